@@ -1,0 +1,103 @@
+# Everything that a developer needs. `make help` lists it.
+#
+# The environment of all builds is set here and nowhere else: the C++ part (RocksDB) takes a quarter of an hour and is built anew whenever
+# one of these variables changes. For cargo by hand: eval "$(make -s env)"
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim install clean env
+
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+ifeq ($(shell uname -s),Darwin)
+  compilers = cc c++
+else
+  compilers = gcc g++
+endif
+# Only defaults: a compiler that somebody has chosen stays.
+ifneq ($(shell command -v ccache 2>/dev/null),)
+  ifeq ($(origin CC),default)
+    export CC := ccache $(word 1,$(compilers))
+  endif
+  ifeq ($(origin CXX),default)
+    export CXX := ccache $(word 2,$(compilers))
+  endif
+endif
+# Checksums of RocksDB by hardware, which every 64-bit x86 of the last ten years has: 10 to 20 % on commits.
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+  export CXXFLAGS ?= -msse4.2 -mpclmul
+endif
+
+CARGO_FLAGS := --release --locked
+QUORATE := $(CARGO_TARGET_DIR)/release/quorate
+SEEDS ?= 2000
+SEED ?= 42
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing for the build (asks for sudo where needed)
+	@scripts/setup.sh
+
+build: ## the program, in target/release/quorate
+	@test -x "$(QUORATE)" || echo "The first build compiles RocksDB and takes about a quarter of an hour; later ones take seconds."
+	cargo build $(CARGO_FLAGS) --package quorate-cli
+
+# A make of its own after the set-up, which may have installed what decides the environment above.
+demo: setup ## four validators, a wallet, a crash: the whole program in a minute
+	@$(MAKE) --no-print-directory build
+	@QUORATE="$(QUORATE)" scripts/demo.sh
+
+# Always for the whole workspace, also where only a part is run: with other packages cargo chooses other features, and builds much anew.
+test: build ## all tests; 2,000 simulated networks are among them (sim/tests)
+	@$(call run_tests,all(),)
+	cargo test $(CARGO_FLAGS) --workspace --doc
+
+unit: ## unit and property tests of all crates
+	@$(call run_tests,not package(quorate-tests),--exclude quorate-tests)
+
+e2e: build ## real processes: restarts, kills, bad input
+	@$(call run_tests,package(quorate-tests),)
+
+# With nextest where it is installed; cargo's own runner takes the tests one after the other where the first one does not.
+define run_tests
+if cargo nextest --version >/dev/null 2>&1; then \
+  QUORATE="$(QUORATE)" cargo nextest run $(CARGO_FLAGS) --workspace -E '$(1)'; \
+else \
+  QUORATE="$(QUORATE)" cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests $(2); \
+fi
+endef
+
+seeds: build ## simulated networks with faults, SEEDS=2000 of them
+	$(QUORATE) sim run --seeds $(SEEDS)
+
+ci: fmt lint doc deny test ## what must pass before a change is merged
+
+fmt: ## layout of the code
+	cargo fmt --all --check
+
+lint: ## clippy, warnings are errors
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+doc: ## documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+
+deny: ## licences, advisories and duplicates of dependencies, where cargo-deny is installed
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: dependencies are not checked"; fi
+
+bench: build ## latency, throughput, idle cost; JSON on standard output
+	@$(QUORATE) bench latency -o json
+	@$(QUORATE) bench load -o json
+	@$(QUORATE) bench idle -o json
+
+sim: build ## one simulated network: make sim SEED=42
+	$(QUORATE) sim run --seed $(SEED)
+
+install: build ## the program into ~/.cargo/bin
+	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"
+
+clean: ## remove what was built
+	cargo clean
+
+env: ## the environment of the builds, for a shell: eval "$(make -s env)"
+	@echo "export CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' CC='$(CC)' CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)'"

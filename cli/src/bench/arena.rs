@@ -1,0 +1,183 @@
+//! The network that is measured: one that runs already, or one of its own that is gone afterwards, however the measurement ends.
+
+use std::time::{Duration, Instant};
+
+use quorate_client::{Client, CommandError, Output};
+use quorate_keygen::AccountKey;
+use quorate_types::{
+    codec::Bounded,
+    ids::Address,
+    message::{BATCH_TRANSACTIONS_MAX, TransactionBatch},
+    operation::{BankOperation, Operation},
+    round::{Sequence, UnixMillis},
+    rpc::NodeStatus,
+    transaction::Transaction,
+};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::{Where, statistics::milliseconds};
+use crate::localnet::{self, Localnet, process::Usage};
+
+/// How long a new network may take to be ready.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the pools may take to be empty.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the pools are looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How long transactions of a measurement are valid.
+const VALID_FOR: Duration = Duration::from_secs(3_600);
+/// What each account gets to spend: one per transfer.
+const GRANT: u64 = 1_000_000;
+
+/// A network to measure.
+pub(crate) struct Arena {
+    pub(crate) localnet: Localnet,
+    temporary: Option<TempDir>,
+}
+
+impl Arena {
+    /// Finds or makes the network.
+    pub(crate) async fn open(place: &Where, out: &Output) -> Result<Self, CommandError> {
+        if let Some(directory) = &place.dir {
+            let localnet = Localnet::load(directory)?;
+            if let Some(member) = localnet.validators.iter().find(|member| !member.is_running()) {
+                return Err(CommandError::failure("not-running", format!("{} does not run", member.name))
+                    .with_hint(format!("quorate localnet start --dir {}", directory.display())));
+            }
+            return Ok(Self { localnet, temporary: None });
+        }
+        let temporary = tempfile::Builder::new().prefix("quorate-bench-").tempdir_in(&place.work_dir);
+        let temporary = temporary.map_err(|error| localnet::file_error("make a directory in", &place.work_dir, &error))?;
+        let localnet = localnet::create(&temporary.path().join("localnet"), &place.shape)?;
+        let mut arena = Self { localnet, temporary: Some(temporary) };
+        localnet::start_all(&mut arena.localnet, START_TIMEOUT, out).await?;
+        Ok(arena)
+    }
+
+    /// Stops a network of its own in an orderly way.
+    pub(crate) async fn close(mut self, out: &Output) -> Result<(), CommandError> {
+        if self.temporary.is_some() { localnet::stop_all(&mut self.localnet, out).await } else { Ok(()) }
+    }
+
+    /// Whether the network was made for this measurement.
+    pub(crate) const fn is_temporary(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// A client of each validator.
+    pub(crate) fn clients(&self) -> Result<Vec<Client>, CommandError> {
+        self.localnet.urls().iter().map(|url| Ok(Client::new(&[url])?)).collect()
+    }
+
+    /// What the system says of each validator's process.
+    pub(crate) fn usage(&self) -> Result<Vec<Usage>, CommandError> {
+        let of = |member: &localnet::Member| {
+            member.process.as_ref().and_then(localnet::process::Process::usage).ok_or_else(|| {
+                CommandError::failure("validator-ended", format!("{} has ended during the measurement", member.name))
+                    .with_hint(format!("its log is {}", self.localnet.log(member).display()))
+            })
+        };
+        self.localnet.validators.iter().map(of).collect()
+    }
+
+    /// Bytes of the validators' data directories on disk.
+    pub(crate) fn disk_bytes(&self) -> Vec<u64> {
+        self.localnet.validators.iter().map(|member| bytes_below(&self.localnet.home(member).join("data"))).collect()
+    }
+
+    /// New accounts with money from the faucet.
+    pub(crate) async fn accounts(&self, count: usize) -> Result<Vec<AccountKey>, CommandError> {
+        let mut keys = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(seed.as_mut_slice())
+                .map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))?;
+            keys.push(AccountKey::from_seed(seed));
+        }
+        let faucet = localnet::faucet(&self.localnet)?;
+        let client = Client::new(&self.localnet.urls())?;
+        let mut sequence = client.account(faucet.public().address).await?.next_sequence;
+        for part in keys.chunks(BATCH_TRANSACTIONS_MAX) {
+            let mut transfers = Vec::with_capacity(part.len());
+            for key in part {
+                transfers.push(self.transfer(&faucet, sequence, key.public().address, GRANT));
+                sequence = sequence.next();
+            }
+            let answer = client.submit_batch(&batch(transfers)?).await?;
+            if let Some(rejected) = answer.rejected.first() {
+                return Err(CommandError::failure("faucet", format!("the faucet's transfers are refused: {}", rejected.reason)));
+            }
+            self.drain().await?;
+        }
+        // In the pool of no validator: committed, or dropped, which the last account shows.
+        match keys.last() {
+            Some(last) if client.account(last.public().address).await?.balance != GRANT => {
+                Err(CommandError::failure("faucet", "the faucet's transfers were not committed"))
+            }
+            _ => Ok(keys),
+        }
+    }
+
+    /// A signed transfer.
+    pub(crate) fn transfer(&self, from: &AccountKey, sequence: Sequence, to: Address, amount: u64) -> Transaction {
+        let expires_at = UnixMillis(localnet::now().0.saturating_add(milliseconds(VALID_FOR)));
+        let operation = Operation::Bank(BankOperation::Transfer { to, amount });
+        Transaction::sign(self.localnet.chain_id, &from.signing, sequence, expires_at, &operation)
+    }
+
+    /// Waits until no validator has a transaction that waits for a block.
+    pub(crate) async fn drain(&self) -> Result<Vec<NodeStatus>, CommandError> {
+        let clients = self.clients()?;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        loop {
+            let statuses = statuses(&clients).await?;
+            let waiting: u64 = statuses.iter().map(|status| status.pool_transactions).sum();
+            if waiting == 0 {
+                return Ok(statuses);
+            }
+            if Instant::now() >= deadline {
+                return Err(CommandError::failure(
+                    "not-drained",
+                    format!("{waiting} transactions still wait for a block after {DRAIN_TIMEOUT:?}"),
+                ));
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        if self.temporary.is_some() {
+            localnet::kill_all(&self.localnet);
+        }
+    }
+}
+
+/// How each validator is.
+pub(crate) async fn statuses(clients: &[Client]) -> Result<Vec<NodeStatus>, CommandError> {
+    let mut statuses = Vec::with_capacity(clients.len());
+    for client in clients {
+        statuses.push(client.status().await?);
+    }
+    Ok(statuses)
+}
+
+/// Transactions as they are posted.
+pub(crate) fn batch(transactions: Vec<Transaction>) -> Result<TransactionBatch, CommandError> {
+    Ok(TransactionBatch(Bounded::try_from(transactions).map_err(|error| CommandError::failure("batch", error))?))
+}
+
+/// What the files below a directory take on disk. A file that vanishes meanwhile counts nothing.
+fn bytes_below(directory: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    const BLOCK_BYTES: u64 = 512;
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.blocks().saturating_mul(BLOCK_BYTES),
+        Err(_) => 0,
+    };
+    entries.flatten().map(bytes).sum()
+}

@@ -1,0 +1,200 @@
+//! Makes a network by the same steps that organisations take: keys, a draft, a signed fragment each, the genesis; then a home for each
+//! validator. Only the keys are worse: they lie there in plain text, which is why such a network must never hold anything of value.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::Args;
+use quorate_client::CommandError;
+use quorate_genesis::{Draft, build, ceremony::DraftParameters};
+use quorate_keygen::{AccountKey, Sealing, ValidatorKeys, save_account_key, save_validator_key};
+use quorate_node::{Override, render_config};
+use quorate_types::{
+    committee::{VALIDATORS_MAX, Validator, VotingPower},
+    genesis::{Genesis, GenesisAccount},
+    ids::ChainId,
+    round::UnixMillis,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    directory::{Account, FAUCET, Localnet, Member, file_error, genesis_file},
+    ports,
+};
+
+/// What the faucet has: enough for every measurement, and far from the most that a sum may be.
+const FAUCET_BALANCE: u64 = 1 << 50;
+/// The first accounts have people's names.
+const NAMES: [&str; 10] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"];
+const ACCOUNTS_MAX: u32 = 10_000;
+
+/// What a new network is like.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Shape {
+    /// Number of validators.
+    #[arg(short = 'n', long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=VALIDATORS_MAX as i64))]
+    pub(crate) validators: u16,
+    /// First port: the validators' APIs, then their links to each other. Otherwise free ports are found.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) base_port: Option<u16>,
+    /// Number of accounts with money: alice, bob, carol and so on.
+    #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=ACCOUNTS_MAX as i64))]
+    pub(crate) accounts: u32,
+    /// What each of them has.
+    #[arg(long, default_value_t = 1_000_000, value_name = "AMOUNT", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
+    pub(crate) balance: u64,
+    /// First duration of a round's timer, in milliseconds; short, since all validators are on one machine.
+    #[arg(long, default_value_t = 500, value_name = "MS")]
+    pub(crate) timeout_ms: u32,
+    /// How long an idle chain waits before it makes an empty block, in milliseconds.
+    #[arg(long, default_value_t = 10_000, value_name = "MS")]
+    pub(crate) heartbeat_ms: u32,
+    /// A setting of every validator's configuration, such as log.level=debug; repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let (validators, accounts, balance, timeout_ms, heartbeat_ms) = (4, 3, 1_000_000, 500, 10_000);
+        Self { validators, base_port: None, accounts, balance, timeout_ms, heartbeat_ms, settings: Vec::new() }
+    }
+}
+
+/// Makes a network in a directory where there is none. Nothing runs yet.
+pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, CommandError> {
+    let directory = std::path::absolute(directory).map_err(|error| file_error("find", directory, &error))?;
+    fs::create_dir_all(&directory).map_err(|error| file_error("make", &directory, &error))?;
+    let count = usize::from(shape.validators);
+    let ports = match shape.base_port {
+        Some(base) => ports::from_base(base, count * 2)?,
+        None => ports::find(count * 2)?,
+    };
+    let (api_ports, p2p_ports) = ports.split_at(count);
+    let (accounts, balances) = make_accounts(&directory, shape)?;
+    let draft = Draft::new("localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), balances)?;
+
+    let mut members = Vec::with_capacity(count);
+    let mut fragments = Vec::with_capacity(count);
+    for (number, (api, p2p)) in (1..).zip(api_ports.iter().zip(p2p_ports)) {
+        let member = Member {
+            name: format!("validator-{number}"),
+            api: SocketAddr::from((Ipv4Addr::LOCALHOST, *api)),
+            p2p: format!("/ip4/127.0.0.1/tcp/{p2p}"),
+            process: None,
+        };
+        let keys = ValidatorKeys::generate()?;
+        save_validator_key(
+            &directory.join(&member.name).join(quorate_keygen::command::KEYS_DIRECTORY),
+            &keys,
+            &Sealing::InsecurePlaintext,
+        )?;
+        let public = keys.public();
+        let validator = Validator {
+            name: member.name.clone(),
+            consensus_key: public.consensus_key,
+            network_key: public.network_key,
+            address: member.p2p.clone(),
+            power: VotingPower(1),
+        };
+        fragments.push(draft.fragment(validator, &keys.consensus, &keys.network())?);
+        members.push(member);
+    }
+    let genesis = build(&draft, fragments)?;
+
+    write_genesis(&directory, &genesis)?;
+    for member in &members {
+        let home = directory.join(&member.name);
+        write_genesis(&home, &genesis)?;
+        write_config(&home, member, &genesis, shape)?;
+    }
+    let localnet = Localnet::new(&directory, &genesis, members, accounts);
+    localnet.save()?;
+    Ok(localnet)
+}
+
+fn parameters(shape: &Shape) -> DraftParameters {
+    let usual = DraftParameters::default();
+    DraftParameters {
+        timeout_base_ms: shape.timeout_ms,
+        timeout_max_ms: usual.timeout_max_ms.max(shape.timeout_ms),
+        heartbeat_ms: shape.heartbeat_ms,
+        ..usual
+    }
+}
+
+fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<GenesisAccount>), CommandError> {
+    let wallet = directory.join(quorate_keygen::command::WALLET_DIRECTORY);
+    let mut accounts = Vec::new();
+    let mut balances = Vec::new();
+    let people =
+        (0..shape.accounts as usize).map(|index| NAMES.get(index).map_or_else(|| format!("account-{}", index + 1), |name| (*name).into()));
+    for (name, balance) in std::iter::once((FAUCET.to_owned(), FAUCET_BALANCE)).chain(people.map(|name| (name, shape.balance))) {
+        let mut seed = Zeroizing::new([0; 32]);
+        fill(seed.as_mut_slice())?;
+        let key = AccountKey::from_seed(seed);
+        save_account_key(&wallet, &name, &key, &Sealing::InsecurePlaintext)?;
+        let address = key.public().address;
+        accounts.push(Account { name, address });
+        balances.push(GenesisAccount { address, balance });
+    }
+    Ok((accounts, balances))
+}
+
+fn write_genesis(home: &Path, genesis: &Genesis) -> Result<(), CommandError> {
+    let path = genesis_file(home);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| file_error("make", parent, &error))?;
+    }
+    Ok(quorate_genesis::file::write(&path, genesis)?)
+}
+
+fn write_config(home: &Path, member: &Member, genesis: &Genesis, shape: &Shape) -> Result<(), CommandError> {
+    let path = home.join("config").join("config.toml");
+    let ours = [format!("node.genesis_hash={}", genesis.hash()), format!("api.listen={}", member.api)];
+    let settings: Result<Vec<_>, _> = ours.iter().chain(&shape.settings).map(|text| Override::from_set(text)).collect();
+    let text = render_config(&settings.map_err(CommandError::usage)?).map_err(CommandError::usage)?;
+    fs::write(&path, text).map_err(|error| file_error("write", &path, &error))
+}
+
+fn random() -> Result<u32, CommandError> {
+    let mut bytes = [0; 4];
+    fill(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), CommandError> {
+    getrandom::fill(bytes).map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))
+}
+
+/// The time of this machine.
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_seven_has_a_genesis_that_verifies_and_a_home_for_each() {
+        let directory = tempfile::tempdir().unwrap();
+        let shape = Shape { validators: 7, accounts: 12, ..Shape::default() };
+        let localnet = create(&directory.path().join("net"), &shape).unwrap();
+        let genesis = quorate_genesis::load(&localnet.genesis_file()).unwrap();
+        assert_eq!((genesis.validators.len(), genesis.accounts.len(), genesis.hash()), (7, 13, localnet.genesis_hash));
+        let names: Vec<_> = localnet.accounts.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!((names[0], names[1], names[12]), ("faucet", "alice", "account-12"));
+        for member in &localnet.validators {
+            let home = localnet.home(member);
+            assert_eq!(quorate_genesis::load(&genesis_file(&home)).unwrap(), genesis);
+            assert!(fs::read_to_string(home.join("config/config.toml")).unwrap().contains(&member.api.to_string()));
+        }
+        assert_eq!(Localnet::load(&localnet.directory).unwrap(), localnet);
+    }
+}

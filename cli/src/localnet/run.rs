@@ -1,0 +1,228 @@
+//! Starting and stopping the validators of a network.
+
+use std::{fs, path::Path, time::Duration};
+
+use quorate_client::{CommandError, Output};
+use serde::Serialize;
+
+use super::{
+    create::{Shape, create},
+    directory::{Localnet, Member, file_error},
+    process::{Process, Signal},
+    ready::{commit_a_transaction, wait_until_ready},
+    show,
+};
+
+/// How long a validator may take to stop by itself; it promises 5 seconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the system may take to end a process that is killed.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `quorate localnet start`.
+pub(super) async fn start(directory: &Path, reset: bool, shape: &Shape, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+    if reset && Localnet::exists(directory) {
+        remove(directory, out).await?;
+    }
+    let mut localnet = if Localnet::exists(directory) {
+        Localnet::load(directory)?
+    } else {
+        refuse_existing(directory)?;
+        create(directory, shape)?
+    };
+    let _lock = Localnet::lock(&localnet.directory)?;
+    start_all(&mut localnet, timeout, out).await?;
+    show::show(&localnet, out).await?;
+    out.note(show::usage(&localnet));
+    Ok(())
+}
+
+/// Starts the validators that do not run, and waits until the chain commits. When it does not, those that were started are killed again.
+pub(crate) async fn start_all(localnet: &mut Localnet, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+    let stopped: Vec<_> = (0..localnet.validators.len()).filter(|index| !localnet.validators[*index].is_running()).collect();
+    let _progress = out.progress(format!("starting {} validators", stopped.len()));
+    let guard = KillOnDrop::default();
+    let started = async {
+        for index in stopped {
+            guard.add(spawn(localnet, index)?);
+        }
+        localnet.save()?;
+        let members: Vec<_> = localnet.validators.iter().collect();
+        wait_until_ready(localnet, &members, members.len().saturating_sub(1), timeout).await?;
+        commit_a_transaction(localnet, timeout).await
+    };
+    started.await?;
+    guard.disarm();
+    Ok(())
+}
+
+/// Processes that are killed unless all goes well, also when the command is interrupted.
+#[derive(Default)]
+struct KillOnDrop(std::cell::RefCell<Vec<Process>>);
+
+impl KillOnDrop {
+    fn add(&self, process: Process) {
+        self.0.borrow_mut().push(process);
+    }
+
+    fn disarm(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        for process in self.0.borrow().iter() {
+            // It may have ended by itself, which may be why we are here.
+            drop(process.signal(Signal::KILL));
+        }
+    }
+}
+
+/// Starts one validator and notes its process.
+fn spawn(localnet: &mut Localnet, index: usize) -> Result<Process, CommandError> {
+    let program =
+        std::env::current_exe().map_err(|error| CommandError::failure("program", format!("cannot find this program: {error}")))?;
+    let member = &localnet.validators[index];
+    let (home, log) = (localnet.home(member), localnet.log(member));
+    let arguments = [Path::new("node"), Path::new("run"), Path::new("--home"), &home];
+    let (process, child) =
+        Process::spawn(&program, &arguments, &home, &log).map_err(|error| file_error("start", Path::new(&member.name), &error))?;
+    // It goes on without us; as long as we live, it is a zombie after its end, which `Process` knows.
+    drop(child);
+    localnet.validators[index].process = Some(process.clone());
+    Ok(process)
+}
+
+/// Stops all validators in an orderly way, and kills those that do not stop in time.
+pub(crate) async fn stop_all(localnet: &mut Localnet, out: &Output) -> Result<(), CommandError> {
+    for member in &localnet.validators {
+        signal(member, Signal::TERM)?;
+    }
+    for index in 0..localnet.validators.len() {
+        finish(localnet, index, out).await?;
+    }
+    localnet.save()
+}
+
+/// Kills all validators at once, without waiting: for destructors.
+pub(crate) fn kill_all(localnet: &Localnet) {
+    for member in &localnet.validators {
+        // One that cannot be killed has ended, or is not ours.
+        drop(signal(member, Signal::KILL));
+    }
+}
+
+fn signal(member: &Member, signal: Signal) -> Result<(), CommandError> {
+    let sent = member.process.as_ref().map_or(Ok(()), |process| process.signal(signal));
+    sent.map_err(|error| CommandError::failure("signal", format!("{} cannot be stopped: {error}", member.name)))
+}
+
+/// Waits for the end of a validator that was told to stop.
+async fn finish(localnet: &mut Localnet, index: usize, out: &Output) -> Result<(), CommandError> {
+    let member = &localnet.validators[index];
+    let Some(process) = member.process.clone() else { return Ok(()) };
+    if !process.wait_until_gone(STOP_TIMEOUT).await {
+        out.note(format_args!("{} does not stop within {STOP_TIMEOUT:?} and is killed", member.name));
+        kill_and_wait(member, &process).await?;
+    }
+    localnet.validators[index].process = None;
+    Ok(())
+}
+
+async fn kill_and_wait(member: &Member, process: &Process) -> Result<(), CommandError> {
+    signal(member, Signal::KILL)?;
+    if process.wait_until_gone(KILL_TIMEOUT).await {
+        return Ok(());
+    }
+    Err(CommandError::failure("signal", format!("process {} of {} does not end", process.pid, member.name)))
+}
+
+/// `quorate localnet stop`.
+pub(super) async fn stop(directory: &Path, out: &Output) -> Result<(), CommandError> {
+    let lock_of = Localnet::load(directory)?;
+    let _lock = Localnet::lock(&lock_of.directory)?;
+    let mut localnet = Localnet::load(directory)?;
+    stop_all(&mut localnet, out).await?;
+    show::show(&localnet, out).await
+}
+
+/// `quorate localnet kill`.
+pub(super) async fn kill(directory: &Path, number: usize, out: &Output) -> Result<(), CommandError> {
+    let index = Localnet::load(directory)?.position(number)?;
+    let _lock = Localnet::lock(directory)?;
+    let mut localnet = Localnet::load(directory)?;
+    let member = &localnet.validators[index];
+    let Some(process) = member.process.clone().filter(Process::is_running) else {
+        return Err(CommandError::failure("not-running", format!("{} does not run", member.name)));
+    };
+    kill_and_wait(member, &process).await?;
+    localnet.validators[index].process = None;
+    localnet.save()?;
+    show::show(&localnet, out).await
+}
+
+/// `quorate localnet restart`.
+pub(super) async fn restart(directory: &Path, number: usize, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+    let index = Localnet::load(directory)?.position(number)?;
+    let _lock = Localnet::lock(directory)?;
+    let mut localnet = Localnet::load(directory)?;
+    signal(&localnet.validators[index], Signal::TERM)?;
+    finish(&mut localnet, index, out).await?;
+    spawn(&mut localnet, index)?;
+    localnet.save()?;
+    wait_until_ready(&localnet, &[&localnet.validators[index]], 0, timeout).await?;
+    show::show(&localnet, out).await
+}
+
+/// `quorate localnet destroy`.
+pub(super) async fn destroy(directory: &Path, out: &Output) -> Result<(), CommandError> {
+    let localnet = Localnet::load(directory)?;
+    remove(directory, out).await?;
+    out.print(&Destroyed { destroyed: &localnet.directory }, || format!("{} is removed", localnet.directory.display()))
+}
+
+#[derive(Serialize)]
+struct Destroyed<'a> {
+    destroyed: &'a Path,
+}
+
+async fn remove(directory: &Path, out: &Output) -> Result<(), CommandError> {
+    let mut localnet = Localnet::load(directory)?;
+    let _lock = Localnet::lock(&localnet.directory)?;
+    stop_all(&mut localnet, out).await?;
+    // Only a directory that holds a network is removed: `load` has found its file.
+    fs::remove_dir_all(&localnet.directory).map_err(|error| file_error("remove", &localnet.directory, &error))
+}
+
+/// A new network needs a directory of its own: it may exist, but must be empty.
+pub(super) fn refuse_existing(directory: &Path) -> Result<(), CommandError> {
+    let is_empty = match fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(file_error("look into", directory, &error)),
+    };
+    if is_empty {
+        return Ok(());
+    }
+    let what = if Localnet::exists(directory) { "holds a local network already" } else { "is not empty and holds no local network" };
+    Err(CommandError::failure("directory", format!("{} {what}", directory.display())).with_hint("choose another with --dir"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_with_other_things_in_it_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        refuse_existing(directory.path()).unwrap();
+        refuse_existing(&directory.path().join("new")).unwrap();
+        fs::write(directory.path().join("thesis.txt"), "years of work").unwrap();
+        let error = refuse_existing(directory.path()).unwrap_err();
+        assert!(error.message.contains("is not empty"), "{error}");
+        let out = Output::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(destroy(directory.path(), &out)).unwrap_err().code, "no-localnet");
+        assert!(directory.path().join("thesis.txt").exists());
+    }
+}

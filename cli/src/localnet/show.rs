@@ -1,0 +1,125 @@
+//! The one table of a network.
+
+use std::time::Duration;
+
+use quorate_client::{Client, CommandError, Output};
+use quorate_types::rpc::NodeStatus;
+use serde::Serialize;
+
+use super::directory::Localnet;
+
+/// How long a validator may take to say how it is; one that runs and does not answer must not hold up the table.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct View<'a> {
+    directory: &'a std::path::Path,
+    network: &'a str,
+    chain_id: quorate_types::ids::ChainId,
+    genesis_hash: String,
+    validators: Vec<Row<'a>>,
+    accounts: Vec<AccountRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    number: usize,
+    name: &'a str,
+    state: &'static str,
+    pid: Option<u32>,
+    api: String,
+    p2p: &'a str,
+    home: std::path::PathBuf,
+    log: std::path::PathBuf,
+    height: Option<u64>,
+    round: Option<u64>,
+    state_root: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AccountRow<'a> {
+    name: &'a str,
+    address: String,
+}
+
+/// Prints the network: as a table, or as one object.
+pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
+    let mut validators = Vec::with_capacity(localnet.validators.len());
+    for (number, member) in (1..).zip(&localnet.validators) {
+        let process = member.process.as_ref().filter(|process| process.is_running());
+        let status = match process {
+            Some(_) => status(&member.url()).await,
+            None => None,
+        };
+        validators.push(Row {
+            number,
+            name: &member.name,
+            state: match (process, &status) {
+                (None, _) => "stopped",
+                (Some(_), None) => "no answer",
+                (Some(_), Some(status)) if status.catching_up => "catching up",
+                (Some(_), Some(_)) => "running",
+            },
+            pid: process.map(|process| process.pid),
+            api: member.url(),
+            p2p: &member.p2p,
+            home: localnet.home(member),
+            log: localnet.log(member),
+            height: status.as_ref().map(|status| status.height.0),
+            round: status.as_ref().map(|status| status.round.0),
+            state_root: status.as_ref().map(|status| status.state_root.to_string()),
+        });
+    }
+    let accounts =
+        localnet.accounts.iter().map(|account| AccountRow { name: &account.name, address: account.address.to_string() }).collect();
+    let view = View {
+        directory: &localnet.directory,
+        network: &localnet.network,
+        chain_id: localnet.chain_id,
+        genesis_hash: localnet.genesis_hash.to_string(),
+        validators,
+        accounts,
+    };
+    out.print(&view, || {
+        let cell = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+        let rows = view.validators.iter().map(|row| {
+            vec![
+                row.number.to_string(),
+                row.name.into(),
+                row.state.into(),
+                cell(row.pid.map(|pid| pid.to_string())),
+                row.api.clone(),
+                row.p2p.into(),
+                row.home.display().to_string(),
+                cell(row.height.map(|height| height.to_string())),
+            ]
+        });
+        out.table(&["n", "validator", "state", "pid", "api", "p2p", "home", "height"], rows)
+    })
+}
+
+async fn status(url: &str) -> Option<NodeStatus> {
+    let client = Client::new(&[url]).ok()?;
+    tokio::time::timeout(STATUS_TIMEOUT, client.status()).await.ok()?.ok()
+}
+
+/// How to talk to the network.
+pub(super) fn usage(localnet: &Localnet) -> String {
+    let directory = localnet.directory.display();
+    let node = localnet.urls().first().cloned().unwrap_or_default();
+    let mut people = localnet.accounts.iter().map(|account| account.name.as_str()).filter(|name| *name != super::FAUCET);
+    let from = people.next().unwrap_or(super::FAUCET);
+    let to = people.next().unwrap_or(super::FAUCET);
+    format!(
+        "
+genesis hash {}
+The keys of this network lie in plain text in {directory}: use it for nothing of value.
+
+  export QUORATE_HOME={directory} QUORATE_NODE={node}
+  quorate wallet balance {from}
+  quorate wallet transfer --from {from} --to {to} --amount 100
+  quorate localnet kill 2 --dir {directory}
+  quorate localnet destroy --dir {directory}",
+        localnet.genesis_hash
+    )
+}

@@ -1,0 +1,96 @@
+//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are [`quorate_types::rpc`].
+//!
+//! | Path | Body | Answer |
+//! |---|---|---|
+//! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | a raw transaction | 200 `Submitted`; 202 `Submitted` when the wait timed out |
+//! | `POST /v1/transactions/batch` | BCS of `TransactionBatch` | 200 `BatchAnswer` |
+//! | `GET /v1/transactions/{id}` | | `Submitted` without proof |
+//! | `GET /v1/transactions/{id}/proof` | | `ProofView` |
+//! | `GET /v1/accounts/{address}` | | `AccountView` |
+//! | `GET /v1/kv/{own\|shared}/{owner, or - for shared}/{key, hexadecimal}` | | `KvView` |
+//! | `GET /v1/blocks/{height, or latest}` | | `BlockView` |
+//! | `GET /v1/status` | | `NodeStatus` |
+//! | `GET /v1/genesis` | | the genesis as JSON |
+//! | `GET /livez`, `/readyz`, `/metrics` | | for operators |
+//!
+//! An error is 4xx or 5xx with `ErrorBody`. 429, 502, 503 and 504 mean that another node may do better.
+
+use quorate_types::{
+    ids::{Address, TxId},
+    operation::KvSpace,
+    round::Height,
+    rpc::Wait,
+};
+
+/// Content type of transactions and batches.
+pub const BYTES: &str = "application/octet-stream";
+
+/// Where transactions are posted.
+pub const TRANSACTIONS: &str = "/v1/transactions";
+/// Where batches are posted.
+pub const TRANSACTIONS_BATCH: &str = "/v1/transactions/batch";
+/// Where a node says how it is.
+pub const STATUS: &str = "/v1/status";
+/// Where a node shows its genesis.
+pub const GENESIS: &str = "/v1/genesis";
+
+/// Where one transaction is posted.
+#[must_use]
+pub fn submit(wait: Wait, timeout_ms: u64) -> String {
+    let wait = match wait {
+        Wait::None => "none",
+        Wait::Accepted => "accepted",
+        Wait::Committed => "committed",
+    };
+    format!("{TRANSACTIONS}?wait={wait}&timeout_ms={timeout_ms}")
+}
+
+/// Where a transaction's status is.
+#[must_use]
+pub fn transaction(id: TxId) -> String {
+    format!("{TRANSACTIONS}/{id}")
+}
+
+/// Where a transaction's proof is.
+#[must_use]
+pub fn transaction_proof(id: TxId) -> String {
+    format!("{TRANSACTIONS}/{id}/proof")
+}
+
+/// Where an account is.
+#[must_use]
+pub fn account(address: Address) -> String {
+    format!("/v1/accounts/{address}")
+}
+
+/// Where a value of the key-value store is. The owner counts only in its own namespace.
+#[must_use]
+pub fn kv(space: KvSpace, owner: Address, key: &[u8]) -> String {
+    let key = hex::encode(key);
+    match space {
+        KvSpace::Own => format!("/v1/kv/own/{owner}/{key}"),
+        KvSpace::Shared => format!("/v1/kv/shared/-/{key}"),
+    }
+}
+
+/// Where a block is; the last one when no height is given.
+#[must_use]
+pub fn block(height: Option<Height>) -> String {
+    height.map_or_else(|| "/v1/blocks/latest".into(), |height| format!("/v1/blocks/{height}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_are_those_of_the_documentation() {
+        let zeros = format!("0x{}", "0".repeat(64));
+        assert_eq!(submit(Wait::Committed, 250), "/v1/transactions?wait=committed&timeout_ms=250");
+        assert_eq!(transaction_proof(TxId::default()), format!("/v1/transactions/{zeros}/proof"));
+        assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
+        assert_eq!(kv(KvSpace::Own, Address::default(), b"k/"), format!("/v1/kv/own/{zeros}/6b2f"));
+        assert_eq!(kv(KvSpace::Shared, Address::default(), b"k"), "/v1/kv/shared/-/6b");
+        assert_eq!((block(None).as_str(), block(Some(Height(7))).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
+    }
+}

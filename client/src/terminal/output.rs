@@ -1,0 +1,217 @@
+//! Where output goes: data to standard output, words for people to standard error.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::failure::CommandError;
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one object per command, or per line where a command goes on.
+    Json,
+}
+
+/// Whether output is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The options that every command has.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// How data is written to standard output.
+    #[arg(short = 'o', long = "output", value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    pub format: Format,
+    /// Say nothing on standard error but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to colour output.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    pub color: Color,
+}
+
+impl OutputArgs {
+    /// The output that these options ask for. Sets the colours of the whole process.
+    #[must_use]
+    pub fn open(self) -> Output {
+        match self.color {
+            // anstream looks at the terminal, NO_COLOR and CLICOLOR itself.
+            Color::Auto => anstream::ColorChoice::Auto.write_global(),
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Output { format: self.format, quiet: self.quiet }
+    }
+}
+
+/// Where a command writes to.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    format: Format,
+    quiet: bool,
+}
+
+const HEADING: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+
+impl Output {
+    /// An output of this form, for tests and programs of one's own.
+    #[must_use]
+    pub const fn new(format: Format, quiet: bool) -> Self {
+        Self { format, quiet }
+    }
+
+    /// Whether programs read the output.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Writes data to standard output: `value` as one line of JSON, or the text.
+    ///
+    /// # Errors
+    /// Standard output cannot be written. A reader that has gone away (`| head`) is no error.
+    pub fn print<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
+        let failed = |error: &dyn std::fmt::Display| CommandError::failure("output", format!("standard output cannot be written: {error}"));
+        let mut line = match self.format {
+            Format::Text => text(),
+            Format::Json => serde_json::to_string(value).map_err(|error| failed(&error))?,
+        };
+        if !line.ends_with('\n') {
+            line.push('\n');
+        }
+        let mut stdout = anstream::stdout();
+        match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(&error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says something to people, on standard error.
+    pub fn note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            say(format_args!("{text}"));
+        }
+    }
+
+    /// Says something to people that `--quiet` does not take away, because it is said only once.
+    pub fn always(&self, text: impl std::fmt::Display) {
+        say(format_args!("{text}"));
+    }
+
+    /// Says that something held, on standard error.
+    pub fn good(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            say(format_args!("{GOOD}{text}{GOOD:#}"));
+        }
+    }
+
+    /// Says how a command failed, on standard error, in the form that was asked for.
+    pub fn error(&self, error: &CommandError) {
+        match self.format {
+            Format::Json => say(format_args!("{}", error.to_json())),
+            Format::Text => {
+                say(format_args!("{BAD}error{BAD:#}: {}", error.message));
+                if let Some(hint) = &error.hint {
+                    say(format_args!(" {HINT}hint{HINT:#}: {hint}"));
+                }
+            }
+        }
+    }
+
+    /// A table as text. Cells are never wrapped: hashes and addresses must stay in one piece to be copied.
+    #[must_use]
+    pub fn table(&self, headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+        let mut table = comfy_table::Table::new();
+        table
+            .load_style(comfy_table::presets::NOTHING)
+            .set_content_arrangement(comfy_table::ContentArrangement::Disabled)
+            .set_header(headings.iter().map(|heading| heading.to_uppercase()));
+        for row in rows {
+            table.add_row(row);
+        }
+        let text = table.to_string();
+        let mut lines = text.lines().map(str::trim_end);
+        let head = lines.next().unwrap_or_default();
+        // Styled here and not by the table, so that every colour of the program goes through the one stream that knows NO_COLOR.
+        let mut styled = format!("{HEADING}{head}{HEADING:#}");
+        for line in lines {
+            styled.push('\n');
+            styled.push_str(line);
+        }
+        styled
+    }
+
+    /// A sign that something is going on, while it is going on; only for a person at a terminal.
+    #[must_use]
+    pub fn progress(&self, text: impl Into<String>) -> Progress {
+        if self.quiet || self.is_json() || !io::stderr().is_terminal() {
+            return Progress(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner()).with_message(text.into());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress(bar)
+    }
+}
+
+/// Disappears when dropped.
+pub struct Progress(ProgressBar);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Standard error is the last place to complain at: when it is gone there is nobody to tell.
+fn say(text: std::fmt::Arguments<'_>) {
+    drop(writeln!(anstream::stderr(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_keeps_long_values_in_one_piece() {
+        let hash = "ab".repeat(32);
+        let table = Output::default().table(&["name", "hash"], [vec!["alice".into(), hash.clone()], vec!["bob".into(), hash.clone()]]);
+        assert_eq!(table.lines().count(), 3);
+        assert_eq!(table.lines().filter(|line| line.contains(&hash)).count(), 2);
+        assert!(table.contains("NAME"));
+    }
+
+    #[test]
+    fn the_options_parse_and_default_to_text() {
+        #[derive(Debug, clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            output: OutputArgs,
+        }
+        use clap::{CommandFactory, Parser};
+        Command::command().debug_assert();
+        assert_eq!(Command::parse_from(["x"]).output.format, Format::Text);
+        let json = Command::parse_from(["x", "-o", "json", "-q", "--color", "never"]).output;
+        assert_eq!((json.format, json.quiet, json.color), (Format::Json, true, Color::Never));
+    }
+}

@@ -1,0 +1,139 @@
+//! A committee of four whose keys the test holds, and the chain it certifies: real genesis, headers, certificates and paths.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "shared by the tests of two crates")]
+#![expect(clippy::cast_possible_truncation, reason = "heights are small here")]
+
+use quorate_types::{
+    codec::{self, Bounded},
+    committee::{SignerSet, Validator, VotingPower},
+    crypto::{Hash, SigningKey},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    header::Header,
+    ids::{Address, BlockId, ChainId, StateId, ValidatorId},
+    merkle::{self, MerkleProof},
+    message::PROTOCOL_VERSION,
+    proof::{CommitProof, TransactionProof, ValueProof},
+    receipt::Receipt,
+    round::{Epoch, Height, Round, UnixMillis},
+    state_proof::{StateProof, StateTerminal, state_key_hash, state_leaf_hash, state_value_hash},
+    vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
+};
+
+pub const CHAIN: ChainId = ChainId(77);
+
+pub struct Fake {
+    pub genesis: Genesis,
+    /// In the order of the committee.
+    keys: Vec<SigningKey>,
+}
+
+impl Fake {
+    pub fn new(accounts: Vec<GenesisAccount>) -> Self {
+        let mut keys: Vec<_> =
+            (1..=4u8).map(|seed| (SigningKey::from_seed(&[seed; 32]), SigningKey::from_seed(&[seed + 50; 32]))).collect();
+        keys.sort_by_key(|(consensus, _)| consensus.public());
+        let validators = keys
+            .iter()
+            .enumerate()
+            .map(|(number, (consensus, network))| {
+                let validator = Validator {
+                    name: format!("v{number}"),
+                    consensus_key: consensus.public(),
+                    network_key: network.public(),
+                    address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + number),
+                    power: VotingPower(1),
+                };
+                GenesisValidator::sign(CHAIN, validator, consensus, network)
+            })
+            .collect();
+        let genesis = Genesis {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id: CHAIN,
+            name: "fake".into(),
+            timestamp: UnixMillis(1),
+            parameters: Parameters::for_committee(4),
+            validators,
+            accounts,
+        };
+        genesis.check().unwrap();
+        Self { genesis, keys: keys.into_iter().map(|(consensus, _)| consensus).collect() }
+    }
+
+    pub fn header(height: u64, receipts: &[Receipt], state_root: Hash) -> Header {
+        Header {
+            chain_id: CHAIN,
+            epoch: Epoch(0),
+            height: Height(height),
+            round: Round(height + 3),
+            block_id: BlockId(Hash([height as u8; 32])),
+            parent: StateId(Hash([9; 32])),
+            timestamp: UnixMillis(1_000 * height),
+            transactions_root: Hash([8; 32]),
+            receipts_root: merkle::root(&leaves(receipts)),
+            state_root,
+            next_committee: Hash([7; 32]),
+        }
+    }
+
+    /// A certificate of the header's child in the next round, which commits the header's block.
+    pub fn certify(&self, header: &Header, signers: &[u16]) -> QuorumCert {
+        let vote_info = VoteInfo {
+            id: BlockId(Hash([0xcc; 32])),
+            round: header.round.next(),
+            parent_id: header.block_id,
+            parent_round: header.round,
+            exec_state_id: StateId(Hash([0xdd; 32])),
+        };
+        let commit_info = LedgerCommitInfo {
+            chain_id: CHAIN,
+            epoch: Epoch(0),
+            commit_state_id: Some(header.state_id()),
+            vote_info_hash: vote_info.digest(),
+        };
+        let digest = commit_info.digest();
+        let signatures: Vec<_> = signers.iter().map(|signer| self.keys[usize::from(*signer)].sign(&digest)).collect();
+        let signers: SignerSet = signers.iter().map(|signer| ValidatorId(*signer)).collect();
+        QuorumCert { vote_info, commit_info, signers, signatures: signatures.try_into().unwrap() }
+    }
+
+    pub fn commit(&self, header: Header, signers: &[u16]) -> CommitProof {
+        let qc = self.certify(&header, signers);
+        CommitProof { headers: Bounded::try_from(vec![header]).unwrap(), qc }
+    }
+
+    /// The proof of the receipt at `index` of a block with these receipts.
+    pub fn transaction_proof(&self, height: u64, receipts: &[Receipt], index: usize) -> TransactionProof {
+        TransactionProof {
+            receipt: receipts[index].clone(),
+            path: MerkleProof::of(&leaves(receipts), index).unwrap(),
+            commit: self.commit(Self::header(height, receipts, Hash::default()), &[0, 1, 3]),
+        }
+    }
+
+    /// The proof that a state with this one entry has it, or has nothing under `key` when the entry is another's.
+    pub fn value_proof(&self, height: u64, entry: (&[u8], &[u8])) -> ValueProof {
+        let (key_hash, value_hash) = (state_key_hash(entry.0), state_value_hash(entry.1));
+        let path = StateProof { siblings: Vec::new(), terminal: StateTerminal::Leaf { key_hash, value_hash } };
+        ValueProof { path, commit: self.commit(Self::header(height, &[], state_leaf_hash(&key_hash, &value_hash)), &[1, 2, 3]) }
+    }
+
+    /// What a node proves with before anything is committed: the certificate that nobody signs.
+    pub fn genesis_proof(&self) -> ValueProof {
+        let mut proof = self.value_proof(0, (b"x", b"y"));
+        let header = Header { round: Round(0), ..proof.commit.headers[0].clone() };
+        proof.commit.qc = QuorumCert::genesis(CHAIN, Epoch(0), self.genesis.hash(), header.state_id());
+        proof
+    }
+}
+
+pub fn leaves(receipts: &[Receipt]) -> Vec<Hash> {
+    receipts.iter().map(Receipt::leaf).collect()
+}
+
+pub fn hexadecimal<T: serde::Serialize>(value: &T) -> String {
+    hex::encode(codec::encode(value))
+}
+
+pub fn address(byte: u8) -> Address {
+    Address(Hash([byte; 32]))
+}

@@ -1,0 +1,209 @@
+//! The client and several nodes: it finds one that lives, bounds what it reads, and says honestly what it does not know.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
+mod fake;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use fake::{CHAIN, Fake, hexadecimal};
+use quorate_client::{Client, ClientError, LightClient, Session};
+use quorate_types::{
+    crypto::SigningKey,
+    ids::{Address, TxId},
+    operation::{BankOperation, Operation},
+    receipt::{Outcome, Receipt},
+    round::{Sequence, UnixMillis},
+    rpc::Wait,
+    transaction::Transaction,
+};
+use tokio::net::TcpListener;
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+/// A port at which nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// A node that takes a connection and a request, and breaks off.
+async fn breaks_off() -> String {
+    use tokio::io::AsyncReadExt;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut some = [0; 64];
+            let _read = socket.read(&mut some).await;
+        }
+    });
+    url
+}
+
+fn transaction() -> Transaction {
+    let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
+    Transaction::sign(CHAIN, &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), &operation)
+}
+
+fn submitted(tx: &Transaction, rest: &str) -> String {
+    format!(r#"{{"tx_id":"{}",{rest}}}"#, tx.id())
+}
+
+#[tokio::test]
+async fn goes_on_to_the_next_node_and_stays_with_the_one_that_answers() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let overloaded = asked.clone();
+    let first = serve(Router::new().route(
+        "/v1/transactions/{id}",
+        get(move || {
+            overloaded.fetch_add(1, Ordering::Relaxed);
+            async { (StatusCode::SERVICE_UNAVAILABLE, r#"{"error":{"code":"catching-up","message":"not yet"}}"#) }
+        }),
+    ))
+    .await;
+    let second = serve(Router::new().route("/v1/transactions/{id}", get(|| async { r#"{"status":"pending"}"# }))).await;
+    let client = Client::new(&[nobody().await, first.clone(), second]).unwrap();
+    for _ in 0..3 {
+        client.transaction(TxId::default()).await.unwrap();
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let alone = Client::new(&[first]).unwrap();
+    let error = alone.transaction(TxId::default()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { status: 503, code, .. } if code == "catching-up"));
+}
+
+#[tokio::test]
+async fn says_which_nodes_do_not_answer() {
+    let (a, b) = (nobody().await, nobody().await);
+    let error = Client::new(&[&a, &b]).unwrap().status().await.unwrap_err();
+    assert!(matches!(&error, ClientError::Unreachable { tried } if tried.contains(&a) && tried.contains(&b)), "{error}");
+    let error = Client::new(&[&a]).unwrap().submit(&transaction(), Wait::None, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "nothing was sent: {error}");
+}
+
+#[test]
+fn urls_that_are_no_nodes_are_refused() {
+    for url in ["", "127.0.0.1:8080", "https://a", "ftp://a", "http://a/?x=1"] {
+        assert!(matches!(Client::new(&[url]), Err(ClientError::Url { .. })), "{url}");
+    }
+    assert!(Client::new::<&str>(&[]).is_err());
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let body = vec![b' '; (4 << 20) + 1];
+    let url = serve(Router::new().route("/v1/status", get(move || async { body }))).await;
+    let error = Client::new(&[url]).unwrap().status().await.unwrap_err();
+    assert!(matches!(&error, ClientError::Unreachable { tried } if tried.contains("longer than")), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_of_the_api_is_named() {
+    let url = serve(Router::new().route("/v1/status", get(|| async { "<html>" }))).await;
+    let client = Client::new(&[url]).unwrap();
+    assert!(matches!(client.status().await, Err(ClientError::Answer { .. })));
+    let error = client.transaction(TxId::default()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { status: 404, code, .. } if code == "http-404"));
+}
+
+#[tokio::test]
+async fn a_rejection_is_passed_on_with_its_code() {
+    let refuse = || async { (StatusCode::BAD_REQUEST, r#"{"error":{"code":"insufficient-funds","message":"no","hint":"earn some"}}"#) };
+    let url = serve(Router::new().route("/v1/transactions", post(refuse))).await;
+    let error = Client::new(&[url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Rejected { code, hint: Some(_), .. } if code == "insufficient-funds"));
+}
+
+#[tokio::test]
+async fn a_submission_that_broke_off_is_unknown_and_not_rejected() {
+    let tx = transaction();
+    let error = Client::new(&[breaks_off().await]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
+    // The next node refuses it, for all we know because the first has brought it into the chain.
+    let refuse = || async { (StatusCode::BAD_REQUEST, r#"{"error":{"code":"sequence","message":"used"}}"#) };
+    let forgets =
+        Router::new().route("/v1/transactions", post(refuse)).route("/v1/transactions/{id}", get(|| async { r#"{"status":"unknown"}"# }));
+    let error = Client::new(&[breaks_off().await, serve(forgets).await]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
+    let knows = Router::new().route("/v1/transactions", post(refuse)).route(
+        "/v1/transactions/{id}",
+        get(|| async { r#"{"status":"committed","height":3,"index":0,"outcome":{"result":"applied","output":""}}"# }),
+    );
+    let client = Client::new(&[breaks_off().await, serve(knows).await]).unwrap();
+    assert!(client.submit(&tx, Wait::Accepted, LONG).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_node_that_stops_may_have_passed_the_transaction_on_and_a_full_one_has_not() {
+    let answers = [("stopping", true), ("internal", true), ("crowded-out", true), ("pool-full", false), ("busy", false)];
+    for (code, is_unknown) in answers {
+        let body = format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
+        let url = serve(Router::new().route("/v1/transactions", post(move || async { (StatusCode::SERVICE_UNAVAILABLE, body) }))).await;
+        match Client::new(&[url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err() {
+            ClientError::Unknown { .. } => assert!(is_unknown, "{code}"),
+            ClientError::Rejected { .. } => assert!(!is_unknown, "{code}"),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_transaction_is_not_taken_for_ours() {
+    let other = format!(r#"{{"tx_id":"{}","status":"pending"}}"#, TxId::default());
+    let url = serve(Router::new().route("/v1/transactions", post(move || async { other }))).await;
+    let error = Client::new(&[url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
+}
+
+/// A node whose chain commits what it is sent, but answers a submission before that.
+fn slow_node(tx: &Transaction, polls_until_committed: usize) -> Router {
+    let fake = Fake::new(Vec::new());
+    let receipt = Receipt { tx_id: tx.id(), outcome: Outcome::Applied(Vec::new()) };
+    let proof = hexadecimal(&fake.transaction_proof(6, &[receipt], 0));
+    let pending = submitted(tx, r#""status":"pending""#);
+    let committed = submitted(tx, r#""status":"committed","height":6,"index":0,"outcome":{"result":"applied","output":""}"#);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let first = pending.clone();
+    Router::new()
+        .route("/v1/transactions", post(move |_: Bytes| async { (StatusCode::ACCEPTED, first) }))
+        .route(
+            "/v1/transactions/{id}",
+            get(move |State(polls): State<Arc<AtomicUsize>>, Path(_): Path<String>| async move {
+                if polls.fetch_add(1, Ordering::Relaxed) < polls_until_committed { pending } else { committed }
+            }),
+        )
+        .route("/v1/transactions/{id}/proof", get(move || async move { format!(r#"{{"proof":"{proof}"}}"#) }))
+        .with_state(polls)
+}
+
+#[tokio::test]
+async fn waits_for_the_commit_and_checks_its_proof() {
+    let tx = transaction();
+    let session = |url| Session::new(Client::new(&[url]).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap());
+    let proven = session(serve(slow_node(&tx, 1)).await).submit_and_verify(&tx, LONG).await.unwrap();
+    assert_eq!(proven.value().receipt.tx_id, tx.id());
+    let error = session(serve(slow_node(&tx, usize::MAX)).await).submit_and_verify(&tx, Duration::from_millis(1)).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
+}

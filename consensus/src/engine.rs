@@ -1,0 +1,723 @@
+//! §3.1 Main: the event loop of the paper as a total function. It never fails, never blocks and reads no clock.
+//!
+//! ```text
+//! proposal --> certificates (absorb) --> right round, right leader, first of its kind --> execute --> safety --> persist --> vote
+//! vote     --> certificates          --> quorum of equal votes --> certificate (absorb)
+//! timeout  --> certificates          --> f+1: join in; quorum: certificate (absorb)
+//! absorb   --> block tree, commit    --> pacemaker: a new round --> timer, leader: build on the highest certificate, persist, propose
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use quorate_types::{
+    block::{Block, Payload, Proposal},
+    committee::Committee,
+    crypto::SigningKey,
+    genesis::Parameters,
+    ids::{BlockId, ChainId, StateId, ValidatorId},
+    message::{Evidence, Message, Recipients, SyncInfo},
+    round::{Round, UnixMillis},
+    timeout::{TimeoutCert, TimeoutMessage},
+    verify::{OwnBlock, Verified, VerifiedMessage},
+    vote::{QuorumCert, Vote},
+};
+
+use crate::{
+    block_tree::{BlockTree, Root, divergence},
+    effect::{Effect, Ignored, Missing},
+    event::{Event, Rejected},
+    leader_election::{LeaderElection, Summary},
+    pacemaker::{self, Pacemaker},
+    safety::{Ballot, Safety, SafetyRecord, Saved, Signed, Unsaved},
+    votes::{self, PendingVotes},
+};
+
+/// What an engine is made for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The network.
+    pub chain_id: ChainId,
+    /// The committee.
+    pub committee: Arc<Committee>,
+    /// The network's shared rules.
+    pub parameters: Parameters,
+    /// Who we are.
+    pub me: ValidatorId,
+}
+
+/// What a validator knows when it starts: from the genesis, or from its disk after a stop or a crash. Everything has been verified again.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The newest committed block.
+    pub root: Root,
+    /// The certificate that commits it; genesis's own at the beginning.
+    pub root_qc: Verified<QuorumCert>,
+    /// The newest committed blocks, the oldest first, at most [`crate::HISTORY_BLOCKS`].
+    pub committed: Vec<Summary>,
+    /// The newest durable safety record.
+    pub record: SafetyRecord,
+    /// The certificates of the timeout in that record.
+    pub last_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
+    /// The highest certificates that were stored.
+    pub certificates: Option<Verified<SyncInfo>>,
+    /// The stored blocks that are not committed, in any order.
+    pub blocks: Vec<Verified<Block>>,
+}
+
+/// Most blocks of earlier rounds that wait for their parents.
+const PARKED_BLOCKS_MAX: usize = 8;
+/// How many rounds a fetch is left alone before a block of a newer certificate takes its place. One fetch takes about as long as a round, so
+/// a validator that turned to the newest certificate in every round would never catch up with it.
+const FETCH_ROUNDS: u64 = 4;
+
+/// The proposal of the current round that we go by: the first of its leader (S5).
+#[derive(Debug)]
+struct Accepted {
+    proposal: Verified<Proposal>,
+    /// Its block is in the tree. Otherwise its parent is being fetched.
+    inserted: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    safety: Safety,
+    tree: BlockTree,
+    votes: PendingVotes,
+    pacemaker: Pacemaker,
+    leaders: LeaderElection,
+    accepted: Option<Accepted>,
+    /// The payload that we asked for: round and parent.
+    building: Option<(Round, BlockId)>,
+    /// Accepted blocks of earlier rounds whose parents have not come yet, the oldest first.
+    parked: VecDeque<Verified<Block>>,
+    /// The newest committed block that took part in an election.
+    elected: Round,
+    /// The block that we asked for, and in which of our rounds.
+    fetching: Option<(BlockId, Round)>,
+    /// In which of our rounds we last told a validator what it had missed.
+    helped: BTreeMap<ValidatorId, Round>,
+    /// Of whom evidence of a kind was given out, and of which round last: a flood of it is told once.
+    accused: BTreeMap<(ValidatorId, Offence), Round>,
+    /// Our newest vote.
+    own_vote: Option<Verified<Vote>>,
+    /// The round of the last timeout that was approved.
+    giving_up: Option<Round>,
+    resend_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
+    pool_ready: bool,
+    /// The timer runs for an idle round: until the heartbeat is overdue.
+    idle_timer: bool,
+    /// Messages to ourselves.
+    inbox: VecDeque<VerifiedMessage>,
+    effects: Vec<Effect>,
+    halted: bool,
+}
+
+/// What [`Evidence`] there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Offence {
+    Votes,
+    Timeouts,
+    Proposals,
+}
+
+impl Engine {
+    /// Starts from what is known: the round is one above the highest certificate of either kind (S11).
+    #[must_use]
+    pub fn recover(config: Config, key: SigningKey, disk: Recovered) -> (Self, Vec<Effect>) {
+        let mut leaders = LeaderElection::new(config.chain_id, &config.committee, &config.parameters);
+        for block in disk.committed {
+            leaders.on_committed(block);
+        }
+        let mut engine = Self {
+            safety: Safety::new(key, config.me, disk.record),
+            tree: BlockTree::new(disk.root, disk.root_qc.clone(), disk.root_qc.clone()),
+            votes: PendingVotes::default(),
+            pacemaker: Pacemaker::new(),
+            leaders,
+            accepted: None,
+            building: None,
+            parked: VecDeque::new(),
+            elected: disk.root.round,
+            fetching: None,
+            helped: BTreeMap::new(),
+            accused: BTreeMap::new(),
+            own_vote: None,
+            giving_up: None,
+            resend_timeout: disk.last_timeout,
+            pool_ready: false,
+            idle_timer: false,
+            inbox: VecDeque::new(),
+            effects: Vec::new(),
+            halted: false,
+            config,
+        };
+        let mut blocks = disk.blocks;
+        blocks.sort_by_key(|block| block.round());
+        let mut certificates = vec![disk.root_qc];
+        certificates.extend(blocks.iter().map(Verified::<Block>::qc));
+        let mut tc = None;
+        if let Some(stored) = disk.certificates {
+            certificates.extend([stored.high_qc(), stored.high_commit_qc()]);
+            tc = stored.last_round_tc();
+            certificates.extend(tc.as_ref().map(Verified::<TimeoutCert>::high_qc));
+        }
+        for block in blocks {
+            // Stored means judged when it was new, and perhaps voted for: a quorum may count on finding it here. Should the clock have gone
+            // back with the power, it has no say in that.
+            engine.insert(Arc::new(block), true);
+        }
+        let me = engine.config.me;
+        engine.absorb(&certificates, tc.as_ref(), me);
+        engine.finish();
+        let effects = std::mem::take(&mut engine.effects);
+        (engine, effects)
+    }
+
+    /// Takes an event and returns what is to be done, in order.
+    pub fn handle(&mut self, event: Event) -> Vec<Effect> {
+        if self.halted {
+            return Vec::new();
+        }
+        match event {
+            Event::Message { from, message } => self.on_message(from, message),
+            Event::TimerFired(round) => self.on_timer(round),
+            Event::Executed { block, certified, outcome } => self.on_executed(block, certified, outcome),
+            Event::PayloadReady { round, parent, timestamp, payload } => self.on_payload(round, parent, timestamp, payload),
+            Event::Persisted(saved) => self.on_persisted(saved),
+            Event::Pool { ready } => self.pool_ready = ready,
+            Event::Fetched { blocks, commit_qc } => self.on_fetched(blocks, commit_qc),
+        }
+        self.finish();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The current round.
+    #[must_use]
+    pub const fn round(&self) -> Round {
+        self.pacemaker.round()
+    }
+
+    /// The block tree.
+    #[must_use]
+    pub const fn tree(&self) -> &BlockTree {
+        &self.tree
+    }
+
+    /// Who leads a round, as far as we know.
+    #[must_use]
+    pub fn leader(&self, round: Round) -> ValidatorId {
+        self.leaders.leader(round)
+    }
+
+    /// The newest safety record.
+    #[must_use]
+    pub const fn safety_record(&self) -> &SafetyRecord {
+        self.safety.record()
+    }
+
+    /// How many different results the votes for our round and the one before name: more than one is an alarm (S8).
+    #[must_use]
+    pub fn results_in_votes(&self) -> usize {
+        let round = self.round();
+        round.previous().map_or(0, |before| self.votes.results(before)).max(self.votes.results(round))
+    }
+
+    /// Whether a block that a certificate names is being fetched.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        self.missing().is_some()
+    }
+
+    fn on_message(&mut self, from: ValidatorId, message: VerifiedMessage) {
+        match message {
+            VerifiedMessage::Proposal(proposal) => self.on_proposal(from, proposal),
+            VerifiedMessage::Vote(vote) => self.on_vote(from, vote),
+            VerifiedMessage::Timeout(timeout) => self.on_timeout(from, timeout),
+            VerifiedMessage::SyncInfo(info) => self.absorb(&[info.high_commit_qc(), info.high_qc()], info.last_round_tc().as_ref(), from),
+            VerifiedMessage::FetchRequest(_)
+            | VerifiedMessage::FetchResponse(_)
+            | VerifiedMessage::CatchupRequest(_)
+            | VerifiedMessage::CatchupResponse(_) => {}
+        }
+    }
+
+    /// What every event ends with: our messages to ourselves, the leader's duty, and the timer.
+    fn finish(&mut self) {
+        let me = self.config.me;
+        while let Some(message) = self.inbox.pop_front() {
+            self.on_message(me, message);
+        }
+        self.fetch_if_missing(me);
+        self.propose_if_leader();
+        if self.idle_timer && self.has_work() {
+            self.start_timer();
+        }
+        if let Some(halt) = self.effects.iter().position(|effect| matches!(effect, Effect::Halt(_))) {
+            self.effects.truncate(halt.saturating_add(1));
+            self.halted = true;
+        }
+    }
+
+    // ---- certificates -------------------------------------------------------------------------------------------------------------
+
+    /// §3.1 `process_certificate_qc` and `advance_round_tc`, for all certificates of a message together.
+    fn absorb(&mut self, certificates: &[Verified<QuorumCert>], tc: Option<&Verified<TimeoutCert>>, from: ValidatorId) {
+        let mut highest = Round(0);
+        // A timeout certificate brings the highest quorum certificate of its signers along.
+        let of_tc = tc.map(Verified::<TimeoutCert>::high_qc);
+        for qc in certificates.iter().chain(&of_tc) {
+            highest = highest.max(qc.round());
+            if let Err(halt) = self.tree.process_qc(qc) {
+                return self.effects.push(Effect::Halt(halt));
+            }
+        }
+        self.commit();
+        if self.pacemaker.advance(highest, tc) {
+            self.on_new_round();
+        }
+        self.fetch_if_missing(from);
+    }
+
+    fn commit(&mut self) {
+        // A commit elects leaders as soon as its certificate is known; nobody's election waits for an execution.
+        for block in self.tree.certified_commits() {
+            if block.round() > self.elected {
+                self.elected = block.round();
+                self.leaders.on_committed(Summary::from(&**block));
+            }
+        }
+        match self.tree.take_commit() {
+            Ok(None) => {}
+            Ok(Some((blocks, qc))) => self.effects.push(Effect::Commit { blocks, qc }),
+            Err(halt) => self.effects.push(Effect::Halt(halt)),
+        }
+    }
+
+    fn on_new_round(&mut self) {
+        let round = self.round();
+        self.votes.enter_round(round);
+        // Votes of the current round go to the leader of the next, and proposals of the round before may still be judged.
+        if let Some(before) = round.previous() {
+            self.leaders.enter_round(before);
+        }
+        if let Some(Accepted { proposal, inserted: false }) = self.accepted.take() {
+            self.parked.push_back(proposal.block());
+            if self.parked.len() > PARKED_BLOCKS_MAX {
+                self.parked.pop_front();
+            }
+        }
+        self.building = None;
+        self.start_timer();
+    }
+
+    /// §9 of protocol.md: the certificate of a block that we lack, and with it everything between it and our chain.
+    fn missing(&self) -> Option<&QuorumCert> {
+        let accepted = self.accepted.as_ref().filter(|accepted| !accepted.inserted).map(|accepted| &accepted.proposal.block);
+        let parked = |id: BlockId| self.parked.iter().map(|block| &**block).chain(accepted).find(|block| block.id() == id);
+        [Some(&**self.tree.high_qc()), accepted.map(Block::qc)].into_iter().flatten().find_map(|mut qc| {
+            // Rounds fall from a block to its parent, so this ends.
+            while let Some(block) = parked(qc.block_id()) {
+                qc = block.qc();
+            }
+            // What is not above our root is committed, or will never be.
+            (qc.round() > self.tree.root().round && !self.tree.contains(&qc.block_id())).then_some(qc)
+        })
+    }
+
+    fn fetch_if_missing(&mut self, from: ValidatorId) {
+        let Some(qc) = self.missing() else {
+            self.fetching = None;
+            return;
+        };
+        // What is being executed may move the root: asking before would ask for the same again.
+        if self.tree.is_executing() {
+            return;
+        }
+        let (block_id, signers, round) = (qc.block_id(), qc.signers, self.round());
+        if let Some((id, asked)) = self.fetching
+            && (id == block_id || round.since(asked) < FETCH_ROUNDS)
+        {
+            return;
+        }
+        let me = self.config.me;
+        let mut holders: Vec<ValidatorId> = if from == me { Vec::new() } else { vec![from] };
+        holders.extend(signers.iter().filter(|id| *id != me && *id != from));
+        let root = self.tree.root().round;
+        self.fetching = Some((block_id, round));
+        self.effects.push(Effect::Fetch(Missing { block_id, above: root, rounds_behind: self.known_commit().since(root), holders }));
+    }
+
+    /// The round of the newest commit that we know of, carried out here or not.
+    fn known_commit(&self) -> Round {
+        let certified = self.tree.high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
+        certified.max(self.tree.root().round)
+    }
+
+    fn on_fetched(&mut self, blocks: Vec<Verified<Block>>, commit_qc: Option<Verified<QuorumCert>>) {
+        self.fetching = None;
+        let mut certificates: Vec<Verified<QuorumCert>> = blocks.iter().map(Verified::<Block>::qc).collect();
+        for block in blocks {
+            self.insert(Arc::new(block), true);
+        }
+        if let Some(qc) = commit_qc {
+            self.tree.offer_commit(qc.clone());
+            certificates.push(qc);
+        }
+        self.resume_parked();
+        self.absorb(&certificates, None, self.config.me);
+    }
+
+    // ---- proposals ----------------------------------------------------------------------------------------------------------------
+
+    fn on_proposal(&mut self, from: ValidatorId, proposal: Verified<Proposal>) {
+        let qc = proposal.block().qc();
+        self.absorb(&[qc, proposal.high_commit_qc()], proposal.last_round_tc().as_ref(), from);
+
+        let (round, author) = (proposal.block.round(), proposal.block.author());
+        if round < self.round() {
+            // Its votes were faster than the block itself, or it is the other one of a leader that made two (S5): as good as fetched.
+            let block = proposal.block();
+            if self.missing().is_some_and(|qc| qc.block_id() == block.id()) && self.tree.contains(&block.parent_id()) {
+                self.insert(Arc::new(block), true);
+                return self.resume_parked();
+            }
+            self.help(from);
+            return self.ignore(from, Ignored::OldRound);
+        }
+        if round > self.round() {
+            return self.ignore(from, Ignored::FarRound);
+        }
+        if author != self.leaders.leader(round) {
+            return self.ignore(from, Ignored::NotLeader);
+        }
+        match &self.accepted {
+            Some(first) if first.proposal.block.id() == proposal.block.id() => return self.ignore(from, Ignored::Duplicate),
+            Some(first) if first.proposal.block.author() == author => {
+                let evidence = Evidence::Proposals(Box::new(first.proposal.clone()), Box::new(proposal));
+                self.accuse(evidence);
+                return self.ignore(from, Ignored::Equivocation);
+            }
+            // The round's leader became another one by a commit that we learnt late.
+            Some(_) | None => {}
+        }
+        let extends = proposal.block.qc().round();
+        self.accepted = Some(Accepted { proposal, inserted: false });
+        // The leader of an idle round has shown that it lives; the next one may wait for its own heartbeat.
+        if self.idle_timer {
+            self.start_timer();
+        }
+        self.resume_parked();
+        if self.accepted.as_ref().is_some_and(|accepted| !accepted.inserted) {
+            // A parent below our root that is not our root: on a branch that is dead.
+            let dead = extends <= self.tree.root().round;
+            self.ignore(from, if dead { Ignored::UnsafeVote } else { Ignored::ParentMissing });
+            self.fetch_if_missing(from);
+        }
+    }
+
+    /// Goes on with the blocks whose parents have come in the meantime, and with the proposal of the current round.
+    fn resume_parked(&mut self) {
+        // By rising round, so one pass meets parents first.
+        for block in std::mem::take(&mut self.parked) {
+            if self.tree.contains(&block.parent_id()) {
+                self.insert(Arc::new(block), false);
+            } else if block.qc().round() > self.tree.root().round {
+                self.parked.push_back(block);
+            }
+        }
+        let Some(accepted) = self.accepted.as_mut().filter(|accepted| !accepted.inserted) else { return };
+        let block = accepted.proposal.block();
+        if !self.tree.contains(&block.parent_id()) {
+            return;
+        }
+        accepted.inserted = true;
+        if let Some(state) = self.tree.state(&block.id()) {
+            self.vote_for(&block, state);
+        } else {
+            self.insert(Arc::new(block), false);
+        }
+    }
+
+    /// §3.3 `execute_and_insert`.
+    fn insert(&mut self, block: Arc<Verified<Block>>, certified: bool) {
+        if self.tree.insert(Arc::clone(&block)) {
+            let certified = certified || self.tree.certified_state(&block.id()).is_some();
+            self.effects.push(Effect::Execute { block, certified });
+        }
+    }
+
+    fn on_executed(&mut self, id: BlockId, certified: bool, outcome: Result<StateId, Rejected>) {
+        // Pruned in the meantime.
+        let Some(block) = self.tree.get(&id).cloned() else { return };
+        match outcome {
+            // It was judged before its parent, which is being judged again: no verdict on this one, its turn comes after the parent's.
+            Err(_) if self.tree.state(&block.parent_id()).is_none() => {}
+            Err(Rejected(reason)) => match self.tree.certified_state(&id) {
+                Some(state) if certified => self.effects.push(Effect::Halt(divergence(id, block.round(), state, None))),
+                // Its certificate came while it was judged as a mere proposal: judge it again without the rules that no longer apply, and
+                // after it what is built on it.
+                Some(_) => {
+                    self.effects.push(Effect::Execute { block, certified: true });
+                    for block in self.tree.above(&id) {
+                        let certified = self.tree.certified_state(&block.id()).is_some();
+                        self.effects.push(Effect::Execute { block, certified });
+                    }
+                }
+                None => {
+                    self.tree.remove(&id);
+                    self.ignore(block.author(), Ignored::InvalidBlock(reason));
+                }
+            },
+            Ok(state) => {
+                if let Err(halt) = self.tree.executed(&id, state) {
+                    return self.effects.push(Effect::Halt(halt));
+                }
+                // Our own blocks were stored before they were proposed.
+                if block.author() != self.config.me {
+                    self.effects.push(Effect::Store(Arc::clone(&block)));
+                }
+                self.commit();
+                self.vote_for(&block, state);
+            }
+        }
+    }
+
+    /// §3.1, end of the proposal handler: vote, if this is the block of the current round.
+    fn vote_for(&mut self, block: &Verified<Block>, state: StateId) {
+        let Some(accepted) = self.accepted.as_ref().filter(|accepted| accepted.proposal.block.id() == block.id()) else { return };
+        // A commit that we learnt since may have elected another leader, whom the others go by.
+        if self.leaders.leader(block.round()) != block.author() {
+            return self.ignore(block.author(), Ignored::NotLeader);
+        }
+        let tc = accepted.proposal.last_round_tc();
+        match self.safety.approve_vote(block, tc.as_ref(), state) {
+            Ok(ballot) => self.persist(ballot),
+            Err(_) => self.ignore(block.author(), Ignored::UnsafeVote),
+        }
+    }
+
+    /// §3.1 `process_new_round_event`: our duty as leader, however we came into the round (E5), once (E4), and only on a parent that we
+    /// have executed.
+    fn propose_if_leader(&mut self) {
+        let round = self.round();
+        let parent = self.tree.high_qc().block_id();
+        if self.leaders.leader(round) != self.config.me
+            || self.safety.record().last_proposed_round() >= round
+            || self.building == Some((round, parent))
+            || self.tree.state(&parent).is_none()
+        {
+            return;
+        }
+        self.building = Some((round, parent));
+        self.effects.push(Effect::BuildPayload { round, parent, flush: self.tree.must_flush() });
+    }
+
+    fn on_payload(&mut self, round: Round, parent: BlockId, timestamp: UnixMillis, payload: Payload) {
+        // A higher certificate has come in the meantime: `propose_if_leader` asks again.
+        if self.building != Some((round, parent)) || round != self.round() || parent != self.tree.high_qc().block_id() {
+            return;
+        }
+        let high_qc = self.tree.high_qc().clone();
+        // E6: the timeout certificate goes along exactly when our certificate is not of the round before.
+        let last_round_tc = if high_qc.round().next() == round { None } else { self.pacemaker.last_round_tc().cloned() };
+        let content = OwnBlock {
+            chain_id: self.config.chain_id,
+            epoch: self.config.committee.epoch(),
+            author: self.config.me,
+            round,
+            timestamp,
+            payload,
+        };
+        let block = Verified::<Block>::own(content, &high_qc);
+        if let Ok(ballot) = self.safety.approve_proposal(block, last_round_tc) {
+            self.persist(ballot);
+        }
+    }
+
+    // ---- votes --------------------------------------------------------------------------------------------------------------------
+
+    fn on_vote(&mut self, from: ValidatorId, vote: Verified<Vote>) {
+        self.absorb(&[vote.high_commit_qc()], None, from);
+        match self.votes.add(&self.config.committee, self.round(), vote.clone()) {
+            votes::Added::Counted => {}
+            votes::Added::Certified(qc) => self.absorb(&[qc], None, from),
+            votes::Added::Equivocation(first) => {
+                self.accuse(Evidence::Votes(first, Box::new(vote)));
+                self.ignore(from, Ignored::Equivocation);
+            }
+            votes::Added::Ignored(reason) => {
+                // A vote that comes after its quorum is everyday; one of a round long over is from somebody who is behind.
+                if vote.vote_info.round.next().next() < self.round() {
+                    self.help(from);
+                }
+                self.ignore(from, reason);
+            }
+        }
+    }
+
+    // ---- timeouts -----------------------------------------------------------------------------------------------------------------
+
+    fn on_timeout(&mut self, from: ValidatorId, timeout: Verified<TimeoutMessage>) {
+        self.absorb(&[timeout.high_qc(), timeout.high_commit_qc()], timeout.last_round_tc().as_ref(), from);
+        // It may be giving up because a commit has not reached it.
+        if timeout.high_commit_qc.round() < self.tree.high_commit_qc().round() {
+            self.help(from);
+        }
+        match self.pacemaker.add(&self.config.committee, timeout.clone()) {
+            pacemaker::Added::Counted => {}
+            pacemaker::Added::Amplify => self.local_timeout(),
+            pacemaker::Added::Formed(tc) => {
+                let next = tc.round.next();
+                self.absorb(&[], Some(&tc), self.config.me);
+                // Cheap, and it reaches a leader that missed the timeouts.
+                self.send_sync_info(self.leaders.leader(next));
+            }
+            pacemaker::Added::Equivocation(first) => {
+                self.accuse(Evidence::Timeouts(first, Box::new(timeout)));
+                self.ignore(from, Ignored::Equivocation);
+            }
+            pacemaker::Added::Ignored(reason) => {
+                if timeout.timeout.round < self.round() {
+                    self.help(from);
+                }
+                self.ignore(from, reason);
+            }
+        }
+    }
+
+    fn on_timer(&mut self, round: Round) {
+        if round != self.round() {
+            return;
+        }
+        // The work went away (a transaction expired, say): an idle round is nobody's fault.
+        if self.idle_timer || self.has_work() || self.pacemaker.own_timeout().is_some() {
+            self.local_timeout();
+        }
+        // E12: again and again until the round ends.
+        self.start_timer();
+    }
+
+    /// §3.5 `local_timeout_round`. The same timeout is sent again if the round was given up before.
+    fn local_timeout(&mut self) {
+        if let Some(own) = self.pacemaker.own_timeout() {
+            let message = Message::from(own.clone());
+            self.resend_vote();
+            self.effects.push(Effect::Send { to: Recipients::Others, message });
+            return;
+        }
+        let round = self.round();
+        // Approved and on its way to the disk.
+        if self.giving_up == Some(round) {
+            return;
+        }
+        let approved = match &self.resend_timeout {
+            Some((of, high_qc, tc)) if *of == round => self.safety.approve_timeout(round, high_qc, tc.as_ref()),
+            Some(_) | None => self.safety.approve_timeout(round, self.tree.high_qc(), self.pacemaker.last_round_tc()),
+        };
+        match approved {
+            Ok(ballot) => {
+                self.giving_up = Some(round);
+                self.persist(ballot);
+            }
+            // E9: nothing hollow is sent.
+            Err(_) => self.ignore(self.config.me, Ignored::UnsafeTimeout),
+        }
+    }
+
+    /// Deviation D7: an idle chain waits for its heartbeat before it suspects the leader, a busy one for the pacemaker's duration.
+    fn start_timer(&mut self) {
+        let round = self.round();
+        let patience = self.pacemaker.duration_ms(&self.config.parameters, self.known_commit());
+        self.idle_timer = !self.has_work() && self.pacemaker.own_timeout().is_none();
+        let heartbeat = if self.idle_timer { u64::from(self.config.parameters.heartbeat_ms) } else { 0 };
+        self.effects.push(Effect::StartTimer { round, after_ms: patience.saturating_add(heartbeat) });
+    }
+
+    fn has_work(&self) -> bool {
+        let proposal = self.accepted.as_ref().map(|accepted| accepted.proposal.block.id());
+        self.pool_ready || self.tree.has_uncommitted_payload(proposal.as_ref())
+    }
+
+    // ---- ballots and messages -----------------------------------------------------------------------------------------------------
+
+    fn persist(&mut self, ballot: Unsaved<Ballot>) {
+        let certificates = Box::new(self.sync_info().into_inner());
+        self.effects.push(Effect::Persist { ballot: Box::new(ballot), certificates });
+    }
+
+    fn on_persisted(&mut self, saved: Saved<Ballot>) {
+        match self.safety.sign(saved, self.tree.high_commit_qc()) {
+            Signed::Vote(vote) => {
+                self.own_vote = Some(vote.clone());
+                let collector = self.leaders.leader(vote.vote_info.round.next());
+                if collector == self.config.me {
+                    self.inbox.push_back(VerifiedMessage::Vote(vote));
+                } else {
+                    self.effects.push(Effect::Send { to: Recipients::One(collector), message: vote.into() });
+                }
+            }
+            Signed::Timeout(timeout) => {
+                self.pacemaker.set_own_timeout(timeout.clone());
+                self.resend_vote();
+                self.effects.push(Effect::Send { to: Recipients::Others, message: timeout.clone().into() });
+                self.inbox.push_back(VerifiedMessage::Timeout(timeout));
+            }
+            Signed::Proposal(proposal) => {
+                self.effects.push(Effect::Send { to: Recipients::Others, message: proposal.clone().into() });
+                self.inbox.push_back(VerifiedMessage::Proposal(proposal));
+            }
+        }
+    }
+
+    /// Deviation D9: whoever gives a round up tells everybody how it voted there. If the leader of the next round, who alone has the votes,
+    /// is the silent one, the certificate is not lost; a leader between two silent ones could never commit otherwise (S23).
+    fn resend_vote(&mut self) {
+        let round = self.round();
+        if let Some(vote) = self.own_vote.clone().filter(|vote| vote.vote_info.round == round) {
+            self.effects.push(Effect::Send { to: Recipients::Others, message: vote.clone().into() });
+            self.inbox.push_back(VerifiedMessage::Vote(vote));
+        }
+    }
+
+    fn sync_info(&self) -> Verified<SyncInfo> {
+        Verified::<SyncInfo>::own(self.tree.high_qc(), self.tree.high_commit_qc(), self.pacemaker.last_round_tc())
+    }
+
+    fn send_sync_info(&mut self, to: ValidatorId) {
+        if to != self.config.me {
+            let message = self.sync_info().into();
+            self.effects.push(Effect::Send { to: Recipients::One(to), message });
+        }
+    }
+
+    /// Tells a validator that is behind what it has missed, once in each of our rounds.
+    fn help(&mut self, to: ValidatorId) {
+        let round = self.round();
+        if to != self.config.me && self.helped.insert(to, round) != Some(round) {
+            self.send_sync_info(to);
+        }
+    }
+
+    /// Gives out evidence, once for each validator, kind and round.
+    fn accuse(&mut self, evidence: Evidence) {
+        let offence = match &evidence {
+            Evidence::Votes(..) => Offence::Votes,
+            Evidence::Timeouts(..) => Offence::Timeouts,
+            Evidence::Proposals(..) => Offence::Proposals,
+        };
+        let last = self.accused.entry((evidence.culprit(), offence)).or_default();
+        if *last < evidence.round() {
+            *last = evidence.round();
+            self.effects.push(Effect::Accuse(evidence));
+        }
+    }
+
+    fn ignore(&mut self, from: ValidatorId, reason: Ignored) {
+        self.effects.push(Effect::Ignored { from, reason });
+    }
+}

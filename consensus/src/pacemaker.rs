@@ -1,0 +1,144 @@
+//! §3.5 Pacemaker: which round we are in, how long we wait for it, and how a quorum gives it up.
+
+use std::collections::BTreeMap;
+
+use quorate_types::{
+    committee::Committee,
+    genesis::Parameters,
+    ids::ValidatorId,
+    round::Round,
+    timeout::{TimeoutCert, TimeoutMessage},
+    verify::Verified,
+};
+
+use crate::effect::Ignored;
+
+/// Rounds between the current one and the newest commit when nothing is wrong (the 2-chain and the proposal that publishes it).
+const NORMAL_COMMIT_GAP: u64 = 3;
+
+/// What a timeout led to.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+pub(crate) enum Added {
+    /// Too few so far.
+    Counted,
+    /// An honest validator gave the round up, so we do too (Bracha amplification, paper p. 14). Told until we have.
+    Amplify,
+    /// A quorum gave the round up. Told once for each round.
+    Formed(Verified<TimeoutCert>),
+    /// The same validator sent another timeout of this round before.
+    Equivocation(Box<Verified<TimeoutMessage>>),
+    /// No effect.
+    Ignored(Ignored),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Pacemaker {
+    round: Round,
+    last_round_tc: Option<Verified<TimeoutCert>>,
+    /// Of the current round only.
+    timeouts: BTreeMap<ValidatorId, Verified<TimeoutMessage>>,
+    formed: bool,
+    /// Our own timeout of the current round, sent again until the round ends (E12).
+    own: Option<Verified<TimeoutMessage>>,
+}
+
+impl Pacemaker {
+    /// Before the first certificate has led into round 1.
+    #[must_use]
+    pub(crate) const fn new() -> Self {
+        Self { round: Round(0), last_round_tc: None, timeouts: BTreeMap::new(), formed: false, own: None }
+    }
+
+    /// The current round.
+    #[must_use]
+    pub const fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The timeout certificate that led into the current round, if one did.
+    #[must_use]
+    pub const fn last_round_tc(&self) -> Option<&Verified<TimeoutCert>> {
+        self.last_round_tc.as_ref()
+    }
+
+    pub(crate) const fn own_timeout(&self) -> Option<&Verified<TimeoutMessage>> {
+        self.own.as_ref()
+    }
+
+    pub(crate) fn set_own_timeout(&mut self, timeout: Verified<TimeoutMessage>) {
+        if timeout.timeout.round == self.round {
+            self.own = Some(timeout);
+        }
+    }
+
+    /// §3.5 `advance_round`: whether the round is a later one now. A quorum certificate wins where both certify the same round.
+    pub(crate) fn advance(&mut self, qc_round: Round, tc: Option<&Verified<TimeoutCert>>) -> bool {
+        let before = self.round;
+        if qc_round >= self.round {
+            self.round = qc_round.next();
+            self.last_round_tc = None;
+        }
+        if let Some(tc) = tc
+            && tc.round >= self.round
+        {
+            self.round = tc.round.next();
+            self.last_round_tc = Some(tc.clone());
+        }
+        if self.round == before {
+            return false;
+        }
+        self.timeouts.clear();
+        self.formed = false;
+        self.own = None;
+        true
+    }
+
+    /// §3.5 `process_remote_timeout`, for our own timeouts too. Each signer counts once (E8).
+    pub(crate) fn add(&mut self, committee: &Committee, timeout: Verified<TimeoutMessage>) -> Added {
+        if timeout.timeout.round < self.round {
+            return Added::Ignored(Ignored::OldRound);
+        }
+        if timeout.timeout.round > self.round {
+            return Added::Ignored(Ignored::FarRound);
+        }
+        match self.timeouts.get(&timeout.timeout.sender) {
+            Some(first) if first.timeout.high_qc.round() != timeout.timeout.high_qc.round() => {
+                return Added::Equivocation(Box::new(first.clone()));
+            }
+            Some(_) => {}
+            None => {
+                self.timeouts.insert(timeout.timeout.sender, timeout);
+            }
+        }
+        if !self.formed
+            && let Some(tc) = Verified::<TimeoutCert>::aggregate(committee, &self.timeouts)
+        {
+            self.formed = true;
+            return Added::Formed(tc);
+        }
+        let signers = self.timeouts.keys().copied().collect();
+        if self.own.is_none() && committee.holds_honest(signers) { Added::Amplify } else { Added::Counted }
+    }
+
+    /// How long the current round may last, in milliseconds: the base while commits come, growing by a fixed factor with every further
+    /// round without one, and never beyond the maximum.
+    #[must_use]
+    pub(crate) fn duration_ms(&self, parameters: &Parameters, committed: Round) -> u64 {
+        let max = u64::from(parameters.timeout_max_ms);
+        let mut duration = u64::from(parameters.timeout_base_ms);
+        for _ in 0..self.round.since(committed).saturating_sub(NORMAL_COMMIT_GAP) {
+            if duration >= max || parameters.timeout_growth_percent <= 100 {
+                break;
+            }
+            // At least one more, or a short base and a small factor would never grow.
+            let grown = duration.saturating_mul(u64::from(parameters.timeout_growth_percent)) / 100;
+            duration = grown.max(duration.saturating_add(1));
+        }
+        duration.min(max)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Durable before signed, held by types (SAFE-4; protocol.md §7, S10).
+//!
+//! ```text
+//! rule --> Unsaved<Ballot> --persist(store): write_sync returned Ok--> Saved<Ballot> --sign (consumes)--> one signature
+//! ```
+//! `Unsaved` can only be made by the rules, `Saved` only by [`persist`]; neither can be copied, so there is no other way to a signature.
+//! This is the way:
+//!
+//! ```
+//! use quorate_consensus::safety::{Ballot, Safety, SafetyStore, Saved, Signed, Unsaved, persist};
+//! use quorate_types::{verify::Verified, vote::QuorumCert};
+//! fn way<S: SafetyStore>(safety: &Safety, store: &mut S, unsaved: Unsaved<Ballot>, qc: &Verified<QuorumCert>) -> Result<Signed, S::Error> {
+//!     let saved: Saved<Ballot> = persist(store, unsaved)?;
+//!     Ok(safety.sign(saved, qc))
+//! }
+//! ```
+//! A record that was saved cannot be claimed (E0451, a private field):
+//!
+//! ```compile_fail,E0451
+//! use quorate_consensus::safety::{Ballot, Saved};
+//! fn forge(ballot: Ballot) -> Saved<Ballot> {
+//!     Saved { ballot }
+//! }
+//! ```
+//! Nor can an approval (E0451):
+//!
+//! ```compile_fail,E0451
+//! use quorate_consensus::safety::{Ballot, SafetyRecord, Unsaved};
+//! fn forge(ballot: Ballot, record: SafetyRecord) -> Unsaved<Ballot> {
+//!     Unsaved { ballot, record }
+//! }
+//! ```
+//! One write is one signature (E0599, no `clone`; E0382, used after it was signed):
+//!
+//! ```compile_fail,E0599
+//! use quorate_consensus::safety::{Ballot, Saved};
+//! fn twice(saved: Saved<Ballot>) -> (Saved<Ballot>, Saved<Ballot>) {
+//!     (saved.clone(), saved)
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! use quorate_consensus::safety::{Ballot, Safety, Saved, Signed};
+//! use quorate_types::{verify::Verified, vote::QuorumCert};
+//! fn twice(safety: &Safety, saved: Saved<Ballot>, qc: &Verified<QuorumCert>) -> (Signed, Signed) {
+//!     (safety.sign(saved, qc), safety.sign(saved, qc))
+//! }
+//! ```
+//! What is not saved is not signed (E0308, another type):
+//!
+//! ```compile_fail,E0308
+//! use quorate_consensus::safety::{Ballot, Safety, Unsaved};
+//! use quorate_types::{verify::Verified, vote::QuorumCert};
+//! fn hasty(safety: &Safety, unsaved: Unsaved<Ballot>, qc: &Verified<QuorumCert>) {
+//!     drop(safety.sign(unsaved, qc));
+//! }
+//! ```
+
+use quorate_types::{block::Block, codec, verify::Verified};
+
+use super::{Ballot, SafetyRecord};
+
+/// A ballot that must not be signed yet: its record is not durable.
+#[derive(Debug)]
+#[must_use = "an approved ballot that is never saved blocks its round"]
+pub struct Unsaved<B> {
+    ballot: B,
+    record: SafetyRecord,
+}
+
+/// A ballot whose record is durable.
+#[derive(Debug)]
+#[must_use]
+pub struct Saved<B> {
+    ballot: B,
+}
+
+/// What must be durable before the signature exists.
+#[derive(Debug)]
+pub struct SafetyWrite<'a> {
+    /// The encoded [`SafetyRecord`].
+    pub record: Vec<u8>,
+    /// Our own block, which must not be forgotten once it is signed.
+    pub block: Option<&'a Verified<Block>>,
+}
+
+/// Where records are kept.
+pub trait SafetyStore {
+    /// What can go wrong. The caller stops the process: a write that failed is never tried again.
+    type Error;
+
+    /// Returns only after this write, and every write before it, is on stable storage.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn write_sync(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error>;
+}
+
+impl Unsaved<Ballot> {
+    pub(super) const fn new(ballot: Ballot, record: SafetyRecord) -> Self {
+        Self { ballot, record }
+    }
+
+    /// The record that will be written.
+    #[must_use]
+    pub const fn record(&self) -> &SafetyRecord {
+        &self.record
+    }
+}
+
+impl Saved<Ballot> {
+    pub(super) fn into_ballot(self) -> Ballot {
+        self.ballot
+    }
+
+    /// What may now be signed.
+    #[must_use]
+    pub const fn ballot(&self) -> &Ballot {
+        &self.ballot
+    }
+}
+
+/// Makes a ballot's record durable: the only way to a [`Saved`] one.
+///
+/// # Errors
+/// The store's. The ballot is lost; so is the right to go on.
+pub fn persist<S: SafetyStore>(store: &mut S, unsaved: Unsaved<Ballot>) -> Result<Saved<Ballot>, S::Error> {
+    let Unsaved { ballot, record } = unsaved;
+    let block = match &ballot {
+        Ballot::Proposal { block, .. } => Some(block),
+        Ballot::Vote(..) | Ballot::Timeout { .. } => None,
+    };
+    store.write_sync(&SafetyWrite { record: codec::encode(&record), block })?;
+    Ok(Saved { ballot })
+}

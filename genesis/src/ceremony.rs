@@ -1,0 +1,374 @@
+//! The ceremony itself, without files: a draft, fragments, and the genesis that they make.
+
+use std::{collections::BTreeMap, path::Path};
+
+use quorate_types::{
+    committee::Validator,
+    crypto::SigningKey,
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    ids::{Address, ChainId},
+    message::PROTOCOL_VERSION,
+    round::UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{address, error::CeremonyError};
+
+/// The version of drafts and fragments.
+pub const CEREMONY_VERSION: u32 = 1;
+/// Longest name of a network, in characters.
+pub const NETWORK_NAME_MAX: usize = 64;
+
+/// What is agreed upon before the validators are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// [`CEREMONY_VERSION`].
+    pub draft_version: u32,
+    /// The network's name.
+    pub name: String,
+    /// The network's number.
+    pub chain_id: ChainId,
+    /// The time of the genesis block.
+    pub timestamp: UnixMillis,
+    /// The shared rules.
+    pub parameters: DraftParameters,
+    /// The first accounts.
+    pub accounts: Vec<GenesisAccount>,
+}
+
+/// [`Parameters`], of which one depends on how many validators there will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftParameters {
+    /// See [`Parameters`].
+    pub block_transactions_max: u32,
+    /// See [`Parameters`].
+    pub block_bytes_max: u32,
+    /// See [`Parameters`].
+    pub timeout_base_ms: u32,
+    /// See [`Parameters`].
+    pub timeout_growth_percent: u32,
+    /// See [`Parameters`].
+    pub timeout_max_ms: u32,
+    /// See [`Parameters`].
+    pub heartbeat_ms: u32,
+    /// See [`Parameters`].
+    pub window_size: u32,
+    /// See [`Parameters`]; by the size of the committee when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_size: Option<u32>,
+}
+
+impl Default for DraftParameters {
+    fn default() -> Self {
+        let Parameters {
+            block_transactions_max,
+            block_bytes_max,
+            timeout_base_ms,
+            timeout_growth_percent,
+            timeout_max_ms,
+            heartbeat_ms,
+            window_size,
+            exclude_size: _,
+        } = Parameters::for_committee(1);
+        Self {
+            block_transactions_max,
+            block_bytes_max,
+            timeout_base_ms,
+            timeout_growth_percent,
+            timeout_max_ms,
+            heartbeat_ms,
+            window_size,
+            exclude_size: None,
+        }
+    }
+}
+
+impl DraftParameters {
+    fn complete(self, validators: usize) -> Parameters {
+        Parameters {
+            block_transactions_max: self.block_transactions_max,
+            block_bytes_max: self.block_bytes_max,
+            timeout_base_ms: self.timeout_base_ms,
+            timeout_growth_percent: self.timeout_growth_percent,
+            timeout_max_ms: self.timeout_max_ms,
+            heartbeat_ms: self.heartbeat_ms,
+            window_size: self.window_size,
+            exclude_size: self.exclude_size.unwrap_or(Parameters::for_committee(validators).exclude_size),
+        }
+    }
+}
+
+/// One organisation's entry, signed by both of its keys for this chain id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fragment {
+    /// [`CEREMONY_VERSION`].
+    pub fragment_version: u32,
+    /// The network it is for. Part of what is signed; said here so that a mismatch can be named.
+    pub chain_id: ChainId,
+    /// The entry.
+    pub validator: GenesisValidator,
+}
+
+impl Draft {
+    /// A draft with these accounts, which it sorts.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Name`], [`CeremonyError::AccountTwice`], or a parameter that fits no committee.
+    pub fn new(
+        name: String,
+        chain_id: ChainId,
+        timestamp: UnixMillis,
+        parameters: DraftParameters,
+        accounts: Vec<GenesisAccount>,
+    ) -> Result<Self, CeremonyError> {
+        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, accounts: sorted(accounts)? };
+        draft.check()?;
+        Ok(draft)
+    }
+
+    fn check(&self) -> Result<(), CeremonyError> {
+        if !(1..=NETWORK_NAME_MAX).contains(&self.name.chars().count()) {
+            return Err(CeremonyError::Name);
+        }
+        // What can be told before the committee is known; its size is looked at in `build`.
+        Ok(DraftParameters { exclude_size: None, ..self.parameters }.complete(1).check(1)?)
+    }
+
+    /// An entry for this draft, signed by its owner.
+    ///
+    /// # Errors
+    /// [`CeremonyError`]: what makes the entry useless.
+    pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
+        check_address(&validator)?;
+        let entry = GenesisValidator::sign(self.chain_id, validator.clone(), consensus, network);
+        // A committee of one: name, power and keys by the protocol's own rules.
+        quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
+            .map_err(quorate_types::genesis::GenesisError::from)?;
+        entry.check(self.chain_id)?;
+        Ok(Fragment { fragment_version: CEREMONY_VERSION, chain_id: self.chain_id, validator: entry })
+    }
+}
+
+/// The genesis of a draft and its fragments: the same for everybody, in whatever order the fragments come.
+///
+/// # Errors
+/// [`CeremonyError`], which names the validator, account or parameter.
+pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
+    draft.check()?;
+    for fragment in &fragments {
+        if fragment.chain_id != draft.chain_id {
+            let name = fragment.validator.validator.name.clone();
+            return Err(CeremonyError::OtherChain { name, fragment: fragment.chain_id, draft: draft.chain_id });
+        }
+    }
+    let mut validators: Vec<_> = fragments.into_iter().map(|fragment| fragment.validator).collect();
+    // By name as well, so that of two with one key the same one is named first, whatever the order of the files.
+    validators.sort_by(|a, b| (&a.validator.consensus_key, &a.validator.name).cmp(&(&b.validator.consensus_key, &b.validator.name)));
+    refuse_duplicates(&validators)?;
+    let genesis = Genesis {
+        protocol_version: PROTOCOL_VERSION,
+        chain_id: draft.chain_id,
+        name: draft.name.clone(),
+        timestamp: draft.timestamp,
+        parameters: draft.parameters.complete(validators.len()),
+        validators,
+        accounts: sorted(draft.accounts.clone())?,
+    };
+    check(&genesis)?;
+    Ok(genesis)
+}
+
+/// Everything that can be wrong with a genesis: the protocol's rules, proofs of possession included, and that every validator has a name and
+/// a place of its own.
+///
+/// # Errors
+/// [`CeremonyError`], which names what is wrong.
+pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
+    if !(1..=NETWORK_NAME_MAX).contains(&genesis.name.chars().count()) {
+        return Err(CeremonyError::Name);
+    }
+    genesis.check()?;
+    refuse_duplicates(&genesis.validators)?;
+    genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator))
+}
+
+pub(crate) fn check_draft_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
+    if version == CEREMONY_VERSION { Ok(()) } else { Err(CeremonyError::Version { path: path.into(), version }) }
+}
+
+fn check_address(validator: &Validator) -> Result<(), CeremonyError> {
+    address::check(&validator.address).map_err(|reason| CeremonyError::Address {
+        name: validator.name.clone(),
+        address: validator.address.clone(),
+        reason,
+    })
+}
+
+fn sorted(mut accounts: Vec<GenesisAccount>) -> Result<Vec<GenesisAccount>, CeremonyError> {
+    accounts.sort_by_key(|account| account.address);
+    let mut last: Option<Address> = None;
+    for account in &accounts {
+        if last == Some(account.address) {
+            return Err(CeremonyError::AccountTwice(account.address));
+        }
+        last = Some(account.address);
+    }
+    Ok(accounts)
+}
+
+fn refuse_duplicates(validators: &[GenesisValidator]) -> Result<(), CeremonyError> {
+    fn unique<K: Ord>(what: &'static str, validators: &[GenesisValidator], key: impl Fn(&Validator) -> K) -> Result<(), CeremonyError> {
+        let mut seen: BTreeMap<K, &str> = BTreeMap::new();
+        for GenesisValidator { validator, .. } in validators {
+            if let Some(first) = seen.insert(key(validator), &validator.name) {
+                return Err(CeremonyError::Duplicate { what, first: first.into(), second: validator.name.clone() });
+            }
+        }
+        Ok(())
+    }
+    unique("consensus key", validators, |validator| validator.consensus_key)?;
+    unique("network key", validators, |validator| validator.network_key)?;
+    unique("name", validators, |validator| validator.name.clone())?;
+    unique("address", validators, |validator| validator.address.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{committee::VotingPower, crypto::Hash, genesis::GenesisError};
+
+    use super::*;
+
+    fn draft() -> Draft {
+        let account = |byte, balance| GenesisAccount { address: Address(Hash([byte; 32])), balance };
+        Draft::new(
+            "test".into(),
+            ChainId(7),
+            UnixMillis(1_700_000_000_000),
+            DraftParameters::default(),
+            vec![account(9, 5), account(1, 10)],
+        )
+        .unwrap()
+    }
+
+    fn keys(number: u8) -> (SigningKey, SigningKey) {
+        (SigningKey::from_seed(&[number; 32]), SigningKey::from_seed(&[number + 100; 32]))
+    }
+
+    fn fragment(draft: &Draft, number: u8) -> Fragment {
+        let (consensus, network) = keys(number);
+        let validator = Validator {
+            name: format!("v{number}"),
+            consensus_key: consensus.public(),
+            network_key: network.public(),
+            address: format!("/ip4/10.0.0.{number}/tcp/6180"),
+            power: VotingPower(1),
+        };
+        draft.fragment(validator, &consensus, &network).unwrap()
+    }
+
+    #[test]
+    fn the_genesis_does_not_depend_on_the_order_of_fragments_and_accounts() {
+        let draft = draft();
+        let fragments: Vec<_> = (1..=4).map(|number| fragment(&draft, number)).collect();
+        let first = build(&draft, fragments.clone()).unwrap();
+        let backwards = Draft { accounts: draft.accounts.iter().rev().copied().collect(), ..draft.clone() };
+        let second = build(&backwards, fragments.into_iter().rev().collect()).unwrap();
+        assert_eq!(serde_json::to_vec(&first).unwrap(), serde_json::to_vec(&second).unwrap());
+        assert_eq!(first.hash(), second.hash());
+        check(&first).unwrap();
+    }
+
+    #[test]
+    fn the_number_of_excluded_leaders_follows_the_committee_unless_it_is_given() {
+        let draft = draft();
+        let fragments: Vec<_> = (1..=7).map(|number| fragment(&draft, number)).collect();
+        assert_eq!(build(&draft, fragments.clone()).unwrap().parameters.exclude_size, 2);
+        let given = Draft { parameters: DraftParameters { exclude_size: Some(4), ..draft.parameters }, ..draft.clone() };
+        assert_eq!(build(&given, fragments.clone()).unwrap().parameters.exclude_size, 4);
+        let wrong = Draft { parameters: DraftParameters { exclude_size: Some(5), ..draft.parameters }, ..draft };
+        assert!(matches!(build(&wrong, fragments), Err(CeremonyError::Genesis(GenesisError::Parameter(_)))));
+    }
+
+    #[test]
+    fn a_changed_fragment_is_refused_by_the_name_of_its_validator() {
+        let draft = draft();
+        let honest = fragment(&draft, 1);
+        let stranger = keys(50);
+        let edits: [fn(&mut Validator); 3] = [
+            |validator| validator.power = VotingPower(2),
+            |validator| validator.address = "/ip4/6.6.6.6/tcp/6180".into(),
+            |validator| validator.name = "w1".into(),
+        ];
+        for change in edits {
+            let mut changed = honest.clone();
+            change(&mut changed.validator.validator);
+            let name = changed.validator.validator.name.clone();
+            let error = build(&draft, vec![changed]).unwrap_err();
+            assert!(matches!(&error, CeremonyError::Genesis(GenesisError::Possession(named)) if *named == name), "{error}");
+        }
+        for (consensus, network) in [(true, false), (false, true)] {
+            let mut changed = honest.clone();
+            if consensus {
+                changed.validator.validator.consensus_key = stranger.0.public();
+            }
+            if network {
+                changed.validator.validator.network_key = stranger.1.public();
+            }
+            assert!(matches!(build(&draft, vec![changed]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+        }
+    }
+
+    #[test]
+    fn a_fragment_of_another_network_is_refused_even_when_it_claims_to_be_of_this_one() {
+        let draft = draft();
+        let other = fragment(&Draft { chain_id: ChainId(8), ..draft.clone() }, 1);
+        assert!(matches!(build(&draft, vec![other.clone()]), Err(CeremonyError::OtherChain { .. })));
+        let disguised = Fragment { chain_id: draft.chain_id, ..other };
+        assert!(matches!(build(&draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+    }
+
+    #[test]
+    fn two_validators_share_no_key_name_or_address() {
+        let draft = draft();
+        let one = fragment(&draft, 1);
+        let twice = build(&draft, vec![one.clone(), one.clone()]).unwrap_err();
+        assert!(matches!(twice, CeremonyError::Duplicate { what: "consensus key", .. }), "{twice}");
+        let again = |change: fn(&mut Validator), network: u8| {
+            let (consensus, network) = (keys(2).0, SigningKey::from_seed(&[network; 32]));
+            let mut validator =
+                Validator { consensus_key: consensus.public(), network_key: network.public(), ..fragment(&draft, 2).validator.validator };
+            change(&mut validator);
+            let second = draft.fragment(validator, &consensus, &network).unwrap();
+            match build(&draft, vec![one.clone(), second]).unwrap_err() {
+                CeremonyError::Duplicate { what, .. } => what,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(again(|_| {}, 101), "network key");
+        assert_eq!(again(|validator| validator.name = "v1".into(), 102), "name");
+        assert_eq!(again(|validator| validator.address = "/ip4/10.0.0.1/tcp/6180".into(), 102), "address");
+    }
+
+    #[test]
+    fn nobody_is_no_network_and_a_useless_entry_is_refused_where_it_is_made() {
+        let draft = draft();
+        assert!(matches!(build(&draft, Vec::new()), Err(CeremonyError::Genesis(_))));
+        let (consensus, network) = keys(1);
+        let good = fragment(&draft, 1).validator.validator;
+        let refused = |validator: Validator| draft.fragment(validator, &consensus, &network).is_err();
+        assert!(refused(Validator { address: "10.0.0.1:6180".into(), ..good.clone() }));
+        assert!(refused(Validator { power: VotingPower(0), ..good.clone() }));
+        assert!(refused(Validator { name: String::new(), ..good.clone() }));
+        assert!(refused(Validator { network_key: keys(9).1.public(), ..good }));
+    }
+
+    #[test]
+    fn an_account_twice_is_refused() {
+        let account = GenesisAccount { address: Address::default(), balance: 1 };
+        let twice = Draft::new("x".into(), ChainId(1), UnixMillis(0), DraftParameters::default(), vec![account; 2]);
+        assert!(matches!(twice, Err(CeremonyError::AccountTwice(_))));
+    }
+}

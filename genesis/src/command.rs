@@ -1,0 +1,422 @@
+//! `quorate genesis`: the steps of the ceremony as commands.
+
+use std::{
+    path::PathBuf,
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Args, Subcommand};
+use quorate_client::{CommandError, Output};
+use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
+use quorate_types::{
+    committee::{Validator, VotingPower},
+    genesis::{Genesis, GenesisAccount},
+    ids::{Address, ChainId, GenesisHash},
+    round::UnixMillis,
+};
+use serde::Serialize;
+
+use crate::{
+    ceremony::{Draft, DraftParameters, build, check},
+    error::CeremonyError,
+    file,
+};
+
+/// Make a genesis together with others, and check one.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Write a draft: all that is agreed upon before the validators enter.
+    New(NewCommand),
+    /// Enter a validator: sign its entry with its own keys, offline.
+    AddValidator(AddValidatorCommand),
+    /// Make the genesis of a draft and the signed entries of all validators.
+    Build(BuildCommand),
+    /// Check a genesis, proofs of possession included.
+    Verify(VerifyCommand),
+    /// Show a genesis without checking it.
+    Show(ShowCommand),
+}
+
+/// `quorate genesis new`.
+#[derive(Clone, Debug, Args)]
+pub struct NewCommand {
+    /// The network's name.
+    #[arg(long)]
+    name: String,
+    /// The network's number, different from that of every other network [default: random].
+    #[arg(long, value_name = "N")]
+    chain_id: Option<u64>,
+    /// The time of the genesis block, in milliseconds since 1970 [default: now].
+    #[arg(long, value_name = "MS")]
+    timestamp: Option<u64>,
+    /// An account and what it has at the start, in the smallest unit; repeatable.
+    #[arg(long = "account", value_name = "ADDRESS=AMOUNT")]
+    accounts: Vec<AccountArg>,
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
+    out: PathBuf,
+}
+
+/// The parameters of a genesis as options.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ParameterArgs {
+    /// Most transactions of a block, 1 to 8192.
+    #[arg(long, value_name = "N")]
+    block_transactions_max: Option<u32>,
+    /// Most bytes of transactions of a block, 65536 to 1048576.
+    #[arg(long, value_name = "N")]
+    block_bytes_max: Option<u32>,
+    /// First duration of a round's timer: at least five times the network's delay.
+    #[arg(long, value_name = "MS")]
+    timeout_base_ms: Option<u32>,
+    /// How much longer each further round without a commit lasts, in percent, 100 to 300.
+    #[arg(long, value_name = "PERCENT")]
+    timeout_growth_percent: Option<u32>,
+    /// Longest duration of a round's timer.
+    #[arg(long, value_name = "MS")]
+    timeout_max_ms: Option<u32>,
+    /// How long an idle chain waits before it makes an empty block.
+    #[arg(long, value_name = "MS")]
+    heartbeat_ms: Option<u32>,
+    /// Leader reputation: how many committed blocks are looked at.
+    #[arg(long, value_name = "N")]
+    window_size: Option<u32>,
+    /// Leader reputation: how many of the last authors are left out [default: by the size of the committee].
+    #[arg(long, value_name = "N")]
+    exclude_size: Option<u32>,
+}
+
+impl ParameterArgs {
+    fn parameters(&self) -> DraftParameters {
+        let default = DraftParameters::default();
+        DraftParameters {
+            block_transactions_max: self.block_transactions_max.unwrap_or(default.block_transactions_max),
+            block_bytes_max: self.block_bytes_max.unwrap_or(default.block_bytes_max),
+            timeout_base_ms: self.timeout_base_ms.unwrap_or(default.timeout_base_ms),
+            timeout_growth_percent: self.timeout_growth_percent.unwrap_or(default.timeout_growth_percent),
+            timeout_max_ms: self.timeout_max_ms.unwrap_or(default.timeout_max_ms),
+            heartbeat_ms: self.heartbeat_ms.unwrap_or(default.heartbeat_ms),
+            window_size: self.window_size.unwrap_or(default.window_size),
+            exclude_size: self.exclude_size,
+        }
+    }
+}
+
+/// `ADDRESS=AMOUNT`.
+#[derive(Clone, Copy, Debug)]
+struct AccountArg(GenesisAccount);
+
+impl FromStr for AccountArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, balance) = text.split_once('=').ok_or("write ADDRESS=AMOUNT")?;
+        let address: Address = address.parse().map_err(|error| format!("an address is 0x and 64 hexadecimal digits: {error}"))?;
+        let balance = balance.parse().map_err(|error| format!("an amount is a whole number of the smallest unit: {error}"))?;
+        Ok(Self(GenesisAccount { address, balance }))
+    }
+}
+
+/// `quorate genesis add-validator`.
+#[derive(Clone, Debug, Args)]
+pub struct AddValidatorCommand {
+    /// The draft that all organisations have.
+    #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
+    draft: PathBuf,
+    /// The validator's name.
+    #[arg(long)]
+    name: String,
+    /// Where the others reach it, such as /ip4/10.0.0.1/tcp/6180.
+    #[arg(long, value_name = "MULTIADDRESS")]
+    address: String,
+    /// How much its signature counts.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    power: u64,
+    /// The validator's key file [default: keys/validator.key in the home directory].
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// The file to write [default: NAME.fragment.json].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// `quorate genesis build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildCommand {
+    /// The draft.
+    #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
+    draft: PathBuf,
+    /// The signed entries of all validators.
+    #[arg(required = true, value_name = "FRAGMENT")]
+    fragments: Vec<PathBuf>,
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "genesis.json")]
+    out: PathBuf,
+}
+
+/// `quorate genesis verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyCommand {
+    /// The genesis file.
+    #[arg(value_name = "FILE", default_value = "genesis.json")]
+    file: PathBuf,
+    /// The genesis hash that was agreed upon.
+    #[arg(long, value_name = "HASH")]
+    hash: Option<GenesisHash>,
+}
+
+/// `quorate genesis show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowCommand {
+    /// The genesis file.
+    #[arg(value_name = "FILE", default_value = "genesis.json")]
+    file: PathBuf,
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn run(self, out: &Output) -> Result<(), CommandError> {
+        match self {
+            Self::New(command) => command.run(out),
+            Self::AddValidator(command) => command.run(out),
+            Self::Build(command) => command.run(out),
+            Self::Verify(command) => command.run(out),
+            Self::Show(command) => show(&file::load_unchecked(&command.file)?, None, out),
+        }
+    }
+}
+
+impl NewCommand {
+    fn run(self, out: &Output) -> Result<(), CommandError> {
+        let chain_id = ChainId(self.chain_id.map_or_else(random_chain_id, Ok)?);
+        let timestamp = UnixMillis(self.timestamp.map_or_else(now, Ok)?);
+        let accounts = self.accounts.iter().map(|account| account.0).collect();
+        let draft = Draft::new(self.name, chain_id, timestamp, self.parameters.parameters(), accounts)?;
+        file::write(&self.out, &draft)?;
+        out.note(format_args!(
+            "wrote {}; give it to every organisation, each runs `quorate genesis add-validator --draft {}`",
+            self.out.display(),
+            self.out.display()
+        ));
+        out.print(&draft, || format!("name      {}\nchain id  {}\nfile      {}", draft.name, draft.chain_id, self.out.display()))
+    }
+}
+
+impl AddValidatorCommand {
+    fn run(self, out: &Output) -> Result<(), CommandError> {
+        let draft = file::load_draft(&self.draft)?;
+        let path = match self.key {
+            Some(path) => path,
+            None => self.home.path()?.join(KEYS_DIRECTORY).join(VALIDATOR_KEY_FILE),
+        };
+        let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.fragment.json", self.name.replace(['/', '\\'], "_"))));
+        let keys = load_validator_key(&path, &self.passphrase.source())?;
+        let public = keys.public();
+        let validator = Validator {
+            name: self.name,
+            consensus_key: public.consensus_key,
+            network_key: public.network_key,
+            address: self.address,
+            power: VotingPower(self.power),
+        };
+        let fragment = draft.fragment(validator, &keys.consensus, &keys.network())?;
+        file::write(&file, &fragment)?;
+        out.note(format_args!("wrote {}; give it to whoever builds the genesis", file.display()));
+        out.print(&fragment, || {
+            let validator = &fragment.validator.validator;
+            format!(
+                "validator  {}\naddress    {}\npower      {}\nkey        {}\nfile       {}",
+                validator.name,
+                validator.address,
+                validator.power.0,
+                validator.consensus_key,
+                file.display()
+            )
+        })
+    }
+}
+
+impl BuildCommand {
+    fn run(self, out: &Output) -> Result<(), CommandError> {
+        let draft = file::load_draft(&self.draft)?;
+        let fragments = self.fragments.iter().map(|path| file::load_fragment(path)).collect::<Result<_, _>>()?;
+        let genesis = build(&draft, fragments)?;
+        file::write(&self.out, &genesis)?;
+        out.note(format_args!("wrote {}; everybody checks it: quorate genesis verify --hash {}", self.out.display(), genesis.hash()));
+        show(&genesis, None, out)
+    }
+}
+
+impl VerifyCommand {
+    fn run(self, out: &Output) -> Result<(), CommandError> {
+        let genesis = file::load_unchecked(&self.file)?;
+        check(&genesis)?;
+        let actual = genesis.hash();
+        if let Some(wanted) = self.hash.filter(|wanted| *wanted != actual) {
+            return Err(CeremonyError::OtherHash { actual, wanted }.into());
+        }
+        show(&genesis, Some(true), out)?;
+        out.good(format_args!("verified: {} validators hold their keys, {actual}", genesis.validators.len()));
+        if self.hash.is_none() {
+            out.note("compare this hash with the others by another way than the one the file came by");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    genesis_hash: GenesisHash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+    genesis: &'a Genesis,
+}
+
+fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), CommandError> {
+    let genesis_hash = genesis.hash();
+    out.print(&Shown { genesis_hash, verified, genesis }, || {
+        let validators = out.table(
+            &["validator", "power", "address", "consensus key"],
+            genesis.validators.iter().map(|entry| {
+                let validator = &entry.validator;
+                vec![validator.name.clone(), validator.power.0.to_string(), validator.address.clone(), validator.consensus_key.to_string()]
+            }),
+        );
+        let accounts = out.table(
+            &["account", "balance"],
+            genesis.accounts.iter().map(|account| vec![account.address.to_string(), account.balance.to_string()]),
+        );
+        let total = genesis.accounts.iter().fold(0u128, |sum, account| sum.saturating_add(u128::from(account.balance)));
+        format!(
+            "network       {}\nchain id      {}\ntimestamp     {} ms\ntotal supply  {total}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{accounts}",
+            genesis.name, genesis.chain_id, genesis.timestamp
+        )
+    })
+}
+
+/// Never 0, and below 2^53: JSON readers that keep numbers as floats lose nothing.
+fn random_chain_id() -> Result<u64, CeremonyError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(CeremonyError::Randomness)?;
+    Ok((u64::from_le_bytes(bytes) >> 11).max(1))
+}
+
+fn now() -> Result<u64, CommandError> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok()).ok_or_else(|| {
+        CommandError::failure("clock", "the clock of this machine is before 1970").with_hint("set it, or give --timestamp MS")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use clap::{CommandFactory, Parser};
+    use quorate_client::terminal::Format;
+    use quorate_keygen::{Sealing, ValidatorKeys, save_validator_key};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn run(directory: &Path, arguments: &[&str]) -> Result<(), CommandError> {
+        let home = directory.to_str().unwrap();
+        let arguments = arguments.iter().map(|argument| argument.replace("HOME", home));
+        let program = Program::try_parse_from(std::iter::once("genesis".to_owned()).chain(arguments)).unwrap();
+        program.command.run(&Output::new(Format::Json, true))
+    }
+
+    fn ceremony(directory: &Path) {
+        let account = format!("{}=1000", Address::default());
+        run(directory, &["new", "--name", "t", "--chain-id", "7", "--timestamp", "1", "--account", &account, "--out", "HOME/draft.json"])
+            .unwrap();
+        for number in 1..=4 {
+            let keys = directory.join(format!("keys{number}"));
+            save_validator_key(&keys, &ValidatorKeys::generate().unwrap(), &Sealing::InsecurePlaintext).unwrap();
+            let (name, address) = (format!("v{number}"), format!("/ip4/127.0.0.1/tcp/{}", 6180 + number));
+            let (key, out) = (format!("HOME/keys{number}/validator.key"), format!("HOME/{number}.json"));
+            run(
+                directory,
+                &["add-validator", "--draft", "HOME/draft.json", "--name", &name, "--address", &address, "--key", &key, "--out", &out],
+            )
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Program::command().debug_assert();
+        assert!(Program::try_parse_from(["genesis", "new", "--name", "t", "--account", "0x12=5"]).is_err());
+        assert!(Program::try_parse_from(["genesis", "build"]).is_err(), "no fragments");
+    }
+
+    #[test]
+    fn a_ceremony_of_four_gives_the_same_bytes_twice_and_verifies() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        let build = |order: [&str; 4], out: &str| {
+            let mut arguments = vec!["build", "--draft", "HOME/draft.json", "--out", out];
+            arguments.extend(order);
+            run(home.path(), &arguments)
+        };
+        build(["HOME/1.json", "HOME/2.json", "HOME/3.json", "HOME/4.json"], "HOME/a.json").unwrap();
+        build(["HOME/3.json", "HOME/1.json", "HOME/4.json", "HOME/2.json"], "HOME/b.json").unwrap();
+        let (a, b) = (fs::read(home.path().join("a.json")).unwrap(), fs::read(home.path().join("b.json")).unwrap());
+        assert_eq!(a, b);
+        let genesis = file::load(&home.path().join("a.json")).unwrap();
+        let hash = genesis.hash().to_string();
+        run(home.path(), &["verify", "HOME/a.json", "--hash", &hash]).unwrap();
+        let other = run(home.path(), &["verify", "HOME/a.json", "--hash", &Address::default().to_string()]).unwrap_err();
+        assert_eq!((other.code.as_str(), other.exit.code()), ("other-hash", 7));
+        let again = build(["HOME/1.json", "HOME/2.json", "HOME/3.json", "HOME/4.json"], "HOME/a.json").unwrap_err();
+        assert_eq!(again.code, "exists");
+    }
+
+    #[test]
+    fn a_tampered_genesis_and_an_unknown_key_are_named() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        run(home.path(), &["build", "--draft", "HOME/draft.json", "--out", "HOME/g.json", "HOME/1.json"]).unwrap();
+        let text = fs::read_to_string(home.path().join("g.json")).unwrap();
+        let verify = |text: String| {
+            let path = home.path().join("changed.json");
+            fs::write(&path, text).unwrap();
+            run(home.path(), &["verify", "HOME/changed.json"]).unwrap_err().message
+        };
+        let error = verify(text.replace("\"power\": 1", "\"power\": 2"));
+        assert!(error.contains("v1") && error.contains("proof of possession"), "{error}");
+        // In each object of the file.
+        for place in ["\"name\": \"t\"", "\"window_size\"", "\"address\": \"/ip4", "\"consensus_proof\"", "\"balance\""] {
+            let at = text.find(place).unwrap();
+            let error = verify(format!("{}\"colour\": 1, {}", &text[..at], &text[at..]));
+            assert!(error.contains("`colour`"), "{place}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_tampered_fragment_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        let path = home.path().join("2.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("/ip4/127.0.0.1", "/ip4/6.6.6.6")).unwrap();
+        let error =
+            run(home.path(), &["build", "--draft", "HOME/draft.json", "--out", "HOME/g.json", "HOME/1.json", "HOME/2.json"]).unwrap_err();
+        assert!(error.message.contains("v2"), "{}", error.message);
+        assert!(!home.path().join("g.json").exists());
+    }
+}

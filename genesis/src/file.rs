@@ -1,0 +1,99 @@
+//! The files of a ceremony: JSON, bounded, and strict. An unknown key is an error that names it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use quorate_types::genesis::{GENESIS_BYTES_MAX, Genesis};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    ceremony::{Draft, Fragment, check, check_draft_version},
+    error::CeremonyError,
+};
+
+/// Reads a genesis file and checks everything in it, proofs of possession included.
+///
+/// # Errors
+/// [`CeremonyError`], which names what is wrong.
+pub fn load(path: &Path) -> Result<Genesis, CeremonyError> {
+    parse(path, &read(path)?)
+}
+
+/// Reads a genesis from bytes, such as a node's answer, and checks everything in it. `source` is named in errors.
+///
+/// # Errors
+/// [`CeremonyError`], which names what is wrong.
+pub fn parse(source: &Path, bytes: &[u8]) -> Result<Genesis, CeremonyError> {
+    let genesis: Genesis = json(source, "genesis", bytes)?;
+    check(&genesis)?;
+    Ok(genesis)
+}
+
+/// Reads a genesis file, its form only: to look at one that may be wrong.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn load_unchecked(path: &Path) -> Result<Genesis, CeremonyError> {
+    json(path, "genesis", &read(path)?)
+}
+
+/// Reads a draft.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn load_draft(path: &Path) -> Result<Draft, CeremonyError> {
+    #[derive(Deserialize)]
+    struct Head {
+        draft_version: u32,
+    }
+    let bytes = read(path)?;
+    check_draft_version(path, json::<Head>(path, "genesis draft", &bytes)?.draft_version)?;
+    json(path, "genesis draft", &bytes)
+}
+
+/// Reads a fragment. Its signatures are checked when it is built into a genesis.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn load_fragment(path: &Path) -> Result<Fragment, CeremonyError> {
+    #[derive(Deserialize)]
+    struct Head {
+        fragment_version: u32,
+    }
+    let bytes = read(path)?;
+    check_draft_version(path, json::<Head>(path, "fragment of a genesis", &bytes)?.fragment_version)?;
+    json(path, "fragment of a genesis", &bytes)
+}
+
+/// Writes a file that must not exist: the bytes are a function of the value alone.
+///
+/// # Errors
+/// [`CeremonyError::Exists`], [`CeremonyError::Io`].
+pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => CeremonyError::Exists(path.into()),
+        _ => CeremonyError::Io { path: path.into(), error },
+    };
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
+    text.push('\n');
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        drop(std::fs::remove_file(path));
+        return Err(CeremonyError::Io { path: path.into(), error });
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CeremonyError> {
+    let failed = |error| CeremonyError::Io { path: path.into(), error };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(GENESIS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > GENESIS_BYTES_MAX { Err(CeremonyError::TooLong(path.into())) } else { Ok(bytes) }
+}
+
+fn json<T: DeserializeOwned>(path: &Path, what: &'static str, bytes: &[u8]) -> Result<T, CeremonyError> {
+    serde_json::from_slice(bytes).map_err(|error| CeremonyError::Form { path: path.into(), what, reason: error.to_string() })
+}

@@ -1,0 +1,219 @@
+//! A validator's two keys: the consensus key that votes, and the network key that it is known by to the others.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use quorate_types::crypto::{PublicKey, SigningKey};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    error::KeyError,
+    passphrase::PassphraseSource,
+    private_file::{self, Secrecy},
+    sealed::{self, Sealing},
+    stored::{self, VERSION},
+};
+
+/// Name of the file with the secret keys.
+pub const VALIDATOR_KEY_FILE: &str = "validator.key";
+/// Name of the file with the public keys.
+pub const VALIDATOR_PUBLIC_FILE: &str = "validator.pub";
+
+const FORMAT: &str = "quorate-validator-key";
+const FORMAT_PUBLIC: &str = "quorate-validator-public";
+
+/// A validator's keys. Not `Clone`, shown by their public halves; wiped when dropped.
+pub struct ValidatorKeys {
+    /// Signs votes, timeouts and proposals.
+    pub consensus: SigningKey,
+    /// Seed of the ed25519 key of the network identity.
+    pub network_seed: Zeroizing<[u8; 32]>,
+    consensus_seed: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for ValidatorKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValidatorKeys({:?})", self.public())
+    }
+}
+
+/// The public halves, as `validator.pub` holds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorPublic {
+    /// Of the votes.
+    pub consensus_key: PublicKey,
+    /// Of the network identity.
+    pub network_key: PublicKey,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "version")]
+    _version: u32,
+    consensus_seed: String,
+    network_seed: String,
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.consensus_seed.zeroize();
+        self.network_seed.zeroize();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPublic {
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "version")]
+    _version: u32,
+    consensus_key: PublicKey,
+    network_key: PublicKey,
+}
+
+impl ValidatorKeys {
+    /// New keys from the system's randomness.
+    ///
+    /// # Errors
+    /// [`KeyError::Randomness`].
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut seeds = [Zeroizing::new([0; 32]), Zeroizing::new([0; 32])];
+        for seed in &mut seeds {
+            getrandom::fill(seed.as_mut_slice()).map_err(KeyError::Randomness)?;
+        }
+        let [consensus, network] = seeds;
+        Ok(Self::from_seeds(consensus, network))
+    }
+
+    /// The keys of two seeds, for tests and simulations.
+    #[must_use]
+    pub fn from_seeds(consensus_seed: Zeroizing<[u8; 32]>, network_seed: Zeroizing<[u8; 32]>) -> Self {
+        Self { consensus: SigningKey::from_seed(&consensus_seed), network_seed, consensus_seed }
+    }
+
+    /// The network key, for proofs of possession.
+    #[must_use]
+    pub fn network(&self) -> SigningKey {
+        SigningKey::from_seed(&self.network_seed)
+    }
+
+    /// The public halves.
+    #[must_use]
+    pub fn public(&self) -> ValidatorPublic {
+        ValidatorPublic { consensus_key: self.consensus.public(), network_key: self.network().public() }
+    }
+}
+
+/// Writes `validator.key` and `validator.pub` into a private directory, which is made when it is missing.
+///
+/// # Errors
+/// [`KeyError::Exists`] when either file is there already; nothing is changed then.
+pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<PathBuf, KeyError> {
+    private_file::private_directory(directory)?;
+    let (secret, public) = (directory.join(VALIDATOR_KEY_FILE), directory.join(VALIDATOR_PUBLIC_FILE));
+    if public.exists() {
+        return Err(KeyError::Exists(public));
+    }
+    let text = Zeroizing::new(format!(
+        "format = \"{FORMAT}\"\nversion = {VERSION}\nconsensus_seed = \"{}\"\nnetwork_seed = \"{}\"\n",
+        *stored::digits(&keys.consensus_seed),
+        *stored::digits(&keys.network_seed),
+    ));
+    sealed::write(&secret, &text, sealing)?;
+    let ValidatorPublic { consensus_key, network_key } = keys.public();
+    let text = format!(
+        "format = \"{FORMAT_PUBLIC}\"\nversion = {VERSION}\nconsensus_key = \"{consensus_key}\"\nnetwork_key = \"{network_key}\"\n"
+    );
+    private_file::create(&public, text.as_bytes(), Secrecy::Public)?;
+    Ok(secret)
+}
+
+/// Reads `validator.key`.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn load_validator_key(path: &Path, source: &PassphraseSource) -> Result<ValidatorKeys, KeyError> {
+    const WHAT: &str = "validator key";
+    let text = sealed::read(path, source)?;
+    let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
+    Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+}
+
+/// Reads `validator.pub`.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn load_validator_public(path: &Path) -> Result<ValidatorPublic, KeyError> {
+    let StoredPublic { consensus_key, network_key, .. } =
+        stored::parse(path, "validator public key", FORMAT_PUBLIC, &private_file::read_public(path)?)?;
+    Ok(ValidatorPublic { consensus_key, network_key })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn given(passphrase: &str) -> PassphraseSource {
+        PassphraseSource::Given(Zeroizing::new(passphrase.into()))
+    }
+
+    #[test]
+    fn encrypted_keys_read_back_and_are_private() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("keys");
+        let keys = ValidatorKeys::generate().unwrap();
+        let path = save_validator_key(&directory, &keys, &Sealing::Encrypted(given("secret"))).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(load_validator_key(&path, &given("secret")).unwrap().public(), keys.public());
+        assert_eq!(load_validator_public(&directory.join(VALIDATOR_PUBLIC_FILE)).unwrap(), keys.public());
+        assert!(matches!(load_validator_key(&path, &given("wrong")), Err(KeyError::WrongPassphrase(_))));
+    }
+
+    #[test]
+    fn keys_are_never_overwritten() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("keys");
+        let save = || save_validator_key(&directory, &ValidatorKeys::generate().unwrap(), &Sealing::InsecurePlaintext);
+        let path = save().unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(save(), Err(KeyError::Exists(_))));
+        fs::remove_file(directory.join(VALIDATOR_PUBLIC_FILE)).unwrap();
+        assert!(matches!(save(), Err(KeyError::Exists(named)) if named == path));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn another_version_or_an_unknown_key_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("keys");
+        let path = save_validator_key(&directory, &ValidatorKeys::generate().unwrap(), &Sealing::InsecurePlaintext).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let load = |text: String| {
+            fs::write(&path, text).unwrap();
+            load_validator_key(&path, &given("")).unwrap_err().to_string()
+        };
+        assert!(load(text.replace("version = 1", "version = 2")).contains("version 2"));
+        assert!(load(format!("{text}colour = 1\n")).contains("colour"));
+        assert!(load(text.replace(FORMAT, "something-else")).contains("something-else"));
+        let seed = text.split('"').nth(3).unwrap().to_owned();
+        let error = load(text.replace(&seed, &seed[1..]));
+        assert!(error.contains("64 hexadecimal digits") && !error.contains(&seed[1..]), "{error}");
+    }
+
+    #[test]
+    fn the_debug_form_shows_no_secret() {
+        let keys = ValidatorKeys::from_seeds(Zeroizing::new([7; 32]), Zeroizing::new([9; 32]));
+        let shown = format!("{keys:?}");
+        assert!(!shown.contains("7, 7") && !shown.contains("9, 9") && !shown.contains("0707") && !shown.contains("0909"), "{shown}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Why the ledger stops.
+
+use quorate_app::AppError;
+use quorate_types::{
+    codec::DecodeError,
+    committee::CommitteeError,
+    crypto::Hash,
+    ids::{BlockId, GenesisHash, StateId},
+    round::Height,
+};
+
+use crate::{
+    schema::{Column, SCHEMA_VERSION},
+    store::StoreError,
+};
+
+/// Why the ledger cannot open, read or commit. Fatal: the process stops, nothing is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A directory of another version.
+    #[error(
+        "the data directory has schema version {found}, this program writes version {SCHEMA_VERSION}; start the version of the program that wrote it, or choose another directory"
+    )]
+    Schema {
+        /// The version found.
+        found: u32,
+    },
+    /// A directory that is not ours.
+    #[error("the data directory holds something that this program did not write; choose another directory")]
+    NoSchema,
+    /// A directory of another network.
+    #[error(
+        "the data directory belongs to the network with genesis {found}, the genesis given has hash {given}; give that network's genesis file, or choose another directory"
+    )]
+    OtherGenesis {
+        /// Of the directory.
+        found: GenesisHash,
+        /// Of the file.
+        given: GenesisHash,
+    },
+    /// A genesis that this application refuses.
+    #[error("the genesis cannot be used: {0}")]
+    Genesis(#[from] AppError),
+    /// A genesis without a committee.
+    #[error("the genesis cannot be used: {0}")]
+    Committee(#[from] CommitteeError),
+    /// The state on disk is not the one that was committed.
+    #[error(
+        "the state on disk at height {height} has root {found}, committed was {committed}: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+    )]
+    StateAltered {
+        /// The height.
+        height: Height,
+        /// The root of what is on disk.
+        found: Hash,
+        /// The root that was committed.
+        committed: Hash,
+    },
+    /// A stored value that is none.
+    #[error(
+        "column {column:?} holds bytes that are no value of it ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+    )]
+    Malformed {
+        /// Where.
+        column: Column,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// A stored value that should be there and is not.
+    #[error(
+        "column {column:?} lacks a value that another one refers to: the disk has lost data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+    )]
+    Missing {
+        /// Where.
+        column: Column,
+    },
+    /// A quorum has committed another result of a block than ours: our state, or theirs, is wrong.
+    #[error(
+        "the quorum committed result {certified} of block {block}, this validator computed {ours}: it has diverged and stops. Keep the data directory for analysis; check that this program is the version the others run"
+    )]
+    Diverged {
+        /// The block.
+        block: BlockId,
+        /// Our result.
+        ours: StateId,
+        /// Theirs.
+        certified: StateId,
+    },
+    /// A caller's bug: blocks to commit that are not a chain on the committed one, or were not speculated.
+    #[error(
+        "invariant TREE-2 broken: block {0} was to be committed, but it is not the speculated child of the one before; please report this"
+    )]
+    NotNext(BlockId),
+    /// A caller's bug: no blocks to commit.
+    #[error("invariant TREE-2 broken: a commit without blocks; please report this")]
+    NothingToCommit,
+    /// A caller's bug: a certificate that does not commit the last of the blocks.
+    #[error("invariant TREE-2 broken: the certificate does not commit block {0}; please report this")]
+    NotCommitted(BlockId),
+}

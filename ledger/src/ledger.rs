@@ -1,0 +1,329 @@
+//! The ledger itself: open, speculate, commit (paper §3.2).
+
+use std::sync::Arc;
+
+use quorate_app::{Application, genesis_state};
+use quorate_types::{
+    block::Block,
+    crypto::Hash,
+    genesis::Genesis,
+    header::Header,
+    ids::{BlockId, StateId},
+    merkle,
+    receipt::Receipt,
+    round::{Epoch, Height, Round},
+    vote::{QuorumCert, genesis_block_id},
+};
+
+use crate::{
+    error::LedgerError,
+    reader::LedgerReader,
+    schema::{self, Column},
+    speculation::{InvalidBlock, Root, Speculation},
+    state_tree::StateTree,
+    store::{Batch, Store},
+    view::CommittedView,
+};
+
+/// The committed chain and the speculative states over it. Owned by one thread; others read through [`LedgerReader`] and [`CommittedView`].
+#[derive(Debug)]
+pub struct Ledger<S: Store, A: Application> {
+    store: S,
+    app: A,
+    /// The committee of the next block: genesis' for now.
+    next_committee: Hash,
+    speculation: Speculation,
+    /// The certificate that commits the root.
+    commit_qc: QuorumCert,
+}
+
+/// A block that has just been committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedBlock {
+    /// Its result.
+    pub header: Header,
+    /// The results of its transactions.
+    pub receipts: Arc<[Receipt]>,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The blocks that are now committed, the oldest first.
+    pub blocks: Vec<CommittedBlock>,
+    /// The blocks that never will be: those that were speculated and do not descend from the new root.
+    pub abandoned: Vec<BlockId>,
+    /// The new committed state.
+    pub view: CommittedView,
+}
+
+/// How far a ledger has come with opening, for people who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loading {
+    /// Keys of the state read so far.
+    pub keys: u64,
+}
+
+/// After how many keys the progress is told.
+const LOADING_STEP: u64 = 1 << 16;
+
+impl<S: Store, A: Application> Ledger<S, A> {
+    /// Opens the ledger on a store: writes the genesis into a new one, and otherwise rebuilds the state tree and checks that its root is the
+    /// committed one.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; each names its fix.
+    pub fn open(store: S, app: A, genesis: &Genesis) -> Result<Self, LedgerError> {
+        Self::open_with(store, app, genesis, |_| {})
+    }
+
+    /// As [`Self::open`], which takes about three microseconds for each key of the state; tells how far it has come.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; each names its fix.
+    pub fn open_with(store: S, app: A, genesis: &Genesis, progress: impl FnMut(Loading)) -> Result<Self, LedgerError> {
+        let next_committee = genesis.committee()?.hash();
+        let given = genesis.hash();
+        let (root, commit_qc) = match schema::check_schema(&store)? {
+            None => Self::create(&store, &app, genesis)?,
+            Some(found) if found != given => return Err(LedgerError::OtherGenesis { found, given }),
+            Some(_) => Self::load(&store, progress)?,
+        };
+        Ok(Self { store, app, next_committee, speculation: Speculation::new(root), commit_qc })
+    }
+
+    fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
+        let (header, state) = genesis_header(app, genesis)?;
+        let commit_qc = genesis_qc(genesis, &header);
+        let mut batch = Batch::new();
+        schema::put_schema(&mut batch, genesis.hash());
+        schema::put_committed(&mut batch, header.height);
+        schema::put_header(&mut batch, &header, Some(&commit_qc));
+        for (key, value) in &state {
+            batch.put(Column::State, key, &**value);
+        }
+        store.write_sync(batch)?;
+        Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
+    }
+
+    fn load(store: &S, mut progress: impl FnMut(Loading)) -> Result<(Root, QuorumCert), LedgerError> {
+        let height = schema::committed(store)?;
+        let missing = LedgerError::Missing { column: Column::Header };
+        let record = schema::header(store, height)?.ok_or_else(|| missing.clone())?;
+        // Every commit ends with the block that its certificate names.
+        let commit_qc = record.commit_qc.ok_or(missing)?;
+
+        let mut failure = None;
+        let mut keys = 0u64;
+        let entries = store.iter(Column::State, &[]).map_while(|entry| {
+            keys = keys.saturating_add(1);
+            if keys.is_multiple_of(LOADING_STEP) {
+                progress(Loading { keys });
+            }
+            entry.map_err(|error| failure = Some(error)).ok()
+        });
+        let state = StateTree::from_entries(entries);
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        let header = record.header;
+        if state.root_hash() != header.state_root {
+            return Err(LedgerError::StateAltered { height, found: state.root_hash(), committed: header.state_root });
+        }
+        Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
+    }
+
+    /// Executes a block on its parent's state and keeps the result (paper: `speculate`). Again for a block that is known: its result. The
+    /// caller bounds how many blocks it speculates on without committing.
+    ///
+    /// # Errors
+    /// [`InvalidBlock`], and nothing is kept.
+    pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
+        self.speculation.speculate(&self.app, self.next_committee, block)
+    }
+
+    /// The result of a block that is speculated or the committed root (paper: `pending_state`).
+    #[must_use]
+    pub fn pending_state(&self, id: &BlockId) -> Option<StateId> {
+        self.speculation.node(id).map(|node| node.state_id)
+    }
+
+    /// The header of a block that is speculated or the committed root.
+    #[must_use]
+    pub fn header(&self, id: &BlockId) -> Option<&Header> {
+        self.speculation.node(id).map(|node| node.header)
+    }
+
+    /// The state after a block that is speculated or the committed root: what a leader builds the next payload on.
+    #[must_use]
+    pub fn state(&self, id: &BlockId) -> Option<&StateTree> {
+        self.speculation.node(id).map(|node| node.state)
+    }
+
+    /// The receipts of a speculated block; none for the root and for blocks that are not known.
+    #[must_use]
+    pub fn receipts(&self, id: &BlockId) -> Option<&Arc<[Receipt]>> {
+        self.speculation.block(id).map(|block| &block.receipts)
+    }
+
+    /// The header of the last committed block.
+    #[must_use]
+    pub const fn root(&self) -> &Header {
+        &self.speculation.root.header
+    }
+
+    /// The certificate that commits the root.
+    #[must_use]
+    pub const fn commit_qc(&self) -> &QuorumCert {
+        &self.commit_qc
+    }
+
+    /// How many blocks are speculated.
+    #[must_use]
+    pub fn speculated(&self) -> usize {
+        self.speculation.len()
+    }
+
+    /// Commits speculated blocks, the oldest first, the first of them on the root. `qc` commits the last of them, and by that the others
+    /// (paper: `commit`). One batch holds everything; see below why it needs no sync of its own.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; fatal, as the store and this value may then differ.
+    pub fn commit(&mut self, blocks: &[&Block], qc: &QuorumCert) -> Result<Committed, LedgerError> {
+        let last = blocks.last().ok_or(LedgerError::NothingToCommit)?.id();
+        let path = self.speculation.path_to(&last).ok_or(LedgerError::NotNext(last))?;
+        // The root itself has an empty path: a commit of what is committed is the caller's bug (E10).
+        if path.len() != blocks.len() {
+            return Err(LedgerError::NotNext(last));
+        }
+        if let Some((block, _)) = blocks.iter().zip(&path).find(|(block, result)| block.id() != result.header.block_id) {
+            return Err(LedgerError::NotNext(block.id()));
+        }
+        let new = path.last().ok_or(LedgerError::NotNext(last))?;
+        match qc.commits() {
+            Some((id, _, certified)) if id == last => {
+                if certified != new.state_id {
+                    return Err(LedgerError::Diverged { block: last, ours: new.state_id, certified });
+                }
+            }
+            Some(_) | None => return Err(LedgerError::NotCommitted(last)),
+        }
+
+        let mut batch = Batch::new();
+        let mut writes = quorate_app::Writes::new();
+        for (block, result) in blocks.iter().zip(&path) {
+            let commit_qc = (block.id() == last).then_some(qc);
+            schema::put_block(&mut batch, block, &result.header, commit_qc, &result.receipts);
+            writes.extend(result.writes.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.put(Column::State, key, &*value),
+                None => batch.delete(Column::State, key),
+            }
+        }
+        let committed =
+            path.iter().map(|result| CommittedBlock { header: result.header.clone(), receipts: Arc::clone(&result.receipts) }).collect();
+        let header = new.header.clone();
+        schema::put_committed(&mut batch, header.height);
+        // Whatever has a round up to the new root's is committed now or never; of the rest, what does not descend from the root.
+        for key in schema::pending_keys(&self.store, self.speculation.root.header.round, header.round)? {
+            batch.delete(Column::Pending, key);
+        }
+        let pruned = self.speculation.not_descending_from(&last);
+        let path_ids: Vec<BlockId> = path.iter().map(|result| result.header.block_id).collect();
+        let mut abandoned = Vec::new();
+        for (id, block) in pruned {
+            if !path_ids.contains(&id) {
+                schema::delete_pending(&mut batch, block.header.round, id);
+                abandoned.push(id);
+            }
+        }
+
+        // No sync. A commit needs a certificate for a child of the block, so before their votes for that child left, a quorum had synced the
+        // child, the block, and the block's certificate (in the child) to their pending columns. Should all validators lose power at once,
+        // this quorum comes back with them: whatever is certified from then on extends the block, a certificate on a descendant commits it
+        // again, and `speculate` computes the same result (EXEC-1). A validator that had the blocks by catch-up gets them so again.
+        // Batches reach the disk in order, so the next synced vote makes this commit durable as well; and as one batch both removes the
+        // block from the pending column and adds it to the committed ones, no crash finds it in neither.
+        self.store.write(batch)?;
+        self.speculation.advance(&last);
+        self.commit_qc = qc.clone();
+        Ok(Committed { blocks: committed, abandoned, view: self.view() })
+    }
+
+    /// The committed state and its proof, cheap to clone, for other threads.
+    #[must_use]
+    pub fn view(&self) -> CommittedView {
+        let Root { header, state, .. } = &self.speculation.root;
+        CommittedView::new(header.clone(), self.commit_qc.clone(), state.clone())
+    }
+
+    /// The committed chain, for any thread.
+    #[must_use]
+    pub fn reader(&self) -> LedgerReader<S> {
+        LedgerReader::new(self.store.clone())
+    }
+
+    /// The store, for the records of others in the same batches.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The application.
+    #[must_use]
+    pub const fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// Adds a block to the pending column; see [`schema::put_pending`].
+    pub fn pending_put(batch: &mut Batch, block: &Block) {
+        schema::put_pending(batch, block);
+    }
+
+    /// The blocks of the pending column over the root, parents before children: what a restart speculates on again. Those that a crash
+    /// between two writes has left behind are removed.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn load_pending(&self) -> Result<Vec<Block>, LedgerError> {
+        let root = self.root().round;
+        let mut stale = Batch::new();
+        for key in schema::pending_keys(&self.store, Round(0), root)? {
+            stale.delete(Column::Pending, key);
+        }
+        if !stale.is_empty() {
+            self.store.write(stale)?;
+        }
+        schema::pending(&self.store).filter(|block| !matches!(block, Ok(block) if block.round() <= root)).collect()
+    }
+}
+
+/// The first header of a network and the state under it.
+///
+/// # Errors
+/// [`LedgerError::Genesis`], [`LedgerError::Committee`].
+pub fn genesis_header<A: Application>(app: &A, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
+    let state = StateTree::default().update(genesis_state(app, genesis)?);
+    let header = Header {
+        chain_id: genesis.chain_id,
+        epoch: Epoch(0),
+        height: Height(0),
+        round: Round(0),
+        block_id: genesis_block_id(genesis.hash()),
+        parent: StateId::default(),
+        timestamp: genesis.timestamp,
+        transactions_root: merkle::root(&[]),
+        receipts_root: merkle::root(&[]),
+        state_root: state.root_hash(),
+        next_committee: genesis.committee()?.hash(),
+    };
+    Ok((header, state))
+}
+
+/// The certificate of genesis, which nobody signed (S3).
+#[must_use]
+pub fn genesis_qc(genesis: &Genesis, header: &Header) -> QuorumCert {
+    QuorumCert::genesis(genesis.chain_id, header.epoch, genesis.hash(), header.state_id())
+}

@@ -1,0 +1,267 @@
+//! A disk in memory, for tests and the simulator. It forgets in a crash what a real disk may forget, and fails when told to.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    schema::Column,
+    store::{Batch, Entry, Store, StoreError},
+};
+
+type Tables = BTreeMap<(Column, Box<[u8]>), Box<[u8]>>;
+
+/// How many keys an iterator copies at first, and at most, at a time.
+const PIECES: (usize, usize) = (4, 1_024);
+
+/// A disk in memory. The value is a handle: clones are the same disk.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// A key and the value that a batch replaced, `None` where there was none.
+type Replaced = ((Column, Box<[u8]>), Option<Box<[u8]>>);
+
+#[derive(Clone, Default)]
+struct Disk {
+    /// Everything written, synced or not.
+    tables: Tables,
+    /// For each batch since the last sync, the oldest first: what it replaced, in the order of its changes.
+    unsynced: Vec<Vec<Replaced>>,
+    /// How many more writes succeed before one fails.
+    writes_left: Option<usize>,
+    /// Why nothing works any more.
+    failed: Option<String>,
+}
+
+impl MemoryStore {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cuts the power: of the batches that were written since the last sync, the first `keep_unsynced` survive. What survives is durable
+    /// then, and an injected failure is over: the next process finds a disk that works.
+    pub fn crash(&self, keep_unsynced: usize) {
+        let mut disk = self.lock();
+        while disk.unsynced.len() > keep_unsynced {
+            for (key, before) in disk.unsynced.pop().into_iter().flatten().rev() {
+                match before {
+                    Some(value) => disk.tables.insert(key, value),
+                    None => disk.tables.remove(&key),
+                };
+            }
+        }
+        disk.unsynced.clear();
+        disk.writes_left = None;
+        disk.failed = None;
+    }
+
+    /// How many batches a crash could lose.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.lock().unsynced.len()
+    }
+
+    /// Lets the next `count` writes succeed, and the one after them fail without effect. From then on everything fails, until a
+    /// [`Self::crash`].
+    pub fn fail_writes_after(&self, count: usize) {
+        self.lock().writes_left = Some(count);
+    }
+
+    /// Another disk with the same content, synced and unsynced.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self { disk: Arc::new(Mutex::new(self.lock().clone())) }
+    }
+
+    /// A panic of another thread in a test cannot leave a batch half applied: nothing in [`Self::apply`] panics.
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, batch: Batch, sync: bool) -> Result<(), StoreError> {
+        let mut disk = self.lock();
+        disk.check()?;
+        if let Some(left) = disk.writes_left {
+            let Some(left) = left.checked_sub(1) else {
+                let error = String::from("an injected write error");
+                disk.failed = Some(error.clone());
+                return Err(StoreError::Disk(error));
+            };
+            disk.writes_left = Some(left);
+        }
+        let mut replaced = Vec::with_capacity(batch.entries().len());
+        for entry in batch {
+            let key = (entry.column, entry.key);
+            let before = match entry.value {
+                Some(value) => disk.tables.insert(key.clone(), value),
+                None => disk.tables.remove(&key),
+            };
+            replaced.push((key, before));
+        }
+        if sync {
+            disk.unsynced.clear();
+        } else {
+            disk.unsynced.push(replaced);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let disk = self.lock();
+        write!(f, "MemoryStore({} keys, {} batches unsynced)", disk.tables.len(), disk.unsynced.len())
+    }
+}
+
+impl Disk {
+    fn check(&self) -> Result<(), StoreError> {
+        match &self.failed {
+            Some(first) => Err(StoreError::Stopped { first: first.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let disk = self.lock();
+        disk.check()?;
+        Ok(disk.tables.get(&(column, key.into())).map(|value| value.to_vec()))
+    }
+
+    fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a> {
+        let mut next = Some(Bound::Included(Box::from(from)));
+        let (mut size, most) = PIECES;
+        let pieces = std::iter::from_fn(move || {
+            let piece = self.piece(column, next.take()?, size);
+            if let Ok(piece) = &piece
+                && piece.len() == size
+            {
+                next = piece.last().map(|(key, _)| Bound::Excluded(key.clone()));
+                size = size.saturating_mul(4).min(most);
+            }
+            Some(piece)
+        });
+        Box::new(pieces.flat_map(|piece| match piece {
+            Ok(entries) => entries.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        }))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.apply(batch, false)
+    }
+
+    fn write_sync(&self, batch: Batch) -> Result<(), StoreError> {
+        self.apply(batch, true)
+    }
+}
+
+impl MemoryStore {
+    fn piece(&self, column: Column, from: Bound<Box<[u8]>>, size: usize) -> Result<Vec<Entry>, StoreError> {
+        let disk = self.lock();
+        disk.check()?;
+        let from = from.map(|key| (column, key));
+        Ok(disk
+            .tables
+            .range((from, Bound::Unbounded))
+            .take_while(|((at, _), _)| *at == column)
+            .take(size)
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &[u8], value: &[u8]) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(Column::Meta, key, value);
+        batch
+    }
+
+    fn get(store: &MemoryStore, key: &[u8]) -> Option<Vec<u8>> {
+        store.get(Column::Meta, key).unwrap()
+    }
+
+    #[test]
+    fn a_crash_loses_a_tail_of_the_unsynced_batches() {
+        for keep in 0..=4 {
+            let store = MemoryStore::new();
+            store.write(put(b"a", b"0")).unwrap();
+            store.write_sync(put(b"b", b"0")).unwrap();
+            for i in 1..=3u8 {
+                store.write(put(b"a", &[i])).unwrap();
+            }
+            assert_eq!(store.unsynced(), 3);
+            store.crash(keep);
+            let expected = [b"0".to_vec(), vec![1], vec![2], vec![3], vec![3]];
+            assert_eq!(get(&store, b"a"), Some(expected[keep].clone()));
+            assert_eq!(get(&store, b"b"), Some(b"0".to_vec()));
+            assert_eq!(store.unsynced(), 0);
+        }
+    }
+
+    #[test]
+    fn a_crash_undoes_all_of_a_batch_in_which_a_key_occurs_twice() {
+        let store = MemoryStore::new();
+        store.write_sync(put(b"a", b"old")).unwrap();
+        let mut batch = put(b"a", b"1");
+        batch.delete(Column::Meta, *b"a");
+        batch.put(Column::Meta, *b"a", *b"2");
+        batch.put(Column::State, *b"c", *b"3");
+        store.write(batch).unwrap();
+        assert_eq!(get(&store, b"a"), Some(b"2".to_vec()));
+        store.crash(0);
+        assert_eq!(get(&store, b"a"), Some(b"old".to_vec()));
+        assert_eq!(store.get(Column::State, b"c").unwrap(), None);
+    }
+
+    #[test]
+    fn after_one_failed_write_everything_is_refused_until_the_next_start() {
+        let store = MemoryStore::new();
+        store.fail_writes_after(1);
+        store.write(put(b"a", b"1")).unwrap();
+        assert!(matches!(store.write_sync(put(b"a", b"2")), Err(StoreError::Disk(_))));
+        assert!(matches!(store.write(put(b"a", b"3")), Err(StoreError::Stopped { .. })));
+        assert!(store.get(Column::Meta, b"a").is_err());
+        assert!(store.scan(Column::Meta, b"", 9).is_err());
+        store.crash(1);
+        assert_eq!(get(&store, b"a"), Some(b"1".to_vec()));
+    }
+
+    #[test]
+    fn an_iterator_goes_through_one_column_in_order_across_pieces() {
+        let store = MemoryStore::new();
+        let mut batch = Batch::new();
+        let count = u32::try_from(PIECES.1 * 2 + 5).unwrap();
+        for i in (0..count).rev() {
+            batch.put(Column::State, i.to_be_bytes(), i.to_le_bytes());
+            batch.put(Column::Receipts, i.to_be_bytes(), *b"other");
+        }
+        store.write(batch).unwrap();
+        let seen: Vec<_> = store.iter(Column::State, &7u32.to_be_bytes()).map(|entry| entry.unwrap().1.to_vec()).collect();
+        assert_eq!(seen, (7..count).map(|i| i.to_le_bytes().to_vec()).collect::<Vec<_>>());
+        assert_eq!(store.scan(Column::State, b"", 3).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_snapshot_is_another_disk() {
+        let store = MemoryStore::new();
+        store.write(put(b"a", b"1")).unwrap();
+        let other = store.snapshot();
+        store.write(put(b"a", b"2")).unwrap();
+        other.crash(0);
+        assert_eq!(get(&other, b"a"), None);
+        assert_eq!(get(&store, b"a"), Some(b"2".to_vec()));
+    }
+}

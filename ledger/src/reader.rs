@@ -1,0 +1,158 @@
+//! The committed chain, readable from any thread while the ledger goes on. What is committed never changes, so these reads need no lock.
+
+use quorate_types::{
+    block::Block,
+    codec::Bounded,
+    header::Header,
+    ids::{BlockId, TxId},
+    merkle::MerkleProof,
+    proof::{CommitProof, PROOF_HEADERS_MAX, TransactionProof},
+    receipt::Receipt,
+    round::Height,
+    vote::QuorumCert,
+};
+
+use crate::{
+    error::LedgerError,
+    schema::{self, Column, Position},
+    speculation::receipt_leaves,
+    store::Store,
+};
+
+/// The committed chain. The value is a handle on a store, for any thread.
+#[derive(Clone, Debug)]
+pub struct LedgerReader<S> {
+    store: S,
+}
+
+/// A committed block with its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// The block; genesis has none.
+    pub block: Option<Block>,
+    /// The result.
+    pub header: Header,
+    /// The certificate that commits this very block; `None` when one for a later block did.
+    pub commit_qc: Option<QuorumCert>,
+}
+
+impl<S: Store> LedgerReader<S> {
+    /// Reads from a store that a [`crate::Ledger`] has been opened on.
+    pub const fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// The height of the last committed block.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn height(&self) -> Result<Height, LedgerError> {
+        schema::committed(&self.store)
+    }
+
+    /// The committed block at a height (paper: `committed_block`, by position).
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn block_at(&self, height: Height) -> Result<Option<StoredBlock>, LedgerError> {
+        let Some(record) = schema::header(&self.store, height)? else { return Ok(None) };
+        let block = schema::block(&self.store, height)?;
+        if block.is_none() && height > Height(0) {
+            return Err(LedgerError::Missing { column: Column::Block });
+        }
+        Ok(Some(StoredBlock { block, header: record.header, commit_qc: record.commit_qc }))
+    }
+
+    /// The header at a height.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn header_at(&self, height: Height) -> Result<Option<Header>, LedgerError> {
+        Ok(schema::header(&self.store, height)?.map(|record| record.header))
+    }
+
+    /// Where a committed block stands.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn height_of(&self, id: &BlockId) -> Result<Option<Height>, LedgerError> {
+        schema::height_of(&self.store, *id)
+    }
+
+    /// The receipts of a committed block; none for genesis.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn receipts_at(&self, height: Height) -> Result<Option<Vec<Receipt>>, LedgerError> {
+        schema::receipts(&self.store, height)
+    }
+
+    /// Where a committed transaction stands: its block's height and its position in the block.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn find_transaction(&self, id: &TxId) -> Result<Option<(Height, u32)>, LedgerError> {
+        Ok(schema::position(&self.store, *id)?.map(|Position { height, index }| (height, index)))
+    }
+
+    /// That the block at a height is committed: the headers from it to the one that a certificate commits directly. `None` when there is no
+    /// committed block, or more than [`PROOF_HEADERS_MAX`] lie between.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn commit_proof(&self, height: Height) -> Result<Option<CommitProof>, LedgerError> {
+        let mut headers = Vec::new();
+        for record in schema::headers_from(&self.store, height).take(PROOF_HEADERS_MAX) {
+            let record = record?;
+            headers.push(record.header);
+            if let Some(qc) = record.commit_qc {
+                return Ok(Some(CommitProof { headers: Bounded::truncated(headers), qc }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// That a transaction is committed, with its receipt. `None` when it is not, or its block has no [`Self::commit_proof`].
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn transaction_proof(&self, id: &TxId) -> Result<Option<TransactionProof>, LedgerError> {
+        let Some((height, index)) = self.find_transaction(id)? else { return Ok(None) };
+        let missing = || LedgerError::Missing { column: Column::Receipts };
+        let receipts = self.receipts_at(height)?.ok_or_else(missing)?;
+        let index = usize::try_from(index).map_err(|_| missing())?;
+        let path = MerkleProof::of(&receipt_leaves(&receipts), index).ok_or_else(missing)?;
+        let receipt = receipts.into_iter().nth(index).ok_or_else(missing)?;
+        Ok(self.commit_proof(height)?.map(|commit| TransactionProof { receipt, path, commit }))
+    }
+
+    /// Committed blocks from a height on, the oldest first, and the certificate that commits the last of them: at most `blocks_max` blocks
+    /// of at most `bytes_max` bytes. `None` when there are none from there on.
+    ///
+    /// The answer ends where a certificate commits directly. Where no such block comes within the limits, it ends at the first one beyond
+    /// them, since less would prove nothing; the caller sees whether it can send that much.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn blocks_from(&self, from: Height, blocks_max: usize, bytes_max: usize) -> Result<Option<(Vec<Block>, QuorumCert)>, LedgerError> {
+        // Genesis has no block.
+        let from = from.max(Height(1));
+        let (mut blocks, mut bytes) = (Vec::new(), 0usize);
+        let mut answer: Option<(usize, QuorumCert)> = None;
+        for record in schema::headers_from(&self.store, from) {
+            let record = record?;
+            let block = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
+            bytes = bytes.saturating_add(block.len());
+            if answer.is_some() && (blocks.len() >= blocks_max || bytes > bytes_max) {
+                break;
+            }
+            blocks.push(block);
+            if let Some(qc) = record.commit_qc {
+                answer = Some((blocks.len(), qc));
+            }
+        }
+        let Some((count, qc)) = answer else { return Ok(None) };
+        let blocks = blocks.iter().take(count).map(|block| schema::decode_block(block)).collect::<Result<_, _>>()?;
+        Ok(Some((blocks, qc)))
+    }
+}

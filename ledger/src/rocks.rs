@@ -1,0 +1,346 @@
+//! The store of a real validator: `RocksDB`. The only file that names it.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction, IteratorMode, LogLevel, Options,
+    WriteBatch, WriteOptions,
+};
+
+use crate::{
+    schema::Column,
+    store::{Batch, Entry, Store, StoreError},
+};
+
+/// How much memory and how many threads a store may use. The defaults suit four validators on a machine with two cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksOptions {
+    /// Most bytes of written data held in memory, all columns together.
+    pub write_buffer_bytes: usize,
+    /// Bytes of read data held in memory, all columns together.
+    pub cache_bytes: usize,
+    /// Most threads that write data out and compact it.
+    pub background_jobs: i32,
+    /// Most files open at once.
+    pub open_files: i32,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self { write_buffer_bytes: 48 << 20, cache_bytes: 32 << 20, background_jobs: 2, open_files: 512 }
+    }
+}
+
+/// Bytes of log after which the columns that hold it back are written out: bounds the time to open after a crash.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of `RocksDB`'s own text log, and how many such files are kept.
+const LOG_FILE: (usize, usize) = (1 << 20, 2);
+
+/// A directory of `RocksDB`. The value is a handle; the directory is closed with the last of them.
+#[derive(Clone)]
+pub struct RocksStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: DB,
+    path: PathBuf,
+    /// The first failure. After it nothing is asked of the disk again: a failed fsync may have dropped the very pages it should have kept,
+    /// and a second fsync that succeeds would then vouch for data that is gone.
+    failed: OnceLock<String>,
+}
+
+impl RocksStore {
+    /// Opens the directory, and creates it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it open, [`StoreError::OtherVersion`] when it has columns that this version does not
+    /// know, otherwise [`StoreError::Open`].
+    pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        create_directory(&path).map_err(|error| StoreError::Open { path: path.clone(), reason: error.to_string() })?;
+        check_columns(&path)?;
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(&cache, options)));
+        let db = DB::open_cf_descriptors(&database_options(options), &path, columns).map_err(|error| open_error(&path, &error))?;
+        Ok(Self { inner: Arc::new(Inner { db, path, failed: OnceLock::new() }) })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    fn write_with(&self, batch: Batch, sync: bool) -> Result<(), StoreError> {
+        self.inner.check()?;
+        let mut inner_batch = WriteBatch::default();
+        for entry in batch {
+            let family = self.inner.family(entry.column)?;
+            match entry.value {
+                Some(value) => inner_batch.put_cf(family, entry.key, value),
+                None => inner_batch.delete_cf(family, entry.key),
+            }
+        }
+        let mut how = WriteOptions::default();
+        how.set_sync(sync);
+        self.inner.db.write_opt(inner_batch, &how).map_err(|error| self.inner.fail(&error))
+    }
+}
+
+impl std::fmt::Debug for RocksStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RocksStore").field(&self.inner.path).finish()
+    }
+}
+
+impl Inner {
+    fn check(&self) -> Result<(), StoreError> {
+        match self.failed.get() {
+            Some(first) => Err(StoreError::Stopped { first: first.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&self, error: &rocksdb::Error) -> StoreError {
+        let text = error.to_string();
+        self.failed.get_or_init(|| text.clone());
+        StoreError::Disk(text)
+    }
+
+    fn family(&self, column: Column) -> Result<&rocksdb::ColumnFamily, StoreError> {
+        self.db.cf_handle(column.name()).ok_or(StoreError::NoColumn(column))
+    }
+}
+
+impl Store for RocksStore {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.check()?;
+        self.inner.db.get_cf(self.inner.family(column)?, key).map_err(|error| self.inner.fail(&error))
+    }
+
+    fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a> {
+        let family = match self.inner.check().and_then(|()| self.inner.family(column)) {
+            Ok(family) => family,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        let entries = self.inner.db.iterator_cf(family, IteratorMode::From(from, Direction::Forward));
+        Box::new(entries.map(|entry| entry.map_err(|error| self.inner.fail(&error))))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.write_with(batch, false)
+    }
+
+    fn write_sync(&self, batch: Batch) -> Result<(), StoreError> {
+        self.write_with(batch, true)
+    }
+}
+
+/// Creates the directory so that it survives a power cut: its name is in its parent, which has to be synced as well.
+fn create_directory(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a directory with columns of another version, before anything in it changes.
+fn check_columns(path: &Path) -> Result<(), StoreError> {
+    // RocksDB's own mark of a directory that it has written.
+    if !path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let found = DB::list_cf(&Options::default(), path).map_err(|error| open_error(path, &error))?;
+    let unknown: Vec<&str> = found
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != rocksdb::DEFAULT_COLUMN_FAMILY_NAME && Column::ALL.iter().all(|column| column.name() != *name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::OtherVersion { path: path.into(), reason: format!("it has the columns {}", unknown.join(", ")) })
+}
+
+fn open_error(path: &Path, error: &rocksdb::Error) -> StoreError {
+    let (path, reason) = (path.to_path_buf(), error.to_string());
+    // RocksDB names its lock file in both cases: held by another process, or by another handle in this one.
+    if reason.contains("lock") && reason.contains("LOCK") { StoreError::InUse { path } } else { StoreError::Open { path, reason } }
+}
+
+fn database_options(options: RocksOptions) -> Options {
+    let mut db = Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    db.set_max_background_jobs(options.background_jobs);
+    db.set_max_open_files(options.open_files);
+    db.set_db_write_buffer_size(options.write_buffer_bytes);
+    db.set_max_total_wal_size(WAL_BYTES_MAX);
+    db.set_paranoid_checks(true);
+    // A whole log file that is gone, or shorter than it was synced, is an error and not a shorter history.
+    db.set_track_and_verify_wals_in_manifest(true);
+    db.set_log_level(LogLevel::Warn);
+    db.set_max_log_file_size(LOG_FILE.0);
+    db.set_keep_log_file_num(LOG_FILE.1);
+    db.set_stats_dump_period_sec(0);
+    db.set_stats_persist_period_sec(0);
+    // What recovery may forget. After a power cut the log normally ends in a record that is not whole: it was never synced, so nothing was
+    // promised on it, and it is dropped. Any other damage is in a record that may have been synced, a vote's perhaps, and then the store must
+    // not open.
+    //   * AbsoluteConsistency refuses the torn end too: every power cut would need an operator.
+    //   * PointInTime, the default, drops everything from the first bad record on, without a word: one flipped bit before a vote's record, and
+    //     the validator has forgotten that it voted and may vote again (SAFE-1, SAFE-4).
+    //   * TolerateCorruptedTailRecords drops an incomplete last record only, and reports a bad checksum anywhere as corruption. That is it.
+    // A file system that writes pages of the unsynced end out of order can make such a report after a power cut without anything being lost
+    // that was synced; journalling file systems do not lengthen a file before its data is written, so this is rare, and stopping is safe.
+    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db
+}
+
+fn column_options(cache: &Cache, options: RocksOptions) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    // Most look-ups by hash ask for something that is not there.
+    table.set_bloom_filter(10.0, false);
+    let mut column = Options::default();
+    column.set_block_based_table_factory(&table);
+    column.set_compression_type(DBCompressionType::Lz4);
+    // The bound over all columns is the database's; one column may take up to half of it.
+    column.set_write_buffer_size(options.write_buffer_bytes / 2);
+    column
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(key: &[u8], value: &[u8]) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(Column::Meta, key, value);
+        batch
+    }
+
+    #[test]
+    fn what_is_written_is_there_after_opening_again() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b");
+        let store = RocksStore::open(&path, RocksOptions::default()).unwrap();
+        let mut both = batch(b"a", b"1");
+        both.put(Column::State, *b"s", *b"2");
+        both.put(Column::State, *b"gone", *b"3");
+        both.delete(Column::State, *b"gone");
+        store.write(both).unwrap();
+        store.write_sync(batch(b"b", b"4")).unwrap();
+        drop(store);
+        let store = RocksStore::open(&path, RocksOptions::default()).unwrap();
+        assert_eq!(store.get(Column::Meta, b"a").unwrap(), Some(b"1".to_vec()));
+        assert_eq!(store.get(Column::Meta, b"b").unwrap(), Some(b"4".to_vec()));
+        assert_eq!(store.get(Column::State, b"s").unwrap(), Some(b"2".to_vec()));
+        assert_eq!(store.get(Column::State, b"gone").unwrap(), None);
+    }
+
+    #[test]
+    fn iterates_one_column_in_order_from_a_key() {
+        let home = tempfile::tempdir().unwrap();
+        let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+        for i in [3u8, 1, 2, 0] {
+            let mut batch = batch(&[i], b"other");
+            batch.put(Column::Block, [i], [i]);
+            store.write(batch).unwrap();
+        }
+        let keys: Vec<_> = store.iter(Column::Block, &[1]).map(|entry| entry.unwrap().0.to_vec()).collect();
+        assert_eq!(keys, [[1], [2], [3]]);
+        assert_eq!(store.scan(Column::Block, &[], 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused_by_name() {
+        let home = tempfile::tempdir().unwrap();
+        let first = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+        let error = RocksStore::open(home.path(), RocksOptions::default()).unwrap_err();
+        assert_eq!(error, StoreError::InUse { path: home.path().into() });
+        assert!(error.to_string().contains(&home.path().display().to_string()), "{error}");
+        drop(first);
+        assert!(RocksStore::open(home.path(), RocksOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_with_columns_of_another_version_is_refused_and_left_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        {
+            let mut db = DB::open(&database_options(RocksOptions::default()), home.path()).unwrap();
+            db.create_cf("of-the-future", &Options::default()).unwrap();
+        }
+        let error = RocksStore::open(home.path(), RocksOptions::default()).unwrap_err();
+        assert!(matches!(error, StoreError::OtherVersion { .. }), "{error}");
+        assert!(error.to_string().contains("of-the-future"), "{error}");
+        assert_eq!(DB::list_cf(&Options::default(), home.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn after_one_failure_nothing_is_tried_again() {
+        let home = tempfile::tempdir().unwrap();
+        let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+        store.write(batch(b"a", b"1")).unwrap();
+        // An error of RocksDB's from elsewhere stands for a disk that fails.
+        let error = DB::list_cf(&Options::default(), home.path().join("nothing")).unwrap_err();
+        assert!(matches!(store.inner.fail(&error), StoreError::Disk(_)));
+        assert!(matches!(store.write(batch(b"a", b"2")), Err(StoreError::Stopped { .. })));
+        assert!(matches!(store.write_sync(batch(b"a", b"2")), Err(StoreError::Stopped { .. })));
+        assert!(matches!(store.get(Column::Meta, b"a"), Err(StoreError::Stopped { .. })));
+        assert!(matches!(store.scan(Column::Meta, &[], 1), Err(StoreError::Stopped { .. })));
+    }
+
+    /// The log of a store that was not closed, as a crash leaves it.
+    fn log_with(values: &[&[u8]]) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let home = tempfile::tempdir().unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+        for value in values {
+            store.write_sync(batch(b"a", value)).unwrap();
+        }
+        let mut logs = Vec::new();
+        for entry in fs::read_dir(home.path()).unwrap() {
+            let from = entry.unwrap().path();
+            let to = copy.path().join(from.file_name().unwrap());
+            fs::copy(&from, &to).unwrap();
+            if to.extension().is_some_and(|extension| extension == "log") {
+                logs.push(to);
+            }
+        }
+        (copy, logs)
+    }
+
+    #[test]
+    fn a_torn_end_of_the_log_is_dropped_and_everything_before_it_kept() {
+        let (copy, logs) = log_with(&[b"first", b"second"]);
+        for log in logs {
+            let bytes = fs::read(&log).unwrap();
+            fs::write(&log, &bytes[..bytes.len().saturating_sub(3)]).unwrap();
+        }
+        let store = RocksStore::open(copy.path(), RocksOptions::default()).unwrap();
+        assert_eq!(store.get(Column::Meta, b"a").unwrap(), Some(b"first".to_vec()));
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_log_is_never_taken_for_a_torn_end() {
+        let (copy, logs) = log_with(&[b"first", b"second", b"third"]);
+        for log in logs {
+            let mut bytes = fs::read(&log).unwrap();
+            let at = bytes.windows(6).position(|window| window == b"second").unwrap();
+            bytes[at] ^= 1;
+            fs::write(&log, bytes).unwrap();
+        }
+        let error = RocksStore::open(copy.path(), RocksOptions::default()).unwrap_err();
+        assert!(matches!(error, StoreError::Open { .. }), "{error}");
+    }
+}

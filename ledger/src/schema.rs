@@ -1,0 +1,274 @@
+//! Everything on disk, byte for byte. Numbers in keys are big-endian, so that they sort; values are BCS (numbers little-endian).
+//!
+//! A change of anything here changes [`SCHEMA_VERSION`], and the golden tests below with it.
+
+use quorate_types::{
+    block::{Block, encode_block},
+    codec,
+    crypto::Hash,
+    header::Header,
+    ids::{BlockId, GenesisHash, TxId},
+    receipt::Receipt,
+    round::{Height, Round},
+    vote::QuorumCert,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::LedgerError,
+    store::{Batch, Store, StoreError},
+};
+
+/// The version of this file. A directory of another version is refused.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A column: a sorted map of its own, in the same atomic batches as the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Column {
+    /// What the directory is, and where its chain ends.
+    ///
+    /// ```text
+    /// "schema"    -> ┌─────────────┐    "genesis" -> ┌─────────────────┐    "committed" -> ┌───────────────┐
+    ///                │ version u32 │                 │ genesis hash 32 │                   │ height u64 LE │
+    ///                └─────────────┘                 └─────────────────┘                   └───────────────┘
+    /// ```
+    Meta,
+    /// What this validator may no longer sign, and the certificates it needs to begin where it ended. Written by the replica, with a sync
+    /// before every signature; the ledger neither reads nor deletes it.
+    ///
+    /// ```text
+    /// replica's name of the record -> replica's record (quorate-replica, persistence.rs)
+    /// ```
+    Safety,
+    /// Blocks that are not yet committed; by round, so that parents come before children and a commit finds what it has overtaken.
+    ///
+    /// ```text
+    /// ┌──────────────┬─────────────┐    ┌───────────┐
+    /// │ round u64 BE │ block id 32 │ -> │ BCS Block │
+    /// └──────────────┴─────────────┘    └───────────┘
+    /// ```
+    Pending,
+    /// Committed blocks; genesis has none.
+    ///
+    /// ```text
+    /// ┌───────────────┐    ┌───────────┐
+    /// │ height u64 BE │ -> │ BCS Block │
+    /// └───────────────┘    └───────────┘
+    /// ```
+    Block,
+    /// Results of committed blocks, genesis included, and the certificate where there is one that commits the block directly (see
+    /// [`HeaderRecord`]).
+    ///
+    /// ```text
+    /// ┌───────────────┐    ┌────────────────┬───────────────────────┐
+    /// │ height u64 BE │ -> │ BCS Header 232 │ 00, or 01 and BCS QC  │
+    /// └───────────────┘    └────────────────┴───────────────────────┘
+    /// ```
+    Header,
+    /// Where a committed block stands.
+    ///
+    /// ```text
+    /// ┌─────────────┐    ┌───────────────┐
+    /// │ block id 32 │ -> │ height u64 LE │
+    /// └─────────────┘    └───────────────┘
+    /// ```
+    Height,
+    /// The receipts of a committed block, in the order of its transactions.
+    ///
+    /// ```text
+    /// ┌───────────────┐    ┌─────────────────┐
+    /// │ height u64 BE │ -> │ BCS Vec<Receipt>│
+    /// └───────────────┘    └─────────────────┘
+    /// ```
+    Receipts,
+    /// Where a committed transaction stands.
+    ///
+    /// ```text
+    /// ┌───────────────────┐    ┌───────────────┬──────────────┐
+    /// │ transaction id 32 │ -> │ height u64 LE │ index u32 LE │
+    /// └───────────────────┘    └───────────────┴──────────────┘
+    /// ```
+    Transaction,
+    /// The committed state, flat; the tree over it is rebuilt at start.
+    ///
+    /// ```text
+    /// state key (types::state_key) -> value
+    /// ```
+    State,
+}
+
+impl Column {
+    /// Every column.
+    pub const ALL: [Self; 9] =
+        [Self::Meta, Self::Safety, Self::Pending, Self::Block, Self::Header, Self::Height, Self::Receipts, Self::Transaction, Self::State];
+
+    /// Its name on disk.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Safety => "safety",
+            Self::Pending => "pending",
+            Self::Block => "block",
+            Self::Header => "header",
+            Self::Height => "height",
+            Self::Receipts => "receipts",
+            Self::Transaction => "transaction",
+            Self::State => "state",
+        }
+    }
+}
+
+const SCHEMA: &[u8] = b"schema";
+const GENESIS: &[u8] = b"genesis";
+const COMMITTED: &[u8] = b"committed";
+
+/// What is stored of the result of a committed block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderRecord {
+    /// The result.
+    pub header: Header,
+    /// The certificate that commits this very block; `None` when it was committed by a certificate for a later one.
+    pub commit_qc: Option<QuorumCert>,
+}
+
+/// Where a committed transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    pub(crate) height: Height,
+    pub(crate) index: u32,
+}
+
+fn height_key(height: Height) -> [u8; 8] {
+    height.0.to_be_bytes()
+}
+
+fn pending_key(round: Round, id: BlockId) -> Box<[u8]> {
+    [round.0.to_be_bytes().as_slice(), &id.0.0].concat().into()
+}
+
+/// Adds a block to [`Column::Pending`]. The replica does this in the batch that it syncs before a vote for the block leaves.
+pub fn put_pending(batch: &mut Batch, block: &Block) {
+    batch.put(Column::Pending, pending_key(block.round(), block.id()), encode_block(block));
+}
+
+pub(crate) fn delete_pending(batch: &mut Batch, round: Round, id: BlockId) {
+    batch.delete(Column::Pending, pending_key(round, id));
+}
+
+/// The blocks of [`Column::Pending`], ascending by round.
+pub(crate) fn pending<S: Store>(store: &S) -> impl Iterator<Item = Result<Block, LedgerError>> {
+    store.iter(Column::Pending, &[]).map(|entry| {
+        let (_, value) = entry?;
+        decode(Column::Pending, &value)
+    })
+}
+
+/// The keys of [`Column::Pending`] with rounds above `above`, up to `last`.
+pub(crate) fn pending_keys<S: Store>(store: &S, above: Round, last: Round) -> Result<Vec<Box<[u8]>>, StoreError> {
+    let end = last.next().0.to_be_bytes();
+    store
+        .iter(Column::Pending, &above.next().0.to_be_bytes())
+        .map(|entry| entry.map(|(key, _)| key))
+        .take_while(|key| !matches!(key, Ok(key) if **key >= *end.as_slice()))
+        .collect()
+}
+
+pub(crate) fn put_schema(batch: &mut Batch, genesis: GenesisHash) {
+    batch.put(Column::Meta, SCHEMA, SCHEMA_VERSION.to_le_bytes());
+    batch.put(Column::Meta, GENESIS, genesis.0.0);
+}
+
+pub(crate) fn put_committed(batch: &mut Batch, height: Height) {
+    batch.put(Column::Meta, COMMITTED, height.0.to_le_bytes());
+}
+
+/// A committed block; its parts go to five columns.
+pub(crate) fn put_block(batch: &mut Batch, block: &Block, header: &Header, commit_qc: Option<&QuorumCert>, receipts: &[Receipt]) {
+    let height = header.height;
+    batch.put(Column::Block, height_key(height), encode_block(block));
+    put_header(batch, header, commit_qc);
+    batch.put(Column::Receipts, height_key(height), codec::encode(receipts));
+    for (index, tx) in (0u32..).zip(block.payload()) {
+        batch.put(Column::Transaction, tx.id().0.0, codec::encode(&Position { height, index }));
+    }
+}
+
+pub(crate) fn put_header(batch: &mut Batch, header: &Header, commit_qc: Option<&QuorumCert>) {
+    #[derive(Serialize)]
+    struct Borrowed<'a> {
+        header: &'a Header,
+        commit_qc: Option<&'a QuorumCert>,
+    }
+    batch.put(Column::Header, height_key(header.height), codec::encode(&Borrowed { header, commit_qc }));
+    batch.put(Column::Height, header.block_id.0.0, header.height.0.to_le_bytes());
+}
+
+/// Whether the store has been written by this version. `None`: it is new.
+pub(crate) fn check_schema<S: Store>(store: &S) -> Result<Option<GenesisHash>, LedgerError> {
+    let Some(version) = store.get(Column::Meta, SCHEMA)? else {
+        // A directory with anything in it but no version is not ours to write over.
+        return match store.scan(Column::Meta, &[], 1)?.first() {
+            None => Ok(None),
+            Some(_) => Err(LedgerError::NoSchema),
+        };
+    };
+    let found = version.as_slice().try_into().map(u32::from_le_bytes).map_err(|_| LedgerError::NoSchema)?;
+    if found != SCHEMA_VERSION {
+        return Err(LedgerError::Schema { found });
+    }
+    let genesis = store.get(Column::Meta, GENESIS)?.ok_or(LedgerError::NoSchema)?;
+    let genesis = genesis.as_slice().try_into().map_err(|_| LedgerError::NoSchema)?;
+    Ok(Some(GenesisHash(Hash(genesis))))
+}
+
+pub(crate) fn committed<S: Store>(store: &S) -> Result<Height, LedgerError> {
+    let height = store.get(Column::Meta, COMMITTED)?.ok_or(LedgerError::Missing { column: Column::Meta })?;
+    let height = height.as_slice().try_into().map_err(|_| LedgerError::Missing { column: Column::Meta })?;
+    Ok(Height(u64::from_le_bytes(height)))
+}
+
+pub(crate) fn header<S: Store>(store: &S, height: Height) -> Result<Option<HeaderRecord>, LedgerError> {
+    get(store, Column::Header, &height_key(height))
+}
+
+/// The records from `from` on.
+pub(crate) fn headers_from<S: Store>(store: &S, from: Height) -> impl Iterator<Item = Result<HeaderRecord, LedgerError>> {
+    store.iter(Column::Header, &height_key(from)).map(|entry| {
+        let (_, value) = entry?;
+        decode(Column::Header, &value)
+    })
+}
+
+pub(crate) fn block<S: Store>(store: &S, height: Height) -> Result<Option<Block>, LedgerError> {
+    get(store, Column::Block, &height_key(height))
+}
+
+/// A committed block as it is stored, for those who only count its bytes.
+pub(crate) fn block_bytes<S: Store>(store: &S, height: Height) -> Result<Option<Vec<u8>>, LedgerError> {
+    Ok(store.get(Column::Block, &height_key(height))?)
+}
+
+pub(crate) fn decode_block(bytes: &[u8]) -> Result<Block, LedgerError> {
+    decode(Column::Block, bytes)
+}
+
+pub(crate) fn receipts<S: Store>(store: &S, height: Height) -> Result<Option<Vec<Receipt>>, LedgerError> {
+    get(store, Column::Receipts, &height_key(height))
+}
+
+pub(crate) fn height_of<S: Store>(store: &S, id: BlockId) -> Result<Option<Height>, LedgerError> {
+    get(store, Column::Height, &id.0.0)
+}
+
+pub(crate) fn position<S: Store>(store: &S, id: TxId) -> Result<Option<Position>, LedgerError> {
+    get(store, Column::Transaction, &id.0.0)
+}
+
+fn get<S: Store, T: serde::de::DeserializeOwned>(store: &S, column: Column, key: &[u8]) -> Result<Option<T>, LedgerError> {
+    store.get(column, key)?.map(|bytes| decode(column, &bytes)).transpose()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(column: Column, bytes: &[u8]) -> Result<T, LedgerError> {
+    codec::decode(bytes, usize::MAX).map_err(|error| LedgerError::Malformed { column, error })
+}

@@ -1,0 +1,221 @@
+//! The tree of speculative states: the result of every block that is not yet committed, on top of its parent's (paper §3.2, `speculate` and
+//! `pending_state`; execution comes before the vote).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use quorate_app::{Application, BlockContext, Execution, Writes, execute_block};
+use quorate_types::{
+    block::Block,
+    crypto::Hash,
+    header::Header,
+    ids::{BlockId, StateId},
+    merkle,
+    receipt::Receipt,
+    round::{Height, Round, UnixMillis},
+    transaction::Transaction,
+};
+
+use crate::state_tree::StateTree;
+
+/// Why a block has no result here. Not voted for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBlock {
+    /// Its parent is neither the committed root nor speculated: fetch it first. Says nothing about the block.
+    #[error("parent {parent} is not known here")]
+    UnknownParent {
+        /// The parent.
+        parent: BlockId,
+    },
+    /// It is not later than its parent.
+    #[error("its time {timestamp} ms is not after its parent's, {parent} ms")]
+    Timestamp {
+        /// Its time.
+        timestamp: UnixMillis,
+        /// Its parent's time.
+        parent: UnixMillis,
+    },
+    /// Its round is not above its parent's.
+    #[error("its round {round} is not above its parent's, {parent}")]
+    Round {
+        /// Its round.
+        round: Round,
+        /// Its parent's round.
+        parent: Round,
+    },
+    /// A quorum certified another result of its parent than ours: either we, or more validators than may be faulty, have diverged (S8). An
+    /// alarm, not an everyday refusal.
+    #[error("DIVERGED: the quorum certified result {certified} of parent {parent}, this validator computed {ours}")]
+    ParentState {
+        /// The parent.
+        parent: BlockId,
+        /// Our result.
+        ours: StateId,
+        /// Theirs.
+        certified: StateId,
+    },
+    /// Heights have run out.
+    #[error("the chain has reached the largest height")]
+    HeightLimit,
+    /// One of its transactions.
+    #[error(transparent)]
+    Payload(#[from] quorate_app::InvalidBlock),
+}
+
+/// The committed root: what the tree grows from.
+#[derive(Clone, Debug)]
+pub(crate) struct Root {
+    pub(crate) header: Header,
+    pub(crate) state_id: StateId,
+    pub(crate) state: StateTree,
+}
+
+/// A block that is not yet committed, with its result.
+#[derive(Debug)]
+pub(crate) struct Speculated {
+    pub(crate) parent: BlockId,
+    pub(crate) header: Header,
+    pub(crate) state_id: StateId,
+    pub(crate) state: StateTree,
+    pub(crate) writes: Writes,
+    pub(crate) receipts: Arc<[Receipt]>,
+}
+
+/// The root and the blocks over it.
+#[derive(Debug)]
+pub(crate) struct Speculation {
+    pub(crate) root: Root,
+    /// Bounded by the caller, who bounds the blocks that it has executed and not seen committed or abandoned.
+    blocks: BTreeMap<BlockId, Speculated>,
+}
+
+/// A node of the tree, root or not.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) state_id: StateId,
+    pub(crate) state: &'a StateTree,
+}
+
+impl Speculation {
+    pub(crate) const fn new(root: Root) -> Self {
+        Self { root, blocks: BTreeMap::new() }
+    }
+
+    pub(crate) fn node(&self, id: &BlockId) -> Option<Node<'_>> {
+        if *id == self.root.header.block_id {
+            let Root { header, state_id, state } = &self.root;
+            return Some(Node { header, state_id: *state_id, state });
+        }
+        self.blocks.get(id).map(|block| Node { header: &block.header, state_id: block.state_id, state: &block.state })
+    }
+
+    pub(crate) fn block(&self, id: &BlockId) -> Option<&Speculated> {
+        self.blocks.get(id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Executes a block on its parent's state. EXEC-1: the result depends on the parent's result and the block alone.
+    pub(crate) fn speculate<A: Application>(&mut self, app: &A, next_committee: Hash, block: &Block) -> Result<StateId, InvalidBlock> {
+        if let Some(known) = self.node(&block.id()) {
+            return Ok(known.state_id);
+        }
+        let content = block.content();
+        let parent_id = block.parent_id();
+        let parent = self.node(&parent_id).ok_or(InvalidBlock::UnknownParent { parent: parent_id })?;
+        let certified = block.qc().vote_info.exec_state_id;
+        if certified != parent.state_id {
+            return Err(InvalidBlock::ParentState { parent: parent_id, ours: parent.state_id, certified });
+        }
+        if content.round <= parent.header.round {
+            return Err(InvalidBlock::Round { round: content.round, parent: parent.header.round });
+        }
+        if content.timestamp <= parent.header.timestamp {
+            return Err(InvalidBlock::Timestamp { timestamp: content.timestamp, parent: parent.header.timestamp });
+        }
+        let height = parent.header.height.0.checked_add(1).map(Height).ok_or(InvalidBlock::HeightLimit)?;
+        let at = BlockContext {
+            chain_id: content.chain_id,
+            epoch: content.epoch,
+            height,
+            round: content.round,
+            timestamp: content.timestamp,
+            author: content.author,
+        };
+        let Execution { writes, receipts } = execute_block(app, parent.state, &at, block.payload())?;
+        let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let header = Header {
+            chain_id: content.chain_id,
+            epoch: content.epoch,
+            height,
+            round: content.round,
+            block_id: block.id(),
+            parent: parent.state_id,
+            timestamp: content.timestamp,
+            transactions_root: transactions_root(block.payload()),
+            receipts_root: merkle::root(&receipt_leaves(&receipts)),
+            state_root: state.root_hash(),
+            next_committee,
+        };
+        let state_id = header.state_id();
+        let speculated = Speculated { parent: parent_id, header, state_id, state, writes, receipts: receipts.into() };
+        self.blocks.insert(block.id(), speculated);
+        Ok(state_id)
+    }
+
+    /// The blocks from the root's child to this one, the oldest first; `None` when it is not in the tree over the root.
+    pub(crate) fn path_to(&self, id: &BlockId) -> Option<Vec<&Speculated>> {
+        let mut path = Vec::new();
+        let mut next = id;
+        while *next != self.root.header.block_id {
+            let block = self.blocks.get(next)?;
+            path.push(block);
+            next = &block.parent;
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// The blocks that do not descend from this one and are not it.
+    pub(crate) fn not_descending_from(&self, id: &BlockId) -> Vec<(BlockId, &Speculated)> {
+        // By rising round, so that a parent is looked at before its children.
+        let mut by_round: Vec<_> = self.blocks.iter().map(|(id, block)| (*id, block)).collect();
+        by_round.sort_by_key(|(_, block)| block.header.round);
+        let mut kept = BTreeSet::from([*id]);
+        by_round.retain(|(candidate, block)| {
+            let stays = kept.contains(candidate) || kept.contains(&block.parent);
+            if stays {
+                kept.insert(*candidate);
+            }
+            !stays
+        });
+        by_round
+    }
+
+    /// Makes a block the root and drops everything that does not descend from it.
+    pub(crate) fn advance(&mut self, id: &BlockId) {
+        let gone: Vec<BlockId> = self.not_descending_from(id).into_iter().map(|(gone, _)| gone).collect();
+        for gone in gone {
+            self.blocks.remove(&gone);
+        }
+        if let Some(Speculated { header, state_id, state, .. }) = self.blocks.remove(id) {
+            self.root = Root { header, state_id, state };
+        }
+    }
+}
+
+/// Root over the ids of a block's transactions.
+pub(crate) fn transactions_root(payload: &[Transaction]) -> Hash {
+    let leaves: Vec<Hash> = payload.iter().map(|tx| merkle::leaf(&tx.id().0.0)).collect();
+    merkle::root(&leaves)
+}
+
+/// The leaves of the tree over a block's receipts.
+pub(crate) fn receipt_leaves(receipts: &[Receipt]) -> Vec<Hash> {
+    receipts.iter().map(Receipt::leaf).collect()
+}

@@ -1,0 +1,8 @@
+//! What holds for the ledger, on memory and, with the feature `rocks`, on a real disk.
+
+mod commit;
+mod network;
+mod open;
+mod proofs;
+mod speculate;
+mod stored;

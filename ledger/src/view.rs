@@ -1,0 +1,66 @@
+//! The committed state as other threads see it: one version, with its proof, for as long as they keep it.
+
+use std::sync::Arc;
+
+use quorate_types::{
+    codec::Bounded,
+    header::Header,
+    ids::Address,
+    proof::{CommitProof, ValueProof},
+    state_key::{Account, account_key},
+    vote::QuorumCert,
+};
+
+use crate::state_tree::StateTree;
+
+/// A committed state, its header, and the certificate that commits it. A clone copies pointers.
+///
+/// Each view keeps its version of the state in memory, so those who answer from one take the newest and let it go.
+#[derive(Clone, Debug)]
+pub struct CommittedView {
+    header: Arc<Header>,
+    commit_qc: Arc<QuorumCert>,
+    state: StateTree,
+}
+
+impl CommittedView {
+    pub(crate) fn new(header: Header, commit_qc: QuorumCert, state: StateTree) -> Self {
+        Self { header: Arc::new(header), commit_qc: Arc::new(commit_qc), state }
+    }
+
+    /// The header of the committed block.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The state after the committed block.
+    #[must_use]
+    pub const fn state(&self) -> &StateTree {
+        &self.state
+    }
+
+    /// The certificate that commits the block.
+    #[must_use]
+    pub fn commit_qc(&self) -> &QuorumCert {
+        &self.commit_qc
+    }
+
+    /// That the block is committed.
+    #[must_use]
+    pub fn commit_proof(&self) -> CommitProof {
+        CommitProof { headers: Bounded::truncated(vec![Header::clone(&self.header)]), qc: QuorumCert::clone(&self.commit_qc) }
+    }
+
+    /// The value of a state key, or that there is none, with the proof.
+    #[must_use]
+    pub fn prove(&self, key: &[u8]) -> (Option<Arc<[u8]>>, ValueProof) {
+        (self.state.get(key).cloned(), ValueProof { path: self.state.prove(key), commit: self.commit_proof() })
+    }
+
+    /// An account; one without a record is empty.
+    #[must_use]
+    pub fn account(&self, address: &Address) -> Account {
+        self.state.get(&account_key(address)).and_then(|record| Account::decode(record)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,405 @@
+//! What an operator decides: who is in the committee, where it listens, and how much may be queued.
+//!
+//! Everything wrong with it is found here, before a socket is opened, and reported as one line that names the fix.
+
+use std::{collections::BTreeSet, fmt, io};
+
+use libp2p::{Multiaddr, PeerId, identity, multiaddr::Protocol};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::hello::Hello;
+
+/// Position of a peer in the sorted committee; the node maps it to its validator id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerIndex(pub u16);
+
+impl fmt::Display for PeerIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One of the other validators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its position in the committee.
+    pub index: PeerIndex,
+    /// Its Ed25519 public key for network links (not the key it signs votes with). The libp2p peer id derives from it.
+    pub network_key: [u8; 32],
+    /// Where it listens: `/ip4/10.0.0.7/tcp/4001` or the `/ip6` form. Names (`/dns…`) are not supported.
+    pub address: String,
+}
+
+/// Everything [`crate::start`] needs.
+pub struct NetworkConfig {
+    /// Seed of our Ed25519 network key; wiped from memory when the configuration is dropped.
+    pub secret: Zeroizing<[u8; 32]>,
+    /// Our own position in the committee.
+    pub me: PeerIndex,
+    /// Where to listen, a multiaddress like [`Peer::address`]; port 0 lets the system choose, see
+    /// [`crate::Network::listen_addresses`].
+    pub listen: String,
+    /// The other validators, without ourselves.
+    pub peers: Vec<Peer>,
+    /// What peers must agree on with us.
+    pub hello: Hello,
+    /// Sizes of frames and queues.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for NetworkConfig {
+    // By hand, so that the secret never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetworkConfig")
+            .field("me", &self.me)
+            .field("listen", &self.listen)
+            .field("peers", &self.peers)
+            .field("hello", &self.hello)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds on memory and message sizes. All validators should use the same frame limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For [`crate::Class::Consensus`].
+    pub consensus: ClassLimits,
+    /// For [`crate::Class::Sync`].
+    pub sync: ClassLimits,
+    /// For gossip.
+    pub gossip: GossipLimits,
+}
+
+/// Bounds for one class of direct traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassLimits {
+    /// Longest frame in bytes; a peer that announces more loses the stream.
+    pub frame_bytes_max: usize,
+    /// Frames waiting for one connected peer; then the oldest is dropped.
+    pub queue_frames_max: usize,
+    /// Bytes waiting for one peer; then the oldest is dropped.
+    pub queue_bytes_max: usize,
+    /// Frames kept for a peer that is not connected. Small: they will be superseded before it is back.
+    pub offline_frames_max: usize,
+    /// Bytes from one peer that wait for our own consumer; beyond that, that peer's stream is not read. At least one frame fits.
+    pub inbox_bytes_max: usize,
+}
+
+/// Bounds for gossip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GossipLimits {
+    /// Longest frame in bytes.
+    pub frame_bytes_max: usize,
+    /// Frames waiting to be published; then the oldest is dropped.
+    pub queue_frames_max: usize,
+    /// Bytes waiting to be published; then the oldest is dropped.
+    pub queue_bytes_max: usize,
+    /// Bytes from one peer that wait for our own consumer; beyond that, frames of that peer are dropped.
+    pub inbox_bytes_max: usize,
+}
+
+/// One binary kilobyte.
+const KIB: usize = 1024;
+/// One binary megabyte.
+const MIB: usize = 1024 * KIB;
+
+/// Longest consensus frame.
+const CONSENSUS_FRAME_BYTES_MAX: usize = MIB;
+/// Longest sync frame.
+const SYNC_FRAME_BYTES_MAX: usize = 2 * MIB;
+/// Longest gossip frame.
+const GOSSIP_FRAME_BYTES_MAX: usize = 512 * KIB;
+/// Consensus frames waiting for one peer.
+const CONSENSUS_QUEUE_FRAMES_MAX: usize = 1024;
+/// Consensus bytes waiting for one peer.
+const CONSENSUS_QUEUE_BYTES_MAX: usize = 8 * MIB;
+/// Consensus frames kept for a peer that is away.
+const CONSENSUS_OFFLINE_FRAMES_MAX: usize = 64;
+/// Consensus bytes of one peer waiting for our consumer.
+const CONSENSUS_INBOX_BYTES_MAX: usize = 4 * MIB;
+/// Sync frames waiting for one peer.
+const SYNC_QUEUE_FRAMES_MAX: usize = 64;
+/// Sync bytes waiting for one peer.
+const SYNC_QUEUE_BYTES_MAX: usize = 16 * MIB;
+/// Sync frames kept for a peer that is away: what it asked for, it will ask for again.
+const SYNC_OFFLINE_FRAMES_MAX: usize = 4;
+/// Sync bytes of one peer waiting for our consumer.
+const SYNC_INBOX_BYTES_MAX: usize = 4 * MIB;
+/// Gossip frames waiting to be published.
+const GOSSIP_QUEUE_FRAMES_MAX: usize = 256;
+/// Gossip bytes waiting to be published.
+const GOSSIP_QUEUE_BYTES_MAX: usize = 16 * MIB;
+/// Gossip bytes of one peer waiting for our consumer.
+const GOSSIP_INBOX_BYTES_MAX: usize = 8 * MIB;
+/// Largest frame that may be configured: a frame and its prefix must be addressable and fit the budget of an inbox.
+const FRAME_BYTES_CEILING: usize = 64 * MIB;
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            consensus: ClassLimits {
+                frame_bytes_max: CONSENSUS_FRAME_BYTES_MAX,
+                queue_frames_max: CONSENSUS_QUEUE_FRAMES_MAX,
+                queue_bytes_max: CONSENSUS_QUEUE_BYTES_MAX,
+                offline_frames_max: CONSENSUS_OFFLINE_FRAMES_MAX,
+                inbox_bytes_max: CONSENSUS_INBOX_BYTES_MAX,
+            },
+            sync: ClassLimits {
+                frame_bytes_max: SYNC_FRAME_BYTES_MAX,
+                queue_frames_max: SYNC_QUEUE_FRAMES_MAX,
+                queue_bytes_max: SYNC_QUEUE_BYTES_MAX,
+                offline_frames_max: SYNC_OFFLINE_FRAMES_MAX,
+                inbox_bytes_max: SYNC_INBOX_BYTES_MAX,
+            },
+            gossip: GossipLimits {
+                frame_bytes_max: GOSSIP_FRAME_BYTES_MAX,
+                queue_frames_max: GOSSIP_QUEUE_FRAMES_MAX,
+                queue_bytes_max: GOSSIP_QUEUE_BYTES_MAX,
+                inbox_bytes_max: GOSSIP_INBOX_BYTES_MAX,
+            },
+        }
+    }
+}
+
+/// Why the network could not start. Each names what to change.
+#[derive(Debug, Error)]
+pub enum NetworkError {
+    /// Not a multiaddress, or one we do not dial.
+    #[error("{whose} address {address:?} is not usable: {problem}; write it like /ip4/10.0.0.7/tcp/4001")]
+    Address {
+        /// `listen`, or the peer whose address it is.
+        whose: String,
+        /// As configured.
+        address: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The 32 bytes are not an Ed25519 public key.
+    #[error("the network key of validator {index} is not an Ed25519 public key")]
+    Key {
+        /// The peer whose key it is.
+        index: PeerIndex,
+    },
+    /// Two members of the committee share an index or a key.
+    #[error("validator {index} appears twice in the committee, by index or by network key")]
+    Duplicate {
+        /// The second of the two.
+        index: PeerIndex,
+    },
+    /// A limit is zero or too large.
+    #[error("limit {name} is {value}; it must be between 1 and {max}")]
+    Limit {
+        /// Which limit.
+        name: &'static str,
+        /// As configured.
+        value: usize,
+        /// Largest allowed value.
+        max: usize,
+    },
+    /// The socket could not be opened.
+    #[error("cannot listen on {address}: {source}; is another node running there?")]
+    Listen {
+        /// The configured listen address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The network thread or its runtime could not be started.
+    #[error("cannot start the network thread: {source}")]
+    Thread {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// libp2p refused its own configuration: a defect of this crate.
+    #[error("cannot set up {part}: {problem}")]
+    Setup {
+        /// Which part.
+        part: &'static str,
+        /// What it says.
+        problem: String,
+    },
+}
+
+/// The Ed25519 public key that belongs to the seed of a network key.
+#[must_use]
+pub fn network_public_key(seed: &[u8; 32]) -> [u8; 32] {
+    // `None` is impossible: every 32 bytes are a seed. An all-zero key is in no committee.
+    keypair(seed).map_or([0; 32], |pair| pair.public().to_bytes())
+}
+
+/// The libp2p peer id (`12D3Koo…`) of a network key, for display; `None` if the bytes are not an Ed25519 public key.
+#[must_use]
+pub fn peer_id(network_key: &[u8; 32]) -> Option<String> {
+    peer_id_of(network_key).map(PeerId::to_base58)
+}
+
+/// One checked member of the committee.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) index: PeerIndex,
+    pub(crate) peer_id: PeerId,
+    pub(crate) address: Multiaddr,
+}
+
+/// The configuration after checking.
+pub(crate) struct Committee {
+    pub(crate) keypair: identity::Keypair,
+    pub(crate) me: PeerIndex,
+    pub(crate) my_id: PeerId,
+    pub(crate) listen: Multiaddr,
+    /// Sorted by index; never contains ourselves.
+    pub(crate) members: Vec<Member>,
+    pub(crate) hello: Hello,
+    pub(crate) limits: Limits,
+}
+
+impl Committee {
+    pub(crate) fn check(config: &NetworkConfig) -> Result<Committee, NetworkError> {
+        let pair =
+            keypair(&config.secret).ok_or_else(|| NetworkError::Setup { part: "the network key", problem: "not a seed".to_owned() })?;
+        let keypair = identity::Keypair::from(pair);
+        let my_id = keypair.public().to_peer_id();
+        let listen = parse_address("the listen", &config.listen, None)?;
+
+        let mut indices = BTreeSet::from([config.me]);
+        let mut ids = BTreeSet::from([my_id]);
+        let mut members = Vec::with_capacity(config.peers.len());
+        for peer in &config.peers {
+            let peer_id = peer_id_of(&peer.network_key).ok_or(NetworkError::Key { index: peer.index })?;
+            if !indices.insert(peer.index) || !ids.insert(peer_id) {
+                return Err(NetworkError::Duplicate { index: peer.index });
+            }
+            let address = parse_address(&format!("validator {}'s", peer.index), &peer.address, Some(peer_id))?;
+            members.push(Member { index: peer.index, peer_id, address });
+        }
+        members.sort_by_key(|member| member.index);
+        check_limits(&config.limits)?;
+        Ok(Committee { keypair, me: config.me, my_id, listen, members, hello: config.hello, limits: config.limits })
+    }
+}
+
+fn keypair(seed: &[u8; 32]) -> Option<identity::ed25519::Keypair> {
+    let mut copy = Zeroizing::new(*seed);
+    identity::ed25519::SecretKey::try_from_bytes(copy.as_mut_slice()).ok().map(identity::ed25519::Keypair::from)
+}
+
+fn peer_id_of(network_key: &[u8; 32]) -> Option<PeerId> {
+    let key = identity::ed25519::PublicKey::try_from_bytes(network_key).ok()?;
+    Some(identity::PublicKey::from(key).to_peer_id())
+}
+
+/// Accepts exactly `/ip4|ip6/…/tcp/…`, with an optional `/p2p/…` that must be the peer's own id; returns it without the latter.
+fn parse_address(whose: &str, address: &str, expected: Option<PeerId>) -> Result<Multiaddr, NetworkError> {
+    let wrong = |problem: String| NetworkError::Address { whose: whose.to_owned(), address: address.to_owned(), problem };
+    let parsed: Multiaddr = address.parse().map_err(|error| wrong(format!("{error}")))?;
+    let mut parts = parsed.iter();
+    match parts.next() {
+        Some(Protocol::Ip4(_) | Protocol::Ip6(_)) => {}
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_)) => {
+            return Err(wrong("names are not supported, give the IP address".to_owned()));
+        }
+        _ => return Err(wrong("it must begin with /ip4 or /ip6".to_owned())),
+    }
+    if !matches!(parts.next(), Some(Protocol::Tcp(_))) {
+        return Err(wrong("after the IP address comes /tcp/<port>".to_owned()));
+    }
+    match (parts.next(), expected) {
+        (None, _) => {}
+        (Some(Protocol::P2p(id)), Some(expected)) if id == expected => {}
+        (Some(Protocol::P2p(id)), Some(expected)) => {
+            return Err(wrong(format!("it names peer {id}, but the network key belongs to {expected}")));
+        }
+        (Some(other), _) => return Err(wrong(format!("unexpected {other}"))),
+    }
+    if parts.next().is_some() {
+        return Err(wrong("something follows the peer id".to_owned()));
+    }
+    Ok(parsed.iter().take(2).collect())
+}
+
+fn check_limits(limits: &Limits) -> Result<(), NetworkError> {
+    let frames = [
+        ("consensus.frame_bytes_max", limits.consensus.frame_bytes_max),
+        ("sync.frame_bytes_max", limits.sync.frame_bytes_max),
+        ("gossip.frame_bytes_max", limits.gossip.frame_bytes_max),
+        ("consensus.inbox_bytes_max", limits.consensus.inbox_bytes_max),
+        ("sync.inbox_bytes_max", limits.sync.inbox_bytes_max),
+        ("gossip.inbox_bytes_max", limits.gossip.inbox_bytes_max),
+        ("consensus.queue_frames_max", limits.consensus.queue_frames_max),
+        ("sync.queue_frames_max", limits.sync.queue_frames_max),
+        ("gossip.queue_frames_max", limits.gossip.queue_frames_max),
+    ];
+    for (name, value) in frames {
+        if value == 0 || value > FRAME_BYTES_CEILING {
+            return Err(NetworkError::Limit { name, value, max: FRAME_BYTES_CEILING });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(peers: Vec<Peer>) -> NetworkConfig {
+        NetworkConfig {
+            secret: Zeroizing::new([9; 32]),
+            me: PeerIndex(0),
+            listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
+            peers,
+            hello: Hello { chain_id: 1, genesis_hash: [0; 32], protocol_version: 1 },
+            limits: Limits::default(),
+        }
+    }
+
+    fn peer(index: u16, address: &str) -> Peer {
+        let seed = [u8::try_from(index).unwrap(); 32];
+        Peer { index: PeerIndex(index), network_key: network_public_key(&seed), address: address.to_owned() }
+    }
+
+    fn refusal(peers: Vec<Peer>) -> String {
+        Committee::check(&config(peers)).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn an_address_that_is_not_ip_and_tcp_is_refused_by_name() {
+        for (address, problem) in [
+            ("/dns4/example.org/tcp/1", "names are not supported"),
+            ("/ip4/127.0.0.1/udp/1", "after the IP address comes /tcp/<port>"),
+            ("/ip4/127.0.0.1/tcp/1/ws", "unexpected /ws"),
+            ("10.0.0.1:80", "invalid multiaddr"),
+            ("", "must begin with /ip4 or /ip6"),
+        ] {
+            let message = refusal(vec![peer(1, address)]);
+            assert!(message.contains(problem) && message.contains("validator 1"), "{address}: {message}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_name_the_peer_but_only_the_right_one() {
+        let right = peer(1, "");
+        let right_id = peer_id(&right.network_key).unwrap();
+        let good = Peer { address: format!("/ip6/::1/tcp/9/p2p/{right_id}"), ..right.clone() };
+        assert!(Committee::check(&config(vec![good])).is_ok());
+        let other = peer_id(&peer(2, "").network_key).unwrap();
+        let bad = Peer { address: format!("/ip6/::1/tcp/9/p2p/{other}"), ..right };
+        assert!(refusal(vec![bad]).contains(&other));
+    }
+
+    #[test]
+    fn a_member_may_appear_only_once() {
+        let address = "/ip4/127.0.0.1/tcp/1";
+        assert!(refusal(vec![peer(1, address), peer(1, address)]).contains("validator 1 appears twice"));
+        let same_key = Peer { index: PeerIndex(2), ..peer(1, address) };
+        assert!(refusal(vec![peer(1, address), same_key]).contains("validator 2 appears twice"));
+        let our_index = Peer { index: PeerIndex(0), ..peer(1, address) };
+        assert!(refusal(vec![our_index]).contains("validator 0 appears twice"));
+    }
+
+    #[test]
+    fn the_secret_does_not_appear_in_debug_output() {
+        assert!(!format!("{:?}", config(vec![])).contains("9, 9"));
+    }
+}

@@ -1,0 +1,184 @@
+//! Limits on incoming connections that libp2p's own limits do not have.
+//!
+//! - Handshakes in progress with addresses outside the committee may fill only a part of all slots, so a flood of half-open
+//!   connections from anywhere cannot keep a validator out (reliability N7, N10).
+//! - A validator may connect only so often. Each connection costs libp2p-stream 0.5.0-alpha some bytes that it never gives back
+//!   (`Shared::senders`), so without this a hostile validator could eat our memory by reconnecting.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    convert::Infallible,
+    net::IpAddr,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    multiaddr::Protocol,
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, ListenFailure, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        dummy,
+    },
+};
+use thiserror::Error;
+
+/// Unfinished handshakes with addresses outside the committee, all together.
+pub(crate) const PENDING_FOREIGN_MAX: usize = 32;
+/// Connections a validator may make in a row.
+const CONNECTIONS_BURST: u32 = 16;
+/// Time after which it may make one more.
+const CONNECTION_REFILL: Duration = Duration::from_secs(1);
+
+/// Why a connection was refused here; it may be tried again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Crowded {
+    #[error("too many unfinished handshakes from outside the committee")]
+    Foreign,
+    #[error("too many connections in a short time")]
+    TooOften,
+}
+
+/// The behaviour; it must come before `libp2p_stream` in the list of protocols.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// The addresses of the committee. Its members may come from others too, with less right to a slot.
+    known: BTreeSet<IpAddr>,
+    pending_foreign: HashSet<ConnectionId>,
+    /// Per peer that the allow list let through: so there is a bound on them.
+    allowances: BTreeMap<PeerId, Allowance>,
+}
+
+/// A bucket of connections that fills up again.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    left: u32,
+    refilled_at: Instant,
+}
+
+impl Gate {
+    pub(crate) fn new<'a>(addresses: impl Iterator<Item = &'a Multiaddr>) -> Gate {
+        Gate { known: addresses.filter_map(ip).collect(), pending_foreign: HashSet::new(), allowances: BTreeMap::new() }
+    }
+
+    fn on_pending(&mut self, connection: ConnectionId, from: &Multiaddr) -> Result<(), Crowded> {
+        if ip(from).is_some_and(|ip| self.known.contains(&ip)) {
+            return Ok(());
+        }
+        if self.pending_foreign.len() >= PENDING_FOREIGN_MAX {
+            return Err(Crowded::Foreign);
+        }
+        self.pending_foreign.insert(connection);
+        Ok(())
+    }
+
+    fn on_established(&mut self, connection: ConnectionId, peer: PeerId, now: Instant) -> Result<(), Crowded> {
+        self.pending_foreign.remove(&connection);
+        let full = Allowance { left: CONNECTIONS_BURST, refilled_at: now };
+        let allowance = self.allowances.entry(peer).or_insert(full);
+        while allowance.left < CONNECTIONS_BURST && now.saturating_duration_since(allowance.refilled_at) >= CONNECTION_REFILL {
+            allowance.left += 1;
+            allowance.refilled_at += CONNECTION_REFILL;
+        }
+        if allowance.left == CONNECTIONS_BURST {
+            allowance.refilled_at = now;
+        }
+        allowance.left = allowance.left.checked_sub(1).ok_or(Crowded::TooOften)?;
+        Ok(())
+    }
+}
+
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => Some(IpAddr::V4(ip)),
+        Some(Protocol::Ip6(ip)) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        _ => None,
+    }
+}
+
+impl NetworkBehaviour for Gate {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: &Multiaddr,
+        from: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.on_pending(connection, from).map_err(ConnectionDenied::new)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.on_established(connection, peer, Instant::now()).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler) // our own dials have their own pace
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) = event {
+            self.pending_foreign.remove(&connection_id);
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_handshakes_fill_only_their_own_slots_and_give_them_back() {
+        let member: Multiaddr = "/ip4/10.0.0.1/tcp/4001".parse().unwrap();
+        let member_from: Multiaddr = "/ip4/10.0.0.1/tcp/55555".parse().unwrap();
+        let foreign: Multiaddr = "/ip4/192.0.2.9/tcp/1".parse().unwrap();
+        let mut gate = Gate::new([&member].into_iter());
+        for number in 0..PENDING_FOREIGN_MAX {
+            assert_eq!(gate.on_pending(ConnectionId::new_unchecked(number), &foreign), Ok(()));
+        }
+        let next = ConnectionId::new_unchecked(1000);
+        assert_eq!(gate.on_pending(next, &foreign), Err(Crowded::Foreign));
+        assert_eq!(gate.on_pending(next, &member_from), Ok(()));
+        let done = ConnectionId::new_unchecked(0);
+        assert_eq!(gate.on_established(done, PeerId::random(), Instant::now()), Ok(()));
+        assert_eq!(gate.on_pending(next, &foreign), Ok(()));
+    }
+
+    #[test]
+    fn a_validator_that_reconnects_in_a_storm_waits_for_its_allowance() {
+        let mut gate = Gate::new(std::iter::empty());
+        let (peer, start) = (PeerId::random(), Instant::now());
+        let mut connect = |peer, at| gate.on_established(ConnectionId::new_unchecked(1), peer, at);
+        for _ in 0..CONNECTIONS_BURST {
+            assert_eq!(connect(peer, start), Ok(()));
+        }
+        assert_eq!(connect(peer, start), Err(Crowded::TooOften));
+        assert_eq!(connect(PeerId::random(), start), Ok(()), "others are not affected");
+        assert_eq!(connect(peer, start + CONNECTION_REFILL), Ok(()));
+        assert_eq!(connect(peer, start + CONNECTION_REFILL), Err(Crowded::TooOften));
+    }
+}

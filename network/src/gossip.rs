@@ -1,0 +1,86 @@
+//! Gossipsub in its one-hop form (libraries.md 2.6): the publisher sends to every subscribed peer, nobody forwards.
+//!
+//! Messages are anonymous, because the connection already authenticates the publisher and signing twice halves the throughput;
+//! `from` is therefore the peer at the other end of the connection. Gossipsub loses messages for slow peers without telling the
+//! publisher: nothing may depend on one of them.
+
+use std::{collections::HashSet, time::Duration};
+
+use libp2p::{
+    PeerId,
+    gossipsub::{
+        self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash, ValidationMode,
+        WhitelistSubscriptionFilter,
+    },
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::{GossipLimits, NetworkError},
+    hello::Hello,
+    status::Hex,
+};
+
+/// Gossipsub that knows exactly one topic; subscriptions of peers to others are ignored (reliability N8).
+pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
+
+type SubscriptionFilter = MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>;
+
+/// What gossipsub adds to a frame on the wire: topic, field tags, lengths.
+const ENVELOPE_BYTES: usize = 1024;
+/// Messages waiting in gossipsub for one peer; beyond that, and after [`PUBLISH_QUEUE_TIME`], they are lost for that peer.
+const PEER_QUEUE_MESSAGES: usize = 512;
+/// How long a message may wait for a slow peer.
+const PUBLISH_QUEUE_TIME: Duration = Duration::from_secs(2);
+/// How long the id of a message is remembered. Nobody forwards, so this only suppresses bytes published twice. It must be shorter than any
+/// pause after which somebody gossips the same again on purpose, for those who were away the first time.
+const DUPLICATE_CACHE_TIME: Duration = Duration::from_millis(5);
+/// Housekeeping of gossipsub.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// First housekeeping.
+const HEARTBEAT_DELAY: Duration = Duration::from_millis(100);
+/// Subscriptions a peer may send in one message: there is one topic.
+const SUBSCRIPTIONS_MAX: usize = 4;
+
+/// The topic of a chain. It names the chain, so nodes of different chains with the same keys do not hear each other.
+pub(crate) fn topic(hello: &Hello) -> IdentTopic {
+    let digest = Sha256::digest(hello.encode());
+    IdentTopic::new(format!("/quorate/transactions/1/{}", Hex(&digest)))
+}
+
+/// Gossipsub for a committee, subscribed to `topic`.
+///
+/// # Errors
+/// [`NetworkError::Setup`] if gossipsub refuses its configuration.
+pub(crate) fn behaviour(topic: &IdentTopic, peers: impl Iterator<Item = PeerId>, limits: &GossipLimits) -> Result<Gossip, NetworkError> {
+    let setup = |problem: String| NetworkError::Setup { part: "gossipsub", problem };
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(ValidationMode::Anonymous)
+        // Mandatory in anonymous mode: the default id is the same for every message. It covers the whole content, so that nobody
+        // can occupy the id of somebody else's message.
+        .message_id_fn(|message| MessageId::new(&Sha256::digest(&message.data)))
+        .max_transmit_size(limits.frame_bytes_max.saturating_add(ENVELOPE_BYTES))
+        // Together with reporting "ignore" for every message: received once, never forwarded.
+        .validate_messages()
+        .flood_publish(true)
+        .connection_handler_queue_len(PEER_QUEUE_MESSAGES)
+        .publish_queue_duration(PUBLISH_QUEUE_TIME)
+        .duplicate_cache_time(DUPLICATE_CACHE_TIME)
+        .heartbeat_interval(HEARTBEAT)
+        .heartbeat_initial_delay(HEARTBEAT_DELAY)
+        .build()
+        .map_err(|error| setup(error.to_string()))?;
+    let filter = MaxCountSubscriptionFilter {
+        filter: WhitelistSubscriptionFilter(HashSet::<TopicHash>::from([topic.hash()])),
+        max_subscribed_topics: 1,
+        max_subscriptions_per_request: SUBSCRIPTIONS_MAX,
+    };
+    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|problem| setup(problem.to_owned()))?;
+    gossip.subscribe(topic).map_err(|error| setup(error.to_string()))?;
+    for peer in peers {
+        // Symmetric on both sides, or the other side would see grafts from an explicit peer.
+        gossip.add_explicit_peer(&peer);
+    }
+    Ok(gossip)
+}

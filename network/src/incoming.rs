@@ -1,0 +1,123 @@
+//! The receiving side of a direct stream: accept, compare hellos, read frames.
+//!
+//! At most one task per (peer, class): a newer stream replaces the older one, so a peer that opens streams in a storm gains
+//! nothing. A reader that waits for our own consumer waits alone; the connection and every other stream go on.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt, io::BufReader};
+use libp2p::Stream;
+use libp2p_stream::IncomingStreams;
+use tokio::{task::AbortHandle, time::timeout};
+
+use crate::{
+    frame::{Class, FrameFault, PREFIX_BYTES, checked_length},
+    hello::{ANSWER_ACCEPTED, ANSWER_REFUSED, HELLO_BYTES, Hello},
+    inbox::{Inbox, Incoming},
+    metrics::{self, DropReason, Lane, StreamFault},
+    peers::{Peer, Shared},
+    status::Refusal,
+};
+
+/// How long the opener may take to send its hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// Small frames are read together.
+const READ_BUFFER_BYTES: usize = 32 * 1024;
+
+/// Why a stream came to an end.
+enum ReadEnd {
+    Fault(FrameFault),
+    Closed,
+}
+
+impl From<io::Error> for ReadEnd {
+    fn from(_: io::Error) -> ReadEnd {
+        ReadEnd::Closed
+    }
+}
+
+/// Accepts streams of `class`, for ever.
+pub(crate) async fn run(shared: Arc<Shared>, class: Class, mut streams: IncomingStreams, inbox: Inbox) {
+    let mut readers: BTreeMap<usize, AbortHandle> = BTreeMap::new();
+    while let Some((peer_id, stream)) = streams.next().await {
+        // The allow list lets only members through; this is the second lock on the same door.
+        let Some(peer) = shared.by_id(&peer_id).cloned() else { continue };
+        let slot = peer.slot;
+        let reader = tokio::spawn(serve(Arc::clone(&shared), peer, class, stream, inbox.clone()));
+        if let Some(older) = readers.insert(slot, reader.abort_handle()) {
+            older.abort();
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut stream: Stream, inbox: Inbox) {
+    match timeout(HELLO_TIMEOUT, answer(&shared.hello, &mut stream)).await {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(refusal))) => return shared.on_refused(&peer, refusal),
+        Ok(Err(_)) | Err(_) => return,
+    }
+    let end = read_frames(&shared, &peer, class, stream, &inbox).await;
+    let fault = match end {
+        ReadEnd::Fault(FrameFault::Empty) => StreamFault::empty_frame,
+        ReadEnd::Fault(FrameFault::Oversized { .. }) => StreamFault::oversized_frame,
+        ReadEnd::Closed => StreamFault::closed,
+    };
+    shared.metrics.fault(Lane::from(class), fault);
+    match end {
+        ReadEnd::Fault(fault) => {
+            tracing::debug!(validator = %peer.index, ?class, "closed a stream because of {fault}");
+        }
+        ReadEnd::Closed => tracing::debug!(validator = %peer.index, ?class, "the peer closed its stream"),
+    }
+}
+
+/// Reads the opener's hello and answers it; the refusal if we do not agree.
+async fn answer(ours: &Hello, stream: &mut Stream) -> io::Result<Option<Refusal>> {
+    let mut bytes = [0; HELLO_BYTES];
+    stream.read_exact(&mut bytes).await?;
+    let refusal = match Hello::decode(&bytes) {
+        Ok(theirs) => ours.difference(&theirs),
+        Err(_) => Some(Refusal::MalformedHello),
+    };
+    if refusal.is_none() {
+        stream.write_all(&[ANSWER_ACCEPTED]).await?;
+        stream.flush().await?;
+    } else {
+        stream.write_all(&[ANSWER_REFUSED]).await?;
+        stream.write_all(&ours.encode()).await?;
+        // Closing, rather than dropping, lets the answer arrive before the end of the stream.
+        stream.close().await?;
+    }
+    Ok(refusal)
+}
+
+async fn read_frames(shared: &Shared, peer: &Peer, class: Class, stream: Stream, inbox: &Inbox) -> ReadEnd {
+    let lane = Lane::from(class);
+    let received = shared.metrics.received(lane);
+    let limit = shared.class_limits(class).frame_bytes_max;
+    let mut stream = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
+    loop {
+        let length = match read_length(&mut stream, limit).await {
+            Ok(length) => length,
+            Err(end) => return end,
+        };
+        // Back-pressure: while our consumer lags, this stream alone is not read, and the peer's queue drops its oldest.
+        let Some(room) = inbox.reserve(peer.slot, length).await else { return ReadEnd::Closed };
+        let mut bytes = vec![0; length];
+        if stream.read_exact(&mut bytes).await.is_err() {
+            return ReadEnd::Closed;
+        }
+        received.count(1, metrics::bytes(length));
+        let frame = Incoming::Frame { from: peer.index, class, bytes: Bytes::from(bytes) };
+        if !inbox.deliver(room, frame) {
+            shared.metrics.dropped(lane, DropReason::consumer_gone, 1);
+        }
+    }
+}
+
+async fn read_length(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<usize, ReadEnd> {
+    let mut prefix = [0; PREFIX_BYTES];
+    stream.read_exact(&mut prefix).await?;
+    checked_length(prefix, limit).map_err(ReadEnd::Fault)
+}

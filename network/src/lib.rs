@@ -1,0 +1,45 @@
+//! Authenticated links between the validators of a committee.
+//!
+//! This crate moves bytes and knows no rounds. [`start`] takes the committee (network keys and addresses) and gives back a
+//! [`Network`] handle for sending and three bounded receivers, one per kind of traffic:
+//!
+//! | traffic | carried by | order | when it is too much |
+//! |---|---|---|---|
+//! | [`Class::Consensus`] | one long-lived stream per (sender, receiver) | kept | sender drops the oldest frame |
+//! | [`Class::Sync`] | a second stream, so that votes never wait behind it | kept | sender drops the oldest frame |
+//! | gossip | gossipsub, one hop, content-hash ids | none | dropped and counted |
+//!
+//! Delivery is best effort: whoever sends must be able to send again or to be asked again.
+//!
+//! What it must never do: block a caller of [`Network::send`] or [`Network::gossip`]; let one peer delay another; allocate for a
+//! length that a peer claims before checking it; panic on anything a peer sends; ban a validator for good.
+//!
+//! Start reading at [`start`], then `swarm.rs` (connections), `outgoing.rs` and `incoming.rs` (streams).
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod config;
+mod dial;
+mod frame;
+mod gate;
+mod gossip;
+mod hello;
+mod inbox;
+mod incoming;
+mod metrics;
+mod network;
+mod outgoing;
+mod peers;
+mod queue;
+mod status;
+mod swarm;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, network_public_key, peer_id};
+pub use frame::Class;
+pub use hello::Hello;
+pub use inbox::{Incoming, IncomingReceivers, Receiver};
+pub use network::{Network, start};
+pub use status::{PeerState, PeerStatus, Refusal};

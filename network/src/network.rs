@@ -1,0 +1,156 @@
+//! The handle of a node on its network, and the thread behind it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::{
+    config::{Committee, NetworkConfig, NetworkError, PeerIndex},
+    frame::Class,
+    inbox::{IncomingReceivers, inbox},
+    metrics::{DropReason, Lane},
+    peers::Shared,
+    status::PeerStatus,
+    swarm::{EventLoop, Inboxes},
+};
+
+/// Sends frames to the other validators and tells how the links are. Cheap to clone; every method may be called from any thread
+/// and none but [`Network::shutdown`] waits. The network stops when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Network {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Connects a node to its committee. Returns once the listener is open; peers connect in the background, for ever.
+///
+/// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
+/// threads cost up to 60 % more CPU for the same work (libraries.md 2.3).
+///
+/// # Errors
+/// [`NetworkError`], one line that names what to change in the configuration.
+pub fn start(config: NetworkConfig) -> Result<(Network, IncomingReceivers), NetworkError> {
+    let committee = Committee::check(&config)?;
+    std::mem::drop(config); // wipes the secret; libp2p keeps its own copy of the key
+
+    let limits = committee.limits;
+    let peers = committee.members.len();
+    let inbox = |budget, frame| inbox(peers, budget, frame);
+    let (consensus, consensus_receiver) = inbox(limits.consensus.inbox_bytes_max, limits.consensus.frame_bytes_max);
+    let (sync, sync_receiver) = inbox(limits.sync.inbox_bytes_max, limits.sync.frame_bytes_max);
+    let (gossip, gossip_receiver) = inbox(limits.gossip.inbox_bytes_max, limits.gossip.frame_bytes_max);
+    let inboxes = Inboxes { consensus, sync, gossip };
+
+    let shared = Arc::new(Shared::new(&committee));
+    let (stop, stopped) = watch::channel(false);
+    let (report, started) = mpsc::sync_channel(1);
+    let thread_error = |source| NetworkError::Thread { source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread_error)?;
+    let thread = thread::Builder::new()
+        .name("network".to_owned())
+        .spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                runtime.block_on(async move {
+                    match EventLoop::start(committee.keypair, committee.listen, shared, inboxes).await {
+                        Ok(event_loop) => {
+                            if report.send(Ok(())).is_ok() {
+                                event_loop.run(stopped).await;
+                            }
+                        }
+                        Err(error) => {
+                            if let Err(unheard) = report.send(Err(error)) {
+                                tracing::error!("the network did not start: {unheard}");
+                            }
+                        }
+                    }
+                });
+            }
+        })
+        .map_err(thread_error)?;
+    match started.recv() {
+        Ok(result) => result?,
+        Err(_) => return Err(thread_error(std::io::Error::other("it ended before it was ready"))),
+    }
+    let inner = Inner { shared, stop, thread: Mutex::new(Some(thread)) };
+    let receivers = IncomingReceivers { consensus: consensus_receiver, sync: sync_receiver, gossip: gossip_receiver };
+    Ok((Network { inner: Arc::new(inner) }, receivers))
+}
+
+impl Network {
+    /// Queues a frame of 1 to `frame_bytes_max` bytes for `to`. Frames of one class arrive in order, or not at all: when the queue
+    /// is full, its oldest frame is dropped and counted; while the peer is away, only a few are kept.
+    pub fn send(&self, to: PeerIndex, class: Class, frame: Bytes) {
+        let shared = &self.inner.shared;
+        let lane = Lane::from(class);
+        let Some(peer) = shared.by_index(to) else {
+            return shared.metrics.dropped(lane, DropReason::unknown_peer, 1);
+        };
+        let limit = shared.class_limits(class).frame_bytes_max;
+        if frame.is_empty() || frame.len() > limit {
+            tracing::error!(?class, "not sent: a frame of {} bytes, the limit is {limit}", frame.len());
+            return shared.metrics.dropped(lane, DropReason::bad_length, 1);
+        }
+        let dropped = peer.queue(class).push(frame);
+        shared.metrics.dropped(lane, DropReason::queue_full, dropped);
+    }
+
+    /// Queues a frame of 1 to `frame_bytes_max` bytes (a batch of transactions) for every peer that is connected when its turn
+    /// comes. The same bytes within ten seconds are sent once.
+    pub fn gossip(&self, frame: Bytes) {
+        let shared = &self.inner.shared;
+        let limit = shared.limits.gossip.frame_bytes_max;
+        if frame.is_empty() || frame.len() > limit {
+            tracing::error!("not published: a frame of {} bytes, the limit is {limit}", frame.len());
+            return shared.metrics.dropped(Lane::gossip, DropReason::bad_length, 1);
+        }
+        let dropped = shared.gossip.push(frame);
+        shared.metrics.dropped(Lane::gossip, DropReason::queue_full, dropped);
+    }
+
+    /// A snapshot of every peer, sorted by index.
+    #[must_use]
+    pub fn status(&self) -> Vec<PeerStatus> {
+        let now = Instant::now();
+        self.inner.shared.peers.iter().map(|peer| peer.status(now)).collect()
+    }
+
+    /// The addresses we listen on, with the port that the system chose if the configuration said 0.
+    #[must_use]
+    pub fn listen_addresses(&self) -> Vec<String> {
+        self.inner.shared.listen_addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Our own position in the committee.
+    #[must_use]
+    pub fn me(&self) -> PeerIndex {
+        self.inner.shared.me
+    }
+
+    /// Adds the counters `quorate_network_…` to a registry.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.inner.shared.metrics.register(registry);
+    }
+
+    /// Closes every connection and the listener, and waits until that is done (milliseconds). Frames still queued are lost.
+    /// The receivers then end.
+    pub fn shutdown(&self) {
+        self.inner.stop.send_replace(true);
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the network thread had panicked");
+        }
+    }
+}

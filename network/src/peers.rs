@@ -1,0 +1,158 @@
+//! The state that the handle, the event loop and the streams share: one entry per peer, the queues, the counters.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::watch;
+
+use crate::{
+    config::{ClassLimits, Committee, Limits, PeerIndex},
+    frame::Class,
+    hello::Hello,
+    metrics::{DropReason, Lane, Metrics},
+    queue::{Bound, Queue},
+    status::{PeerStatus, Record, Refusal},
+};
+
+/// One of the other validators.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Position in [`Shared::peers`].
+    pub(crate) slot: usize,
+    pub(crate) index: PeerIndex,
+    pub(crate) id: PeerId,
+    pub(crate) address: Multiaddr,
+    /// Outgoing frames, one queue per class.
+    pub(crate) queues: [Queue; 2],
+    /// Whether there is an authenticated connection; the writers wait for it.
+    pub(crate) connected: watch::Sender<bool>,
+    record: Mutex<Record>,
+}
+
+impl Peer {
+    pub(crate) fn queue(&self, class: Class) -> &Queue {
+        match class {
+            Class::Consensus => &self.queues[0],
+            Class::Sync => &self.queues[1],
+        }
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> PeerStatus {
+        let record = self.record();
+        PeerStatus {
+            index: self.index,
+            peer_id: self.id.to_base58(),
+            address: self.address.to_string(),
+            state: record.state(),
+            since: record.since(now),
+            round_trip: record.round_trip,
+            queued_frames: self.queues.iter().map(Queue::len).sum(),
+            refused: record.refused().cloned(),
+            last_error: record.last_error().map(str::to_owned),
+        }
+    }
+}
+
+/// What the parts of the network share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) me: PeerIndex,
+    pub(crate) my_id: PeerId,
+    pub(crate) hello: Hello,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    /// Sorted by index.
+    pub(crate) peers: Vec<Arc<Peer>>,
+    by_index: BTreeMap<PeerIndex, usize>,
+    by_id: BTreeMap<PeerId, usize>,
+    /// Frames that wait to be published.
+    pub(crate) gossip: Queue,
+    pub(crate) listen_addresses: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    pub(crate) fn new(committee: &Committee) -> Shared {
+        let now = Instant::now();
+        let limits = committee.limits;
+        let peers: Vec<Arc<Peer>> = committee
+            .members
+            .iter()
+            .enumerate()
+            .map(|(slot, member)| {
+                Arc::new(Peer {
+                    slot,
+                    index: member.index,
+                    id: member.peer_id,
+                    address: member.address.clone(),
+                    queues: Class::ALL.map(|class| Queue::new(offline(class_limits(&limits, class)))),
+                    connected: watch::Sender::new(false),
+                    record: Mutex::new(Record::new(now)),
+                })
+            })
+            .collect();
+        Shared {
+            me: committee.me,
+            my_id: committee.my_id,
+            hello: committee.hello,
+            limits,
+            metrics: Metrics::default(),
+            by_index: peers.iter().map(|peer| (peer.index, peer.slot)).collect(),
+            by_id: peers.iter().map(|peer| (peer.id, peer.slot)).collect(),
+            peers,
+            gossip: Queue::new(Bound { frames: limits.gossip.queue_frames_max, bytes: limits.gossip.queue_bytes_max }),
+            listen_addresses: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn by_index(&self, index: PeerIndex) -> Option<&Arc<Peer>> {
+        self.peers.get(*self.by_index.get(&index)?)
+    }
+
+    pub(crate) fn by_id(&self, peer_id: &PeerId) -> Option<&Arc<Peer>> {
+        self.peers.get(*self.by_id.get(peer_id)?)
+    }
+
+    pub(crate) fn class_limits(&self, class: Class) -> &ClassLimits {
+        class_limits(&self.limits, class)
+    }
+
+    /// A stream of ours to `peer` was accepted (`true`) or ended (`false`): the queue may hold much or little.
+    pub(crate) fn on_stream(&self, peer: &Peer, class: Class, accepted: bool) {
+        let limits = self.class_limits(class);
+        let dropped = peer.queue(class).set_bound(if accepted { online(limits) } else { offline(limits) });
+        self.metrics.dropped(Lane::from(class), DropReason::queue_full, dropped);
+        peer.record().on_stream(class.slot(), accepted, Instant::now());
+    }
+
+    /// Counts and remembers why `peer` and we do not talk, and says so once in the log.
+    pub(crate) fn on_refused(&self, peer: &Peer, refusal: Refusal) {
+        self.metrics.refused((&refusal).into());
+        let text = refusal.to_string();
+        if peer.record().on_refused(refusal, Instant::now()) {
+            tracing::warn!(validator = %peer.index, peer_id = %peer.id, "no link to this validator: {text}");
+        }
+    }
+}
+
+fn class_limits(limits: &Limits, class: Class) -> &ClassLimits {
+    match class {
+        Class::Consensus => &limits.consensus,
+        Class::Sync => &limits.sync,
+    }
+}
+
+fn online(limits: &ClassLimits) -> Bound {
+    Bound { frames: limits.queue_frames_max, bytes: limits.queue_bytes_max }
+}
+
+fn offline(limits: &ClassLimits) -> Bound {
+    Bound { frames: limits.offline_frames_max.min(limits.queue_frames_max), bytes: limits.queue_bytes_max }
+}

@@ -1,0 +1,256 @@
+//! What an operator sees of each peer, and why a peer is refused.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use crate::config::PeerIndex;
+
+/// How far the link to a peer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// No connection.
+    Disconnected,
+    /// An authenticated connection, but the peer has not accepted our hello on every stream yet.
+    Greeting,
+    /// The peer accepted our hello on the stream of every class: frames flow.
+    Connected,
+}
+
+/// A snapshot of one peer, from [`crate::Network::status`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Position in the committee.
+    pub index: PeerIndex,
+    /// The libp2p peer id, `12D3Koo…`.
+    pub peer_id: String,
+    /// The configured address.
+    pub address: String,
+    /// How far the link has come.
+    pub state: PeerState,
+    /// How long it has been in this state.
+    pub since: Duration,
+    /// Last measured round trip; `None` while not connected.
+    pub round_trip: Option<Duration>,
+    /// Frames that wait to be sent, all classes together.
+    pub queued_frames: usize,
+    /// Why the peer is refused, or refuses us; cleared when the two agree.
+    pub refused: Option<Refusal>,
+    /// The last failure to connect, in words; cleared when connected.
+    pub last_error: Option<String>,
+}
+
+impl PeerStatus {
+    /// Whether frames flow.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state == PeerState::Connected
+    }
+}
+
+/// Why two nodes do not talk. Nothing here is for good: the link is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The chain ids differ.
+    ChainId {
+        /// Our value.
+        ours: u64,
+        /// The peer's value.
+        theirs: u64,
+    },
+    /// The genesis files differ.
+    GenesisHash {
+        /// Our value.
+        ours: [u8; 32],
+        /// The peer's value.
+        theirs: [u8; 32],
+    },
+    /// The software versions do not understand each other.
+    ProtocolVersion {
+        /// Our value.
+        ours: u32,
+        /// The peer's value.
+        theirs: u32,
+    },
+    /// What the peer sent instead of a hello, or of an answer to ours, makes no sense.
+    MalformedHello,
+    /// The peer does not speak this protocol at all.
+    UnsupportedProtocol {
+        /// The protocol we asked for.
+        protocol: String,
+    },
+    /// A node with another network key answers at the peer's address.
+    WrongKey {
+        /// The peer id found there.
+        found: String,
+        /// The address.
+        address: String,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::ChainId { ours, theirs } => write!(f, "chain id differs: ours {ours}, theirs {theirs}"),
+            Refusal::GenesisHash { ours, theirs } => {
+                write!(f, "genesis hash differs: ours {}, theirs {}", Hex(ours), Hex(theirs))
+            }
+            Refusal::ProtocolVersion { ours, theirs } => {
+                write!(f, "protocol version differs: ours {ours}, theirs {theirs}")
+            }
+            Refusal::MalformedHello => f.write_str("the peer did not answer with a valid hello"),
+            Refusal::UnsupportedProtocol { protocol } => write!(f, "the peer does not speak {protocol}"),
+            Refusal::WrongKey { found, address } => {
+                write!(f, "at {address} answers a node with another network key: {found}")
+            }
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Least time between two log lines about refusals of the same peer that alternate.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// The changing part of a peer's status.
+#[derive(Debug)]
+pub(crate) struct Record {
+    connected: bool,
+    /// Per class: whether the peer accepted our stream.
+    accepted: [bool; 2],
+    since: Instant,
+    pub(crate) round_trip: Option<Duration>,
+    refused: Option<Refusal>,
+    last_error: Option<String>,
+    logged: Option<(Refusal, Instant)>,
+}
+
+impl Record {
+    pub(crate) fn new(now: Instant) -> Record {
+        Record { connected: false, accepted: [false; 2], since: now, round_trip: None, refused: None, last_error: None, logged: None }
+    }
+
+    pub(crate) fn state(&self) -> PeerState {
+        match (self.connected, self.accepted.contains(&false)) {
+            (false, _) => PeerState::Disconnected,
+            (true, true) => PeerState::Greeting,
+            (true, false) => PeerState::Connected,
+        }
+    }
+
+    pub(crate) fn since(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    pub(crate) fn refused(&self) -> Option<&Refusal> {
+        self.refused.as_ref()
+    }
+
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    pub(crate) fn on_connected(&mut self, now: Instant) {
+        self.change(now, |record| {
+            record.connected = true;
+            record.last_error = None;
+        });
+    }
+
+    pub(crate) fn on_disconnected(&mut self, now: Instant) {
+        self.change(now, |record| {
+            record.connected = false;
+            record.accepted = [false; 2];
+            record.round_trip = None;
+        });
+    }
+
+    pub(crate) fn on_stream(&mut self, class_slot: usize, accepted: bool, now: Instant) {
+        self.change(now, |record| {
+            if let Some(flag) = record.accepted.get_mut(class_slot) {
+                *flag = accepted;
+            }
+            if accepted {
+                record.refused = None;
+            }
+        });
+    }
+
+    /// Notes a failure to connect; true if it is news and belongs in the log.
+    pub(crate) fn on_error(&mut self, error: String) -> bool {
+        let is_news = self.last_error.as_ref() != Some(&error);
+        self.last_error = Some(error);
+        is_news
+    }
+
+    /// Notes a refusal; true if it belongs in the log: once per reason, and not in a storm if reasons alternate.
+    pub(crate) fn on_refused(&mut self, refusal: Refusal, now: Instant) -> bool {
+        let is_news = match &self.logged {
+            None => true,
+            Some((logged, at)) => *logged != refusal && now.saturating_duration_since(*at) >= LOG_PAUSE,
+        };
+        if is_news {
+            self.logged = Some((refusal.clone(), now));
+        }
+        self.refused = Some(refusal);
+        is_news
+    }
+
+    fn change(&mut self, now: Instant, apply: impl FnOnce(&mut Record)) {
+        let before = self.state();
+        apply(self);
+        if self.state() != before {
+            self.since = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_logged_once_and_alternating_ones_not_in_a_storm() {
+        let start = Instant::now();
+        let mut record = Record::new(start);
+        let chain = Refusal::ChainId { ours: 1, theirs: 2 };
+        let version = Refusal::ProtocolVersion { ours: 1, theirs: 2 };
+        assert!(record.on_refused(chain.clone(), start));
+        assert!(!record.on_refused(chain.clone(), start + LOG_PAUSE * 2));
+        assert!(record.on_refused(version.clone(), start + LOG_PAUSE * 2));
+        assert!(!record.on_refused(chain.clone(), start + LOG_PAUSE * 2));
+        assert_eq!(record.refused(), Some(&chain), "the status still shows the latest");
+    }
+
+    #[test]
+    fn a_refusal_reads_as_one_line_with_both_values() {
+        let genesis = Refusal::GenesisHash { ours: [0xab; 32], theirs: [1; 32] };
+        let expected = format!("genesis hash differs: ours {}, theirs {}", "ab".repeat(32), "01".repeat(32));
+        assert_eq!(genesis.to_string(), expected);
+        assert_eq!(Refusal::ChainId { ours: 7, theirs: 8 }.to_string(), "chain id differs: ours 7, theirs 8");
+    }
+
+    #[test]
+    fn the_state_follows_connection_and_streams() {
+        let now = Instant::now();
+        let mut record = Record::new(now);
+        record.on_connected(now);
+        assert_eq!(record.state(), PeerState::Greeting);
+        record.on_stream(1, true, now);
+        assert_eq!(record.state(), PeerState::Greeting, "one stream is not enough");
+        record.on_stream(0, true, now);
+        assert_eq!(record.state(), PeerState::Connected);
+        record.on_disconnected(now);
+        assert_eq!(record.state(), PeerState::Disconnected);
+        record.on_connected(now);
+        assert_eq!(record.state(), PeerState::Greeting, "a new connection needs a new hello");
+    }
+}

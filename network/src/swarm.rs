@@ -1,0 +1,518 @@
+//! Connections: the libp2p swarm and its event loop.
+//!
+//! TCP, Noise, Yamux; who may connect is decided by the allow list before any other protocol speaks. The loop never waits for
+//! anything but its events: frames are moved by the tasks in `outgoing.rs` and `incoming.rs`.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder, allow_block_list, connection_limits,
+    gossipsub::{self, IdentTopic, MessageAcceptance, PublishError},
+    identity,
+    multiaddr::Protocol,
+    noise, ping,
+    swarm::{
+        ConnectionDenied, ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+    tcp, yamux,
+};
+use tokio::{sync::watch, time::sleep_until};
+
+use crate::{
+    config::NetworkError,
+    dial::{self, Dialer},
+    frame::Class,
+    gate::Gate,
+    gossip::{self, Gossip},
+    inbox::{Inbox, Incoming},
+    incoming,
+    metrics::{self, DropReason, Flow, Lane, RefusalReason},
+    outgoing,
+    peers::Shared,
+    status::Refusal,
+};
+
+/// Longest handshake of a connection, either way.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Inbound connections whose handshake is not finished; see also [`crate::gate`].
+const PENDING_INCOMING_MAX: u32 = 64;
+/// Connections with one peer: the old one and the one that replaces it.
+const CONNECTIONS_PER_PEER_MAX: u32 = 2;
+/// Streams of one connection. We need two each way, gossip and pings; a peer that opens more loses the connection.
+const STREAMS_MAX: usize = 64;
+/// A connection without traffic stays.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
+/// Time between two pings on a connection.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long an answer to a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection that misses so many pings in a row is closed and dialled again.
+const PING_FAILURES_MAX: u32 = 2;
+/// How long the listener may take to report its address.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Gossip published before other events have their turn.
+const GOSSIP_BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Least time between two log lines about strangers.
+const STRANGER_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// The protocols of a node. The order matters: the first three refuse a connection before the others hear of it.
+#[derive(NetworkBehaviour)]
+struct Protocols {
+    allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
+    gate: Gate,
+    limits: connection_limits::Behaviour,
+    gossip: Gossip,
+    streams: libp2p_stream::Behaviour,
+    ping: ping::Behaviour,
+}
+
+/// The receiving ends that the network fills.
+pub(crate) struct Inboxes {
+    pub(crate) consensus: Inbox,
+    pub(crate) sync: Inbox,
+    pub(crate) gossip: Inbox,
+}
+
+/// One live connection.
+struct Connection {
+    id: ConnectionId,
+    missed_pings: u32,
+}
+
+/// The event loop's own view of a peer.
+struct Link {
+    /// Present if it is on us to dial.
+    dialer: Option<Dialer>,
+    /// Oldest first; at most [`CONNECTIONS_PER_PEER_MAX`].
+    connections: Vec<Connection>,
+}
+
+/// The swarm and what its events change.
+pub(crate) struct EventLoop {
+    swarm: Swarm<Protocols>,
+    shared: Arc<Shared>,
+    /// In the order of `shared.peers`.
+    links: Vec<Link>,
+    topic: IdentTopic,
+    gossip_inbox: Inbox,
+    gossip_sent: Flow,
+    gossip_received: Flow,
+    strangers: Strangers,
+}
+
+/// Strangers since the last log line.
+#[derive(Default)]
+struct Strangers {
+    unreported: u64,
+    logged_at: Option<Instant>,
+}
+
+impl EventLoop {
+    /// Opens the listener and starts the streams' tasks. Runs on the network thread, within its runtime.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if the listen address cannot be used.
+    pub(crate) async fn start(
+        keypair: identity::Keypair,
+        listen: Multiaddr,
+        shared: Arc<Shared>,
+        inboxes: Inboxes,
+    ) -> Result<EventLoop, NetworkError> {
+        let topic = gossip::topic(&shared.hello);
+        let mut swarm = build(keypair, &shared, &topic)?;
+
+        let control = swarm.behaviour().streams.new_control();
+        for (class, inbox) in [(Class::Consensus, inboxes.consensus), (Class::Sync, inboxes.sync)] {
+            let streams = control
+                .clone()
+                .accept(libp2p::StreamProtocol::new(class.protocol()))
+                .map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })?;
+            tokio::spawn(incoming::run(Arc::clone(&shared), class, streams, inbox));
+            for peer in &shared.peers {
+                tokio::spawn(outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
+            }
+        }
+        listen_on(&mut swarm, listen, &shared).await?;
+
+        let now = Instant::now();
+        let links = shared
+            .peers
+            .iter()
+            .map(|peer| Link {
+                dialer: dial::is_ours_to_dial(&shared.my_id, &peer.id).then(|| Dialer::new(shared.me, peer.index, now)),
+                connections: Vec::new(),
+            })
+            .collect();
+        Ok(EventLoop {
+            gossip_sent: shared.metrics.sent(Lane::gossip),
+            gossip_received: shared.metrics.received(Lane::gossip),
+            swarm,
+            shared,
+            links,
+            topic,
+            gossip_inbox: inboxes.gossip,
+            strangers: Strangers::default(),
+        })
+    }
+
+    /// Runs until `stop` becomes true or every handle has gone.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let shared = Arc::clone(&self.shared);
+        let mut batch = Vec::new();
+        loop {
+            let next_dial = self.links.iter().filter_map(|link| link.dialer.as_ref()?.next()).min();
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                () = shared.gossip.filled() => {
+                    shared.gossip.take_batch(GOSSIP_BATCH_BYTES_MAX, &mut batch);
+                    batch.drain(..).for_each(|frame| self.publish(frame));
+                }
+                () = until(next_dial) => self.dial_due(),
+                // An error means that every handle has been dropped.
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    fn dial_due(&mut self) {
+        let now = Instant::now();
+        for (link, peer) in self.links.iter_mut().zip(&self.shared.peers) {
+            let Some(dialer) = link.dialer.as_mut().filter(|dialer| dialer.is_due(now)) else { continue };
+            let options = DialOpts::peer_id(peer.id)
+                .addresses(vec![peer.address.clone()])
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                // Dialling from the listening port would collide with the remains of the previous connection.
+                .allocate_new_port()
+                .build();
+            let connection = options.connection_id();
+            dialer.on_dialling(connection);
+            if let Err(error) = self.swarm.dial(options) {
+                tracing::debug!(validator = %peer.index, "cannot dial now: {error}");
+                dialer.on_failed(connection, now);
+            }
+        }
+    }
+
+    fn publish(&mut self, frame: Bytes) {
+        let length = metrics::bytes(frame.len());
+        let reason = match self.swarm.behaviour_mut().gossip.publish(self.topic.hash(), frame) {
+            Ok(_) => return self.gossip_sent.count(1, length),
+            Err(PublishError::Duplicate) => DropReason::duplicate,
+            Err(PublishError::NoPeersSubscribedToTopic) => DropReason::no_subscriber,
+            Err(PublishError::AllQueuesFull(_)) => DropReason::slow_peer,
+            Err(error @ (PublishError::MessageTooLarge | PublishError::SigningError(_) | PublishError::TransformFailed(_))) => {
+                tracing::warn!("a gossip frame of {length} bytes was not published: {error}");
+                DropReason::bad_length
+            }
+        };
+        self.shared.metrics.dropped(Lane::gossip, reason, 1);
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<ProtocolsEvent>) {
+        match event {
+            SwarmEvent::Behaviour(ProtocolsEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(ProtocolsEvent::Ping(event)) => self.on_ping(&event),
+            SwarmEvent::Behaviour(ProtocolsEvent::Streams(())) => {}
+            SwarmEvent::Behaviour(ProtocolsEvent::Allowed(never) | ProtocolsEvent::Gate(never) | ProtocolsEvent::Limits(never)) => {
+                match never {}
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(&peer_id, connection_id);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                let cause = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
+                self.on_disconnected(&peer_id, connection_id, &cause);
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), connection_id, error } => {
+                self.on_dial_failed(&peer_id, connection_id, error);
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.on_incoming_refused(&send_back_addr, &error);
+            }
+            SwarmEvent::NewListenAddr { address, .. } => add_listen_address(&self.shared, &address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let address = address.to_string();
+                lock(&self.shared.listen_addresses).retain(|known| *known != address);
+            }
+            SwarmEvent::ListenerClosed { reason, .. } => {
+                tracing::error!("the listener closed ({reason:?}): peers with a higher peer id cannot reach us");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!("the listener reports: {error}"),
+            // The enum is open for additions, and none of the rest concerns a fixed committee.
+            event => tracing::trace!(?event, "swarm event"),
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                // "Ignore": consumed, not forwarded, not punished.
+                self.swarm.behaviour_mut().gossip.report_message_validation_result(
+                    &message_id,
+                    &propagation_source,
+                    MessageAcceptance::Ignore,
+                );
+                let Some(peer) = self.shared.by_id(&propagation_source) else { return };
+                let length = message.data.len();
+                self.gossip_received.count(1, metrics::bytes(length));
+                let reason = match self.gossip_inbox.try_reserve(peer.slot, length) {
+                    None => DropReason::consumer_lagging,
+                    Some(room) => {
+                        let bytes = Bytes::from(message.data);
+                        if self.gossip_inbox.deliver(room, Incoming::Gossip { from: peer.index, bytes }) {
+                            return;
+                        }
+                        DropReason::consumer_gone
+                    }
+                };
+                self.shared.metrics.dropped(Lane::gossip, reason, 1);
+            }
+            gossipsub::Event::SlowPeer { failed_messages, .. } => {
+                let lost = failed_messages.priority.saturating_add(failed_messages.non_priority);
+                self.shared.metrics.dropped(Lane::gossip, DropReason::slow_peer, metrics::bytes(lost));
+            }
+            gossipsub::Event::Subscribed { .. }
+            | gossipsub::Event::Unsubscribed { .. }
+            | gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn on_ping(&mut self, event: &ping::Event) {
+        let Some(peer) = self.shared.by_id(&event.peer) else { return };
+        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        let connection = link.connections.iter_mut().find(|connection| connection.id == event.connection);
+        let Some(connection) = connection else { return };
+        match &event.result {
+            Ok(round_trip) => {
+                connection.missed_pings = 0;
+                peer.record().round_trip = Some(*round_trip);
+            }
+            Err(ping::Failure::Unsupported) => {}
+            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
+                connection.missed_pings = connection.missed_pings.saturating_add(1);
+                if connection.missed_pings >= PING_FAILURES_MAX {
+                    tracing::info!(validator = %peer.index, "no answer to pings: closing the connection");
+                    self.swarm.close_connection(event.connection);
+                }
+            }
+        }
+    }
+
+    fn on_connected(&mut self, peer_id: &PeerId, id: ConnectionId) {
+        let Some(peer) = self.shared.by_id(peer_id) else { return };
+        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        let now = Instant::now();
+        for older in &link.connections {
+            // N12: the newest authenticated connection wins. The peer has restarted, or noticed before us that the old
+            // connection is dead; or two nodes run with one key, which the counter shows.
+            self.shared.metrics.replaced_connection();
+            tracing::warn!(
+                validator = %peer.index,
+                "a newer connection replaced the older one: this validator restarted, or two nodes run with its key"
+            );
+            self.swarm.close_connection(older.id);
+        }
+        let is_first = link.connections.is_empty();
+        link.connections.push(Connection { id, missed_pings: 0 });
+        if let Some(dialer) = &mut link.dialer {
+            dialer.on_connected(now);
+        }
+        if is_first {
+            tracing::info!(validator = %peer.index, %peer_id, "connected");
+            peer.record().on_connected(now);
+            peer.connected.send_replace(true);
+            self.count_connected();
+        }
+    }
+
+    fn on_disconnected(&mut self, peer_id: &PeerId, id: ConnectionId, cause: &str) {
+        let Some(peer) = self.shared.by_id(peer_id) else { return };
+        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        link.connections.retain(|connection| connection.id != id);
+        if !link.connections.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(dialer) = &mut link.dialer {
+            dialer.on_disconnected(now);
+        }
+        tracing::info!(validator = %peer.index, %peer_id, "disconnected: {cause}");
+        peer.record().on_disconnected(now);
+        peer.connected.send_replace(false);
+        self.count_connected();
+    }
+
+    fn on_dial_failed(&mut self, peer_id: &PeerId, id: ConnectionId, error: DialError) {
+        let Some(peer) = self.shared.by_id(peer_id) else { return };
+        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        // Gossipsub and libp2p-stream ask for connections too, without knowing an address; that fails at once and is no news.
+        if !link.dialer.as_mut().is_some_and(|dialer| dialer.on_failed(id, Instant::now())) {
+            return;
+        }
+        let text = match error {
+            DialError::WrongPeerId { obtained, address } => {
+                let refusal = Refusal::WrongKey { found: obtained.to_base58(), address: address.to_string() };
+                return self.shared.on_refused(peer, refusal);
+            }
+            DialError::Transport(attempts) => attempts.into_iter().map(|(_, error)| innermost(&error)).collect::<Vec<_>>().join("; "),
+            error @ (DialError::LocalPeerId { .. }
+            | DialError::NoAddresses
+            | DialError::DialPeerConditionFalse(_)
+            | DialError::Aborted
+            | DialError::Denied { .. }) => error.to_string(),
+        };
+        if peer.record().on_error(text.clone()) {
+            tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {text}");
+        }
+    }
+
+    fn on_incoming_refused(&mut self, from: &Multiaddr, error: &ListenError) {
+        match error {
+            ListenError::Denied { cause } if is_stranger(cause) => {
+                self.shared.metrics.refused(RefusalReason::not_in_committee);
+                self.strangers.on_refused(from, cause);
+            }
+            ListenError::Denied { .. } => self.shared.metrics.refused(RefusalReason::too_many_connections),
+            ListenError::Aborted | ListenError::WrongPeerId { .. } | ListenError::LocalPeerId { .. } | ListenError::Transport(_) => {
+                tracing::debug!(%from, "an incoming connection failed: {error}");
+            }
+        }
+    }
+
+    fn count_connected(&self) {
+        let connected = self.links.iter().filter(|link| !link.connections.is_empty()).count();
+        self.shared.metrics.set_connected(connected);
+    }
+}
+
+impl Strangers {
+    /// At most one log line per [`STRANGER_LOG_PAUSE`], however many come.
+    fn on_refused(&mut self, from: &Multiaddr, cause: &ConnectionDenied) {
+        self.unreported = self.unreported.saturating_add(1);
+        let now = Instant::now();
+        if self.logged_at.is_none_or(|at| now.saturating_duration_since(at) >= STRANGER_LOG_PAUSE) {
+            let count = self.unreported;
+            tracing::warn!(%from, count, "refused a node that is not in the committee: {}", innermost(cause));
+            *self = Strangers { unreported: 0, logged_at: Some(now) };
+        }
+    }
+}
+
+fn build(keypair: identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Result<Swarm<Protocols>, NetworkError> {
+    let peers = || shared.peers.iter().map(|peer| peer.id);
+    let mut allowed = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
+    for peer in peers() {
+        allowed.allow_peer(peer);
+    }
+    let members = u32::try_from(shared.peers.len()).unwrap_or(u32::MAX);
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
+        .with_max_established(Some(members.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
+    let protocols = Protocols {
+        allowed,
+        gate: Gate::new(shared.peers.iter().map(|peer| &peer.address)),
+        limits: connection_limits::Behaviour::new(limits),
+        gossip: gossip::behaviour(topic, peers(), &shared.limits.gossip)?,
+        streams: libp2p_stream::Behaviour::new(),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+    };
+    let multiplexer = || {
+        let mut config = yamux::Config::default();
+        config.set_max_num_streams(STREAMS_MAX);
+        config
+    };
+    let swarm = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, multiplexer)
+        .map_err(|error| NetworkError::Setup { part: "noise", problem: error.to_string() })?
+        .with_behaviour(|_| protocols)
+        .map_err(|error| NetworkError::Setup { part: "the protocols", problem: error.to_string() })?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_connection_timeout(CONNECTION_TIMEOUT)
+        .build();
+    Ok(swarm)
+}
+
+/// Opens the listener and waits for its address, so that a port in use is an error of `start`.
+async fn listen_on(swarm: &mut Swarm<Protocols>, listen: Multiaddr, shared: &Shared) -> Result<(), NetworkError> {
+    let failed = |source: io::Error| NetworkError::Listen { address: listen.to_string(), source };
+    // libp2p listens with SO_REUSEPORT, so a second node on the same port would start, and each would get some of the connections.
+    // A plain socket notices.
+    if let Some(address) = socket_address(&listen) {
+        TcpListener::bind(address).map_err(failed)?;
+    }
+    swarm.listen_on(listen.clone()).map_err(|error| match error {
+        libp2p::TransportError::Other(error) => failed(io::Error::new(error.kind(), innermost(&error))),
+        error @ libp2p::TransportError::MultiaddrNotSupported(_) => failed(io::Error::other(error.to_string())),
+    })?;
+    let address = async {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::NewListenAddr { address, .. } => return Ok(address),
+                SwarmEvent::ListenerError { error, .. } => return Err(error),
+                SwarmEvent::ListenerClosed { reason, .. } => {
+                    return Err(reason.err().unwrap_or_else(|| io::Error::other("the listener closed")));
+                }
+                // Nothing can have connected: the address is the first thing a listener reports.
+                event => tracing::trace!(?event, "before listening"),
+            }
+        }
+    };
+    let address = tokio::time::timeout(LISTEN_TIMEOUT, address)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+        .map_err(failed)?;
+    add_listen_address(shared, &address);
+    Ok(())
+}
+
+fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    }
+}
+
+fn add_listen_address(shared: &Shared, address: &Multiaddr) {
+    tracing::info!(%address, "listening");
+    lock(&shared.listen_addresses).push(address.to_string());
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_stranger(cause: &ConnectionDenied) -> bool {
+    cause.downcast_ref::<allow_block_list::NotAllowed>().is_some()
+}
+
+/// The last error of a chain: libp2p wraps "Connection refused" three times.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}

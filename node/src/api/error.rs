@@ -1,0 +1,129 @@
+//! Errors of the API: a status, a stable word, a sentence, and what to do.
+//!
+//! | Status | Meaning |
+//! |---|---|
+//! | 400 | the request can never work |
+//! | 404, 405, 408, 413, 431 | as HTTP has it |
+//! | 409 | the transaction does not fit the state of its account |
+//! | 503 | this node cannot serve it now; another one may |
+
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use quorate_types::{
+    ids::TxId,
+    rpc::{ErrorBody, ErrorView},
+};
+
+use crate::submission::{BUSY, NoRoom, STOPPING};
+
+/// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
+pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
+
+/// An answer that is no success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    message: String,
+    hint: Option<Cow<'static, str>>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), hint: None }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub(crate) fn busy(what: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, BUSY, what).with_hint("try again in a moment, or ask another node")
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, "the node is stopping").with_hint("ask another node")
+    }
+
+    pub(crate) fn internal(message: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log says more")
+    }
+
+    /// A transaction that is not taken.
+    pub(crate) fn rejected(code: &'static str, reason: String) -> Self {
+        let (status, hint) = judge(code);
+        Self { hint: hint.map(Cow::Borrowed), ..Self::new(status, code, reason) }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl From<NoRoom> for ApiError {
+    fn from(NoRoom { code, reason }: NoRoom) -> Self {
+        Self::rejected(code, reason.into())
+    }
+}
+
+/// The status and the advice for a stable word. The words are those of the verifier, the application and the pool.
+fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
+    match code {
+        BUSY | STOPPING | "pool-full" | "too-many-waiting" | "crowded-out" => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some("send the same transaction again in a moment, or to another node"))
+        }
+        "sequence-too-old" | "sequence-used" | "sequence-taken" | "sequence-too-far" => {
+            (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} tells the next sequence number"))
+        }
+        "sender-full" | "sender-quota" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
+        "insufficient-funds" | "state-full" | "sequence-exhausted" => (StatusCode::CONFLICT, None),
+        "other-chain" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the chain id of this network")),
+        "expired" | "expiry-too-far" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
+        "signature" => (StatusCode::BAD_REQUEST, Some("the signature is over the transaction's id, by the sender's key")),
+        _ => (StatusCode::BAD_REQUEST, None),
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self { status, code, message, hint } = self;
+        let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
+        (status, Json(ErrorBody { error: view })).into_response()
+    }
+}
+
+/// Writes the id of a transaction into the head of an answer.
+pub(crate) fn name_transaction(response: &mut Response, id: TxId) {
+    // `0x` and hexadecimal digits are always a value.
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(TX_ID_HEADER, value);
+    }
+}
+
+/// Longest part of a client's own words that an error repeats.
+const QUOTED_CHARS_MAX: usize = 100;
+
+/// A client's words as an error may repeat them.
+pub(crate) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    if short.len() < text.len() { format!("{short:?}…") } else { format!("{short:?}") }
+}
+
+pub(crate) async fn not_found(uri: Uri) -> ApiError {
+    ApiError::not_found("no-such-path", format!("there is nothing at {}", quoted(uri.path()))).with_hint("GET /v1/status is a good start")
+}
+
+pub(crate) async fn method_not_allowed(uri: Uri) -> ApiError {
+    let message = format!("{} does not take this method", quoted(uri.path()));
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
+        .with_hint("only /v1/transactions and /v1/transactions/batch take POST, everything else GET")
+}

@@ -1,0 +1,119 @@
+//! How the node is, for those who watch it: machines that restart it, load balancers that send clients to it, people at a dashboard.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use quorate_types::{
+    committee::{Committee, SignerSet},
+    ids::ValidatorId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Api, error::ApiError};
+use crate::{
+    event_loop::{Question, unix_now},
+    mailbox::Lane,
+    metrics::QueueLengths,
+};
+
+/// `GET /livez`: whether the replica's thread works. If not, a restart helps.
+pub(super) async fn livez(State(api): State<Arc<Api>>) -> Response {
+    let is_alive = api.failure.get().is_none() && api.ask(Question::Status).await.is_ok();
+    let status = if is_alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(serde_json::json!({ "live": is_alive }))).into_response()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReadyQuery {
+    /// The last block must not be older. An idle chain makes blocks only at its heartbeat.
+    max_block_age_ms: Option<u64>,
+    /// At least this many links must be up.
+    min_peers: Option<usize>,
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+/// `GET /readyz`: whether clients should be sent here.
+pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<ReadyQuery>, QueryRejection>) -> Result<Response, ApiError> {
+    let Query(query) = query.map_err(|error| {
+        ApiError::bad_request("query", error.body_text()).with_hint("write it like /readyz?max_block_age_ms=30000&min_peers=3")
+    })?;
+    let checks = checks(&api, &query).await;
+    let ready = checks.iter().all(|check| check.ok);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(Readiness { ready, checks })).into_response())
+}
+
+async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
+    let replica = api.ask(Question::Status).await.ok();
+    let peers = api.network.status();
+    let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([api.me]).collect();
+    let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| name(&api.committee, peer.index.0)).collect();
+    let mut detail = format!(
+        "linked voting power {} of {}, a quorum is {}",
+        api.committee.power(linked),
+        api.committee.total_power(),
+        api.committee.quorum_power()
+    );
+    if !missing.is_empty() {
+        detail = format!("{detail}; no link to {}", missing.join(", "));
+    }
+    let mut checks = vec![
+        Check {
+            name: "replica",
+            ok: replica.is_some(),
+            detail: if replica.is_some() { "answers".into() } else { "does not answer".into() },
+        },
+        Check { name: "quorum", ok: api.committee.is_quorum(linked), detail },
+    ];
+    if let Some(replica) = replica {
+        let detail = if replica.catching_up { "is fetching blocks that the others have committed" } else { "is up to date" };
+        checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
+    }
+    if let Some(max) = query.max_block_age_ms {
+        let age = unix_now().since(api.views.borrow().header().timestamp);
+        checks.push(Check { name: "block-age", ok: age <= max, detail: format!("the last block is {age} ms old, {max} are allowed") });
+    }
+    if let Some(min) = query.min_peers {
+        let connected = peers.len().saturating_sub(missing.len());
+        checks.push(Check { name: "peers", ok: connected >= min, detail: format!("{connected} links are up, {min} are asked for") });
+    }
+    checks
+}
+
+fn name(committee: &Committee, index: u16) -> String {
+    committee.get(ValidatorId(index)).map_or_else(|| index.to_string(), |validator| validator.name.clone())
+}
+
+/// `GET /metrics`: for Prometheus.
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
+    // A replica that does not answer has no numbers; the others are the more interesting.
+    let replica = api.ask(Question::Status).await.ok();
+    let lengths = QueueLengths {
+        consensus: api.mailbox.waiting(Lane::Consensus),
+        sync: api.mailbox.waiting(Lane::Sync),
+        transactions: api.mailbox.waiting(Lane::Transactions),
+        checks: api.transactions.len(),
+        waiting_clients: usize::try_from(api.config.waiting_max).unwrap_or(usize::MAX).saturating_sub(api.waiting.available_permits()),
+    };
+    let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}

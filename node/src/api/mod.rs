@@ -1,0 +1,183 @@
+//! The HTTP API: submit transactions, read what is committed, see how the node is. Its words are [`quorate_types::rpc`].
+//!
+//! | Path | Answer |
+//! |---|---|
+//! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | [`submit`] |
+//! | `POST /v1/transactions/batch` | [`submit`] |
+//! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof` | [`reads`] |
+//! | `GET /v1/accounts/{address}`, `/v1/kv/{own\|shared}/{owner\|-}/{key}` | [`reads`] |
+//! | `GET /v1/blocks/{height\|latest}`, `/v1/status`, `/v1/genesis` | [`reads`] |
+//! | `GET /livez`, `/readyz`, `/metrics` | [`health`] |
+//!
+//! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
+//! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent: pages of other origins read nothing.
+
+mod error;
+mod health;
+pub(crate) mod limits;
+mod reads;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use quorate_ledger::CommittedView;
+use quorate_network::Network;
+use quorate_types::{
+    committee::Committee,
+    genesis::Genesis,
+    ids::{GenesisHash, ValidatorId},
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use self::error::ApiError;
+use crate::{
+    chain::History,
+    config::ApiConfig,
+    event_loop::{LoopInput, Question},
+    failure::Failure,
+    mailbox::{Lane, Mailbox},
+    metrics::Metrics,
+    submission::Tickets,
+    verify::TransactionQueue,
+};
+
+/// How long the replica may take to answer a question before it counts as stuck.
+pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reads of the store at the same time; further ones wait.
+const READS_MAX: usize = 16;
+
+/// What every request can reach.
+pub(crate) struct Api {
+    pub(crate) config: ApiConfig,
+    pub(crate) me: ValidatorId,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) genesis_hash: GenesisHash,
+    pub(crate) genesis_json: Bytes,
+    pub(crate) committee: Arc<Committee>,
+    pub(crate) mailbox: Mailbox<LoopInput>,
+    pub(crate) transactions: Arc<TransactionQueue>,
+    pub(crate) tickets: Tickets,
+    pub(crate) views: watch::Receiver<CommittedView>,
+    pub(crate) history: Arc<dyn History>,
+    pub(crate) network: Network,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failure: Failure,
+    /// Submissions that may still wait.
+    pub(crate) waiting: Arc<Semaphore>,
+    /// Reads of the store that may still begin.
+    pub(crate) reads: Arc<Semaphore>,
+}
+
+impl Api {
+    /// Room for this many reads of the store.
+    pub(crate) fn reads() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(READS_MAX))
+    }
+
+    /// Asks the replica something.
+    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox
+            .offer(Lane::Questions, 0, LoopInput::Ask(question(reply)))
+            .map_err(|_| ApiError::busy("too many questions to the replica wait"))?;
+        match tokio::time::timeout(QUESTION_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(ApiError::stopping()),
+            Err(_) => Err(ApiError::busy("the replica has not answered in time")),
+        }
+    }
+
+    /// Reads from the store on a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn History) -> Result<T, quorate_ledger::LedgerError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| ApiError::stopping())?;
+        let history = Arc::clone(&self.history);
+        let result = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(history.as_ref())
+        });
+        match result.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                // What the disk no longer gives back, a vote may rest on.
+                self.failure.report(&error.to_string());
+                Err(ApiError::internal("the disk failed; the node stops"))
+            }
+            Err(_) => Err(ApiError::internal("the read was broken off")),
+        }
+    }
+}
+
+/// The routes of the API, with those for operators if they are not served elsewhere.
+pub(crate) fn router(api: Arc<Api>, with_metrics: bool) -> Router {
+    let mut router = Router::new()
+        .route("/v1/transactions", post(submit::one))
+        .route("/v1/transactions/batch", post(submit::batch))
+        .route("/v1/transactions/{id}", get(reads::transaction))
+        .route("/v1/transactions/{id}/proof", get(reads::transaction_proof))
+        .route("/v1/accounts/{address}", get(reads::account))
+        .route("/v1/kv/{space}/{owner}/", get(reads::kv_empty_key))
+        .route("/v1/kv/{space}/{owner}/{key}", get(reads::kv))
+        .route("/v1/blocks/{height}", get(reads::block))
+        .route("/v1/status", get(reads::status))
+        .route("/v1/genesis", get(reads::genesis));
+    if with_metrics {
+        router = with_operator_routes(router);
+    }
+    finish(router, api)
+}
+
+/// The routes for operators alone.
+pub(crate) fn operator_router(api: Arc<Api>) -> Router {
+    finish(with_operator_routes(Router::new()), api)
+}
+
+fn with_operator_routes(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
+    router.route("/livez", get(health::livez)).route("/readyz", get(health::readyz)).route("/metrics", get(health::metrics))
+}
+
+fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
+    router
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), count))
+        .with_state(api)
+}
+
+/// Counts answers by route, in words of our own: a path that a client made up must not become a label.
+async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let route = route_word(request.uri().path());
+    let response = next.run(request).await;
+    api.metrics.served(route, response.status().as_u16());
+    response
+}
+
+fn route_word(path: &str) -> &'static str {
+    let mut parts = path.trim_start_matches('/').split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("v1"), Some("transactions"), None) => "submit",
+        (Some("v1"), Some("transactions"), Some("batch")) => "submit-batch",
+        (Some("v1"), Some("transactions"), Some(_)) => "transaction",
+        (Some("v1"), Some("accounts"), _) => "account",
+        (Some("v1"), Some("kv"), _) => "kv",
+        (Some("v1"), Some("blocks"), _) => "block",
+        (Some("v1"), Some("status"), None) => "status",
+        (Some("v1"), Some("genesis"), None) => "genesis",
+        (Some("livez"), None, None) => "livez",
+        (Some("readyz"), None, None) => "readyz",
+        (Some("metrics"), None, None) => "metrics",
+        _ => "other",
+    }
+}

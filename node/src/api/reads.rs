@@ -1,0 +1,185 @@
+//! Reading what is committed, with the proofs that let a client believe no node.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use quorate_ledger::StoredBlock;
+use quorate_types::{
+    codec,
+    ids::{Address, StateId, TxId},
+    operation::{KV_KEY_BYTES_MAX, KvSpace},
+    receipt::Receipt,
+    round::Height,
+    rpc::{AccountView, BlockView, KvView, NodeStatus, OutcomeView, PeerView, ProofView, Submitted, TransactionStatus, TransactionView},
+    state_key::{account_key, kv_key},
+};
+
+use super::{
+    Api,
+    error::{ApiError, quoted},
+};
+use crate::{chain::Located, event_loop::Question};
+
+/// `GET /v1/transactions/{id}`.
+pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Submitted>, ApiError> {
+    let tx_id = tx_id(&id)?;
+    let committed =
+        |Located { height, index, outcome }| TransactionStatus::Committed { height, index, outcome: OutcomeView::from(&outcome) };
+    let status = match api.read(move |history| history.transaction(&tx_id)).await? {
+        Some(located) => committed(located),
+        None => match api.ask(|reply| Question::Transaction(tx_id, reply)).await? {
+            // Committed after the first look: the second one finds it.
+            TransactionStatus::Unknown => {
+                api.read(move |history| history.transaction(&tx_id)).await?.map_or(TransactionStatus::Unknown, committed)
+            }
+            status => status,
+        },
+    };
+    Ok(Json(Submitted { tx_id, status, proof: None }))
+}
+
+/// `GET /v1/transactions/{id}/proof`.
+pub(super) async fn transaction_proof(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<ProofView>, ApiError> {
+    let tx_id = tx_id(&id)?;
+    match api.read(move |history| history.proof(&tx_id)).await? {
+        Some(proof) => Ok(Json(ProofView { proof: hex::encode(codec::encode(&proof)) })),
+        None => Err(ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed, as far as this node knows"))
+            .with_hint("GET /v1/transactions/{id} tells where it is")),
+    }
+}
+
+/// `GET /v1/accounts/{address}`.
+pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<String>) -> Result<Json<AccountView>, ApiError> {
+    let address = parse_address(&address)?;
+    let next = api.ask(|reply| Question::NextSequence(address, reply)).await?;
+    // The view is let go before anything is waited for: it keeps a version of the state in memory.
+    let view = api.views.borrow().clone();
+    let (value, proof) = view.prove(&account_key(&address));
+    let account = view.account(&address);
+    Ok(Json(AccountView {
+        address,
+        balance: account.balance,
+        sequence: account.sequence,
+        next_sequence: next.max(account.sequence),
+        height: view.header().height,
+        proof: hex::encode(codec::encode(&proof)),
+        value: value.map(hex::encode),
+    }))
+}
+
+/// `GET /v1/kv/{own|shared}/{owner|-}/`: the empty key.
+pub(super) async fn kv_empty_key(state: State<Arc<Api>>, Path((space, owner)): Path<(String, String)>) -> Result<Json<KvView>, ApiError> {
+    kv(state, Path((space, owner, String::new()))).await
+}
+
+/// `GET /v1/kv/{own|shared}/{owner|-}/{key}`.
+pub(super) async fn kv(
+    State(api): State<Arc<Api>>,
+    Path((space, owner, key)): Path<(String, String, String)>,
+) -> Result<Json<KvView>, ApiError> {
+    let (space, owner) = match (space.as_str(), owner.as_str()) {
+        ("own", owner) => (KvSpace::Own, parse_address(owner)?),
+        ("shared", "-") => (KvSpace::Shared, Address::default()),
+        ("shared", _) => {
+            return Err(ApiError::bad_request("owner", "shared keys have no owner").with_hint("write /v1/kv/shared/-/{key}"));
+        }
+        (other, _) => {
+            return Err(ApiError::bad_request("space", format!("{} is no namespace", quoted(other))).with_hint("write own or shared"));
+        }
+    };
+    let key = hex::decode(key.strip_prefix("0x").unwrap_or(&key))
+        .map_err(|error| ApiError::bad_request("key", format!("the key is no hexadecimal text: {error}")))?;
+    if key.len() > KV_KEY_BYTES_MAX {
+        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KV_KEY_BYTES_MAX} are possible", key.len())));
+    }
+    let view = api.views.borrow().clone();
+    let (value, proof) = view.prove(&kv_key(space, &owner, &key));
+    Ok(Json(KvView { value: value.map(hex::encode), height: view.header().height, proof: hex::encode(codec::encode(&proof)) }))
+}
+
+/// `GET /v1/blocks/{height|latest}`.
+pub(super) async fn block(State(api): State<Arc<Api>>, Path(height): Path<String>) -> Result<Json<BlockView>, ApiError> {
+    let latest = api.views.borrow().header().height;
+    let height = match height.as_str() {
+        "latest" => latest,
+        digits => Height(digits.parse().map_err(|_| {
+            ApiError::bad_request("height", format!("{} is no height", quoted(digits))).with_hint("write a whole number, or latest")
+        })?),
+    };
+    match api.read(move |history| history.block(height)).await? {
+        Some((block, receipts)) => Ok(Json(block_view(&api, block, receipts))),
+        None => Err(ApiError::not_found("no-such-block", format!("there is no block at height {height}; the last one is {latest}"))),
+    }
+}
+
+fn block_view(api: &Api, StoredBlock { block, header, .. }: StoredBlock, receipts: Vec<Receipt>) -> BlockView {
+    let author = block.as_ref().and_then(|block| api.committee.get(block.author())).map(|validator| validator.name.clone());
+    let payload = block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
+    let transactions = payload.iter().zip(receipts).map(|(transaction, receipt)| TransactionView {
+        tx_id: transaction.id(),
+        sender: transaction.sender(),
+        sequence: transaction.content().sequence,
+        outcome: OutcomeView::from(&receipt.outcome),
+    });
+    BlockView {
+        height: header.height,
+        epoch: header.epoch,
+        round: header.round,
+        block_id: header.block_id,
+        state_id: header.state_id(),
+        state_root: StateId(header.state_root),
+        parent: header.parent,
+        timestamp: header.timestamp,
+        author,
+        transactions: transactions.collect(),
+    }
+}
+
+/// `GET /v1/status`.
+pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatus>, ApiError> {
+    let replica = api.ask(Question::Status).await?;
+    let view = api.views.borrow().clone();
+    let header = view.header();
+    let peers = api.network.status().into_iter().map(|peer| PeerView {
+        name: api.committee.validators().get(usize::from(peer.index.0)).map_or_else(String::new, |validator| validator.name.clone()),
+        connected: peer.is_connected(),
+        address: peer.address,
+        refused: peer.refused.map(|refused| refused.to_string()),
+    });
+    Ok(Json(NodeStatus {
+        name: api.committee.get(api.me).map_or_else(String::new, |validator| validator.name.clone()),
+        version: env!("CARGO_PKG_VERSION").into(),
+        network: api.genesis.name.clone(),
+        chain_id: api.genesis.chain_id,
+        genesis_hash: api.genesis_hash,
+        epoch: header.epoch,
+        round: replica.round,
+        height: header.height,
+        state_id: header.state_id(),
+        state_root: StateId(header.state_root),
+        timestamp: header.timestamp,
+        pool_transactions: u64::try_from(replica.pool_transactions).unwrap_or(u64::MAX),
+        catching_up: replica.catching_up,
+        peers: peers.collect(),
+    }))
+}
+
+/// `GET /v1/genesis`.
+pub(super) async fn genesis(State(api): State<Arc<Api>>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], api.genesis_json.clone()).into_response()
+}
+
+fn tx_id(text: &str) -> Result<TxId, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_request("transaction-id", format!("{} is no transaction id", quoted(text))).with_hint(DIGITS))
+}
+
+fn parse_address(text: &str) -> Result<Address, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_request("address", format!("{} is no address", quoted(text))).with_hint(DIGITS))
+}
+
+const DIGITS: &str = "it is 64 hexadecimal digits, with or without 0x";

@@ -1,0 +1,441 @@
+//! A whole node of one validator, asked over real sockets. Waits are bounded and end with what they wait for.
+
+use std::io::Write;
+
+use quorate_keygen::ValidatorKeys;
+use quorate_ledger::MemoryStore;
+use quorate_types::{
+    codec::{self, Bounded},
+    crypto::{Hash, SigningKey},
+    genesis::{Genesis, GenesisAccount},
+    ids::{Address, ChainId, TxId},
+    message::TransactionBatch,
+    operation::{BankOperation, KvSpace, Operation},
+    proof::TransactionProof,
+    round::{Sequence, UnixMillis},
+    rpc::{AccountView, BatchAnswer, BlockView, KvView, NodeStatus, OutcomeView, Submitted, TransactionStatus},
+    state_key::{Account, account_key, kv_key},
+    transaction::Transaction,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    Config, Membership, Node, NodeError, Setup,
+    testing::{
+        BALANCE, CHAIN, Running, address_of, alice, connect, genesis, in_a_minute, keys, put, read_reply, request, setup, setup_of, sign,
+        transfer,
+    },
+};
+
+#[test]
+fn a_transfer_is_committed_proved_and_visible_everywhere() {
+    let running = Running::start();
+    let transaction = transfer(0);
+    let (height, outcome) = running.commit(&transaction);
+    assert!(matches!(outcome, OutcomeView::Applied { .. }));
+
+    let status: Submitted = running.get(&format!("/v1/transactions/{}", transaction.id()));
+    assert!(matches!(status.status, TransactionStatus::Committed { height: at, .. } if at == height));
+    let proof: serde_json::Value = running.get(&format!("/v1/transactions/{}/proof", transaction.id()));
+    let proof: TransactionProof = codec::decode(&hex::decode(proof["proof"].as_str().unwrap()).unwrap(), 1 << 20).unwrap();
+    assert_eq!(proof.verify(&running.verifier, transaction.id()).unwrap().height, height);
+
+    let account: AccountView = running.get(&format!("/v1/accounts/{}", address_of(&alice())));
+    assert_eq!((account.balance, account.sequence, account.next_sequence), (BALANCE - 10, Sequence(1), Sequence(1)));
+    let record = Account { balance: BALANCE - 10, sequence: Sequence(1) }.encode();
+    assert_eq!(account.value.as_deref(), Some(hex::encode(record).as_str()));
+    running.value_proof(&account.proof, &account_key(&address_of(&alice())), Some(&record));
+
+    let block: BlockView = running.get(&format!("/v1/blocks/{height}"));
+    assert_eq!((block.height, block.author.as_deref()), (height, Some("one")));
+    assert_eq!(block.transactions[0].tx_id, transaction.id());
+    let latest: BlockView = running.get("/v1/blocks/latest");
+    assert!(latest.height >= height);
+    let first: BlockView = running.get("/v1/blocks/0");
+    assert_eq!((first.author, first.transactions.len()), (None, 0));
+
+    let status: NodeStatus = running.get("/v1/status");
+    assert_eq!((status.name.as_str(), status.network.as_str(), status.chain_id), ("one", "test", CHAIN));
+    assert_eq!(status.genesis_hash, genesis().hash());
+    assert!(status.height >= height && status.peers.is_empty());
+    assert_eq!(running.get::<Genesis>("/v1/genesis"), genesis());
+    running.node.stop();
+}
+
+/// Path, namespace, key, expected value.
+type KvCase<'a> = (String, KvSpace, &'a [u8], Option<&'a [u8]>);
+
+#[test]
+fn keys_and_values_are_proved_present_and_absent() {
+    let running = Running::start();
+    running.commit(&put(0, KvSpace::Shared, b"k", b"shared"));
+    running.commit(&put(1, KvSpace::Own, b"k", b"own"));
+    running.commit(&put(2, KvSpace::Shared, b"", b"empty key"));
+    let alice = address_of(&alice());
+    let cases: [KvCase<'_>; 5] = [
+        ("/v1/kv/shared/-/6b".into(), KvSpace::Shared, b"k", Some(b"shared")),
+        (format!("/v1/kv/own/{alice}/0x6b"), KvSpace::Own, b"k", Some(b"own")),
+        ("/v1/kv/shared/-/".into(), KvSpace::Shared, b"", Some(b"empty key")),
+        ("/v1/kv/shared/-/6c".into(), KvSpace::Shared, b"l", None),
+        (format!("/v1/kv/own/{alice}/6c"), KvSpace::Own, b"l", None),
+    ];
+    for (path, space, key, value) in cases {
+        let view: KvView = running.get(&path);
+        assert_eq!(view.value, value.map(hex::encode), "{path}");
+        running.value_proof(&view.proof, &kv_key(space, &alice, key), value);
+    }
+    let nobody = address_of(&SigningKey::from_seed(&[99; 32]));
+    let account: AccountView = running.get(&format!("/v1/accounts/{nobody}"));
+    assert_eq!((account.balance, account.next_sequence, account.value), (0, Sequence(0), None));
+    running.value_proof(&account.proof, &account_key(&nobody), None);
+    running.node.stop();
+}
+
+#[test]
+fn a_transaction_that_is_wrong_gets_its_word_and_its_id() {
+    let running = Running::start();
+    running.commit(&transfer(0));
+    let other_chain = Transaction::sign(ChainId(8), &alice(), Sequence(1), in_a_minute(), &Operation::Opaque(vec![]));
+    let expired = Transaction::sign(
+        CHAIN,
+        &alice(),
+        Sequence(1),
+        UnixMillis(5),
+        &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 }),
+    );
+    let mut forged = transfer(1).raw().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = Transaction::decode(forged.into()).unwrap();
+    let poor = sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: BALANCE * 2 }));
+    let cases = [
+        (other_chain, 400, "other-chain"),
+        (expired, 400, "expired"),
+        (forged, 400, "signature"),
+        (put(0, KvSpace::Own, b"k", b"v"), 409, "sequence-too-old"),
+        (transfer(1 << 40), 409, "sequence-too-far"),
+        (sign(1, &Operation::Opaque(vec![1])), 400, "unsupported"),
+        (sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 0 })), 400, "zero-amount"),
+        (poor, 409, "insufficient-funds"),
+    ];
+    for (transaction, status, code) in cases {
+        for wait in ["accepted", "committed"] {
+            let reply = running.submit(&transaction, wait);
+            assert_eq!((reply.status, reply.code().as_str()), (status, code), "{reply:?}");
+            assert!(reply.head.contains(&format!("x-quorate-tx-id: {}", transaction.id())), "{reply:?}");
+        }
+    }
+    running.node.stop();
+}
+
+#[test]
+fn the_same_transaction_again_is_answered_with_its_one_commit() {
+    let running = Running::start();
+    let transaction = transfer(0);
+    let first = running.commit(&transaction);
+    assert_eq!(running.commit(&transaction), first);
+    let account: AccountView = running.get(&format!("/v1/accounts/{}", address_of(&alice())));
+    assert_eq!(account.balance, BALANCE - 10, "once");
+    running.node.stop();
+}
+
+#[test]
+fn a_request_that_is_wrong_gets_a_status_and_a_word() {
+    let running = Running::start();
+    let id = TxId::default();
+    let cases: Vec<(&str, String, Vec<u8>, u16, &str)> = vec![
+        ("POST", "/v1/transactions".into(), vec![], 400, "malformed-transaction"),
+        ("POST", "/v1/transactions".into(), vec![0xff; 500], 400, "malformed-transaction"),
+        ("POST", "/v1/transactions".into(), b"{\"to\":\"bob\"}".to_vec(), 400, "malformed-transaction"),
+        ("POST", "/v1/transactions".into(), [transfer(0).raw(), &[0][..]].concat(), 400, "malformed-transaction"),
+        ("POST", "/v1/transactions".into(), vec![0; 600 << 10], 413, "body-too-large"),
+        ("POST", "/v1/transactions?wait=forever".into(), vec![], 400, "query"),
+        ("POST", "/v1/transactions?wiat=none".into(), vec![], 400, "query"),
+        ("POST", "/v1/transactions?timeout_ms=-1".into(), vec![], 400, "query"),
+        ("POST", "/v1/transactions?timeout_ms=60001".into(), vec![], 400, "timeout-too-long"),
+        ("POST", "/v1/transactions/batch".into(), vec![0xff; 100], 400, "malformed-batch"),
+        ("POST", "/v1/transactions/batch".into(), vec![0; 300 << 10], 413, "body-too-large"),
+        ("GET", "/v1/transactions".into(), vec![], 405, "method-not-allowed"),
+        ("DELETE", "/v1/status".into(), vec![], 405, "method-not-allowed"),
+        ("GET", "/v1/transactions/0x12".into(), vec![], 400, "transaction-id"),
+        ("GET", format!("/v1/transactions/{id}/proof"), vec![], 404, "not-committed"),
+        ("GET", "/v1/accounts/alice".into(), vec![], 400, "address"),
+        ("GET", "/v1/kv/mine/-/6b".into(), vec![], 400, "space"),
+        ("GET", "/v1/kv/own/-/6b".into(), vec![], 400, "address"),
+        ("GET", format!("/v1/kv/shared/{id}/6b"), vec![], 400, "owner"),
+        ("GET", "/v1/kv/shared/-/xyz".into(), vec![], 400, "key"),
+        ("GET", format!("/v1/kv/shared/-/{}", "00".repeat(257)), vec![], 400, "key"),
+        ("GET", "/v1/blocks/99999".into(), vec![], 404, "no-such-block"),
+        ("GET", "/v1/blocks/-1".into(), vec![], 400, "height"),
+        ("GET", "/v1/blocks/99999999999999999999999".into(), vec![], 400, "height"),
+        ("GET", "/".into(), vec![], 404, "no-such-path"),
+        ("GET", format!("/{}", "a".repeat(2_000)), vec![], 404, "no-such-path"),
+        ("GET", "/readyz?max_block_age=1".into(), vec![], 400, "query"),
+    ];
+    for (method, path, body, status, code) in cases {
+        let reply = running.request(method, &path, &body);
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{method} {path}: {reply:?}");
+        assert!(!reply.head.to_lowercase().contains("access-control"), "no page of another origin may read: {reply:?}");
+        assert!(reply.body.len() < 1_000, "{reply:?}");
+    }
+    let unknown: Submitted = running.get(&format!("/v1/transactions/{id}"));
+    assert_eq!(unknown.status, TransactionStatus::Unknown);
+    running.commit(&transfer(0));
+    assert_eq!(running.node.failure(), None);
+    running.node.stop();
+}
+
+#[test]
+fn bytes_that_are_no_http_end_the_connection_and_nothing_else() {
+    let running = Running::start();
+    let long_head = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(20 << 10));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], &[0xff; 4_096], b"\r\n\r\n", long_head.as_bytes(), many.as_bytes()] {
+        let mut stream = connect(running.node.api_address());
+        drop(stream.write_all(bytes));
+        drop(stream.shutdown(std::net::Shutdown::Write));
+        let reply = read_reply(&mut stream);
+        assert!(reply.is_none_or(|reply| (400..=431).contains(&reply.status)));
+    }
+    running.commit(&transfer(0));
+    running.node.stop();
+}
+
+#[test]
+fn a_client_that_sends_its_head_or_body_too_slowly_is_cut_off() {
+    let running = Running::with(&["api.read_timeout_ms=100"], MemoryStore::new());
+    let mut stream = connect(running.node.api_address());
+    stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost:").unwrap();
+    assert!(read_reply(&mut stream).is_none_or(|reply| reply.status == 408), "closed without having asked");
+
+    let mut stream = connect(running.node.api_address());
+    stream.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: node\r\ncontent-length: 100\r\n\r\nonly this").unwrap();
+    let reply = read_reply(&mut stream).unwrap();
+    assert_eq!((reply.status, reply.code().as_str()), (408, "body-too-slow"));
+
+    let mut idle = connect(running.node.api_address());
+    assert!(read_reply(&mut idle).is_none(), "an idle connection is closed");
+    running.node.stop();
+}
+
+#[test]
+fn a_connection_too_many_is_told_that_the_node_is_busy() {
+    let running = Running::with(&["api.connections_max=1", "metrics.listen=127.0.0.1:0"], MemoryStore::new());
+    let mut first = connect(running.node.api_address());
+    first.write_all(b"GET /v1/status HTTP/1.1\r\n").unwrap();
+    let second = running.request("GET", "/v1/status", &[]);
+    assert_eq!((second.status, second.code().as_str()), (503, "busy"));
+    assert_eq!(request(running.node.metrics_address(), "GET", "/livez", &[]).status, 200, "the operator is served all the same");
+    first.write_all(b"host: node\r\nconnection: close\r\n\r\n").unwrap();
+    assert_eq!(read_reply(&mut first).unwrap().status, 200);
+    running.eventually("room again", |running| running.request("GET", "/v1/status", &[]).status == 200);
+    running.node.stop();
+}
+
+#[test]
+fn a_client_that_reads_too_slowly_is_cut_off() {
+    let mut genesis = genesis();
+    // An answer of ten megabytes, more than the system buffers for a reader that takes nothing.
+    let account = |number: u32| {
+        let mut address = [0; 32];
+        address[..4].copy_from_slice(&number.to_be_bytes());
+        GenesisAccount { address: Address(Hash(address)), balance: 1 }
+    };
+    genesis.accounts = (0..100_000).map(account).collect();
+    let running = Running::of(setup_of(keys(1), genesis, &["api.write_timeout_ms=100"]), MemoryStore::new());
+    let mut slow = connect(running.node.api_address());
+    slow.write_all(b"GET /v1/genesis HTTP/1.1\r\nhost: node\r\n\r\n").unwrap();
+    running
+        .eventually("the request has come", |running| metric(running, "quorate_api_requests_total{route=\"genesis\",status=\"200\"}") > 0);
+    // One connection is that of the question itself.
+    running.eventually("the slow reader is cut off", |running| metric(running, "quorate_api_connections") == 1);
+    drop(slow);
+    running.node.stop();
+}
+
+fn metric(running: &Running, name: &str) -> u64 {
+    let reply = running.request("GET", "/metrics", &[]);
+    let text = String::from_utf8(reply.body).unwrap();
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn more_waiting_submissions_than_allowed_are_told_that_the_node_is_busy() {
+    let running = Running::with(&["api.waiting_max=2"], MemoryStore::new());
+    let batch = |transactions: Vec<Transaction>| codec::encode(&TransactionBatch(Bounded::truncated(transactions)));
+    let reply = running.request("POST", "/v1/transactions/batch", &batch((0..3).map(transfer).collect()));
+    assert_eq!((reply.status, reply.code().as_str()), (503, "busy"));
+    assert_eq!(running.request("POST", "/v1/transactions/batch", &batch((0..2).map(transfer).collect())).status, 200);
+    running.node.stop();
+}
+
+#[test]
+fn a_batch_is_taken_one_by_one() {
+    let running = Running::start();
+    let mut forged = transfer(2).raw().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let batch = vec![transfer(0), Transaction::decode(forged.into()).unwrap(), transfer(1), sign(2, &Operation::Opaque(vec![]))];
+    let body = codec::encode(&TransactionBatch(Bounded::truncated(batch)));
+    let reply = running.request("POST", "/v1/transactions/batch", &body);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let answer: BatchAnswer = reply.json();
+    let rejected: Vec<_> = answer.rejected.iter().map(|rejected| (rejected.index, rejected.code.as_str())).collect();
+    assert_eq!((answer.accepted, rejected), (2, vec![(1, "signature"), (3, "unsupported")]));
+    running.eventually("both are committed", |running| {
+        running.get::<AccountView>(&format!("/v1/accounts/{}", address_of(&alice()))).sequence == Sequence(2)
+    });
+    running.node.stop();
+}
+
+#[test]
+fn a_submission_without_waiting_is_answered_with_its_id_and_committed_later() {
+    let running = Running::start();
+    let transaction = transfer(0);
+    let reply = running.submit(&transaction, "none");
+    assert_eq!((reply.status, reply.json::<Submitted>().tx_id), (202, transaction.id()));
+    running.eventually("the commit", |running| {
+        let known: Submitted = running.get(&format!("/v1/transactions/{}", transaction.id()));
+        matches!(known.status, TransactionStatus::Committed { .. })
+    });
+    running.node.stop();
+}
+
+#[test]
+fn a_wait_that_is_over_too_soon_says_pending_and_names_the_id() {
+    let running = Running::start();
+    // It waits for sequence 0, which never comes.
+    let transaction = transfer(1);
+    let reply = running.request("POST", "/v1/transactions?wait=committed&timeout_ms=50", transaction.raw());
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let submitted: Submitted = reply.json();
+    assert_eq!((submitted.tx_id, submitted.status), (transaction.id(), TransactionStatus::Pending));
+    running.eventually("the pool has it", |running| {
+        running.get::<Submitted>(&format!("/v1/transactions/{}", transaction.id())).status == TransactionStatus::Pending
+    });
+    // The one it waits for, and then itself.
+    running.commit(&transfer(0));
+    running.commit(&transaction);
+    running.node.stop();
+}
+
+#[test]
+fn readiness_says_what_is_missing() {
+    let running = Running::start();
+    assert_eq!(running.request("GET", "/livez", &[]).status, 200);
+    running.eventually("ready", |running| running.request("GET", "/readyz", &[]).status == 200);
+    let reply = running.request("GET", "/readyz?min_peers=1", &[]);
+    assert_eq!(reply.status, 503);
+    let checks: serde_json::Value = reply.json();
+    assert_eq!(checks["ready"], false);
+    let failed: Vec<_> = checks["checks"].as_array().unwrap().iter().filter(|check| check["ok"] == false).collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["name"], "peers");
+    assert_eq!(running.request("GET", "/readyz?max_block_age_ms=0", &[]).status, 503, "genesis is old");
+    running.node.stop();
+}
+
+#[test]
+fn metrics_are_text_with_the_documented_names() {
+    let running = Running::start();
+    running.commit(&transfer(0));
+    let mut forged = transfer(1).raw().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(running.request("POST", "/v1/transactions", &forged).status, 400);
+    let reply = running.request("GET", "/metrics", &[]);
+    assert_eq!(reply.status, 200);
+    let text = String::from_utf8(reply.body).unwrap();
+    assert!(text.ends_with("# EOF\n"));
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("quorate_"), "{line}");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(text.contains("\nquorate_consensus_committed_transactions_total 1\n"));
+    assert!(value("quorate_consensus_height") >= 1.0);
+    assert!(value("quorate_consensus_commit_seconds_count") >= 1.0);
+    assert!(value("quorate_consensus_round") >= 2.0);
+    assert!(text.contains("\nquorate_api_refused_submissions_total{reason=\"signature\"} 1\n"));
+    assert!(text.contains("\nquorate_network_connected_peers 0\n"));
+    assert!(text.contains("quorate_build_info{version="));
+    if cfg!(target_os = "linux") {
+        assert!(value("quorate_process_resident_memory_bytes") > 1e6);
+        assert!(value("quorate_process_cpu_seconds_total") >= 0.0);
+    }
+    running.node.stop();
+}
+
+#[test]
+fn a_node_continues_where_it_stopped() {
+    let store = MemoryStore::new();
+    let running = Running::with(&[], store.clone());
+    let transaction = transfer(0);
+    let first = running.commit(&transaction);
+    running.node.stop();
+
+    let running = Running::with(&[], store);
+    assert_eq!(running.commit(&transaction), first, "still the same commit");
+    running.commit(&transfer(1));
+    running.node.stop();
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_node_and_no_answer_claims_a_commit() {
+    let store = MemoryStore::new();
+    let running = Running::with(&[], store.clone());
+    running.commit(&transfer(0));
+    store.fail_writes_after(0);
+    let reply = running.submit(&transfer(1), "committed");
+    assert_eq!((reply.status, reply.code().as_str()), (503, "stopping"), "{reply:?}");
+    running.eventually("the failure is known", |running| running.node.failure().is_some());
+    assert_eq!(running.request("GET", "/livez", &[]).status, 503);
+    running.node.stop();
+}
+
+#[test]
+fn a_node_with_the_wrong_genesis_or_key_does_not_start_and_says_why() {
+    let start = |change: fn(&mut Setup)| {
+        let mut setup = setup(&[]);
+        change(&mut setup);
+        Node::start(setup, MemoryStore::new()).unwrap_err()
+    };
+    let hash = start(|setup| setup.config.node.genesis_hash = "11".repeat(32));
+    assert!(matches!(hash, NodeError::GenesisHash { .. }), "{hash}");
+    assert!(hash.to_string().contains(&genesis().hash().to_string()) && hash.to_string().contains(&"11".repeat(32)));
+    let stranger = start(|setup| setup.keys = keys(2));
+    assert!(matches!(stranger, NodeError::NotInCommittee { .. }), "{stranger}");
+    let network = start(|setup| setup.keys = ValidatorKeys::from_seeds(Zeroizing::new([1; 32]), Zeroizing::new([9; 32])));
+    assert!(matches!(&network, NodeError::NetworkKey { name, .. } if name == "one"), "{network}");
+    let listen = start(|setup| setup.config.network.listen = "here".into());
+    assert!(listen.to_string().contains("[network] listen"), "{listen}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut setup = setup(&[]);
+    setup.config.api.listen = address;
+    let error = Node::start(setup, MemoryStore::new()).unwrap_err().to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("[api] listen"), "{error}");
+}
+
+#[test]
+fn the_address_of_the_api_stands_in_a_file_while_the_node_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("api.address");
+    let setup = Setup { api_address_file: Some(file.clone()), ..setup(&[]) };
+    let node = Node::start(setup, MemoryStore::new()).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), node.api_address().to_string());
+    node.stop();
+    assert!(!file.exists());
+}
+
+#[test]
+fn our_place_is_found_by_our_key() {
+    let membership = Membership::find(&genesis(), &keys(1)).unwrap();
+    assert_eq!((membership.me.0, membership.validator.name.as_str()), (0, "one"));
+    assert_eq!(membership.listen(&Config::default()), "/ip4/127.0.0.1/tcp/0");
+}

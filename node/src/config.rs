@@ -1,0 +1,548 @@
+//! What an operator decides: `<home>/config/config.toml`.
+//!
+//! A setting is looked for in this order: command-line flag, environment (`QUORATE__<SECTION>__<KEY>`), file, default. A key that does
+//! not exist is an error wherever it stands, because a setting that is silently ignored is worse than none.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use quorate_types::ids::GenesisHash;
+use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, DeValue};
+
+use crate::{
+    logging::{self, LoggingError},
+    nearest::nearest,
+};
+
+/// Longest configuration file, in bytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// What the names of our environment variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "QUORATE__";
+
+/// The configuration of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The validator.
+    pub node: NodeConfig,
+    /// The links to the other validators.
+    pub network: NetworkConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
+    /// The metrics.
+    pub metrics: MetricsConfig,
+    /// The transactions that wait for a block.
+    pub pool: PoolConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// The validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The hash that the genesis must have; empty: not checked.
+    pub genesis_hash: String,
+    /// A file whose first line is the passphrase of the validator's key; empty: asked for, or taken from the environment.
+    pub passphrase_file: PathBuf,
+    /// Threads that check the signatures of transactions.
+    pub verify_threads: u16,
+}
+
+/// The links to the other validators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Where to listen, a multiaddress; empty: at the address that the genesis gives for this validator.
+    pub listen: String,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Threads that serve requests.
+    pub threads: u16,
+    /// Connections at the same time; further ones are told that the node is busy.
+    pub connections_max: u32,
+    /// Submissions at the same time that wait for their transaction; further ones are told that the node is busy.
+    pub waiting_max: u32,
+    /// How long a request may take to arrive, head and body each.
+    pub read_timeout_ms: u32,
+    /// How long a client may take no byte of an answer.
+    pub write_timeout_ms: u32,
+}
+
+/// The metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Where to serve `/metrics`, `/livez` and `/readyz`; empty: with the API.
+    pub listen: String,
+}
+
+/// The transactions that wait for a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolConfig {
+    /// Transactions that wait at the same time.
+    pub transactions_max: u32,
+    /// Their bytes.
+    pub bytes_max: u64,
+    /// Transactions of one sender that wait at the same time.
+    pub sender_transactions_max: u32,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// What is logged, as a filter of the `tracing` family.
+    pub level: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { genesis_hash: String::new(), passphrase_file: PathBuf::new(), verify_threads: 1 }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            threads: 1,
+            connections_max: 1_024,
+            waiting_max: 10_000,
+            read_timeout_ms: 10_000,
+            write_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { transactions_max: 50_000, bytes_max: 64 << 20, sender_transactions_max: 5_000 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Pretty }
+    }
+}
+
+impl ApiConfig {
+    /// How long a request may take to arrive.
+    #[must_use]
+    pub fn read_timeout(&self) -> Duration {
+        Duration::from_millis(self.read_timeout_ms.into())
+    }
+
+    /// How long a client may take no byte of an answer.
+    #[must_use]
+    pub fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms.into())
+    }
+}
+
+/// Why a configuration is refused. Each names the place and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}; `quorate node init` writes one", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is no TOML, or a value is of the wrong kind.
+    #[error("{}:{line}: {problem}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A key of the file that does not exist.
+    #[error("{}:{line}: there is no setting `{key}`{}", path.display(), did_you_mean(nearest.as_deref()))]
+    UnknownKey {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// The key with its section.
+        key: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
+    /// An environment variable or a flag for a setting that does not exist.
+    #[error("{origin}: there is no setting `{key}`{}", did_you_mean(nearest.as_deref()))]
+    UnknownOverride {
+        /// The variable or the flag.
+        origin: String,
+        /// The key with its section.
+        key: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
+    /// An environment variable or a flag with a value of the wrong kind.
+    #[error("{origin}: {value:?} is no value for `{key}`: {problem}")]
+    Override {
+        /// The variable or the flag.
+        origin: String,
+        /// The key with its section.
+        key: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value outside its range.
+    #[error("`{key}` = {value} is not possible: {rule}")]
+    Range {
+        /// The key with its section.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// The log's filter.
+    #[error(transparent)]
+    Log(#[from] LoggingError),
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+}
+
+/// A setting that does not come from the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Where it comes from, for errors: a variable or a flag.
+    pub origin: String,
+    /// The key with its section, `api.listen`.
+    pub key: String,
+    /// The value as text.
+    pub value: String,
+}
+
+impl Override {
+    /// One from a flag.
+    #[must_use]
+    pub fn flag(flag: &str, key: &str, value: impl Into<String>) -> Self {
+        Self { origin: flag.into(), key: key.into(), value: value.into() }
+    }
+
+    /// One from `--set section.key=value`.
+    ///
+    /// # Errors
+    /// The text has no `=`.
+    pub fn from_set(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or_else(|| format!("write it like api.listen=127.0.0.1:8080, not {text:?}"))?;
+        Ok(Self { origin: format!("--set {text}"), key: key.trim().into(), value: value.trim().into() })
+    }
+}
+
+/// The settings among these environment variables.
+pub fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Override> {
+    let ours = variables.into_iter().filter_map(|(name, value)| {
+        let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_lowercase().replacen("__", ".", 1);
+        Some(Override { origin: format!("environment variable {name}"), key, value })
+    });
+    let mut ours: Vec<_> = ours.collect();
+    // The environment has no order; errors must.
+    ours.sort_by(|one, other| one.origin.cmp(&other.origin));
+    ours
+}
+
+impl Config {
+    /// Reads the file and lays the overrides over it, later ones over earlier ones.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.into(), source };
+        let length = fs::metadata(path).map_err(read)?.len();
+        if length > CONFIG_BYTES_MAX {
+            return Err(read(io::Error::other(format!("{length} bytes are too many"))));
+        }
+        Self::parse(path, &fs::read_to_string(path).map_err(read)?)?.with(overrides)
+    }
+
+    /// Reads the text of a file; `path` is for errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let syntax = |error: &toml::de::Error| ConfigError::Syntax {
+            path: path.into(),
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            problem: error.message().into(),
+        };
+        let table = DeTable::parse(text).map_err(|error| syntax(&error))?;
+        if let Some((key, at)) = unknown_key(table.get_ref()) {
+            return Err(ConfigError::UnknownKey { path: path.into(), line: line_of(text, at), nearest: nearest_key(&key), key });
+        }
+        let config: Self = toml::from_str(text).map_err(|error| syntax(&error))?;
+        config.check()
+    }
+
+    /// Lays the overrides over these settings, later ones over earlier ones.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn with(self, overrides: &[Override]) -> Result<Self, ConfigError> {
+        let mut config = self;
+        for one in overrides {
+            let mut settings = config.settings();
+            let Some(setting) = settings.get_mut(&one.key) else {
+                let nearest = nearest_key(&one.key);
+                return Err(ConfigError::UnknownOverride { origin: one.origin.clone(), key: one.key.clone(), nearest });
+            };
+            let wrong = |problem: String| ConfigError::Override {
+                origin: one.origin.clone(),
+                key: one.key.clone(),
+                value: one.value.clone(),
+                problem,
+            };
+            *setting = match setting {
+                toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("a whole number is needed".into()))?),
+                toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("true or false is needed".into()))?),
+                _ => toml::Value::String(one.value.clone()),
+            };
+            config = nested(settings).try_into().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
+        }
+        config.check()
+    }
+
+    /// Every setting by its full key. The same keys for every configuration: no setting is optional in its type.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, toml::Value> {
+        // A configuration is tables of plain values, which TOML always has a form for.
+        let sections = toml::Table::try_from(self).unwrap_or_default();
+        let settings = sections.into_iter().flat_map(|(section, keys)| match keys {
+            toml::Value::Table(keys) => keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)).collect(),
+            other => vec![(section, other)],
+        });
+        settings.collect()
+    }
+
+    /// The hash that the genesis must have, if one is set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`].
+    pub fn genesis_hash(&self) -> Result<Option<GenesisHash>, ConfigError> {
+        let text = self.node.genesis_hash.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| range("node.genesis_hash", text, "it must be 64 hexadecimal digits, with or without 0x"))
+    }
+
+    /// Where the metrics are served, when not with the API.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`].
+    pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let text = self.metrics.listen.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| range("metrics.listen", text, "it must be an address with a port, such as 127.0.0.1:9101"))
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        self.genesis_hash()?;
+        self.metrics_listen()?;
+        logging::check_level(&self.log.level)?;
+        within("node.verify_threads", self.node.verify_threads.into(), 1, 64)?;
+        within("api.threads", self.api.threads.into(), 1, 64)?;
+        within("api.connections_max", self.api.connections_max.into(), 1, 65_536)?;
+        within("api.waiting_max", self.api.waiting_max.into(), 1, 1_000_000)?;
+        within("api.read_timeout_ms", self.api.read_timeout_ms.into(), 100, 600_000)?;
+        within("api.write_timeout_ms", self.api.write_timeout_ms.into(), 100, 600_000)?;
+        within("pool.transactions_max", self.pool.transactions_max.into(), 1, 10_000_000)?;
+        within("pool.sender_transactions_max", self.pool.sender_transactions_max.into(), 1, 10_000_000)?;
+        within("pool.bytes_max", self.pool.bytes_max, 1 << 20, 16 << 30)?;
+        Ok(self)
+    }
+}
+
+fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(range(key, value.to_string(), format!("it must lie in {min}..={max}"))) }
+}
+
+fn range(key: &'static str, value: impl Into<String>, rule: impl Into<String>) -> ConfigError {
+    ConfigError::Range { key, value: value.into(), rule: rule.into() }
+}
+
+fn nested(settings: BTreeMap<String, toml::Value>) -> toml::Table {
+    let mut sections = toml::Table::new();
+    for (name, value) in settings {
+        let Some((section, key)) = name.split_once('.') else { continue };
+        let section = sections.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        if let toml::Value::Table(keys) = section {
+            keys.insert(key.into(), value);
+        }
+    }
+    sections
+}
+
+/// The first key that does not exist, and where it stands.
+fn unknown_key(table: &DeTable<'_>) -> Option<(String, usize)> {
+    let known = Config::default().settings();
+    let is_section = |name: &str| known.keys().any(|key| key.split_once('.').is_some_and(|(section, _)| section == name));
+    let mut unknown = Vec::new();
+    for (section, value) in table {
+        let name = section.get_ref().as_ref();
+        match value.get_ref() {
+            _ if !is_section(name) => unknown.push((name.to_owned(), section.span().start)),
+            DeValue::Table(keys) => unknown.extend(keys.keys().filter_map(|key| {
+                let full = format!("{name}.{}", key.get_ref());
+                (!known.contains_key(&full)).then_some((full, key.span().start))
+            })),
+            // A value where a section belongs: serde says so, with the line.
+            _ => {}
+        }
+    }
+    unknown.into_iter().min_by_key(|(_, at)| *at)
+}
+
+fn nearest_key(key: &str) -> Option<String> {
+    let known = Config::default().settings();
+    let name = |key: &str| key.rsplit_once('.').map_or(key, |(_, name)| name).to_owned();
+    if !key.contains('.') {
+        let sections: Vec<_> = known.keys().filter_map(|known| known.split_once('.').map(|(section, _)| section)).collect();
+        if let Some(section) = nearest(key, sections.iter().copied()) {
+            return Some(section.to_owned());
+        }
+    }
+    nearest(key, known.keys().map(String::as_str))
+        .map(str::to_owned)
+        .or_else(|| known.keys().find(|known| name(known) == name(key)).cloned())
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(Path::new("home/config/config.toml"), text)
+    }
+
+    fn refusal(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_file_line_and_the_nearest_known_one() {
+        let cases = [
+            ("[api]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n", "config.toml:3: there is no setting `api.lisen`; did you mean `api.listen`?"),
+            ("\n[apii]\nlisten = \"127.0.0.1:1\"\n", "config.toml:2: there is no setting `apii`; did you mean `api`?"),
+            ("[node]\nformat = \"json\"\n", "config.toml:2: there is no setting `node.format`; did you mean `log.format`?"),
+            ("[node]\nxyzzyplugh = 1\n", "config.toml:2: there is no setting `node.xyzzyplugh`"),
+            ("listen = 1\n", "config.toml:1: there is no setting `listen`; did you mean `api.listen`?"),
+            ("[api]\nb_unknown = 1\na_unknown = 2\n", "config.toml:2: there is no setting `api.b_unknown`"),
+        ];
+        for (text, expected) in cases {
+            let message = refusal(text);
+            assert!(message.ends_with(expected), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_with_its_line() {
+        for (text, line, word) in [
+            ("[api]\n\nlisten = 7\n", ":3:", "invalid type"),
+            ("[api]\nlisten = \"8080\"\n", ":2:", "address"),
+            ("[log]\nformat = \"xml\"\n", ":2:", "`pretty` or `json`"),
+            ("[node]\nverify_threads = -1\n", ":2:", "-1"),
+            ("api = 3\n", ":1:", "invalid type"),
+            ("[api\n", ":1:", ""),
+        ] {
+            let message = refusal(text);
+            assert!(message.contains(line) && message.contains(word), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_named_with_the_rule() {
+        for (text, key) in [
+            ("[node]\nverify_threads = 0", "node.verify_threads"),
+            ("[node]\ngenesis_hash = \"0x12\"", "node.genesis_hash"),
+            ("[api]\nconnections_max = 0", "api.connections_max"),
+            ("[metrics]\nlisten = \"9101\"", "metrics.listen"),
+            ("[pool]\nbytes_max = 1", "pool.bytes_max"),
+            ("[log]\nlevel = \"quorate=loud\"", "log.level"),
+        ] {
+            let message = refusal(text);
+            assert!(message.contains(key), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+        let file = parse("[api]\nlisten = \"127.0.0.1:1\"\nthreads = 2\n[log]\nlevel = \"warn\"\n").unwrap();
+        let environment = [("QUORATE__API__LISTEN", "127.0.0.1:2"), ("QUORATE__API__THREADS", "3"), ("PATH", "/bin")];
+        let mut overrides = from_environment(environment.map(|(name, value)| (name.into(), value.into())));
+        overrides.push(Override::flag("--api-listen", "api.listen", "127.0.0.1:3"));
+        let config = file.with(&overrides).unwrap();
+        assert_eq!(config.api.listen.port(), 3, "flag");
+        assert_eq!(config.api.threads, 3, "environment");
+        assert_eq!(config.log.level, "warn", "file");
+        assert_eq!(config.api.connections_max, 1_024, "default");
+    }
+
+    #[test]
+    fn an_override_is_checked_like_the_file_and_its_origin_is_named() {
+        let refusal = |name: &str, value: &str| {
+            Config::default().with(&from_environment([(name.to_owned(), value.to_owned())])).unwrap_err().to_string()
+        };
+        let unknown = refusal("QUORATE__API__LISEN", "x");
+        assert!(unknown.contains("QUORATE__API__LISEN") && unknown.contains("did you mean `api.listen`"), "{unknown}");
+        let kind = refusal("QUORATE__API__THREADS", "two");
+        assert!(kind.contains("QUORATE__API__THREADS") && kind.contains("whole number"), "{kind}");
+        let address = refusal("QUORATE__API__LISTEN", "here");
+        assert!(address.contains("QUORATE__API__LISTEN") && address.contains("address"), "{address}");
+        let range = refusal("QUORATE__NODE__VERIFY_THREADS", "0");
+        assert!(range.contains("node.verify_threads"), "{range}");
+        assert!(Override::from_set("api.listen").is_err());
+    }
+
+    #[test]
+    fn every_setting_has_its_place_in_the_table_of_settings() {
+        let keys: Vec<_> = Config::default().settings().into_keys().collect();
+        assert!(keys.iter().all(|key| key.split('.').count() == 2), "{keys:?}");
+        assert!(keys.contains(&"node.genesis_hash".to_owned()) && keys.contains(&"log.format".to_owned()));
+    }
+}

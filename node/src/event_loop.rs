@@ -1,0 +1,254 @@
+//! The replica's own thread: takes inputs, lets the replica work, hands its outputs on. No other thread touches the replica, and this one
+//! never waits for anything but inputs, time and the disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use quorate_app::Application;
+use quorate_ledger::{CommittedView, Store};
+use quorate_network::{Class, Network, PeerIndex};
+use quorate_replica::{Answer, Fatal, Input, Now, Output, Replica, ReplicaStatus, Ticket};
+use quorate_types::{
+    codec::{self, Bounded},
+    ids::{Address, TxId, ValidatorId},
+    message::{Message, Recipients, TransactionBatch},
+    round::{Sequence, UnixMillis},
+    rpc::{TransactionStatus, Wait},
+    transaction::Transaction,
+    verify::Verified,
+};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    mailbox::{Mailbox, Taken},
+    metrics::Metrics,
+    submission::{Claim, Reply},
+};
+
+/// Longest wait for an input; the loop then merely looks around.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the loop looks for clients that have gone away.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// What other threads tell or ask the replica's thread.
+pub(crate) enum LoopInput {
+    /// A message of another validator.
+    Message {
+        /// Who sent it.
+        from: ValidatorId,
+        /// What.
+        message: Verified<Message>,
+    },
+    /// Transactions that other validators gossiped.
+    Gossip(Vec<Verified<Transaction>>),
+    /// A client's transaction.
+    Submit {
+        /// Whom to answer and when.
+        claim: Claim,
+        /// The transaction, checked.
+        transaction: Verified<Transaction>,
+    },
+    /// A question that only the replica can answer.
+    Ask(Question),
+}
+
+/// A question with the way back of its answer. An asker that has gone away is no error.
+pub(crate) enum Question {
+    /// How the replica is.
+    Status(oneshot::Sender<ReplicaStatus>),
+    /// The number of an account's next transaction, those in the pool counted.
+    NextSequence(Address, oneshot::Sender<Sequence>),
+    /// What the pool knows of a transaction.
+    Transaction(TxId, oneshot::Sender<TransactionStatus>),
+}
+
+/// The clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    pub(crate) fn now(self) -> Now {
+        Now { elapsed: self.started.elapsed(), unix: unix_now() }
+    }
+}
+
+/// The time of the day.
+pub(crate) fn unix_now() -> UnixMillis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Where outputs go.
+pub(crate) struct Outlets {
+    pub(crate) network: Network,
+    /// The other validators.
+    pub(crate) others: Vec<PeerIndex>,
+    /// The newest committed state, for whoever reads.
+    pub(crate) views: watch::Sender<CommittedView>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The replica with its inputs and outputs.
+pub(crate) struct EventLoop<S: Store, A: Application> {
+    replica: Replica<S, A>,
+    clock: Clock,
+    mailbox: Mailbox<LoopInput>,
+    outlets: Outlets,
+    /// Clients that wait. Bounded by the submissions that the API lets wait.
+    waiters: BTreeMap<Ticket, Reply>,
+    swept: Duration,
+}
+
+impl<S: Store, A: Application> EventLoop<S, A> {
+    pub(crate) fn new(replica: Replica<S, A>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
+        Self { replica, clock, mailbox, outlets, waiters: BTreeMap::new(), swept: Duration::ZERO }
+    }
+
+    /// Works until the mailbox is closed and empty.
+    pub(crate) fn run(&mut self) -> Result<(), Fatal> {
+        let mut batch = VecDeque::new();
+        // The first look at the time starts the timers.
+        self.replica.push(self.clock.now(), Input::Tick);
+        loop {
+            self.work()?;
+            if self.mailbox.take(&mut batch, self.patience()) == Taken::Closed {
+                return Ok(());
+            }
+            for input in batch.drain(..) {
+                self.on_input(input);
+            }
+            let now = self.clock.now();
+            if self.replica.next_deadline().is_some_and(|deadline| deadline <= now.elapsed) {
+                self.replica.push(now, Input::Tick);
+            }
+            self.sweep(now);
+        }
+    }
+
+    /// Lets the replica carry out what it has to do.
+    fn work(&mut self) -> Result<(), Fatal> {
+        while let Some(output) = self.replica.poll()? {
+            self.on_output(output);
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        let elapsed = self.clock.now().elapsed;
+        let until_timer = self.replica.next_deadline().map_or(PATIENCE, |deadline| deadline.saturating_sub(elapsed));
+        let until_sweep = if self.waiters.is_empty() { PATIENCE } else { SWEEP_EVERY };
+        until_timer.min(until_sweep).min(PATIENCE)
+    }
+
+    fn on_input(&mut self, input: LoopInput) {
+        match input {
+            LoopInput::Message { from, message } => self.replica.push(self.clock.now(), Input::Message { from, message }),
+            LoopInput::Gossip(transactions) => self.replica.push(self.clock.now(), Input::Gossip(transactions)),
+            LoopInput::Submit { claim: Claim { ticket, wait, reply }, transaction } => {
+                let wait = if reply.is_abandoned() {
+                    Wait::None
+                } else {
+                    self.waiters.insert(ticket, reply);
+                    wait
+                };
+                self.replica.push(self.clock.now(), Input::Submit { ticket, transaction, wait });
+            }
+            LoopInput::Ask(question) => self.on_question(question),
+        }
+    }
+
+    fn on_question(&self, question: Question) {
+        match question {
+            Question::Status(reply) => drop(reply.send(self.replica.status())),
+            Question::NextSequence(address, reply) => drop(reply.send(self.replica.next_sequence(&address))),
+            Question::Transaction(id, reply) => drop(reply.send(self.transaction(&id))),
+        }
+    }
+
+    /// What the pool knows; what is committed is in the store.
+    fn transaction(&self, id: &TxId) -> TransactionStatus {
+        if self.replica.is_pending(id) {
+            return TransactionStatus::Pending;
+        }
+        match self.replica.dropped(id) {
+            Some(reason) => TransactionStatus::Dropped { code: reason.code().into(), reason: reason.to_string() },
+            None => TransactionStatus::Unknown,
+        }
+    }
+
+    fn on_output(&mut self, output: Output) {
+        match output {
+            Output::Send { to, message } => self.send(to, &message),
+            Output::Gossip(transactions) => self.gossip(transactions),
+            Output::Answer { ticket, answer } => self.answer(ticket, answer),
+            Output::Committed(committed) => {
+                self.outlets.metrics.committed(&committed, unix_now());
+                self.outlets.views.send_replace(committed.view.clone());
+            }
+            Output::Accused(evidence) => {
+                self.outlets.metrics.accused(evidence.culprit());
+                tracing::error!(
+                    validator = %evidence.culprit(),
+                    round = %evidence.round(),
+                    ?evidence,
+                    "a validator has signed two contradicting messages: its operator runs it twice, or it is malicious"
+                );
+            }
+            Output::Ignored { from, reason } => self.outlets.metrics.ignored_message(from, reason),
+            Output::Worked => {}
+        }
+    }
+
+    fn send(&self, to: Recipients, message: &Message) {
+        let bytes = Bytes::from(codec::encode(message));
+        let class = if message.is_urgent() { Class::Consensus } else { Class::Sync };
+        self.outlets.metrics.sent_message(message.kind());
+        match to {
+            Recipients::One(id) => self.outlets.network.send(PeerIndex(id.0), class, bytes),
+            Recipients::Others => {
+                for peer in &self.outlets.others {
+                    self.outlets.network.send(*peer, class, bytes.clone());
+                }
+            }
+        }
+    }
+
+    fn gossip(&self, transactions: Vec<Transaction>) {
+        if !self.outlets.others.is_empty() {
+            let batch = TransactionBatch(Bounded::truncated(transactions));
+            self.outlets.network.gossip(Bytes::from(codec::encode(&batch)));
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        if let Answer::Rejected { code, .. } = &answer {
+            self.outlets.metrics.refused_submission(code);
+        }
+        if let Some(reply) = self.waiters.remove(&ticket) {
+            reply.send(answer);
+        }
+    }
+
+    /// Forgets the clients that have gone away.
+    fn sweep(&mut self, now: Now) {
+        if self.waiters.is_empty() || now.elapsed.saturating_sub(self.swept) < SWEEP_EVERY {
+            return;
+        }
+        self.swept = now.elapsed;
+        let gone: Vec<Ticket> = self.waiters.iter().filter(|(_, reply)| reply.is_abandoned()).map(|(ticket, _)| *ticket).collect();
+        for ticket in gone {
+            self.waiters.remove(&ticket);
+            self.replica.push(now, Input::Forget(ticket));
+        }
+    }
+}

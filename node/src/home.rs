@@ -1,0 +1,90 @@
+//! Where a node keeps its files.
+//!
+//! ```text
+//! <home>/config/config.toml     what the operator decides
+//! <home>/config/genesis.json    the network; public, the same for everybody
+//! <home>/keys/validator.key     the validator's secret keys
+//! <home>/data/                  blocks, state, safety record: belongs to the running process alone
+//! <home>/data/api.address       where the HTTP API of the running process listens
+//! ```
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A node's home directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The home at this path; nothing is read or written.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.0.join("config").join("config.toml")
+    }
+
+    /// The genesis file.
+    #[must_use]
+    pub fn genesis_file(&self) -> PathBuf {
+        self.0.join("config").join("genesis.json")
+    }
+
+    /// The validator's key file.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.0.join("keys").join("validator.key")
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.data().join("db")
+    }
+
+    /// The file that a running process writes the address of its HTTP API to, such as `127.0.0.1:8080`.
+    #[must_use]
+    pub fn api_address_file(&self) -> PathBuf {
+        self.data().join("api.address")
+    }
+
+    /// Makes the directories that are missing; keys and data only for their owner.
+    ///
+    /// # Errors
+    /// The system's, with the directory.
+    pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
+        for (directory, is_private) in [("config", false), ("keys", true), ("data", true)] {
+            let path = self.0.join(directory);
+            create_directory(&path, is_private).map_err(|error| (path, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn create_directory(path: &Path, is_private: bool) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    if is_private {
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}

@@ -1,0 +1,45 @@
+//! The validator process: a [replica](quorate_replica) with its clock, its threads, its network, its HTTP API and its operator.
+//!
+//! ```text
+//!  validators <--> network --bytes--> verify --Verified--> mailbox --> event_loop: Replica::push, poll --> network, watch, answers
+//!  clients    <--> api ------------> verify ------------------^ ^                                              |
+//!                   ^-- questions -----------------------------' '--------- committed views, answers ----------'
+//! ```
+//!
+//! No decision of the protocol is taken here. Start reading at [`Node::start`], then `event_loop.rs`.
+#![forbid(unsafe_code)]
+
+mod api;
+mod chain;
+mod command;
+mod config;
+mod event_loop;
+mod failure;
+mod fair;
+mod home;
+mod lock;
+mod logging;
+mod mailbox;
+mod metrics;
+mod nearest;
+mod run;
+mod submission;
+mod template;
+mod verify;
+mod watchdog;
+
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod testing;
+
+pub use command::{CheckCommand, Command, InitCommand, RunCommand, SettingArgs};
+pub use config::{
+    ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
+    PoolConfig, from_environment,
+};
+pub use home::Home;
+pub use lock::LockError;
+pub use logging::LoggingError;
+pub use run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash};
+pub use template::render as render_config;

@@ -1,0 +1,337 @@
+//! What a node counts, in the words of Prometheus: `quorate_<subsystem>_<what>_<unit>[_total]`.
+//!
+//! Labels take few values: names of validators of the committee, and words that stand in our own code. Nothing that a client or a peer
+//! writes becomes a label.
+
+use std::{
+    fmt, fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+use quorate_ledger::Committed;
+use quorate_replica::ReplicaStatus;
+use quorate_types::{committee::Committee, ids::ValidatorId, round::UnixMillis};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerReason {
+    validator: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabel {
+    validator: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Served {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    queue: &'static str,
+}
+
+/// How full the queues between our threads are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QueueLengths {
+    pub(crate) consensus: usize,
+    pub(crate) sync: usize,
+    pub(crate) transactions: usize,
+    pub(crate) checks: usize,
+    pub(crate) waiting_clients: usize,
+}
+
+/// The counters of a node.
+pub(crate) struct Metrics {
+    registry: Registry,
+    names: Vec<String>,
+    messages_sent: Family<Kind, Counter>,
+    messages_received: Family<Kind, Counter>,
+    messages_ignored: Family<PeerReason, Counter>,
+    accusations: Family<PeerLabel, Counter>,
+    verify_refused: Family<PeerReason, Counter>,
+    verify_batches: Counter,
+    verify_transactions: Counter,
+    gossip_dropped: Family<Reason, Counter>,
+    submissions_refused: Family<Reason, Counter>,
+    blocks: Counter,
+    transactions: Counter,
+    failed_transactions: Counter,
+    commit_seconds: Histogram,
+    last_commit: Gauge,
+    http_requests: Family<Served, Counter>,
+    http_refused_connections: Counter,
+    http_connections: Gauge,
+    queues: Family<Queue, Gauge>,
+    /// What the replica said last; told to the collector before each encoding.
+    replica: Arc<Mutex<Option<ReplicaStatus>>>,
+}
+
+impl Metrics {
+    /// Counters at zero; `others` adds those of other crates to the same registry.
+    pub(crate) fn new(committee: &Committee, others: impl FnOnce(&mut Registry)) -> Self {
+        // From a millisecond to a minute, in half decades.
+        let commit_seconds = Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]);
+        let mut metrics = Self {
+            registry: Registry::default(),
+            names: committee.validators().iter().map(|validator| validator.name.clone()).collect(),
+            messages_sent: Family::default(),
+            messages_received: Family::default(),
+            messages_ignored: Family::default(),
+            accusations: Family::default(),
+            verify_refused: Family::default(),
+            verify_batches: Counter::default(),
+            verify_transactions: Counter::default(),
+            gossip_dropped: Family::default(),
+            submissions_refused: Family::default(),
+            blocks: Counter::default(),
+            transactions: Counter::default(),
+            failed_transactions: Counter::default(),
+            commit_seconds,
+            last_commit: Gauge::default(),
+            http_requests: Family::default(),
+            http_refused_connections: Counter::default(),
+            http_connections: Gauge::default(),
+            queues: Family::default(),
+            replica: Arc::default(),
+        };
+        metrics.register();
+        others(&mut metrics.registry);
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("quorate_build", "The program", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
+
+        let consensus = registry.sub_registry_with_prefix("quorate_consensus");
+        consensus.register("messages_sent", "Messages sent, by kind", self.messages_sent.clone());
+        consensus.register("messages_received", "Messages received and verified, by kind", self.messages_received.clone());
+        consensus.register("messages_ignored", "Verified messages without effect, by reason", self.messages_ignored.clone());
+        consensus.register("accusations", "Pairs of contradicting signed messages, by validator", self.accusations.clone());
+        consensus.register("committed_blocks", "Blocks committed by this process", self.blocks.clone());
+        consensus.register("committed_transactions", "Transactions committed by this process", self.transactions.clone());
+        consensus.register("failed_transactions", "Committed transactions that had no effect", self.failed_transactions.clone());
+        consensus.register_with_unit("commit", "From a block's timestamp to its commit here", Unit::Seconds, self.commit_seconds.clone());
+        consensus.register("last_commit_timestamp_milliseconds", "When this process last committed, since 1970", self.last_commit.clone());
+
+        let verify = registry.sub_registry_with_prefix("quorate_verify");
+        verify.register("refused", "Messages and gossiped transactions refused, by validator and reason", self.verify_refused.clone());
+        verify.register("batches", "Batches of transactions whose signatures were checked", self.verify_batches.clone());
+        verify.register("transactions", "Transactions in those batches", self.verify_transactions.clone());
+        verify.register("dropped_gossip_transactions", "Gossiped transactions dropped unseen, by reason", self.gossip_dropped.clone());
+
+        let api = registry.sub_registry_with_prefix("quorate_api");
+        api.register("refused_submissions", "Submissions refused, by reason", self.submissions_refused.clone());
+        api.register("requests", "Requests answered, by route and status", self.http_requests.clone());
+        api.register("refused_connections", "Connections refused because there were too many", self.http_refused_connections.clone());
+        api.register("connections", "Open connections", self.http_connections.clone());
+
+        registry.sub_registry_with_prefix("quorate_queue").register(
+            "waiting_items",
+            "Items in queues between threads",
+            self.queues.clone(),
+        );
+        registry.register_collector(Box::new(ReplicaCollector(Arc::clone(&self.replica))));
+        registry.register_collector(Box::new(ProcessCollector));
+    }
+
+    /// Everything as text.
+    pub(crate) fn encode(&self, replica: Option<ReplicaStatus>, lengths: QueueLengths) -> Result<String, fmt::Error> {
+        *self.replica.lock().unwrap_or_else(PoisonError::into_inner) = replica;
+        for (queue, length) in [
+            ("consensus", lengths.consensus),
+            ("sync", lengths.sync),
+            ("transactions", lengths.transactions),
+            ("signature-checks", lengths.checks),
+            ("waiting-clients", lengths.waiting_clients),
+        ] {
+            self.queues.get_or_create(&Queue { queue }).set(i64::try_from(length).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    pub(crate) fn sent_message(&self, kind: &'static str) {
+        self.messages_sent.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn accepted_message(&self, kind: &'static str) {
+        self.messages_received.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn ignored_message(&self, from: ValidatorId, reason: &'static str) {
+        self.messages_ignored.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
+    }
+
+    pub(crate) fn refused_message(&self, from: ValidatorId, reason: &'static str) {
+        self.verify_refused.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
+    }
+
+    pub(crate) fn accused(&self, validator: ValidatorId) {
+        self.accusations.get_or_create(&PeerLabel { validator: self.name(validator) }).inc();
+    }
+
+    pub(crate) fn verify_batch(&self, transactions: usize) {
+        self.verify_batches.inc();
+        self.verify_transactions.inc_by(count(transactions));
+    }
+
+    pub(crate) fn dropped_gossip(&self, reason: &'static str, transactions: usize) {
+        self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
+    }
+
+    pub(crate) fn refused_submission(&self, reason: &'static str) {
+        self.submissions_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn committed(&self, committed: &Committed, now: UnixMillis) {
+        for block in &committed.blocks {
+            self.blocks.inc();
+            self.transactions.inc_by(count(block.receipts.len()));
+            self.failed_transactions.inc_by(count(block.receipts.iter().filter(|receipt| !receipt.outcome.is_applied()).count()));
+            let latency = Duration::from_millis(now.since(block.header.timestamp));
+            self.commit_seconds.observe(latency.as_secs_f64());
+        }
+        self.last_commit.set(i64::try_from(now.0).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn served(&self, route: &'static str, status: u16) {
+        self.http_requests.get_or_create(&Served { route, status }).inc();
+    }
+
+    pub(crate) fn refused_connection(&self) {
+        self.http_refused_connections.inc();
+    }
+
+    pub(crate) fn connections(&self) -> &Gauge {
+        &self.http_connections
+    }
+
+    /// A validator's name; a stranger cannot get this far.
+    fn name(&self, id: ValidatorId) -> String {
+        self.names.get(id.index()).cloned().unwrap_or_else(|| id.to_string())
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[derive(Debug)]
+struct ReplicaCollector(Arc<Mutex<Option<ReplicaStatus>>>);
+
+impl Collector for ReplicaCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let status = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(status) = status else { return Ok(()) };
+        for (name, help, value) in replica_gauges(&status) {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        for (name, help, value) in replica_counters(&status) {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+type Number = (&'static str, &'static str, u64);
+
+fn replica_gauges(status: &ReplicaStatus) -> [Number; 10] {
+    [
+        ("quorate_consensus_round", "The current round", status.round.0),
+        ("quorate_consensus_height", "The last committed height", status.height.0),
+        ("quorate_consensus_high_qc_round", "Round of the highest certificate", status.high_qc_round.0),
+        ("quorate_consensus_highest_vote_round", "Highest round with a vote or timeout of ours", status.highest_vote_round.0),
+        ("quorate_consensus_pending_blocks", "Blocks not yet committed", count(status.pending_blocks)),
+        (
+            "quorate_consensus_results_in_votes",
+            "Different results that recent votes name; above 1 is an alarm",
+            count(status.results_in_votes),
+        ),
+        ("quorate_consensus_catching_up", "1 while committed blocks are being fetched", u64::from(status.catching_up)),
+        ("quorate_pool_transactions", "Transactions that wait for a block", count(status.pool_transactions)),
+        ("quorate_pool_bytes", "Their bytes", count(status.pool_bytes)),
+        ("quorate_pool_waiting_clients", "Clients that wait for a commit", count(status.waiting)),
+    ]
+}
+
+fn replica_counters(status: &ReplicaStatus) -> [Number; 3] {
+    [
+        ("quorate_consensus_proposals", "Proposals of this validator", status.counts.proposals),
+        ("quorate_consensus_votes", "Votes of this validator", status.counts.votes),
+        ("quorate_consensus_timeouts", "Rounds that this validator gave up", status.counts.timeouts),
+    ]
+}
+
+/// The process as the operating system sees it; nothing where it does not say.
+#[derive(Debug)]
+struct ProcessCollector;
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        if let Some(bytes) = resident_bytes() {
+            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
+            let name = "quorate_process_resident_memory";
+            gauge.encode(encoder.encode_descriptor(name, "Memory in use", Some(&Unit::Bytes), gauge.metric_type())?)?;
+        }
+        if let Some(seconds) = cpu_seconds() {
+            let counter = ConstCounter::new(seconds);
+            let name = "quorate_process_cpu";
+            counter.encode(encoder.encode_descriptor(name, "Processor time used", Some(&Unit::Seconds), counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Linux only: elsewhere there is no `/proc`.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Linux counts in hundredths of a second for programs, whatever it does inside (`USER_HZ`).
+fn cpu_seconds() -> Option<f64> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name in parentheses and may hold anything; user and system time are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let ticks: u32 = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;
+    Some(f64::from(ticks) / TICKS_PER_SECOND)
+}

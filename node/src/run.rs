@@ -1,0 +1,510 @@
+//! A node from its start to its orderly stop.
+//!
+//! ```text
+//!                      +--------------------- verify (threads) <--- network (thread) <--- validators
+//!                      v                             ^
+//! replica (thread) <- mailbox <- questions --- API (runtime) <--- clients
+//!        |                                           ^
+//!        +-- committed views (watch), answers -------+
+//! ```
+//! It stops in the direction of the arrows: first nobody is let in any more, then what is under way is finished, the store is closed last.
+
+use std::{
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use quorate_app::{Application, BuiltIn};
+use quorate_keygen::ValidatorKeys;
+use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
+use quorate_network::{Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
+use quorate_replica::{PoolLimits, RecoverError, Replica, ReplicaConfig};
+use quorate_types::{
+    committee::{Committee, CommitteeError, Validator},
+    genesis::Genesis,
+    ids::{GenesisHash, ValidatorId},
+    message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
+};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    api::{self, Api},
+    config::{Config, PoolConfig},
+    event_loop::{Clock, EventLoop, LoopInput, Outlets},
+    failure::{Failure, Threads},
+    mailbox::Mailbox,
+    metrics::Metrics,
+    submission::Tickets,
+    verify::{self, Checks, TransactionQueue},
+    watchdog,
+};
+
+/// How long an orderly stop may take, all in all.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long servers and their requests may take of it.
+const SERVERS_PATIENCE: Duration = Duration::from_millis(2_500);
+/// Threads of the API that may wait for the disk.
+const DISK_THREADS: usize = 4;
+/// Reading the state is told to people when it takes longer than this, and then every so often.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The genesis is not the one that was announced.
+    #[error("the genesis has hash {found}, expected is {expected}; get the genesis file from the organisers of the network again")]
+    GenesisHash {
+        /// Of the file.
+        found: GenesisHash,
+        /// As configured or given.
+        expected: GenesisHash,
+    },
+    /// The genesis has no committee.
+    #[error("the genesis cannot be used: {0}")]
+    Committee(#[from] CommitteeError),
+    /// Our key is not in the committee.
+    #[error(
+        "the consensus key {key} is not in the genesis of {network:?}; use the key that was entered with `quorate genesis add-validator`, or the right genesis"
+    )]
+    NotInCommittee {
+        /// Ours.
+        key: String,
+        /// The network's name.
+        network: String,
+    },
+    /// Our network key is another one than the genesis says.
+    #[error(
+        "the key file's network key is {ours}, the genesis has {theirs} for validator {name:?}; use the key file that was entered with `quorate genesis add-validator`"
+    )]
+    NetworkKey {
+        /// The validator's name.
+        name: String,
+        /// Ours.
+        ours: String,
+        /// The one in the genesis.
+        theirs: String,
+    },
+    /// What is on disk cannot be continued.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The network cannot be opened.
+    #[error("{0}; see [network] listen in the configuration")]
+    Network(#[from] NetworkError),
+    /// The API cannot listen.
+    #[error("cannot listen on {address} for {what}: {source}; is another node running there? see [{section}] listen in the configuration")]
+    Listen {
+        /// For what.
+        what: &'static str,
+        /// Where the setting is.
+        section: &'static str,
+        /// As configured.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The system gives no threads.
+    #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
+    Threads(io::Error),
+    /// The genesis cannot be written as JSON, a defect.
+    #[error("the genesis cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its settings.
+    pub config: Config,
+    /// Its secret keys.
+    pub keys: ValidatorKeys,
+    /// Its network; [`quorate_genesis::load`] has checked it.
+    pub genesis: Genesis,
+    /// Where to write the address of the API, if anywhere.
+    pub api_address_file: Option<PathBuf>,
+    /// Called at once, by the thread that fails, when the node must not go on.
+    pub on_failure: fn(&str),
+}
+
+/// Our place in the committee.
+#[derive(Debug)]
+pub struct Membership {
+    /// The committee.
+    pub committee: Arc<Committee>,
+    /// Our position.
+    pub me: ValidatorId,
+    /// Our entry.
+    pub validator: Validator,
+}
+
+impl Membership {
+    /// Finds our keys in the genesis.
+    ///
+    /// # Errors
+    /// [`NodeError`], which says what does not fit.
+    pub fn find(genesis: &Genesis, keys: &ValidatorKeys) -> Result<Self, NodeError> {
+        let committee = genesis.committee()?;
+        let public = keys.public();
+        let stranger = || NodeError::NotInCommittee { key: public.consensus_key.to_string(), network: genesis.name.clone() };
+        let me = committee.find(&public.consensus_key).ok_or_else(stranger)?;
+        let validator = committee.get(me).cloned().ok_or_else(stranger)?;
+        if validator.network_key != public.network_key {
+            return Err(NodeError::NetworkKey {
+                ours: public.network_key.to_string(),
+                theirs: validator.network_key.to_string(),
+                name: validator.name,
+            });
+        }
+        Ok(Self { committee, me, validator })
+    }
+
+    /// Where to listen for the others: as configured, otherwise where the genesis says that they will look for us.
+    #[must_use]
+    pub fn listen(&self, config: &Config) -> String {
+        let configured = config.network.listen.trim();
+        if configured.is_empty() { self.validator.address.clone() } else { configured.to_owned() }
+    }
+}
+
+/// Checks the hash of a genesis against the configured one.
+///
+/// # Errors
+/// [`NodeError::GenesisHash`].
+pub fn check_genesis_hash(genesis: &Genesis, config: &Config) -> Result<GenesisHash, NodeError> {
+    let found = genesis.hash();
+    match config.genesis_hash()? {
+        Some(expected) if expected != found => Err(NodeError::GenesisHash { found, expected }),
+        Some(_) | None => Ok(found),
+    }
+}
+
+/// A running node.
+pub struct Node {
+    runtime: Runtime,
+    servers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    network: Network,
+    transactions: Arc<TransactionQueue>,
+    mailbox: Mailbox<LoopInput>,
+    threads: Threads,
+    failure: Failure,
+    api_address: SocketAddr,
+    metrics_address: SocketAddr,
+    api_address_file: Option<PathBuf>,
+}
+
+/// Why a node stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Somebody asked for it, by this signal.
+    Signal(&'static str),
+    /// It must not go on.
+    Failure(String),
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("api_address", &self.api_address).field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node on a store and runs the built-in application. Returns when it answers requests.
+    ///
+    /// Not to be called from within a runtime of tokio.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
+        let Setup { config, keys, genesis, api_address_file, on_failure } = setup;
+        let genesis_hash = check_genesis_hash(&genesis, &config)?;
+        let membership = Membership::find(&genesis, &keys)?;
+        tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
+        tracing::info!(validator = membership.validator.name, position = %membership.me, of = membership.committee.len(), "this validator");
+
+        // The sockets first: what is taken already is known before the state is read.
+        let api_listener = listen("the API", "api", config.api.listen)?;
+        let metrics_listener = config.metrics_listen()?.map(|address| listen("the metrics", "metrics", address)).transpose()?;
+
+        let genesis = Arc::new(genesis);
+        let ledger = open_ledger(&store, &genesis)?;
+        let verifier = quorate_replica::verifier(&genesis, &BuiltIn)?;
+        let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed);
+        let replica_config = ReplicaConfig {
+            genesis: Arc::clone(&genesis),
+            verifier: Arc::clone(&verifier),
+            key: keys.consensus,
+            pool: pool_limits(&config.pool),
+        };
+        let replica = Replica::resume(replica_config, store.clone(), ledger)?;
+        let view = replica.view();
+        let height = view.header().height;
+
+        let (network, receivers) = quorate_network::start(network_config)?;
+        let metrics = Arc::new(Metrics::new(&membership.committee, |registry| network.register_metrics(registry)));
+        let failure = Failure::new(on_failure);
+        let mailbox = Mailbox::new();
+        let transactions = Arc::new(TransactionQueue::new());
+        let mut threads = Threads::new(failure.clone());
+        let checks = Checks {
+            verifier: Arc::clone(&verifier),
+            mailbox: mailbox.clone(),
+            transactions: Arc::clone(&transactions),
+            metrics: Arc::clone(&metrics),
+        };
+        verify::start(&checks, receivers, config.node.verify_threads, &mut threads).map_err(NodeError::Threads)?;
+        let (views, newest) = watch::channel(view);
+        let outlets = Outlets {
+            network: network.clone(),
+            others: membership.committee.ids().filter(|id| *id != membership.me).map(|id| PeerIndex(id.0)).collect(),
+            views,
+            metrics: Arc::clone(&metrics),
+        };
+        start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::Threads)?;
+
+        let api = Arc::new(Api {
+            me: membership.me,
+            genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
+            genesis,
+            genesis_hash,
+            committee: Arc::clone(&membership.committee),
+            mailbox: mailbox.clone(),
+            transactions: Arc::clone(&transactions),
+            tickets: Tickets::default(),
+            views: newest,
+            history: Arc::new(LedgerReader::new(store)),
+            network: network.clone(),
+            metrics: Arc::clone(&metrics),
+            failure: failure.clone(),
+            waiting: Arc::new(Semaphore::new(usize::try_from(config.api.waiting_max).unwrap_or(Semaphore::MAX_PERMITS))),
+            reads: Api::reads(),
+            config: config.api.clone(),
+        });
+        let runtime = runtime(config.api.threads).map_err(NodeError::Threads)?;
+        let stop = watch::Sender::new(false);
+        let api_address = api_listener.local_addr().map_err(NodeError::Threads)?;
+        let mut metrics_address = api_address;
+        let mut servers = Vec::new();
+        {
+            let _context = runtime.enter();
+            let mut serve = |listener: TcpListener, router| -> Result<(), NodeError> {
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(NodeError::Threads)?;
+                let serving = api::limits::serve(listener, router, config.api.clone(), Arc::clone(&metrics), stop.subscribe());
+                servers.push(runtime.spawn(serving));
+                Ok(())
+            };
+            serve(api_listener, api::router(Arc::clone(&api), metrics_listener.is_none()))?;
+            if let Some(listener) = metrics_listener {
+                metrics_address = listener.local_addr().map_err(NodeError::Threads)?;
+                serve(listener, api::operator_router(Arc::clone(&api)))?;
+            }
+            runtime.spawn(watchdog::run(Arc::clone(&api), stop.subscribe()));
+        }
+        if let Some(path) = &api_address_file {
+            write_whole(path, &format!("{api_address}\n")).map_err(NodeError::Threads)?;
+        }
+        tracing::info!(
+            validator = membership.validator.name,
+            network = network.listen_addresses().join(" "),
+            api = %api_address,
+            metrics = %metrics_address,
+            %height,
+            genesis = %genesis_hash,
+            version = env!("CARGO_PKG_VERSION"),
+            "ready"
+        );
+        Ok(Self {
+            runtime,
+            servers,
+            stop,
+            network,
+            transactions,
+            mailbox,
+            threads,
+            failure,
+            api_address,
+            metrics_address,
+            api_address_file,
+        })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Where the metrics are served.
+    #[must_use]
+    pub const fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// Where the other validators find this one.
+    #[must_use]
+    pub fn network_addresses(&self) -> Vec<String> {
+        self.network.listen_addresses()
+    }
+
+    /// What went wrong, if the node must not go on.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get()
+    }
+
+    /// Waits until somebody asks for a stop, or something fails.
+    ///
+    /// # Errors
+    /// [`NodeError::Threads`]: signals cannot be received.
+    pub fn wait(&self) -> Result<Ending, NodeError> {
+        self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Threads)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Threads)?;
+            Ok(tokio::select! {
+                _ = terminate.recv() => Ending::Signal("SIGTERM"),
+                _ = interrupt.recv() => Ending::Signal("SIGINT"),
+                what = self.failure.wait() => Ending::Failure(what),
+            })
+        })
+    }
+
+    /// Stops in order, within five seconds. What clients were told is committed is on disk before this begins.
+    pub fn stop(self) {
+        let started = Instant::now();
+        let Self { runtime, servers, stop, network, transactions, mailbox, threads, api_address_file, .. } = self;
+        stop.send_replace(true);
+        runtime.block_on(async {
+            let all = async {
+                for server in servers {
+                    // A server that panicked has stopped, too.
+                    drop(server.await);
+                }
+            };
+            if tokio::time::timeout(SERVERS_PATIENCE, all).await.is_err() {
+                tracing::warn!("the API did not stop in time; its connections are cut");
+            }
+        });
+        network.shutdown();
+        transactions.close();
+        mailbox.close();
+        if let Err(running) = threads.join(STOP_PATIENCE.saturating_sub(started.elapsed())) {
+            tracing::warn!("threads that did not stop in time and end with the process: {}", running.join(", "));
+        }
+        runtime.shutdown_timeout(STOP_PATIENCE.saturating_sub(started.elapsed()));
+        if let Some(path) = api_address_file
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::debug!("{}: {error}", path.display());
+        }
+        tracing::info!(milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "stopped");
+    }
+}
+
+fn start_replica<S: Store, A: Application>(
+    replica: Replica<S, A>,
+    mailbox: Mailbox<LoopInput>,
+    outlets: Outlets,
+    failure: &Failure,
+    threads: &mut Threads,
+) -> io::Result<()> {
+    let mut event_loop = EventLoop::new(replica, Clock::start(), mailbox.clone(), outlets);
+    let failure = failure.clone();
+    threads.start("replica", move || {
+        if let Err(fatal) = event_loop.run() {
+            // Before anything is cleaned up: the process may end right here.
+            failure.report(&fatal.to_string());
+            // Where it goes on (in tests), nobody waits for answers that will never come.
+            mailbox.abandon();
+        }
+    })
+}
+
+fn open_ledger<S: Store>(store: &S, genesis: &Genesis) -> Result<Ledger<S, BuiltIn>, LedgerError> {
+    let started = Instant::now();
+    let mut told = Duration::ZERO;
+    let tell = |Loading { keys }| {
+        let elapsed = started.elapsed();
+        if elapsed.saturating_sub(told) >= TELL_AFTER {
+            told = elapsed;
+            tracing::info!(keys, seconds = elapsed.as_secs(), "reading the state");
+        }
+    };
+    Ledger::open_with(store.clone(), BuiltIn, genesis, tell)
+}
+
+fn pool_limits(config: &PoolConfig) -> PoolLimits {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    PoolLimits {
+        transactions_max: size(config.transactions_max.into()),
+        bytes_max: size(config.bytes_max),
+        per_sender_max: size(config.sender_transactions_max.into()),
+        sequence_gap_max: config.sender_transactions_max.into(),
+    }
+}
+
+fn network_config(
+    membership: &Membership,
+    config: &Config,
+    genesis: &Genesis,
+    genesis_hash: GenesisHash,
+    secret: zeroize::Zeroizing<[u8; 32]>,
+) -> NetworkConfig {
+    let Membership { committee, me, .. } = membership;
+    let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| id != me).map(|(id, validator)| Peer {
+        index: PeerIndex(id.0),
+        network_key: validator.network_key.0,
+        address: validator.address.clone(),
+    });
+    let mut limits = Limits::default();
+    // The longest message there is must fit: a full block with its certificates.
+    limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
+    limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
+    NetworkConfig {
+        secret,
+        me: PeerIndex(me.0),
+        listen: membership.listen(config),
+        peers: peers.collect(),
+        hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis_hash.0.0, protocol_version: PROTOCOL_VERSION },
+        limits,
+    }
+}
+
+fn listen(what: &'static str, section: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
+    let failed = |source| NodeError::Listen { what, section, address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+fn runtime(threads: u16) -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::from(threads.max(1)))
+        .max_blocking_threads(DISK_THREADS)
+        .thread_name("api")
+        .enable_all()
+        .build()
+}
+
+/// A reader sees the whole file or none.
+fn write_whole(path: &std::path::Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension("tmp");
+    fs::write(&draft, text)?;
+    fs::rename(&draft, path)
+}

@@ -1,0 +1,59 @@
+//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17).
+
+use std::{sync::Arc, time::Duration};
+
+use quorate_types::ids::ValidatorId;
+use tokio::sync::watch;
+
+use crate::{
+    api::{Api, limits::stopped},
+    event_loop::Question,
+};
+
+/// How often the chain is looked at.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Looks at the chain until the node stops.
+pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
+    // Rounds given up and height at the last look.
+    let mut before = None;
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let Ok(status) = api.ask(Question::Status).await else {
+            tracing::warn!(
+                "the replica's thread has not answered for {} s; is the disk overloaded?",
+                crate::api::QUESTION_TIMEOUT.as_secs()
+            );
+            continue;
+        };
+        // An idle chain gives up no rounds: nothing to commit is no trouble.
+        let is_stuck = before.is_some_and(|(timeouts, height)| status.counts.timeouts > timeouts && status.height == height);
+        before = Some((status.counts.timeouts, status.height));
+        if !is_stuck {
+            continue;
+        }
+        let name = |id: ValidatorId| api.committee.get(id).map_or_else(|| id.to_string(), |validator| validator.name.clone());
+        let peers = api.network.status();
+        let missing: Vec<_> = peers
+            .iter()
+            .filter(|peer| !peer.is_connected())
+            .map(|peer| {
+                let why = peer.refused.as_ref().map(ToString::to_string).or_else(|| peer.last_error.clone());
+                format!("{} at {} ({})", name(ValidatorId(peer.index.0)), peer.address, why.unwrap_or_else(|| "no answer".into()))
+            })
+            .collect();
+        tracing::warn!(
+            round = %status.round,
+            leader = name(status.leader),
+            height = %status.height,
+            high_qc_round = %status.high_qc_round,
+            pending_blocks = status.pending_blocks,
+            "nothing was committed in the last {} s although rounds were given up; {}",
+            EVERY.as_secs(),
+            if missing.is_empty() { "all validators are linked".into() } else { format!("no link to: {}", missing.join("; ")) }
+        );
+    }
+}

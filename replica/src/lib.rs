@@ -1,0 +1,27 @@
+//! One validator without sockets or clock: the protocol core, the pool of transactions and the ledger, driven by inputs that carry the time.
+//!
+//! ```text
+//! Input --push--> engine --> effects --poll, one at a time--> store, ledger, pool --> engine ... --> Output
+//! ```
+//! The node and the simulator drive this very code; they differ in who brings time, messages and the store.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![deny(clippy::expect_used, clippy::float_arithmetic, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod catchup;
+mod input;
+mod mempool;
+mod output;
+mod persistence;
+mod recovery;
+mod replica;
+mod serve;
+mod waiting;
+
+pub use catchup::GAP_ROUNDS_FETCHED;
+pub use input::{Input, Now};
+pub use mempool::{Added, Dropped, Mempool, PoolLimits, Rejected};
+pub use output::{Answer, Output};
+pub use recovery::{RecoverError, verifier};
+pub use replica::{Counts, Fatal, Replica, ReplicaConfig, ReplicaStatus};
+pub use waiting::{Ticket, TooManyWaiting, WAITING_MAX, Waiting};

@@ -1,0 +1,70 @@
+//! Why transactions left the pool: the newest [`REMEMBERED_MAX`], so that their senders can ask.
+
+use std::collections::BTreeMap;
+
+use quorate_types::ids::TxId;
+
+use super::Rejected;
+
+/// How many dropped transactions are remembered.
+pub(super) const REMEMBERED_MAX: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct DroppedMemory {
+    reasons: BTreeMap<TxId, (u64, Rejected)>,
+    /// The same transactions, the oldest first.
+    ages: BTreeMap<u64, TxId>,
+    age_next: u64,
+}
+
+impl DroppedMemory {
+    pub(super) fn remember(&mut self, id: TxId, reason: Rejected) {
+        self.forget(&id);
+        self.reasons.insert(id, (self.age_next, reason));
+        self.ages.insert(self.age_next, id);
+        self.age_next = self.age_next.saturating_add(1);
+        if self.ages.len() > REMEMBERED_MAX
+            && let Some((_, oldest)) = self.ages.pop_first()
+        {
+            self.reasons.remove(&oldest);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &TxId) {
+        if let Some((age, _)) = self.reasons.remove(id) {
+            self.ages.remove(&age);
+        }
+    }
+
+    pub(super) fn get(&self, id: &TxId) -> Option<&Rejected> {
+        self.reasons.get(id).map(|(_, reason)| reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{crypto::Hash, round::Sequence};
+
+    use super::*;
+
+    fn id(number: u64) -> TxId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        TxId(Hash(bytes))
+    }
+
+    #[test]
+    fn remembers_the_newest_and_stays_bounded() {
+        let mut memory = DroppedMemory::default();
+        for number in 0..25_000 {
+            memory.remember(id(number), Rejected::SequenceUsed { sequence: Sequence(number) });
+            assert_eq!(memory.reasons.len(), memory.ages.len());
+            assert!(memory.ages.len() <= REMEMBERED_MAX);
+        }
+        assert!(memory.get(&id(14_999)).is_none());
+        assert!(memory.get(&id(15_000)).is_some());
+        memory.forget(&id(20_000));
+        assert!(memory.get(&id(20_000)).is_none());
+        assert_eq!(memory.ages.len(), REMEMBERED_MAX - 1);
+    }
+}

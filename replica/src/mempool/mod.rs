@@ -1,0 +1,336 @@
+//! §3.6 `MemPool`: transactions that wait for a block.
+//!
+//! The paper leaves this module abstract (`get_transactions()`); the rules here are protocol.md S17 and the pool traps of other chains.
+//!
+//! ```text
+//!            add                      select                     committed
+//!  client ─────────> sender: next=7 ──────────> block on a ─────────────────> gone
+//!  gossip            7 8 9 │ 11 12              pending parent
+//!                    ready │ parked (10 is missing)
+//! ```
+//!
+//! A transaction stays in the pool while proposed blocks hold it: whoever builds a block names the transactions of its pending ancestors
+//! (`excluded`, or a `next_of` that reads the parent's state), and [`Mempool::select`] passes over them. So a fork that is abandoned gives
+//! its transactions back by construction, without any bookkeeping that could be forgotten. A transaction leaves on commit, on expiry, when
+//! another one with its sequence number is committed, or when it is parked and a full pool needs its place.
+//!
+//! There is no fee, so there is no replacement by price: of two transactions with the same sequence number the first stays. There is no
+//! small share per sender either: one busy account may fill blocks by itself (users.md, pain point 10); [`Mempool::select`] shares a
+//! block fairly between the senders that have something to send.
+//!
+//! Must never: lose a transaction without a reason that [`Mempool::dropped`] can tell, or grow past its [`PoolLimits`].
+
+mod dropped;
+mod limits;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use quorate_types::{
+    ids::{Address, TxId},
+    round::{Sequence, UnixMillis},
+    transaction::Transaction,
+    verify::Verified,
+};
+
+pub use self::limits::{Added, Dropped, PoolLimits, Rejected};
+use self::{dropped::DroppedMemory, sender::Sender};
+
+/// How many transactions that do not fit into the rest of a block are passed over before the block is taken as full.
+const MISFITS_MAX: usize = 16;
+
+/// A bounded pool of verified transactions, ordered by sequence number for each sender.
+#[derive(Debug)]
+pub struct Mempool {
+    limits: PoolLimits,
+    /// Only senders with at least one transaction here.
+    senders: BTreeMap<Address, Sender>,
+    /// Every transaction here, and where it is.
+    ids: BTreeMap<TxId, (Address, Sequence)>,
+    /// Every transaction here, by the time from which no block can hold it.
+    expiries: BTreeSet<(UnixMillis, TxId)>,
+    /// The senders that have their next transaction here, in the order in which they get into blocks: `select` walks only these.
+    turns: BTreeMap<u64, Address>,
+    /// The senders with transactions behind a missing one: what a full pool gives up first.
+    parked: BTreeSet<Address>,
+    turn_next: u64,
+    bytes: usize,
+    dropped: DroppedMemory,
+}
+
+impl Mempool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(limits: PoolLimits) -> Self {
+        Self {
+            limits,
+            senders: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            expiries: BTreeSet::new(),
+            turns: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            turn_next: 0,
+            bytes: 0,
+            dropped: DroppedMemory::default(),
+        }
+    }
+
+    /// Takes a transaction in. `next` is its sender's next sequence number in the committed state, `now` the clock.
+    ///
+    /// # Errors
+    /// [`Rejected`], which says what the sender can do about it.
+    pub fn add(&mut self, transaction: Verified<Transaction>, next: Sequence, now: UnixMillis) -> Result<Added, Rejected> {
+        let transaction = transaction.into_inner();
+        let (id, address) = (transaction.id(), transaction.sender());
+        let (sequence, expires_at) = (transaction.content().sequence, transaction.content().expires_at);
+        if self.ids.contains_key(&id) {
+            return Ok(Added::AlreadyHere);
+        }
+        // What this pool has seen committed may be newer than what the caller has read, never the other way round; the higher one holds.
+        let next = self.senders.get(&address).map_or(next, |sender| sender.next().max(next));
+        if sequence < next {
+            return Err(Rejected::SequenceTooOld { sequence, next });
+        }
+        // The largest number has no successor, so a transaction that carried it would never be used up.
+        if sequence.since(next) > self.limits.sequence_gap_max || sequence == Sequence(u64::MAX) {
+            return Err(Rejected::SequenceTooFar { sequence, next, max: self.limits.sequence_gap_max });
+        }
+        if expires_at <= now {
+            return Err(Rejected::Expired { expires_at, now });
+        }
+        self.advance(address, next, None);
+        if let Some(sender) = self.senders.get(&address) {
+            if let Some(by) = sender.get(sequence) {
+                return Err(Rejected::SequenceTaken { sequence, by: by.id() });
+            }
+            if sender.len() >= self.limits.per_sender_max {
+                return Err(Rejected::SenderFull { max: self.limits.per_sender_max });
+            }
+        }
+        let evicted = self.make_room(&transaction, next)?;
+
+        self.bytes = self.bytes.saturating_add(transaction.raw().len());
+        self.ids.insert(id, (address, sequence));
+        self.expiries.insert((expires_at, id));
+        self.dropped.forget(&id);
+        self.senders.entry(address).or_insert_with(|| Sender::new(next)).insert(transaction);
+        self.reindex(address);
+        Ok(Added::New { evicted })
+    }
+
+    /// Transactions for a block with time `timestamp`: of each sender in sequence order from `next_of(sender)`, the sender's next sequence
+    /// number in the state the block is built on; `excluded` are those that the block's pending ancestors hold (where `next_of` reads the
+    /// parent's own state these are below it anyway, where it reads the committed state they are passed over).
+    ///
+    /// Senders take turns in the order in which they became ready, one transaction each, until `count_max` or `bytes_max` is reached.
+    /// The result depends only on the calls made so far. The work is that of the result and of what pending ancestors hold, whatever the
+    /// size of the pool.
+    #[must_use]
+    pub fn select(
+        &self,
+        next_of: impl Fn(&Address) -> Sequence,
+        excluded: &BTreeSet<TxId>,
+        timestamp: UnixMillis,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Transaction> {
+        let mut selected = Vec::new();
+        let mut bytes_left = bytes_max;
+        let mut misfits = 0usize;
+        let mut fresh = self.turns.values();
+        // Senders that have had a turn and may have more to send.
+        let mut again: VecDeque<(&Sender, Sequence)> = VecDeque::new();
+        while selected.len() < count_max && misfits < MISFITS_MAX {
+            let (sender, mut sequence) = match fresh.next() {
+                Some(address) => match self.senders.get(address) {
+                    Some(sender) => (sender, next_of(address).max(sender.next())),
+                    None => continue,
+                },
+                None => match again.pop_front() {
+                    Some(turn) => turn,
+                    None => break,
+                },
+            };
+            let mut candidate = sender.get(sequence);
+            while candidate.is_some_and(|transaction| excluded.contains(&transaction.id())) {
+                sequence = sequence.next();
+                candidate = sender.get(sequence);
+            }
+            let Some(transaction) = candidate else { continue };
+            let bytes = transaction.raw().len();
+            if transaction.content().expires_at <= timestamp || bytes > bytes_left {
+                misfits = misfits.saturating_add(1);
+                continue;
+            }
+            bytes_left = bytes_left.saturating_sub(bytes);
+            selected.push(transaction.clone());
+            again.push_back((sender, sequence.next()));
+        }
+        selected
+    }
+
+    /// Whether a block on the state that `next_of` reads could hold a transaction of this pool.
+    #[must_use]
+    pub fn has_ready(&self, next_of: impl Fn(&Address) -> Sequence) -> bool {
+        self.turns
+            .values()
+            .any(|address| self.senders.get(address).is_some_and(|sender| sender.get(next_of(address).max(sender.next())).is_some()))
+    }
+
+    /// A block with these transactions is committed: they leave the pool, and so does everything of their senders with a sequence number
+    /// that is used up. Returns what was dropped, as opposed to committed.
+    pub fn committed(&mut self, transactions: &[Transaction]) -> Vec<Dropped> {
+        let mut dropped = Vec::new();
+        for transaction in transactions {
+            let address = transaction.sender();
+            dropped.extend(self.advance(address, transaction.content().sequence.next(), Some(transaction.id())));
+        }
+        // A sender that was served goes behind those that wait.
+        let served: BTreeSet<Address> = transactions.iter().map(Transaction::sender).collect();
+        for address in served {
+            if let Some(turn) = self.senders.get_mut(&address).and_then(Sender::take_turn) {
+                self.turns.remove(&turn);
+            }
+            self.reindex(address);
+        }
+        dropped
+    }
+
+    /// Drops what no block from `now` on can hold. With the timestamp of the last committed block as `now` a drop is final: blocks above
+    /// it have later timestamps. With a clock it would not be, because a pending block of an earlier time may hold the transaction.
+    pub fn expire(&mut self, now: UnixMillis) -> Vec<Dropped> {
+        let mut dropped = Vec::new();
+        while let Some((expires_at, id)) = self.expiries.first().copied() {
+            if expires_at > now {
+                break;
+            }
+            self.expiries.pop_first();
+            if let Some((address, sequence)) = self.ids.get(&id).copied() {
+                dropped.push(self.drop_one(address, sequence, id, Rejected::Expired { expires_at, now }));
+                self.reindex(address);
+            }
+        }
+        dropped
+    }
+
+    /// Whether a transaction is here.
+    #[must_use]
+    pub fn contains(&self, id: &TxId) -> bool {
+        self.ids.contains_key(id)
+    }
+
+    /// How many transactions are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// How many bytes of transactions are here.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the pool is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The first sequence number of a sender that is free: `next`, its next number in the committed state, and up past what is here
+    /// without a gap.
+    #[must_use]
+    pub fn next_sequence(&self, address: &Address, next: Sequence) -> Sequence {
+        let Some(sender) = self.senders.get(address) else { return next };
+        if next <= sender.ready_end() { sender.ready_end() } else { sender.contiguous_from(next) }
+    }
+
+    /// Why a transaction left the pool without being committed, while it is remembered.
+    #[must_use]
+    pub fn dropped(&self, id: &TxId) -> Option<&Rejected> {
+        self.dropped.get(id)
+    }
+
+    /// Makes room for a transaction of a sender whose next sequence number is `next`. Only something parked gives way, and only to
+    /// something that a block could hold now: otherwise transactions with gaps, which cost their sender nothing, would keep others out.
+    fn make_room(&mut self, transaction: &Transaction, next: Sequence) -> Result<Option<Dropped>, Rejected> {
+        let bytes = transaction.raw().len();
+        let fits = |pool: &Self| pool.ids.len() < pool.limits.transactions_max && pool.bytes.saturating_add(bytes) <= pool.limits.bytes_max;
+        if fits(self) {
+            return Ok(None);
+        }
+        let full = Rejected::PoolFull { transactions: self.ids.len(), bytes: self.bytes };
+        let address = transaction.sender();
+        if self.next_sequence(&address, next) != transaction.content().sequence {
+            return Err(full);
+        }
+        // The sender's own parked ones follow this transaction, so they are the last to go: another sender's go first.
+        let victim = self.parked.iter().find(|parked| **parked != address).copied().and_then(|other| {
+            let last = self.senders.get(&other)?.last()?;
+            Some((other, last.content().sequence, last.id(), last.raw().len()))
+        });
+        let Some((other, sequence, id, freed)) = victim else { return Err(full) };
+        // One out, one in: the pool's work for each message stays constant.
+        if self.bytes.saturating_sub(freed).saturating_add(bytes) > self.limits.bytes_max {
+            return Err(full);
+        }
+        let dropped = self.drop_one(other, sequence, id, Rejected::CrowdedOut { sequence });
+        self.reindex(other);
+        Ok(Some(dropped))
+    }
+
+    /// A sender's next sequence number is `next`: what lies below is used up, the one just below it by `by`.
+    fn advance(&mut self, address: Address, next: Sequence, by: Option<TxId>) -> Vec<Dropped> {
+        let Some(sender) = self.senders.get_mut(&address) else { return Vec::new() };
+        let mut dropped = Vec::new();
+        for transaction in sender.advance(next) {
+            let id = transaction.id();
+            self.ids.remove(&id);
+            self.expiries.remove(&(transaction.content().expires_at, id));
+            self.bytes = self.bytes.saturating_sub(transaction.raw().len());
+            // Of the number that `by` used up, another transaction has lost. Of the ones below nobody knows here which transactions used
+            // them up, perhaps these, so nothing is said of them.
+            if by.is_some_and(|by| by != id) && transaction.content().sequence.next() == next {
+                let reason = Rejected::SequenceUsed { sequence: transaction.content().sequence };
+                self.dropped.remember(id, reason.clone());
+                dropped.push(Dropped { id, reason });
+            }
+        }
+        self.reindex(address);
+        dropped
+    }
+
+    fn drop_one(&mut self, address: Address, sequence: Sequence, id: TxId, reason: Rejected) -> Dropped {
+        if let Some(transaction) = self.senders.get_mut(&address).and_then(|sender| sender.remove(sequence)) {
+            self.ids.remove(&id);
+            self.expiries.remove(&(transaction.content().expires_at, id));
+            self.bytes = self.bytes.saturating_sub(transaction.raw().len());
+        }
+        self.dropped.remember(id, reason.clone());
+        Dropped { id, reason }
+    }
+
+    /// Brings `turns`, `parked` and `senders` in line with what a sender has.
+    fn reindex(&mut self, address: Address) {
+        let Some(sender) = self.senders.get_mut(&address) else { return };
+        if sender.is_parked() {
+            self.parked.insert(address);
+        } else {
+            self.parked.remove(&address);
+        }
+        if sender.is_ready() {
+            if sender.turn().is_none() {
+                sender.give_turn(self.turn_next);
+                self.turns.insert(self.turn_next, address);
+                self.turn_next = self.turn_next.saturating_add(1);
+            }
+        } else if let Some(turn) = sender.take_turn() {
+            self.turns.remove(&turn);
+        }
+        if sender.len() == 0 {
+            self.senders.remove(&address);
+        }
+    }
+}

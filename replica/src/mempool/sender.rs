@@ -1,0 +1,107 @@
+//! The transactions of one sender.
+
+use std::collections::BTreeMap;
+
+use quorate_types::{round::Sequence, transaction::Transaction};
+
+/// One sender's transactions by sequence number.
+#[derive(Debug)]
+pub(super) struct Sender {
+    transactions: BTreeMap<Sequence, Transaction>,
+    /// The next sequence number in the committed state, as far as this pool knows; no transaction here is below it.
+    next: Sequence,
+    /// The first number from `next` on that is missing: what lies between is ready, what lies above is parked.
+    ready_end: Sequence,
+    /// The sender's place among those that get into blocks; `Some` exactly while it is ready.
+    turn: Option<u64>,
+}
+
+impl Sender {
+    pub(super) const fn new(next: Sequence) -> Self {
+        Self { transactions: BTreeMap::new(), next, ready_end: next, turn: None }
+    }
+
+    pub(super) const fn next(&self) -> Sequence {
+        self.next
+    }
+
+    pub(super) const fn ready_end(&self) -> Sequence {
+        self.ready_end
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.transactions.len()
+    }
+
+    pub(super) fn get(&self, sequence: Sequence) -> Option<&Transaction> {
+        self.transactions.get(&sequence)
+    }
+
+    pub(super) fn last(&self) -> Option<&Transaction> {
+        self.transactions.values().next_back()
+    }
+
+    /// Whether a block could hold the sender's next transaction.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready_end > self.next
+    }
+
+    /// Whether a transaction waits for a missing one.
+    pub(super) fn is_parked(&self) -> bool {
+        self.last().is_some_and(|last| last.content().sequence >= self.ready_end)
+    }
+
+    pub(super) const fn turn(&self) -> Option<u64> {
+        self.turn
+    }
+
+    pub(super) const fn give_turn(&mut self, turn: u64) {
+        self.turn = Some(turn);
+    }
+
+    pub(super) const fn take_turn(&mut self) -> Option<u64> {
+        self.turn.take()
+    }
+
+    pub(super) fn insert(&mut self, transaction: Transaction) {
+        let sequence = transaction.content().sequence;
+        self.transactions.insert(sequence, transaction);
+        if sequence == self.ready_end {
+            self.ready_end = self.contiguous_from(sequence);
+        }
+    }
+
+    pub(super) fn remove(&mut self, sequence: Sequence) -> Option<Transaction> {
+        let removed = self.transactions.remove(&sequence);
+        if removed.is_some() && sequence < self.ready_end {
+            self.ready_end = sequence.max(self.next);
+        }
+        removed
+    }
+
+    /// Sets the next sequence number, never down, and returns what lay below it.
+    pub(super) fn advance(&mut self, next: Sequence) -> impl Iterator<Item = Transaction> + use<> {
+        let mut used_up = BTreeMap::new();
+        if next > self.next {
+            let kept = self.transactions.split_off(&next);
+            used_up = std::mem::replace(&mut self.transactions, kept);
+            self.next = next;
+            if self.ready_end < next {
+                self.ready_end = self.contiguous_from(next);
+            }
+        }
+        used_up.into_values()
+    }
+
+    /// The first missing number from `sequence` on.
+    pub(super) fn contiguous_from(&self, sequence: Sequence) -> Sequence {
+        let mut end = sequence;
+        for present in self.transactions.range(sequence..).map(|(present, _)| *present) {
+            if present != end {
+                break;
+            }
+            end = end.next();
+        }
+        end
+    }
+}

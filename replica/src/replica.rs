@@ -1,0 +1,653 @@
+//! One validator: takes inputs, runs the protocol core, and carries out its effects one at a time, in order.
+//!
+//! The order is the point (SAFE-4): a ballot is signed only in the handling of `Persisted`, which only a successful synced write causes.
+//! Between any two calls of [`Replica::poll`] the power may fail.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use quorate_app::{Application, accounts, check_transaction};
+use quorate_consensus::{
+    Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
+    safety::{SafetyRecord, persist},
+};
+use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
+use quorate_types::{
+    block::{Block, Payload},
+    codec::Bounded,
+    crypto::SigningKey,
+    genesis::Genesis,
+    ids::{Address, BlockId, TxId, ValidatorId},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, CatchupRequest, FetchRequest, Message, Recipients},
+    receipt::Outcome,
+    round::{Height, Round, Sequence},
+    rpc::Wait,
+    transaction::Transaction,
+    verify::{Verified, VerifiedMessage, Verifier},
+    vote::QuorumCert,
+};
+
+use crate::{
+    catchup::{Blocks, Catchup},
+    input::{Input, Now},
+    mempool::{Added, Dropped, Mempool, PoolLimits, Rejected},
+    output::{Answer, Output},
+    persistence::SafetyColumn,
+    recovery::{self, RecoverError},
+    serve::{self, Quota},
+    waiting::{Ticket, TooManyWaiting, Waiting},
+};
+
+/// How far ahead of our clock a proposal's time may lie before we refuse to vote for it (S16). Deviation D8: a bound, no waiting.
+const CLOCK_AHEAD_MAX_MS: u64 = 5 * 60 * 1_000;
+/// Most requests for blocks that wait for their turn; further ones are dropped, and asked again by whoever needs them.
+const REQUESTS_WAITING_MAX: usize = 256;
+
+/// What a replica is made for.
+#[derive(Debug)]
+pub struct ReplicaConfig {
+    /// The network.
+    pub genesis: Arc<Genesis>,
+    /// Of the same network; see [`crate::verifier`].
+    pub verifier: Arc<Verifier>,
+    /// Our consensus key, a member's.
+    pub key: SigningKey,
+    /// The bounds of the pool.
+    pub pool: PoolLimits,
+}
+
+/// We are wrong, or the disk is, or more than f others are: stop the process at once. Nothing is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The store failed. What was to be written may or may not be there.
+    #[error("the store failed, nothing was signed after it: {0}")]
+    Store(#[from] StoreError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A rule of the protocol is broken.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+}
+
+/// Plain numbers about a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// The current round.
+    pub round: Round,
+    /// Who leads it.
+    pub leader: ValidatorId,
+    /// The last committed height.
+    pub height: Height,
+    /// Blocks that are not yet committed.
+    pub pending_blocks: usize,
+    /// Round of the highest certificate.
+    pub high_qc_round: Round,
+    /// Highest round in which we voted or timed out.
+    pub highest_vote_round: Round,
+    /// Transactions in the pool.
+    pub pool_transactions: usize,
+    /// Their bytes.
+    pub pool_bytes: usize,
+    /// Clients that wait for a commit.
+    pub waiting: usize,
+    /// Blocks are being fetched, or we have not yet asked around after the start.
+    pub catching_up: bool,
+    /// Different results that recent votes name; more than one is an alarm (S8).
+    pub results_in_votes: usize,
+    /// What was counted since the start.
+    pub counts: Counts,
+}
+
+/// Counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Our proposals.
+    pub proposals: u64,
+    /// Our votes.
+    pub votes: u64,
+    /// Our timeouts, each counted once however often it is sent.
+    pub timeouts: u64,
+    /// Committed blocks.
+    pub blocks: u64,
+    /// Committed transactions.
+    pub transactions: u64,
+}
+
+/// What is waiting to be done.
+#[derive(Debug)]
+enum Task {
+    Effect(Box<Effect>),
+    Fetch(ValidatorId, FetchRequest),
+    CatchUp(ValidatorId, CatchupRequest),
+    /// An answer that came for us, for the engine.
+    Event(Box<Event>),
+}
+
+/// The block that the engine wants to propose.
+#[derive(Clone, Copy, Debug)]
+struct Building {
+    round: Round,
+    parent: BlockId,
+    flush: bool,
+    /// When an empty block is due.
+    heartbeat: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Replica<S: Store, A: Application> {
+    genesis: Arc<Genesis>,
+    me: ValidatorId,
+    store: S,
+    ledger: Ledger<S, A>,
+    engine: Engine,
+    pool: Mempool,
+    waiting: Waiting,
+    catchup: Catchup,
+    quota: Quota,
+    now: Now,
+    timer: Option<(Round, Duration)>,
+    building: Option<Building>,
+    /// Transactions of our own clients that the others do not have yet.
+    gossip: Vec<Transaction>,
+    pool_ready: bool,
+    requests: usize,
+    tasks: VecDeque<Task>,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+}
+
+impl<S: Store, A: Application> Replica<S, A> {
+    /// Opens the ledger and continues where the store says that we were. Push an input before the first poll: what recovery has to do goes
+    /// by the time that it brings.
+    ///
+    /// # Errors
+    /// [`RecoverError`], which says what to do.
+    pub fn open(config: ReplicaConfig, store: S, app: A) -> Result<Self, RecoverError> {
+        let ledger = Ledger::open(store.clone(), app, &config.genesis)?;
+        Self::resume(config, store, ledger)
+    }
+
+    /// Continues on a ledger that is open.
+    ///
+    /// # Errors
+    /// [`RecoverError`], which says what to do.
+    pub fn resume(config: ReplicaConfig, store: S, ledger: Ledger<S, A>) -> Result<Self, RecoverError> {
+        let committee = config.verifier.committee();
+        let public = config.key.public();
+        let me = committee.find(&public).ok_or_else(|| RecoverError::NotAValidator(public.to_string()))?;
+        let recovered = recovery::recover(&ledger, &config.verifier, me)?;
+        let engine_config = Config {
+            chain_id: config.verifier.chain_id(),
+            committee: Arc::clone(committee),
+            parameters: *config.verifier.parameters(),
+            me,
+        };
+        let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
+        let mut replica = Self {
+            genesis: config.genesis,
+            me,
+            store,
+            ledger,
+            engine,
+            pool: Mempool::new(config.pool),
+            waiting: Waiting::default(),
+            catchup: Catchup::new(me, committee),
+            quota: Quota::default(),
+            now: Now::default(),
+            timer: None,
+            building: None,
+            gossip: Vec::new(),
+            pool_ready: false,
+            requests: 0,
+            tasks: VecDeque::new(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+        };
+        replica.queue(effects);
+        Ok(replica)
+    }
+
+    /// Takes an input at a time. Does no I/O.
+    pub fn push(&mut self, now: Now, input: Input) {
+        // A monotonic clock that goes back is somebody's mistake; timers do not follow it.
+        self.now = Now { elapsed: now.elapsed.max(self.now.elapsed), unix: now.unix };
+        self.catchup.start(self.now.elapsed);
+        match input {
+            Input::Message { from, message } => self.on_message(from, message),
+            Input::Gossip(transactions) => {
+                for transaction in transactions {
+                    // Whoever gossips does not wait for an answer; what the pool refuses is counted by its sender's own validator.
+                    let _refused = self.admit(transaction).is_err();
+                }
+            }
+            Input::Submit { ticket, transaction, wait } => self.on_submit(ticket, transaction, wait),
+            Input::Forget(ticket) => self.waiting.forget(ticket),
+            Input::Tick => {}
+        }
+        self.on_time();
+        self.on_pool_changed();
+    }
+
+    /// Does one piece of the work that is waiting, and returns what the world should know; `None` when nothing is waiting.
+    ///
+    /// # Errors
+    /// [`Fatal`]: stop the process, and do not call this again.
+    pub fn poll(&mut self) -> Result<Option<Output>, Fatal> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Ok(Some(output));
+        }
+        if let Some(task) = self.tasks.pop_front() {
+            self.run(task)?;
+            self.on_pool_changed();
+            return Ok(Some(self.outputs.pop_front().unwrap_or(Output::Worked)));
+        }
+        Ok(self.next_gossip())
+    }
+
+    /// When the replica wants to see the time again, as [`Now::elapsed`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let heartbeat = self.building.map(|building| building.heartbeat);
+        let timer = self.timer.map(|(_, at)| at);
+        [timer, heartbeat, self.catchup.deadline()].into_iter().flatten().min()
+    }
+
+    /// Numbers.
+    #[must_use]
+    pub fn status(&self) -> ReplicaStatus {
+        ReplicaStatus {
+            round: self.engine.round(),
+            leader: self.engine.leader(self.engine.round()),
+            height: self.ledger.root().height,
+            pending_blocks: self.engine.tree().blocks().count(),
+            high_qc_round: self.engine.tree().high_qc().round(),
+            highest_vote_round: self.engine.safety_record().highest_vote_round(),
+            pool_transactions: self.pool.len(),
+            pool_bytes: self.pool.bytes(),
+            waiting: self.waiting.len(),
+            catching_up: self.catchup.is_behind(),
+            results_in_votes: self.engine.results_in_votes(),
+            counts: self.counts,
+        }
+    }
+
+    /// The committed state, for other threads.
+    #[must_use]
+    pub fn view(&self) -> CommittedView {
+        self.ledger.view()
+    }
+
+    /// The protocol core, to look at.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The newest safety record.
+    #[must_use]
+    pub const fn safety_record(&self) -> &SafetyRecord {
+        self.engine.safety_record()
+    }
+
+    /// The ledger, to look at.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger<S, A> {
+        &self.ledger
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub const fn me(&self) -> ValidatorId {
+        self.me
+    }
+
+    /// The number of an account's next transaction when those in the pool are counted.
+    #[must_use]
+    pub fn next_sequence(&self, sender: &Address) -> Sequence {
+        self.pool.next_sequence(sender, self.committed_sequence(sender))
+    }
+
+    /// Whether the pool holds a transaction.
+    #[must_use]
+    pub fn is_pending(&self, id: &TxId) -> bool {
+        self.pool.contains(id)
+    }
+
+    /// Why a transaction left the pool without being committed, while it is remembered.
+    #[must_use]
+    pub fn dropped(&self, id: &TxId) -> Option<&Rejected> {
+        self.pool.dropped(id)
+    }
+
+    // ---- inputs -------------------------------------------------------------------------------------------------------------------
+
+    fn on_message(&mut self, from: ValidatorId, message: Verified<Message>) {
+        match message.split() {
+            VerifiedMessage::FetchRequest(request) => self.request(from, Task::Fetch(from, request)),
+            VerifiedMessage::CatchupRequest(request) => self.request(from, Task::CatchUp(from, request)),
+            VerifiedMessage::FetchResponse(response) => {
+                let tree = self.engine.tree();
+                let blocks = self.catchup.on_fetched(response, self.now.elapsed, |id| tree.contains(id));
+                self.hand_over(blocks);
+            }
+            VerifiedMessage::CatchupResponse(response) => {
+                // The engine's root is ahead of the ledger's while commits are waiting to be carried out.
+                let root = self.ledger.root();
+                let blocks = self.catchup.on_committed(from, response, self.now.elapsed, (root.block_id, root.height));
+                self.hand_over(blocks);
+            }
+            message @ (VerifiedMessage::Proposal(_)
+            | VerifiedMessage::Vote(_)
+            | VerifiedMessage::Timeout(_)
+            | VerifiedMessage::SyncInfo(_)) => self.tell(Event::Message { from, message }),
+        }
+    }
+
+    fn request(&mut self, from: ValidatorId, task: Task) {
+        if self.requests < REQUESTS_WAITING_MAX && self.quota.take(from, self.now.elapsed) {
+            self.requests = self.requests.saturating_add(1);
+            self.tasks.push_back(task);
+        } else {
+            self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
+        }
+    }
+
+    fn hand_over(&mut self, blocks: Option<Blocks>) {
+        if let Some((blocks, commit_qc)) = blocks {
+            // Behind the effects that are waiting: these may be about the blocks' parents.
+            self.tasks.push_back(Task::Event(Box::new(Event::Fetched { blocks, commit_qc })));
+        }
+    }
+
+    fn on_submit(&mut self, ticket: Ticket, transaction: Verified<Transaction>, wait: Wait) {
+        let id = transaction.id();
+        // What has been committed is answered as committed, however often it is sent (K1).
+        if transaction.content().sequence < self.committed_sequence(&transaction.sender()) {
+            match self.find_committed(&id) {
+                Ok(Some(answer)) => return self.outputs.push_back(Output::Answer { ticket, answer }),
+                Ok(None) => {}
+                Err(error) => return self.refuse(ticket, "store-failed", error.to_string()),
+            }
+        }
+        let copy = (*transaction).clone();
+        match self.admit(transaction) {
+            Err((code, reason)) => self.refuse(ticket, code, reason),
+            Ok(new) => {
+                if new {
+                    self.gossip.push(copy);
+                }
+                match wait {
+                    Wait::None | Wait::Accepted => self.outputs.push_back(Output::Answer { ticket, answer: Answer::Accepted }),
+                    Wait::Committed => {
+                        if let Err(error) = self.waiting.add(ticket, id) {
+                            self.refuse(ticket, TooManyWaiting::CODE, error.to_string());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, code: &'static str, reason: String) {
+        self.outputs.push_back(Output::Answer { ticket, answer: Answer::Rejected { code, reason } });
+    }
+
+    /// Takes a transaction into the pool. Whether it was new.
+    fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (&'static str, String)> {
+        let root = self.ledger.root().block_id;
+        if self.pool.contains(&transaction.id()) {
+            return Ok(false);
+        }
+        if let Some(state) = self.ledger.state(&root) {
+            check_transaction(self.ledger.app(), state, self.genesis.chain_id, self.now.unix, &transaction)
+                .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
+        }
+        let next = self.committed_sequence(&transaction.sender());
+        match self.pool.add(transaction, next, self.now.unix) {
+            Ok(Added::New { evicted }) => {
+                self.answer_dropped(evicted);
+                Ok(true)
+            }
+            Ok(Added::AlreadyHere) => Ok(false),
+            Err(rejected) => Err((rejected.code(), rejected.to_string())),
+        }
+    }
+
+    fn committed_sequence(&self, sender: &Address) -> Sequence {
+        self.ledger.state(&self.ledger.root().block_id).map_or(Sequence(0), |state| accounts::next_sequence(state, sender))
+    }
+
+    fn find_committed(&self, id: &TxId) -> Result<Option<Answer>, LedgerError> {
+        let reader = self.ledger.reader();
+        let Some((height, index)) = reader.find_transaction(id)? else { return Ok(None) };
+        let receipts = reader.receipts_at(height)?.unwrap_or_default();
+        let receipt = usize::try_from(index).ok().and_then(|index| receipts.into_iter().nth(index));
+        Ok(receipt.map(|receipt| Answer::Committed { height, index, outcome: receipt.outcome }))
+    }
+
+    fn answer_dropped(&mut self, dropped: impl IntoIterator<Item = Dropped>) {
+        for Dropped { id, reason } in dropped {
+            for ticket in self.waiting.dropped(&id) {
+                self.refuse(ticket, reason.code(), reason.to_string());
+            }
+        }
+    }
+
+    // ---- time and the pool --------------------------------------------------------------------------------------------------------
+
+    fn on_time(&mut self) {
+        if let Some((round, at)) = self.timer
+            && at <= self.now.elapsed
+        {
+            self.timer = None;
+            // Gossip is not repeated by itself: what our round waits for may be what the others never got.
+            self.gossip_again();
+            self.tell(Event::TimerFired(round));
+        }
+        self.ask();
+    }
+
+    fn ask(&mut self) {
+        if !self.engine.is_fetching() {
+            self.catchup.unwanted(self.now.elapsed);
+        }
+        if let Some((to, message)) = self.catchup.on_time(self.now.elapsed, self.ledger.root().height) {
+            self.send(Recipients::One(to), message);
+        }
+    }
+
+    /// Tells the engine whether there is work, and gives it a payload if it waits for one.
+    fn on_pool_changed(&mut self) {
+        let ready = self
+            .ledger
+            .state(&self.ledger.root().block_id)
+            .is_some_and(|state| self.pool.has_ready(|sender| accounts::next_sequence(state, sender)));
+        if ready != self.pool_ready {
+            self.pool_ready = ready;
+            self.tell(Event::Pool { ready });
+        }
+        self.build();
+    }
+
+    /// Answers `BuildPayload`: at once when there is something to put into the block or a reason for an empty one.
+    fn build(&mut self) {
+        let Some(building) = self.building else { return };
+        let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else { return };
+        let timestamp = self.now.unix.max(parent.timestamp.next());
+        let parameters = &self.genesis.parameters;
+        let transactions = self.pool.select(
+            |sender| accounts::next_sequence(state, sender),
+            &BTreeSet::new(),
+            timestamp,
+            usize::try_from(parameters.block_transactions_max).unwrap_or(usize::MAX),
+            usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
+        );
+        if transactions.is_empty() && !building.flush && self.now.elapsed < building.heartbeat {
+            return;
+        }
+        self.building = None;
+        let payload: Payload = Bounded::truncated(transactions);
+        self.tell(Event::PayloadReady { round: building.round, parent: building.parent, timestamp, payload });
+    }
+
+    fn gossip_again(&mut self) {
+        let Some(state) = self.ledger.state(&self.ledger.root().block_id) else { return };
+        let next_of = |sender: &Address| accounts::next_sequence(state, sender);
+        self.gossip = self.pool.select(next_of, &BTreeSet::new(), self.now.unix, BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
+    }
+
+    /// The next batch of transactions for the other validators.
+    fn next_gossip(&mut self) -> Option<Output> {
+        let mut bytes = 0usize;
+        let mut count = 0usize;
+        for transaction in self.gossip.iter().take(BATCH_TRANSACTIONS_MAX) {
+            // Beside the transaction its length: at most three bytes.
+            bytes = bytes.saturating_add(transaction.raw().len()).saturating_add(3);
+            if bytes > BATCH_BYTES_MAX.saturating_sub(16) && count > 0 {
+                break;
+            }
+            count = count.saturating_add(1);
+        }
+        if count == 0 {
+            return None;
+        }
+        let rest = self.gossip.split_off(count);
+        Some(Output::Gossip(std::mem::replace(&mut self.gossip, rest)))
+    }
+
+    // ---- effects ------------------------------------------------------------------------------------------------------------------
+
+    fn tell(&mut self, event: Event) {
+        let effects = self.engine.handle(event);
+        self.queue(effects);
+    }
+
+    fn queue(&mut self, effects: Vec<Effect>) {
+        self.tasks.extend(effects.into_iter().map(|effect| Task::Effect(Box::new(effect))));
+    }
+
+    fn send(&mut self, to: Recipients, message: Message) {
+        self.outputs.push_back(Output::Send { to, message: Arc::new(message) });
+    }
+
+    fn run(&mut self, task: Task) -> Result<(), Fatal> {
+        match task {
+            Task::Effect(effect) => self.carry_out(*effect)?,
+            Task::Event(event) => self.tell(*event),
+            Task::Fetch(from, request) => {
+                self.requests = self.requests.saturating_sub(1);
+                let answer = serve::fetch(request, self.engine.tree(), &self.ledger)?;
+                self.send(Recipients::One(from), answer);
+            }
+            Task::CatchUp(from, request) => {
+                self.requests = self.requests.saturating_sub(1);
+                let answer = serve::catch_up(request, &self.ledger)?;
+                self.send(Recipients::One(from), answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), Fatal> {
+        match effect {
+            Effect::Execute { block, certified } => {
+                let outcome = self.execute(&block, certified);
+                self.tell(Event::Executed { block: block.id(), certified, outcome });
+            }
+            Effect::Store(block) => {
+                let mut batch = Batch::new();
+                schema::put_pending(&mut batch, &block);
+                self.store.write(batch)?;
+            }
+            Effect::Persist { ballot, certificates } => {
+                let mut column = SafetyColumn { store: &self.store, certificates: &certificates };
+                let saved = persist(&mut column, *ballot)?;
+                self.tell(Event::Persisted(saved));
+            }
+            Effect::Send { to, message } => {
+                self.count_sent(&message);
+                self.send(to, message);
+            }
+            Effect::StartTimer { round, after_ms } => {
+                self.timer = Some((round, self.now.elapsed.saturating_add(Duration::from_millis(after_ms))));
+            }
+            Effect::BuildPayload { round, parent, flush } => {
+                let wait = Duration::from_millis(u64::from(self.genesis.parameters.heartbeat_ms));
+                self.building = Some(Building { round, parent, flush, heartbeat: self.now.elapsed.saturating_add(wait) });
+            }
+            Effect::Commit { blocks, qc } => self.commit(&blocks, &qc)?,
+            Effect::Fetch(missing) => {
+                self.catchup.want(missing, self.now.elapsed);
+                self.ask();
+            }
+            Effect::Ignored { from, reason } => self.outputs.push_back(Output::Ignored { from, reason: reason.word() }),
+            Effect::Accuse(evidence) => self.outputs.push_back(Output::Accused(Box::new(evidence))),
+            Effect::Halt(halt) => return Err(halt.into()),
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, block: &Block, certified: bool) -> Result<quorate_types::ids::StateId, RejectedBlock> {
+        // S16. Once a quorum has voted, our own clock has no say.
+        if !certified && block.content().timestamp.since(self.now.unix) > CLOCK_AHEAD_MAX_MS {
+            return Err(RejectedBlock("clock-ahead"));
+        }
+        self.ledger.speculate(block).map_err(|invalid| RejectedBlock(word(&invalid)))
+    }
+
+    fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) -> Result<(), Fatal> {
+        let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
+        let committed = Arc::new(self.ledger.commit(&path, qc)?);
+        // Before the answers: who is told of a commit finds it in the view.
+        self.outputs.push_back(Output::Committed(Arc::clone(&committed)));
+        for (block, result) in blocks.iter().zip(&committed.blocks) {
+            let dropped = self.pool.committed(block.payload());
+            self.answer_dropped(dropped);
+            for (index, receipt) in (0u32..).zip(result.receipts.iter()) {
+                for ticket in self.waiting.committed(&receipt.tx_id) {
+                    self.answer_committed(ticket, result.header.height, index, receipt.outcome.clone());
+                }
+            }
+            self.counts.blocks = self.counts.blocks.saturating_add(1);
+            self.counts.transactions = self.counts.transactions.saturating_add(block.payload().len() as u64);
+        }
+        let expired = self.pool.expire(committed.view.header().timestamp);
+        self.answer_dropped(expired);
+        Ok(())
+    }
+
+    fn answer_committed(&mut self, ticket: Ticket, height: Height, index: u32, outcome: Outcome) {
+        self.outputs.push_back(Output::Answer { ticket, answer: Answer::Committed { height, index, outcome } });
+    }
+
+    fn count_sent(&mut self, message: &Message) {
+        let count = match message {
+            Message::Proposal(_) => &mut self.counts.proposals,
+            Message::Vote(_) => &mut self.counts.votes,
+            Message::Timeout(_) => &mut self.counts.timeouts,
+            Message::SyncInfo(_)
+            | Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_) => return,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// A stable word for why a block has no result.
+fn word(invalid: &InvalidBlock) -> &'static str {
+    match invalid {
+        InvalidBlock::UnknownParent { .. } => "unknown-parent",
+        InvalidBlock::Timestamp { .. } => "timestamp",
+        InvalidBlock::Round { .. } => "round",
+        InvalidBlock::ParentState { .. } => "parent-state",
+        InvalidBlock::HeightLimit => "height-limit",
+        InvalidBlock::Payload(_) => "payload",
+    }
+}

@@ -1,0 +1,78 @@
+//! Answers to validators that are behind. Bounded in blocks and bytes for each answer, and in answers for each validator and second (B21).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use quorate_app::Application;
+use quorate_consensus::BlockTree;
+use quorate_ledger::{Ledger, LedgerError, LedgerReader, Store};
+use quorate_types::{
+    block::{Block, payload_bytes},
+    codec::Bounded,
+    ids::{BlockId, ValidatorId},
+    message::{
+        ANSWER_BYTES_MAX, CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, Message,
+    },
+    round::{Height, Round},
+};
+
+/// Answers for one validator in one second.
+const ANSWERS_PER_SECOND_MAX: u32 = 100;
+/// What a block costs an answer besides its transactions: certificate and fields.
+const BLOCK_OVERHEAD_BYTES: usize = 1_024;
+
+/// How often each validator has been answered.
+#[derive(Debug, Default)]
+pub(crate) struct Quota {
+    answered: BTreeMap<ValidatorId, (u64, u32)>,
+}
+
+impl Quota {
+    /// Whether another answer may go to this validator now. Bounded by the size of the committee, as only members get here.
+    pub(crate) fn take(&mut self, to: ValidatorId, elapsed: Duration) -> bool {
+        let (second, count) = self.answered.entry(to).or_default();
+        if *second != elapsed.as_secs() {
+            (*second, *count) = (elapsed.as_secs(), 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= ANSWERS_PER_SECOND_MAX
+    }
+}
+
+/// A block above the root or committed, and its ancestors above a round.
+pub(crate) fn fetch<S: Store, A: Application>(
+    request: FetchRequest,
+    tree: &BlockTree,
+    ledger: &Ledger<S, A>,
+) -> Result<Message, LedgerError> {
+    let reader = ledger.reader();
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut bytes = 0usize;
+    let mut next = request.block_id;
+    while blocks.len() < FETCH_BLOCKS_MAX && bytes < ANSWER_BYTES_MAX {
+        let Some(block) = find(next, tree, &reader)? else { break };
+        if block.round() <= request.above && !blocks.is_empty() {
+            break;
+        }
+        bytes = bytes.saturating_add(payload_bytes(block.payload())).saturating_add(BLOCK_OVERHEAD_BYTES);
+        next = block.parent_id();
+        blocks.push(block);
+    }
+    let blocks = Bounded::truncated(blocks);
+    Ok(Message::FetchResponse(Box::new(FetchResponse { block_id: request.block_id, blocks })))
+}
+
+fn find<S: Store>(id: BlockId, tree: &BlockTree, reader: &LedgerReader<S>) -> Result<Option<Block>, LedgerError> {
+    if let Some(block) = tree.get(&id) {
+        return Ok(Some((***block).clone()));
+    }
+    let Some(height) = reader.height_of(&id)? else { return Ok(None) };
+    Ok(reader.block_at(height)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))
+}
+
+/// Committed blocks from a height on, with the certificate that commits the last of them.
+pub(crate) fn catch_up<S: Store, A: Application>(request: CatchupRequest, ledger: &Ledger<S, A>) -> Result<Message, LedgerError> {
+    let from = request.from.max(Height(1));
+    let found = ledger.reader().blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX)?;
+    let (blocks, commit_qc) = found.map_or((Vec::new(), None), |(blocks, qc)| (blocks, Some(qc)));
+    Ok(Message::CatchupResponse(Box::new(CatchupResponse { from, blocks: Bounded::truncated(blocks), commit_qc })))
+}

@@ -1,0 +1,174 @@
+//! The simulated disk: the ledger's [`MemoryStore`], which forgets unsynced batches in a crash, and the two things that a world wants to
+//! know besides: how often it was synced (that takes time), and what safety record would survive a power cut right now (SAFE-4).
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use quorate_ledger::{Batch, Column, Entry, MemoryStore, Store, StoreError};
+
+use crate::random::Random;
+
+/// The name of the safety record in its column (replica/src/persistence.rs).
+const RECORD: &[u8] = b"record";
+
+/// The counters of a safety record, read from its bytes by the layout that consensus/src/safety documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurableRecord {
+    /// No vote and no timeout of a lower round will be signed.
+    pub highest_vote_round: u64,
+    /// No timeout with a lower certificate will be signed.
+    pub highest_qc_round: u64,
+    /// No proposal of this or a lower round will be signed.
+    pub last_proposed_round: u64,
+}
+
+impl DurableRecord {
+    /// version u8 | chain id u64 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64 | ...
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let number = |at: usize| bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes);
+        Some(Self { highest_vote_round: number(17)?, highest_qc_round: number(25)?, last_proposed_round: number(33)? })
+    }
+}
+
+/// A handle to one validator's disk; the disk outlives the process that uses it.
+#[derive(Clone, Default)]
+pub struct SimStore {
+    memory: MemoryStore,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The newest record that was written, not yet synced.
+    unsynced: Option<DurableRecord>,
+    durable: Option<DurableRecord>,
+    syncs: u64,
+}
+
+impl fmt::Debug for SimStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimStore({:?})", self.lock())
+    }
+}
+
+impl SimStore {
+    /// The power fails: a random tail of the unsynced batches is lost. How many.
+    pub(crate) fn crash(&self, random: &mut Random) -> usize {
+        let unsynced = self.memory.unsynced();
+        let kept = random.index(unsynced.saturating_add(1));
+        self.memory.crash(kept);
+        // Nobody writes a safety record without a sync; if somebody did, it counts as lost here, which SAFE-4 then shows.
+        self.lock().unsynced = None;
+        unsynced.saturating_sub(kept)
+    }
+
+    /// Every write from the nth on fails (0 is the next one).
+    pub(crate) fn fail_at_write(&self, nth: usize) {
+        self.memory.fail_writes_after(nth);
+    }
+
+    /// No write fails any more.
+    pub(crate) fn repair(&self) {
+        self.memory.fail_writes_after(usize::MAX);
+    }
+
+    /// What a power cut right now would leave of the safety record.
+    pub(crate) fn durable_record(&self) -> Option<DurableRecord> {
+        self.lock().durable
+    }
+
+    /// How often the disk was synced.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, record: Option<DurableRecord>, sync: bool) {
+        let mut seen = self.lock();
+        if record.is_some() {
+            seen.unsynced = record;
+        }
+        if sync {
+            seen.syncs = seen.syncs.saturating_add(1);
+            if let Some(record) = seen.unsynced.take() {
+                seen.durable = Some(record);
+            }
+        }
+    }
+}
+
+/// The safety record in a batch.
+fn record_in(batch: &Batch) -> Option<DurableRecord> {
+    let entry = batch.entries().iter().rev().find(|entry| entry.column == Column::Safety && *entry.key == *RECORD)?;
+    DurableRecord::read(entry.value.as_deref()?)
+}
+
+impl Store for SimStore {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.memory.get(column, key)
+    }
+
+    fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a> {
+        self.memory.iter(column, from)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let record = record_in(&batch);
+        self.memory.write(batch)?;
+        self.note(record, false);
+        Ok(())
+    }
+
+    fn write_sync(&self, batch: Batch) -> Result<(), StoreError> {
+        let record = record_in(&batch);
+        self.memory.write_sync(batch)?;
+        self.note(record, true);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(vote: u64) -> Batch {
+        let mut bytes = vec![1];
+        for number in [1, 0, vote, 2, 3] {
+            bytes.extend_from_slice(&u64::to_le_bytes(number));
+        }
+        let mut batch = Batch::new();
+        batch.put(Column::Safety, RECORD, bytes);
+        batch
+    }
+
+    #[test]
+    fn knows_what_a_power_cut_would_leave() {
+        let disk = SimStore::default();
+        assert_eq!(disk.durable_record(), None);
+        disk.write_sync(record(7)).unwrap();
+        let durable = DurableRecord { highest_vote_round: 7, highest_qc_round: 2, last_proposed_round: 3 };
+        assert_eq!(disk.durable_record(), Some(durable));
+        disk.write(record(8)).unwrap();
+        assert_eq!(disk.durable_record(), Some(durable));
+        disk.write_sync(Batch::new()).unwrap();
+        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 8);
+        assert_eq!(disk.syncs(), 2);
+    }
+
+    #[test]
+    fn what_fails_at_a_write_is_not_durable() {
+        let disk = SimStore::default();
+        disk.fail_at_write(1);
+        disk.write_sync(record(7)).unwrap();
+        assert!(disk.write_sync(record(8)).is_err());
+        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 7);
+        disk.crash(&mut Random::new(1));
+        disk.write_sync(record(9)).unwrap();
+        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 9);
+    }
+}

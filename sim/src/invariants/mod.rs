@@ -1,0 +1,225 @@
+//! The rules that every run must obey, one file per id of the register (docs/invariants.md).
+//!
+//! A checker sees what an outsider could see: the messages that validators send, the records that their disks keep, what they commit and
+//! what they answer. From that it derives its rule anew. It never calls the code that it checks, so that one mistake is not made twice.
+
+pub mod clnt_1;
+pub mod det_1;
+#[cfg(test)]
+pub(crate) mod examples;
+pub mod exec_1;
+pub mod exec_2;
+pub mod live_1;
+pub mod safe_1;
+pub mod safe_2;
+pub mod safe_3;
+pub mod safe_4;
+pub mod safe_5;
+pub mod tree_1;
+pub mod tree_2;
+
+use quorate_types::{
+    block::Block,
+    header::Header,
+    ids::{TxId, ValidatorId},
+    message::{Evidence, Message},
+    receipt::{Outcome, Receipt},
+    round::{Height, UnixMillis},
+    transaction::Transaction,
+    vote::QuorumCert,
+};
+use serde::Serialize;
+
+use crate::{disk::DurableRecord, time::Micros};
+
+/// Something that an outsider sees.
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'a> {
+    /// A validator sends a message.
+    Sent {
+        /// Who.
+        node: ValidatorId,
+        /// What.
+        message: &'a Message,
+        /// The safety record that its disk would give back if the power failed now; `None` where there is none yet.
+        durable: Option<DurableRecord>,
+    },
+    /// A validator's disk has a newer durable safety record.
+    Saved {
+        /// Whose.
+        node: ValidatorId,
+        /// The record.
+        record: DurableRecord,
+    },
+    /// A validator starts from what its disk gives back.
+    Started {
+        /// Who.
+        node: ValidatorId,
+        /// The height of its committed chain.
+        height: Height,
+    },
+    /// A validator commits blocks.
+    Committed {
+        /// Who.
+        node: ValidatorId,
+        /// The blocks' results and receipts, in the order of commitment.
+        blocks: &'a [(&'a Header, &'a [Receipt])],
+        /// The certificate that it commits them by.
+        qc: &'a QuorumCert,
+    },
+    /// A validator accuses another. Nobody cheats in these worlds, so an accusation means that a rule is broken.
+    Accused {
+        /// Who accuses.
+        node: ValidatorId,
+        /// Of what.
+        evidence: &'a Evidence,
+    },
+    /// A client has signed a transaction.
+    Signed {
+        /// The transaction.
+        transaction: &'a Transaction,
+    },
+    /// A validator tells a client that its transaction is committed.
+    Receipt {
+        /// Who.
+        node: ValidatorId,
+        /// Which transaction.
+        id: TxId,
+        /// At which height.
+        height: Height,
+        /// At which position of the block.
+        index: u32,
+        /// With what result.
+        outcome: &'a Outcome,
+    },
+    /// A validator tells a client that its transaction has expired.
+    Expired {
+        /// Who.
+        node: ValidatorId,
+        /// Which transaction.
+        id: TxId,
+        /// The time of the last block that this validator has committed.
+        committed: UnixMillis,
+    },
+    /// The state of an account as a validator has it.
+    Account {
+        /// Who.
+        node: ValidatorId,
+        /// The account.
+        address: quorate_types::ids::Address,
+        /// The height of the state.
+        height: Height,
+        /// Its balance.
+        balance: u64,
+        /// Its next sequence number.
+        sequence: u64,
+    },
+}
+
+impl Observation<'_> {
+    /// The certificates of a message that is sent.
+    pub(crate) fn certificates(&self) -> Vec<&QuorumCert> {
+        let Observation::Sent { message, .. } = self else { return Vec::new() };
+        match message {
+            Message::Proposal(proposal) => vec![proposal.block.qc(), &proposal.high_commit_qc],
+            Message::Vote(vote) => vec![&vote.high_commit_qc],
+            Message::Timeout(timeout) => vec![&timeout.timeout.high_qc, &timeout.high_commit_qc],
+            Message::SyncInfo(info) => vec![&info.high_qc, &info.high_commit_qc],
+            Message::FetchResponse(response) => response.blocks.iter().map(Block::qc).collect(),
+            Message::CatchupResponse(response) => response.blocks.iter().map(Block::qc).chain(response.commit_qc.as_ref()).collect(),
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => Vec::new(),
+        }
+    }
+
+    /// The blocks of a message that is sent.
+    pub(crate) fn blocks(&self) -> Vec<&Block> {
+        let Observation::Sent { message, .. } = self else { return Vec::new() };
+        match message {
+            Message::Proposal(proposal) => vec![&proposal.block],
+            Message::FetchResponse(response) => response.blocks.iter().collect(),
+            Message::CatchupResponse(response) => response.blocks.iter().collect(),
+            Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) | Message::FetchRequest(_) | Message::CatchupRequest(_) => {
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// One rule.
+pub trait Invariant {
+    /// Its id in the register.
+    fn id(&self) -> &'static str;
+
+    /// Looks at what happened.
+    ///
+    /// # Errors
+    /// How the rule is broken.
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String>;
+
+    /// Looks back at the end of a run at what could not be judged before.
+    ///
+    /// # Errors
+    /// How the rule is broken.
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The id of the rule in the register.
+    pub invariant: String,
+    /// How it is broken.
+    pub what: String,
+    /// When, in virtual microseconds.
+    pub at_us: u64,
+}
+
+/// All rules together.
+pub struct Register {
+    invariants: Vec<Box<dyn Invariant>>,
+}
+
+impl Register {
+    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs).
+    #[must_use]
+    pub fn new(accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis) -> Self {
+        Self {
+            invariants: vec![
+                Box::<safe_1::OneVotePerRound>::default(),
+                Box::<safe_2::VotesExtend>::default(),
+                Box::<safe_3::TimeoutsHideNothing>::default(),
+                Box::<safe_4::DurableBeforeSigned>::default(),
+                Box::<safe_5::OneProposalPerRound>::default(),
+                Box::<tree_1::OneChain>::default(),
+                Box::<tree_2::TwoChain>::default(),
+                Box::<exec_1::OneResult>::default(),
+                Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp)),
+                Box::<clnt_1::ReceiptsHold>::default(),
+            ],
+        }
+    }
+
+    /// Shows all rules what happened.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn observe(&mut self, at: Micros, observation: &Observation<'_>) -> Result<(), Violation> {
+        for invariant in &mut self.invariants {
+            invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
+        }
+        Ok(())
+    }
+
+    /// Lets all rules look back.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn finish(&mut self, at: Micros) -> Result<(), Violation> {
+        for invariant in &mut self.invariants {
+            invariant.finish().map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
+        }
+        Ok(())
+    }
+}

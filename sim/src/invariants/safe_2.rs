@@ -1,0 +1,125 @@
+//! SAFE-2: a voted block extends the certificate of round − 1, or comes with a timeout certificate of round − 1 and extends a certificate
+//! at least as high as every one that the timeout certificate reports.
+//!
+//! Joins each vote with the proposal of its block. A vote whose proposal is not seen at all stays open: the author votes for its own block
+//! before the proposal has left, and may lose power in between.
+
+use std::collections::BTreeMap;
+
+use quorate_types::{
+    ids::{BlockId, ValidatorId},
+    message::Message,
+    round::Round,
+    vote::VoteInfo,
+};
+
+use super::{Invariant, Observation};
+
+#[derive(Clone, Copy, Debug)]
+struct Proposed {
+    round: Round,
+    parent: BlockId,
+    parent_round: Round,
+    /// The round of the timeout certificate and the highest round in it.
+    tc: Option<(Round, Round)>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct VotesExtend {
+    proposals: BTreeMap<BlockId, Proposed>,
+    open: BTreeMap<BlockId, Vec<(ValidatorId, VoteInfo)>>,
+}
+
+fn check(who: ValidatorId, vote: &VoteInfo, block: &Proposed) -> Result<(), String> {
+    let fits = (vote.round, vote.parent_id, vote.parent_round) == (block.round, block.parent, block.parent_round);
+    let on_certificate = block.parent_round.0.checked_add(1) == Some(block.round.0);
+    let after_timeouts =
+        block.tc.is_some_and(|(round, highest)| round.0.checked_add(1) == Some(block.round.0) && block.parent_round >= highest);
+    if fits && (on_certificate || after_timeouts) {
+        Ok(())
+    } else {
+        Err(format!("validator {who} voted for {vote:?}, whose proposal does not allow it: {block:?}"))
+    }
+}
+
+impl Invariant for VotesExtend {
+    fn id(&self) -> &'static str {
+        "SAFE-2"
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Sent { message: Message::Proposal(proposal), .. } => {
+                let block = &proposal.block;
+                let tc = proposal.last_round_tc.as_ref();
+                let highest = |rounds: &[Round]| rounds.iter().copied().max().unwrap_or_default();
+                let proposed = Proposed {
+                    round: block.round(),
+                    parent: block.qc().vote_info.id,
+                    parent_round: block.qc().vote_info.round,
+                    tc: tc.map(|tc| (tc.round, highest(&tc.high_qc_rounds))),
+                };
+                for (who, vote) in self.open.remove(&block.id()).unwrap_or_default() {
+                    check(who, &vote, &proposed)?;
+                }
+                self.proposals.insert(block.id(), proposed);
+                Ok(())
+            }
+            Observation::Sent { node, message: Message::Vote(vote), .. } => {
+                let vote = vote.vote_info;
+                if let Some(block) = self.proposals.get(&vote.id) {
+                    return check(*node, &vote, block);
+                }
+                self.open.entry(vote.id).or_default().push((*node, vote));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        let several = |votes: &[(ValidatorId, VoteInfo)]| votes.iter().any(|(who, _)| votes.first().is_some_and(|(first, _)| who != first));
+        match self.open.iter().find(|(_, votes)| several(votes)) {
+            Some((block, votes)) => Err(format!("several validators voted for block {block}, which nobody proposed: {votes:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::examples;
+
+    fn see(rule: &mut VotesExtend, node: u16, message: &Message) -> Result<(), String> {
+        rule.observe(&Observation::Sent { node: ValidatorId(node), message, durable: None })
+    }
+
+    #[test]
+    fn allows_a_block_on_the_certificate_of_the_round_before() {
+        let mut rule = VotesExtend::default();
+        let (proposal, id) = examples::proposal(1, 5, 4, None);
+        see(&mut rule, 1, &proposal).unwrap();
+        see(&mut rule, 2, &examples::vote(2, 5, 4, id)).unwrap();
+    }
+
+    #[test]
+    fn catches_a_vote_for_a_block_that_skips_rounds_without_a_timeout_certificate() {
+        let mut rule = VotesExtend::default();
+        let (proposal, id) = examples::proposal(1, 6, 4, None);
+        see(&mut rule, 1, &proposal).unwrap();
+        assert!(see(&mut rule, 2, &examples::vote(2, 6, 4, id)).is_err());
+    }
+
+    #[test]
+    fn catches_a_vote_for_a_block_below_what_the_timeout_certificate_reports() {
+        for (highest, allowed) in [(4, true), (5, false)] {
+            let mut rule = VotesExtend::default();
+            let (proposal, id) = examples::proposal(1, 8, 4, Some((7, highest)));
+            // The vote is seen first.
+            see(&mut rule, 2, &examples::vote(2, 8, 4, id)).unwrap();
+            assert_eq!(see(&mut rule, 1, &proposal).is_ok(), allowed);
+        }
+    }
+}

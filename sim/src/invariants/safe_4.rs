@@ -1,0 +1,98 @@
+//! SAFE-4: no signature exists before its record is durable, and the counters of durable records never go down.
+//!
+//! At the moment a vote, a timeout or a proposal is handed to the network, the disk is asked what it would give back if the power failed
+//! right then. The record is read from its bytes here, not by the code that wrote them.
+
+use std::collections::BTreeMap;
+
+use quorate_types::{ids::ValidatorId, message::Message};
+
+use super::{Invariant, Observation};
+use crate::disk::DurableRecord;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct DurableBeforeSigned {
+    newest: BTreeMap<ValidatorId, DurableRecord>,
+}
+
+impl Invariant for DurableBeforeSigned {
+    fn id(&self) -> &'static str {
+        "SAFE-4"
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Saved { node, record } => {
+                let before = self.newest.insert(*node, *record).unwrap_or_default();
+                let went_down = record.highest_vote_round < before.highest_vote_round
+                    || record.highest_qc_round < before.highest_qc_round
+                    || record.last_proposed_round < before.last_proposed_round;
+                if went_down {
+                    return Err(format!("a counter of validator {node} went down, from {before:?} to {record:?}"));
+                }
+                Ok(())
+            }
+            Observation::Sent { node, message, durable } => {
+                let durable = durable.unwrap_or_default();
+                let covered = match message {
+                    Message::Vote(vote) => {
+                        durable.highest_vote_round >= vote.vote_info.round.0 && durable.highest_qc_round >= vote.vote_info.parent_round.0
+                    }
+                    Message::Timeout(timeout) => durable.highest_vote_round >= timeout.timeout.round.0,
+                    Message::Proposal(proposal) => durable.last_proposed_round >= proposal.block.round().0,
+                    Message::SyncInfo(_)
+                    | Message::FetchRequest(_)
+                    | Message::FetchResponse(_)
+                    | Message::CatchupRequest(_)
+                    | Message::CatchupResponse(_) => true,
+                };
+                if covered { Ok(()) } else { Err(format!("validator {node} sent {message:?}, but only {durable:?} is durable")) }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::ids::BlockId;
+
+    use super::*;
+    use crate::invariants::examples;
+
+    const RECORD: DurableRecord = DurableRecord { highest_vote_round: 5, highest_qc_round: 4, last_proposed_round: 3 };
+
+    #[test]
+    fn catches_a_message_whose_record_is_not_durable() {
+        let sent = |message: &Message| {
+            let observation = Observation::Sent { node: ValidatorId(1), message, durable: Some(RECORD) };
+            DurableBeforeSigned::default().observe(&observation)
+        };
+        sent(&examples::vote(1, 5, 4, BlockId::default())).unwrap();
+        assert!(sent(&examples::vote(1, 6, 4, BlockId::default())).is_err());
+        assert!(sent(&examples::vote(1, 5, 5, BlockId::default())).is_err());
+        sent(&examples::timeout(1, 5, 4)).unwrap();
+        assert!(sent(&examples::timeout(1, 6, 4)).is_err());
+        sent(&examples::proposal(1, 3, 2, None).0).unwrap();
+        assert!(sent(&examples::proposal(1, 4, 3, None).0).is_err());
+        let vote = examples::vote(1, 5, 4, BlockId::default());
+        let unsaved = Observation::Sent { node: ValidatorId(1), message: &vote, durable: None };
+        assert!(DurableBeforeSigned::default().observe(&unsaved).is_err());
+    }
+
+    #[test]
+    fn catches_a_counter_that_goes_down() {
+        let lower = [
+            DurableRecord { highest_vote_round: 4, ..RECORD },
+            DurableRecord { highest_qc_round: 3, ..RECORD },
+            DurableRecord { last_proposed_round: 2, ..RECORD },
+        ];
+        for lower in lower {
+            let mut rule = DurableBeforeSigned::default();
+            rule.observe(&Observation::Saved { node: ValidatorId(1), record: RECORD }).unwrap();
+            rule.observe(&Observation::Saved { node: ValidatorId(1), record: RECORD }).unwrap();
+            assert!(rule.observe(&Observation::Saved { node: ValidatorId(1), record: lower }).is_err());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A deterministic simulator: many production [`Replica`](quorate_replica::Replica)s on a virtual clock, on a network that loses, delays,
+//! reorders, duplicates and splits, and on disks that forget what was not synced. One 64-bit seed decides everything that happens.
+//!
+//! It replaces time, network and disk, never the replica. What a run must obey is in [`invariants`], one file per rule, each derived anew
+//! from what an outsider sees. A run that breaks a rule says so with its seed and the one command that replays it.
+//!
+//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, and its progress bar looks
+//! at a clock; no world does.)
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+
+mod audit;
+#[cfg(feature = "command")]
+mod command;
+mod committee;
+mod describe;
+pub mod disk;
+pub mod fault;
+pub mod invariants;
+mod network;
+mod node;
+mod random;
+mod report;
+mod run;
+mod sweep;
+mod time;
+mod workload;
+mod world;
+
+#[cfg(feature = "command")]
+pub use command::Command;
+pub use network::LinkRules;
+pub use random::Random;
+pub use report::{FAILURES_MAX, Failure, Report, Summary};
+pub use run::{SIZES, run, run_seeds, size_of};
+pub use sweep::{Sweep, sweep};
+pub use time::Micros;
+pub use world::{Directed, SimOptions};

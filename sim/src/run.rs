@@ -1,0 +1,76 @@
+//! Runs worlds: one, or many on several threads. Each world is single-threaded; threads only share out the seeds.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    invariants::Violation,
+    report::{Report, Summary},
+    world::{SimOptions, World},
+};
+
+/// The sizes of committees that seeds go through, one after the other.
+pub const SIZES: [u16; 5] = [1, 4, 5, 7, 10];
+
+/// The size of the committee of a seed, where none is asked for.
+#[must_use]
+pub fn size_of(seed: u64) -> u16 {
+    let index = usize::try_from(seed.checked_rem(SIZES.len() as u64).unwrap_or_default()).unwrap_or_default();
+    SIZES.get(index).copied().unwrap_or(1)
+}
+
+/// Runs one world to its end or to the first rule that is broken.
+#[must_use]
+pub fn run(options: SimOptions) -> Report {
+    run_counted(options).0
+}
+
+/// As [`run`], with the number of effects that each validator has gone through.
+pub(crate) fn run_counted(options: SimOptions) -> (Report, Vec<u64>) {
+    let (seed, validators) = (options.seed, options.validators);
+    let broken = |invariant: &str, what: String| {
+        let violation = Some(Violation { invariant: invariant.into(), what, at_us: 0 });
+        (Report { seed, validators, violation, ..Report::default() }, Vec::new())
+    };
+    // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole run.
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options).map(World::run)));
+    match outcome {
+        Ok(Ok(done)) => done,
+        Ok(Err(what)) => broken("SETTING", what),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
+            broken("PANIC", text.unwrap_or_else(|| "a panic without a text".into()))
+        }
+    }
+}
+
+/// Runs the seeds from `first` on, `count` of them, on `threads` threads. `validators` is the size of every committee, or else
+/// [`size_of`] decides. `progress` is told of each run that is over.
+pub fn run_seeds(first: u64, count: u64, validators: Option<u16>, threads: usize, progress: &(dyn Fn(&Report) + Sync)) -> Summary {
+    let next = AtomicU64::new(0);
+    let summary = Mutex::new(Summary::default());
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let seed = first.saturating_add(number);
+                    let validators = validators.unwrap_or_else(|| size_of(seed));
+                    let report = run(SimOptions { seed, validators, trace: false, directed: None });
+                    progress(&report);
+                    summary.lock().unwrap_or_else(PoisonError::into_inner).add(report);
+                }
+            });
+        }
+    });
+    summary.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,35 @@
+//! Two thousand worlds: no rule is broken in any of them, and everybody is live after the faults stop.
+
+use std::thread::available_parallelism;
+
+use quorate_sim::run_seeds;
+
+#[test]
+fn no_seed_of_two_thousand_breaks_a_rule() {
+    let threads = available_parallelism().map_or(2, usize::from);
+    let summary = run_seeds(0, 2_000, None, threads, &|_| {});
+    for failure in &summary.failures {
+        let violation = failure.report.violation.as_ref().unwrap();
+        eprintln!("{} after {} us: {}\n    {}", violation.invariant, violation.at_us, violation.what, failure.replay);
+    }
+    assert_eq!(summary.failed, 0, "seeds failed, see above");
+    // A run in which nothing happens breaks no rule either.
+    assert_eq!(summary.seeds, 2_000);
+    assert!(summary.blocks > 50_000 && summary.transactions > 40_000, "{summary:?}");
+    assert!(summary.crashes > 4_000 && summary.lost_writes > 500, "{summary:?}");
+    for (what, least) in [
+        ("proposal after a timeout", 1_000),
+        ("timeout after a timeout", 1_000),
+        ("blocks fetched", 1_000),
+        ("blocks caught up", 1_000),
+        ("sync info", 1_000),
+        ("answer: applied", 10_000),
+        ("answer: failed", 1_000),
+        ("answer: expired", 100),
+        ("answer: sequence-used", 100),
+        ("ignored: unsafe-vote", 100),
+        ("ignored: parent-missing", 100),
+    ] {
+        assert!(summary.seen.get(what).is_some_and(|count| *count >= least), "too little of {what:?}: {:?}", summary.seen);
+    }
+}

@@ -1,0 +1,322 @@
+//! A network of validator processes that belong to one test.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use quorate_client::{Client, LightClient, Session};
+use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
+use quorate_types::{
+    genesis::Genesis,
+    ids::{Address, StateId},
+    operation::{BankOperation, Operation},
+    round::{Height, Sequence, UnixMillis},
+    rpc::NodeStatus,
+    transaction::Transaction,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::program::{command, quorate};
+
+/// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(20);
+/// How much of each log is shown when a test fails.
+const LOG_LINES: usize = 15;
+
+/// Processes of one network. Killed when dropped.
+pub struct Cluster {
+    directory: TempDir,
+    genesis: Genesis,
+    validators: Vec<Validator>,
+    accounts: Vec<String>,
+    /// Two networks at once would take each other's processor; held however the tests are run.
+    _turn: File,
+}
+
+struct Validator {
+    name: String,
+    url: String,
+    p2p: String,
+    home: PathBuf,
+    process: Option<Child>,
+}
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+impl Cluster {
+    /// A network of `count` validators and these accounts, of which nothing runs yet.
+    pub fn create(count: usize, options: &[&str]) -> Self {
+        let turn = std::env::temp_dir().join("quorate-tests.lock");
+        let turn = OpenOptions::new().create(true).append(true).open(turn).expect("the lock file can be opened");
+        turn.lock().expect("the lock can be taken");
+        let directory = tempfile::Builder::new().prefix("quorate-test-").tempdir().expect("a temporary directory");
+        let path = directory.path().join("net");
+        let (count, path_text) = (count.to_string(), path.to_str().expect("paths are text").to_owned());
+        let view = quorate(&[&["localnet", "create", "-n", &count, "--dir", &path_text, "-o", "json"], options].concat()).ok().json();
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        let validators = view["validators"].as_array().expect("validators").iter().map(|row| Validator {
+            name: text(&row["name"]),
+            url: text(&row["api"]),
+            p2p: text(&row["p2p"]),
+            home: text(&row["home"]).into(),
+            process: None,
+        });
+        let validators = validators.collect();
+        let accounts = view["accounts"].as_array().expect("accounts").iter().map(|row| text(&row["name"])).collect();
+        let genesis = quorate_genesis::load(&path.join("config/genesis.json")).expect("the genesis is good");
+        Self { directory, genesis, validators, accounts, _turn: turn }
+    }
+
+    /// A network that runs.
+    pub async fn start(count: usize, options: &[&str]) -> Self {
+        let mut cluster = Self::create(count, options);
+        for index in 0..count {
+            cluster.spawn(index);
+        }
+        for index in 0..count {
+            cluster.ready(index).await;
+        }
+        cluster
+    }
+
+    pub fn len(&self) -> usize {
+        self.validators.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.validators.is_empty()
+    }
+
+    /// The directory of the network, which is a wallet's home.
+    pub fn home(&self) -> PathBuf {
+        self.directory.path().join("net")
+    }
+
+    /// The home of a validator.
+    pub fn validator_home(&self, index: usize) -> &Path {
+        &self.validators[index].home
+    }
+
+    pub fn name(&self, index: usize) -> &str {
+        &self.validators[index].name
+    }
+
+    pub fn url(&self, index: usize) -> &str {
+        &self.validators[index].url
+    }
+
+    /// `ip:port` of a validator's links.
+    pub fn p2p(&self, index: usize) -> String {
+        let port = self.validators[index].p2p.rsplit('/').next().expect("a port");
+        format!("127.0.0.1:{port}")
+    }
+
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The key of an account of the genesis.
+    pub fn key(&self, name: &str) -> AccountKey {
+        load_account_key(&self.home().join("wallet"), name, &PassphraseSource::Usual { file: None }).expect("the account is there")
+    }
+
+    /// The keys of all accounts of the genesis but the faucet's.
+    pub fn keys(&self) -> Vec<AccountKey> {
+        self.accounts.iter().filter(|name| *name != "faucet").map(|name| self.key(name)).collect()
+    }
+
+    /// Starts a validator, without waiting for anything.
+    pub fn spawn(&mut self, index: usize) {
+        let validator = &mut self.validators[index];
+        assert!(validator.process.is_none(), "{} runs already", validator.name);
+        let log = OpenOptions::new().create(true).append(true).open(validator.home.join("node.log")).expect("the log can be written");
+        let home = validator.home.to_str().expect("paths are text");
+        let mut command = command(&["node", "run", "--home", home]);
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        validator.process = Some(command.spawn().expect("the program can be started"));
+    }
+
+    /// Starts a validator that is expected to end by itself, and returns how, with what it said.
+    pub fn run_to_end(&self, index: usize) -> (ExitStatus, String) {
+        let home = self.validators[index].home.to_str().expect("paths are text");
+        let output = command(&["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let output = output.expect("the program can be started");
+        (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, index: usize) {
+        let validator = &mut self.validators[index];
+        let mut process = validator.process.take().unwrap_or_else(|| panic!("{} does not run", validator.name));
+        process.kill().expect("the process can be killed");
+        process.wait().expect("the process ends");
+    }
+
+    /// SIGKILL to all, before any has time to notice that another is gone.
+    pub fn kill_all(&mut self) {
+        let mut processes: Vec<_> = self.validators.iter_mut().filter_map(|validator| validator.process.take()).collect();
+        for process in &mut processes {
+            process.kill().expect("the process can be killed");
+        }
+        for mut process in processes {
+            process.wait().expect("the process ends");
+        }
+    }
+
+    /// SIGTERM, and how the process ended; `None` when it did not within `patience`.
+    pub async fn terminate(&mut self, index: usize, patience: Duration) -> Option<ExitStatus> {
+        let validator = &mut self.validators[index];
+        let process = validator.process.as_mut().unwrap_or_else(|| panic!("{} does not run", validator.name));
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("a process has a number");
+        kill_process(pid, Signal::TERM).expect("the signal can be sent");
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = process.try_wait().expect("the process can be asked") {
+                validator.process = None;
+                return Some(status);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Waits until a validator says that it is ready: linked to a quorum, and caught up.
+    pub async fn ready(&mut self, index: usize) {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
+        let url = format!("{}/readyz", self.url(index));
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = http.get(&url).send().await;
+            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let validator = &mut self.validators[index];
+            if let Some(process) = &mut validator.process
+                && let Some(status) = process.try_wait().expect("the process can be asked")
+            {
+                panic!("{} has ended: {status}", validator.name);
+            }
+            assert!(Instant::now() < deadline, "{} is not ready within {DEADLINE:?}: {answer:?}", validator.name);
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// A client of these validators, in this order.
+    pub fn client(&self, indexes: &[usize]) -> Client {
+        let urls: Vec<_> = indexes.iter().map(|index| self.url(*index)).collect();
+        Client::new(&urls).expect("the URLs are good")
+    }
+
+    /// A session with these validators, in this order.
+    pub fn session(&self, indexes: &[usize]) -> Session {
+        Session::new(self.client(indexes), LightClient::new(self.genesis.clone()).expect("the genesis is good"))
+    }
+
+    /// A session with all validators, beginning with this one.
+    pub fn session_from(&self, first: usize) -> Session {
+        let indexes: Vec<_> = (0..self.len()).map(|offset| (first + offset) % self.len()).collect();
+        self.session(&indexes)
+    }
+
+    pub async fn status(&self, index: usize) -> NodeStatus {
+        self.client(&[index]).status().await.unwrap_or_else(|error| panic!("{}: {error}", self.name(index)))
+    }
+
+    /// A signed transfer that is valid for an hour.
+    pub fn transfer(&self, from: &AccountKey, sequence: u64, to: Address, amount: u64) -> Transaction {
+        self.sign(from, sequence, &Operation::Bank(BankOperation::Transfer { to, amount }))
+    }
+
+    /// A signed transaction that is valid for an hour.
+    pub fn sign(&self, from: &AccountKey, sequence: u64, operation: &Operation) -> Transaction {
+        Transaction::sign(self.genesis.chain_id, &from.signing, Sequence(sequence), in_an_hour(), operation)
+    }
+
+    /// Waits until these validators have committed up to `height`, and returns the state root that all of them have there.
+    pub async fn equal_roots(&self, indexes: &[usize], height: Height) -> StateId {
+        let mut seen = None;
+        for index in indexes {
+            let client = self.client(&[*index]);
+            let what = format!("{} commits height {height}", self.name(*index));
+            let block = eventually(&what, || async { client.block(Some(height)).await.ok() }).await;
+            let (first, root) = *seen.get_or_insert((block.block_id, block.state_root));
+            assert_eq!((block.block_id, block.state_root), (first, root), "{} at height {height}", self.name(*index));
+        }
+        seen.expect("there are validators").1
+    }
+
+    /// The highest height of all validators that run.
+    pub async fn height(&self) -> Height {
+        let mut height = Height(0);
+        for (index, validator) in self.validators.iter().enumerate() {
+            if validator.process.is_some() {
+                height = height.max(self.status(index).await.height);
+            }
+        }
+        height
+    }
+}
+
+/// When transactions of tests expire.
+pub(crate) fn in_an_hour() -> UnixMillis {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
+    UnixMillis(u64::try_from(now.as_millis()).expect("it is not yet so late") + 3_600_000)
+}
+
+/// What a node says of itself, for a test that has failed: without a runtime, and without a word when it does not answer.
+fn say_status(address: &str) -> String {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, io::Error>(answer)
+    };
+    let answer = ask().unwrap_or_else(|error| error.to_string());
+    answer.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned()
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for validator in self.validators.iter().filter(|validator| validator.process.is_some()) {
+                eprintln!("--- {} says: {}", validator.name, say_status(validator.url.trim_start_matches("http://")));
+            }
+        }
+        for validator in &mut self.validators {
+            if let Some(process) = &mut validator.process {
+                // Nothing can be done about a process that cannot be killed; the test has its result.
+                drop(process.kill());
+                drop(process.wait());
+            }
+        }
+        if std::thread::panicking() {
+            for validator in &self.validators {
+                let log = std::fs::read_to_string(validator.home.join("node.log")).unwrap_or_default();
+                let lines: Vec<_> = log.lines().collect();
+                let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+                eprintln!("--- the end of the log of {}:\n{tail}", validator.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The program under test.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The one JSON object on standard output.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The same, when it must have worked.
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+}
+
+/// Where the program is: `QUORATE`, else beside the tests, where cargo puts it.
+pub fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("QUORATE") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the test knows where it is");
+    let path = test.ancestors().nth(2).expect("target/release/deps/test").join("quorate");
+    assert!(path.is_file(), "{} is missing: run `cargo build --release --package quorate-cli`, or set QUORATE", path.display());
+    path
+}
+
+/// The program with these arguments, and with nothing of the user's environment that changes what it does.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUORATE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub fn quorate(arguments: &[&str]) -> Ran {
+    let output = command(arguments).output().expect("the program can be started");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}

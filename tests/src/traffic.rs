@@ -1,0 +1,112 @@
+//! Clients that never stop sending, and remember every promise.
+//!
+//! Each owns an account and sends transfers of 1 to one account, one after the other. It goes on to the next only when a node has proved that
+//! the last one is committed; whatever happens to nodes in between, it sends the *same* transaction again. So for every account, in the end:
+//! acknowledged <= sequence number in the chain <= acknowledged + 1, the one in doubt when it was told to stop.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use quorate_client::ClientError;
+use quorate_keygen::AccountKey;
+use quorate_types::{
+    ids::{Address, TxId},
+    round::Height,
+};
+use tokio::task::JoinHandle;
+
+use crate::cluster::{Cluster, eventually};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(20);
+/// The pause after a failed attempt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A transaction that a node has proved to be committed.
+#[derive(Clone, Copy, Debug)]
+pub struct Acknowledged {
+    pub tx_id: TxId,
+    pub height: Height,
+    pub index: u32,
+}
+
+/// Clients at work.
+pub struct Traffic {
+    is_over: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    clients: Vec<JoinHandle<Vec<Acknowledged>>>,
+}
+
+impl Traffic {
+    /// Starts a client for each key. They ask all validators, each beginning with another.
+    pub fn start(cluster: &Cluster, keys: Vec<AccountKey>, to: Address) -> Self {
+        let (is_over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let chain_id = cluster.genesis().chain_id;
+        let clients = keys.into_iter().enumerate().map(|(index, key)| {
+            let session = cluster.session_from(index % cluster.len());
+            let (is_over, count) = (Arc::clone(&is_over), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for sequence in 0.. {
+                    use quorate_types::{
+                        operation::{BankOperation, Operation},
+                        round::Sequence,
+                        transaction::Transaction,
+                    };
+                    let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
+                    let tx = Transaction::sign(chain_id, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
+                    loop {
+                        if is_over.load(Ordering::Relaxed) {
+                            return acknowledged;
+                        }
+                        let proven = match session.submit_and_verify(&tx, ATTEMPT).await {
+                            // Its number is used, most likely by itself: an answer got lost. The proof says it.
+                            Err(ClientError::Rejected { .. }) => session.transaction(tx.id()).await,
+                            proven => proven,
+                        };
+                        match proven {
+                            Ok(proven) => {
+                                assert!(proven.value().receipt.outcome.is_applied(), "{:?}", proven.value());
+                                let (tx_id, height, index) = (tx.id(), proven.certificate().header.height, proven.value().index);
+                                acknowledged.push(Acknowledged { tx_id, height, index });
+                                count.fetch_add(1, Ordering::Relaxed);
+                                break;
+                            }
+                            Err(ClientError::Unverified(error)) => panic!("a node proves what is not so: {error}"),
+                            Err(_) => tokio::time::sleep(PAUSE).await,
+                        }
+                    }
+                }
+                acknowledged
+            })
+        });
+        let clients = clients.collect();
+        Self { is_over, count, clients }
+    }
+
+    /// How many transactions were acknowledged so far.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more are acknowledged.
+    pub async fn goes_on(&self, more: u64) {
+        let target = self.count() + more;
+        eventually(&format!("{more} more transactions are acknowledged"), || async { (self.count() >= target).then_some(()) }).await;
+    }
+
+    /// Stops the clients, and returns what each was promised.
+    pub async fn stop(self) -> Vec<Vec<Acknowledged>> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let mut all = Vec::new();
+        for client in self.clients {
+            all.push(client.await.expect("the client has not panicked"));
+        }
+        all
+    }
+}

@@ -1,0 +1,137 @@
+//! The program as people and scripts use it: what it prints, and what it ends with.
+
+use quorate_tests::{Cluster, Ran, quorate};
+
+struct Wallet {
+    home: String,
+    nodes: String,
+}
+
+impl Wallet {
+    fn of(cluster: &Cluster) -> Self {
+        let nodes: Vec<_> = (0..cluster.len()).map(|index| cluster.url(index)).collect();
+        Self { home: cluster.home().display().to_string(), nodes: nodes.join(",") }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let network = ["--home", &self.home, "--node", &self.nodes, "-o", "json"];
+        quorate(&[&["wallet"], arguments, &network].concat())
+    }
+
+    fn code(&self, arguments: &[&str]) -> i32 {
+        let ran = self.run(arguments);
+        if ran.code != Some(0) {
+            // For programs too: one object on standard error, in the last line.
+            let last = ran.stderr.lines().last().unwrap_or_default();
+            let error: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+            assert!(error["error"]["code"].is_string() && error["error"]["message"].is_string(), "{ran:?}");
+        }
+        ran.code.expect("it ends by itself")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wallet_ends_with_the_documented_codes() {
+    let mut cluster = Cluster::start(4, &["--accounts", "2"]).await;
+    let wallet = Wallet::of(&cluster);
+
+    // 0: it worked.
+    let sent = wallet.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "5"]).ok().json();
+    let tx_id = sent["tx_id"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
+    let balance = wallet.run(&["balance", "bob"]).ok().json();
+    assert_eq!(balance["balance"].as_str(), Some("1000005"), "{balance}");
+    assert_eq!(wallet.code(&["put", "--from", "alice", "k", "v"]), 0);
+    assert_eq!(wallet.code(&["tx", &tx_id]), 0);
+    // 1: it failed. 2: wrong usage.
+    assert_eq!(wallet.code(&["balance", "nobody"]), 1);
+    assert_eq!(quorate(&["wallet", "transfer", "--to", "bob"]).code, Some(2));
+    // 4: rejected.
+    assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1000000000"]), 4);
+    // 5: in the chain, and failed.
+    assert_eq!(wallet.code(&["slice", "--from", "alice", "missing", "0", "1"]), 5);
+    // 7: the proof does not verify, since the committee is another one.
+    let other = tempfile::tempdir().unwrap();
+    let path = other.path().join("net").display().to_string();
+    quorate(&["localnet", "create", "-n", "4", "--dir", &path]).ok();
+    let genesis = format!("{path}/config/genesis.json");
+    assert_eq!(wallet.code(&["balance", "alice", "--genesis", &genesis]), 7);
+    // One validator is down: the wallet finds another.
+    cluster.kill(0);
+    assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]), 0);
+    // 6: no quorum, so time runs out, and nobody knows.
+    cluster.kill(1);
+    assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1", "--timeout", "2"]), 6);
+    // 3: nobody answers.
+    cluster.kill_all();
+    assert_eq!(wallet.code(&["balance", "bob"]), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
+    // Only for its turn: the commands below make the network.
+    let _turn = Cluster::create(1, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("net").display().to_string();
+    let localnet = |arguments: &[&str]| quorate(&[&["localnet"], arguments, &["--dir", &path, "-o", "json"]].concat());
+    let _destroy = Destroy(path.clone());
+
+    let started = localnet(&["start", "-n", "4"]).ok().json();
+    let state = |view: &serde_json::Value, index: usize| view["validators"][index]["state"].as_str().unwrap().to_owned();
+    assert!((0..4).all(|index| state(&started, index) == "running"), "{started}");
+    assert!(started["validators"][0]["height"].as_u64().unwrap() > 0, "it has committed: {started}");
+    assert_eq!(started["validators"][4], serde_json::Value::Null);
+
+    let killed = localnet(&["kill", "2"]).ok().json();
+    assert_eq!(state(&killed, 1), "stopped");
+    assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is dead already");
+    assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
+    let restarted = localnet(&["restart", "2"]).ok().json();
+    assert_eq!(state(&restarted, 1), "running");
+    assert_ne!(restarted["validators"][1]["pid"], started["validators"][1]["pid"]);
+
+    let compared = localnet(&["compare"]).ok().json();
+    assert_eq!(compared["validators"].as_array().unwrap().len(), 4, "{compared}");
+    assert!(!quorate(&["localnet", "logs", "1", "--dir", &path]).ok().stdout.is_empty());
+
+    let stopped = localnet(&["stop"]).ok().json();
+    assert!((0..4).all(|index| state(&stopped, index) == "stopped"), "{stopped}");
+    let again = localnet(&["start"]).ok().json();
+    assert_eq!(again["genesis_hash"], started["genesis_hash"], "the same network goes on");
+    localnet(&["destroy"]).ok();
+    assert!(!std::path::Path::new(&path).exists());
+    assert_eq!(localnet(&["status"]).code, Some(1));
+}
+
+/// Removes a network whatever happens.
+struct Destroy(String);
+
+impl Drop for Destroy {
+    fn drop(&mut self) {
+        quorate(&["localnet", "destroy", "--dir", &self.0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_cannot_start_says_why_and_leaves_nothing_running() {
+    let cluster = Cluster::create(4, &[]);
+    let path = cluster.home().display().to_string();
+    // Somebody else has the port of the third validator.
+    let taken = std::net::TcpListener::bind(cluster.url(2).trim_start_matches("http://")).unwrap();
+    let failed = quorate(&["localnet", "start", "--dir", &path, "--timeout", "20"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stderr.contains("validator-3"), "{}", failed.stderr);
+    drop(taken);
+    let status = quorate(&["localnet", "status", "--dir", &path, "-o", "json"]).ok().json();
+    let rows = status["validators"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["state"] == "stopped"), "{status}");
+}
+
+#[test]
+fn usage_errors_version_and_completions() {
+    assert_eq!(quorate(&["nonsense"]).code, Some(2));
+    let version = quorate(&["version", "-o", "json"]).ok().json();
+    assert_eq!(version["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(quorate(&["completions", shell]).ok().stdout.contains("localnet"));
+    }
+}

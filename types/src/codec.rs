@@ -1,0 +1,162 @@
+//! The canonical, bounded encoding: BCS, in which a value has exactly one encoding.
+//!
+//! What BCS leaves open is closed here: a sequence has a named maximum that is checked on its length prefix, before anything is allocated;
+//! signed and stored types hold no sets, no floats, no unordered maps and no sequences of empty elements.
+
+use std::ops::Deref;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+};
+
+/// The bytes are not the encoding of such a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// More bytes than such a value may have.
+    #[error("{len} bytes, at most {max} are allowed")]
+    TooLong {
+        /// How many came.
+        len: usize,
+        /// How many may come.
+        max: usize,
+    },
+    /// Not a canonical encoding.
+    #[error("not a canonical encoding: {0}")]
+    Malformed(String),
+}
+
+/// Encodes a value.
+#[must_use]
+#[expect(clippy::expect_used, reason = "types of this crate hold nothing that BCS cannot encode; a type that does fails its golden test")]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    bcs::to_bytes(value).expect("our types are encodable")
+}
+
+/// Decodes a value of at most `max` bytes; every byte must be used.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
+    if bytes.len() > max {
+        return Err(DecodeError::TooLong { len: bytes.len(), max });
+    }
+    bcs::from_bytes(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+/// A sequence of at most `MAX` elements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Bounded<T, const MAX: usize>(Vec<T>);
+
+impl<T, const MAX: usize> Bounded<T, MAX> {
+    /// The sequence itself.
+    #[must_use]
+    pub fn into_inner(self) -> Vec<T> {
+        self.0
+    }
+
+    /// The first `MAX` elements.
+    #[must_use]
+    pub fn truncated(mut elements: Vec<T>) -> Self {
+        elements.truncate(MAX);
+        Self(elements)
+    }
+}
+
+impl<T, const MAX: usize> Default for Bounded<T, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const MAX: usize> Deref for Bounded<T, MAX> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T, const MAX: usize> TryFrom<Vec<T>> for Bounded<T, MAX> {
+    type Error = DecodeError;
+
+    fn try_from(elements: Vec<T>) -> Result<Self, DecodeError> {
+        if elements.len() > MAX {
+            return Err(DecodeError::TooLong { len: elements.len(), max: MAX });
+        }
+        Ok(Self(elements))
+    }
+}
+
+impl<'a, T, const MAX: usize> IntoIterator for &'a Bounded<T, MAX> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T, const MAX: usize>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Elements<T, MAX> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "at most {MAX} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+                /// What is reserved on the word of a length prefix; the rest is paid for by bytes that have come.
+                const RESERVED: usize = 64;
+                let announced = sequence.size_hint().unwrap_or(0);
+                if announced > MAX {
+                    return Err(A::Error::custom(format_args!("{announced} elements, at most {MAX} are allowed")));
+                }
+                let mut elements = Vec::with_capacity(announced.min(RESERVED));
+                while let Some(element) = sequence.next_element()? {
+                    if elements.len() >= MAX {
+                        return Err(A::Error::custom(format_args!("more than {MAX} elements")));
+                    }
+                    elements.push(element);
+                }
+                Ok(elements)
+            }
+        }
+
+        deserializer.deserialize_seq(Elements::<T, MAX>(std::marker::PhantomData)).map(Self)
+    }
+}
+
+/// An amount: 8 bytes in BCS, a decimal text for people, because JSON numbers lose digits above 2^53.
+pub mod amount_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    /// See the module.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(amount: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(amount) } else { amount.serialize(serializer) }
+    }
+
+    /// See the module.
+    ///
+    /// # Errors
+    /// The deserializer's, or text that is no amount.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            // `parse` alone takes a plus sign.
+            if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(D::Error::custom(format_args!("{text:?} is no amount: write it in decimal digits, in quotes")));
+            }
+            text.parse().map_err(D::Error::custom)
+        } else {
+            u64::deserialize(deserializer)
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Domain-separated SHA3-256.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sha3::{Digest, Sha3_256};
+
+/// The domain of a hash: ASCII text padded with zeros to 32 bytes, so no tag is a prefix of another tag with data behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag([u8; 32]);
+
+impl Tag {
+    /// A tag from its text, at most 32 ASCII characters. Fails to compile (in a `const`) when the text is longer.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated in constants; the assert bounds the index")]
+    pub const fn new(text: &str) -> Self {
+        let text = text.as_bytes();
+        assert!(text.len() <= 32, "a domain tag has at most 32 bytes");
+        let mut padded = [0; 32];
+        let mut i = 0;
+        while i < text.len() {
+            padded[i] = text[i];
+            i += 1;
+        }
+        Self(padded)
+    }
+}
+
+/// A SHA3-256 digest.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// The digest of `data` in the domain `tag`.
+    #[must_use]
+    pub fn of(tag: &'static Tag, data: &[u8]) -> Self {
+        let mut hasher = Hasher::new(tag);
+        hasher.update(data);
+        hasher.finish()
+    }
+
+    /// The bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first eight hexadecimal digits, enough to tell values apart in a log or a table.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut text = hex::encode(self.0);
+        text.truncate(8);
+        text
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for Hash {
+    type Err = hex::FromHexError;
+
+    /// Reads 64 hexadecimal digits, with or without `0x`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// 32 bytes in BCS; `0x` and 64 digits for people.
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(&format_args!("0x{self}")) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            <[u8; 32]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+/// An incremental hash in one domain.
+pub struct Hasher(Sha3_256);
+
+impl Hasher {
+    /// Starts a hash in the domain `tag`.
+    #[must_use]
+    pub fn new(tag: &'static Tag) -> Self {
+        let mut inner = Sha3_256::new();
+        inner.update(tag.0);
+        Self(inner)
+    }
+
+    /// Adds bytes. The caller makes the sequence of updates unambiguous (fixed lengths or length prefixes).
+    pub fn update(&mut self, data: &[u8]) -> &mut Self {
+        self.0.update(data);
+        self
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn finish(self) -> Hash {
+        Hash(self.0.finalize().into())
+    }
+}

@@ -1,0 +1,183 @@
+//! Ed25519 keys. Signing is ed25519-dalek's; checking is [`super::zip215`].
+
+use std::{fmt, str::FromStr};
+
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use ed25519_dalek::Signer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{BadSignature, Hash, zip215};
+
+/// Why a key was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The 32 bytes are no point of the curve.
+    #[error("the public key is not a point of the curve")]
+    NotAPoint,
+    /// The point has small order: signatures under it do not bind a message.
+    #[error("the public key has small order and cannot identify anyone")]
+    SmallOrder,
+    /// The point is outside the prime-order group.
+    #[error("the public key has a torsion component; generate another one")]
+    Torsion,
+    /// The text is not 64 hexadecimal digits.
+    #[error("a key is 64 hexadecimal digits")]
+    Text,
+}
+
+/// A public key as it travels: 32 bytes, not yet known to be a point.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey(pub [u8; 32]);
+
+impl PublicKey {
+    /// Decodes the point, by the ZIP-215 rule (any encoding of any point), and refuses points of small order.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAPoint`], [`KeyError::SmallOrder`].
+    pub fn decode(&self) -> Result<VerifyingKey, KeyError> {
+        let point = CompressedEdwardsY(self.0).decompress().ok_or(KeyError::NotAPoint)?;
+        if point.is_small_order() {
+            return Err(KeyError::SmallOrder);
+        }
+        Ok(VerifyingKey { encoded: *self, point })
+    }
+
+    /// Decodes a key that is being registered for good (a validator's): in the prime-order group as well.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`] and [`KeyError::Torsion`].
+    pub fn decode_for_registration(&self) -> Result<VerifyingKey, KeyError> {
+        let key = self.decode()?;
+        if key.point.is_torsion_free() { Ok(key) } else { Err(KeyError::Torsion) }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", Hash(self.0))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", Hash(self.0))
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Hash(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Hash::deserialize(deserializer).map(|Hash(bytes)| Self(bytes))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        text.parse().map(|Hash(bytes)| Self(bytes)).map_err(|_| KeyError::Text)
+    }
+}
+
+/// A public key whose point has been decoded once, ready for many checks.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifyingKey {
+    pub(super) encoded: PublicKey,
+    pub(super) point: EdwardsPoint,
+}
+
+impl VerifyingKey {
+    /// Checks one signature of `digest`. The rule is ZIP-215, the same as in a batch.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self, digest: &Hash, signature: &Signature) -> Result<(), BadSignature> {
+        zip215::verify(self, digest, signature)
+    }
+
+    /// The key as it travels.
+    #[must_use]
+    pub const fn encoded(&self) -> PublicKey {
+        self.encoded
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.encoded.fmt(f)
+    }
+}
+
+/// A signature: R and s, 64 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signature(pub [u8; 64]);
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = hex::encode(self.0);
+        text.truncate(8);
+        f.write_str(&text)
+    }
+}
+
+/// Bytes on the wire: exactly 64, without a length (a fixed array is a tuple in BCS).
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(&hex::encode(self.0));
+        }
+        let (r, s) = self.0.split_at(32);
+        (<&[u8; 32]>::try_from(r).map_err(serde::ser::Error::custom)?, <&[u8; 32]>::try_from(s).map_err(serde::ser::Error::custom)?)
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut bytes = [0; 64];
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            hex::decode_to_slice(text, &mut bytes).map_err(D::Error::custom)?;
+        } else {
+            let (r, s) = <([u8; 32], [u8; 32])>::deserialize(deserializer)?;
+            let (low, high) = bytes.split_at_mut(32);
+            low.copy_from_slice(&r);
+            high.copy_from_slice(&s);
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A secret key. Not `Clone`, not printable; wiped when dropped.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// The key of a 32-byte seed. The caller keeps the seed secret and wipes its copy.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a digest.
+    #[must_use]
+    pub fn sign(&self, digest: &Hash) -> Signature {
+        Signature(self.0.sign(&digest.0).to_bytes())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(of {:?})", self.public())
+    }
+}

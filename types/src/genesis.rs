@@ -1,0 +1,232 @@
+//! The genesis of a network: who validates, by which parameters, and what the state starts from.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec::{self, amount_text},
+    committee::{Committee, CommitteeError, NAME_BYTES_MAX, Validator, is_printable},
+    crypto::{Hash, Signature, SigningKey, Tag},
+    ids::{Address, ChainId, GenesisHash},
+    message::PROTOCOL_VERSION,
+    round::{Epoch, UnixMillis},
+};
+
+/// Domain of genesis hashes.
+pub const GENESIS: Tag = Tag::new("quorate/genesis");
+/// Domain of proofs of possession.
+pub const POSSESSION: Tag = Tag::new("quorate/possession");
+
+/// Longest genesis file, in bytes.
+pub const GENESIS_BYTES_MAX: usize = 64 << 20;
+
+/// The rules that all validators of a network share. They are part of the genesis hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Most transactions of a block, 1..=8192.
+    pub block_transactions_max: u32,
+    /// Most bytes of transactions of a block, 65,536..=1,048,576.
+    pub block_bytes_max: u32,
+    /// First duration of a round's timer, in milliseconds: at least five times the network's delay (paper Lemma 9).
+    pub timeout_base_ms: u32,
+    /// How much longer each further round without a commit lasts, in percent of the one before, 100..=300.
+    pub timeout_growth_percent: u32,
+    /// Longest duration of a round's timer, in milliseconds.
+    pub timeout_max_ms: u32,
+    /// How long an idle chain waits before it makes an empty block, in milliseconds.
+    pub heartbeat_ms: u32,
+    /// Leader reputation: how many committed blocks are looked at (paper §3.7).
+    pub window_size: u32,
+    /// Leader reputation: how many of the last authors are left out, between f and 2f.
+    pub exclude_size: u32,
+}
+
+impl Parameters {
+    /// Good values for a committee of `validators` members.
+    #[must_use]
+    pub fn for_committee(validators: usize) -> Self {
+        let faults = u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX);
+        Self {
+            block_transactions_max: 1_000,
+            block_bytes_max: 512 << 10,
+            timeout_base_ms: 1_000,
+            timeout_growth_percent: 120,
+            timeout_max_ms: 10_000,
+            heartbeat_ms: 10_000,
+            window_size: 10,
+            exclude_size: faults,
+        }
+    }
+
+    /// The first rule broken, in words that name it.
+    ///
+    /// # Errors
+    /// [`GenesisError::Parameter`].
+    pub fn check(&self, validators: usize) -> Result<(), GenesisError> {
+        let wrong = |rule: &str| Err(GenesisError::Parameter(rule.into()));
+        let faults = validators.saturating_sub(1) / 3;
+        if !(1..=8_192).contains(&self.block_transactions_max) {
+            return wrong("block_transactions_max must lie in 1..=8192");
+        }
+        if !(65_536..=1_048_576).contains(&self.block_bytes_max) {
+            return wrong("block_bytes_max must lie in 65536..=1048576");
+        }
+        if self.timeout_base_ms < 10 || self.timeout_max_ms < self.timeout_base_ms {
+            return wrong("timeout_base_ms must be at least 10 and at most timeout_max_ms");
+        }
+        if !(100..=300).contains(&self.timeout_growth_percent) {
+            return wrong("timeout_growth_percent must lie in 100..=300");
+        }
+        if self.heartbeat_ms < self.timeout_base_ms {
+            return wrong("heartbeat_ms must be at least timeout_base_ms");
+        }
+        if !(1..=256).contains(&self.window_size) {
+            return wrong("window_size must lie in 1..=256");
+        }
+        if !usize::try_from(self.exclude_size).is_ok_and(|size| (faults..=faults.saturating_mul(2)).contains(&size)) {
+            return wrong(&format!("exclude_size must lie in {faults}..={} for {validators} validators", faults.saturating_mul(2)));
+        }
+        Ok(())
+    }
+}
+
+/// An account of the genesis state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisAccount {
+    /// Whose.
+    pub address: Address,
+    /// With how much, in the smallest unit.
+    #[serde(with = "amount_text")]
+    pub balance: u64,
+}
+
+/// A validator with the proof that whoever entered it holds both of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisValidator {
+    /// The validator.
+    pub validator: Validator,
+    /// By the consensus key, over [`GenesisValidator::possession_digest`].
+    pub consensus_proof: Signature,
+    /// By the network key, over the same.
+    pub network_proof: Signature,
+}
+
+impl GenesisValidator {
+    /// Signs an entry.
+    #[must_use]
+    pub fn sign(chain_id: ChainId, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Self {
+        let digest = Self::possession_digest(chain_id, &validator);
+        Self { consensus_proof: consensus.sign(&digest), network_proof: network.sign(&digest), validator }
+    }
+
+    /// What both keys sign: the whole entry, for one network.
+    #[must_use]
+    pub fn possession_digest(chain_id: ChainId, validator: &Validator) -> Hash {
+        Hash::of(&POSSESSION, &codec::encode(&(chain_id, validator)))
+    }
+
+    /// Checks both keys and both proofs.
+    ///
+    /// # Errors
+    /// [`GenesisError`], which names the validator.
+    pub fn check(&self, chain_id: ChainId) -> Result<(), GenesisError> {
+        let name = || self.validator.name.clone();
+        let digest = Self::possession_digest(chain_id, &self.validator);
+        for (key, proof) in [(&self.validator.consensus_key, &self.consensus_proof), (&self.validator.network_key, &self.network_proof)] {
+            let key =
+                key.decode_for_registration().map_err(|error| GenesisError::Committee(CommitteeError::Key { name: name(), error }))?;
+            key.verify(&digest, proof).map_err(|_| GenesisError::Possession(name()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a genesis is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// The committee.
+    #[error(transparent)]
+    Committee(#[from] CommitteeError),
+    /// A proof of possession.
+    #[error(
+        "validator {0:?}: its proof of possession does not verify; let its owner run `quorate genesis add-validator` again for this chain id"
+    )]
+    Possession(String),
+    /// A parameter.
+    #[error("genesis parameter out of range: {0}")]
+    Parameter(String),
+    /// Another protocol.
+    #[error("the genesis is for protocol version {0}, this program speaks {PROTOCOL_VERSION}")]
+    Protocol(u32),
+    /// Accounts out of order or twice, or more money than fits.
+    #[error("genesis accounts must be sorted by address, each once, and their balances must sum to less than 2^64: {0}")]
+    Accounts(String),
+}
+
+/// A network, from its first state on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The version of messages and signed values.
+    pub protocol_version: u32,
+    /// The network's number, part of everything signed.
+    pub chain_id: ChainId,
+    /// The network's name, for people.
+    pub name: String,
+    /// The time of the genesis block.
+    pub timestamp: UnixMillis,
+    /// The shared rules.
+    pub parameters: Parameters,
+    /// The first committee, sorted by consensus key.
+    pub validators: Vec<GenesisValidator>,
+    /// The first accounts, sorted by address.
+    pub accounts: Vec<GenesisAccount>,
+}
+
+impl Genesis {
+    /// The hash that names the network. Two files with the same content have the same hash, however they are laid out.
+    #[must_use]
+    pub fn hash(&self) -> GenesisHash {
+        GenesisHash(Hash::of(&GENESIS, &codec::encode(self)))
+    }
+
+    /// The first committee, its keys and powers checked; proofs of possession are [`Self::check`]'s.
+    ///
+    /// # Errors
+    /// [`CommitteeError`].
+    pub fn committee(&self) -> Result<Arc<Committee>, CommitteeError> {
+        Committee::new(Epoch(0), self.validators.iter().map(|entry| entry.validator.clone()).collect())
+    }
+
+    /// Checks everything that a genesis promises.
+    ///
+    /// # Errors
+    /// [`GenesisError`], which names what is wrong.
+    pub fn check(&self) -> Result<(), GenesisError> {
+        if self.protocol_version != PROTOCOL_VERSION {
+            return Err(GenesisError::Protocol(self.protocol_version));
+        }
+        if !is_printable(&self.name) {
+            return Err(GenesisError::Parameter(format!("name must have 1..={NAME_BYTES_MAX} bytes and no control characters")));
+        }
+        self.committee()?;
+        for validator in &self.validators {
+            validator.check(self.chain_id)?;
+        }
+        self.parameters.check(self.validators.len())?;
+        let mut total = 0u64;
+        let mut last: Option<Address> = None;
+        for account in &self.accounts {
+            if last.is_some_and(|last| last >= account.address) {
+                return Err(GenesisError::Accounts(account.address.to_string()));
+            }
+            last = Some(account.address);
+            total = total.checked_add(account.balance).ok_or_else(|| GenesisError::Accounts(account.address.to_string()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! The result of executing a block: what votes certify and light clients trust.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec,
+    crypto::{Hash, Tag},
+    ids::{BlockId, ChainId, StateId},
+    round::{Epoch, Height, Round, UnixMillis},
+};
+
+/// Domain of state ids.
+pub const HEADER: Tag = Tag::new("quorate/header");
+
+/// The result of executing a block on its parent. Its hash is the [`StateId`] in votes and certificates, so a quorum's signatures certify
+/// the whole result, and a validator that computes another result cannot help to certify it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The network.
+    pub chain_id: ChainId,
+    /// The epoch of the block.
+    pub epoch: Epoch,
+    /// The block's position in the chain; its parent's plus one.
+    pub height: Height,
+    /// The block's round.
+    pub round: Round,
+    /// The block.
+    pub block_id: BlockId,
+    /// The result of the parent; zero for genesis.
+    pub parent: StateId,
+    /// The block's time.
+    pub timestamp: UnixMillis,
+    /// Merkle root over the transactions' ids.
+    pub transactions_root: Hash,
+    /// Merkle root over the receipts.
+    pub receipts_root: Hash,
+    /// Root of the authenticated state after the block.
+    pub state_root: Hash,
+    /// The committee of the next block.
+    pub next_committee: Hash,
+}
+
+impl Header {
+    /// The id of this result.
+    #[must_use]
+    pub fn state_id(&self) -> StateId {
+        StateId(Hash::of(&HEADER, &codec::encode(self)))
+    }
+}

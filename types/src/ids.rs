@@ -1,0 +1,98 @@
+//! Identities.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::{Hash, PublicKey, Tag};
+
+/// Domain of account addresses.
+pub const ADDRESS: Tag = Tag::new("quorate/address");
+
+macro_rules! digest {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Hash);
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "0x{}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+digest! {
+    /// A block: the hash of everything its author decided, the parent's certificate with its signatures included.
+    BlockId
+}
+digest! {
+    /// The result of executing a block on its parent: the hash of its [`crate::header::Header`] (paper: `exec_state_id`, `commit_state_id`).
+    StateId
+}
+digest! {
+    /// A transaction: the hash of its signed content, which does not cover the signature.
+    TxId
+}
+digest! {
+    /// A genesis: what a network is, in one hash.
+    GenesisHash
+}
+digest! {
+    /// An account. Derived from the public key, so that a key can one day be replaced.
+    Address
+}
+
+impl Address {
+    /// The account of a public key.
+    #[must_use]
+    pub fn of(key: &PublicKey) -> Self {
+        Self(Hash::of(&ADDRESS, &key.0))
+    }
+}
+
+/// A network. Part of every signed value, so nothing signed for one network is valid in another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChainId(pub u64);
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A validator: its position in the epoch's committee, which is sorted by public key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ValidatorId(pub u16);
+
+impl ValidatorId {
+    /// The position as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for ValidatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,29 @@
+//! The words that every part of quorate uses: identities, blocks, votes, certificates, messages, transactions, receipts, proofs, genesis;
+//! their canonical encoding, their domain-separated hashes, and the one signature rule.
+//!
+//! Pure and deterministic: no clock, no I/O, no randomness. A value is [`verify::Verified`] only after a check in [`verify`].
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod block;
+pub mod codec;
+pub mod committee;
+pub mod crypto;
+pub mod genesis;
+pub mod header;
+pub mod ids;
+pub mod merkle;
+pub mod message;
+pub mod operation;
+pub mod proof;
+pub mod receipt;
+pub mod round;
+pub mod rpc;
+pub mod state_key;
+pub mod state_proof;
+pub mod timeout;
+pub mod transaction;
+pub mod verify;
+pub mod vote;

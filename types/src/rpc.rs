@@ -1,0 +1,251 @@
+//! The words of the HTTP API, shared by node and client. Amounts are texts, ids are `0x` and 64 hexadecimal digits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec::amount_text,
+    ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
+    receipt::Outcome,
+    round::{Epoch, Height, Round, Sequence, UnixMillis},
+};
+
+/// Until when a submitter waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// Not at all: the answer is the id.
+    None,
+    /// Until this node's pool has taken it.
+    #[default]
+    Accepted,
+    /// Until it is committed.
+    Committed,
+}
+
+/// What is known of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum TransactionStatus {
+    /// This node has never seen it, or forgot it.
+    Unknown,
+    /// In the pool, waiting for a block (or for an earlier sequence number of its sender).
+    Pending,
+    /// In the chain for ever.
+    Committed {
+        /// In the block at this height.
+        height: Height,
+        /// At this position of the block.
+        index: u32,
+        /// With this result.
+        outcome: OutcomeView,
+    },
+    /// Will not be in the chain unless it is sent again.
+    Dropped {
+        /// Why, as a stable word.
+        code: String,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A result, with bytes as hexadecimal text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
+pub enum OutcomeView {
+    /// It took effect.
+    Applied {
+        /// The application's answer, hexadecimal.
+        output: String,
+    },
+    /// It had no effect but for its sequence number.
+    Failed {
+        /// A stable word.
+        code: String,
+        /// For people.
+        reason: String,
+    },
+}
+
+impl From<&Outcome> for OutcomeView {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Applied(output) => Self::Applied { output: hex::encode(output) },
+            Outcome::Failed { code, reason } => Self::Failed { code: code.clone(), reason: reason.clone() },
+        }
+    }
+}
+
+/// The answer to a submission: always the id, whatever else is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The transaction.
+    pub tx_id: TxId,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub status: TransactionStatus,
+    /// With `wait=committed`: the encoded [`crate::proof::TransactionProof`], hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Whose.
+    pub address: Address,
+    /// How much, in the smallest unit.
+    #[serde(with = "amount_text")]
+    pub balance: u64,
+    /// The number of its next transaction in the chain.
+    pub sequence: Sequence,
+    /// The number of its next transaction when those in this node's pool are counted.
+    pub next_sequence: Sequence,
+    /// The state this is read from.
+    pub height: Height,
+    /// The encoded [`crate::proof::ValueProof`], hexadecimal.
+    pub proof: String,
+    /// The proved value, hexadecimal; none when the account does not exist.
+    pub value: Option<String>,
+}
+
+/// A value of the key-value store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KvView {
+    /// The value, hexadecimal; none when the key is missing (which reads as empty).
+    pub value: Option<String>,
+    /// The state this is read from.
+    pub height: Height,
+    /// The encoded [`crate::proof::ValueProof`], hexadecimal.
+    pub proof: String,
+}
+
+/// A committed block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockView {
+    /// Its position.
+    pub height: Height,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its round.
+    pub round: Round,
+    /// Its id; none for genesis only in the sense that nobody proposed it.
+    pub block_id: BlockId,
+    /// The result of executing it.
+    pub state_id: StateId,
+    /// Root of the state after it.
+    pub state_root: StateId,
+    /// The parent's result.
+    pub parent: StateId,
+    /// Its time.
+    pub timestamp: UnixMillis,
+    /// The name of its author; none for genesis.
+    pub author: Option<String>,
+    /// Its transactions with their results, in order.
+    pub transactions: Vec<TransactionView>,
+}
+
+/// A transaction in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionView {
+    /// Its id.
+    pub tx_id: TxId,
+    /// Who sent it.
+    pub sender: Address,
+    /// Its number among the sender's.
+    pub sequence: Sequence,
+    /// The result.
+    pub outcome: OutcomeView,
+}
+
+/// Where a node stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The validator's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// The network's name.
+    pub network: String,
+    /// The network's number.
+    pub chain_id: ChainId,
+    /// The network's genesis.
+    pub genesis_hash: GenesisHash,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The current round.
+    pub round: Round,
+    /// The last committed height.
+    pub height: Height,
+    /// Its result.
+    pub state_id: StateId,
+    /// Root of its state.
+    pub state_root: StateId,
+    /// Its time.
+    pub timestamp: UnixMillis,
+    /// Transactions in the pool.
+    pub pool_transactions: u64,
+    /// Whether it is fetching blocks that the others have committed.
+    pub catching_up: bool,
+    /// The other validators.
+    pub peers: Vec<PeerView>,
+}
+
+/// A link to another validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Whether the link is up.
+    pub connected: bool,
+    /// Why it was refused last, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// An error: a stable word, a sentence, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// See [`ErrorView`].
+    pub error: ErrorView,
+}
+
+/// See [`ErrorBody`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// A stable word for programs.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// A proof by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofView {
+    /// The encoded [`crate::proof::TransactionProof`], hexadecimal.
+    pub proof: String,
+}
+
+/// The answer to a batch of transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// How many the pool has taken.
+    pub accepted: u32,
+    /// The others.
+    pub rejected: Vec<BatchRejected>,
+}
+
+/// A transaction of a batch that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRejected {
+    /// Its position in the batch.
+    pub index: u32,
+    /// Why, as a stable word.
+    pub code: String,
+    /// Why, for people.
+    pub reason: String,
+}

@@ -1,0 +1,139 @@
+//! Transactions: what an account signs.
+//!
+//! ```text
+//! raw = chain_id u64 | sender 32 | sequence u64 | expires_at u64 | payload (ULEB length, bytes) | signature 64
+//!       '----------------------------- content: id = SHA3(tag | content) -------------------'
+//! ```
+//! A transaction stays one shared buffer from its arrival to the disk, and its id is computed once. The id does not cover the signature,
+//! so another valid signature of the same content is the same transaction: it can take effect once only.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{
+    codec::{self, DecodeError},
+    crypto::{Hash, PublicKey, Signature, SigningKey, Tag},
+    ids::{Address, ChainId, TxId},
+    operation::{Operation, PAYLOAD_BYTES_MAX},
+    round::{Sequence, UnixMillis},
+};
+
+/// Domain of transaction ids.
+pub const TRANSACTION: Tag = Tag::new("quorate/transaction");
+
+const SIGNATURE_BYTES: usize = 64;
+/// Longest transaction, in bytes.
+pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 8 + 32 + 8 + 8 + 3 + SIGNATURE_BYTES;
+
+/// What the sender decides and signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionContent {
+    /// The network it is for.
+    pub chain_id: ChainId,
+    /// Who sends it.
+    pub sender: PublicKey,
+    /// Its number among the sender's transactions: each is used exactly once, in order.
+    pub sequence: Sequence,
+    /// A block whose timestamp is at or after this cannot contain it, so that a transaction not committed by then never will be.
+    pub expires_at: UnixMillis,
+    /// The encoded [`Operation`].
+    #[serde(with = "serde_bytes")]
+    pub payload: Vec<u8>,
+}
+
+/// A signed transaction. Its form has been checked; its signature only where a [`crate::verify::Verified`] says so.
+#[derive(Clone)]
+pub struct Transaction {
+    raw: Arc<[u8]>,
+    id: TxId,
+    address: Address,
+    content: Arc<TransactionContent>,
+    signature: Signature,
+}
+
+impl Transaction {
+    /// Signs an operation.
+    #[must_use]
+    pub fn sign(chain_id: ChainId, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, operation: &Operation) -> Self {
+        let content = TransactionContent { chain_id, sender: key.public(), sequence, expires_at, payload: codec::encode(operation) };
+        let mut raw = codec::encode(&content);
+        let id = TxId(Hash::of(&TRANSACTION, &raw));
+        let signature = key.sign(&id.0);
+        raw.extend_from_slice(&signature.0);
+        Self { raw: raw.into(), id, address: Address::of(&content.sender), content: Arc::new(content), signature }
+    }
+
+    /// Reads a transaction and computes its id. Checks the form, not the signature.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: too long, or not canonical.
+    pub fn decode(raw: Arc<[u8]>) -> Result<Self, DecodeError> {
+        if raw.len() > TRANSACTION_BYTES_MAX {
+            return Err(DecodeError::TooLong { len: raw.len(), max: TRANSACTION_BYTES_MAX });
+        }
+        let (signed, signature) =
+            raw.split_last_chunk::<SIGNATURE_BYTES>().ok_or_else(|| DecodeError::Malformed("shorter than a signature".into()))?;
+        let content: TransactionContent = codec::decode(signed, TRANSACTION_BYTES_MAX)?;
+        let id = TxId(Hash::of(&TRANSACTION, signed));
+        let signature = Signature(*signature);
+        Ok(Self { id, address: Address::of(&content.sender), content: Arc::new(content), signature, raw })
+    }
+
+    /// The bytes of the transaction.
+    #[must_use]
+    pub fn raw(&self) -> &Arc<[u8]> {
+        &self.raw
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> TxId {
+        self.id
+    }
+
+    /// The account that sent it.
+    #[must_use]
+    pub const fn sender(&self) -> Address {
+        self.address
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub fn content(&self) -> &TransactionContent {
+        &self.content
+    }
+
+    /// The signature over the id.
+    #[must_use]
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+}
+
+impl PartialEq for Transaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for Transaction {}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tx {:?} #{} of {:?}", self.id, self.content.sequence, self.address)
+    }
+}
+
+impl Serialize for Transaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for Transaction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw: &'de serde_bytes::Bytes = Deserialize::deserialize(deserializer)?;
+        Self::decode(Arc::from(&**raw)).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,307 @@
+//! Verified values that we make ourselves: by signing, by putting verified parts together, and by taking verified wholes apart.
+
+use std::collections::BTreeMap;
+
+use super::Verified;
+use crate::{
+    block::{Block, Proposal},
+    committee::{Committee, SignerSet},
+    crypto::SigningKey,
+    ids::{ChainId, ValidatorId},
+    message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
+    round::{Epoch, Round},
+    timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
+    vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
+};
+
+impl Verified<Vote> {
+    /// Signs a vote.
+    #[must_use]
+    pub fn sign(
+        vote_info: VoteInfo,
+        commit_info: LedgerCommitInfo,
+        high_commit_qc: &Verified<QuorumCert>,
+        sender: ValidatorId,
+        key: &SigningKey,
+    ) -> Self {
+        let signature = key.sign(&commit_info.digest());
+        Self(Vote { vote_info, commit_info, high_commit_qc: high_commit_qc.0.clone(), sender, signature })
+    }
+
+    /// The certificate that the vote carries.
+    #[must_use]
+    pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_commit_qc.clone())
+    }
+}
+
+impl Verified<TimeoutMessage> {
+    /// Signs a timeout.
+    #[must_use]
+    pub fn sign(
+        chain_id: ChainId,
+        epoch: Epoch,
+        round: Round,
+        certificates: (&Verified<QuorumCert>, Option<&Verified<TimeoutCert>>, &Verified<QuorumCert>),
+        sender: ValidatorId,
+        key: &SigningKey,
+    ) -> Self {
+        let (high_qc, last_round_tc, high_commit_qc) = certificates;
+        let signature = key.sign(&timeout_digest(chain_id, epoch, round, high_qc.round()));
+        Self(TimeoutMessage {
+            timeout: Timeout { epoch, round, high_qc: high_qc.0.clone(), sender, signature },
+            last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
+            high_commit_qc: high_commit_qc.0.clone(),
+        })
+    }
+
+    /// The sender's highest certificate.
+    #[must_use]
+    pub fn high_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.timeout.high_qc.clone())
+    }
+
+    /// The newest certificate with a commit.
+    #[must_use]
+    pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_commit_qc.clone())
+    }
+
+    /// The certificate that led into the round, if a timeout did.
+    #[must_use]
+    pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
+        self.0.last_round_tc.clone().map(Verified)
+    }
+}
+
+impl Verified<Proposal> {
+    /// Signs a proposal of our own block, whose certificate we have verified.
+    #[must_use]
+    pub fn sign(
+        block: Verified<Block>,
+        last_round_tc: Option<&Verified<TimeoutCert>>,
+        high_commit_qc: &Verified<QuorumCert>,
+        key: &SigningKey,
+    ) -> Self {
+        let signature = key.sign(&block.proposal_digest());
+        Self(Proposal {
+            block: block.0,
+            last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
+            high_commit_qc: high_commit_qc.0.clone(),
+            signature,
+        })
+    }
+
+    /// The block.
+    #[must_use]
+    pub fn block(&self) -> Verified<Block> {
+        Verified(self.0.block.clone())
+    }
+
+    /// The newest certificate with a commit.
+    #[must_use]
+    pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_commit_qc.clone())
+    }
+
+    /// The certificate that led into the round, if a timeout did.
+    #[must_use]
+    pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
+        self.0.last_round_tc.clone().map(Verified)
+    }
+}
+
+impl Verified<Block> {
+    /// A block of our own making.
+    #[must_use]
+    pub fn own(content: OwnBlock, qc: &Verified<QuorumCert>) -> Self {
+        let OwnBlock { chain_id, epoch, author, round, timestamp, payload } = content;
+        Self(Block::new(crate::block::BlockContent { chain_id, epoch, author, round, timestamp, payload, qc: qc.0.clone() }))
+    }
+
+    /// The certificate of the parent.
+    #[must_use]
+    pub fn qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.qc().clone())
+    }
+}
+
+/// What we decide about a block of our own.
+#[derive(Debug)]
+pub struct OwnBlock {
+    /// The network.
+    pub chain_id: ChainId,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// We.
+    pub author: ValidatorId,
+    /// The round we lead.
+    pub round: Round,
+    /// Our time, later than the parent's.
+    pub timestamp: crate::round::UnixMillis,
+    /// The transactions.
+    pub payload: crate::block::Payload,
+}
+
+impl Verified<SyncInfo> {
+    /// Our own certificates.
+    #[must_use]
+    pub fn own(
+        high_qc: &Verified<QuorumCert>,
+        high_commit_qc: &Verified<QuorumCert>,
+        last_round_tc: Option<&Verified<TimeoutCert>>,
+    ) -> Self {
+        Self(SyncInfo {
+            high_qc: high_qc.0.clone(),
+            high_commit_qc: high_commit_qc.0.clone(),
+            last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
+        })
+    }
+
+    /// The highest certificate.
+    #[must_use]
+    pub fn high_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_qc.clone())
+    }
+
+    /// The newest certificate with a commit.
+    #[must_use]
+    pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_commit_qc.clone())
+    }
+
+    /// The timeout certificate of the sender's last round.
+    #[must_use]
+    pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
+        self.0.last_round_tc.clone().map(Verified)
+    }
+}
+
+impl Verified<TimeoutCert> {
+    /// The quorum certificate in it.
+    #[must_use]
+    pub fn high_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.0.high_qc.clone())
+    }
+
+    /// The certificate of these timeouts, if they are a quorum's of one round.
+    #[must_use]
+    pub fn aggregate(committee: &Committee, timeouts: &BTreeMap<ValidatorId, Verified<TimeoutMessage>>) -> Option<Self> {
+        let mut each = timeouts.iter();
+        let first = &each.next()?.1.timeout;
+        let (epoch, round) = (first.epoch, first.round);
+        if timeouts.iter().any(|(id, m)| *id != m.timeout.sender || (m.timeout.epoch, m.timeout.round) != (epoch, round)) {
+            return None;
+        }
+        let signers: SignerSet = timeouts.keys().copied().collect();
+        if !committee.contains_all(signers) || !committee.is_quorum(signers) {
+            return None;
+        }
+        let high_qc = timeouts.values().map(|m| &m.timeout.high_qc).max_by_key(|qc| qc.round())?.clone();
+        Some(Self(TimeoutCert {
+            epoch,
+            round,
+            signers,
+            high_qc_rounds: timeouts.values().map(|m| m.timeout.high_qc.round()).collect::<Vec<_>>().try_into().ok()?,
+            signatures: timeouts.values().map(|m| m.timeout.signature).collect::<Vec<_>>().try_into().ok()?,
+            high_qc,
+        }))
+    }
+}
+
+impl Verified<QuorumCert> {
+    /// The certificate of these votes, if they are equal and a quorum's.
+    #[must_use]
+    pub fn aggregate(committee: &Committee, votes: &BTreeMap<ValidatorId, Verified<Vote>>) -> Option<Self> {
+        let first = votes.values().next()?;
+        let (vote_info, commit_info) = (first.vote_info, first.commit_info);
+        if votes.iter().any(|(id, v)| *id != v.sender || v.vote_info != vote_info || v.commit_info != commit_info) {
+            return None;
+        }
+        let signers: SignerSet = votes.keys().copied().collect();
+        if !committee.contains_all(signers) || !committee.is_quorum(signers) {
+            return None;
+        }
+        let signatures = votes.values().map(|vote| vote.signature).collect::<Vec<_>>().try_into().ok()?;
+        Some(Self(QuorumCert { vote_info, commit_info, signers, signatures }))
+    }
+}
+
+impl Verified<FetchResponse> {
+    /// The blocks, the newest first.
+    #[must_use]
+    pub fn into_blocks(self) -> Vec<Verified<Block>> {
+        self.0.blocks.into_inner().into_iter().map(Verified).collect()
+    }
+}
+
+impl Verified<CatchupResponse> {
+    /// The blocks, the oldest first, and the certificate that commits the last. The blocks are verified because that certificate names the
+    /// last of them and each names the one before with its certificate: a quorum has checked them all.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Verified<Block>>, Option<Verified<QuorumCert>>) {
+        (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.map(Verified))
+    }
+}
+
+/// A verified message by its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifiedMessage {
+    /// See [`Message::Proposal`].
+    Proposal(Verified<Proposal>),
+    /// See [`Message::Vote`].
+    Vote(Verified<Vote>),
+    /// See [`Message::Timeout`].
+    Timeout(Verified<TimeoutMessage>),
+    /// See [`Message::SyncInfo`].
+    SyncInfo(Verified<SyncInfo>),
+    /// See [`Message::FetchRequest`].
+    FetchRequest(FetchRequest),
+    /// See [`Message::FetchResponse`].
+    FetchResponse(Verified<FetchResponse>),
+    /// See [`Message::CatchupRequest`].
+    CatchupRequest(CatchupRequest),
+    /// See [`Message::CatchupResponse`].
+    CatchupResponse(Verified<CatchupResponse>),
+}
+
+impl Verified<Message> {
+    /// The message by its kind.
+    #[must_use]
+    pub fn split(self) -> VerifiedMessage {
+        match self.0 {
+            Message::Proposal(inner) => VerifiedMessage::Proposal(Verified(*inner)),
+            Message::Vote(inner) => VerifiedMessage::Vote(Verified(*inner)),
+            Message::Timeout(inner) => VerifiedMessage::Timeout(Verified(*inner)),
+            Message::SyncInfo(inner) => VerifiedMessage::SyncInfo(Verified(*inner)),
+            Message::FetchRequest(inner) => VerifiedMessage::FetchRequest(inner),
+            Message::FetchResponse(inner) => VerifiedMessage::FetchResponse(Verified(*inner)),
+            Message::CatchupRequest(inner) => VerifiedMessage::CatchupRequest(inner),
+            Message::CatchupResponse(inner) => VerifiedMessage::CatchupResponse(Verified(*inner)),
+        }
+    }
+}
+
+impl From<Verified<Proposal>> for Message {
+    fn from(inner: Verified<Proposal>) -> Self {
+        Self::Proposal(Box::new(inner.0))
+    }
+}
+
+impl From<Verified<Vote>> for Message {
+    fn from(inner: Verified<Vote>) -> Self {
+        Self::Vote(Box::new(inner.0))
+    }
+}
+
+impl From<Verified<TimeoutMessage>> for Message {
+    fn from(inner: Verified<TimeoutMessage>) -> Self {
+        Self::Timeout(Box::new(inner.0))
+    }
+}
+
+impl From<Verified<SyncInfo>> for Message {
+    fn from(inner: Verified<SyncInfo>) -> Self {
+        Self::SyncInfo(Box::new(inner.0))
+    }
+}

@@ -1,0 +1,102 @@
+//! Quorum and timeout certificates (protocol.md §8).
+
+use super::{Verified, Verifier, VerifyError, lock};
+use crate::{
+    committee::SignerSet,
+    crypto::{BatchItem, Hash, Signature, verify_batch},
+    round::Round,
+    timeout::{TimeoutCert, timeout_digest},
+    vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
+};
+
+impl Verifier {
+    /// Checks a quorum certificate.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn quorum_cert(&self, qc: &QuorumCert) -> Result<Verified<QuorumCert>, VerifyError> {
+        // S3: round 0 is genesis, and there is exactly one certificate of it.
+        if qc.round() == Round(0) {
+            return if *qc == self.genesis_qc { Ok(Verified(qc.clone())) } else { Err(VerifyError::Round(Round(0))) };
+        }
+        let digest = qc.digest();
+        if lock(&self.certificates).get(&digest).is_none() {
+            self.check_vote_content(&qc.vote_info, &qc.commit_info)?;
+            let signed = qc.commit_info.digest();
+            self.check_quorum(qc.signers, &qc.signatures, |_| Some(signed))?;
+            lock(&self.certificates).insert(digest, ());
+        }
+        Ok(Verified(qc.clone()))
+    }
+
+    /// Checks a timeout certificate and the quorum certificate in it (S1).
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn timeout_cert(&self, tc: &TimeoutCert) -> Result<Verified<TimeoutCert>, VerifyError> {
+        let digest = tc.digest();
+        if lock(&self.certificates).get(&digest).is_none() {
+            self.check_epoch(tc.epoch)?;
+            if tc.round == Round(0) || tc.round >= Round::LIMIT {
+                return Err(VerifyError::Round(tc.round));
+            }
+            if tc.high_qc_rounds.len() != tc.signers.len() {
+                return Err(VerifyError::SignerCount);
+            }
+            if tc.high_qc_rounds.iter().any(|round| *round >= tc.round) {
+                return Err(VerifyError::Round(tc.round));
+            }
+            if tc.high_qc.round() != tc.highest_qc_round() {
+                return Err(VerifyError::HighQcMismatch);
+            }
+            self.quorum_cert(&tc.high_qc)?;
+            self.check_quorum(tc.signers, &tc.signatures, |position| {
+                let high_qc_round = *tc.high_qc_rounds.get(position)?;
+                Some(timeout_digest(self.chain_id, tc.epoch, tc.round, high_qc_round))
+            })?;
+            lock(&self.certificates).insert(digest, ());
+        }
+        Ok(Verified(tc.clone()))
+    }
+
+    /// The rules that a vote and a certificate share: what is signed is what is said, for this network, and the commit fits the rounds.
+    pub(super) fn check_vote_content(&self, vote: &VoteInfo, commit: &LedgerCommitInfo) -> Result<(), VerifyError> {
+        self.check_chain(commit.chain_id)?;
+        self.check_epoch(commit.epoch)?;
+        // E13: only the hash of the vote info is signed.
+        if commit.vote_info_hash != vote.digest() {
+            return Err(VerifyError::VoteInfoHash);
+        }
+        if vote.round <= vote.parent_round || vote.round >= Round::LIMIT {
+            return Err(VerifyError::Round(vote.round));
+        }
+        if commit.commit_state_id.is_some() != vote.commits_parent() {
+            return Err(VerifyError::CommitRule);
+        }
+        Ok(())
+    }
+
+    /// A quorum of the committee signed, each member its own digest. The cheap tests come first.
+    fn check_quorum(
+        &self,
+        signers: SignerSet,
+        signatures: &[Signature],
+        digest_at: impl Fn(usize) -> Option<Hash>,
+    ) -> Result<(), VerifyError> {
+        if signatures.len() != signers.len() {
+            return Err(VerifyError::SignerCount);
+        }
+        if let Some(stranger) = signers.iter().find(|id| self.committee.get(*id).is_none()) {
+            return Err(VerifyError::NotInCommittee(stranger));
+        }
+        if !self.committee.is_quorum(signers) {
+            return Err(VerifyError::NoQuorum);
+        }
+        let mut items = Vec::with_capacity(signatures.len());
+        for (position, (signer, signature)) in signers.iter().zip(signatures).enumerate() {
+            let digest = digest_at(position).ok_or(VerifyError::SignerCount)?;
+            items.push(BatchItem { key: self.key(signer)?, digest, signature: *signature });
+        }
+        Ok(verify_batch(&items)?)
+    }
+}

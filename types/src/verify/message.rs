@@ -1,0 +1,196 @@
+//! Messages of the protocol (protocol.md §8): everything that can be checked without the state of a replica is checked here, before it
+//! costs the replica anything.
+
+use std::collections::BTreeSet;
+
+use super::{Verified, Verifier, VerifyError};
+use crate::{
+    block::{Block, Proposal, payload_bytes},
+    crypto::{Hash, Signature},
+    ids::ValidatorId,
+    message::{CatchupResponse, FetchResponse, Message, SyncInfo},
+    round::Round,
+    timeout::{TimeoutCert, TimeoutMessage, timeout_digest},
+    vote::{QuorumCert, Vote},
+};
+
+impl Verifier {
+    /// Checks a message that came from `from`.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn message(&self, from: ValidatorId, message: Message) -> Result<Verified<Message>, VerifyError> {
+        self.key(from)?;
+        match &message {
+            Message::Proposal(proposal) => {
+                same_sender(from, proposal.block.author())?;
+                self.check_proposal(proposal)?;
+            }
+            Message::Vote(vote) => {
+                same_sender(from, vote.sender)?;
+                self.check_vote(vote)?;
+            }
+            Message::Timeout(timeout) => {
+                same_sender(from, timeout.timeout.sender)?;
+                self.check_timeout(timeout)?;
+            }
+            Message::SyncInfo(info) => self.check_sync_info(info)?,
+            Message::FetchResponse(response) => self.check_fetch_response(response)?,
+            Message::CatchupResponse(response) => self.check_catchup_response(response)?,
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => {}
+        }
+        Ok(Verified(message))
+    }
+
+    /// Checks a proposal: block, certificates, author's signature, and every transaction's.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn proposal(&self, proposal: Proposal) -> Result<Verified<Proposal>, VerifyError> {
+        self.check_proposal(&proposal)?;
+        Ok(Verified(proposal))
+    }
+
+    /// Checks a vote.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn vote(&self, vote: Vote) -> Result<Verified<Vote>, VerifyError> {
+        self.check_vote(&vote)?;
+        Ok(Verified(vote))
+    }
+
+    /// Checks a timeout.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn timeout(&self, timeout: TimeoutMessage) -> Result<Verified<TimeoutMessage>, VerifyError> {
+        self.check_timeout(&timeout)?;
+        Ok(Verified(timeout))
+    }
+
+    /// Checks a block without its author's signature: one that a certificate names.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn block(&self, block: Block) -> Result<Verified<Block>, VerifyError> {
+        self.check_block(&block)?;
+        Ok(Verified(block))
+    }
+
+    fn check_proposal(&self, proposal: &Proposal) -> Result<(), VerifyError> {
+        let block = &proposal.block;
+        self.check_signature(block.author(), &block.proposal_digest(), &proposal.signature)?;
+        self.check_block(block)?;
+        self.check_leads_into(block.round(), block.qc(), proposal.last_round_tc.as_ref())?;
+        self.check_high_commit_qc(&proposal.high_commit_qc)?;
+        self.check_payload(block.payload())
+    }
+
+    fn check_block(&self, block: &Block) -> Result<(), VerifyError> {
+        let content = block.content();
+        self.check_chain(content.chain_id)?;
+        self.check_epoch(content.epoch)?;
+        self.key(content.author)?;
+        // Round 0 is genesis, which is never taken from anybody (S3).
+        if content.round >= Round::LIMIT || content.round <= content.qc.round() {
+            return Err(VerifyError::Round(content.round));
+        }
+        let fits = |len: usize, max: u32| u32::try_from(len).is_ok_and(|len| len <= max);
+        if !fits(content.payload.len(), self.parameters.block_transactions_max)
+            || !fits(payload_bytes(&content.payload), self.parameters.block_bytes_max)
+        {
+            return Err(VerifyError::PayloadSize);
+        }
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = content.payload.iter().find(|tx| !ids.insert(tx.id())) {
+            return Err(VerifyError::DuplicateTransaction(twice.id()));
+        }
+        self.quorum_cert(&content.qc)?;
+        Ok(())
+    }
+
+    fn check_vote(&self, vote: &Vote) -> Result<(), VerifyError> {
+        self.check_vote_content(&vote.vote_info, &vote.commit_info)?;
+        self.check_signature(vote.sender, &vote.commit_info.digest(), &vote.signature)?;
+        self.check_high_commit_qc(&vote.high_commit_qc)?;
+        Ok(())
+    }
+
+    fn check_timeout(&self, message: &TimeoutMessage) -> Result<(), VerifyError> {
+        let timeout = &message.timeout;
+        self.check_epoch(timeout.epoch)?;
+        // S2: the certificate is older than the round given up, and its round is the one that is signed.
+        if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc.round() {
+            return Err(VerifyError::Round(timeout.round));
+        }
+        let digest = timeout_digest(self.chain_id, timeout.epoch, timeout.round, timeout.high_qc.round());
+        self.check_signature(timeout.sender, &digest, &timeout.signature)?;
+        self.quorum_cert(&timeout.high_qc)?;
+        self.check_leads_into(timeout.round, &timeout.high_qc, message.last_round_tc.as_ref())?;
+        self.check_high_commit_qc(&message.high_commit_qc)?;
+        Ok(())
+    }
+
+    /// Paper p. 12: a message of round r carries a certificate of round r-1, its QC or else a TC, and never both.
+    fn check_leads_into(&self, round: Round, qc: &QuorumCert, tc: Option<&TimeoutCert>) -> Result<(), VerifyError> {
+        let before = round.previous().ok_or(VerifyError::Round(round))?;
+        match tc {
+            None if qc.round() == before => Ok(()),
+            Some(tc) if qc.round() != before && tc.round == before => self.timeout_cert(tc).map(|_| ()),
+            None | Some(_) => Err(VerifyError::IllFormed),
+        }
+    }
+
+    /// Every message carries the newest certificate that its sender knows to commit something: one without a commit is not that.
+    fn check_high_commit_qc(&self, qc: &QuorumCert) -> Result<(), VerifyError> {
+        if qc.commits().is_none() {
+            return Err(VerifyError::CommitRule);
+        }
+        self.quorum_cert(qc).map(|_| ())
+    }
+
+    fn check_sync_info(&self, info: &SyncInfo) -> Result<(), VerifyError> {
+        if info.high_qc.round() < info.high_commit_qc.round() {
+            return Err(VerifyError::IllFormed);
+        }
+        self.quorum_cert(&info.high_qc)?;
+        self.check_high_commit_qc(&info.high_commit_qc)?;
+        info.last_round_tc.as_ref().map_or(Ok(()), |tc| self.timeout_cert(tc).map(|_| ()))
+    }
+
+    fn check_fetch_response(&self, response: &FetchResponse) -> Result<(), VerifyError> {
+        let mut expected = response.block_id;
+        for block in &response.blocks {
+            if block.id() != expected {
+                return Err(VerifyError::NotAChain);
+            }
+            self.check_block(block)?;
+            expected = block.parent_id();
+        }
+        Ok(())
+    }
+
+    /// The certificate commits the last block, and each block names the one before: one quorum of signatures covers them all.
+    fn check_catchup_response(&self, response: &CatchupResponse) -> Result<(), VerifyError> {
+        let Some(qc) = &response.commit_qc else {
+            return if response.blocks.is_empty() { Ok(()) } else { Err(VerifyError::NotAChain) };
+        };
+        let (mut expected, ..) = self.quorum_cert(qc)?.commits().ok_or(VerifyError::CommitRule)?;
+        for block in response.blocks.iter().rev() {
+            if block.id() != expected {
+                return Err(VerifyError::NotAChain);
+            }
+            expected = block.parent_id();
+        }
+        if response.blocks.is_empty() { Err(VerifyError::NotAChain) } else { Ok(()) }
+    }
+
+    fn check_signature(&self, signer: ValidatorId, digest: &Hash, signature: &Signature) -> Result<(), VerifyError> {
+        Ok(self.key(signer)?.verify(digest, signature)?)
+    }
+}
+
+fn same_sender(sender: ValidatorId, author: ValidatorId) -> Result<(), VerifyError> {
+    if sender == author { Ok(()) } else { Err(VerifyError::OtherSender { sender, author }) }
+}

@@ -1,0 +1,208 @@
+//! What has been checked: [`Verified`] values exist only through this module, by a check or by signing with our own key.
+//!
+//! A [`Verifier`] knows the committee and remembers what it has checked, so that each certificate, and each transaction, costs its
+//! signatures once however often it comes. It is shared by the threads of a node.
+
+mod aggregate;
+mod certificate;
+mod message;
+mod seen;
+mod transaction;
+
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use self::seen::Seen;
+pub use self::{
+    aggregate::{OwnBlock, VerifiedMessage},
+    transaction::SIGNATURES_BATCHED,
+};
+use crate::{
+    committee::Committee,
+    crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, VerifyingKey},
+    genesis::Parameters,
+    ids::{ChainId, TxId, ValidatorId},
+    round::{Epoch, Round},
+    vote::QuorumCert,
+};
+
+/// How many certificates a [`Verifier`] remembers.
+pub const CERTIFICATES_REMEMBERED: usize = 1 << 12;
+/// How many transactions a [`Verifier`] remembers.
+pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
+/// How many senders' decoded keys a [`Verifier`] remembers.
+pub const KEYS_REMEMBERED: usize = 1 << 14;
+
+/// A value whose signatures and form have been checked for this network and committee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The value.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Why a value is refused. Every variant is a fact about the sender, so it is counted and never a panic.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Signed for another network.
+    #[error("it is for chain {0}")]
+    OtherChain(ChainId),
+    /// Of another epoch.
+    #[error("it is of epoch {0}")]
+    OtherEpoch(Epoch),
+    /// Said to be by somebody who is not in the committee.
+    #[error("validator {0} is not in the committee")]
+    NotInCommittee(ValidatorId),
+    /// Sent by one validator in the name of another.
+    #[error("validator {sender} sent it in the name of validator {author}")]
+    OtherSender {
+        /// Who sent it.
+        sender: ValidatorId,
+        /// Who is said to have made it.
+        author: ValidatorId,
+    },
+    /// A round outside the possible.
+    #[error("round {0} is not possible here")]
+    Round(Round),
+    /// `vote_info_hash` is not the hash of `vote_info` (E13).
+    #[error("the vote info is not the one that was signed")]
+    VoteInfoHash,
+    /// A commit where the rounds do not follow each other, or none where they do.
+    #[error("the commit does not fit the rounds")]
+    CommitRule,
+    /// Fewer signers than a quorum.
+    #[error("the signers are not a quorum")]
+    NoQuorum,
+    /// Not one signature (and one round) for each signer.
+    #[error("the signatures do not fit the signers")]
+    SignerCount,
+    /// A timeout certificate that claims certificates it does not carry (S1).
+    #[error("the highest certificate of the timeout certificate is not the one it carries")]
+    HighQcMismatch,
+    /// The certificates do not lead into the round (paper p. 12: well-formedness).
+    #[error("its certificates do not lead into its round")]
+    IllFormed,
+    /// Too many or too large transactions.
+    #[error("the payload is larger than the genesis allows")]
+    PayloadSize,
+    /// A transaction twice.
+    #[error("transaction {0} twice in one block")]
+    DuplicateTransaction(TxId),
+    /// Blocks that are not each other's parents, or not those that were asked for.
+    #[error("the blocks are not a chain")]
+    NotAChain,
+    /// A key that is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A signature.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+}
+
+impl VerifyError {
+    /// A word for metrics.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::OtherChain(_) => "other-chain",
+            Self::OtherEpoch(_) => "other-epoch",
+            Self::NotInCommittee(_) => "not-in-committee",
+            Self::OtherSender { .. } => "other-sender",
+            Self::Round(_) => "round",
+            Self::VoteInfoHash => "vote-info-hash",
+            Self::CommitRule => "commit-rule",
+            Self::NoQuorum => "no-quorum",
+            Self::SignerCount => "signer-count",
+            Self::HighQcMismatch => "high-qc-mismatch",
+            Self::IllFormed => "ill-formed",
+            Self::PayloadSize => "payload-size",
+            Self::DuplicateTransaction(_) => "duplicate-transaction",
+            Self::NotAChain => "not-a-chain",
+            Self::Key(_) => "key",
+            Self::Signature(_) => "signature",
+        }
+    }
+}
+
+/// Checks values against one committee of one network.
+#[derive(Debug)]
+pub struct Verifier {
+    chain_id: ChainId,
+    committee: Arc<Committee>,
+    genesis_qc: QuorumCert,
+    parameters: Parameters,
+    certificates: Mutex<Seen<Hash, ()>>,
+    transactions: Mutex<Seen<TxId, Signature>>,
+    keys: Mutex<Seen<PublicKey, VerifyingKey>>,
+}
+
+impl Verifier {
+    /// A verifier that has seen nothing.
+    #[must_use]
+    pub fn new(chain_id: ChainId, committee: Arc<Committee>, genesis_qc: QuorumCert, parameters: Parameters) -> Self {
+        Self {
+            chain_id,
+            committee,
+            genesis_qc,
+            parameters,
+            certificates: Mutex::new(Seen::new(CERTIFICATES_REMEMBERED)),
+            transactions: Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED)),
+            keys: Mutex::new(Seen::new(KEYS_REMEMBERED)),
+        }
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn chain_id(&self) -> ChainId {
+        self.chain_id
+    }
+
+    /// The committee.
+    #[must_use]
+    pub const fn committee(&self) -> &Arc<Committee> {
+        &self.committee
+    }
+
+    /// The certificate of genesis, the only one without signatures.
+    #[must_use]
+    pub fn genesis_qc(&self) -> Verified<QuorumCert> {
+        Verified(self.genesis_qc.clone())
+    }
+
+    /// The network's shared rules.
+    #[must_use]
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn key(&self, id: ValidatorId) -> Result<&VerifyingKey, VerifyError> {
+        self.committee.key(id).ok_or(VerifyError::NotInCommittee(id))
+    }
+
+    fn check_epoch(&self, epoch: Epoch) -> Result<(), VerifyError> {
+        if epoch == self.committee.epoch() { Ok(()) } else { Err(VerifyError::OtherEpoch(epoch)) }
+    }
+
+    fn check_chain(&self, chain_id: ChainId) -> Result<(), VerifyError> {
+        if chain_id == self.chain_id { Ok(()) } else { Err(VerifyError::OtherChain(chain_id)) }
+    }
+}
+
+/// What a memory holds is true whichever thread wrote it, so a panic elsewhere does not spoil it.
+fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}

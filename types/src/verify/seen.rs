@@ -1,0 +1,46 @@
+//! A bounded memory: the newest entries, at most twice `capacity` of them.
+
+use std::collections::BTreeMap;
+
+/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+#[derive(Debug)]
+pub(super) struct Seen<K, V> {
+    young: BTreeMap<K, V>,
+    old: BTreeMap<K, V>,
+    capacity: usize,
+}
+
+impl<K: Ord, V: Clone> Seen<K, V> {
+    pub(super) const fn new(capacity: usize) -> Self {
+        Self { young: BTreeMap::new(), old: BTreeMap::new(), capacity }
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembers_the_newest_and_stays_bounded() {
+        let mut seen = Seen::new(4);
+        for key in 0..100 {
+            seen.insert(key, ());
+            assert!(seen.young.len() + seen.old.len() <= 8);
+            for recent in key.max(3) - 3..=key {
+                assert!(seen.get(&recent).is_some());
+            }
+        }
+        assert!(seen.get(&0).is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! Votes and quorum certificates (paper §3.3, p. 10).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec,
+    committee::{PerSigner, SignerSet},
+    crypto::{Hash, Signature, Tag},
+    ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+    round::{Epoch, Round},
+};
+
+/// Domain of what a vote signs.
+pub const VOTE: Tag = Tag::new("quorate/vote");
+/// Domain of the hash of a [`VoteInfo`].
+pub const VOTE_INFO: Tag = Tag::new("quorate/vote-info");
+/// Domain of the genesis block's id.
+pub const GENESIS_BLOCK: Tag = Tag::new("quorate/genesis-block");
+/// Domain of the digests of quorum certificates: they name certificates in caches, and block ids cover them.
+pub const CERTIFICATE: Tag = Tag::new("quorate/certificate");
+
+/// The block a vote is for, its parent, and its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VoteInfo {
+    /// The block.
+    pub id: BlockId,
+    /// The block's round.
+    pub round: Round,
+    /// The block's parent.
+    pub parent_id: BlockId,
+    /// The parent's round: with it one certificate tells a commit without any block.
+    pub parent_round: Round,
+    /// The result of executing the block (paper: `exec_state_id`).
+    pub exec_state_id: StateId,
+}
+
+impl VoteInfo {
+    /// Its hash.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        Hash::of(&VOTE_INFO, &codec::encode(self))
+    }
+
+    /// Whether a certificate of this vote directly commits the parent: the two rounds follow each other (the 2-chain rule, paper Def. 2).
+    #[must_use]
+    pub fn commits_parent(&self) -> bool {
+        self.parent_round.next() == self.round
+    }
+}
+
+/// What a voter signs: the result that becomes committed if this vote is certified, and the vote itself by its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LedgerCommitInfo {
+    /// The network. Erratum E14: the paper signs neither network nor epoch.
+    pub chain_id: ChainId,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The result of the parent if certifying this vote commits it, otherwise nothing.
+    pub commit_state_id: Option<StateId>,
+    /// The hash of the vote info.
+    pub vote_info_hash: Hash,
+}
+
+impl LedgerCommitInfo {
+    /// What is signed.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        Hash::of(&VOTE, &codec::encode(self))
+    }
+}
+
+/// A vote for a block, with the certificate of the highest commit its voter knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// The block.
+    pub vote_info: VoteInfo,
+    /// What is signed.
+    pub commit_info: LedgerCommitInfo,
+    /// The newest certificate with a commit that the voter knows.
+    pub high_commit_qc: QuorumCert,
+    /// Who votes.
+    pub sender: ValidatorId,
+    /// Over `commit_info`.
+    pub signature: Signature,
+}
+
+/// A quorum of equal votes: the block is certified, and so is its parent's commit where the rounds follow each other.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumCert {
+    /// The block.
+    pub vote_info: VoteInfo,
+    /// What was signed.
+    pub commit_info: LedgerCommitInfo,
+    /// Who signed.
+    pub signers: SignerSet,
+    /// Their signatures in the order of signers.
+    pub signatures: PerSigner<Signature>,
+}
+
+impl QuorumCert {
+    /// The certificate of genesis: round 0, its own parent, committed by itself, signed by nobody (S3).
+    #[must_use]
+    pub fn genesis(chain_id: ChainId, epoch: Epoch, genesis: GenesisHash, state_id: StateId) -> Self {
+        let id = genesis_block_id(genesis);
+        let vote_info = VoteInfo { id, round: Round(0), parent_id: id, parent_round: Round(0), exec_state_id: state_id };
+        let commit_info = LedgerCommitInfo { chain_id, epoch, commit_state_id: Some(state_id), vote_info_hash: vote_info.digest() };
+        Self { vote_info, commit_info, signers: SignerSet::default(), signatures: PerSigner::default() }
+    }
+
+    /// The round it certifies.
+    #[must_use]
+    pub const fn round(&self) -> Round {
+        self.vote_info.round
+    }
+
+    /// The block it certifies.
+    #[must_use]
+    pub const fn block_id(&self) -> BlockId {
+        self.vote_info.id
+    }
+
+    /// The block it commits, if any, with that block's round and result.
+    #[must_use]
+    pub fn commits(&self) -> Option<(BlockId, Round, StateId)> {
+        self.commit_info.commit_state_id.map(|state| (self.vote_info.parent_id, self.vote_info.parent_round, state))
+    }
+
+    /// A name for the certificate with its signatures.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        Hash::of(&CERTIFICATE, &codec::encode(self))
+    }
+}
+
+impl fmt::Debug for QuorumCert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = &self.vote_info;
+        write!(f, "QC({} {:?}", info.round, info.id)?;
+        if self.commit_info.commit_state_id.is_some() {
+            write!(f, " commits {} {:?}", info.parent_round, info.parent_id)?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// The id of the genesis block.
+#[must_use]
+pub fn genesis_block_id(genesis: GenesisHash) -> BlockId {
+    BlockId(Hash::of(&GENESIS_BLOCK, &genesis.0.0))
+}

@@ -1,0 +1,138 @@
+//! What a genesis promises, and what is refused.
+
+use quorate_types::{
+    genesis::{Genesis, GenesisAccount, GenesisError, GenesisValidator, Parameters},
+    ids::{Address, ChainId},
+    message::PROTOCOL_VERSION,
+    round::UnixMillis,
+};
+
+use crate::fixture::{CHAIN, Fixture, hash, key};
+
+fn refused(change: impl FnOnce(&mut Genesis)) -> GenesisError {
+    let mut genesis = Fixture::new().genesis;
+    assert_eq!(genesis.check(), Ok(()));
+    change(&mut genesis);
+    genesis.check().unwrap_err()
+}
+
+#[test]
+fn what_breaks_a_promise_is_refused() {
+    assert_eq!(refused(|genesis| genesis.protocol_version = 2), GenesisError::Protocol(2));
+    assert_eq!(PROTOCOL_VERSION, 1);
+    assert!(matches!(refused(|genesis| genesis.validators.clear()), GenesisError::Committee(_)));
+    assert!(matches!(refused(|genesis| genesis.validators.swap(0, 1)), GenesisError::Committee(_)));
+    assert!(matches!(refused(|genesis| genesis.chain_id = ChainId(8)), GenesisError::Possession(_)));
+    assert!(matches!(refused(|genesis| genesis.validators[2].validator.address.push('1')), GenesisError::Possession(_)));
+    assert!(matches!(refused(|genesis| genesis.accounts.swap(0, 1)), GenesisError::Accounts(_)));
+    assert!(matches!(refused(|genesis| genesis.accounts[1] = genesis.accounts[0]), GenesisError::Accounts(_)));
+    let too_much = refused(|genesis| genesis.accounts.iter_mut().for_each(|account| account.balance = u64::MAX / 2 + 1));
+    assert!(matches!(too_much, GenesisError::Accounts(_)));
+    for name in ["", "\u{1b}]0;", &"x".repeat(129)] {
+        assert!(matches!(refused(|genesis| genesis.name = name.into()), GenesisError::Parameter(_)), "{name:?}");
+    }
+}
+
+#[test]
+fn all_the_money_there_can_be_is_allowed() {
+    let mut genesis = Fixture::new().genesis;
+    (genesis.accounts[0].balance, genesis.accounts[1].balance) = (u64::MAX, 0);
+    assert_eq!(genesis.check(), Ok(()));
+}
+
+/// Nobody registers a key that it does not hold, not even with a proof that another made.
+#[test]
+fn both_keys_prove_possession() {
+    let validator = Fixture::new().genesis.validators[0].validator.clone();
+    let fixture = Fixture::new();
+    let network = (100..104).map(key).find(|key| key.public() == validator.network_key).unwrap();
+    assert_eq!(GenesisValidator::sign(CHAIN, validator.clone(), &fixture.keys[0], &network).check(CHAIN), Ok(()));
+    for (consensus, network) in [(&key(77), &network), (&fixture.keys[0], &key(77)), (&network, &fixture.keys[0])] {
+        let entry = GenesisValidator::sign(CHAIN, validator.clone(), consensus, network);
+        assert_eq!(entry.check(CHAIN), Err(GenesisError::Possession(validator.name.clone())));
+    }
+}
+
+/// A parameter's name, and how to spoil it.
+type Wrong = (&'static str, fn(&mut Parameters));
+
+#[test]
+fn parameters_lie_in_their_ranges() {
+    for validators in 1..=128 {
+        assert_eq!(Parameters::for_committee(validators).check(validators), Ok(()), "{validators}");
+    }
+    let wrong: [Wrong; 16] = [
+        ("block_transactions_max", |p| p.block_transactions_max = 0),
+        ("block_transactions_max", |p| p.block_transactions_max = 8_193),
+        ("block_bytes_max", |p| p.block_bytes_max = 65_535),
+        ("block_bytes_max", |p| p.block_bytes_max = 1_048_577),
+        ("timeout_base_ms", |p| p.timeout_base_ms = 9),
+        ("timeout_base_ms", |p| p.timeout_base_ms = 0),
+        ("timeout_max_ms", |p| p.timeout_max_ms = p.timeout_base_ms - 1),
+        ("timeout_growth_percent", |p| p.timeout_growth_percent = 99),
+        ("timeout_growth_percent", |p| p.timeout_growth_percent = 301),
+        ("heartbeat_ms", |p| p.heartbeat_ms = p.timeout_base_ms - 1),
+        ("window_size", |p| p.window_size = 0),
+        ("window_size", |p| p.window_size = 1_001),
+        ("exclude_size", |p| p.exclude_size = 0),
+        ("exclude_size", |p| p.exclude_size = 3),
+        ("exclude_size", |p| p.exclude_size = u32::MAX),
+        ("block_bytes_max", |p| p.block_bytes_max = u32::MAX),
+    ];
+    for (name, change) in wrong {
+        let mut parameters = Parameters::for_committee(4);
+        change(&mut parameters);
+        match parameters.check(4) {
+            Err(GenesisError::Parameter(rule)) => assert!(rule.contains(name), "{rule}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// Every part of a genesis is part of the network's name.
+#[test]
+fn the_hash_covers_everything() {
+    let changes: [fn(&mut Genesis); 18] = [
+        |g| g.protocol_version += 1,
+        |g| g.chain_id.0 += 1,
+        |g| g.name.push('x'),
+        |g| g.timestamp = UnixMillis(1),
+        |g| g.parameters.block_transactions_max += 1,
+        |g| g.parameters.block_bytes_max += 1,
+        |g| g.parameters.timeout_base_ms += 1,
+        |g| g.parameters.timeout_growth_percent += 1,
+        |g| g.parameters.timeout_max_ms += 1,
+        |g| g.parameters.heartbeat_ms += 1,
+        |g| g.parameters.window_size += 1,
+        |g| g.parameters.exclude_size += 1,
+        |g| g.validators[1].validator.power.0 += 1,
+        |g| g.validators[1].network_proof.0[0] ^= 1,
+        |g| g.validators.truncate(3),
+        |g| g.accounts[0].balance += 1,
+        |g| g.accounts[0].address = Address(hash(1)),
+        |g| g.accounts.push(GenesisAccount { address: Address(hash(0xff)), balance: 0 }),
+    ];
+    let mut hashes = vec![Fixture::new().genesis.hash()];
+    for change in changes {
+        let mut genesis = Fixture::new().genesis;
+        change(&mut genesis);
+        hashes.push(genesis.hash());
+    }
+    let count = hashes.len();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), count);
+}
+
+#[test]
+fn a_genesis_file_with_an_unknown_word_is_refused() {
+    let genesis = Fixture::new().genesis;
+    let json = serde_json::to_value(&genesis).unwrap();
+    assert_eq!(serde_json::from_value::<Genesis>(json.clone()).unwrap(), genesis);
+    for at in ["", "/parameters", "/validators/0", "/validators/0/validator", "/accounts/0"] {
+        let mut other = json.clone();
+        other.pointer_mut(at).unwrap().as_object_mut().unwrap().insert("unknown".into(), 1.into());
+        let error = serde_json::from_value::<Genesis>(other).unwrap_err().to_string();
+        assert!(error.contains("unknown field `unknown`"), "{at}: {error}");
+    }
+}

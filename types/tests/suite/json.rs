@@ -1,0 +1,164 @@
+//! The words of the HTTP API as JSON, and the texts of ids, keys and amounts.
+
+use quorate_types::{
+    block::Block,
+    crypto::{Hash, PublicKey, Signature},
+    genesis::GenesisAccount,
+    ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
+    receipt::Outcome,
+    round::{Epoch, Height, Round, Sequence, UnixMillis},
+    rpc::{
+        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, KvView, NodeStatus, OutcomeView, PeerView, ProofView,
+        Submitted, TransactionStatus, TransactionView, Wait,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::{
+    fixture::{Fixture, hash},
+    golden,
+};
+
+/// A value as a line of JSON that reads back as the value.
+fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> String {
+    let line = serde_json::to_string(value).unwrap();
+    assert_eq!(&serde_json::from_str::<T>(&line).unwrap(), value);
+    line + "\n"
+}
+
+#[test]
+fn the_words_of_the_api_have_golden_json() {
+    let outcome = OutcomeView::from(&Outcome::Applied(vec![1, 0xab]));
+    let failed = OutcomeView::from(&Outcome::failed("insufficient-funds", "has 3, needs 5".into()));
+    let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome: outcome.clone() };
+    let dropped = TransactionStatus::Dropped { code: "expired".into(), reason: "too late".into() };
+    let submitted = |status, proof| Submitted { tx_id: TxId(hash(1)), status, proof };
+    let peer = |refused| PeerView { name: "validator-1".into(), address: "/ip4/127.0.0.1/tcp/6181".into(), connected: false, refused };
+    let rejected = BatchRejected { index: 4, code: "signature".into(), reason: "the signature is not valid".into() };
+    let text = [
+        line(&Wait::None),
+        line(&Wait::Accepted),
+        line(&Wait::Committed),
+        line(&TransactionStatus::Unknown),
+        line(&TransactionStatus::Pending),
+        line(&committed),
+        line(&dropped),
+        line(&failed),
+        line(&submitted(TransactionStatus::Pending, None)),
+        line(&submitted(committed, Some("00ff".into()))),
+        line(&AccountView {
+            address: Address(hash(2)),
+            balance: u64::MAX,
+            sequence: Sequence(3),
+            next_sequence: Sequence(4),
+            height: Height(5),
+            proof: "00".into(),
+            value: None,
+        }),
+        line(&KvView { value: Some("ff".into()), height: Height(5), proof: "00".into() }),
+        line(&BlockView {
+            height: Height(1),
+            epoch: Epoch(0),
+            round: Round(2),
+            block_id: BlockId(hash(3)),
+            state_id: StateId(hash(4)),
+            state_root: StateId(hash(5)),
+            parent: StateId(hash(6)),
+            timestamp: UnixMillis(7),
+            author: Some("validator-1".into()),
+            transactions: vec![TransactionView { tx_id: TxId(hash(1)), sender: Address(hash(2)), sequence: Sequence(0), outcome }],
+        }),
+        line(&NodeStatus {
+            name: "validator-0".into(),
+            version: "0.1.0".into(),
+            network: "local".into(),
+            chain_id: ChainId(7),
+            genesis_hash: GenesisHash(hash(8)),
+            epoch: Epoch(0),
+            round: Round(9),
+            height: Height(8),
+            state_id: StateId(hash(4)),
+            state_root: StateId(hash(5)),
+            timestamp: UnixMillis(7),
+            pool_transactions: 2,
+            catching_up: false,
+            peers: vec![peer(None), peer(Some("another genesis".into()))],
+        }),
+        line(&ErrorBody { error: ErrorView { code: "other-chain".into(), message: "it is for chain 8".into(), hint: None } }),
+        line(&ProofView { proof: "00".into() }),
+        line(&BatchAnswer { accepted: 4, rejected: vec![rejected] }),
+    ];
+    golden::check("api.jsonl", &text.concat());
+}
+
+#[test]
+fn ids_and_keys_are_prefixed_hexadecimal_text() {
+    let digits = "ab".repeat(32);
+    let id = TxId(hash(0xab));
+    assert_eq!(serde_json::to_value(id).unwrap(), json!(format!("0x{digits}")));
+    assert_eq!(serde_json::to_value(PublicKey([0xab; 32])).unwrap(), json!(format!("0x{digits}")));
+    assert_eq!((id.to_string(), Hash([0xab; 32]).short()), (format!("0x{digits}"), "abababab".into()));
+    for text in [format!("0x{digits}"), digits.clone(), digits.to_uppercase()] {
+        assert_eq!(text.parse::<TxId>().unwrap(), id);
+        assert_eq!(serde_json::from_value::<TxId>(json!(text)).unwrap(), id);
+        assert_eq!(text.parse::<PublicKey>().unwrap(), PublicKey([0xab; 32]));
+    }
+    for text in
+        ["", "0x", &digits[1..], &digits[2..], &format!("{digits}00"), &format!("0x0x{digits}"), &format!(" {digits}"), &"zz".repeat(32)]
+    {
+        assert!(text.parse::<TxId>().is_err(), "{text}");
+        assert!(text.parse::<PublicKey>().is_err(), "{text}");
+        assert!(serde_json::from_value::<Address>(json!(text)).is_err(), "{text}");
+    }
+    for other in [json!(1), json!(null), json!([0xab]), json!({})] {
+        assert!(serde_json::from_value::<BlockId>(other).is_err());
+    }
+}
+
+#[test]
+fn signatures_are_hexadecimal_text() {
+    let signature = Signature([0xcd; 64]);
+    assert_eq!(serde_json::to_value(signature).unwrap(), json!("cd".repeat(64)));
+    assert_eq!(serde_json::from_value::<Signature>(json!("cd".repeat(64))).unwrap(), signature);
+    for text in ["", "cd", &"cd".repeat(63), &"cd".repeat(65), &"c".repeat(127)] {
+        assert!(serde_json::from_value::<Signature>(json!(text)).is_err(), "{text}");
+    }
+}
+
+/// A JSON number above 2^53 loses digits in many programs, so amounts are text; and text that is no plain number is no amount.
+#[test]
+fn amounts_are_decimal_text() {
+    let account = |balance| GenesisAccount { address: Address(hash(1)), balance };
+    let json = |balance: serde_json::Value| json!({ "address": Address(hash(1)), "balance": balance });
+    for balance in [0, 1, (1 << 53) + 1, u64::MAX] {
+        assert_eq!(serde_json::to_value(account(balance)).unwrap(), json(json!(balance.to_string())));
+        assert_eq!(serde_json::from_value::<GenesisAccount>(json(json!(balance.to_string()))).unwrap(), account(balance));
+    }
+    let wrong = [
+        json!(5),
+        json!(5.0),
+        json!(""),
+        json!("+5"),
+        json!("-5"),
+        json!("5.0"),
+        json!("1e3"),
+        json!(" 5"),
+        json!("0x5"),
+        json!("٣"),
+        json!("18446744073709551616"),
+        json!(null),
+    ];
+    for balance in wrong {
+        assert!(serde_json::from_value::<GenesisAccount>(json(balance.clone())).is_err(), "{balance}");
+    }
+    let twice = r#"{"address": "0x0000000000000000000000000000000000000000000000000000000000000001", "balance": "1", "balance": "2"}"#;
+    assert!(serde_json::from_str::<GenesisAccount>(twice).unwrap_err().to_string().contains("duplicate field"));
+}
+
+#[test]
+fn blocks_are_not_read_from_json() {
+    let block = Fixture::new().proposal().block;
+    let json = serde_json::to_string(block.content()).unwrap();
+    assert!(serde_json::from_str::<Block>(&json).unwrap_err().to_string().contains("canonical bytes"));
+}

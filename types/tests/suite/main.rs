@@ -1,0 +1,16 @@
+//! The words of the chain as a hostile peer or client meets them: forged, cut, stretched, replayed, out of order. And their golden bytes.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
+mod certificates;
+mod codec;
+mod committees;
+mod domains;
+mod fixture;
+mod genesis;
+mod golden;
+mod json;
+mod messages;
+mod proofs;
+mod tampering;
+mod transactions;

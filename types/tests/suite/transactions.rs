@@ -1,0 +1,161 @@
+//! Transactions of hostile clients: K1, K4, K5, B11.
+
+use std::sync::Arc;
+
+use quorate_types::{
+    codec,
+    crypto::{Hash, KeyError, PublicKey, Signature},
+    ids::{Address, ChainId},
+    operation::{Operation, PAYLOAD_BYTES_MAX},
+    round::{Sequence, UnixMillis},
+    transaction::{TRANSACTION, TRANSACTION_BYTES_MAX, Transaction, TransactionContent},
+    verify::{SIGNATURES_BATCHED, VerifyError},
+};
+
+use crate::fixture::{CHAIN, Fixture, key};
+
+fn verdict(fixture: &Fixture, transaction: Transaction) -> Result<(), VerifyError> {
+    fixture.verifier().transactions(vec![transaction]).remove(0).map(|_| ())
+}
+
+fn raw(content: &TransactionContent, signature: &Signature) -> Arc<[u8]> {
+    [codec::encode(content), signature.0.to_vec()].concat().into()
+}
+
+fn content(sender: PublicKey, payload: Vec<u8>) -> TransactionContent {
+    TransactionContent { chain_id: CHAIN, sender, sequence: Sequence(0), expires_at: UnixMillis(9), payload }
+}
+
+#[test]
+fn what_is_signed_is_what_is_read() {
+    let fixture = Fixture::new();
+    let signed = fixture.transfer(3);
+    let read = Transaction::decode(signed.raw().clone()).unwrap();
+    assert_eq!(
+        (read.id(), read.sender(), read.content(), read.signature()),
+        (signed.id(), signed.sender(), signed.content(), signed.signature())
+    );
+    assert_eq!(read.sender(), Address::of(&key(200).public()));
+    assert_eq!(verdict(&fixture, read), Ok(()));
+}
+
+#[test]
+fn the_id_does_not_cover_the_signature() {
+    let signed = Fixture::new().transfer(3);
+    let other = Transaction::decode(raw(signed.content(), &Signature([1; 64]))).unwrap();
+    assert_eq!(other.id(), signed.id());
+    assert_ne!(other, signed);
+    assert_eq!(signed.id().0, Hash::of(&TRANSACTION, &codec::encode(signed.content())));
+}
+
+/// A verdict is remembered for a signature, not for an id: the id is the same under a bad signature.
+#[test]
+fn a_remembered_transaction_does_not_vouch_for_another_signature() {
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier();
+    let signed = fixture.transfer(3);
+    let forged = Transaction::decode(raw(signed.content(), &Signature([1; 64]))).unwrap();
+    for _ in 0..2 {
+        let verdicts = verifier.transactions(vec![signed.clone(), forged.clone(), signed.clone()]);
+        assert_eq!(verdicts.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    }
+}
+
+#[test]
+fn a_transaction_of_another_network_is_refused() {
+    let (ours, theirs) = (Fixture::new(), Fixture::with(ChainId(8), &[1; 4]));
+    let foreign = theirs.transfer(0);
+    assert_eq!(verdict(&ours, foreign.clone()), Err(VerifyError::OtherChain(ChainId(8))));
+    let relabelled = TransactionContent { chain_id: CHAIN, ..foreign.content().clone() };
+    let relabelled = Transaction::decode(raw(&relabelled, foreign.signature())).unwrap();
+    assert!(matches!(verdict(&ours, relabelled), Err(VerifyError::Signature(_))));
+}
+
+#[test]
+fn keys_that_bind_nobody_are_refused() {
+    let fixture = Fixture::new();
+    // The identity: with R = identity and s = 0 it would sign every message.
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let anyone = Transaction::decode(raw(&content(PublicKey(identity), vec![]), &Signature(signature))).unwrap();
+    assert_eq!(verdict(&fixture, anyone), Err(VerifyError::Key(KeyError::SmallOrder)));
+    let no_point = Transaction::decode(raw(&content(PublicKey([2; 32]), vec![]), &Signature(signature))).unwrap();
+    assert_eq!(verdict(&fixture, no_point), Err(VerifyError::Key(KeyError::NotAPoint)));
+}
+
+#[test]
+fn signatures_of_other_domains_are_refused() {
+    let fixture = Fixture::new();
+    let content = content(key(200).public(), vec![1]);
+    let bytes = codec::encode(&content);
+    let others = [Hash::of(&quorate_types::vote::VOTE, &bytes), Hash::of(&quorate_types::block::PROPOSAL, &bytes), Hash([0; 32])];
+    for digest in others {
+        let transaction = Transaction::decode(raw(&content, &key(200).sign(&digest))).unwrap();
+        assert!(matches!(verdict(&fixture, transaction), Err(VerifyError::Signature(_))));
+    }
+    let good = Transaction::decode(raw(&content, &key(200).sign(&Hash::of(&TRANSACTION, &bytes)))).unwrap();
+    assert_eq!(verdict(&fixture, good), Ok(()));
+}
+
+#[test]
+fn each_transaction_of_a_large_batch_has_its_own_verdict() {
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier();
+    let foreign = Fixture::with(ChainId(8), &[1; 4]);
+    let transactions: Vec<_> = (0..3 * SIGNATURES_BATCHED as u64 + 7)
+        .map(|n| match n % 50 {
+            17 => Transaction::decode(raw(fixture.transfer(n).content(), &Signature([1; 64]))).unwrap(),
+            33 => foreign.transfer(n),
+            _ => fixture.transfer(n),
+        })
+        .collect();
+    // The second time the good ones are remembered.
+    for _ in 0..2 {
+        let verdicts = verifier.transactions(transactions.clone());
+        assert_eq!(verdicts.len(), transactions.len());
+        for (n, (verdict, transaction)) in verdicts.into_iter().zip(&transactions).enumerate() {
+            match n % 50 {
+                17 => assert!(matches!(verdict, Err(VerifyError::Signature(_))), "{n}"),
+                33 => assert_eq!(verdict, Err(VerifyError::OtherChain(ChainId(8))), "{n}"),
+                _ => assert_eq!(&*verdict.unwrap(), transaction, "{n}"),
+            }
+        }
+    }
+    assert!(verifier.transactions(vec![]).is_empty());
+}
+
+#[test]
+fn lengths_are_bounded_and_exact() {
+    let fixture = Fixture::new();
+    // One byte for the kind of operation and three for the length stand before the bytes themselves.
+    let largest = fixture.transaction(0, &Operation::Opaque(vec![7; PAYLOAD_BYTES_MAX - 4]));
+    assert_eq!((largest.content().payload.len(), largest.raw().len()), (PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MAX));
+    assert_eq!(Transaction::decode(largest.raw().clone()).unwrap(), largest);
+    let larger = fixture.transaction(0, &Operation::Opaque(vec![7; PAYLOAD_BYTES_MAX - 3]));
+    assert!(Transaction::decode(larger.raw().clone()).is_err());
+
+    let bytes = fixture.transfer(0).raw().to_vec();
+    for cut in 0..bytes.len() {
+        assert!(Transaction::decode(bytes[..cut].into()).is_err(), "cut at {cut}");
+    }
+    assert!(Transaction::decode([&bytes[..], &[0]].concat().into()).is_err());
+    let length_at = 8 + 32 + 8 + 8;
+    assert!(bytes[length_at] < 0x80);
+    let mut padded = bytes.clone();
+    padded.splice(length_at..=length_at, [bytes[length_at] | 0x80, 0]);
+    assert!(Transaction::decode(padded.into()).is_err(), "a length in more bytes than it needs");
+    let mut huge = bytes;
+    huge.splice(length_at..=length_at, [0xff, 0xff, 0xff, 0xff, 0x07]);
+    assert!(Transaction::decode(huge.into()).is_err(), "a length of two thousand million");
+}
+
+#[test]
+fn operations_that_are_not_canonical_are_no_operations() {
+    for bytes in [&[][..], &[4], &[0x80, 0], &[3], &[3, 0x81, 0, 1], &[3, 2, 1], &[3, 1, 1, 1], &[1, 2, 0, 0], &[1, 0, 0, 5], &[0, 1]] {
+        assert!(Operation::decode(bytes).is_err(), "{bytes:?}");
+    }
+    assert!(Operation::decode(&vec![0; PAYLOAD_BYTES_MAX + 1]).is_err());
+    assert_eq!(Operation::decode(&[3, 1, 9]), Ok(Operation::Opaque(vec![9])));
+}

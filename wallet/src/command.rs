@@ -1,0 +1,359 @@
+//! `quorate wallet`: what can be asked for, and by which words.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use quorate_client::{CommandError, Output};
+use quorate_keygen::{
+    PassphraseArgs,
+    command::{SealingArgs, create_account},
+    mnemonic::Words,
+    passphrase, private_file,
+};
+use quorate_types::{
+    ids::TxId,
+    operation::{BankOperation, KvAction, KvSpace, Operation},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    accounts::{Accounts, Party},
+    ask,
+    network::NetworkArgs,
+    send::Sender,
+    value,
+    view::Shown,
+    watch,
+};
+
+/// Accounts, transfers and key-value operations.
+#[derive(Clone, Debug, Args)]
+pub struct Command {
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Action {
+    /// Make an account, and show the words from which it can be made again.
+    Create(CreateArgs),
+    /// Make an account again from its words.
+    Import(ImportArgs),
+    /// Show the accounts of this wallet.
+    List,
+    /// Show what an account has.
+    Balance(BalanceArgs),
+    /// Move an amount to another account.
+    Transfer(TransferArgs),
+    /// Set the value of a key.
+    Put(WriteArgs),
+    /// Read the value of a key, proved.
+    Get(GetArgs),
+    /// Add to the end of the value of a key.
+    Append(WriteArgs),
+    /// Keep only a range of the bytes of a value, and show it.
+    Slice(SliceArgs),
+    /// Remove a key.
+    Delete(DeleteArgs),
+    /// Show what became of a transaction, and check its proof.
+    Tx(TxArgs),
+    /// Show an account each time it changes.
+    Watch(WatchArgs),
+}
+
+/// `create`.
+#[derive(Clone, Debug, Args)]
+pub struct CreateArgs {
+    /// The account's name on this machine.
+    name: String,
+    /// How many words the mnemonic has.
+    #[arg(long, value_enum, default_value_t)]
+    words: Words,
+    #[command(flatten)]
+    sealing: SealingArgs,
+}
+
+/// `import`.
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// The account's name on this machine.
+    name: String,
+    /// File with the words; they are asked for when it is not given.
+    #[arg(long, value_name = "FILE")]
+    mnemonic_file: Option<PathBuf>,
+    /// Which of the accounts of these words.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    index: u32,
+    #[command(flatten)]
+    sealing: SealingArgs,
+}
+
+/// `balance`.
+#[derive(Clone, Debug, Args)]
+pub struct BalanceArgs {
+    /// Name or address.
+    #[arg(value_name = "ACCOUNT")]
+    account: Party,
+}
+
+/// What all transactions have.
+#[derive(Clone, Debug, Args)]
+pub struct SendArgs {
+    /// The account that sends and signs [default: the only one of this wallet].
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// For how many seconds it may still be committed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    expires_in: u64,
+    /// How many seconds to wait for the commit.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// `transfer`.
+#[derive(Clone, Debug, Args)]
+pub struct TransferArgs {
+    /// Name or address of the receiver.
+    #[arg(long, value_name = "ACCOUNT")]
+    to: Party,
+    /// How much, in the smallest unit.
+    #[arg(long)]
+    amount: u64,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Which key, in which namespace.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArgs {
+    /// The key.
+    key: String,
+    /// A key that every account may write, instead of one of the account's own.
+    #[arg(long)]
+    shared: bool,
+    /// Keys and values are hexadecimal.
+    #[arg(long)]
+    hex: bool,
+}
+
+impl KeyArgs {
+    fn space(&self) -> KvSpace {
+        if self.shared { KvSpace::Shared } else { KvSpace::Own }
+    }
+
+    fn key(&self) -> Result<Vec<u8>, CommandError> {
+        value::key(&self.key, self.hex)
+    }
+
+    fn operation(&self, action: KvAction) -> Result<Operation, CommandError> {
+        Ok(Operation::Kv(quorate_types::operation::KvOperation { space: self.space(), key: self.key()?, action }))
+    }
+}
+
+/// `put`, `append`.
+#[derive(Clone, Debug, Args)]
+pub struct WriteArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// The value.
+    value: String,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `get`.
+#[derive(Clone, Debug, Args)]
+pub struct GetArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Name or address of the account whose key it is [default: the sender's].
+    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["shared", "ordered"])]
+    owner: Option<Party>,
+    /// Read by a transaction, in the order of the chain.
+    #[arg(long)]
+    ordered: bool,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `slice`.
+#[derive(Clone, Debug, Args)]
+pub struct SliceArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// First byte kept.
+    start: u32,
+    /// First byte no longer kept.
+    end: u32,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `delete`.
+#[derive(Clone, Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `tx`.
+#[derive(Clone, Debug, Args)]
+pub struct TxArgs {
+    /// The transaction's id.
+    id: TxId,
+    /// Show the proof as well, hexadecimal.
+    #[arg(long)]
+    proof: bool,
+}
+
+/// `watch`.
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Name or address.
+    #[arg(value_name = "ACCOUNT")]
+    account: Party,
+    /// Stop after so many changes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// How long to pause between two looks.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
+    interval_ms: u64,
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`], with the exit code of the documentation.
+    pub async fn run(self, out: &Output) -> Result<(), CommandError> {
+        let accounts = Accounts::open(&self.network.home()?);
+        let network = &self.network;
+        match self.action {
+            Action::Create(args) => create_account(accounts.directory(), &args.name, args.words, &args.sealing.sealing(), out),
+            Action::Import(args) => {
+                let words = words(args.mnemonic_file)?;
+                accounts.import(&args.name, &words, args.index, &args.sealing.sealing(), out)
+            }
+            Action::List => accounts.list(out),
+            Action::Balance(args) => ask::balance(&network.session(out).await?, accounts.resolve(&args.account)?, out).await,
+            Action::Transfer(TransferArgs { to, amount, send }) => {
+                let to = accounts.resolve(&to)?;
+                let shown = Shown { to: Some(to), amount: Some(amount), ..Shown::default() };
+                let operation = Operation::Bank(BankOperation::Transfer { to, amount });
+                submit(network, &accounts, send, &operation, shown, out).await
+            }
+            Action::Put(WriteArgs { key, value, send }) => {
+                let action = KvAction::Put(value::value(&value, key.hex)?);
+                submit(network, &accounts, send, &key.operation(action)?, Shown::key(&key.key), out).await
+            }
+            Action::Append(WriteArgs { key, value, send }) => {
+                let action = KvAction::Append(value::value(&value, key.hex)?);
+                submit(network, &accounts, send, &key.operation(action)?, Shown::key(&key.key), out).await
+            }
+            Action::Slice(SliceArgs { key, start, end, send }) => {
+                submit(network, &accounts, send, &key.operation(KvAction::Slice { start, end })?, Shown::key(&key.key), out).await
+            }
+            Action::Delete(DeleteArgs { key, send }) => {
+                submit(network, &accounts, send, &key.operation(KvAction::Delete)?, Shown::key(&key.key), out).await
+            }
+            Action::Get(GetArgs { key, owner: _, ordered: true, send }) => {
+                submit(network, &accounts, send, &key.operation(KvAction::Get)?, Shown::key(&key.key), out).await
+            }
+            Action::Get(GetArgs { key, owner, ordered: false, send }) => {
+                let owner = match (key.space(), owner) {
+                    (KvSpace::Shared, _) => quorate_types::ids::Address::default(),
+                    (KvSpace::Own, Some(owner)) => accounts.resolve(&owner)?,
+                    (KvSpace::Own, None) => accounts.public(&accounts.sender(send.from)?)?.address,
+                };
+                let bytes = key.key()?;
+                ask::get(&network.session(out).await?, key.space(), owner, &key.key, &bytes, out).await
+            }
+            Action::Tx(args) => ask::transaction(&network.session(out).await?, args.id, args.proof, out).await,
+            Action::Watch(args) => {
+                let address = accounts.resolve(&args.account)?;
+                watch::run(&network.session(out).await?, address, args.count, args.interval_ms, out).await
+            }
+        }
+    }
+}
+
+async fn submit(
+    network: &NetworkArgs,
+    accounts: &Accounts,
+    args: SendArgs,
+    operation: &Operation,
+    shown: Shown,
+    out: &Output,
+) -> Result<(), CommandError> {
+    let from = accounts.sender(args.from)?;
+    // The genesis first: who cannot check the result should not send.
+    let session = network.session(out).await?;
+    let key = accounts.key(&from, &args.passphrase.source())?;
+    Sender { session: &session, key: &key, expires_in: args.expires_in, timeout: args.timeout }.send(operation, shown, out).await
+}
+
+/// The words of a mnemonic, from a private file or the terminal: never from the command line.
+fn words(file: Option<PathBuf>) -> Result<Zeroizing<String>, CommandError> {
+    let Some(path) = file else {
+        if !std::io::stdin().is_terminal() {
+            return Err(CommandError::usage("there is no terminal to ask for the words at").with_hint("give --mnemonic-file FILE"));
+        }
+        return Ok(passphrase::ask("Words of the mnemonic: ")?);
+    };
+    let bytes = private_file::read(&path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::usage(format!("{} is not text", path.display())))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        output: quorate_client::terminal::OutputArgs,
+        #[command(flatten)]
+        command: Command,
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Program::command().debug_assert();
+        let good: [&[&str]; 9] = [
+            &["create", "alice", "--words", "12", "--home", "/x"],
+            &["--home", "/x", "list", "-o", "json"],
+            &["transfer", "--from", "alice", "--to", "bob", "--amount", "5", "--node", "http://a:1", "--node", "http://b:2"],
+            &["get", "k", "--shared", "--ordered"],
+            &["get", "k", "--owner", "alice"],
+            &["slice", "k", "0", "3", "--expires-in", "5"],
+            &["put", "6b", "00ff", "--hex", "--genesis", "g.json"],
+            &["tx", &format!("0x{}", "0".repeat(64)), "--proof"],
+            &["watch", "alice", "--count", "1", "--interval-ms", "50"],
+        ];
+        for arguments in good {
+            Program::try_parse_from([&["wallet"], arguments].concat()).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        }
+        let bad: [&[&str]; 7] = [
+            &["transfer", "--to", "bob"],
+            &["transfer", "--to", "bob", "--amount", "-1"],
+            &["transfer", "--to", "0x12", "--amount", "1"],
+            &["tx", "0x12"],
+            &["get", "k", "--shared", "--owner", "alice"],
+            &["put", "k"],
+            &["watch", "alice", "--count", "0"],
+        ];
+        for arguments in bad {
+            assert!(Program::try_parse_from([&["wallet"], arguments].concat()).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Which network the wallet works with: its nodes, and the genesis that everything they say is checked against.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use quorate_client::{CommandError, LightClient, NodeArgs, Output, Session};
+use quorate_genesis::{CeremonyError, load, parse};
+use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
+use quorate_types::{genesis::Genesis, ids::GenesisHash};
+
+/// Where a node and a wallet keep the genesis, below the home directory.
+pub const GENESIS_FILE: &str = "config/genesis.json";
+
+/// The options of all wallet commands.
+#[derive(Clone, Debug, Args)]
+pub struct NetworkArgs {
+    /// Home directory of accounts and configuration [default: ~/.quorate].
+    #[arg(long, env = HOME_VARIABLE, value_name = "DIR", global = true)]
+    home: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArgs,
+    /// The network's genesis, from a source that you trust [default: config/genesis.json in the home directory].
+    #[arg(long, value_name = "FILE", global = true)]
+    genesis: Option<PathBuf>,
+    /// The network's genesis hash, from a source that you trust; without a file the genesis is then fetched from a node.
+    #[arg(long, env = "QUORATE_GENESIS_HASH", value_name = "HASH", global = true)]
+    genesis_hash: Option<GenesisHash>,
+}
+
+impl NetworkArgs {
+    pub(crate) fn home(&self) -> Result<PathBuf, CommandError> {
+        Ok(HomeArgs { home: self.home.clone() }.path()?)
+    }
+
+    /// A session that checks against the genesis.
+    pub(crate) async fn session(&self, out: &Output) -> Result<Session, CommandError> {
+        let client = self.node.client()?;
+        let file = match &self.genesis {
+            Some(file) => Some(file.clone()),
+            None => Some(self.home()?.join(GENESIS_FILE)).filter(|file| file.exists()),
+        };
+        let genesis = match (file, self.genesis_hash) {
+            (Some(file), wanted) => expect(load(&file)?, wanted)?,
+            (None, Some(wanted)) => {
+                // The hash says it all: a node can send another genesis, but none with this hash.
+                let _progress = out.progress("fetching the genesis");
+                expect(parse(Path::new("the node's genesis"), &client.genesis_json().await?)?, Some(wanted))?
+            }
+            (None, None) => {
+                return Err(CommandError::failure("no-genesis", "there is no genesis to check the nodes' answers against").with_hint(
+                    "give --genesis FILE, or --genesis-hash HASH to fetch it from a node; either from a source that you trust",
+                ));
+            }
+        };
+        Ok(Session::new(client, LightClient::new(genesis)?))
+    }
+}
+
+fn expect(genesis: Genesis, wanted: Option<GenesisHash>) -> Result<Genesis, CeremonyError> {
+    let actual = genesis.hash();
+    match wanted {
+        Some(wanted) if wanted != actual => Err(CeremonyError::OtherHash { actual, wanted }),
+        _ => Ok(genesis),
+    }
+}

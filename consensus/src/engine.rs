@@ -46,6 +46,9 @@ pub struct Config {
     pub parameters: Parameters,
     /// Who we are.
     pub me: ValidatorId,
+    /// Leaders of rounds that are fixed beforehand, the same for all validators: none on a real network. Whoever explores the protocol
+    /// chooses them.
+    pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
 }
 
 /// What a validator knows when it starts: from the genesis, or from its disk after a stop or a crash. Everything has been verified again.
@@ -129,7 +132,7 @@ impl Engine {
     /// Starts from what is known: the round is one above the highest certificate of either kind (S11).
     #[must_use]
     pub fn recover(config: Config, key: SigningKey, disk: Recovered) -> (Self, Vec<Effect>) {
-        let mut leaders = LeaderElection::new(config.chain_id, &config.committee, &config.parameters);
+        let mut leaders = LeaderElection::new(config.chain_id, &config.committee, &config.parameters, Arc::clone(&config.fixed_leaders));
         for block in disk.committed {
             leaders.on_committed(block);
         }

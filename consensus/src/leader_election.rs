@@ -5,7 +5,10 @@
 //! embedded in committed blocks count, the first election of a round stays). Deviation D6: the paper elects when a certificate arrives
 //! just in time; here a late commit elects the same leaders, so late validators agree with the others.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use quorate_types::{
     block::Block,
@@ -52,6 +55,8 @@ pub struct LeaderElection {
     validators: u64,
     window_size: usize,
     exclude_size: usize,
+    /// See [`crate::Config::fixed_leaders`].
+    fixed: Arc<BTreeMap<Round, ValidatorId>>,
     /// The newest committed blocks, the oldest first.
     committed: VecDeque<Summary>,
     /// The elected leaders of rounds that are not over.
@@ -59,13 +64,14 @@ pub struct LeaderElection {
 }
 
 impl LeaderElection {
-    pub(crate) fn new(chain_id: ChainId, committee: &Committee, parameters: &Parameters) -> Self {
+    pub(crate) fn new(chain_id: ChainId, committee: &Committee, parameters: &Parameters, fixed: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         Self {
             chain_id,
             epoch: committee.epoch(),
             validators: committee.len() as u64,
             window_size: usize::try_from(parameters.window_size).unwrap_or(usize::MAX),
             exclude_size: usize::try_from(parameters.exclude_size).unwrap_or(usize::MAX),
+            fixed,
             committed: VecDeque::new(),
             reputation: BTreeMap::new(),
         }
@@ -74,7 +80,7 @@ impl LeaderElection {
     /// §3.7 `get_leader`. The fallback gives each validator two rounds in a row.
     #[must_use]
     pub fn leader(&self, round: Round) -> ValidatorId {
-        if let Some(elected) = self.reputation.get(&round) {
+        if let Some(elected) = self.fixed.get(&round).or_else(|| self.reputation.get(&round)) {
             return *elected;
         }
         let turn = (round.0 / 2).checked_rem(self.validators).unwrap_or(0);

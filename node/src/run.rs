@@ -252,6 +252,7 @@ impl Node {
             verifier: Arc::clone(&verifier),
             key: keys.consensus,
             pool: pool_limits(&config.pool),
+            fixed_leaders: Arc::default(),
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let view = replica.view();

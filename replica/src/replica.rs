@@ -4,7 +4,7 @@
 //! Between any two calls of [`Replica::poll`] the power may fail.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -57,6 +57,8 @@ pub struct ReplicaConfig {
     pub key: SigningKey,
     /// The bounds of the pool.
     pub pool: PoolLimits,
+    /// See [`Config::fixed_leaders`].
+    pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
 }
 
 /// We are wrong, or the disk is, or more than f others are: stop the process at once. Nothing is tried again.
@@ -186,6 +188,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             committee: Arc::clone(committee),
             parameters: *config.verifier.parameters(),
             me,
+            fixed_leaders: config.fixed_leaders,
         };
         let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
         let mut replica = Self {

@@ -103,8 +103,13 @@ impl Cluster {
     fn start(&mut self, id: u16) {
         let public = self.verifier.committee().get(ValidatorId(id)).unwrap().consensus_key;
         let key = (1..=200).map(consensus_key).find(|key| key.public() == public).unwrap();
-        let config =
-            ReplicaConfig { genesis: Arc::clone(&self.genesis), verifier: Arc::clone(&self.verifier), key, pool: PoolLimits::default() };
+        let config = ReplicaConfig {
+            genesis: Arc::clone(&self.genesis),
+            verifier: Arc::clone(&self.verifier),
+            key,
+            pool: PoolLimits::default(),
+            fixed_leaders: Arc::default(),
+        };
         let replica = Replica::open(config, self.stores[usize::from(id)].clone(), BuiltIn).unwrap();
         self.replicas.insert(id, replica);
         self.push(id, Input::Tick);

@@ -18,6 +18,7 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+mod actor;
 mod audit;
 #[cfg(feature = "command")]
 mod command;

@@ -17,6 +17,7 @@ use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{Answer, Fatal, Input, Output, PoolLimits, Replica, ReplicaConfig, Ticket};
 use quorate_types::{
     codec,
+    committee::SignerSet,
     crypto::{Hash, Tag},
     header::Header,
     ids::ValidatorId,
@@ -167,7 +168,7 @@ impl World {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
         let mut workload = Workload::new(seed.fork("clients"), CHAIN);
         let accounts = workload.accounts();
-        let register = Register::new(&accounts, BEGINNING);
+        let register = Register::new(&accounts, BEGINNING, SignerSet::default());
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts)?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
@@ -305,7 +306,7 @@ impl World {
         let (genesis, verifier) = (Arc::clone(&self.setting.genesis), Arc::clone(&self.setting.verifier));
         let Some(key) = self.setting.key(id) else { return Ok(()) };
         let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
-        let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default() };
+        let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default() };
         let replica = match Replica::open(config, node.disk.clone(), BuiltIn) {
             Ok(replica) => replica,
             // The power failed again while it was starting.

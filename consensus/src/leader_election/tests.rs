@@ -5,7 +5,7 @@ use crate::members::{CHAIN, EPOCH, Members};
 
 fn election(n: usize, window_size: u32, exclude_size: u32) -> LeaderElection {
     let members = Members::equal(n);
-    LeaderElection::new(CHAIN, &members.committee, &Parameters { window_size, exclude_size, ..members.parameters })
+    LeaderElection::new(CHAIN, &members.committee, &Parameters { window_size, exclude_size, ..members.parameters }, Arc::default())
 }
 
 fn summary(round: u64, author: u16, signers: &[u16]) -> Summary {
@@ -141,7 +141,7 @@ fn when_everybody_active_is_excluded_the_fallback_leads() {
 fn s14_another_epoch_draws_another_lot() {
     let members = Members::equal(100);
     let draw = |epoch| {
-        let mut election = LeaderElection::new(CHAIN, &members.committee, &members.parameters);
+        let mut election = LeaderElection::new(CHAIN, &members.committee, &members.parameters, Arc::default());
         election.epoch = Epoch(epoch);
         election.exclude_size = 0;
         election.on_committed(summary(1, 0, &(0..100).collect::<Vec<_>>()));

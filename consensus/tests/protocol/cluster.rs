@@ -109,8 +109,13 @@ impl Cluster {
     }
 
     fn start(&mut self, id: ValidatorId) {
-        let config =
-            Config { chain_id: CHAIN, committee: Arc::clone(&self.members.committee), parameters: self.members.parameters, me: id };
+        let config = Config {
+            chain_id: CHAIN,
+            committee: Arc::clone(&self.members.committee),
+            parameters: self.members.parameters,
+            me: id,
+            fixed_leaders: Arc::default(),
+        };
         let recovered = self.nodes[id.index()].disk.recovered(id, &self.members.verifier);
         let (engine, effects) = Engine::recover(config, self.members.key(id), recovered);
         let node = &mut self.nodes[id.index()];

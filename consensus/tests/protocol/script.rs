@@ -426,6 +426,12 @@ impl World {
 }
 
 fn open(members: &Members, me: ValidatorId, disk: &Disk) -> (Engine, Vec<Effect>) {
-    let config = Config { chain_id: crate::members::CHAIN, committee: Arc::clone(&members.committee), parameters: members.parameters, me };
+    let config = Config {
+        chain_id: crate::members::CHAIN,
+        committee: Arc::clone(&members.committee),
+        parameters: members.parameters,
+        me,
+        fixed_leaders: Arc::default(),
+    };
     Engine::recover(config, members.key(me), disk.recovered(me, &members.verifier))
 }

@@ -20,6 +20,7 @@ pub mod tree_2;
 
 use quorate_types::{
     block::Block,
+    committee::SignerSet,
     header::Header,
     ids::{TxId, ValidatorId},
     message::{Evidence, Message},
@@ -67,7 +68,7 @@ pub enum Observation<'a> {
         /// The certificate that it commits them by.
         qc: &'a QuorumCert,
     },
-    /// A validator accuses another. Nobody cheats in these worlds, so an accusation means that a rule is broken.
+    /// A validator accuses another: of an honest one that means that a rule is broken.
     Accused {
         /// Who accuses.
         node: ValidatorId,
@@ -117,6 +118,21 @@ pub enum Observation<'a> {
 }
 
 impl Observation<'_> {
+    /// Whose doing it is; nobody's where a client acts.
+    pub(crate) const fn node(&self) -> Option<ValidatorId> {
+        match self {
+            Observation::Sent { node, .. }
+            | Observation::Saved { node, .. }
+            | Observation::Started { node, .. }
+            | Observation::Committed { node, .. }
+            | Observation::Accused { node, .. }
+            | Observation::Receipt { node, .. }
+            | Observation::Expired { node, .. }
+            | Observation::Account { node, .. } => Some(*node),
+            Observation::Signed { .. } => None,
+        }
+    }
+
     /// The certificates of a message that is sent.
     pub(crate) fn certificates(&self) -> Vec<&QuorumCert> {
         let Observation::Sent { message, .. } = self else { return Vec::new() };
@@ -156,6 +172,11 @@ pub trait Invariant {
     /// How the rule is broken.
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String>;
 
+    /// Whether it judges honest votes by proposals of faulty validators.
+    fn hears_faulty_proposals(&self) -> bool {
+        false
+    }
+
     /// Looks back at the end of a run at what could not be judged before.
     ///
     /// # Errors
@@ -179,25 +200,28 @@ pub struct Violation {
 /// All rules together.
 pub struct Register {
     invariants: Vec<Box<dyn Invariant>>,
+    faulty: SignerSet,
 }
 
 impl Register {
-    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs).
+    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs). `faulty` are the validators that may lie: no
+    /// rule binds them, and nothing that they say is believed.
     #[must_use]
-    pub fn new(accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis) -> Self {
+    pub fn new(accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis, faulty: SignerSet) -> Self {
         Self {
             invariants: vec![
-                Box::<safe_1::OneVotePerRound>::default(),
+                Box::new(safe_1::OneVotePerRound::new(faulty)),
                 Box::<safe_2::VotesExtend>::default(),
                 Box::<safe_3::TimeoutsHideNothing>::default(),
                 Box::<safe_4::DurableBeforeSigned>::default(),
-                Box::<safe_5::OneProposalPerRound>::default(),
+                Box::new(safe_5::OneProposalPerRound::new(faulty)),
                 Box::<tree_1::OneChain>::default(),
                 Box::<tree_2::TwoChain>::default(),
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp)),
                 Box::<clnt_1::ReceiptsHold>::default(),
             ],
+            faulty,
         }
     }
 
@@ -206,7 +230,9 @@ impl Register {
     /// # Errors
     /// The first rule that it breaks.
     pub fn observe(&mut self, at: Micros, observation: &Observation<'_>) -> Result<(), Violation> {
-        for invariant in &mut self.invariants {
+        let faulty = observation.node().is_some_and(|node| self.faulty.contains(node));
+        let proposed = matches!(observation, Observation::Sent { message: Message::Proposal(_), .. });
+        for invariant in self.invariants.iter_mut().filter(|invariant| !faulty || (proposed && invariant.hears_faulty_proposals())) {
             invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())

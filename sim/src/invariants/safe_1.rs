@@ -19,6 +19,7 @@ use super::{Invariant, Observation};
 /// See the module.
 #[derive(Debug, Default)]
 pub struct OneVotePerRound {
+    faulty: SignerSet,
     votes: BTreeMap<(ValidatorId, Round), (VoteInfo, LedgerCommitInfo)>,
     certified: BTreeMap<Round, (VoteInfo, LedgerCommitInfo)>,
     seen: BTreeSet<(Round, SignerSet, VoteInfo)>,
@@ -28,6 +29,12 @@ pub struct OneVotePerRound {
 }
 
 impl OneVotePerRound {
+    /// The rule for everybody else than `faulty`.
+    #[must_use]
+    pub fn new(faulty: SignerSet) -> Self {
+        Self { faulty, ..Self::default() }
+    }
+
     fn voted(&mut self, who: ValidatorId, vote: VoteInfo, commit: LedgerCommitInfo) -> Result<bool, String> {
         match self.votes.insert((who, vote.round), (vote, commit)) {
             Some(first) if first != (vote, commit) => {
@@ -64,11 +71,12 @@ impl Invariant for OneVotePerRound {
             {
                 return Err(format!("two certificates of round {}: {:?} and {:?}", vote.round, first.0, vote));
             }
-            for who in qc.signers.iter() {
+            for who in qc.signers.iter().filter(|who| !self.faulty.contains(*who)).collect::<Vec<_>>() {
                 self.voted(who, vote, commit)?;
             }
         }
         match observation {
+            Observation::Accused { evidence, .. } if self.faulty.contains(evidence.culprit()) => Ok(()),
             Observation::Accused { node, evidence } => {
                 Err(format!("validator {node} accuses validator {} in round {}: {evidence:?}", evidence.culprit(), evidence.round()))
             }
@@ -112,7 +120,9 @@ impl OneVotePerRound {
     fn observe_tc(&mut self, tc: Option<&quorate_types::timeout::TimeoutCert>) -> Result<(), String> {
         let Some(tc) = tc else { return Ok(()) };
         for (who, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {
-            self.timed_out(who, tc.round, *high_qc)?;
+            if !self.faulty.contains(who) {
+                self.timed_out(who, tc.round, *high_qc)?;
+            }
         }
         Ok(())
     }

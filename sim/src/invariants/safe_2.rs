@@ -48,6 +48,10 @@ impl Invariant for VotesExtend {
         "SAFE-2"
     }
 
+    fn hears_faulty_proposals(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
         match observation {
             Observation::Sent { message: Message::Proposal(proposal), .. } => {

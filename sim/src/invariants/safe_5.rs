@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use quorate_types::{
+    committee::SignerSet,
     ids::{BlockId, ValidatorId},
     round::Round,
 };
@@ -14,7 +15,16 @@ use super::{Invariant, Observation};
 /// See the module.
 #[derive(Debug, Default)]
 pub struct OneProposalPerRound {
+    faulty: SignerSet,
     blocks: BTreeMap<(ValidatorId, Round), BlockId>,
+}
+
+impl OneProposalPerRound {
+    /// The rule for everybody else than `faulty`.
+    #[must_use]
+    pub fn new(faulty: SignerSet) -> Self {
+        Self { faulty, ..Self::default() }
+    }
 }
 
 impl Invariant for OneProposalPerRound {
@@ -25,7 +35,8 @@ impl Invariant for OneProposalPerRound {
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
         for block in observation.blocks() {
             let (author, round, id) = (block.author(), block.round(), block.id());
-            if let Some(first) = self.blocks.insert((author, round), id)
+            if !self.faulty.contains(author)
+                && let Some(first) = self.blocks.insert((author, round), id)
                 && first != id
             {
                 return Err(format!("validator {author} proposed twice in round {round}: {first:?} and {id:?}"));

@@ -1,0 +1,75 @@
+//! One production [`Replica`] on its simulated disk, moved by hand: it does nothing until somebody tells it to, and then all that it can
+//! do. (A [`crate::node::Node`] of a world moves effect by effect, so that a power cut falls between two of them.)
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use quorate_app::BuiltIn;
+use quorate_replica::{Fatal, Input, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
+use quorate_types::{
+    ids::ValidatorId,
+    round::{Round, UnixMillis},
+};
+
+use crate::{
+    committee::{BEGINNING, Setting},
+    disk::SimStore,
+    time::Micros,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    /// Whose key it holds. Two actors with one key are twins.
+    pub(crate) id: ValidatorId,
+    pub(crate) disk: SimStore,
+    /// `None` while the power is off.
+    pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
+    /// By how much its calendar is ahead.
+    ahead_ms: u64,
+}
+
+impl Actor {
+    /// A validator with an empty disk, its power off.
+    pub(crate) fn new(id: ValidatorId, ahead_ms: u64) -> Self {
+        Self { id, disk: SimStore::default(), replica: None, ahead_ms }
+    }
+
+    /// The process starts on what the disk holds, and does what recovery asks for at once when it next works.
+    pub(crate) fn start(&mut self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>, at: Micros) -> Result<(), String> {
+        let key = setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?;
+        let config = ReplicaConfig {
+            genesis: Arc::clone(&setting.genesis),
+            verifier: Arc::clone(&setting.verifier),
+            key,
+            pool: PoolLimits::default(),
+            fixed_leaders: Arc::clone(leaders),
+        };
+        let replica = Replica::open(config, self.disk.clone(), BuiltIn).map_err(|error: RecoverError| error.to_string())?;
+        self.replica = Some(Box::new(replica));
+        self.give(Input::Tick, at);
+        Ok(())
+    }
+
+    /// Tells it something. It sees the time `at`.
+    pub(crate) fn give(&mut self, input: Input, at: Micros) {
+        let unix = BEGINNING.0.saturating_add(at.ms()).saturating_add(self.ahead_ms);
+        let now = Now { elapsed: Duration::from_micros(at.0), unix: UnixMillis(unix) };
+        if let Some(replica) = &mut self.replica {
+            replica.push(now, input);
+        }
+    }
+
+    /// The next thing that it does; `None` when it waits.
+    pub(crate) fn work(&mut self) -> Result<Option<Output>, Fatal> {
+        match &mut self.replica {
+            Some(replica) => replica.poll(),
+            None => Ok(None),
+        }
+    }
+
+    /// When it wants to see the time again: from this moment on an [`Input::Tick`] makes a timer run out.
+    pub(crate) fn deadline(&self) -> Option<Micros> {
+        let elapsed = self.replica.as_ref()?.next_deadline()?;
+        Some(Micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)))
+    }
+}

@@ -30,7 +30,10 @@ pub enum DecodeError {
 #[must_use]
 #[expect(clippy::expect_used, reason = "types of this crate hold nothing that BCS cannot encode; a type that does fails its golden test")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    bcs::to_bytes(value).expect("our types are encodable")
+    // Most of what is hashed or stored fits without growing.
+    let mut bytes = Vec::with_capacity(512);
+    bcs::serialize_into(&mut bytes, value).expect("our types are encodable");
+    bytes
 }
 
 /// Decodes a value of at most `max` bytes; every byte must be used.

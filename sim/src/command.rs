@@ -9,6 +9,7 @@ use quorate_client::{CommandError, Output};
 use crate::{
     report::{Failure, Report, Summary},
     run::{run, run_seeds, size_of},
+    speed::command::SpeedCommand,
     twins::TwinsCommand,
     world::SimOptions,
 };
@@ -18,6 +19,8 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
+    /// Measure how many rounds of an honest network the simulator goes through in a second.
+    Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
     Twins(TwinsCommand),
 }
@@ -50,6 +53,7 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
         }
     }

@@ -33,6 +33,7 @@ mod origin;
 mod random;
 mod report;
 mod run;
+pub mod speed;
 mod sweep;
 mod time;
 pub mod twins;

@@ -9,6 +9,8 @@ use quorate_client::{CommandError, Output};
 use crate::{
     report::{Failure, Report, Summary},
     run::{run, run_seeds, size_of},
+    speed::command::SpeedCommand,
+    twins::TwinsCommand,
     world::SimOptions,
 };
 
@@ -17,6 +19,10 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
+    /// Measure how many rounds of an honest network the simulator goes through in a second.
+    Speed(SpeedCommand),
+    /// Explore all small worlds in which validators have a double.
+    Twins(TwinsCommand),
 }
 
 /// `quorate sim run`.
@@ -47,6 +53,8 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Speed(command) => command.run(out),
+            Self::Twins(command) => command.run(out),
         }
     }
 }
@@ -82,6 +90,14 @@ impl RunCommand {
         out.print(&summary, || many_text(&summary))?;
         verdict(summary.failures.first().map(|failure| failure.replay.as_str()))
     }
+}
+
+/// How much processor time this process has used so far, all threads together; 0 where the system does not say.
+pub(crate) fn cpu_seconds() -> f64 {
+    // proc(5): after the name, which ends with the last parenthesis, utime and stime are the 12th and 13th field, in hundredths of a second.
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).map(f64::from).sum::<f64>() / 100.0
 }
 
 fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
@@ -182,7 +198,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments);
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("another command") };
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

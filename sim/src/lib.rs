@@ -4,8 +4,8 @@
 //! It replaces time, network and disk, never the replica. What a run must obey is in [`invariants`], one file per rule, each derived anew
 //! from what an outsider sees. A run that breaks a rule says so with its seed and the one command that replays it.
 //!
-//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, and its progress bar looks
-//! at a clock; no world does.)
+//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, looks at clocks and writes
+//! reports; no world does.)
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -29,11 +29,14 @@ pub mod fault;
 pub mod invariants;
 mod network;
 mod node;
+mod origin;
 mod random;
 mod report;
 mod run;
+pub mod speed;
 mod sweep;
 mod time;
+pub mod twins;
 mod workload;
 mod world;
 

@@ -6,7 +6,7 @@
 mod aggregate;
 mod certificate;
 mod message;
-mod seen;
+mod recent;
 mod transaction;
 
 use std::{
@@ -14,22 +14,27 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use self::seen::Seen;
+use self::recent::Recent;
 pub use self::{
     aggregate::{OwnBlock, VerifiedMessage},
     transaction::SIGNATURES_BATCHED,
 };
 use crate::{
     committee::Committee,
-    crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, VerifyingKey},
+    crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, SignatureMemory, VerifyingKey},
     genesis::Parameters,
     ids::{ChainId, TxId, ValidatorId},
     round::{Epoch, Round},
+    seen::Seen,
+    timeout::TimeoutCert,
     vote::QuorumCert,
 };
 
 /// How many certificates a [`Verifier`] remembers.
 pub const CERTIFICATES_REMEMBERED: usize = 1 << 12;
+/// How many signatures of validators a [`Verifier`] remembers: those of the votes and timeouts that certificates are made of come again in
+/// the certificates.
+pub const SIGNATURES_REMEMBERED: usize = 1 << 12;
 /// How many transactions a [`Verifier`] remembers.
 pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
 /// How many senders' decoded keys a [`Verifier`] remembers.
@@ -145,7 +150,11 @@ pub struct Verifier {
     committee: Arc<Committee>,
     genesis_qc: QuorumCert,
     parameters: Parameters,
+    signatures: Arc<SignatureMemory>,
+    /// By their digests.
     certificates: Mutex<Seen<Hash, ()>>,
+    recent_qcs: Mutex<Recent<QuorumCert>>,
+    recent_tcs: Mutex<Recent<TimeoutCert>>,
     transactions: Mutex<Seen<TxId, Signature>>,
     keys: Mutex<Seen<PublicKey, VerifyingKey>>,
 }
@@ -159,10 +168,19 @@ impl Verifier {
             committee,
             genesis_qc,
             parameters,
+            signatures: Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED)),
             certificates: Mutex::new(Seen::new(CERTIFICATES_REMEMBERED)),
+            recent_qcs: Mutex::default(),
+            recent_tcs: Mutex::default(),
             transactions: Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED)),
             keys: Mutex::new(Seen::new(KEYS_REMEMBERED)),
         }
+    }
+
+    /// With another memory of signatures: a larger one, or one that others have.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Arc<SignatureMemory>) -> Self {
+        Self { signatures, ..self }
     }
 
     /// The network.

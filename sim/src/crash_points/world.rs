@@ -23,7 +23,7 @@ use quorate_types::{
 };
 
 use super::{
-    Course, Outcome, Point,
+    Course, Outcome, Point, Site,
     disk::{SharedTrap, locked},
     machine::Machine,
     traffic::Packet,
@@ -45,7 +45,7 @@ const PHASE: Micros = Micros(250_000);
 /// Its length at most.
 const PHASE_MAX: Micros = Micros(2_000_000);
 /// How long a run waits for a point to be hit.
-const PATIENCE: Micros = Micros(40_000_000);
+const PATIENCE: Micros = Micros(60_000_000);
 /// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
 const REPORT: Micros = Micros(20_000);
 
@@ -104,12 +104,15 @@ impl Roles {
         let mut ids: Vec<ValidatorId> = committee.ids().collect();
         random.shuffle(&mut ids);
         let bearable = committee.total_power().saturating_sub(committee.quorum_power());
-        let power = |id: &ValidatorId| committee.power([*id].into_iter().collect());
         // The order of the shuffle stays among equals.
-        ids.sort_by_key(|id| power(id) > bearable);
-        let victim = *ids.first()?;
-        let late = ids.iter().skip(1).filter(|_| starts_late).min_by_key(|id| power(id)).copied();
-        let neighbour = ids.iter().skip(1).find(|id| Some(**id) != late).copied().unwrap_or(victim);
+        ids.sort_by_key(|id| {
+            let power = committee.power([*id].into_iter().collect());
+            if starts_late { power } else { power.max(bearable) }
+        });
+        let mut ids = ids.into_iter();
+        let victim = ids.next()?;
+        let late = if starts_late { ids.next() } else { None };
+        let neighbour = ids.next().unwrap_or(victim);
         Some(Self { victim, neighbour, late })
     }
 }
@@ -260,7 +263,11 @@ impl World {
     // ---- the points ---------------------------------------------------------------------------------------------------------------
 
     fn arm(&mut self, point: Point) {
-        let nth = if point.site.is_at_start() { 1 } else { self.random.between(1, 3) };
+        let nth = match point.site {
+            site if site.is_at_start() => 1,
+            Site::Timeout | Site::HighestCertificates | Site::SyncChunk | Site::Prune => self.random.between(1, 2),
+            _ => self.random.between(1, 4),
+        };
         let whose: BTreeSet<ValidatorId> = [Some(self.victim), self.late.filter(|_| self.armed > 0)].into_iter().flatten().collect();
         locked(&self.trap).arm(point, whose, nth);
         self.armed = self.armed.saturating_add(1);

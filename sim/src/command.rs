@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quorate_client::{CommandError, Output};
 
 use crate::{
+    crash_points::command::CrashPointsCommand,
     report::{Failure, Report, Summary},
     run::{run, run_seeds, size_of},
     speed::command::SpeedCommand,
@@ -23,6 +24,8 @@ pub enum Command {
     Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
     Twins(TwinsCommand),
+    /// Cut the power at every point around what a validator writes.
+    CrashPoints(CrashPointsCommand),
 }
 
 /// `quorate sim run`.
@@ -55,6 +58,7 @@ impl Command {
             Self::Run(command) => command.run(out),
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
+            Self::CrashPoints(command) => command.run(out),
         }
     }
 }
@@ -198,7 +202,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("another command") };
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("{replay}") };
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

@@ -32,6 +32,7 @@ mod node;
 mod random;
 mod report;
 mod run;
+pub mod scenario;
 mod sweep;
 mod time;
 mod workload;

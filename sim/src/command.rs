@@ -1,6 +1,6 @@
 //! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,19 +9,31 @@ use quorate_client::{CommandError, Output};
 use crate::{
     report::{Failure, Report, Summary},
     run::{run, run_seeds, size_of},
+    scenario::{ReadArgs, ScenarioCommand, command::run_file},
     world::SimOptions,
 };
 
 /// Run many validators in one process on a virtual clock, with faults that a seed decides.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run one seed, or many.
+    /// Run one seed, or many, or a scenario file.
     Run(RunCommand),
+    /// Make, check and convert scenario files.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
 }
 
 /// `quorate sim run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunCommand {
+    /// A scenario file: TOML, a BCR text file or a `FailureConfig`. Without it, worlds of random faults are run.
+    #[arg(value_name = "FILE", conflicts_with_all = ["seeds", "validators", "threads", "trace"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Where the scenario's ledgers and logs are written: a directory that does not exist [default: a new one named after the scenario].
+    #[arg(long, value_name = "DIR", requires = "file")]
+    out: Option<PathBuf>,
     /// How many seeds to run, from 0 on or from --seed on.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
@@ -47,12 +59,16 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Scenario(command) => command.run(out),
         }
     }
 }
 
 impl RunCommand {
     fn run(self, out: &Output) -> Result<(), CommandError> {
+        if let Some(file) = &self.file {
+            return run_file(file, &self.read, self.seed, self.out.as_deref(), out);
+        }
         match (self.seed, self.seeds) {
             (Some(seed), None) => self.one(seed, out),
             (first, count) => self.many(first.unwrap_or_default(), count.unwrap_or(100), out),
@@ -182,7 +198,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments);
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("a run") };
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

@@ -5,9 +5,14 @@
 //! ```
 //! docs/scenarios.md describes the format. A run drives production replicas by hand on virtual time; chance comes from the scenario's seed.
 
+mod bcr;
 mod client;
+#[cfg(feature = "command")]
+pub(crate) mod command;
 mod dictionary;
 mod executor;
+mod failure_config;
+mod literal;
 mod model;
 mod mt19937;
 mod operations;
@@ -22,6 +27,8 @@ mod tamper;
 mod toml_file;
 mod triggers;
 
+#[cfg(feature = "command")]
+pub use command::{ReadArgs, ScenarioCommand};
 pub use executor::run;
 pub use model::{Expect, Leaders, Scenario};
 pub use operations::{Operation, Workload};

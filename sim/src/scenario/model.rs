@@ -11,19 +11,19 @@ use super::{
 };
 
 /// Most validators of a scenario.
-pub const VALIDATORS_MAX: u64 = 128;
+pub(crate) const VALIDATORS_MAX: u64 = 128;
 /// Most clients.
-pub const CLIENTS_MAX: u64 = 1_000;
+pub(crate) const CLIENTS_MAX: u64 = 1_000;
 /// Most requests of all clients together.
-pub const REQUESTS_TOTAL_MAX: usize = 100_000;
+pub(crate) const REQUESTS_TOTAL_MAX: usize = 100_000;
 /// Most failures, and most triggers.
-pub const RULES_MAX: usize = 1_000;
+pub(crate) const RULES_MAX: usize = 1_000;
 /// Longest run, in virtual seconds: a day.
-pub const TIME_LIMIT_S_MAX: u64 = 86_400;
+pub(crate) const TIME_LIMIT_S_MAX: u64 = 86_400;
 /// Longest of all other times, in milliseconds: an hour.
-pub const MS_MAX: u64 = 3_600_000;
+pub(crate) const MS_MAX: u64 = 3_600_000;
 /// Up to which round leaders can be fixed.
-pub const LEADER_ROUNDS_MAX: u64 = 100_000;
+pub(crate) const LEADER_ROUNDS_MAX: u64 = 100_000;
 
 /// What should come of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use quorate_types::operation::{KvAction, KvOperation, KvSpace, Operation as Tran
 use super::mt19937::Mt19937;
 
 /// Most requests of one client.
-pub const REQUESTS_MAX: u32 = 10_000;
+pub(crate) const REQUESTS_MAX: u32 = 10_000;
 /// Longest key or value in a scenario file, in bytes.
-pub const WORD_BYTES_MAX: usize = 256;
+pub(crate) const WORD_BYTES_MAX: usize = 256;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]

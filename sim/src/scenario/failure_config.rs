@@ -21,6 +21,8 @@ type Read<T> = Result<T, FileError>;
 
 /// The fields of a `Failure`, in the order of its positional arguments.
 const FAILURE_FIELDS: [&str; 8] = ["src", "dest", "msg_type", "round", "prob", "fail_type", "val", "attr"];
+/// Requests of a client where the file says nothing of them.
+const REQUESTS_DEFAULT: u64 = 10;
 const CONFIG_FIELDS: [&str; 2] = ["failures", "seed"];
 
 /// A value by its name, with its place.
@@ -84,7 +86,7 @@ impl Importer {
         if several {
             scenario.name = format!("case-{}", index.saturating_add(1));
         }
-        let (mut faulty, mut clients, mut requests, mut delta) = (None, 1, 1, 2_000_000);
+        let (mut faulty, mut clients, mut requests, mut delta) = (None, 1, REQUESTS_DEFAULT, 2_000_000);
         let (mut window, mut exclude, mut rules, mut validators) = (None, None, None, None);
         let mut retry = None;
         for (name, value) in fields(node, &CONFIG_FIELDS)? {

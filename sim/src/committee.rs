@@ -122,3 +122,40 @@ fn parameters(random: &mut Random, validators: usize) -> Parameters {
         exclude_size: number(random.between(faults, faults.saturating_mul(2))),
     }
 }
+
+impl Setting {
+    /// A network with these parameters and one vote for each validator; its keys are drawn.
+    pub(crate) fn with_parameters(
+        random: &mut Random,
+        validators: u16,
+        parameters: Parameters,
+        accounts: Vec<GenesisAccount>,
+    ) -> Result<Self, String> {
+        let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
+        seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
+        let member = |(number, seed): (usize, &[u8; 32])| {
+            let (consensus, network) = (SigningKey::from_seed(seed), SigningKey::from_seed(&workload::seed(random)));
+            let validator = Validator {
+                name: format!("v{number}"),
+                consensus_key: consensus.public(),
+                network_key: network.public(),
+                address: format!("/memory/{number}"),
+                power: VotingPower(1),
+            };
+            GenesisValidator::sign(CHAIN, validator, &consensus, &network)
+        };
+        let validators = seeds.iter().enumerate().map(member).collect();
+        let genesis = Genesis {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id: CHAIN,
+            name: "scenario".into(),
+            timestamp: BEGINNING,
+            parameters,
+            validators,
+            accounts,
+        };
+        genesis.check().map_err(|error| error.to_string())?;
+        let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
+        Ok(Self { genesis: Arc::new(genesis), verifier, seeds })
+    }
+}

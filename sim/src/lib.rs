@@ -35,6 +35,7 @@ mod origin;
 mod random;
 mod report;
 mod run;
+pub mod scenario;
 pub mod speed;
 mod sweep;
 mod time;

@@ -1,14 +1,16 @@
 //! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use quorate_client::{CommandError, Output};
 
 use crate::{
+    fault::Faults,
+    forensics::Culprit,
     report::{Failure, Report, Summary},
-    run::{run, run_seeds, size_of},
+    run::{run_seeds, run_with, size_of},
     world::SimOptions,
 };
 
@@ -34,6 +36,10 @@ pub struct RunCommand {
     /// How many threads share the seeds [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
+    /// Which faults the world of --seed has: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee
+    /// bears, or beyond, where more collude than it bears.
+    #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
+    faults: Faults,
     /// Print everything that happens in the world of --seed, line by line.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
@@ -61,7 +67,7 @@ impl RunCommand {
 
     fn one(&self, seed: u64, out: &Output) -> Result<(), CommandError> {
         let validators = self.validators.unwrap_or_else(|| size_of(seed));
-        let report = run(SimOptions { seed, validators, trace: self.trace, directed: None });
+        let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
         for line in &report.trace {
             out.always(format_args!("{line}"));
         }
@@ -110,6 +116,8 @@ fn one_text(report: &Report) -> String {
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
+    let name = |culprit: &Culprit| format!("validator {} lied: {:?}\n", culprit.validator, culprit.contradiction);
+    let culprits: String = report.culprits.iter().map(name).collect();
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {
         (Some(rounds), Some(commit), Some(settle)) => {
             format!(
@@ -119,7 +127,7 @@ fn one_text(report: &Report) -> String {
         _ => String::new(),
     };
     format!(
-        "seed {}, {} validators: {verdict}\n{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
+        "seed {}, {} validators: {verdict}\n{culprits}{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
         report.seed,
         report.validators,
         report.virtual_ms,

@@ -20,12 +20,14 @@
 
 mod actor;
 mod audit;
+pub mod byzantine;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
 mod describe;
 pub mod disk;
 pub mod fault;
+pub mod forensics;
 pub mod invariants;
 mod network;
 mod node;
@@ -42,7 +44,7 @@ pub use command::Command;
 pub use network::LinkRules;
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, size_of};
+pub use run::{SIZES, run, run_seeds, run_with, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

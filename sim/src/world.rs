@@ -32,7 +32,7 @@ use crate::{
     audit::Audit,
     byzantine::{
         Content, Liar, Lie, Parcel,
-        collusion::{Cabal, Collude},
+        collusion::{Cabal, Collude, Plot},
     },
     committee::{BEGINNING, CHAIN, Setting},
     describe,
@@ -296,18 +296,22 @@ impl World {
             let directions = left.iter().flat_map(|a| right.iter().flat_map(|b| [(*a, *b), (*b, *a)]));
             self.network.cut_for_ever(directions);
         }
+        let plot = self.plan.cabal.as_ref().map(|cabal| {
+            let keys = cabal.colluders.iter().filter_map(|id| Some((*id, self.setting.key(*id)?))).collect();
+            (cabal.colluders.clone(), Plot::new(cabal.clone(), keys))
+        });
         for node in &mut self.nodes {
             let id = node.id;
             node.faulty = byzantine.contains(id);
             node.excused = node.faulty || self.plan.fates.contains_key(&id);
             let Some(key) = self.setting.key(id) else { continue };
             let random = chance.fork(&format!("validator {id}"));
-            let colludes = self.plan.cabal.as_ref().filter(|cabal| cabal.colluders.contains(&id));
             if let Some(Fate::Lying(lies)) = self.plan.fates.get(&id) {
                 node.liar = Some(Liar::new((id, key), CHAIN, Arc::clone(&committee), random, lies));
-            } else if let Some(cabal) = colludes {
-                let keys = cabal.colluders.iter().filter_map(|id| Some((*id, self.setting.key(*id)?))).collect();
-                let collude = Box::new(Collude::new(cabal.clone(), keys));
+            } else if let Some((colluders, plot)) = &plot
+                && colluders.contains(&id)
+            {
+                let collude = Box::new(Collude(Rc::clone(plot)));
                 node.liar = Some(Liar::with((id, key), CHAIN, Arc::clone(&committee), random, (Lie::Equivocate, collude)));
             } else {
                 continue;

@@ -5,10 +5,10 @@
 //! round; whatever a half votes for, the colluders certify with it, in all their names. Two rounds of one leader in a row are enough: the
 //! second half commits a block that the first half never sees.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use quorate_types::{
-    block::{Block, Proposal},
+    block::Proposal,
     codec::Bounded,
     committee::{Committee, SignerSet},
     crypto::{Signature, SigningKey},
@@ -46,34 +46,25 @@ impl Cabal {
     }
 }
 
-/// One of them; it holds the keys of all.
-pub(crate) struct Collude {
+/// What the colluders know together.
+pub(crate) struct Plot {
     cabal: Cabal,
     keys: Vec<(ValidatorId, SigningKey)>,
-    /// Votes of honest validators, by what they are for.
+    /// Votes of the second half, by what they are for.
     votes: BTreeMap<(VoteInfo, LedgerCommitInfo), BTreeMap<ValidatorId, Signature>>,
     certified: Vec<VoteInfo>,
     /// The certificate of what the second half was shown last.
-    other: Option<QuorumCert>,
-    /// What its replica proposed last.
+    branch: Option<QuorumCert>,
+    /// What one of their replicas proposed last.
     proposed: Option<Proposal>,
     /// In which round the second half was shown something last.
     shown: Round,
 }
 
-impl std::fmt::Debug for Collude {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Collude({:?})", self.cabal)
-    }
-}
-
-impl Collude {
-    pub(crate) const fn new(cabal: Cabal, keys: Vec<(ValidatorId, SigningKey)>) -> Self {
-        Self { cabal, keys, votes: BTreeMap::new(), certified: Vec::new(), other: None, proposed: None, shown: Round(0) }
-    }
-
-    fn half_of(&self, id: ValidatorId) -> Option<usize> {
-        self.cabal.halves.iter().position(|half| half.contains(&id))
+impl Plot {
+    pub(crate) fn new(cabal: Cabal, keys: Vec<(ValidatorId, SigningKey)>) -> Rc<RefCell<Self>> {
+        let (votes, certified) = (BTreeMap::new(), Vec::new());
+        Rc::new(RefCell::new(Self { cabal, keys, votes, certified, branch: None, proposed: None, shown: Round(0) }))
     }
 
     fn second_half(&self) -> Vec<ValidatorId> {
@@ -81,14 +72,15 @@ impl Collude {
         second.clone()
     }
 
-    /// Another block of the round, for the second half: on its own branch where that leads into the round, else on the common one.
-    fn show(&mut self, mind: &Mind<'_>) -> Vec<Parcel> {
-        let Some(first) = self.proposed.clone() else { return Vec::new() };
+    /// Another block of the round, for the second half: on its own branch where that leads into the round, else on the common one. Only its
+    /// author may send it.
+    fn show(&mut self, mind: &Mind<'_>) -> Option<Parcel> {
+        let first = self.proposed.clone().filter(|proposal| proposal.block.author() == mind.me)?;
         let round = first.block.round();
-        let branch = self.other.clone().filter(|qc| qc.round().next() == round);
+        let branch = self.branch.clone().filter(|qc| qc.round().next() == round);
         // In the round after one that was split the second half must be shown a child of its own block, or it would go back to the others.
         if self.shown >= round || (branch.is_none() && self.shown.next() == round && self.shown > Round(0)) {
-            return Vec::new();
+            return None;
         }
         self.shown = round;
         let mut other = mind.propose(&first, |content| {
@@ -101,69 +93,92 @@ impl Collude {
         if branch.is_some() {
             other.last_round_tc = None;
         }
-        vec![mind.parcel(self.second_half(), Message::Proposal(Box::new(other)))]
+        Some(mind.parcel(self.second_half(), Message::Proposal(Box::new(other))))
     }
 
-    /// Certifies what a half has voted for.
-    fn certify(&mut self, mind: &Mind<'_>, vote: &Vote, half: usize) -> Vec<Parcel> {
-        let content = (vote.vote_info, vote.commit_info);
-        let votes = self.votes.entry(content).or_default();
+    /// Certifies what the second half has voted for.
+    fn certify(&mut self, mind: &Mind<'_>, vote: &Vote) -> Option<Parcel> {
+        let votes = self.votes.entry((vote.vote_info, vote.commit_info)).or_default();
         votes.insert(vote.sender, vote.signature);
         for (id, key) in &self.keys {
             votes.insert(*id, key.sign(&vote.commit_info.digest()));
         }
         let signers: SignerSet = votes.keys().copied().collect();
         if !mind.committee.is_quorum(signers) || self.certified.contains(&vote.vote_info) {
-            return Vec::new();
+            return None;
         }
         self.certified.push(vote.vote_info);
         let signatures = Bounded::truncated(votes.values().copied().collect());
         let qc = QuorumCert { vote_info: vote.vote_info, commit_info: vote.commit_info, signers, signatures };
-        if half == 0 {
-            return Vec::new();
-        }
-        self.other = Some(qc.clone());
+        self.branch = Some(qc.clone());
         let high_commit_qc = if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() };
         let info = SyncInfo { high_qc: qc, high_commit_qc, last_round_tc: None };
-        let mut parcels = vec![mind.parcel(self.second_half(), Message::SyncInfo(Box::new(info)))];
-        parcels.extend(self.show(mind));
-        parcels
+        Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(info))))
+    }
+
+    /// Keeps the second half where the others are, or it would not know who leads; but not while it is on its own branch.
+    fn keep_up(&self, mind: &Mind<'_>) -> Option<Parcel> {
+        let high_qc = mind.memory.high_qc()?.clone();
+        if self.shown > Round(0) && high_qc.round().0 < self.shown.0.saturating_add(BRANCH_ROUNDS) {
+            return None;
+        }
+        let high_commit_qc = mind.memory.high_commit_qc()?.clone();
+        Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc, last_round_tc: None }))))
+    }
+}
+
+/// How many rounds the others may go on before a second half that has not committed its own branch is taken back to theirs.
+const BRANCH_ROUNDS: u64 = 12;
+
+/// One of the colluders.
+pub(crate) struct Collude(pub(crate) Rc<RefCell<Plot>>);
+
+impl std::fmt::Debug for Collude {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Collude")
     }
 }
 
 impl Behaviour for Collude {
     fn says(&mut self, mind: &mut Mind<'_>, mut parcel: Parcel) -> Vec<Parcel> {
+        let mut plot = self.0.borrow_mut();
         let mut parcels = Vec::new();
         match parcel.honest().cloned() {
             Some(Message::Proposal(proposal)) => {
-                self.proposed = Some(*proposal);
-                parcels.extend(self.show(mind));
+                plot.proposed = Some(*proposal);
+                parcels.extend(plot.show(mind));
             }
             // Whoever asks for blocks of the common branch gets them.
             Some(Message::FetchResponse(_) | Message::CatchupResponse(_)) => return vec![parcel],
             _ => {}
         }
-        let second = self.second_half();
+        let second = plot.second_half();
         parcel.to.retain(|id| !second.contains(id));
         parcels.push(parcel);
         parcels
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
-        let Some(half) = self.half_of(from) else { return true };
-        if let Message::Vote(vote) = message {
-            out.extend(self.certify(mind, vote, half));
-        }
-        // The replica lives with the first half. Of the second half it only serves requests; its blocks it does not have.
-        let asks = match message {
-            Message::FetchRequest(request) => {
-                let known: Vec<&Block> = mind.memory.blocks.iter().filter(|block| block.id() == request.block_id).collect();
-                half == 0 || !known.is_empty() || mind.random.chance(500)
+        let mut plot = self.0.borrow_mut();
+        let second = plot.second_half().contains(&from);
+        match message {
+            Message::Vote(vote) if second => {
+                out.extend(plot.certify(mind, vote));
+                out.extend(plot.show(mind));
+                false
             }
-            Message::CatchupRequest(_) => true,
-            _ => false,
-        };
-        half == 0 || asks
+            Message::Proposal(_) if !second => {
+                out.extend(plot.keep_up(mind));
+                true
+            }
+            // The replica lives with the first half. For the second half it only serves requests.
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => true,
+            _ => !second,
+        }
+    }
+
+    fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
+        self.0.borrow_mut().show(mind).into_iter().collect()
     }
 }
 

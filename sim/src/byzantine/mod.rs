@@ -140,7 +140,7 @@ impl Lie {
     fn behaviour(self) -> Box<dyn Behaviour> {
         match self {
             Self::Equivocate => Box::new(leaders::Equivocate),
-            Self::VoteTwice => Box::new(voters::VoteTwice),
+            Self::VoteTwice => Box::<voters::VoteTwice>::default(),
             Self::GiveUpTwice => Box::new(timeouts::GiveUpTwice),
             Self::SilentLeader => Box::new(leaders::Silent),
             Self::SelectiveLeader => Box::new(leaders::Selective),

@@ -91,7 +91,7 @@ pub(super) struct Requests;
 impl Behaviour for Requests {
     fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
         let known = mind.memory.high_qc().map_or_else(BlockId::default, quorate_types::vote::QuorumCert::block_id);
-        let count = mind.random.between(3, 20);
+        let count = mind.random.between(2, 8);
         let to = mind.somebody();
         (0..count)
             .map(|_| {

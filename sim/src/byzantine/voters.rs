@@ -1,5 +1,7 @@
 //! Voters and collectors that lie: B2, B6, B17.
 
+use std::collections::VecDeque;
+
 use quorate_types::{
     crypto::{Hash, Tag},
     ids::{BlockId, StateId, ValidatorId},
@@ -34,8 +36,14 @@ fn own_vote(parcel: &Parcel) -> Option<Vote> {
 }
 
 /// B2: its vote, and another one of the same round: for a block that somebody else voted for, or for one that does not exist.
-#[derive(Debug)]
-pub(super) struct VoteTwice;
+#[derive(Debug, Default)]
+pub(super) struct VoteTwice {
+    /// What it has voted for because somebody else did, the newest: once for each, or two liars would answer each other for ever.
+    echoed: VecDeque<VoteInfo>,
+}
+
+/// How many echoed votes are remembered.
+const ECHOED_MAX: usize = 16;
 
 impl Behaviour for VoteTwice {
     fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
@@ -48,7 +56,13 @@ impl Behaviour for VoteTwice {
 
     /// It votes for everything that is proposed, as far as it can see results.
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
-        if let Message::Vote(vote) = message {
+        if let Message::Vote(vote) = message
+            && !self.echoed.contains(&vote.vote_info)
+        {
+            self.echoed.push_back(vote.vote_info);
+            if self.echoed.len() > ECHOED_MAX {
+                self.echoed.pop_front();
+            }
             let same = resign(mind, vote, |_| ());
             out.push(mind.parcel(mind.others(), Message::Vote(Box::new(same))));
         }

@@ -1,6 +1,6 @@
 //! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
 
-use std::{io::IsTerminal, path::PathBuf, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,8 +8,10 @@ use quorate_client::{CommandError, Output};
 
 use crate::{
     crash_points::command::CrashPointsCommand,
+    fault::Faults,
+    forensics::Culprit,
     report::{Failure, Report, Summary},
-    run::{run, run_seeds, size_of},
+    run::{run_seeds, run_with, size_of},
     scenario::{ReadArgs, ScenarioCommand, command::run_file},
     speed::command::SpeedCommand,
     twins::TwinsCommand,
@@ -55,6 +57,10 @@ pub struct RunCommand {
     /// How many threads share the seeds [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
+    /// Which faults the world of --seed has: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee
+    /// bears, or beyond, where more collude than it bears.
+    #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
+    faults: Faults,
     /// Print everything that happens in the world of --seed, line by line.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
@@ -89,7 +95,7 @@ impl RunCommand {
 
     fn one(&self, seed: u64, out: &Output) -> Result<(), CommandError> {
         let validators = self.validators.unwrap_or_else(|| size_of(seed));
-        let report = run(SimOptions { seed, validators, trace: self.trace, directed: None });
+        let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
         for line in &report.trace {
             out.always(format_args!("{line}"));
         }
@@ -146,6 +152,8 @@ fn one_text(report: &Report) -> String {
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
+    let name = |culprit: &Culprit| format!("validator {} lied: {:?}\n", culprit.validator, culprit.contradiction);
+    let culprits: String = report.culprits.iter().map(name).collect();
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {
         (Some(rounds), Some(commit), Some(settle)) => {
             format!(
@@ -155,7 +163,7 @@ fn one_text(report: &Report) -> String {
         _ => String::new(),
     };
     format!(
-        "seed {}, {} validators: {verdict}\n{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
+        "seed {}, {} validators: {verdict}\n{culprits}{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
         report.seed,
         report.validators,
         report.virtual_ms,

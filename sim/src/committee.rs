@@ -62,6 +62,19 @@ impl Setting {
         Self::new(members, accounts, |_| parameters)
     }
 
+    /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
+    pub(crate) fn with_parameters(
+        random: &mut Random,
+        validators: u16,
+        parameters: Parameters,
+        accounts: Vec<GenesisAccount>,
+    ) -> Result<Self, String> {
+        let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
+        seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
+        let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
+        Self::new(members, accounts, |_| parameters)
+    }
+
     fn new(
         mut members: Vec<(SigningKey, GenesisValidator)>,
         accounts: Vec<GenesisAccount>,
@@ -120,42 +133,5 @@ fn parameters(random: &mut Random, validators: usize) -> Parameters {
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
         exclude_size: number(random.between(faults, faults.saturating_mul(2))),
-    }
-}
-
-impl Setting {
-    /// A network with these parameters and one vote for each validator; its keys are drawn.
-    pub(crate) fn with_parameters(
-        random: &mut Random,
-        validators: u16,
-        parameters: Parameters,
-        accounts: Vec<GenesisAccount>,
-    ) -> Result<Self, String> {
-        let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
-        seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
-        let member = |(number, seed): (usize, &[u8; 32])| {
-            let (consensus, network) = (SigningKey::from_seed(seed), SigningKey::from_seed(&workload::seed(random)));
-            let validator = Validator {
-                name: format!("v{number}"),
-                consensus_key: consensus.public(),
-                network_key: network.public(),
-                address: format!("/memory/{number}"),
-                power: VotingPower(1),
-            };
-            GenesisValidator::sign(CHAIN, validator, &consensus, &network)
-        };
-        let validators = seeds.iter().enumerate().map(member).collect();
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: CHAIN,
-            name: "scenario".into(),
-            timestamp: BEGINNING,
-            parameters,
-            validators,
-            accounts,
-        };
-        genesis.check().map_err(|error| error.to_string())?;
-        let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
-        Ok(Self { genesis: Arc::new(genesis), verifier, seeds })
     }
 }

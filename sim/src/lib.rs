@@ -20,6 +20,7 @@
 
 mod actor;
 mod audit;
+pub mod byzantine;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
@@ -28,6 +29,7 @@ pub mod crash_points;
 mod describe;
 pub mod disk;
 pub mod fault;
+pub mod forensics;
 pub mod invariants;
 mod network;
 mod node;
@@ -48,7 +50,7 @@ pub use command::Command;
 pub use network::LinkRules;
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, size_of};
+pub use run::{SIZES, run, run_seeds, run_with, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

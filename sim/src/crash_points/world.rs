@@ -185,7 +185,8 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Outcome {
-        let result = self.begin().and_then(|()| self.go_on()).and_then(|()| self.finish());
+        self.begin();
+        let result = self.go_on().and_then(|()| self.finish());
         if let Err(violation) = result {
             self.audit.note(self.now, || format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
@@ -198,7 +199,7 @@ impl World {
         self.outcome
     }
 
-    fn begin(&mut self) -> Happened {
+    fn begin(&mut self) {
         self.arm(self.course.point);
         let ids: Vec<ValidatorId> = self.machines.iter().map(|machine| machine.id).filter(|id| Some(*id) != self.late).collect();
         for id in ids {
@@ -211,7 +212,6 @@ impl World {
         if self.neighbour != self.victim {
             self.agenda.plan(Micros::from_ms(30), Happening::Trouble(0));
         }
-        Ok(())
     }
 
     fn go_on(&mut self) -> Happened {

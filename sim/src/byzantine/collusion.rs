@@ -55,6 +55,8 @@ pub(crate) struct Plot {
     certified: Vec<VoteInfo>,
     /// The certificate of what the second half was shown last.
     branch: Option<QuorumCert>,
+    /// The newest commit that the second half may know of: a certificate of the other branch beside its own makes it stop.
+    branch_commit: Option<QuorumCert>,
     /// What one of their replicas proposed last.
     proposed: Option<Proposal>,
     /// In which round the second half was shown something last.
@@ -64,7 +66,7 @@ pub(crate) struct Plot {
 impl Plot {
     pub(crate) fn new(cabal: Cabal, keys: Vec<(ValidatorId, SigningKey)>) -> Rc<RefCell<Self>> {
         let (votes, certified) = (BTreeMap::new(), Vec::new());
-        Rc::new(RefCell::new(Self { cabal, keys, votes, certified, branch: None, proposed: None, shown: Round(0) }))
+        Rc::new(RefCell::new(Self { cabal, keys, votes, certified, branch: None, branch_commit: None, proposed: None, shown: Round(0) }))
     }
 
     fn second_half(&self) -> Vec<ValidatorId> {
@@ -92,6 +94,7 @@ impl Plot {
         });
         if branch.is_some() {
             other.last_round_tc = None;
+            other.high_commit_qc = self.branch_commit.clone().unwrap_or(other.high_commit_qc);
         }
         Some(mind.parcel(self.second_half(), Message::Proposal(Box::new(other))))
     }
@@ -112,6 +115,7 @@ impl Plot {
         let qc = QuorumCert { vote_info: vote.vote_info, commit_info: vote.commit_info, signers, signatures };
         self.branch = Some(qc.clone());
         let high_commit_qc = if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() };
+        self.branch_commit = Some(high_commit_qc.clone());
         let info = SyncInfo { high_qc: qc, high_commit_qc, last_round_tc: None };
         Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(info))))
     }
@@ -185,7 +189,7 @@ impl Behaviour for Collude {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{committee::Setting, random::Random};
+    use crate::{committee::Setting, fault::FaultPlan, random::Random};
 
     #[test]
     fn a_cabal_is_more_than_a_committee_bears_and_no_half_is_a_quorum_without_it() {
@@ -193,8 +197,7 @@ mod tests {
             for seed in 0..20 {
                 let setting = Setting::draw(&mut Random::new(seed), validators, Vec::new()).unwrap();
                 let committee = setting.verifier.committee();
-                let order: Vec<ValidatorId> = committee.ids().collect();
-                let cabal = Cabal::choose(committee, &order).unwrap();
+                let cabal = FaultPlan::beyond(&mut Random::new(seed), committee).cabal.unwrap();
                 let power = |ids: &[ValidatorId]| committee.power(ids.iter().copied().collect());
                 assert!(power(&cabal.colluders) > committee.total_power() - committee.quorum_power());
                 for half in &cabal.halves {

@@ -495,10 +495,11 @@ impl World {
                 return Ok(());
             }
             // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
-            Err(_) if node.faulty || self.forensics.is_some() => {
+            Err(fatal) if node.faulty || self.forensics.is_some() => {
                 node.gone = true;
                 node.lose_memory();
                 self.seen("byzantine: stopped itself");
+                self.audit.note(now, || format!("{} stops: {fatal}", describe::validator(id)));
                 return Ok(());
             }
             Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),

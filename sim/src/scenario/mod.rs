@@ -21,6 +21,7 @@ mod passing;
 mod place;
 mod print;
 mod read;
+mod requests;
 mod rules;
 mod seat;
 mod tamper;

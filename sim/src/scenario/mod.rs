@@ -5,6 +5,8 @@
 //! ```
 //! docs/scenarios.md describes the format. A run drives production replicas by hand on virtual time; chance comes from the scenario's seed.
 
+use quorate_faults as rules;
+
 mod bcr;
 mod client;
 #[cfg(feature = "command")]
@@ -22,7 +24,6 @@ mod place;
 mod print;
 mod read;
 mod requests;
-mod rules;
 mod seat;
 mod tamper;
 mod toml_file;
@@ -36,6 +37,6 @@ pub use operations::{Operation, Workload};
 pub use outcome::{Check, Run, ScenarioReport, ValidatorEnd};
 pub use place::{FILE_BYTES_MAX, FileError, Place};
 pub use print::{TEMPLATE, toml};
+pub use quorate_faults::{Attribute, Fault, Kind, Party, Passing, Rounds, Rule, first_match};
 pub use read::{Format, Imported, detect, read};
-pub use rules::{Attribute, Fault, Kind, Party, Passing, Rounds, Rule, first_match};
 pub use triggers::{Deed, Event, Trigger};

@@ -65,6 +65,7 @@ fn injected(run: &Run, name: &str) -> u64 {
 }
 
 /// Every scenario of the tree by its name, with its format.
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn all() -> BTreeMap<String, (Format, Scenario)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let mut found = BTreeMap::new();

@@ -79,7 +79,7 @@ pub(crate) fn read(text: &str) -> Read<Imported> {
         match row.name.split_once('[') {
             None => importer.scalar(&row, &mut numbers)?,
             Some(("workload", index)) => {
-                let client = importer.index(&row, index)?;
+                let client = Importer::index(&row, index)?;
                 let workload = workload(row.value).map_err(|(byte, what, fix)| importer.inside(&row, byte, what, fix))?;
                 given.insert(client, workload);
             }
@@ -130,7 +130,7 @@ impl Importer<'_> {
         Ok(())
     }
 
-    fn index(&self, row: &Row<'_>, index: &str) -> Read<u16> {
+    fn index(row: &Row<'_>, index: &str) -> Read<u16> {
         let number = index.trim_end().trim_end_matches(']').trim().parse::<u16>().ok().filter(|number| u64::from(*number) < CLIENTS_MAX);
         number.ok_or_else(|| {
             FileError::new(row.place, format!("`{}` has no usable number in its brackets", row.name), "write workload[0] = ...")

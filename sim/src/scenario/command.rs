@@ -62,6 +62,7 @@ pub enum ScenarioCommand {
     Check {
         /// The file.
         file: PathBuf,
+        /// How to read it.
         #[command(flatten)]
         read: ReadArgs,
     },
@@ -69,6 +70,7 @@ pub enum ScenarioCommand {
     Convert {
         /// The file.
         file: PathBuf,
+        /// How to read it.
         #[command(flatten)]
         read: ReadArgs,
     },

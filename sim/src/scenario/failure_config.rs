@@ -218,13 +218,13 @@ impl Importer {
             match name.as_str() {
                 "src" => rule.src = party(value, "src")?,
                 "dest" => rule.dest = party(value, "dest")?,
-                "msg_type" => match message_type(value)? {
-                    Some(kind) => rule.kind = kind,
-                    None => {
+                "msg_type" => {
+                    let Some(kind) = message_type(value)? else {
                         self.notes.push(format!("{}: there is no such message in this protocol; the failure was left out", value.place));
                         return Ok(None);
-                    }
-                },
+                    };
+                    rule.kind = kind;
+                }
                 "round" => rule.rounds = rounds(value)?,
                 "prob" => rule.per_million = number(value, "prob", 1_000_000)?,
                 "fail_type" => fail_type = Some(value),
@@ -242,14 +242,12 @@ impl Importer {
         };
         rule.fault = match word(fail_type).as_deref() {
             Some("MsgLoss" | "1") => Fault::MsgLoss,
-            Some("Delay" | "2") => match val {
-                Some(val) => Fault::Delay(seconds(val, "val")?),
-                None => {
-                    let guess = delta.saturating_mul(8);
+            Some("Delay" | "2") => {
+                if val.is_none() {
                     self.notes.push(format!("{}: a Delay without val became twice the round timer", fail_type.place));
-                    Fault::Delay(guess)
                 }
-            },
+                Fault::Delay(val.map_or(Ok(delta.saturating_mul(8)), |val| seconds(val, "val"))?)
+            }
             Some("SetAttr" | "3") => {
                 let (Some(val), Some(attr)) = (val, attr) else {
                     return Err(FileError::new(fail_type.place, "SetAttr needs val and attr", "write attr='current_round', val=7"));
@@ -277,7 +275,7 @@ impl Importer {
         Ok(Some(rule))
     }
 
-    /// In the course, a SetAttr of a validator that is not faulty is passed over in silence.
+    /// In the course, a `SetAttr` of a validator that is not faulty is passed over in silence.
     fn honour(&mut self, scenario: &mut Scenario) {
         let faulty: BTreeSet<u16> = scenario.faulty.clone();
         let notes = &mut self.notes;

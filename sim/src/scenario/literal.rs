@@ -322,7 +322,8 @@ impl<'a> Parser<'a> {
         self.eat('{');
         let (mut pairs, mut elements) = (Vec::new(), Vec::new());
         while !self.eat('}') {
-            if !(pairs.is_empty() && elements.is_empty()) && !self.eat(',') {
+            let first = pairs.is_empty() && elements.is_empty();
+            if !first && !self.eat(',') {
                 return Err(self.wrong("a `,` or `}` is missing", "separate entries by commas"));
             }
             if self.eat('}') {

@@ -5,6 +5,8 @@
 //! ```
 //! docs/scenarios.md describes the format. A run drives production replicas by hand on virtual time; chance comes from the scenario's seed.
 
+use quorate_faults as rules;
+
 mod bcr;
 mod client;
 #[cfg(feature = "command")]
@@ -21,7 +23,7 @@ mod passing;
 mod place;
 mod print;
 mod read;
-mod rules;
+mod requests;
 mod seat;
 mod tamper;
 mod toml_file;
@@ -35,6 +37,6 @@ pub use operations::{Operation, Workload};
 pub use outcome::{Check, Run, ScenarioReport, ValidatorEnd};
 pub use place::{FILE_BYTES_MAX, FileError, Place};
 pub use print::{TEMPLATE, toml};
+pub use quorate_faults::{Attribute, Fault, Kind, Party, Passing, Rounds, Rule, first_match};
 pub use read::{Format, Imported, detect, read};
-pub use rules::{Attribute, Fault, Kind, Party, Passing, Rounds, Rule, first_match};
 pub use triggers::{Deed, Event, Trigger};

@@ -144,7 +144,7 @@ impl Executor<'_> {
         let what = format!("{} of round {round} from {} to {}", kind.name(), party(from), party(to));
         let way = match rule.fault {
             Fault::MsgLoss | Fault::NoPropose => Way::Lost,
-            Fault::Delay(_) => Way::Goes(rule.delay()),
+            Fault::Delay(micros) => Way::Goes(Micros(micros)),
             Fault::Crash(down) => match from {
                 Some(from) => {
                     self.power_off(from, down.map(Micros));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub(crate) use quorate_faults::decimal;
+
 /// A position in a file, both numbers from 1; the column counts characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -73,13 +75,6 @@ pub(crate) fn millionths(text: &str) -> Option<u64> {
     let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let part: u64 = format!("{kept:0<6}").parse().ok()?;
     whole.checked_mul(1_000_000)?.checked_add(part)
-}
-
-/// Millionths as a decimal number.
-pub(crate) fn decimal(millionths: u64) -> String {
-    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
-    let text = text.trim_end_matches('0');
-    text.strip_suffix('.').unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

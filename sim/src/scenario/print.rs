@@ -133,10 +133,7 @@ fn text(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
-            letter if letter.is_control() => {
-                let code = u32::from(letter);
-                quoted.push_str(&format!("\\u{code:04X}"));
-            }
+            letter if letter.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(letter)).chars()),
             letter => quoted.push(letter),
         }
     }

@@ -7,8 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::decimal;
-use crate::time::Micros;
+use crate::decimal;
 
 /// A sender or a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,15 +227,6 @@ impl Rule {
         };
         let kind = self.kind.map_or(passing.kind.between_validators(), |kind| kind == passing.kind);
         round && kind && party(self.src, passing.src, passing.leader) && party(self.dest, passing.dest, dest_leader)
-    }
-
-    /// How long a delayed message is held back.
-    #[must_use]
-    pub const fn delay(&self) -> Micros {
-        match self.fault {
-            Fault::Delay(micros) => Micros(micros),
-            Fault::MsgLoss | Fault::SetAttr(..) | Fault::Crash(_) | Fault::NoPropose => Micros(0),
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use quorate_client::{CommandError, Output};
 
 use crate::{
     report::{Failure, Report, Summary},
-    run::{run, run_seeds, size_of},
+    run::{run, run_seeds, run_until_first, size_of},
+    searches::{Kind, SearchCommand},
     world::SimOptions,
 };
 
@@ -17,6 +18,10 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
+    /// Cut the power of one validator between any two effects of a round.
+    Sweep(SearchCommand),
+    /// Try every forgery of every message on the verification.
+    Forge(SearchCommand),
 }
 
 /// `quorate sim run`.
@@ -34,6 +39,9 @@ pub struct RunCommand {
     /// How many threads share the seeds [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
+    /// Stop at the first seed that breaks a rule, in the order of seeds, on one thread.
+    #[arg(long, requires = "seeds", conflicts_with = "threads")]
+    until_first: bool,
     /// Print everything that happens in the world of --seed, line by line.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
@@ -47,6 +55,8 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Sweep(command) => command.run(Kind::Sweep, out),
+            Self::Forge(command) => command.run(Kind::Forge, out),
         }
     }
 }
@@ -72,19 +82,24 @@ impl RunCommand {
     fn many(&self, first: u64, count: u64, out: &Output) -> Result<(), CommandError> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let bar = progress_bar(count, out);
-        let summary = run_seeds(first, count, self.validators, threads, &|report: &Report| {
+        let progress = |report: &Report| {
             bar.inc(1);
             if let Some(violation) = &report.violation {
                 bar.suspend(|| out.note(format_args!("seed {} breaks {}: {}", report.seed, violation.invariant, violation.what)));
             }
-        });
+        };
+        let summary = if self.until_first {
+            run_until_first(first, count, self.validators, &progress)
+        } else {
+            run_seeds(first, count, self.validators, threads, &progress)
+        };
         bar.finish_and_clear();
         out.print(&summary, || many_text(&summary))?;
         verdict(summary.failures.first().map(|failure| failure.replay.as_str()))
     }
 }
 
-fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
+pub(crate) fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
     match replay {
         None => Ok(()),
         Some(replay) => {
@@ -93,7 +108,7 @@ fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
     }
 }
 
-fn progress_bar(count: u64, out: &Output) -> ProgressBar {
+pub(crate) fn progress_bar(count: u64, out: &Output) -> ProgressBar {
     if out.is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -26,12 +26,16 @@ mod committee;
 mod describe;
 pub mod disk;
 pub mod fault;
+mod forge;
 pub mod invariants;
 mod network;
 mod node;
+mod pen;
 mod random;
 mod report;
 mod run;
+#[cfg(feature = "command")]
+mod searches;
 mod sweep;
 mod time;
 mod workload;
@@ -39,10 +43,11 @@ mod world;
 
 #[cfg(feature = "command")]
 pub use command::Command;
+pub use forge::{Forged, forge};
 pub use network::LinkRules;
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, size_of};
+pub use run::{SIZES, run, run_seeds, run_until_first, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

@@ -133,6 +133,22 @@ impl<S: Store, A: Application> Ledger<S, A> {
         Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
     }
 
+    /// The same committed chain on `store`, which is a copy of this ledger's own; nothing that is speculated comes along. A simulator opens
+    /// the genesis once for all of its validators.
+    #[must_use]
+    pub fn on_copy(&self, store: S) -> Self
+    where
+        A: Clone,
+    {
+        Self {
+            store,
+            app: self.app.clone(),
+            next_committee: self.next_committee,
+            speculation: Speculation::new(self.speculation.root.clone()),
+            commit_qc: self.commit_qc.clone(),
+        }
+    }
+
     /// Executes a block on its parent's state and keeps the result (paper: `speculate`). Again for a block that is known: its result. The
     /// caller bounds how many blocks it speculates on without committing.
     ///

@@ -13,6 +13,7 @@ use quorate_types::{
 use crate::{
     committee::{BEGINNING, Setting},
     disk::SimStore,
+    origin::Origin,
     time::Micros,
 };
 
@@ -45,6 +46,30 @@ impl Actor {
             fixed_leaders: Arc::clone(leaders),
         };
         let replica = Replica::open(config, self.disk.clone(), BuiltIn).map_err(|error: RecoverError| error.to_string())?;
+        self.replica = Some(Box::new(replica));
+        self.give(Input::Tick, at);
+        Ok(())
+    }
+
+    /// The process starts for the first time, on a disk that holds the genesis and nothing else.
+    pub(crate) fn start_at_genesis(
+        &mut self,
+        setting: &Setting,
+        origin: &Origin,
+        leaders: &Arc<BTreeMap<Round, ValidatorId>>,
+        at: Micros,
+    ) -> Result<(), String> {
+        let key = setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?;
+        let config = ReplicaConfig {
+            genesis: Arc::clone(&setting.genesis),
+            verifier: Arc::clone(&setting.verifier),
+            key,
+            pool: PoolLimits::default(),
+            fixed_leaders: Arc::clone(leaders),
+        };
+        let (disk, ledger) = origin.copy();
+        self.disk = disk.clone();
+        let replica = Replica::resume(config, disk, ledger).map_err(|error: RecoverError| error.to_string())?;
         self.replica = Some(Box::new(replica));
         self.give(Input::Tick, at);
         Ok(())

@@ -10,6 +10,7 @@ use crate::{
     report::{Failure, Report, Summary},
     run::{run, run_seeds, run_until_first, size_of},
     searches::{Kind, SearchCommand},
+    twins::TwinsCommand,
     world::SimOptions,
 };
 
@@ -22,6 +23,12 @@ pub enum Command {
     Sweep(SearchCommand),
     /// Try every forgery of every message on the verification.
     Forge(SearchCommand),
+    /// Run one validator among puppets that may do anything.
+    Puppets(SearchCommand),
+    /// Draw scenarios of `twins`, one for each seed.
+    TwinsDrawn(SearchCommand),
+    /// Explore all small worlds in which validators have a double.
+    Twins(TwinsCommand),
 }
 
 /// `quorate sim run`.
@@ -57,6 +64,9 @@ impl Command {
             Self::Run(command) => command.run(out),
             Self::Sweep(command) => command.run(Kind::Sweep, out),
             Self::Forge(command) => command.run(Kind::Forge, out),
+            Self::Puppets(command) => command.run(Kind::Puppets, out),
+            Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
+            Self::Twins(command) => command.run(out),
         }
     }
 }
@@ -97,6 +107,14 @@ impl RunCommand {
         out.print(&summary, || many_text(&summary))?;
         verdict(summary.failures.first().map(|failure| failure.replay.as_str()))
     }
+}
+
+/// How much processor time this process has used so far, all threads together; 0 where the system does not say.
+pub(crate) fn cpu_seconds() -> f64 {
+    // proc(5): after the name, which ends with the last parenthesis, utime and stime are the 12th and 13th field, in hundredths of a second.
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).map(f64::from).sum::<f64>() / 100.0
 }
 
 pub(crate) fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
@@ -197,7 +215,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments);
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("another command") };
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

@@ -6,7 +6,7 @@ use quorate_app::BuiltIn;
 use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
-    crypto::SigningKey,
+    crypto::{SignatureMemory, SigningKey},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{ChainId, ValidatorId},
     message::PROTOCOL_VERSION,
@@ -28,48 +28,81 @@ pub(crate) struct Setting {
     /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
     /// everybody; sharing it checks each signature once instead of once for each validator.
     pub(crate) verifier: Arc<Verifier>,
-    /// The seeds of the consensus keys, in the order of the committee.
-    seeds: Vec<[u8; 32]>,
+    /// The consensus keys, in the order of the committee. They share their memory with the verifier: a signature that a validator of this
+    /// process has made is made once, however often the same digest comes, and checked never. It is the real one all the same.
+    keys: Vec<SigningKey>,
+    memory: Arc<SignatureMemory>,
 }
+
+/// How many signatures a setting remembers: more than a world makes, and most of those that thousands of small scenarios have in common.
+const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
     /// Draws a network.
     pub(crate) fn draw(random: &mut Random, validators: u16, accounts: Vec<GenesisAccount>) -> Result<Self, String> {
         let weighted = random.chance(250);
-        let mut members: Vec<([u8; 32], GenesisValidator)> = (0..validators)
+        let members = (0..validators)
             .map(|number| {
-                let seed = workload::seed(random);
-                let (consensus, network) = (SigningKey::from_seed(&seed), SigningKey::from_seed(&workload::seed(random)));
-                let validator = Validator {
-                    name: format!("v{number}"),
-                    consensus_key: consensus.public(),
-                    network_key: network.public(),
-                    address: format!("/memory/{number}"),
-                    power: VotingPower(if weighted { random.between(1, 3) } else { 1 }),
-                };
-                (seed, GenesisValidator::sign(CHAIN, validator, &consensus, &network))
+                let (consensus, network) = (workload::seed(random), workload::seed(random));
+                member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
+        Self::new(members, accounts, |validators| parameters(random, validators))
+    }
+
+    /// A network of validators with one vote each, always the same one.
+    pub(crate) fn fixed(validators: u16, accounts: Vec<GenesisAccount>, parameters: Parameters) -> Result<Self, String> {
+        let seed = |kind: u8, number: u16| {
+            let mut seed = [kind; 32];
+            let [low, high] = number.to_le_bytes();
+            (seed[0], seed[1]) = (low, high);
+            seed
+        };
+        let members = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
+        Self::new(members, accounts, |_| parameters)
+    }
+
+    fn new(
+        mut members: Vec<(SigningKey, GenesisValidator)>,
+        accounts: Vec<GenesisAccount>,
+        parameters: impl FnOnce(usize) -> Parameters,
+    ) -> Result<Self, String> {
         members.sort_by_key(|(_, member)| member.validator.consensus_key);
-        let (seeds, validators): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
+        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().map(|(key, member)| (key.remembering(&memory), member)).unzip();
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
             name: "simulation".into(),
             timestamp: BEGINNING,
-            parameters: parameters(random, validators.len()),
+            parameters: parameters(validators.len()),
             validators,
             accounts,
         };
         genesis.check().map_err(|error| error.to_string())?;
         let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
-        Ok(Self { genesis: Arc::new(genesis), verifier, seeds })
+        let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
+        Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
     /// A validator's consensus key.
     pub(crate) fn key(&self, id: ValidatorId) -> Option<SigningKey> {
-        self.seeds.get(id.index()).map(SigningKey::from_seed)
+        self.keys.get(id.index()).map(|key| key.remembering(&self.memory))
     }
+}
+
+/// A validator's consensus key and its entry in the genesis.
+fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> (SigningKey, GenesisValidator) {
+    let (consensus, network) = (SigningKey::from_seed(consensus), SigningKey::from_seed(network));
+    let validator = Validator {
+        name: format!("v{number}"),
+        consensus_key: consensus.public(),
+        network_key: network.public(),
+        address: format!("/memory/{number}"),
+        power: VotingPower(power),
+    };
+    let entry = GenesisValidator::sign(CHAIN, validator, &consensus, &network);
+    (consensus, entry)
 }
 
 /// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.

@@ -64,6 +64,12 @@ impl SimStore {
         unsynced.saturating_sub(kept)
     }
 
+    /// Another disk with the same content.
+    pub(crate) fn snapshot(&self) -> Self {
+        let Seen { unsynced, durable, syncs } = *self.lock();
+        Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(Seen { unsynced, durable, syncs })) }
+    }
+
     /// Every write from the nth on fails (0 is the next one).
     pub(crate) fn fail_at_write(&self, nth: usize) {
         self.memory.fail_writes_after(nth);

@@ -4,8 +4,8 @@
 //! It replaces time, network and disk, never the replica. What a run must obey is in [`invariants`], one file per rule, each derived anew
 //! from what an outsider sees. A run that breaks a rule says so with its seed and the one command that replays it.
 //!
-//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, and its progress bar looks
-//! at a clock; no world does.)
+//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, looks at clocks and writes
+//! reports; no world does.)
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -30,7 +30,9 @@ mod forge;
 pub mod invariants;
 mod network;
 mod node;
+mod origin;
 mod pen;
+mod puppets;
 mod random;
 mod report;
 mod run;
@@ -38,6 +40,7 @@ mod run;
 mod searches;
 mod sweep;
 mod time;
+pub mod twins;
 mod workload;
 mod world;
 
@@ -45,6 +48,7 @@ mod world;
 pub use command::Command;
 pub use forge::{Forged, forge};
 pub use network::LinkRules;
+pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
 pub use run::{SIZES, run, run_seeds, run_until_first, size_of};

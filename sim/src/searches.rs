@@ -1,4 +1,6 @@
-//! The searches beside random worlds, as commands: `quorate sim sweep`. Each is a list of scenarios, one for every seed.
+//! The searches beside random worlds, as commands. Each is a list of scenarios, one for every seed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::Args;
 use quorate_client::{CommandError, Output};
@@ -7,13 +9,18 @@ use serde::Serialize;
 use crate::{
     command::{progress_bar, verdict},
     forge::forge,
+    invariants::Violation,
+    puppets::puppets,
     report::{FAILURES_MAX, Failure, Report},
     run::size_of,
     sweep::sweep,
+    twins::{Lab, Space, campaign::Plan, play},
 };
 
-/// How many validators there are in every scenario.
+/// How many validators there are where the seed does not say.
 const VALIDATORS: u16 = 4;
+/// How many rounds of a drawn Twins scenario have leaders and sides of their own.
+const TWINS_ROUNDS: u32 = 4;
 
 /// Which search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,10 @@ pub(crate) enum Kind {
     Sweep,
     /// See [`crate::forge()`].
     Forge,
+    /// See [`crate::puppets()`].
+    Puppets,
+    /// See [`crate::twins`]: a scenario is drawn for each seed.
+    TwinsDrawn,
 }
 
 /// Which scenarios of a search.
@@ -45,48 +56,77 @@ struct Searched {
     seeds: u64,
     /// How many of them broke a rule.
     failed: u64,
-    /// The smaller steps that they were made of: power cuts, forged messages.
+    /// The smaller steps that they were made of: power cuts, messages, rounds.
     steps: u64,
     /// The first ones that broke a rule.
     failures: Vec<Failure>,
 }
 
-impl Kind {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Sweep => "sweep",
-            Self::Forge => "forge",
-        }
-    }
+/// One scenario: of how many steps, and the run that broke a rule.
+type Scenario = Box<dyn Fn(u64) -> (u64, Option<Report>)>;
 
-    /// One scenario: of how many steps, and the run that broke a rule.
-    fn scenario(self, seed: u64) -> (u64, Option<Report>) {
-        match self {
-            Self::Sweep => {
+impl Kind {
+    fn scenarios(self) -> Result<Scenario, String> {
+        Ok(match self {
+            Self::Sweep => Box::new(|seed| {
                 let done = sweep(seed, VALIDATORS);
                 (done.cuts, done.failure)
-            }
-            Self::Forge => {
+            }),
+            Self::Forge => Box::new(|seed| {
                 let done = forge(seed, size_of(seed));
                 (done.messages, done.failure)
+            }),
+            Self::Puppets => Box::new(|seed| {
+                let done = puppets(seed);
+                (done.rounds, done.failure)
+            }),
+            Self::TwinsDrawn => {
+                let (lab, plan) = (Lab::for_rounds(VALIDATORS, TWINS_ROUNDS)?, twins_plan()?);
+                Box::new(move |seed| {
+                    let outcome = play(&lab, &plan.scenario(seed), false);
+                    (u64::from(TWINS_ROUNDS), outcome.violation.map(|violation| failed(seed, violation)))
+                })
             }
+        })
+    }
+
+    /// The command that runs a scenario again.
+    fn replay(self, seed: u64) -> String {
+        match self {
+            Self::Sweep => format!("quorate sim sweep --seed {seed}"),
+            Self::Forge => format!("quorate sim forge --seed {seed}"),
+            Self::Puppets => format!("quorate sim puppets --seed {seed}"),
+            Self::TwinsDrawn => twins_plan().map_or_else(|what| what, |plan| plan.replay(seed)),
         }
     }
 }
 
+fn twins_plan() -> Result<Plan, String> {
+    Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1) })
+}
+
+fn failed(seed: u64, violation: Violation) -> Report {
+    Report { seed, validators: VALIDATORS, violation: Some(violation), ..Report::default() }
+}
+
 impl SearchCommand {
     pub(crate) fn run(self, kind: Kind, out: &Output) -> Result<(), CommandError> {
+        let scenarios = kind.scenarios().map_err(|what| CommandError::failure("no-network", what))?;
         let bar = progress_bar(self.seeds, out);
         let mut searched = Searched::default();
         for seed in (self.seed..=u64::MAX).zip(0..self.seeds).map(|(seed, _)| seed) {
-            let (steps, failure) = kind.scenario(seed);
+            // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole search.
+            let (steps, failure) = catch_unwind(AssertUnwindSafe(|| scenarios(seed))).unwrap_or_else(|_| {
+                let what = "a panic, see standard error".into();
+                (0, Some(failed(seed, Violation { invariant: "PANIC".into(), what, at_us: 0 })))
+            });
             searched.seeds = searched.seeds.saturating_add(1);
             searched.steps = searched.steps.saturating_add(steps);
             bar.inc(1);
             if let Some(report) = failure {
                 searched.failed = searched.failed.saturating_add(1);
                 if searched.failures.len() < FAILURES_MAX {
-                    searched.failures.push(Failure { replay: format!("quorate sim {} --seed {seed}", kind.word()), report });
+                    searched.failures.push(Failure { replay: kind.replay(seed), report });
                 }
                 if self.until_first {
                     break;

@@ -21,6 +21,7 @@ pub mod proof;
 pub mod receipt;
 pub mod round;
 pub mod rpc;
+mod seen;
 pub mod state_key;
 pub mod state_proof;
 pub mod timeout;

@@ -50,6 +50,20 @@ pub const SEARCHES: &[Search] = &[
         scenarios: None,
         first_stretch: 2,
     },
+    Search {
+        name: "puppets",
+        what: "one validator among puppets that may do anything",
+        arguments: &["puppets"],
+        scenarios: None,
+        first_stretch: 10,
+    },
+    Search {
+        name: "twins",
+        what: "scenarios in which one validator of four has a double",
+        arguments: &["twins-drawn"],
+        scenarios: None,
+        first_stretch: 50,
+    },
 ];
 
 /// How a stretch of a search ended.

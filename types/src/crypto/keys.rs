@@ -1,12 +1,12 @@
 //! Ed25519 keys. Signing is ed25519-dalek's; checking is [`super::zip215`].
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use ed25519_dalek::Signer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{BadSignature, Hash, zip215};
+use super::{BadSignature, Hash, SignatureMemory, zip215};
 
 /// Why a key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,31 +153,52 @@ impl<'de> Deserialize<'de> for Signature {
     }
 }
 
-/// A secret key. Not `Clone`, not printable; wiped when dropped.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+/// A secret key. Not `Clone`, not printable; wiped when its last handle is dropped.
+pub struct SigningKey {
+    secret: Arc<ed25519_dalek::SigningKey>,
+    public: PublicKey,
+    memory: Option<Arc<SignatureMemory>>,
+}
 
 impl SigningKey {
     /// The key of a 32-byte seed. The caller keeps the seed secret and wipes its copy.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        let secret = ed25519_dalek::SigningKey::from_bytes(seed);
+        Self { public: PublicKey(secret.verifying_key().to_bytes()), secret: Arc::new(secret), memory: None }
+    }
+
+    /// Another handle to this key, which looks into `memory` before it signs. Signing is deterministic, so the signatures are the same; a
+    /// simulator that goes through the same digests again and again makes each signature once.
+    #[must_use]
+    pub fn remembering(&self, memory: &Arc<SignatureMemory>) -> Self {
+        Self { secret: Arc::clone(&self.secret), public: self.public, memory: Some(Arc::clone(memory)) }
     }
 
     /// The public half.
     #[must_use]
-    pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+    pub const fn public(&self) -> PublicKey {
+        self.public
     }
 
     /// Signs a digest.
     #[must_use]
     pub fn sign(&self, digest: &Hash) -> Signature {
-        Signature(self.0.sign(&digest.0).to_bytes())
+        let Some(memory) = &self.memory else { return self.sign_anew(digest) };
+        memory.made_by(&self.public, digest).unwrap_or_else(|| {
+            let signature = self.sign_anew(digest);
+            memory.remember_made(self.public, *digest, signature);
+            signature
+        })
+    }
+
+    fn sign_anew(&self, digest: &Hash) -> Signature {
+        Signature(self.secret.sign(&digest.0).to_bytes())
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey(of {:?})", self.public())
+        write!(f, "SigningKey(of {:?})", self.public)
     }
 }

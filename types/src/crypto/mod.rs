@@ -5,8 +5,10 @@
 
 mod hash;
 mod keys;
+mod memory;
 mod zip215;
 
 pub use hash::{Hash, Hasher, Tag};
 pub use keys::{KeyError, PublicKey, Signature, SigningKey, VerifyingKey};
+pub use memory::SignatureMemory;
 pub use zip215::{BadSignature, BatchItem, verify_batch, verify_each};

@@ -95,8 +95,19 @@ impl Verifier {
         let mut items = Vec::with_capacity(signatures.len());
         for (position, (signer, signature)) in signers.iter().zip(signatures).enumerate() {
             let digest = digest_at(position).ok_or(VerifyError::SignerCount)?;
-            items.push(BatchItem { key: self.key(signer)?, digest, signature: *signature });
+            let key = self.key(signer)?;
+            // Whoever has seen the votes, or the timeouts, has checked them already.
+            if !self.signatures.holds(&key.encoded(), &digest, signature) {
+                items.push(BatchItem { key, digest, signature: *signature });
+            }
         }
-        Ok(verify_batch(&items)?)
+        if items.is_empty() {
+            return Ok(());
+        }
+        verify_batch(&items)?;
+        for BatchItem { key, digest, signature } in items {
+            self.signatures.remember(key.encoded(), digest, signature);
+        }
+        Ok(())
     }
 }

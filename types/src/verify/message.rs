@@ -187,7 +187,12 @@ impl Verifier {
     }
 
     fn check_signature(&self, signer: ValidatorId, digest: &Hash, signature: &Signature) -> Result<(), VerifyError> {
-        Ok(self.key(signer)?.verify(digest, signature)?)
+        let key = self.key(signer)?;
+        if !self.signatures.holds(&key.encoded(), digest, signature) {
+            key.verify(digest, signature)?;
+            self.signatures.remember(key.encoded(), *digest, *signature);
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,6 @@
 mod aggregate;
 mod certificate;
 mod message;
-mod seen;
 mod transaction;
 
 use std::{
@@ -14,22 +13,25 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use self::seen::Seen;
 pub use self::{
     aggregate::{OwnBlock, VerifiedMessage},
     transaction::SIGNATURES_BATCHED,
 };
 use crate::{
     committee::Committee,
-    crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, VerifyingKey},
+    crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, SignatureMemory, VerifyingKey},
     genesis::Parameters,
     ids::{ChainId, TxId, ValidatorId},
     round::{Epoch, Round},
+    seen::Seen,
     vote::QuorumCert,
 };
 
 /// How many certificates a [`Verifier`] remembers.
 pub const CERTIFICATES_REMEMBERED: usize = 1 << 12;
+/// How many signatures of validators a [`Verifier`] remembers: those of the votes and timeouts that certificates are made of come again in
+/// the certificates.
+pub const SIGNATURES_REMEMBERED: usize = 1 << 12;
 /// How many transactions a [`Verifier`] remembers.
 pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
 /// How many senders' decoded keys a [`Verifier`] remembers.
@@ -145,6 +147,7 @@ pub struct Verifier {
     committee: Arc<Committee>,
     genesis_qc: QuorumCert,
     parameters: Parameters,
+    signatures: Arc<SignatureMemory>,
     certificates: Mutex<Seen<Hash, ()>>,
     transactions: Mutex<Seen<TxId, Signature>>,
     keys: Mutex<Seen<PublicKey, VerifyingKey>>,
@@ -159,10 +162,17 @@ impl Verifier {
             committee,
             genesis_qc,
             parameters,
+            signatures: Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED)),
             certificates: Mutex::new(Seen::new(CERTIFICATES_REMEMBERED)),
             transactions: Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED)),
             keys: Mutex::new(Seen::new(KEYS_REMEMBERED)),
         }
+    }
+
+    /// With another memory of signatures: a larger one, or one that others have.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Arc<SignatureMemory>) -> Self {
+        Self { signatures, ..self }
     }
 
     /// The network.

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 /// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
 #[derive(Debug)]
-pub(super) struct Seen<K, V> {
+pub(crate) struct Seen<K, V> {
     young: BTreeMap<K, V>,
     old: BTreeMap<K, V>,
     capacity: usize,
 }
 
 impl<K: Ord, V: Clone> Seen<K, V> {
-    pub(super) const fn new(capacity: usize) -> Self {
+    pub(crate) const fn new(capacity: usize) -> Self {
         Self { young: BTreeMap::new(), old: BTreeMap::new(), capacity }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.capacity {
             self.old = std::mem::take(&mut self.young);
         }

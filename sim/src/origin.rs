@@ -1,0 +1,29 @@
+//! The beginning that all validators of a network have in common, made once: whoever starts thousands of them copies it.
+
+use quorate_app::BuiltIn;
+use quorate_ledger::Ledger;
+use quorate_types::genesis::Genesis;
+
+use crate::disk::SimStore;
+
+/// A disk that holds the genesis, and the ledger on it.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    disk: SimStore,
+    ledger: Ledger<SimStore, BuiltIn>,
+}
+
+impl Origin {
+    /// Writes the genesis.
+    pub(crate) fn new(genesis: &Genesis) -> Result<Self, String> {
+        let disk = SimStore::default();
+        let ledger = Ledger::open(disk.clone(), BuiltIn, genesis).map_err(|error| error.to_string())?;
+        Ok(Self { disk, ledger })
+    }
+
+    /// A disk and a ledger of one's own.
+    pub(crate) fn copy(&self) -> (SimStore, Ledger<SimStore, BuiltIn>) {
+        let disk = self.disk.snapshot();
+        (disk.clone(), self.ledger.on_copy(disk))
+    }
+}

@@ -1,0 +1,239 @@
+//! Many scenarios: on all cores, in parts, with a place to go on from.
+//!
+//! The numbers of a space are cut into pieces, and the pieces dealt to the parts of a campaign in turn, so that parts take about as long as
+//! each other although canonical numbers are not spread evenly. The results of pieces are added in the order of the pieces, whichever thread
+//! is first: a [`Tally`] is a function of the options and of how many pieces it holds.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    counters::Counters,
+    lab::Lab,
+    scenario::Scenario,
+    space::{Space, Symmetries},
+    stage::{Outcome, play},
+};
+
+/// How many violations a tally keeps.
+pub const VIOLATIONS_MAX: usize = 20;
+/// Into how many numbers a piece is cut at most.
+const PIECE: u64 = 4_096;
+/// Into how many samples.
+const PIECE_SAMPLED: u64 = 16;
+
+/// Which scenarios are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Of which space.
+    pub space: Space,
+    /// Instead of all: so many drawn by a seed.
+    pub sample: Option<(u64, u64)>,
+    /// Only part k of n, 1..=n.
+    pub part: (u64, u64),
+}
+
+/// What became of the pieces that are done, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many pieces of this part are done.
+    pub pieces: u64,
+    /// The number of the first scenario that was run.
+    pub first: Option<u64>,
+    /// The number of the last one.
+    pub last: Option<u64>,
+    /// What they went through.
+    pub counters: Counters,
+    /// How many broke a rule.
+    pub violated: u64,
+    /// The first of them.
+    pub violations: Vec<Broken>,
+    /// The sum of all histories: the same for the same scenarios on the same code.
+    pub history: u64,
+}
+
+/// A scenario that broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// Its number.
+    pub scenario: u64,
+    /// The rounds, sides and leaders, for people.
+    pub steps: String,
+    /// The rule.
+    pub invariant: String,
+    /// How it is broken.
+    pub what: String,
+    /// The command that plays it again and tells everything.
+    pub replay: String,
+}
+
+impl Tally {
+    fn play(&mut self, plan: &Plan, number: u64, scenario: &Scenario, outcome: &Outcome) {
+        self.first = self.first.or(Some(number));
+        self.last = Some(number);
+        self.counters.add(&outcome.counters);
+        self.history = self.history.wrapping_add(outcome.history);
+        if let Some(violation) = &outcome.violation {
+            self.violated = self.violated.saturating_add(1);
+            if self.violations.len() < VIOLATIONS_MAX {
+                self.violations.push(Broken {
+                    scenario: number,
+                    steps: scenario.to_string(),
+                    invariant: violation.invariant.clone(),
+                    what: violation.what.clone(),
+                    replay: plan.replay(number),
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.pieces = self.pieces.saturating_add(1);
+        self.first = self.first.or(more.first);
+        self.last = more.last.or(self.last);
+        self.counters.add(&more.counters);
+        self.violated = self.violated.saturating_add(more.violated);
+        self.violations.extend(more.violations);
+        self.violations.truncate(VIOLATIONS_MAX);
+        self.history = self.history.wrapping_add(more.history);
+    }
+}
+
+impl Plan {
+    /// The options of `sim twins` that name the scenarios.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let mut text = format!("--validators {} --rounds {}", self.space.validators(), self.space.rounds());
+        if self.space.is_two_phase() {
+            text.push_str(" --two-phase");
+        }
+        if let Some((count, seed)) = self.sample {
+            text = format!("{text} --sample {count} --seed {seed}");
+        }
+        if self.part.1 > 1 {
+            text = format!("{text} --part {}/{}", self.part.0, self.part.1);
+        }
+        text
+    }
+
+    /// The one command that plays a scenario again.
+    #[must_use]
+    pub fn replay(&self, number: u64) -> String {
+        format!("quorate sim twins {} --scenario {number} --trace", Self { part: (1, 1), ..*self }.options())
+    }
+
+    /// The scenario with a number.
+    #[must_use]
+    pub fn scenario(&self, number: u64) -> Scenario {
+        match self.sample {
+            Some((_, seed)) => self.space.draw(seed, number),
+            None => self.space.scenario(number),
+        }
+    }
+
+    /// How many numbers there are.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn numbers(&self) -> Result<u64, String> {
+        self.sample.map_or_else(|| self.space.size(), |(count, _)| Ok(count))
+    }
+
+    const fn piece(&self) -> u64 {
+        if self.sample.is_some() { PIECE_SAMPLED } else { PIECE }
+    }
+
+    /// How many pieces this part has.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn pieces(&self) -> Result<u64, String> {
+        let all = self.numbers()?.div_ceil(self.piece());
+        let (part, parts) = self.part;
+        Ok(all.saturating_add(parts).saturating_sub(part).checked_div(parts).unwrap_or(0))
+    }
+
+    /// The numbers of a piece of this part.
+    fn range(&self, piece: u64, numbers: u64) -> (u64, u64) {
+        let (part, parts) = self.part;
+        let first = piece.saturating_mul(parts).saturating_add(part).saturating_sub(1).saturating_mul(self.piece());
+        (first, first.saturating_add(self.piece()).min(numbers))
+    }
+
+    /// How many scenarios this part has.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn scenarios(&self) -> Result<u64, String> {
+        let numbers = self.numbers()?;
+        let symmetries = self.sample.is_none().then(|| self.space.symmetries());
+        let in_piece = |piece: u64| {
+            let (mut next, end) = self.range(piece, numbers);
+            let mut count = 0u64;
+            while let Some(number) = next_number(symmetries.as_ref(), next, end) {
+                (count, next) = (count.saturating_add(1), number.saturating_add(1));
+            }
+            count
+        };
+        Ok((0..self.pieces()?).map(in_piece).sum())
+    }
+
+    /// Runs the scenarios of the pieces that `tally` lacks on `threads` threads. `on_piece` sees the tally after each piece, in their order,
+    /// and how many scenarios the piece added; it says whether to go on.
+    ///
+    /// # Errors
+    /// The space is too large, or the network cannot be made.
+    pub fn run(&self, tally: Tally, threads: usize, on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync)) -> Result<Tally, String> {
+        let numbers = self.numbers()?;
+        let pieces = self.pieces()?;
+        let symmetries = self.sample.is_none().then(|| self.space.symmetries());
+        let next = AtomicU64::new(tally.pieces);
+        let stopped = AtomicBool::new(false);
+        let merged = Mutex::new((tally, BTreeMap::<u64, Tally>::new()));
+        let work = || -> Result<(), String> {
+            let lab = Lab::for_rounds(self.space.validators(), self.space.rounds())?;
+            loop {
+                let piece = next.fetch_add(1, Ordering::Relaxed);
+                if piece >= pieces || stopped.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let (mut number, end) = self.range(piece, numbers);
+                let mut done = Tally::default();
+                while let Some(found) = next_number(symmetries.as_ref(), number, end) {
+                    let scenario = self.scenario(found);
+                    done.play(self, found, &scenario, &play(&lab, &scenario, false));
+                    number = found.saturating_add(1);
+                }
+                let mut merged = merged.lock().unwrap_or_else(PoisonError::into_inner);
+                let (tally, waiting) = &mut *merged;
+                waiting.insert(piece, done);
+                while let Some(done) = waiting.remove(&tally.pieces) {
+                    let scenarios = done.counters.scenarios;
+                    tally.add(done);
+                    if !on_piece(tally, scenarios) {
+                        stopped.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(&work)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+        })?;
+        Ok(merged.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+fn next_number(symmetries: Option<&Symmetries>, from: u64, end: u64) -> Option<u64> {
+    match symmetries {
+        Some(symmetries) => symmetries.next_canonical(from, end),
+        None => (from < end).then_some(from),
+    }
+}

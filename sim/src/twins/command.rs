@@ -1,0 +1,342 @@
+//! `quorate sim twins`.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use quorate_client::{CommandError, Output};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    campaign::{Broken, Plan, Tally},
+    counters::Counters,
+    lab::Lab,
+    space::Space,
+    stage::{Outcome, play},
+};
+use crate::command::cpu_seconds;
+
+/// How often the checkpoint is written.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// `quorate sim twins`.
+#[derive(Clone, Debug, Args)]
+pub struct TwinsCommand {
+    /// For how many rounds leaders and sides are chosen; afterwards everybody hears everybody.
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    rounds: u32,
+    /// Choose sides for proposals and sides for everything else of a round.
+    #[arg(long)]
+    two_phase: bool,
+    /// 4 validators of which one has a twin, or 7 of which two have one.
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    validators: u16,
+    /// Instead of all scenarios, draw so many of them.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    sample: Option<u64>,
+    /// Which scenarios --sample draws.
+    #[arg(long, requires = "sample", default_value_t = 0)]
+    seed: u64,
+    /// Run only part K of N, to share a campaign between machines.
+    #[arg(long, value_name = "K/N", value_parser = parse_part)]
+    part: Option<(u64, u64)>,
+    /// How many threads share the scenarios [default: one for each core].
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<usize>,
+    /// Write to this file how far the campaign has come, and go on from there if it exists.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Write the report to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// The commit that the report names [default: what git says].
+    #[arg(long, value_name = "HASH")]
+    commit: Option<String>,
+    /// Run only the scenario with this number.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["part", "checkpoint", "report"])]
+    scenario: Option<u64>,
+    /// Print everything that happens in the scenario of --scenario, line by line.
+    #[arg(long, requires = "scenario")]
+    trace: bool,
+}
+
+/// How far a campaign has come.
+#[derive(Debug, Serialize, Deserialize)]
+struct Checkpoint {
+    /// [`Plan::options`].
+    options: String,
+    cpu_seconds: f64,
+    wall_seconds: f64,
+    tally: Tally,
+}
+
+/// What a campaign found.
+#[derive(Debug, Serialize)]
+struct CampaignReport {
+    what: &'static str,
+    options: String,
+    validators: u16,
+    twins: u16,
+    rounds: u32,
+    two_phase: bool,
+    sample: Option<u64>,
+    seed: Option<u64>,
+    part: String,
+    /// How many scenarios there are up to symmetry, and how many of them were run.
+    canonical: u64,
+    scenarios: u64,
+    first: Option<u64>,
+    last: Option<u64>,
+    cpu_seconds: f64,
+    wall_seconds: f64,
+    commit: Option<String>,
+    counters: Counters,
+    history: String,
+    violated: u64,
+    violations: Vec<Broken>,
+}
+
+fn parse_part(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || format!("{text:?} is not K/N with 1 <= K <= N, as 2/8");
+    let (part, parts) = text.split_once('/').ok_or_else(wrong)?;
+    let (part, parts) = (part.parse().map_err(|_| wrong())?, parts.parse().map_err(|_| wrong())?);
+    if 1 <= part && part <= parts { Ok((part, parts)) } else { Err(wrong()) }
+}
+
+fn failed(code: &'static str) -> impl Fn(String) -> CommandError {
+    move |message| CommandError::failure(code, message)
+}
+
+impl TwinsCommand {
+    pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
+        let space = Space::new(self.validators, self.rounds, self.two_phase).map_err(failed("no-such-space"))?;
+        let plan = Plan { space, sample: self.sample.map(|count| (count, self.seed)), part: self.part.unwrap_or((1, 1)) };
+        let numbers = plan.numbers().map_err(failed("no-such-space"))?;
+        match self.scenario {
+            Some(number) if number >= numbers => {
+                Err(CommandError::failure("no-such-scenario", format_args!("there is no scenario {number}, the last one is {}", numbers.saturating_sub(1))))
+            }
+            Some(number) => self.one(&plan, number, out),
+            None => self.many(&plan, out),
+        }
+    }
+
+    fn one(&self, plan: &Plan, number: u64, out: &Output) -> Result<(), CommandError> {
+        let lab = Lab::for_rounds(self.validators, self.rounds).map_err(failed("no-network"))?;
+        let scenario = plan.scenario(number);
+        let outcome = play(&lab, &scenario, self.trace);
+        out.note(format_args!("{scenario}"));
+        for line in &outcome.trace {
+            out.always(format_args!("{line}"));
+        }
+        out.print(&outcome, || one_text(number, &outcome))?;
+        match &outcome.violation {
+            None => Ok(()),
+            Some(violation) => Err(CommandError::failure("invariant-broken", format_args!("scenario {number} breaks {}", violation.invariant))),
+        }
+    }
+
+    fn many(&self, plan: &Plan, out: &Output) -> Result<(), CommandError> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let start = match &self.checkpoint {
+            Some(path) => read_checkpoint(path, plan)?,
+            None => None,
+        };
+        let start = start.unwrap_or_else(|| Checkpoint {
+            options: plan.options(),
+            cpu_seconds: 0.0,
+            wall_seconds: 0.0,
+            tally: Tally::default(),
+        });
+        if start.tally.pieces > 0 {
+            out.note(format_args!("going on after {} scenarios", start.tally.counters.scenarios));
+        }
+        let canonical = plan.scenarios().map_err(failed("no-such-space"))?;
+        let bar = progress_bar(canonical, out);
+        bar.set_position(start.tally.counters.scenarios);
+        bar.reset_eta();
+        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        let so_far = |tally: &Tally| Checkpoint {
+            options: plan.options(),
+            cpu_seconds: start.cpu_seconds + (cpu_seconds() - cpu),
+            wall_seconds: start.wall_seconds + wall.elapsed().as_secs_f64(),
+            tally: tally.clone(),
+        };
+        // When the checkpoint was last written, how many violations have been told, and what went wrong with the file.
+        let state = Mutex::new((Instant::now(), start.tally.violations.len(), None));
+        let on_piece = |tally: &Tally, scenarios: u64| {
+            bar.inc(scenarios);
+            let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let (written, told, error) = &mut *state;
+            for broken in tally.violations.iter().skip(*told) {
+                bar.suspend(|| out.note(broken_text(broken)));
+            }
+            *told = tally.violations.len();
+            if let Some(path) = &self.checkpoint
+                && written.elapsed() >= CHECKPOINT_EVERY
+            {
+                *written = Instant::now();
+                *error = write_json(path, &so_far(tally)).err();
+            }
+            error.is_none()
+        };
+        let tally = plan.run(start.tally.clone(), threads, &on_piece).map_err(failed("no-network"))?;
+        bar.finish_and_clear();
+        if let Some(error) = state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).2 {
+            return Err(error);
+        }
+        let end = so_far(&tally);
+        if let Some(path) = &self.checkpoint {
+            write_json(path, &end)?;
+        }
+        let report = self.report_of(plan, canonical, end);
+        if let Some(path) = &self.report {
+            write_json(path, &report)?;
+        }
+        out.print(&report, || report_text(&report))?;
+        match report.violations.first() {
+            None => Ok(()),
+            Some(broken) => {
+                Err(CommandError::failure("invariant-broken", format_args!("an invariant is broken; see it happen with `{}`", broken.replay)))
+            }
+        }
+    }
+
+    fn report_of(&self, plan: &Plan, canonical: u64, end: Checkpoint) -> CampaignReport {
+        let Checkpoint { options, cpu_seconds, wall_seconds, tally } = end;
+        CampaignReport {
+            what: "twins",
+            options,
+            validators: plan.space.validators(),
+            twins: plan.space.twins(),
+            rounds: plan.space.rounds(),
+            two_phase: plan.space.is_two_phase(),
+            sample: plan.sample.map(|(count, _)| count),
+            seed: plan.sample.map(|(_, seed)| seed),
+            part: format!("{}/{}", plan.part.0, plan.part.1),
+            canonical,
+            scenarios: tally.counters.scenarios,
+            first: tally.first,
+            last: tally.last,
+            cpu_seconds,
+            wall_seconds,
+            commit: self.commit.clone().or_else(commit),
+            counters: tally.counters,
+            history: format!("{:016x}", tally.history),
+            violated: tally.violated,
+            violations: tally.violations,
+        }
+    }
+}
+
+/// The commit of the directory that we are in.
+fn commit() -> Option<String> {
+    let output = process::Command::new("git").args(["rev-parse", "HEAD"]).stderr(process::Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+fn read_checkpoint(path: &Path, plan: &Plan) -> Result<Option<Checkpoint>, CommandError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CommandError::failure("checkpoint", format_args!("{} cannot be read: {error}", path.display()))),
+    };
+    let damaged = |error: serde_json::Error| {
+        CommandError::failure("checkpoint", format_args!("{} is no checkpoint of `sim twins` ({error}); name another file", path.display()))
+    };
+    let checkpoint: Checkpoint = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if checkpoint.options == plan.options() {
+        return Ok(Some(checkpoint));
+    }
+    Err(CommandError::failure(
+        "checkpoint",
+        format_args!(
+            "{} is of another campaign: `{}`, and not `{}`; name another file, or remove it to begin anew",
+            path.display(),
+            checkpoint.options,
+            plan.options()
+        ),
+    ))
+}
+
+/// Writes a file so that at any moment the old one or the new one is there.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CommandError> {
+    let failed = |error: &dyn std::fmt::Display| CommandError::failure("file", format_args!("{} cannot be written: {error}", path.display()));
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
+    text.push('\n');
+    let mut next = path.as_os_str().to_owned();
+    next.push(".new");
+    let write = || {
+        let mut file = std::fs::File::create(&next)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&next, path)
+    };
+    write().map_err(|error| failed(&error))
+}
+
+fn progress_bar(count: u64, out: &Output) -> ProgressBar {
+    if out.is_json() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} scenarios, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn broken_text(broken: &Broken) -> String {
+    format!("scenario {} breaks {}: {}\n{}\n    {}", broken.scenario, broken.invariant, broken.what, broken.steps, broken.replay)
+}
+
+fn one_text(number: u64, outcome: &Outcome) -> String {
+    let verdict = match &outcome.violation {
+        None => "every invariant holds".into(),
+        Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
+    };
+    format!("scenario {number}: {verdict}\n{} rounds, {} messages, history {:016x}", outcome.counters.rounds, outcome.counters.messages, outcome.history)
+}
+
+fn report_text(report: &CampaignReport) -> String {
+    let counters = &report.counters;
+    let mut text = format!(
+        "{} scenarios of {} ({}), {} broke an invariant; {:.1} CPU seconds, {:.1} seconds\n\
+         {} rounds, {} messages; with everybody connected a commit took at most {} rounds\n\
+         scenarios with two proposals in a round: {}; two votes of a twin: {}; timeout certificates: {}; a pruned fork: {} (certified: {}); \
+         accusations of votes, timeouts, proposals: {}, {}, {}; fetched blocks: {}; catch-up: {}; sides joined: {}\nhistory {}",
+        report.scenarios,
+        report.canonical,
+        report.options,
+        report.violated,
+        report.cpu_seconds,
+        report.wall_seconds,
+        counters.rounds,
+        counters.messages,
+        counters.rounds_to_commit_max,
+        counters.two_proposals,
+        counters.two_votes,
+        counters.timeout_certificates,
+        counters.forks_pruned,
+        counters.certified_forks_pruned,
+        counters.accused_of_votes,
+        counters.accused_of_timeouts,
+        counters.accused_of_proposals,
+        counters.fetched,
+        counters.caught_up,
+        counters.sides_joined,
+        report.history,
+    );
+    for broken in &report.violations {
+        text = format!("{text}\n{}", broken_text(broken));
+    }
+    text
+}

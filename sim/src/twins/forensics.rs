@@ -1,0 +1,105 @@
+//! Who lied? Answered from signatures alone: from the votes and certificates that went over the network, as anybody could have kept them.
+//!
+//! Two blocks can be certified in one round only if more than f validators signed votes for both. Whoever has both certificates can name
+//! them, also when the honest validators have stopped before they saw both (Sheng et al., "BFT Protocol Forensics", 2021).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_types::{
+    block::Block,
+    committee::SignerSet,
+    ids::{BlockId, ValidatorId},
+    message::Message,
+    round::Round,
+    vote::{QuorumCert, VoteInfo},
+};
+
+/// What has been signed, as far as it was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Forensics {
+    /// For each round and block who signed a vote for it.
+    votes: BTreeMap<Round, BTreeMap<BlockId, SignerSet>>,
+    /// The blocks with a certificate.
+    certified: BTreeSet<BlockId>,
+    /// For each round and author the blocks that were proposed.
+    proposals: BTreeMap<(Round, ValidatorId), BTreeSet<BlockId>>,
+    after_timeout: bool,
+}
+
+impl Forensics {
+    /// Looks at a message.
+    pub(crate) fn observe(&mut self, message: &Message) {
+        match message {
+            Message::Proposal(proposal) => {
+                let block: &Block = &proposal.block;
+                self.proposals.entry((block.round(), block.author())).or_default().insert(block.id());
+                self.after_timeout |= proposal.last_round_tc.is_some();
+                self.certificate(block.qc());
+            }
+            Message::Vote(vote) => self.signed(&vote.vote_info, std::iter::once(vote.sender).collect()),
+            Message::Timeout(timeout) => self.certificate(&timeout.timeout.high_qc),
+            Message::SyncInfo(info) => self.certificate(&info.high_qc),
+            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {}
+        }
+    }
+
+    fn certificate(&mut self, qc: &QuorumCert) {
+        self.signed(&qc.vote_info, qc.signers);
+        self.certified.insert(qc.block_id());
+    }
+
+    fn signed(&mut self, vote: &VoteInfo, signers: SignerSet) {
+        let known = self.votes.entry(vote.round).or_default().entry(vote.id).or_default();
+        *known = known.union(signers);
+    }
+
+    /// Whether a block was certified.
+    pub(crate) fn is_certified(&self, block: &BlockId) -> bool {
+        self.certified.contains(block)
+    }
+
+    /// Whether somebody proposed two blocks in one round.
+    pub(crate) fn two_proposals(&self) -> bool {
+        self.proposals.values().any(|blocks| blocks.len() > 1)
+    }
+
+    /// Whether somebody proposed on a timeout certificate.
+    pub(crate) const fn after_timeout(&self) -> bool {
+        self.after_timeout
+    }
+
+    /// Who signed votes for two blocks of one round.
+    pub(crate) fn culprits(&self) -> SignerSet {
+        let mut culprits = SignerSet::default();
+        for blocks in self.votes.values().filter(|blocks| blocks.len() > 1) {
+            let mut once = SignerSet::default();
+            for signers in blocks.values() {
+                for twice in signers.iter().filter(|signer| once.contains(*signer)) {
+                    culprits.insert(twice);
+                }
+                once = once.union(*signers);
+            }
+        }
+        culprits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::crypto::Hash;
+
+    use super::*;
+    use crate::invariants::examples;
+
+    #[test]
+    fn names_who_voted_for_two_blocks_of_a_round_and_nobody_else() {
+        let (one, other) = (BlockId(Hash([1; 32])), BlockId(Hash([2; 32])));
+        let mut forensics = Forensics::default();
+        forensics.observe(&examples::sync_info(examples::qc(5, 4, one, &[0, 1, 2])));
+        forensics.observe(&examples::vote(3, 5, 4, other));
+        assert!(forensics.culprits().is_empty());
+        forensics.observe(&examples::sync_info(examples::qc(5, 4, other, &[0, 1, 3])));
+        assert_eq!(forensics.culprits().iter().collect::<Vec<_>>(), [ValidatorId(0), ValidatorId(1)]);
+        assert!(forensics.is_certified(&one) && !forensics.two_proposals());
+    }
+}

@@ -1,0 +1,78 @@
+//! What all scenarios of a thread have in common: the network, its first state, and the transactions that keep it busy.
+
+use quorate_types::{
+    crypto::SigningKey,
+    genesis::{GenesisAccount, Parameters},
+    ids::Address,
+    operation::{KvAction, KvOperation, KvSpace, Operation},
+    round::{Sequence, UnixMillis},
+    transaction::Transaction,
+    verify::Verified,
+};
+
+use crate::{
+    committee::{BEGINNING, CHAIN, Setting},
+    origin::Origin,
+};
+
+/// A validity that no scenario outlasts.
+const VALIDITY_MS: u64 = 24 * 3_600 * 1_000;
+/// How long a round lasts at most; virtual, so it costs nothing.
+pub(crate) const TIMEOUT_MS: u32 = 100;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Lab {
+    pub(crate) setting: Setting,
+    pub(crate) origin: Origin,
+    pub(crate) accounts: Vec<GenesisAccount>,
+    /// What a client of the first copies and of everybody else has sent them, and what another client has sent the second copies: while
+    /// there is work, the two copies of a leader propose different blocks.
+    pub(crate) work: [Vec<Verified<Transaction>>; 2],
+}
+
+impl Lab {
+    /// A network of this many validators, with work for this many blocks of each client.
+    ///
+    /// # Errors
+    /// The committee is no committee: none, or more than 128 validators.
+    pub fn new(validators: u16, blocks: u64) -> Result<Self, String> {
+        let keys = [SigningKey::from_seed(&[101; 32]), SigningKey::from_seed(&[102; 32])];
+        let mut accounts: Vec<GenesisAccount> =
+            keys.iter().map(|key| GenesisAccount { address: Address::of(&key.public()), balance: 1_000 }).collect();
+        accounts.sort_by_key(|account| account.address);
+        let parameters = Parameters {
+            // One transaction for each block, so that the work lasts.
+            block_transactions_max: 1,
+            block_bytes_max: 65_536,
+            timeout_base_ms: TIMEOUT_MS,
+            timeout_growth_percent: 100,
+            timeout_max_ms: TIMEOUT_MS,
+            heartbeat_ms: TIMEOUT_MS,
+            ..Parameters::for_committee(usize::from(validators))
+        };
+        let setting = Setting::fixed(validators, accounts.clone(), parameters)?;
+        let origin = Origin::new(&setting.genesis)?;
+        let expires_at = UnixMillis(BEGINNING.0.saturating_add(VALIDITY_MS));
+        let [first, second] = keys.map(|key| {
+            let sign = |sequence: u64| {
+                let action = KvAction::Put(sequence.to_le_bytes().to_vec());
+                let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"twins".to_vec(), action });
+                Transaction::sign(CHAIN, &key, Sequence(sequence), expires_at, &operation)
+            };
+            let transactions = (0..blocks).map(sign).collect();
+            setting.verifier.transactions(transactions).into_iter().collect::<Result<Vec<_>, _>>()
+        });
+        let work = [first.map_err(|error| error.to_string())?, second.map_err(|error| error.to_string())?];
+        Ok(Self { setting, origin, accounts, work })
+    }
+
+    /// A network for scenarios of this many rounds.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_rounds(validators: u16, rounds: u32) -> Result<Self, String> {
+        // The rounds after the last one until everybody has committed one of them, which are seldom more.
+        Self::new(validators, u64::from(rounds).saturating_add(4))
+    }
+}

@@ -1,0 +1,103 @@
+//! One scenario: who leads, and who hears whom, in each of the first rounds.
+
+use std::fmt;
+
+use quorate_types::{committee::SignerSet, ids::ValidatorId};
+
+/// What holds in one round. A side is a set of actors, bit i for actor i; those that are not in it are the other side. Two actors hear each
+/// other if they are on the same side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Who leads the round; where it is a twin, both copies do.
+    pub leader: ValidatorId,
+    /// The sides as far as the round's proposals go.
+    pub proposals: u16,
+    /// The sides as far as everything else of the round goes: votes, timeouts, and what is sent by somebody who is in it.
+    pub ballots: u16,
+}
+
+/// See the module. Actors are numbered by validator, a twin's second copy right after the first: with one twin of four they are
+/// v0, v0', v1, v2, v3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// How many validators the committee has.
+    pub validators: u16,
+    /// How many of them, from the first on, have a second copy.
+    pub twins: u16,
+    /// What holds in round 1, 2, ...
+    pub steps: Vec<Step>,
+}
+
+impl Scenario {
+    /// Whose copies the actors are, in their order.
+    #[must_use]
+    pub fn cast(&self) -> Vec<ValidatorId> {
+        (0..self.validators).flat_map(|id| std::iter::repeat_n(ValidatorId(id), if id < self.twins { 2 } else { 1 })).collect()
+    }
+
+    /// The validators that have a twin: to the others they look like liars.
+    #[must_use]
+    pub fn faulty(&self) -> SignerSet {
+        (0..self.twins).map(ValidatorId).collect()
+    }
+
+    /// Whether there are more twins than the protocol can bear.
+    #[must_use]
+    pub const fn is_beyond(&self) -> bool {
+        self.twins > self.validators.saturating_sub(1) / 3
+    }
+
+    /// The names of the actors: a second copy has a dash.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut last = None;
+        let name = |id: ValidatorId| {
+            let second = last.replace(id) == Some(id);
+            format!("v{id}{}", if second { "'" } else { "" })
+        };
+        self.cast().into_iter().map(name).collect()
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.names();
+        let side = |mask: u16, second: bool| -> String {
+            let on = |position: usize| (mask >> position) & 1 == u16::from(second);
+            names.iter().enumerate().filter(|(position, _)| on(*position)).map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let sides = |mask: u16| match mask {
+            0 => String::from("everybody together"),
+            _ => format!("{} | {}", side(mask, false), side(mask, true)),
+        };
+        for (round, step) in (1u64..).zip(&self.steps) {
+            if round > 1 {
+                writeln!(f)?;
+            }
+            write!(f, "round {round}, led by v{}: {}", step.leader, sides(step.proposals))?;
+            if step.ballots != step.proposals {
+                write!(f, " for proposals, {} for the rest", sides(step.ballots))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_like_a_table() {
+        let scenario = Scenario {
+            validators: 4,
+            twins: 1,
+            steps: vec![
+                Step { leader: ValidatorId(0), proposals: 0b1_0010, ballots: 0b1_0010 },
+                Step { leader: ValidatorId(3), proposals: 0, ballots: 0b0_0100 },
+            ],
+        };
+        let text = "round 1, led by v0: v0 v1 v2 | v0' v3\nround 2, led by v3: everybody together for proposals, v0 v0' v2 v3 | v1 for the rest";
+        assert_eq!(scenario.to_string(), text);
+    }
+}

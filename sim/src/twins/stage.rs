@@ -1,0 +1,491 @@
+//! Plays one scenario with production replicas.
+//!
+//! A message arrives at once, in the order of sending, if the sides of its round let it through, and otherwise never. When nothing is under
+//! way, the clock jumps to the first deadline. Which round a message is of: a proposal, vote or timeout says it; everything else is of the
+//! round that its sender is in. In rounds after those of the scenario everybody hears everybody.
+//!
+//! A round whose sides are all too small for a quorum would last for ever, as its votes and timeouts are what would end it. If nobody enters
+//! a new round for longer than a timer runs, the sides of the rounds so far are joined, and what is sent again gets through.
+//!
+//! The two copies of a twin never hear each other: a message to a validator goes to all of its copies, a message to the others to all copies
+//! of all others. Transactions are not passed on: everybody has them from the beginning.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use quorate_ledger::Committed;
+use quorate_replica::{Input, Output};
+use quorate_types::{
+    committee::SignerSet,
+    header::Header,
+    ids::ValidatorId,
+    message::{Evidence, Message, Recipients},
+    receipt::Receipt,
+    round::{Height, Round},
+};
+use serde::Serialize;
+
+use super::{
+    counters::Counters,
+    forensics::Forensics,
+    lab::{Lab, TIMEOUT_MS},
+    scenario::Scenario,
+};
+use crate::{
+    actor::Actor,
+    committee::BEGINNING,
+    describe,
+    invariants::{Observation, Register, Violation, live_1},
+    time::Micros,
+};
+
+/// If nobody enters a new round for so long, the sides are joined: longer than a timer, shorter than two.
+const STILL: Micros = Micros::from_ms(TIMEOUT_MS as u64 * 3 / 2);
+/// Most messages and ticks of a scenario: many times what any needs. More means that it goes round in circles.
+const STEPS_MAX: u64 = 100_000;
+
+/// What came of a scenario.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Outcome {
+    /// The first rule that was broken.
+    pub violation: Option<Violation>,
+    /// What it went through.
+    pub counters: Counters,
+    /// Whom the signatures that were seen convict of two votes in one round.
+    pub culprits: Vec<ValidatorId>,
+    /// Whom honest validators accused.
+    pub accused: Vec<ValidatorId>,
+    /// Whether two honest validators committed different blocks at one height.
+    pub forked: bool,
+    /// A number that is the same for the same history.
+    pub history: u64,
+    /// What happened, line by line, if a trace was asked for.
+    #[serde(skip)]
+    pub trace: Vec<String>,
+}
+
+/// Plays a scenario.
+#[must_use]
+pub fn play(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
+    let mut stage = Stage::new(lab, scenario, trace);
+    let result = stage.begin().and_then(|()| stage.go_on());
+    stage.end(result)
+}
+
+/// A message under way.
+struct Parcel {
+    from: usize,
+    /// Bit i is set if it will reach actor i.
+    to: u16,
+    message: Arc<Message>,
+}
+
+/// What an honest validator, or a copy of another, has come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    round: Round,
+    height: Height,
+    /// It has committed a block of a round in which everybody heard everybody.
+    is_settled: bool,
+}
+
+struct Stage<'a> {
+    lab: &'a Lab,
+    scenario: &'a Scenario,
+    actors: Vec<Actor>,
+    progress: Vec<Progress>,
+    faulty: SignerSet,
+    /// The last round of the scenario.
+    last: Round,
+    /// Sides of rounds up to this one are joined.
+    joined: Round,
+    parcels: VecDeque<Parcel>,
+    now: Micros,
+    /// When somebody last entered a new round.
+    moved: Micros,
+    steps: u64,
+    register: Register,
+    /// The first violation where there are more twins than the protocol can bear: then it is no reason to stop.
+    expected: Option<Violation>,
+    forensics: Forensics,
+    chain: BTreeMap<Height, Header>,
+    accused: SignerSet,
+    outcome: Outcome,
+    names: Vec<String>,
+    trace: bool,
+}
+
+type Played = Result<(), Violation>;
+
+impl<'a> Stage<'a> {
+    fn new(lab: &'a Lab, scenario: &'a Scenario, trace: bool) -> Self {
+        let cast = scenario.cast();
+        let faulty = scenario.faulty();
+        Self {
+            lab,
+            scenario,
+            progress: vec![Progress::default(); cast.len()],
+            actors: cast.into_iter().map(|id| Actor::new(id, 0)).collect(),
+            faulty,
+            last: Round(scenario.steps.len() as u64),
+            joined: Round(0),
+            parcels: VecDeque::new(),
+            now: Micros(0),
+            moved: Micros(0),
+            steps: 0,
+            register: Register::new(&lab.accounts, BEGINNING, faulty),
+            expected: None,
+            forensics: Forensics::default(),
+            chain: BTreeMap::new(),
+            accused: SignerSet::default(),
+            outcome: Outcome::default(),
+            names: if trace { scenario.names() } else { Vec::new() },
+            trace,
+        }
+    }
+
+    fn begin(&mut self) -> Played {
+        let leaders: BTreeMap<Round, ValidatorId> =
+            (1..).map(Round).zip(self.scenario.steps.iter().map(|step| step.leader)).collect();
+        let leaders = Arc::new(leaders);
+        for transaction in self.lab.work.iter().flatten() {
+            self.observe(&Observation::Signed { transaction })?;
+        }
+        let mut last = None;
+        for position in 0..self.actors.len() {
+            let Some(actor) = self.actors.get_mut(position) else { break };
+            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &leaders, self.now) {
+                return Err(self.violation("OPEN", format!("actor {position} does not start: {error}")));
+            }
+            let [first, second] = &self.lab.work;
+            let is_second = last.replace(actor.id) == Some(actor.id);
+            let work = if is_second { second } else { first };
+            actor.give(Input::Gossip(work.clone()), self.now);
+        }
+        (0..self.actors.len()).try_for_each(|position| self.work(position))
+    }
+
+    fn go_on(&mut self) -> Played {
+        loop {
+            while let Some(parcel) = self.parcels.pop_front() {
+                self.deliver(&parcel)?;
+                if self.is_over()? {
+                    return Ok(());
+                }
+            }
+            if !self.jump()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next deadline comes. Whether there was one.
+    fn jump(&mut self) -> Result<bool, Violation> {
+        let Some(next) = self.actors.iter().filter_map(Actor::deadline).min() else {
+            return if self.scenario.is_beyond() { Ok(false) } else { Err(self.violation("LIVE-1", "everybody waits for ever".into())) };
+        };
+        self.now = next.max(self.now);
+        if self.now.since(self.moved) >= STILL {
+            self.moved = self.now;
+            let highest = self.highest_round();
+            if self.joined < highest && self.joined < self.last {
+                self.joined = highest;
+                self.outcome.counters.sides_joined = 1;
+                self.note(|| format!("nobody gets on: the sides of all rounds up to {highest} are joined"));
+            }
+        }
+        for position in 0..self.actors.len() {
+            let Some(actor) = self.actors.get_mut(position) else { break };
+            if actor.deadline().is_some_and(|deadline| deadline <= self.now) {
+                actor.give(Input::Tick, self.now);
+                self.work(position)?;
+            }
+        }
+        self.count_step()?;
+        Ok(true)
+    }
+
+    fn count_step(&mut self) -> Played {
+        self.steps = self.steps.saturating_add(1);
+        if self.steps > STEPS_MAX {
+            return Err(self.violation("LIVE-1", format!("after {STEPS_MAX} steps it still goes round in circles: {}", self.where_all_are())));
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, parcel: &Parcel) -> Played {
+        let Some(from) = self.actors.get(parcel.from).map(|actor| actor.id) else { return Ok(()) };
+        let verified = match self.lab.setting.verifier.message(from, (*parcel.message).clone()) {
+            Ok(verified) => verified,
+            Err(error) => return Err(self.violation("WIRE", format!("what {from} sent does not verify: {error}"))),
+        };
+        for position in (0..self.actors.len()).filter(|position| (parcel.to >> position) & 1 == 1) {
+            self.count_step()?;
+            self.outcome.counters.messages = self.outcome.counters.messages.saturating_add(1);
+            self.record(1, position as u64, parcel.from as u64);
+            let Some(actor) = self.actors.get_mut(position) else { break };
+            actor.give(Input::Message { from, message: verified.clone() }, self.now);
+            self.work(position)?;
+        }
+        Ok(())
+    }
+
+    /// Lets an actor do all that it can do.
+    fn work(&mut self, position: usize) -> Played {
+        loop {
+            let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
+            let (id, record) = (actor.id, actor.disk.durable_record());
+            match actor.work() {
+                Ok(None) => break,
+                Ok(Some(output)) => {
+                    let newest = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
+                    if newest != record
+                        && let Some(record) = newest
+                    {
+                        self.observe(&Observation::Saved { node: id, record })?;
+                    }
+                    self.output(position, id, output)?;
+                }
+                // Two validators with one key: that one of them gives up is as good as anything.
+                Err(fatal) if self.faulty.contains(id) || self.scenario.is_beyond() => {
+                    self.outcome.counters.twins_stopped = 1;
+                    actor.replica = None;
+                    self.note_of(position, |name| format!("{name} stops: {fatal}"));
+                    return Ok(());
+                }
+                Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
+            }
+        }
+        let round = self.actors.get(position).and_then(|actor| actor.replica.as_ref()).map(|replica| replica.engine().round());
+        if let (Some(round), Some(progress)) = (round, self.progress.get_mut(position))
+            && round > progress.round
+        {
+            progress.round = round;
+            self.moved = self.now;
+            self.note_of(position, |name| format!("{name} enters round {round}"));
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, position: usize, id: ValidatorId, output: Output) -> Played {
+        match output {
+            Output::Send { to, message } => self.send(position, id, to, message),
+            Output::Committed(committed) => self.committed(position, id, &committed),
+            Output::Accused(evidence) => self.accused(position, id, &evidence),
+            Output::Ignored { from, reason } => {
+                self.note_of(position, |name| format!("{name} ignores {}: {reason}", describe::validator(from)));
+                Ok(())
+            }
+            // Nobody submits, and everybody has every transaction.
+            Output::Gossip(_) | Output::Answer { .. } | Output::Worked => Ok(()),
+        }
+    }
+
+    fn send(&mut self, position: usize, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Played {
+        let durable = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
+        self.forensics.observe(&message);
+        self.observe(&Observation::Sent { node: id, message: &message, durable })?;
+        match &*message {
+            Message::FetchResponse(_) => self.outcome.counters.fetched = 1,
+            Message::CatchupResponse(_) => self.outcome.counters.caught_up = 1,
+            Message::Proposal(_)
+            | Message::Vote(_)
+            | Message::Timeout(_)
+            | Message::SyncInfo(_)
+            | Message::FetchRequest(_)
+            | Message::CatchupRequest(_) => {}
+        }
+        let hearing = self.hearing(position, &message);
+        let reached = self
+            .actors
+            .iter()
+            .enumerate()
+            .filter(|(_, actor)| match to {
+                Recipients::Others => actor.id != id,
+                Recipients::One(to) => actor.id == to && to != id,
+            })
+            .fold(0u16, |set, (other, _)| set | 1 << other)
+            & hearing;
+        self.record(2, position as u64, u64::from(reached));
+        let names = |set: u16| self.names.iter().enumerate().filter(move |(other, _)| (set >> other) & 1 == 1).map(|(_, name)| name.as_str());
+        if self.trace {
+            let line = format!(
+                "{} -> {}  {}",
+                names(1 << position).collect::<String>(),
+                if reached == 0 { "nobody".into() } else { names(reached).collect::<Vec<_>>().join(" ") },
+                describe::message(&message)
+            );
+            self.note(|| line);
+        }
+        if reached != 0 {
+            self.parcels.push_back(Parcel { from: position, to: reached, message });
+        }
+        Ok(())
+    }
+
+    /// Who is on the sender's side for this message.
+    fn hearing(&self, position: usize, message: &Message) -> u16 {
+        let (round, proposal) = match message {
+            Message::Proposal(proposal) => (proposal.block.round(), true),
+            Message::Vote(vote) => (vote.vote_info.round, false),
+            Message::Timeout(timeout) => (timeout.timeout.round, false),
+            Message::SyncInfo(_)
+            | Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_) => {
+                let replica = self.actors.get(position).and_then(|actor| actor.replica.as_ref());
+                (replica.map(|replica| replica.engine().round()).unwrap_or_default(), false)
+            }
+        };
+        if round <= self.joined || round > self.last {
+            return u16::MAX;
+        }
+        let step = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.scenario.steps.get(index));
+        let Some(step) = step else { return u16::MAX };
+        let side = if proposal { step.proposals } else { step.ballots };
+        if (side >> position) & 1 == 1 { side } else { !side }
+    }
+
+    fn committed(&mut self, position: usize, id: ValidatorId, committed: &Committed) -> Played {
+        let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
+        let qc = committed.view.commit_qc();
+        let Some((newest, _)) = blocks.last() else { return Err(self.violation("TREE-2", format!("validator {id} committed nothing"))) };
+        self.note_of(position, |name| format!("{name} commits up to height {} round {} by {qc:?}", newest.height, newest.round));
+        self.record(3, position as u64, newest.height.0);
+        let Some(progress) = self.progress.get_mut(position) else { return Ok(()) };
+        progress.height = newest.height;
+        if self.faulty.contains(id) {
+            return Ok(());
+        }
+        let counters = &mut self.outcome.counters;
+        if newest.round > self.last && !progress.is_settled {
+            progress.is_settled = true;
+            let rounds = live_1::first_commit(u64::from(self.scenario.validators), self.last, qc.round());
+            match rounds {
+                Ok(rounds) => counters.rounds_to_commit_max = counters.rounds_to_commit_max.max(rounds),
+                Err(what) => return Err(self.violation("LIVE-1", format!("validator {id}: {what}"))),
+            }
+        }
+        if blocks.iter().any(|(header, _)| header.round <= self.last) {
+            counters.early_blocks_committed = 1;
+        }
+        if !committed.abandoned.is_empty() {
+            counters.forks_pruned = 1;
+        }
+        if committed.abandoned.iter().any(|block| self.forensics.is_certified(block)) {
+            counters.certified_forks_pruned = 1;
+        }
+        if self.scenario.is_beyond() {
+            for (header, _) in &blocks {
+                let first = self.chain.entry(header.height).or_insert_with(|| (*header).clone());
+                self.outcome.forked |= first != *header;
+            }
+        }
+        self.observe(&Observation::Committed { node: id, blocks: &blocks, qc })
+    }
+
+    fn accused(&mut self, position: usize, id: ValidatorId, evidence: &Evidence) -> Played {
+        if self.faulty.contains(id) {
+            return Ok(());
+        }
+        self.note_of(position, |name| format!("{name} accuses {}: {evidence:?}", describe::validator(evidence.culprit())));
+        self.accused.insert(evidence.culprit());
+        let counters = &mut self.outcome.counters;
+        match evidence {
+            Evidence::Votes(..) => counters.accused_of_votes = 1,
+            Evidence::Timeouts(..) => counters.accused_of_timeouts = 1,
+            Evidence::Proposals(..) => counters.accused_of_proposals = 1,
+        }
+        self.observe(&Observation::Accused { node: id, evidence })
+    }
+
+    /// Whether everybody honest has committed a block of a round after the last one of the scenario, and the same.
+    fn is_over(&self) -> Result<bool, Violation> {
+        let highest = self.highest_round();
+        let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.scenario.validators))).saturating_add(1));
+        if self.scenario.is_beyond() {
+            return Ok(highest > bound);
+        }
+        let honest = || self.actors.iter().zip(&self.progress).filter(|(actor, _)| !self.faulty.contains(actor.id)).map(|(_, done)| done);
+        let height = honest().map(|done| done.height).max();
+        if honest().all(|done| done.is_settled && Some(done.height) == height) {
+            return Ok(true);
+        }
+        if highest > bound {
+            let what = format!("not everybody has committed the same block of a round after {}: {}", self.last, self.where_all_are());
+            return Err(self.violation("LIVE-1", what));
+        }
+        Ok(false)
+    }
+
+    fn end(mut self, result: Played) -> Outcome {
+        let result = result.and_then(|()| if self.scenario.is_beyond() { Ok(()) } else { self.register.finish(self.now) });
+        if let Err(violation) = result {
+            self.note(|| format!("VIOLATION of {}: {}", violation.invariant, violation.what));
+            self.outcome.violation = Some(violation);
+        } else {
+            self.outcome.violation = self.expected;
+        }
+        let culprits = self.forensics.culprits();
+        let counters = &mut self.outcome.counters;
+        counters.scenarios = 1;
+        counters.rounds = self.progress.iter().map(|progress| progress.round.0).max().unwrap_or_default();
+        counters.two_proposals = u64::from(self.forensics.two_proposals());
+        counters.two_votes = u64::from(!culprits.is_empty());
+        counters.timeout_certificates = u64::from(self.forensics.after_timeout());
+        self.outcome.culprits = culprits.iter().collect();
+        self.outcome.accused = self.accused.iter().collect();
+        self.outcome
+    }
+
+    /// Shows the rules what happened.
+    fn observe(&mut self, observation: &Observation<'_>) -> Played {
+        if self.expected.is_some() {
+            return Ok(());
+        }
+        match self.register.observe(self.now, observation) {
+            Err(violation) if self.scenario.is_beyond() => {
+                self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
+                self.expected = Some(violation);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn highest_round(&self) -> Round {
+        self.progress.iter().map(|progress| progress.round).max().unwrap_or_default()
+    }
+
+    fn where_all_are(&self) -> String {
+        let names = self.scenario.names();
+        let place = |(name, progress): (&String, &Progress)| format!("{name} at height {} in round {}", progress.height, progress.round);
+        names.iter().zip(&self.progress).map(place).collect::<Vec<_>>().join(", ")
+    }
+
+    fn violation(&self, invariant: &str, what: String) -> Violation {
+        Violation { invariant: invariant.into(), what, at_us: self.now.0 }
+    }
+
+    /// Mixes an event into the history.
+    const fn record(&mut self, kind: u64, one: u64, other: u64) {
+        let event = kind.wrapping_shl(60) ^ one.wrapping_shl(40) ^ other ^ self.now.0.wrapping_shl(20);
+        self.outcome.history = (self.outcome.history ^ event).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+
+    fn note_of(&mut self, position: usize, text: impl FnOnce(&str) -> String) {
+        if self.trace {
+            let name = self.names.get(position).cloned().unwrap_or_default();
+            self.note(|| text(&name));
+        }
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.trace {
+            self.outcome.trace.push(format!("{:>8}.{:03} ms  {}", self.now.ms(), self.now.0 % 1_000, text()));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Signatures that are known to be valid: because they were checked, or because they were made here.
+//!
+//! Only [`super::SigningKey::sign`] and the checks of [`crate::verify`] write into it, so it holds no signature that would not verify: it
+//! saves work and decides nothing.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Hash, PublicKey, Signature};
+use crate::seen::Seen;
+
+/// See the module. Bounded: it forgets the oldest signatures first, and whatever it has forgotten is checked again.
+#[derive(Debug)]
+pub struct SignatureMemory {
+    valid: Mutex<Seen<(Hash, PublicKey), Known>>,
+}
+
+/// A valid signature.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    signature: Signature,
+    /// By a key of this process. A holder of the key can make other valid signatures of the same digest, and may have sent us one of those:
+    /// what is given out as signed anew must be what signing anew would give.
+    made_here: bool,
+}
+
+impl SignatureMemory {
+    /// An empty memory of the newest `capacity` signatures, and at most twice as many.
+    #[must_use]
+    pub const fn new(capacity: usize) -> Self {
+        Self { valid: Mutex::new(Seen::new(capacity)) }
+    }
+
+    /// Whether this very signature is known to be valid.
+    pub(crate) fn holds(&self, key: &PublicKey, digest: &Hash, signature: &Signature) -> bool {
+        self.lock().get(&(*digest, *key)).is_some_and(|known| known.signature == *signature)
+    }
+
+    /// Keeps a signature that has been checked.
+    pub(crate) fn remember(&self, key: PublicKey, digest: Hash, signature: Signature) {
+        self.lock().insert((digest, key), Known { signature, made_here: false });
+    }
+
+    /// The signature that a key of this process has made.
+    pub(super) fn made_by(&self, key: &PublicKey, digest: &Hash) -> Option<Signature> {
+        self.lock().get(&(*digest, *key)).filter(|known| known.made_here).map(|known| known.signature)
+    }
+
+    /// Keeps a signature that has just been made.
+    pub(super) fn remember_made(&self, key: PublicKey, digest: Hash, signature: Signature) {
+        self.lock().insert((digest, key), Known { signature, made_here: true });
+    }
+
+    /// What it holds is true whichever thread wrote it, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Seen<(Hash, PublicKey), Known>> {
+        self.valid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::SigningKey;
+
+    const DIGEST: Hash = Hash([7; 32]);
+
+    #[test]
+    fn a_key_with_a_memory_signs_as_it_would_without() {
+        let memory = Arc::new(SignatureMemory::new(2));
+        let key = SigningKey::from_seed(&[1; 32]);
+        let remembering = key.remembering(&memory);
+        for digest in [DIGEST, Hash([8; 32]), DIGEST, Hash([9; 32]), Hash([10; 32]), DIGEST] {
+            assert_eq!(remembering.sign(&digest), key.sign(&digest));
+            assert!(memory.holds(&key.public(), &digest, &key.sign(&digest)));
+        }
+    }
+
+    #[test]
+    fn what_was_checked_is_known_but_never_given_out_as_our_own() {
+        let memory = Arc::new(SignatureMemory::new(2));
+        let key = SigningKey::from_seed(&[1; 32]);
+        let other = Signature([3; 64]);
+        memory.remember(key.public(), DIGEST, other);
+        assert!(memory.holds(&key.public(), &DIGEST, &other));
+        assert_eq!(key.remembering(&memory).sign(&DIGEST), key.sign(&DIGEST));
+    }
+
+    #[test]
+    fn knows_a_signature_for_one_key_and_one_digest_only() {
+        let memory = Arc::new(SignatureMemory::new(2));
+        let (key, other) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let signature = key.remembering(&memory).sign(&DIGEST);
+        assert!(memory.holds(&key.public(), &DIGEST, &signature));
+        assert!(!memory.holds(&other.public(), &DIGEST, &signature));
+        assert!(!memory.holds(&key.public(), &Hash([8; 32]), &signature));
+        assert!(!memory.holds(&key.public(), &DIGEST, &other.sign(&DIGEST)));
+    }
+}

@@ -251,7 +251,10 @@ impl<'a> Forger<'a> {
             ("the result is another", changed(&|qc| qc.vote_info.exec_state_id = other)),
             ("the result is another, with its hash", rehashed(&|qc| qc.vote_info.exec_state_id = other)),
             ("what it commits is another", changed(&|qc| qc.commit_info.commit_state_id = Some(other))),
-            ("it commits against the rule, signed", signed(&|qc| qc.vote_info.parent_round = Round(1))),
+            ("it commits against the rule, signed", signed(&|qc| {
+                qc.vote_info.parent_round = Round(1);
+                qc.commit_info.commit_state_id = Some(other);
+            })),
             ("the network is another, signed", signed(&|qc| qc.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1)))),
             ("the epoch is another, signed", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
             ("one signer too few", self.pen.signed(changed(&|qc| qc.signers = self.too_few))),

@@ -128,7 +128,7 @@ impl<'a> Forger<'a> {
         let key = SigningKey::from_seed(&[9; 32]);
         let genesis = setting.verifier.genesis_qc().into_inner();
         let block = |random: &mut Random, round: u64, qc: &QuorumCert| {
-            Some(pen.block(author(random)?, Round(round), time(round), payload(&key, 1), qc))
+            Some(Pen::block(author(random)?, Round(round), time(round), payload(&key, 1), qc))
         };
         let first = block(random, 1, &genesis)?;
         let first_qc = pen.qc(&first, state(1), signers);
@@ -251,10 +251,13 @@ impl<'a> Forger<'a> {
             ("the result is another", changed(&|qc| qc.vote_info.exec_state_id = other)),
             ("the result is another, with its hash", rehashed(&|qc| qc.vote_info.exec_state_id = other)),
             ("what it commits is another", changed(&|qc| qc.commit_info.commit_state_id = Some(other))),
-            ("it commits against the rule, signed", signed(&|qc| {
-                qc.vote_info.parent_round = Round(1);
-                qc.commit_info.commit_state_id = Some(other);
-            })),
+            (
+                "it commits against the rule, signed",
+                signed(&|qc| {
+                    qc.vote_info.parent_round = Round(1);
+                    qc.commit_info.commit_state_id = Some(other);
+                }),
+            ),
             ("the network is another, signed", signed(&|qc| qc.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1)))),
             ("the epoch is another, signed", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
             ("one signer too few", self.pen.signed(changed(&|qc| qc.signers = self.too_few))),
@@ -296,7 +299,7 @@ impl<'a> Forger<'a> {
     fn carriers(&self, qc: &QuorumCert) -> Vec<Letter> {
         let [b1, b2, b4, b5] = &self.blocks;
         let (any, round) = (self.any(), qc.round().next());
-        let block = self.pen.block(any, round, UnixMillis(BEGINNING.0.saturating_add(9)), Payload::default(), qc);
+        let block = Pen::block(any, round, UnixMillis(BEGINNING.0.saturating_add(9)), Payload::default(), qc);
         let mut letters = vec![
             letter("", any, Self::sync(qc, &self.genesis, None)),
             letter("", any, Self::fetched(block.id(), &[&block])),
@@ -328,24 +331,38 @@ impl<'a> Forger<'a> {
             ("the highest certificate is taken out, an older one put in", changed(&|tc| tc.high_qc = q1.clone())),
             ("a higher certificate is put in", changed(&|tc| tc.high_qc = q5.clone())),
             ("the round is another", changed(&|tc| tc.round = Round(4))),
-            ("the claims are lowered to an older certificate", changed(&|tc| {
-                tc.high_qc = q1.clone();
-                rounds(tc, &|_, _| Round(1));
-            })),
+            (
+                "the claims are lowered to an older certificate",
+                changed(&|tc| {
+                    tc.high_qc = q1.clone();
+                    rounds(tc, &|_, _| Round(1));
+                }),
+            ),
             ("a claim is as high as the round given up", changed(&|tc| rounds(tc, &|_, _| Round(3)))),
-            ("a claim is missing", changed(&|tc| tc.high_qc_rounds = tc.high_qc_rounds.iter().skip(1).copied().collect::<Vec<_>>().try_into().unwrap_or_default())),
-            ("the epoch is another, signed", changed(&|tc| {
-                tc.epoch = Epoch(1);
-                let each = tc.signers.iter().zip(tc.high_qc_rounds.iter());
-                let list: Vec<_> = each.map(|(id, round)| self.pen.sign_timeout(id, Epoch(1), tc.round, *round)).collect();
-                tc.signatures = list.try_into().unwrap_or_default();
-            })),
-            ("one signer counted again and again", changed(&|tc| {
-                let first = tc.signatures.first().copied().unwrap_or(Signature([0; 64]));
-                tc.signers = tc.signers.iter().take(1).collect();
-                tc.signatures = vec![first; copies].try_into().unwrap_or_default();
-                tc.high_qc_rounds = vec![q2.round()].try_into().unwrap_or_default();
-            })),
+            (
+                "a claim is missing",
+                changed(&|tc| {
+                    tc.high_qc_rounds = tc.high_qc_rounds.iter().skip(1).copied().collect::<Vec<_>>().try_into().unwrap_or_default();
+                }),
+            ),
+            (
+                "the epoch is another, signed",
+                changed(&|tc| {
+                    tc.epoch = Epoch(1);
+                    let each = tc.signers.iter().zip(tc.high_qc_rounds.iter());
+                    let list: Vec<_> = each.map(|(id, round)| self.pen.sign_timeout(id, Epoch(1), tc.round, *round)).collect();
+                    tc.signatures = list.try_into().unwrap_or_default();
+                }),
+            ),
+            (
+                "one signer counted again and again",
+                changed(&|tc| {
+                    let first = tc.signatures.first().copied().unwrap_or(Signature([0; 64]));
+                    tc.signers = tc.signers.iter().take(1).collect();
+                    tc.signatures = vec![first; copies].try_into().unwrap_or_default();
+                    tc.high_qc_rounds = vec![q2.round()].try_into().unwrap_or_default();
+                }),
+            ),
             ("no signatures", changed(&|tc| tc.signatures = Vec::new().try_into().unwrap_or_default())),
         ];
         let few: Vec<(ValidatorId, &QuorumCert)> = self.too_few.iter().map(|id| (id, q2)).collect();
@@ -474,7 +491,7 @@ impl<'a> Forger<'a> {
             signed(remade(&|content| content.payload = vec![sign(&self.key)].try_into().unwrap_or_default()))
         });
         // A genuine signature of the same author over another block.
-        let older = self.pen.block(b5.author(), Round(2), UnixMillis(BEGINNING.0.saturating_add(2)), Payload::default(), q1);
+        let older = Pen::block(b5.author(), Round(2), UnixMillis(BEGINNING.0.saturating_add(2)), Payload::default(), q1);
         add("signed for another block", Proposal { signature: self.pen.proposal(older, None, q1).signature, ..genuine.clone() });
         let from = self.stranger_to(b5.author());
         letters.push(Letter { what: "passed on by another".into(), from, ..Self::proposed(genuine.clone()) });
@@ -486,8 +503,8 @@ impl<'a> Forger<'a> {
         let [q1, q2, q4, q5] = &self.qcs;
         let any = self.any();
         let time = UnixMillis(BEGINNING.0.saturating_add(9));
-        let invented = self.pen.block(any, Round(5), time, Payload::default(), q4);
-        let committed = self.pen.block(any, Round(4), time, Payload::default(), q2);
+        let invented = Pen::block(any, Round(5), time, Payload::default(), q4);
+        let committed = Pen::block(any, Round(4), time, Payload::default(), q2);
         vec![
             letter("another block in its place", any, Self::fetched(b5.id(), &[&invented, b4, b2])),
             letter("another block below it", any, Self::fetched(b5.id(), &[b5, &committed, b2])),

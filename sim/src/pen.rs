@@ -4,7 +4,7 @@
 
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
-    committee::SignerSet,
+    committee::{PerSigner, SignerSet},
     crypto::Signature,
     ids::{StateId, ValidatorId},
     round::{Epoch, Round, UnixMillis},
@@ -37,7 +37,7 @@ impl<'a> Pen<'a> {
         self.setting.key(signer).map_or(Signature([0; 64]), |key| key.sign(&digest))
     }
 
-    pub(crate) fn block(&self, author: ValidatorId, round: Round, timestamp: UnixMillis, payload: Payload, qc: &QuorumCert) -> Block {
+    pub(crate) fn block(author: ValidatorId, round: Round, timestamp: UnixMillis, payload: Payload, qc: &QuorumCert) -> Block {
         Block::new(BlockContent { chain_id: CHAIN, epoch: EPOCH, author, round, timestamp, payload, qc: qc.clone() })
     }
 
@@ -71,7 +71,7 @@ impl<'a> Pen<'a> {
     /// The certificate of a block by these signers.
     pub(crate) fn qc(&self, block: &Block, state: StateId, signers: SignerSet) -> QuorumCert {
         let (vote_info, commit_info) = Self::ballot(block, state);
-        self.signed(QuorumCert { vote_info, commit_info, signers, signatures: Default::default() })
+        self.signed(QuorumCert { vote_info, commit_info, signers, signatures: PerSigner::default() })
     }
 
     /// A certificate with its signatures made anew, over what it says.

@@ -41,12 +41,12 @@ struct Turns {
 ///
 /// # Errors
 /// A search cannot be run.
-pub fn hunt(simulator: &Simulator, budget: u64) -> Result<Hunt, String> {
+pub fn hunt(simulator: &Simulator, budget: u32) -> Result<Hunt, String> {
     let start = |search: &'static Search| Turns { search, next: 0, stretch: search.first_stretch, seconds: 0.0, over: false };
     let mut searches: Vec<Turns> = SEARCHES.iter().map(start).collect();
     let mut found = None;
     loop {
-        let left = budget as f64 - searches.iter().map(|turns| turns.seconds).sum::<f64>();
+        let left = f64::from(budget) - searches.iter().map(|turns| turns.seconds).sum::<f64>();
         let open = searches.iter_mut().filter(|turns| !turns.over);
         let Some(turns) = open.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).filter(|_| left >= 1.0) else { break };
         let rest = turns.search.scenarios.map_or(u64::MAX, |all| all.saturating_sub(turns.next));
@@ -56,7 +56,7 @@ pub fn hunt(simulator: &Simulator, budget: u64) -> Result<Hunt, String> {
             continue;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the budget")]
-        let (outcome, seconds) = turns.search.run(&simulator.program, turns.next, count, left as u64)?;
+        let (outcome, seconds) = turns.search.run(&simulator.program, turns.next, count, left as u32)?;
         turns.seconds += seconds;
         match outcome {
             Outcome::Clean => {

@@ -33,8 +33,8 @@ struct HuntCommand {
     #[arg(long = "bug", value_name = "NUMBER")]
     bugs: Vec<u8>,
     /// How long to search for each bug, with all searches together, in CPU-seconds.
-    #[arg(long, value_name = "CPU-SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    budget: u64,
+    #[arg(long, value_name = "CPU-SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    budget: u32,
     /// Do not search the sources without bugs first. Whatever is found is still tried on them.
     #[arg(long)]
     skip_unmodified: bool,
@@ -80,7 +80,14 @@ fn bugs() -> Result<Vec<Bug>, String> {
 
 fn list() -> Result<bool, String> {
     for bug in bugs()? {
-        println!("{:>2}  {}\n{}\n    Seen in: {}\n    Expected of: {}\n", bug.number, bug.name, indented(&bug.what), bug.event, bug.expected);
+        println!(
+            "{:>2}  {}\n{}\n    Seen in: {}\n    Expected of: {}\n",
+            bug.number,
+            bug.name,
+            indented(&bug.what),
+            bug.event,
+            bug.expected
+        );
     }
     for search in SEARCHES {
         println!("{:<9}  {}", search.name, search.what);

@@ -10,7 +10,7 @@ pub struct Report {
     /// What was built: the commit, with `+` where files were changed since.
     pub commit: String,
     /// CPU-seconds allowed for each bug, all searches together.
-    pub budget_cpu_seconds: u64,
+    pub budget_cpu_seconds: u32,
     /// How many bugs were planted.
     pub planted: usize,
     /// How many were found.

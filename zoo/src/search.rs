@@ -99,7 +99,7 @@ impl Search {
     ///
     /// # Errors
     /// The simulator cannot be run, or does not answer as it should.
-    pub fn run(&self, program: &Path, first: u64, count: u64, seconds_max: u64) -> Result<(Outcome, f64), String> {
+    pub fn run(&self, program: &Path, first: u64, count: u64, seconds_max: u32) -> Result<(Outcome, f64), String> {
         let before = CpuTime::of_children();
         // The shell sets the limit, which the simulator inherits; the kernel ends what goes beyond it.
         let output = Command::new("sh")
@@ -117,7 +117,7 @@ impl Search {
                 Outcome::Found(Finding { scenario: first.saturating_add(scenarios.saturating_sub(1)), violation, replay })
             }
             // 128 + SIGXCPU or SIGKILL where a shell in between reports it.
-            (None | Some(137 | 152), None) if used + 1.0 >= seconds_max as f64 => Outcome::OutOfTime,
+            (None | Some(137 | 152), None) if used + 1.0 >= f64::from(seconds_max) => Outcome::OutOfTime,
             (code, _) => {
                 return Err(format!(
                     "search {} from {first} on, {count} scenarios, ended with {code:?} and without an answer:\n{}",

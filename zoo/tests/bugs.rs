@@ -24,8 +24,7 @@ fn every_bug_is_there_and_says_what_it_is() {
 
 #[test]
 fn every_bug_fits_the_sources_of_today() {
-    let broken: Vec<String> =
-        Bug::load_all(&root().join("zoo/bugs")).unwrap().iter().filter_map(|bug| bug.apply(root()).err()).collect();
+    let broken: Vec<String> = Bug::load_all(&root().join("zoo/bugs")).unwrap().iter().filter_map(|bug| bug.apply(root()).err()).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 

@@ -6,6 +6,7 @@ use quorate_app::BuiltIn;
 use quorate_ledger::{Ledger, MemoryStore};
 use quorate_types::{
     block::{Block, Payload},
+    codec::Bounded,
     committee::SignerSet,
     crypto::{Hash, SigningKey},
     ids::{BlockId, StateId, ValidatorId},
@@ -137,7 +138,7 @@ impl Acts {
         let parent = self.time_of(&qc.vote_info.id);
         let now = BEGINNING.0.saturating_add(self.stage.at().ms());
         let timestamp = timestamp.unwrap_or(UnixMillis(now.max(parent.0.saturating_add(1))));
-        Pen::new(&self.stage.setting).block(author, self.round, timestamp, payload, qc)
+        Pen::block(author, self.round, timestamp, payload, qc)
     }
 
     fn time_of(&self, id: &BlockId) -> UnixMillis {
@@ -148,7 +149,7 @@ impl Acts {
         self.blocks.insert(block.id(), block.clone());
         let tc = if block.qc().round().next() == self.round { None } else { self.tc.as_ref() };
         let proposal = Pen::new(&self.stage.setting).proposal(block.clone(), tc, &self.commit);
-        self.stage.tell(block.author(), Message::Proposal(Box::new(proposal)))?;
+        self.stage.tell(block.author(), &Message::Proposal(Box::new(proposal)))?;
         self.answer()
     }
 
@@ -186,12 +187,12 @@ impl Acts {
         let here = self.stage.round() <= self.round.next();
         for id in puppets {
             let vote = Pen::new(&self.stage.setting).vote(id, block, state, &self.commit);
-            self.stage.tell(id, Message::Vote(Box::new(vote)))?;
+            self.stage.tell(id, &Message::Vote(Box::new(vote)))?;
             if liar == Some(id) && here {
                 self.note(&format!("{id} votes twice"));
                 let other = self.block(block.author(), &block.qc().clone(), Some(block.content().timestamp.next()), Payload::default());
                 let vote = Pen::new(&self.stage.setting).vote(id, &other, StateId(Hash([7; 32])), &self.commit);
-                self.stage.tell(id, Message::Vote(Box::new(vote)))?;
+                self.stage.tell(id, &Message::Vote(Box::new(vote)))?;
                 self.must_accuse(id, self.round)?;
             }
         }
@@ -226,7 +227,7 @@ impl Acts {
             }
             for (id, qc) in &reports {
                 let timeout = Pen::new(&self.stage.setting).timeout(*id, self.round, qc, self.tc.as_ref(), &self.commit);
-                self.stage.tell(*id, Message::Timeout(Box::new(timeout)))?;
+                self.stage.tell(*id, &Message::Timeout(Box::new(timeout)))?;
             }
             self.tc = tc;
             self.round = self.round.next();
@@ -244,7 +245,7 @@ impl Acts {
         let info = SyncInfo { high_qc: high_qc.clone(), high_commit_qc: self.commit.clone(), last_round_tc: self.tc.clone() };
         let puppets = self.stage.puppets();
         let from = self.random.pick(&puppets).copied().unwrap_or_default();
-        self.stage.tell(from, Message::SyncInfo(Box::new(info)))?;
+        self.stage.tell(from, &Message::SyncInfo(Box::new(info)))?;
         self.answer()
     }
 
@@ -258,7 +259,7 @@ impl Acts {
                 let answer = match message {
                     Message::FetchRequest(request) => self.fetched(request),
                     Message::CatchupRequest(request) => {
-                        let none = CatchupResponse { from: request.from, blocks: Default::default(), commit_qc: None };
+                        let none = CatchupResponse { from: request.from, blocks: Bounded::default(), commit_qc: None };
                         Message::CatchupResponse(Box::new(none))
                     }
                     Message::Proposal(_) => {
@@ -271,7 +272,7 @@ impl Acts {
                 if self.random.chance(900) {
                     let puppets = self.stage.puppets();
                     let from = self.random.pick(&puppets).copied().unwrap_or_default();
-                    self.stage.tell(from, answer)?;
+                    self.stage.tell(from, &answer)?;
                 }
             }
             if !asked {
@@ -368,7 +369,7 @@ impl Acts {
         self.note(&format!("{liar} gives up twice"));
         for qc in [self.high.clone(), self.older.clone()] {
             let timeout = Pen::new(&self.stage.setting).timeout(liar, self.round, &qc, self.tc.as_ref(), &self.commit);
-            self.stage.tell(liar, Message::Timeout(Box::new(timeout)))?;
+            self.stage.tell(liar, &Message::Timeout(Box::new(timeout)))?;
         }
         if self.stage.round() == self.round { self.must_accuse(liar, self.round) } else { Ok(()) }
     }

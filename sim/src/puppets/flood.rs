@@ -32,7 +32,7 @@ pub(super) fn flood(acts: &mut Acts) -> Happened {
         let block = acts.block(author, &qc, Some(time), Payload::default());
         let commit = acts.commit.clone();
         let proposal = Pen::new(&acts.stage.setting).proposal(block.clone(), None, &commit);
-        acts.stage.tell(author, Message::Proposal(Box::new(proposal)))?;
+        acts.stage.tell(author, &Message::Proposal(Box::new(proposal)))?;
         ahead(acts, &qc, number)?;
         acts.stage.sent.clear();
         acts.stage.accused.clear();
@@ -62,5 +62,5 @@ fn ahead(acts: &mut Acts, qc: &QuorumCert, number: u64) -> Happened {
     let block = acts.block(liar, qc, None, Payload::default());
     acts.round = before;
     let vote = Pen::new(&acts.stage.setting).vote(liar, &block, StateId(Hash([6; 32])), &acts.commit);
-    acts.stage.tell(liar, Message::Vote(Box::new(vote)))
+    acts.stage.tell(liar, &Message::Vote(Box::new(vote)))
 }

@@ -113,13 +113,13 @@ impl Stage {
     }
 
     /// A puppet sends it something that it must be able to verify.
-    pub(super) fn tell(&mut self, from: ValidatorId, message: Message) -> Happened {
-        self.register.observe(self.at, &Observation::Sent { node: from, message: &message, durable: None })?;
-        let bytes = codec::encode(&message);
+    pub(super) fn tell(&mut self, from: ValidatorId, message: &Message) -> Happened {
+        self.register.observe(self.at, &Observation::Sent { node: from, message, durable: None })?;
+        let bytes = codec::encode(message);
         let opened = Message::decode(&bytes).map_err(|error| self.violation("WIRE", error.to_string()))?;
         let verified = self.setting.verifier.message(from, opened);
         let verified = verified.map_err(|error: VerifyError| self.violation("WIRE", format!("{}: {error}", message.kind())))?;
-        let (qc, tc) = certificates(&message);
+        let (qc, tc) = certificates(message);
         self.shown = (self.shown.0.max(qc), self.shown.1.max(tc));
         self.at = self.at.after(PACE);
         self.actor.give(Input::Message { from, message: verified }, self.at);
@@ -186,8 +186,7 @@ impl Stage {
                 self.sent.push(Message::clone(&message));
             }
             Output::Committed(committed) => {
-                let blocks: Vec<(&Header, &[Receipt])> =
-                    committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
+                let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
                 let qc = committed.view.commit_qc();
                 self.register.observe(self.at, &Observation::Committed { node: self.me, blocks: &blocks, qc })?;
             }

@@ -118,12 +118,12 @@ impl BugReport {
         let found_by = self.found_by.unwrap_or("MISSED");
         let scenarios = self.scenarios.map_or_else(|| "-".into(), |scenarios| scenarios.to_string());
         let rule = self.violation.as_deref().and_then(|text| text.split(':').next()).unwrap_or("-");
-        format!("{number:>2}  {name:<48}  {found_by:<9}  {scenarios:>9}  {cpu_seconds:>7.2}  {rule}")
+        format!("{number:>2}  {name:<63}  {found_by:<9}  {scenarios:>9}  {cpu_seconds:>7.2}  {rule}")
     }
 }
 
 /// The head of the table.
 #[must_use]
 pub fn head() -> String {
-    format!("{:>2}  {:<48}  {:<9}  {:>9}  {:>7}  {}", "", "bug", "found by", "scenarios", "CPU s", "rule")
+    format!("{:>2}  {:<63}  {:<9}  {:>9}  {:>7}  {}", "", "bug", "found by", "scenarios", "CPU s", "rule")
 }

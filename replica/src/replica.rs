@@ -157,6 +157,8 @@ pub struct Replica<S: Store, A: Application> {
     /// Transactions of our own clients that the others do not have yet.
     gossip: Vec<Transaction>,
     pool_ready: bool,
+    /// The pool or the committed state is another since it was last asked whether a transaction is ready: to find that out reads the state.
+    pool_touched: bool,
     requests: usize,
     tasks: VecDeque<Task>,
     outputs: VecDeque<Output>,
@@ -206,6 +208,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             building: None,
             gossip: Vec::new(),
             pool_ready: false,
+            pool_touched: true,
             requests: 0,
             tasks: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -411,6 +414,7 @@ impl<S: Store, A: Application> Replica<S, A> {
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());
+        self.pool_touched = true;
         match self.pool.add(transaction, next, self.now.unix) {
             Ok(Added::New { evicted }) => {
                 self.answer_dropped(evicted);
@@ -466,13 +470,15 @@ impl<S: Store, A: Application> Replica<S, A> {
 
     /// Tells the engine whether there is work, and gives it a payload if it waits for one.
     fn on_pool_changed(&mut self) {
-        let ready = self
-            .ledger
-            .state(&self.ledger.root().block_id)
-            .is_some_and(|state| self.pool.has_ready(|sender| accounts::next_sequence(state, sender)));
-        if ready != self.pool_ready {
-            self.pool_ready = ready;
-            self.tell(Event::Pool { ready });
+        if std::mem::take(&mut self.pool_touched) {
+            let ready = self
+                .ledger
+                .state(&self.ledger.root().block_id)
+                .is_some_and(|state| self.pool.has_ready(|sender| accounts::next_sequence(state, sender)));
+            if ready != self.pool_ready {
+                self.pool_ready = ready;
+                self.tell(Event::Pool { ready });
+            }
         }
         self.build();
     }
@@ -606,6 +612,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) -> Result<(), Fatal> {
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
+        self.pool_touched = true;
         // Before the answers: who is told of a commit finds it in the view.
         self.outputs.push_back(Output::Committed(Arc::clone(&committed)));
         for (block, result) in blocks.iter().zip(&committed.blocks) {

@@ -10,6 +10,7 @@ use crate::{
     report::{Failure, Report, Summary},
     run::{run, run_seeds, run_until_first, size_of},
     searches::{Kind, SearchCommand},
+    speed::command::SpeedCommand,
     twins::TwinsCommand,
     world::SimOptions,
 };
@@ -27,6 +28,8 @@ pub enum Command {
     Puppets(SearchCommand),
     /// Draw scenarios of `twins`, one for each seed.
     TwinsDrawn(SearchCommand),
+    /// Measure how many rounds of an honest network the simulator goes through in a second.
+    Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
     Twins(TwinsCommand),
 }
@@ -66,6 +69,7 @@ impl Command {
             Self::Forge(command) => command.run(Kind::Forge, out),
             Self::Puppets(command) => command.run(Kind::Puppets, out),
             Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
+            Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
         }
     }

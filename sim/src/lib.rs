@@ -38,6 +38,7 @@ mod report;
 mod run;
 #[cfg(feature = "command")]
 mod searches;
+pub mod speed;
 mod sweep;
 mod time;
 pub mod twins;

@@ -3,7 +3,7 @@
 //! What BCS leaves open is closed here: a sequence has a named maximum that is checked on its length prefix, before anything is allocated;
 //! signed and stored types hold no sets, no floats, no unordered maps and no sequences of empty elements.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -30,7 +30,10 @@ pub enum DecodeError {
 #[must_use]
 #[expect(clippy::expect_used, reason = "types of this crate hold nothing that BCS cannot encode; a type that does fails its golden test")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    bcs::to_bytes(value).expect("our types are encodable")
+    // Most of what is hashed or stored fits without growing.
+    let mut bytes = Vec::with_capacity(512);
+    bcs::serialize_into(&mut bytes, value).expect("our types are encodable");
+    bytes
 }
 
 /// Decodes a value of at most `max` bytes; every byte must be used.
@@ -44,29 +47,37 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, Decode
     bcs::from_bytes(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
-/// A sequence of at most `MAX` elements.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A sequence of at most `MAX` elements. Clones share the elements: a certificate's signatures go into many messages.
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Bounded<T, const MAX: usize>(Vec<T>);
+pub struct Bounded<T, const MAX: usize>(Arc<Vec<T>>);
 
-impl<T, const MAX: usize> Bounded<T, MAX> {
-    /// The sequence itself.
+impl<T, const MAX: usize> Clone for Bounded<T, MAX> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Clone, const MAX: usize> Bounded<T, MAX> {
+    /// The sequence itself; a copy of it where there are other clones.
     #[must_use]
     pub fn into_inner(self) -> Vec<T> {
-        self.0
+        Arc::unwrap_or_clone(self.0)
     }
+}
 
+impl<T, const MAX: usize> Bounded<T, MAX> {
     /// The first `MAX` elements.
     #[must_use]
     pub fn truncated(mut elements: Vec<T>) -> Self {
         elements.truncate(MAX);
-        Self(elements)
+        Self(Arc::new(elements))
     }
 }
 
 impl<T, const MAX: usize> Default for Bounded<T, MAX> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Arc::default())
     }
 }
 
@@ -85,7 +96,7 @@ impl<T, const MAX: usize> TryFrom<Vec<T>> for Bounded<T, MAX> {
         if elements.len() > MAX {
             return Err(DecodeError::TooLong { len: elements.len(), max: MAX });
         }
-        Ok(Self(elements))
+        Ok(Self(Arc::new(elements)))
     }
 }
 
@@ -127,7 +138,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
             }
         }
 
-        deserializer.deserialize_seq(Elements::<T, MAX>(std::marker::PhantomData)).map(Self)
+        deserializer.deserialize_seq(Elements::<T, MAX>(std::marker::PhantomData)).map(|elements| Self(Arc::new(elements)))
     }
 }
 

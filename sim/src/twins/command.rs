@@ -119,9 +119,10 @@ impl TwinsCommand {
         let plan = Plan { space, sample: self.sample.map(|count| (count, self.seed)), part: self.part.unwrap_or((1, 1)) };
         let numbers = plan.numbers().map_err(failed("no-such-space"))?;
         match self.scenario {
-            Some(number) if number >= numbers => {
-                Err(CommandError::failure("no-such-scenario", format_args!("there is no scenario {number}, the last one is {}", numbers.saturating_sub(1))))
-            }
+            Some(number) if number >= numbers => Err(CommandError::failure(
+                "no-such-scenario",
+                format_args!("there is no scenario {number}, the last one is {}", numbers.saturating_sub(1)),
+            )),
             Some(number) => self.one(&plan, number, out),
             None => self.many(&plan, out),
         }
@@ -138,7 +139,9 @@ impl TwinsCommand {
         out.print(&outcome, || one_text(number, &outcome))?;
         match &outcome.violation {
             None => Ok(()),
-            Some(violation) => Err(CommandError::failure("invariant-broken", format_args!("scenario {number} breaks {}", violation.invariant))),
+            Some(violation) => {
+                Err(CommandError::failure("invariant-broken", format_args!("scenario {number} breaks {}", violation.invariant)))
+            }
         }
     }
 
@@ -148,12 +151,8 @@ impl TwinsCommand {
             Some(path) => read_checkpoint(path, plan)?,
             None => None,
         };
-        let start = start.unwrap_or_else(|| Checkpoint {
-            options: plan.options(),
-            cpu_seconds: 0.0,
-            wall_seconds: 0.0,
-            tally: Tally::default(),
-        });
+        let start =
+            start.unwrap_or_else(|| Checkpoint { options: plan.options(), cpu_seconds: 0.0, wall_seconds: 0.0, tally: Tally::default() });
         if start.tally.pieces > 0 {
             out.note(format_args!("going on after {} scenarios", start.tally.counters.scenarios));
         }
@@ -202,9 +201,10 @@ impl TwinsCommand {
         out.print(&report, || report_text(&report))?;
         match report.violations.first() {
             None => Ok(()),
-            Some(broken) => {
-                Err(CommandError::failure("invariant-broken", format_args!("an invariant is broken; see it happen with `{}`", broken.replay)))
-            }
+            Some(broken) => Err(CommandError::failure(
+                "invariant-broken",
+                format_args!("an invariant is broken; see it happen with `{}`", broken.replay),
+            )),
         }
     }
 
@@ -268,7 +268,8 @@ fn read_checkpoint(path: &Path, plan: &Plan) -> Result<Option<Checkpoint>, Comma
 
 /// Writes a file so that at any moment the old one or the new one is there.
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CommandError> {
-    let failed = |error: &dyn std::fmt::Display| CommandError::failure("file", format_args!("{} cannot be written: {error}", path.display()));
+    let failed =
+        |error: &dyn std::fmt::Display| CommandError::failure("file", format_args!("{} cannot be written: {error}", path.display()));
     let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
     text.push('\n');
     let mut next = path.as_os_str().to_owned();
@@ -303,7 +304,10 @@ fn one_text(number: u64, outcome: &Outcome) -> String {
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
-    format!("scenario {number}: {verdict}\n{} rounds, {} messages, history {:016x}", outcome.counters.rounds, outcome.counters.messages, outcome.history)
+    format!(
+        "scenario {number}: {verdict}\n{} rounds, {} messages, history {:016x}",
+        outcome.counters.rounds, outcome.counters.messages, outcome.history
+    )
 }
 
 fn report_text(report: &CampaignReport) -> String {

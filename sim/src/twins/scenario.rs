@@ -97,7 +97,8 @@ mod tests {
                 Step { leader: ValidatorId(3), proposals: 0, ballots: 0b0_0100 },
             ],
         };
-        let text = "round 1, led by v0: v0 v1 v2 | v0' v3\nround 2, led by v3: everybody together for proposals, v0 v0' v2 v3 | v1 for the rest";
+        let text =
+            "round 1, led by v0: v0 v1 v2 | v0' v3\nround 2, led by v3: everybody together for proposals, v0 v0' v2 v3 | v1 for the rest";
         assert_eq!(scenario.to_string(), text);
     }
 }

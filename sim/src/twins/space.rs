@@ -27,7 +27,7 @@ pub struct Space {
 }
 
 /// Most rounds of a scenario, drawn or not.
-pub const ROUNDS_MAX: u32 = 64;
+pub(super) const ROUNDS_MAX: u32 = 64;
 /// Most values of a round of a space that is explored.
 const BASE_MAX: u64 = 1 << 12;
 
@@ -39,7 +39,9 @@ impl Space {
     /// Another committee, or too many rounds.
     pub fn new(validators: u16, rounds: u32, two_phase: bool) -> Result<Self, String> {
         if !matches!(validators, 4 | 7) {
-            return Err(format!("twins are explored for 4 validators of which one has a twin, or 7 of which two have one; not for {validators}"));
+            return Err(format!(
+                "twins are explored for 4 validators of which one has a twin, or 7 of which two have one; not for {validators}"
+            ));
         }
         if !(1..=ROUNDS_MAX).contains(&rounds) {
             return Err(format!("a scenario has 1..={ROUNDS_MAX} rounds, not {rounds}"));
@@ -68,7 +70,10 @@ impl Space {
     /// Too many to be numbered, or too many in one round for a table of symmetries.
     pub fn size(&self) -> Result<u64, String> {
         if self.base() > BASE_MAX {
-            return Err(format!("a round of {} validators in two phases is too wide to explore; draw scenarios with --sample", self.validators));
+            return Err(format!(
+                "a round of {} validators in two phases is too wide to explore; draw scenarios with --sample",
+                self.validators
+            ));
         }
         let most = (1..=ROUNDS_MAX).take_while(|rounds| self.base().checked_pow(*rounds).is_some()).last().unwrap_or_default();
         self.labelled().ok_or_else(|| {
@@ -286,7 +291,11 @@ mod tests {
         assert_eq!(symmetries.images.len(), 12);
         let images = |number: u64| -> Vec<u64> {
             let digits = space.digits(number);
-            symmetries.images.iter().map(|image| digits.iter().fold(0, |sum, digit| sum * 64 + image[usize::try_from(*digit).unwrap()])).collect()
+            symmetries
+                .images
+                .iter()
+                .map(|image| digits.iter().fold(0, |sum, digit| sum * 64 + image[usize::try_from(*digit).unwrap()]))
+                .collect()
         };
         for number in 0..size {
             let canonical: Vec<u64> = images(number).into_iter().filter(|image| symmetries.larger_from(*image).is_none()).collect();

@@ -147,8 +147,7 @@ impl<'a> Stage<'a> {
     }
 
     fn begin(&mut self) -> Played {
-        let leaders: BTreeMap<Round, ValidatorId> =
-            (1..).map(Round).zip(self.scenario.steps.iter().map(|step| step.leader)).collect();
+        let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.scenario.steps.iter().map(|step| step.leader)).collect();
         let leaders = Arc::new(leaders);
         for transaction in self.lab.work.iter().flatten() {
             self.observe(&Observation::Signed { transaction })?;
@@ -210,7 +209,9 @@ impl<'a> Stage<'a> {
     fn count_step(&mut self) -> Played {
         self.steps = self.steps.saturating_add(1);
         if self.steps > STEPS_MAX {
-            return Err(self.violation("LIVE-1", format!("after {STEPS_MAX} steps it still goes round in circles: {}", self.where_all_are())));
+            return Err(
+                self.violation("LIVE-1", format!("after {STEPS_MAX} steps it still goes round in circles: {}", self.where_all_are()))
+            );
         }
         Ok(())
     }
@@ -288,9 +289,11 @@ impl<'a> Stage<'a> {
         self.forensics.observe(&message);
         self.observe(&Observation::Sent { node: id, message: &message, durable })?;
         match &*message {
-            Message::FetchResponse(_) => self.outcome.counters.fetched = 1,
-            Message::CatchupResponse(_) => self.outcome.counters.caught_up = 1,
-            Message::Proposal(_)
+            Message::FetchResponse(response) if !response.blocks.is_empty() => self.outcome.counters.fetched = 1,
+            Message::CatchupResponse(response) if !response.blocks.is_empty() => self.outcome.counters.caught_up = 1,
+            Message::FetchResponse(_)
+            | Message::CatchupResponse(_)
+            | Message::Proposal(_)
             | Message::Vote(_)
             | Message::Timeout(_)
             | Message::SyncInfo(_)
@@ -309,7 +312,8 @@ impl<'a> Stage<'a> {
             .fold(0u16, |set, (other, _)| set | 1 << other)
             & hearing;
         self.record(2, position as u64, u64::from(reached));
-        let names = |set: u16| self.names.iter().enumerate().filter(move |(other, _)| (set >> other) & 1 == 1).map(|(_, name)| name.as_str());
+        let names =
+            |set: u16| self.names.iter().enumerate().filter(move |(other, _)| (set >> other) & 1 == 1).map(|(_, name)| name.as_str());
         if self.trace {
             let line = format!(
                 "{} -> {}  {}",

@@ -6,7 +6,7 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use ed25519_dalek::Signer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{BadSignature, Hash, SignatureMemory, zip215};
+use super::{BadSignature, Hash, SignatureMemory, hash::halves, zip215};
 
 /// Why a key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,8 +132,8 @@ impl Serialize for Signature {
             return serializer.serialize_str(&hex::encode(self.0));
         }
         let (r, s) = self.0.split_at(32);
-        (<&[u8; 32]>::try_from(r).map_err(serde::ser::Error::custom)?, <&[u8; 32]>::try_from(s).map_err(serde::ser::Error::custom)?)
-            .serialize(serializer)
+        let half = |bytes: &[u8]| bytes.try_into().map(|bytes| halves(&bytes)).map_err(serde::ser::Error::custom);
+        (half(r)?, half(s)?).serialize(serializer)
     }
 }
 

@@ -15,9 +15,19 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`].
     pub fn quorum_cert(&self, qc: &QuorumCert) -> Result<Verified<QuorumCert>, VerifyError> {
+        self.check_quorum_cert(qc)?;
+        Ok(Verified(qc.clone()))
+    }
+
+    /// The same without a copy.
+    pub(super) fn check_quorum_cert(&self, qc: &QuorumCert) -> Result<(), VerifyError> {
         // S3: round 0 is genesis, and there is exactly one certificate of it.
         if qc.round() == Round(0) {
-            return if *qc == self.genesis_qc { Ok(Verified(qc.clone())) } else { Err(VerifyError::Round(Round(0))) };
+            return if *qc == self.genesis_qc { Ok(()) } else { Err(VerifyError::Round(Round(0))) };
+        }
+        // To compare a certificate costs a tenth of hashing it, and in a round all messages carry the same two or three.
+        if lock(&self.recent_qcs).contains(qc) {
+            return Ok(());
         }
         let digest = qc.digest();
         if lock(&self.certificates).get(&digest).is_none() {
@@ -26,7 +36,8 @@ impl Verifier {
             self.check_quorum(qc.signers, &qc.signatures, |_| Some(signed))?;
             lock(&self.certificates).insert(digest, ());
         }
-        Ok(Verified(qc.clone()))
+        lock(&self.recent_qcs).push(qc);
+        Ok(())
     }
 
     /// Checks a timeout certificate and the quorum certificate in it (S1).
@@ -34,6 +45,15 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`].
     pub fn timeout_cert(&self, tc: &TimeoutCert) -> Result<Verified<TimeoutCert>, VerifyError> {
+        self.check_timeout_cert(tc)?;
+        Ok(Verified(tc.clone()))
+    }
+
+    /// The same without a copy.
+    pub(super) fn check_timeout_cert(&self, tc: &TimeoutCert) -> Result<(), VerifyError> {
+        if lock(&self.recent_tcs).contains(tc) {
+            return Ok(());
+        }
         let digest = tc.digest();
         if lock(&self.certificates).get(&digest).is_none() {
             self.check_epoch(tc.epoch)?;
@@ -49,14 +69,15 @@ impl Verifier {
             if tc.high_qc.round() != tc.highest_qc_round() {
                 return Err(VerifyError::HighQcMismatch);
             }
-            self.quorum_cert(&tc.high_qc)?;
+            self.check_quorum_cert(&tc.high_qc)?;
             self.check_quorum(tc.signers, &tc.signatures, |position| {
                 let high_qc_round = *tc.high_qc_rounds.get(position)?;
                 Some(timeout_digest(self.chain_id, tc.epoch, tc.round, high_qc_round))
             })?;
             lock(&self.certificates).insert(digest, ());
         }
-        Ok(Verified(tc.clone()))
+        lock(&self.recent_tcs).push(tc);
+        Ok(())
     }
 
     /// The rules that a vote and a certificate share: what is signed is what is said, for this network, and the commit fits the rounds.

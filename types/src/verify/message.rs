@@ -106,8 +106,7 @@ impl Verifier {
         if let Some(twice) = content.payload.iter().find(|tx| !ids.insert(tx.id())) {
             return Err(VerifyError::DuplicateTransaction(twice.id()));
         }
-        self.quorum_cert(&content.qc)?;
-        Ok(())
+        self.check_quorum_cert(&content.qc)
     }
 
     fn check_vote(&self, vote: &Vote) -> Result<(), VerifyError> {
@@ -126,7 +125,7 @@ impl Verifier {
         }
         let digest = timeout_digest(self.chain_id, timeout.epoch, timeout.round, timeout.high_qc.round());
         self.check_signature(timeout.sender, &digest, &timeout.signature)?;
-        self.quorum_cert(&timeout.high_qc)?;
+        self.check_quorum_cert(&timeout.high_qc)?;
         self.check_leads_into(timeout.round, &timeout.high_qc, message.last_round_tc.as_ref())?;
         self.check_high_commit_qc(&message.high_commit_qc)?;
         Ok(())
@@ -137,7 +136,7 @@ impl Verifier {
         let before = round.previous().ok_or(VerifyError::Round(round))?;
         match tc {
             None if qc.round() == before => Ok(()),
-            Some(tc) if qc.round() != before && tc.round == before => self.timeout_cert(tc).map(|_| ()),
+            Some(tc) if qc.round() != before && tc.round == before => self.check_timeout_cert(tc),
             None | Some(_) => Err(VerifyError::IllFormed),
         }
     }
@@ -147,16 +146,16 @@ impl Verifier {
         if qc.commits().is_none() {
             return Err(VerifyError::CommitRule);
         }
-        self.quorum_cert(qc).map(|_| ())
+        self.check_quorum_cert(qc)
     }
 
     fn check_sync_info(&self, info: &SyncInfo) -> Result<(), VerifyError> {
         if info.high_qc.round() < info.high_commit_qc.round() {
             return Err(VerifyError::IllFormed);
         }
-        self.quorum_cert(&info.high_qc)?;
+        self.check_quorum_cert(&info.high_qc)?;
         self.check_high_commit_qc(&info.high_commit_qc)?;
-        info.last_round_tc.as_ref().map_or(Ok(()), |tc| self.timeout_cert(tc).map(|_| ()))
+        info.last_round_tc.as_ref().map_or(Ok(()), |tc| self.check_timeout_cert(tc))
     }
 
     fn check_fetch_response(&self, response: &FetchResponse) -> Result<(), VerifyError> {

@@ -6,6 +6,7 @@
 mod aggregate;
 mod certificate;
 mod message;
+mod recent;
 mod transaction;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use self::recent::Recent;
 pub use self::{
     aggregate::{OwnBlock, VerifiedMessage},
     transaction::SIGNATURES_BATCHED,
@@ -24,6 +26,7 @@ use crate::{
     ids::{ChainId, TxId, ValidatorId},
     round::{Epoch, Round},
     seen::Seen,
+    timeout::TimeoutCert,
     vote::QuorumCert,
 };
 
@@ -148,7 +151,10 @@ pub struct Verifier {
     genesis_qc: QuorumCert,
     parameters: Parameters,
     signatures: Arc<SignatureMemory>,
+    /// By their digests.
     certificates: Mutex<Seen<Hash, ()>>,
+    recent_qcs: Mutex<Recent<QuorumCert>>,
+    recent_tcs: Mutex<Recent<TimeoutCert>>,
     transactions: Mutex<Seen<TxId, Signature>>,
     keys: Mutex<Seen<PublicKey, VerifyingKey>>,
 }
@@ -164,6 +170,8 @@ impl Verifier {
             parameters,
             signatures: Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED)),
             certificates: Mutex::new(Seen::new(CERTIFICATES_REMEMBERED)),
+            recent_qcs: Mutex::default(),
+            recent_tcs: Mutex::default(),
             transactions: Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED)),
             keys: Mutex::new(Seen::new(KEYS_REMEMBERED)),
         }

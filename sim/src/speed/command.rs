@@ -1,0 +1,57 @@
+//! `quorate sim speed`.
+
+use std::time::Instant;
+
+use clap::Args;
+use quorate_client::{CommandError, Output};
+use quorate_types::round::Round;
+use serde::Serialize;
+
+use crate::{
+    command::cpu_seconds,
+    speed::{SpeedRun, honest},
+};
+
+/// `quorate sim speed`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SpeedCommand {
+    /// How many rounds.
+    #[arg(long, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    rounds: u64,
+    /// How many validators.
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=128))]
+    validators: u16,
+    /// How many transactions there are, one for each block from the first on; the blocks after them are empty.
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=5_000))]
+    transactions: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Measured {
+    #[serde(flatten)]
+    run: SpeedRun,
+    cpu_seconds: f64,
+    wall_seconds: f64,
+    /// On one core, by processor time.
+    rounds_per_second: f64,
+}
+
+impl SpeedCommand {
+    pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
+        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        let run = honest(self.validators, Round(self.rounds), self.transactions)
+            .map_err(|error| CommandError::failure("invariant-broken", error))?;
+        let (wall_seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        #[expect(clippy::cast_precision_loss, reason = "ten million rounds at most")]
+        let rounds = run.rounds as f64;
+        let rounds_per_second = if cpu_seconds > 0.0 { rounds / cpu_seconds } else { 0.0 };
+        let measured = Measured { run, cpu_seconds, wall_seconds, rounds_per_second };
+        out.print(&measured, || {
+            format!(
+                "{} validators, {} rounds, height {}, {} transactions, {} messages in {cpu_seconds:.2} CPU seconds ({wall_seconds:.2} seconds): \
+                 {rounds_per_second:.0} rounds per second on one core",
+                run.validators, run.rounds, run.height, run.transactions, run.messages
+            )
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Twins: every small world with a double of one validator keeps the rules, and the search is not an idle one.
+
+use std::thread::available_parallelism;
+
+use quorate_sim::twins::{
+    Counters, Lab, Scenario, Space, Step,
+    campaign::{Plan, Tally},
+    play,
+};
+use quorate_types::ids::ValidatorId;
+
+fn threads() -> usize {
+    available_parallelism().map_or(2, usize::from)
+}
+
+fn run(plan: &Plan) -> Tally {
+    let tally = plan.run(Tally::default(), threads(), &|_, _| true).unwrap();
+    for broken in &tally.violations {
+        eprintln!("{}: {}\n{}\n    {}", broken.invariant, broken.what, broken.steps, broken.replay);
+    }
+    assert_eq!(tally.violated, 0, "scenarios break a rule, see above");
+    tally
+}
+
+fn all(validators: u16, rounds: u32, two_phase: bool) -> Plan {
+    Plan { space: Space::new(validators, rounds, two_phase).unwrap(), sample: None, part: (1, 1) }
+}
+
+/// A search in which nothing goes wrong for the validators would find nothing wrong with them.
+fn assert_not_idle(counters: &Counters, per_mille: u64) {
+    let least = counters.scenarios * per_mille / 1_000;
+    for (what, count, least) in [
+        ("two proposals of one leader in a round", counters.two_proposals, least),
+        ("two votes of a twin in a round", counters.two_votes, least),
+        ("timeout certificates", counters.timeout_certificates, least),
+        ("pruned forks", counters.forks_pruned, least),
+        ("pruned forks that were certified", counters.certified_forks_pruned, 1),
+        ("accusations of two votes", counters.accused_of_votes, least),
+        ("accusations of two proposals", counters.accused_of_proposals, least),
+        ("accusations of two timeouts", counters.accused_of_timeouts, 1),
+        ("commits of blocks of the first rounds", counters.early_blocks_committed, least),
+        ("fetched blocks", counters.fetched, least),
+        ("sides that had to be joined", counters.sides_joined, least),
+    ] {
+        assert!(count >= least.max(1), "too little of {what}: {count} in {counters:?}");
+    }
+}
+
+#[test]
+fn every_scenario_of_three_rounds_keeps_the_rules() {
+    let tally = run(&all(4, 3, false));
+    assert_eq!(tally.counters.scenarios, 25_740);
+    assert_not_idle(&tally.counters, 100);
+}
+
+#[test]
+fn scenarios_in_two_phases_keep_the_rules() {
+    // One in sixteen; all of them by `quorate sim twins --rounds 2 --two-phase`.
+    let plan = Plan { part: (1, 16), ..all(4, 2, true) };
+    let tally = run(&plan);
+    assert_eq!(tally.counters.scenarios, plan.scenarios().unwrap());
+    assert_not_idle(&tally.counters, 20);
+}
+
+#[test]
+fn the_parts_of_a_campaign_are_the_whole() {
+    let plan = all(4, 3, false);
+    assert_eq!(plan.scenarios().unwrap(), 25_740);
+    assert_eq!((1..=7).map(|part| Plan { part: (part, 7), ..plan }.scenarios().unwrap()).sum::<u64>(), 25_740);
+}
+
+#[test]
+fn deep_scenarios_and_larger_committees_keep_the_rules() {
+    for (validators, rounds, two_phase, count) in [(4, 8, false, 150), (4, 12, true, 100), (7, 4, false, 100), (7, 9, true, 50)] {
+        let plan = Plan { sample: Some((count, 7)), ..all(validators, rounds, two_phase) };
+        let tally = run(&plan);
+        assert_eq!(tally.counters.scenarios, count);
+        assert!(tally.counters.two_votes * 2 > count && tally.counters.two_proposals * 2 > count, "{:?}", tally.counters);
+    }
+}
+
+#[test]
+fn a_campaign_that_was_stopped_ends_like_one_that_was_not() {
+    let plan = Plan { sample: Some((80, 3)), ..all(4, 5, false) };
+    let whole = run(&plan);
+    let stopped = plan.run(Tally::default(), 2, &|tally, _| tally.pieces < 2).unwrap();
+    assert!(stopped.counters.scenarios < 80 && stopped.pieces >= 2);
+    assert_eq!(plan.run(stopped, 2, &|_, _| true).unwrap(), whole);
+    assert_eq!((whole.first, whole.last), (Some(0), Some(79)));
+}
+
+#[test]
+fn the_same_scenario_has_the_same_history() {
+    let space = Space::new(4, 3, false).unwrap();
+    let lab = Lab::for_rounds(4, 3).unwrap();
+    let mut histories = Vec::new();
+    for number in [0, 4_711, 100_000, 262_143] {
+        let scenario = space.scenario(number);
+        let first = play(&lab, &scenario, false);
+        // Neither what the lab remembers of other scenarios nor being watched changes anything.
+        let again = play(&Lab::for_rounds(4, 3).unwrap(), &scenario, true);
+        assert_eq!((first.history, first.counters), (again.history, again.counters));
+        assert!(first.trace.is_empty() && again.trace.len() > 50);
+        histories.push(first.history);
+    }
+    histories.sort_unstable();
+    histories.dedup();
+    assert_eq!(histories.len(), 4);
+}
+
+/// B25: more twins than the protocol can bear. Each of the two honest validators has a copy of both twins on its side, and commits a chain of
+/// its own. Nobody can prevent that; but it does not stay hidden who did it.
+#[test]
+fn with_two_twins_of_four_the_chain_forks_and_the_signatures_name_both() {
+    // v0 v1 v2 | v0' v1' v3
+    let sides = 0b10_1010;
+    for leader in [0, 1] {
+        let steps = (0..5).map(|_| Step { leader: ValidatorId(leader), proposals: sides, ballots: sides }).collect();
+        let scenario = Scenario { validators: 4, twins: 2, steps };
+        assert!(scenario.is_beyond());
+        let outcome = play(&Lab::for_rounds(4, 5).unwrap(), &scenario, false);
+        assert!(outcome.forked, "two honest validators commit different blocks: {outcome:?}");
+        let violation = outcome.violation.as_ref().unwrap();
+        assert!(["SAFE-1", "TREE-1"].contains(&violation.invariant.as_str()), "{violation:?}");
+        assert_eq!(outcome.culprits, [ValidatorId(0), ValidatorId(1)]);
+        assert!(outcome.accused.iter().all(|accused| outcome.culprits.contains(accused)), "{outcome:?}");
+    }
+}

@@ -1,0 +1,41 @@
+//! The last few values that were checked, whole: to be compared instead of hashed.
+
+use std::collections::VecDeque;
+
+/// How many are kept. The certificates of two rounds, with different sets of signers, and of those who are behind.
+const RECENT: usize = 16;
+
+/// See the module; the newest first.
+#[derive(Debug)]
+pub(super) struct Recent<T>(VecDeque<T>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: Clone + PartialEq> Recent<T> {
+    pub(super) fn contains(&self, value: &T) -> bool {
+        self.0.contains(value)
+    }
+
+    pub(super) fn push(&mut self, value: &T) {
+        self.0.truncate(RECENT.saturating_sub(1));
+        self.0.push_front(value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest() {
+        let mut recent = Recent::default();
+        for value in 0..40 {
+            recent.push(&value);
+        }
+        assert!((0..40).all(|value| recent.contains(&value) == (value >= 40 - RECENT)));
+    }
+}

@@ -1,11 +1,12 @@
 //! The files of a ceremony: JSON, bounded, and strict. An unknown key is an error that names it.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    fs::File,
+    io::{self, Read},
     path::Path,
 };
 
+use quorate_keygen::whole_file::{self, SystemFiles};
 use quorate_types::genesis::{GENESIS_BYTES_MAX, Genesis};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -13,6 +14,9 @@ use crate::{
     ceremony::{Draft, Fragment, check, check_draft_version},
     error::CeremonyError,
 };
+
+/// For everybody; the process's mask takes away what the user wants taken away.
+const FILE_MODE: u32 = 0o666;
 
 /// Reads a genesis file and checks everything in it, proofs of possession included.
 ///
@@ -68,7 +72,8 @@ pub fn load_fragment(path: &Path) -> Result<Fragment, CeremonyError> {
     json(path, "fragment of a genesis", &bytes)
 }
 
-/// Writes a file that must not exist: the bytes are a function of the value alone.
+/// Writes a file that must not exist, whole or not at all: the bytes are a function of the value alone. When this returns, the file
+/// survives a power cut.
 ///
 /// # Errors
 /// [`CeremonyError::Exists`], [`CeremonyError::Io`].
@@ -79,12 +84,7 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> 
     };
     let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
     text.push('\n');
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-        drop(std::fs::remove_file(path));
-        return Err(CeremonyError::Io { path: path.into(), error });
-    }
-    Ok(())
+    whole_file::create(&SystemFiles, path, text.as_bytes(), FILE_MODE).map_err(failed)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CeremonyError> {

@@ -21,6 +21,7 @@ pub mod sealed;
 pub mod slip10;
 mod stored;
 pub mod validator;
+pub mod whole_file;
 
 pub use self::{
     account::{AccountKey, AccountPublic, load_account_key, load_account_public, save_account_key},

@@ -1,15 +1,18 @@
 //! Files that nobody else may read: made once, durable before they count, refused when others have access.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
 };
 
 use zeroize::Zeroizing;
 
-use crate::error::KeyError;
+use crate::{
+    error::KeyError,
+    whole_file::{self, SystemFiles},
+};
 
 /// Longest key file, in bytes.
 pub const KEY_FILE_BYTES_MAX: usize = 64 << 10;
@@ -41,7 +44,7 @@ pub fn private_directory(path: &Path) -> Result<(), KeyError> {
     check(path, fs::metadata(path).map_err(failed)?.mode(), OTHERS, DIRECTORY_MODE)
 }
 
-/// Makes a file that must not exist, and returns when it is on the disk, its name included.
+/// Makes a file that must not exist, whole or not at all, and returns when it is on the disk, its name included.
 ///
 /// # Errors
 /// [`KeyError::Exists`], [`KeyError::Io`].
@@ -54,21 +57,7 @@ pub fn create(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), KeyEr
         Secrecy::Private => FILE_MODE,
         Secrecy::Public => 0o644,
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
-    if let Err(error) = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| sync_directory(path)) {
-        // What is half written is ours to remove: it did not exist before.
-        drop(fs::remove_file(path));
-        return Err(KeyError::Io { path: path.into(), error });
-    }
-    Ok(())
-}
-
-fn sync_directory(file: &Path) -> io::Result<()> {
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent)?.sync_all()
+    whole_file::create(&SystemFiles, path, content, mode).map_err(failed)
 }
 
 /// Reads a private file. Its mode is looked at on the open file, so it cannot be exchanged in between.

@@ -503,9 +503,7 @@ fn runtime(threads: u16) -> io::Result<Runtime> {
         .build()
 }
 
-/// A reader sees the whole file or none.
+/// A reader sees the whole file or none, also after a power cut.
 fn write_whole(path: &std::path::Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension("tmp");
-    fs::write(&draft, text)?;
-    fs::rename(&draft, path)
+    quorate_keygen::whole_file::replace(&quorate_keygen::whole_file::SystemFiles, path, text.as_bytes(), 0o666)
 }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quorate_client::{CommandError, Output};
 
 use crate::{
+    crash_points::command::CrashPointsCommand,
     report::{Failure, Report, Summary},
     run::{run, run_seeds, run_until_first, size_of},
     searches::{Kind, SearchCommand},
@@ -20,6 +21,7 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
+<<<<<<< HEAD
     /// Cut the power of one validator between any two effects of a round.
     Sweep(SearchCommand),
     /// Try every forgery of every message on the verification.
@@ -32,6 +34,10 @@ pub enum Command {
     Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
     Twins(TwinsCommand),
+=======
+    /// Cut the power at every point around what a validator writes.
+    CrashPoints(CrashPointsCommand),
+>>>>>>> crash
 }
 
 /// `quorate sim run`.
@@ -65,12 +71,16 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+<<<<<<< HEAD
             Self::Sweep(command) => command.run(Kind::Sweep, out),
             Self::Forge(command) => command.run(Kind::Forge, out),
             Self::Puppets(command) => command.run(Kind::Puppets, out),
             Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
+=======
+            Self::CrashPoints(command) => command.run(out),
+>>>>>>> crash
         }
     }
 }
@@ -219,7 +229,11 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
+<<<<<<< HEAD
         let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("another command") };
+=======
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("{replay}") };
+>>>>>>> crash
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

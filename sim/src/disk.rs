@@ -26,7 +26,7 @@ pub struct DurableRecord {
 
 impl DurableRecord {
     /// version u8 | chain id u64 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64 | ...
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes);
         Some(Self { highest_vote_round: number(17)?, highest_qc_round: number(25)?, last_proposed_round: number(33)? })
     }

@@ -23,6 +23,8 @@ mod audit;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
+#[cfg(feature = "command")]
+pub mod crash_points;
 mod describe;
 pub mod disk;
 pub mod fault;

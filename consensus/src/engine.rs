@@ -211,6 +211,12 @@ impl Engine {
         &self.tree
     }
 
+    /// The timeout certificate that led into the current round, if one did.
+    #[must_use]
+    pub const fn last_round_tc(&self) -> Option<&Verified<TimeoutCert>> {
+        self.pacemaker.last_round_tc()
+    }
+
     /// Who leads a round, as far as we know.
     #[must_use]
     pub fn leader(&self, round: Round) -> ValidatorId {

@@ -33,6 +33,8 @@ struct Disk {
     unsynced: Vec<Vec<Replaced>>,
     /// How many more writes succeed before one fails.
     writes_left: Option<usize>,
+    /// How many more syncs succeed before one fails.
+    syncs_left: Option<usize>,
     /// Why nothing works any more.
     failed: Option<String>,
 }
@@ -57,8 +59,12 @@ impl MemoryStore {
             }
         }
         disk.unsynced.clear();
-        disk.writes_left = None;
-        disk.failed = None;
+        disk.work_again();
+    }
+
+    /// The process ends, but not the machine: an injected failure is over for the next process, and nothing that was written is lost.
+    pub fn reopen(&self) {
+        self.lock().work_again();
     }
 
     /// How many batches a crash could lose.
@@ -71,6 +77,12 @@ impl MemoryStore {
     /// [`Self::crash`].
     pub fn fail_writes_after(&self, count: usize) {
         self.lock().writes_left = Some(count);
+    }
+
+    /// Lets the next `count` synced writes succeed, and the sync of the one after them fail: its batch has been written, and a crash may lose
+    /// it or not. From then on everything fails, until a [`Self::crash`].
+    pub fn fail_syncs_after(&self, count: usize) {
+        self.lock().syncs_left = Some(count);
     }
 
     /// Another disk with the same content, synced and unsynced.
@@ -104,11 +116,20 @@ impl MemoryStore {
             };
             replaced.push((key, before));
         }
-        if sync {
-            disk.unsynced.clear();
-        } else {
+        if !sync {
             disk.unsynced.push(replaced);
+            return Ok(());
         }
+        if let Some(left) = disk.syncs_left {
+            let Some(left) = left.checked_sub(1) else {
+                disk.unsynced.push(replaced);
+                let error = String::from("an injected sync error");
+                disk.failed = Some(error.clone());
+                return Err(StoreError::Disk(error));
+            };
+            disk.syncs_left = Some(left);
+        }
+        disk.unsynced.clear();
         Ok(())
     }
 }
@@ -121,6 +142,12 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl Disk {
+    fn work_again(&mut self) {
+        self.writes_left = None;
+        self.syncs_left = None;
+        self.failed = None;
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         match &self.failed {
             Some(first) => Err(StoreError::Stopped { first: first.clone() }),
@@ -237,6 +264,34 @@ mod tests {
         assert!(store.scan(Column::Meta, b"", 9).is_err());
         store.crash(1);
         assert_eq!(get(&store, b"a"), Some(b"1".to_vec()));
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_batch_may_be_there_or_not() {
+        for (keep, expected) in [(0, b"0"), (1, b"1"), (2, b"2")] {
+            let store = MemoryStore::new();
+            store.write_sync(put(b"a", b"0")).unwrap();
+            store.fail_syncs_after(0);
+            store.write(put(b"a", b"1")).unwrap();
+            assert!(matches!(store.write_sync(put(b"a", b"2")), Err(StoreError::Disk(_))));
+            assert!(matches!(store.write_sync(put(b"a", b"3")), Err(StoreError::Stopped { .. })));
+            assert_eq!(store.unsynced(), 2);
+            store.crash(keep);
+            assert_eq!(get(&store, b"a"), Some(expected.to_vec()));
+            store.write_sync(put(b"a", b"4")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_process_that_ends_loses_nothing_of_what_was_written() {
+        let store = MemoryStore::new();
+        store.write(put(b"a", b"1")).unwrap();
+        store.fail_writes_after(0);
+        assert!(store.write(put(b"a", b"2")).is_err());
+        store.reopen();
+        assert_eq!(get(&store, b"a"), Some(b"1".to_vec()));
+        assert_eq!(store.unsynced(), 1, "a power cut may still lose it");
+        store.write(put(b"a", b"3")).unwrap();
     }
 
     #[test]

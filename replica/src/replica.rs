@@ -496,7 +496,10 @@ impl<S: Store, A: Application> Replica<S, A> {
             usize::try_from(parameters.block_transactions_max).unwrap_or(usize::MAX),
             usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
         );
-        if transactions.is_empty() && !building.flush && self.now.elapsed < building.heartbeat {
+        // What has expired keeps the pool busy, and with it everybody's timer, until a block of a later time is committed. Waiting for the
+        // heartbeat would then lose every round, where that is longer than a round may last.
+        let flush = building.flush || self.pool.has_expired(timestamp);
+        if transactions.is_empty() && !flush && self.now.elapsed < building.heartbeat {
             return;
         }
         self.building = None;

@@ -1,6 +1,6 @@
 //! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,8 +8,10 @@ use quorate_client::{CommandError, Output};
 
 use crate::{
     crash_points::command::CrashPointsCommand,
+    fault::Faults,
+    forensics::Culprit,
     report::{Failure, Report, Summary},
-    run::{run, run_seeds, run_until_first, size_of},
+    run::{run_seeds, run_until_first, run_with, size_of},
     searches::{Kind, SearchCommand},
     speed::command::SpeedCommand,
     twins::TwinsCommand,
@@ -21,7 +23,6 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
-<<<<<<< HEAD
     /// Cut the power of one validator between any two effects of a round.
     Sweep(SearchCommand),
     /// Try every forgery of every message on the verification.
@@ -34,10 +35,8 @@ pub enum Command {
     Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
     Twins(TwinsCommand),
-=======
     /// Cut the power at every point around what a validator writes.
     CrashPoints(CrashPointsCommand),
->>>>>>> crash
 }
 
 /// `quorate sim run`.
@@ -58,6 +57,10 @@ pub struct RunCommand {
     /// Stop at the first seed that breaks a rule, in the order of seeds, on one thread.
     #[arg(long, requires = "seeds", conflicts_with = "threads")]
     until_first: bool,
+    /// Which faults the world of --seed has: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee
+    /// bears, or beyond, where more collude than it bears.
+    #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
+    faults: Faults,
     /// Print everything that happens in the world of --seed, line by line.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
@@ -71,16 +74,13 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
-<<<<<<< HEAD
             Self::Sweep(command) => command.run(Kind::Sweep, out),
             Self::Forge(command) => command.run(Kind::Forge, out),
             Self::Puppets(command) => command.run(Kind::Puppets, out),
             Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
-=======
             Self::CrashPoints(command) => command.run(out),
->>>>>>> crash
         }
     }
 }
@@ -95,7 +95,7 @@ impl RunCommand {
 
     fn one(&self, seed: u64, out: &Output) -> Result<(), CommandError> {
         let validators = self.validators.unwrap_or_else(|| size_of(seed));
-        let report = run(SimOptions { seed, validators, trace: self.trace, directed: None });
+        let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
         for line in &report.trace {
             out.always(format_args!("{line}"));
         }
@@ -157,6 +157,8 @@ fn one_text(report: &Report) -> String {
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
+    let name = |culprit: &Culprit| format!("validator {} lied: {:?}\n", culprit.validator, culprit.contradiction);
+    let culprits: String = report.culprits.iter().map(name).collect();
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {
         (Some(rounds), Some(commit), Some(settle)) => {
             format!(
@@ -166,7 +168,7 @@ fn one_text(report: &Report) -> String {
         _ => String::new(),
     };
     format!(
-        "seed {}, {} validators: {verdict}\n{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
+        "seed {}, {} validators: {verdict}\n{culprits}{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
         report.seed,
         report.validators,
         report.virtual_ms,
@@ -229,11 +231,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-<<<<<<< HEAD
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("another command") };
-=======
         let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("{replay}") };
->>>>>>> crash
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

@@ -1,5 +1,15 @@
 //! The simulated disk: the ledger's [`MemoryStore`], which forgets unsynced batches in a crash, and the two things that a world wants to
 //! know besides: how often it was synced (that takes time), and what safety record would survive a power cut right now (SAFE-4).
+//!
+//! What it models is what the real store promises. RocksDB appends every batch to one log as one record with a checksum, and a start reads
+//! the log up to the first record that is not whole. So:
+//! * D3, D4: a power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
+//!   one never survives an earlier one, although its pages may have come to the disk.
+//! * D6: after a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
+//!   next one finds is again a prefix, which may hold the very batch whose sync failed.
+//! * D7: a full disk refuses a batch as a whole. The process stops; what was written before is still there.
+//! * D10, D11: another disk altogether, an older copy or an empty one. A validator cannot tell, so it counts as Byzantine: *lost or stale
+//!   safety state is a lost key*.
 
 use std::{
     fmt,
@@ -59,15 +69,29 @@ impl SimStore {
         let unsynced = self.memory.unsynced();
         let kept = random.index(unsynced.saturating_add(1));
         self.memory.crash(kept);
-        // Nobody writes a safety record without a sync; if somebody did, it counts as lost here, which SAFE-4 then shows.
-        self.lock().unsynced = None;
+        // What has survived is durable, also where the sync that should have made it so has failed.
+        let record = self.memory.get(Column::Safety, RECORD).ok().flatten().and_then(|bytes| DurableRecord::read(&bytes));
+        let mut seen = self.lock();
+        seen.unsynced = None;
+        seen.durable = record;
         unsynced.saturating_sub(kept)
     }
 
-    /// Another disk with the same content.
+    /// Another disk with what this one holds.
     pub(crate) fn snapshot(&self) -> Self {
-        let Seen { unsynced, durable, syncs } = *self.lock();
-        Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(Seen { unsynced, durable, syncs })) }
+        let seen = self.lock();
+        let copy = Seen { unsynced: seen.unsynced, durable: seen.durable, syncs: seen.syncs };
+        Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(copy)) }
+    }
+
+    /// The sync of the nth synced write from now on fails (0 is the next one), and everything after it.
+    pub(crate) fn fail_at_sync(&self, nth: usize) {
+        self.memory.fail_syncs_after(nth);
+    }
+
+    /// The process is gone, the machine is not; the next process finds everything that was written.
+    pub(crate) fn reopen(&self) {
+        self.memory.reopen();
     }
 
     /// Every write from the nth on fails (0 is the next one).
@@ -78,6 +102,7 @@ impl SimStore {
     /// No write fails any more.
     pub(crate) fn repair(&self) {
         self.memory.fail_writes_after(usize::MAX);
+        self.memory.fail_syncs_after(usize::MAX);
     }
 
     /// What a power cut right now would leave of the safety record.
@@ -176,5 +201,31 @@ mod tests {
         disk.crash(&mut Random::new(1));
         disk.write_sync(record(9)).unwrap();
         assert_eq!(disk.durable_record().unwrap().highest_vote_round, 9);
+    }
+
+    #[test]
+    fn a_record_whose_sync_failed_may_survive_or_not() {
+        let mut survived = [false; 2];
+        for seed in 0..20 {
+            let disk = SimStore::default();
+            disk.write_sync(record(7)).unwrap();
+            disk.fail_at_sync(0);
+            assert!(disk.write_sync(record(8)).is_err());
+            assert_eq!(disk.durable_record().unwrap().highest_vote_round, 7, "nobody may rely on it");
+            let lost = disk.crash(&mut Random::new(seed));
+            assert_eq!(disk.durable_record().unwrap().highest_vote_round, if lost == 0 { 8 } else { 7 });
+            survived[lost] = true;
+        }
+        assert_eq!(survived, [true; 2]);
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_is() {
+        let disk = SimStore::default();
+        disk.write_sync(record(7)).unwrap();
+        let old = disk.snapshot();
+        disk.write_sync(record(8)).unwrap();
+        assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
+        assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[17]), Some(7));
     }
 }

@@ -1,27 +1,48 @@
 //! What goes wrong in a world, drawn from the seed before it begins.
 //!
-//! A world has two phases. In the *storm* anything goes: any number of validators crash and restart, the network loses and splits. Then the
-//! faults stop, except that a minority which a committee must bear (`total - quorum` of the power) stays crashed or silent for ever. In the
-//! *calm* every other validator must commit (LIVE-1).
+//! A world has two phases. In the *storm* anything goes: any number of validators crash and restart, the network loses and splits, disks
+//! fail, clocks jump. Then the faults stop, except that a minority which a committee must bear (`total - quorum` of the power) stays as it
+//! is for ever: crashed, silent, deaf, badly connected, slow, without its memory, or lying. In the *calm* every other validator must commit
+//! (LIVE-1).
 //!
 //! Each kind of fault is left out in some worlds, so that the others show by themselves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use quorate_types::{
     committee::{Committee, SignerSet},
     ids::ValidatorId,
 };
 
-use crate::{network::LinkRules, random::Random, time::Micros};
+use crate::{
+    byzantine::{Lie, collusion::Cabal},
+    network::LinkRules,
+    random::Random,
+    time::Micros,
+};
 
 /// How the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PowerCut {
     /// Between two effects.
     Now,
-    /// Just before the disk would be written for the nth time from now on (0 is the next one).
+    /// Just before the disk would be written for the nth time from now on (0 is the next one): that batch is torn, and so not there.
     AtWrite(usize),
+    /// The sync of the nth synced write from now on fails, and with it the machine: that batch may be there or not.
+    AtSync(usize),
+    /// From the nth write on the disk is full. The process stops, the machine goes on; there is space again when it comes back.
+    Full(usize),
+}
+
+/// A calendar that is wrong. Timers go by another clock, which runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFault {
+    /// By so many milliseconds in the past.
+    Behind(u64),
+    /// By so many milliseconds in the future.
+    Ahead(u64),
+    /// It stands still from now on.
+    Frozen,
 }
 
 /// Something that goes wrong, or right again.
@@ -33,16 +54,99 @@ pub enum Incident {
     Cut(Vec<(ValidatorId, ValidatorId)>),
     /// Everything passes again.
     Heal,
+    /// A calendar goes wrong, until the next restart or the calm.
+    Clock(ValidatorId, ClockFault),
 }
 
 /// What becomes of a validator of the permanent minority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It crashes for ever.
     Crashed(Micros),
     /// From then on none of its messages reaches anybody, while it hears all of theirs.
     Silent(Micros),
+    /// From then on it hears nobody, while everybody hears it.
+    Deaf(Micros),
+    /// From then on nothing passes in these directions, all from it or to it.
+    Frayed(Micros, Vec<(ValidatorId, ValidatorId)>),
+    /// From then on everything from it and to it takes a hundred times as long.
+    Slow(Micros),
+    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. Nobody but its operator can tell, so
+    /// it counts as Byzantine: a stale safety state is a lost key.
+    Stale(Micros, Micros),
+    /// It crashes, and comes back with its key and an empty disk. It counts as Byzantine.
+    Wiped(Micros),
+    /// It lies, from the beginning.
+    Lying(Vec<Lie>),
 }
+
+impl Fate {
+    /// Whether it counts as Byzantine: no rule binds it.
+    #[must_use]
+    pub const fn is_byzantine(&self) -> bool {
+        match self {
+            Self::Stale(..) | Self::Wiped(_) | Self::Lying(_) => true,
+            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) => false,
+        }
+    }
+}
+
+/// Which faults a world has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Faults {
+    /// Those that the seed draws.
+    #[default]
+    Drawn,
+    /// As many validators as the committee bears tell this lie, and nothing else is wrong.
+    Lie(Lie),
+    /// More validators collude than the committee bears: the chain must fork, and the culprits must be named.
+    Beyond,
+}
+
+impl Faults {
+    /// Its name in commands.
+    #[must_use]
+    pub fn word(self) -> String {
+        match self {
+            Self::Drawn => "drawn".into(),
+            Self::Beyond => "beyond".into(),
+            Self::Lie(lie) => lie.word(),
+        }
+    }
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let all = || [Self::Drawn, Self::Beyond].into_iter().chain(Lie::ALL.map(Self::Lie));
+        all().find(|faults| faults.word() == word).ok_or_else(|| {
+            let words: Vec<String> = all().map(Self::word).collect();
+            format!("there are no such faults; choose one of {}", words.join(", "))
+        })
+    }
+}
+
+/// What a report counts faults by; lies go by [`Lie::name`].
+pub const FAULT_NAMES: [&str; 17] = [
+    "fault: power cut",
+    "fault: torn write",
+    "fault: failed sync",
+    "fault: disk full",
+    "fault: all down at once",
+    "fault: cut in two",
+    "fault: cut one way",
+    "fault: clock behind",
+    "fault: clock ahead",
+    "fault: clock frozen",
+    "fault: crashed for ever",
+    "fault: silent for ever",
+    "fault: deaf for ever",
+    "fault: frayed for ever",
+    "fault: slow for ever",
+    "fault: stale disk",
+    "fault: wiped disk",
+];
 
 /// All faults of a world.
 #[derive(Clone, Debug)]
@@ -57,10 +161,14 @@ pub struct FaultPlan {
     pub fates: BTreeMap<ValidatorId, Fate>,
     /// What happens in the storm.
     pub incidents: Vec<(Micros, Incident)>,
+    /// More validators than the committee bears, who fork it on purpose.
+    pub(crate) cabal: Option<Cabal>,
 }
 
 /// Longest time without power in the storm.
 const DOWN_MAX: Micros = Micros(1_500_000);
+/// How far a calendar may be off that lost its battery, or that somebody has set wrongly: twenty years.
+pub(crate) const CLOCK_OFF_MS_MAX: u64 = 20 * 365 * 24 * 3_600 * 1_000;
 /// Longest partition.
 const CUT_MAX: Micros = Micros(1_200_000);
 
@@ -83,7 +191,34 @@ impl FaultPlan {
         if ids.len() > 1 && random.chance(600) {
             partitions(random, &ids, storm_end, &mut incidents);
         }
-        Self { storm, calm, storm_end, fates, incidents }
+        if random.chance(250) {
+            clocks(random, committee, storm_end, &mut incidents);
+        }
+        Self { storm, calm, storm_end, fates, incidents, cabal: None }
+    }
+
+    /// As many validators as the committee bears tell one lie; nothing else is wrong.
+    #[must_use]
+    pub fn lie(random: &mut Random, committee: &Committee, lie: Lie) -> Self {
+        let storm_end = Micros(random.between(500_000, 1_500_000));
+        let fates = minority(random, committee).into_iter().map(|id| (id, Fate::Lying(vec![lie]))).collect();
+        let calm = calm(random);
+        Self { storm: calm, calm, fates, ..Self::none(storm_end) }
+    }
+
+    /// A cabal that the committee cannot bear. It never gets calm.
+    #[must_use]
+    pub fn beyond(random: &mut Random, committee: &Committee) -> Self {
+        let mut order: Vec<ValidatorId> = committee.ids().collect();
+        random.shuffle(&mut order);
+        Self { cabal: Cabal::choose(committee, &order), ..Self::none(Micros(u64::MAX)) }
+    }
+
+    /// Who counts as Byzantine.
+    #[must_use]
+    pub fn byzantine(&self) -> SignerSet {
+        let colluders = self.cabal.iter().flat_map(|cabal| cabal.colluders.iter().copied());
+        self.fates.iter().filter(|(_, fate)| fate.is_byzantine()).map(|(id, _)| *id).chain(colluders).collect()
     }
 
     /// No faults at all, on a good network.
@@ -97,7 +232,7 @@ impl FaultPlan {
             late_per_mille: 0,
             late_max: Micros(0),
         };
-        Self { storm: good, calm: good, storm_end, fates: BTreeMap::new(), incidents: Vec::new() }
+        Self { storm: good, calm: good, storm_end, fates: BTreeMap::new(), incidents: Vec::new(), cabal: None }
     }
 }
 
@@ -125,28 +260,86 @@ fn storm(random: &mut Random) -> LinkRules {
     }
 }
 
-fn fates(random: &mut Random, committee: &Committee, storm_end: Micros) -> BTreeMap<ValidatorId, Fate> {
-    // By power, as quorums count. Where powers differ, this may be half of the validators and more.
+/// As many validators as the committee bears, by power, as quorums count. Where powers differ, this may be half of the validators and more.
+fn minority(random: &mut Random, committee: &Committee) -> Vec<ValidatorId> {
     let bearable = committee.total_power().saturating_sub(committee.quorum_power());
     let mut ids: Vec<ValidatorId> = committee.ids().collect();
     random.shuffle(&mut ids);
     let mut chosen = SignerSet::default();
-    let mut fates = BTreeMap::new();
-    for id in ids {
+    ids.retain(|id| {
         let mut more = chosen;
-        more.insert(id);
-        if committee.power(more) > bearable {
-            continue;
+        more.insert(*id);
+        let bears = committee.power(more) <= bearable;
+        if bears {
+            chosen = more;
         }
-        chosen = more;
-        let at = if random.chance(300) { Micros(0) } else { Micros(random.below(storm_end.0)) };
-        fates.insert(id, if random.chance(500) { Fate::Crashed(at) } else { Fate::Silent(at) });
+        bears
+    });
+    ids
+}
+
+fn fates(random: &mut Random, committee: &Committee, storm_end: Micros) -> BTreeMap<ValidatorId, Fate> {
+    minority(random, committee).into_iter().map(|id| (id, fate(random, committee, id, storm_end))).collect()
+}
+
+fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: Micros) -> Fate {
+    let at = if random.chance(300) { Micros(0) } else { Micros(random.below(storm_end.0)) };
+    match random.below(16) {
+        0 | 1 => Fate::Crashed(at),
+        2 => Fate::Silent(at),
+        3 => Fate::Deaf(at),
+        4 => Fate::Frayed(at, frayed(random, committee, id)),
+        5 => Fate::Slow(at),
+        6 => Fate::Stale(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
+        7 => Fate::Wiped(at),
+        _ => {
+            let mut lies = Lie::ALL;
+            random.shuffle(&mut lies);
+            let count = if random.chance(600) { 1 } else { 2 };
+            Fate::Lying(lies.into_iter().take(count).collect())
+        }
     }
-    fates
+}
+
+/// Some of a validator's links, each in one direction or in both.
+fn frayed(random: &mut Random, committee: &Committee, id: ValidatorId) -> Vec<(ValidatorId, ValidatorId)> {
+    let mut directions = Vec::new();
+    for other in committee.ids().filter(|other| *other != id) {
+        if random.chance(400) {
+            directions.push((id, other));
+        }
+        if random.chance(400) {
+            directions.push((other, id));
+        }
+    }
+    directions
+}
+
+/// Calendars that jump: any number of them back or to a standstill, and at most one far ahead, where that is no quorum's.
+fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {
+    let bearable = committee.total_power().saturating_sub(committee.quorum_power());
+    let ids: Vec<ValidatorId> = committee.ids().collect();
+    for _ in 0..random.between(1, 3) {
+        let Some(id) = random.pick(&ids).copied() else { continue };
+        let at = Micros(random.below(storm_end.0));
+        let fault = if random.chance(500) { ClockFault::Frozen } else { ClockFault::Behind(random.between(1_000, CLOCK_OFF_MS_MAX)) };
+        incidents.push((at, Incident::Clock(id, fault)));
+    }
+    if let Some(id) = random.pick(&ids).copied()
+        && committee.power([id].into_iter().collect()) <= bearable
+    {
+        let at = Micros(random.below(storm_end.0));
+        incidents.push((at, Incident::Clock(id, ClockFault::Ahead(random.between(1_000, CLOCK_OFF_MS_MAX)))));
+    }
 }
 
 fn power_cut(random: &mut Random) -> PowerCut {
-    if random.chance(500) { PowerCut::Now } else { PowerCut::AtWrite(random.index(8)) }
+    match random.below(10) {
+        0..=4 => PowerCut::Now,
+        5..=6 => PowerCut::AtWrite(random.index(8)),
+        7..=8 => PowerCut::AtSync(random.index(5)),
+        _ => PowerCut::Full(random.index(8)),
+    }
 }
 
 fn crashes(random: &mut Random, ids: &[ValidatorId], storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {

@@ -20,6 +20,7 @@
 
 mod actor;
 mod audit;
+pub mod byzantine;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
@@ -29,6 +30,7 @@ mod describe;
 pub mod disk;
 pub mod fault;
 mod forge;
+pub mod forensics;
 pub mod invariants;
 mod network;
 mod node;
@@ -54,7 +56,7 @@ pub use network::LinkRules;
 pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, run_until_first, size_of};
+pub use run::{SIZES, run, run_seeds, run_until_first, run_with, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

@@ -9,6 +9,9 @@ use quorate_types::ids::ValidatorId;
 
 use crate::{random::Random, time::Micros};
 
+/// How much slower a slow validator's links are.
+const SLOWER: u64 = 100;
+
 /// How a network treats messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkRules {
@@ -32,12 +35,16 @@ pub(crate) struct Network {
     rules: LinkRules,
     /// The directions in which nothing passes.
     cuts: BTreeSet<(ValidatorId, ValidatorId)>,
+    /// The directions in which nothing ever passes again (N5).
+    for_ever: BTreeSet<(ValidatorId, ValidatorId)>,
+    /// Whoever is slow (N6): everything from it and to it takes a hundred times as long.
+    slow: BTreeSet<ValidatorId>,
     random: Random,
 }
 
 impl Network {
     pub(crate) const fn new(rules: LinkRules, random: Random) -> Self {
-        Self { rules, cuts: BTreeSet::new(), random }
+        Self { rules, cuts: BTreeSet::new(), for_ever: BTreeSet::new(), slow: BTreeSet::new(), random }
     }
 
     pub(crate) fn set_rules(&mut self, rules: LinkRules) {
@@ -48,18 +55,28 @@ impl Network {
         self.cuts.extend(directions);
     }
 
+    pub(crate) fn cut_for_ever(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
+        self.for_ever.extend(directions);
+    }
+
+    pub(crate) fn slow_down(&mut self, id: ValidatorId) {
+        self.slow.insert(id);
+    }
+
+    /// Whatever was cut for a while.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
     }
 
     /// Whether a message that arrives now gets through: a cut also swallows what is on its way.
     pub(crate) fn passes(&self, from: ValidatorId, to: ValidatorId) -> bool {
-        !self.cuts.contains(&(from, to))
+        !self.cuts.contains(&(from, to)) && !self.for_ever.contains(&(from, to))
     }
 
     /// The delays of the copies that arrive: none, one or two.
-    pub(crate) fn deliveries(&mut self) -> Vec<Micros> {
+    pub(crate) fn deliveries(&mut self, from: ValidatorId, to: ValidatorId) -> Vec<Micros> {
         let rules = self.rules;
+        let factor = if self.slow.contains(&from) || self.slow.contains(&to) { SLOWER } else { 1 };
         let copies = if self.random.chance(rules.duplicate_per_mille) { 2 } else { 1 };
         let mut delays = Vec::with_capacity(copies);
         for _ in 0..copies {
@@ -70,7 +87,7 @@ impl Network {
             if self.random.chance(rules.late_per_mille) {
                 delay = delay.after(Micros(self.random.below(rules.late_max.0)));
             }
-            delays.push(delay);
+            delays.push(Micros(delay.0.saturating_mul(factor)));
         }
         delays
     }
@@ -93,7 +110,7 @@ mod tests {
     fn delivers_once_and_in_time_where_nothing_is_wrong() {
         let mut network = Network::new(RULES, Random::new(1));
         for _ in 0..200 {
-            let delays = network.deliveries();
+            let delays = network.deliveries(ValidatorId(0), ValidatorId(1));
             assert!(delays.len() == 1 && (100..=200).contains(&delays[0].0));
         }
     }
@@ -105,7 +122,7 @@ mod tests {
         let mut copies = [0; 3];
         let mut late = 0;
         for _ in 0..1_000 {
-            let delays = network.deliveries();
+            let delays = network.deliveries(ValidatorId(0), ValidatorId(1));
             copies[delays.len()] += 1;
             late += delays.iter().filter(|delay| delay.0 > 200).count();
         }
@@ -120,5 +137,17 @@ mod tests {
         assert!(!network.passes(a, b) && network.passes(b, a));
         network.heal();
         assert!(network.passes(a, b));
+        network.cut_for_ever([(a, b)]);
+        network.heal();
+        assert!(!network.passes(a, b) && network.passes(b, a));
+    }
+
+    #[test]
+    fn a_slow_validator_is_slow_in_both_directions_and_nobody_else_is() {
+        let mut network = Network::new(RULES, Random::new(1));
+        let [a, b, c] = [0, 1, 2].map(ValidatorId);
+        network.slow_down(a);
+        assert!(network.deliveries(a, b)[0].0 >= 10_000 && network.deliveries(c, a)[0].0 >= 10_000);
+        assert!(network.deliveries(b, c)[0].0 <= 200);
     }
 }

@@ -6,10 +6,16 @@ use quorate_app::BuiltIn;
 use quorate_replica::{Input, Now, Replica};
 use quorate_types::{
     ids::ValidatorId,
-    round::{Height, UnixMillis},
+    round::{Height, Round, UnixMillis},
 };
 
-use crate::{committee::BEGINNING, disk::SimStore, fault::PowerCut, time::Micros};
+use crate::{
+    byzantine::Liar,
+    committee::BEGINNING,
+    disk::SimStore,
+    fault::{ClockFault, PowerCut},
+    time::Micros,
+};
 
 /// Inputs that are taken before the next effect is carried out, as the node's loop does.
 const INPUTS_AT_ONCE: usize = 256;
@@ -32,10 +38,22 @@ pub(crate) struct Node {
     pub(crate) clock_start: Micros,
     /// By how much its calendar is ahead.
     pub(crate) clock_ahead_ms: u64,
-    /// By how much its calendar is behind, in this life.
-    pub(crate) clock_behind_ms: u64,
+    /// What is wrong with its calendar, in this life, and since when.
+    pub(crate) clock: Option<(ClockFault, Micros)>,
     /// Nothing it sends arrives.
     pub(crate) silent: bool,
+    /// It hears nobody.
+    pub(crate) deaf: bool,
+    /// It belongs to the permanent minority: nobody waits for it.
+    pub(crate) excused: bool,
+    /// It counts as Byzantine: no rule binds it.
+    pub(crate) faulty: bool,
+    /// Who stands between its replica and the network, if it lies.
+    pub(crate) liar: Option<Liar>,
+    /// An older copy of its disk, with which it will come back.
+    pub(crate) old_disk: Option<SimStore>,
+    /// The rounds of its current one, highest certificate, last timeout certificate and highest vote when it was looked at last.
+    pub(crate) seen_state: Option<[Round; 4]>,
     /// It never starts again.
     pub(crate) gone: bool,
     /// An armed power cut, and for how long the power will be off.
@@ -58,8 +76,14 @@ impl Node {
             life: 0,
             clock_start: Micros(0),
             clock_ahead_ms,
-            clock_behind_ms: 0,
+            clock: None,
             silent: false,
+            deaf: false,
+            excused: false,
+            faulty: false,
+            liar: None,
+            old_disk: None,
+            seen_state: None,
             gone: false,
             armed: None,
             reported: Height(0),
@@ -73,8 +97,18 @@ impl Node {
 
     /// The clocks of the machine.
     pub(crate) fn now(&self, at: Micros) -> Now {
-        let unix = BEGINNING.0.saturating_add(at.ms()).saturating_add(self.clock_ahead_ms).saturating_sub(self.clock_behind_ms);
-        Now { elapsed: Duration::from_micros(self.clock_start.after(at).0), unix: UnixMillis(unix) }
+        Now { elapsed: Duration::from_micros(self.clock_start.after(at).0), unix: self.unix(at) }
+    }
+
+    /// Its calendar.
+    pub(crate) fn unix(&self, at: Micros) -> UnixMillis {
+        let right = |at: Micros| BEGINNING.0.saturating_add(at.ms()).saturating_add(self.clock_ahead_ms);
+        UnixMillis(match self.clock {
+            None => right(at),
+            Some((ClockFault::Behind(by), _)) => right(at).saturating_sub(by),
+            Some((ClockFault::Ahead(by), _)) => right(at).saturating_add(by),
+            Some((ClockFault::Frozen, since)) => right(since),
+        })
     }
 
     /// A moment of this life's monotonic clock as virtual time.
@@ -105,6 +139,7 @@ impl Node {
         self.inbox.clear();
         self.busy = false;
         self.wake = None;
+        self.seen_state = None;
         self.armed = None;
         self.life = self.life.saturating_add(1);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::invariants::Violation;
+use crate::{fault::Faults, forensics::Culprit, invariants::Violation};
 
 /// One run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,6 +42,15 @@ pub struct Report {
     /// How often what happened: messages by kind, answers to clients, reasons for ignoring a message. What never happens in any world is
     /// not tested by any.
     pub seen: BTreeMap<String, u64>,
+    /// Whom the evidence convicts, in a world of which more than the bearable minority collude.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub culprits: Vec<Culprit>,
+    /// Who counted as Byzantine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub byzantine: Vec<u16>,
+    /// Which faults the world had.
+    #[serde(skip)]
+    pub faults: Faults,
     /// What happened, line by line, if a trace was asked for.
     #[serde(skip)]
     pub trace: Vec<String>,
@@ -51,7 +60,8 @@ impl Report {
     /// The one command that runs this again, with everything that happened.
     #[must_use]
     pub fn replay(&self) -> String {
-        format!("quorate sim run --seed {} --validators {} --trace", self.seed, self.validators)
+        let faults = if self.faults == Faults::Drawn { String::new() } else { format!(" --faults {}", self.faults.word()) };
+        format!("quorate sim run --seed {} --validators {}{faults} --trace", self.seed, self.validators)
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    fault::Faults,
     invariants::Violation,
     report::{Report, Summary},
     world::{SimOptions, World},
@@ -31,15 +32,25 @@ pub fn run(options: SimOptions) -> Report {
     run_counted(options).0
 }
 
+/// As [`run`], with chosen faults.
+#[must_use]
+pub fn run_with(options: SimOptions, faults: Faults) -> Report {
+    run_any(options, faults).0
+}
+
 /// As [`run`], with the number of effects that each validator has gone through.
 pub(crate) fn run_counted(options: SimOptions) -> (Report, Vec<u64>) {
+    run_any(options, Faults::Drawn)
+}
+
+fn run_any(options: SimOptions, faults: Faults) -> (Report, Vec<u64>) {
     let (seed, validators) = (options.seed, options.validators);
     let broken = |invariant: &str, what: String| {
         let violation = Some(Violation { invariant: invariant.into(), what, at_us: 0 });
-        (Report { seed, validators, violation, ..Report::default() }, Vec::new())
+        (Report { seed, validators, violation, faults, ..Report::default() }, Vec::new())
     };
     // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole run.
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options).map(World::run)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, faults).map(World::run)));
     match outcome {
         Ok(Ok(done)) => done,
         Ok(Err(what)) => broken("SETTING", what),

@@ -17,7 +17,6 @@ use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{Answer, Fatal, Input, Output, PoolLimits, Replica, ReplicaConfig, Ticket};
 use quorate_types::{
     codec,
-    committee::SignerSet,
     crypto::{Hash, Tag},
     header::Header,
     ids::ValidatorId,
@@ -26,15 +25,20 @@ use quorate_types::{
     round::{Height, Round, UnixMillis},
     rpc::Wait,
     transaction::Transaction,
-    verify::Verified,
+    verify::{Verified, VerifyError},
 };
 
 use crate::{
     audit::Audit,
+    byzantine::{
+        Content, Liar, Lie, Parcel,
+        collusion::{Cabal, Collude, Plot},
+    },
     committee::{BEGINNING, CHAIN, Setting},
     describe,
-    fault::{Fate, FaultPlan, Incident, PowerCut},
-    invariants::{Observation, Register, Violation, live_1},
+    fault::{CLOCK_OFF_MS_MAX, ClockFault, Fate, FaultPlan, Faults, Incident, PowerCut},
+    forensics::Forensics,
+    invariants::{Observation, Register, Violation, jolteon::LocalState, live_1},
     network::Network,
     node::Node,
     random::Random,
@@ -46,8 +50,8 @@ use crate::{
 /// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
 const REPORT_MS: u64 = 20;
 
-/// How far behind a calendar may be that lost its battery: twenty years.
-const CLOCK_BEHIND_MS_MAX: u64 = 20 * 365 * 24 * 3_600 * 1_000;
+/// Between two moments in which somebody who lies says something out of itself, at most.
+const PULSE_MAX: Micros = Micros(250_000);
 
 const PACKET: Tag = Tag::new("quorate/sim-packet");
 
@@ -99,6 +103,10 @@ enum Happening {
     Client(usize),
     Incident(Incident),
     Fate(ValidatorId, Fate),
+    /// A validator's disk is copied.
+    Copy(ValidatorId),
+    /// Somebody who lies may say something.
+    Pulse(ValidatorId),
     /// The power is back.
     Restart {
         node: ValidatorId,
@@ -118,7 +126,14 @@ enum Happening {
 struct Packet {
     bytes: Vec<u8>,
     gossip: bool,
-    opened: OnceCell<Result<Opened, String>>,
+    opened: OnceCell<Result<Opened, Refused>>,
+}
+
+/// Why bytes never get to a replica: a word to count by, and what is wrong.
+#[derive(Clone, Debug)]
+struct Refused {
+    word: &'static str,
+    what: String,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +172,8 @@ pub(crate) struct World {
     calm: Option<Calm>,
     heights: BTreeMap<ValidatorId, Height>,
     report: Report,
+    /// What honest validators see, in worlds that fork.
+    forensics: Option<Forensics>,
     ended: bool,
 }
 
@@ -164,20 +181,36 @@ type Happened = Result<(), Violation>;
 
 impl World {
     /// A world before its beginning.
-    pub(crate) fn new(options: SimOptions) -> Result<Self, String> {
+    pub(crate) fn new(options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
         let mut workload = Workload::new(seed.fork("clients"), CHAIN);
         let accounts = workload.accounts();
-        let register = Register::new(&accounts, BEGINNING, SignerSet::default());
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts)?;
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
-        let plan = match options.directed {
-            Some(_) => FaultPlan::none(Micros(u64::MAX)),
-            None => FaultPlan::draw(&mut seed.fork("faults"), committee),
+        let mut chance = seed.fork("faults");
+        let plan = match (options.directed, faults) {
+            (Some(_), _) => FaultPlan::none(Micros(u64::MAX)),
+            (None, Faults::Drawn) => FaultPlan::draw(&mut chance, committee),
+            (None, Faults::Lie(lie)) => FaultPlan::lie(&mut chance, committee, lie),
+            (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, committee),
+        };
+        let byzantine = plan.byzantine();
+        let register = match faults {
+            Faults::Beyond => Register::one_chain(byzantine),
+            Faults::Drawn | Faults::Lie(_) => {
+                let powers = committee.validators().iter().map(|validator| validator.power.0).collect();
+                Register::with_powers(&accounts, BEGINNING, byzantine, Some(powers))
+            }
         };
         let nodes = committee.ids().map(|id| Node::new(id, machine.below(100))).collect();
-        let report = Report { seed: options.seed, validators: options.validators, ..Report::default() };
+        let report = Report {
+            seed: options.seed,
+            validators: options.validators,
+            byzantine: byzantine.iter().map(|id| id.0).collect(),
+            faults,
+            ..Report::default()
+        };
         Ok(Self {
             network: Network::new(plan.storm, seed.fork("network")),
             sync_max: Micros(machine.between(50, 4_000)),
@@ -187,6 +220,7 @@ impl World {
             now: Micros(0),
             calm: None,
             heights: BTreeMap::new(),
+            forensics: (faults == Faults::Beyond).then(Forensics::default),
             ended: false,
             options,
             setting,
@@ -202,6 +236,7 @@ impl World {
     /// Runs to the end. Also says how many effects each validator has gone through.
     pub(crate) fn run(mut self) -> (Report, Vec<u64>) {
         let result = self.begin().and_then(|()| self.go_on()).and_then(|()| self.finish());
+        let result = self.judge_fork(result);
         if let Err(violation) = result {
             self.audit.note(self.now, || format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.report.violation = Some(violation);
@@ -222,6 +257,7 @@ impl World {
 
     fn begin(&mut self) -> Happened {
         let ids: Vec<ValidatorId> = self.nodes.iter().map(|node| node.id).collect();
+        self.corrupt();
         for id in ids {
             self.start(id)?;
         }
@@ -229,10 +265,17 @@ impl World {
             self.agenda.plan(at, Happening::Incident(incident));
         }
         for (id, fate) in std::mem::take(&mut self.plan.fates) {
-            let (Fate::Crashed(at) | Fate::Silent(at)) = fate;
+            let at = match &fate {
+                Fate::Crashed(at) | Fate::Silent(at) | Fate::Deaf(at) | Fate::Frayed(at, _) | Fate::Slow(at) | Fate::Wiped(at) => *at,
+                Fate::Stale(copied, at) => {
+                    self.agenda.plan(*copied, Happening::Copy(id));
+                    *at
+                }
+                Fate::Lying(_) => continue,
+            };
             self.agenda.plan(at, Happening::Fate(id, fate));
         }
-        if self.options.directed.is_none() {
+        if self.options.directed.is_none() && self.forensics.is_none() {
             self.agenda.plan(self.plan.storm_end, Happening::Calm);
         } else {
             self.agenda.plan(Micros::from_ms(60_000), Happening::GiveUp);
@@ -242,6 +285,40 @@ impl World {
             self.agenda.plan(at, Happening::Client(client));
         }
         Ok(())
+    }
+
+    /// Puts liars between replicas and the network, and says who is excused from everything.
+    fn corrupt(&mut self) {
+        let chance = Random::new(self.options.seed).fork("lies");
+        let byzantine = self.plan.byzantine();
+        let committee = Arc::clone(self.setting.verifier.committee());
+        if let Some(Cabal { halves: [left, right], .. }) = &self.plan.cabal {
+            let directions = left.iter().flat_map(|a| right.iter().flat_map(|b| [(*a, *b), (*b, *a)]));
+            self.network.cut_for_ever(directions);
+        }
+        let plot = self.plan.cabal.as_ref().map(|cabal| {
+            let keys = cabal.colluders.iter().filter_map(|id| Some((*id, self.setting.key(*id)?))).collect();
+            (cabal.colluders.clone(), Plot::new(cabal.clone(), keys))
+        });
+        for node in &mut self.nodes {
+            let id = node.id;
+            node.faulty = byzantine.contains(id);
+            node.excused = node.faulty || self.plan.fates.contains_key(&id);
+            let Some(key) = self.setting.key(id) else { continue };
+            let random = chance.fork(&format!("validator {id}"));
+            if let Some(Fate::Lying(lies)) = self.plan.fates.get(&id) {
+                node.liar = Some(Liar::new((id, key), CHAIN, Arc::clone(&committee), random, lies));
+            } else if let Some((colluders, plot)) = &plot
+                && colluders.contains(&id)
+            {
+                let collude = Box::new(Collude(Rc::clone(plot)));
+                node.liar = Some(Liar::with((id, key), CHAIN, Arc::clone(&committee), random, (Lie::Equivocate, collude)));
+            } else {
+                continue;
+            }
+            let at = Micros(self.machine.between(1_000, PULSE_MAX.0));
+            self.agenda.plan(at, Happening::Pulse(id));
+        }
     }
 
     fn go_on(&mut self) -> Happened {
@@ -273,6 +350,13 @@ impl World {
                 self.fate(id, fate);
                 Ok(())
             }
+            Happening::Copy(id) => {
+                if let Some(node) = self.node_mut(id) {
+                    node.old_disk = Some(node.disk.snapshot());
+                }
+                Ok(())
+            }
+            Happening::Pulse(id) => self.pulse(id),
             Happening::Restart { node, life } => {
                 if self.node(node).is_some_and(|node| node.life == life && !node.is_up() && !node.gone) {
                     self.start(node)
@@ -302,7 +386,7 @@ impl World {
         let clock_start = Micros(self.machine.below(1 << 40));
         let clock_lost =
             self.machine.chance(100) && self.now > Micros(0) && self.now < self.plan.storm_end && self.options.directed.is_none();
-        let clock_behind_ms = self.machine.between(1_000, CLOCK_BEHIND_MS_MAX);
+        let behind = ClockFault::Behind(self.machine.between(1_000, CLOCK_OFF_MS_MAX));
         let (genesis, verifier) = (Arc::clone(&self.setting.genesis), Arc::clone(&self.setting.verifier));
         let Some(key) = self.setting.key(id) else { return Ok(()) };
         let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
@@ -314,16 +398,24 @@ impl World {
                 self.lose_power(id);
                 return Ok(());
             }
+            Err(_) if node.faulty => {
+                node.gone = true;
+                self.seen("byzantine: does not start");
+                return Ok(());
+            }
             Err(error) => return Err(self.violation("OPEN", format!("validator {id} does not start: {error}"))),
         };
         let height = replica.ledger().root().height;
         node.replica = Some(Box::new(replica));
         node.clock_start = clock_start;
         // A battery is dead: the calendar starts anywhere in the past, until somebody sets it.
-        node.clock_behind_ms = if clock_lost { clock_behind_ms } else { 0 };
+        node.clock = clock_lost.then_some((behind, now));
         let record = node.disk.durable_record();
         self.audit.record(now, 1, &[&id.0.to_le_bytes(), &height.0.to_le_bytes()]);
         self.audit.note(now, || format!("{} starts at height {height}", describe::validator(id)));
+        if clock_lost {
+            self.seen("fault: clock behind");
+        }
         if let Some(record) = record {
             self.register.observe(now, &Observation::Saved { node: id, record })?;
         }
@@ -335,7 +427,7 @@ impl World {
             node.busy = true;
         }
         self.plan_step(id, Micros(0));
-        Ok(())
+        self.look(id)
     }
 
     /// Commits that were written, but not reported before the power failed, are reported now.
@@ -393,13 +485,20 @@ impl World {
             Ok(None) => {
                 if node.take_inputs(now) {
                     self.plan_step(id, Micros(0));
-                } else {
-                    self.rest(id);
+                    return self.look(id);
                 }
+                self.rest(id);
                 return Ok(());
             }
             Err(Fatal::Store(_) | Fatal::Ledger(LedgerError::Store(_))) if node.armed.is_some() => {
                 self.lose_power(id);
+                return Ok(());
+            }
+            // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
+            Err(_) if node.faulty || self.forensics.is_some() => {
+                node.gone = true;
+                node.lose_memory();
+                self.seen("byzantine: stopped itself");
                 return Ok(());
             }
             Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
@@ -425,7 +524,21 @@ impl World {
             delay = delay.after(Micros(self.machine.between(20, self.sync_max.0)));
         }
         self.plan_step(id, delay);
-        Ok(())
+        self.look(id)
+    }
+
+    /// Shows the invariants the state of a validator, where it is another one than before.
+    fn look(&mut self, id: ValidatorId) -> Happened {
+        let Some(node) = self.nodes.get_mut(id.index()).filter(|node| !node.faulty) else { return Ok(()) };
+        let Some(engine) = node.replica.as_ref().map(|replica| replica.engine()) else { return Ok(()) };
+        let (high_qc, last_tc) = (&**engine.tree().high_qc(), engine.last_round_tc().map(|tc| &**tc));
+        let highest_vote_round = engine.safety_record().highest_vote_round();
+        let state = LocalState { round: engine.round(), high_qc, last_tc, highest_vote_round };
+        let rounds = [state.round, high_qc.round(), last_tc.map_or(Round(0), |tc| tc.round), highest_vote_round];
+        if node.seen_state.replace(rounds) == Some(rounds) {
+            return Ok(());
+        }
+        self.register.observe(self.now, &Observation::State { node: id, state })
     }
 
     fn plan_step(&mut self, id: ValidatorId, delay: Micros) {
@@ -453,7 +566,7 @@ impl World {
 
     fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         match output {
-            Output::Send { to, message } => self.send(id, to, &message),
+            Output::Send { to, message } => self.send(id, to, message),
             Output::Gossip(transactions) => self.gossip(id, transactions),
             Output::Answer { ticket, answer } => self.answer(id, ticket, &answer),
             Output::Committed(committed) => self.committed(id, &committed),
@@ -471,7 +584,16 @@ impl World {
         }
     }
 
-    fn send(&mut self, id: ValidatorId, to: Recipients, message: &Message) -> Happened {
+    fn send(&mut self, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Happened {
+        let now = self.now;
+        if let Some(node) = self.nodes.get_mut(id.index())
+            && let unix = node.unix(now)
+            && let Some(liar) = &mut node.liar
+        {
+            let parcels = liar.says(to, message, unix);
+            return self.utter(id, parcels);
+        }
+        let message = &*message;
         let bytes = codec::encode(message);
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(self.violation("WIRE", format!("validator {id} sends a message of {} bytes", bytes.len())));
@@ -490,6 +612,39 @@ impl World {
         Ok(())
     }
 
+    /// Somebody who lies says what it likes.
+    fn utter(&mut self, id: ValidatorId, parcels: Vec<Parcel>) -> Happened {
+        for Parcel { to, content, lie } in parcels {
+            if let Some(lie) = lie {
+                self.seen(lie.name());
+            }
+            let (bytes, gossip) = match content {
+                Content::Bytes { bytes, gossip } => (bytes, gossip),
+                Content::Message(message) => {
+                    self.audit.note(self.now, || {
+                        let to: Vec<String> = to.iter().map(|id| describe::validator(*id)).collect();
+                        let lie = lie.map_or_else(String::new, |lie| format!(" ({})", lie.name()));
+                        format!("{} -> {}{lie}  {}", describe::validator(id), to.join(" "), describe::message(&message))
+                    });
+                    self.register.observe(self.now, &Observation::Sent { node: id, message: &message, durable: None })?;
+                    (codec::encode(&*message), false)
+                }
+            };
+            self.carry_to(id, to, bytes, gossip);
+        }
+        Ok(())
+    }
+
+    fn pulse(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        let pause = Micros(self.machine.between(20_000, PULSE_MAX.0));
+        self.agenda.plan(now.after(pause), Happening::Pulse(id));
+        let Some(node) = self.nodes.get_mut(id.index()).filter(|node| node.is_up()) else { return Ok(()) };
+        let unix = node.unix(now);
+        let parcels = node.liar.as_mut().map(|liar| liar.pulse(unix)).unwrap_or_default();
+        self.utter(id, parcels)
+    }
+
     fn gossip(&mut self, id: ValidatorId, transactions: Vec<Transaction>) -> Happened {
         self.audit.note(self.now, || format!("{} gossips {} transactions", describe::validator(id), transactions.len()));
         let batch = transactions.try_into().map(TransactionBatch);
@@ -502,50 +657,87 @@ impl World {
     }
 
     fn carry(&mut self, from: ValidatorId, to: Recipients, bytes: Vec<u8>, gossip: bool) {
+        let targets = match to {
+            Recipients::Others => self.nodes.iter().map(|node| node.id).filter(|id| *id != from).collect(),
+            Recipients::One(to) => vec![to],
+        };
+        self.carry_to(from, targets, bytes, gossip);
+    }
+
+    fn carry_to(&mut self, from: ValidatorId, targets: Vec<ValidatorId>, bytes: Vec<u8>, gossip: bool) {
         let digest = Hash::of(&PACKET, &bytes);
         self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), &digest.0]);
         if self.node(from).is_some_and(|node| node.silent) {
             return;
         }
         let packet = Rc::new(Packet { bytes, gossip, opened: OnceCell::new() });
-        let targets: Vec<ValidatorId> = match to {
-            Recipients::Others => self.nodes.iter().map(|node| node.id).filter(|id| *id != from).collect(),
-            Recipients::One(to) => vec![to],
-        };
         for to in targets {
             self.report.messages = self.report.messages.saturating_add(1);
-            for delay in self.network.deliveries() {
+            for delay in self.network.deliveries(from, to) {
                 self.agenda.plan(self.now.after(delay), Happening::Deliver { from, to, packet: Rc::clone(&packet) });
             }
         }
     }
 
     fn deliver(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
-        if !self.network.passes(from, to) || !self.node(to).is_some_and(Node::is_up) {
+        if !self.network.passes(from, to) || !self.node(to).is_some_and(|node| node.is_up() && !node.deaf) {
             return Ok(());
         }
         self.audit.record(self.now, 5, &[&from.0.to_le_bytes(), &to.0.to_le_bytes(), &(packet.bytes.len() as u64).to_le_bytes()]);
         let opened = packet.opened.get_or_init(|| self.open(from, packet)).clone();
-        let input = match opened {
-            Ok(Opened::Message(message)) => Input::Message { from, message },
-            Ok(Opened::Gossip(transactions)) => Input::Gossip(transactions),
-            Err(error) => return Err(self.violation("WIRE", format!("what validator {from} sent does not verify: {error}"))),
-        };
-        self.give(to, input);
+        match opened {
+            Ok(Opened::Message(message)) => self.hear(from, to, message),
+            Ok(Opened::Gossip(transactions)) => {
+                self.give(to, Input::Gossip(transactions));
+                Ok(())
+            }
+            // Whoever lies is not believed.
+            Err(refused) if self.node(from).is_some_and(|node| node.liar.is_some()) => {
+                self.seen_refused(refused.word);
+                Ok(())
+            }
+            Err(refused) => Err(self.violation("WIRE", format!("what validator {from} sent does not verify: {}", refused.what))),
+        }
+    }
+
+    fn hear(&mut self, from: ValidatorId, to: ValidatorId, message: Verified<Message>) -> Happened {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(to.index()) else { return Ok(()) };
+        let unix = node.unix(now);
+        if let Some(liar) = &mut node.liar {
+            let (passes, parcels) = liar.hears(from, &message, unix);
+            if passes {
+                self.give(to, Input::Message { from, message });
+            }
+            return self.utter(to, parcels);
+        }
+        if !node.faulty {
+            if let Some(forensics) = &mut self.forensics {
+                forensics.saw(&message);
+            }
+            self.register.observe(now, &Observation::Received { node: to, from, message: &message })?;
+        }
+        self.give(to, Input::Message { from, message });
         Ok(())
     }
 
     /// What a receiver does with bytes before its replica sees them.
-    fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, String> {
+    fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
         let verifier = &self.setting.verifier;
+        let malformed = |error: codec::DecodeError| Refused { word: "decode", what: error.to_string() };
+        let refused = |error: VerifyError| Refused { word: error.word(), what: error.to_string() };
         if packet.gossip {
-            let TransactionBatch(batch) = codec::decode(&packet.bytes, BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
+            let TransactionBatch(batch) = codec::decode(&packet.bytes, BATCH_BYTES_MAX).map_err(malformed)?;
             let verdicts = verifier.transactions(batch.into_inner());
-            verdicts.into_iter().collect::<Result<_, _>>().map(Opened::Gossip).map_err(|error| error.to_string())
+            verdicts.into_iter().collect::<Result<_, _>>().map(Opened::Gossip).map_err(refused)
         } else {
-            let message = Message::decode(&packet.bytes).map_err(|error| error.to_string())?;
-            verifier.message(from, message).map(Opened::Message).map_err(|error| error.to_string())
+            let message = Message::decode(&packet.bytes).map_err(malformed)?;
+            verifier.message(from, message).map(Opened::Message).map_err(refused)
         }
+    }
+
+    fn seen_refused(&mut self, word: &str) {
+        self.seen(&format!("refused: {word}"));
     }
 
     fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
@@ -561,6 +753,9 @@ impl World {
             let transactions: usize = blocks.iter().map(|(_, receipts)| receipts.len()).sum();
             format!("{} commits up to height {height} round {} with {transactions} txs by {qc:?}", describe::validator(id), last.round)
         });
+        if let Some(forensics) = self.forensics.as_mut().filter(|_| self.nodes.get(id.index()).is_some_and(|node| !node.faulty)) {
+            forensics.quorum_cert(qc);
+        }
         self.register.observe(now, &Observation::Committed { node: id, blocks: &blocks, qc })?;
         let first = self.heights.values().max().is_none_or(|highest| *highest < height);
         if first {
@@ -575,7 +770,7 @@ impl World {
         if let Some(node) = self.node_mut(id) {
             node.reported = height;
         }
-        let connected = self.node(id).is_some_and(|node| !node.silent && !node.gone);
+        let connected = self.node(id).is_some_and(|node| !node.excused);
         if let Some(calm) = &mut self.calm
             && connected
             && calm.first_commit.is_none()
@@ -600,7 +795,7 @@ impl World {
 
     fn client(&mut self, index: usize) -> Happened {
         let live: Vec<ValidatorId> =
-            self.nodes.iter().filter(|node| node.is_up() && (self.calm.is_none() || !node.silent)).map(|node| node.id).collect();
+            self.nodes.iter().filter(|node| node.is_up() && (self.calm.is_none() || !node.excused)).map(|node| node.id).collect();
         let unix = UnixMillis(BEGINNING.0.saturating_add(self.now.ms()));
         for action in self.workload.turn(index, self.now, unix, &live) {
             self.act(action)?;
@@ -660,7 +855,10 @@ impl World {
                 Answer::Rejected { .. } | Answer::Accepted => {}
             }
         }
-        self.workload.on_answer(ticket, answer);
+        // Nobody believes a liar without a proof; the client asks again elsewhere.
+        if self.node(id).is_some_and(|node| !node.faulty) {
+            self.workload.on_answer(ticket, answer);
+        }
         self.settle();
         Ok(())
     }
@@ -678,7 +876,21 @@ impl World {
                     let names: Vec<String> = directions.iter().map(|(from, to)| format!("v{from}-/->v{to}")).collect();
                     format!("the network is cut: {}", names.join(" "))
                 });
+                let one_way = directions.first().is_some_and(|(from, to)| !directions.contains(&(*to, *from)));
+                self.seen(if one_way { "fault: cut one way" } else { "fault: cut in two" });
                 self.network.cut(directions);
+            }
+            Incident::Clock(id, fault) => {
+                let now = self.now;
+                self.audit.note(now, || format!("the calendar of {} goes wrong: {fault:?}", describe::validator(id)));
+                self.seen(match fault {
+                    ClockFault::Behind(_) => "fault: clock behind",
+                    ClockFault::Ahead(_) => "fault: clock ahead",
+                    ClockFault::Frozen => "fault: clock frozen",
+                });
+                if let Some(node) = self.node_mut(id) {
+                    node.clock = Some((fault, now));
+                }
             }
             Incident::Heal => {
                 self.audit.note(self.now, || "the network heals".into());
@@ -697,6 +909,14 @@ impl World {
                 node.disk.fail_at_write(nth);
                 self.audit.note(now, || format!("{} will lose power before its write {nth} from now", describe::validator(id)));
             }
+            PowerCut::AtSync(nth) => {
+                node.disk.fail_at_sync(nth);
+                self.audit.note(now, || format!("the disk of {} will fail in its sync {nth} from now", describe::validator(id)));
+            }
+            PowerCut::Full(nth) => {
+                node.disk.fail_at_write(nth);
+                self.audit.note(now, || format!("the disk of {} will be full at its write {nth} from now", describe::validator(id)));
+            }
         }
     }
 
@@ -704,10 +924,26 @@ impl World {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(id.index()) else { return };
         let was_up = node.is_up();
-        let down = node.armed.map_or(Micros(0), |(_, down)| down);
+        let (cut, down) = node.armed.unwrap_or((PowerCut::Now, Micros(0)));
         node.lose_memory();
-        let lost = node.disk.crash(&mut self.disks);
+        let lost = if matches!(cut, PowerCut::Full(_)) {
+            node.disk.reopen();
+            0
+        } else {
+            node.disk.crash(&mut self.disks)
+        };
         let life = node.life;
+        if was_up {
+            self.seen(match cut {
+                PowerCut::Now => "fault: power cut",
+                PowerCut::AtWrite(_) => "fault: torn write",
+                PowerCut::AtSync(_) => "fault: failed sync",
+                PowerCut::Full(_) => "fault: disk full",
+            });
+            if self.nodes.len() > 1 && !self.nodes.iter().any(Node::is_up) {
+                self.seen("fault: all down at once");
+            }
+        }
         self.report.lost_writes = self.report.lost_writes.saturating_add(lost as u64);
         self.report.crashes = self.report.crashes.saturating_add(u64::from(was_up));
         self.audit.record(now, 9, &[&id.0.to_le_bytes(), &(lost as u64).to_le_bytes()]);
@@ -717,17 +953,44 @@ impl World {
 
     fn fate(&mut self, id: ValidatorId, fate: Fate) {
         let now = self.now;
-        let Some(node) = self.node_mut(id) else { return };
-        match fate {
+        let Some(node) = self.nodes.get_mut(id.index()) else { return };
+        let (name, what) = match &fate {
             Fate::Silent(_) => {
                 node.silent = true;
-                self.audit.note(now, || format!("{} falls silent for ever", describe::validator(id)));
+                ("fault: silent for ever", "falls silent for ever")
+            }
+            Fate::Deaf(_) => {
+                node.deaf = true;
+                ("fault: deaf for ever", "hears nobody any more")
+            }
+            Fate::Frayed(_, directions) => {
+                self.network.cut_for_ever(directions.iter().copied());
+                ("fault: frayed for ever", "loses some of its links for ever")
+            }
+            Fate::Slow(_) => {
+                self.network.slow_down(id);
+                ("fault: slow for ever", "is slow from now on")
             }
             Fate::Crashed(_) => {
                 node.gone = true;
-                self.audit.note(now, || format!("{} crashes for ever", describe::validator(id)));
-                self.lose_power(id);
+                ("fault: crashed for ever", "crashes for ever")
             }
+            Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
+            Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
+            Fate::Lying(_) => return,
+        };
+        self.seen(name);
+        self.audit.note(now, || format!("{} {what}", describe::validator(id)));
+        match fate {
+            Fate::Crashed(_) => self.lose_power(id),
+            Fate::Stale(..) | Fate::Wiped(_) => {
+                self.lose_power(id);
+                if let Some(node) = self.node_mut(id) {
+                    node.disk = node.old_disk.take().unwrap_or_default();
+                    node.reported = Height(0);
+                }
+            }
+            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::Lying(_) => {}
         }
     }
 
@@ -743,7 +1006,7 @@ impl World {
         for node in &mut self.nodes {
             node.disk.repair();
             node.armed = None;
-            node.clock_behind_ms = 0;
+            node.clock = None;
             if !node.is_up() && !node.gone {
                 down.push(node.id);
             }
@@ -752,7 +1015,7 @@ impl World {
         for id in down {
             self.start(id)?;
         }
-        let round = self.highest_round(|node| !node.silent);
+        let round = self.highest_round(|node| !node.excused);
         self.calm = Some(Calm { at: now, round, first_commit: None, settled: None });
         let validators = u64::from(self.options.validators);
         self.agenda.plan(now.after(live_1::time_max(validators, &self.setting.genesis.parameters)), Happening::GiveUp);
@@ -768,12 +1031,12 @@ impl World {
     /// Whether every client knows its end and every connected validator has come to the same height; then the chain is watched for some
     /// more time, in which it should be quiet.
     fn settle(&mut self) {
-        let (now, round) = (self.now, self.highest_round(|node| !node.silent));
+        let (now, round) = (self.now, self.highest_round(|node| !node.excused));
         let Some(calm) = &mut self.calm else { return };
         if calm.settled.is_some() || calm.first_commit.is_none() || !self.workload.is_done() {
             return;
         }
-        let mut heights = self.nodes.iter().filter(|node| !node.silent && !node.gone).map(|node| node.reported);
+        let mut heights = self.nodes.iter().filter(|node| !node.excused).map(|node| node.reported);
         let Some(first) = heights.next() else { return };
         if heights.all(|height| height == first) {
             calm.settled = Some((now, round));
@@ -789,12 +1052,16 @@ impl World {
 
     fn end_quiet(&mut self) -> Happened {
         self.ended = true;
-        let round = self.highest_round(|node| !node.silent);
+        let round = self.highest_round(|node| !node.excused);
         let Some((_, settled)) = self.calm.and_then(|calm| calm.settled) else { return Ok(()) };
         live_1::quiet(u64::from(self.options.validators), settled, round).map_err(|what| self.violation("LIVE-1", what))
     }
 
     fn give_up(&mut self) -> Happened {
+        if self.forensics.is_some() {
+            self.ended = true;
+            return Ok(());
+        }
         if self.calm.is_some_and(|calm| calm.settled.is_some()) {
             return Ok(());
         }
@@ -809,7 +1076,7 @@ impl World {
                         format!("height {} round {} pool {}", status.height, status.round, status.pool_transactions)
                     },
                 );
-                format!("{}{}: {state}", describe::validator(node.id), if node.silent { " (silent)" } else { "" })
+                format!("{}{}: {state}", describe::validator(node.id), if node.excused { " (excused)" } else { "" })
             })
             .collect();
         let first = self.calm.and_then(|calm| calm.first_commit);
@@ -818,7 +1085,7 @@ impl World {
     }
 
     fn finish(&mut self) -> Happened {
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| !node.faulty) {
             let Some(replica) = &node.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
@@ -835,6 +1102,25 @@ impl World {
         }
         // In a directed world the end may fall between an answer and the commit it speaks of.
         if self.options.directed.is_some() { Ok(()) } else { self.register.finish(self.now) }
+    }
+
+    /// In a world with more liars than a committee bears the chain must have forked, and the evidence must name them: so many that the
+    /// others could not have done it, and nobody who is honest.
+    fn judge_fork(&mut self, result: Happened) -> Happened {
+        let Some(forensics) = &self.forensics else { return result };
+        let culprits = forensics.culprits();
+        let named = culprits.iter().map(|culprit| ValidatorId(culprit.validator)).collect();
+        let committee = self.setting.verifier.committee();
+        let byzantine = self.plan.byzantine();
+        let judged = match result {
+            Err(violation) if violation.invariant != "TREE-1" => return Err(violation),
+            Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
+            Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
+            Err(_) => Ok(()),
+            Ok(()) => Err("more collude than the committee bears, and yet the chain did not fork".into()),
+        };
+        self.report.culprits = culprits;
+        judged.map_err(|what: String| self.violation("B25", what))
     }
 
     fn seen(&mut self, what: &str) {

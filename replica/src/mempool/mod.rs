@@ -215,6 +215,12 @@ impl Mempool {
         dropped
     }
 
+    /// Whether there is a transaction that no block from `now` on can hold: it leaves when a block of that time is committed.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixMillis) -> bool {
+        self.expiries.first().is_some_and(|(expires_at, _)| *expires_at <= now)
+    }
+
     /// Whether a transaction is here.
     #[must_use]
     pub fn contains(&self, id: &TxId) -> bool {

@@ -203,6 +203,17 @@ fn nothing_is_selected_at_or_after_its_expiry_and_expiry_drops_it_with_a_reason(
 }
 
 #[test]
+fn a_pool_knows_that_it_holds_what_no_block_can_hold() {
+    let mut pool = Mempool::new(limits());
+    assert!(!pool.has_expired(UnixMillis(u64::MAX)));
+    pool.add(verify(sign(1, 0, UnixMillis(2_000), Vec::new())), Sequence(0), NOW).unwrap();
+    assert!(!pool.has_expired(UnixMillis(1_999)));
+    assert!(pool.has_expired(UnixMillis(2_000)));
+    pool.expire(UnixMillis(2_000));
+    assert!(!pool.has_expired(UnixMillis(2_000)));
+}
+
+#[test]
 fn what_is_behind_an_expired_transaction_waits_again() {
     let mut pool = Mempool::new(PoolLimits::default());
     pool.add(verify(sign(1, 0, UnixMillis(2_000), Vec::new())), Sequence(0), NOW).unwrap();

@@ -84,7 +84,7 @@ impl World {
             Recipients::One(to) => vec![to],
         };
         for to in targets {
-            for delay in self.network.deliveries() {
+            for delay in self.network.deliveries(from, to) {
                 self.plan_delivery(delay, from, to, &packet);
             }
         }

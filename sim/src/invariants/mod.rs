@@ -9,6 +9,7 @@ pub mod det_1;
 pub(crate) mod examples;
 pub mod exec_1;
 pub mod exec_2;
+pub mod jolteon;
 pub mod live_1;
 pub mod safe_1;
 pub mod safe_2;
@@ -44,6 +45,22 @@ pub enum Observation<'a> {
         message: &'a Message,
         /// The safety record that its disk would give back if the power failed now; `None` where there is none yet.
         durable: Option<DurableRecord>,
+    },
+    /// A message that verifies has come to a validator.
+    Received {
+        /// To whom.
+        node: ValidatorId,
+        /// From whom.
+        from: ValidatorId,
+        /// What.
+        message: &'a Message,
+    },
+    /// A validator has come into another state.
+    State {
+        /// Who.
+        node: ValidatorId,
+        /// The state.
+        state: jolteon::LocalState<'a>,
     },
     /// A validator's disk has a newer durable safety record.
     Saved {
@@ -122,6 +139,8 @@ impl Observation<'_> {
     pub(crate) const fn node(&self) -> Option<ValidatorId> {
         match self {
             Observation::Sent { node, .. }
+            | Observation::Received { node, .. }
+            | Observation::State { node, .. }
             | Observation::Saved { node, .. }
             | Observation::Started { node, .. }
             | Observation::Committed { node, .. }
@@ -208,7 +227,19 @@ impl Register {
     /// rule binds them, and nothing that they say is believed.
     #[must_use]
     pub fn new(accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis, faulty: SignerSet) -> Self {
-        Self {
+        Self::with_powers(accounts, timestamp, faulty, None)
+    }
+
+    /// As [`Self::new`], with the rules that need to know the power of each member (JOLT-1 to JOLT-11) where it is told.
+    #[must_use]
+    pub fn with_powers(
+        accounts: &[quorate_types::genesis::GenesisAccount],
+        timestamp: UnixMillis,
+        faulty: SignerSet,
+        powers: Option<Vec<u64>>,
+    ) -> Self {
+        let jolteon = powers.map(|powers| Box::new(jolteon::Jolteon::new(powers, faulty)) as Box<dyn Invariant>);
+        let mut register = Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),
                 Box::<safe_2::VotesExtend>::default(),
@@ -222,7 +253,15 @@ impl Register {
                 Box::<clnt_1::ReceiptsHold>::default(),
             ],
             faulty,
-        }
+        };
+        register.invariants.extend(jolteon);
+        register
+    }
+
+    /// Only that committed blocks form one chain: for worlds in which more validators lie than any other rule can bear.
+    #[must_use]
+    pub fn one_chain(faulty: SignerSet) -> Self {
+        Self { invariants: vec![Box::<tree_1::OneChain>::default()], faulty }
     }
 
     /// Shows all rules what happened.

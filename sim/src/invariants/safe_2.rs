@@ -15,7 +15,7 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Proposed {
     round: Round,
     parent: BlockId,
@@ -27,20 +27,25 @@ struct Proposed {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct VotesExtend {
-    proposals: BTreeMap<BlockId, Proposed>,
+    /// A leader that lies may send one block with several certificates; every proposal of it stands for itself.
+    proposals: BTreeMap<BlockId, Vec<Proposed>>,
     open: BTreeMap<BlockId, Vec<(ValidatorId, VoteInfo)>>,
 }
 
-fn check(who: ValidatorId, vote: &VoteInfo, block: &Proposed) -> Result<(), String> {
+fn check(who: ValidatorId, vote: &VoteInfo, proposals: &[Proposed]) -> Result<(), String> {
+    if proposals.iter().any(|block| allows(vote, block)) {
+        Ok(())
+    } else {
+        Err(format!("validator {who} voted for {vote:?}, whose proposal does not allow it: {proposals:?}"))
+    }
+}
+
+fn allows(vote: &VoteInfo, block: &Proposed) -> bool {
     let fits = (vote.round, vote.parent_id, vote.parent_round) == (block.round, block.parent, block.parent_round);
     let on_certificate = block.parent_round.0.checked_add(1) == Some(block.round.0);
     let after_timeouts =
         block.tc.is_some_and(|(round, highest)| round.0.checked_add(1) == Some(block.round.0) && block.parent_round >= highest);
-    if fits && (on_certificate || after_timeouts) {
-        Ok(())
-    } else {
-        Err(format!("validator {who} voted for {vote:?}, whose proposal does not allow it: {block:?}"))
-    }
+    fits && (on_certificate || after_timeouts)
 }
 
 impl Invariant for VotesExtend {
@@ -64,10 +69,13 @@ impl Invariant for VotesExtend {
                     parent_round: block.qc().vote_info.round,
                     tc: tc.map(|tc| (tc.round, highest(&tc.high_qc_rounds))),
                 };
-                for (who, vote) in self.open.remove(&block.id()).unwrap_or_default() {
-                    check(who, &vote, &proposed)?;
+                let proposals = self.proposals.entry(block.id()).or_default();
+                if !proposals.contains(&proposed) {
+                    proposals.push(proposed);
                 }
-                self.proposals.insert(block.id(), proposed);
+                for (who, vote) in self.open.remove(&block.id()).unwrap_or_default() {
+                    check(who, &vote, proposals)?;
+                }
                 Ok(())
             }
             Observation::Sent { node, message: Message::Vote(vote), .. } => {

@@ -1,0 +1,169 @@
+//! Leaders that lie: B1, B5, B6, B7, B14, B16, B18.
+
+use quorate_types::{
+    block::Proposal,
+    codec::Bounded,
+    message::Message,
+    operation::Operation,
+    round::{Sequence, UnixMillis},
+    timeout::TimeoutMessage,
+    transaction::Transaction,
+};
+
+use super::{Behaviour, Mind, Parcel};
+
+/// The proposal that its replica makes.
+fn proposal(parcel: &Parcel) -> Option<Proposal> {
+    match parcel.honest()? {
+        Message::Proposal(proposal) => Some((**proposal).clone()),
+        Message::Vote(_)
+        | Message::Timeout(_)
+        | Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_) => None,
+    }
+}
+
+/// A proposal instead of the honest one, to the same validators.
+fn instead(mind: &Mind<'_>, parcel: &Parcel, proposal: Proposal) -> Vec<Parcel> {
+    vec![mind.parcel(parcel.to.clone(), Message::Proposal(Box::new(proposal)))]
+}
+
+/// B1: two blocks in one round, to two halves; sometimes each half gets both, one after the other.
+#[derive(Debug)]
+pub(super) struct Equivocate;
+
+impl Behaviour for Equivocate {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(first) = proposal(&parcel) else { return vec![parcel] };
+        let empty = mind.random.chance(500);
+        let second = mind.propose(&first, |content| {
+            content.timestamp = content.timestamp.next();
+            if empty {
+                content.payload = Bounded::default();
+            }
+        });
+        let (mut left, mut right) = mind.halves();
+        if mind.random.chance(300) {
+            left.extend(right.clone());
+            right.clone_from(&left);
+        }
+        vec![mind.redirect(&parcel, left), mind.parcel(right, Message::Proposal(Box::new(second)))]
+    }
+}
+
+/// B5: never leads.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+impl Behaviour for Silent {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        // To nobody, so that it is counted.
+        if proposal(&parcel).is_some() { vec![mind.redirect(&parcel, Vec::new())] } else { vec![parcel] }
+    }
+}
+
+/// B6: leads only as many as hold one honest validator, so that some have the block and a hidden certificate may come to be.
+#[derive(Debug)]
+pub(super) struct Selective;
+
+impl Behaviour for Selective {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        if proposal(&parcel).is_none() {
+            return vec![parcel];
+        }
+        let mut others = mind.others();
+        mind.random.shuffle(&mut others);
+        let mut chosen = Vec::new();
+        for id in others {
+            if mind.committee.holds_honest(chosen.iter().copied().collect()) {
+                break;
+            }
+            chosen.push(id);
+        }
+        vec![mind.redirect(&parcel, chosen)]
+    }
+}
+
+/// B7: proposes on an old certificate, with the timeout certificate of the round before where there is one.
+#[derive(Debug)]
+pub(super) struct StaleQc;
+
+impl Behaviour for StaleQc {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(mut first) = proposal(&parcel) else { return vec![parcel] };
+        let round = first.block.round();
+        let old: Vec<_> = mind.memory.qcs.iter().filter(|qc| qc.round() < first.block.qc().round()).cloned().collect();
+        let Some(qc) = mind.random.pick(&old).cloned() else { return vec![parcel] };
+        let tc = mind.memory.tcs.iter().find(|tc| tc.round.next() == round).cloned();
+        first.last_round_tc = first.last_round_tc.or(tc);
+        let stale = mind.propose(&first, |content| content.qc = qc);
+        instead(mind, &parcel, stale)
+    }
+
+    /// Its own certificates are hidden in its timeouts too.
+    fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
+        let Some(tc) = mind.memory.tcs.back().cloned() else { return Vec::new() };
+        let (Some(old), Some(commit)) = (mind.memory.qcs.front().cloned(), mind.memory.high_commit_qc().cloned()) else {
+            return Vec::new();
+        };
+        let timeout = super::timeouts::sign(mind, tc.round.next(), old);
+        let message = TimeoutMessage { timeout, last_round_tc: Some(tc), high_commit_qc: commit };
+        vec![mind.parcel(mind.others(), Message::Timeout(Box::new(message)))]
+    }
+}
+
+/// B14: more transactions, or more bytes, than any genesis of a world allows.
+#[derive(Debug)]
+pub(super) struct Oversize;
+
+impl Behaviour for Oversize {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(first) = proposal(&parcel) else { return vec![parcel] };
+        let (count, bytes) = if mind.random.chance(500) { (101, 1) } else { (1, 70_000) };
+        let expires_at = UnixMillis(mind.unix.0.saturating_add(60_000));
+        let operation = Operation::Opaque(vec![0; bytes.min(60_000)]);
+        let count = if bytes > 1 { 2 } else { count };
+        let payload: Vec<Transaction> =
+            (0..count).map(|number| Transaction::sign(mind.chain_id, mind.key, Sequence(number), expires_at, &operation)).collect();
+        let large = mind.propose(&first, |content| content.payload = Bounded::truncated(payload));
+        instead(mind, &parcel, large)
+    }
+}
+
+/// B16: another content under the signature of the first.
+#[derive(Debug)]
+pub(super) struct AlterBlock;
+
+impl Behaviour for AlterBlock {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(first) = proposal(&parcel) else { return vec![parcel] };
+        let signature = first.signature;
+        let mut altered = mind.propose(&first, |content| content.timestamp = content.timestamp.next());
+        altered.signature = signature;
+        let mut parcels = instead(mind, &parcel, altered);
+        if mind.random.chance(500) {
+            parcels.push(parcel);
+        }
+        parcels
+    }
+}
+
+/// B18: the time of a block is not after its parent's, or far ahead of everybody's clock, or just within what is borne.
+#[derive(Debug)]
+pub(super) struct WrongTime;
+
+impl Behaviour for WrongTime {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(first) = proposal(&parcel) else { return vec![parcel] };
+        let now = mind.unix.0;
+        let parent =
+            mind.memory.blocks.iter().find(|block| block.id() == first.block.parent_id()).map_or(0, |block| block.content().timestamp.0);
+        let times = [0, parent, parent.saturating_sub(1), now.saturating_add(240_000), now.saturating_add(360_000), u64::MAX];
+        let time = mind.random.pick(&times).copied().unwrap_or_default();
+        let wrong = mind.propose(&first, |content| content.timestamp = UnixMillis(time));
+        instead(mind, &parcel, wrong)
+    }
+}

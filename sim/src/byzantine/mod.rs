@@ -1,0 +1,435 @@
+//! Byzantine validators: the production replica, and between it and the network somebody who lies.
+//!
+//! A [`Behaviour`] sees every message that its validator's replica sends and every one that comes for it. It holds the validator's key, so it
+//! can sign whatever it likes; it decides what goes to whom, may send messages of its own at any time, and may keep messages from the
+//! replica. The ids are those of the catalogue of attacks (B1 to B21, docs/invariants.md).
+//!
+//! A liar stays a liar in the calm: the others must commit in spite of it. What it can never do is sign for somebody else.
+
+pub(crate) mod collusion;
+mod forgeries;
+mod leaders;
+mod mutator;
+mod noise;
+mod syncing;
+mod timeouts;
+mod voters;
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use quorate_types::{
+    block::{Block, BlockContent, Proposal},
+    committee::Committee,
+    crypto::SigningKey,
+    ids::{ChainId, ValidatorId},
+    message::{Message, Recipients},
+    round::UnixMillis,
+    timeout::TimeoutCert,
+    vote::{QuorumCert, Vote},
+};
+
+use crate::random::Random;
+
+/// What a liar does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lie {
+    /// B1: two blocks in one round, to two halves.
+    Equivocate,
+    /// B2: two votes in one round.
+    VoteTwice,
+    /// B3: a vote and a timeout in one round, and timeouts of one round with different certificates.
+    GiveUpTwice,
+    /// B5: as leader it says nothing.
+    SilentLeader,
+    /// B6: its proposals go to just as many as hold one honest validator for certain.
+    SelectiveLeader,
+    /// B6: it collects votes and keeps the certificate.
+    WithholdQc,
+    /// B7: it proposes on an old certificate beside a valid timeout certificate.
+    StaleQc,
+    /// B8: certificates of minorities, of strangers, with a signature twice, by nobody.
+    ForgeQc,
+    /// B9: certificates, votes, timeouts and proposals with a field changed that somebody else has signed.
+    AlterSigned,
+    /// B10: timeout certificates that name other rounds than were signed.
+    ForgeTc,
+    /// B11, B12: no signature, another key's, of another domain, network or epoch.
+    BadSignatures,
+    /// B13: rounds far in the future.
+    FarRounds,
+    /// B14: blocks larger than the genesis allows.
+    Oversize,
+    /// B15: bytes that are no message, and messages that are cut off.
+    Garbage,
+    /// B16: a block with another content under the signature of the first.
+    AlterBlock,
+    /// B17: votes for a result that nobody computed.
+    WrongResult,
+    /// B18: blocks that are not later than their parents, or of tomorrow.
+    WrongTime,
+    /// B19: answers to requests that hold other blocks, gaps, or nothing; requests that nobody asked.
+    PoisonSync,
+    /// B20: blocks whose parents nobody knows.
+    Orphans,
+    /// B21: requests without end.
+    Requests,
+    /// One field of a message changed, signed again or not (as `ByzzFuzz` and LOKI do).
+    Mutate,
+}
+
+impl Lie {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::Equivocate,
+        Self::VoteTwice,
+        Self::GiveUpTwice,
+        Self::SilentLeader,
+        Self::SelectiveLeader,
+        Self::WithholdQc,
+        Self::StaleQc,
+        Self::ForgeQc,
+        Self::AlterSigned,
+        Self::ForgeTc,
+        Self::BadSignatures,
+        Self::FarRounds,
+        Self::Oversize,
+        Self::Garbage,
+        Self::AlterBlock,
+        Self::WrongResult,
+        Self::WrongTime,
+        Self::PoisonSync,
+        Self::Orphans,
+        Self::Requests,
+        Self::Mutate,
+    ];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equivocate => "B1 equivocating leader",
+            Self::VoteTwice => "B2 two votes",
+            Self::GiveUpTwice => "B3 two timeouts",
+            Self::SilentLeader => "B5 silent leader",
+            Self::SelectiveLeader => "B6 selective leader",
+            Self::WithholdQc => "B6 withheld certificate",
+            Self::StaleQc => "B7 stale certificate",
+            Self::ForgeQc => "B8 forged certificate",
+            Self::AlterSigned => "B9 altered field",
+            Self::ForgeTc => "B10 forged timeout certificate",
+            Self::BadSignatures => "B11 bad signature",
+            Self::FarRounds => "B13 far round",
+            Self::Oversize => "B14 large block",
+            Self::Garbage => "B15 garbage",
+            Self::AlterBlock => "B16 altered block",
+            Self::WrongResult => "B17 wrong result",
+            Self::WrongTime => "B18 wrong time",
+            Self::PoisonSync => "B19 poisoned answer",
+            Self::Orphans => "B20 orphan",
+            Self::Requests => "B21 request flood",
+            Self::Mutate => "mutated message",
+        }
+    }
+
+    /// Its name in commands.
+    #[must_use]
+    pub fn word(self) -> String {
+        self.name().to_lowercase().replace(' ', "-")
+    }
+
+    fn behaviour(self) -> Box<dyn Behaviour> {
+        match self {
+            Self::Equivocate => Box::new(leaders::Equivocate),
+            Self::VoteTwice => Box::<voters::VoteTwice>::default(),
+            Self::GiveUpTwice => Box::new(timeouts::GiveUpTwice),
+            Self::SilentLeader => Box::new(leaders::Silent),
+            Self::SelectiveLeader => Box::new(leaders::Selective),
+            Self::WithholdQc => Box::<voters::WithholdQc>::default(),
+            Self::StaleQc => Box::new(leaders::StaleQc),
+            Self::ForgeQc => Box::new(forgeries::ForgeQc),
+            Self::AlterSigned => Box::new(forgeries::AlterSigned),
+            Self::ForgeTc => Box::new(forgeries::ForgeTc),
+            Self::BadSignatures => Box::new(forgeries::BadSignatures),
+            Self::FarRounds => Box::new(timeouts::FarRounds),
+            Self::Oversize => Box::new(leaders::Oversize),
+            Self::Garbage => Box::new(noise::Garbage),
+            Self::AlterBlock => Box::new(leaders::AlterBlock),
+            Self::WrongResult => Box::new(voters::WrongResult),
+            Self::WrongTime => Box::new(leaders::WrongTime),
+            Self::PoisonSync => Box::new(syncing::Poison),
+            Self::Orphans => Box::new(noise::Orphans),
+            Self::Requests => Box::new(noise::Requests),
+            Self::Mutate => Box::new(mutator::Mutate),
+        }
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A message.
+    Message(Arc<Message>),
+    /// Bytes that may be none, on the way of messages or of transactions.
+    Bytes { bytes: Vec<u8>, gossip: bool },
+}
+
+/// Something on its way out.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    pub(crate) to: Vec<ValidatorId>,
+    pub(crate) content: Content,
+    /// The lie that made it, or nobody's where it is what the replica wants to send.
+    pub(crate) lie: Option<Lie>,
+}
+
+impl Parcel {
+    /// The message in it, unless a lie has been at it already.
+    pub(crate) fn honest(&self) -> Option<&Message> {
+        match &self.content {
+            Content::Message(message) if self.lie.is_none() => Some(message),
+            Content::Message(_) | Content::Bytes { .. } => None,
+        }
+    }
+}
+
+/// What somebody who lies knows and has.
+pub(crate) struct Mind<'a> {
+    pub(crate) me: ValidatorId,
+    pub(crate) key: &'a SigningKey,
+    pub(crate) chain_id: ChainId,
+    pub(crate) committee: &'a Committee,
+    pub(crate) memory: &'a Memory,
+    pub(crate) random: &'a mut Random,
+    pub(crate) unix: UnixMillis,
+    lie: Lie,
+}
+
+impl Mind<'_> {
+    /// Everybody else.
+    pub(crate) fn others(&self) -> Vec<ValidatorId> {
+        self.committee.ids().filter(|id| *id != self.me).collect()
+    }
+
+    /// Two halves of the others.
+    pub(crate) fn halves(&mut self) -> (Vec<ValidatorId>, Vec<ValidatorId>) {
+        let mut others = self.others();
+        self.random.shuffle(&mut others);
+        let second = others.split_off(others.len() / 2);
+        (others, second)
+    }
+
+    /// One of the others.
+    pub(crate) fn somebody(&mut self) -> Vec<ValidatorId> {
+        let others = self.others();
+        self.random.pick(&others).copied().into_iter().collect()
+    }
+
+    /// A parcel of this lie.
+    pub(crate) fn parcel(&self, to: Vec<ValidatorId>, message: Message) -> Parcel {
+        Parcel { to, content: Content::Message(Arc::new(message)), lie: Some(self.lie) }
+    }
+
+    /// The same parcel to somebody else.
+    pub(crate) fn redirect(&self, parcel: &Parcel, to: Vec<ValidatorId>) -> Parcel {
+        Parcel { to, content: parcel.content.clone(), lie: Some(self.lie) }
+    }
+
+    /// Bytes of this lie.
+    pub(crate) fn bytes(&self, to: Vec<ValidatorId>, bytes: Vec<u8>, gossip: bool) -> Parcel {
+        Parcel { to, content: Content::Bytes { bytes, gossip }, lie: Some(self.lie) }
+    }
+
+    /// A proposal with another content, properly signed.
+    pub(crate) fn propose(&self, proposal: &Proposal, change: impl FnOnce(&mut BlockContent)) -> Proposal {
+        let mut content = proposal.block.content().clone();
+        change(&mut content);
+        let block = Block::new(content);
+        let signature = self.key.sign(&block.proposal_digest());
+        Proposal { block, signature, ..proposal.clone() }
+    }
+}
+
+/// One way to lie. Each method leaves honest what it does not speak of.
+pub(crate) trait Behaviour: fmt::Debug {
+    /// What goes out instead of what was to go out.
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let _ = mind;
+        vec![parcel]
+    }
+
+    /// Whether its replica is to see what came. May answer at once.
+    fn hears(&mut self, mind: &mut Mind<'_>, from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
+        let _ = (mind, from, message, out);
+        true
+    }
+
+    /// What it says out of itself, now and then.
+    fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
+        let _ = mind;
+        Vec::new()
+    }
+}
+
+/// How many certificates, blocks and votes are remembered, each.
+const REMEMBERED: usize = 12;
+
+/// What came by: material for lies.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Quorum certificates, the newest last.
+    pub(crate) qcs: VecDeque<QuorumCert>,
+    pub(crate) tcs: VecDeque<TimeoutCert>,
+    pub(crate) blocks: VecDeque<Block>,
+    /// Of others.
+    pub(crate) votes: VecDeque<Vote>,
+    /// Messages of any kind that were sent or received, the newest last.
+    pub(crate) messages: VecDeque<Arc<Message>>,
+}
+
+fn remember<T>(memory: &mut VecDeque<T>, what: T) {
+    memory.push_back(what);
+    if memory.len() > REMEMBERED {
+        memory.pop_front();
+    }
+}
+
+impl Memory {
+    fn note(&mut self, message: &Message) {
+        let (qcs, tc): (Vec<&QuorumCert>, Option<&TimeoutCert>) = match message {
+            Message::Proposal(proposal) => {
+                if self.blocks.iter().all(|block| block.id() != proposal.block.id()) {
+                    remember(&mut self.blocks, proposal.block.clone());
+                }
+                (vec![proposal.block.qc()], proposal.last_round_tc.as_ref())
+            }
+            Message::Vote(vote) => {
+                remember(&mut self.votes, (**vote).clone());
+                (vec![&vote.high_commit_qc], None)
+            }
+            Message::Timeout(timeout) => (vec![&timeout.timeout.high_qc], timeout.last_round_tc.as_ref()),
+            Message::SyncInfo(info) => (vec![&info.high_qc], info.last_round_tc.as_ref()),
+            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {
+                (vec![], None)
+            }
+        };
+        for qc in qcs {
+            if self.qcs.iter().all(|known| known.vote_info != qc.vote_info) {
+                remember(&mut self.qcs, qc.clone());
+                self.qcs.make_contiguous().sort_by_key(QuorumCert::round);
+            }
+        }
+        if let Some(tc) = tc
+            && self.tcs.iter().all(|known| known.round != tc.round)
+        {
+            remember(&mut self.tcs, tc.clone());
+        }
+    }
+
+    /// The newest certificate that came by.
+    pub(crate) fn high_qc(&self) -> Option<&QuorumCert> {
+        self.qcs.back()
+    }
+
+    /// The newest certificate with a commit.
+    pub(crate) fn high_commit_qc(&self) -> Option<&QuorumCert> {
+        self.qcs.iter().rev().find(|qc| qc.commits().is_some())
+    }
+}
+
+/// A validator that lies, whatever its replica thinks.
+#[derive(Debug)]
+pub(crate) struct Liar {
+    me: ValidatorId,
+    key: SigningKey,
+    chain_id: ChainId,
+    committee: Arc<Committee>,
+    memory: Memory,
+    random: Random,
+    behaviours: Vec<(Lie, Box<dyn Behaviour>)>,
+    /// In so many of a thousand cases it lies. The rest of the time it is honest, so that it is believed and elected.
+    per_mille: u64,
+}
+
+impl Liar {
+    pub(crate) fn new(
+        (me, key): (ValidatorId, SigningKey),
+        chain_id: ChainId,
+        committee: Arc<Committee>,
+        mut random: Random,
+        lies: &[Lie],
+    ) -> Self {
+        let behaviours = lies.iter().map(|lie| (*lie, lie.behaviour())).collect();
+        let per_mille = *random.pick(&[1_000, 1_000, 500, 150]).unwrap_or(&1_000);
+        Self { me, key, chain_id, committee, memory: Memory::default(), random, behaviours, per_mille }
+    }
+
+    /// One that does nothing but this.
+    pub(crate) fn with(
+        (me, key): (ValidatorId, SigningKey),
+        chain_id: ChainId,
+        committee: Arc<Committee>,
+        random: Random,
+        (lie, behaviour): (Lie, Box<dyn Behaviour>),
+    ) -> Self {
+        Self { me, key, chain_id, committee, memory: Memory::default(), random, behaviours: vec![(lie, behaviour)], per_mille: 1_000 }
+    }
+
+    fn turn<R>(&mut self, index: usize, unix: UnixMillis, act: impl FnOnce(&mut dyn Behaviour, &mut Mind<'_>) -> R) -> Option<R> {
+        if !self.random.chance(self.per_mille) {
+            return None;
+        }
+        let (lie, behaviour) = self.behaviours.get_mut(index)?;
+        let mut mind = Mind {
+            me: self.me,
+            key: &self.key,
+            chain_id: self.chain_id,
+            committee: &self.committee,
+            memory: &self.memory,
+            random: &mut self.random,
+            unix,
+            lie: *lie,
+        };
+        Some(act(behaviour.as_mut(), &mut mind))
+    }
+
+    /// Its replica wants to send something.
+    pub(crate) fn says(&mut self, to: Recipients, message: Arc<Message>, unix: UnixMillis) -> Vec<Parcel> {
+        self.memory.note(&message);
+        remember(&mut self.memory.messages, Arc::clone(&message));
+        let to = match to {
+            Recipients::Others => self.committee.ids().filter(|id| *id != self.me).collect(),
+            Recipients::One(one) => vec![one],
+        };
+        let mut parcels = vec![Parcel { to, content: Content::Message(message), lie: None }];
+        for index in 0..self.behaviours.len() {
+            let mut next = Vec::new();
+            for parcel in parcels {
+                let kept = parcel.clone();
+                match self.turn(index, unix, |behaviour, mind| behaviour.says(mind, parcel)) {
+                    Some(said) => next.extend(said),
+                    None => next.push(kept),
+                }
+            }
+            parcels = next;
+        }
+        parcels
+    }
+
+    /// Something came for its replica: whether that gets to see it, and what is said at once.
+    pub(crate) fn hears(&mut self, from: ValidatorId, message: &Message, unix: UnixMillis) -> (bool, Vec<Parcel>) {
+        self.memory.note(message);
+        let mut out = Vec::new();
+        let mut passes = true;
+        for index in 0..self.behaviours.len() {
+            passes &= self.turn(index, unix, |behaviour, mind| behaviour.hears(mind, from, message, &mut out)).unwrap_or(true);
+        }
+        (passes, out)
+    }
+
+    /// Now and then.
+    pub(crate) fn pulse(&mut self, unix: UnixMillis) -> Vec<Parcel> {
+        (0..self.behaviours.len())
+            .flat_map(|index| self.turn(index, unix, |behaviour, mind| behaviour.pulse(mind)).unwrap_or_default())
+            .collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! Answers that lie: B19.
+
+use quorate_types::{
+    block::Block,
+    codec::Bounded,
+    ids::ValidatorId,
+    message::{CatchupResponse, FetchResponse, Message},
+    round::Height,
+};
+
+use super::{Behaviour, Mind, Parcel};
+
+/// B19: answers with other blocks than were asked for, with gaps, in the wrong order, from another height, for another certificate, or that
+/// say that there is nothing; and answers that nobody asked for.
+#[derive(Debug)]
+pub(super) struct Poison;
+
+fn altered(mind: &mut Mind<'_>, blocks: &[Block]) -> Vec<Block> {
+    let mut blocks = blocks.to_vec();
+    match mind.random.below(5) {
+        0 => blocks.clear(),
+        1 => blocks.reverse(),
+        2 => {
+            let at = mind.random.index(blocks.len());
+            if at < blocks.len() {
+                blocks.remove(at);
+            }
+        }
+        3 => blocks.extend(mind.memory.blocks.iter().cloned()),
+        _ => {
+            let at = mind.random.index(blocks.len());
+            if let Some(block) = blocks.get_mut(at) {
+                let mut content = block.content().clone();
+                content.timestamp = content.timestamp.next();
+                *block = Block::new(content);
+            }
+        }
+    }
+    blocks
+}
+
+impl Behaviour for Poison {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let wrong = match parcel.honest() {
+            Some(Message::FetchResponse(response)) => {
+                let blocks = altered(mind, &response.blocks);
+                let block_id = match (mind.random.chance(300), blocks.first()) {
+                    (true, Some(first)) => first.id(),
+                    (true, None) | (false, _) => response.block_id,
+                };
+                Message::FetchResponse(Box::new(FetchResponse { block_id, blocks: Bounded::truncated(blocks) }))
+            }
+            Some(Message::CatchupResponse(response)) => {
+                let mut answer = (**response).clone();
+                match mind.random.below(5) {
+                    // Nothing, where there is something: a lie about its height.
+                    0 => answer = CatchupResponse { from: answer.from, blocks: Bounded::default(), commit_qc: None },
+                    1 => answer.from = Height(answer.from.0.saturating_add(1)),
+                    2 => answer.commit_qc = mind.memory.high_qc().cloned(),
+                    3 => answer.commit_qc = None,
+                    _ => answer.blocks = Bounded::truncated(altered(mind, &response.blocks)),
+                }
+                Message::CatchupResponse(Box::new(answer))
+            }
+            _ => return vec![parcel],
+        };
+        vec![mind.parcel(parcel.to.clone(), wrong)]
+    }
+
+    fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
+        let blocks: Vec<Block> = mind.memory.blocks.iter().rev().cloned().collect();
+        let Some(block_id) = blocks.first().map(Block::id) else { return Vec::new() };
+        let one = Bounded::truncated(blocks.into_iter().take(1).collect());
+        let commit_qc = mind.memory.high_commit_qc().cloned();
+        let fetched = Message::FetchResponse(Box::new(FetchResponse { block_id, blocks: one.clone() }));
+        let from = Height(mind.random.below(30));
+        let blocks = Bounded::truncated(one.into_inner());
+        let caught_up = Message::CatchupResponse(Box::new(CatchupResponse { from, blocks, commit_qc }));
+        let (first, second) = (mind.somebody(), mind.somebody());
+        vec![mind.parcel(first, fetched), mind.parcel(second, caught_up)]
+    }
+
+    fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
+        // Sometimes a request is never answered at all.
+        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_));
+        !(asked && mind.random.chance(200))
+    }
+}

@@ -31,6 +31,8 @@ pub enum Command {
     Puppets(SearchCommand),
     /// Draw scenarios of `twins`, one for each seed.
     TwinsDrawn(SearchCommand),
+    /// Run `crash-points` one by one, a point for each seed.
+    CrashesInTurn(SearchCommand),
     /// Measure how many rounds of an honest network the simulator goes through in a second.
     Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
@@ -78,6 +80,7 @@ impl Command {
             Self::Forge(command) => command.run(Kind::Forge, out),
             Self::Puppets(command) => command.run(Kind::Puppets, out),
             Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
+            Self::CrashesInTurn(command) => command.run(Kind::CrashesInTurn, out),
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
             Self::CrashPoints(command) => command.run(out),

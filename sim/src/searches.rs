@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     command::{progress_bar, verdict},
+    crash_points::{self, Course, POINTS, Point},
     forge::forge,
     invariants::Violation,
     puppets::puppets,
@@ -33,6 +34,8 @@ pub(crate) enum Kind {
     Puppets,
     /// See [`crate::twins`]: a scenario is drawn for each seed.
     TwinsDrawn,
+    /// See [`crate::crash_points`]: the 48 points in turn, with a seed more in every turn.
+    CrashesInTurn,
 }
 
 /// Which scenarios of a search.
@@ -87,6 +90,11 @@ impl Kind {
                     (u64::from(TWINS_ROUNDS), outcome.violation.map(|violation| failed(seed, violation)))
                 })
             }
+            Self::CrashesInTurn => Box::new(|seed| {
+                // A point that is not reached is reported by `crash-points` itself; here only rules count.
+                let violation = course(seed).and_then(|course| crash_points::run(&course).violation);
+                (1, violation.map(|violation| failed(seed, violation)))
+            }),
         })
     }
 
@@ -97,12 +105,19 @@ impl Kind {
             Self::Forge => format!("quorate sim forge --seed {seed}"),
             Self::Puppets => format!("quorate sim puppets --seed {seed}"),
             Self::TwinsDrawn => twins_plan().map_or_else(|what| what, |plan| plan.replay(seed)),
+            Self::CrashesInTurn => course(seed).map_or_else(String::new, |course| course.replay()),
         }
     }
 }
 
 fn twins_plan() -> Result<Plan, String> {
     Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1) })
+}
+
+/// The points one after the other; whoever has gone through all of them begins again with the next seed.
+fn course(seed: u64) -> Option<Course> {
+    let position = usize::try_from(seed.checked_rem(POINTS as u64)?).ok()?;
+    Some(Course::single(seed.checked_div(POINTS as u64)?, VALIDATORS, Point::all().get(position).copied()?))
 }
 
 fn failed(seed: u64, violation: Violation) -> Report {

@@ -64,6 +64,13 @@ pub const SEARCHES: &[Search] = &[
         scenarios: None,
         first_stretch: 50,
     },
+    Search {
+        name: "crashes",
+        what: "a power cut at every named point around what is written",
+        arguments: &["crashes-in-turn"],
+        scenarios: None,
+        first_stretch: 4,
+    },
 ];
 
 /// How a stretch of a search ended.

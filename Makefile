@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim install clean env
+.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -92,6 +92,9 @@ bench: build ## latency, throughput, idle cost; JSON on standard output
 
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
+
+hunt: ## plant 24 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
+	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
 
 install: build ## the program into ~/.cargo/bin
 	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"

@@ -11,8 +11,9 @@ use crate::{
     fault::Faults,
     forensics::Culprit,
     report::{Failure, Report, Summary},
-    run::{run_seeds, run_with, size_of},
+    run::{run_seeds, run_until_first, run_with, size_of},
     scenario::{ReadArgs, ScenarioCommand, command::run_file},
+    searches::{Kind, SearchCommand},
     speed::command::SpeedCommand,
     twins::TwinsCommand,
     world::SimOptions,
@@ -23,6 +24,16 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many, or a scenario file.
     Run(RunCommand),
+    /// Cut the power of one validator between any two effects of a round.
+    Sweep(SearchCommand),
+    /// Try every forgery of every message on the verification.
+    Forge(SearchCommand),
+    /// Run one validator among puppets that may do anything.
+    Puppets(SearchCommand),
+    /// Draw scenarios of `twins`, one for each seed.
+    TwinsDrawn(SearchCommand),
+    /// Run `crash-points` one by one, a point for each seed.
+    CrashesInTurn(SearchCommand),
     /// Measure how many rounds of an honest network the simulator goes through in a second.
     Speed(SpeedCommand),
     /// Explore all small worlds in which validators have a double.
@@ -57,6 +68,9 @@ pub struct RunCommand {
     /// How many threads share the seeds [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
+    /// Stop at the first seed that breaks a rule, in the order of seeds, on one thread.
+    #[arg(long, requires = "seeds", conflicts_with = "threads")]
+    until_first: bool,
     /// Which faults the world of --seed has: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee
     /// bears, or beyond, where more collude than it bears.
     #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
@@ -74,6 +88,11 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Sweep(command) => command.run(Kind::Sweep, out),
+            Self::Forge(command) => command.run(Kind::Forge, out),
+            Self::Puppets(command) => command.run(Kind::Puppets, out),
+            Self::TwinsDrawn(command) => command.run(Kind::TwinsDrawn, out),
+            Self::CrashesInTurn(command) => command.run(Kind::CrashesInTurn, out),
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
             Self::CrashPoints(command) => command.run(out),
@@ -106,12 +125,17 @@ impl RunCommand {
     fn many(&self, first: u64, count: u64, out: &Output) -> Result<(), CommandError> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let bar = progress_bar(count, out);
-        let summary = run_seeds(first, count, self.validators, threads, &|report: &Report| {
+        let progress = |report: &Report| {
             bar.inc(1);
             if let Some(violation) = &report.violation {
                 bar.suspend(|| out.note(format_args!("seed {} breaks {}: {}", report.seed, violation.invariant, violation.what)));
             }
-        });
+        };
+        let summary = if self.until_first {
+            run_until_first(first, count, self.validators, &progress)
+        } else {
+            run_seeds(first, count, self.validators, threads, &progress)
+        };
         bar.finish_and_clear();
         out.print(&summary, || many_text(&summary))?;
         verdict(summary.failures.first().map(|failure| failure.replay.as_str()))
@@ -127,7 +151,7 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::from_millis(hundredths.saturating_mul(10))
 }
 
-fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
+pub(crate) fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
     match replay {
         None => Ok(()),
         Some(replay) => {
@@ -136,7 +160,7 @@ fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
     }
 }
 
-fn progress_bar(count: u64, out: &Output) -> ProgressBar {
+pub(crate) fn progress_bar(count: u64, out: &Output) -> ProgressBar {
     if out.is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -30,14 +30,19 @@ mod describe;
 pub mod disk;
 pub mod fault;
 pub mod forensics;
+mod forge;
 pub mod invariants;
 mod network;
 mod node;
 mod origin;
+mod pen;
+mod puppets;
 mod random;
 mod report;
 mod run;
 pub mod scenario;
+#[cfg(feature = "command")]
+mod searches;
 pub mod speed;
 mod sweep;
 mod time;
@@ -47,10 +52,12 @@ mod world;
 
 #[cfg(feature = "command")]
 pub use command::Command;
+pub use forge::{Forged, forge};
 pub use network::LinkRules;
+pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, run_with, size_of};
+pub use run::{SIZES, run, run_seeds, run_until_first, run_with, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

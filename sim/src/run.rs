@@ -85,3 +85,18 @@ pub fn run_seeds(first: u64, count: u64, validators: Option<u16>, threads: usize
     });
     summary.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// As [`run_seeds`], one seed after the other, up to the first that breaks a rule.
+#[must_use]
+pub fn run_until_first(first: u64, count: u64, validators: Option<u16>, progress: &dyn Fn(&Report)) -> Summary {
+    let mut summary = Summary::default();
+    for seed in (first..=u64::MAX).zip(0..count).map(|(seed, _)| seed) {
+        let report = run(SimOptions { seed, validators: validators.unwrap_or_else(|| size_of(seed)), trace: false, directed: None });
+        progress(&report);
+        summary.add(report);
+        if summary.failed > 0 {
+            break;
+        }
+    }
+    summary
+}

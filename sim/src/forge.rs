@@ -1,0 +1,571 @@
+//! CERT-1: only what a quorum, or the sender, has really signed, for this network and this epoch, gets through verification.
+//!
+//! A small chain is made by the rules, with a round that was given up in it. Every message that can be made of it must be accepted. Then one
+//! thing at a time is forged: a field is changed under the signatures, a signer is left out, doubled, invented, a genuine part is put where
+//! it does not belong, a block is put in another's place. Each forgery is sent as bytes in every kind of message that can carry it, and
+//! every one must be refused. What is a quorum is derived anew here.
+
+use quorate_types::{
+    block::{Block, Payload, Proposal},
+    codec,
+    committee::SignerSet,
+    crypto::{Hash, Signature, SigningKey},
+    ids::{BlockId, ChainId, StateId, ValidatorId},
+    message::{CatchupResponse, FetchResponse, Message, SyncInfo},
+    operation::Operation,
+    round::{Epoch, Height, Round, Sequence, UnixMillis},
+    timeout::{TimeoutCert, TimeoutMessage},
+    transaction::Transaction,
+    vote::{QuorumCert, Vote},
+};
+
+use crate::{
+    committee::{BEGINNING, CHAIN, Setting},
+    invariants::Violation,
+    pen::Pen,
+    random::Random,
+    report::Report,
+};
+
+/// The outcome of one seed.
+#[derive(Clone, Debug, Default)]
+pub struct Forged {
+    /// How many messages were tried, genuine ones included.
+    pub messages: u64,
+    /// The first genuine one that was refused, or the first forged one that was accepted.
+    pub failure: Option<Report>,
+}
+
+/// Tries every forgery on the chain of a seed.
+#[must_use]
+pub fn forge(seed: u64, validators: u16) -> Forged {
+    let mut random = Random::new(seed).fork("forge");
+    let broken = |what: String| {
+        let violation = Some(Violation { invariant: "CERT-1".into(), what, at_us: 0 });
+        Some(Report { seed, validators, violation, ..Report::default() })
+    };
+    let setting = match Setting::draw(&mut random, validators, Vec::new()) {
+        Ok(setting) => setting,
+        Err(what) => return Forged { messages: 0, failure: broken(what) },
+    };
+    let Some(forger) = Forger::new(&setting, &mut random) else {
+        return Forged { messages: 0, failure: broken("there is no chain to forge".into()) };
+    };
+    let mut messages = 0u64;
+    let mut accepted = |from: ValidatorId, message: &Message| {
+        messages = messages.saturating_add(1);
+        Message::decode(&codec::encode(message))
+            .map_err(|error| error.to_string())
+            .and_then(|message| setting.verifier.message(from, message).map_err(|error| error.to_string()))
+    };
+    for Letter { what, from, message } in forger.genuine() {
+        if let Err(error) = accepted(from, &message) {
+            return Forged { messages, failure: broken(format!("a genuine {} is refused: {what}: {error}", message.kind())) };
+        }
+    }
+    for Letter { what, from, message } in forger.forged(&mut random) {
+        if accepted(from, &message).is_ok() {
+            return Forged { messages, failure: broken(format!("a forged {} is accepted: {what}", message.kind())) };
+        }
+    }
+    Forged { messages, failure: None }
+}
+
+/// A message and what there is to say about it.
+struct Letter {
+    what: String,
+    from: ValidatorId,
+    message: Message,
+}
+
+fn letter(what: &str, from: ValidatorId, message: Message) -> Letter {
+    Letter { what: what.into(), from, message }
+}
+
+/// The chain: blocks of rounds 1, 2, 4 and 5. Round 3 was given up by validators of which some had the certificate of round 2 and some only
+/// that of round 1.
+struct Forger<'a> {
+    pen: Pen<'a>,
+    setting: &'a Setting,
+    signers: SignerSet,
+    /// As many of them as are just no quorum.
+    too_few: SignerSet,
+    blocks: [Block; 4],
+    states: [StateId; 4],
+    genesis: QuorumCert,
+    /// Of the blocks, in their order.
+    qcs: [QuorumCert; 4],
+    tc: TimeoutCert,
+    key: SigningKey,
+}
+
+impl<'a> Forger<'a> {
+    fn new(setting: &'a Setting, random: &mut Random) -> Option<Self> {
+        let pen = Pen::new(setting);
+        let committee = setting.verifier.committee();
+        let mut ids: Vec<ValidatorId> = committee.ids().collect();
+        random.shuffle(&mut ids);
+        let power = |set: SignerSet| set.iter().filter_map(|id| committee.get(id)).fold(0u64, |sum, one| sum.saturating_add(one.power.0));
+        let total = power(ids.iter().copied().collect());
+        // Any two quorums share more power than a third, rounded down, may lie about.
+        let bearable = total.saturating_sub(1).checked_div(3)?;
+        let quorum = total.saturating_sub(bearable);
+        let (mut signers, mut too_few) = (SignerSet::default(), SignerSet::default());
+        for id in &ids {
+            let mut more = too_few;
+            more.insert(*id);
+            if power(more) < quorum {
+                too_few = more;
+            }
+            if power(signers) < quorum {
+                signers.insert(*id);
+            }
+        }
+        let state = |number: u8| StateId(Hash([number; 32]));
+        let states = [state(1), state(2), state(4), state(5)];
+        let author = |random: &mut Random| random.pick(&ids).copied();
+        let time = |round: u64| UnixMillis(BEGINNING.0.saturating_add(round));
+        let key = SigningKey::from_seed(&[9; 32]);
+        let genesis = setting.verifier.genesis_qc().into_inner();
+        let block = |random: &mut Random, round: u64, qc: &QuorumCert| {
+            Some(Pen::block(author(random)?, Round(round), time(round), payload(&key, 1), qc))
+        };
+        let first = block(random, 1, &genesis)?;
+        let first_qc = pen.qc(&first, state(1), signers);
+        let second = block(random, 2, &first_qc)?;
+        let second_qc = pen.qc(&second, state(2), signers);
+        // The last signer has less than the others. With one signer only there is nothing to take out, and the forgery is left out.
+        let reporters: Vec<ValidatorId> = signers.iter().collect();
+        let timeouts: Vec<(ValidatorId, &QuorumCert)> = reporters
+            .iter()
+            .enumerate()
+            .map(|(position, id)| (*id, if position > 0 && position.saturating_add(1) == reporters.len() { &first_qc } else { &second_qc }))
+            .collect();
+        let tc = pen.tc(Round(3), &timeouts)?;
+        let fourth = block(random, 4, &second_qc)?;
+        let fourth_qc = pen.qc(&fourth, state(4), signers);
+        let fifth = block(random, 5, &fourth_qc)?;
+        let fifth_qc = pen.qc(&fifth, state(5), signers);
+        let (blocks, qcs) = ([first, second, fourth, fifth], [first_qc, second_qc, fourth_qc, fifth_qc]);
+        Some(Self { pen, setting, signers, too_few, blocks, states, genesis, qcs, tc, key })
+    }
+
+    fn sync(high_qc: &QuorumCert, high_commit_qc: &QuorumCert, tc: Option<&TimeoutCert>) -> Message {
+        let info = SyncInfo { high_qc: high_qc.clone(), high_commit_qc: high_commit_qc.clone(), last_round_tc: tc.cloned() };
+        Message::SyncInfo(Box::new(info))
+    }
+
+    fn fetched(block_id: BlockId, blocks: &[&Block]) -> Message {
+        let blocks: Vec<Block> = blocks.iter().map(|block| (*block).clone()).collect();
+        Message::FetchResponse(Box::new(FetchResponse { block_id, blocks: blocks.try_into().unwrap_or_default() }))
+    }
+
+    fn caught_up(blocks: &[&Block], commit_qc: Option<&QuorumCert>) -> Message {
+        let blocks: Vec<Block> = blocks.iter().map(|block| (*block).clone()).collect();
+        let blocks = blocks.try_into().unwrap_or_default();
+        Message::CatchupResponse(Box::new(CatchupResponse { from: Height(1), blocks, commit_qc: commit_qc.cloned() }))
+    }
+
+    fn proposed(proposal: Proposal) -> Letter {
+        letter("", proposal.block.author(), Message::Proposal(Box::new(proposal)))
+    }
+
+    fn voted(vote: Vote) -> Letter {
+        letter("", vote.sender, Message::Vote(Box::new(vote)))
+    }
+
+    fn timed_out(timeout: TimeoutMessage) -> Letter {
+        letter("", timeout.timeout.sender, Message::Timeout(Box::new(timeout)))
+    }
+
+    /// Every message that the chain's honest validators could have sent.
+    fn genuine(&self) -> Vec<Letter> {
+        let [b1, b2, b4, b5] = &self.blocks;
+        let [q1, q2, q4, q5] = &self.qcs;
+        let [.., s4, s5] = self.states;
+        let any = self.any();
+        let mut letters = vec![
+            Self::proposed(self.pen.proposal(b2.clone(), None, q1)),
+            Self::proposed(self.pen.proposal(b4.clone(), Some(&self.tc), q2)),
+            Self::proposed(self.pen.proposal(b5.clone(), None, q2)),
+            letter("", any, Self::sync(q4, q2, Some(&self.tc))),
+            letter("", any, Self::sync(q5, q5, None)),
+            letter("", any, Self::fetched(b5.id(), &[b5, b4, b2])),
+            letter("", any, Self::fetched(b5.id(), &[])),
+            letter("", any, Self::caught_up(&[b1, b2, b4], Some(q5))),
+            letter("", any, Self::caught_up(&[], None)),
+        ];
+        for id in self.signers.iter() {
+            letters.push(Self::voted(self.pen.vote(id, b4, s4, q2)));
+            letters.push(Self::voted(self.pen.vote(id, b5, s5, q2)));
+            letters.push(Self::timed_out(self.pen.timeout(id, Round(4), q2, Some(&self.tc), q2)));
+            letters.push(Self::timed_out(self.pen.timeout(id, Round(6), q5, None, q5)));
+        }
+        letters
+    }
+
+    fn forged(&self, random: &mut Random) -> Vec<Letter> {
+        let [.., q4, q5] = &self.qcs;
+        let mut letters = Vec::new();
+        for (name, qc) in [("a certificate without a commit", q4), ("a certificate with a commit", q5)] {
+            for (what, forged) in self.forged_qcs(qc, random) {
+                letters.extend(self.carriers(&forged).into_iter().map(|one| Letter { what: format!("{name}: {what}"), ..one }));
+            }
+        }
+        for (what, tc) in self.forged_tcs(random) {
+            letters.extend(self.tc_carriers(&tc).into_iter().map(|one| Letter { what: format!("a timeout certificate: {what}"), ..one }));
+        }
+        letters.extend(self.forged_votes(random));
+        letters.extend(self.forged_timeouts(random));
+        letters.extend(self.forged_proposals(random));
+        letters.extend(self.forged_answers());
+        letters
+    }
+
+    fn forged_qcs(&self, genuine: &QuorumCert, random: &mut Random) -> Vec<(&'static str, QuorumCert)> {
+        let changed = |change: &dyn Fn(&mut QuorumCert)| {
+            let mut qc = genuine.clone();
+            change(&mut qc);
+            qc
+        };
+        // The hash of the vote info made to fit, the signatures not.
+        let rehashed = |change: &dyn Fn(&mut QuorumCert)| {
+            let mut qc = changed(change);
+            qc.commit_info.vote_info_hash = qc.vote_info.digest();
+            qc
+        };
+        let signed = |change: &dyn Fn(&mut QuorumCert)| self.pen.signed(rehashed(change));
+        let other = StateId(Hash([77; 32]));
+        let signatures = || genuine.signatures.to_vec();
+        let with = |list: Vec<Signature>| changed(&|qc| qc.signatures = list.clone().try_into().unwrap_or_default());
+        let mut forged = vec![
+            ("the round is one higher", changed(&|qc| qc.vote_info.round = qc.vote_info.round.next())),
+            ("the round is one higher, with its hash", rehashed(&|qc| qc.vote_info.round = qc.vote_info.round.next())),
+            ("the round is far away", changed(&|qc| qc.vote_info.round = Round(1 << 40))),
+            ("the round is beyond the last", signed(&|qc| qc.vote_info.round = Round::LIMIT)),
+            ("the round is not above the parent's", signed(&|qc| qc.vote_info.parent_round = qc.vote_info.round)),
+            ("the parent's round is another", changed(&|qc| qc.vote_info.parent_round = Round(1))),
+            ("the block is another", changed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
+            ("the block is another, with its hash", rehashed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
+            ("the parent is another", changed(&|qc| qc.vote_info.parent_id = BlockId(Hash([77; 32])))),
+            ("the result is another", changed(&|qc| qc.vote_info.exec_state_id = other)),
+            ("the result is another, with its hash", rehashed(&|qc| qc.vote_info.exec_state_id = other)),
+            ("what it commits is another", changed(&|qc| qc.commit_info.commit_state_id = Some(other))),
+            (
+                "it commits against the rule, signed",
+                signed(&|qc| {
+                    qc.vote_info.parent_round = Round(1);
+                    qc.commit_info.commit_state_id = Some(other);
+                }),
+            ),
+            ("the network is another, signed", signed(&|qc| qc.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1)))),
+            ("the epoch is another, signed", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
+            ("one signer too few", self.pen.signed(changed(&|qc| qc.signers = self.too_few))),
+            ("nobody signed", self.pen.signed(changed(&|qc| qc.signers = SignerSet::default()))),
+            ("no signatures", with(Vec::new())),
+            ("one signature too many", with(signatures().into_iter().chain(signatures().first().copied()).collect())),
+            ("one signature is missing", with(signatures().into_iter().skip(1).collect())),
+            ("a stranger signed too", {
+                let mut qc = with(signatures().into_iter().chain(signatures().first().copied()).collect());
+                qc.signers.insert(ValidatorId(100));
+                qc
+            }),
+            ("one signer counted again and again", {
+                let one: SignerSet = genuine.signers.iter().take(1).collect();
+                let copies = usize::try_from(self.total_power()).unwrap_or(1).max(2);
+                let mut qc = with(vec![signatures().first().copied().unwrap_or(Signature([0; 64])); copies]);
+                qc.signers = one;
+                qc
+            }),
+            ("one signature is bad", {
+                let mut list = signatures();
+                let index = random.index(list.len());
+                if let Some(signature) = list.get_mut(index) {
+                    *signature = flipped(*signature, random);
+                }
+                with(list)
+            }),
+        ];
+        if genuine.commit_info.commit_state_id.is_some() {
+            forged.push(("it commits nothing against the rule, signed", signed(&|qc| qc.commit_info.commit_state_id = None)));
+        }
+        if genuine.signers.len() > 1 {
+            forged.push(("signatures in another order", with(signatures().into_iter().rev().collect())));
+        }
+        forged
+    }
+
+    /// Every message that can carry a quorum certificate.
+    fn carriers(&self, qc: &QuorumCert) -> Vec<Letter> {
+        let [b1, b2, b4, b5] = &self.blocks;
+        let (any, round) = (self.any(), qc.round().next());
+        let block = Pen::block(any, round, UnixMillis(BEGINNING.0.saturating_add(9)), Payload::default(), qc);
+        let mut letters = vec![
+            letter("", any, Self::sync(qc, &self.genesis, None)),
+            letter("", any, Self::fetched(block.id(), &[&block])),
+            Self::timed_out(self.pen.timeout(any, round, qc, None, &self.genesis)),
+            Self::proposed(self.pen.proposal(block, None, &self.genesis)),
+        ];
+        if qc.commit_info.commit_state_id.is_some() {
+            let [.., s5] = self.states;
+            letters.push(letter("", any, Self::sync(qc, qc, None)));
+            letters.push(letter("", any, Self::caught_up(&[b1, b2, b4], Some(qc))));
+            letters.push(Self::voted(self.pen.vote(any, b5, s5, qc)));
+        }
+        letters
+    }
+
+    fn forged_tcs(&self, random: &mut Random) -> Vec<(&'static str, TimeoutCert)> {
+        let [q1, q2, _, q5] = &self.qcs;
+        let changed = |change: &dyn Fn(&mut TimeoutCert)| {
+            let mut tc = self.tc.clone();
+            change(&mut tc);
+            tc
+        };
+        let rounds = |tc: &mut TimeoutCert, of: &dyn Fn(usize, Round) -> Round| {
+            let list: Vec<Round> = tc.high_qc_rounds.iter().enumerate().map(|(position, round)| of(position, *round)).collect();
+            tc.high_qc_rounds = list.try_into().unwrap_or_default();
+        };
+        let copies = usize::try_from(self.total_power()).unwrap_or(1).max(2);
+        let mut forged = vec![
+            ("the highest certificate is taken out, an older one put in", changed(&|tc| tc.high_qc = q1.clone())),
+            ("a higher certificate is put in", changed(&|tc| tc.high_qc = q5.clone())),
+            ("the round is another", changed(&|tc| tc.round = Round(4))),
+            (
+                "the claims are lowered to an older certificate",
+                changed(&|tc| {
+                    tc.high_qc = q1.clone();
+                    rounds(tc, &|_, _| Round(1));
+                }),
+            ),
+            ("a claim is as high as the round given up", changed(&|tc| rounds(tc, &|_, _| Round(3)))),
+            (
+                "a claim is missing",
+                changed(&|tc| {
+                    tc.high_qc_rounds = tc.high_qc_rounds.iter().skip(1).copied().collect::<Vec<_>>().try_into().unwrap_or_default();
+                }),
+            ),
+            (
+                "the epoch is another, signed",
+                changed(&|tc| {
+                    tc.epoch = Epoch(1);
+                    let each = tc.signers.iter().zip(tc.high_qc_rounds.iter());
+                    let list: Vec<_> = each.map(|(id, round)| self.pen.sign_timeout(id, Epoch(1), tc.round, *round)).collect();
+                    tc.signatures = list.try_into().unwrap_or_default();
+                }),
+            ),
+            (
+                "one signer counted again and again",
+                changed(&|tc| {
+                    let first = tc.signatures.first().copied().unwrap_or(Signature([0; 64]));
+                    tc.signers = tc.signers.iter().take(1).collect();
+                    tc.signatures = vec![first; copies].try_into().unwrap_or_default();
+                    tc.high_qc_rounds = vec![q2.round()].try_into().unwrap_or_default();
+                }),
+            ),
+            ("no signatures", changed(&|tc| tc.signatures = Vec::new().try_into().unwrap_or_default())),
+        ];
+        let few: Vec<(ValidatorId, &QuorumCert)> = self.too_few.iter().map(|id| (id, q2)).collect();
+        forged.extend(self.pen.tc(Round(3), &few).map(|tc| ("one signer too few", tc)));
+        let index = random.index(self.tc.signatures.len());
+        let mut list = self.tc.signatures.to_vec();
+        if let Some(signature) = list.get_mut(index) {
+            *signature = flipped(*signature, random);
+        }
+        forged.push(("one signature is bad", changed(&|tc| tc.signatures = list.clone().try_into().unwrap_or_default())));
+        forged
+    }
+
+    /// Every message that can carry a timeout certificate of round 3.
+    fn tc_carriers(&self, tc: &TimeoutCert) -> Vec<Letter> {
+        let [_, q2, ..] = &self.qcs;
+        let [.., b4, _] = &self.blocks;
+        let any = self.any();
+        vec![
+            letter("", any, Self::sync(q2, q2, Some(tc))),
+            Self::proposed(self.pen.proposal(b4.clone(), Some(tc), q2)),
+            Self::timed_out(self.pen.timeout(any, tc.round.next(), q2, Some(tc), q2)),
+        ]
+    }
+
+    fn forged_votes(&self, random: &mut Random) -> Vec<Letter> {
+        let [.., b5] = &self.blocks;
+        let [_, q2, q4, _] = &self.qcs;
+        let [.., s5] = self.states;
+        let (any, other) = (self.any(), self.other());
+        let genuine = self.pen.vote(any, b5, s5, q2);
+        let mut letters = Vec::new();
+        let mut add = |what: &str, change: &dyn Fn(&mut Vote)| {
+            let mut vote = genuine.clone();
+            change(&mut vote);
+            letters.push(Letter { what: what.into(), ..Self::voted(vote) });
+        };
+        let bad = flipped(genuine.signature, random);
+        let state = StateId(Hash([77; 32]));
+        add("a bad signature", &|vote| vote.signature = bad);
+        add("in another's name", &|vote| vote.sender = other);
+        add("the round is another", &|vote| vote.vote_info.round = vote.vote_info.round.next());
+        add("the result is another", &|vote| vote.vote_info.exec_state_id = state);
+        add("the result is another, with its hash", &|vote| {
+            vote.vote_info.exec_state_id = state;
+            vote.commit_info.vote_info_hash = vote.vote_info.digest();
+        });
+        add("what it would commit is another", &|vote| vote.commit_info.commit_state_id = Some(state));
+        add("it would commit nothing", &|vote| vote.commit_info.commit_state_id = None);
+        add("the epoch is another, signed", &|vote| {
+            vote.commit_info.epoch = Epoch(1);
+            vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
+        });
+        add("the network is another, signed", &|vote| {
+            vote.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1));
+            vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
+        });
+        add("its certificate commits nothing", &|vote| vote.high_commit_qc = q4.clone());
+        letters.push(Letter { what: "passed on by another".into(), from: other, ..Self::voted(genuine.clone()) });
+        letters
+    }
+
+    fn forged_timeouts(&self, random: &mut Random) -> Vec<Letter> {
+        let [q1, q2, ..] = &self.qcs;
+        let (any, other) = (self.any(), self.other());
+        let genuine = self.pen.timeout(any, Round(4), q2, Some(&self.tc), q2);
+        let mut letters = Vec::new();
+        let mut add = |what: &str, change: &dyn Fn(&mut TimeoutMessage)| {
+            let mut timeout = genuine.clone();
+            change(&mut timeout);
+            letters.push(Letter { what: what.into(), ..Self::timed_out(timeout) });
+        };
+        let bad = flipped(genuine.timeout.signature, random);
+        add("a bad signature", &|message| message.timeout.signature = bad);
+        add("in another's name", &|message| message.timeout.sender = other);
+        add("its certificate is another", &|message| message.timeout.high_qc = q1.clone());
+        add("the round is another", &|message| message.timeout.round = Round(5));
+        add("without what leads into the round", &|message| message.last_round_tc = None);
+        add("the epoch is another, signed", &|message| {
+            message.timeout.epoch = Epoch(1);
+            message.timeout.signature = self.pen.sign_timeout(any, Epoch(1), message.timeout.round, message.timeout.high_qc.round());
+        });
+        letters.push(Letter { what: "passed on by another".into(), from: other, ..Self::timed_out(genuine.clone()) });
+        let mut both = self.pen.timeout(any, Round(3), q2, None, q2);
+        both.last_round_tc = Some(self.tc.clone());
+        letters.push(Letter { what: "two certificates lead into the round".into(), ..Self::timed_out(both) });
+        let far = Round::LIMIT;
+        letters.push(Letter { what: "far away".into(), ..Self::timed_out(self.pen.timeout(any, far, q2, Some(&self.tc), q2)) });
+        letters
+    }
+
+    fn forged_proposals(&self, random: &mut Random) -> Vec<Letter> {
+        let [_, _, b4, b5] = &self.blocks;
+        let [q1, q2, q4, _] = &self.qcs;
+        let genuine = self.pen.proposal(b5.clone(), None, q2);
+        let mut letters = Vec::new();
+        let mut add = |what: &str, proposal: Proposal| letters.push(Letter { what: what.into(), ..Self::proposed(proposal) });
+        let remade = |change: &dyn Fn(&mut quorate_types::block::BlockContent)| {
+            let mut content = b5.content().clone();
+            change(&mut content);
+            Block::new(content)
+        };
+        let unsigned = |block: Block| Proposal { block, ..genuine.clone() };
+        let signed = |block: Block| self.pen.proposal(block, None, q2);
+        add("a bad signature", Proposal { signature: flipped(genuine.signature, random), ..genuine.clone() });
+        add("the payload is another", unsigned(remade(&|content| content.payload = Payload::default())));
+        add("the time is another", unsigned(remade(&|content| content.timestamp = content.timestamp.next())));
+        add("the author is another", unsigned(remade(&|content| content.author = self.stranger_to(content.author))));
+        add("the round is another", unsigned(remade(&|content| content.round = content.round.next())));
+        add("the epoch is another, signed", signed(remade(&|content| content.epoch = Epoch(1))));
+        add("the network is another, signed", signed(remade(&|content| content.chain_id = ChainId(CHAIN.0.saturating_add(1)))));
+        add("the round is not above its certificate's", signed(remade(&|content| content.round = content.qc.round())));
+        add("nothing leads into the round", signed(remade(&|content| content.round = Round(9))));
+        add("without the timeout certificate", self.pen.proposal(b4.clone(), None, q2));
+        add("with a timeout certificate that it does not need", self.pen.proposal(b5.clone(), Some(&self.tc), q2));
+        add("its commit certificate commits nothing", self.pen.proposal(b5.clone(), None, q4));
+        let most = u64::from(self.setting.genesis.parameters.block_transactions_max);
+        add("more transactions than allowed", signed(remade(&|content| content.payload = payload(&self.key, most.saturating_add(1)))));
+        add("a transaction twice", {
+            let twice = |one: Transaction| vec![one.clone(), one];
+            let list = payload(&self.key, 1).iter().next().cloned().map(twice).unwrap_or_default();
+            signed(remade(&|content| content.payload = list.clone().try_into().unwrap_or_default()))
+        });
+        add("a transaction signed for another network", {
+            let sign = |key| Transaction::sign(ChainId(1), key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+            signed(remade(&|content| content.payload = vec![sign(&self.key)].try_into().unwrap_or_default()))
+        });
+        // A genuine signature of the same author over another block.
+        let older = Pen::block(b5.author(), Round(2), UnixMillis(BEGINNING.0.saturating_add(2)), Payload::default(), q1);
+        add("signed for another block", Proposal { signature: self.pen.proposal(older, None, q1).signature, ..genuine.clone() });
+        let from = self.stranger_to(b5.author());
+        letters.push(Letter { what: "passed on by another".into(), from, ..Self::proposed(genuine.clone()) });
+        letters
+    }
+
+    fn forged_answers(&self) -> Vec<Letter> {
+        let [b1, b2, b4, b5] = &self.blocks;
+        let [q1, q2, q4, q5] = &self.qcs;
+        let any = self.any();
+        let time = UnixMillis(BEGINNING.0.saturating_add(9));
+        let invented = Pen::block(any, Round(5), time, Payload::default(), q4);
+        let committed = Pen::block(any, Round(4), time, Payload::default(), q2);
+        vec![
+            letter("another block in its place", any, Self::fetched(b5.id(), &[&invented, b4, b2])),
+            letter("another block below it", any, Self::fetched(b5.id(), &[b5, &committed, b2])),
+            letter("not the block that is named", any, Self::fetched(b4.id(), &[b5, b4])),
+            letter("a gap", any, Self::fetched(b5.id(), &[b5, b2])),
+            letter("the oldest first", any, Self::fetched(b5.id(), &[b2, b4, b5])),
+            letter("the last block is not the one that is committed", any, Self::caught_up(&[b1, b2, &committed], Some(q5))),
+            letter("more than is committed", any, Self::caught_up(&[b1, b2, b4, b5], Some(q5))),
+            letter("less than is committed", any, Self::caught_up(&[b1, b2], Some(q5))),
+            letter("a gap", any, Self::caught_up(&[b1, b4], Some(q5))),
+            letter("the newest first", any, Self::caught_up(&[b4, b2, b1], Some(q5))),
+            letter("a certificate that commits nothing", any, Self::caught_up(&[b1, b2], Some(q4))),
+            letter("no certificate", any, Self::caught_up(&[b1, b2, b4], None)),
+            letter("no blocks", any, Self::caught_up(&[], Some(q5))),
+            letter("the highest certificate is below the one with a commit", any, Self::sync(q1, q5, None)),
+            letter("the certificate with a commit has none", any, Self::sync(q4, q4, None)),
+        ]
+    }
+
+    fn any(&self) -> ValidatorId {
+        self.signers.iter().next().unwrap_or_default()
+    }
+
+    /// Somebody else than [`Self::any`], or nobody's number where there is only one validator.
+    fn other(&self) -> ValidatorId {
+        self.stranger_to(self.any())
+    }
+
+    fn stranger_to(&self, id: ValidatorId) -> ValidatorId {
+        self.setting.verifier.committee().ids().find(|other| *other != id).unwrap_or(ValidatorId(1))
+    }
+
+    fn total_power(&self) -> u64 {
+        self.setting.verifier.committee().validators().iter().fold(0, |sum, one| sum.saturating_add(one.power.0))
+    }
+}
+
+fn payload(key: &SigningKey, transactions: u64) -> Payload {
+    let sign = |number| Transaction::sign(CHAIN, key, Sequence(number), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+    Payload::truncated((0..transactions).map(sign).collect())
+}
+
+fn flipped(mut signature: Signature, random: &mut Random) -> Signature {
+    let at = random.index(signature.0.len());
+    if let Some(byte) = signature.0.get_mut(at) {
+        *byte ^= 1;
+    }
+    signature
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::SIZES;
+
+    #[test]
+    fn what_is_genuine_is_accepted_and_nothing_else() {
+        for (seed, validators) in (0..20).zip(SIZES.into_iter().cycle()) {
+            let Forged { messages, failure } = forge(seed, validators);
+            assert!(failure.is_none(), "seed {seed}: {failure:?}");
+            assert!(messages > 250, "{messages}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! One production validator among puppets: a search with more than f faulty validators.
+//!
+//! ```text
+//!   seed ──> acts ──> puppets (their keys are ours: every message is really signed) ──> bytes ──> verify ──> the one Replica
+//!                                                                                              rules <── what it sends, saves, commits
+//! ```
+//! What a validator must never do does not depend on how many others lie, so here all others may. Round after round the puppets propose,
+//! vote, give up, hold certificates back, build on old ones, contradict themselves, propose invalid blocks, certify wrong results, and cut
+//! the validator's power. Most of the time they behave, so that rounds go on.
+//!
+//! Beside the rules of every run (SAFE, TREE, EXEC) four are checked that need to know what the validator was told:
+//!
+//! * CERT-2: it stands in the round after the highest certificate that it was shown, and knows that certificate; a restart does not lead
+//!   back below a round in which it has signed.
+//! * BLOCK-1: it does not vote for a block that is not valid.
+//! * ACCU-1: it reports whoever contradicts himself before its eyes.
+//! * MEM-1: what others send it does not make it grow.
+
+mod acts;
+mod flood;
+mod stage;
+
+use self::{acts::Acts, flood::flood, stage::Stage};
+use crate::{invariants::Violation, random::Random, report::Report};
+
+/// How many validators there are, the one under test included.
+const VALIDATORS: u16 = 4;
+/// Every so many seeds the puppets flood the validator, which takes longer.
+const FLOODS_EVERY: u64 = 16;
+
+/// The outcome of one seed.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// How many rounds were played.
+    pub rounds: u64,
+    /// The rule that was broken.
+    pub failure: Option<Report>,
+}
+
+/// Plays the acts of a seed.
+#[must_use]
+pub fn puppets(seed: u64) -> Played {
+    let mut random = Random::new(seed).fork("puppets");
+    let failed = |violation: Violation| {
+        let at_us = violation.at_us;
+        Report { seed, validators: VALIDATORS, violation: Some(violation), virtual_ms: at_us / 1_000, ..Report::default() }
+    };
+    let stage = match Stage::new(&mut random) {
+        Ok(stage) => stage,
+        Err(violation) => return Played { rounds: 0, failure: Some(failed(violation)) },
+    };
+    let mut acts = Acts::new(stage, random);
+    let result = if seed.checked_rem(FLOODS_EVERY) == Some(FLOODS_EVERY.saturating_sub(1)) { flood(&mut acts) } else { acts.play() };
+    Played { rounds: acts.rounds(), failure: result.err().map(|violation| failed(acts.told(violation))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_validator_among_puppets_keeps_its_rules() {
+        let mut rounds = 0;
+        for seed in 0..200 {
+            let played = puppets(seed);
+            assert!(played.failure.is_none(), "seed {seed}: {:?}", played.failure);
+            rounds += played.rounds;
+        }
+        assert!(rounds > 2_000, "{rounds}");
+    }
+}

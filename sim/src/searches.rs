@@ -1,0 +1,167 @@
+//! The searches beside random worlds, as commands. Each is a list of scenarios, one for every seed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clap::Args;
+use quorate_client::{CommandError, Output};
+use serde::Serialize;
+
+use crate::{
+    command::{progress_bar, verdict},
+    crash_points::{self, Course, POINTS, Point},
+    forge::forge,
+    invariants::Violation,
+    puppets::puppets,
+    report::{FAILURES_MAX, Failure, Report},
+    run::size_of,
+    sweep::sweep,
+    twins::{Lab, Space, campaign::Plan, play},
+};
+
+/// How many validators there are where the seed does not say.
+const VALIDATORS: u16 = 4;
+/// How many rounds of a drawn Twins scenario have leaders and sides of their own.
+const TWINS_ROUNDS: u32 = 4;
+
+/// Which search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// See [`crate::sweep()`].
+    Sweep,
+    /// See [`crate::forge()`].
+    Forge,
+    /// See [`crate::puppets()`].
+    Puppets,
+    /// See [`crate::twins`]: a scenario is drawn for each seed.
+    TwinsDrawn,
+    /// See [`crate::crash_points`]: the 48 points in turn, with a seed more in every turn.
+    CrashesInTurn,
+}
+
+/// Which scenarios of a search.
+#[derive(Clone, Debug, Args)]
+pub struct SearchCommand {
+    /// The seed to run, or the first one of --seeds.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds to run.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Stop at the first seed that breaks a rule.
+    #[arg(long)]
+    until_first: bool,
+}
+
+/// What a search says at its end.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Searched {
+    /// How many seeds were run.
+    seeds: u64,
+    /// How many of them broke a rule.
+    failed: u64,
+    /// The smaller steps that they were made of: power cuts, messages, rounds.
+    steps: u64,
+    /// The first ones that broke a rule.
+    failures: Vec<Failure>,
+}
+
+/// One scenario: of how many steps, and the run that broke a rule.
+type Scenario = Box<dyn Fn(u64) -> (u64, Option<Report>)>;
+
+impl Kind {
+    fn scenarios(self) -> Result<Scenario, String> {
+        Ok(match self {
+            Self::Sweep => Box::new(|seed| {
+                let done = sweep(seed, VALIDATORS);
+                (done.cuts, done.failure)
+            }),
+            Self::Forge => Box::new(|seed| {
+                let done = forge(seed, size_of(seed));
+                (done.messages, done.failure)
+            }),
+            Self::Puppets => Box::new(|seed| {
+                let done = puppets(seed);
+                (done.rounds, done.failure)
+            }),
+            Self::TwinsDrawn => {
+                let (lab, plan) = (Lab::for_rounds(VALIDATORS, TWINS_ROUNDS)?, twins_plan()?);
+                Box::new(move |seed| {
+                    let outcome = play(&lab, &plan.scenario(seed), false);
+                    (u64::from(TWINS_ROUNDS), outcome.violation.map(|violation| failed(seed, violation)))
+                })
+            }
+            Self::CrashesInTurn => Box::new(|seed| {
+                // A point that is not reached is reported by `crash-points` itself; here only rules count.
+                let violation = course(seed).and_then(|course| crash_points::run(&course).violation);
+                (1, violation.map(|violation| failed(seed, violation)))
+            }),
+        })
+    }
+
+    /// The command that runs a scenario again.
+    fn replay(self, seed: u64) -> String {
+        match self {
+            Self::Sweep => format!("quorate sim sweep --seed {seed}"),
+            Self::Forge => format!("quorate sim forge --seed {seed}"),
+            Self::Puppets => format!("quorate sim puppets --seed {seed}"),
+            Self::TwinsDrawn => twins_plan().map_or_else(|what| what, |plan| plan.replay(seed)),
+            Self::CrashesInTurn => course(seed).map_or_else(String::new, |course| course.replay()),
+        }
+    }
+}
+
+fn twins_plan() -> Result<Plan, String> {
+    Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1) })
+}
+
+/// The points one after the other; whoever has gone through all of them begins again with the next seed.
+fn course(seed: u64) -> Option<Course> {
+    let position = usize::try_from(seed.checked_rem(POINTS as u64)?).ok()?;
+    Some(Course::single(seed.checked_div(POINTS as u64)?, VALIDATORS, Point::all().get(position).copied()?))
+}
+
+fn failed(seed: u64, violation: Violation) -> Report {
+    Report { seed, validators: VALIDATORS, violation: Some(violation), ..Report::default() }
+}
+
+impl SearchCommand {
+    pub(crate) fn run(self, kind: Kind, out: &Output) -> Result<(), CommandError> {
+        let scenarios = kind.scenarios().map_err(|what| CommandError::failure("no-network", what))?;
+        let bar = progress_bar(self.seeds, out);
+        let mut searched = Searched::default();
+        for seed in (self.seed..=u64::MAX).zip(0..self.seeds).map(|(seed, _)| seed) {
+            // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole search.
+            let (steps, failure) = catch_unwind(AssertUnwindSafe(|| scenarios(seed))).unwrap_or_else(|_| {
+                let what = "a panic, see standard error".into();
+                (0, Some(failed(seed, Violation { invariant: "PANIC".into(), what, at_us: 0 })))
+            });
+            searched.seeds = searched.seeds.saturating_add(1);
+            searched.steps = searched.steps.saturating_add(steps);
+            bar.inc(1);
+            if let Some(report) = failure {
+                searched.failed = searched.failed.saturating_add(1);
+                if searched.failures.len() < FAILURES_MAX {
+                    searched.failures.push(Failure { replay: kind.replay(seed), report });
+                }
+                if self.until_first {
+                    break;
+                }
+            }
+        }
+        bar.finish_and_clear();
+        out.print(&searched, || searched.text())?;
+        verdict(searched.failures.first().map(|failure| failure.replay.as_str()))
+    }
+}
+
+impl Searched {
+    fn text(&self) -> String {
+        let mut text = format!("{} seeds of {} steps together, {} broke an invariant", self.seeds, self.steps, self.failed);
+        for Failure { report, replay } in &self.failures {
+            if let Some(violation) = &report.violation {
+                text = format!("{text}\n{} is broken: {}\n    {replay}", violation.invariant, violation.what);
+            }
+        }
+        text
+    }
+}

@@ -1,4 +1,4 @@
-//! Whose power fails in a run, and who else has a part in it.
+//! Whose power fails in a run, and who starts only then.
 
 use quorate_types::{committee::Committee, ids::ValidatorId};
 
@@ -9,8 +9,6 @@ use crate::random::Random;
 pub(super) struct Roles {
     /// Whose power fails.
     pub(super) victim: ValidatorId,
-    /// Whom the trouble is about besides the victim; the victim itself where it is alone.
-    pub(super) neighbour: ValidatorId,
     /// Starts only when the second point is armed.
     pub(super) late: Option<ValidatorId>,
 }
@@ -30,7 +28,6 @@ impl Roles {
         let mut ids = ids.into_iter();
         let victim = ids.next()?;
         let late = if starts_late { ids.next() } else { None };
-        let neighbour = ids.next().unwrap_or(victim);
-        Some(Self { victim, neighbour, late })
+        Some(Self { victim, late })
     }
 }

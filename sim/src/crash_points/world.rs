@@ -16,7 +16,7 @@ use quorate_types::{
     header::Header,
     ids::ValidatorId,
     receipt::Receipt,
-    round::{Height, UnixMillis},
+    round::{Height, Round, UnixMillis},
 };
 
 use super::{
@@ -89,8 +89,6 @@ pub(super) struct World {
     random: Random,
     sync_max: Micros,
     victim: ValidatorId,
-    /// With whom the trouble begins; the victim where it is alone.
-    neighbour: ValidatorId,
     late: Option<ValidatorId>,
     /// The whole site loses power with the victim.
     everybody: bool,
@@ -116,7 +114,7 @@ impl World {
         let starts_late = course.second.is_some_and(|second| second.site.is_once());
         let committee = setting.verifier.committee();
         let machines = committee.ids().map(|id| Machine::new(id, &trap, random.below(100))).collect();
-        let Roles { victim, neighbour, late } = Roles::draw(&mut random, committee, starts_late).ok_or("a network needs a validator")?;
+        let Roles { victim, late } = Roles::draw(&mut random, committee, starts_late).ok_or("a network needs a validator")?;
         Ok(Self {
             network: Network::new(FaultPlan::none(Micros(0)).calm, seed.fork("network")),
             sync_max: Micros(random.between(50, 4_000)),
@@ -136,7 +134,6 @@ impl World {
             trap,
             random,
             victim,
-            neighbour,
             late,
         })
     }
@@ -166,7 +163,7 @@ impl World {
             let at = self.workload.pause();
             self.agenda.plan(at, Happening::Client(client));
         }
-        if self.neighbour != self.victim {
+        if self.machines.len() > 1 {
             self.agenda.plan(Micros::from_ms(30), Happening::Trouble(0));
         }
     }
@@ -284,10 +281,12 @@ impl World {
         }
         let victim = self.victim;
         let ids: Vec<ValidatorId> = self.machines.iter().map(|machine| machine.id).collect();
-        // Each time another one: whoever was cut off is not elected for a while, and only a leader leaves a dead block behind.
-        let turn = usize::try_from(phase / 4).unwrap_or_default().saturating_add(self.neighbour.index());
-        let others = ids.iter().copied().filter(|id| *id != victim);
-        let neighbour = others.cycle().nth(turn).unwrap_or(victim);
+        // Who is about to lead: only a leader that is not heard makes the others give up its round, and leaves a dead block behind.
+        let engine = self.machine(victim).and_then(|machine| machine.replica.as_ref()).map(|replica| replica.engine());
+        let leaders =
+            engine.into_iter().flat_map(|engine| (1..=4).map(|ahead| engine.leader(Round(engine.round().0.saturating_add(ahead)))));
+        let mut candidates = leaders.chain(ids.iter().copied()).filter(|id| *id != victim);
+        let neighbour = candidates.next().unwrap_or(victim);
         self.network.heal();
         match phase % 4 {
             0 => self.network.cut(ids.iter().filter(|id| **id != victim).map(|id| (neighbour, *id))),

@@ -442,8 +442,10 @@ mod tests {
 
     #[test]
     fn jolt_7_catches_a_block_that_is_not_later_than_its_parent() {
-        see(&mut rule(), &examples::proposal(1, 5, 4, None).0).unwrap();
-        assert_eq!(broken(&mut rule(), &examples::proposal(1, 5, 5, None).0), "JOLT-7");
+        let judge = |parent_round| rule().block(proposal_block(&examples::proposal(1, 5, parent_round, None).0)).err().map(|(id, _)| id);
+        assert_eq!(judge(4), None);
+        assert_eq!(judge(5), Some("JOLT-7"));
+        assert_eq!(judge(6), Some("JOLT-7"));
     }
 
     fn state<'a>(round: u64, high_qc: &'a QuorumCert, last_tc: Option<&'a TimeoutCert>, vote: u64) -> Observation<'a> {

@@ -1,7 +1,7 @@
 //! The simulated disk: the ledger's [`MemoryStore`], which forgets unsynced batches in a crash, and the two things that a world wants to
 //! know besides: how often it was synced (that takes time), and what safety record would survive a power cut right now (SAFE-4).
 //!
-//! What it models is what the real store promises. RocksDB appends every batch to one log as one record with a checksum, and a start reads
+//! What it models is what the real store promises. `RocksDB` appends every batch to one log as one record with a checksum, and a start reads
 //! the log up to the first record that is not whole. So:
 //! * D3, D4: a power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
 //!   one never survives an earlier one, although its pages may have come to the disk.
@@ -78,7 +78,7 @@ impl SimStore {
     }
 
     /// Another disk with what this one holds.
-    pub(crate) fn snapshot(&self) -> Self {
+    pub(crate) fn copied(&self) -> Self {
         let seen = self.lock();
         let copy = Seen { unsynced: seen.unsynced, durable: seen.durable, syncs: seen.syncs };
         Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(copy)) }
@@ -223,7 +223,7 @@ mod tests {
     fn a_snapshot_stays_as_it_is() {
         let disk = SimStore::default();
         disk.write_sync(record(7)).unwrap();
-        let old = disk.snapshot();
+        let old = disk.copied();
         disk.write_sync(record(8)).unwrap();
         assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
         assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[17]), Some(7));

@@ -199,8 +199,8 @@ impl Behaviour for Collude {
                 out.extend(plot.keep_up(mind));
                 true
             }
-            // The replica lives with the first half. For the second half it only serves requests.
-            Message::FetchRequest(_) | Message::CatchupRequest(_) => true,
+            // The replica lives with the first half. For the second half it only serves requests, until there is a branch to keep apart.
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => !(second && plot.split),
             _ => !second,
         }
     }

@@ -6,6 +6,7 @@ use quorate_replica::{Input, Output, Replica};
 use quorate_types::{
     codec,
     committee::SignerSet,
+    genesis::Parameters,
     header::Header,
     ids::ValidatorId,
     message::{Evidence, Message},
@@ -57,7 +58,14 @@ pub(super) type Happened = Result<(), Violation>;
 impl Stage {
     pub(super) fn new(random: &mut Random) -> Result<Self, Violation> {
         let broken = |what: String| Violation { invariant: "SETTING".into(), what, at_us: 0 };
-        let parameters = quorate_types::genesis::Parameters::for_committee(usize::from(VALIDATORS));
+        // A timer that doubles is at its maximum after a few rounds.
+        let parameters = Parameters {
+            timeout_base_ms: 200,
+            timeout_growth_percent: 200,
+            timeout_max_ms: 700,
+            heartbeat_ms: 500,
+            ..Parameters::for_committee(usize::from(VALIDATORS))
+        };
         let setting = Setting::fixed(VALIDATORS, Vec::new(), parameters).map_err(broken)?;
         let ids: Vec<ValidatorId> = setting.verifier.committee().ids().collect();
         let me = random.pick(&ids).copied().unwrap_or_default();
@@ -211,6 +219,13 @@ impl Stage {
         if round <= qc.max(tc) {
             let what = format!("it was shown certificates of rounds {qc} and {tc}, and stands in round {round}");
             return Err(self.violation("CERT-2", what));
+        }
+        // LIVE-1 counts on it: no round is waited for longer than the genesis says, however many went before without a commit.
+        let parameters = &self.setting.genesis.parameters;
+        let longest = u64::from(parameters.timeout_max_ms).saturating_add(u64::from(parameters.heartbeat_ms));
+        let waits = self.actor.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
+        if waits > Micros::from_ms(longest) {
+            return Err(self.violation("LIVE-1", format!("it waits for {waits} in round {round}, at most {longest} ms are allowed")));
         }
         Ok(())
     }

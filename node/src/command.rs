@@ -274,6 +274,8 @@ impl From<NodeError> for CommandError {
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",
             NodeError::Threads(_) => "system",
+            #[cfg(feature = "faults")]
+            NodeError::Faults(_) => "faults",
         };
         Self::failure(code, error)
     }

@@ -204,3 +204,39 @@ impl Importer<'_> {
         Ok(Imported { scenario: self.scenario, notes: self.notes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_any_order_and_unknown_ones_are_only_noted() {
+        let Imported { scenario, notes } = read(
+            "# a comment\nfailures[0,1] = shuttle(0,1),change_result(); shuttle(0,1),change_result()\nmine = 1\nworkload[1] = get('k')\n\
+             workload[0] = pseudorandom(1,2)\nnum_client=2\n t = 2\nnonhead_timeout = 800\nfailures[3,0] = checkpoint(1),crash()\n",
+        )
+        .unwrap();
+        assert_eq!((scenario.validators, scenario.workloads.len(), scenario.triggers.len()), (7, 2, 1));
+        assert_eq!(scenario.parameters.timeout_base_ms, 800);
+        assert_eq!(scenario.faulty, BTreeSet::from([1]));
+        assert!(notes.iter().any(|note| note.starts_with("3:1: `mine`")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.contains("failures[3,0]")), "{notes:?}");
+    }
+
+    #[test]
+    fn says_where_a_row_is_wrong() {
+        for (text, expected) in [
+            ("t = 1\nrubbish", "2:1: a row without `=`"),
+            ("t = one", "1:5: t is no usable number"),
+            ("t = 1\n t = 2", "2:2: `t` stands here a second time"),
+            ("workload[x] = get('k')", "1:1: `workload[x]` has no usable number"),
+            ("workload[0] = get('k'); hop()", "1:25: there is no operation `hop`"),
+            ("failures[0] = shuttle(0,1),crash()", "1:1: `failures[0]` has no two numbers"),
+            ("failures[0,1] = shuttle(0,1)", "1:17: `shuttle` has no failure"),
+            ("failures[0,1] = shuttle(0,1),vanish()", "1:30: `vanish` with these arguments is no failure"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+}

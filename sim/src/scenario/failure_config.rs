@@ -402,3 +402,50 @@ fn whole(node: &Node, key: &str, max: u64) -> Read<u64> {
 fn small(node: &Node, key: &str) -> Read<u16> {
     whole(node, key, 1_000).map(|number| u16::try_from(number).unwrap_or(u16::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::rules::Attribute;
+
+    #[test]
+    fn positions_names_numbers_and_json_say_the_same() {
+        let call = "FailureConfig([Failure(3, 'leader', MsgType.Vote, 5, 0.5, FailType.Delay, 2, None)], 7)";
+        let named = "FailureConfig(seed=7, failures=[Failure(fail_type=2, val=2, src=3, dest='leader', msg_type=4, round=5, prob=.5)])";
+        let json = r#"{"failures": [{"src": 3, "dest": "leader", "msg_type": "Vote", "round": 5, "prob": 0.5, "fail_type": "Delay", "val": 2}], "seed": 7}"#;
+        let tuple = "FailureConfig(failures=[(3, 'leader', 4, 5, 0.5, 2, 2, None)], seed=7)";
+        let read = |text| read(text, None).unwrap().scenario;
+        assert_eq!(read(call).failures.len(), 1);
+        for other in [named, json, tuple] {
+            assert_eq!(read(other), read(call), "{other}");
+        }
+    }
+
+    #[test]
+    fn set_attr_is_passed_over_where_the_course_passes_over_it() {
+        let rule = |src| format!("Failure({src}, '_', MsgType.Wildcard, 3, 1, FailType.SetAttr, 1, 'round')");
+        let imported = read(&format!("FailureConfig([{}, {}], 0)", rule(0), rule(3)), None).unwrap();
+        assert_eq!(imported.scenario.failures.len(), 1);
+        assert_eq!(imported.scenario.failures.first().map(|rule| rule.fault), Some(Fault::SetAttr(Attribute::CurrentRound, 1)));
+        assert_eq!(imported.notes.len(), 1, "{:?}", imported.notes);
+    }
+
+    #[test]
+    fn says_where_a_configuration_is_wrong() {
+        for (text, expected) in [
+            ("[1, 2]", "1:1: the file holds no failures"),
+            ("[FailureConfig([], 0), FailureConfig([], 1)]", "1:1: the file holds 2 cases; choose one: --case 1 to --case 2"),
+            ("FailureConfig([Failure(src=9, fail_type=1)], 0)", "1:1: there is no validator 9"),
+            ("FailureConfig(\n  [Failure(src='boss', fail_type=1)], 0)", "2:16: src is no validator"),
+            ("FailureConfig([Failure(src=1)], 0)", "1:16: a failure without fail_type"),
+            ("FailureConfig([Failure(fail_type=4)], 0)", "1:34: the fail_type \"4\" means different things"),
+            ("FailureConfig([Failure(prob=2, fail_type=1)], 0)", "1:29: prob is no usable number"),
+            ("FailureConfig([Failure(when=2, fail_type=1)], 0)", "1:29: a failure has no field `when`"),
+            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:1: 3 validators cannot bear 1 faulty ones"),
+            ("FailureConfig(7, 0)", "1:15: a number where the failures should be"),
+        ] {
+            let error = read(text, None).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}\n  {error}");
+        }
+    }
+}

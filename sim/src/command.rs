@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quorate_client::{CommandError, Output};
 
 use crate::{
+    playground::PlaygroundCommand,
     report::{Failure, Report, Summary},
     run::{run, run_seeds, size_of},
     world::SimOptions,
@@ -17,6 +18,8 @@ use crate::{
 pub enum Command {
     /// Run one seed, or many.
     Run(RunCommand),
+    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    Playground(PlaygroundCommand),
 }
 
 /// `quorate sim run`.
@@ -47,6 +50,7 @@ impl Command {
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
+            Self::Playground(command) => command.run(out),
         }
     }
 }
@@ -182,7 +186,7 @@ mod tests {
     fn the_command_that_a_failure_prints_is_one() {
         let replay = Report { seed: 7, validators: 4, ..Report::default() }.replay();
         let arguments = replay.split(' ').skip(1);
-        let Program { command: Command::Run(run) } = Program::parse_from(arguments);
+        let Program { command: Command::Run(run) } = Program::parse_from(arguments) else { panic!("not a run") };
         assert_eq!((run.seed, run.validators, run.trace), (Some(7), Some(4), true));
         Command::Run(RunCommand { trace: false, ..run }).run(&Output::new(Format::Json, true)).unwrap();
     }

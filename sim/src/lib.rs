@@ -29,6 +29,8 @@ pub mod fault;
 pub mod invariants;
 mod network;
 mod node;
+#[cfg(feature = "command")]
+pub mod playground;
 mod random;
 mod report;
 mod run;
@@ -40,6 +42,8 @@ mod world;
 #[cfg(feature = "command")]
 pub use command::Command;
 pub use network::LinkRules;
+#[cfg(feature = "command")]
+pub use playground::PlaygroundCommand;
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
 pub use run::{SIZES, run, run_seeds, size_of};

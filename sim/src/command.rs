@@ -10,6 +10,7 @@ use crate::{
     crash_points::command::CrashPointsCommand,
     fault::Faults,
     forensics::Culprit,
+    playground::PlaygroundCommand,
     report::{Failure, Report, Summary},
     run::{run_seeds, run_until_first, run_with, size_of},
     scenario::{ReadArgs, ScenarioCommand, command::run_file},
@@ -43,6 +44,8 @@ pub enum Command {
     /// Make, check and convert scenario files.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
+    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    Playground(PlaygroundCommand),
 }
 
 /// `quorate sim run`.
@@ -97,6 +100,7 @@ impl Command {
             Self::Twins(command) => command.run(out),
             Self::CrashPoints(command) => command.run(out),
             Self::Scenario(command) => command.run(out),
+            Self::Playground(command) => command.run(out),
         }
     }
 }

@@ -64,6 +64,13 @@ impl fmt::Debug for SimStore {
 }
 
 impl SimStore {
+    /// Another disk with the same content: a twin starts from where its original stands.
+    #[cfg(feature = "command")]
+    pub(crate) fn copy(&self) -> Self {
+        let Seen { unsynced, durable, syncs } = *self.lock();
+        Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(Seen { unsynced, durable, syncs })) }
+    }
+
     /// The power fails: a random tail of the unsynced batches is lost. How many.
     pub(crate) fn crash(&self, random: &mut Random) -> usize {
         let unsynced = self.memory.unsynced();

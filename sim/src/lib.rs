@@ -37,6 +37,8 @@ mod node;
 mod origin;
 mod pen;
 mod puppets;
+#[cfg(feature = "command")]
+pub mod playground;
 mod random;
 mod report;
 mod run;
@@ -55,6 +57,8 @@ pub use command::Command;
 pub use forge::{Forged, forge};
 pub use network::LinkRules;
 pub use puppets::{Played, puppets};
+#[cfg(feature = "command")]
+pub use playground::PlaygroundCommand;
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
 pub use run::{SIZES, run, run_seeds, run_until_first, run_with, size_of};

@@ -33,7 +33,7 @@ pub struct Options {
     pub names: Vec<String>,
     /// Leaders by reputation, as on a real network (§3.7), instead of each validator in its turn.
     pub reputation: bool,
-    /// Trees of plain letters.
+    /// Trees and arrows of plain letters.
     pub ascii: bool,
 }
 

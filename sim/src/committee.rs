@@ -81,8 +81,7 @@ impl Setting {
         parameters: impl FnOnce(usize) -> Parameters,
     ) -> Result<Self, String> {
         members.sort_by_key(|(_, member)| member.validator.consensus_key);
-        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
-        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().map(|(key, member)| (key.remembering(&memory), member)).unzip();
+        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().unzip();
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
@@ -92,14 +91,16 @@ impl Setting {
             validators,
             accounts,
         };
-        Self::new(genesis, seeds)
+        Self::of(genesis, &keys)
     }
 
-    /// A network that somebody has thought out. The seeds are those of the consensus keys, in the order of the committee.
-    pub(crate) fn new(genesis: Genesis, seeds: Vec<[u8; 32]>) -> Result<Self, String> {
+    /// A network that somebody has thought out, with the consensus keys in the order of the committee.
+    pub(crate) fn of(genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
+        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
         let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
         let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
+        let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
         Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 

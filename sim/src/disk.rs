@@ -64,13 +64,6 @@ impl fmt::Debug for SimStore {
 }
 
 impl SimStore {
-    /// Another disk with the same content: a twin starts from where its original stands.
-    #[cfg(feature = "command")]
-    pub(crate) fn copy(&self) -> Self {
-        let Seen { unsynced, durable, syncs } = *self.lock();
-        Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(Seen { unsynced, durable, syncs })) }
-    }
-
     /// The power fails: a random tail of the unsynced batches is lost. How many.
     pub(crate) fn crash(&self, random: &mut Random) -> usize {
         let unsynced = self.memory.unsynced();
@@ -85,7 +78,7 @@ impl SimStore {
     }
 
     /// Another disk with what this one holds.
-    pub(crate) fn copied(&self) -> Self {
+    pub(crate) fn snapshot(&self) -> Self {
         let seen = self.lock();
         let copy = Seen { unsynced: seen.unsynced, durable: seen.durable, syncs: seen.syncs };
         Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(copy)) }
@@ -230,7 +223,7 @@ mod tests {
     fn a_snapshot_stays_as_it_is() {
         let disk = SimStore::default();
         disk.write_sync(record(7)).unwrap();
-        let old = disk.copied();
+        let old = disk.snapshot();
         disk.write_sync(record(8)).unwrap();
         assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
         assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[17]), Some(7));

@@ -36,9 +36,9 @@ mod network;
 mod node;
 mod origin;
 mod pen;
-mod puppets;
 #[cfg(feature = "command")]
 pub mod playground;
+mod puppets;
 mod random;
 mod report;
 mod run;
@@ -56,9 +56,9 @@ mod world;
 pub use command::Command;
 pub use forge::{Forged, forge};
 pub use network::LinkRules;
-pub use puppets::{Played, puppets};
 #[cfg(feature = "command")]
 pub use playground::PlaygroundCommand;
+pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
 pub use run::{SIZES, run, run_seeds, run_until_first, run_with, size_of};

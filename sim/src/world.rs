@@ -349,7 +349,7 @@ impl World {
             }
             Happening::Copy(id) => {
                 if let Some(node) = self.node_mut(id) {
-                    node.old_disk = Some(node.disk.copied());
+                    node.old_disk = Some(node.disk.snapshot());
                 }
                 Ok(())
             }

@@ -44,6 +44,67 @@ fn every_script_prints_its_transcript() {
     }
 }
 
+/// The manual with all that the program says in it said anew: the blocks of sessions, a new session for each section, and the reference.
+fn manual_as_it_should_be(manual: &str) -> String {
+    let mut text: Vec<String> = Vec::new();
+    let mut session = Session::open(Options::default(), false).unwrap();
+    let (mut in_block, mut in_reference) = (false, false);
+    for line in manual.lines() {
+        if line.starts_with("## ") {
+            session = Session::open(Options::default(), false).unwrap();
+        }
+        in_reference &= line != "<!-- end of reference -->";
+        in_block &= line != "```";
+        if !in_reference && (!in_block || line.starts_with("> ")) {
+            text.push(line.to_owned());
+        }
+        if let Some(command) = line.strip_prefix("> ").filter(|_| in_block) {
+            text.extend(session.execute(command).all_lines().into_iter().map(|line| line.text));
+        }
+        if line == "<!-- reference -->" {
+            in_reference = true;
+            text.extend([String::new(), "```text".into()]);
+            for entry in session.execute("help").lines {
+                let name = entry.text.split(' ').next().unwrap_or_default().to_owned();
+                text.extend(session.execute(&format!("help {name}")).lines.into_iter().map(|line| line.text));
+            }
+            text.extend(["```".into(), String::new()]);
+        }
+        in_block |= line == "```quorate";
+    }
+    text.join("\n") + "\n"
+}
+
+#[test]
+fn the_manual_shows_what_the_program_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/playground.md");
+    let manual = fs::read_to_string(&file).unwrap();
+    let anew = manual_as_it_should_be(&manual);
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        fs::write(&file, &anew).unwrap();
+    } else {
+        assert!(manual == anew, "docs/playground.md shows something else; UPDATE_TRANSCRIPTS=1 writes it anew");
+    }
+    assert!(!anew.contains("\nerror: "), "a command of the manual is refused");
+    assert!(anew.matches("```quorate").count() >= 10 && anew.contains("\nlie NODE to PEER"));
+}
+
+#[test]
+fn with_ascii_nothing_else_is_written() {
+    let mut session = Session::open(Options { ascii: true, ..Options::default() }, false).unwrap();
+    let mut arrows = 0;
+    for script in scripts() {
+        session.execute("reset 4");
+        for line in fs::read_to_string(script).unwrap().lines() {
+            for line in session.execute(line).all_lines() {
+                assert!(line.text.is_ascii(), "{}", line.text);
+                arrows += line.text.matches("->").count();
+            }
+        }
+    }
+    assert!(arrows > 20, "{arrows}");
+}
+
 /// What a session shows of its network.
 fn views(session: &mut Session) -> String {
     let mut text = String::new();
@@ -252,7 +313,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn no_line_does_harm_and_everything_can_be_done_again(lines in prop::collection::vec(line(), 1..24)) {

@@ -117,7 +117,7 @@ impl Stage {
             player.undecided.clear();
         }
         let lost = self.flight.lose_to(seat);
-        let lost = if lost == 0 { String::new() } else { format!("; {} on the way to it are lost", count(lost, "message")) };
+        let lost = if lost == 0 { String::new() } else { format!("; lost with it: {} on the way", count(lost, "message")) };
         self.note(Note::bad("crash", format!("{name} is down: it hears nothing and says nothing{lost}")));
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Stage {
             return Err(format!("no more than {PLAYERS_MAX} processes; `reset` begins anew"));
         }
         let mut actor = Actor::new(id, 0);
-        actor.disk = player.actor.disk.copy();
+        actor.disk = player.actor.disk.snapshot();
         let proposals = player.proposals.clone();
         let twin = self.seat(twin_name.clone(), actor);
         if let Some(player) = self.players.get_mut(twin) {

@@ -33,7 +33,7 @@ pub struct Options {
     pub names: Vec<String>,
     /// Leaders by reputation, as on a real network (§3.7), instead of each validator in its turn.
     pub reputation: bool,
-    /// Trees of plain letters.
+    /// Trees and arrows of plain letters.
     pub ascii: bool,
 }
 
@@ -88,23 +88,19 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 
 /// The key of a name, of the given kind.
 pub(super) fn key(kind: &str, name: &str) -> SigningKey {
-    SigningKey::from_seed(&seed(kind, name))
-}
-
-fn seed(kind: &str, name: &str) -> [u8; 32] {
-    Hash::of(&KEY, format!("{kind} {name}").as_bytes()).0
+    SigningKey::from_seed(&Hash::of(&KEY, format!("{kind} {name}").as_bytes()).0)
 }
 
 /// The network. The committee is sorted by key, and the validators are in the order of their names: names are given to sorted keys.
 pub(super) fn found(options: &Options) -> Result<Setting, String> {
     options.check()?;
-    let mut seeds: Vec<[u8; 32]> = (0..options.names.len()).map(|number| seed("validator", &number.to_string())).collect();
-    seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
-    let validators = seeds
+    let mut keys: Vec<SigningKey> = (0..options.names.len()).map(|number| key("validator", &number.to_string())).collect();
+    keys.sort_by_key(SigningKey::public);
+    let validators = keys
         .iter()
         .zip(&options.names)
-        .map(|(seed, name)| {
-            let (consensus, network) = (SigningKey::from_seed(seed), key("network", name));
+        .map(|(consensus, name)| {
+            let network = key("network", name);
             let validator = Validator {
                 name: name.clone(),
                 consensus_key: consensus.public(),
@@ -112,7 +108,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
                 address: format!("/memory/{name}"),
                 power: VotingPower(1),
             };
-            GenesisValidator::sign(CHAIN, validator, &consensus, &network)
+            GenesisValidator::sign(CHAIN, validator, consensus, &network)
         })
         .collect();
     let genesis = Genesis {
@@ -126,7 +122,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
         validators,
         accounts: vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }],
     };
-    Setting::new(genesis, seeds)
+    Setting::of(genesis, &keys)
 }
 
 /// Each validator in its turn, beginning with the first in round 1; nothing where reputation elects.

@@ -36,7 +36,7 @@ pub struct PlaygroundCommand {
     /// Elect leaders by reputation, as a real network does, instead of each in its turn.
     #[arg(long)]
     reputation: bool,
-    /// Draw trees with plain letters.
+    /// Draw trees and arrows with plain letters.
     #[arg(long)]
     ascii: bool,
 }

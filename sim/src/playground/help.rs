@@ -1,4 +1,4 @@
-//! The commands, once: `help`, completion, the word on a mistyped command and the list in docs/playground.md come from here.
+//! The commands, once: `help`, completion, the word on a mistyped command and the reference in docs/playground.md come from here.
 
 use super::paint::{Line, Tone};
 

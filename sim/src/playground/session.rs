@@ -45,6 +45,16 @@ pub struct Error {
 }
 
 impl Reply {
+    /// Writes the signs that are left without letters outside ASCII; trees are drawn without them.
+    fn strip_to_ascii(&mut self) {
+        let plain = |text: &mut String| *text = text.replace('→', "->").replace('§', "section ");
+        self.lines.iter_mut().for_each(|line| plain(&mut line.text));
+        if let Some(error) = &mut self.error {
+            plain(&mut error.message);
+            error.hint.iter_mut().for_each(plain);
+        }
+    }
+
     /// The reply as lines, a refusal among them.
     #[must_use]
     pub fn all_lines(&self) -> Vec<Line> {
@@ -106,8 +116,16 @@ impl Session {
         if line.is_empty() || line.starts_with('#') {
             return reply;
         }
+        self.perform_line(line, &mut reply);
+        if self.options.ascii {
+            reply.strip_to_ascii();
+        }
+        reply
+    }
+
+    fn perform_line(&mut self, line: &str, reply: &mut Reply) {
         let (must_fail, command) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
-        let result = self.command(command, &mut reply);
+        let result = self.command(command, reply);
         match (result, must_fail) {
             (Ok(()), false) => {}
             (Ok(()), true) => {
@@ -122,7 +140,6 @@ impl Session {
             }
             (Err(Refusal { message, hint }), false) => reply.error = Some(Error { message, hint }),
         }
-        reply
     }
 
     fn command(&mut self, line: &str, reply: &mut Reply) -> Result<(), Refusal> {

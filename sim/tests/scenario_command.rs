@@ -25,6 +25,7 @@ fn sim(arguments: &[&str]) -> Result<(), CommandError> {
 }
 
 /// An empty directory of this test.
+#[expect(clippy::expect_used, reason = "a helper of tests")]
 fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     // It may be there from the last time.

@@ -7,21 +7,25 @@ use std::{
 };
 
 use clap::Parser;
-use quorate_client::{CommandError, Output, terminal::Format};
+use quorate_client::{CommandError, terminal::OutputArgs};
 use quorate_sim::Command;
 
 #[derive(Debug, Parser)]
 struct Program {
+    /// As the whole program has them, for every command: their names must not meet.
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
 
 fn sim(arguments: &[&str]) -> Result<(), CommandError> {
-    let Program { command } = Program::parse_from([&["sim"], arguments].concat());
-    command.run(&Output::new(Format::Json, true))
+    let Program { output, command } = Program::parse_from([&["sim", "-o", "json", "-q"], arguments].concat());
+    command.run(&output.open())
 }
 
 /// An empty directory of this test.
+#[expect(clippy::expect_used, reason = "a helper of tests")]
 fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     // It may be there from the last time.

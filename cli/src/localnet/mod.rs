@@ -62,7 +62,7 @@ pub(crate) enum Command {
         shape: Shape,
         #[command(flatten)]
         timeout: TimeoutArgs,
-        /// A scenario file whose message failures (MsgLoss, Delay, NoPropose) the validators inject. Needs a program that was built
+        /// A scenario file whose lost and late messages the validators inject. Needs a program that was built
         /// with the feature `faults`.
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,

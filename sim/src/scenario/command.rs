@@ -46,8 +46,9 @@ impl From<FormatName> for Format {
 #[derive(Clone, Debug, Args)]
 pub struct ReadArgs {
     /// The format of the file [default: found out by its content].
-    #[arg(long, value_enum, requires = "file")]
-    format: Option<FormatName>,
+    // Not `format` by name: that is the option of the whole program for its output.
+    #[arg(long = "format", value_name = "FORMAT", value_enum, requires = "file")]
+    file_format: Option<FormatName>,
     /// Which one, where the file holds several cases; from 1.
     #[arg(long, value_name = "NUMBER", requires = "file")]
     case: Option<usize>,
@@ -158,7 +159,7 @@ fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandE
     }
     let bytes = fs::read(file).map_err(|error| bad(&format!(" {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is no text in UTF-8; save it as one"))?;
-    let mut imported = read(&text, args.format.map(Into::into), args.case).map_err(|error| bad(&error))?;
+    let mut imported = read(&text, args.file_format.map(Into::into), args.case).map_err(|error| bad(&error))?;
     if matches!(imported.scenario.name.as_str(), "scenario" | "bcr" | "failure-config") {
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         imported.scenario.name = stem.unwrap_or(imported.scenario.name);

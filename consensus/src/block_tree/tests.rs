@@ -81,7 +81,8 @@ fn s6_a_second_insertion_and_an_orphan_change_nothing() {
     let orphan = Fixture::block(3, 0, &f.members.qc(&Fixture::block(2, 0, &genesis)));
     assert!(f.tree.insert(Arc::clone(&block)));
     f.tree.executed(&block.id(), state_of(block.id())).unwrap();
-    assert!(!f.tree.insert(Arc::clone(&block)) && !f.tree.insert(orphan));
+    assert!(!f.tree.insert(Arc::clone(&block)) && !f.tree.insert(Arc::clone(&orphan)));
+    assert_eq!((f.tree.get(&block.id()), f.tree.get(&orphan.id())), (Some(&block), None));
     assert_eq!(f.tree.state(&block.id()), Some(state_of(block.id())));
     assert_eq!(f.tree.blocks().count(), 1);
 }

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt install clean env
+.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -89,6 +89,10 @@ bench: build ## latency, throughput, idle cost; JSON on standard output
 	@$(QUORATE) bench latency -o json
 	@$(QUORATE) bench load -o json
 	@$(QUORATE) bench idle -o json
+
+# All of 1,502,936; stop it and start it again as you like. Over several machines: `quorate sim twins --help`, --part.
+twins: build ## all twins scenarios of four rounds
+	$(QUORATE) sim twins --rounds 4 --checkpoint twins-4.checkpoint.json --report twins-4.json
 
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)

@@ -19,7 +19,6 @@ const ROUNDS_AHEAD: u64 = 3;
 
 /// What a vote led to.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(crate) enum Added {
     /// Not yet a quorum.
     Counted,

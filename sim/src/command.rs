@@ -127,11 +127,12 @@ impl RunCommand {
 }
 
 /// How much processor time this process has used so far, all threads together; 0 where the system does not say.
-pub(crate) fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_time() -> Duration {
     // proc(5): after the name, which ends with the last parenthesis, utime and stime are the 12th and 13th field, in hundredths of a second.
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).map(f64::from).sum::<f64>() / 100.0
+    let hundredths: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(hundredths.saturating_mul(10))
 }
 
 pub(crate) fn verdict(replay: Option<&str>) -> Result<(), CommandError> {

@@ -1,5 +1,7 @@
 //! Twins: every small world with a double of one validator keeps the rules, and the search is not an idle one.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, have nobody to tell")]
+
 use std::thread::available_parallelism;
 
 use quorate_sim::twins::{

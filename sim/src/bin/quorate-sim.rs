@@ -1,4 +1,4 @@
-//! `quorate sim` as a program of its own. It takes the same arguments, and needs neither RocksDB nor a socket to be built.
+//! `quorate sim` as a program of its own. It takes the same arguments, and needs neither `RocksDB` nor a socket to be built.
 
 #![forbid(unsafe_code)]
 

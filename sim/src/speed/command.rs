@@ -8,7 +8,7 @@ use quorate_types::round::Round;
 use serde::Serialize;
 
 use crate::{
-    command::cpu_seconds,
+    command::cpu_time,
     speed::{SpeedRun, honest},
 };
 
@@ -33,23 +33,23 @@ struct Measured {
     cpu_seconds: f64,
     wall_seconds: f64,
     /// On one core, by processor time.
-    rounds_per_second: f64,
+    rounds_per_second: u64,
 }
 
 impl SpeedCommand {
     pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
-        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        let (wall, cpu) = (Instant::now(), cpu_time());
         let run = honest(self.validators, Round(self.rounds), self.transactions)
             .map_err(|error| CommandError::failure("invariant-broken", error))?;
-        let (wall_seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-        #[expect(clippy::cast_precision_loss, reason = "ten million rounds at most")]
-        let rounds = run.rounds as f64;
-        let rounds_per_second = if cpu_seconds > 0.0 { rounds / cpu_seconds } else { 0.0 };
+        let cpu = cpu_time().saturating_sub(cpu);
+        let (wall_seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu.as_secs_f64());
+        let cpu_ms = u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX);
+        let rounds_per_second = run.rounds.saturating_mul(1_000).checked_div(cpu_ms).unwrap_or(0);
         let measured = Measured { run, cpu_seconds, wall_seconds, rounds_per_second };
         out.print(&measured, || {
             format!(
                 "{} validators, {} rounds, height {}, {} transactions, {} messages in {cpu_seconds:.2} CPU seconds ({wall_seconds:.2} seconds): \
-                 {rounds_per_second:.0} rounds per second on one core",
+                 {rounds_per_second} rounds per second on one core",
                 run.validators, run.rounds, run.height, run.transactions, run.messages
             )
         })

@@ -224,7 +224,7 @@ impl Plan {
             }
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(&work)).collect();
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err("a thread panicked".into())))
         })?;
         Ok(merged.into_inner().unwrap_or_else(PoisonError::into_inner).0)

@@ -20,7 +20,7 @@ use super::{
     space::Space,
     stage::{Outcome, play},
 };
-use crate::command::cpu_seconds;
+use crate::command::cpu_time;
 
 /// How often the checkpoint is written.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -71,8 +71,8 @@ pub struct TwinsCommand {
 struct Checkpoint {
     /// [`Plan::options`].
     options: String,
-    cpu_seconds: f64,
-    wall_seconds: f64,
+    cpu_ms: u64,
+    wall_ms: u64,
     tally: Tally,
 }
 
@@ -151,8 +151,7 @@ impl TwinsCommand {
             Some(path) => read_checkpoint(path, plan)?,
             None => None,
         };
-        let start =
-            start.unwrap_or_else(|| Checkpoint { options: plan.options(), cpu_seconds: 0.0, wall_seconds: 0.0, tally: Tally::default() });
+        let start = start.unwrap_or_else(|| Checkpoint { options: plan.options(), cpu_ms: 0, wall_ms: 0, tally: Tally::default() });
         if start.tally.pieces > 0 {
             out.note(format_args!("going on after {} scenarios", start.tally.counters.scenarios));
         }
@@ -160,11 +159,11 @@ impl TwinsCommand {
         let bar = progress_bar(canonical, out);
         bar.set_position(start.tally.counters.scenarios);
         bar.reset_eta();
-        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        let (wall, cpu) = (Instant::now(), cpu_time());
         let so_far = |tally: &Tally| Checkpoint {
             options: plan.options(),
-            cpu_seconds: start.cpu_seconds + (cpu_seconds() - cpu),
-            wall_seconds: start.wall_seconds + wall.elapsed().as_secs_f64(),
+            cpu_ms: start.cpu_ms.saturating_add(millis(cpu_time().saturating_sub(cpu))),
+            wall_ms: start.wall_ms.saturating_add(millis(wall.elapsed())),
             tally: tally.clone(),
         };
         // When the checkpoint was last written, how many violations have been told, and what went wrong with the file.
@@ -209,7 +208,7 @@ impl TwinsCommand {
     }
 
     fn report_of(&self, plan: &Plan, canonical: u64, end: Checkpoint) -> CampaignReport {
-        let Checkpoint { options, cpu_seconds, wall_seconds, tally } = end;
+        let Checkpoint { options, cpu_ms, wall_ms, tally } = end;
         CampaignReport {
             what: "twins",
             options,
@@ -224,8 +223,8 @@ impl TwinsCommand {
             scenarios: tally.counters.scenarios,
             first: tally.first,
             last: tally.last,
-            cpu_seconds,
-            wall_seconds,
+            cpu_seconds: Duration::from_millis(cpu_ms).as_secs_f64(),
+            wall_seconds: Duration::from_millis(wall_ms).as_secs_f64(),
             commit: self.commit.clone().or_else(commit),
             counters: tally.counters,
             history: format!("{:016x}", tally.history),
@@ -233,6 +232,10 @@ impl TwinsCommand {
             violations: tally.violations,
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The commit of the directory that we are in.
@@ -343,4 +346,79 @@ fn report_text(report: &CampaignReport) -> String {
         text = format!("{text}\n{}", broken_text(broken));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use quorate_client::terminal::Format;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        twins: TwinsCommand,
+    }
+
+    fn parse(arguments: &str) -> Result<TwinsCommand, clap::Error> {
+        Program::try_parse_from(std::iter::once("twins").chain(arguments.split_whitespace())).map(|program| program.twins)
+    }
+
+    /// A directory of its own for each test.
+    fn directory(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("quorate-twins-{name}-{}", process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_command_that_a_violation_prints_is_one() {
+        let out = Output::new(Format::Json, true);
+        for plan in ["--rounds 2 --two-phase", "--rounds 9 --validators 7 --sample 9 --seed 4 --part 2/3"] {
+            let twins = parse(plan).unwrap();
+            let space = Space::new(twins.validators, twins.rounds, twins.two_phase).unwrap();
+            let plan = Plan { space, sample: twins.sample.map(|count| (count, twins.seed)), part: (2, 3) };
+            let replay = plan.replay(7);
+            let again = parse(replay.strip_prefix("quorate sim twins ").unwrap()).unwrap();
+            assert!(again.trace && again.scenario == Some(7) && again.part.is_none());
+            assert_eq!(
+                (again.rounds, again.two_phase, again.validators, again.seed),
+                (twins.rounds, twins.two_phase, twins.validators, twins.seed)
+            );
+            TwinsCommand { trace: false, ..again }.run(&out).unwrap();
+        }
+        for wrong in ["--part 0/2", "--part 3/2", "--part 2", "--trace", "--seed 3", "--rounds 0"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse("--validators 5").unwrap().run(&out).unwrap_err().code, "no-such-space");
+        assert_eq!(parse("--rounds 20").unwrap().run(&out).unwrap_err().code, "no-such-space");
+        assert_eq!(parse("--rounds 1 --scenario 64").unwrap().run(&out).unwrap_err().code, "no-such-scenario");
+    }
+
+    #[test]
+    fn a_campaign_goes_on_from_its_checkpoint_and_refuses_that_of_another() {
+        let (out, directory) = (Output::new(Format::Json, true), directory("checkpoint"));
+        let (checkpoint, report) = (directory.join("checkpoint.json"), directory.join("report.json"));
+        let options = |rounds: u32| TwinsCommand {
+            checkpoint: Some(checkpoint.clone()),
+            report: Some(report.clone()),
+            commit: Some("c0ffee".into()),
+            ..parse(&format!("--rounds {rounds} --threads 1")).unwrap()
+        };
+        options(1).run(&out).unwrap();
+        let first = std::fs::read_to_string(&report).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&first).unwrap();
+        assert_eq!((value["scenarios"].as_u64(), value["canonical"].as_u64()), (Some(15), Some(15)), "{first}");
+        assert_eq!((value["commit"].as_str(), value["what"].as_str()), (Some("c0ffee"), Some("twins")));
+        // Nothing is left to be done, and the report says the same.
+        options(1).run(&out).unwrap();
+        let again: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+        assert_eq!((&again["counters"], &again["history"]), (&value["counters"], &value["history"]));
+        let error = options(2).run(&out).unwrap_err();
+        assert!(error.message.contains("of another campaign"), "{error}");
+        std::fs::write(&checkpoint, "{").unwrap();
+        assert!(options(1).run(&out).unwrap_err().message.contains("is no checkpoint"));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

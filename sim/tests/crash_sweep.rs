@@ -25,3 +25,16 @@ fn a_power_cut_between_any_two_effects_of_a_round_never_leads_to_two_signatures(
     });
     assert!(cuts.into_inner() > 2_000);
 }
+
+#[test]
+fn the_same_holds_alone_and_in_committees_of_five_and_seven() {
+    let mut cuts = 0;
+    for validators in [1, 5, 7] {
+        for seed in 0..6 {
+            let done = sweep(seed, validators);
+            assert!(done.failure.is_none(), "seed {seed}, {validators} validators, power cut {}: {:?}", done.cuts, done.failure);
+            cuts += done.cuts;
+        }
+    }
+    assert!(cuts > 150, "{cuts} power cuts");
+}

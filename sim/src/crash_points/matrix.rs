@@ -141,7 +141,8 @@ impl Matrix {
             add(self.writes.entry(site.clone()).or_default(), *count);
         }
         add(&mut self.runs, 1);
-        add(&mut self.hit, u64::from(outcome.hit.len() == 1 + usize::from(course.second.is_some())));
+        let wanted = if course.second.is_some() { 2 } else { 1 };
+        add(&mut self.hit, u64::from(outcome.hit.len() == wanted));
         add(&mut self.crashes, outcome.crashes);
         add(&mut self.lost_writes, outcome.lost_writes);
         add(&mut self.blocks, outcome.height);

@@ -12,12 +12,14 @@
 //! No production code knows of any of this: the disk and the file system under it are watched ([`disk`], [`files`]), and what is written
 //! tells the site ([`site`]). A write that belongs to no site is a failure, too.
 
+mod calm;
 pub mod command;
 mod course;
 mod disk;
 mod files;
 mod machine;
 mod matrix;
+mod roles;
 mod site;
 mod traffic;
 mod trap;

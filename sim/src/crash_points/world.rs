@@ -7,15 +7,12 @@
 //!   the victim is cut off (fetches, catches up)  ─┘                                        │
 //! ```
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
 
 use quorate_ledger::LedgerReader;
 use quorate_replica::Input;
 use quorate_types::{
-    committee::{Committee, SignerSet},
+    committee::SignerSet,
     header::Header,
     ids::ValidatorId,
     receipt::Receipt,
@@ -24,15 +21,17 @@ use quorate_types::{
 
 use super::{
     Course, Outcome, Point, Site,
+    calm::Calm,
     disk::{SharedTrap, locked},
     machine::Machine,
+    roles::Roles,
     traffic::Packet,
 };
 use crate::{
     audit::Audit,
     committee::{BEGINNING, CHAIN, Setting},
     fault::FaultPlan,
-    invariants::{Observation, Register, Violation, live_1},
+    invariants::{Observation, Register, Violation},
     network::Network,
     random::Random,
     time::{Agenda, Micros},
@@ -46,9 +45,6 @@ const PHASE: Micros = Micros(250_000);
 const PHASE_MAX: Micros = Micros(2_000_000);
 /// How long a run waits for a point to be hit.
 const PATIENCE: Micros = Micros(60_000_000);
-/// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
-const REPORT: Micros = Micros(20_000);
-
 /// Something that happens.
 #[derive(Debug)]
 enum Happening {
@@ -78,48 +74,9 @@ enum Happening {
     GiveUp,
 }
 
-/// The end of the faults, and what followed.
-#[derive(Clone, Copy, Debug)]
-struct Calm {
-    round: Round,
-    first_commit: bool,
-    settled: bool,
-}
-
-/// Who is who.
-#[derive(Clone, Copy, Debug)]
-struct Roles {
-    /// Whose power fails.
-    victim: ValidatorId,
-    /// Whom the trouble is about besides the victim; the victim itself where it is alone.
-    neighbour: ValidatorId,
-    /// Starts only when the second point is armed.
-    late: Option<ValidatorId>,
-}
-
-impl Roles {
-    /// The victim, and with it the late one, are such that the others are a quorum without them, wherever that is possible: otherwise nothing
-    /// would go on in their absence that they could fetch.
-    fn draw(random: &mut Random, committee: &Committee, starts_late: bool) -> Option<Self> {
-        let mut ids: Vec<ValidatorId> = committee.ids().collect();
-        random.shuffle(&mut ids);
-        let bearable = committee.total_power().saturating_sub(committee.quorum_power());
-        // The order of the shuffle stays among equals.
-        ids.sort_by_key(|id| {
-            let power = committee.power([*id].into_iter().collect());
-            if starts_late { power } else { power.max(bearable) }
-        });
-        let mut ids = ids.into_iter();
-        let victim = ids.next()?;
-        let late = if starts_late { ids.next() } else { None };
-        let neighbour = ids.next().unwrap_or(victim);
-        Some(Self { victim, neighbour, late })
-    }
-}
-
 /// See the module.
 pub(super) struct World {
-    course: Course,
+    pub(super) course: Course,
     pub(super) setting: Setting,
     agenda: Agenda<Happening>,
     pub(super) now: Micros,
@@ -132,15 +89,13 @@ pub(super) struct World {
     random: Random,
     sync_max: Micros,
     victim: ValidatorId,
-    /// With whom the trouble begins; the victim where it is alone.
-    neighbour: ValidatorId,
     late: Option<ValidatorId>,
     /// The whole site loses power with the victim.
     everybody: bool,
     /// How many points were armed.
     armed: usize,
-    calm: Option<Calm>,
-    outcome: Outcome,
+    pub(super) calm: Option<Calm>,
+    pub(super) outcome: Outcome,
     ended: bool,
 }
 
@@ -159,7 +114,7 @@ impl World {
         let starts_late = course.second.is_some_and(|second| second.site.is_once());
         let committee = setting.verifier.committee();
         let machines = committee.ids().map(|id| Machine::new(id, &trap, random.below(100))).collect();
-        let Roles { victim, neighbour, late } = Roles::draw(&mut random, committee, starts_late).ok_or("a network needs a validator")?;
+        let Roles { victim, late } = Roles::draw(&mut random, committee, starts_late).ok_or("a network needs a validator")?;
         Ok(Self {
             network: Network::new(FaultPlan::none(Micros(0)).calm, seed.fork("network")),
             sync_max: Micros(random.between(50, 4_000)),
@@ -179,13 +134,13 @@ impl World {
             trap,
             random,
             victim,
-            neighbour,
             late,
         })
     }
 
     pub(super) fn run(mut self) -> Outcome {
-        let result = self.begin().and_then(|()| self.go_on()).and_then(|()| self.finish());
+        self.begin();
+        let result = self.go_on().and_then(|()| self.finish());
         if let Err(violation) = result {
             self.audit.note(self.now, || format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
@@ -198,7 +153,7 @@ impl World {
         self.outcome
     }
 
-    fn begin(&mut self) -> Happened {
+    fn begin(&mut self) {
         self.arm(self.course.point);
         let ids: Vec<ValidatorId> = self.machines.iter().map(|machine| machine.id).filter(|id| Some(*id) != self.late).collect();
         for id in ids {
@@ -208,10 +163,9 @@ impl World {
             let at = self.workload.pause();
             self.agenda.plan(at, Happening::Client(client));
         }
-        if self.neighbour != self.victim {
+        if self.machines.len() > 1 {
             self.agenda.plan(Micros::from_ms(30), Happening::Trouble(0));
         }
-        Ok(())
     }
 
     fn go_on(&mut self) -> Happened {
@@ -321,12 +275,18 @@ impl World {
         if self.calm.is_some() {
             return;
         }
+        if phase >= 4 {
+            // An idle chain comes to nothing: the clients go on for as long as the point is not hit.
+            self.workload.last_quota();
+        }
         let victim = self.victim;
         let ids: Vec<ValidatorId> = self.machines.iter().map(|machine| machine.id).collect();
-        // Each time another one: whoever was cut off is not elected for a while, and only a leader leaves a dead block behind.
-        let turn = usize::try_from(phase / 4).unwrap_or_default().saturating_add(self.neighbour.index());
-        let others = ids.iter().copied().filter(|id| *id != victim);
-        let neighbour = others.cycle().nth(turn).unwrap_or(victim);
+        // Who is about to lead: only a leader that is not heard makes the others give up its round, and leaves a dead block behind.
+        let engine = self.machine(victim).and_then(|machine| machine.replica.as_ref()).map(|replica| replica.engine());
+        let leaders =
+            engine.into_iter().flat_map(|engine| (1..=4).map(|ahead| engine.leader(Round(engine.round().0.saturating_add(ahead)))));
+        let mut candidates = leaders.chain(ids.iter().copied()).filter(|id| *id != victim);
+        let neighbour = candidates.next().unwrap_or(victim);
         self.network.heal();
         match phase % 4 {
             0 => self.network.cut(ids.iter().filter(|id| **id != victim).map(|id| (neighbour, *id))),
@@ -344,7 +304,7 @@ impl World {
         self.machines.get(id.index())
     }
 
-    fn power_on(&mut self, id: ValidatorId) -> Happened {
+    pub(super) fn power_on(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()).filter(|machine| machine.replica.is_none()) else { return Ok(()) };
         let recovery = machine.check_recovery(&self.setting);
@@ -473,6 +433,14 @@ impl World {
         self.agenda.plan(self.now.after(after), Happening::Deliver { from, to, packet: Rc::clone(packet) });
     }
 
+    pub(super) fn plan_end(&mut self, after: Micros) {
+        self.agenda.plan(self.now.after(after), Happening::End);
+    }
+
+    pub(super) fn plan_give_up(&mut self, after: Micros) {
+        self.agenda.plan(self.now.after(after), Happening::GiveUp);
+    }
+
     fn client(&mut self, index: usize) -> Happened {
         let up = |machine: &&Machine| machine.replica.is_some();
         let live: Vec<ValidatorId> = self.machines.iter().filter(up).map(|machine| machine.id).collect();
@@ -483,72 +451,6 @@ impl World {
         let pause = self.workload.pause();
         self.agenda.plan(self.now.after(pause), Happening::Client(index));
         Ok(())
-    }
-
-    // ---- the calm -----------------------------------------------------------------------------------------------------------------
-
-    fn begin_calm(&mut self) -> Happened {
-        self.audit.note(self.now, || "the faults stop".into());
-        self.network.heal();
-        self.workload.last_quota();
-        let down: Vec<ValidatorId> = self.machines.iter().filter(|machine| machine.replica.is_none()).map(|machine| machine.id).collect();
-        for id in down {
-            self.power_on(id)?;
-        }
-        self.calm = Some(Calm { round: self.highest_round(), first_commit: false, settled: false });
-        let longest = live_1::time_max(u64::from(self.course.validators), &self.setting.genesis.parameters);
-        self.agenda.plan(self.now.after(longest), Happening::GiveUp);
-        Ok(())
-    }
-
-    fn highest_round(&self) -> Round {
-        let replicas = self.machines.iter().filter_map(|machine| machine.replica.as_ref());
-        replicas.map(|replica| replica.engine().round()).max().unwrap_or_default()
-    }
-
-    /// LIVE-1, of the first commit by a certificate that was made after the faults stopped.
-    pub(super) fn on_commit(&mut self, certified: Round) -> Happened {
-        if let Some(calm) = self.calm.as_mut().filter(|calm| !calm.first_commit && certified > calm.round) {
-            calm.first_commit = true;
-            let judged = live_1::first_commit(u64::from(self.course.validators), calm.round, certified);
-            judged.map_err(|what| self.violation("LIVE-1", what))?;
-        }
-        self.settle();
-        Ok(())
-    }
-
-    /// Whether every client knows its end and every validator has come to the same height.
-    pub(super) fn settle(&mut self) {
-        let Some(calm) = self.calm.as_mut().filter(|calm| calm.first_commit && !calm.settled) else { return };
-        let mut heights = self.machines.iter().map(|machine| machine.reported);
-        let first = heights.next();
-        if self.workload.is_done() && heights.all(|height| Some(height) == first) {
-            calm.settled = true;
-            self.agenda.plan(self.now.after(REPORT), Happening::End);
-        }
-    }
-
-    fn give_up(&mut self) -> Happened {
-        if self.calm.is_some_and(|calm| calm.settled) {
-            return Ok(());
-        }
-        let heights: BTreeMap<ValidatorId, Height> = self.machines.iter().map(|machine| (machine.id, machine.reported)).collect();
-        Err(self.violation("LIVE-1", format!("not settled in time; heights {heights:?}; clients: {}", self.workload.open())))
-    }
-
-    fn finish(&mut self) -> Happened {
-        for machine in &self.machines {
-            let Some(replica) = &machine.replica else { continue };
-            let view = replica.view();
-            for address in self.workload.addresses() {
-                let account = view.account(&address);
-                let (height, balance, sequence) = (view.header().height, account.balance, account.sequence.0);
-                let observation = Observation::Account { node: machine.id, address, height, balance, sequence };
-                self.register.observe(self.now, &observation)?;
-            }
-        }
-        // A run that was given up ends anywhere, also between an answer and the commit that it speaks of.
-        if self.outcome.missed.is_some() { Ok(()) } else { self.register.finish(self.now) }
     }
 
     pub(super) fn violation(&self, invariant: &str, what: String) -> Violation {

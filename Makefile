@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins install clean env
+.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -70,6 +70,9 @@ endef
 
 seeds: build ## simulated networks with faults, SEEDS=2000 of them
 	$(QUORATE) sim run --seeds $(SEEDS)
+
+mutants: ## does a test notice every change of the rules? an hour or two; writes docs/reports/mutants.md
+	@scripts/mutants.sh
 
 ci: fmt lint doc deny test ## what must pass before a change is merged
 

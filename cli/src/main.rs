@@ -48,6 +48,8 @@ enum Command {
     /// Run many validators in one process on a virtual clock, with faults that a seed decides.
     #[command(subcommand)]
     Sim(quorate_sim::Command),
+    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    Playground(quorate_sim::PlaygroundCommand),
     /// Print the completion script of a shell.
     Completions {
         /// Which shell.
@@ -78,6 +80,7 @@ fn run(command: Command, out: &Output) -> Result<(), CommandError> {
         Command::Localnet(command) => command.run(out),
         Command::Bench(command) => command.run(out),
         Command::Sim(command) => command.run(out),
+        Command::Playground(command) => command.run(out),
         Command::Completions { shell } => completions(shell),
         Command::Version => out.print(&version::Build::default(), || version::LINE.into()),
     }

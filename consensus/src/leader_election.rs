@@ -29,6 +29,9 @@ const ELECTION_BLOCKS_MAX: usize = 256;
 /// How far ahead of a committed block its election is: the block, its child, the round in which its commit is learnt, the next (paper: q+2
 /// for the certificate of round q = the child's).
 const ROUNDS_AHEAD: u64 = 3;
+// The leaders of the rounds to come are those of at most four committed blocks (an odd round may have the leader of the even one before it):
+// each of these finds all that it looks at, and little more is handed over.
+const _: () = assert!(HISTORY_BLOCKS >= ELECTION_BLOCKS_MAX + 4 && HISTORY_BLOCKS < 2 * ELECTION_BLOCKS_MAX);
 
 /// What an election needs to know of a committed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -231,7 +231,15 @@ impl RunCommand {
         home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         let _lock = DataLock::take(&home.data())?;
         let store = RocksStore::open(home.database(), RocksOptions::default()).map_err(NodeError::from)?;
-        let setup = Setup { config, keys, genesis, api_address_file: Some(home.api_address_file()), on_failure: exit_at_once };
+        let setup = Setup {
+            config,
+            keys,
+            genesis,
+            api_address_file: Some(home.api_address_file()),
+            #[cfg(feature = "faults")]
+            faults_file: Some(home.faults_file()),
+            on_failure: exit_at_once,
+        };
         let node = Node::start(setup, store)?;
         match node.wait()? {
             Ending::Signal(name) => {
@@ -266,6 +274,8 @@ impl From<NodeError> for CommandError {
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",
             NodeError::Threads(_) => "system",
+            #[cfg(feature = "faults")]
+            NodeError::Faults(_) => "faults",
         };
         Self::failure(code, error)
     }

@@ -96,6 +96,9 @@ pub(crate) struct Outlets {
     /// The newest committed state, for whoever reads.
     pub(crate) views: watch::Sender<CommittedView>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What goes wrong with messages on purpose.
+    #[cfg(feature = "faults")]
+    pub(crate) faults: Option<crate::faults::Faults>,
 }
 
 /// The replica with its inputs and outputs.
@@ -214,16 +217,43 @@ impl<S: Store, A: Application> EventLoop<S, A> {
         let class = if message.is_urgent() { Class::Consensus } else { Class::Sync };
         self.outlets.metrics.sent_message(message.kind());
         match to {
-            Recipients::One(id) => self.outlets.network.send(PeerIndex(id.0), class, bytes),
+            Recipients::One(id) => self.transmit(PeerIndex(id.0), class, bytes, message),
             Recipients::Others => {
                 for peer in &self.outlets.others {
-                    self.outlets.network.send(*peer, class, bytes.clone());
+                    self.transmit(*peer, class, bytes.clone(), message);
                 }
             }
         }
     }
 
+    #[cfg(not(feature = "faults"))]
+    fn transmit(&self, peer: PeerIndex, class: Class, bytes: Bytes, _message: &Message) {
+        self.outlets.network.send(peer, class, bytes);
+    }
+
+    #[cfg(feature = "faults")]
+    fn transmit(&self, peer: PeerIndex, class: Class, bytes: Bytes, message: &Message) {
+        use crate::faults::{Fate, kind_and_round};
+        let Some(faults) = &self.outlets.faults else { return self.outlets.network.send(peer, class, bytes) };
+        let engine = self.replica.engine();
+        let (kind, round) = kind_and_round(message);
+        match faults.fate(Some(ValidatorId(peer.0)), kind, round.unwrap_or(engine.round()), |round| engine.leader(round)) {
+            Fate::Sent => self.outlets.network.send(peer, class, bytes),
+            Fate::Lost => {}
+            Fate::Late(after) => faults.later(after, peer, class, bytes),
+        }
+    }
+
     fn gossip(&self, transactions: Vec<Transaction>) {
+        #[cfg(feature = "faults")]
+        if let Some(faults) = &self.outlets.faults {
+            let engine = self.replica.engine();
+            // It goes to all or to nobody, and is not held back: every validator gossips again what was not committed.
+            let fate = faults.fate(None, quorate_faults::Kind::Gossip, engine.round(), |round| engine.leader(round));
+            if fate != crate::faults::Fate::Sent {
+                return;
+            }
+        }
         if !self.outlets.others.is_empty() {
             let batch = TransactionBatch(Bounded::truncated(transactions));
             self.outlets.network.gossip(Bytes::from(codec::encode(&batch)));

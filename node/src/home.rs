@@ -42,6 +42,13 @@ impl Home {
         self.0.join("config").join("genesis.json")
     }
 
+    /// The failures to inject, if there are any.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn faults_file(&self) -> PathBuf {
+        self.0.join("config").join("faults.json")
+    }
+
     /// The validator's key file.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {

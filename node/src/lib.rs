@@ -16,6 +16,8 @@ mod config;
 mod event_loop;
 mod failure;
 mod fair;
+#[cfg(feature = "faults")]
+mod faults;
 mod home;
 mod lock;
 mod logging;

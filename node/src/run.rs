@@ -123,6 +123,10 @@ pub enum NodeError {
     /// The system gives no threads.
     #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
+    /// The failures to inject cannot be read.
+    #[cfg(feature = "faults")]
+    #[error("the failures to inject cannot be read: {0}")]
+    Faults(io::Error),
     /// The genesis cannot be written as JSON, a defect.
     #[error("the genesis cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -139,6 +143,9 @@ pub struct Setup {
     pub genesis: Genesis,
     /// Where to write the address of the API, if anywhere.
     pub api_address_file: Option<PathBuf>,
+    /// The failures to inject, where the file exists.
+    #[cfg(feature = "faults")]
+    pub faults_file: Option<PathBuf>,
     /// Called at once, by the thread that fails, when the node must not go on.
     pub on_failure: fn(&str),
 }
@@ -233,7 +240,9 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
-        let Setup { config, keys, genesis, api_address_file, on_failure } = setup;
+        #[cfg(feature = "faults")]
+        let faults_file = setup.faults_file.clone();
+        let Setup { config, keys, genesis, api_address_file, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
@@ -277,6 +286,11 @@ impl Node {
             others: membership.committee.ids().filter(|id| *id != membership.me).map(|id| PeerIndex(id.0)).collect(),
             views,
             metrics: Arc::clone(&metrics),
+            #[cfg(feature = "faults")]
+            faults: match &faults_file {
+                Some(file) => crate::faults::Faults::start(file, membership.me, &network).map_err(NodeError::Faults)?,
+                None => None,
+            },
         };
         start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::Threads)?;
 

@@ -80,7 +80,15 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
     let mut overrides = vec![Override::from_set("api.listen=127.0.0.1:0").unwrap()];
     overrides.extend(settings.iter().map(|setting| Override::from_set(setting).unwrap()));
     let config = Config::default().with(&overrides).unwrap();
-    Setup { config, keys, genesis, api_address_file: None, on_failure: |_| {} }
+    Setup {
+        config,
+        keys,
+        genesis,
+        api_address_file: None,
+        #[cfg(feature = "faults")]
+        faults_file: None,
+        on_failure: |_| {},
+    }
 }
 
 /// A node that answers, and what its proofs are checked with.

@@ -77,7 +77,12 @@ impl Actor {
 
     /// Tells it something. It sees the time `at`.
     pub(crate) fn give(&mut self, input: Input, at: Micros) {
-        let unix = BEGINNING.0.saturating_add(at.ms()).saturating_add(self.ahead_ms);
+        self.give_with_calendar(input, at, at);
+    }
+
+    /// The same where its calendar does not show what its clock shows.
+    pub(crate) fn give_with_calendar(&mut self, input: Input, at: Micros, calendar: Micros) {
+        let unix = BEGINNING.0.saturating_add(calendar.ms()).saturating_add(self.ahead_ms);
         let now = Now { elapsed: Duration::from_micros(at.0), unix: UnixMillis(unix) };
         if let Some(replica) = &mut self.replica {
             replica.push(now, input);

@@ -1,6 +1,6 @@
-//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
+//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints, beside the playground's.
 
-use std::{io::IsTerminal, str::FromStr, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,8 +10,10 @@ use crate::{
     crash_points::command::CrashPointsCommand,
     fault::Faults,
     forensics::Culprit,
+    playground::PlaygroundCommand,
     report::{Failure, Report, Summary},
     run::{run_seeds, run_until_first, run_with, size_of},
+    scenario::{ReadArgs, ScenarioCommand, command::run_file},
     searches::{Kind, SearchCommand},
     speed::command::SpeedCommand,
     twins::TwinsCommand,
@@ -21,7 +23,7 @@ use crate::{
 /// Run many validators in one process on a virtual clock, with faults that a seed decides.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run one seed, or many.
+    /// Run one seed, or many, or a scenario file.
     Run(RunCommand),
     /// Cut the power of one validator between any two effects of a round.
     Sweep(SearchCommand),
@@ -39,11 +41,24 @@ pub enum Command {
     Twins(TwinsCommand),
     /// Cut the power at every point around what a validator writes.
     CrashPoints(CrashPointsCommand),
+    /// Make, check and convert scenario files.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
+    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    Playground(PlaygroundCommand),
 }
 
 /// `quorate sim run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunCommand {
+    /// A scenario file: TOML, a BCR text file or a `FailureConfig`. Without it, worlds of random faults are run.
+    #[arg(value_name = "FILE", conflicts_with_all = ["seeds", "validators", "threads", "trace"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Where the scenario's ledgers and logs are written: a directory that does not exist [default: a new one named after the scenario].
+    #[arg(long, value_name = "DIR", requires = "file")]
+    out: Option<PathBuf>,
     /// How many seeds to run, from 0 on or from --seed on.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
@@ -84,12 +99,17 @@ impl Command {
             Self::Speed(command) => command.run(out),
             Self::Twins(command) => command.run(out),
             Self::CrashPoints(command) => command.run(out),
+            Self::Scenario(command) => command.run(out),
+            Self::Playground(command) => command.run(out),
         }
     }
 }
 
 impl RunCommand {
     fn run(self, out: &Output) -> Result<(), CommandError> {
+        if let Some(file) = &self.file {
+            return run_file(file, &self.read, self.seed, self.out.as_deref(), out);
+        }
         match (self.seed, self.seeds) {
             (Some(seed), None) => self.one(seed, out),
             (first, count) => self.many(first.unwrap_or_default(), count.unwrap_or(100), out),

@@ -62,14 +62,26 @@ impl Setting {
         Self::new(members, accounts, |_| parameters)
     }
 
+    /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
+    pub(crate) fn with_parameters(
+        random: &mut Random,
+        validators: u16,
+        parameters: Parameters,
+        accounts: Vec<GenesisAccount>,
+    ) -> Result<Self, String> {
+        let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
+        seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
+        let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
+        Self::new(members, accounts, |_| parameters)
+    }
+
     fn new(
         mut members: Vec<(SigningKey, GenesisValidator)>,
         accounts: Vec<GenesisAccount>,
         parameters: impl FnOnce(usize) -> Parameters,
     ) -> Result<Self, String> {
         members.sort_by_key(|(_, member)| member.validator.consensus_key);
-        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
-        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().map(|(key, member)| (key.remembering(&memory), member)).unzip();
+        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().unzip();
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
@@ -79,9 +91,16 @@ impl Setting {
             validators,
             accounts,
         };
+        Self::of(genesis, &keys)
+    }
+
+    /// A network that somebody has thought out, with the consensus keys in the order of the committee.
+    pub(crate) fn of(genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
+        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
         let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
         let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
+        let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
         Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 

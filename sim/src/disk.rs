@@ -1,7 +1,7 @@
 //! The simulated disk: the ledger's [`MemoryStore`], which forgets unsynced batches in a crash, and the two things that a world wants to
 //! know besides: how often it was synced (that takes time), and what safety record would survive a power cut right now (SAFE-4).
 //!
-//! What it models is what the real store promises. RocksDB appends every batch to one log as one record with a checksum, and a start reads
+//! What it models is what the real store promises. `RocksDB` appends every batch to one log as one record with a checksum, and a start reads
 //! the log up to the first record that is not whole. So:
 //! * D3, D4: a power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
 //!   one never survives an earlier one, although its pages may have come to the disk.

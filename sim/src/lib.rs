@@ -29,17 +29,20 @@ pub mod crash_points;
 mod describe;
 pub mod disk;
 pub mod fault;
-mod forge;
 pub mod forensics;
+mod forge;
 pub mod invariants;
 mod network;
 mod node;
 mod origin;
 mod pen;
+#[cfg(feature = "command")]
+pub mod playground;
 mod puppets;
 mod random;
 mod report;
 mod run;
+pub mod scenario;
 #[cfg(feature = "command")]
 mod searches;
 pub mod speed;
@@ -53,6 +56,8 @@ mod world;
 pub use command::Command;
 pub use forge::{Forged, forge};
 pub use network::LinkRules;
+#[cfg(feature = "command")]
+pub use playground::PlaygroundCommand;
 pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};

@@ -22,6 +22,7 @@ const INPUTS_AT_ONCE: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the machine of its own; any may hold together with any other")]
 pub(crate) struct Node {
     pub(crate) id: ValidatorId,
     pub(crate) disk: SimStore,

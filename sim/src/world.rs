@@ -17,7 +17,6 @@ use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{Answer, Fatal, Input, Output, PoolLimits, Replica, ReplicaConfig, Ticket};
 use quorate_types::{
     codec,
-    crypto::{Hash, Tag},
     header::Header,
     ids::ValidatorId,
     message::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, Message, Recipients, TransactionBatch},
@@ -52,8 +51,6 @@ const REPORT_MS: u64 = 20;
 
 /// Between two moments in which somebody who lies says something out of itself, at most.
 const PULSE_MAX: Micros = Micros(250_000);
-
-const PACKET: Tag = Tag::new("quorate/sim-packet");
 
 /// What a world is made from.
 #[derive(Clone, Debug)]
@@ -347,7 +344,7 @@ impl World {
                 Ok(())
             }
             Happening::Fate(id, fate) => {
-                self.fate(id, fate);
+                self.fate(id, &fate);
                 Ok(())
             }
             Happening::Copy(id) => {
@@ -495,10 +492,11 @@ impl World {
                 return Ok(());
             }
             // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
-            Err(_) if node.faulty || self.forensics.is_some() => {
+            Err(fatal) if node.faulty || self.forensics.is_some() => {
                 node.gone = true;
                 node.lose_memory();
                 self.seen("byzantine: stopped itself");
+                self.audit.note(now, || format!("{} stops: {fatal}", describe::validator(id)));
                 return Ok(());
             }
             Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
@@ -665,8 +663,7 @@ impl World {
     }
 
     fn carry_to(&mut self, from: ValidatorId, targets: Vec<ValidatorId>, bytes: Vec<u8>, gossip: bool) {
-        let digest = Hash::of(&PACKET, &bytes);
-        self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), &digest.0]);
+        self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), &bytes]);
         if self.node(from).is_some_and(|node| node.silent) {
             return;
         }
@@ -831,7 +828,12 @@ impl World {
 
     fn answer(&mut self, id: ValidatorId, ticket: Ticket, answer: &Answer) -> Happened {
         let now = self.now;
-        self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), format!("{answer:?}").as_bytes()]);
+        let (height, word) = match answer {
+            Answer::Accepted => (0, "accepted"),
+            Answer::Committed { height, outcome, .. } => (height.0, if outcome.is_applied() { "applied" } else { "failed" }),
+            Answer::Rejected { code, .. } => (0, *code),
+        };
+        self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), &height.to_le_bytes(), word.as_bytes()]);
         match answer {
             Answer::Accepted => self.seen("answer: accepted"),
             Answer::Committed { outcome, .. } if outcome.is_applied() => self.seen("answer: applied"),
@@ -951,10 +953,10 @@ impl World {
         self.agenda.plan(now.after(down), Happening::Restart { node: id, life });
     }
 
-    fn fate(&mut self, id: ValidatorId, fate: Fate) {
+    fn fate(&mut self, id: ValidatorId, fate: &Fate) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(id.index()) else { return };
-        let (name, what) = match &fate {
+        let (name, what) = match fate {
             Fate::Silent(_) => {
                 node.silent = true;
                 ("fault: silent for ever", "falls silent for ever")

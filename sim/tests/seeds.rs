@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use quorate_sim::run_seeds;
+use quorate_sim::{byzantine::Lie, fault::FAULT_NAMES, run_seeds};
 
 #[test]
 fn no_seed_of_two_thousand_breaks_a_rule() {
@@ -32,4 +32,10 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
     ] {
         assert!(summary.seen.get(what).is_some_and(|count| *count >= least), "too little of {what:?}: {:?}", summary.seen);
     }
+    // Every fault and every lie happens in some world, and every check of bytes and signatures has refused something.
+    let names = FAULT_NAMES.into_iter().chain(Lie::ALL.map(Lie::name));
+    let never: Vec<&str> = names.filter(|name| !summary.seen.contains_key(*name)).collect();
+    assert_eq!(never, Vec::<&str>::new(), "{:?}", summary.seen);
+    let refused: Vec<&String> = summary.seen.keys().filter(|word| word.starts_with("refused: ")).collect();
+    assert!(refused.len() >= 14, "{refused:?}");
 }

@@ -29,7 +29,7 @@ async fn get(url: String) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// The answer to a body that is announced and never sent: nothing is left unread, so the answer cannot be lost to a closed connection.
+/// The first line of the answer to a body that is announced and never sent.
 fn announce(url: &str, length: usize) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -79,6 +79,8 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
         code(&body);
     }
     assert_eq!(announce(cluster.url(0), 1 << 20), "HTTP/1.1 413 Payload Too Large", "more than anybody may send");
+    let (status, body) = submit(vec![0; 1 << 20]).await;
+    assert_eq!((status, code(&body).as_str()), (413, "body-too-large"), "and the answer comes through while the body is still being sent");
     for (path, body) in [("/v1/transactions?wait=never", vec![1]), ("/v1/transactions/batch", vec![0xff; 64]), ("/v1/nothing", vec![])] {
         let (status, body) = post(format!("{}{path}", cluster.url(0)), body).await;
         assert!((400..500).contains(&status), "{path}: {status} {body}");

@@ -11,6 +11,7 @@ mod ports;
 pub(crate) mod process;
 mod ready;
 mod run;
+mod scenario;
 mod show;
 
 use std::{path::PathBuf, time::Duration};
@@ -61,6 +62,10 @@ pub(crate) enum Command {
         shape: Shape,
         #[command(flatten)]
         timeout: TimeoutArgs,
+        /// A scenario file whose lost and late messages the validators inject. Needs a program that was built
+        /// with the feature `faults`.
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
     },
     /// Make a network without starting it, to run its validators by hand.
     Create {
@@ -125,7 +130,10 @@ impl Command {
 
     async fn execute(self, out: &Output) -> Result<(), CommandError> {
         match self {
-            Self::Start { directory, reset, shape, timeout } => run::start(&directory.dir, reset, &shape, timeout.duration(), out).await,
+            Self::Start { directory, reset, shape, timeout, scenario } => {
+                let plan = scenario::plan(scenario.as_deref(), shape.validators, out)?;
+                run::start(&directory.dir, reset, &shape, &plan, timeout.duration(), out).await
+            }
             Self::Create { directory, shape } => {
                 run::refuse_existing(&directory.dir)?;
                 show::show(&create(&directory.dir, &shape)?, out).await

@@ -10,6 +10,7 @@ use super::{
     directory::{Localnet, Member, file_error},
     process::{Process, Signal},
     ready::{commit_a_transaction, wait_until_ready},
+    scenario::Plan,
     show,
 };
 
@@ -19,7 +20,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `quorate localnet start`.
-pub(super) async fn start(directory: &Path, reset: bool, shape: &Shape, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+pub(super) async fn start(
+    directory: &Path,
+    reset: bool,
+    shape: &Shape,
+    plan: &Plan,
+    timeout: Duration,
+    out: &Output,
+) -> Result<(), CommandError> {
     if reset && Localnet::exists(directory) {
         remove(directory, out).await?;
     }
@@ -30,6 +38,7 @@ pub(super) async fn start(directory: &Path, reset: bool, shape: &Shape, timeout:
         create(directory, shape)?
     };
     let _lock = Localnet::lock(&localnet.directory)?;
+    plan.write(&localnet)?;
     start_all(&mut localnet, timeout, out).await?;
     show::show(&localnet, out).await?;
     out.note(show::usage(&localnet));

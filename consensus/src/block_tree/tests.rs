@@ -3,7 +3,7 @@
 use quorate_types::ids::ValidatorId;
 
 use super::*;
-use crate::members::{Members, state_of};
+use crate::members::{Members, state_of, wrong_state_of};
 
 const AUTHOR: ValidatorId = ValidatorId(0);
 
@@ -81,7 +81,8 @@ fn s6_a_second_insertion_and_an_orphan_change_nothing() {
     let orphan = Fixture::block(3, 0, &f.members.qc(&Fixture::block(2, 0, &genesis)));
     assert!(f.tree.insert(Arc::clone(&block)));
     f.tree.executed(&block.id(), state_of(block.id())).unwrap();
-    assert!(!f.tree.insert(Arc::clone(&block)) && !f.tree.insert(orphan));
+    assert!(!f.tree.insert(Arc::clone(&block)) && !f.tree.insert(Arc::clone(&orphan)));
+    assert_eq!((f.tree.get(&block.id()), f.tree.get(&orphan.id())), (Some(&block), None));
     assert_eq!(f.tree.state(&block.id()), Some(state_of(block.id())));
     assert_eq!(f.tree.blocks().count(), 1);
 }
@@ -120,7 +121,172 @@ fn ties_keep_the_first_certificate() {
         (f.members.qc_of(&block, state_of(block.id()), &ids[..3]), f.members.qc_of(&block, state_of(block.id()), &ids[1..]));
     f.tree.process_qc(&first).unwrap();
     f.tree.process_qc(&second).unwrap();
-    assert_eq!(f.tree.high_qc().signers, first.signers);
+    assert_eq!((f.tree.high_qc().signers, f.tree.high_commit_qc().signers), (first.signers, first.signers));
+}
+
+#[test]
+fn s7_a_second_certified_block_of_a_round_halts() {
+    let mut f = Fixture::new();
+    let genesis = f.members.genesis_qc();
+    let (b1, q1) = f.grow(1, 0, &genesis);
+    let other = Fixture::block(1, 9, &genesis);
+    let halt = Err(Halt::TwoCertificates { round: Round(1), first: b1, second: other.id() });
+    f.tree.process_qc(&q1).unwrap();
+    assert_eq!(f.tree.process_qc(&f.members.qc(&other)), halt);
+    // The block is committed by a certificate of its child, which has not come, so nothing here carries its own certificate any more.
+    let q2 = f.members.qc(&Fixture::block(2, 0, &q1));
+    assert_eq!(f.commit(&q2), [b1]);
+    assert_eq!(f.tree.process_qc(&f.members.qc(&other)), halt);
+    f.tree.process_qc(&q1).unwrap();
+}
+
+#[test]
+fn s8_a_result_that_a_quorum_contradicts_halts_whichever_was_known_first() {
+    let diverged = |block: &Block, certified, ours| Err(divergence(block.id(), block.round(), certified, Some(ours)));
+    let members = Members::equal(1);
+    let genesis = members.genesis_qc();
+    let b1 = Fixture::block(1, 0, &genesis);
+    let (right, wrong) = (state_of(b1.id()), wrong_state_of(b1.id()));
+    let qc = |state| members.qc_of(&b1, state, &members.ids());
+    let with_block = || {
+        let mut f = Fixture::new();
+        assert!(f.tree.insert(Arc::clone(&b1)));
+        f
+    };
+
+    let mut f = with_block();
+    f.tree.executed(&b1.id(), wrong).unwrap();
+    assert_eq!(f.tree.process_qc(&qc(right)), diverged(&b1, right, wrong));
+
+    let mut f = with_block();
+    f.tree.process_qc(&qc(right)).unwrap();
+    assert_eq!(f.tree.executed(&b1.id(), wrong), diverged(&b1, right, wrong));
+
+    // The certificate stands in the next block only, and then the certificate of the next block commits the result.
+    let b2 = Fixture::block(2, 0, &qc(right));
+    let mut f = with_block();
+    assert!(f.tree.insert(Arc::clone(&b2)));
+    assert_eq!(f.tree.executed(&b1.id(), wrong), diverged(&b1, right, wrong));
+    let mut f = with_block();
+    f.tree.process_qc(&members.qc(&b2)).unwrap();
+    assert_eq!(f.tree.executed(&b1.id(), wrong), diverged(&b1, right, wrong));
+
+    // Of another block nothing is said.
+    let mut f = with_block();
+    let fork = Fixture::block(2, 0, &genesis);
+    assert!(f.tree.insert(Arc::clone(&fork)));
+    f.tree.process_qc(&qc(right)).unwrap();
+    f.tree.executed(&fork.id(), state_of(fork.id())).unwrap();
+    f.tree.executed(&b1.id(), right).unwrap();
+    assert_eq!((f.tree.certified_state(&b1.id()), f.tree.certified_state(&fork.id())), (Some(right), None));
+}
+
+#[test]
+fn what_is_built_on_a_block_is_all_of_its_descendants_parents_first() {
+    let mut f = Fixture::new();
+    let genesis = f.members.genesis_qc();
+    let (b1, q1) = f.grow(1, 0, &genesis);
+    let (b3, q3) = f.grow(3, 0, &q1);
+    let (fork, _) = f.grow(2, 9, &genesis);
+    let (b5, _) = f.grow(5, 0, &q1);
+    let (b4, _) = f.grow(4, 0, &q3);
+    for (id, expected) in [(b1, &[b3, b4, b5][..]), (b3, &[b4]), (b4, &[]), (fork, &[])] {
+        assert_eq!(f.tree.above(&id).iter().map(|block| block.id()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_block_is_executing_until_its_result_is_known() {
+    let mut f = Fixture::new();
+    let block = Fixture::block(1, 0, &f.members.genesis_qc());
+    assert!(!f.tree.is_executing());
+    assert!(f.tree.insert(Arc::clone(&block)));
+    assert!(f.tree.is_executing());
+    f.tree.executed(&block.id(), state_of(block.id())).unwrap();
+    assert!(!f.tree.is_executing());
+}
+
+/// D5: after a long absence the highest certificate is of a block that is far away, and the stretches on the way bring their own.
+#[test]
+fn a_stretch_of_an_absence_is_committed_by_the_certificate_that_came_with_it() {
+    let mut f = Fixture::new();
+    let mut qcs = vec![f.members.genesis_qc()];
+    let mut blocks = Vec::new();
+    for round in 1..=6 {
+        blocks.push(Fixture::block(round, 0, &qcs[blocks.len()]));
+        qcs.push(f.members.qc(&blocks[blocks.len() - 1]));
+    }
+    let ids: Vec<BlockId> = blocks.iter().map(|block| block.id()).collect();
+    let execute = |f: &mut Fixture, at: usize| f.tree.executed(&ids[at], state_of(ids[at])).unwrap();
+    let committed = |f: &mut Fixture| -> Vec<BlockId> {
+        f.tree.take_commit().unwrap().map_or(Vec::new(), |(path, _)| path.iter().map(|block| block.id()).collect())
+    };
+    let certified = |f: &Fixture| -> Vec<BlockId> { f.tree.certified_commits().iter().map(|block| block.id()).collect() };
+
+    // A message names block 6, whose certificate commits block 5; of the blocks between, the first four have come.
+    f.tree.process_qc(&qcs[6]).unwrap();
+    for block in &blocks[..4] {
+        assert!(f.tree.insert(Arc::clone(block)));
+    }
+    assert_eq!((certified(&f), committed(&mut f)), (vec![], vec![]));
+    f.tree.offer_commit(qcs[4].clone());
+    assert_eq!(certified(&f), ids[..3], "a commit is known before it can be carried out");
+    for at in 0..3 {
+        assert_eq!(committed(&mut f), [], "block 3 is not executed");
+        execute(&mut f, at);
+    }
+    assert_eq!(committed(&mut f), ids[..3]);
+    assert_eq!((f.tree.root().id, certified(&f), committed(&mut f)), (ids[2], vec![], vec![]));
+    // The rest comes, and the highest certificate does its work.
+    execute(&mut f, 3);
+    assert!(f.tree.insert(Arc::clone(&blocks[4])));
+    execute(&mut f, 4);
+    assert_eq!(committed(&mut f), ids[3..5]);
+}
+
+#[test]
+fn a_commit_on_the_way_leaves_the_certificate_of_the_stretch() {
+    let mut f = Fixture::new();
+    let genesis = f.members.genesis_qc();
+    let (b1, q1) = f.grow(1, 0, &genesis);
+    let b2 = Fixture::block(2, 0, &q1);
+    let b3 = Fixture::block(3, 0, &f.members.qc(&b2));
+    assert!(f.tree.insert(Arc::clone(&b2)));
+    f.tree.offer_commit(f.members.qc(&b3));
+    assert_eq!(f.commit(&f.members.qc(&b2)), [b1], "block 2 is not executed yet");
+    f.tree.executed(&b2.id(), state_of(b2.id())).unwrap();
+    assert_eq!(f.tree.take_commit().unwrap().unwrap().0.len(), 1);
+    assert_eq!(f.tree.root().id, b2.id());
+}
+
+/// D7: what counts is a transaction on the certified chain or in the block of the current round, not one on a fork nor a committed one.
+#[test]
+fn an_uncommitted_transaction_is_work_on_the_certified_chain_and_in_the_proposal() {
+    // Transactions in block 1, in block 2 on it, in a fork of round 3: is there work, with nothing, block 2, the fork as proposal?
+    for (in_one, in_two, in_fork, expected) in [
+        (0, 0, 0, [false, false, false]),
+        (1, 0, 0, [true, true, true]),
+        (0, 1, 0, [false, true, false]),
+        (0, 0, 1, [false, false, true]),
+        (1, 1, 1, [true, true, true]),
+    ] {
+        let mut f = Fixture::new();
+        let genesis = f.members.genesis_qc();
+        let (_, q1) = f.grow(1, in_one, &genesis);
+        f.tree.process_qc(&q1).unwrap();
+        let (b2, _) = f.grow(2, in_two, &q1);
+        let (fork, _) = f.grow(3, in_fork, &genesis);
+        let work = [None, Some(&b2), Some(&fork)].map(|proposal| f.tree.has_uncommitted_payload(proposal));
+        assert_eq!(work, expected, "{in_one}, {in_two}, {in_fork}");
+    }
+    let mut f = Fixture::new();
+    let genesis = f.members.genesis_qc();
+    let (_, q1) = f.grow(1, 1, &genesis);
+    let (_, q2) = f.grow(2, 0, &q1);
+    f.tree.process_qc(&q2).unwrap();
+    assert!(f.tree.has_uncommitted_payload(None));
+    assert_eq!(f.commit(&q2).len(), 1);
+    assert!(!f.tree.has_uncommitted_payload(None));
 }
 
 #[test]
@@ -129,10 +295,10 @@ fn b20_blocks_above_the_root_are_bounded_and_the_certified_chain_stays() {
     let genesis = f.members.genesis_qc();
     let (b1, q1) = f.grow(1, 0, &genesis);
     f.tree.process_qc(&q1).unwrap();
-    // Every leader that is faulty adds a block, in rounds that never certify anything.
+    // Every leader that is faulty adds a block, in rounds that never certify anything. The bound is used to the full (D19).
     for round in 2..1_000 {
         let (newest, _) = f.grow(round, 0, if round % 2 == 0 { &q1 } else { &genesis });
-        assert!(f.tree.blocks().count() <= PENDING_BLOCKS_MAX);
+        assert_eq!(f.tree.blocks().count(), usize::try_from(round).unwrap().min(256));
         assert!(f.tree.contains(&b1) && f.tree.contains(&newest));
     }
 }
@@ -158,5 +324,19 @@ fn s18_flushes_until_the_commit_of_every_transaction_has_been_published() {
         assert_eq!(f.tree.must_flush(), flush, "before round {round}");
         qc = f.grow(round, 0, &qc).1;
         f.commit(&qc);
+    }
+}
+
+/// Published is a commit whose certificate stands in a block of the certified chain, whether we have carried it out or not.
+#[test]
+fn s18_a_published_commit_that_is_still_being_executed_needs_no_flush() {
+    let mut f = Fixture::new();
+    let mut qc = f.members.genesis_qc();
+    for (round, flush) in [(1, true), (2, true), (3, false), (4, false)] {
+        let block = Fixture::block(round, u64::from(round == 1), &qc);
+        assert!(f.tree.insert(Arc::clone(&block)));
+        qc = f.members.qc(&block);
+        assert_eq!(f.commit(&qc), [], "nothing is executed");
+        assert_eq!(f.tree.must_flush(), flush, "with the certificate of round {round}");
     }
 }

@@ -42,6 +42,41 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
     }
 }
 
+/// D10: of a round a validator signs one timeout with one content, so another certificate accuses it, and the first one counts.
+#[test]
+fn b3_a_second_timeout_of_a_round_with_another_certificate_is_evidence() {
+    let members = Members::equal(4);
+    let genesis = members.genesis_qc();
+    let block = Members::block(ValidatorId(0), Round(1), 0, &genesis);
+    let qc = members.qc(&block);
+    let timeout = |id, high_qc| members.timeout(ValidatorId(id), Round(2), (high_qc, None, &genesis));
+    let mut pacemaker = Pacemaker::new();
+    pacemaker.advance(Round(1), None);
+    pacemaker.set_own_timeout(timeout(0, &qc));
+    for (first, second) in [(&qc, &genesis), (&genesis, &qc)] {
+        pacemaker.timeouts.clear();
+        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), Added::Counted));
+        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), Added::Counted));
+        let added = pacemaker.add(&members.committee, timeout(1, second));
+        assert!(matches!(added, Added::Equivocation(known) if known.timeout.high_qc.round() == first.round()));
+        assert!(matches!(pacemaker.add(&members.committee, timeout(2, &genesis)), Added::Counted));
+    }
+    let Added::Formed(tc) = pacemaker.add(&members.committee, timeout(3, &genesis)) else { panic!("a quorum") };
+    assert_eq!(tc.high_qc_rounds.to_vec(), [Round(0); 3]);
+}
+
+#[test]
+fn our_own_timeout_is_kept_while_its_round_lasts() {
+    let members = Members::equal(4);
+    let mut pacemaker = in_round_one();
+    pacemaker.set_own_timeout(timeout(&members, 0, 2));
+    assert!(pacemaker.own_timeout().is_none(), "of another round");
+    pacemaker.set_own_timeout(timeout(&members, 0, 1));
+    assert_eq!(pacemaker.own_timeout().map(|own| own.timeout.round), Some(Round(1)));
+    assert!(pacemaker.advance(Round(1), None));
+    assert!(pacemaker.own_timeout().is_none());
+}
+
 #[test]
 fn only_timeouts_of_the_current_round_are_kept() {
     let members = Members::equal(4);
@@ -95,4 +130,7 @@ fn e11_a_round_lasts_the_base_while_commits_come_and_then_longer_and_longer_up_t
     let mut pacemaker = Pacemaker::new();
     pacemaker.advance(Round(100), None);
     assert_eq!(pacemaker.duration_ms(&small, Round(0)), 50);
+    // A genesis may also say that it never grows.
+    let constant = Parameters { timeout_growth_percent: 100, ..small };
+    assert_eq!(pacemaker.duration_ms(&constant, Round(0)), 10);
 }

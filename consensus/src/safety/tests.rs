@@ -180,8 +180,11 @@ fn b3_gives_the_same_timeout_again_and_never_one_with_another_certificate() {
     let f = Fixture::new(4);
     let mut safety = f.fresh();
     let (tc, other) = (f.tc(3, 1), f.tc(3, 2));
+    assert_eq!(safety.record().last_timeout(), None);
     timeout(&mut safety, 4, f.qc(1), Some(&tc)).unwrap();
     for mut safety in [f.safety(safety.record().clone()), f.safety(SafetyRecord::decode(&codec::encode(safety.record())).unwrap())] {
+        // D10: the record is all that a validator has after a restart to say the same again.
+        assert_eq!(safety.record().last_timeout(), Some((Round(4), &**f.qc(1), Some(&*tc))));
         timeout(&mut safety, 4, f.qc(1), Some(&tc)).unwrap();
         assert_eq!(timeout(&mut safety, 4, f.qc(2), Some(&tc)), Err(Unsafe::Voted(Round(4))));
         assert_eq!(timeout(&mut safety, 4, f.qc(1), Some(&other)), Err(Unsafe::Voted(Round(4))));

@@ -15,12 +15,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::{self, Body},
+    body::Body,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use quorate_replica::Answer;
 use quorate_types::{
     codec,
@@ -47,6 +48,9 @@ use crate::submission::{Claim, NoRoom, Reply, Submission};
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The wait of a client that asks for none.
 const WAIT_DEFAULT: Duration = Duration::from_secs(20);
+/// How much of a body that is too long is read and thrown away, and for how long, so that its client comes to read the answer.
+const DISCARD_BYTES_MAX: usize = 2 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// How long the pool may take for a batch.
 const BATCH_WAIT: Duration = Duration::from_secs(5);
 
@@ -158,20 +162,35 @@ fn room(waiting: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, 
 }
 
 /// The whole body, if it is short enough and comes in time.
-async fn read_body(api: &Api, headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, ApiError> {
+async fn read_body(api: &Api, headers: &HeaderMap, mut body: Body, max: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", format!("the body may have at most {max} bytes"));
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max)) {
-        return Err(too_large());
-    }
-    match timeout(api.config.read_timeout(), body::to_bytes(body, max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
-        Ok(Err(error)) => Err(ApiError::bad_request("body", format!("the body did not arrive whole: {error}"))),
-        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time")),
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let whole = match announced {
+        Some(length) if length > max => Ok(None),
+        Some(_) | None => timeout(api.config.read_timeout(), collect(&mut body, max))
+            .await
+            .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time"))?,
+    };
+    match whole {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => {
+            // A client that is still writing when the connection closes may lose the answer.
+            drop(timeout(DISCARD_TIME, collect(&mut body, DISCARD_BYTES_MAX)).await);
+            Err(too_large())
+        }
+        Err(error) => Err(ApiError::bad_request("body", format!("the body did not arrive whole: {error}"))),
     }
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
+/// What is left of a body; nothing when that is more than `max` bytes.
+async fn collect(body: &mut Body, max: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if whole.len().saturating_add(data.len()) > max {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(Some(whole.freeze()))
 }

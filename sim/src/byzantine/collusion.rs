@@ -55,16 +55,33 @@ pub(crate) struct Plot {
     certified: Vec<VoteInfo>,
     /// The certificate of what the second half was shown last.
     branch: Option<QuorumCert>,
+    /// The newest commit that the second half may know of: a certificate of the other branch beside its own makes it stop.
+    branch_commit: Option<QuorumCert>,
     /// What one of their replicas proposed last.
     proposed: Option<Proposal>,
     /// In which round the second half was shown something last.
     shown: Round,
+    /// It was shown a child of its own block: now there is nothing left to do but to certify what it votes for.
+    split: bool,
+    /// The round of the newest certificate of the common branch that it was given.
+    kept_up: Round,
 }
 
 impl Plot {
     pub(crate) fn new(cabal: Cabal, keys: Vec<(ValidatorId, SigningKey)>) -> Rc<RefCell<Self>> {
         let (votes, certified) = (BTreeMap::new(), Vec::new());
-        Rc::new(RefCell::new(Self { cabal, keys, votes, certified, branch: None, proposed: None, shown: Round(0) }))
+        Rc::new(RefCell::new(Self {
+            cabal,
+            keys,
+            votes,
+            certified,
+            branch: None,
+            branch_commit: None,
+            proposed: None,
+            shown: Round(0),
+            split: false,
+            kept_up: Round(0),
+        }))
     }
 
     fn second_half(&self) -> Vec<ValidatorId> {
@@ -77,11 +94,14 @@ impl Plot {
     fn show(&mut self, mind: &Mind<'_>) -> Option<Parcel> {
         let first = self.proposed.clone().filter(|proposal| proposal.block.author() == mind.me)?;
         let round = first.block.round();
-        let branch = self.branch.clone().filter(|qc| qc.round().next() == round);
-        // In the round after one that was split the second half must be shown a child of its own block, or it would go back to the others.
-        if self.shown >= round || (branch.is_none() && self.shown.next() == round && self.shown > Round(0)) {
+        // Two certificates of one round would make the second half stop: it must not have seen the first half's.
+        let branch = self.branch.clone().filter(|qc| qc.round().next() == round && self.kept_up < qc.round());
+        // Whoever is behind does not know who leads; and in the round after a split only a child of its own block is of use.
+        let knows = self.kept_up.0.saturating_add(4) >= round.0 && (self.shown == Round(0) || self.shown.next() < round);
+        if self.split || self.shown >= round || !(branch.is_some() || knows) {
             return None;
         }
+        self.split = branch.is_some();
         self.shown = round;
         let mut other = mind.propose(&first, |content| {
             content.timestamp = content.timestamp.next();
@@ -92,6 +112,7 @@ impl Plot {
         });
         if branch.is_some() {
             other.last_round_tc = None;
+            other.high_commit_qc = self.branch_commit.clone().unwrap_or(other.high_commit_qc);
         }
         Some(mind.parcel(self.second_half(), Message::Proposal(Box::new(other))))
     }
@@ -110,25 +131,32 @@ impl Plot {
         self.certified.push(vote.vote_info);
         let signatures = Bounded::truncated(votes.values().copied().collect());
         let qc = QuorumCert { vote_info: vote.vote_info, commit_info: vote.commit_info, signers, signatures };
+        let child = self.branch.as_ref().is_some_and(|branch| branch.block_id() == qc.vote_info.parent_id);
+        self.branch_commit = Some(if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() });
         self.branch = Some(qc.clone());
-        let high_commit_qc = if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() };
-        let info = SyncInfo { high_qc: qc, high_commit_qc, last_round_tc: None };
+        // The certificate of the first block comes with its child, or never.
+        if !child || qc.commits().is_none() {
+            return None;
+        }
+        let info = SyncInfo { high_qc: qc.clone(), high_commit_qc: qc, last_round_tc: None };
         Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(info))))
     }
 
     /// Keeps the second half where the others are, or it would not know who leads; but not while it is on its own branch.
-    fn keep_up(&self, mind: &Mind<'_>) -> Option<Parcel> {
+    fn keep_up(&mut self, mind: &Mind<'_>) -> Option<Parcel> {
         let high_qc = mind.memory.high_qc()?.clone();
-        if self.shown > Round(0) && high_qc.round().0 < self.shown.0.saturating_add(BRANCH_ROUNDS) {
+        let waits = self.shown > Round(0) && high_qc.round().0 < self.shown.0.saturating_add(BRANCH_ROUNDS);
+        if self.split || waits {
             return None;
         }
         let high_commit_qc = mind.memory.high_commit_qc()?.clone();
+        self.kept_up = self.kept_up.max(high_qc.round());
         Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc, last_round_tc: None }))))
     }
 }
 
-/// How many rounds the others may go on before a second half that has not committed its own branch is taken back to theirs.
-const BRANCH_ROUNDS: u64 = 12;
+/// How many rounds the others go on before a second half that was shown a block, and no child of it in time, is taken back to theirs.
+const BRANCH_ROUNDS: u64 = 3;
 
 /// One of the colluders.
 pub(crate) struct Collude(pub(crate) Rc<RefCell<Plot>>);
@@ -171,8 +199,8 @@ impl Behaviour for Collude {
                 out.extend(plot.keep_up(mind));
                 true
             }
-            // The replica lives with the first half. For the second half it only serves requests.
-            Message::FetchRequest(_) | Message::CatchupRequest(_) => true,
+            // The replica lives with the first half. For the second half it only serves requests, until there is a branch to keep apart.
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => !(second && plot.split),
             _ => !second,
         }
     }
@@ -185,7 +213,7 @@ impl Behaviour for Collude {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{committee::Setting, random::Random};
+    use crate::{committee::Setting, fault::FaultPlan, random::Random};
 
     #[test]
     fn a_cabal_is_more_than_a_committee_bears_and_no_half_is_a_quorum_without_it() {
@@ -193,8 +221,7 @@ mod tests {
             for seed in 0..20 {
                 let setting = Setting::draw(&mut Random::new(seed), validators, Vec::new()).unwrap();
                 let committee = setting.verifier.committee();
-                let order: Vec<ValidatorId> = committee.ids().collect();
-                let cabal = Cabal::choose(committee, &order).unwrap();
+                let cabal = FaultPlan::beyond(&mut Random::new(seed), committee).cabal.unwrap();
                 let power = |ids: &[ValidatorId]| committee.power(ids.iter().copied().collect());
                 assert!(power(&cabal.colluders) > committee.total_power() - committee.quorum_power());
                 for half in &cabal.halves {

@@ -20,7 +20,8 @@ pub use self::{
     transaction::SIGNATURES_BATCHED,
 };
 use crate::{
-    committee::Committee,
+    block::BLOCK_TRANSACTIONS_MAX,
+    committee::{Committee, VALIDATORS_MAX},
     crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, SignatureMemory, VerifyingKey},
     genesis::Parameters,
     ids::{ChainId, TxId, ValidatorId},
@@ -39,6 +40,10 @@ pub const SIGNATURES_REMEMBERED: usize = 1 << 12;
 pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
 /// How many senders' decoded keys a [`Verifier`] remembers.
 pub const KEYS_REMEMBERED: usize = 1 << 14;
+// S21: what comes again is still known. Each message of a round may carry three certificates of its own; the largest block was seen
+// transaction by transaction, each perhaps by another sender, before it came.
+const _: () = assert!(CERTIFICATES_REMEMBERED >= 3 * VALIDATORS_MAX);
+const _: () = assert!(TRANSACTIONS_REMEMBERED >= BLOCK_TRANSACTIONS_MAX && KEYS_REMEMBERED >= BLOCK_TRANSACTIONS_MAX);
 
 /// A value whose signatures and form have been checked for this network and committee.
 #[derive(Clone, Debug, PartialEq, Eq)]

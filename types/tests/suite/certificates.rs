@@ -371,3 +371,33 @@ fn timeouts_aggregate_when_they_are_of_one_round_and_a_quorums() {
     let of_another_round = verifier.timeout(fixture.timeout_of(2, 5, fixture.qc(4, 3), None)).unwrap();
     assert!(aggregate(by_id([(0, timeout(0, 3)), (1, timeout(1, 4)), (2, of_another_round)])).is_none());
 }
+
+/// Nobody could check the signature of a stranger, so a certificate with one in it convinces nobody.
+#[test]
+fn a_stranger_beside_a_quorum_makes_no_certificate() {
+    // The first four are a quorum in both committees, of which the smaller one does not know the fifth.
+    let (larger, smaller) = (Fixture::with(CHAIN, &[10, 10, 10, 10, 1]), Fixture::new());
+    let verifier = larger.verifier();
+    let valid = larger.vote();
+    let vote = |id| (id, verifier.vote(larger.vote_of(id, valid.vote_info, valid.commit_info)).unwrap());
+    let timeout = |id| (id, verifier.timeout(larger.timeout_of(id, 5, larger.qc(4, 3), None)).unwrap());
+    for (signers, known) in [(&[0, 1, 2, 3][..], true), (&[0, 1, 2, 4], false), (&[0, 1, 2, 3, 4], false)] {
+        let votes = by_id(signers.iter().map(|id| vote(*id)));
+        let timeouts = by_id(signers.iter().map(|id| timeout(*id)));
+        for (committee, certifies) in [(&larger.committee, true), (&smaller.committee, known)] {
+            assert_eq!(Verified::<QuorumCert>::aggregate(committee, &votes).is_some(), certifies, "votes of {signers:?}");
+            assert_eq!(Verified::<TimeoutCert>::aggregate(committee, &timeouts).is_some(), certifies, "timeouts of {signers:?}");
+        }
+    }
+}
+
+/// What people read in logs.
+#[test]
+fn certificates_show_their_rounds_and_what_they_commit() {
+    let fixture = Fixture::new();
+    let (commits, does_not) = (format!("{:?}", fixture.qc(5, 4)), format!("{:?}", fixture.qc(5, 3)));
+    assert!(commits.starts_with("QC(5 ") && commits.contains(" commits 4 "), "{commits}");
+    assert!(does_not.starts_with("QC(5 ") && !does_not.contains("commits"), "{does_not}");
+    let tc = format!("{:?}", fixture.tc(7, &[(0, 3), (2, 5), (3, 2)]));
+    assert!(tc.starts_with("TC(7 with QC(5 "), "{tc}");
+}

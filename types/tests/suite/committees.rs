@@ -79,6 +79,14 @@ fn power_outside_the_committee_counts_nothing() {
 }
 
 #[test]
+fn only_the_set_of_nobody_is_empty() {
+    assert!(SignerSet::default().is_empty() && set(&[]).is_empty());
+    for id in [0, 1, 127] {
+        assert!(!set(&[id]).is_empty(), "{id}");
+    }
+}
+
+#[test]
 fn the_largest_powers_do_not_overflow() {
     let fixture = Fixture::with(CHAIN, &[POWER_MAX; 100]);
     let committee = &fixture.committee;

@@ -11,7 +11,7 @@ use quorate_types::{
     operation::{Operation, PAYLOAD_BYTES_MAX},
     round::{Height, Round},
     transaction::Transaction,
-    verify::{VerifiedMessage, VerifyError},
+    verify::{Verified, VerifiedMessage, VerifyError},
     vote::QuorumCert,
 };
 
@@ -64,6 +64,46 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
         };
         assert_eq!(again, message);
     }
+}
+
+/// Certificates and blocks are taken out of a message that was checked as a whole: nothing may get lost or change on the way.
+#[test]
+fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier();
+    assert_eq!((verifier.chain_id(), verifier.committee().hash()), (fixture.chain_id, fixture.committee.hash()));
+    assert_eq!(*verifier.parameters(), fixture.genesis.parameters);
+
+    let (sent, taken) = (fixture.proposal(), verifier.proposal(fixture.proposal()).unwrap());
+    assert_eq!((taken.block().into_inner(), taken.high_commit_qc().into_inner()), (sent.block, sent.high_commit_qc));
+    assert_eq!(taken.last_round_tc().map(Verified::into_inner), sent.last_round_tc);
+    assert!(taken.last_round_tc().is_some());
+
+    let (sent, taken) = (fixture.vote(), verifier.vote(fixture.vote()).unwrap());
+    assert_eq!(taken.high_commit_qc().into_inner(), sent.high_commit_qc);
+
+    let (sent, taken) = (fixture.timeout(), verifier.timeout(fixture.timeout()).unwrap());
+    assert_eq!((taken.high_qc().into_inner(), taken.high_commit_qc().into_inner()), (sent.timeout.high_qc, sent.high_commit_qc));
+    assert_eq!(taken.last_round_tc().map(Verified::into_inner), sent.last_round_tc);
+    assert!(taken.last_round_tc().is_some());
+
+    let split = |message| verifier.message(ValidatorId(0), message).unwrap().split();
+    let sent = fixture.sync_info();
+    let VerifiedMessage::SyncInfo(taken) = split(Message::SyncInfo(Box::new(sent.clone()))) else { panic!("a sync info") };
+    assert_eq!((taken.high_qc().into_inner(), taken.high_commit_qc().into_inner()), (sent.high_qc, sent.high_commit_qc));
+    assert_eq!(taken.last_round_tc().map(Verified::into_inner), sent.last_round_tc);
+    assert!(taken.last_round_tc().is_some());
+
+    let inner = |blocks: Vec<Verified<Block>>| blocks.into_iter().map(Verified::into_inner).collect::<Vec<_>>();
+    let sent = fixture.fetch_response();
+    let VerifiedMessage::FetchResponse(taken) = split(Message::FetchResponse(Box::new(sent.clone()))) else { panic!("fetched blocks") };
+    assert_eq!(inner(taken.into_blocks()), sent.blocks.to_vec());
+    let sent = fixture.catchup_response();
+    let VerifiedMessage::CatchupResponse(taken) = split(Message::CatchupResponse(Box::new(sent.clone()))) else {
+        panic!("caught-up blocks")
+    };
+    let (blocks, commit_qc) = taken.into_parts();
+    assert_eq!((inner(blocks), commit_qc.map(Verified::into_inner)), (sent.blocks.to_vec(), sent.commit_qc));
 }
 
 #[test]

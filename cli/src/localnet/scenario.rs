@@ -1,0 +1,85 @@
+//! `quorate localnet start --scenario FILE`: hands the message failures of a scenario file to the validators' processes.
+//!
+//! Only a program that was built with the feature `faults` can obey them; any other one says how to build it.
+
+use std::path::Path;
+
+use quorate_client::{CommandError, Output};
+
+use super::directory::Localnet;
+
+/// What the validators are told to get wrong; nothing in a program without the feature `faults`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    #[cfg(feature = "faults")]
+    plan: Option<quorate_faults::Plan>,
+}
+
+/// Reads a scenario file.
+#[cfg(not(feature = "faults"))]
+pub(super) fn plan(file: Option<&Path>, _validators: u16, _out: &Output) -> Result<Plan, CommandError> {
+    match file {
+        None => Ok(Plan::default()),
+        Some(_) => {
+            let error =
+                CommandError::failure("no-faults", "this program cannot inject failures: it was built without the feature `faults`");
+            Err(error.with_hint("cargo build --release --locked -p quorate-cli --features faults"))
+        }
+    }
+}
+
+/// Reads a scenario file.
+#[cfg(feature = "faults")]
+pub(super) fn plan(file: Option<&Path>, validators: u16, out: &Output) -> Result<Plan, CommandError> {
+    let Some(file) = file else { return Ok(Plan::default()) };
+    let bad = |what: &dyn std::fmt::Display| CommandError::failure("bad-scenario", format!("{}:{what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| bad(&format!(" {error}")))?;
+    let imported = quorate_sim::scenario::read(&text, None, None).map_err(|error| bad(&error))?;
+    for note in &imported.notes {
+        out.note(note);
+    }
+    let scenario = imported.scenario;
+    if scenario.validators != validators {
+        let error = bad(&format!(" it has {} validators, the network {validators}", scenario.validators));
+        return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if there is one)", scenario.validators)));
+    }
+    let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures };
+    if let Some(rule) = plan.impossible() {
+        let error = bad(&format!("{}:1: real processes cannot obey {rule}", rule.line));
+        return Err(
+            error.with_hint("keep MsgLoss, Delay and NoPropose; for the others there are `quorate sim run` and `quorate localnet kill`")
+        );
+    }
+    if let Some(trigger) = scenario.triggers.first() {
+        let error = bad(&format!("{}:1: real processes know no triggers", trigger.line));
+        return Err(error.with_hint("play them with `quorate sim run`"));
+    }
+    Ok(Plan { plan: Some(plan) })
+}
+
+impl Plan {
+    /// Lays the plan into each validator's home, or removes the one that is there.
+    #[cfg(feature = "faults")]
+    pub(super) fn write(&self, localnet: &Localnet) -> Result<(), CommandError> {
+        use super::directory::file_error;
+        for member in &localnet.validators {
+            let file = localnet.home(member).join("config").join("faults.json");
+            let done = match &self.plan {
+                Some(plan) => serde_json::to_vec_pretty(plan).map_err(Into::into).and_then(|bytes| std::fs::write(&file, bytes)),
+                None => match std::fs::remove_file(&file) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                    done => done,
+                },
+            };
+            done.map_err(|error| file_error("write", &file, &error))?;
+        }
+        Ok(())
+    }
+
+    /// There is none.
+    #[cfg(not(feature = "faults"))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with the feature `faults`")]
+    pub(super) const fn write(&self, _localnet: &Localnet) -> Result<(), CommandError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Blocks by short names, and what is certified: gathered from what the validators show.
+
+use std::collections::BTreeMap;
+
+use quorate_types::{
+    block::Block,
+    committee::SignerSet,
+    ids::{BlockId, StateId},
+    round::{Height, Round},
+    vote::QuorumCert,
+};
+
+/// A block that somebody proposed.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// `B7` is the first block of round 7, `B7b` the second one.
+    pub(super) label: String,
+    pub(super) block: Block,
+    /// The round of the timeout certificate that came with it.
+    pub(super) tc: Option<Round>,
+    /// What it carries, in words.
+    pub(super) content: String,
+    /// Who signed the first certificate of it that was seen, and with which result.
+    pub(super) certified: Option<(SignerSet, StateId)>,
+    /// Where it stands in the chain, once somebody has committed it.
+    pub(super) committed: Option<Height>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    known: BTreeMap<BlockId, Known>,
+}
+
+impl Blocks {
+    /// The short name of a block; genesis is `G`.
+    pub(super) fn label(&self, id: &BlockId) -> String {
+        self.known.get(id).map_or_else(|| "G".into(), |known| known.label.clone())
+    }
+
+    pub(super) fn get(&self, id: &BlockId) -> Option<&Known> {
+        self.known.get(id)
+    }
+
+    pub(super) fn find(&self, label: &str) -> Option<&Known> {
+        self.known.values().find(|known| known.label.eq_ignore_ascii_case(label))
+    }
+
+    /// By rising round, in a round in the order in which they were proposed.
+    pub(super) fn in_order(&self) -> Vec<&Known> {
+        let mut blocks: Vec<&Known> = self.known.values().collect();
+        blocks.sort_by(|a, b| (a.block.round(), a.label.len(), &a.label).cmp(&(b.block.round(), b.label.len(), &b.label)));
+        blocks
+    }
+
+    pub(super) fn learn(&mut self, block: &Block, tc: Option<Round>, content: String) {
+        if self.known.contains_key(&block.id()) {
+            return;
+        }
+        let others = self.known.values().filter(|known| known.block.round() == block.round()).count();
+        let letter = u8::try_from(others).ok().and_then(|others| b'a'.checked_add(others)).filter(u8::is_ascii_lowercase).unwrap_or(b'z');
+        let suffix = if others == 0 { String::new() } else { char::from(letter).to_string() };
+        let label = format!("B{}{suffix}", block.round());
+        self.known.insert(block.id(), Known { label, block: block.clone(), tc, content, certified: None, committed: None });
+    }
+
+    /// Whether the certificate is the first of its block that anybody has.
+    pub(super) fn learn_qc(&mut self, qc: &QuorumCert) -> bool {
+        let Some(known) = self.known.get_mut(&qc.block_id()) else { return false };
+        let new = known.certified.is_none();
+        known.certified.get_or_insert((qc.signers, qc.vote_info.exec_state_id));
+        new
+    }
+
+    /// Whether nobody had committed the block before.
+    pub(super) fn learn_commit(&mut self, id: &BlockId, height: Height) -> bool {
+        let Some(known) = self.known.get_mut(id) else { return false };
+        known.committed.replace(height).is_none()
+    }
+
+    /// The block that is certified in a round.
+    pub(super) fn certified_in(&self, round: Round) -> Option<&Known> {
+        self.known.values().find(|known| known.block.round() == round && known.certified.is_some())
+    }
+
+    /// `QC(B3)`, and what else it does.
+    pub(super) fn qc(&self, qc: &QuorumCert) -> String {
+        format!("QC({})", self.label(&qc.block_id()))
+    }
+}

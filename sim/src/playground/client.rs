@@ -1,0 +1,221 @@
+//! The one client of a playground: it holds the keys of all accounts, signs what a person asks for, and counts the validators' answers.
+
+use std::collections::BTreeMap;
+
+use quorate_ledger::CommittedView;
+use quorate_replica::{Answer, Ticket};
+use quorate_types::{
+    crypto::{Hash, SigningKey},
+    ids::{Address, TxId},
+    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
+    receipt::Outcome,
+    round::{Height, Sequence, UnixMillis},
+    state_key::{ACCOUNT, Account, KV_OWN, KV_SHARED},
+    transaction::Transaction,
+};
+
+use super::{
+    cast::{TREASURY, key},
+    flight::Seat,
+};
+use crate::committee::CHAIN;
+
+/// Most accounts of a playground.
+const ACCOUNTS_MAX: usize = 64;
+/// Most transactions of a playground.
+const TRANSACTIONS_MAX: usize = 2_000;
+/// How long a transaction is valid: longer than any playground lasts.
+const VALIDITY_MS: u64 = 365 * 24 * 3_600 * 1_000;
+
+/// What somebody wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Out of the treasury into an account.
+    Deposit { account: String, amount: u64 },
+    /// Out of an account into the treasury.
+    Withdraw { account: String, amount: u64 },
+    /// From one account to another.
+    Transfer { from: String, to: String, amount: u64 },
+    /// On a key that all accounts share.
+    Kv { account: String, key: String, action: KvAction },
+}
+
+impl Order {
+    /// Who signs it.
+    fn signer(&self) -> &str {
+        match self {
+            Self::Deposit { .. } => TREASURY,
+            Self::Withdraw { account, .. } | Self::Kv { account, .. } | Self::Transfer { from: account, .. } => account,
+        }
+    }
+
+    fn accounts(&self) -> Vec<&str> {
+        match self {
+            Self::Deposit { account, .. } | Self::Withdraw { account, .. } => vec![TREASURY, account],
+            Self::Transfer { from, to, .. } => vec![from, to],
+            Self::Kv { account, .. } => vec![account],
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        let transfer = |to: &str, amount| Operation::Bank(BankOperation::Transfer { to: address(to), amount });
+        match self {
+            Self::Deposit { account, amount } => transfer(account, *amount),
+            Self::Withdraw { amount, .. } => transfer(TREASURY, *amount),
+            Self::Transfer { to, amount, .. } => transfer(to, *amount),
+            Self::Kv { key, action, .. } => {
+                Operation::Kv(KvOperation { space: KvSpace::Shared, key: key.clone().into_bytes(), action: action.clone() })
+            }
+        }
+    }
+
+    /// In words.
+    pub(super) fn words(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
+        match self {
+            Self::Deposit { account, amount } => format!("deposit {amount} to {account}"),
+            Self::Withdraw { account, amount } => format!("withdraw {amount} from {account}"),
+            Self::Transfer { from, to, amount } => format!("transfer {amount} from {from} to {to}"),
+            Self::Kv { key, action, .. } => match action {
+                KvAction::Put(value) => format!("put {key} '{}'", text(value)),
+                KvAction::Append(value) => format!("append '{}' to {key}", text(value)),
+                KvAction::Slice { start, end } => format!("slice {key} {start}..{end}"),
+                KvAction::Get => format!("get {key}"),
+                KvAction::Delete => format!("delete {key}"),
+            },
+        }
+    }
+}
+
+/// A transaction that was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) id: TxId,
+    pub(super) words: String,
+    pub(super) answers: BTreeMap<Seat, String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Client {
+    names: BTreeMap<Address, String>,
+    sent: Vec<Sent>,
+    tickets: BTreeMap<Ticket, (usize, Seat)>,
+}
+
+fn account_key(name: &str) -> SigningKey {
+    key("account", name)
+}
+
+fn address(name: &str) -> Address {
+    Address::of(&account_key(name).public())
+}
+
+impl Client {
+    pub(super) fn new() -> Self {
+        Self { names: BTreeMap::from([(address(TREASURY), TREASURY.into())]), sent: Vec::new(), tickets: BTreeMap::new() }
+    }
+
+    /// Whose sequence number is needed for an order.
+    pub(super) fn sender(order: &Order) -> Address {
+        address(order.signer())
+    }
+
+    /// Signs an order.
+    pub(super) fn sign(&mut self, order: &Order, sequence: Sequence, now: UnixMillis) -> Result<Transaction, String> {
+        if self.sent.len() >= TRANSACTIONS_MAX {
+            return Err(format!("a playground takes {TRANSACTIONS_MAX} transactions; `reset` begins a new one"));
+        }
+        for name in order.accounts() {
+            self.names.entry(address(name)).or_insert_with(|| name.to_owned());
+        }
+        if self.names.len() > ACCOUNTS_MAX {
+            return Err(format!("a playground has at most {ACCOUNTS_MAX} accounts; use one of those that there are"));
+        }
+        let expires_at = UnixMillis(now.0.saturating_add(VALIDITY_MS));
+        let transaction = Transaction::sign(CHAIN, &account_key(order.signer()), sequence, expires_at, &order.operation());
+        self.sent.push(Sent { id: transaction.id(), words: order.words(), answers: BTreeMap::new() });
+        Ok(transaction)
+    }
+
+    /// A ticket for the newest transaction at a validator.
+    pub(super) fn ticket(&mut self, seat: Seat) -> Ticket {
+        let ticket = Ticket(self.tickets.len() as u64);
+        self.tickets.insert(ticket, (self.sent.len().saturating_sub(1), seat));
+        ticket
+    }
+
+    pub(super) fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// What a transaction does, in words.
+    pub(super) fn words(&self, id: &TxId) -> String {
+        self.sent.iter().find(|sent| sent.id == *id).map_or_else(|| "a transaction of somebody else".into(), |sent| sent.words.clone())
+    }
+
+    /// A validator answers. The transaction, the answer in words, and who has given the same one.
+    pub(super) fn on_answer(&mut self, ticket: Ticket, answer: &Answer) -> Option<(String, String, Vec<Seat>)> {
+        let (index, seat) = self.tickets.get(&ticket).copied()?;
+        let transaction = self.sent.get_mut(index)?;
+        let text = match answer {
+            Answer::Accepted => return None,
+            Answer::Rejected { code, reason } => format!("refused, {code}: {reason}"),
+            Answer::Committed { height, outcome, .. } => format!("{} (height {height})", outcome_words(outcome)),
+        };
+        transaction.answers.insert(seat, text.clone());
+        let equal = transaction.answers.iter().filter(|(_, other)| **other == text).map(|(seat, _)| *seat).collect();
+        Some((transaction.words.clone(), text, equal))
+    }
+
+    /// The name of an account.
+    fn name(&self, address: &[u8]) -> String {
+        self.names.iter().find(|(known, _)| known.0.as_bytes() == address).map_or_else(|| hex(address), |(_, name)| name.clone())
+    }
+
+    /// What a committed state holds, sorted: what, and its value.
+    pub(super) fn data(&self, view: &CommittedView) -> Vec<(String, String)> {
+        let mut data: Vec<(u8, String, String)> = view
+            .state()
+            .iter()
+            .filter_map(|(key, value)| {
+                let (kind, rest) = key.split_first()?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
+                match *kind {
+                    ACCOUNT => {
+                        let balance = Account::decode(value)?.balance;
+                        Some((0, format!("account {}", self.name(rest)), balance.to_string()))
+                    }
+                    KV_SHARED => Some((1, format!("key {}", text(rest)), format!("\"{}\"", text(value)))),
+                    KV_OWN => Some((2, format!("own key {}", hex(rest)), format!("\"{}\"", text(value)))),
+                    _ => None,
+                }
+            })
+            .collect();
+        data.sort();
+        data.into_iter().map(|(_, what, value)| (what, value)).collect()
+    }
+}
+
+/// The first digits of something without a name.
+fn hex(bytes: &[u8]) -> String {
+    let mut short = [0; 32];
+    for (to, from) in short.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    Hash(short).short()
+}
+
+/// What became of a transaction.
+pub(super) fn outcome_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied(answer) if answer.as_slice() == b"OK" => "applied".into(),
+        Outcome::Applied(answer) => format!("applied, answer \"{}\"", String::from_utf8_lossy(answer).escape_debug()),
+        Outcome::Failed { code, reason } => format!("failed, {code}: {reason}"),
+    }
+}
+
+/// The height and the first digits of the state root of a committed state.
+pub(super) fn state_of(view: &CommittedView) -> (Height, String) {
+    (view.header().height, view.header().state_root.short())
+}

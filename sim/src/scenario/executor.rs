@@ -1,0 +1,558 @@
+//! Runs a scenario: production replicas moved by hand on virtual time.
+//!
+//! ```text
+//!          agenda (time, order of planning)
+//!                     │ next
+//!  clients ──> arrive, wake, restart ──> Replica: all that it can do at once ──> outputs
+//!     ^                                                                            │
+//!     └──────── answers <──── network: delays, failures (passing.rs) <─────────────┴──> invariants
+//! ```
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+};
+
+use quorate_ledger::{Committed, LedgerReader};
+use quorate_replica::{Answer, Input, Output, Ticket};
+use quorate_types::{
+    block::Block,
+    committee::SignerSet,
+    header::Header,
+    ids::{Address, BlockId, TxId, ValidatorId},
+    message::{Message, Recipients},
+    receipt::Receipt,
+    round::{Height, Round},
+    rpc::Wait,
+    transaction::Transaction,
+    verify::Verified,
+    vote::QuorumCert,
+};
+
+use super::{
+    client::Client,
+    model::{LEADER_ROUNDS_MAX, Leaders, Scenario},
+    outcome::{self, Run},
+    seat::{Lies, Log, Seat},
+    triggers::Event,
+};
+use crate::{
+    committee::{BEGINNING, Setting},
+    describe,
+    invariants::{Observation, Register, Violation},
+    random::Random,
+    time::{Agenda, Micros},
+    workload,
+};
+
+/// Most certificates that are remembered for lies about certificates.
+const CERTIFICATES_MAX: usize = 10_000;
+
+/// Something that happens.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A message arrives.
+    Arrive { from: Option<ValidatorId>, to: Option<ValidatorId>, load: Load },
+    /// A deadline of a validator has come.
+    Wake(ValidatorId, u64),
+    /// The power is back.
+    Restart(ValidatorId),
+    /// A client begins its next request.
+    Begin(usize),
+    /// A client has waited long enough for the answer to the request of this number, sent this many times.
+    Impatient(usize, usize, u64),
+    /// Everything is done.
+    End,
+    /// The time is over.
+    GiveUp,
+}
+
+/// What a message is.
+#[derive(Clone, Debug)]
+pub(super) enum Load {
+    /// Between validators.
+    Parcel(Rc<Parcel>),
+    /// A client's request.
+    Request { client: u16, ticket: Ticket, transaction: Verified<Transaction> },
+    /// The answer to it.
+    Answer { ticket: Ticket, answer: Answer },
+}
+
+/// A message between validators. Verifying is a function of the message, its sender and the committee, so it is done once for all receivers.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) content: Content,
+    opened: OnceCell<Result<Opened, String>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Message(Arc<Message>),
+    Gossip(Vec<Transaction>),
+}
+
+#[derive(Clone, Debug)]
+enum Opened {
+    Message(Verified<Message>),
+    Gossip(Vec<Verified<Transaction>>),
+}
+
+impl Parcel {
+    pub(super) fn new(content: Content) -> Rc<Self> {
+        Rc::new(Self { content, opened: OnceCell::new() })
+    }
+}
+
+/// What is counted for the report.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) messages: u64,
+    /// Messages of faulty validators that did not verify.
+    pub(super) refused: u64,
+    pub(super) crashes: u64,
+    pub(super) lost_writes: u64,
+    pub(super) accusations: BTreeSet<ValidatorId>,
+    pub(super) injected: BTreeMap<String, u64>,
+    /// When an honest validator last committed something.
+    pub(super) last_commit: Option<Micros>,
+}
+
+pub(super) type Happened = Result<(), Violation>;
+
+/// See the module.
+pub(super) struct Executor<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) setting: Setting,
+    leaders: Arc<BTreeMap<Round, ValidatorId>>,
+    pub(super) agenda: Agenda<Happening>,
+    pub(super) now: Micros,
+    pub(super) seats: Vec<Seat>,
+    pub(super) clients: Vec<Client>,
+    pub(super) client_logs: Vec<Log>,
+    pub(super) owners: BTreeMap<Address, u16>,
+    pub(super) requests: BTreeMap<TxId, (u16, usize)>,
+    pub(super) register: Register,
+    pub(super) network: Random,
+    pub(super) dice: Random,
+    disks: Random,
+    /// Real certificates by their rounds, for those who lie about theirs.
+    pub(super) certificates: BTreeMap<Round, QuorumCert>,
+    /// The clients whose transactions are in a block.
+    pub(super) block_clients: BTreeMap<BlockId, BTreeSet<u16>>,
+    /// Rounds that ended with a timeout certificate.
+    pub(super) given_up: BTreeSet<Round>,
+    pub(super) failures: Log,
+    pub(super) counted: Counted,
+    ended: bool,
+    pub(super) settling: bool,
+    pub(super) out_of_time: bool,
+}
+
+/// Runs a scenario with a seed to its end, or to the first invariant that is broken.
+///
+/// # Errors
+/// The scenario cannot begin: its parameters make no network.
+pub fn run(scenario: &Scenario, seed: u64) -> Result<Run, String> {
+    let mut executor = Executor::new(scenario, seed)?;
+    let violation = executor.go().err();
+    Ok(outcome::judge(executor, seed, violation))
+}
+
+impl<'a> Executor<'a> {
+    fn new(scenario: &'a Scenario, seed: u64) -> Result<Self, String> {
+        let random = Random::new(seed).fork("scenario");
+        let mut keys = random.fork("clients");
+        let clients: Vec<Client> = (0u16..)
+            .zip(&scenario.workloads)
+            .map(|(number, given)| Client::new(number, &workload::seed(&mut keys), given.operations(number), scenario.space))
+            .collect();
+        let mut accounts: Vec<_> = clients.iter().map(Client::account).collect();
+        accounts.sort_by_key(|account| account.address);
+        let faulty: SignerSet = scenario.faulty.iter().map(|id| ValidatorId(*id)).collect();
+        let register = Register::new(&accounts, BEGINNING, faulty);
+        let setting = Setting::with_parameters(&mut random.fork("setting"), scenario.validators, scenario.parameters, accounts)?;
+        Ok(Self {
+            scenario,
+            setting,
+            leaders: Arc::new(leaders(scenario)),
+            agenda: Agenda::new(),
+            now: Micros(0),
+            seats: (0..scenario.validators).map(|id| Seat::new(ValidatorId(id), scenario.faulty.contains(&id))).collect(),
+            client_logs: clients.iter().map(|_| Log::default()).collect(),
+            owners: clients.iter().map(|client| (client.address, client.number)).collect(),
+            clients,
+            requests: BTreeMap::new(),
+            register,
+            network: random.fork("network"),
+            dice: random.fork("dice"),
+            disks: random.fork("disks"),
+            certificates: BTreeMap::new(),
+            block_clients: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            failures: Log::default(),
+            counted: Counted::default(),
+            ended: false,
+            settling: false,
+            out_of_time: false,
+        })
+    }
+
+    fn go(&mut self) -> Happened {
+        for id in 0..self.scenario.validators {
+            self.start(ValidatorId(id))?;
+        }
+        for client in 0..self.clients.len() {
+            self.agenda.plan(self.now, Happening::Begin(client));
+        }
+        self.agenda.plan(Micros::from_ms(self.scenario.time_limit_s.saturating_mul(1_000)), Happening::GiveUp);
+        while !self.ended
+            && let Some((at, happening)) = self.agenda.next()
+        {
+            self.now = at;
+            self.happen(happening)?;
+        }
+        // Answers that were on their way speak of commits that are reported by now.
+        self.register.finish(self.now)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Happened {
+        match happening {
+            Happening::Arrive { from, to: Some(to), load } => self.arrive(from, to, load),
+            Happening::Arrive { from, to: None, load } => {
+                self.answered(from, &load);
+                Ok(())
+            }
+            Happening::Wake(id, life) => {
+                let Some(seat) = self.seats.get_mut(id.index()).filter(|seat| seat.life == life) else { return Ok(()) };
+                if seat.asleep_until > self.now {
+                    self.agenda.plan(seat.asleep_until, Happening::Wake(id, life));
+                    return Ok(());
+                }
+                seat.wake = None;
+                seat.actor.give(Input::Tick, self.now);
+                self.work(id)
+            }
+            Happening::Restart(id) => self.start(id),
+            Happening::Begin(client) => {
+                self.begin(client);
+                Ok(())
+            }
+            Happening::Impatient(client, request, sent) => {
+                let waits = self
+                    .clients
+                    .get(client)
+                    .is_some_and(|known| known.next() == request && known.request.as_ref().is_some_and(|under_way| under_way.sent == sent));
+                if waits {
+                    self.send_request(client);
+                }
+                Ok(())
+            }
+            Happening::End => {
+                self.ended = true;
+                Ok(())
+            }
+            Happening::GiveUp => {
+                self.ended = true;
+                self.out_of_time = true;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn violation(&self, invariant: &str, what: String) -> Violation {
+        Violation { invariant: invariant.into(), what, at_us: self.now.0 }
+    }
+
+    pub(super) fn log(&mut self, id: ValidatorId, text: &str) {
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            seat.log.add(self.now, text);
+        }
+    }
+
+    // ---- validators ---------------------------------------------------------------------------------------------------------------
+
+    fn start(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
+        if seat.gone || seat.actor.replica.is_some() {
+            return Ok(());
+        }
+        if let Err(error) = seat.actor.start(&self.setting, &self.leaders, now) {
+            return Err(self.violation("OPEN", format!("validator {id} does not start: {error}")));
+        }
+        let height = seat.actor.replica.as_ref().map_or(Height(0), |replica| replica.ledger().root().height);
+        (seat.wake, seat.lies) = (None, Lies::default());
+        seat.counts.clear();
+        seat.log.add(now, &format!("starts at height {height}"));
+        if let Some(record) = seat.actor.disk.durable_record() {
+            self.register.observe(now, &Observation::Saved { node: id, record })?;
+        }
+        self.report_recovered(id, height)?;
+        self.work(id)
+    }
+
+    /// Commits that were written, but not reported before the power failed, are reported now; those that were lost are no more.
+    fn report_recovered(&mut self, id: ValidatorId, height: Height) -> Happened {
+        let Some(seat) = self.seats.get(id.index()) else { return Ok(()) };
+        let reader = LedgerReader::new(seat.actor.disk.clone());
+        let mut batch: Vec<(Header, Vec<Receipt>)> = Vec::new();
+        let mut reported = seat.reported.min(height);
+        let mut next = reported.next();
+        let mut recovered: Vec<TxId> = Vec::new();
+        while next <= height {
+            let stored = match (reader.block_at(next), reader.receipts_at(next)) {
+                (Ok(Some(stored)), Ok(receipts)) => (stored, receipts.unwrap_or_default()),
+                (stored, _) => {
+                    let what = format!("validator {id} cannot read its height {next} after a restart: {:?}", stored.err());
+                    return Err(self.violation("TREE-1", what));
+                }
+            };
+            batch.push((stored.0.header, stored.1));
+            if let Some(qc) = stored.0.commit_qc {
+                let blocks: Vec<(&Header, &[Receipt])> = batch.iter().map(|(header, receipts)| (header, receipts.as_slice())).collect();
+                self.register.observe(self.now, &Observation::Committed { node: id, blocks: &blocks, qc: &qc })?;
+                let ids = batch.iter().flat_map(|(_, receipts)| receipts.iter().map(|receipt| receipt.tx_id));
+                recovered.extend(ids.filter(|id| self.requests.contains_key(id)));
+                batch.clear();
+                reported = next;
+            }
+            next = next.next();
+        }
+        self.register.observe(self.now, &Observation::Started { node: id, height: reported })?;
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            seat.reported = reported;
+            seat.committed.extend(recovered);
+        }
+        Ok(())
+    }
+
+    /// The power fails: what was not synced is lost.
+    pub(super) fn power_off(&mut self, id: ValidatorId, down: Option<Micros>) {
+        let now = self.now;
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        if seat.actor.replica.take().is_none() {
+            return;
+        }
+        let lost = seat.actor.disk.crash(&mut self.disks);
+        seat.life = seat.life.saturating_add(1);
+        seat.gone = down.is_none();
+        seat.log.add(now, &format!("loses power and {lost} unsynced writes"));
+        self.counted.crashes = self.counted.crashes.saturating_add(1);
+        self.counted.lost_writes = self.counted.lost_writes.saturating_add(lost as u64);
+        if let Some(down) = down {
+            self.agenda.plan(now.after(down), Happening::Restart(id));
+        }
+    }
+
+    fn arrive(&mut self, from: Option<ValidatorId>, to: ValidatorId, load: Load) -> Happened {
+        let Some(seat) = self.seats.get(to.index()).filter(|seat| seat.actor.replica.is_some()) else { return Ok(()) };
+        if seat.asleep_until > self.now {
+            let awake = seat.asleep_until;
+            self.agenda.plan(awake, Happening::Arrive { from, to: Some(to), load });
+            return Ok(());
+        }
+        let input = match &load {
+            Load::Parcel(parcel) => {
+                let Some(from) = from else { return Ok(()) };
+                match parcel.opened.get_or_init(|| self.open(from, &parcel.content)).clone() {
+                    Ok(Opened::Message(message)) => Input::Message { from, message },
+                    Ok(Opened::Gossip(transactions)) => Input::Gossip(transactions),
+                    Err(error) => return self.refused(from, to, &error),
+                }
+            }
+            Load::Request { ticket, transaction, .. } => {
+                Input::Submit { ticket: *ticket, transaction: transaction.clone(), wait: Wait::Committed }
+            }
+            Load::Answer { .. } => return Ok(()),
+        };
+        for (event, client) in self.events_of(&load) {
+            if self.fire(to, event, client) {
+                return Ok(());
+            }
+        }
+        if let Some(seat) = self.seats.get_mut(to.index()) {
+            seat.actor.give(input, self.now);
+        }
+        self.work(to)
+    }
+
+    fn open(&self, from: ValidatorId, content: &Content) -> Result<Opened, String> {
+        let verifier = &self.setting.verifier;
+        match content {
+            Content::Message(message) => {
+                verifier.message(from, (**message).clone()).map(Opened::Message).map_err(|error| error.to_string())
+            }
+            Content::Gossip(transactions) => {
+                let verdicts = verifier.transactions(transactions.clone());
+                verdicts.into_iter().collect::<Result<_, _>>().map(Opened::Gossip).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn refused(&mut self, from: ValidatorId, to: ValidatorId, error: &str) -> Happened {
+        if !self.seats.get(from.index()).is_some_and(|seat| seat.faulty) {
+            return Err(self.violation("WIRE", format!("what the honest validator {from} sent does not verify: {error}")));
+        }
+        self.counted.refused = self.counted.refused.saturating_add(1);
+        self.log(to, &format!("refuses what v{from} sent: {error}"));
+        Ok(())
+    }
+
+    /// The validator does all that it can do now.
+    pub(super) fn work(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        loop {
+            let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
+            let before = seat.actor.disk.durable_record();
+            let output = match seat.actor.work() {
+                Ok(Some(output)) => output,
+                Ok(None) => break,
+                Err(fatal) if seat.faulty => {
+                    seat.log.add(now, &format!("stops: {fatal}"));
+                    self.power_off(id, None);
+                    return Ok(());
+                }
+                Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
+            };
+            let record = seat.actor.disk.durable_record();
+            if record != before
+                && let Some(record) = record
+            {
+                self.register.observe(now, &Observation::Saved { node: id, record })?;
+            }
+            self.output(id, output)?;
+        }
+        self.look_at_round(id);
+        let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
+        if let Some(deadline) = seat.actor.deadline() {
+            // The next full microsecond, so that the deadline has come by then.
+            let at = deadline.max(now).after(Micros(1));
+            if seat.wake.is_none_or(|planned| planned > at) {
+                seat.wake = Some(at);
+                self.agenda.plan(at, Happening::Wake(id, seat.life));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the validator has entered a new round, and how.
+    fn look_at_round(&mut self, id: ValidatorId) {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        let Some(round) = seat.actor.replica.as_ref().map(|replica| replica.engine().round()) else { return };
+        if round > seat.round {
+            seat.round = round;
+            seat.log.add(self.now, &format!("enters round {round}"));
+            if round.previous().is_some_and(|last| self.given_up.contains(&last)) {
+                self.fire(id, Event::NewConfiguration, None);
+            }
+        }
+    }
+
+    fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
+        match output {
+            Output::Send { to, message } => {
+                let durable = self.seats.get(id.index()).and_then(|seat| seat.actor.disk.durable_record());
+                self.register.observe(self.now, &Observation::Sent { node: id, message: &message, durable })?;
+                let name = match to {
+                    Recipients::Others => "all".into(),
+                    Recipients::One(to) => describe::validator(to),
+                };
+                self.log(id, &format!("-> {name}  {}", describe::message(&message)));
+                self.note(&message);
+                self.send(id, to, &message);
+                Ok(())
+            }
+            Output::Gossip(transactions) => {
+                self.log(id, &format!("-> all  {} transactions", transactions.len()));
+                self.gossip(id, transactions);
+                Ok(())
+            }
+            Output::Answer { ticket, answer } => self.answer(id, ticket, answer),
+            Output::Committed(committed) => self.committed(id, &committed),
+            Output::Accused(evidence) => {
+                self.register.observe(self.now, &Observation::Accused { node: id, evidence: &evidence })?;
+                self.counted.accusations.insert(evidence.culprit());
+                self.log(id, &format!("accuses v{} of two different messages in round {}", evidence.culprit(), evidence.round()));
+                Ok(())
+            }
+            Output::Ignored { from, reason } => {
+                self.log(id, &format!("ignores v{from}: {reason}"));
+                Ok(())
+            }
+            Output::Worked => Ok(()),
+        }
+    }
+
+    /// Remembers what lies and triggers may ask for.
+    fn note(&mut self, message: &Message) {
+        let mut certificate = |qc: &QuorumCert| {
+            if self.certificates.len() < CERTIFICATES_MAX {
+                self.certificates.entry(qc.round()).or_insert_with(|| qc.clone());
+            }
+        };
+        let tc = match message {
+            Message::Proposal(proposal) => {
+                certificate(proposal.block.qc());
+                proposal.last_round_tc.as_ref()
+            }
+            Message::Timeout(timeout) => {
+                certificate(&timeout.timeout.high_qc);
+                timeout.last_round_tc.as_ref()
+            }
+            Message::SyncInfo(info) => {
+                certificate(&info.high_qc);
+                info.last_round_tc.as_ref()
+            }
+            Message::Vote(_)
+            | Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_) => None,
+        };
+        self.given_up.extend(tc.map(|tc| tc.round));
+        if let Message::Proposal(proposal) = message {
+            self.block_clients.insert(proposal.block.id(), self.clients_in(&proposal.block));
+        }
+    }
+
+    fn clients_in(&self, block: &Block) -> BTreeSet<u16> {
+        block.payload().iter().filter_map(|transaction| self.owners.get(&transaction.sender()).copied()).collect()
+    }
+
+    fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
+        let now = self.now;
+        let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
+        let qc = committed.view.commit_qc();
+        self.register.observe(now, &Observation::Committed { node: id, blocks: &blocks, qc })?;
+        let Some((last, _)) = blocks.last() else { return Ok(()) };
+        let (height, round) = (last.height, last.round);
+        let ids: Vec<TxId> = blocks.iter().flat_map(|(_, receipts)| receipts.iter().map(|receipt| receipt.tx_id)).collect();
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            seat.reported = height;
+            seat.committed.extend(ids.iter().filter(|id| self.requests.contains_key(*id)));
+            if !seat.faulty {
+                self.counted.last_commit = Some(now);
+            }
+            seat.log.add(now, &format!("commits up to height {height} (round {round}) with {} transactions", ids.len()));
+        }
+        self.fire(id, Event::Checkpoint, None);
+        self.settle();
+        Ok(())
+    }
+}
+
+/// The leaders that are fixed beforehand.
+fn leaders(scenario: &Scenario) -> BTreeMap<Round, ValidatorId> {
+    match &scenario.leaders {
+        Leaders::Reputation => BTreeMap::new(),
+        Leaders::RoundRobin => (0..LEADER_ROUNDS_MAX)
+            .map(|round| {
+                let id = round.checked_rem(u64::from(scenario.validators)).unwrap_or_default();
+                (Round(round), ValidatorId(u16::try_from(id).unwrap_or_default()))
+            })
+            .collect(),
+        Leaders::Fixed(ids) => (1..).map(Round).zip(ids.iter().map(|id| ValidatorId(*id))).collect(),
+    }
+}

@@ -1,0 +1,116 @@
+//! What clients of a scenario do: they send, wait, send again and believe (client.rs says when).
+
+use quorate_replica::{Answer, Ticket};
+use quorate_types::{
+    ids::ValidatorId,
+    round::{Round, UnixMillis},
+};
+
+use super::{
+    client::Client,
+    executor::{Executor, Happened, Happening, Load},
+    rules::Kind,
+};
+use crate::{committee::BEGINNING, invariants::Observation, time::Micros};
+
+/// How long an answer may stay open after everybody has everything.
+const SETTLE_MS: u64 = 50;
+
+impl Executor<'_> {
+    fn client_log(&mut self, client: usize, text: &str) {
+        if let Some(log) = self.client_logs.get_mut(client) {
+            log.add(self.now, text);
+        }
+    }
+
+    pub(super) fn begin(&mut self, index: usize) {
+        // Beyond the end of the run, however late: a request that waits does not expire.
+        let end = self.scenario.time_limit_s.saturating_mul(1_000).saturating_add(86_400_000);
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let number = client.next();
+        let Some(transaction) = client.sign(self.now, UnixMillis(BEGINNING.0.saturating_add(end))) else { return };
+        self.requests.insert(transaction.id(), (client.number, number));
+        // Nothing depends on this observation but how expiries are judged; it breaks no rule.
+        let _nothing: Happened = self.register.observe(self.now, &Observation::Signed { transaction: &transaction });
+        self.send_request(index);
+    }
+
+    /// Sends the request under way to all validators, for the first time or again.
+    pub(super) fn send_request(&mut self, index: usize) {
+        let timeout = Micros::from_ms(self.scenario.client_timeout_ms);
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let (ticket, number, who) = (client.ticket(), client.next(), client.number);
+        let text = client.operations.get(number).map(ToString::to_string).unwrap_or_default();
+        let Some(request) = &mut client.request else { return };
+        request.sent = request.sent.saturating_add(1);
+        let (transaction, sent) = (request.transaction.clone(), request.sent);
+        if sent > 1 {
+            client.retransmissions = client.retransmissions.saturating_add(1);
+        }
+        let again = if sent > 1 { format!(" again (time {sent})") } else { String::new() };
+        self.client_log(index, &format!("sends request {number}{again} to all: {text}"));
+        // As a node's API does: what does not verify never gets to the replica.
+        let verified = self.setting.verifier.transactions(vec![transaction]).pop();
+        if let Some(Ok(transaction)) = verified {
+            for to in 0..self.scenario.validators {
+                let load = Load::Request { client: who, ticket, transaction: transaction.clone() };
+                self.pass(None, Some(ValidatorId(to)), Kind::Request, Round(0), load);
+            }
+        }
+        self.agenda.plan(self.now.after(timeout), Happening::Impatient(index, number, sent));
+    }
+
+    pub(super) fn answer(&mut self, id: ValidatorId, ticket: Ticket, answer: Answer) -> Happened {
+        let (index, number) = Client::of_ticket(ticket);
+        let transaction = self.clients.get(index).and_then(|client| {
+            let accepted = client.accepted.get(number).map(|accepted| accepted.id);
+            accepted.or_else(|| client.request.as_ref().filter(|_| client.next() == number).map(|request| request.transaction.id()))
+        });
+        if let (Some(tx), Answer::Committed { height, index, outcome }) = (transaction, &answer) {
+            let receipt = Observation::Receipt { node: id, id: tx, height: *height, index: *index, outcome };
+            self.register.observe(self.now, &receipt)?;
+        }
+        self.log(id, &format!("answers request {number} of client {index}: {answer:?}"));
+        let answer = self.false_answer(id, answer);
+        let round =
+            self.seats.get(id.index()).and_then(|seat| seat.actor.replica.as_ref()).map_or(Round(0), |replica| replica.engine().round());
+        self.pass(Some(id), None, Kind::Response, round, Load::Answer { ticket, answer });
+        Ok(())
+    }
+
+    pub(super) fn answered(&mut self, from: Option<ValidatorId>, load: &Load) {
+        let (Some(from), Load::Answer { ticket, answer }) = (from, load) else { return };
+        let (index, number) = Client::of_ticket(*ticket);
+        let enough = usize::from(self.scenario.tolerated()).saturating_add(1);
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let current = client.next() == number;
+        let result = client.on_answer(number, from, answer, enough, now);
+        let done = client.is_done();
+        if current {
+            self.client_log(index, &format!("hears from v{from} about request {number}: {answer:?}"));
+        }
+        if result.is_some() {
+            self.client_log(index, &format!("accepts request {number}: {enough} validators agree"));
+            if done {
+                self.client_log(index, "is done");
+                self.settle();
+            } else {
+                self.agenda.plan(now.after(Micros::from_ms(self.scenario.request_gap_ms)), Happening::Begin(index));
+            }
+        }
+    }
+
+    /// Ends the run when every client is done and every honest validator that is there has everything.
+    pub(super) fn settle(&mut self) {
+        if self.settling || !self.clients.iter().all(Client::is_done) {
+            return;
+        }
+        let all = self.requests.len();
+        if self.seats.iter().filter(|seat| seat.is_judged()).all(|seat| seat.committed.len() == all) {
+            self.settling = true;
+            let on_the_way = self.scenario.network_delay_ms.1.saturating_mul(2).saturating_add(SETTLE_MS);
+            self.agenda.plan(self.now.after(Micros::from_ms(on_the_way)), Happening::End);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! How a faulty validator's messages are rewritten: signed again with its own key, so that only the rules of the protocol stand against them.
+
+use quorate_types::{
+    block::{Block, BlockContent, Payload, Proposal},
+    codec::Bounded,
+    crypto::{Signature, SigningKey},
+    message::{FetchResponse, Message},
+    round::{Round, UnixMillis},
+    timeout::{TimeoutMessage, timeout_digest},
+    vote::{QuorumCert, Vote},
+};
+
+use crate::committee::CHAIN;
+
+/// The round in which a message was made: its sender's round at that time, where the message names one.
+pub(crate) fn round_of(message: &Message) -> Option<Round> {
+    match message {
+        Message::Proposal(proposal) => Some(proposal.block.round()),
+        Message::Vote(vote) => Some(vote.vote_info.round),
+        Message::Timeout(timeout) => Some(timeout.timeout.round),
+        Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_) => None,
+    }
+}
+
+/// The message of a validator that believes to be in another round.
+pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
+    match message {
+        Message::Proposal(proposal) => {
+            let content = BlockContent { round, ..proposal.block.content().clone() };
+            propose(proposal, content, key)
+        }
+        Message::Vote(vote) => {
+            let mut vote = (**vote).clone();
+            vote.vote_info.round = round;
+            // What it would commit is made to fit, as a validator would that believes in the round.
+            vote.commit_info.commit_state_id = vote.vote_info.commits_parent().then_some(vote.vote_info.exec_state_id);
+            Message::Vote(Box::new(sign_vote(vote, key)))
+        }
+        Message::Timeout(timeout) => {
+            let mut timeout = (**timeout).clone();
+            timeout.timeout.round = round;
+            Message::Timeout(Box::new(sign_timeout(timeout, key)))
+        }
+        other @ (Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_)) => other.clone(),
+    }
+}
+
+/// The message of a validator whose highest certificate is of another round: a real one where there is one, otherwise a forged one.
+pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&QuorumCert>, key: &SigningKey) -> Message {
+    let certificate = |own: &QuorumCert| {
+        known.cloned().unwrap_or_else(|| {
+            let mut forged = own.clone();
+            forged.vote_info.round = round;
+            forged
+        })
+    };
+    match message {
+        Message::Proposal(proposal) => {
+            let content = BlockContent { qc: certificate(proposal.block.qc()), ..proposal.block.content().clone() };
+            propose(proposal, content, key)
+        }
+        Message::Timeout(timeout) => {
+            let mut timeout = (**timeout).clone();
+            timeout.timeout.high_qc = certificate(&timeout.timeout.high_qc);
+            Message::Timeout(Box::new(sign_timeout(timeout, key)))
+        }
+        Message::SyncInfo(info) => {
+            let mut info = (**info).clone();
+            info.high_qc = certificate(&info.high_qc);
+            Message::SyncInfo(Box::new(info))
+        }
+        other @ (Message::Vote(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_)) => other.clone(),
+    }
+}
+
+/// The same vote, but for a result that nobody computed.
+pub(crate) fn other_result(vote: &Vote, key: &SigningKey) -> Message {
+    let mut vote = vote.clone();
+    for byte in &mut vote.vote_info.exec_state_id.0.0 {
+        *byte = !*byte;
+    }
+    Message::Vote(Box::new(sign_vote(vote, key)))
+}
+
+/// A second block of the same round.
+pub(crate) fn other_block(proposal: &Proposal, key: &SigningKey) -> Message {
+    let content = proposal.block.content();
+    let timestamp = UnixMillis(content.timestamp.0.saturating_add(1));
+    let payload: Payload = Bounded::truncated(Vec::new());
+    propose(proposal, BlockContent { timestamp, payload, ..content.clone() }, key)
+}
+
+/// The message with a signature that does not verify.
+pub(crate) fn spoil(message: &Message) -> Message {
+    let mut spoilt = message.clone();
+    let signature: Option<&mut Signature> = match &mut spoilt {
+        Message::Proposal(proposal) => Some(&mut proposal.signature),
+        Message::Vote(vote) => Some(&mut vote.signature),
+        Message::Timeout(timeout) => Some(&mut timeout.timeout.signature),
+        Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_) => None,
+    };
+    if let Some(first) = signature.and_then(|signature| signature.0.first_mut()) {
+        *first = !*first;
+    }
+    spoilt
+}
+
+/// An answer with blocks, without its newest ones.
+pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
+    let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
+    match message {
+        Message::FetchResponse(response) => {
+            // The newest come first; without the block that was asked for, nothing is left to say.
+            let kept: Vec<Block> = response.blocks.iter().take(response.blocks.len().saturating_sub(blocks)).cloned().collect();
+            Message::FetchResponse(Box::new(FetchResponse { block_id: response.block_id, blocks: Bounded::truncated(kept) }))
+        }
+        Message::CatchupResponse(response) => {
+            // The certificate commits the last block, so without that block it commits nothing that is there.
+            let mut kept = (**response).clone();
+            kept.blocks = Bounded::truncated(Vec::new());
+            kept.commit_qc = None;
+            Message::CatchupResponse(Box::new(kept))
+        }
+        other @ (Message::Proposal(_)
+        | Message::Vote(_)
+        | Message::Timeout(_)
+        | Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::CatchupRequest(_)) => other.clone(),
+    }
+}
+
+fn propose(old: &Proposal, content: BlockContent, key: &SigningKey) -> Message {
+    let block = Block::new(content);
+    let signature = key.sign(&block.proposal_digest());
+    Message::Proposal(Box::new(Proposal { block, signature, ..old.clone() }))
+}
+
+fn sign_vote(mut vote: Vote, key: &SigningKey) -> Vote {
+    vote.commit_info.vote_info_hash = vote.vote_info.digest();
+    vote.signature = key.sign(&vote.commit_info.digest());
+    vote
+}
+
+fn sign_timeout(mut message: TimeoutMessage, key: &SigningKey) -> TimeoutMessage {
+    let timeout = &mut message.timeout;
+    timeout.signature = key.sign(&timeout_digest(CHAIN, timeout.epoch, timeout.round, timeout.high_qc.round()));
+    message
+}

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim twins hunt mutants install clean env
+.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 

@@ -107,14 +107,16 @@ impl MemoryStore {
             };
             disk.writes_left = Some(left);
         }
-        let mut replaced = Vec::with_capacity(batch.entries().len());
+        let mut replaced = Vec::with_capacity(if sync { 0 } else { batch.entries().len() });
         for entry in batch {
             let key = (entry.column, entry.key);
+            // What is synced will never be taken back.
+            let undo = (!sync).then(|| key.clone());
             let before = match entry.value {
-                Some(value) => disk.tables.insert(key.clone(), value),
+                Some(value) => disk.tables.insert(key, value),
                 None => disk.tables.remove(&key),
             };
-            replaced.push((key, before));
+            replaced.extend(undo.map(|key| (key, before)));
         }
         if !sync {
             disk.unsynced.push(replaced);

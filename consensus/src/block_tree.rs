@@ -215,11 +215,8 @@ impl BlockTree {
     fn next_root(&self) -> Result<Option<(Verified<QuorumCert>, Root)>, Halt> {
         for qc in self.commit_certificates() {
             let Some((id, round, state_id)) = qc.commits() else { continue };
-            // E10: the same or an older certificate comes with every message; only a later block is news. Genesis is committed from the
-            // start (S3).
-            if round <= self.root.round {
-                continue;
-            }
+            // E10: the same or an older certificate comes with every message; only a block above the root is news. Genesis is committed from
+            // the start (S3).
             let Some(ours) = self.blocks.get(&id).and_then(|entry| entry.state) else { continue };
             if ours != state_id {
                 return Err(divergence(id, round, state_id, Some(ours)));

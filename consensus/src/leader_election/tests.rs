@@ -72,6 +72,20 @@ fn e1_a_signer_seen_only_in_a_block_that_the_papers_text_skips_is_active() {
 }
 
 #[test]
+fn a_signer_is_active_for_as_many_blocks_as_the_window_has() {
+    // Validator 2 signed only the certificate in the second block.
+    let blocks = [summary(1, 0, &[]), summary(2, 1, &[2]), summary(3, 1, &[0]), summary(4, 1, &[1]), summary(5, 1, &[0])];
+    for (height, active) in [(2, &[2][..]), (3, &[0, 2]), (4, &[0, 1, 2]), (5, &[0, 1])] {
+        let mut election = election(4, 3, 0);
+        for block in &blocks[..height] {
+            election.on_committed(*block);
+        }
+        let elected: BTreeSet<u16> = (0..200).filter_map(|seed| election.elect(Round(seed))).map(|id| id.0).collect();
+        assert_eq!(elected, active.iter().copied().collect(), "height {height}");
+    }
+}
+
+#[test]
 fn e2_e3_a_commit_elects_the_same_leaders_however_late_it_is_learnt() {
     let chain = chain(4, 40);
     let (mut prompt, mut late) = (election(4, 10, 1), election(4, 10, 1));

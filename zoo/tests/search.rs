@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use quorate_zoo::search::{Finding, Outcome, Search};
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn script(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();

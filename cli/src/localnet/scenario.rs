@@ -18,14 +18,11 @@ pub(super) struct Plan {
 /// Reads a scenario file.
 #[cfg(not(feature = "faults"))]
 pub(super) fn plan(file: Option<&Path>, _validators: u16, _out: &Output) -> Result<Plan, CommandError> {
-    match file {
-        None => Ok(Plan::default()),
-        Some(_) => {
-            let error =
-                CommandError::failure("no-faults", "this program cannot inject failures: it was built without the feature `faults`");
-            Err(error.with_hint("cargo build --release --locked -p quorate-cli --features faults"))
-        }
+    if file.is_none() {
+        return Ok(Plan::default());
     }
+    let error = CommandError::failure("no-faults", "this program cannot inject failures: it was built without the feature `faults`");
+    Err(error.with_hint("cargo build --release --locked -p quorate-cli --features faults"))
 }
 
 /// Reads a scenario file.

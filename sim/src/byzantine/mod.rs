@@ -1,6 +1,6 @@
 //! Byzantine validators: the production replica, and between it and the network somebody who lies.
 //!
-//! A [`Behaviour`] sees every message that its validator's replica sends and every one that comes for it. It holds the validator's key, so it
+//! A `Behaviour` sees every message that its validator's replica sends and every one that comes for it. It holds the validator's key, so it
 //! can sign whatever it likes; it decides what goes to whom, may send messages of its own at any time, and may keep messages from the
 //! replica. The ids are those of the catalogue of attacks (B1 to B21, docs/invariants.md).
 //!

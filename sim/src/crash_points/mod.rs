@@ -9,8 +9,8 @@
 //! a second one, which may lie in the recovery from the first. Then it must come back by itself, no rule may be broken, and the chain must
 //! go on. A point that a run does not reach is a failure of the run: what is never hit is not tested.
 //!
-//! No production code knows of any of this: the disk and the file system under it are watched ([`disk`], [`files`]), and what is written
-//! tells the site ([`site`]). A write that belongs to no site is a failure, too.
+//! No production code knows of any of this: the disk and the file system under it are watched (`disk`, `files`), and what is written
+//! tells the site (`site`). A write that belongs to no site is a failure, too.
 
 mod calm;
 pub mod command;

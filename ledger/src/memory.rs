@@ -107,31 +107,30 @@ impl MemoryStore {
             };
             disk.writes_left = Some(left);
         }
-        let mut replaced = Vec::with_capacity(if sync { 0 } else { batch.entries().len() });
+        let sync_fails = sync && disk.syncs_left == Some(0);
+        // What is synced will never be taken back.
+        let is_final = sync && !sync_fails;
+        let mut replaced = Vec::with_capacity(if is_final { 0 } else { batch.entries().len() });
         for entry in batch {
             let key = (entry.column, entry.key);
-            // What is synced will never be taken back.
-            let undo = (!sync).then(|| key.clone());
+            let undo = (!is_final).then(|| key.clone());
             let before = match entry.value {
                 Some(value) => disk.tables.insert(key, value),
                 None => disk.tables.remove(&key),
             };
             replaced.extend(undo.map(|key| (key, before)));
         }
-        if !sync {
-            disk.unsynced.push(replaced);
+        if is_final {
+            disk.syncs_left = disk.syncs_left.map(|left| left.saturating_sub(1));
+            disk.unsynced.clear();
             return Ok(());
         }
-        if let Some(left) = disk.syncs_left {
-            let Some(left) = left.checked_sub(1) else {
-                disk.unsynced.push(replaced);
-                let error = String::from("an injected sync error");
-                disk.failed = Some(error.clone());
-                return Err(StoreError::Disk(error));
-            };
-            disk.syncs_left = Some(left);
+        disk.unsynced.push(replaced);
+        if sync_fails {
+            let error = String::from("an injected sync error");
+            disk.failed = Some(error.clone());
+            return Err(StoreError::Disk(error));
         }
-        disk.unsynced.clear();
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ use crate::{
     invariants::{Observation, Register, Violation, jolteon::LocalState, live_1},
     network::Network,
     node::Node,
+    origin::Origin,
     random::Random,
     report::Report,
     time::{Agenda, Micros},
@@ -154,6 +155,7 @@ struct Calm {
 pub(crate) struct World {
     options: SimOptions,
     setting: Setting,
+    origin: Origin,
     plan: FaultPlan,
     agenda: Agenda<Happening>,
     now: Micros,
@@ -183,6 +185,7 @@ impl World {
         let mut workload = Workload::new(seed.fork("clients"), CHAIN);
         let accounts = workload.accounts();
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
+        let origin = Origin::new(&setting.genesis)?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
         let mut chance = seed.fork("faults");
@@ -221,6 +224,7 @@ impl World {
             ended: false,
             options,
             setting,
+            origin,
             plan,
             nodes,
             workload,
@@ -388,7 +392,15 @@ impl World {
         let Some(key) = self.setting.key(id) else { return Ok(()) };
         let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
         let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default() };
-        let replica = match Replica::open(config, node.disk.clone(), BuiltIn) {
+        // All begin with the same genesis on the disk; it is made once.
+        let opened = if node.life == 0 {
+            let (disk, ledger) = self.origin.copy();
+            node.disk = disk.clone();
+            Replica::resume(config, disk, ledger)
+        } else {
+            Replica::open(config, node.disk.clone(), BuiltIn)
+        };
+        let replica = match opened {
             Ok(replica) => replica,
             // The power failed again while it was starting.
             Err(_) if node.armed.is_some() => {

@@ -105,6 +105,7 @@ impl HuntCommand {
         let root = root().canonicalize().map_err(|error| format!("the workspace is gone: {error}"))?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let bugs = self.wanted()?;
+        let commit = commit(&root);
         let workshop = Workshop::new(&root, &target)?;
         eprintln!("building the simulator without bugs; the first time this compiles its dependencies");
         let unmodified = workshop.build(None)?;
@@ -120,7 +121,7 @@ impl HuntCommand {
         }
         let found = reports.iter().filter(|report| report.found_by.is_some()).count();
         let report = Report {
-            commit: commit(&root),
+            commit,
             budget_cpu_seconds: self.budget,
             planted: reports.len(),
             found,

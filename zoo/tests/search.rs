@@ -5,15 +5,16 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 use quorate_zoo::search::{Finding, Outcome, Search};
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
+fn script(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
 // One test: a script cannot be started while another thread's child still holds it open for writing.
 #[test]
 fn a_search_ends_in_one_of_four_ways() {
-    let script = |name: &str, text: &str| {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
     let worlds = Search::named("worlds").unwrap();
     // It gets what it should search, and answers with a summary.
     let asked = "test \"$*\" = 'run --seed 7 --seeds 5 --until-first --quiet --output json' || exit 99";

@@ -37,14 +37,7 @@ impl Actor {
 
     /// The process starts on what the disk holds, and does what recovery asks for at once when it next works.
     pub(crate) fn start(&mut self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>, at: Micros) -> Result<(), String> {
-        let key = setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?;
-        let config = ReplicaConfig {
-            genesis: Arc::clone(&setting.genesis),
-            verifier: Arc::clone(&setting.verifier),
-            key,
-            pool: PoolLimits::default(),
-            fixed_leaders: Arc::clone(leaders),
-        };
+        let config = self.config(setting, leaders)?;
         let replica = Replica::open(config, self.disk.clone(), BuiltIn).map_err(|error: RecoverError| error.to_string())?;
         self.replica = Some(Box::new(replica));
         self.give(Input::Tick, at);
@@ -59,20 +52,23 @@ impl Actor {
         leaders: &Arc<BTreeMap<Round, ValidatorId>>,
         at: Micros,
     ) -> Result<(), String> {
-        let key = setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?;
-        let config = ReplicaConfig {
-            genesis: Arc::clone(&setting.genesis),
-            verifier: Arc::clone(&setting.verifier),
-            key,
-            pool: PoolLimits::default(),
-            fixed_leaders: Arc::clone(leaders),
-        };
+        let config = self.config(setting, leaders)?;
         let (disk, ledger) = origin.copy();
         self.disk = disk.clone();
         let replica = Replica::resume(config, disk, ledger).map_err(|error: RecoverError| error.to_string())?;
         self.replica = Some(Box::new(replica));
         self.give(Input::Tick, at);
         Ok(())
+    }
+
+    fn config(&self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Result<ReplicaConfig, String> {
+        Ok(ReplicaConfig {
+            genesis: Arc::clone(&setting.genesis),
+            verifier: Arc::clone(&setting.verifier),
+            key: setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?,
+            pool: PoolLimits::default(),
+            fixed_leaders: Arc::clone(leaders),
+        })
     }
 
     /// Tells it something. It sees the time `at`.

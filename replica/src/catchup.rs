@@ -2,7 +2,8 @@
 //!
 //! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks to the
 //! block that a verified certificate commits (checked before they get here). One request is under way at a time; whoever does not answer
-//! in time, or not usefully, loses its turn, and the time allowed doubles up to a bound.
+//! in time, or not usefully, loses its turn. When all have had theirs in vain the time allowed doubles, up to a bound: an answer that
+//! comes late is taken nevertheless.
 
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ pub const GAP_ROUNDS_FETCHED: u64 = 64;
 const BLOCKS_WAITING_MAX: usize = 256;
 /// First time allowed for an answer.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often the time allowed doubles at most.
-const DOUBLINGS_MAX: u32 = 4;
+/// How often the time allowed doubles at most. The longest wait stays below the timeout of a round, so that after an outage a validator is
+/// not kept from voting for longer than that by a request that was lost in it.
+const DOUBLINGS_MAX: u32 = 2;
 
 /// What we are after.
 #[derive(Debug)]
@@ -112,9 +114,10 @@ impl Catchup {
     /// The request that is due: the first one, or the next one because the last was not answered in time.
     pub(crate) fn on_time(&mut self, now: Duration, committed: Height) -> Option<(ValidatorId, Message)> {
         let under = self.under.as_mut().filter(|under| under.deadline <= now)?;
-        let turn = usize::try_from(under.attempt).ok()?.checked_rem(under.holders.len())?;
-        let to = *under.holders.get(turn)?;
-        under.deadline = now.saturating_add(PATIENCE.saturating_mul(1u32 << under.attempt.min(DOUBLINGS_MAX)));
+        let holders = u32::try_from(under.holders.len()).ok()?;
+        let (turn, laps) = (under.attempt.checked_rem(holders)?, under.attempt.checked_div(holders)?);
+        let to = *under.holders.get(usize::try_from(turn).ok()?)?;
+        under.deadline = now.saturating_add(PATIENCE.saturating_mul(1u32 << laps.min(DOUBLINGS_MAX)));
         under.attempt = under.attempt.saturating_add(1);
         let message = match &under.wanted {
             Wanted::Chain { missing, waiting } => {
@@ -257,6 +260,23 @@ mod tests {
         catchup.unwanted(NOW);
         assert!(!catchup.is_behind());
         assert!(catchup.on_time(NOW, Height(1)).is_none());
+    }
+
+    #[test]
+    fn whoever_does_not_answer_loses_its_turn_and_patience_grows_by_the_lap() {
+        let mut catchup = catchup();
+        catchup.want(missing(), NOW);
+        let mut asked = Vec::new();
+        let mut now = NOW;
+        for _ in 0..12 {
+            let (to, _) = catchup.on_time(now, Height(1)).unwrap();
+            assert!(catchup.on_time(now, Height(1)).is_none());
+            let next = catchup.deadline().unwrap();
+            asked.push((to.0, (next - now).as_millis()));
+            now = next;
+        }
+        let lap = |patience| [(1, patience), (2, patience), (3, patience)];
+        assert_eq!(asked, [lap(200), lap(400), lap(800), lap(800)].concat());
     }
 
     #[test]

@@ -12,6 +12,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use quorate_client::{CommandError, Output, terminal::OutputArgs};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A permissioned blockchain node: n validators agree by DiemBFT v4 as long as fewer than a third of them fail, in whatever way.
 ///
 /// Exit codes: 0 it worked; 1 it failed; 2 wrong usage; 3 no node could be reached; 4 the transaction was rejected; 5 the transaction is

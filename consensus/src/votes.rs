@@ -63,12 +63,7 @@ impl PendingVotes {
         if votes.certified {
             return Added::Counted;
         }
-        let equal = || votes.by_sender.iter().filter(|(_, v)| v.commit_info == commit_info);
-        // Nothing is copied before it is worth it: each vote carries a certificate.
-        if !committee.is_quorum(equal().map(|(id, _)| *id).collect()) {
-            return Added::Counted;
-        }
-        let equal = equal().map(|(id, v)| (*id, v.clone())).collect();
+        let equal: BTreeMap<_, _> = votes.by_sender.iter().map(|(id, v)| (*id, v)).filter(|(_, v)| v.commit_info == commit_info).collect();
         match Verified::<QuorumCert>::aggregate(committee, &equal) {
             Some(qc) => {
                 votes.certified = true;

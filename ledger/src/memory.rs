@@ -11,7 +11,7 @@ use crate::{
     store::{Batch, Entry, Store, StoreError},
 };
 
-type Tables = BTreeMap<(Column, Box<[u8]>), Box<[u8]>>;
+type Table = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// How many keys an iterator copies at first, and at most, at a time.
 const PIECES: (usize, usize) = (4, 1_024);
@@ -22,13 +22,13 @@ pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
 }
 
-/// A key and the value that a batch replaced, `None` where there was none.
-type Replaced = ((Column, Box<[u8]>), Option<Box<[u8]>>);
+/// Where, which key, and the value that a batch replaced there, `None` where there was none.
+type Replaced = (Column, Box<[u8]>, Option<Box<[u8]>>);
 
 #[derive(Clone, Default)]
 struct Disk {
     /// Everything written, synced or not.
-    tables: Tables,
+    tables: BTreeMap<Column, Table>,
     /// For each batch since the last sync, the oldest first: what it replaced, in the order of its changes.
     unsynced: Vec<Vec<Replaced>>,
     /// How many more writes succeed before one fails.
@@ -51,11 +51,8 @@ impl MemoryStore {
     pub fn crash(&self, keep_unsynced: usize) {
         let mut disk = self.lock();
         while disk.unsynced.len() > keep_unsynced {
-            for (key, before) in disk.unsynced.pop().into_iter().flatten().rev() {
-                match before {
-                    Some(value) => disk.tables.insert(key, value),
-                    None => disk.tables.remove(&key),
-                };
+            for (column, key, before) in disk.unsynced.pop().into_iter().flatten().rev() {
+                disk.set(column, key, before);
             }
         }
         disk.unsynced.clear();
@@ -112,13 +109,9 @@ impl MemoryStore {
         let is_final = sync && !sync_fails;
         let mut replaced = Vec::with_capacity(if is_final { 0 } else { batch.entries().len() });
         for entry in batch {
-            let key = (entry.column, entry.key);
-            let undo = (!is_final).then(|| key.clone());
-            let before = match entry.value {
-                Some(value) => disk.tables.insert(key, value),
-                None => disk.tables.remove(&key),
-            };
-            replaced.extend(undo.map(|key| (key, before)));
+            let undo = (!is_final).then(|| entry.key.clone());
+            let before = disk.set(entry.column, entry.key, entry.value);
+            replaced.extend(undo.map(|key| (entry.column, key, before)));
         }
         if is_final {
             disk.syncs_left = disk.syncs_left.map(|left| left.saturating_sub(1));
@@ -138,11 +131,20 @@ impl MemoryStore {
 impl std::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let disk = self.lock();
-        write!(f, "MemoryStore({} keys, {} batches unsynced)", disk.tables.len(), disk.unsynced.len())
+        write!(f, "MemoryStore({} keys, {} batches unsynced)", disk.tables.values().map(Table::len).sum::<usize>(), disk.unsynced.len())
     }
 }
 
 impl Disk {
+    /// Sets or removes a value, and says what was there before.
+    fn set(&mut self, column: Column, key: Box<[u8]>, value: Option<Box<[u8]>>) -> Option<Box<[u8]>> {
+        let table = self.tables.entry(column).or_default();
+        match value {
+            Some(value) => table.insert(key, value),
+            None => table.remove(&key),
+        }
+    }
+
     fn work_again(&mut self) {
         self.writes_left = None;
         self.syncs_left = None;
@@ -161,7 +163,7 @@ impl Store for MemoryStore {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let disk = self.lock();
         disk.check()?;
-        Ok(disk.tables.get(&(column, key.into())).map(|value| value.to_vec()))
+        Ok(disk.tables.get(&column).and_then(|table| table.get(key)).map(|value| value.to_vec()))
     }
 
     fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a> {
@@ -196,14 +198,8 @@ impl MemoryStore {
     fn piece(&self, column: Column, from: Bound<Box<[u8]>>, size: usize) -> Result<Vec<Entry>, StoreError> {
         let disk = self.lock();
         disk.check()?;
-        let from = from.map(|key| (column, key));
-        Ok(disk
-            .tables
-            .range((from, Bound::Unbounded))
-            .take_while(|((at, _), _)| *at == column)
-            .take(size)
-            .map(|((_, key), value)| (key.clone(), value.clone()))
-            .collect())
+        let Some(table) = disk.tables.get(&column) else { return Ok(Vec::new()) };
+        Ok(table.range((from, Bound::Unbounded)).take(size).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 

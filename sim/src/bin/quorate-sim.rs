@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use quorate_client::terminal::OutputArgs;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Run many validators in one process on a virtual clock, with faults that a seed decides.
 #[derive(Debug, Parser)]
 #[command(name = "quorate-sim", version, max_term_width = 110)]

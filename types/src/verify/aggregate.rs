@@ -1,6 +1,6 @@
 //! Verified values that we make ourselves: by signing, by putting verified parts together, and by taking verified wholes apart.
 
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 use super::Verified;
 use crate::{
@@ -212,17 +212,18 @@ impl Verified<TimeoutCert> {
 impl Verified<QuorumCert> {
     /// The certificate of these votes, if they are equal and a quorum's.
     #[must_use]
-    pub fn aggregate(committee: &Committee, votes: &BTreeMap<ValidatorId, Verified<Vote>>) -> Option<Self> {
-        let first = votes.values().next()?;
+    pub fn aggregate(committee: &Committee, votes: &BTreeMap<ValidatorId, impl Borrow<Verified<Vote>>>) -> Option<Self> {
+        let first: &Vote = votes.values().next()?.borrow();
         let (vote_info, commit_info) = (first.vote_info, first.commit_info);
-        if votes.iter().any(|(id, v)| *id != v.sender || v.vote_info != vote_info || v.commit_info != commit_info) {
+        let is_equal = |id: ValidatorId, v: &Verified<Vote>| v.sender == id && v.vote_info == vote_info && v.commit_info == commit_info;
+        if !votes.iter().all(|(id, vote)| is_equal(*id, vote.borrow())) {
             return None;
         }
         let signers: SignerSet = votes.keys().copied().collect();
         if !committee.contains_all(signers) || !committee.is_quorum(signers) {
             return None;
         }
-        let signatures = votes.values().map(|vote| vote.signature).collect::<Vec<_>>().try_into().ok()?;
+        let signatures = votes.values().map(|vote| vote.borrow().signature).collect::<Vec<_>>().try_into().ok()?;
         Some(Self(QuorumCert { vote_info, commit_info, signers, signatures }))
     }
 }

@@ -272,7 +272,7 @@ mod tests {
             let (to, _) = catchup.on_time(now, Height(1)).unwrap();
             assert!(catchup.on_time(now, Height(1)).is_none());
             let next = catchup.deadline().unwrap();
-            asked.push((to.0, (next - now).as_millis()));
+            asked.push((to.0, next.saturating_sub(now).as_millis()));
             now = next;
         }
         let lap = |patience| [(1, patience), (2, patience), (3, patience)];

@@ -4,17 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use quorate_sim::playground::{Options, Session, transcript};
 
 fn scripts() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("playground");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir("playground").unwrap().map(|entry| entry.unwrap().path());
     let mut scripts: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|extension| extension == "play")).collect();
     scripts.sort();
     scripts
@@ -77,11 +73,11 @@ fn manual_as_it_should_be(manual: &str) -> String {
 
 #[test]
 fn the_manual_shows_what_the_program_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/playground.md");
-    let manual = fs::read_to_string(&file).unwrap();
+    let file = "../docs/playground.md";
+    let manual = fs::read_to_string(file).unwrap();
     let anew = manual_as_it_should_be(&manual);
     if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
-        fs::write(&file, &anew).unwrap();
+        fs::write(file, &anew).unwrap();
     } else {
         assert!(manual == anew, "docs/playground.md shows something else; UPDATE_TRANSCRIPTS=1 writes it anew");
     }

@@ -35,7 +35,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn scenario(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).display().to_string()
+    Path::new("../scenarios").join(name).display().to_string()
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn injected(run: &Run, name: &str) -> u64 {
 /// Every scenario of the tree by its name, with its format.
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn all() -> BTreeMap<String, (Format, Scenario)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let root = Path::new("../scenarios");
     let mut found = BTreeMap::new();
     for (dir, format) in [("", Format::Toml), ("bcr", Format::Bcr), ("failure-config", Format::FailureConfig)] {
         for entry in fs::read_dir(root.join(dir)).unwrap() {
@@ -145,7 +145,7 @@ fn every_scenario_is_the_same_after_it_was_written_and_read_again() {
 
 #[test]
 fn no_text_crashes_a_reader_and_every_error_has_a_place() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let root = Path::new("../scenarios");
     let files = [
         "chain-of-failures.toml",
         "lying-validator.toml",

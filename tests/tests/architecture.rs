@@ -29,9 +29,8 @@ const OUTSIDE: &[&str] = &["tokio", "libp2p", "rocksdb", "reqwest", "axum", "cla
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path", root])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path", "../Cargo.toml"])
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -70,8 +70,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+/// The checkout: where cargo has found this package, or else where we stand.
+fn root() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), |package| Path::new(&package).join(".."))
 }
 
 fn bugs() -> Result<Vec<Bug>, String> {
@@ -102,7 +103,9 @@ fn indented(text: &str) -> String {
 impl HuntCommand {
     /// Whether every bug was found and the sources as they are broke no rule.
     fn run(self) -> Result<bool, String> {
-        let root = root().canonicalize().map_err(|error| format!("the workspace is gone: {error}"))?;
+        let root = root()
+            .canonicalize()
+            .map_err(|error| format!("the sources are not here ({error}); run it with cargo, or from their top folder"))?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let bugs = self.wanted()?;
         let commit = commit(&root);

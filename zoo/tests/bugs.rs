@@ -8,7 +8,7 @@ use quorate_zoo::{
 };
 
 fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new("..")
 }
 
 #[test]

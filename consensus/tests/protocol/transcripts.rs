@@ -6,7 +6,7 @@ use std::{env, fs, path::Path};
 use crate::script;
 
 fn check(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(name).with_extension("txt");
+    let path = Path::new("tests/transcripts").join(name).with_extension("txt");
     let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let actual = script::run(&expected);
     if env::var_os("UPDATE_TRANSCRIPTS").is_some() {
@@ -29,7 +29,7 @@ macro_rules! transcripts {
         #[test]
         fn every_transcript_is_run() {
             let known = [$(stringify!($name)),*];
-            for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")).unwrap() {
+            for entry in fs::read_dir("tests/transcripts").unwrap() {
                 let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
                 assert!(known.contains(&name.as_str()), "{name}.txt is not in the list of transcripts");
             }

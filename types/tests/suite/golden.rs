@@ -1,7 +1,7 @@
 //! The bytes of every type that is sent, stored or signed, and every hash, as they are for good. A change of any file here is a change of the
 //! protocol: other programs, old ledgers and signatures depend on them.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{fmt::Write as _, path::Path};
 
 use quorate_types::{
     codec::{self, Bounded},
@@ -25,7 +25,7 @@ const COMMAND: &str = "QUORATE_REGENERATE_GOLDEN=1 cargo test --release -p quora
 
 /// Compares a text with its golden file, or writes the file when that was asked for.
 pub(crate) fn check(file: &str, actual: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let path = Path::new("tests/golden").join(file);
     if std::env::var_os(REGENERATE).is_some_and(|value| value == "1") {
         std::fs::write(&path, actual).unwrap();
         return;

@@ -207,3 +207,12 @@ async fn waits_for_the_commit_and_checks_its_proof() {
     let error = session(serve(slow_node(&tx, usize::MAX)).await).submit_and_verify(&tx, Duration::from_millis(1)).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
 }
+
+#[tokio::test]
+async fn a_node_that_keeps_a_transaction_to_itself_is_not_waited_for() {
+    let tx = transaction();
+    let (keeps, commits) = (serve(slow_node(&tx, usize::MAX)).await, serve(slow_node(&tx, 1)).await);
+    let session = Session::new(Client::new(&[keeps, commits]).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap());
+    let proven = session.submit_and_verify(&tx, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(proven.value().receipt.tx_id, tx.id());
+}

@@ -85,8 +85,6 @@ pub enum Effect {
 pub struct Missing {
     /// The block.
     pub block_id: BlockId,
-    /// We have the chain up to this round.
-    pub above: Round,
     /// How many rounds lie between our committed root and the newest commit that we know of.
     pub rounds_behind: u64,
     /// Who should have it: the sender first, then the signers of its certificate.

@@ -72,9 +72,6 @@ pub struct Recovered {
 
 /// Most blocks of earlier rounds that wait for their parents.
 const PARKED_BLOCKS_MAX: usize = 8;
-/// How many rounds a fetch is left alone before a block of a newer certificate takes its place. One fetch takes about as long as a round, so
-/// a validator that turned to the newest certificate in every round would never catch up with it.
-const FETCH_ROUNDS: u64 = 4;
 
 /// The proposal of the current round that we go by: the first of its leader (S5).
 #[derive(Debug)]
@@ -100,8 +97,8 @@ pub struct Engine {
     parked: VecDeque<Verified<Block>>,
     /// The newest committed block that took part in an election.
     elected: Round,
-    /// The block that we asked for, and in which of our rounds.
-    fetching: Option<(BlockId, Round)>,
+    /// The block that we asked for.
+    fetching: Option<BlockId>,
     /// In which of our rounds we last told a validator what it had missed.
     helped: BTreeMap<ValidatorId, Round>,
     /// Of whom evidence of a kind was given out, and of which round last: a flood of it is told once.
@@ -347,18 +344,16 @@ impl Engine {
         if self.tree.is_executing() {
             return;
         }
-        let (block_id, signers, round) = (qc.block_id(), qc.signers, self.round());
-        if let Some((id, asked)) = self.fetching
-            && (id == block_id || round.since(asked) < FETCH_ROUNDS)
-        {
+        let (block_id, signers) = (qc.block_id(), qc.signers);
+        if self.fetching == Some(block_id) {
             return;
         }
         let me = self.config.me;
         let mut holders: Vec<ValidatorId> = if from == me { Vec::new() } else { vec![from] };
         holders.extend(signers.iter().filter(|id| *id != me && *id != from));
         let root = self.tree.root().round;
-        self.fetching = Some((block_id, round));
-        self.effects.push(Effect::Fetch(Missing { block_id, above: root, rounds_behind: self.known_commit().since(root), holders }));
+        self.fetching = Some(block_id);
+        self.effects.push(Effect::Fetch(Missing { block_id, rounds_behind: self.known_commit().since(root), holders }));
     }
 
     /// The round of the newest commit that we know of, carried out here or not.

@@ -59,6 +59,14 @@ pub enum LedgerError {
         /// The root that was committed.
         committed: Hash,
     },
+    /// The header on disk is not of the block that its certificate commits.
+    #[error(
+        "the header on disk at height {height} is not the one that its certificate commits: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+    )]
+    HeaderAltered {
+        /// The height.
+        height: Height,
+    },
     /// A stored value that is none.
     #[error(
         "column {column:?} holds bytes that are no value of it ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"

@@ -127,6 +127,9 @@ impl<S: Store, A: Application> Ledger<S, A> {
             return Err(error.into());
         }
         let header = record.header;
+        if commit_qc.commits() != Some((header.block_id, header.round, header.state_id())) {
+            return Err(LedgerError::HeaderAltered { height });
+        }
         if state.root_hash() != header.state_root {
             return Err(LedgerError::StateAltered { height, found: state.root_hash(), committed: header.state_root });
         }

@@ -1,27 +1,38 @@
-//! Getting blocks that we lack: a few missing ancestors by id, or a long stretch of committed blocks by height.
+//! Getting blocks that we lack: missing ancestors by id, or a long stretch of committed blocks by height.
 //!
+//! ```text
+//! engine --want--> target --by id-----> fetched blocks wait until one of them joins our tree --> engine
+//!                    |
+//!                    +----by height--> committed blocks that follow our root ------------------> engine
+//! ```
 //! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks to the
-//! block that a verified certificate commits (checked before they get here). One request is under way at a time; whoever does not answer
-//! in time, or not usefully, loses its turn. When all have had theirs in vain the time allowed doubles, up to a bound: an answer that
-//! comes late is taken nevertheless.
+//! block that a verified certificate commits (checked before they get here). One request is under way at a time, and nobody is asked twice
+//! in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn. When all have had theirs in
+//! vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use quorate_consensus::Missing;
 use quorate_types::{
-    block::Block,
-    committee::Committee,
+    block::{Block, payload_bytes},
+    committee::{Committee, SignerSet},
     ids::{BlockId, ValidatorId},
     message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message},
-    round::Height,
+    round::{Height, Round},
     verify::Verified,
     vote::QuorumCert,
 };
 
 /// A validator that is at most this many rounds behind fetches blocks by id; beyond, it catches up by height.
 pub const GAP_ROUNDS_FETCHED: u64 = 64;
-/// Most fetched blocks that wait for the ones before them.
-const BLOCKS_WAITING_MAX: usize = 256;
+/// Most fetched blocks that wait for the ones before them, and most bytes of their payloads.
+const WAITING_MAX: (usize, usize) = (256, 64 << 20);
+/// How many of the blocks that we asked for last are still welcome.
+const ASKED_MAX: usize = 16;
 /// First time allowed for an answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often the time allowed doubles at most. The longest wait stays below the timeout of a round, so that after an outage a validator is
@@ -30,23 +41,42 @@ const DOUBLINGS_MAX: u32 = 2;
 
 /// What we are after.
 #[derive(Debug)]
-enum Wanted {
-    /// The chain that ends in this block.
-    Chain {
-        missing: Missing,
-        /// What has come of it, the newest first.
-        waiting: Vec<Verified<Block>>,
-    },
-    /// Committed blocks, whatever there is: after a start, or because a chain is too long; then what it should lead to.
-    Committed { missing: Option<Missing> },
+struct Wanted {
+    /// The newest block that the engine lacks; after a start there is none, only what the others may have committed.
+    missing: Option<Missing>,
+    /// Asked for is what follows our root. Otherwise the chain that ends in `missing`.
+    by_height: bool,
+    /// Whom to ask, one after the other.
+    holders: Vec<ValidatorId>,
+    /// Whose turn it is among them.
+    turn: usize,
+    /// How many requests have led to nothing since the last useful answer.
+    in_vain: usize,
+    /// Who owes us an answer.
+    asked: Option<ValidatorId>,
+    /// When the next request is due.
+    deadline: Duration,
+    /// Who has told us that it has nothing newer, since our root last moved.
+    nothing_newer: SignerSet,
 }
 
-#[derive(Debug)]
-struct Under {
-    wanted: Wanted,
-    holders: Vec<ValidatorId>,
-    attempt: u32,
-    deadline: Duration,
+impl Wanted {
+    /// Whose turn it is: the next holder, but not the one that we asked last if there is another.
+    fn next_holder(&mut self, last: Option<ValidatorId>) -> Option<ValidatorId> {
+        let mut turns = self.holders.iter().cycle().skip(self.turn).take(2);
+        let (first, second) = (*turns.next()?, *turns.next()?);
+        let (to, used) = if Some(first) == last { (second, 2) } else { (first, 1) };
+        self.turn = self.turn.saturating_add(used).checked_rem(self.holders.len())?;
+        Some(to)
+    }
+
+    /// Asks the next holder now; once all have had their turn in vain, only as time allows.
+    fn hurry(&mut self, now: Duration) {
+        self.asked = None;
+        if self.in_vain < self.holders.len() {
+            self.deadline = now;
+        }
+    }
 }
 
 /// Blocks to hand to the engine, the oldest first, and perhaps the certificate that commits the last of them.
@@ -56,113 +86,160 @@ pub(crate) type Blocks = (Vec<Verified<Block>>, Option<Verified<QuorumCert>>);
 #[derive(Debug)]
 pub(crate) struct Catchup {
     me: ValidatorId,
-    others: Vec<ValidatorId>,
-    under: Option<Under>,
-    /// Who has told us since the start that it has nothing newer.
-    up_to_date: Vec<ValidatorId>,
-    /// Enough others have said so, or a chain was fetched to its end: until then we count as catching up.
+    committee: Arc<Committee>,
+    wanted: Option<Wanted>,
+    /// The ids in the newest requests: an answer to any of them is welcome, also where we have turned to another block since.
+    asked_for: VecDeque<BlockId>,
+    /// Fetched blocks whose parents have not come yet.
+    waiting: BTreeMap<BlockId, Verified<Block>>,
+    /// Whom we asked last.
+    last: Option<ValidatorId>,
+    /// The root that the committed blocks handed over last follow: more of the same is of no use until it has moved.
+    handed_over_at: Option<BlockId>,
+    /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
     started: bool,
-    answers_needed: usize,
 }
 
 impl Catchup {
-    pub(crate) fn new(me: ValidatorId, committee: &Committee) -> Self {
-        let others: Vec<ValidatorId> = committee.ids().filter(|id| *id != me).collect();
-        // One of this many is honest, unless power is spread unevenly; it is a start, not a proof.
-        let answers_needed = others.len().div_ceil(3);
-        Self { me, started: others.is_empty(), others, under: None, up_to_date: Vec::new(), answers_needed }
+    pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
+        let started = committee.len() == 1;
+        let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
+        Self { me, committee, wanted: None, asked_for, waiting, last: None, handed_over_at: None, started }
     }
 
     /// Whether blocks are being fetched, or we have not yet asked around after the start.
     pub(crate) const fn is_behind(&self) -> bool {
-        !self.started || self.under.is_some()
+        !self.started || self.wanted.is_some()
     }
 
     /// After a start: ask for committed blocks, in case the others went on without us.
     pub(crate) fn start(&mut self, now: Duration) {
-        if !self.started && self.under.is_none() {
-            self.under =
-                Some(Under { wanted: Wanted::Committed { missing: None }, holders: self.others.clone(), attempt: 0, deadline: now });
+        if !self.started && self.wanted.is_none() {
+            self.turn_to(None, true, now);
         }
     }
 
-    /// The engine lacks a block. Whatever was under way gives way, unless it is the same.
+    /// The engine lacks a block. What has been fetched already is kept: it may be on the way to this one.
     pub(crate) fn want(&mut self, missing: Missing, now: Duration) {
-        let mut holders: Vec<ValidatorId> = missing.holders.iter().copied().filter(|id| *id != self.me).collect();
-        holders.extend(self.others.iter().filter(|id| !missing.holders.contains(id)));
-        let wanted = if missing.rounds_behind > GAP_ROUNDS_FETCHED {
-            Wanted::Committed { missing: Some(missing) }
-        } else {
-            Wanted::Chain { missing, waiting: Vec::new() }
+        let by_height = missing.rounds_behind > GAP_ROUNDS_FETCHED;
+        match &mut self.wanted {
+            Some(wanted) if wanted.missing.as_ref().is_some_and(|before| before.block_id == missing.block_id) => {
+                // Part of it has come, and been handed over.
+                if wanted.asked.is_none() {
+                    (wanted.by_height, wanted.deadline) = (by_height, now);
+                }
+            }
+            _ => self.turn_to(Some(missing), by_height, now),
+        }
+    }
+
+    fn turn_to(&mut self, missing: Option<Missing>, by_height: bool, now: Duration) {
+        let others = self.committee.ids().filter(|id| *id != self.me);
+        let mut holders: Vec<ValidatorId> =
+            missing.iter().flat_map(|missing| &missing.holders).copied().filter(|id| *id != self.me).collect();
+        let rest: Vec<ValidatorId> = others.filter(|id| !holders.contains(id)).collect();
+        holders.extend(rest);
+        // An answer that is on its way is waited for, whatever it was about.
+        let (asked, deadline) = match &self.wanted {
+            Some(Wanted { asked: Some(asked), deadline, .. }) => (Some(*asked), *deadline),
+            Some(_) | None => (None, now),
         };
-        self.under = Some(Under { wanted, holders, attempt: 0, deadline: now });
+        self.wanted =
+            Some(Wanted { missing, by_height, holders, turn: 0, in_vain: 0, asked, deadline, nothing_newer: SignerSet::default() });
     }
 
     /// The engine lacks nothing any more: the chain came by another way, or our root has passed it, and then nobody may have it to the end.
     pub(crate) fn unwanted(&mut self, now: Duration) {
-        if self.under.as_ref().is_some_and(|under| matches!(under.wanted, Wanted::Chain { .. })) {
-            self.under = None;
+        if self.wanted.as_ref().is_some_and(|wanted| wanted.missing.is_some()) {
+            self.forget();
             self.start(now);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.wanted = None;
+        self.waiting.clear();
+        self.asked_for.clear();
+    }
+
+    /// Our root has moved: what follows it can be asked for.
+    pub(crate) fn on_commit(&mut self, now: Duration) {
+        if let Some(wanted) = self.wanted.as_mut().filter(|wanted| wanted.by_height && wanted.asked.is_none()) {
+            wanted.deadline = now;
         }
     }
 
     /// When [`Self::on_time`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.under.as_ref().map(|under| under.deadline)
+        self.wanted.as_ref().map(|wanted| wanted.deadline)
     }
 
-    /// The request that is due: the first one, or the next one because the last was not answered in time.
-    pub(crate) fn on_time(&mut self, now: Duration, committed: Height) -> Option<(ValidatorId, Message)> {
-        let under = self.under.as_mut().filter(|under| under.deadline <= now)?;
-        let holders = u32::try_from(under.holders.len()).ok()?;
-        let (turn, laps) = (under.attempt.checked_rem(holders)?, under.attempt.checked_div(holders)?);
-        let to = *under.holders.get(usize::try_from(turn).ok()?)?;
-        under.deadline = now.saturating_add(PATIENCE.saturating_mul(1u32 << laps.min(DOUBLINGS_MAX)));
-        under.attempt = under.attempt.saturating_add(1);
-        let message = match &under.wanted {
-            Wanted::Chain { missing, waiting } => {
-                let block_id = waiting.last().map_or(missing.block_id, |oldest| oldest.parent_id());
-                Message::FetchRequest(FetchRequest { block_id, above: missing.above })
+    /// The request that is due: the first one, or the next one because the last was not answered in time. `root` is our newest committed
+    /// block.
+    pub(crate) fn on_time(&mut self, now: Duration, root: (Round, Height)) -> Option<(ValidatorId, Message)> {
+        let wanted = self.wanted.as_mut().filter(|wanted| wanted.deadline <= now)?;
+        let to = wanted.next_holder(self.last)?;
+        let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
+        wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
+        wanted.in_vain = wanted.in_vain.saturating_add(1);
+        wanted.asked = Some(to);
+        self.last = Some(to);
+        let message = match &wanted.missing {
+            Some(missing) if !wanted.by_height => {
+                // Rounds fall from a block to its parent, so this ends.
+                let mut block_id = missing.block_id;
+                while let Some(block) = self.waiting.get(&block_id) {
+                    block_id = block.parent_id();
+                }
+                self.asked_for.retain(|asked| *asked != block_id);
+                self.asked_for.push_back(block_id);
+                if self.asked_for.len() > ASKED_MAX {
+                    self.asked_for.pop_front();
+                }
+                Message::FetchRequest(FetchRequest { block_id, above: root.0 })
             }
-            Wanted::Committed { .. } => Message::CatchupRequest(CatchupRequest { from: committed.next() }),
+            Some(_) | None => Message::CatchupRequest(CatchupRequest { from: root.1.next() }),
         };
         Some((to, message))
     }
 
-    /// Blocks by id. `is_known`: the block is in the tree, or its root.
+    /// Blocks by id. `root` is the round of our newest committed block; `is_known`: the block is in the tree, or its root.
     pub(crate) fn on_fetched(
         &mut self,
+        from: ValidatorId,
         response: Verified<FetchResponse>,
         now: Duration,
+        root: Round,
         is_known: impl Fn(&BlockId) -> bool,
     ) -> Option<Blocks> {
-        let under = self.under.as_mut()?;
-        let Wanted::Chain { missing, waiting } = &mut under.wanted else { return None };
-        let expected = waiting.last().map_or(missing.block_id, |oldest| oldest.parent_id());
-        if response.block_id != expected {
-            return None;
-        }
+        let wanted = self.wanted.as_mut()?;
+        let position = self.asked_for.iter().position(|asked| *asked == response.block_id)?;
         if response.blocks.is_empty() {
-            // The next holder's turn; once all have had theirs, only as time allows.
-            if usize::try_from(under.attempt).is_ok_and(|attempt| attempt < under.holders.len()) {
-                under.deadline = now;
+            if wanted.asked == Some(from) {
+                wanted.hurry(now);
             }
             return None;
         }
-        under.deadline = now;
-        waiting.extend(response.into_blocks());
-        let oldest = waiting.last()?;
-        if is_known(&oldest.parent_id()) {
-            let mut blocks = std::mem::take(waiting);
-            blocks.reverse();
-            self.under = None;
+        self.asked_for.remove(position);
+        let blocks = response.into_blocks();
+        let oldest = blocks.last().map_or(Round(0), |block| block.round());
+        self.waiting.extend(blocks.into_iter().map(|block| (block.id(), block)));
+        let joined = take_joined(&mut self.waiting, root, is_known);
+        if !joined.is_empty() {
+            // The engine says what it still lacks when it has them.
+            (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
             self.started = true;
-            return Some((blocks, None));
+            return Some((joined, None));
         }
-        // The chain does not meet ours where it should, or it is long: our root is behind what the others have committed.
-        if oldest.round() <= missing.above || waiting.len() >= BLOCKS_WAITING_MAX {
-            under.wanted = Wanted::Committed { missing: Some(missing.clone()) };
+        let bytes = self.waiting.values().fold(0usize, |sum, block| sum.saturating_add(payload_bytes(block.payload())));
+        if oldest <= root || self.waiting.len() >= WAITING_MAX.0 || bytes >= WAITING_MAX.1 {
+            // The chain does not meet ours where it should, or it is long: our root is behind what the others have committed.
+            wanted.by_height = true;
+            self.waiting.clear();
+        } else {
+            wanted.in_vain = 0;
         }
+        wanted.hurry(now);
         None
     }
 
@@ -174,118 +251,64 @@ impl Catchup {
         now: Duration,
         (root, committed): (BlockId, Height),
     ) -> Option<Blocks> {
-        let asked = self.under.as_ref().is_some_and(|under| matches!(under.wanted, Wanted::Committed { .. }));
-        if !asked || response.from != committed.next() {
+        let wanted = self.wanted.as_mut()?;
+        if response.blocks.is_empty() {
+            if wanted.by_height && wanted.asked == Some(from) && response.from == committed.next() {
+                self.on_nothing_newer(from, now);
+            }
             return None;
         }
-        let (blocks, commit_qc) = response.into_parts();
-        let Some(first) = blocks.first() else {
-            self.on_nothing_newer(from, now);
-            return None;
-        };
-        if first.parent_id() != root {
+        let (mut blocks, commit_qc) = response.into_parts();
+        // Another answer may have brought us further in the meantime.
+        let follows = blocks.iter().position(|block| block.parent_id() == root)?;
+        // Handed over already, unless something went wrong with it.
+        if self.handed_over_at.replace(root) == Some(root) && wanted.in_vain <= wanted.holders.len() {
             return None;
         }
-        // There may be more: ask again at once, after the engine has taken these, whoever is next.
-        self.up_to_date.clear();
-        if let Some(under) = self.under.as_mut() {
-            under.deadline = now;
-            under.attempt = 0;
-            let step = usize::from(under.holders.len() > 1);
-            under.holders.rotate_left(step);
-        }
+        blocks.drain(..follows);
+        (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
+        // There may be more: asked for when our root has moved.
+        wanted.deadline = now.saturating_add(PATIENCE);
         Some((blocks, commit_qc))
     }
 
+    /// One of those who say so is honest, when they are enough.
     fn on_nothing_newer(&mut self, from: ValidatorId, now: Duration) {
-        if !self.up_to_date.contains(&from) {
-            self.up_to_date.push(from);
+        let Some(wanted) = self.wanted.as_mut() else { return };
+        wanted.hurry(now);
+        wanted.nothing_newer = wanted.nothing_newer.iter().chain([from]).collect();
+        if !self.committee.holds_honest(wanted.nothing_newer) {
+            return;
         }
-        let enough = self.up_to_date.len() >= self.answers_needed;
-        let Some(under) = self.under.as_mut() else { return };
-        let missing = match &mut under.wanted {
-            Wanted::Committed { missing } => missing.take(),
-            Wanted::Chain { .. } => None,
-        };
-        if let Some(missing) = missing {
+        if wanted.missing.is_some() {
             // What is missing is not committed yet.
-            under.wanted = Wanted::Chain { missing, waiting: Vec::new() };
-        } else if enough {
-            self.started = true;
-            self.up_to_date.clear();
-            self.under = None;
+            wanted.by_height = false;
+            wanted.nothing_newer = SignerSet::default();
         } else {
-            under.deadline = now;
+            self.started = true;
+            self.forget();
         }
     }
+}
+
+/// Takes the blocks that join our tree, the oldest first, and drops those that our root has passed.
+fn take_joined(waiting: &mut BTreeMap<BlockId, Verified<Block>>, root: Round, is_known: impl Fn(&BlockId) -> bool) -> Vec<Verified<Block>> {
+    let mut blocks: Vec<Verified<Block>> = std::mem::take(waiting).into_values().collect();
+    blocks.retain(|block| block.round() > root && !is_known(&block.id()));
+    // By rising round, so one pass meets parents first.
+    blocks.sort_by_key(|block| block.round());
+    let mut ids = BTreeSet::new();
+    let mut joined = Vec::new();
+    for block in blocks {
+        if is_known(&block.parent_id()) || ids.contains(&block.parent_id()) {
+            ids.insert(block.id());
+            joined.push(block);
+        } else {
+            waiting.insert(block.id(), block);
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
-mod tests {
-    use quorate_types::{
-        committee::{Validator, VotingPower},
-        crypto::SigningKey,
-        round::{Epoch, Round},
-    };
-
-    use super::*;
-
-    const NOW: Duration = Duration::from_secs(1);
-
-    fn catchup() -> Catchup {
-        let validator = |seed: u8| Validator {
-            name: format!("v{seed}"),
-            consensus_key: SigningKey::from_seed(&[seed; 32]).public(),
-            network_key: SigningKey::from_seed(&[seed + 100; 32]).public(),
-            address: "/ip4/127.0.0.1/tcp/1".into(),
-            power: VotingPower(1),
-        };
-        let mut validators: Vec<_> = (1..=4).map(validator).collect();
-        validators.sort_by_key(|validator| validator.consensus_key);
-        Catchup::new(ValidatorId(0), &Committee::new(Epoch(0), validators).unwrap())
-    }
-
-    fn missing() -> Missing {
-        Missing { block_id: BlockId::default(), above: Round(1), rounds_behind: 2, holders: vec![ValidatorId(1)] }
-    }
-
-    #[test]
-    fn a_chain_that_is_not_wanted_any_more_is_given_up() {
-        let mut catchup = catchup();
-        catchup.start(NOW);
-        catchup.on_nothing_newer(ValidatorId(2), NOW);
-        assert!(!catchup.is_behind());
-        catchup.want(missing(), NOW);
-        assert!(catchup.is_behind());
-        catchup.unwanted(NOW);
-        assert!(!catchup.is_behind());
-        assert!(catchup.on_time(NOW, Height(1)).is_none());
-    }
-
-    #[test]
-    fn whoever_does_not_answer_loses_its_turn_and_patience_grows_by_the_lap() {
-        let mut catchup = catchup();
-        catchup.want(missing(), NOW);
-        let mut asked = Vec::new();
-        let mut now = NOW;
-        for _ in 0..12 {
-            let (to, _) = catchup.on_time(now, Height(1)).unwrap();
-            assert!(catchup.on_time(now, Height(1)).is_none());
-            let next = catchup.deadline().unwrap();
-            asked.push((to.0, next.saturating_sub(now).as_millis()));
-            now = next;
-        }
-        let lap = |patience| [(1, patience), (2, patience), (3, patience)];
-        assert_eq!(asked, [lap(200), lap(400), lap(800), lap(800)].concat());
-    }
-
-    #[test]
-    fn after_a_start_it_still_asks_around_when_a_chain_is_given_up() {
-        let mut catchup = catchup();
-        catchup.want(missing(), NOW);
-        catchup.unwanted(NOW);
-        assert!(catchup.is_behind());
-        let (_, message) = catchup.on_time(NOW, Height(7)).unwrap();
-        assert!(matches!(message, Message::CatchupRequest(CatchupRequest { from: Height(8) })), "{message:?}");
-    }
-}
+mod tests;

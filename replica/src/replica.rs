@@ -201,7 +201,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             engine,
             pool: Mempool::new(config.pool),
             waiting: Waiting::default(),
-            catchup: Catchup::new(me, committee),
+            catchup: Catchup::new(me, Arc::clone(committee)),
             quota: Quota::default(),
             now: Now::default(),
             timer: None,
@@ -338,7 +338,8 @@ impl<S: Store, A: Application> Replica<S, A> {
             VerifiedMessage::CatchupRequest(request) => self.request(from, Task::CatchUp(from, request)),
             VerifiedMessage::FetchResponse(response) => {
                 let tree = self.engine.tree();
-                let blocks = self.catchup.on_fetched(response, self.now.elapsed, |id| tree.contains(id));
+                let root = tree.root().round;
+                let blocks = self.catchup.on_fetched(from, response, self.now.elapsed, root, |id| tree.contains(id));
                 self.hand_over(blocks);
             }
             VerifiedMessage::CatchupResponse(response) => {
@@ -463,7 +464,8 @@ impl<S: Store, A: Application> Replica<S, A> {
         if !self.engine.is_fetching() {
             self.catchup.unwanted(self.now.elapsed);
         }
-        if let Some((to, message)) = self.catchup.on_time(self.now.elapsed, self.ledger.root().height) {
+        let root = (self.engine.tree().root().round, self.ledger.root().height);
+        if let Some((to, message)) = self.catchup.on_time(self.now.elapsed, root) {
             self.send(Recipients::One(to), message);
         }
     }
@@ -486,7 +488,11 @@ impl<S: Store, A: Application> Replica<S, A> {
     /// Answers `BuildPayload`: at once when there is something to put into the block or a reason for an empty one.
     fn build(&mut self) {
         let Some(building) = self.building else { return };
-        let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else { return };
+        let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else {
+            // Our root has passed it: nobody waits for this block any more.
+            self.building = None;
+            return;
+        };
         let timestamp = self.now.unix.max(parent.timestamp.next());
         let parameters = &self.genesis.parameters;
         let transactions = self.pool.select(
@@ -631,6 +637,8 @@ impl<S: Store, A: Application> Replica<S, A> {
         }
         let expired = self.pool.expire(committed.view.header().timestamp);
         self.answer_dropped(expired);
+        self.catchup.on_commit(self.now.elapsed);
+        self.ask();
         Ok(())
     }
 

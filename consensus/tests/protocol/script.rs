@@ -366,13 +366,7 @@ impl World {
             }
             Effect::Fetch(missing) => {
                 let holders: Vec<String> = missing.holders.iter().map(ToString::to_string).collect();
-                format!(
-                    "fetch {} above {}, {} rounds behind, from {}",
-                    self.names[&missing.block_id],
-                    missing.above,
-                    missing.rounds_behind,
-                    holders.join(" ")
-                )
+                format!("fetch {}, {} rounds behind, from {}", self.names[&missing.block_id], missing.rounds_behind, holders.join(" "))
             }
             Effect::Ignored { from, reason } => format!("ignored from {from}: {}", reason.word()),
             Effect::Accuse(evidence) => {

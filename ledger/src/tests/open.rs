@@ -1,7 +1,7 @@
 //! Opening: a new directory, one of ours, and those that must be refused.
 
 use quorate_app::BuiltIn;
-use quorate_types::{block::Block, round::Height, transaction::Transaction};
+use quorate_types::{block::Block, codec, round::Height, transaction::Transaction};
 
 use super::network::{Network, put, transfer};
 use crate::{Batch, Column, Ledger, LedgerError, MemoryStore, Store};
@@ -173,6 +173,24 @@ fn lost_and_malformed_records_are_errors_and_never_panics() {
     assert!(reader.blocks_from(Height(19), 1, 1).is_err());
     overwrite(&store, Column::Block, &key, None);
     assert_eq!(reader.block_at(Height(19)).unwrap_err(), LedgerError::Missing { column: Column::Block });
+}
+
+#[test]
+fn any_flipped_bit_of_the_last_header_is_found_at_the_next_start() {
+    let network = Network::new();
+    let ledger = grown(&network, MemoryStore::new()).0;
+    let (store, header) = (ledger.store().clone(), codec::encode(ledger.root()));
+    let key = 19u64.to_be_bytes();
+    let record = store.get(Column::Header, &key).unwrap().unwrap();
+    assert!(record.starts_with(&header));
+    for at in 0..header.len() {
+        let mut altered = record.clone();
+        altered[at] ^= 1 << (at % 8);
+        let damaged = store.snapshot();
+        overwrite(&damaged, Column::Header, &key, Some(&altered));
+        let error = error(&damaged, &network);
+        assert!(matches!(error, LedgerError::HeaderAltered { .. } | LedgerError::Malformed { .. }), "byte {at}: {error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,286 @@
+use quorate_ledger::{genesis_header, genesis_qc};
+use quorate_types::{
+    block::{BlockContent, Payload},
+    codec::Bounded,
+    committee::{Validator, VotingPower},
+    crypto::SigningKey,
+    genesis::{Genesis, GenesisValidator, Parameters},
+    ids::{ChainId, StateId},
+    message::PROTOCOL_VERSION,
+    round::{Epoch, UnixMillis},
+    verify::{VerifiedMessage, Verifier},
+    vote::{LedgerCommitInfo, Vote, VoteInfo},
+};
+
+use super::*;
+
+const CHAIN: ChainId = ChainId(7);
+const ME: ValidatorId = ValidatorId(0);
+const NOW: Duration = Duration::from_secs(1);
+const ROOT: (Round, Height) = (Round(1), Height(1));
+
+/// Four validators and blocks of theirs in rounds 1, 2, 3 and so on, each with a certificate for the one before.
+struct Chain {
+    verifier: Verifier,
+    blocks: Vec<Block>,
+    certificates: Vec<QuorumCert>,
+}
+
+impl Chain {
+    fn new(length: u64) -> Self {
+        let mut keys: Vec<SigningKey> = (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
+        keys.sort_by_key(SigningKey::public);
+        let validator = |(number, key): (usize, &SigningKey)| {
+            let network = SigningKey::from_seed(&[50 + u8::try_from(number).unwrap(); 32]);
+            let validator = Validator {
+                name: format!("v{number}"),
+                consensus_key: key.public(),
+                network_key: network.public(),
+                address: "/ip4/127.0.0.1/tcp/1".into(),
+                power: VotingPower(1),
+            };
+            GenesisValidator::sign(CHAIN, validator, key, &network)
+        };
+        let genesis = Genesis {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id: CHAIN,
+            name: "test".into(),
+            timestamp: UnixMillis(0),
+            parameters: Parameters::for_committee(4),
+            validators: keys.iter().enumerate().map(validator).collect(),
+            accounts: Vec::new(),
+        };
+        let (header, _) = genesis_header(&quorate_app::BuiltIn, &genesis).unwrap();
+        let genesis_qc = genesis_qc(&genesis, &header);
+        let verifier = Verifier::new(CHAIN, genesis.committee().unwrap(), genesis_qc.clone(), genesis.parameters);
+        let mut chain = Self { verifier, blocks: Vec::new(), certificates: vec![genesis_qc] };
+        for round in 1..=length {
+            let block = Block::new(BlockContent {
+                chain_id: CHAIN,
+                epoch: Epoch(0),
+                author: ME,
+                round: Round(round),
+                timestamp: UnixMillis(round),
+                payload: Payload::default(),
+                qc: chain.certificates.last().unwrap().clone(),
+            });
+            chain.certificates.push(chain.certify(&block, &keys));
+            chain.blocks.push(block);
+        }
+        chain
+    }
+
+    fn certify(&self, block: &Block, keys: &[SigningKey]) -> QuorumCert {
+        let parent = block.qc().vote_info;
+        let state_id = StateId::default();
+        let vote_info =
+            VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state_id };
+        let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
+        let commit_info = LedgerCommitInfo { chain_id: CHAIN, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
+        let vote = |id: u16| {
+            let key = &keys[usize::from(id)];
+            (ValidatorId(id), Verified::<Vote>::sign(vote_info, commit_info, &self.verifier.genesis_qc(), ValidatorId(id), key))
+        };
+        let votes: BTreeMap<ValidatorId, Verified<Vote>> = (0..3).map(vote).collect();
+        Verified::<QuorumCert>::aggregate(self.verifier.committee(), &votes).unwrap().into_inner()
+    }
+
+    fn catchup(&self) -> Catchup {
+        Catchup::new(ME, Arc::clone(self.verifier.committee()))
+    }
+
+    fn id(&self, round: usize) -> BlockId {
+        self.blocks[round - 1].id()
+    }
+
+    /// The engine lacks the block of a round; validator 1 should have it.
+    fn missing(&self, round: usize, rounds_behind: u64) -> Missing {
+        Missing { block_id: self.id(round), rounds_behind, holders: vec![ValidatorId(1)] }
+    }
+
+    fn fetched(&self, rounds: &[usize]) -> Verified<FetchResponse> {
+        let blocks: Vec<Block> = rounds.iter().map(|round| self.blocks[round - 1].clone()).collect();
+        let response = FetchResponse { block_id: self.id(rounds[0]), blocks: Bounded::truncated(blocks) };
+        match self.verifier.message(ValidatorId(1), Message::FetchResponse(Box::new(response))).unwrap().split() {
+            VerifiedMessage::FetchResponse(response) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The blocks of these rounds, which are also their heights.
+    fn committed(&self, rounds: std::ops::RangeInclusive<usize>) -> Verified<CatchupResponse> {
+        let (from, commit_qc) = (Height(*rounds.start() as u64), Some(self.certificates[rounds.end() + 1].clone()));
+        let blocks = rounds.map(|round| self.blocks[round - 1].clone()).collect();
+        self.verified(CatchupResponse { from, blocks: Bounded::truncated(blocks), commit_qc })
+    }
+
+    fn nothing_from(&self, from: u64) -> Verified<CatchupResponse> {
+        self.verified(CatchupResponse { from: Height(from), blocks: Bounded::truncated(Vec::new()), commit_qc: None })
+    }
+
+    fn verified(&self, response: CatchupResponse) -> Verified<CatchupResponse> {
+        match self.verifier.message(ValidatorId(1), Message::CatchupResponse(Box::new(response))).unwrap().split() {
+            VerifiedMessage::CatchupResponse(response) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The blocks of these rounds are known.
+    fn knows(&self, rounds: &[usize]) -> impl Fn(&BlockId) -> bool {
+        let known: Vec<BlockId> = rounds.iter().map(|round| self.id(*round)).collect();
+        move |id| known.contains(id)
+    }
+}
+
+fn rounds(blocks: Option<Blocks>) -> Vec<u64> {
+    blocks.expect("there are blocks").0.iter().map(|block| block.round().0).collect()
+}
+
+/// Whom it asks now, and for what.
+fn asks(catchup: &mut Catchup, now: Duration, root: (Round, Height)) -> Option<(u16, Result<BlockId, Height>)> {
+    catchup.on_time(now, root).map(|(to, message)| match message {
+        Message::FetchRequest(request) => (to.0, Ok(request.block_id)),
+        Message::CatchupRequest(request) => (to.0, Err(request.from)),
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn whoever_does_not_answer_loses_its_turn_and_patience_grows_by_the_lap() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(3, 2), NOW);
+    let (mut asked, mut now) = (Vec::new(), NOW);
+    for _ in 0..12 {
+        let (to, _) = asks(&mut catchup, now, ROOT).unwrap();
+        assert_eq!(asks(&mut catchup, now, ROOT), None);
+        let next = catchup.deadline().unwrap();
+        asked.push((to, next.saturating_sub(now).as_millis()));
+        now = next;
+    }
+    let lap = |patience| [(1, patience), (2, patience), (3, patience)];
+    assert_eq!(asked, [lap(200), lap(400), lap(800), lap(800)].concat());
+}
+
+#[test]
+fn a_chain_that_is_not_wanted_any_more_is_given_up_and_after_a_start_it_still_asks_around() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(3, 2), NOW);
+    catchup.unwanted(NOW);
+    assert!(catchup.is_behind());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    assert!(catchup.on_committed(ValidatorId(1), chain.nothing_from(2), NOW, (chain.id(1), Height(1))).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(2)))));
+    assert!(catchup.on_committed(ValidatorId(2), chain.nothing_from(2), NOW, (chain.id(1), Height(1))).is_none());
+    assert!(!catchup.is_behind());
+    catchup.want(chain.missing(3, 2), NOW);
+    assert!(catchup.is_behind());
+    catchup.unwanted(NOW);
+    assert!(!catchup.is_behind());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None);
+}
+
+#[test]
+fn one_validator_cannot_say_for_all_that_there_is_nothing_newer() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.start(NOW);
+    let root = (chain.id(1), Height(1));
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    for from in [2, 3, 1, 1, 1, 2, 3] {
+        // Only validator 1 was asked, and once.
+        assert!(catchup.on_committed(ValidatorId(from), chain.nothing_from(2), NOW, root).is_none());
+    }
+    assert!(catchup.is_behind());
+}
+
+#[test]
+fn a_chain_is_joined_where_it_meets_the_tree_though_the_root_has_moved_above_its_end() {
+    let chain = Chain::new(4);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(4, 2), NOW);
+    assert_eq!(asks(&mut catchup, NOW, (Round(0), Height(0))), Some((1, Ok(chain.id(4)))));
+    let blocks = catchup.on_fetched(ValidatorId(1), chain.fetched(&[4, 3, 2, 1]), NOW, Round(2), chain.knows(&[2, 3]));
+    assert_eq!(rounds(blocks), [4]);
+}
+
+#[test]
+fn what_was_fetched_is_kept_when_a_newer_block_is_wanted() {
+    let chain = Chain::new(6);
+    let mut catchup = chain.catchup();
+    let knows = chain.knows(&[1]);
+    catchup.want(chain.missing(4, 2), NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Ok(chain.id(4)))));
+    catchup.want(chain.missing(6, 2), NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "an answer is on its way");
+    // It is about another block than the one that is wanted now.
+    assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&[4, 3]), NOW, ROOT.0, &knows).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Ok(chain.id(6)))));
+    assert!(catchup.on_fetched(ValidatorId(2), chain.fetched(&[6, 5]), NOW, ROOT.0, &knows).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((3, Ok(chain.id(2)))), "between 6 and our root only this one is missing");
+    let blocks = catchup.on_fetched(ValidatorId(3), chain.fetched(&[2]), NOW, ROOT.0, &knows);
+    assert_eq!(rounds(blocks), [2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_late_answer_is_taken_and_an_answer_to_nothing_is_not() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(3, 2), NOW);
+    let answer = |catchup: &mut Catchup, round: usize, now| {
+        catchup.on_fetched(ValidatorId(3), chain.fetched(&[round]), now, ROOT.0, chain.knows(&[1, 2]))
+    };
+    assert!(answer(&mut catchup, 3, NOW).is_none(), "nobody was asked yet");
+    assert!(asks(&mut catchup, NOW, ROOT).is_some());
+    let later = catchup.deadline().unwrap();
+    assert!(asks(&mut catchup, later, ROOT).is_some());
+    assert!(answer(&mut catchup, 2, later).is_none(), "another block");
+    assert_eq!(rounds(answer(&mut catchup, 3, later)), [3]);
+    assert!(answer(&mut catchup, 3, later).is_none(), "once is enough");
+}
+
+#[test]
+fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 100), NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    // A liar gives a block at a time.
+    let blocks = catchup.on_committed(ValidatorId(1), chain.committed(2..=2), NOW, (chain.id(1), Height(1)));
+    assert_eq!(rounds(blocks), [2]);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "our root has not moved yet");
+    let again = catchup.on_committed(ValidatorId(1), chain.committed(2..=2), NOW, (chain.id(1), Height(1)));
+    assert!(again.is_none(), "it has been handed over already");
+    let root = (Round(2), Height(2));
+    catchup.on_commit(NOW);
+    catchup.want(chain.missing(8, 99), NOW);
+    assert_eq!(asks(&mut catchup, NOW, root), Some((2, Err(Height(3)))));
+    // It pushes another one unasked, before the honest answer comes.
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(3..=3), NOW, (chain.id(2), Height(2)))), [3]);
+    let blocks = catchup.on_committed(ValidatorId(2), chain.committed(3..=6), NOW, (chain.id(3), Height(3)));
+    assert_eq!(rounds(blocks), [4, 5, 6]);
+}
+
+#[test]
+fn what_nobody_has_committed_is_fetched_by_id() {
+    let chain = Chain::new(4);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(4, 100), NOW);
+    let root = (chain.id(1), Height(1));
+    for to in [1, 2] {
+        assert_eq!(asks(&mut catchup, NOW, ROOT), Some((to, Err(Height(2)))));
+        assert!(catchup.on_committed(ValidatorId(to), chain.nothing_from(2), NOW, root).is_none());
+    }
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((3, Ok(chain.id(4)))));
+}
+
+#[test]
+fn a_chain_that_does_not_meet_ours_is_caught_up_with_by_height() {
+    let chain = Chain::new(4);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(4, 2), NOW);
+    assert!(asks(&mut catchup, NOW, ROOT).is_some());
+    assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&[4, 3, 2, 1]), NOW, Round(1), |_| false).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(2)))));
+}

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
+.PHONY: help setup build faults demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -43,20 +43,23 @@ build: ## the program, in target/release/quorate
 	@test -x "$(QUORATE)" || echo "The first build compiles RocksDB and takes about a quarter of an hour; later ones take seconds."
 	cargo build $(CARGO_FLAGS) --package quorate-cli
 
+faults: ## quorate-faults: the program with the feature that lets real processes lose messages
+	cargo build $(CARGO_FLAGS) --package quorate-cli --features faults --bin quorate-faults
+
 # A make of its own after the set-up, which may have installed what decides the environment above.
 demo: setup ## four validators, a wallet, a crash: the whole program in a minute
 	@$(MAKE) --no-print-directory build
 	@QUORATE="$(QUORATE)" scripts/demo.sh
 
 # Always for the whole workspace, also where only a part is run: with other packages cargo chooses other features, and builds much anew.
-test: build ## all tests; 2,000 simulated networks are among them (sim/tests)
+test: build faults ## all tests; 2,000 simulated networks are among them (sim/tests)
 	@$(call run_tests,all(),)
 	cargo test $(CARGO_FLAGS) --workspace --doc
 
 unit: ## unit and property tests of all crates
 	@$(call run_tests,not package(quorate-tests),--exclude quorate-tests)
 
-e2e: build ## real processes: restarts, kills, bad input
+e2e: build faults ## real processes: restarts, kills, bad input
 	@$(call run_tests,package(quorate-tests),)
 
 # With nextest where it is installed; cargo's own runner takes the tests one after the other where the first one does not.

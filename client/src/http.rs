@@ -226,6 +226,12 @@ impl Client {
         accept(&self.exchange(&get(path, answer_bytes_max)).await?)
     }
 
+    /// Asks the next node first from now on.
+    pub(crate) fn turn_to_the_next(&self) {
+        let next = self.preferred.load(Ordering::Relaxed).saturating_add(1).checked_rem(self.nodes.len());
+        self.preferred.store(next.unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// Asks one node after the other until one answers for good.
     async fn exchange(&self, request: &Request) -> Result<Answer, Nobody> {
         let first = self.preferred.load(Ordering::Relaxed);

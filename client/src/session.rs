@@ -20,6 +20,9 @@ use crate::{
 
 /// How long the client pauses between two questions about a transaction.
 const POLL_PAUSE: Duration = Duration::from_millis(250);
+/// How long a node may take over a transaction before another one is given it as well: a node that is cut off from the others, or that lies,
+/// says that it is pending for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the numbers of an account rest on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Session {
     /// node says that it is committed and cannot prove it.
     pub async fn submit_and_verify(&self, tx: &Transaction, timeout: Duration) -> Result<Proven<PlacedReceipt>, ClientError> {
         let deadline = Instant::now() + timeout;
-        let first = match self.client.submit(tx, Wait::Committed, timeout).await {
+        let first = match self.client.submit(tx, Wait::Committed, timeout.min(PATIENCE)).await {
             // It may be on its way, and there is time left to find out.
             Err(ClientError::Unknown { .. }) => Submitted { tx_id: tx.id(), status: TransactionStatus::Unknown, proof: None },
             first => first?,
@@ -87,6 +90,7 @@ impl Session {
 
     async fn follow(&self, tx: &Transaction, first: Submitted) -> Result<Proven<PlacedReceipt>, ClientError> {
         let Submitted { mut status, mut proof, .. } = first;
+        let mut turned = None::<Instant>;
         loop {
             match status {
                 TransactionStatus::Committed { .. } => {
@@ -103,6 +107,11 @@ impl Session {
                 }
                 // A node that took it and then crashed may not have passed it on, so it is sent again; its refusal tells nothing.
                 TransactionStatus::Unknown => drop(self.client.submit(tx, Wait::Accepted, POLL_PAUSE).await),
+                // The next node that does not know it is given it in the next round.
+                TransactionStatus::Pending if turned.is_none_or(|since| since.elapsed() >= PATIENCE) => {
+                    self.client.turn_to_the_next();
+                    turned = Some(Instant::now());
+                }
                 TransactionStatus::Pending => {}
             }
             sleep(POLL_PAUSE).await;

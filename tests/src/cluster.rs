@@ -22,7 +22,7 @@ use quorate_types::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::program::{command, quorate};
+use crate::program::{command, program, quorate};
 
 /// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -148,7 +148,7 @@ impl Cluster {
         assert!(validator.process.is_none(), "{} runs already", validator.name);
         let log = OpenOptions::new().create(true).append(true).open(validator.home.join("node.log")).expect("the log can be written");
         let home = validator.home.to_str().expect("paths are text");
-        let mut command = command(&["node", "run", "--home", home]);
+        let mut command = command(&program(), &["node", "run", "--home", home]);
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
         validator.process = Some(command.spawn().expect("the program can be started"));
     }
@@ -156,7 +156,7 @@ impl Cluster {
     /// Starts a validator that is expected to end by itself, and returns how, with what it said.
     pub fn run_to_end(&self, index: usize) -> (ExitStatus, String) {
         let home = self.validators[index].home.to_str().expect("paths are text");
-        let output = command(&["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let output = command(&program(), &["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.expect("the program can be started");
         (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }

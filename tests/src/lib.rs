@@ -15,6 +15,6 @@ mod traffic;
 
 pub use self::{
     cluster::{Cluster, DEADLINE, eventually},
-    program::{Ran, program, quorate},
+    program::{Ran, program, program_with_faults, quorate, run},
     traffic::{Acknowledged, Traffic},
 };

@@ -1,7 +1,7 @@
 //! The program under test.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -37,9 +37,16 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// The program that can be told to lose messages, beside the other one: `make faults` builds it.
+pub fn program_with_faults() -> PathBuf {
+    let path = program().with_file_name("quorate-faults");
+    assert!(path.is_file(), "{} is missing: run `make faults`", path.display());
+    path
+}
+
 /// The program with these arguments, and with nothing of the user's environment that changes what it does.
-pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
+pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUORATE_")) {
         command.env_remove(name);
@@ -49,7 +56,12 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 /// Runs the program to its end.
 pub fn quorate(arguments: &[&str]) -> Ran {
-    let output = command(arguments).output().expect("the program can be started");
+    run(&program(), arguments)
+}
+
+/// Runs one of the two programs to its end.
+pub fn run(program: &Path, arguments: &[&str]) -> Ran {
+    let output = command(program, arguments).output().expect("the program can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

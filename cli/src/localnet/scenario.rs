@@ -6,7 +6,9 @@ use std::path::Path;
 
 use quorate_client::{CommandError, Output};
 
-use super::directory::Localnet;
+#[cfg(feature = "faults")]
+use super::directory::file_error;
+use super::directory::{Localnet, Member};
 
 /// What the validators are told to get wrong; nothing in a program without the feature `faults`.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +24,7 @@ pub(super) fn plan(file: Option<&Path>, _validators: u16, _out: &Output) -> Resu
         return Ok(Plan::default());
     }
     let error = CommandError::failure("no-faults", "this program cannot inject failures: it was built without the feature `faults`");
-    Err(error.with_hint("cargo build --release --locked -p quorate-cli --features faults"))
+    Err(error.with_hint("make faults, which builds a program that can: quorate-faults localnet start --scenario FILE"))
 }
 
 /// Reads a scenario file.
@@ -54,13 +56,29 @@ pub(super) fn plan(file: Option<&Path>, validators: u16, out: &Output) -> Result
     Ok(Plan { plan: Some(plan) })
 }
 
+#[cfg(feature = "faults")]
+fn file(localnet: &Localnet, member: &Member) -> std::path::PathBuf {
+    localnet.home(member).join("config").join("faults.json")
+}
+
+/// Whether a validator has been given a plan, which it obeys at every start.
+#[cfg(feature = "faults")]
+pub(super) fn has_plan(localnet: &Localnet, member: &Member) -> bool {
+    file(localnet, member).exists()
+}
+
+/// None can have one.
+#[cfg(not(feature = "faults"))]
+pub(super) const fn has_plan(_localnet: &Localnet, _member: &Member) -> bool {
+    false
+}
+
 impl Plan {
     /// Lays the plan into each validator's home, or removes the one that is there.
     #[cfg(feature = "faults")]
     pub(super) fn write(&self, localnet: &Localnet) -> Result<(), CommandError> {
-        use super::directory::file_error;
         for member in &localnet.validators {
-            let file = localnet.home(member).join("config").join("faults.json");
+            let file = file(localnet, member);
             let done = match &self.plan {
                 Some(plan) => serde_json::to_vec_pretty(plan).map_err(Into::into).and_then(|bytes| std::fs::write(&file, bytes)),
                 None => match std::fs::remove_file(&file) {

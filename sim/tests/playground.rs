@@ -210,7 +210,7 @@ fn a_script_that_quits_is_loaded_up_to_there() {
     let folder = std::env::temp_dir().join(format!("quorate-playground-quit-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("quits.play");
-    fs::write(&file, "crash P1\nquit\ncrash P9\n").unwrap();
+    fs::write(&file, "\u{feff}crash P1\nquit\ncrash P9\n").unwrap();
     let mut session = Session::open(Options::default(), true).unwrap();
     let reply = session.execute(&format!("load \"{}\"", file.display()));
     assert_eq!((reply.error, reply.quit), (None, false));

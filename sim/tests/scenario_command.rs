@@ -99,6 +99,11 @@ fn what_is_no_file_is_refused_with_a_word_on_what_to_name() {
     let dir = scratch("scenario-no-file");
     let error = sim(&["run", dir.to_str().unwrap()]).unwrap_err().message;
     assert!(error.contains("is a directory; name a scenario file in it"), "{error}");
+    let rows = dir.join("rows.txt");
+    fs::write(&rows, "t = 2\nclient_reqs = 3\n").unwrap();
+    let error = sim(&["scenario", "check", rows.to_str().unwrap()]).unwrap_err().message;
+    assert!(error.contains("for a file of 2017 say --format bcr"), "{error}");
+    sim(&["scenario", "check", rows.to_str().unwrap(), "--format", "bcr"]).unwrap();
     // Files without a length that never end.
     let error = sim(&["scenario", "check", "/dev/zero"]).unwrap_err().message;
     assert!(error.contains("at most 1048576 bytes are read"), "{error}");

@@ -217,7 +217,9 @@ fn no_text_crashes_a_reader_and_every_error_has_a_place() {
 /// Minutes, if each place were counted from the beginning of the file.
 #[test]
 fn long_files_of_every_format_are_read_in_no_time() {
-    let rows: String = (0..60_000).map(|number| format!("mine{number} = 1\n")).collect::<String>() + "client_reqs = 1\n";
+    let mut rows: Vec<String> = (0..60_000).map(|number| format!("mine{number} = 1")).collect();
+    rows.push("client_reqs = 1".into());
+    let rows = rows.join("\n");
     let imported = scenario::read(&rows, Some(Format::Bcr), None).unwrap();
     assert!(imported.notes.contains(&"60000:1: `mine59999` is not known and was left out".to_owned()));
     let rule = "[[failures]]\nfail_type=\"MsgLoss\"\n";

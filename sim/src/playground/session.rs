@@ -309,7 +309,8 @@ pub(super) fn read_bounded(from: impl Read) -> std::io::Result<String> {
     if read as u64 > SCRIPT_BYTES_MAX {
         return Err(std::io::Error::other(format!("it has more than {SCRIPT_BYTES_MAX} bytes, which is no script")));
     }
-    Ok(text)
+    // Some editors begin a file with a mark that is no part of its first command.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Does what changes the network, and tells it.

@@ -111,9 +111,13 @@ impl ScenarioCommand {
                 out.print(&checked, || {
                     let counts = format!(
                         "{}: {} validators, {} clients, {} failures, {} triggers",
-                        checked.name, checked.validators, checked.clients, checked.failures, checked.triggers
+                        plain(&checked.name),
+                        checked.validators,
+                        checked.clients,
+                        checked.failures,
+                        checked.triggers
                     );
-                    std::iter::once(counts).chain(in_a_line(&checked.description)).collect::<Vec<_>>().join("\n")
+                    std::iter::once(counts).chain(about(&checked.description)).collect::<Vec<_>>().join("\n")
                 })
             }
             Self::Convert { file, read } => {
@@ -225,16 +229,21 @@ fn write(dir: &Path, scenario: &str, run: &Run) -> Result<(), (PathBuf, std::io:
     put(dir.join("report.json"), report + "\n")
 }
 
-/// A description, if there is one, without the line ends that it may have.
-fn in_a_line(description: &str) -> Option<String> {
-    let words: Vec<&str> =
-        description.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()).collect();
-    (!words.is_empty()).then(|| format!("  {}", words.join(" ")))
+/// A name or description in one line, without the signs in it that would move a terminal's cursor.
+fn plain(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The line of a description, if there is one.
+fn about(description: &str) -> Option<String> {
+    let line = plain(description);
+    (!line.is_empty()).then(|| format!("  {line}"))
 }
 
 fn text(report: &ScenarioReport, dir: &Path, replay: &str) -> String {
-    let mut lines = vec![format!("{}: {}", report.scenario, report.verdict)];
-    lines.extend(in_a_line(&report.description));
+    let mut lines = vec![format!("{}: {}", plain(&report.scenario), report.verdict)];
+    lines.extend(about(&report.description));
     for Check { name, good, detail } in &report.checks {
         lines.push(format!("  {} {name:<18} {detail}", if *good { "ok  " } else { "FAIL" }));
     }

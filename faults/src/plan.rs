@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{Fault, Rule};
+use crate::rules::{Fault, Kind, Party, Rule};
 
 /// Longest plan, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 1 << 20;
@@ -18,13 +18,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The first rule that a process cannot obey: it can lose messages and hold them back, nothing else.
+    /// The first rule that a process cannot obey, and why.
     #[must_use]
-    pub fn impossible(&self) -> Option<&Rule> {
-        self.rules.iter().find(|rule| match rule.fault {
-            Fault::MsgLoss | Fault::Delay(_) | Fault::NoPropose => false,
-            Fault::SetAttr(..) | Fault::Crash(_) => true,
-        })
+    pub fn impossible(&self) -> Option<(&Rule, &'static str)> {
+        self.rules.iter().find_map(|rule| Some((rule, impossible(rule)?)))
+    }
+}
+
+/// Why a process cannot obey a rule: it can lose what it sends to other validators and hold it back, nothing else. A rule that it took
+/// and that never struck would make an experiment look better than it is.
+fn impossible(rule: &Rule) -> Option<&'static str> {
+    match (rule.fault, rule.kind) {
+        (Fault::SetAttr(..), _) => Some("a process does not lie about its state"),
+        (Fault::Crash(_), _) => Some("a process cannot cut its own power"),
+        (_, Some(Kind::Request | Kind::Response)) => Some("messages from and to clients are left alone"),
+        (_, Some(Kind::Gossip)) if rule.dest != Party::Any => Some("gossip goes to all or to nobody: leave out dest"),
+        (Fault::Delay(_), Some(Kind::Gossip)) => Some("gossip is lost or sent, but never held back"),
+        (Fault::MsgLoss | Fault::Delay(_) | Fault::NoPropose, _) => None,
     }
 }
 
@@ -52,6 +62,36 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::{Attribute, Rounds};
+
+    const RULE: Rule =
+        Rule { line: 1, src: Party::Any, dest: Party::Any, kind: None, rounds: Rounds::Any, per_million: 1_000_000, fault: Fault::MsgLoss };
+
+    #[test]
+    fn a_rule_that_would_never_strike_in_a_process_is_refused_with_the_reason() {
+        let to_one = Party::Validator(1);
+        for (rule, why) in [
+            (RULE, None),
+            (Rule { dest: to_one, ..RULE }, None),
+            (Rule { kind: Some(Kind::Vote), dest: Party::Leader, fault: Fault::Delay(1), ..RULE }, None),
+            (Rule { kind: Some(Kind::Proposal), fault: Fault::NoPropose, ..RULE }, None),
+            (Rule { kind: Some(Kind::Gossip), ..RULE }, None),
+            (Rule { kind: Some(Kind::Gossip), dest: to_one, ..RULE }, Some("leave out dest")),
+            (Rule { kind: Some(Kind::Gossip), dest: Party::Leader, ..RULE }, Some("leave out dest")),
+            (Rule { kind: Some(Kind::Gossip), fault: Fault::Delay(1), ..RULE }, Some("never held back")),
+            (Rule { kind: Some(Kind::Request), ..RULE }, Some("clients")),
+            (Rule { kind: Some(Kind::Response), ..RULE }, Some("clients")),
+            (Rule { fault: Fault::Crash(None), ..RULE }, Some("power")),
+            (Rule { fault: Fault::SetAttr(Attribute::CurrentRound, 1), ..RULE }, Some("lie")),
+        ] {
+            let plan = Plan { seed: 1, rules: vec![RULE, rule.clone()] };
+            match (plan.impossible(), why) {
+                (None, None) => {}
+                (Some((found, said)), Some(why)) => assert!(*found == rule && said.contains(why), "{rule}: {said}"),
+                (found, _) => panic!("{rule}: {found:?}"),
+            }
+        }
+    }
 
     #[test]
     fn dice_are_as_probable_as_they_say_and_each_process_has_its_own() {

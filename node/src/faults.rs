@@ -64,8 +64,8 @@ impl Faults {
         }
         let plan: Plan = serde_json::from_slice(&fs::read(file)?)
             .map_err(|error| io::Error::other(format!("{}: {error}; let `quorate localnet start --scenario` write it", file.display())))?;
-        if let Some(rule) = plan.impossible() {
-            return Err(io::Error::other(format!("{}: a process cannot obey {rule}", file.display())));
+        if let Some((rule, why)) = plan.impossible() {
+            return Err(io::Error::other(format!("{}: a process cannot obey {rule}: {why}", file.display())));
         }
         let (late, queue) = mpsc::sync_channel(LATE_MAX);
         let network = network.clone();

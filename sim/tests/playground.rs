@@ -178,6 +178,64 @@ fn what_is_saved_comes_back_when_it_is_loaded() {
 }
 
 #[test]
+fn what_is_saved_names_how_leaders_are_elected() {
+    let folder = std::env::temp_dir().join(format!("quorate-playground-leaders-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("saved.play");
+    let file = file.to_str().unwrap();
+    for reputation in [false, true] {
+        let mut session = Session::open(Options { reputation, ..Options::default() }, true).unwrap();
+        for line in ["tx deposit alice 100", "run", &format!("save {file}")] {
+            assert_eq!(session.execute(line).error, None, "{line}");
+        }
+        // Run or loaded, with the option or without.
+        let script = fs::read_to_string(file).unwrap();
+        for option in [false, true] {
+            let open = || Session::open(Options { reputation: option, ..Options::default() }, true).unwrap();
+            let (mut run, mut loaded) = (open(), open());
+            for line in script.lines() {
+                assert_eq!(run.execute(line).error, None, "{line}");
+            }
+            assert_eq!(loaded.execute(&format!("load {file}")).error, None);
+            for other in [&mut run, &mut loaded] {
+                assert_eq!(views(other), views(&mut session), "reputation {reputation}, replayed with {option}");
+            }
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_script_that_quits_is_loaded_up_to_there() {
+    let folder = std::env::temp_dir().join(format!("quorate-playground-quit-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("quits.play");
+    fs::write(&file, "\u{feff}crash P1\nquit\ncrash P9\n").unwrap();
+    let mut session = Session::open(Options::default(), true).unwrap();
+    let reply = session.execute(&format!("load \"{}\"", file.display()));
+    assert_eq!((reply.error, reply.quit), (None, false));
+    assert_eq!(views(&mut session), views(&mut after(&["crash P1"])));
+    let refused = session.execute(&format!("load \"{}\"", folder.display())).error.unwrap();
+    assert!(refused.message.contains("is a directory; name a script"), "{refused:?}");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn an_account_too_many_is_refused_and_the_others_go_on() {
+    let mut session = Session::open(Options::default(), false).unwrap();
+    // With the treasury there are 64.
+    for number in 1..64 {
+        let line = format!("tx deposit a{number} 1");
+        assert_eq!(session.execute(&line).error, None, "{line}");
+    }
+    for refused in ["tx deposit b1 1", "tx transfer b1 b2 1", "tx transfer a1 b1 1", "tx put k v as b1"] {
+        let error = session.execute(refused).error.unwrap();
+        assert!(error.message.contains("at most 64 accounts"), "{refused}: {error:?}");
+    }
+    assert_eq!(session.execute("tx transfer a1 a63 1").error, None);
+}
+
+#[test]
 fn a_script_ends_at_the_first_line_that_is_refused_unless_it_must_be() {
     let run = |script: &str| transcript(script, Options::default()).unwrap();
     assert_eq!(run("status\ncrash P9\nstatus\n").1, Some(2));

@@ -93,3 +93,28 @@ fn errors_of_files_name_the_file_line_column_and_fix() {
     sim(&["scenario", "new"]).unwrap();
     sim(&["scenario", "convert", &scenario("failure-config/cases.py"), "--case", "5"]).unwrap();
 }
+
+#[test]
+fn what_is_no_file_is_refused_with_a_word_on_what_to_name() {
+    let dir = scratch("scenario-no-file");
+    let error = sim(&["run", dir.to_str().unwrap()]).unwrap_err().message;
+    assert!(error.contains("is a directory; name a scenario file in it"), "{error}");
+    let rows = dir.join("rows.txt");
+    fs::write(&rows, "t = 2\nclient_reqs = 3\n").unwrap();
+    let error = sim(&["scenario", "check", rows.to_str().unwrap()]).unwrap_err().message;
+    assert!(error.contains("for a file of 2017 say --format bcr"), "{error}");
+    sim(&["scenario", "check", rows.to_str().unwrap(), "--format", "bcr"]).unwrap();
+    // Files without a length that never end.
+    let error = sim(&["scenario", "check", "/dev/zero"]).unwrap_err().message;
+    assert!(error.contains("at most 1048576 bytes are read"), "{error}");
+}
+
+#[test]
+fn the_report_says_what_the_scenario_is_for() {
+    let dir = scratch("scenario-description").join("out");
+    sim(&["run", &scenario("no-fault.toml"), "--out", dir.to_str().unwrap()]).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(dir.join("report.json")).unwrap()).unwrap();
+    let described = fs::read_to_string(scenario("no-fault.toml")).unwrap();
+    let said = report["description"].as_str().unwrap();
+    assert!(!said.is_empty() && described.contains(said), "{said:?}");
+}

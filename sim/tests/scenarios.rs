@@ -213,3 +213,54 @@ fn no_text_crashes_a_reader_and_every_error_has_a_place() {
     }
     assert!(refused > 1_000 && read > 100, "{refused} {read}");
 }
+
+/// Minutes, if each place were counted from the beginning of the file.
+#[test]
+fn long_files_of_every_format_are_read_in_no_time() {
+    let mut rows: Vec<String> = (0..60_000).map(|number| format!("mine{number} = 1")).collect();
+    rows.push("client_reqs = 1".into());
+    let rows = rows.join("\n");
+    let imported = scenario::read(&rows, Some(Format::Bcr), None).unwrap();
+    assert!(imported.notes.contains(&"60000:1: `mine59999` is not known and was left out".to_owned()));
+    let rule = "[[failures]]\nfail_type=\"MsgLoss\"\n";
+    let error = scenario::read(&rule.repeat(30_000), Some(Format::Toml), None).unwrap_err();
+    assert!(error.to_string().contains("30000 failures, at most 1000"), "{error}");
+    let values = format!("[{}]", vec!["{}"; 190_000].join(","));
+    let error = scenario::read(&values, Some(Format::FailureConfig), None).unwrap_err();
+    assert!(error.to_string().contains("the file holds no failures"), "{error}");
+}
+
+/// A power cut may take commits that clients have already heard of. The run goes on until whoever comes back has them again.
+#[test]
+fn whoever_restarts_at_the_end_of_a_run_gets_back_what_it_lost() {
+    let (mut failed, mut lost) = (Vec::new(), 0);
+    for (kind, round, seed) in
+        ["Vote", "Response", "Gossip"].iter().flat_map(|kind| (1..=14).flat_map(move |round| (1..=4).map(move |seed| (*kind, round, seed))))
+    {
+        let text = format!("requests = 2\n[[failures]]\nsrc = 1\nmsg_type = \"{kind}\"\nround = {round}\nfail_type = \"Crash\"\nval = 2\n");
+        let wanted = scenario::read(&text, None, None).unwrap().scenario;
+        let run = scenario::run(&wanted, seed).unwrap();
+        lost += run.report.lost_writes;
+        if !run.report.passed {
+            failed.push(format!("{kind} of round {round}, seed {seed}: {}", run.report.verdict));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(lost > 0, "no power cut lost anything");
+}
+
+#[test]
+fn a_case_that_there_is_not_is_refused_in_every_format() {
+    let case = "FailureConfig([], 0)";
+    for (text, format, number) in [
+        (case, Format::FailureConfig, 0),
+        (case, Format::FailureConfig, 2),
+        ("requests = 1\n", Format::Toml, 0),
+        ("requests = 1\n", Format::Toml, 2),
+        ("client_reqs = 1\n", Format::Bcr, 2),
+    ] {
+        let error = scenario::read(text, Some(format), Some(number)).unwrap_err().to_string();
+        assert!(error.contains(&format!("there is no case {number}; ")), "{format:?}: {error}");
+        assert!(scenario::read(text, Some(format), Some(1)).is_ok(), "{format:?}");
+    }
+}

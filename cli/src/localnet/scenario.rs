@@ -43,11 +43,11 @@ pub(super) fn plan(file: Option<&Path>, validators: u16, out: &Output) -> Result
         return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if there is one)", scenario.validators)));
     }
     let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures };
-    if let Some(rule) = plan.impossible() {
-        let error = bad(&format!("{}:1: real processes cannot obey {rule}", rule.line));
-        return Err(
-            error.with_hint("keep MsgLoss, Delay and NoPropose; for the others there are `quorate sim run` and `quorate localnet kill`")
-        );
+    if let Some((rule, why)) = plan.impossible() {
+        let error = bad(&format!("{}:1: real processes cannot obey {rule}: {why}", rule.line));
+        return Err(error.with_hint(
+            "keep MsgLoss, Delay and NoPropose between validators; for the others there are `quorate sim run` and `quorate localnet kill`",
+        ));
     }
     if let Some(trigger) = scenario.triggers.first() {
         let error = bad(&format!("{}:1: real processes know no triggers", trigger.line));

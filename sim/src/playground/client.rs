@@ -126,11 +126,14 @@ impl Client {
         if self.sent.len() >= TRANSACTIONS_MAX {
             return Err(format!("a playground takes {TRANSACTIONS_MAX} transactions; `reset` begins a new one"));
         }
-        for name in order.accounts() {
-            self.names.entry(address(name)).or_insert_with(|| name.to_owned());
-        }
-        if self.names.len() > ACCOUNTS_MAX {
+        // Counted first: whoever is refused leaves no name behind, or nobody could send anything from then on.
+        let named: BTreeMap<Address, &str> = order.accounts().into_iter().map(|name| (address(name), name)).collect();
+        let new = named.keys().filter(|address| !self.names.contains_key(*address)).count();
+        if self.names.len().saturating_add(new) > ACCOUNTS_MAX {
             return Err(format!("a playground has at most {ACCOUNTS_MAX} accounts; use one of those that there are"));
+        }
+        for (address, name) in named {
+            self.names.entry(address).or_insert_with(|| name.to_owned());
         }
         let expires_at = UnixMillis(now.0.saturating_add(VALIDITY_MS));
         let transaction = Transaction::sign(CHAIN, &account_key(order.signer()), sequence, expires_at, &order.operation());

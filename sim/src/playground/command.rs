@@ -1,9 +1,6 @@
 //! `quorate playground` on the command line: a script from a file or a pipe, or a person at a terminal.
 
-use std::{
-    io::{IsTerminal, Read},
-    path::PathBuf,
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
 use quorate_client::{CommandError, Output};
@@ -11,7 +8,7 @@ use quorate_client::{CommandError, Output};
 use super::{
     cast::{Options, VALIDATORS_MAX},
     paint::{Line, Tone},
-    session::{Error, Reply, SCRIPT_BYTES_MAX, Session, read_script},
+    session::{Error, Reply, Session, read_bounded, read_script},
     terminal,
 };
 
@@ -73,10 +70,9 @@ impl PlaygroundCommand {
 }
 
 fn read_pipe() -> Result<String, CommandError> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(SCRIPT_BYTES_MAX).read_to_string(&mut text);
-    read.map_err(|error| CommandError::failure("script", format_args!("standard input cannot be read: {error}")))?;
-    Ok(text)
+    let failed =
+        |error| CommandError::failure("script", format_args!("standard input cannot be read: {error}; send a command on each line"));
+    read_bounded(std::io::stdin().lock()).map_err(failed)
 }
 
 /// Runs a script to its end, to `quit`, or to the first line that is refused, which it returns.

@@ -108,7 +108,12 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("log", "", "the commands that made what is", &[]),
     entry("save", "FILE", "write them as a script", &[]),
     entry("load", "FILE", "begin anew and run a script", &[]),
-    entry("reset", "[N | NAME,NAME...]", "begin anew, with N validators or these", &[]),
+    entry(
+        "reset",
+        "[N | NAME,NAME...] [leaders=turn | leaders=reputation]",
+        "begin anew, with N validators or these",
+        &["leaders=: each leads in its turn, or reputation elects as on a real network; what is not said stays as it is"],
+    ),
     entry("help", "[COMMAND]", "this list, or more on one command", &[]),
     entry("quit", "", "leave", &[]),
 ];

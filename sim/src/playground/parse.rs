@@ -88,7 +88,11 @@ pub(super) enum Manage {
     Undo(usize),
     Save(String),
     Load(String),
-    Reset(Option<Vec<String>>),
+    /// With other validators, and leaders by reputation or in turn, where that is said.
+    Reset {
+        names: Option<Vec<String>>,
+        reputation: Option<bool>,
+    },
     Quit,
 }
 
@@ -216,6 +220,10 @@ mod tests {
                     Some(2),
                 ),
             ),
+            (
+                "tx put formula \"a=b, c\"",
+                Act::Tx(Order::Kv { account: "client".into(), key: "formula".into(), action: KvAction::Put(b"a=b, c".to_vec()) }, None),
+            ),
             ("deliver", Act::Deliver(None)),
             ("deliver #3 5", Act::Deliver(Some(Pick::Numbers(vec![3, 5])))),
             ("deliver P0 P1 vote", like(Some(0), Some(1), Some("vote"))),
@@ -250,6 +258,8 @@ mod tests {
             ("tx account=alice,amount=1", "all needed", "usage: tx"),
             ("partition P0 | P0,P1", "on two sides", "usage: partition"),
             ("deliver vtoe", "neither a validator nor a kind", "vote"),
+            ("reset 4 leaders=lot", "no way to elect leaders", "leaders=turn"),
+            ("reset leaders=turn leaders=reputation", "in one way", "usage: reset"),
             ("status now", "stands alone", "usage: status"),
             ("help stauts", "no command", "help status"),
         ] {

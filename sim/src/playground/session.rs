@@ -1,7 +1,7 @@
 //! A session: lines in, replies out. What has been done is the list of commands that did it, and going back is doing it again without the
 //! last ones: everything is deterministic, so it comes out the same.
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use super::{
 /// Most commands that are remembered.
 const LOG_MAX: usize = 2_000;
 /// Longest script, in bytes.
-pub(super) const SCRIPT_BYTES_MAX: u64 = 1 << 20;
+const SCRIPT_BYTES_MAX: u64 = 1 << 20;
 
 /// What a line led to.
 #[derive(Clone, Debug, Serialize)]
@@ -217,8 +217,12 @@ impl Session {
                 reply.lines = undone.iter().rev().map(|line| Line::plain(format!("  taken back  {line}"))).collect();
                 reply.lines.push(self.stage.outline());
             }
-            Manage::Reset(names) => {
-                let options = Options { names: names.unwrap_or_else(|| self.options.names.clone()), ..self.options.clone() };
+            Manage::Reset { names, reputation } => {
+                let options = Options {
+                    names: names.unwrap_or_else(|| self.options.names.clone()),
+                    reputation: reputation.unwrap_or(self.options.reputation),
+                    ..self.options.clone()
+                };
                 self.stage = Stage::open(&options)?;
                 self.options = options;
                 self.log.clear();
@@ -233,7 +237,9 @@ impl Session {
                 }
             }
             Manage::Save(file) => {
-                let mut text = format!("# A script for `quorate playground`.\nreset {}\n", self.options.names.join(","));
+                // Whoever replays it may have chosen otherwise.
+                let leaders = if self.options.reputation { "reputation" } else { "turn" };
+                let mut text = format!("# A script for `quorate playground`.\nreset {} leaders={leaders}\n", self.options.names.join(","));
                 for line in &self.log {
                     text.push_str(line);
                     text.push('\n');
@@ -251,7 +257,8 @@ impl Session {
 
     fn write(&self, file: &str, text: &str) -> Result<(), Refusal> {
         self.files_allowed()?;
-        std::fs::write(file, text).map_err(|error| Refusal::new(format!("{file} cannot be written: {error}")))
+        let failed = |error| Refusal::new(format!("{file} cannot be written: {error}; name a file in a folder that you may write to"));
+        std::fs::write(file, text).map_err(failed)
     }
 
     fn files_allowed(&self) -> Result<(), Refusal> {
@@ -275,6 +282,9 @@ impl Session {
             if let Some(error) = said.error {
                 return Err(Refusal { message: format!("{file}, line {number}: {}", error.message), hint: error.hint });
             }
+            if said.quit {
+                break;
+            }
         }
         other.loading = false;
         *self = other;
@@ -284,11 +294,23 @@ impl Session {
 
 /// Reads a script.
 pub(super) fn read_script(file: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?.len();
-    if size > SCRIPT_BYTES_MAX {
-        return Err(format!("{} has more than {SCRIPT_BYTES_MAX} bytes, which is no script", file.display()));
+    let name = file.display();
+    let failed = |error: std::io::Error| format!("{name} cannot be read: {error}; name a script, a text file with a command on each line");
+    if file.is_dir() {
+        return Err(format!("{name} is a directory; name a script in it"));
     }
-    std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+    read_bounded(std::fs::File::open(file).map_err(failed)?).map_err(failed)
+}
+
+/// Reads a script to its end. Its length is only known then: pipes and devices do not say it.
+pub(super) fn read_bounded(from: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = from.take(SCRIPT_BYTES_MAX.saturating_add(1)).read_to_string(&mut text)?;
+    if read as u64 > SCRIPT_BYTES_MAX {
+        return Err(std::io::Error::other(format!("it has more than {SCRIPT_BYTES_MAX} bytes, which is no script")));
+    }
+    // Some editors begin a file with a mark that is no part of its first command.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Does what changes the network, and tells it.

@@ -32,6 +32,7 @@ fn words_after(command: &str) -> &'static [&'static str] {
         "tx" => &["deposit", "withdraw", "transfer", "put", "append", "slice", "get", "delete", "account=", "at", "as"],
         "run" => &["events", "rounds"],
         "tree" => &["all"],
+        "reset" => &["leaders=turn", "leaders=reputation"],
         _ => &[],
     }
 }

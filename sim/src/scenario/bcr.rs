@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     model::{CLIENTS_MAX, MS_MAX, Scenario, default_parameters},
     operations::{Workload, calls, workload},
-    place::{FileError, Place},
+    place::{FileError, Place, Places},
     read::Imported,
     triggers::{self, Trigger},
 };
@@ -28,6 +28,7 @@ struct Row<'a> {
 
 fn rows(text: &str) -> Read<Vec<Row<'_>>> {
     let mut rows = Vec::new();
+    let mut places = Places::new(text);
     let mut start = 0usize;
     for line in text.split_inclusive('\n') {
         let begin = start;
@@ -36,7 +37,7 @@ fn rows(text: &str) -> Read<Vec<Row<'_>>> {
         if row.is_empty() || row.starts_with('#') {
             continue;
         }
-        let place = Place::of(text, begin.saturating_add(line.len().saturating_sub(line.trim_start().len())));
+        let place = places.of(begin.saturating_add(line.len().saturating_sub(line.trim_start().len())));
         let Some((name, value)) = line.split_once('=') else {
             return Err(FileError::new(place, "a row without `=`", "write `name = value`, or begin a comment with #"));
         };

@@ -3,6 +3,7 @@
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -80,6 +81,7 @@ pub enum ScenarioCommand {
 #[derive(Serialize)]
 struct Checked {
     name: String,
+    description: String,
     validators: u16,
     clients: usize,
     failures: usize,
@@ -99,6 +101,7 @@ impl ScenarioCommand {
                 let Imported { scenario, notes } = load(&file, &read, out)?;
                 let checked = Checked {
                     name: scenario.name,
+                    description: scenario.description,
                     validators: scenario.validators,
                     clients: scenario.workloads.len(),
                     failures: scenario.failures.len(),
@@ -106,10 +109,15 @@ impl ScenarioCommand {
                     notes,
                 };
                 out.print(&checked, || {
-                    format!(
+                    let counts = format!(
                         "{}: {} validators, {} clients, {} failures, {} triggers",
-                        checked.name, checked.validators, checked.clients, checked.failures, checked.triggers
-                    )
+                        plain(&checked.name),
+                        checked.validators,
+                        checked.clients,
+                        checked.failures,
+                        checked.triggers
+                    );
+                    std::iter::once(counts).chain(about(&checked.description)).collect::<Vec<_>>().join("\n")
                 })
             }
             Self::Convert { file, read } => {
@@ -153,11 +161,16 @@ fn replay(dir: &Path) -> String {
 
 fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandError> {
     let bad = |error: &dyn std::fmt::Display| CommandError::failure("bad-scenario", format_args!("{}:{error}", file.display()));
-    let size = fs::metadata(file).map_err(|error| bad(&format!(" {error}; name a file that exists")))?.len();
-    if size > FILE_BYTES_MAX as u64 {
-        return Err(bad(&format!("1:1: a file of {size} bytes; at most {FILE_BYTES_MAX} are read")));
+    if file.is_dir() {
+        return Err(bad(&" is a directory; name a scenario file in it"));
     }
-    let bytes = fs::read(file).map_err(|error| bad(&format!(" {error}")))?;
+    let unreadable = |error: std::io::Error| bad(&format!(" {error}; name a file that exists and that you may read"));
+    let mut bytes = Vec::new();
+    // Pipes and devices do not say how long they are.
+    let bounded = fs::File::open(file).map_err(unreadable)?.take((FILE_BYTES_MAX as u64).saturating_add(1)).read_to_end(&mut bytes);
+    if bounded.map_err(unreadable)? > FILE_BYTES_MAX {
+        return Err(bad(&format!("1:1: a longer file than a scenario may be; at most {FILE_BYTES_MAX} bytes are read")));
+    }
     let text = String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is no text in UTF-8; save it as one"))?;
     let mut imported = read(&text, args.file_format.map(Into::into), args.case).map_err(|error| bad(&error))?;
     if matches!(imported.scenario.name.as_str(), "scenario" | "bcr" | "failure-config") {
@@ -216,8 +229,21 @@ fn write(dir: &Path, scenario: &str, run: &Run) -> Result<(), (PathBuf, std::io:
     put(dir.join("report.json"), report + "\n")
 }
 
+/// A name or description in one line, without the signs in it that would move a terminal's cursor.
+fn plain(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The line of a description, if there is one.
+fn about(description: &str) -> Option<String> {
+    let line = plain(description);
+    (!line.is_empty()).then(|| format!("  {line}"))
+}
+
 fn text(report: &ScenarioReport, dir: &Path, replay: &str) -> String {
-    let mut lines = vec![format!("{}: {}", report.scenario, report.verdict)];
+    let mut lines = vec![format!("{}: {}", plain(&report.scenario), report.verdict)];
+    lines.extend(about(&report.description));
     for Check { name, good, detail } in &report.checks {
         lines.push(format!("  {} {name:<18} {detail}", if *good { "ok  " } else { "FAIL" }));
     }

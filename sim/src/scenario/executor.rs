@@ -226,7 +226,13 @@ impl<'a> Executor<'a> {
             }
             Happening::Wake(id, life) => {
                 let Some(seat) = self.seats.get_mut(id.index()).filter(|seat| seat.life == life) else { return Ok(()) };
+                // The deadline has moved since, and another wake-up is planned. If this one planned a next one too, there would be more of
+                // them with each deadline that moves.
+                if seat.wake != Some(self.now) {
+                    return Ok(());
+                }
                 if seat.asleep_until > self.now {
+                    seat.wake = Some(seat.asleep_until);
                     self.agenda.plan(seat.asleep_until, Happening::Wake(id, life));
                     return Ok(());
                 }
@@ -250,7 +256,9 @@ impl<'a> Executor<'a> {
                 Ok(())
             }
             Happening::End => {
-                self.ended = true;
+                // Somebody may have lost power meanwhile, and commits with it.
+                self.ended = self.is_complete();
+                self.settling = self.ended;
                 Ok(())
             }
             Happening::GiveUp => {
@@ -283,14 +291,16 @@ impl<'a> Executor<'a> {
             return Err(self.violation("OPEN", format!("validator {id} does not start: {error}")));
         }
         let height = seat.actor.replica.as_ref().map_or(Height(0), |replica| replica.ledger().root().height);
-        (seat.wake, seat.lies) = (None, Lies::default());
+        (seat.wake, seat.asleep_until, seat.lies) = (None, Micros(0), Lies::default());
         seat.counts.clear();
         seat.log.add(now, &format!("starts at height {height}"));
         if let Some(record) = seat.actor.disk.durable_record() {
             self.register.observe(now, &Observation::Saved { node: id, record })?;
         }
         self.report_recovered(id, height)?;
-        self.work(id)
+        self.work(id)?;
+        self.settle();
+        Ok(())
     }
 
     /// Commits that were written, but not reported before the power failed, are reported now; those that were lost are no more.
@@ -300,7 +310,7 @@ impl<'a> Executor<'a> {
         let mut batch: Vec<(Header, Vec<Receipt>)> = Vec::new();
         let mut reported = seat.reported.min(height);
         let mut next = reported.next();
-        let mut recovered: Vec<TxId> = Vec::new();
+        let committed = self.requests_up_to(id, height)?;
         while next <= height {
             let stored = match (reader.block_at(next), reader.receipts_at(next)) {
                 (Ok(Some(stored)), Ok(receipts)) => (stored, receipts.unwrap_or_default()),
@@ -313,8 +323,6 @@ impl<'a> Executor<'a> {
             if let Some(qc) = stored.0.commit_qc {
                 let blocks: Vec<(&Header, &[Receipt])> = batch.iter().map(|(header, receipts)| (header, receipts.as_slice())).collect();
                 self.register.observe(self.now, &Observation::Committed { node: id, blocks: &blocks, qc: &qc })?;
-                let ids = batch.iter().flat_map(|(_, receipts)| receipts.iter().map(|receipt| receipt.tx_id));
-                recovered.extend(ids.filter(|id| self.requests.contains_key(id)));
                 batch.clear();
                 reported = next;
             }
@@ -323,9 +331,24 @@ impl<'a> Executor<'a> {
         self.register.observe(self.now, &Observation::Started { node: id, height: reported })?;
         if let Some(seat) = self.seats.get_mut(id.index()) {
             seat.reported = reported;
-            seat.committed.extend(recovered);
+            seat.committed = committed;
         }
         Ok(())
+    }
+
+    /// The clients' requests in a validator's ledger. Only the ledger knows: what was committed and not synced is lost with the power.
+    fn requests_up_to(&self, id: ValidatorId, height: Height) -> Result<BTreeSet<TxId>, Violation> {
+        let Some(seat) = self.seats.get(id.index()) else { return Ok(BTreeSet::new()) };
+        let reader = LedgerReader::new(seat.actor.disk.clone());
+        let mut committed = BTreeSet::new();
+        for number in (1..=height.0).map(Height) {
+            let receipts = reader.receipts_at(number).map_err(|error| {
+                self.violation("TREE-1", format!("validator {id} cannot read the receipts of height {number} after a restart: {error}"))
+            })?;
+            let ids = receipts.iter().flatten().map(|receipt| receipt.tx_id);
+            committed.extend(ids.filter(|id| self.requests.contains_key(id)));
+        }
+        Ok(committed)
     }
 
     /// The power fails: what was not synced is lost.
@@ -556,3 +579,6 @@ fn leaders(scenario: &Scenario) -> BTreeMap<Round, ValidatorId> {
         Leaders::Fixed(ids) => (1..).map(Round).zip(ids.iter().map(|id| ValidatorId(*id))).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

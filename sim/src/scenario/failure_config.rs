@@ -35,16 +35,17 @@ pub(crate) fn read(text: &str, case: Option<usize>) -> Read<Imported> {
     for node in &nodes {
         collect(node, &mut cases, 0);
     }
-    let index = case.unwrap_or(1).saturating_sub(1);
+    let number = case.unwrap_or(1);
     if case.is_none() && cases.len() > 1 {
         let what = format!("the file holds {} cases", cases.len());
         return Err(FileError::new(Place { line: 1, column: 1 }, what, format!("choose one: --case 1 to --case {}", cases.len())));
     }
-    let Some(chosen) = cases.get(index) else {
+    let chosen = number.checked_sub(1).and_then(|index| Some((index, *cases.get(index)?)));
+    let Some((index, chosen)) = chosen else {
         let (what, fix) = if cases.is_empty() {
             ("the file holds no failures".to_owned(), "write a FailureConfig(...), or a dictionary with a key failure_config".to_owned())
         } else {
-            (format!("there is no case {}", index.saturating_add(1)), format!("choose one of 1..={}", cases.len()))
+            (format!("there is no case {number}"), format!("choose one of 1..={}", cases.len()))
         };
         return Err(FileError::new(Place { line: 1, column: 1 }, what, fix));
     };

@@ -3,7 +3,7 @@
 //! A file may be such a value, or a module with assignments `name = value` at the beginning of a line; other lines are passed over. Nothing
 //! is executed. Depth and number of values are bounded.
 
-use super::place::{FileError, Place};
+use super::place::{FileError, Place, Places};
 
 /// Deepest nesting.
 const DEPTH_MAX: usize = 32;
@@ -104,21 +104,22 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, FileError> {
 
 struct Parser<'a> {
     text: &'a str,
+    places: Places<'a>,
     at: usize,
     values: usize,
 }
 
 impl<'a> Parser<'a> {
-    const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, values: 0 }
+    fn new(text: &'a str) -> Self {
+        Self { text, places: Places::new(text), at: 0, values: 0 }
     }
 
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn wrong(&self, what: impl Into<String>, fix: impl Into<String>) -> FileError {
-        FileError::new(Place::of(self.text, self.at), what, fix)
+    fn wrong(&mut self, what: impl Into<String>, fix: impl Into<String>) -> FileError {
+        FileError::new(self.places.of(self.at), what, fix)
     }
 
     /// White space, comments and continued lines.
@@ -183,7 +184,7 @@ impl<'a> Parser<'a> {
         if depth > DEPTH_MAX || self.values > VALUES_MAX {
             return Err(self.wrong("the values are nested too deeply or too many", "write a shorter file"));
         }
-        let place = Place::of(self.text, self.at);
+        let place = self.places.of(self.at);
         let value = match self.rest().chars().next() {
             None => return Err(self.wrong("a value is missing at the end of the file", "write it, or close the bracket before")),
             Some('[') => self.list('[', ']', depth)?,
@@ -379,5 +380,19 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().place, Place { line, column }, "{text}");
         }
         assert!(parse(&"[".repeat(10_000)).unwrap_err().what.contains("nested too deeply"));
+    }
+
+    /// Minutes, if each place were counted from the beginning of the file.
+    #[test]
+    fn a_long_file_is_read_in_no_time_whether_in_one_line_or_many() {
+        for separator in [",", ",\n"] {
+            let text = format!("[{}]", vec!["1"; VALUES_MAX - 1].join(separator));
+            let Value::List(nodes) = one(&text) else { panic!("a list") };
+            let (width, line) = if separator == "," { (2, 1) } else { (0, VALUES_MAX - 1) };
+            let column = if width == 0 { 1 } else { width * (VALUES_MAX - 1) };
+            assert_eq!(nodes.last().map(|node| node.place), Some(Place { line, column }));
+        }
+        let wrong_lines = "a = !\n".repeat(1 << 17);
+        assert_eq!(parse(&wrong_lines).unwrap_err().place, Place { line: 1, column: 5 });
     }
 }

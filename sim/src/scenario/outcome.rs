@@ -52,6 +52,8 @@ pub struct ValidatorEnd {
 pub struct ScenarioReport {
     /// The scenario's name.
     pub scenario: String,
+    /// What it is for, in its author's words.
+    pub description: String,
     /// The seed that decided all chance.
     pub seed: u64,
     /// Whether everything is as the scenario expects.
@@ -162,6 +164,7 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
     let validators = executor.seats.iter().zip(&ledgers).map(|(seat, ledger)| end_of(&executor, seat, ledger)).collect();
     let report = ScenarioReport {
         scenario: executor.scenario.name.clone(),
+        description: executor.scenario.description.clone(),
         seed,
         passed,
         verdict,

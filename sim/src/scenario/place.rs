@@ -25,6 +25,42 @@ impl Place {
     }
 }
 
+/// Finds the places of a text. A reader that asks from the front to the back, for every value of a file, has the text read only once.
+#[derive(Debug)]
+pub(crate) struct Places<'a> {
+    text: &'a str,
+    /// The byte with which each line begins.
+    starts: Vec<usize>,
+    /// The last byte that was asked for, and its place: a file may be one long line.
+    last: (usize, Place),
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        let mut starts = vec![0];
+        starts.extend(text.match_indices('\n').map(|(index, _)| index.saturating_add(1)));
+        Self { text, starts, last: (0, Place { line: 1, column: 1 }) }
+    }
+
+    /// The line of a byte.
+    pub(crate) fn line(&self, byte: usize) -> usize {
+        self.starts.partition_point(|start| *start <= byte)
+    }
+
+    /// The same as [`Place::of`].
+    pub(crate) fn of(&mut self, byte: usize) -> Place {
+        let byte = byte.min(self.text.len());
+        let line = self.line(byte);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let (known, last) = self.last;
+        let (from, column) = if last.line == line && known <= byte { (known, last.column) } else { (start, 1) };
+        let further = self.text.get(from..byte).unwrap_or_default().chars().count();
+        let place = Place { line, column: column.saturating_add(further) };
+        self.last = (byte, place);
+        place
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -87,6 +123,12 @@ mod tests {
         let places = [(0, 1, 1), (1, 1, 2), (3, 2, 1), (5, 2, 2), (99, 3, 1)];
         for (byte, line, column) in places {
             assert_eq!(Place::of(text, byte), Place { line, column }, "byte {byte}");
+        }
+        // In any order, and twice.
+        let mut found = Places::new(text);
+        for byte in [0, 1, 1, 5, 3, 0, 99, 4, 5, 1].into_iter().filter(|byte| *byte == 99 || text.is_char_boundary(*byte)) {
+            assert_eq!(found.of(byte), Place::of(text, byte), "byte {byte}");
+            assert_eq!(found.line(byte), Place::of(text, byte).line, "byte {byte}");
         }
     }
 

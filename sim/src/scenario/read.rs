@@ -51,8 +51,20 @@ pub fn read(text: &str, format: Option<Format>, case: Option<usize>) -> Result<I
     if text.len() > FILE_BYTES_MAX {
         return Err(FileError::new(start, format!("a file of {} bytes", text.len()), format!("at most {FILE_BYTES_MAX} are read")));
     }
-    match format.unwrap_or_else(|| detect(text)) {
-        Format::Toml => toml_file::read(text).map(|scenario| Imported { scenario, notes: Vec::new() }),
+    let guessed = format.is_none();
+    let format = format.unwrap_or_else(|| detect(text));
+    if let (Some(number), Format::Toml | Format::Bcr) = (case.filter(|number| *number != 1), format) {
+        let fix = "leave --case out: only files of FailureConfigs hold several";
+        return Err(FileError::new(start, format!("there is no case {number}"), fix));
+    }
+    match format {
+        Format::Toml => toml_file::read(text).map(|scenario| Imported { scenario, notes: Vec::new() }).map_err(|mut error| {
+            // Rows of nothing but numbers are TOML as well.
+            if guessed && bcr::looks_like(text) {
+                error.fix.push_str("; for a file of 2017 say --format bcr");
+            }
+            error
+        }),
         Format::Bcr => bcr::read(text),
         Format::FailureConfig => failure_config::read(text, case),
     }

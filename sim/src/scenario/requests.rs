@@ -10,6 +10,7 @@ use super::{
     client::Client,
     executor::{Executor, Happened, Happening, Load},
     rules::Kind,
+    seat::Seat,
 };
 use crate::{committee::BEGINNING, invariants::Observation, time::Micros};
 
@@ -101,16 +102,21 @@ impl Executor<'_> {
         }
     }
 
-    /// Ends the run when every client is done and every honest validator that is there has everything.
+    /// Plans the end of the run when there is nothing left to do.
     pub(super) fn settle(&mut self) {
-        if self.settling || !self.clients.iter().all(Client::is_done) {
+        if self.settling || !self.is_complete() {
             return;
         }
+        self.settling = true;
+        let on_the_way = self.scenario.network_delay_ms.1.saturating_mul(2).saturating_add(SETTLE_MS);
+        self.agenda.plan(self.now.after(Micros::from_ms(on_the_way)), Happening::End);
+    }
+
+    /// Whether every client is done, and every honest validator has everything. One that will start again is waited for: what its disk has
+    /// kept is only known then.
+    pub(super) fn is_complete(&self) -> bool {
         let all = self.requests.len();
-        if self.seats.iter().filter(|seat| seat.is_judged()).all(|seat| seat.committed.len() == all) {
-            self.settling = true;
-            let on_the_way = self.scenario.network_delay_ms.1.saturating_mul(2).saturating_add(SETTLE_MS);
-            self.agenda.plan(self.now.after(Micros::from_ms(on_the_way)), Happening::End);
-        }
+        let has_all = |seat: &Seat| seat.actor.replica.is_some() && seat.committed.len() == all;
+        self.clients.iter().all(Client::is_done) && self.seats.iter().filter(|seat| seat.is_judged()).all(has_all)
     }
 }

@@ -79,7 +79,7 @@ pub(crate) struct Seat {
     pub(crate) counts: BTreeMap<(Event, Option<u16>), u64>,
     /// Up to which height its commits were reported to the invariants.
     pub(crate) reported: Height,
-    /// The clients' transactions that it has committed.
+    /// The clients' transactions in its ledger, as far as it can still know them: those of lost commits are taken out when it restarts.
     pub(crate) committed: BTreeSet<TxId>,
     pub(crate) round: Round,
     pub(crate) log: Log,

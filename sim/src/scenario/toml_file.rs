@@ -11,7 +11,7 @@ use toml::{
 use super::{
     model::{DELTA_MS, Expect, Leaders, Part, Scenario, default_parameters},
     operations::{Call, REQUESTS_MAX, Workload, Wrong, calls, workload},
-    place::{FileError, Place, millionths},
+    place::{FileError, Place, Places, millionths},
     rules::{Attribute, Fault, Kind, Party, Rounds, Rule},
     triggers::{self, Trigger},
 };
@@ -63,7 +63,7 @@ pub(crate) fn read(text: &str) -> Read<Scenario> {
             "write valid TOML 1.0; `quorate sim scenario new` shows a file",
         )
     })?;
-    let mut reader = Reader { text, parts: BTreeMap::new() };
+    let mut reader = Reader { text, places: Places::new(text), parts: BTreeMap::new() };
     let scenario = reader.scenario(&Table { node: root.get_ref(), at: root.span().start })?;
     scenario.check().map_err(|broken| {
         let at = reader.parts.get(&broken.part).or_else(|| reader.table_of(broken.part)).copied().unwrap_or_default();
@@ -80,6 +80,7 @@ struct Table<'a> {
 
 struct Reader<'t> {
     text: &'t str,
+    places: Places<'t>,
     /// Where the parts are that a check may speak of.
     parts: BTreeMap<Part, usize>,
 }
@@ -250,7 +251,7 @@ impl Reader<'_> {
             Some(value) => self.millionths(value, "prob")?,
         };
         Ok(Rule {
-            line: Place::of(self.text, table.at).line,
+            line: self.places.line(table.at),
             src: self.party(table, "src")?,
             dest: self.party(table, "dest")?,
             kind,
@@ -346,7 +347,7 @@ impl Reader<'_> {
         let (on, deed) = (self.need(table, "on")?, self.need(table, "do")?);
         let (event, client, count) = triggers::event(&self.call(on, "on")?).map_err(|wrong| self.inside(on, wrong))?;
         let deed = triggers::deed(&self.call(deed, "do")?).map_err(|wrong| self.inside(deed, wrong))?;
-        Ok(Trigger { line: Place::of(self.text, table.at).line, validator, event, client, count, deed })
+        Ok(Trigger { line: self.places.line(table.at), validator, event, client, count, deed })
     }
 
     fn call(&self, value: Node<'_>, key: &str) -> Read<Call> {

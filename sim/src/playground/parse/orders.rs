@@ -21,8 +21,9 @@ impl Reader<'_> {
         };
         let at = option("at").map(|node| self.seat(&node)).transpose()?;
         let signer = option("as");
-        let order =
-            if words.iter().any(|word| word.contains('=')) { self.listed(&words)? } else { self.spoken(&words, signer.as_deref())? };
+        // Only by its first word: a value may hold the sign.
+        let listed = words.first().is_some_and(|word| word.contains('='));
+        let order = if listed { self.listed(&words)? } else { self.spoken(&words, signer.as_deref())? };
         Ok(Command::Act(Act::Tx(order, at)))
     }
 

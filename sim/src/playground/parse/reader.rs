@@ -10,6 +10,9 @@ use crate::playground::{
     tree::{BLOCKS_DRAWN, BLOCKS_DRAWN_MAX},
 };
 
+/// What the word begins with that says how leaders are elected. No name has such a sign.
+const LEADERS: &str = "leaders=";
+
 /// The words after a command's name.
 pub(super) struct Reader<'a> {
     pub(super) entry: &'static Entry,
@@ -219,7 +222,17 @@ impl Reader<'_> {
     }
 
     pub(super) fn reset(&self) -> Result<Command, Refusal> {
-        let names = match self.words {
+        let (modes, words): (Vec<&String>, Vec<&String>) = self.words.iter().partition(|word| word.starts_with(LEADERS));
+        let reputation = match modes.as_slice() {
+            [] => None,
+            [mode] => match mode.strip_prefix(LEADERS) {
+                Some("reputation") => Some(true),
+                Some("turn") => Some(false),
+                _ => return self.wrong(format!("{mode:?} is no way to elect leaders")),
+            },
+            _ => return self.wrong("leaders are elected in one way"),
+        };
+        let names = match words.as_slice() {
             [] => None,
             [number] if number.parse::<u64>().is_ok() => {
                 let number = self.number(number, VALIDATORS_MAX as u64)?;
@@ -227,7 +240,7 @@ impl Reader<'_> {
             }
             names => Some(names.iter().flat_map(|word| word.split(',')).filter(|name| !name.is_empty()).map(str::to_owned).collect()),
         };
-        Ok(Command::Manage(Manage::Reset(names)))
+        Ok(Command::Manage(Manage::Reset { names, reputation }))
     }
 
     pub(super) fn help(&self) -> Result<Command, Refusal> {

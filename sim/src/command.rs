@@ -48,11 +48,14 @@ pub enum Command {
     Playground(PlaygroundCommand),
 }
 
+/// The smallest committee that bears a faulty validator.
+const BEARS_ONE: u16 = 4;
+
 /// `quorate sim run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunCommand {
     /// A scenario file: TOML, a BCR text file or a `FailureConfig`. Without it, worlds of random faults are run.
-    #[arg(value_name = "FILE", conflicts_with_all = ["seeds", "validators", "threads", "trace"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["seeds", "validators", "threads", "faults", "trace"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     read: ReadArgs,
@@ -78,7 +81,7 @@ pub struct RunCommand {
     /// bears, or beyond, where more collude than it bears.
     #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
     faults: Faults,
-    /// Print everything that happens in the world of --seed, line by line.
+    /// Print everything that happens in the world of --seed, line by line; with -o json on standard error.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 }
@@ -117,12 +120,20 @@ impl RunCommand {
     }
 
     fn one(&self, seed: u64, out: &Output) -> Result<(), CommandError> {
-        let validators = self.validators.unwrap_or_else(|| size_of(seed));
-        let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
-        for line in &report.trace {
-            out.always(format_args!("{line}"));
+        // A smaller committee bears no faulty validator, so nobody in it could lie.
+        let smallest = if self.faults == Faults::Drawn { 1 } else { BEARS_ONE };
+        let validators = self.validators.unwrap_or_else(|| size_of(seed).max(smallest));
+        if validators < smallest {
+            let error = CommandError::usage(format_args!("--faults {} needs at least {smallest} validators", self.faults.word()));
+            return Err(error.with_hint(format_args!("--validators {smallest}, or leave it out")));
         }
-        out.print(&report, || one_text(&report))?;
+        let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
+        if out.is_json() {
+            for line in &report.trace {
+                out.always(format_args!("{line}"));
+            }
+        }
+        out.print(&report, || report.trace.iter().map(|line| format!("{line}\n")).collect::<String>() + &one_text(&report))?;
         verdict(report.violation.is_some().then(|| report.replay()).as_deref())
     }
 
@@ -178,11 +189,22 @@ pub(crate) fn progress_bar(count: u64, out: &Output) -> ProgressBar {
 
 fn one_text(report: &Report) -> String {
     let verdict = match &report.violation {
+        None if report.faults == Faults::Beyond && report.culprits.is_empty() => {
+            "more lied than the committee bears, and it did not fork".into()
+        }
+        None if report.faults == Faults::Beyond => "it forked: more lied than the committee bears; the evidence names them".into(),
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
     let name = |culprit: &Culprit| format!("validator {} lied: {:?}\n", culprit.validator, culprit.contradiction);
     let culprits: String = report.culprits.iter().map(name).collect();
+    let mut faults: Vec<String> =
+        report.seen.iter().filter_map(|(name, count)| Some(format!("{} {count}", name.strip_prefix("fault: ")?))).collect();
+    if !report.byzantine.is_empty() {
+        let faulty: Vec<String> = report.byzantine.iter().map(u16::to_string).collect();
+        faults.push(format!("for good: validator {}", faulty.join(", ")));
+    }
+    let faults = if faults.is_empty() { String::new() } else { format!("faults: {}\n", faults.join(", ")) };
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {
         (Some(rounds), Some(commit), Some(settle)) => {
             format!(
@@ -192,7 +214,7 @@ fn one_text(report: &Report) -> String {
         _ => String::new(),
     };
     format!(
-        "seed {}, {} validators: {verdict}\n{culprits}{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
+        "seed {}, {} validators: {verdict}\n{culprits}{faults}{} virtual ms, height {}, round {}, {} transactions, {} messages, {} crashes, {} lost writes\n{after}event hash {}",
         report.seed,
         report.validators,
         report.virtual_ms,

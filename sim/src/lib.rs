@@ -24,6 +24,7 @@ pub mod byzantine;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
+mod contents;
 #[cfg(feature = "command")]
 pub mod crash_points;
 mod describe;

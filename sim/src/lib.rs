@@ -21,6 +21,7 @@
 mod actor;
 mod audit;
 pub mod byzantine;
+mod caught;
 #[cfg(feature = "command")]
 mod command;
 mod committee;

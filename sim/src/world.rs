@@ -1118,7 +1118,7 @@ impl World {
         let committee = self.setting.verifier.committee();
         let byzantine = self.plan.byzantine();
         let judged = match result {
-            Err(violation) if violation.invariant != "TREE-1" => return Err(violation),
+            Err(violation) if violation.invariant != "TREE-1" || !self.register.has_seen_fork() => return Err(violation),
             Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
             Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
             Err(_) => Ok(()),

@@ -183,6 +183,11 @@ pub trait Invariant {
         false
     }
 
+    /// Whether it has seen two blocks committed at one height.
+    fn has_seen_fork(&self) -> bool {
+        false
+    }
+
     /// Looks back at the end of a run at what could not be judged before.
     ///
     /// # Errors
@@ -249,6 +254,12 @@ impl Register {
             invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())
+    }
+
+    /// Whether two blocks were committed at one height. TREE-1 may be broken in other ways too.
+    #[must_use]
+    pub fn has_seen_fork(&self) -> bool {
+        self.invariants.iter().any(|invariant| invariant.has_seen_fork())
     }
 
     /// Lets all rules look back.

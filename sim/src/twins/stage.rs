@@ -66,6 +66,13 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+impl Outcome {
+    /// Of a scenario of which nothing is known but how it ended.
+    pub(super) fn broken(violation: Violation) -> Self {
+        Self { violation: Some(violation), counters: Counters { scenarios: 1, ..Counters::default() }, ..Self::default() }
+    }
+}
+
 /// Plays a scenario.
 #[must_use]
 pub fn play(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {

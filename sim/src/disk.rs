@@ -159,6 +159,17 @@ impl SimStore {
         self.lock().durable
     }
 
+    /// How many keys it holds, and how many bytes in them and their values.
+    pub(crate) fn size(&self) -> Result<(usize, usize), StoreError> {
+        let (mut keys, mut bytes) = (0usize, 0usize);
+        for entry in Column::ALL.into_iter().flat_map(|column| self.memory.iter(column, &[])) {
+            let (key, value) = entry?;
+            keys = keys.saturating_add(1);
+            bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+        }
+        Ok((keys, bytes))
+    }
+
     /// How often the disk was synced.
     pub(crate) fn syncs(&self) -> u64 {
         self.lock().syncs
@@ -247,6 +258,8 @@ mod tests {
         disk.write_sync(Batch::new()).unwrap();
         assert_eq!(disk.durable_record().unwrap().highest_vote_round, 8);
         assert_eq!(disk.syncs(), 2);
+        let (keys, bytes) = disk.size().unwrap();
+        assert!(keys == 1 && bytes > 40, "the record, written twice: {keys} keys of {bytes} bytes");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-use super::VALIDATORS;
+use super::{VALIDATORS, flood::Size};
 use crate::{
     actor::Actor,
     committee::{BEGINNING, Setting},
@@ -101,6 +101,13 @@ impl Stage {
 
     pub(super) fn replica(&self) -> Option<&Replica<SimStore, quorate_app::BuiltIn>> {
         self.actor.replica.as_deref()
+    }
+
+    /// How large it is, in memory and on disk.
+    pub(super) fn size(&self) -> Result<Size, Violation> {
+        let disk = self.actor.disk.size().map_err(|error| self.violation("FATAL", error.to_string()))?;
+        let description = self.replica().map_or(0, |replica| format!("{replica:?}").len());
+        Ok(Size { description, disk_keys: disk.0, disk_bytes: disk.1 })
     }
 
     /// Its round.

@@ -87,6 +87,9 @@ pub struct Jolteon {
     claims: BTreeMap<BlockId, Link>,
     timeouts: BTreeMap<(ValidatorId, Round), Round>,
     received: BTreeMap<ValidatorId, Received>,
+    /// Who has sent something, and of whom a state was shown: a search that shows no states would find no rule broken.
+    senders: SignerSet,
+    shown: SignerSet,
     certified: BTreeMap<Round, BlockId>,
     /// Directly committed blocks.
     commits: BTreeMap<Round, BlockId>,
@@ -117,6 +120,8 @@ impl Jolteon {
             claims: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             received: BTreeMap::new(),
+            senders: SignerSet::default(),
+            shown: SignerSet::default(),
             certified: BTreeMap::new(),
             commits: BTreeMap::new(),
             given_up: BTreeMap::new(),
@@ -288,15 +293,28 @@ impl Invariant for Jolteon {
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
         let judged = match observation {
-            Observation::Sent { message, .. } => self.sent(message),
+            Observation::Sent { node, message, .. } => {
+                self.senders.insert(*node);
+                self.sent(message)
+            }
             Observation::Received { node, from, message } => self.receives(*node, *from, message),
-            Observation::State { node, state } => self.state(*node, state),
+            Observation::State { node, state } => {
+                self.shown.insert(*node);
+                self.state(*node, state)
+            }
             _ => Ok(()),
         };
         judged.map_err(|(id, what)| {
             self.broken = id;
             what
         })
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        match self.senders.iter().find(|sender| !self.shown.contains(*sender)) {
+            Some(hidden) => Err(format!("validator {hidden} has sent messages, and not one state of it was shown")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -504,6 +522,16 @@ mod tests {
             rule.observe(&state(round, &genesis, Some(&last_tc), vote)).unwrap_err();
             assert_eq!(rule.id(), expected);
         }
+    }
+
+    #[test]
+    fn a_search_that_shows_no_states_is_noticed() {
+        let genesis = examples::qc(0, 0, BlockId::default(), &[]);
+        let mut rule = rule();
+        see(&mut rule, &sync(qc(5, 4, 5, 4))).unwrap();
+        assert!(rule.finish().is_err());
+        rule.observe(&state(1, &genesis, None, 0)).unwrap();
+        rule.finish().unwrap();
     }
 
     #[test]

@@ -13,6 +13,7 @@ use quorate_types::{
 use crate::{
     committee::{BEGINNING, Setting},
     disk::SimStore,
+    invariants::jolteon::{LocalState, StateRounds},
     origin::Origin,
     time::Micros,
 };
@@ -27,20 +28,20 @@ pub(crate) struct Actor {
     pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
     /// By how much its calendar is ahead.
     ahead_ms: u64,
+    seen_state: Option<StateRounds>,
 }
 
 impl Actor {
     /// A validator with an empty disk, its power off.
     pub(crate) fn new(id: ValidatorId, ahead_ms: u64) -> Self {
-        Self { id, disk: SimStore::default(), replica: None, ahead_ms }
+        Self { id, disk: SimStore::default(), replica: None, ahead_ms, seen_state: None }
     }
 
     /// The process starts on what the disk holds, and does what recovery asks for at once when it next works.
     pub(crate) fn start(&mut self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>, at: Micros) -> Result<(), String> {
         let config = self.config(setting, leaders)?;
         let replica = Replica::open(config, self.disk.clone(), BuiltIn).map_err(|error: RecoverError| error.to_string())?;
-        self.replica = Some(Box::new(replica));
-        self.give(Input::Tick, at);
+        self.begin(replica, at);
         Ok(())
     }
 
@@ -56,9 +57,14 @@ impl Actor {
         let (disk, ledger) = origin.copy();
         self.disk = disk.clone();
         let replica = Replica::resume(config, disk, ledger).map_err(|error: RecoverError| error.to_string())?;
-        self.replica = Some(Box::new(replica));
-        self.give(Input::Tick, at);
+        self.begin(replica, at);
         Ok(())
+    }
+
+    fn begin(&mut self, replica: Replica<SimStore, BuiltIn>, at: Micros) {
+        self.replica = Some(Box::new(replica));
+        self.seen_state = None;
+        self.give(Input::Tick, at);
     }
 
     fn config(&self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Result<ReplicaConfig, String> {
@@ -91,6 +97,11 @@ impl Actor {
             Some(replica) => replica.poll(),
             None => Ok(None),
         }
+    }
+
+    /// Its state, for the rules, if it is another one than when it was asked last.
+    pub(crate) fn new_state(&mut self) -> Option<LocalState<'_>> {
+        LocalState::if_new(self.replica.as_ref()?.engine(), &mut self.seen_state)
     }
 
     /// When it wants to see the time again: from this moment on an [`Input::Tick`] makes a timer run out.

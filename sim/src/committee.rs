@@ -104,6 +104,11 @@ impl Setting {
         Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
+    /// The power of each member.
+    pub(crate) fn powers(&self) -> Vec<u64> {
+        self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
+    }
+
     /// A validator's consensus key.
     pub(crate) fn key(&self, id: ValidatorId) -> Option<SigningKey> {
         self.keys.get(id.index()).map(|key| key.remembering(&self.memory))

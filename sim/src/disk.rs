@@ -32,13 +32,62 @@ pub struct DurableRecord {
     pub highest_qc_round: u64,
     /// No proposal of this or a lower round will be signed.
     pub last_proposed_round: u64,
+    /// The round of the last vote; `None` where none was signed yet.
+    pub last_vote_round: Option<u64>,
+    /// The round of the last timeout.
+    pub last_timeout_round: Option<u64>,
 }
 
 impl DurableRecord {
-    /// version u8 | chain id u64 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64 | ...
+    /// ```text
+    /// version u8 | chain id u64 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64
+    ///      | last vote    (option: block id 32 | round u64 | parent id 32 | parent round u64 | state id 32
+    ///                              | chain id u64 | epoch u64 | committed state id (option: 32) | hash 32)
+    ///      | last timeout (option: round u64 | ...)
+    /// ```
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let number = |at: usize| bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes);
-        Some(Self { highest_vote_round: number(17)?, highest_qc_round: number(25)?, last_proposed_round: number(33)? })
+        let mut rest = Reader(bytes);
+        rest.skip(17)?;
+        let (highest_vote_round, highest_qc_round, last_proposed_round) = (rest.number()?, rest.number()?, rest.number()?);
+        let mut last_vote_round = None;
+        if rest.is_some()? {
+            rest.skip(32)?;
+            last_vote_round = Some(rest.number()?);
+            rest.skip(32 + 8 + 32 + 8 + 8)?;
+            if rest.is_some()? {
+                rest.skip(32)?;
+            }
+            rest.skip(32)?;
+        }
+        let last_timeout_round = if rest.is_some()? { Some(rest.number()?) } else { None };
+        Some(Self { highest_vote_round, highest_qc_round, last_proposed_round, last_vote_round, last_timeout_round })
+    }
+}
+
+/// Bytes that are read from the front.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn skip(&mut self, bytes: usize) -> Option<()> {
+        self.0 = self.0.get(bytes..)?;
+        Some(())
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+
+    /// The tag of an option.
+    fn is_some(&mut self) -> Option<bool> {
+        let (tag, rest) = self.0.split_first()?;
+        self.0 = rest;
+        match tag {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 }
 
@@ -110,6 +159,17 @@ impl SimStore {
         self.lock().durable
     }
 
+    /// How many keys it holds, and how many bytes in them and their values.
+    pub(crate) fn size(&self) -> Result<(usize, usize), StoreError> {
+        let (mut keys, mut bytes) = (0usize, 0usize);
+        for entry in Column::ALL.into_iter().flat_map(|column| self.memory.iter(column, &[])) {
+            let (key, value) = entry?;
+            keys = keys.saturating_add(1);
+            bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+        }
+        Ok((keys, bytes))
+    }
+
     /// How often the disk was synced.
     pub(crate) fn syncs(&self) -> u64 {
         self.lock().syncs
@@ -165,13 +225,22 @@ impl Store for SimStore {
 
 #[cfg(test)]
 mod tests {
+    use quorate_types::{
+        codec,
+        ids::{BlockId, StateId},
+        message::Message,
+    };
+
     use super::*;
+    use crate::invariants::examples;
 
     fn record(vote: u64) -> Batch {
         let mut bytes = vec![1];
         for number in [1, 0, vote, 2, 3] {
             bytes.extend_from_slice(&u64::to_le_bytes(number));
         }
+        // No last vote, no last timeout.
+        bytes.extend_from_slice(&[0, 0]);
         let mut batch = Batch::new();
         batch.put(Column::Safety, RECORD, bytes);
         batch
@@ -182,13 +251,31 @@ mod tests {
         let disk = SimStore::default();
         assert_eq!(disk.durable_record(), None);
         disk.write_sync(record(7)).unwrap();
-        let durable = DurableRecord { highest_vote_round: 7, highest_qc_round: 2, last_proposed_round: 3 };
+        let durable = DurableRecord { highest_vote_round: 7, highest_qc_round: 2, last_proposed_round: 3, ..DurableRecord::default() };
         assert_eq!(disk.durable_record(), Some(durable));
         disk.write(record(8)).unwrap();
         assert_eq!(disk.durable_record(), Some(durable));
         disk.write_sync(Batch::new()).unwrap();
         assert_eq!(disk.durable_record().unwrap().highest_vote_round, 8);
         assert_eq!(disk.syncs(), 2);
+        let (keys, bytes) = disk.size().unwrap();
+        assert!(keys == 1 && bytes > 40, "the record, written twice: {keys} keys of {bytes} bytes");
+    }
+
+    #[test]
+    fn reads_the_last_vote_and_the_last_timeout_of_a_record() {
+        let Message::Vote(vote) = examples::vote(1, 7, 6, BlockId::default()) else { unreachable!() };
+        let mut committing = vote.commit_info;
+        committing.commit_state_id = Some(StateId::default());
+        let counters = codec::encode(&(1u8, 1u64, 0u64, 9u64, 6u64, 3u64));
+        for commit_info in [vote.commit_info, committing] {
+            let last_vote = codec::encode(&Some((vote.vote_info, commit_info)));
+            let read = |timeout: &[u8]| DurableRecord::read(&[&counters, &last_vote, timeout].concat()).unwrap();
+            assert_eq!((read(&[0]).last_vote_round, read(&[0]).last_timeout_round), (Some(7), None));
+            let timeout = read(&codec::encode(&Some((9u64, 5u64))));
+            assert_eq!((timeout.highest_vote_round, timeout.last_vote_round, timeout.last_timeout_round), (9, Some(7), Some(9)));
+            assert_eq!(DurableRecord::read(&[&counters[..], &last_vote[..]].concat()), None, "cut off");
+        }
     }
 
     #[test]

@@ -11,12 +11,11 @@ use quorate_types::{
     ids::ValidatorId,
     message::Message,
     round::Round,
-    timeout::TimeoutCert,
     vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
 };
 use serde::Serialize;
 
-use crate::invariants::Observation;
+use crate::contents;
 
 /// Two statements that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +74,6 @@ impl Forensics {
             Message::Vote(vote) => self.voted(vote.sender, vote.vote_info, vote.commit_info),
             Message::Timeout(timeout) => {
                 self.gave_up(timeout.timeout.sender, timeout.timeout.round, timeout.timeout.high_qc.round());
-                self.timeout_cert(timeout.last_round_tc.as_ref());
             }
             Message::Proposal(proposal) => {
                 let (author, round, id) = (proposal.block.author(), proposal.block.round(), proposal.block.id());
@@ -83,15 +81,19 @@ impl Forensics {
                 if first != id {
                     self.convict(author, Contradiction::Proposals { round: round.0 });
                 }
-                self.timeout_cert(proposal.last_round_tc.as_ref());
             }
-            Message::SyncInfo(info) => self.timeout_cert(info.last_round_tc.as_ref()),
-            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {}
+            Message::SyncInfo(_)
+            | Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_) => {}
         }
-        let sent = Observation::Sent { node: ValidatorId(0), message, durable: None };
-        for qc in sent.certificates() {
-            self.quorum_cert(qc);
+        if let Some(tc) = contents::timeout_cert(message) {
+            for (signer, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {
+                self.gave_up(signer, tc.round, *high_qc);
+            }
         }
+        contents::quorum_certs(message).for_each(|qc| self.quorum_cert(qc));
     }
 
     /// Writes down a certificate by which an honest validator has committed.
@@ -99,14 +101,6 @@ impl Forensics {
         for signer in qc.signers.iter() {
             self.voted(signer, qc.vote_info, qc.commit_info);
         }
-    }
-
-    fn timeout_cert(&mut self, tc: Option<&TimeoutCert>) {
-        let Some(tc) = tc else { return };
-        for (signer, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {
-            self.gave_up(signer, tc.round, *high_qc);
-        }
-        self.quorum_cert(&tc.high_qc);
     }
 
     fn voted(&mut self, who: ValidatorId, vote: VoteInfo, commit: LedgerCommitInfo) {

@@ -21,9 +21,11 @@
 mod actor;
 mod audit;
 pub mod byzantine;
+mod caught;
 #[cfg(feature = "command")]
 mod command;
 mod committee;
+mod contents;
 #[cfg(feature = "command")]
 pub mod crash_points;
 mod describe;

@@ -6,7 +6,7 @@ use quorate_app::BuiltIn;
 use quorate_replica::{Input, Now, Replica};
 use quorate_types::{
     ids::ValidatorId,
-    round::{Height, Round, UnixMillis},
+    round::{Height, UnixMillis},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     committee::BEGINNING,
     disk::SimStore,
     fault::{ClockFault, PowerCut},
+    invariants::jolteon::StateRounds,
     time::Micros,
 };
 
@@ -53,8 +54,8 @@ pub(crate) struct Node {
     pub(crate) liar: Option<Liar>,
     /// An older copy of its disk, with which it will come back.
     pub(crate) old_disk: Option<SimStore>,
-    /// The rounds of its current one, highest certificate, last timeout certificate and highest vote when it was looked at last.
-    pub(crate) seen_state: Option<[Round; 4]>,
+    /// Of the state that the invariants were shown last.
+    pub(crate) seen_state: Option<StateRounds>,
     /// It never starts again.
     pub(crate) gone: bool,
     /// An armed power cut, and for how long the power will be off.

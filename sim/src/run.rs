@@ -1,7 +1,6 @@
 //! Runs worlds: one, or many on several threads. Each world is single-threaded; threads only share out the seeds.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    caught::caught,
     fault::Faults,
     invariants::Violation,
     report::{Report, Summary},
@@ -45,19 +45,11 @@ pub(crate) fn run_counted(options: SimOptions) -> (Report, Vec<u64>) {
 
 fn run_any(options: SimOptions, faults: Faults) -> (Report, Vec<u64>) {
     let (seed, validators) = (options.seed, options.validators);
-    let broken = |invariant: &str, what: String| {
-        let violation = Some(Violation { invariant: invariant.into(), what, at_us: 0 });
-        (Report { seed, validators, violation, faults, ..Report::default() }, Vec::new())
-    };
-    // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole run.
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, faults).map(World::run)));
-    match outcome {
+    let broken = |violation| (Report { seed, validators, violation: Some(violation), faults, ..Report::default() }, Vec::new());
+    match caught(format_args!("seed {seed}, {validators} validators"), || World::new(options, faults).map(World::run)) {
         Ok(Ok(done)) => done,
-        Ok(Err(what)) => broken("SETTING", what),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
-            broken("PANIC", text.unwrap_or_else(|| "a panic without a text".into()))
-        }
+        Ok(Err(what)) => broken(Violation { invariant: "SETTING".into(), what, at_us: 0 }),
+        Err(panic) => broken(panic),
     }
 }
 

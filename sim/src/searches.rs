@@ -1,12 +1,11 @@
 //! The searches beside random worlds, as commands. Each is a list of scenarios, one for every seed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use clap::Args;
 use quorate_client::{CommandError, Output};
 use serde::Serialize;
 
 use crate::{
+    caught::caught,
     command::{progress_bar, verdict},
     crash_points::{self, Course, POINTS, Point},
     forge::forge,
@@ -130,11 +129,8 @@ impl SearchCommand {
         let bar = progress_bar(self.seeds, out);
         let mut searched = Searched::default();
         for seed in (self.seed..=u64::MAX).zip(0..self.seeds).map(|(seed, _)| seed) {
-            // P6: no input crashes a validator. A panic is the failure of this seed, not of the whole search.
-            let (steps, failure) = catch_unwind(AssertUnwindSafe(|| scenarios(seed))).unwrap_or_else(|_| {
-                let what = "a panic, see standard error".into();
-                (0, Some(failed(seed, Violation { invariant: "PANIC".into(), what, at_us: 0 })))
-            });
+            let scenario = caught(format_args!("seed {seed}"), || scenarios(seed));
+            let (steps, failure) = scenario.unwrap_or_else(|panic| (0, Some(failed(seed, panic))));
             searched.seeds = searched.seeds.saturating_add(1);
             searched.steps = searched.steps.saturating_add(steps);
             bar.inc(1);

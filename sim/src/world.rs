@@ -198,10 +198,7 @@ impl World {
         let byzantine = plan.byzantine();
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
-            Faults::Drawn | Faults::Lie(_) => {
-                let powers = committee.validators().iter().map(|validator| validator.power.0).collect();
-                Register::with_powers(&accounts, BEGINNING, byzantine, Some(powers))
-            }
+            Faults::Drawn | Faults::Lie(_) => Register::new(setting.powers(), &accounts, BEGINNING, byzantine),
         };
         let nodes = committee.ids().map(|id| Node::new(id, machine.below(100))).collect();
         let report = Report {
@@ -541,13 +538,7 @@ impl World {
     fn look(&mut self, id: ValidatorId) -> Happened {
         let Some(node) = self.nodes.get_mut(id.index()).filter(|node| !node.faulty) else { return Ok(()) };
         let Some(engine) = node.replica.as_ref().map(|replica| replica.engine()) else { return Ok(()) };
-        let (high_qc, last_tc) = (&**engine.tree().high_qc(), engine.last_round_tc().map(|tc| &**tc));
-        let highest_vote_round = engine.safety_record().highest_vote_round();
-        let state = LocalState { round: engine.round(), high_qc, last_tc, highest_vote_round };
-        let rounds = [state.round, high_qc.round(), last_tc.map_or(Round(0), |tc| tc.round), highest_vote_round];
-        if node.seen_state.replace(rounds) == Some(rounds) {
-            return Ok(());
-        }
+        let Some(state) = LocalState::if_new(engine, &mut node.seen_state) else { return Ok(()) };
         self.register.observe(self.now, &Observation::State { node: id, state })
     }
 
@@ -1127,7 +1118,7 @@ impl World {
         let committee = self.setting.verifier.committee();
         let byzantine = self.plan.byzantine();
         let judged = match result {
-            Err(violation) if violation.invariant != "TREE-1" => return Err(violation),
+            Err(violation) if violation.invariant != "TREE-1" || !self.register.has_seen_fork() => return Err(violation),
             Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
             Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
             Err(_) => Ok(()),

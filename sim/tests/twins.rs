@@ -123,7 +123,7 @@ fn with_two_twins_of_four_the_chain_forks_and_the_signatures_name_both() {
         let outcome = play(&Lab::for_rounds(4, 5).unwrap(), &scenario, false);
         assert!(outcome.forked, "two honest validators commit different blocks: {outcome:?}");
         let violation = outcome.violation.as_ref().unwrap();
-        assert!(["SAFE-1", "TREE-1"].contains(&violation.invariant.as_str()), "{violation:?}");
+        assert!(["SAFE-1", "TREE-1", "JOLT-L1"].contains(&violation.invariant.as_str()), "{violation:?}");
         assert_eq!(outcome.culprits, [ValidatorId(0), ValidatorId(1)]);
         assert!(outcome.accused.iter().all(|accused| outcome.culprits.contains(accused)), "{outcome:?}");
     }

@@ -18,7 +18,7 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 
-use super::{Behaviour, Mind, Parcel};
+use super::{Behaviour, Mind, Parcel, voters::certificate};
 
 /// Who colludes, and how the others are cut in two.
 #[derive(Clone, Debug)]
@@ -129,8 +129,7 @@ impl Plot {
             return None;
         }
         self.certified.push(vote.vote_info);
-        let signatures = Bounded::truncated(votes.values().copied().collect());
-        let qc = QuorumCert { vote_info: vote.vote_info, commit_info: vote.commit_info, signers, signatures };
+        let qc = certificate(vote, votes);
         let child = self.branch.as_ref().is_some_and(|branch| branch.block_id() == qc.vote_info.parent_id);
         self.branch_commit = Some(if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() });
         self.branch = Some(qc.clone());

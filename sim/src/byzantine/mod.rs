@@ -28,7 +28,7 @@ use quorate_types::{
     vote::{QuorumCert, Vote},
 };
 
-use crate::random::Random;
+use crate::{contents, random::Random};
 
 /// What a liar does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -295,30 +295,21 @@ fn remember<T>(memory: &mut VecDeque<T>, what: T) {
 
 impl Memory {
     fn note(&mut self, message: &Message) {
-        let (qcs, tc): (Vec<&QuorumCert>, Option<&TimeoutCert>) = match message {
-            Message::Proposal(proposal) => {
-                if self.blocks.iter().all(|block| block.id() != proposal.block.id()) {
-                    remember(&mut self.blocks, proposal.block.clone());
-                }
-                (vec![proposal.block.qc()], proposal.last_round_tc.as_ref())
-            }
-            Message::Vote(vote) => {
-                remember(&mut self.votes, (**vote).clone());
-                (vec![&vote.high_commit_qc], None)
-            }
-            Message::Timeout(timeout) => (vec![&timeout.timeout.high_qc], timeout.last_round_tc.as_ref()),
-            Message::SyncInfo(info) => (vec![&info.high_qc], info.last_round_tc.as_ref()),
-            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {
-                (vec![], None)
-            }
-        };
-        for qc in qcs {
+        if let Message::Proposal(proposal) = message
+            && self.blocks.iter().all(|block| block.id() != proposal.block.id())
+        {
+            remember(&mut self.blocks, proposal.block.clone());
+        }
+        if let Message::Vote(vote) = message {
+            remember(&mut self.votes, (**vote).clone());
+        }
+        for qc in contents::quorum_certs(message) {
             if self.qcs.iter().all(|known| known.vote_info != qc.vote_info) {
                 remember(&mut self.qcs, qc.clone());
                 self.qcs.make_contiguous().sort_by_key(QuorumCert::round);
             }
         }
-        if let Some(tc) = tc
+        if let Some(tc) = contents::timeout_cert(message)
             && self.tcs.iter().all(|known| known.round != tc.round)
         {
             remember(&mut self.tcs, tc.clone());

@@ -1,12 +1,13 @@
 //! Voters and collectors that lie: B2, B6, B17.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use quorate_types::{
-    crypto::{Hash, Tag},
+    codec::Bounded,
+    crypto::{Hash, Signature, Tag},
     ids::{BlockId, StateId, ValidatorId},
-    message::Message,
-    vote::{Vote, VoteInfo},
+    message::{Message, SyncInfo},
+    vote::{QuorumCert, Vote, VoteInfo},
 };
 
 use super::{Behaviour, Mind, Parcel};
@@ -83,28 +84,111 @@ impl Behaviour for WrongResult {
     }
 }
 
-/// B6: collects votes and says nothing of the certificate; its replica never learns of it. Sometimes the certificate comes out much later.
+/// The certificate that equal votes make.
+pub(super) fn certificate(of: &Vote, votes: &BTreeMap<ValidatorId, Signature>) -> QuorumCert {
+    QuorumCert {
+        vote_info: of.vote_info,
+        commit_info: of.commit_info,
+        signers: votes.keys().copied().collect(),
+        signatures: Bounded::truncated(votes.values().copied().collect()),
+    }
+}
+
+/// B6: collects votes and says nothing of the certificate; its replica never learns of it. Much later, when the others have given the round
+/// up or not, the certificate comes out, to one validator only: whoever it is now knows more than the others.
 #[derive(Debug, Default)]
 pub(super) struct WithholdQc {
-    kept: u64,
+    /// The votes of the newest rounds that are no certificate yet, by what they are for.
+    votes: VecDeque<(Vote, BTreeMap<ValidatorId, Signature>)>,
+    /// Certificates that nobody else has, each with one that commits, the oldest first.
+    kept: VecDeque<SyncInfo>,
+}
+
+/// For how many results votes are collected at once, and how many certificates are kept.
+const WITHHELD_MAX: usize = 8;
+/// In so many of a thousand moments in which it could say something it shows a certificate: after some rounds of the others.
+const SHOWN_PER_MILLE: u64 = 150;
+
+impl WithholdQc {
+    fn collect(&mut self, mind: &Mind<'_>, vote: &Vote) {
+        let same = |(other, _): &(Vote, _)| (other.vote_info, other.commit_info) == (vote.vote_info, vote.commit_info);
+        let position = self.votes.iter().position(same).unwrap_or_else(|| {
+            let own = mind.key.sign(&vote.commit_info.digest());
+            self.votes.push_back((vote.clone(), BTreeMap::from([(mind.me, own)])));
+            if self.votes.len() > WITHHELD_MAX {
+                self.votes.pop_front();
+            }
+            self.votes.len().saturating_sub(1)
+        });
+        let Some((_, signatures)) = self.votes.get_mut(position) else { return };
+        signatures.insert(vote.sender, vote.signature);
+        if !mind.committee.is_quorum(signatures.keys().copied().collect()) {
+            return;
+        }
+        let Some((vote, signatures)) = self.votes.remove(position) else { return };
+        let high_qc = certificate(&vote, &signatures);
+        let high_commit_qc = if high_qc.commits().is_some() { high_qc.clone() } else { vote.high_commit_qc };
+        self.kept.push_back(SyncInfo { high_qc, high_commit_qc, last_round_tc: None });
+        if self.kept.len() > WITHHELD_MAX {
+            self.kept.pop_front();
+        }
+    }
 }
 
 impl Behaviour for WithholdQc {
-    fn hears(&mut self, mind: &mut Mind<'_>, from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
-        if !matches!(message, Message::Vote(_)) {
-            return true;
-        }
-        self.kept = self.kept.saturating_add(1);
+    fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
+        let Message::Vote(vote) = message else { return true };
+        self.collect(mind, vote);
         // To nobody: what it keeps is counted.
         out.push(mind.parcel(Vec::new(), message.clone()));
-        // Late, to one validator only: whoever it is now knows more than the others.
-        if self.kept.is_multiple_of(5) {
-            let one = mind.somebody();
-            let before: Vec<Vote> = mind.memory.votes.iter().filter(|vote| vote.sender == from).cloned().collect();
-            if let Some(vote) = before.first() {
-                out.push(mind.parcel(one, Message::Vote(Box::new(resign(mind, vote, |_| ())))));
-            }
-        }
         false
+    }
+
+    fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
+        if !mind.random.chance(SHOWN_PER_MILLE) {
+            return Vec::new();
+        }
+        let one = mind.somebody();
+        self.kept.pop_front().map(|info| mind.parcel(one, Message::SyncInfo(Box::new(info)))).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quorate_types::{
+        block::Payload,
+        round::{Round, UnixMillis},
+    };
+
+    use super::*;
+    use crate::{
+        byzantine::{Content, Liar, Lie},
+        committee::{BEGINNING, CHAIN, Setting},
+        pen::Pen,
+        random::Random,
+    };
+
+    #[test]
+    fn a_withheld_certificate_is_made_of_a_quorum_and_comes_out_later_to_one_validator() {
+        let setting = Setting::draw(&mut Random::new(3), 4, Vec::new()).unwrap();
+        let genesis = setting.verifier.genesis_qc().into_inner();
+        let block = Pen::block(ValidatorId(0), Round(1), UnixMillis(BEGINNING.0 + 1), Payload::default(), &genesis);
+        let me = (ValidatorId(3), setting.key(ValidatorId(3)).unwrap());
+        let committee = Arc::clone(setting.verifier.committee());
+        let behaviour = (Lie::WithholdQc, Lie::WithholdQc.behaviour());
+        let mut liar = Liar::with(me, CHAIN, committee, Random::new(5), behaviour);
+        for sender in [0, 1, 2].map(ValidatorId) {
+            let vote = Message::Vote(Box::new(Pen::new(&setting).vote(sender, &block, StateId::default(), &genesis)));
+            let (passes, said) = liar.hears(sender, &vote, BEGINNING);
+            assert!(!passes && said.iter().all(|parcel| parcel.to.is_empty()), "nobody hears of it");
+        }
+        let said: Vec<Parcel> = (0..100).flat_map(|_| liar.pulse(BEGINNING)).collect();
+        let [Parcel { to, content: Content::Message(message), .. }] = said.as_slice() else { panic!("{said:?}") };
+        assert!(to.len() == 1 && to[0] != ValidatorId(3));
+        assert!(setting.verifier.message(ValidatorId(3), Message::clone(message)).is_ok());
+        let Message::SyncInfo(info) = &**message else { panic!("{message:?}") };
+        assert_eq!(info.high_qc.block_id(), block.id());
     }
 }

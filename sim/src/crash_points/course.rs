@@ -1,14 +1,11 @@
 //! One run: whose power fails where, drawn from the seed, and what came of it.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::{Point, world::World};
-use crate::invariants::Violation;
+use crate::{caught::caught, invariants::Violation};
 
 /// What a run is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,16 +82,11 @@ impl Outcome {
 /// Runs to the end, or to the first rule that is broken.
 #[must_use]
 pub fn run(course: &Course) -> Outcome {
-    let broken = |invariant: &str, what: String| Outcome {
-        violation: Some(Violation { invariant: invariant.into(), what, at_us: 0 }),
-        ..Outcome::default()
-    };
-    match catch_unwind(AssertUnwindSafe(|| World::new(course.clone()).map(World::run))) {
+    let broken = |violation| Outcome { violation: Some(violation), ..Outcome::default() };
+    let whose = format_args!("seed {}, point {}", course.seed, course.point);
+    match caught(whose, || World::new(course.clone()).map(World::run)) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(what)) => broken("SETTING", what),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
-            broken("PANIC", text.unwrap_or_else(|| "a panic without a text".into()))
-        }
+        Ok(Err(what)) => broken(Violation { invariant: "SETTING".into(), what, at_us: 0 }),
+        Err(panic) => broken(panic),
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     committee::{BEGINNING, Setting},
+    invariants::jolteon::{LocalState, StateRounds},
     random::Random,
     time::Micros,
 };
@@ -37,6 +38,8 @@ pub(super) struct Machine {
     pub(super) inbox: VecDeque<Input>,
     pub(super) busy: bool,
     pub(super) wake: Option<Micros>,
+    /// Of the state that the invariants were shown last.
+    seen_state: Option<StateRounds>,
     /// How often the power has failed: what was planned for an earlier life does not reach a later one.
     pub(super) life: u64,
     /// Up to which height its commits were reported to the invariants.
@@ -58,6 +61,7 @@ impl Machine {
             inbox: VecDeque::new(),
             busy: false,
             wake: None,
+            seen_state: None,
             life: 0,
             reported: Height(0),
             made: 0,
@@ -144,9 +148,15 @@ impl Machine {
         self.inbox.clear();
         self.busy = false;
         self.wake = None;
+        self.seen_state = None;
         self.life = self.life.saturating_add(1);
         self.files.crash(random);
         self.store.crash(random)
+    }
+
+    /// Its state, for the invariants, if it is another one than when it was asked last.
+    pub(super) fn new_state(&mut self) -> Option<LocalState<'_>> {
+        LocalState::if_new(self.replica.as_ref()?.engine(), &mut self.seen_state)
     }
 
     fn now(&self, at: Micros) -> Now {

@@ -16,7 +16,7 @@ use quorate_types::{
 };
 
 use super::world::{Happened, World};
-use crate::{describe, invariants::Observation, workload::Action};
+use crate::{contents, describe, invariants::Observation, workload::Action};
 
 const PACKET: Tag = Tag::new("quorate/sim-packet");
 
@@ -98,14 +98,12 @@ impl World {
         let opened = packet.opened.get_or_init(|| self.open(from, packet)).clone();
         let input = match opened {
             Ok(Opened::Message(message)) => {
-                let blocks = match &*message {
-                    Message::FetchResponse(response) => Some(response.blocks.iter()),
-                    Message::CatchupResponse(response) => Some(response.blocks.iter()),
-                    _ => None,
-                };
-                for block in blocks.into_iter().flatten() {
-                    machine.store.fetched(block.id().0.0.to_vec());
+                if matches!(&*message, Message::FetchResponse(_) | Message::CatchupResponse(_)) {
+                    for block in contents::blocks(&message) {
+                        machine.store.fetched(block.id().0.0.to_vec());
+                    }
                 }
+                self.register.observe(self.now, &Observation::Received { node: to, from, message: &message })?;
                 Input::Message { from, message }
             }
             Ok(Opened::Gossip(transactions)) => Input::Gossip(transactions),

@@ -107,8 +107,8 @@ impl World {
         let seed = Random::new(course.seed).fork(&format!("{} {second} {}", course.point, course.validators));
         let mut workload = Workload::new(seed.fork("clients"), CHAIN);
         let accounts = workload.accounts();
-        let register = Register::new(&accounts, BEGINNING, SignerSet::default());
-        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts)?;
+        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts.clone())?;
+        let register = Register::new(setting.powers(), &accounts, BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());
@@ -393,6 +393,9 @@ impl World {
             return Ok(());
         }
         let output = polled.map_err(|fatal| self.violation("FATAL", format!("validator {id} stops: {fatal}")))?;
+        if let Some(state) = self.machines.get_mut(id.index()).and_then(Machine::new_state) {
+            self.register.observe(now, &Observation::State { node: id, state })?;
+        }
         let fails = locked(&self.trap).fails_before(id, output.as_ref());
         if fails {
             return self.sprung(id).map(|_| ());

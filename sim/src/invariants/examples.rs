@@ -83,6 +83,21 @@ pub(crate) fn sync_info(high_qc: QuorumCert) -> Message {
     Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc: qc(0, 0, BlockId::default(), &[]), last_round_tc: None }))
 }
 
+/// A round that was given up, with the certificate that its timeout certificate carries.
+pub(crate) fn given_up(round: u64, high_qc: QuorumCert) -> Message {
+    let Message::SyncInfo(mut info) = sync_info(qc(0, 0, BlockId::default(), &[])) else { unreachable!() };
+    let signers: SignerSet = [1, 2, 3].map(ValidatorId).into_iter().collect();
+    info.last_round_tc = Some(TimeoutCert {
+        epoch: Epoch(0),
+        round: Round(round),
+        signers,
+        high_qc_rounds: vec![high_qc.vote_info.round; signers.len()].try_into().unwrap(),
+        signatures: vec![SIGNATURE; signers.len()].try_into().unwrap(),
+        high_qc,
+    });
+    Message::SyncInfo(info)
+}
+
 pub(crate) fn header(height: u64, round: u64, parent: StateId) -> Header {
     Header {
         chain_id: ChainId(1),

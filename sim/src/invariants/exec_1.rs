@@ -64,5 +64,8 @@ mod tests {
         see(Message::Vote(vote.clone())).unwrap();
         vote.vote_info.exec_state_id = StateId(Hash([9; 32]));
         assert!(see(Message::Vote(vote)).is_err());
+        let mut qc = examples::qc(5, 4, block, &[1, 2, 3]);
+        qc.vote_info.exec_state_id = StateId(Hash([8; 32]));
+        assert!(see(examples::given_up(7, qc)).is_err(), "inside a timeout certificate");
     }
 }

@@ -21,6 +21,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_consensus::Engine;
 use quorate_types::{
     block::Block,
     committee::SignerSet,
@@ -32,6 +33,7 @@ use quorate_types::{
 };
 
 use super::{Invariant, Observation};
+use crate::contents;
 
 /// What the rules look at of a validator's state.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,20 @@ pub struct LocalState<'a> {
     pub last_tc: Option<&'a TimeoutCert>,
     /// `r_vote`: here the highest round in which a vote or a timeout was approved.
     pub highest_vote_round: Round,
+}
+
+/// The rounds of a state: the current one, of the highest certificate, of the last timeout certificate, and the highest voted in.
+pub(crate) type StateRounds = [Round; 4];
+
+impl<'a> LocalState<'a> {
+    /// The state of a validator, if it is another one than the one that was looked at last, whose rounds are `seen`: most of what a
+    /// validator does leaves its state as it is.
+    pub(crate) fn if_new(engine: &'a Engine, seen: &mut Option<StateRounds>) -> Option<Self> {
+        let (high_qc, last_tc) = (&**engine.tree().high_qc(), engine.last_round_tc().map(|tc| &**tc));
+        let (round, highest_vote_round) = (engine.round(), engine.safety_record().highest_vote_round());
+        let rounds = [round, high_qc.round(), last_tc.map_or(Round(0), |tc| tc.round), highest_vote_round];
+        (seen.replace(rounds) != Some(rounds)).then_some(Self { round, high_qc, last_tc, highest_vote_round })
+    }
 }
 
 /// A block as its id binds it: its round, its parent and its parent's round.
@@ -71,6 +87,9 @@ pub struct Jolteon {
     claims: BTreeMap<BlockId, Link>,
     timeouts: BTreeMap<(ValidatorId, Round), Round>,
     received: BTreeMap<ValidatorId, Received>,
+    /// Who has sent something, and of whom a state was shown: a search that shows no states would find no rule broken.
+    senders: SignerSet,
+    shown: SignerSet,
     certified: BTreeMap<Round, BlockId>,
     /// Directly committed blocks.
     commits: BTreeMap<Round, BlockId>,
@@ -101,6 +120,8 @@ impl Jolteon {
             claims: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             received: BTreeMap::new(),
+            senders: SignerSet::default(),
+            shown: SignerSet::default(),
             certified: BTreeMap::new(),
             commits: BTreeMap::new(),
             given_up: BTreeMap::new(),
@@ -209,14 +230,19 @@ impl Jolteon {
         Ok(())
     }
 
-    fn sent(&mut self, observation: &Observation<'_>, message: &Message) -> Judged {
+    fn sent(&mut self, message: &Message) -> Judged {
         if let Message::Timeout(message) = message {
             let timeout = &message.timeout;
             self.timeouts.insert((timeout.sender, timeout.round), timeout.high_qc.vote_info.round);
         }
-        observation.blocks().into_iter().try_for_each(|block| self.block(block))?;
-        observation.certificates().into_iter().try_for_each(|qc| self.quorum_cert(qc))?;
-        if let Some(tc) = timeout_cert_of(message) {
+        self.carried(message)
+    }
+
+    /// What a message carries; whoever sent it, a quorum has signed its certificates, and the id of a block binds its content.
+    fn carried(&mut self, message: &Message) -> Judged {
+        contents::blocks(message).iter().try_for_each(|block| self.block(block))?;
+        contents::quorum_certs(message).try_for_each(|qc| self.quorum_cert(qc))?;
+        if let Some(tc) = contents::timeout_cert(message) {
             self.timeout_cert(tc)?;
             self.timeouts_of(tc)?;
         }
@@ -247,33 +273,16 @@ impl Jolteon {
         require(can_be_made, "JOLT-9", || format!("validator {node} has {high_qc:?} by {:?}, votes of {voters:?} came", high_qc.signers))
     }
 
-    fn receives(&mut self, node: ValidatorId, message: &Message) {
-        let sent = Observation::Sent { node, message, durable: None };
+    fn receives(&mut self, node: ValidatorId, from: ValidatorId, message: &Message) -> Judged {
         let db = self.received.entry(node).or_default();
         if let Message::Vote(vote) = message {
             db.votes.entry((vote.vote_info.round, vote.vote_info.id)).or_default().insert(vote.sender);
         }
-        let of_tc = timeout_cert_of(message).map(|tc| &tc.high_qc);
-        for qc in sent.certificates().into_iter().chain(of_tc) {
+        for qc in contents::quorum_certs(message) {
             db.certified.insert((qc.vote_info.round, qc.vote_info.id));
         }
-        // Whoever sent a block, its id binds its content.
-        for block in sent.blocks() {
-            self.blocks.entry(block.id()).or_insert((block.round(), block.qc().vote_info.id, block.qc().vote_info.round));
-        }
-    }
-}
-
-fn timeout_cert_of(message: &Message) -> Option<&TimeoutCert> {
-    match message {
-        Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
-        Message::Timeout(timeout) => timeout.last_round_tc.as_ref(),
-        Message::SyncInfo(info) => info.last_round_tc.as_ref(),
-        Message::Vote(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_) => None,
+        // What an honest validator sends was judged when it was sent.
+        if self.faulty.contains(from) { self.carried(message) } else { Ok(()) }
     }
 }
 
@@ -284,18 +293,28 @@ impl Invariant for Jolteon {
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
         let judged = match observation {
-            Observation::Sent { message, .. } => self.sent(observation, message),
-            Observation::Received { node, message, .. } => {
-                self.receives(*node, message);
-                Ok(())
+            Observation::Sent { node, message, .. } => {
+                self.senders.insert(*node);
+                self.sent(message)
             }
-            Observation::State { node, state } => self.state(*node, state),
+            Observation::Received { node, from, message } => self.receives(*node, *from, message),
+            Observation::State { node, state } => {
+                self.shown.insert(*node);
+                self.state(*node, state)
+            }
             _ => Ok(()),
         };
         judged.map_err(|(id, what)| {
             self.broken = id;
             what
         })
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        match self.senders.iter().find(|sender| !self.shown.contains(*sender)) {
+            Some(hidden) => Err(format!("validator {hidden} has sent messages, and not one state of it was shown")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -448,6 +467,25 @@ mod tests {
         assert_eq!(judge(6), Some("JOLT-7"));
     }
 
+    #[test]
+    fn a_block_of_a_liar_is_judged_by_what_was_claimed_of_it_and_by_its_parent() {
+        let liars: SignerSet = [ValidatorId(2)].into_iter().collect();
+        let hears = |rule: &mut Jolteon, from: u16, message: &Message| {
+            rule.observe(&Observation::Received { node: ME, from: ValidatorId(from), message }).map_err(|_| rule.id())
+        };
+        let (proposal, block) = examples::proposal(2, 5, 0, None);
+        let mut late = Jolteon::new(vec![1; 4], liars);
+        see(&mut late, &sync(examples::qc(6, 0, block, &[1, 2, 3]))).unwrap();
+        assert_eq!(hears(&mut late, 2, &proposal), Err("JOLT-3"), "a certificate has said that the block is of round 6");
+
+        let mut orphan = Jolteon::new(vec![1; 4], liars);
+        orphan.blocks.insert(BlockId::default(), (Round(3), BlockId::default(), Round(2)));
+        assert_eq!(hears(&mut orphan, 2, &proposal), Err("JOLT-8"), "its certificate says that the parent is of round 0");
+
+        let forged = sync(examples::qc(5, 4, id(5), &[1, 2]));
+        assert_eq!(hears(&mut Jolteon::new(vec![1; 4], liars), 2, &forged), Err("JOLT-2"), "a verifier has let it through");
+    }
+
     fn state<'a>(round: u64, high_qc: &'a QuorumCert, last_tc: Option<&'a TimeoutCert>, vote: u64) -> Observation<'a> {
         let state = LocalState { round: Round(round), high_qc, last_tc, highest_vote_round: Round(vote) };
         Observation::State { node: ME, state }
@@ -484,6 +522,16 @@ mod tests {
             rule.observe(&state(round, &genesis, Some(&last_tc), vote)).unwrap_err();
             assert_eq!(rule.id(), expected);
         }
+    }
+
+    #[test]
+    fn a_search_that_shows_no_states_is_noticed() {
+        let genesis = examples::qc(0, 0, BlockId::default(), &[]);
+        let mut rule = rule();
+        see(&mut rule, &sync(qc(5, 4, 5, 4))).unwrap();
+        assert!(rule.finish().is_err());
+        rule.observe(&state(1, &genesis, None, 0)).unwrap();
+        rule.finish().unwrap();
     }
 
     #[test]

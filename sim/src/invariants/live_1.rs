@@ -9,10 +9,10 @@ use quorate_types::{genesis::Parameters, round::Round};
 
 use crate::time::Micros;
 
-/// How many rounds may pass before the first commit: with two rounds for each leader, n validators, and a minority crashed, among any 2n+2
-/// rounds in a row three have connected leaders and a connected collector (paper, Property 4). Leaders elected by reputation are active
-/// ones, but the last rounds before the calm may have elected validators that are gone: their rounds come on top, at most one for each
-/// validator that may be gone and each of its two rounds.
+/// How many rounds may pass before the first commit: 2n + 2. With two rounds for each leader, n validators, and a minority crashed, among so
+/// many rounds in a row three have connected leaders and a connected collector (paper, Property 4). That is said of leaders that take turns.
+/// Leaders elected by reputation are active ones, and the last rounds before the calm may have elected some that are gone: nothing is added
+/// for their rounds.
 #[must_use]
 pub const fn rounds_max(validators: u64) -> u64 {
     validators.saturating_mul(2).saturating_add(2)
@@ -64,6 +64,7 @@ mod tests {
 
     #[test]
     fn catches_a_late_first_commit() {
+        assert_eq!([1, 4, 7].map(rounds_max), [4, 10, 16]);
         assert_eq!(first_commit(4, Round(10), Round(20)), Ok(10));
         assert!(first_commit(4, Round(10), Round(21)).is_err());
     }

@@ -32,7 +32,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
-use crate::{disk::DurableRecord, time::Micros};
+use crate::{contents, disk::DurableRecord, time::Micros};
 
 /// Something that an outsider sees.
 #[derive(Clone, Copy, Debug)]
@@ -152,31 +152,18 @@ impl Observation<'_> {
         }
     }
 
+    const fn sent(&self) -> Option<&Message> {
+        if let Observation::Sent { message, .. } = self { Some(message) } else { None }
+    }
+
     /// The certificates of a message that is sent.
-    pub(crate) fn certificates(&self) -> Vec<&QuorumCert> {
-        let Observation::Sent { message, .. } = self else { return Vec::new() };
-        match message {
-            Message::Proposal(proposal) => vec![proposal.block.qc(), &proposal.high_commit_qc],
-            Message::Vote(vote) => vec![&vote.high_commit_qc],
-            Message::Timeout(timeout) => vec![&timeout.timeout.high_qc, &timeout.high_commit_qc],
-            Message::SyncInfo(info) => vec![&info.high_qc, &info.high_commit_qc],
-            Message::FetchResponse(response) => response.blocks.iter().map(Block::qc).collect(),
-            Message::CatchupResponse(response) => response.blocks.iter().map(Block::qc).chain(response.commit_qc.as_ref()).collect(),
-            Message::FetchRequest(_) | Message::CatchupRequest(_) => Vec::new(),
-        }
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &QuorumCert> {
+        self.sent().into_iter().flat_map(contents::quorum_certs)
     }
 
     /// The blocks of a message that is sent.
-    pub(crate) fn blocks(&self) -> Vec<&Block> {
-        let Observation::Sent { message, .. } = self else { return Vec::new() };
-        match message {
-            Message::Proposal(proposal) => vec![&proposal.block],
-            Message::FetchResponse(response) => response.blocks.iter().collect(),
-            Message::CatchupResponse(response) => response.blocks.iter().collect(),
-            Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) | Message::FetchRequest(_) | Message::CatchupRequest(_) => {
-                Vec::new()
-            }
-        }
+    pub(crate) fn blocks(&self) -> &[Block] {
+        self.sent().map_or(&[], contents::blocks)
     }
 }
 
@@ -193,6 +180,11 @@ pub trait Invariant {
 
     /// Whether it judges honest votes by proposals of faulty validators.
     fn hears_faulty_proposals(&self) -> bool {
+        false
+    }
+
+    /// Whether it has seen two blocks committed at one height.
+    fn has_seen_fork(&self) -> bool {
         false
     }
 
@@ -223,23 +215,11 @@ pub struct Register {
 }
 
 impl Register {
-    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs). `faulty` are the validators that may lie: no
-    /// rule binds them, and nothing that they say is believed.
+    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs), for a committee of these powers. `faulty` are
+    /// the validators that may lie: no rule binds them, and nothing that they say is believed.
     #[must_use]
-    pub fn new(accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis, faulty: SignerSet) -> Self {
-        Self::with_powers(accounts, timestamp, faulty, None)
-    }
-
-    /// As [`Self::new`], with the rules that need to know the power of each member (JOLT-1 to JOLT-11) where it is told.
-    #[must_use]
-    pub fn with_powers(
-        accounts: &[quorate_types::genesis::GenesisAccount],
-        timestamp: UnixMillis,
-        faulty: SignerSet,
-        powers: Option<Vec<u64>>,
-    ) -> Self {
-        let jolteon = powers.map(|powers| Box::new(jolteon::Jolteon::new(powers, faulty)) as Box<dyn Invariant>);
-        let mut register = Self {
+    pub fn new(powers: Vec<u64>, accounts: &[quorate_types::genesis::GenesisAccount], timestamp: UnixMillis, faulty: SignerSet) -> Self {
+        Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),
                 Box::<safe_2::VotesExtend>::default(),
@@ -251,11 +231,10 @@ impl Register {
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp)),
                 Box::<clnt_1::ReceiptsHold>::default(),
+                Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],
             faulty,
-        };
-        register.invariants.extend(jolteon);
-        register
+        }
     }
 
     /// Only that committed blocks form one chain: for worlds in which more validators lie than any other rule can bear.
@@ -275,6 +254,12 @@ impl Register {
             invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())
+    }
+
+    /// Whether two blocks were committed at one height. TREE-1 may be broken in other ways too.
+    #[must_use]
+    pub fn has_seen_fork(&self) -> bool {
+        self.invariants.iter().any(|invariant| invariant.has_seen_fork())
     }
 
     /// Lets all rules look back.

@@ -170,7 +170,10 @@ mod tests {
     fn catches_a_vote_that_shows_only_in_a_certificate() {
         let mut rule = OneVotePerRound::default();
         see(&mut rule, &examples::vote(1, 5, 4, BlockId(Hash([1; 32])))).unwrap();
-        let sync = examples::sync_info(examples::qc(5, 4, BlockId(Hash([2; 32])), &[1, 2, 3]));
-        assert!(see(&mut rule, &sync).unwrap_err().contains("voted twice"));
+        let other = || examples::qc(5, 4, BlockId(Hash([2; 32])), &[1, 2, 3]);
+        assert!(see(&mut rule, &examples::sync_info(other())).unwrap_err().contains("voted twice"));
+        let mut rule = OneVotePerRound::default();
+        see(&mut rule, &examples::vote(1, 5, 4, BlockId(Hash([1; 32])))).unwrap();
+        assert!(see(&mut rule, &examples::given_up(7, other())).unwrap_err().contains("voted twice"), "inside a timeout certificate");
     }
 }

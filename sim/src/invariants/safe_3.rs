@@ -64,4 +64,12 @@ mod tests {
         see(&examples::timeout(1, 6, 4)).unwrap();
         assert!(see(&examples::timeout(1, 7, 3)).is_err());
     }
+
+    #[test]
+    fn catches_it_by_a_vote_that_shows_only_inside_a_timeout_certificate() {
+        let mut rule = TimeoutsHideNothing::default();
+        let mut see = |message: &Message| rule.observe(&Observation::Sent { node: ValidatorId(1), message, durable: None });
+        see(&examples::given_up(6, examples::qc(5, 4, BlockId::default(), &[1, 2, 3]))).unwrap();
+        assert!(see(&examples::timeout(1, 7, 3)).is_err());
+    }
 }

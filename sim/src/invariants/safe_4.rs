@@ -27,7 +27,9 @@ impl Invariant for DurableBeforeSigned {
                 let before = self.newest.insert(*node, *record).unwrap_or_default();
                 let went_down = record.highest_vote_round < before.highest_vote_round
                     || record.highest_qc_round < before.highest_qc_round
-                    || record.last_proposed_round < before.last_proposed_round;
+                    || record.last_proposed_round < before.last_proposed_round
+                    || record.last_vote_round < before.last_vote_round
+                    || record.last_timeout_round < before.last_timeout_round;
                 if went_down {
                     return Err(format!("a counter of validator {node} went down, from {before:?} to {record:?}"));
                 }
@@ -36,10 +38,16 @@ impl Invariant for DurableBeforeSigned {
             Observation::Sent { node, message, durable } => {
                 let durable = durable.unwrap_or_default();
                 let covered = match message {
+                    // The counter is raised by votes and by timeouts: which of them it was, the last vote and the last timeout tell.
                     Message::Vote(vote) => {
-                        durable.highest_vote_round >= vote.vote_info.round.0 && durable.highest_qc_round >= vote.vote_info.parent_round.0
+                        let round = vote.vote_info.round.0;
+                        let is_written = durable.highest_vote_round >= round && durable.last_vote_round >= Some(round);
+                        is_written && durable.highest_qc_round >= vote.vote_info.parent_round.0
                     }
-                    Message::Timeout(timeout) => durable.highest_vote_round >= timeout.timeout.round.0,
+                    Message::Timeout(timeout) => {
+                        let round = timeout.timeout.round.0;
+                        durable.highest_vote_round >= round && durable.last_timeout_round >= Some(round)
+                    }
                     Message::Proposal(proposal) => durable.last_proposed_round >= proposal.block.round().0,
                     Message::SyncInfo(_)
                     | Message::FetchRequest(_)
@@ -61,7 +69,13 @@ mod tests {
     use super::*;
     use crate::invariants::examples;
 
-    const RECORD: DurableRecord = DurableRecord { highest_vote_round: 5, highest_qc_round: 4, last_proposed_round: 3 };
+    const RECORD: DurableRecord = DurableRecord {
+        highest_vote_round: 5,
+        highest_qc_round: 4,
+        last_proposed_round: 3,
+        last_vote_round: Some(5),
+        last_timeout_round: Some(5),
+    };
 
     #[test]
     fn catches_a_message_whose_record_is_not_durable() {
@@ -82,11 +96,32 @@ mod tests {
     }
 
     #[test]
+    fn a_vote_that_is_durable_does_not_cover_a_timeout_of_its_round_nor_the_other_way_round() {
+        let sent = |message: &Message, record: DurableRecord| {
+            let observation = Observation::Sent { node: ValidatorId(1), message, durable: Some(record) };
+            DurableBeforeSigned::default().observe(&observation)
+        };
+        let (vote, timeout) = (examples::vote(1, 5, 4, BlockId::default()), examples::timeout(1, 5, 4));
+        for last_timeout_round in [None, Some(4)] {
+            let voted = DurableRecord { last_timeout_round, ..RECORD };
+            sent(&vote, voted).unwrap();
+            assert!(sent(&timeout, voted).is_err());
+        }
+        for last_vote_round in [None, Some(4)] {
+            let gave_up = DurableRecord { last_vote_round, ..RECORD };
+            sent(&timeout, gave_up).unwrap();
+            assert!(sent(&vote, gave_up).is_err());
+        }
+    }
+
+    #[test]
     fn catches_a_counter_that_goes_down() {
         let lower = [
             DurableRecord { highest_vote_round: 4, ..RECORD },
             DurableRecord { highest_qc_round: 3, ..RECORD },
             DurableRecord { last_proposed_round: 2, ..RECORD },
+            DurableRecord { last_vote_round: Some(4), ..RECORD },
+            DurableRecord { last_timeout_round: None, ..RECORD },
         ];
         for lower in lower {
             let mut rule = DurableBeforeSigned::default();

@@ -18,6 +18,8 @@ pub struct OneChain {
     chain: BTreeMap<Height, (BlockId, StateId, Round)>,
     /// The height of each validator's committed chain.
     heights: BTreeMap<ValidatorId, Height>,
+    /// Two blocks were committed at one height.
+    forked: bool,
 }
 
 impl OneChain {
@@ -31,6 +33,7 @@ impl OneChain {
         if let Some(first) = self.chain.insert(header.height, block)
             && first != block
         {
+            self.forked = true;
             return Err(format!("two blocks at height {}: {first:?}, and {block:?} of validator {node}", header.height));
         }
         if header.height.0 > 1 {
@@ -49,6 +52,10 @@ impl OneChain {
 impl Invariant for OneChain {
     fn id(&self) -> &'static str {
         "TREE-1"
+    }
+
+    fn has_seen_fork(&self) -> bool {
+        self.forked
     }
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
@@ -85,6 +92,7 @@ mod tests {
         commit(&mut rule, 1, &[&first]).unwrap();
         commit(&mut rule, 2, &[&first]).unwrap();
         assert!(commit(&mut rule, 3, &[&examples::header(1, 2, StateId::default())]).unwrap_err().contains("two blocks"));
+        assert!(rule.has_seen_fork());
     }
 
     #[test]
@@ -102,5 +110,6 @@ mod tests {
         rule.observe(&Observation::Started { node: ValidatorId(1), height: Height(0) }).unwrap();
         commit(&mut rule, 1, &[&first]).unwrap();
         assert!(rule.observe(&Observation::Started { node: ValidatorId(1), height: Height(9) }).is_err());
+        assert!(!rule.has_seen_fork(), "whatever else is wrong, there is one chain");
     }
 }

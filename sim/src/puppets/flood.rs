@@ -1,10 +1,19 @@
 //! MEM-1: what others send does not make a validator grow.
 //!
-//! Two floods, each of correctly signed messages: proposals of round after round whose first ancestor nobody hands out, so that none can be
-//! put into the tree, and votes of rounds that lie far ahead. The size of a validator is measured as the length of its complete
-//! description, which has every queue and every map in it, so that no buffer can be forgotten here.
+//! A flood of correctly signed messages: proposals of round after round whose first ancestor nobody hands out, so that none can be put into
+//! the tree, their certificates once more, votes of rounds that lie far ahead, timeouts, and requests for what there is and for what there is
+//! not. Nothing can be committed. The size of a validator is measured as the length of its complete description, which has every queue and
+//! every map of it, and as what its disk holds.
 
-use quorate_types::{block::Payload, committee::SignerSet, crypto::Hash, ids::StateId, message::Message, round::Round, vote::QuorumCert};
+use quorate_types::{
+    block::Payload,
+    committee::SignerSet,
+    crypto::Hash,
+    ids::{StateId, ValidatorId},
+    message::{CatchupRequest, FetchRequest, Message, SyncInfo},
+    round::{Height, Round},
+    vote::QuorumCert,
+};
 
 use super::{acts::Acts, stage::Happened};
 use crate::pen::Pen;
@@ -13,12 +22,30 @@ use crate::pen::Pen;
 const FULL_AFTER: u64 = 40;
 /// Rounds of the whole flood.
 const ROUNDS: u64 = 120;
-/// By how much the description may be longer at the end, in bytes: numbers get longer, and a block more or less is on its way.
-const GROWTH_MAX: usize = 2_000;
+/// By how much it may be larger at the end: numbers get longer, and a block more or less is on its way.
+const GROWTH_MAX: Size = Size { description: 2_000, disk_keys: 2, disk_bytes: 2_000 };
+
+/// How large a validator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// The length of its description in characters.
+    pub(super) description: usize,
+    pub(super) disk_keys: usize,
+    pub(super) disk_bytes: usize,
+}
+
+impl Size {
+    /// Whether it is in no way larger than it was, but for [`GROWTH_MAX`].
+    const fn is_bounded_by(&self, before: &Self) -> bool {
+        self.description <= before.description.saturating_add(GROWTH_MAX.description)
+            && self.disk_keys <= before.disk_keys.saturating_add(GROWTH_MAX.disk_keys)
+            && self.disk_bytes <= before.disk_bytes.saturating_add(GROWTH_MAX.disk_bytes)
+    }
+}
 
 pub(super) fn flood(acts: &mut Acts) -> Happened {
     let puppets: SignerSet = acts.stage.puppets().into_iter().collect();
-    acts.note("a flood of orphans and of votes ahead");
+    acts.note("a flood of orphans, certificates, votes ahead, timeouts and requests");
     let author = acts.stage.puppets().first().copied().unwrap_or_default();
     // The one that nobody hands out.
     let mut parent = acts.block(author, &acts.high.clone(), None, Payload::default());
@@ -34,20 +61,21 @@ pub(super) fn flood(acts: &mut Acts) -> Happened {
         let proposal = Pen::new(&acts.stage.setting).proposal(block.clone(), None, &commit);
         acts.stage.tell(author, &Message::Proposal(Box::new(proposal)))?;
         ahead(acts, &qc, number)?;
+        beside(acts, author, &qc, number)?;
         acts.stage.sent.clear();
         acts.stage.accused.clear();
         parent = block;
         if let Some(why) = acts.stage.stopped.clone() {
             return Err(acts.stage.violation("FATAL", format!("it stops: {why}")));
         }
-        let size = acts.stage.replica().map_or(0, |replica| format!("{replica:?}").len());
+        let size = acts.stage.size()?;
         if number == FULL_AFTER {
             full = Some(size);
         }
         if let Some(full) = full
-            && size > full.saturating_add(GROWTH_MAX)
+            && !size.is_bounded_by(&full)
         {
-            let what = format!("its description had {full} bytes after {FULL_AFTER} rounds of a flood, and has {size} after {number}");
+            let what = format!("after {FULL_AFTER} rounds of a flood it was of {full:?}, and after {number} it is of {size:?}");
             return Err(acts.stage.violation("MEM-1", what));
         }
     }
@@ -63,4 +91,34 @@ fn ahead(acts: &mut Acts, qc: &QuorumCert, number: u64) -> Happened {
     acts.round = before;
     let vote = Pen::new(&acts.stage.setting).vote(liar, &block, StateId(Hash([6; 32])), &acts.commit);
     acts.stage.tell(liar, &Message::Vote(Box::new(vote)))
+}
+
+/// What comes with every round: its certificate by itself, a timeout, and requests.
+fn beside(acts: &mut Acts, from: ValidatorId, qc: &QuorumCert, number: u64) -> Happened {
+    let commit = acts.commit.clone();
+    let timeout = Pen::new(&acts.stage.setting).timeout(from, acts.round, qc, None, &commit);
+    let unknown = FetchRequest { block_id: qc.block_id(), above: Round(0) };
+    for message in [
+        Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: commit, last_round_tc: None })),
+        Message::Timeout(Box::new(timeout)),
+        Message::FetchRequest(unknown),
+        Message::CatchupRequest(CatchupRequest { from: Height(number) }),
+    ] {
+        acts.stage.tell(from, &message)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_grows_is_seen() {
+        let before = Size { description: 9_000, disk_keys: 10, disk_bytes: 1_000 };
+        assert!(Size { description: 10_000, disk_keys: 11, disk_bytes: 1_500 }.is_bounded_by(&before));
+        for grown in [Size { description: 12_000, ..before }, Size { disk_keys: 50, ..before }, Size { disk_bytes: 4_000, ..before }] {
+            assert!(!grown.is_bounded_by(&before), "{grown:?}");
+        }
+    }
 }

@@ -13,13 +13,15 @@ use quorate_types::{
     receipt::Receipt,
     round::Round,
     verify::VerifyError,
+    vote::QuorumCert,
 };
 
-use super::VALIDATORS;
+use super::{VALIDATORS, flood::Size};
 use crate::{
     actor::Actor,
     committee::{BEGINNING, Setting},
-    disk::SimStore,
+    contents,
+    disk::{DurableRecord, SimStore},
     invariants::{Observation, Register, Violation},
     random::Random,
     time::Micros,
@@ -72,7 +74,7 @@ impl Stage {
         let leaders = (1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect();
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            register: Register::new(&[], BEGINNING, puppets),
+            register: Register::new(setting.powers(), &[], BEGINNING, puppets),
             actor: Actor::new(me, 0),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -101,6 +103,13 @@ impl Stage {
         self.actor.replica.as_deref()
     }
 
+    /// How large it is, in memory and on disk.
+    pub(super) fn size(&self) -> Result<Size, Violation> {
+        let disk = self.actor.disk.size().map_err(|error| self.violation("FATAL", error.to_string()))?;
+        let description = self.replica().map_or(0, |replica| format!("{replica:?}").len());
+        Ok(Size { description, disk_keys: disk.0, disk_bytes: disk.1 })
+    }
+
     /// Its round.
     pub(super) fn round(&self) -> Round {
         self.replica().map_or(Round(0), |replica| replica.engine().round())
@@ -117,6 +126,7 @@ impl Stage {
     fn start(&mut self) -> Happened {
         let started = self.actor.start(&self.setting, &self.leaders, self.at);
         started.map_err(|what| self.violation("OPEN", format!("the validator does not start: {what}")))?;
+        self.saved(self.actor.disk.durable_record())?;
         self.settle()
     }
 
@@ -130,6 +140,7 @@ impl Stage {
         let (qc, tc) = certificates(message);
         self.shown = (self.shown.0.max(qc), self.shown.1.max(tc));
         self.at = self.at.after(PACE);
+        self.register.observe(self.at, &Observation::Received { node: self.me, from, message: &verified })?;
         self.actor.give(Input::Message { from, message: verified }, self.at);
         self.settle()
     }
@@ -162,9 +173,20 @@ impl Stage {
     /// Lets it do everything that it can do, and looks at it.
     fn settle(&mut self) -> Happened {
         for _ in 0..WORK_MAX {
-            match self.actor.work() {
-                Ok(Some(output)) => self.output(output)?,
-                Ok(None) => return self.check(),
+            let record = self.actor.disk.durable_record();
+            let worked = self.actor.work();
+            let newest = self.actor.disk.durable_record();
+            if newest != record {
+                self.saved(newest)?;
+            }
+            match worked {
+                Ok(output) => {
+                    if let Some(state) = self.actor.new_state() {
+                        self.register.observe(self.at, &Observation::State { node: self.me, state })?;
+                    }
+                    let Some(output) = output else { return self.check() };
+                    self.output(output)?;
+                }
                 Err(fatal) => {
                     self.stopped = Some(fatal.to_string());
                     self.actor.replica = None;
@@ -175,22 +197,18 @@ impl Stage {
         Err(self.violation("LIVE-1", "it works without end".into()))
     }
 
+    /// Shows the rules what its disk would give back now.
+    fn saved(&mut self, record: Option<DurableRecord>) -> Happened {
+        let Some(record) = record else { return Ok(()) };
+        self.register.observe(self.at, &Observation::Saved { node: self.me, record })
+    }
+
     fn output(&mut self, output: Output) -> Happened {
         match output {
             Output::Send { message, .. } => {
                 let durable = self.actor.disk.durable_record();
                 self.register.observe(self.at, &Observation::Sent { node: self.me, message: &message, durable })?;
-                let round = match &*message {
-                    Message::Proposal(proposal) => proposal.block.round(),
-                    Message::Vote(vote) => vote.vote_info.round,
-                    Message::Timeout(timeout) => timeout.timeout.round,
-                    Message::SyncInfo(_)
-                    | Message::FetchRequest(_)
-                    | Message::FetchResponse(_)
-                    | Message::CatchupRequest(_)
-                    | Message::CatchupResponse(_) => Round(0),
-                };
-                self.signed = self.signed.max(round);
+                self.signed = self.signed.max(contents::round_of(&message).unwrap_or_default());
                 self.sent.push(Message::clone(&message));
             }
             Output::Committed(committed) => {
@@ -231,20 +249,12 @@ impl Stage {
     }
 }
 
-/// The highest rounds that a message proves: by a quorum certificate, and by a timeout certificate.
+/// The highest rounds that a message proves: by a quorum certificate, and by a timeout certificate. An answer proves nothing to a validator
+/// that did not ask.
 fn certificates(message: &Message) -> (Round, Round) {
-    let none = Round(0);
-    match message {
-        Message::Proposal(proposal) => {
-            let qc = proposal.block.qc().vote_info.round.max(proposal.high_commit_qc.vote_info.round);
-            (qc, proposal.last_round_tc.as_ref().map_or(none, |tc| tc.round))
-        }
-        Message::Vote(vote) => (vote.high_commit_qc.vote_info.round, none),
-        Message::Timeout(message) => {
-            let qc = message.timeout.high_qc.vote_info.round.max(message.high_commit_qc.vote_info.round);
-            (qc, message.last_round_tc.as_ref().map_or(none, |tc| tc.round))
-        }
-        Message::SyncInfo(info) => (info.high_qc.vote_info.round, info.last_round_tc.as_ref().map_or(none, |tc| tc.round)),
-        Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => (none, none),
+    if matches!(message, Message::FetchResponse(_) | Message::CatchupResponse(_)) {
+        return (Round(0), Round(0));
     }
+    let qc = contents::quorum_certs(message).map(QuorumCert::round).max();
+    (qc.unwrap_or_default(), contents::timeout_cert(message).map_or(Round(0), |tc| tc.round))
 }

@@ -171,8 +171,8 @@ impl<'a> Executor<'a> {
         let mut accounts: Vec<_> = clients.iter().map(Client::account).collect();
         accounts.sort_by_key(|account| account.address);
         let faulty: SignerSet = scenario.faulty.iter().map(|id| ValidatorId(*id)).collect();
-        let register = Register::new(&accounts, BEGINNING, faulty);
-        let setting = Setting::with_parameters(&mut random.fork("setting"), scenario.validators, scenario.parameters, accounts)?;
+        let setting = Setting::with_parameters(&mut random.fork("setting"), scenario.validators, scenario.parameters, accounts.clone())?;
+        let register = Register::new(setting.powers(), &accounts, BEGINNING, faulty);
         Ok(Self {
             scenario,
             setting,
@@ -395,6 +395,9 @@ impl<'a> Executor<'a> {
                 return Ok(());
             }
         }
+        if let Input::Message { from, message } = &input {
+            self.register.observe(self.now, &Observation::Received { node: to, from: *from, message })?;
+        }
         if let Some(seat) = self.seats.get_mut(to.index()) {
             seat.actor.give(input, self.now);
         }
@@ -444,6 +447,9 @@ impl<'a> Executor<'a> {
                 && let Some(record) = record
             {
                 self.register.observe(now, &Observation::Saved { node: id, record })?;
+            }
+            if let Some(state) = seat.actor.new_state() {
+                self.register.observe(now, &Observation::State { node: id, state })?;
             }
             self.output(id, output)?;
         }

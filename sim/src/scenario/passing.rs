@@ -19,7 +19,7 @@ use super::{
     tamper,
     triggers::{Deed, Event},
 };
-use crate::time::Micros;
+use crate::{contents, time::Micros};
 
 /// What a rule makes of a message for one receiver.
 enum Way {
@@ -61,7 +61,7 @@ impl Executor<'_> {
             Recipients::One(to) => vec![to],
         };
         // A message that names its round was made in that round, even if its sender has gone on since.
-        let round = tamper::round_of(message).unwrap_or_else(|| self.current_round(id));
+        let round = contents::round_of(message).unwrap_or_else(|| self.current_round(id));
         let kind = kind_of(message);
         let parcel = Parcel::new(Content::Message(Arc::clone(message)));
         let lie = self.lie(id, message);

@@ -12,20 +12,6 @@ use quorate_types::{
 
 use crate::committee::CHAIN;
 
-/// The round in which a message was made: its sender's round at that time, where the message names one.
-pub(crate) fn round_of(message: &Message) -> Option<Round> {
-    match message {
-        Message::Proposal(proposal) => Some(proposal.block.round()),
-        Message::Vote(vote) => Some(vote.vote_info.round),
-        Message::Timeout(timeout) => Some(timeout.timeout.round),
-        Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_) => None,
-    }
-}
-
 /// The message of a validator that believes to be in another round.
 pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
     match message {

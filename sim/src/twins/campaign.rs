@@ -21,6 +21,7 @@ use super::{
     space::{Space, Symmetries},
     stage::{Outcome, play},
 };
+use crate::caught::caught;
 
 /// How many violations a tally keeps.
 pub const VIOLATIONS_MAX: usize = 20;
@@ -191,6 +192,16 @@ impl Plan {
     /// # Errors
     /// The space is too large, or the network cannot be made.
     pub fn run(&self, tally: Tally, threads: usize, on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync)) -> Result<Tally, String> {
+        self.run_by(tally, threads, on_piece, &|lab, _, scenario| play(lab, scenario, false))
+    }
+
+    fn run_by(
+        &self,
+        tally: Tally,
+        threads: usize,
+        on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync),
+        play: &(dyn Fn(&Lab, u64, &Scenario) -> Outcome + Sync),
+    ) -> Result<Tally, String> {
         let numbers = self.numbers()?;
         let pieces = self.pieces()?;
         let symmetries = self.sample.is_none().then(|| self.space.symmetries());
@@ -208,7 +219,8 @@ impl Plan {
                 let mut done = Tally::default();
                 while let Some(found) = next_number(symmetries.as_ref(), number, end) {
                     let scenario = self.scenario(found);
-                    done.play(self, found, &scenario, &play(&lab, &scenario, false));
+                    let outcome = caught(format_args!("scenario {found}"), || play(&lab, found, &scenario));
+                    done.play(self, found, &scenario, &outcome.unwrap_or_else(Outcome::broken));
                     number = found.saturating_add(1);
                 }
                 let mut merged = merged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,5 +247,25 @@ fn next_number(symmetries: Option<&Symmetries>, from: u64, end: u64) -> Option<u
     match symmetries {
         Some(symmetries) => symmetries.next_canonical(from, end),
         None => (from < end).then_some(from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_the_violation_of_its_scenario_and_stops_no_other() {
+        let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1) };
+        let tally = plan.run_by(Tally::default(), 2, &|_, _| true, &|_, number, _| {
+            assert_ne!(number, 21, "of all numbers");
+            Outcome { counters: Counters { scenarios: 1, ..Counters::default() }, ..Outcome::default() }
+        });
+        let tally = tally.unwrap();
+        assert_eq!((tally.violated, tally.counters.scenarios), (1, 40));
+        let broken = &tally.violations[0];
+        assert_eq!((broken.scenario, broken.invariant.as_str()), (21, "PANIC"));
+        assert!(broken.what.contains("scenario 21") && broken.what.contains("of all numbers"), "{}", broken.what);
+        assert!(broken.replay.contains("--scenario 21"));
     }
 }

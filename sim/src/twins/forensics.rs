@@ -14,6 +14,8 @@ use quorate_types::{
     vote::{QuorumCert, VoteInfo},
 };
 
+use crate::contents;
+
 /// What has been signed, as far as it was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Forensics {
@@ -34,13 +36,16 @@ impl Forensics {
                 let block: &Block = &proposal.block;
                 self.proposals.entry((block.round(), block.author())).or_default().insert(block.id());
                 self.after_timeout |= proposal.last_round_tc.is_some();
-                self.certificate(block.qc());
             }
             Message::Vote(vote) => self.signed(&vote.vote_info, std::iter::once(vote.sender).collect()),
-            Message::Timeout(timeout) => self.certificate(&timeout.timeout.high_qc),
-            Message::SyncInfo(info) => self.certificate(&info.high_qc),
-            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {}
+            Message::Timeout(_)
+            | Message::SyncInfo(_)
+            | Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_) => {}
         }
+        contents::quorum_certs(message).for_each(|qc| self.certificate(qc));
     }
 
     fn certificate(&mut self, qc: &QuorumCert) {

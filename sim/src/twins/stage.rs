@@ -36,7 +36,7 @@ use super::{
 use crate::{
     actor::Actor,
     committee::BEGINNING,
-    describe,
+    contents, describe,
     invariants::{Observation, Register, Violation, live_1},
     time::Micros,
 };
@@ -64,6 +64,13 @@ pub struct Outcome {
     /// What happened, line by line, if a trace was asked for.
     #[serde(skip)]
     pub trace: Vec<String>,
+}
+
+impl Outcome {
+    /// Of a scenario of which nothing is known but how it ended.
+    pub(super) fn broken(violation: Violation) -> Self {
+        Self { violation: Some(violation), counters: Counters { scenarios: 1, ..Counters::default() }, ..Self::default() }
+    }
 }
 
 /// Plays a scenario.
@@ -135,7 +142,7 @@ impl<'a> Stage<'a> {
             now: Micros(0),
             moved: Micros(0),
             steps: 0,
-            register: Register::new(&lab.accounts, BEGINNING, faulty),
+            register: Register::new(lab.setting.powers(), &lab.accounts, BEGINNING, faulty),
             expected: None,
             forensics: Forensics::default(),
             chain: BTreeMap::new(),
@@ -227,7 +234,9 @@ impl<'a> Stage<'a> {
             self.outcome.counters.messages = self.outcome.counters.messages.saturating_add(1);
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
+            let node = actor.id;
             actor.give(Input::Message { from, message: verified.clone() }, self.now);
+            self.observe(&Observation::Received { node, from, message: &verified })?;
             self.work(position)?;
         }
         Ok(())
@@ -238,21 +247,23 @@ impl<'a> Stage<'a> {
         loop {
             let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
             let (id, record) = (actor.id, actor.disk.durable_record());
-            match actor.work() {
-                Ok(None) => break,
-                Ok(Some(output)) => {
-                    let newest = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
-                    if newest != record
-                        && let Some(record) = newest
-                    {
-                        self.observe(&Observation::Saved { node: id, record })?;
-                    }
+            let worked = actor.work();
+            let newest = actor.disk.durable_record();
+            if let (true, Some(record)) = (newest != record, newest) {
+                self.observe(&Observation::Saved { node: id, record })?;
+            }
+            match worked {
+                Ok(output) => {
+                    self.look(position, id)?;
+                    let Some(output) = output else { break };
                     self.output(position, id, output)?;
                 }
                 // Two validators with one key: that one of them gives up is as good as anything.
                 Err(fatal) if self.faulty.contains(id) || self.scenario.is_beyond() => {
                     self.outcome.counters.twins_stopped = 1;
-                    actor.replica = None;
+                    if let Some(actor) = self.actors.get_mut(position) {
+                        actor.replica = None;
+                    }
                     self.note_of(position, |name| format!("{name} stops: {fatal}"));
                     return Ok(());
                 }
@@ -268,6 +279,16 @@ impl<'a> Stage<'a> {
             self.note_of(position, |name| format!("{name} enters round {round}"));
         }
         Ok(())
+    }
+
+    /// Shows the rules the state of an actor.
+    fn look(&mut self, position: usize, id: ValidatorId) -> Played {
+        if self.expected.is_some() {
+            return Ok(());
+        }
+        let Some(state) = self.actors.get_mut(position).and_then(Actor::new_state) else { return Ok(()) };
+        let shown = self.register.observe(self.now, &Observation::State { node: id, state });
+        self.judge(shown)
     }
 
     fn output(&mut self, position: usize, id: ValidatorId, output: Output) -> Played {
@@ -331,25 +352,16 @@ impl<'a> Stage<'a> {
 
     /// Who is on the sender's side for this message.
     fn hearing(&self, position: usize, message: &Message) -> u16 {
-        let (round, proposal) = match message {
-            Message::Proposal(proposal) => (proposal.block.round(), true),
-            Message::Vote(vote) => (vote.vote_info.round, false),
-            Message::Timeout(timeout) => (timeout.timeout.round, false),
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {
-                let replica = self.actors.get(position).and_then(|actor| actor.replica.as_ref());
-                (replica.map(|replica| replica.engine().round()).unwrap_or_default(), false)
-            }
-        };
+        let round = contents::round_of(message).unwrap_or_else(|| {
+            let replica = self.actors.get(position).and_then(|actor| actor.replica.as_ref());
+            replica.map(|replica| replica.engine().round()).unwrap_or_default()
+        });
         if round <= self.joined || round > self.last {
             return u16::MAX;
         }
         let step = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.scenario.steps.get(index));
         let Some(step) = step else { return u16::MAX };
-        let side = if proposal { step.proposals } else { step.ballots };
+        let side = if matches!(message, Message::Proposal(_)) { step.proposals } else { step.ballots };
         if (side >> position) & 1 == 1 { side } else { !side }
     }
 
@@ -450,7 +462,12 @@ impl<'a> Stage<'a> {
         if self.expected.is_some() {
             return Ok(());
         }
-        match self.register.observe(self.now, observation) {
+        let shown = self.register.observe(self.now, observation);
+        self.judge(shown)
+    }
+
+    fn judge(&mut self, shown: Played) -> Played {
+        match shown {
             Err(violation) if self.scenario.is_beyond() => {
                 self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
                 self.expected = Some(violation);

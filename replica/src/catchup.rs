@@ -35,6 +35,8 @@ const WAITING_MAX: (usize, usize) = (256, 64 << 20);
 const ASKED_MAX: usize = 16;
 /// First time allowed for an answer.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How soon a request may follow one that is not answered yet, when another block is wanted.
+const HURRY: Duration = Duration::from_millis(50);
 /// How often the time allowed doubles at most. The longest wait stays below the timeout of a round, so that after an outage a validator is
 /// not kept from voting for longer than that by a request that was lost in it.
 const DOUBLINGS_MAX: u32 = 2;
@@ -94,6 +96,8 @@ pub(crate) struct Catchup {
     waiting: BTreeMap<BlockId, Verified<Block>>,
     /// Whom we asked last.
     last: Option<ValidatorId>,
+    /// Until when no other request follows one that is under way.
+    hurried_until: Duration,
     /// The root that the committed blocks handed over last follow: more of the same is of no use until it has moved.
     handed_over_at: Option<BlockId>,
     /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
@@ -104,7 +108,7 @@ impl Catchup {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
         let started = committee.len() == 1;
         let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
-        Self { me, committee, wanted: None, asked_for, waiting, last: None, handed_over_at: None, started }
+        Self { me, committee, wanted: None, asked_for, waiting, last: None, hurried_until: Duration::ZERO, handed_over_at: None, started }
     }
 
     /// Whether blocks are being fetched, or we have not yet asked around after the start.
@@ -139,9 +143,14 @@ impl Catchup {
             missing.iter().flat_map(|missing| &missing.holders).copied().filter(|id| *id != self.me).collect();
         let rest: Vec<ValidatorId> = others.filter(|id| !holders.contains(id)).collect();
         holders.extend(rest);
-        // An answer that is on its way is waited for, whatever it was about.
         let (asked, deadline) = match &self.wanted {
-            Some(Wanted { asked: Some(asked), deadline, .. }) => (Some(*asked), *deadline),
+            // The answer that is on its way may be lost, so for another block we ask anew. Not in every round: where links are slow rounds
+            // are shorter than answers take.
+            Some(Wanted { asked: Some(asked), deadline, .. }) if now < self.hurried_until => (Some(*asked), *deadline),
+            Some(Wanted { asked: Some(_), .. }) => {
+                self.hurried_until = now.saturating_add(HURRY);
+                (None, now)
+            }
             Some(_) | None => (None, now),
         };
         self.wanted =

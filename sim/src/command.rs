@@ -133,7 +133,7 @@ impl RunCommand {
                 out.always(format_args!("{line}"));
             }
         }
-        out.print(&report, || report.trace.iter().map(|line| format!("{line}\n")).collect::<String>() + &one_text(&report))?;
+        out.print(&report, || [report.trace.clone(), vec![one_text(&report)]].concat().join("\n"))?;
         verdict(report.violation.is_some().then(|| report.replay()).as_deref())
     }
 
@@ -201,8 +201,8 @@ fn one_text(report: &Report) -> String {
     let mut faults: Vec<String> =
         report.seen.iter().filter_map(|(name, count)| Some(format!("{} {count}", name.strip_prefix("fault: ")?))).collect();
     if !report.byzantine.is_empty() {
-        let faulty: Vec<String> = report.byzantine.iter().map(u16::to_string).collect();
-        faults.push(format!("for good: validator {}", faulty.join(", ")));
+        let minority: Vec<String> = report.byzantine.iter().map(u16::to_string).collect();
+        faults.push(format!("for good: validator {}", minority.join(", ")));
     }
     let faults = if faults.is_empty() { String::new() } else { format!("faults: {}\n", faults.join(", ")) };
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {

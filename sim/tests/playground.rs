@@ -178,6 +178,54 @@ fn what_is_saved_comes_back_when_it_is_loaded() {
 }
 
 #[test]
+fn no_file_is_overwritten_that_the_playground_has_not_written() {
+    let folder = std::env::temp_dir().join(format!("quorate-playground-keep-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    fs::write(folder.join("precious.txt"), "precious").unwrap();
+    let mut session = Session::open(Options::default(), true).unwrap();
+    for (command, refused) in [
+        (format!("save {}", path("precious.txt")), true),
+        (format!("checkpoint {}", path("precious.txt")), true),
+        (format!("save {}", path("mine.play")), false),
+        (format!("save {}", path("mine.play")), false),
+        (format!("checkpoint {}", path("mine.play")), true),
+        (format!("checkpoint {}", path("state.txt")), false),
+        (format!("checkpoint {}", path("state.txt")), true),
+    ] {
+        let error = session.execute(&command).error;
+        assert_eq!(error.is_some_and(|error| error.message.contains("name another file")), refused, "{command}");
+    }
+    assert_eq!(fs::read_to_string(folder.join("precious.txt")).unwrap(), "precious");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_checkpoint_tells_of_a_fork_also_when_everybody_has_stopped() {
+    let mut session = Session::open(Options::default(), false).unwrap();
+    let mut last = |commands: &[&str]| {
+        let mut said = String::new();
+        for command in commands {
+            let reply = session.execute(command);
+            assert_eq!(reply.error, None, "{command}");
+            said = reply.lines.last().map(|line| line.text.clone()).unwrap_or_default();
+        }
+        said
+    };
+    assert!(last(&["tx deposit alice 100", "run", "checkpoint"]).contains("agreement"));
+    assert!(last(&["crash P0", "crash P1", "crash P2", "crash P3", "checkpoint"]).contains("nobody runs"));
+    // Two of four exist twice, and each side has three keys.
+    last(&["reset", "twin P0", "twin P1", "partition P0,P1,P2 | P0',P1',P3", "tx deposit alice 100", "run", "tx deposit bob 5"]);
+    for _ in 0..2 {
+        last(&["timeout P3", "timeout P0'", "timeout P1'", "run"]);
+    }
+    let fork = last(&["timeout P2", "timeout P0", "timeout P1", "run", "checkpoint"]);
+    assert!(fork.contains("more than f validators lie"), "{fork}");
+    let stopped = last(&["heal", "run", "checkpoint"]);
+    assert!(stopped.contains("more than f validators lie"), "{stopped}");
+}
+
+#[test]
 fn what_is_saved_names_how_leaders_are_elected() {
     let folder = std::env::temp_dir().join(format!("quorate-playground-leaders-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

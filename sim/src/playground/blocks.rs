@@ -78,6 +78,15 @@ impl Blocks {
         known.committed.replace(height).is_none()
     }
 
+    /// Two blocks that were committed at one height, whoever has them still.
+    pub(super) fn fork(&self) -> Option<(Height, &str, &str)> {
+        let mut chain: BTreeMap<Height, &str> = BTreeMap::new();
+        self.in_order().into_iter().find_map(|known| {
+            let height = known.committed?;
+            chain.insert(height, &known.label).map(|first| (height, first, known.label.as_str()))
+        })
+    }
+
     /// The block that is certified in a round.
     pub(super) fn certified_in(&self, round: Round) -> Option<&Known> {
         self.known.values().find(|known| known.block.round() == round && known.certified.is_some())

@@ -16,6 +16,8 @@ use super::{
 
 /// Most commands that are remembered.
 const LOG_MAX: usize = 2_000;
+/// The first line of every script that is saved.
+const SCRIPT: &str = "# A script for `quorate playground`.";
 /// Longest script, in bytes.
 const SCRIPT_BYTES_MAX: u64 = 1 << 20;
 
@@ -232,19 +234,19 @@ impl Session {
                 reply.lines = self.stage.checkpoint();
                 if let Some(file) = file {
                     let text: Vec<&str> = reply.lines.iter().map(|line| line.text.as_str()).collect();
-                    self.write(&file, &format!("{}\n", text.join("\n")))?;
+                    self.write(&file, &format!("{}\n", text.join("\n")), |_| false)?;
                     reply.lines.push(Line::plain(format!("saved to {file}")));
                 }
             }
             Manage::Save(file) => {
                 // Whoever replays it may have chosen otherwise.
                 let leaders = if self.options.reputation { "reputation" } else { "turn" };
-                let mut text = format!("# A script for `quorate playground`.\nreset {} leaders={leaders}\n", self.options.names.join(","));
+                let mut text = format!("{SCRIPT}\nreset {} leaders={leaders}\n", self.options.names.join(","));
                 for line in &self.log {
                     text.push_str(line);
                     text.push('\n');
                 }
-                self.write(&file, &text)?;
+                self.write(&file, &text, |before| before.starts_with(SCRIPT))?;
                 reply.lines.push(Line::plain(format!(
                     "{} saved to {file}; `quorate playground {file}` runs it",
                     count(self.log.len(), "command")
@@ -255,8 +257,12 @@ impl Session {
         Ok(())
     }
 
-    fn write(&self, file: &str, text: &str) -> Result<(), Refusal> {
+    /// Writes a file. One that is there already is replaced only where that `may_go`, by what it holds.
+    fn write(&self, file: &str, text: &str, may_go: impl Fn(&str) -> bool) -> Result<(), Refusal> {
         self.files_allowed()?;
+        if Path::new(file).exists() && !std::fs::read_to_string(file).is_ok_and(|before| may_go(&before)) {
+            return Err(Refusal::new(format!("{file} exists and is not overwritten; name another file")));
+        }
         let failed = |error| Refusal::new(format!("{file} cannot be written: {error}; name a file in a folder that you may write to"));
         std::fs::write(file, text).map_err(failed)
     }

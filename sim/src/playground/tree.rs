@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_consensus::Engine;
 use quorate_types::{
     ids::BlockId,
     round::{Height, Round},
@@ -99,7 +100,7 @@ impl Stage {
             self.players.iter().filter(|player| holds(player)).map(|player| player.name.as_str()).collect()
         };
         let certified = known.is_none_or(|known| known.certified.is_some());
-        let locked = of(&|player| certified && player.engine().is_some_and(|engine| engine.safety_record().highest_qc_round() == round));
+        let locked = of(&|player| certified && player.engine().is_some_and(|engine| is_locked(engine, round, id)));
         let high = of(&|player| {
             player.engine().map(|engine| engine.tree().high_qc()).is_some_and(|qc| id.map_or(qc.round() == round, |id| qc.block_id() == id))
         });
@@ -125,6 +126,14 @@ impl Stage {
         let at = |height: Height| replica.ledger().reader().header_at(height).ok().flatten();
         replica.ledger().root().height >= height && at(height).is_some_and(|header| header.block_id == known.block.id())
     }
+}
+
+/// Whether a validator's lock is on this block. The lock is a round; in a fork two blocks are certified in it, and the one counts that the
+/// validator knows to be.
+fn is_locked(engine: &Engine, round: Round, id: Option<BlockId>) -> bool {
+    let high_qc = engine.tree().high_qc();
+    let is_known = |id: BlockId| if high_qc.round() == round { high_qc.block_id() == id } else { engine.tree().contains(&id) };
+    engine.safety_record().highest_qc_round() == round && id.is_none_or(is_known)
 }
 
 impl Drawing<'_> {

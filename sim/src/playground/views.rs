@@ -165,7 +165,7 @@ impl Stage {
         lines
     }
 
-    /// Whether all that run have the same block at every height that two of them have.
+    /// Whether all that run have the same block at every height that two of them have, and nobody ever committed another one.
     fn agreement(&self) -> Line {
         let mut chain: BTreeMap<u64, (String, quorate_types::ids::BlockId)> = BTreeMap::new();
         for player in &self.players {
@@ -180,6 +180,13 @@ impl Stage {
                     return Line::new(super::paint::Tone::Bad, text);
                 }
             }
+        }
+        if let Some((height, first, second)) = self.blocks.fork() {
+            let text = format!("{first} and {second} have both been committed at height {height}: more than f validators lie");
+            return Line::new(super::paint::Tone::Bad, text);
+        }
+        if !self.players.iter().any(super::stage::Player::is_up) {
+            return Line::plain("nobody runs: there is nothing to compare; `recover NODE` brings one back");
         }
         Line::new(super::paint::Tone::Good, format!("agreement: at every height up to {}, all have the same block", chain.len()))
     }

@@ -253,6 +253,7 @@ fn text(report: &ScenarioReport, dir: &Path, replay: &str) -> String {
     }
     let injected: Vec<String> = report.injected.iter().map(|(name, count)| format!("{name} {count}")).collect();
     lines.push(format!("injected: {}", if injected.is_empty() { "nothing".into() } else { injected.join(", ") }));
+    lines.extend(report.never_struck.iter().map(|cause| format!("never struck: {cause}")));
     if !report.accused.is_empty() {
         lines.push(format!("evidence against validators {:?}", report.accused));
     }

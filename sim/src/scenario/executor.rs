@@ -105,6 +105,13 @@ impl Parcel {
     }
 }
 
+/// What makes something fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    Failure,
+    Trigger,
+}
+
 /// What is counted for the report.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -115,6 +122,8 @@ pub(super) struct Counted {
     pub(super) lost_writes: u64,
     pub(super) accusations: BTreeSet<ValidatorId>,
     pub(super) injected: BTreeMap<String, u64>,
+    /// Which failures and which triggers have struck, by their place in the file.
+    pub(super) struck: BTreeSet<(Cause, usize)>,
     /// When an honest validator last committed something.
     pub(super) last_commit: Option<Micros>,
 }

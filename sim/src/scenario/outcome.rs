@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{
     client::Client,
     dictionary::{Dictionary, answered, text},
-    executor::Executor,
+    executor::{Cause, Executor},
     model::Expect,
     seat::{Log, Seat},
 };
@@ -84,6 +84,8 @@ pub struct ScenarioReport {
     pub refused: u64,
     /// Injected failures, by kind.
     pub injected: BTreeMap<String, u64>,
+    /// The failures and triggers that never struck, by number, line and content.
+    pub never_struck: Vec<String>,
     /// How often a validator lost power.
     pub crashes: u64,
     /// Unsynced writes that were lost with it.
@@ -179,6 +181,7 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
         virtual_ms: executor.now.ms(),
         messages: executor.counted.messages,
         refused: executor.counted.refused,
+        never_struck: never_struck(&executor),
         injected: std::mem::take(&mut executor.counted.injected),
         crashes: executor.counted.crashes,
         lost_writes: executor.counted.lost_writes,
@@ -198,6 +201,17 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
     logs.extend(executor.seats.iter_mut().map(|seat| (format!("validator_{}", seat.id), std::mem::take(&mut seat.log).into_lines())));
     let failures = std::mem::take::<Log>(&mut executor.failures).into_lines();
     Run { report, ledgers, logs, failures }
+}
+
+/// What was planned and never happened: a scenario that passes says less then than its file.
+fn never_struck(executor: &Executor<'_>) -> Vec<String> {
+    let has_not = |cause: Cause, number: &usize| !executor.counted.struck.contains(&(cause, *number));
+    let failures = executor.scenario.failures.iter().enumerate().filter(|(number, _)| has_not(Cause::Failure, number));
+    let triggers = executor.scenario.triggers.iter().enumerate().filter(|(number, _)| has_not(Cause::Trigger, number));
+    failures
+        .map(|(number, rule)| format!("failure {} (line {}): {rule}", number.saturating_add(1), rule.line))
+        .chain(triggers.map(|(number, trigger)| format!("trigger {} (line {}): {trigger}", number.saturating_add(1), trigger.line)))
+        .collect()
 }
 
 fn end_of(executor: &Executor<'_>, seat: &Seat, ledger: &Ledger) -> ValidatorEnd {

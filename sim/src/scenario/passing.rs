@@ -13,7 +13,7 @@ use quorate_types::{
 };
 
 use super::{
-    executor::{Content, Executor, Happening, Load, Parcel},
+    executor::{Cause, Content, Executor, Happening, Load, Parcel},
     rules::{Attribute, Fault, Kind, Passing, first_match},
     seat::take,
     tamper,
@@ -161,6 +161,7 @@ impl Executor<'_> {
                 _ => return Way::Goes(Micros(0)),
             },
         };
+        self.counted.struck.insert((Cause::Failure, number));
         self.injected(rule.fault.name(), &format!("failure {} (line {}): {rule}  <- {what}", number.saturating_add(1), rule.line));
         way
     }
@@ -246,11 +247,13 @@ impl Executor<'_> {
         let count = *counter;
         *counter = counter.saturating_add(1);
         let mut dropped = false;
-        for trigger in &scenario.triggers {
+        for (number, trigger) in scenario.triggers.iter().enumerate() {
             if (trigger.validator, trigger.event, trigger.client, trigger.count) != (id.0, event, client, count) {
                 continue;
             }
-            self.injected(deed_name(trigger.deed), &format!("trigger (line {}): {trigger}", trigger.line));
+            self.counted.struck.insert((Cause::Trigger, number));
+            let text = format!("trigger {} (line {}): {trigger}", number.saturating_add(1), trigger.line);
+            self.injected(deed_name(trigger.deed), &text);
             dropped |= self.deed(id, trigger.deed);
         }
         dropped

@@ -32,7 +32,7 @@ choose() {
       all=(--package quorate-consensus)
       ;;
     types)
-      build+=(--test=suite)
+      build+=(--lib --test=suite)
       run=(-E 'not test(/every_bit|every_message|huge_lengths|nonsense|one_bad|the_largest_answer|messages_have_golden/)')
       all=(--package quorate-types --package quorate-consensus)
       ;;

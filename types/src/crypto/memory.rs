@@ -77,6 +77,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_signed_is_not_signed_again() {
+        let memory = Arc::new(SignatureMemory::new(2));
+        let key = SigningKey::from_seed(&[1; 32]);
+        // No signature at all, so that it can have come from nowhere else.
+        let noted = Signature([3; 64]);
+        memory.remember_made(key.public(), DIGEST, noted);
+        assert_eq!(key.remembering(&memory).sign(&DIGEST), noted);
+    }
+
+    #[test]
     fn what_was_checked_is_known_but_never_given_out_as_our_own() {
         let memory = Arc::new(SignatureMemory::new(2));
         let key = SigningKey::from_seed(&[1; 32]);

@@ -61,7 +61,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::crypto::SigningKey;
+    use crate::{
+        committee::{Committee, Validator, VotingPower},
+        crypto::SigningKey,
+        genesis::Parameters,
+        ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+        round::{Epoch, Round},
+        verify::Verifier,
+        vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
+    };
 
     const DIGEST: Hash = Hash([7; 32]);
 
@@ -94,6 +102,37 @@ mod tests {
         memory.remember(key.public(), DIGEST, other);
         assert!(memory.holds(&key.public(), &DIGEST, &other));
         assert_eq!(key.remembering(&memory).sign(&DIGEST), key.sign(&DIGEST));
+    }
+
+    #[test]
+    fn a_verifier_looks_into_the_memory_that_it_is_given() {
+        let (chain_id, epoch, key) = (ChainId(7), Epoch(0), SigningKey::from_seed(&[1; 32]));
+        let validator = Validator {
+            name: "v".into(),
+            consensus_key: key.public(),
+            network_key: SigningKey::from_seed(&[2; 32]).public(),
+            address: "/ip4/127.0.0.1/tcp/1".into(),
+            power: VotingPower(1),
+        };
+        let committee = Committee::new(epoch, vec![validator]).unwrap();
+        let genesis = QuorumCert::genesis(chain_id, epoch, GenesisHash::default(), StateId::default());
+        let verifier = || Verifier::new(chain_id, Arc::clone(&committee), genesis.clone(), Parameters::for_committee(1));
+        let vote_info = VoteInfo {
+            id: BlockId::default(),
+            round: Round(1),
+            parent_id: genesis.block_id(),
+            parent_round: Round(0),
+            exec_state_id: StateId::default(),
+        };
+        let commit_state_id = Some(StateId::default());
+        let commit_info = LedgerCommitInfo { chain_id, epoch, commit_state_id, vote_info_hash: vote_info.digest() };
+        // No signature at all: whoever accepts it has looked nowhere else.
+        let signature = Signature([3; 64]);
+        let vote = Vote { vote_info, commit_info, high_commit_qc: genesis.clone(), sender: ValidatorId(0), signature };
+        let memory = Arc::new(SignatureMemory::new(2));
+        memory.remember(key.public(), commit_info.digest(), signature);
+        assert!(verifier().vote(vote.clone()).is_err());
+        assert!(verifier().with_signatures(memory).vote(vote).is_ok());
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::{
 pub const CERTIFICATES_REMEMBERED: usize = 1 << 12;
 /// How many signatures of validators a [`Verifier`] remembers: those of the votes and timeouts that certificates are made of come again in
 /// the certificates.
-pub const SIGNATURES_REMEMBERED: usize = 1 << 12;
+pub const SIGNATURES_REMEMBERED: usize = 4_096;
 /// How many transactions a [`Verifier`] remembers.
 pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
 /// How many senders' decoded keys a [`Verifier`] remembers.

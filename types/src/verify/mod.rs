@@ -32,14 +32,14 @@ use crate::{
 };
 
 /// How many certificates a [`Verifier`] remembers.
-pub const CERTIFICATES_REMEMBERED: usize = 1 << 12;
+pub const CERTIFICATES_REMEMBERED: usize = 4_096;
 /// How many signatures of validators a [`Verifier`] remembers: those of the votes and timeouts that certificates are made of come again in
 /// the certificates.
 pub const SIGNATURES_REMEMBERED: usize = 4_096;
 /// How many transactions a [`Verifier`] remembers.
-pub const TRANSACTIONS_REMEMBERED: usize = 1 << 17;
+pub const TRANSACTIONS_REMEMBERED: usize = 131_072;
 /// How many senders' decoded keys a [`Verifier`] remembers.
-pub const KEYS_REMEMBERED: usize = 1 << 14;
+pub const KEYS_REMEMBERED: usize = 16_384;
 // S21: what comes again is still known. Each message of a round may carry three certificates of its own; the largest block was seen
 // transaction by transaction, each perhaps by another sender, before it came.
 const _: () = assert!(CERTIFICATES_REMEMBERED >= 3 * VALIDATORS_MAX);

@@ -6,7 +6,7 @@
 //!                    +----by height--> committed blocks that follow our root ------------------> engine
 //! ```
 //! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks to the
-//! block that a verified certificate commits (checked before they get here). One request is under way at a time, and nobody is asked twice
+//! block that a verified certificate commits (checked before they get here). A request waits for the one before it, and nobody is asked twice
 //! in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn. When all have had theirs in
 //! vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
 
@@ -37,8 +37,8 @@ const ASKED_MAX: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How soon a request may follow one that is not answered yet, when another block is wanted.
 const HURRY: Duration = Duration::from_millis(50);
-/// How often the time allowed doubles at most. The longest wait stays below the timeout of a round, so that after an outage a validator is
-/// not kept from voting for longer than that by a request that was lost in it.
+/// How often the time allowed doubles at most. The longest wait stays below the usual timeout of a round (1 s), so that after an outage a
+/// validator is not kept from voting for longer by a request that was lost in it.
 const DOUBLINGS_MAX: u32 = 2;
 
 /// What we are after.

@@ -126,33 +126,34 @@ impl<S: Store> LedgerReader<S> {
         Ok(self.commit_proof(height)?.map(|commit| TransactionProof { receipt, path, commit }))
     }
 
-    /// Committed blocks from a height on, the oldest first, and the certificate that commits the last of them: at most `blocks_max` blocks
-    /// of at most `bytes_max` bytes. `None` when there are none from there on.
+    /// Committed blocks from a height on, the oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of
+    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`].
     ///
-    /// The answer ends where a certificate commits directly. Where no such block comes within the limits, it ends at the first one beyond
-    /// them, since less would prove nothing; the caller sees whether it can send that much.
+    /// The answer ends where a certificate commits directly, if there is such a block within the limits: then the proof is one header.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn blocks_from(&self, from: Height, blocks_max: usize, bytes_max: usize) -> Result<Option<(Vec<Block>, QuorumCert)>, LedgerError> {
+    pub fn blocks_from(&self, from: Height, blocks_max: usize, bytes_max: usize) -> Result<Option<(Vec<Block>, CommitProof)>, LedgerError> {
         // Genesis has no block.
         let from = from.max(Height(1));
         let (mut blocks, mut bytes) = (Vec::new(), 0usize);
-        let mut answer: Option<(usize, QuorumCert)> = None;
+        let (mut last, mut directly) = (from, None);
         for record in schema::headers_from(&self.store, from) {
             let record = record?;
             let block = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
             bytes = bytes.saturating_add(block.len());
-            if answer.is_some() && (blocks.len() >= blocks_max || bytes > bytes_max) {
+            if !blocks.is_empty() && (blocks.len() >= blocks_max || bytes > bytes_max) {
                 break;
             }
             blocks.push(block);
-            if let Some(qc) = record.commit_qc {
-                answer = Some((blocks.len(), qc));
+            last = record.header.height;
+            if record.commit_qc.is_some() {
+                directly = Some((blocks.len(), last));
             }
         }
-        let Some((count, qc)) = answer else { return Ok(None) };
+        let (count, last) = directly.unwrap_or((blocks.len(), last));
+        let Some(proof) = self.commit_proof(last)? else { return Ok(None) };
         let blocks = blocks.iter().take(count).map(|block| schema::decode_block(block)).collect::<Result<_, _>>()?;
-        Ok(Some((blocks, qc)))
+        Ok(Some((blocks, proof)))
     }
 }

@@ -5,8 +5,8 @@
 //!                    |
 //!                    +----by height--> committed blocks that follow our root ------------------> engine
 //! ```
-//! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks to the
-//! block that a verified certificate commits (checked before they get here). A request waits for the one before it, and nobody is asked twice
+//! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks, by
+//! headers if need be, to the one that a verified certificate commits (checked before they get here). A request waits for the one before it, and nobody is asked twice
 //! in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn. When all have had theirs in
 //! vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
 
@@ -98,8 +98,11 @@ pub(crate) struct Catchup {
     last: Option<ValidatorId>,
     /// Until when no other request follows one that is under way.
     hurried_until: Duration,
-    /// The root that the committed blocks handed over last follow: more of the same is of no use until it has moved.
+    /// The committed block that the blocks handed over last follow: more of the same is of no use.
     handed_over_at: Option<BlockId>,
+    /// The newest block above our root that is proved to be committed, where what commits it is still to come: a chain without a direct
+    /// commit can be longer than a message.
+    proved: Option<(BlockId, Height)>,
     /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
     started: bool,
 }
@@ -108,7 +111,18 @@ impl Catchup {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
         let started = committee.len() == 1;
         let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
-        Self { me, committee, wanted: None, asked_for, waiting, last: None, hurried_until: Duration::ZERO, handed_over_at: None, started }
+        Self {
+            me,
+            committee,
+            wanted: None,
+            asked_for,
+            waiting,
+            last: None,
+            hurried_until: Duration::ZERO,
+            handed_over_at: None,
+            proved: None,
+            started,
+        }
     }
 
     /// Whether blocks are being fetched, or we have not yet asked around after the start.
@@ -169,6 +183,7 @@ impl Catchup {
         self.wanted = None;
         self.waiting.clear();
         self.asked_for.clear();
+        self.proved = None;
     }
 
     /// Our root has moved: what follows it can be asked for.
@@ -188,6 +203,11 @@ impl Catchup {
     pub(crate) fn on_time(&mut self, now: Duration, root: (Round, Height)) -> Option<(ValidatorId, Message)> {
         let wanted = self.wanted.as_mut().filter(|wanted| wanted.deadline <= now)?;
         let to = wanted.next_holder(self.last)?;
+        if wanted.in_vain >= wanted.holders.len() {
+            // The tree may have dropped them.
+            self.proved = None;
+        }
+        let committed = self.proved.map_or(root.1, |(_, height)| height.max(root.1));
         let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
         wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
         wanted.in_vain = wanted.in_vain.saturating_add(1);
@@ -207,7 +227,7 @@ impl Catchup {
                 }
                 Message::FetchRequest(FetchRequest { block_id, above: root.0 })
             }
-            Some(_) | None => Message::CatchupRequest(CatchupRequest { from: root.1.next() }),
+            Some(_) | None => Message::CatchupRequest(CatchupRequest { from: committed.next() }),
         };
         Some((to, message))
     }
@@ -252,32 +272,38 @@ impl Catchup {
         None
     }
 
-    /// Blocks by height. `root` is our newest committed block, at height `committed`.
+    /// Blocks by height. `root` is our newest committed block and its height.
     pub(crate) fn on_committed(
         &mut self,
         from: ValidatorId,
         response: Verified<CatchupResponse>,
         now: Duration,
-        (root, committed): (BlockId, Height),
+        root: (BlockId, Height),
     ) -> Option<Blocks> {
         let wanted = self.wanted.as_mut()?;
+        let (newest, height) = self.proved.filter(|(_, height)| *height > root.1).unwrap_or(root);
         if response.blocks.is_empty() {
-            if wanted.by_height && wanted.asked == Some(from) && response.from == committed.next() {
+            if wanted.by_height && wanted.asked == Some(from) && response.from == height.next() {
                 self.on_nothing_newer(from, now);
             }
             return None;
         }
         let (mut blocks, commit_qc) = response.into_parts();
         // Another answer may have brought us further in the meantime.
-        let follows = blocks.iter().position(|block| block.parent_id() == root)?;
+        let follows = blocks.iter().position(|block| block.parent_id() == newest)?;
         // Handed over already, unless something went wrong with it.
-        if self.handed_over_at.replace(root) == Some(root) && wanted.in_vain <= wanted.holders.len() {
+        if self.handed_over_at.replace(newest) == Some(newest) && wanted.in_vain <= wanted.holders.len() {
             return None;
         }
         blocks.drain(..follows);
         (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
-        // There may be more: asked for when our root has moved.
-        wanted.deadline = now.saturating_add(PATIENCE);
+        if commit_qc.is_some() {
+            // There may be more: asked for when our root has moved.
+            wanted.deadline = now.saturating_add(PATIENCE);
+        } else {
+            wanted.deadline = now;
+            self.proved = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
+        }
         Some((blocks, commit_qc))
     }
 

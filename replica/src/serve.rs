@@ -12,6 +12,7 @@ use quorate_types::{
     message::{
         ANSWER_BYTES_MAX, CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, Message,
     },
+    proof::CommitProof,
     round::{Height, Round},
 };
 
@@ -69,10 +70,17 @@ fn find<S: Store>(id: BlockId, tree: &BlockTree, reader: &LedgerReader<S>) -> Re
     Ok(reader.block_at(height)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))
 }
 
-/// Committed blocks from a height on, with the certificate that commits the last of them.
+/// Committed blocks from a height on, with the certificate that commits the last of them, or the headers that lead there.
 pub(crate) fn catch_up<S: Store, A: Application>(request: CatchupRequest, ledger: &Ledger<S, A>) -> Result<Message, LedgerError> {
     let from = request.from.max(Height(1));
     let found = ledger.reader().blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX)?;
-    let (blocks, commit_qc) = found.map_or((Vec::new(), None), |(blocks, qc)| (blocks, Some(qc)));
-    Ok(Message::CatchupResponse(Box::new(CatchupResponse { from, blocks: Bounded::truncated(blocks), commit_qc })))
+    let response = match found {
+        None => CatchupResponse::nothing_from(from),
+        Some((blocks, CommitProof { headers, qc })) => {
+            let directly = headers.len() == 1;
+            let headers = if directly { Bounded::default() } else { headers };
+            CatchupResponse { from, blocks: Bounded::truncated(blocks), headers, commit_qc: Some(qc) }
+        }
+    };
+    Ok(Message::CatchupResponse(Box::new(response)))
 }

@@ -12,14 +12,15 @@ use quorate_app::BuiltIn;
 use quorate_ledger::MemoryStore;
 use quorate_replica::{Answer, Input, Now, Output, PoolLimits, Replica, ReplicaConfig, Ticket, verifier};
 use quorate_types::{
+    block::payload_bytes,
     codec::encode,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{Address, ChainId, ValidatorId},
-    message::{Message, PROTOCOL_VERSION, Recipients},
-    operation::{BankOperation, Operation},
-    round::{Sequence, UnixMillis},
+    message::{MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
+    operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
+    round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     transaction::Transaction,
     verify::Verifier,
@@ -75,10 +76,15 @@ struct Cluster {
     /// How many batches of gossip the network still loses.
     gossip_lost: usize,
     gossip: Vec<(u16, Vec<Transaction>)>,
+    fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
 }
 
 impl Cluster {
     fn new(validators: u8) -> Self {
+        Self::led_by(validators, Arc::default())
+    }
+
+    fn led_by(validators: u8, fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         let genesis = Arc::new(genesis(validators));
         let verifier = verifier(&genesis, &BuiltIn).unwrap();
         let mut cluster = Self {
@@ -92,6 +98,7 @@ impl Cluster {
             sent: BTreeMap::new(),
             gossip_lost: 0,
             gossip: Vec::new(),
+            fixed_leaders,
         };
         for id in 0..u16::from(validators) {
             cluster.start(id);
@@ -108,7 +115,7 @@ impl Cluster {
             verifier: Arc::clone(&self.verifier),
             key,
             pool: PoolLimits::default(),
-            fixed_leaders: Arc::default(),
+            fixed_leaders: Arc::clone(&self.fixed_leaders),
         };
         let replica = Replica::open(config, self.stores[usize::from(id)].clone(), BuiltIn).unwrap();
         self.replicas.insert(id, replica);
@@ -189,6 +196,19 @@ impl Cluster {
         self.run();
     }
 
+    /// Values that fill blocks.
+    fn submit_values(&mut self, to: u16, count: u64) {
+        for sequence in 0..count {
+            let key = format!("k{sequence}").into_bytes();
+            let put = Operation::Kv(KvOperation { space: KvSpace::Shared, key, action: KvAction::Put(vec![7; KV_VALUE_BYTES_MAX]) });
+            let expires_at = UnixMillis(self.time().unix.0 + 3_600_000);
+            let transaction = Transaction::sign(CHAIN, &account_key(), Sequence(sequence), expires_at, &put);
+            let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
+            self.push(to, Input::Submit { ticket: Ticket(sequence), transaction, wait: Wait::Accepted });
+        }
+        self.run();
+    }
+
     fn heights(&self) -> Vec<u64> {
         self.replicas.values().map(|replica| replica.status().height.0).collect()
     }
@@ -253,6 +273,32 @@ fn the_chain_goes_on_without_one_of_four_and_takes_it_back() {
     cluster.start(3);
     cluster.run();
     cluster.pass(Duration::from_secs(2));
+    assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1, "{:?}", cluster.heights());
+    assert!(!cluster.replicas[&3].status().catching_up);
+}
+
+/// Every other round is led by the validator that is away, so no certificate commits directly while full blocks follow each other: all of
+/// them are committed together in the end, and are more than a message holds.
+#[test]
+fn a_stretch_of_blocks_longer_than_a_message_is_caught_up_with_in_parts() {
+    let leader = |round: u64| (Round(round), ValidatorId(if round % 2 == 1 { 3 } else { u16::try_from(round / 2 % 3).unwrap() }));
+    let mut cluster = Cluster::led_by(4, Arc::new((1..=100).map(leader).collect()));
+    cluster.replicas.remove(&3);
+    cluster.submit_values(0, 160);
+    cluster.pass(Duration::from_secs(20));
+    assert_eq!(cluster.heights(), [0, 0, 0], "nothing is committed yet");
+    cluster.pass(Duration::from_secs(900));
+    let reader = cluster.replicas[&0].ledger().reader();
+    let (blocks, _) = reader.blocks_from(Height(1), usize::MAX, usize::MAX).unwrap().unwrap();
+    let bytes = blocks.iter().map(|block| payload_bytes(block.payload())).sum::<usize>();
+    assert!(bytes > MESSAGE_BYTES_MAX, "{bytes}");
+    let proof = reader.commit_proof(Height(1)).unwrap().unwrap();
+    assert!(proof.headers.len() > 5, "{}", proof.headers.len());
+
+    cluster.start(3);
+    cluster.run();
+    cluster.pass(Duration::from_secs(30));
+    assert!(cluster.sent["catchup-response"] > 5, "{:?}", cluster.sent);
     assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1, "{:?}", cluster.heights());
     assert!(!cluster.replicas[&3].status().catching_up);
 }

@@ -8,7 +8,7 @@
 
 use quorate_types::{
     block::{Block, Payload, Proposal},
-    codec,
+    codec::{self, Bounded},
     committee::SignerSet,
     crypto::{Hash, Signature, SigningKey},
     ids::{BlockId, ChainId, StateId, ValidatorId},
@@ -183,7 +183,12 @@ impl<'a> Forger<'a> {
     fn caught_up(blocks: &[&Block], commit_qc: Option<&QuorumCert>) -> Message {
         let blocks: Vec<Block> = blocks.iter().map(|block| (*block).clone()).collect();
         let blocks = blocks.try_into().unwrap_or_default();
-        Message::CatchupResponse(Box::new(CatchupResponse { from: Height(1), blocks, commit_qc: commit_qc.cloned() }))
+        Message::CatchupResponse(Box::new(CatchupResponse {
+            from: Height(1),
+            blocks,
+            headers: Bounded::default(),
+            commit_qc: commit_qc.cloned(),
+        }))
     }
 
     fn proposed(proposal: Proposal) -> Letter {

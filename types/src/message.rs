@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     block::{Block, Proposal},
     codec::{self, Bounded, DecodeError},
+    header::Header,
     ids::{BlockId, ValidatorId},
+    proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
@@ -21,8 +23,8 @@ pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
 pub const FETCH_BLOCKS_MAX: usize = 64;
 /// Most blocks of an answer to a catch-up.
 pub const CATCHUP_BLOCKS_MAX: usize = 256;
-/// Bytes of blocks after which an answer is cut (at least one block is sent). The block that crosses the line is still sent, so the line plus
-/// the largest block that a genesis can allow stays below [`MESSAGE_BYTES_MAX`].
+/// Bytes of blocks after which an answer is cut (at least one block is sent). Of a fetch the block that crosses the line is still sent, so the
+/// line plus the largest block that a genesis can allow stays below [`MESSAGE_BYTES_MAX`].
 pub const ANSWER_BYTES_MAX: usize = 768 << 10;
 /// Most transactions of a gossip batch.
 pub const BATCH_TRANSACTIONS_MAX: usize = 1_024;
@@ -129,15 +131,26 @@ pub struct CatchupRequest {
     pub from: Height,
 }
 
-/// Committed blocks, the oldest first, and the certificate that commits the last of them.
+/// Committed blocks, the oldest first, and what proves that they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatchupResponse {
     /// The height of the first block.
     pub from: Height,
     /// The blocks; empty when the sender has none from there on.
     pub blocks: Bounded<Block, CATCHUP_BLOCKS_MAX>,
-    /// Commits the last block; `None` exactly when there are no blocks.
+    /// Empty where the certificate commits the last block. Where it commits a later one, because there are more blocks up to it than a
+    /// message may hold: the headers of the last block, of the one that it commits, and of all between.
+    pub headers: Bounded<Header, PROOF_HEADERS_MAX>,
+    /// The certificate; `None` exactly when there are no blocks.
     pub commit_qc: Option<QuorumCert>,
+}
+
+impl CatchupResponse {
+    /// The answer of one that has no blocks from a height on.
+    #[must_use]
+    pub fn nothing_from(from: Height) -> Self {
+        Self { from, blocks: Bounded::default(), headers: Bounded::default(), commit_qc: None }
+    }
 }
 
 /// Transactions on their way to the other validators' pools.

@@ -98,7 +98,7 @@ fn values_and_their_absence_are_proved_from_a_view_that_stays_as_it_is() {
 }
 
 #[test]
-fn blocks_for_a_catch_up_end_where_a_certificate_commits_directly() {
+fn blocks_for_a_catch_up_end_where_a_certificate_commits_directly_or_with_headers_up_to_there() {
     let network = Network::new();
     let mut ledger = network.ledger();
     let (_, blocks) = network.grow(&mut ledger, (&network.genesis_qc, None), ROUNDS, numbered());
@@ -116,19 +116,22 @@ fn blocks_for_a_catch_up_end_where_a_certificate_commits_directly() {
         (6, 100, size + 9, Some(6)),
         (11, 100, usize::MAX, Some(11)),
         (12, 100, usize::MAX, None),
-        // Nothing within the limits can be proved: up to the first that can.
-        (2, 1, usize::MAX, Some(5)),
-        (7, 100, 1, Some(10)),
+        // No direct commit within the limits.
+        (2, 1, usize::MAX, Some(2)),
+        (2, 3, usize::MAX, Some(4)),
+        (7, 100, 1, Some(7)),
+        (7, 100, 3 * size - 9, Some(8)),
+        // At least one block.
+        (6, 100, 1, Some(6)),
     ];
     for (from, blocks_max, bytes_max, last) in table {
         let answer = reader.blocks_from(Height(from), blocks_max, bytes_max).unwrap();
         assert_eq!(answer.is_some(), last.is_some(), "{from} {blocks_max} {bytes_max}");
-        let (Some((got, qc)), Some(last)) = (answer, last) else { continue };
+        let (Some((got, proof)), Some(last)) = (answer, last) else { continue };
         let first = usize::try_from(from.max(1) - 1).unwrap();
         assert_eq!(got, blocks[first..usize::try_from(last).unwrap()], "{from} {blocks_max} {bytes_max}");
-        let (id, round, _) = verifier.quorum_cert(&qc).unwrap().commits().unwrap();
-        let end = got.last().unwrap();
-        assert_eq!((id, round), (end.id(), end.round()));
+        assert_eq!(proof.verify(&verifier).unwrap().block_id, got.last().unwrap().id());
+        assert_eq!(proof.headers.len() == 1, DIRECT.contains(&last), "{from} {blocks_max} {bytes_max}");
     }
 }
 
@@ -138,11 +141,18 @@ fn another_validator_reaches_the_same_state_from_the_blocks_of_a_catch_up() {
     let mut ledger = network.ledger();
     network.grow(&mut ledger, (&network.genesis_qc, None), ROUNDS, numbered());
     let mut other = network.ledger();
-    while let Some((blocks, qc)) = ledger.reader().blocks_from(Height(other.root().height.0 + 1), 2, usize::MAX).unwrap() {
+    let mut part = Vec::new();
+    loop {
+        let next = Height(other.root().height.0 + 1 + part.len() as u64);
+        let Some((blocks, CommitProof { headers, qc })) = ledger.reader().blocks_from(next, 2, usize::MAX).unwrap() else { break };
         for block in &blocks {
             other.speculate(block).unwrap();
         }
-        other.commit(&blocks.iter().collect::<Vec<_>>(), &qc).unwrap();
+        part.extend(blocks);
+        if headers.len() == 1 {
+            other.commit(&part.iter().collect::<Vec<_>>(), &qc).unwrap();
+            part.clear();
+        }
     }
     assert_eq!(other.root(), ledger.root());
     assert_eq!(super::commit::dump(other.store()), super::commit::dump(ledger.store()));

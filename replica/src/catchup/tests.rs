@@ -5,6 +5,7 @@ use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, GenesisValidator, Parameters},
+    header::Header,
     ids::{ChainId, StateId},
     message::PROTOCOL_VERSION,
     round::{Epoch, UnixMillis},
@@ -24,6 +25,7 @@ struct Chain {
     verifier: Verifier,
     blocks: Vec<Block>,
     certificates: Vec<QuorumCert>,
+    headers: Vec<Header>,
 }
 
 impl Chain {
@@ -53,7 +55,7 @@ impl Chain {
         let (header, _) = genesis_header(&quorate_app::BuiltIn, &genesis).unwrap();
         let genesis_qc = genesis_qc(&genesis, &header);
         let verifier = Verifier::new(CHAIN, genesis.committee().unwrap(), genesis_qc.clone(), genesis.parameters);
-        let mut chain = Self { verifier, blocks: Vec::new(), certificates: vec![genesis_qc] };
+        let mut chain = Self { verifier, blocks: Vec::new(), certificates: vec![genesis_qc], headers: vec![header] };
         for round in 1..=length {
             let block = Block::new(BlockContent {
                 chain_id: CHAIN,
@@ -64,15 +66,18 @@ impl Chain {
                 payload: Payload::default(),
                 qc: chain.certificates.last().unwrap().clone(),
             });
-            chain.certificates.push(chain.certify(&block, &keys));
+            let before = chain.headers.last().unwrap();
+            let (height, parent, timestamp) = (before.height.next(), before.state_id(), UnixMillis(round));
+            let header = Header { height, parent, timestamp, round: Round(round), block_id: block.id(), ..before.clone() };
+            chain.certificates.push(chain.certify(&block, header.state_id(), &keys));
+            chain.headers.push(header);
             chain.blocks.push(block);
         }
         chain
     }
 
-    fn certify(&self, block: &Block, keys: &[SigningKey]) -> QuorumCert {
+    fn certify(&self, block: &Block, state_id: StateId, keys: &[SigningKey]) -> QuorumCert {
         let parent = block.qc().vote_info;
-        let state_id = StateId::default();
         let vote_info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state_id };
         let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
@@ -111,11 +116,19 @@ impl Chain {
     fn committed(&self, rounds: std::ops::RangeInclusive<usize>) -> Verified<CatchupResponse> {
         let (from, commit_qc) = (Height(*rounds.start() as u64), Some(self.certificates[rounds.end() + 1].clone()));
         let blocks = rounds.map(|round| self.blocks[round - 1].clone()).collect();
-        self.verified(CatchupResponse { from, blocks: Bounded::truncated(blocks), commit_qc })
+        self.verified(CatchupResponse { from, blocks: Bounded::truncated(blocks), headers: Bounded::default(), commit_qc })
+    }
+
+    /// The blocks of these rounds, by the certificate that commits a later one.
+    fn part(&self, rounds: std::ops::RangeInclusive<usize>, commits: usize) -> Verified<CatchupResponse> {
+        let mut response = (*self.committed(rounds.clone())).clone();
+        response.headers = Bounded::truncated(self.headers[*rounds.end()..=commits].to_vec());
+        response.commit_qc = Some(self.certificates[commits + 1].clone());
+        self.verified(response)
     }
 
     fn nothing_from(&self, from: u64) -> Verified<CatchupResponse> {
-        self.verified(CatchupResponse { from: Height(from), blocks: Bounded::truncated(Vec::new()), commit_qc: None })
+        self.verified(CatchupResponse::nothing_from(Height(from)))
     }
 
     fn verified(&self, response: CatchupResponse) -> Verified<CatchupResponse> {
@@ -262,6 +275,33 @@ fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
     assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(3..=3), NOW, (chain.id(2), Height(2)))), [3]);
     let blocks = catchup.on_committed(ValidatorId(2), chain.committed(3..=6), NOW, (chain.id(3), Height(3)));
     assert_eq!(rounds(blocks), [4, 5, 6]);
+}
+
+#[test]
+fn a_stretch_longer_than_an_answer_comes_in_parts_and_is_asked_for_anew_when_it_leads_to_nothing() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 100), NOW);
+    let root = (chain.id(1), Height(1));
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    let blocks = catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).unwrap();
+    assert!(blocks.1.is_none(), "nothing here is committed by the certificate itself");
+    assert_eq!(rounds(Some(blocks)), [2, 3, 4]);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(5)))), "what follows, though our root has not moved");
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(3..=5, 7), NOW, root)), [5], "an overlap is left out");
+    assert!(catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).is_none(), "known");
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((3, Err(Height(6)))));
+    let (blocks, commit_qc) = catchup.on_committed(ValidatorId(3), chain.committed(6..=7), NOW, root).unwrap();
+    assert_eq!((blocks.len(), commit_qc.map(|qc| qc.round())), (2, Some(Round(8))));
+    // Our root does not move, as if the tree had lost a part.
+    let mut now = NOW;
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        now = catchup.deadline().unwrap();
+        asked.push(asks(&mut catchup, now, ROOT).unwrap().1.unwrap_err().0);
+    }
+    assert_eq!(asked, [6, 6, 6, 2]);
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.part(2..=3, 7), now, root)), [2, 3]);
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Behaviour for Poison {
                 let mut answer = (**response).clone();
                 match mind.random.below(5) {
                     // Nothing, where there is something: a lie about its height.
-                    0 => answer = CatchupResponse { from: answer.from, blocks: Bounded::default(), commit_qc: None },
+                    0 => answer = CatchupResponse::nothing_from(answer.from),
                     1 => answer.from = Height(answer.from.0.saturating_add(1)),
                     2 => answer.commit_qc = mind.memory.high_qc().cloned(),
                     3 => answer.commit_qc = None,
@@ -75,7 +75,7 @@ impl Behaviour for Poison {
         let fetched = Message::FetchResponse(Box::new(FetchResponse { block_id, blocks: one.clone() }));
         let from = Height(mind.random.below(30));
         let blocks = Bounded::truncated(one.into_inner());
-        let caught_up = Message::CatchupResponse(Box::new(CatchupResponse { from, blocks, commit_qc }));
+        let caught_up = Message::CatchupResponse(Box::new(CatchupResponse { from, blocks, headers: Bounded::default(), commit_qc }));
         let (first, second) = (mind.somebody(), mind.somebody());
         vec![mind.parcel(first, fetched), mind.parcel(second, caught_up)]
     }

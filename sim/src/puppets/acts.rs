@@ -6,7 +6,6 @@ use quorate_app::BuiltIn;
 use quorate_ledger::{Ledger, MemoryStore};
 use quorate_types::{
     block::{Block, Payload},
-    codec::Bounded,
     committee::SignerSet,
     crypto::{Hash, SigningKey},
     ids::{BlockId, StateId, ValidatorId},
@@ -258,10 +257,7 @@ impl Acts {
             for message in &sent {
                 let answer = match message {
                     Message::FetchRequest(request) => self.fetched(request),
-                    Message::CatchupRequest(request) => {
-                        let none = CatchupResponse { from: request.from, blocks: Bounded::default(), commit_qc: None };
-                        Message::CatchupResponse(Box::new(none))
-                    }
+                    Message::CatchupRequest(request) => Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(request.from))),
                     Message::Proposal(_) => {
                         self.stage.sent.push(message.clone());
                         continue;

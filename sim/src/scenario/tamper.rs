@@ -4,7 +4,7 @@ use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
     codec::Bounded,
     crypto::{Signature, SigningKey},
-    message::{FetchResponse, Message},
+    message::{CatchupResponse, FetchResponse, Message},
     round::{Round, UnixMillis},
     timeout::{TimeoutMessage, timeout_digest},
     vote::{QuorumCert, Vote},
@@ -118,10 +118,7 @@ pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
         }
         Message::CatchupResponse(response) => {
             // The certificate commits the last block, so without that block it commits nothing that is there.
-            let mut kept = (**response).clone();
-            kept.blocks = Bounded::truncated(Vec::new());
-            kept.commit_qc = None;
-            Message::CatchupResponse(Box::new(kept))
+            Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(response.from)))
         }
         other @ (Message::Proposal(_)
         | Message::Vote(_)

@@ -237,11 +237,13 @@ impl Verified<FetchResponse> {
 }
 
 impl Verified<CatchupResponse> {
-    /// The blocks, the oldest first, and the certificate that commits the last. The blocks are verified because that certificate names the
-    /// last of them and each names the one before with its certificate: a quorum has checked them all.
+    /// The blocks, the oldest first, and the certificate that commits the last, if it is the last that it commits. The blocks are verified
+    /// because what that certificate commits leads back to the last of them and each names the one before with its certificate: a quorum has
+    /// checked them all.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Verified<Block>>, Option<Verified<QuorumCert>>) {
-        (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.map(Verified))
+        let commits_last = self.0.headers.is_empty();
+        (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.filter(|_| commits_last).map(Verified))
     }
 }
 

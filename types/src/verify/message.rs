@@ -170,12 +170,20 @@ impl Verifier {
         Ok(())
     }
 
-    /// The certificate commits the last block, and each block names the one before: one quorum of signatures covers them all.
+    /// The certificate commits the last block, or a later one whose header leads back to it, and each block names the one before: one quorum
+    /// of signatures covers them all.
     fn check_catchup_response(&self, response: &CatchupResponse) -> Result<(), VerifyError> {
         let Some(qc) = &response.commit_qc else {
-            return if response.blocks.is_empty() { Ok(()) } else { Err(VerifyError::NotAChain) };
+            let nothing = response.blocks.is_empty() && response.headers.is_empty();
+            return if nothing { Ok(()) } else { Err(VerifyError::NotAChain) };
         };
-        let (mut expected, ..) = self.quorum_cert(qc)?.commits().ok_or(VerifyError::CommitRule)?;
+        let (mut expected, _, mut result) = self.quorum_cert(qc)?.commits().ok_or(VerifyError::CommitRule)?;
+        for header in response.headers.iter().rev() {
+            if header.state_id() != result {
+                return Err(VerifyError::NotAChain);
+            }
+            (expected, result) = (header.block_id, header.parent);
+        }
         for block in response.blocks.iter().rev() {
             if block.id() != expected {
                 return Err(VerifyError::NotAChain);

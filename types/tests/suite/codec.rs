@@ -28,7 +28,10 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor, value::Error as ValueError},
 };
 
-use crate::{fixture::Fixture, proofs};
+use crate::{
+    fixture::Fixture,
+    proofs::{self, header},
+};
 
 thread_local! {
     static ELEMENTS: Cell<usize> = const { Cell::new(0) };
@@ -352,9 +355,11 @@ fn message() -> impl Strategy<Value = Message> {
         assert!(blocks.len() <= FETCH_BLOCKS_MAX);
         Message::FetchResponse(Box::new(FetchResponse { block_id: BlockId(id), blocks: blocks.try_into().unwrap() }))
     });
-    let catchup = (any::<u64>(), vec(block(), 0..3), option::of(quorum_cert())).prop_map(|(from, blocks, commit_qc)| {
+    let catchup = (any::<u64>(), vec(block(), 0..3), 0..3u8, option::of(quorum_cert())).prop_map(|(from, blocks, headers, commit_qc)| {
         assert!(blocks.len() <= CATCHUP_BLOCKS_MAX);
-        Message::CatchupResponse(Box::new(CatchupResponse { from: Height(from), blocks: blocks.try_into().unwrap(), commit_qc }))
+        let headers: Vec<Header> = (1..=headers).map(header).collect();
+        let (blocks, headers) = (blocks.try_into().unwrap(), headers.try_into().unwrap());
+        Message::CatchupResponse(Box::new(CatchupResponse { from: Height(from), blocks, headers, commit_qc }))
     });
     prop_oneof![
         proposal,
@@ -391,7 +396,9 @@ proptest! {
         let harmless = match message {
             Message::FetchRequest(_) | Message::CatchupRequest(_) => true,
             Message::FetchResponse(response) => response.blocks.is_empty(),
-            Message::CatchupResponse(response) => response.blocks.is_empty() && response.commit_qc.is_none(),
+            Message::CatchupResponse(response) => {
+                response.blocks.is_empty() && response.headers.is_empty() && response.commit_qc.is_none()
+            }
             Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => false,
         };
         prop_assert_eq!(verdict.is_ok(), harmless && from % 5 < 4);

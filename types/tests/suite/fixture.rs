@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
+    codec::Bounded,
     committee::{Committee, PerSigner, SignerSet, Validator, VotingPower},
     crypto::{Hash, Signature, SigningKey},
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    header::Header,
     ids::{Address, BlockId, ChainId, StateId, ValidatorId},
     message::{CatchupResponse, FetchResponse, SyncInfo},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
@@ -16,6 +18,8 @@ use quorate_types::{
     verify::Verifier,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
+
+use crate::proofs::header;
 
 pub(crate) const CHAIN: ChainId = ChainId(7);
 pub(crate) const EPOCH: Epoch = Epoch(0);
@@ -226,7 +230,26 @@ impl Fixture {
     pub(crate) fn catchup_response(&self) -> CatchupResponse {
         let (mut blocks, qc) = self.chain(5);
         blocks.pop();
-        CatchupResponse { from: Height(1), blocks: blocks.try_into().unwrap(), commit_qc: Some(qc) }
+        CatchupResponse { from: Height(1), blocks: blocks.try_into().unwrap(), headers: Bounded::default(), commit_qc: Some(qc) }
+    }
+
+    /// An answer with the first two of four blocks: they follow each other without a direct commit up to the fourth, to which the headers lead.
+    pub(crate) fn part_of_a_stretch(&self) -> CatchupResponse {
+        let (mut blocks, mut headers): (Vec<Block>, Vec<Header>) = (Vec::new(), Vec::new());
+        let mut qc = self.genesis_qc.clone();
+        for round in [1, 3, 5, 7, 8] {
+            let block = self.block(0, round, qc, vec![self.transfer(round)]);
+            let parent = headers.last().map_or(state(0x50), Header::state_id);
+            let header = Header { block_id: block.id(), parent, ..header(u8::try_from(round).unwrap()) };
+            let vote_info = VoteInfo { exec_state_id: header.state_id(), ..vote_info(&block) };
+            let commit_state_id = vote_info.commits_parent().then_some(parent);
+            let commit_info = LedgerCommitInfo { commit_state_id, ..self.commit_info(&vote_info) };
+            qc = self.certify(vote_info, commit_info, &[0, 1, 3]);
+            blocks.push(block);
+            headers.push(header);
+        }
+        let (blocks, headers) = (blocks[..2].to_vec(), headers[1..4].to_vec());
+        CatchupResponse { from: Height(1), blocks: blocks.try_into().unwrap(), headers: headers.try_into().unwrap(), commit_qc: Some(qc) }
     }
 
     pub(crate) fn transfer(&self, sequence: u64) -> Transaction {

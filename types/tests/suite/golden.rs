@@ -86,6 +86,7 @@ fn messages_have_golden_bytes() {
     golden("message-5-fetch-response", &Message::FetchResponse(Box::new(fixture.fetch_response())));
     golden("message-6-catchup-request", &Message::CatchupRequest(CatchupRequest { from: Height(3) }));
     golden("message-7-catchup-response", &Message::CatchupResponse(Box::new(fixture.catchup_response())));
+    golden("message-7-catchup-response-of-a-part", &Message::CatchupResponse(Box::new(fixture.part_of_a_stretch())));
     golden("transaction-batch", &TransactionBatch(Bounded::truncated(vec![fixture.transfer(0), fixture.put(1)])));
 }
 

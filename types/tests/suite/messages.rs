@@ -6,16 +6,21 @@ use quorate_types::{
     committee::{PerSigner, SignerSet, VALIDATORS_MAX},
     crypto::Signature,
     genesis::Parameters,
+    header::Header,
     ids::ValidatorId,
     message::{ANSWER_BYTES_MAX, CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message, SyncInfo},
     operation::{Operation, PAYLOAD_BYTES_MAX},
+    proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
     transaction::Transaction,
     verify::{Verified, VerifiedMessage, VerifyError},
     vote::QuorumCert,
 };
 
-use crate::fixture::{Fixture, block_id, changed, key, payload};
+use crate::{
+    fixture::{Fixture, block_id, changed, key, payload},
+    proofs::header,
+};
 
 fn send(fixture: &Fixture, from: u16, message: Message) -> Option<VerifyError> {
     fixture.verifier().message(ValidatorId(from), message).err()
@@ -104,6 +109,12 @@ fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
     };
     let (blocks, commit_qc) = taken.into_parts();
     assert_eq!((inner(blocks), commit_qc.map(Verified::into_inner)), (sent.blocks.to_vec(), sent.commit_qc));
+    let sent = fixture.part_of_a_stretch();
+    let VerifiedMessage::CatchupResponse(taken) = split(Message::CatchupResponse(Box::new(sent.clone()))) else {
+        panic!("caught-up blocks")
+    };
+    let (blocks, commit_qc) = taken.into_parts();
+    assert_eq!((inner(blocks), commit_qc), (sent.blocks.to_vec(), None), "the certificate commits none of these blocks directly");
 }
 
 #[test]
@@ -341,13 +352,15 @@ fn caught_up_blocks_are_a_chain_that_the_certificate_commits() {
     let (chain, qc5) = fixture.chain(5);
     let qc4 = chain[4].qc().clone();
     let send = |blocks: &[Block], commit_qc: Option<QuorumCert>| {
-        let response = CatchupResponse { from: Height(1), blocks: blocks.to_vec().try_into().unwrap(), commit_qc };
+        let (blocks, headers) = (blocks.to_vec().try_into().unwrap(), Bounded::default());
+        let response = CatchupResponse { from: Height(1), blocks, headers, commit_qc };
         word(&fixture, 0, Message::CatchupResponse(Box::new(response)))
     };
     assert_eq!(send(&chain[..4], Some(qc5.clone())), None);
     assert_eq!(send(&chain[2..4], Some(qc5.clone())), None);
     assert_eq!(send(&chain[..3], Some(qc4.clone())), None);
     assert_eq!(send(&[], None), None, "the sender has nothing newer");
+    assert_eq!(word(&fixture, 0, Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(Height(1))))), None);
 
     assert_eq!(send(&chain[..5], Some(qc5.clone())), Some("not-a-chain"), "the certificate of the last block commits its parent only");
     assert_eq!(send(&chain[..4], Some(qc4.clone())), Some("not-a-chain"), "an older certificate");
@@ -380,6 +393,42 @@ fn caught_up_blocks_are_a_chain_that_the_certificate_commits() {
 /// The largest answer that the limits allow still is a message: a committee of 128, whose every block carries all signatures, blocks up to
 /// the line, and then the largest block that a genesis can allow.
 #[test]
+fn caught_up_blocks_may_lead_by_headers_to_what_the_certificate_commits() {
+    let fixture = Fixture::new();
+    let valid = fixture.part_of_a_stretch();
+    let send = |change: &dyn Fn(&mut CatchupResponse)| {
+        let mut response = valid.clone();
+        change(&mut response);
+        word(&fixture, 0, Message::CatchupResponse(Box::new(response)))
+    };
+    let with_headers = |headers: &[&Header]| {
+        let headers: Vec<Header> = headers.iter().map(|header| (*header).clone()).collect();
+        send(&|response| response.headers = headers.clone().try_into().unwrap())
+    };
+    let [first, second, third] = &valid.headers[..] else { panic!("three headers") };
+    assert_eq!(with_headers(&[first, second, third]), None);
+    assert_eq!(send(&|response| response.blocks = response.blocks[1..].to_vec().try_into().unwrap()), None);
+
+    let no_way: [&[&Header]; 7] =
+        [&[], &[third], &[second, third], &[first, third], &[first, second], &[second, first, third], &[first, second, third, third]];
+    for headers in no_way {
+        assert_eq!(with_headers(headers), Some("not-a-chain"), "{headers:?}");
+    }
+    // A header of the liar's own: for another block, or on another result.
+    let other = Header { block_id: block_id(1), ..first.clone() };
+    assert_eq!(with_headers(&[&other, second, third]), Some("not-a-chain"));
+    assert_eq!(with_headers(&[&other, &Header { parent: other.state_id(), ..second.clone() }, third]), Some("not-a-chain"));
+    assert_eq!(send(&|response| response.blocks = Bounded::default()), Some("not-a-chain"));
+    assert_eq!(send(&|response| response.commit_qc = None), Some("not-a-chain"));
+    let only_headers = |response: &mut CatchupResponse| {
+        response.blocks = Bounded::default();
+        response.commit_qc = None;
+    };
+    assert_eq!(send(&only_headers), Some("not-a-chain"));
+    assert_eq!(send(&|response| response.commit_qc = Some(fixture.qc(7, 5))), Some("commit-rule"));
+}
+
+#[test]
 fn the_largest_answer_fits_into_a_message() {
     let fixture = Fixture::new();
     let all: SignerSet = (0u16..).take(VALIDATORS_MAX).map(ValidatorId).collect();
@@ -398,10 +447,18 @@ fn the_largest_answer_fits_into_a_message() {
     let of_smallest = fixture.block(1, 6, qc.clone(), vec![smallest.clone(); BLOCK_TRANSACTIONS_MAX]);
     let largest = fixture.transaction(0, &Operation::Opaque(vec![0; PAYLOAD_BYTES_MAX - 4]));
     let of_largest = fixture.block(1, 6, qc.clone(), vec![largest.clone(); 1_048_576 / largest.raw().len()]);
-    for last in [of_smallest, of_largest] {
+    for last in [of_smallest.clone(), of_largest.clone()] {
         let line = vec![smallest.clone(); ANSWER_BYTES_MAX / smallest.raw().len()];
         let blocks = vec![fixture.block(1, 6, qc.clone(), line), last];
         let answer = Message::FetchResponse(Box::new(FetchResponse { block_id: block_id(1), blocks: Bounded::truncated(blocks) }));
+        let bytes = codec::encode(&answer);
+        assert!(bytes.len() <= MESSAGE_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(Message::decode(&bytes).unwrap(), answer);
+    }
+    // Of a catch-up no block crosses the line but the first, and headers may follow it.
+    for only in [of_smallest, of_largest] {
+        let (blocks, headers) = (Bounded::truncated(vec![only]), Bounded::truncated(vec![header(1); PROOF_HEADERS_MAX]));
+        let answer = Message::CatchupResponse(Box::new(CatchupResponse { from: Height(1), blocks, headers, commit_qc: Some(qc.clone()) }));
         let bytes = codec::encode(&answer);
         assert!(bytes.len() <= MESSAGE_BYTES_MAX, "{}", bytes.len());
         assert_eq!(Message::decode(&bytes).unwrap(), answer);

@@ -391,4 +391,5 @@ fn every_bit_of_a_catchup_response_but_the_height_is_covered() {
     let accepts = |response: CatchupResponse| verifier.message(ValidatorId(0), Message::CatchupResponse(Box::new(response))).is_ok();
     let height: Vec<usize> = (0..64).collect();
     assert_eq!(accepted_bits(&fixture.catchup_response(), accepts), height);
+    assert_eq!(accepted_bits(&fixture.part_of_a_stretch(), accepts), height);
 }

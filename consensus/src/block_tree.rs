@@ -3,7 +3,10 @@
 //! Blocks enter only with their parent, so every block here has an unbroken chain to the root. Certificates are kept even when their block
 //! is still missing: they are proofs in themselves, and the pacemaker must not wait for a download.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quorate_types::{
     block::Block,
@@ -49,7 +52,7 @@ pub struct BlockTree {
     blocks: BTreeMap<BlockId, Entry>,
     high_qc: Verified<QuorumCert>,
     high_commit_qc: Verified<QuorumCert>,
-    /// Commits the newest of the blocks that came by catching up, while the block of `high_commit_qc` is still far away.
+    /// Commits a block that came by catching up, or that is about to, while the block of `high_commit_qc` is still far away.
     catchup_qc: Option<Verified<QuorumCert>>,
 }
 
@@ -182,10 +185,15 @@ impl BlockTree {
         Ok(())
     }
 
-    /// Keeps the certificate that commits the newest of a stretch of blocks that came by catching up. Without it nothing of the stretch
-    /// could be committed before the block of the highest certificate has come, however long the chain between is.
+    /// Keeps a certificate that came with blocks by catching up. Without it nothing could be committed before the block of the highest
+    /// certificate has come, however long the chain between is. Of several the one that commits the lowest block above our root: it is the
+    /// first to be reached, whoever sends others.
     pub(crate) fn offer_commit(&mut self, qc: Verified<QuorumCert>) {
-        self.catchup_qc = Some(qc);
+        let commits = |qc: &Verified<QuorumCert>| qc.commits().map_or(Round(0), |(_, round, _)| round);
+        let offered = commits(&qc);
+        if offered > self.root.round && self.catchup_qc.as_ref().is_none_or(|kept| offered < commits(kept)) {
+            self.catchup_qc = Some(qc);
+        }
     }
 
     /// The blocks above the root that a certificate commits, executed or not, the oldest first.
@@ -268,7 +276,7 @@ impl BlockTree {
     }
 
     fn forget_oldest(&mut self, newest: &BlockId) {
-        let mut keep: Vec<BlockId> = self.path(&self.high_qc.block_id()).iter().map(|block| block.id()).collect();
+        let mut keep: BTreeSet<BlockId> = self.path(&self.high_qc.block_id()).iter().map(|block| block.id()).collect();
         keep.extend(self.path(newest).iter().map(|block| block.id()));
         let oldest = self.blocks.values().map(|entry| &entry.block).filter(|block| !keep.contains(&block.id())).min_by_key(|b| b.round());
         if let Some(id) = oldest.map(|block| block.id()) {

@@ -245,10 +245,9 @@ impl Engine {
             VerifiedMessage::Vote(vote) => self.on_vote(from, vote),
             VerifiedMessage::Timeout(timeout) => self.on_timeout(from, timeout),
             VerifiedMessage::SyncInfo(info) => self.absorb(&[info.high_commit_qc(), info.high_qc()], info.last_round_tc().as_ref(), from),
-            VerifiedMessage::FetchRequest(_)
-            | VerifiedMessage::FetchResponse(_)
-            | VerifiedMessage::CatchupRequest(_)
-            | VerifiedMessage::CatchupResponse(_) => {}
+            // It has just started, or has been away for long.
+            VerifiedMessage::CatchupRequest(_) => self.help(from),
+            VerifiedMessage::FetchRequest(_) | VerifiedMessage::FetchResponse(_) | VerifiedMessage::CatchupResponse(_) => {}
         }
     }
 
@@ -699,11 +698,17 @@ impl Engine {
         }
     }
 
-    /// Tells a validator that is behind what it has missed, once in each of our rounds.
+    /// Tells a validator that is behind what it has missed, once in each of our rounds. If we have given the round up it hears that as well:
+    /// it may be the one that lacks for the end of it, and we say it again only after another timeout.
     fn help(&mut self, to: ValidatorId) {
         let round = self.round();
-        if to != self.config.me && self.helped.insert(to, round) != Some(round) {
-            self.send_sync_info(to);
+        if to == self.config.me || self.helped.insert(to, round) == Some(round) {
+            return;
+        }
+        self.send_sync_info(to);
+        if let Some(own) = self.pacemaker.own_timeout() {
+            let message = Message::from(own.clone());
+            self.effects.push(Effect::Send { to: Recipients::One(to), message });
         }
     }
 

@@ -50,11 +50,11 @@ pub enum Event {
         /// See above.
         ready: bool,
     },
-    /// Certified blocks that were missing, the oldest first, and perhaps a certificate that commits the last of them.
+    /// Certified blocks that were missing, the oldest first, and perhaps a certificate that commits the last of them or one that follows.
     Fetched {
         /// The blocks.
         blocks: Vec<Verified<Block>>,
-        /// Commits the last.
+        /// Commits the last, or a descendant of it.
         commit_qc: Option<Verified<QuorumCert>>,
     },
 }

@@ -153,7 +153,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
     }
 
     /// Executes a block on its parent's state and keeps the result (paper: `speculate`). Again for a block that is known: its result. The
-    /// caller bounds how many blocks it speculates on without committing.
+    /// caller bounds how many blocks it speculates on without committing, with [`Self::forget`].
     ///
     /// # Errors
     /// [`InvalidBlock`], and nothing is kept.
@@ -203,6 +203,19 @@ impl<S: Store, A: Application> Ledger<S, A> {
         self.speculation.len()
     }
 
+    /// Drops the speculated blocks that the caller does not keep, from the pending column as well. What is built on one of them must not be
+    /// kept either.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Result<(), LedgerError> {
+        let mut batch = Batch::new();
+        for (round, id) in self.speculation.forget(keeps) {
+            schema::delete_pending(&mut batch, round, id);
+        }
+        Ok(self.store.write(batch)?)
+    }
+
     /// Commits speculated blocks, the oldest first, the first of them on the root. `qc` commits the last of them, and by that the others
     /// (paper: `commit`). One batch holds everything; see below why it needs no sync of its own.
     ///
@@ -230,8 +243,11 @@ impl<S: Store, A: Application> Ledger<S, A> {
 
         let mut batch = Batch::new();
         let mut writes = quorate_app::Writes::new();
-        for (block, result) in blocks.iter().zip(&path) {
-            let commit_qc = (block.id() == last).then_some(qc);
+        for (at, (block, result)) in blocks.iter().zip(&path).enumerate() {
+            // In its grandchild stands the certificate of its child, which commits it directly where the rounds follow each other.
+            let grandchild = at.checked_add(2).and_then(|at| blocks.get(at));
+            let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits().is_some());
+            let commit_qc = if block.id() == last { Some(qc) } else { within };
             schema::put_block(&mut batch, block, &result.header, commit_qc, &result.receipts);
             writes.extend(result.writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         }

@@ -87,7 +87,7 @@ pub(crate) struct Speculated {
 #[derive(Debug)]
 pub(crate) struct Speculation {
     pub(crate) root: Root,
-    /// Bounded by the caller, who bounds the blocks that it has executed and not seen committed or abandoned.
+    /// Bounded by the caller, who says which blocks it keeps.
     blocks: BTreeMap<BlockId, Speculated>,
 }
 
@@ -195,6 +195,14 @@ impl Speculation {
             !stays
         });
         by_round
+    }
+
+    /// Drops the blocks that are not to be kept. What is built on one of them must not be kept either.
+    pub(crate) fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Vec<(Round, BlockId)> {
+        let gone: Vec<(Round, BlockId)> =
+            self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (block.header.round, *id)).collect();
+        self.blocks.retain(|id, _| keeps(id));
+        gone
     }
 
     /// Makes a block the root and drops everything that does not descend from it.

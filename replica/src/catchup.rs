@@ -58,7 +58,7 @@ struct Wanted {
     asked: Option<ValidatorId>,
     /// When the next request is due.
     deadline: Duration,
-    /// Who has told us that it has nothing newer, since our root last moved.
+    /// Who has told us that it has nothing that follows our newest committed block.
     nothing_newer: SignerSet,
 }
 
@@ -81,7 +81,7 @@ impl Wanted {
     }
 }
 
-/// Blocks to hand to the engine, the oldest first, and perhaps the certificate that commits the last of them.
+/// Blocks to hand to the engine, the oldest first, and perhaps a certificate that commits the last of them or one that follows.
 pub(crate) type Blocks = (Vec<Verified<Block>>, Option<Verified<QuorumCert>>);
 
 /// See the module.
@@ -98,11 +98,11 @@ pub(crate) struct Catchup {
     last: Option<ValidatorId>,
     /// Until when no other request follows one that is under way.
     hurried_until: Duration,
-    /// The committed block that the blocks handed over last follow: more of the same is of no use.
-    handed_over_at: Option<BlockId>,
-    /// The newest block above our root that is proved to be committed, where what commits it is still to come: a chain without a direct
-    /// commit can be longer than a message.
-    proved: Option<(BlockId, Height)>,
+    /// The newest block that was handed over as committed. It waits in the tree for its commit: for its execution, or for more blocks, as a
+    /// chain without a direct commit can be longer than a message.
+    newest: Option<(BlockId, Height)>,
+    /// How often blocks were handed over that the engine has not taken yet: it executes the ones before them first.
+    handing: usize,
     /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
     started: bool,
 }
@@ -119,8 +119,8 @@ impl Catchup {
             waiting,
             last: None,
             hurried_until: Duration::ZERO,
-            handed_over_at: None,
-            proved: None,
+            newest: None,
+            handing: 0,
             started,
         }
     }
@@ -183,11 +183,12 @@ impl Catchup {
         self.wanted = None;
         self.waiting.clear();
         self.asked_for.clear();
-        self.proved = None;
+        self.newest = None;
     }
 
-    /// Our root has moved: what follows it can be asked for.
-    pub(crate) fn on_commit(&mut self, now: Duration) {
+    /// The engine has taken what was handed over: what follows it can be asked for.
+    pub(crate) fn handed_over(&mut self, now: Duration) {
+        self.handing = self.handing.saturating_sub(1);
         if let Some(wanted) = self.wanted.as_mut().filter(|wanted| wanted.by_height && wanted.asked.is_none()) {
             wanted.deadline = now;
         }
@@ -199,15 +200,26 @@ impl Catchup {
     }
 
     /// The request that is due: the first one, or the next one because the last was not answered in time. `root` is our newest committed
-    /// block.
-    pub(crate) fn on_time(&mut self, now: Duration, root: (Round, Height)) -> Option<(ValidatorId, Message)> {
+    /// block; `is_known`: the block is in the tree, or its root.
+    pub(crate) fn on_time(
+        &mut self,
+        now: Duration,
+        root: (Round, Height),
+        is_known: impl Fn(&BlockId) -> bool,
+    ) -> Option<(ValidatorId, Message)> {
         let wanted = self.wanted.as_mut().filter(|wanted| wanted.deadline <= now)?;
-        let to = wanted.next_holder(self.last)?;
-        if wanted.in_vain >= wanted.holders.len() {
-            // The tree may have dropped them.
-            self.proved = None;
+        if wanted.by_height && self.handing > 0 {
+            // The engine has enough to do.
+            wanted.deadline = now.saturating_add(PATIENCE);
+            return None;
         }
-        let committed = self.proved.map_or(root.1, |(_, height)| height.max(root.1));
+        let to = wanted.next_holder(self.last)?;
+        if self.newest.is_some_and(|(id, height)| height <= root.1 || !is_known(&id)) {
+            // Committed, or dropped by the tree.
+            self.newest = None;
+            wanted.nothing_newer = SignerSet::default();
+        }
+        let newest = self.newest.map_or(root.1, |(_, height)| height);
         let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
         wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
         wanted.in_vain = wanted.in_vain.saturating_add(1);
@@ -227,7 +239,7 @@ impl Catchup {
                 }
                 Message::FetchRequest(FetchRequest { block_id, above: root.0 })
             }
-            Some(_) | None => Message::CatchupRequest(CatchupRequest { from: committed.next() }),
+            Some(_) | None => Message::CatchupRequest(CatchupRequest { from: newest.next() }),
         };
         Some((to, message))
     }
@@ -258,6 +270,7 @@ impl Catchup {
             // The engine says what it still lacks when it has them.
             (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
             self.started = true;
+            self.handing = self.handing.saturating_add(1);
             return Some((joined, None));
         }
         let bytes = self.waiting.values().fold(0usize, |sum, block| sum.saturating_add(payload_bytes(block.payload())));
@@ -281,29 +294,27 @@ impl Catchup {
         root: (BlockId, Height),
     ) -> Option<Blocks> {
         let wanted = self.wanted.as_mut()?;
-        let (newest, height) = self.proved.filter(|(_, height)| *height > root.1).unwrap_or(root);
+        let (newest, height) = self.newest.filter(|(_, height)| *height > root.1).unwrap_or(root);
         if response.blocks.is_empty() {
             if wanted.by_height && wanted.asked == Some(from) && response.from == height.next() {
                 self.on_nothing_newer(from, now);
             }
             return None;
         }
+        if self.handing > 0 {
+            return None;
+        }
         let (mut blocks, commit_qc) = response.into_parts();
         // Another answer may have brought us further in the meantime.
         let follows = blocks.iter().position(|block| block.parent_id() == newest)?;
-        // Handed over already, unless something went wrong with it.
-        if self.handed_over_at.replace(newest) == Some(newest) && wanted.in_vain <= wanted.holders.len() {
-            return None;
-        }
         blocks.drain(..follows);
-        (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
-        if commit_qc.is_some() {
-            // There may be more: asked for when our root has moved.
+        self.newest = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
+        if wanted.by_height {
+            // There may be more: asked for when the engine has taken these.
+            (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
             wanted.deadline = now.saturating_add(PATIENCE);
-        } else {
-            wanted.deadline = now;
-            self.proved = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
         }
+        self.handing = self.handing.saturating_add(1);
         Some((blocks, commit_qc))
     }
 

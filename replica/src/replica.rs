@@ -43,6 +43,8 @@ use crate::{
 
 /// How far ahead of our clock a proposal's time may lie before we refuse to vote for it (S16). Deviation D8: a bound, no waiting.
 const CLOCK_AHEAD_MAX_MS: u64 = 5 * 60 * 1_000;
+/// Most blocks whose results are kept though the engine has dropped them.
+const DROPPED_BLOCKS_MAX: usize = 64;
 /// Most requests for blocks that wait for their turn; further ones are dropped, and asked again by whoever needs them.
 const REQUESTS_WAITING_MAX: usize = 256;
 
@@ -335,7 +337,10 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn on_message(&mut self, from: ValidatorId, message: Verified<Message>) {
         match message.split() {
             VerifiedMessage::FetchRequest(request) => self.request(from, Task::Fetch(from, request)),
-            VerifiedMessage::CatchupRequest(request) => self.request(from, Task::CatchUp(from, request)),
+            VerifiedMessage::CatchupRequest(request) => {
+                self.request(from, Task::CatchUp(from, request));
+                self.tell(Event::Message { from, message: VerifiedMessage::CatchupRequest(request) });
+            }
             VerifiedMessage::FetchResponse(response) => {
                 let tree = self.engine.tree();
                 let root = tree.root().round;
@@ -464,8 +469,9 @@ impl<S: Store, A: Application> Replica<S, A> {
         if !self.engine.is_fetching() {
             self.catchup.unwanted(self.now.elapsed);
         }
-        let root = (self.engine.tree().root().round, self.ledger.root().height);
-        if let Some((to, message)) = self.catchup.on_time(self.now.elapsed, root) {
+        let tree = self.engine.tree();
+        let root = (tree.root().round, self.ledger.root().height);
+        if let Some((to, message)) = self.catchup.on_time(self.now.elapsed, root, |id| tree.contains(id)) {
             self.send(Recipients::One(to), message);
         }
     }
@@ -556,7 +562,11 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn run(&mut self, task: Task) -> Result<(), Fatal> {
         match task {
             Task::Effect(effect) => self.carry_out(*effect)?,
-            Task::Event(event) => self.tell(*event),
+            Task::Event(event) => {
+                self.tell(*event);
+                self.catchup.handed_over(self.now.elapsed);
+                self.ask();
+            }
             Task::Fetch(from, request) => {
                 self.requests = self.requests.saturating_sub(1);
                 let answer = serve::fetch(request, self.engine.tree(), &self.ledger)?;
@@ -575,6 +585,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         match effect {
             Effect::Execute { block, certified } => {
                 let outcome = self.execute(&block, certified);
+                self.forget()?;
                 self.tell(Event::Executed { block: block.id(), certified, outcome });
             }
             Effect::Store(block) => {
@@ -618,6 +629,17 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.ledger.speculate(block).map_err(|invalid| RejectedBlock(word(&invalid)))
     }
 
+    /// Blocks that the engine's tree has dropped without a commit.
+    fn forget(&mut self) -> Result<(), LedgerError> {
+        let tree = self.engine.tree();
+        // What a commit on its way has taken out of the tree is still needed for it.
+        let in_step = tree.root().id == self.ledger.root().block_id;
+        if in_step && self.ledger.speculated() > tree.blocks().count().saturating_add(DROPPED_BLOCKS_MAX) {
+            self.ledger.forget(|id| tree.contains(id))?;
+        }
+        Ok(())
+    }
+
     fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) -> Result<(), Fatal> {
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
@@ -637,8 +659,6 @@ impl<S: Store, A: Application> Replica<S, A> {
         }
         let expired = self.pool.expire(committed.view.header().timestamp);
         self.answer_dropped(expired);
-        self.catchup.on_commit(self.now.elapsed);
-        self.ask();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use quorate_ledger::{Ledger, LedgerError, LedgerReader, Store};
 use quorate_types::{
     block::{Block, payload_bytes},
     codec::Bounded,
+    crypto::Signature,
     ids::{BlockId, ValidatorId},
     message::{
         ANSWER_BYTES_MAX, CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, Message,
@@ -18,8 +19,10 @@ use quorate_types::{
 
 /// Answers for one validator in one second.
 const ANSWERS_PER_SECOND_MAX: u32 = 100;
-/// What a block costs an answer besides its transactions: certificate and fields.
+/// What a block costs an answer besides its transactions and signatures, at most: its fields and those of its certificate.
 const BLOCK_OVERHEAD_BYTES: usize = 1_024;
+/// What a transaction costs besides its bytes, at most: their length.
+const TRANSACTION_OVERHEAD_BYTES: usize = 5;
 
 /// How often each validator has been answered.
 #[derive(Debug, Default)]
@@ -54,12 +57,19 @@ pub(crate) fn fetch<S: Store, A: Application>(
         if block.round() <= request.above && !blocks.is_empty() {
             break;
         }
-        bytes = bytes.saturating_add(payload_bytes(block.payload())).saturating_add(BLOCK_OVERHEAD_BYTES);
+        bytes = bytes.saturating_add(encoded_bytes_max(&block));
         next = block.parent_id();
         blocks.push(block);
     }
     let blocks = Bounded::truncated(blocks);
     Ok(Message::FetchResponse(Box::new(FetchResponse { block_id: request.block_id, blocks })))
+}
+
+/// How many bytes a block takes in a message, at most.
+fn encoded_bytes_max(block: &Block) -> usize {
+    let signatures = block.qc().signatures.len().saturating_mul(size_of::<Signature>());
+    let lengths = block.payload().len().saturating_mul(TRANSACTION_OVERHEAD_BYTES);
+    [payload_bytes(block.payload()), lengths, signatures].into_iter().fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
 }
 
 fn find<S: Store>(id: BlockId, tree: &BlockTree, reader: &LedgerReader<S>) -> Result<Option<Block>, LedgerError> {

@@ -12,7 +12,7 @@ use crate::{
     forensics::Culprit,
     playground::PlaygroundCommand,
     report::{Failure, Report, Summary},
-    run::{run_seeds, run_until_first, run_with, size_of},
+    run::{Seeds, run_seeds, run_until_first, run_with},
     scenario::{ReadArgs, ScenarioCommand, command::run_file},
     searches::{Kind, SearchCommand},
     speed::command::SpeedCommand,
@@ -48,9 +48,6 @@ pub enum Command {
     Playground(PlaygroundCommand),
 }
 
-/// The smallest committee that bears a faulty validator.
-const BEARS_ONE: u16 = 4;
-
 /// `quorate sim run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunCommand {
@@ -77,12 +74,12 @@ pub struct RunCommand {
     /// Stop at the first seed that breaks a rule, in the order of seeds, on one thread.
     #[arg(long, requires = "seeds", conflicts_with = "threads")]
     until_first: bool,
-    /// Which faults the world of --seed has: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee
-    /// bears, or beyond, where more collude than it bears.
-    #[arg(long, value_name = "FAULTS", default_value = "drawn", requires = "seed", conflicts_with = "seeds", value_parser = Faults::from_str)]
+    /// Which faults the worlds have: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee bears, or
+    /// beyond, where more collude than it bears.
+    #[arg(long, value_name = "FAULTS", default_value = "drawn", value_parser = Faults::from_str)]
     faults: Faults,
     /// Print everything that happens in the world of --seed, line by line; with -o json on standard error.
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
     trace: bool,
 }
 
@@ -113,20 +110,18 @@ impl RunCommand {
         if let Some(file) = &self.file {
             return run_file(file, &self.read, self.seed, self.out.as_deref(), out);
         }
-        match (self.seed, self.seeds) {
-            (Some(seed), None) => self.one(seed, out),
-            (first, count) => self.many(first.unwrap_or_default(), count.unwrap_or(100), out),
-        }
-    }
-
-    fn one(&self, seed: u64, out: &Output) -> Result<(), CommandError> {
-        // A smaller committee bears no faulty validator, so nobody in it could lie.
-        let smallest = if self.faults == Faults::Drawn { 1 } else { BEARS_ONE };
-        let validators = self.validators.unwrap_or_else(|| size_of(seed).max(smallest));
-        if validators < smallest {
+        let (first, count) = (self.seed.unwrap_or_default(), self.seeds.unwrap_or(100));
+        let seeds = Seeds { first, count, validators: self.validators, faults: self.faults };
+        let smallest = seeds.smallest();
+        if self.validators.is_some_and(|validators| validators < smallest) {
             let error = CommandError::usage(format_args!("--faults {} needs at least {smallest} validators", self.faults.word()));
             return Err(error.with_hint(format_args!("--validators {smallest}, or leave it out")));
         }
+        if self.seed.is_some() && self.seeds.is_none() { self.one(&seeds, out) } else { self.many(&seeds, out) }
+    }
+
+    fn one(&self, seeds: &Seeds, out: &Output) -> Result<(), CommandError> {
+        let (seed, validators) = (seeds.first, seeds.size_of(seeds.first));
         let report = run_with(SimOptions { seed, validators, trace: self.trace, directed: None }, self.faults);
         if out.is_json() {
             for line in &report.trace {
@@ -137,20 +132,16 @@ impl RunCommand {
         verdict(report.violation.is_some().then(|| report.replay()).as_deref())
     }
 
-    fn many(&self, first: u64, count: u64, out: &Output) -> Result<(), CommandError> {
+    fn many(&self, seeds: &Seeds, out: &Output) -> Result<(), CommandError> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let bar = progress_bar(count, out);
+        let bar = progress_bar(seeds.count, out);
         let progress = |report: &Report| {
             bar.inc(1);
             if let Some(violation) = &report.violation {
                 bar.suspend(|| out.note(format_args!("seed {} breaks {}: {}", report.seed, violation.invariant, violation.what)));
             }
         };
-        let summary = if self.until_first {
-            run_until_first(first, count, self.validators, &progress)
-        } else {
-            run_seeds(first, count, self.validators, threads, &progress)
-        };
+        let summary = if self.until_first { run_until_first(seeds, &progress) } else { run_seeds(seeds, threads, &progress) };
         bar.finish_and_clear();
         out.print(&summary, || many_text(&summary))?;
         verdict(summary.failures.first().map(|failure| failure.replay.as_str()))

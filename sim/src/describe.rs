@@ -1,6 +1,9 @@
 //! Messages as the trace tells them.
 
-use quorate_types::{ids::ValidatorId, message::Message};
+use quorate_types::{
+    ids::ValidatorId,
+    message::{CatchupResponse, Message},
+};
 
 /// One line for a message.
 pub(crate) fn message(message: &Message) -> String {
@@ -22,7 +25,8 @@ pub(crate) fn message(message: &Message) -> String {
         Message::FetchResponse(response) => format!("fetched: {} blocks for {:?}", response.blocks.len(), response.block_id),
         Message::CatchupRequest(request) => format!("catch up: from height {}", request.from),
         Message::CatchupResponse(response) => {
-            format!("caught up: {} blocks from height {}, {:?}", response.blocks.len(), response.from, response.commit_qc)
+            let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
+            format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
         }
     }
 }
@@ -46,6 +50,7 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::FetchResponse(_) => "blocks fetched",
         Message::CatchupRequest(_) => "catch-up request",
         Message::CatchupResponse(response) if response.blocks.is_empty() => "nothing newer",
-        Message::CatchupResponse(_) => "blocks caught up",
+        Message::CatchupResponse(response) if response.headers.is_empty() => "blocks caught up",
+        Message::CatchupResponse(_) => "blocks caught up in part",
     }
 }

@@ -52,8 +52,8 @@ pub enum Incident {
     Crash(ValidatorId, PowerCut, Micros),
     /// Nothing passes in these directions.
     Cut(Vec<(ValidatorId, ValidatorId)>),
-    /// Everything passes again.
-    Heal,
+    /// That cut is over. Another one may still hold.
+    Heal(Vec<(ValidatorId, ValidatorId)>),
     /// A calendar goes wrong, until the next restart or the calm.
     Clock(ValidatorId, ClockFault),
 }
@@ -128,7 +128,10 @@ impl FromStr for Faults {
 }
 
 /// What a report counts faults by; lies go by [`Lie::name`].
-pub const FAULT_NAMES: [&str; 17] = [
+pub const FAULT_NAMES: [&str; 20] = [
+    "fault: lost message",
+    "fault: doubled message",
+    "fault: late message",
     "fault: power cut",
     "fault: torn write",
     "fault: failed sync",
@@ -258,7 +261,7 @@ fn storm(random: &mut Random) -> LinkRules {
     let delay_min = Micros(random.between(100, 5_000));
     LinkRules {
         loss_per_mille: if random.chance(700) { random.between(1, 300) } else { 0 },
-        duplicate_per_mille: if random.chance(500) { random.between(1, 300) } else { 0 },
+        duplicate_per_mille: if random.chance(500) { random.between(1, 500) } else { 0 },
         delay_min,
         delay_max: Micros(random.between(delay_min.0, 60_000)),
         late_per_mille: if random.chance(500) { random.between(1, 100) } else { 0 },
@@ -373,13 +376,13 @@ fn partitions(random: &mut Random, ids: &[ValidatorId], storm_end: Micros, incid
         let size = usize::try_from(random.between(1, (ids.len() as u64).saturating_sub(1))).unwrap_or(1);
         let (left, right) = shuffled.split_at(size.min(shuffled.len()));
         let one_way = random.chance(400);
-        let directions = left
+        let directions: Vec<(ValidatorId, ValidatorId)> = left
             .iter()
             .flat_map(|a| right.iter().map(move |b| (*a, *b)))
             .flat_map(|(a, b)| if one_way { vec![(a, b)] } else { vec![(a, b), (b, a)] })
             .collect();
         let from = Micros(random.below(storm_end.0));
-        incidents.push((from, Incident::Cut(directions)));
-        incidents.push((from.after(Micros(random.between(50_000, CUT_MAX.0))), Incident::Heal));
+        incidents.push((from, Incident::Cut(directions.clone())));
+        incidents.push((from.after(Micros(random.between(50_000, CUT_MAX.0))), Incident::Heal(directions)));
     }
 }

@@ -63,7 +63,7 @@ pub use playground::PlaygroundCommand;
 pub use puppets::{Played, puppets};
 pub use random::Random;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
-pub use run::{SIZES, run, run_seeds, run_until_first, run_with, size_of};
+pub use run::{SIZES, Seeds, run, run_seeds, run_until_first, run_with, size_of};
 pub use sweep::{Sweep, sweep};
 pub use time::Micros;
 pub use world::{Directed, SimOptions};

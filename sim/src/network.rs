@@ -3,7 +3,7 @@
 //! It carries bytes between two validators as datagrams. The real one keeps the order of a stream; this one keeps none, which is more than
 //! the protocol is promised to stand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::ids::ValidatorId;
 
@@ -33,18 +33,35 @@ pub struct LinkRules {
 #[derive(Debug)]
 pub(crate) struct Network {
     rules: LinkRules,
-    /// The directions in which nothing passes.
-    cuts: BTreeSet<(ValidatorId, ValidatorId)>,
+    /// The directions in which nothing passes, and how many cuts are the reason.
+    cuts: BTreeMap<(ValidatorId, ValidatorId), usize>,
     /// The directions in which nothing ever passes again (N5).
     for_ever: BTreeSet<(ValidatorId, ValidatorId)>,
     /// Whoever is slow (N6): everything from it and to it takes a hundred times as long.
     slow: BTreeSet<ValidatorId>,
     random: Random,
+    mishaps: Mishaps,
+}
+
+/// What has happened to messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mishaps {
+    /// Copies that never arrive.
+    pub(crate) lost: u64,
+    /// Messages that were sent on twice.
+    pub(crate) doubled: u64,
+    /// Copies that took longer than is usual.
+    pub(crate) late: u64,
 }
 
 impl Network {
-    pub(crate) const fn new(rules: LinkRules, random: Random) -> Self {
-        Self { rules, cuts: BTreeSet::new(), for_ever: BTreeSet::new(), slow: BTreeSet::new(), random }
+    pub(crate) fn new(rules: LinkRules, random: Random) -> Self {
+        let (cuts, for_ever, slow) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { rules, cuts, for_ever, slow, random, mishaps: Mishaps::default() }
+    }
+
+    pub(crate) const fn mishaps(&self) -> Mishaps {
+        self.mishaps
     }
 
     pub(crate) fn set_rules(&mut self, rules: LinkRules) {
@@ -52,7 +69,10 @@ impl Network {
     }
 
     pub(crate) fn cut(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
-        self.cuts.extend(directions);
+        for direction in directions {
+            let reasons = self.cuts.entry(direction).or_default();
+            *reasons = reasons.saturating_add(1);
+        }
     }
 
     pub(crate) fn cut_for_ever(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
@@ -63,28 +83,42 @@ impl Network {
         self.slow.insert(id);
     }
 
-    /// Whatever was cut for a while.
-    pub(crate) fn heal(&mut self) {
+    /// A cut is over; where others hold, nothing passes still.
+    pub(crate) fn heal(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
+        for direction in directions {
+            if let Some(reasons) = self.cuts.get_mut(&direction) {
+                *reasons = reasons.saturating_sub(1);
+            }
+        }
+        self.cuts.retain(|_, reasons| *reasons > 0);
+    }
+
+    /// Whatever was cut for a while passes again.
+    pub(crate) fn heal_all(&mut self) {
         self.cuts.clear();
     }
 
     /// Whether a message that arrives now gets through: a cut also swallows what is on its way.
     pub(crate) fn passes(&self, from: ValidatorId, to: ValidatorId) -> bool {
-        !self.cuts.contains(&(from, to)) && !self.for_ever.contains(&(from, to))
+        !self.cuts.contains_key(&(from, to)) && !self.for_ever.contains(&(from, to))
     }
 
     /// The delays of the copies that arrive: none, one or two.
     pub(crate) fn deliveries(&mut self, from: ValidatorId, to: ValidatorId) -> Vec<Micros> {
         let rules = self.rules;
         let factor = if self.slow.contains(&from) || self.slow.contains(&to) { SLOWER } else { 1 };
-        let copies = if self.random.chance(rules.duplicate_per_mille) { 2 } else { 1 };
+        let doubled = self.random.chance(rules.duplicate_per_mille);
+        let copies = if doubled { 2 } else { 1 };
+        self.mishaps.doubled = self.mishaps.doubled.saturating_add(doubled.into());
         let mut delays = Vec::with_capacity(copies);
         for _ in 0..copies {
             if self.random.chance(rules.loss_per_mille) {
+                self.mishaps.lost = self.mishaps.lost.saturating_add(1);
                 continue;
             }
             let mut delay = Micros(self.random.between(rules.delay_min.0, rules.delay_max.0));
             if self.random.chance(rules.late_per_mille) {
+                self.mishaps.late = self.mishaps.late.saturating_add(1);
                 delay = delay.after(Micros(self.random.below(rules.late_max.0)));
             }
             delays.push(Micros(delay.0.saturating_mul(factor)));
@@ -127,6 +161,10 @@ mod tests {
             late += delays.iter().filter(|delay| delay.0 > 200).count();
         }
         assert!(copies[0] > 150 && copies[2] > 80 && late > 300, "{copies:?} {late}");
+        let arrived = copies[1] + 2 * copies[2];
+        let Mishaps { lost, doubled, late } = network.mishaps();
+        assert!(doubled > 200 && late > 300, "{doubled} {late}");
+        assert_eq!(arrived + lost, 1_000 + doubled);
     }
 
     #[test]
@@ -135,10 +173,14 @@ mod tests {
         let (a, b) = (ValidatorId(0), ValidatorId(1));
         network.cut([(a, b)]);
         assert!(!network.passes(a, b) && network.passes(b, a));
-        network.heal();
-        assert!(network.passes(a, b));
+        network.cut([(a, b), (b, a)]);
+        network.heal([(a, b)]);
+        assert!(!network.passes(a, b) && !network.passes(b, a), "the other cut holds");
+        network.heal([(a, b), (b, a)]);
+        assert!(network.passes(a, b) && network.passes(b, a));
+        network.cut([(a, b)]);
         network.cut_for_ever([(a, b)]);
-        network.heal();
+        network.heal_all();
         assert!(!network.passes(a, b) && network.passes(b, a));
     }
 

@@ -53,9 +53,43 @@ fn run_any(options: SimOptions, faults: Faults) -> (Report, Vec<u64>) {
     }
 }
 
-/// Runs the seeds from `first` on, `count` of them, on `threads` threads. `validators` is the size of every committee, or else
-/// [`size_of`] decides. `progress` is told of each run that is over.
-pub fn run_seeds(first: u64, count: u64, validators: Option<u16>, threads: usize, progress: &(dyn Fn(&Report) + Sync)) -> Summary {
+/// Worlds to be run, one for each seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seeds {
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// The size of every committee; without it [`size_of`] decides.
+    pub validators: Option<u16>,
+    /// The faults of every world.
+    pub faults: Faults,
+}
+
+/// The smallest committee that bears a faulty validator.
+const BEARS_ONE: u16 = 4;
+
+impl Seeds {
+    /// The smallest committee that these faults are possible in.
+    #[must_use]
+    pub fn smallest(&self) -> u16 {
+        if self.faults == Faults::Drawn { 1 } else { BEARS_ONE }
+    }
+
+    /// The size of the committee of a seed.
+    #[must_use]
+    pub fn size_of(&self, seed: u64) -> u16 {
+        self.validators.unwrap_or_else(|| size_of(seed).max(self.smallest()))
+    }
+
+    fn run(&self, number: u64) -> Report {
+        let seed = self.first.saturating_add(number);
+        run_with(SimOptions { seed, validators: self.size_of(seed), trace: false, directed: None }, self.faults)
+    }
+}
+
+/// Runs them on `threads` threads. `progress` is told of each run that is over.
+pub fn run_seeds(seeds: &Seeds, threads: usize, progress: &(dyn Fn(&Report) + Sync)) -> Summary {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Summary::default());
     thread::scope(|scope| {
@@ -63,12 +97,10 @@ pub fn run_seeds(first: u64, count: u64, validators: Option<u16>, threads: usize
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
+                    if number >= seeds.count {
                         return;
                     }
-                    let seed = first.saturating_add(number);
-                    let validators = validators.unwrap_or_else(|| size_of(seed));
-                    let report = run(SimOptions { seed, validators, trace: false, directed: None });
+                    let report = seeds.run(number);
                     progress(&report);
                     summary.lock().unwrap_or_else(PoisonError::into_inner).add(report);
                 }
@@ -80,10 +112,10 @@ pub fn run_seeds(first: u64, count: u64, validators: Option<u16>, threads: usize
 
 /// As [`run_seeds`], one seed after the other, up to the first that breaks a rule.
 #[must_use]
-pub fn run_until_first(first: u64, count: u64, validators: Option<u16>, progress: &dyn Fn(&Report)) -> Summary {
+pub fn run_until_first(seeds: &Seeds, progress: &dyn Fn(&Report)) -> Summary {
     let mut summary = Summary::default();
-    for seed in (first..=u64::MAX).zip(0..count).map(|(seed, _)| seed) {
-        let report = run(SimOptions { seed, validators: validators.unwrap_or_else(|| size_of(seed)), trace: false, directed: None });
+    for number in 0..seeds.count {
+        let report = seeds.run(number);
         progress(&report);
         summary.add(report);
         if summary.failed > 0 {

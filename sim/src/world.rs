@@ -38,7 +38,7 @@ use crate::{
     fault::{CLOCK_OFF_MS_MAX, ClockFault, Fate, FaultPlan, Faults, Incident, PowerCut},
     forensics::Forensics,
     invariants::{Observation, Register, Violation, jolteon::LocalState, live_1},
-    network::Network,
+    network::{Mishaps, Network},
     node::Node,
     origin::Origin,
     random::Random,
@@ -238,6 +238,12 @@ impl World {
         if let Err(violation) = result {
             self.audit.note(self.now, || format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.report.violation = Some(violation);
+        }
+        let Mishaps { lost, doubled, late } = self.network.mishaps();
+        for (what, count) in [("fault: lost message", lost), ("fault: doubled message", doubled), ("fault: late message", late)] {
+            if count > 0 {
+                self.report.seen.insert(what.into(), count);
+            }
         }
         self.report.event_hash = self.audit.hash().to_string();
         self.report.events = self.audit.events();
@@ -622,6 +628,9 @@ impl World {
             let (bytes, gossip) = match content {
                 Content::Bytes { bytes, gossip } => (bytes, gossip),
                 Content::Message(message) => {
+                    if lie.is_some() {
+                        self.seen(&format!("lie: {}", describe::kind(&message)));
+                    }
                     self.audit.note(self.now, || {
                         let to: Vec<String> = to.iter().map(|id| describe::validator(*id)).collect();
                         let lie = lie.map_or_else(String::new, |lie| format!(" ({})", lie.name()));
@@ -741,6 +750,11 @@ impl World {
     }
 
     fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
+        if let Some(liar) = self.node_mut(id).and_then(|node| node.liar.as_mut()) {
+            for block in &committed.blocks {
+                liar.commits(&block.header);
+            }
+        }
         let now = self.now;
         let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
         let qc = committed.view.commit_qc();
@@ -897,9 +911,9 @@ impl World {
                     node.clock = Some((fault, now));
                 }
             }
-            Incident::Heal => {
-                self.audit.note(self.now, || "the network heals".into());
-                self.network.heal();
+            Incident::Heal(directions) => {
+                self.audit.note(self.now, || "a cut of the network heals".into());
+                self.network.heal(directions);
             }
         }
     }
@@ -1005,7 +1019,7 @@ impl World {
         let now = self.now;
         self.audit.record(now, 10, &[]);
         self.audit.note(now, || "the faults stop".into());
-        self.network.heal();
+        self.network.heal_all();
         self.network.set_rules(self.plan.calm);
         let mut down = Vec::new();
         for node in &mut self.nodes {

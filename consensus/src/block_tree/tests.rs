@@ -259,6 +259,33 @@ fn a_commit_on_the_way_leaves_the_certificate_of_the_stretch() {
     assert_eq!(f.tree.root().id, b2.id());
 }
 
+/// Whoever sends blocks by catching up may send a certificate that is far away with each.
+#[test]
+fn of_the_certificates_that_come_with_blocks_the_first_to_be_reached_is_kept() {
+    let mut f = Fixture::new();
+    let mut qcs = vec![f.members.genesis_qc()];
+    let mut blocks = Vec::new();
+    for round in 1..=6 {
+        let block = Fixture::block(round, 0, qcs.last().unwrap());
+        qcs.push(f.members.qc(&block));
+        blocks.push(block);
+    }
+    let enters = |f: &mut Fixture, at: usize| {
+        assert!(f.tree.insert(Arc::clone(&blocks[at])));
+        f.tree.executed(&blocks[at].id(), state_of(blocks[at].id())).unwrap();
+        f.tree.take_commit().unwrap().map(|(path, _)| path.len())
+    };
+    // The certificate of block 5 commits block 4, and so on.
+    for offered in [5, 4, 6] {
+        f.tree.offer_commit(qcs[offered].clone());
+    }
+    assert_eq!([0, 1, 2].map(|at| enters(&mut f, at)), [None, None, Some(3)], "the certificate of block 4");
+    f.tree.offer_commit(qcs[3].clone());
+    assert_eq!(enters(&mut f, 3), None, "what commits nothing above the root is not kept");
+    f.tree.offer_commit(qcs[6].clone());
+    assert_eq!(enters(&mut f, 4), Some(2));
+}
+
 /// D7: what counts is a transaction on the certified chain or in the block of the current round, not one on a fork nor a committed one.
 #[test]
 fn an_uncommitted_transaction_is_work_on_the_certified_chain_and_in_the_proposal() {

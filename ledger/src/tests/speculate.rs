@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use quorate_types::{ids::StateId, round::Height, state_key::account_key};
 
 use super::network::{Network, address, put, transfer};
-use crate::{InvalidBlock, StateTree};
+use crate::{Batch, InvalidBlock, StateTree, Store, schema};
 
 #[test]
 fn a_new_ledger_knows_the_genesis_block_and_its_result() {
@@ -44,6 +44,28 @@ fn speculating_again_answers_the_same_and_keeps_one() {
     assert_eq!(ledger.speculate(&block), Ok(first));
     assert_eq!(ledger.speculated(), 1);
     assert_eq!(network.ledger().speculate(&block), Ok(first), "another validator has the same result");
+}
+
+#[test]
+fn what_is_not_kept_is_forgotten_in_memory_and_on_disk_and_can_come_again() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let (left, left_qc) = network.extend(&mut ledger, &network.genesis_qc, 1, vec![transfer(1, 0, 2, 10)]);
+    let (right, _) = network.extend(&mut ledger, &network.genesis_qc, 2, vec![transfer(1, 0, 2, 20)]);
+    let (child, qc) = network.extend(&mut ledger, &left_qc, 3, vec![]);
+    let mut batch = Batch::new();
+    for block in [&left, &right, &child] {
+        schema::put_pending(&mut batch, block);
+    }
+    ledger.store().write(batch).unwrap();
+    ledger.forget(|id| *id != right.id()).unwrap();
+    assert_eq!((ledger.speculated(), ledger.pending_state(&right.id())), (2, None));
+    assert_eq!(ledger.load_pending().unwrap(), [left.clone(), child.clone()]);
+    assert_eq!(ledger.pending_state(&child.id()), Some(qc.vote_info.exec_state_id));
+    assert!(ledger.speculate(&right).is_ok());
+    ledger.forget(|_| false).unwrap();
+    assert_eq!((ledger.speculated(), ledger.load_pending().unwrap()), (0, Vec::new()));
+    assert!(ledger.speculate(&left).is_ok(), "the root stays");
 }
 
 #[test]

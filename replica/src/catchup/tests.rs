@@ -149,9 +149,13 @@ fn rounds(blocks: Option<Blocks>) -> Vec<u64> {
     blocks.expect("there are blocks").0.iter().map(|block| block.round().0).collect()
 }
 
-/// Whom it asks now, and for what.
+/// Whom it asks now, and for what. The tree has whatever was handed over.
 fn asks(catchup: &mut Catchup, now: Duration, root: (Round, Height)) -> Option<(u16, Result<BlockId, Height>)> {
-    catchup.on_time(now, root).map(|(to, message)| match message {
+    request(catchup.on_time(now, root, |_| true))
+}
+
+fn request(asked: Option<(ValidatorId, Message)>) -> Option<(u16, Result<BlockId, Height>)> {
+    asked.map(|(to, message)| match message {
         Message::FetchRequest(request) => (to.0, Ok(request.block_id)),
         Message::CatchupRequest(request) => (to.0, Err(request.from)),
         other => panic!("{other:?}"),
@@ -264,44 +268,71 @@ fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
     // A liar gives a block at a time.
     let blocks = catchup.on_committed(ValidatorId(1), chain.committed(2..=2), NOW, (chain.id(1), Height(1)));
     assert_eq!(rounds(blocks), [2]);
-    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "our root has not moved yet");
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "the engine has not taken it yet");
     let again = catchup.on_committed(ValidatorId(1), chain.committed(2..=2), NOW, (chain.id(1), Height(1)));
     assert!(again.is_none(), "it has been handed over already");
     let root = (Round(2), Height(2));
-    catchup.on_commit(NOW);
+    catchup.handed_over(NOW);
     catchup.want(chain.missing(8, 99), NOW);
     assert_eq!(asks(&mut catchup, NOW, root), Some((2, Err(Height(3)))));
     // It pushes another one unasked, before the honest answer comes.
     assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(3..=3), NOW, (chain.id(2), Height(2)))), [3]);
+    catchup.handed_over(NOW);
     let blocks = catchup.on_committed(ValidatorId(2), chain.committed(3..=6), NOW, (chain.id(3), Height(3)));
     assert_eq!(rounds(blocks), [4, 5, 6]);
 }
 
 #[test]
-fn a_stretch_longer_than_an_answer_comes_in_parts_and_is_asked_for_anew_when_it_leads_to_nothing() {
+fn a_stretch_longer_than_an_answer_comes_in_parts() {
     let chain = Chain::new(8);
     let mut catchup = chain.catchup();
     catchup.want(chain.missing(8, 100), NOW);
     let root = (chain.id(1), Height(1));
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
-    let blocks = catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).unwrap();
-    assert!(blocks.1.is_none(), "nothing here is committed by the certificate itself");
-    assert_eq!(rounds(Some(blocks)), [2, 3, 4]);
+    let (blocks, commit_qc) = catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).unwrap();
+    assert_eq!((blocks.len(), commit_qc.unwrap().commits().unwrap().0), (3, chain.id(7)), "it commits what is still to come");
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "the engine has not taken them yet");
+    catchup.handed_over(NOW);
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(5)))), "what follows, though our root has not moved");
-    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(3..=5, 7), NOW, root)), [5], "an overlap is left out");
     assert!(catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).is_none(), "known");
-    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((3, Err(Height(6)))));
-    let (blocks, commit_qc) = catchup.on_committed(ValidatorId(3), chain.committed(6..=7), NOW, root).unwrap();
-    assert_eq!((blocks.len(), commit_qc.map(|qc| qc.round())), (2, Some(Round(8))));
-    // Our root does not move, as if the tree had lost a part.
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(3..=5, 7), NOW, root)), [5], "an overlap is left out");
+    assert!(catchup.on_committed(ValidatorId(1), chain.part(6..=6, 7), NOW, root).is_none(), "one thing after the other");
+    catchup.handed_over(NOW);
+    // The next ones do not answer, the first of them but late.
     let mut now = NOW;
-    let mut asked = Vec::new();
-    for _ in 0..4 {
+    for to in [3, 1, 2, 3] {
         now = catchup.deadline().unwrap();
-        asked.push(asks(&mut catchup, now, ROOT).unwrap().1.unwrap_err().0);
+        assert_eq!(asks(&mut catchup, now, ROOT), Some((to, Err(Height(6)))));
+        catchup.want(chain.missing(8, 101), now);
     }
-    assert_eq!(asked, [6, 6, 6, 2]);
-    assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.part(2..=3, 7), now, root)), [2, 3]);
+    let (blocks, commit_qc) = catchup.on_committed(ValidatorId(1), chain.committed(6..=7), now, root).unwrap();
+    assert_eq!((blocks.len(), commit_qc.unwrap().commits().unwrap().0), (2, chain.id(7)));
+}
+
+#[test]
+fn what_the_tree_has_dropped_is_asked_for_anew_whatever_else_is_wanted_meanwhile() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(7, 100), NOW);
+    let root = (chain.id(1), Height(1));
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.part(2..=4, 6), NOW, root)), [2, 3, 4]);
+    catchup.handed_over(NOW);
+    let nothing = |_: &BlockId| false;
+    assert_eq!(request(catchup.on_time(NOW, ROOT, nothing)), Some((2, Err(Height(2)))), "our root");
+    catchup.want(chain.missing(8, 101), NOW);
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(2..=4, 6), NOW, root)), [2, 3, 4]);
+}
+
+#[test]
+fn committed_blocks_that_nobody_asked_for_hold_no_other_request_up() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 2), NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Ok(chain.id(8)))));
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(3), chain.part(2..=2, 5), NOW, (chain.id(1), Height(1)))), [2]);
+    catchup.handed_over(NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None);
 }
 
 #[test]

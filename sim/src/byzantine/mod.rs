@@ -21,7 +21,8 @@ use quorate_types::{
     block::{Block, BlockContent, Proposal},
     committee::Committee,
     crypto::SigningKey,
-    ids::{ChainId, ValidatorId},
+    header::Header,
+    ids::{BlockId, ChainId, ValidatorId},
     message::{Message, Recipients},
     round::UnixMillis,
     timeout::TimeoutCert,
@@ -272,6 +273,8 @@ pub(crate) trait Behaviour: fmt::Debug {
 
 /// How many certificates, blocks and votes are remembered, each.
 const REMEMBERED: usize = 12;
+/// Of headers, as many as an answer may need.
+const HEADERS_REMEMBERED: usize = 256;
 
 /// What came by: material for lies.
 #[derive(Debug, Default)]
@@ -284,6 +287,8 @@ pub(crate) struct Memory {
     pub(crate) votes: VecDeque<Vote>,
     /// Messages of any kind that were sent or received, the newest last.
     pub(crate) messages: VecDeque<Arc<Message>>,
+    /// Of the blocks that its replica has committed, by rising height.
+    pub(crate) headers: VecDeque<Header>,
 }
 
 fn remember<T>(memory: &mut VecDeque<T>, what: T) {
@@ -314,6 +319,23 @@ impl Memory {
         {
             remember(&mut self.tcs, tc.clone());
         }
+    }
+
+    fn note_commit(&mut self, header: &Header) {
+        // Done again after a power cut.
+        while self.headers.back().is_some_and(|last| last.height >= header.height) {
+            self.headers.pop_back();
+        }
+        self.headers.push_back(header.clone());
+        if self.headers.len() > HEADERS_REMEMBERED {
+            self.headers.pop_front();
+        }
+    }
+
+    /// The headers from one committed block to another.
+    pub(crate) fn headers_between(&self, from: BlockId, to: BlockId) -> Option<Vec<Header>> {
+        let position = |id| self.headers.iter().position(|header| header.block_id == id);
+        Some(self.headers.range(position(from)?..=position(to)?).cloned().collect())
     }
 
     /// The newest certificate that came by.
@@ -404,6 +426,11 @@ impl Liar {
             parcels = next;
         }
         parcels
+    }
+
+    /// Its replica has committed a block.
+    pub(crate) fn commits(&mut self, header: &Header) {
+        self.memory.note_commit(header);
     }
 
     /// Something came for its replica: whether that gets to see it, and what is said at once.

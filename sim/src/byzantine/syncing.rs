@@ -1,5 +1,7 @@
 //! Answers that lie: B19.
 
+use std::ops::Range;
+
 use quorate_types::{
     block::Block,
     codec::Bounded,
@@ -11,7 +13,7 @@ use quorate_types::{
 use super::{Behaviour, Mind, Parcel};
 
 /// B19: answers with other blocks than were asked for, with gaps, in the wrong order, from another height, for another certificate, or that
-/// say that there is nothing; and answers that nobody asked for.
+/// say that there is nothing, or that are true and less than there is; and answers that nobody asked for.
 #[derive(Debug)]
 pub(super) struct Poison;
 
@@ -39,6 +41,16 @@ fn altered(mind: &mut Mind<'_>, blocks: &[Block]) -> Vec<Block> {
     blocks
 }
 
+/// Some of the blocks of a true answer, with the headers that prove them: nothing in it can be refused.
+fn part(mind: &Mind<'_>, answer: &CatchupResponse, blocks: Range<usize>) -> Option<CatchupResponse> {
+    let from = Height(answer.from.0.saturating_add(u64::try_from(blocks.start).ok()?));
+    let blocks = answer.blocks.get(blocks)?;
+    let (committed, ..) = answer.commit_qc.as_ref()?.commits()?;
+    let headers = mind.memory.headers_between(blocks.last()?.id(), committed)?;
+    let (blocks, headers) = (Bounded::truncated(blocks.to_vec()), Bounded::truncated(headers));
+    Some(CatchupResponse { from, blocks, headers, commit_qc: answer.commit_qc.clone() })
+}
+
 impl Behaviour for Poison {
     fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
         let wrong = match parcel.honest() {
@@ -52,12 +64,16 @@ impl Behaviour for Poison {
             }
             Some(Message::CatchupResponse(response)) => {
                 let mut answer = (**response).clone();
-                match mind.random.below(5) {
+                match mind.random.below(7) {
                     // Nothing, where there is something: a lie about its height.
                     0 => answer = CatchupResponse::nothing_from(answer.from),
                     1 => answer.from = Height(answer.from.0.saturating_add(1)),
                     2 => answer.commit_qc = mind.memory.high_qc().cloned(),
                     3 => answer.commit_qc = None,
+                    4 | 5 => {
+                        let end = mind.random.index(response.blocks.len().max(2).saturating_sub(1)).saturating_add(1);
+                        answer = part(mind, response, 0..end).unwrap_or(answer);
+                    }
                     _ => answer.blocks = Bounded::truncated(altered(mind, &response.blocks)),
                 }
                 Message::CatchupResponse(Box::new(answer))
@@ -77,7 +93,18 @@ impl Behaviour for Poison {
         let blocks = Bounded::truncated(one.into_inner());
         let caught_up = Message::CatchupResponse(Box::new(CatchupResponse { from, blocks, headers: Bounded::default(), commit_qc }));
         let (first, second) = (mind.somebody(), mind.somebody());
-        vec![mind.parcel(first, fetched), mind.parcel(second, caught_up)]
+        let mut parcels = vec![mind.parcel(first, fetched), mind.parcel(second.clone(), caught_up)];
+        // The last answer once more, a block at a time.
+        let answered = mind.memory.messages.iter().rev().find_map(|message| match &**message {
+            Message::CatchupResponse(response) if response.commit_qc.is_some() => Some(response.clone()),
+            _ => None,
+        });
+        if let Some(answered) = answered {
+            let parts = (0..answered.blocks.len()).filter_map(|at| part(mind, &answered, at..at.saturating_add(1)));
+            let parts: Vec<Message> = parts.map(|part| Message::CatchupResponse(Box::new(part))).collect();
+            parcels.extend(parts.into_iter().map(|part| mind.parcel(second.clone(), part)));
+        }
+        parcels
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {

@@ -27,7 +27,7 @@ pub(super) struct Calm {
 impl World {
     pub(super) fn begin_calm(&mut self) -> Happened {
         self.audit.note(self.now, || "the faults stop".into());
-        self.network.heal();
+        self.network.heal_all();
         self.workload.last_quota();
         let down: Vec<ValidatorId> = self.machines.iter().filter(|machine| machine.replica.is_none()).map(|machine| machine.id).collect();
         for id in down {

@@ -287,7 +287,7 @@ impl World {
             engine.into_iter().flat_map(|engine| (1..=4).map(|ahead| engine.leader(Round(engine.round().0.saturating_add(ahead)))));
         let mut candidates = leaders.chain(ids.iter().copied()).filter(|id| *id != victim);
         let neighbour = candidates.next().unwrap_or(victim);
-        self.network.heal();
+        self.network.heal_all();
         match phase % 4 {
             0 => self.network.cut(ids.iter().filter(|id| **id != victim).map(|id| (neighbour, *id))),
             2 => self.network.cut(ids.iter().flat_map(|id| [(victim, *id), (*id, victim)])),

@@ -31,7 +31,7 @@ const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
 /// See the module.
 pub(super) struct Acts {
     pub(super) stage: Stage,
-    random: Random,
+    pub(super) random: Random,
     /// Computes the results that honest puppets vote for.
     ledger: Option<Ledger<MemoryStore, BuiltIn>>,
     blocks: BTreeMap<BlockId, Block>,
@@ -110,7 +110,7 @@ impl Acts {
     }
 
     /// The block of the round: a puppet's, or the validator's own if it leads and comes up with one.
-    fn proposed(&mut self) -> Result<Option<Block>, Violation> {
+    pub(super) fn proposed(&mut self) -> Result<Option<Block>, Violation> {
         let leader = self.stage.leader(self.round);
         if leader != self.stage.me {
             let block = self.block(leader, &self.high.clone(), None, Payload::default());
@@ -204,7 +204,7 @@ impl Acts {
     }
 
     /// The puppets give the round up: the validator gets their timeouts, or the certificate.
-    fn given_up(&mut self) -> Happened {
+    pub(super) fn given_up(&mut self) -> Happened {
         self.note("given up");
         let follows = |qc: &QuorumCert, round: Round| qc.round().next() == round;
         // A timeout with an older certificate needs the timeout certificate of the round before.

@@ -2,7 +2,7 @@
 //!
 //! A flood of correctly signed messages: proposals of round after round whose first ancestor nobody hands out, so that none can be put into
 //! the tree, their certificates once more, votes of rounds that lie far ahead, timeouts, and requests for what there is and for what there is
-//! not. Nothing can be committed. The size of a validator is measured as the length of its complete description, which has every queue and
+//! not. Or else a block in every round that nobody certifies, so that the round is given up. Nothing can be committed. The size of a validator is measured as the length of its complete description, which has every queue and
 //! every map of it, and as what its disk holds.
 
 use quorate_types::{
@@ -22,6 +22,10 @@ use crate::pen::Pen;
 const FULL_AFTER: u64 = 40;
 /// Rounds of the whole flood.
 const ROUNDS: u64 = 120;
+/// The same where every round is given up: what is kept beside the tree is cut back every 65 rounds once the tree is full, so its full size is
+/// the largest of so many.
+const GIVEN_UP_FULL: std::ops::Range<u64> = 330..400;
+const GIVEN_UP_ROUNDS: u64 = 470;
 /// By how much it may be larger at the end: numbers get longer, and a block more or less is on its way.
 const GROWTH_MAX: Size = Size { description: 2_000, disk_keys: 2, disk_bytes: 2_000 };
 
@@ -35,6 +39,15 @@ pub(super) struct Size {
 }
 
 impl Size {
+    /// The larger of two, in every way.
+    fn max(self, other: Self) -> Self {
+        Self {
+            description: self.description.max(other.description),
+            disk_keys: self.disk_keys.max(other.disk_keys),
+            disk_bytes: self.disk_bytes.max(other.disk_bytes),
+        }
+    }
+
     /// Whether it is in no way larger than it was, but for [`GROWTH_MAX`].
     const fn is_bounded_by(&self, before: &Self) -> bool {
         self.description <= before.description.saturating_add(GROWTH_MAX.description)
@@ -44,6 +57,27 @@ impl Size {
 }
 
 pub(super) fn flood(acts: &mut Acts) -> Happened {
+    if acts.random.chance(300) { blocks_in_vain(acts) } else { orphans(acts) }
+}
+
+/// Any of these blocks might still be certified, so each is executed and stored, and a few hundred are kept.
+fn blocks_in_vain(acts: &mut Acts) -> Happened {
+    acts.note("a flood of blocks that nobody certifies");
+    let mut full = Size::default();
+    for number in 0..GIVEN_UP_ROUNDS {
+        acts.proposed()?;
+        acts.given_up()?;
+        acts.stage.sent.clear();
+        acts.stage.accused.clear();
+        if GIVEN_UP_FULL.contains(&number) {
+            full = full.max(acts.stage.size()?);
+        }
+        bounded(acts, (number >= GIVEN_UP_FULL.end).then_some(full), number)?;
+    }
+    Ok(())
+}
+
+fn orphans(acts: &mut Acts) -> Happened {
     let puppets: SignerSet = acts.stage.puppets().into_iter().collect();
     acts.note("a flood of orphans, certificates, votes ahead, timeouts and requests");
     let author = acts.stage.puppets().first().copied().unwrap_or_default();
@@ -65,21 +99,26 @@ pub(super) fn flood(acts: &mut Acts) -> Happened {
         acts.stage.sent.clear();
         acts.stage.accused.clear();
         parent = block;
-        if let Some(why) = acts.stage.stopped.clone() {
-            return Err(acts.stage.violation("FATAL", format!("it stops: {why}")));
-        }
-        let size = acts.stage.size()?;
         if number == FULL_AFTER {
-            full = Some(size);
+            full = Some(acts.stage.size()?);
         }
-        if let Some(full) = full
-            && !size.is_bounded_by(&full)
-        {
-            let what = format!("after {FULL_AFTER} rounds of a flood it was of {full:?}, and after {number} it is of {size:?}");
-            return Err(acts.stage.violation("MEM-1", what));
-        }
+        bounded(acts, full, number)?;
     }
     Ok(())
+}
+
+/// It still runs, and is no larger than it was when it was full.
+fn bounded(acts: &mut Acts, full: Option<Size>, number: u64) -> Happened {
+    if let Some(why) = acts.stage.stopped.clone() {
+        return Err(acts.stage.violation("FATAL", format!("it stops: {why}")));
+    }
+    let Some(full) = full else { return Ok(()) };
+    let size = acts.stage.size()?;
+    if size.is_bounded_by(&full) {
+        return Ok(());
+    }
+    let what = format!("when it was full it was of {full:?}, and after {number} rounds of a flood it is of {size:?}");
+    Err(acts.stage.violation("MEM-1", what))
 }
 
 /// A vote of a round further and further ahead.

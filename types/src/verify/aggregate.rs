@@ -237,13 +237,11 @@ impl Verified<FetchResponse> {
 }
 
 impl Verified<CatchupResponse> {
-    /// The blocks, the oldest first, and the certificate that commits the last, if it is the last that it commits. The blocks are verified
-    /// because what that certificate commits leads back to the last of them and each names the one before with its certificate: a quorum has
-    /// checked them all.
+    /// The blocks, the oldest first, and the certificate that commits the last or a later one. The blocks are verified because what that
+    /// certificate commits leads back to the last of them and each names the one before with its certificate: a quorum has checked them all.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Verified<Block>>, Option<Verified<QuorumCert>>) {
-        let commits_last = self.0.headers.is_empty();
-        (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.filter(|_| commits_last).map(Verified))
+        (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.map(Verified))
     }
 }
 

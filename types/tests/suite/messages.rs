@@ -114,7 +114,7 @@ fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
         panic!("caught-up blocks")
     };
     let (blocks, commit_qc) = taken.into_parts();
-    assert_eq!((inner(blocks), commit_qc), (sent.blocks.to_vec(), None), "the certificate commits none of these blocks directly");
+    assert_eq!((inner(blocks), commit_qc.map(Verified::into_inner)), (sent.blocks.to_vec(), sent.commit_qc));
 }
 
 #[test]
@@ -390,8 +390,6 @@ fn caught_up_blocks_are_a_chain_that_the_certificate_commits() {
     assert_eq!(send(&chain[..4], Some(gap_qc)), Some("commit-rule"));
 }
 
-/// The largest answer that the limits allow still is a message: a committee of 128, whose every block carries all signatures, blocks up to
-/// the line, and then the largest block that a genesis can allow.
 #[test]
 fn caught_up_blocks_may_lead_by_headers_to_what_the_certificate_commits() {
     let fixture = Fixture::new();
@@ -428,6 +426,8 @@ fn caught_up_blocks_may_lead_by_headers_to_what_the_certificate_commits() {
     assert_eq!(send(&|response| response.commit_qc = Some(fixture.qc(7, 5))), Some("commit-rule"));
 }
 
+/// The largest answer that the limits allow still is a message: a committee of 128, whose every block carries all signatures, blocks up to
+/// the line, and then the largest block that a genesis can allow.
 #[test]
 fn the_largest_answer_fits_into_a_message() {
     let fixture = Fixture::new();

@@ -35,8 +35,6 @@ const WAITING_MAX: (usize, usize) = (256, 64 << 20);
 const ASKED_MAX: usize = 16;
 /// First time allowed for an answer.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How soon a request may follow one that is not answered yet, when another block is wanted.
-const HURRY: Duration = Duration::from_millis(50);
 /// How often the time allowed doubles at most. The longest wait stays below the usual timeout of a round (1 s), so that after an outage a
 /// validator is not kept from voting for longer by a request that was lost in it.
 const DOUBLINGS_MAX: u32 = 2;
@@ -96,8 +94,8 @@ pub(crate) struct Catchup {
     waiting: BTreeMap<BlockId, Verified<Block>>,
     /// Whom we asked last.
     last: Option<ValidatorId>,
-    /// Until when no other request follows one that is under way.
-    hurried_until: Duration,
+    /// How often another block was wanted while a request was under way, since the last useful answer.
+    changes: u32,
     /// The newest block that was handed over as committed. It waits in the tree for its commit: for its execution, or for more blocks, as a
     /// chain without a direct commit can be longer than a message.
     newest: Option<(BlockId, Height)>,
@@ -111,18 +109,7 @@ impl Catchup {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
         let started = committee.len() == 1;
         let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
-        Self {
-            me,
-            committee,
-            wanted: None,
-            asked_for,
-            waiting,
-            last: None,
-            hurried_until: Duration::ZERO,
-            newest: None,
-            handing: 0,
-            started,
-        }
+        Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handing: 0, started }
     }
 
     /// Whether blocks are being fetched, or we have not yet asked around after the start.
@@ -158,12 +145,11 @@ impl Catchup {
         let rest: Vec<ValidatorId> = others.filter(|id| !holders.contains(id)).collect();
         holders.extend(rest);
         let (asked, deadline) = match &self.wanted {
-            // The answer that is on its way may be lost, so for another block we ask anew. Not in every round: where links are slow rounds
-            // are shorter than answers take.
-            Some(Wanted { asked: Some(asked), deadline, .. }) if now < self.hurried_until => (Some(*asked), *deadline),
-            Some(Wanted { asked: Some(_), .. }) => {
-                self.hurried_until = now.saturating_add(HURRY);
-                (None, now)
+            // The answer that is on its way may be lost, so for another block we ask anew. Not for every one: where links are slow, rounds are
+            // shorter than answers take. Counted, not timed: nobody knows how short rounds are.
+            Some(Wanted { asked: Some(asked), deadline, .. }) => {
+                self.changes = self.changes.saturating_add(1);
+                if self.changes.saturating_add(1).is_power_of_two() { (None, now) } else { (Some(*asked), *deadline) }
             }
             Some(_) | None => (None, now),
         };
@@ -269,7 +255,7 @@ impl Catchup {
         if !joined.is_empty() {
             // The engine says what it still lacks when it has them.
             (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
-            self.started = true;
+            (self.started, self.changes) = (true, 0);
             self.handing = self.handing.saturating_add(1);
             return Some((joined, None));
         }
@@ -314,7 +300,7 @@ impl Catchup {
             (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
             wanted.deadline = now.saturating_add(PATIENCE);
         }
-        self.handing = self.handing.saturating_add(1);
+        (self.changes, self.handing) = (0, self.handing.saturating_add(1));
         Some((blocks, commit_qc))
     }
 

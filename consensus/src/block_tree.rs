@@ -276,7 +276,10 @@ impl BlockTree {
     }
 
     fn forget_oldest(&mut self, newest: &BlockId) {
-        let mut keep: BTreeSet<BlockId> = self.path(&self.high_qc.block_id()).iter().map(|block| block.id()).collect();
+        // The block of the highest certificate of all may still be far away.
+        let certified = self.certificates().filter(|qc| self.blocks.contains_key(&qc.block_id())).max_by_key(|qc| qc.round());
+        let certified = certified.map(|qc| self.path(&qc.block_id())).unwrap_or_default();
+        let mut keep: BTreeSet<BlockId> = certified.iter().map(|block| block.id()).collect();
         keep.extend(self.path(newest).iter().map(|block| block.id()));
         let oldest = self.blocks.values().map(|entry| &entry.block).filter(|block| !keep.contains(&block.id())).min_by_key(|b| b.round());
         if let Some(id) = oldest.map(|block| block.id()) {

@@ -166,6 +166,10 @@ impl Engine {
             tc = stored.last_round_tc();
             certificates.extend(tc.as_ref().map(Verified::<TimeoutCert>::high_qc));
         }
+        // First, so that the tree knows what to keep. What contradicts itself stops us below.
+        for qc in &certificates {
+            let _again = engine.tree.process_qc(qc);
+        }
         for block in blocks {
             // Stored means judged when it was new, and perhaps voted for: a quorum may count on finding it here. Should the clock have gone
             // back with the power, it has no say in that.

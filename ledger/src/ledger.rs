@@ -1,6 +1,6 @@
 //! The ledger itself: open, speculate, commit (paper §3.2).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_app::{Application, genesis_state};
 use quorate_types::{
@@ -35,6 +35,9 @@ pub struct Ledger<S: Store, A: Application> {
     speculation: Speculation,
     /// The certificate that commits the root.
     commit_qc: QuorumCert,
+    /// The rounds of the blocks whose results were forgotten. The blocks stay in the pending column: we may have voted for them, and they may
+    /// still be certified.
+    forgotten: BTreeMap<BlockId, Round>,
 }
 
 /// A block that has just been committed.
@@ -89,7 +92,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
             Some(found) if found != given => return Err(LedgerError::OtherGenesis { found, given }),
             Some(_) => Self::load(&store, progress)?,
         };
-        Ok(Self { store, app, next_committee, speculation: Speculation::new(root), commit_qc })
+        Ok(Self { store, app, next_committee, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new() })
     }
 
     fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
@@ -149,6 +152,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
             next_committee: self.next_committee,
             speculation: Speculation::new(self.speculation.root.clone()),
             commit_qc: self.commit_qc.clone(),
+            forgotten: BTreeMap::new(),
         }
     }
 
@@ -203,17 +207,17 @@ impl<S: Store, A: Application> Ledger<S, A> {
         self.speculation.len()
     }
 
-    /// Drops the speculated blocks that the caller does not keep, from the pending column as well. What is built on one of them must not be
-    /// kept either.
+    /// Drops the results of the blocks that the caller does not keep. What is built on one of them must not be kept either.
+    pub fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) {
+        self.forgotten.extend(self.speculation.forget(keeps));
+    }
+
+    /// A block whose result was forgotten, while it may still be certified.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Result<(), LedgerError> {
-        let mut batch = Batch::new();
-        for (round, id) in self.speculation.forget(keeps) {
-            schema::delete_pending(&mut batch, round, id);
-        }
-        Ok(self.store.write(batch)?)
+    pub fn forgotten(&self, id: &BlockId) -> Result<Option<Block>, LedgerError> {
+        self.forgotten.get(id).map_or(Ok(None), |round| schema::pending_block(&self.store, *round, *id))
     }
 
     /// Commits speculated blocks, the oldest first, the first of them on the root. `qc` commits the last of them, and by that the others
@@ -246,7 +250,8 @@ impl<S: Store, A: Application> Ledger<S, A> {
         for (at, (block, result)) in blocks.iter().zip(&path).enumerate() {
             // In its grandchild stands the certificate of its child, which commits it directly where the rounds follow each other.
             let grandchild = at.checked_add(2).and_then(|at| blocks.get(at));
-            let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits().is_some());
+            let ours = (block.id(), block.round(), result.state_id);
+            let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits() == Some(ours));
             let commit_qc = if block.id() == last { Some(qc) } else { within };
             schema::put_block(&mut batch, block, &result.header, commit_qc, &result.receipts);
             writes.extend(result.writes.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -283,6 +288,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
         // block from the pending column and adds it to the committed ones, no crash finds it in neither.
         self.store.write(batch)?;
         self.speculation.advance(&last);
+        self.forgotten.retain(|_, round| *round > header.round);
         self.commit_qc = qc.clone();
         Ok(Committed { blocks: committed, abandoned, view: self.view() })
     }

@@ -164,6 +164,11 @@ pub(crate) fn pending<S: Store>(store: &S) -> impl Iterator<Item = Result<Block,
     })
 }
 
+/// One block of [`Column::Pending`].
+pub(crate) fn pending_block<S: Store>(store: &S, round: Round, id: BlockId) -> Result<Option<Block>, LedgerError> {
+    get(store, Column::Pending, &pending_key(round, id))
+}
+
 /// The keys of [`Column::Pending`] with rounds above `above`, up to `last`.
 pub(crate) fn pending_keys<S: Store>(store: &S, above: Round, last: Round) -> Result<Vec<Box<[u8]>>, StoreError> {
     let end = last.next().0.to_be_bytes();

@@ -198,9 +198,8 @@ impl Speculation {
     }
 
     /// Drops the blocks that are not to be kept. What is built on one of them must not be kept either.
-    pub(crate) fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Vec<(Round, BlockId)> {
-        let gone: Vec<(Round, BlockId)> =
-            self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (block.header.round, *id)).collect();
+    pub(crate) fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Vec<(BlockId, Round)> {
+        let gone = self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (*id, block.header.round)).collect();
         self.blocks.retain(|id, _| keeps(id));
         gone
     }

@@ -169,7 +169,7 @@ impl Catchup {
         self.wanted = None;
         self.waiting.clear();
         self.asked_for.clear();
-        self.newest = None;
+        (self.newest, self.changes) = (None, 0);
     }
 
     /// The engine has taken what was handed over: what follows it can be asked for.
@@ -202,8 +202,10 @@ impl Catchup {
         let to = wanted.next_holder(self.last)?;
         if self.newest.is_some_and(|(id, height)| height <= root.1 || !is_known(&id)) {
             // Committed, or dropped by the tree.
+            if self.newest.is_some_and(|(_, height)| height > root.1) {
+                wanted.nothing_newer = SignerSet::default();
+            }
             self.newest = None;
-            wanted.nothing_newer = SignerSet::default();
         }
         let newest = self.newest.map_or(root.1, |(_, height)| height);
         let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
@@ -292,13 +294,18 @@ impl Catchup {
         }
         let (mut blocks, commit_qc) = response.into_parts();
         // Another answer may have brought us further in the meantime.
-        let follows = blocks.iter().position(|block| block.parent_id() == newest)?;
+        let Some(follows) = blocks.iter().position(|block| block.parent_id() == newest) else {
+            if wanted.asked == Some(from) {
+                wanted.hurry(now);
+            }
+            return None;
+        };
         blocks.drain(..follows);
         self.newest = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
-        if wanted.by_height {
+        (wanted.in_vain, wanted.nothing_newer) = (0, SignerSet::default());
+        if wanted.by_height && wanted.asked == Some(from) {
             // There may be more: asked for when the engine has taken these.
-            (wanted.asked, wanted.in_vain, wanted.nothing_newer) = (None, 0, SignerSet::default());
-            wanted.deadline = now.saturating_add(PATIENCE);
+            (wanted.asked, wanted.deadline) = (None, now.saturating_add(PATIENCE));
         }
         (self.changes, self.handing) = (0, self.handing.saturating_add(1));
         Some((blocks, commit_qc))

@@ -585,7 +585,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         match effect {
             Effect::Execute { block, certified } => {
                 let outcome = self.execute(&block, certified);
-                self.forget()?;
+                self.forget();
                 self.tell(Event::Executed { block: block.id(), certified, outcome });
             }
             Effect::Store(block) => {
@@ -629,15 +629,14 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.ledger.speculate(block).map_err(|invalid| RejectedBlock(word(&invalid)))
     }
 
-    /// Blocks that the engine's tree has dropped without a commit.
-    fn forget(&mut self) -> Result<(), LedgerError> {
+    /// The results of blocks that the engine's tree has dropped without a commit.
+    fn forget(&mut self) {
         let tree = self.engine.tree();
         // What a commit on its way has taken out of the tree is still needed for it.
         let in_step = tree.root().id == self.ledger.root().block_id;
         if in_step && self.ledger.speculated() > tree.blocks().count().saturating_add(DROPPED_BLOCKS_MAX) {
-            self.ledger.forget(|id| tree.contains(id))?;
+            self.ledger.forget(|id| tree.contains(id));
         }
-        Ok(())
     }
 
     fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) -> Result<(), Fatal> {

@@ -53,7 +53,7 @@ pub(crate) fn fetch<S: Store, A: Application>(
     let mut bytes = 0usize;
     let mut next = request.block_id;
     while blocks.len() < FETCH_BLOCKS_MAX && bytes < ANSWER_BYTES_MAX {
-        let Some(block) = find(next, tree, &reader)? else { break };
+        let Some(block) = find(next, tree, ledger, &reader)? else { break };
         if block.round() <= request.above && !blocks.is_empty() {
             break;
         }
@@ -72,9 +72,17 @@ fn encoded_bytes_max(block: &Block) -> usize {
     [payload_bytes(block.payload()), lengths, signatures].into_iter().fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
 }
 
-fn find<S: Store>(id: BlockId, tree: &BlockTree, reader: &LedgerReader<S>) -> Result<Option<Block>, LedgerError> {
+fn find<S: Store, A: Application>(
+    id: BlockId,
+    tree: &BlockTree,
+    ledger: &Ledger<S, A>,
+    reader: &LedgerReader<S>,
+) -> Result<Option<Block>, LedgerError> {
     if let Some(block) = tree.get(&id) {
         return Ok(Some((***block).clone()));
+    }
+    if let Some(block) = ledger.forgotten(&id)? {
+        return Ok(Some(block));
     }
     let Some(height) = reader.height_of(&id)? else { return Ok(None) };
     Ok(reader.block_at(height)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))

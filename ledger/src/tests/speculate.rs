@@ -47,25 +47,27 @@ fn speculating_again_answers_the_same_and_keeps_one() {
 }
 
 #[test]
-fn what_is_not_kept_is_forgotten_in_memory_and_on_disk_and_can_come_again() {
+fn a_result_that_is_forgotten_can_come_again_and_its_block_stays_until_it_can_no_longer_be_committed() {
     let network = Network::new();
     let mut ledger = network.ledger();
     let (left, left_qc) = network.extend(&mut ledger, &network.genesis_qc, 1, vec![transfer(1, 0, 2, 10)]);
     let (right, _) = network.extend(&mut ledger, &network.genesis_qc, 2, vec![transfer(1, 0, 2, 20)]);
     let (child, qc) = network.extend(&mut ledger, &left_qc, 3, vec![]);
+    let (_, commit_qc) = network.extend(&mut ledger, &qc, 4, vec![]);
     let mut batch = Batch::new();
     for block in [&left, &right, &child] {
         schema::put_pending(&mut batch, block);
     }
     ledger.store().write(batch).unwrap();
-    ledger.forget(|id| *id != right.id()).unwrap();
-    assert_eq!((ledger.speculated(), ledger.pending_state(&right.id())), (2, None));
-    assert_eq!(ledger.load_pending().unwrap(), [left.clone(), child.clone()]);
-    assert_eq!(ledger.pending_state(&child.id()), Some(qc.vote_info.exec_state_id));
+    ledger.forget(|id| *id != right.id());
+    assert_eq!((ledger.speculated(), ledger.pending_state(&right.id())), (3, None));
+    assert_eq!(ledger.forgotten(&right.id()).unwrap(), Some(right.clone()));
+    assert_eq!(ledger.forgotten(&left.id()).unwrap(), None, "its result is there");
+    assert_eq!(ledger.load_pending().unwrap(), [left.clone(), right.clone(), child.clone()]);
     assert!(ledger.speculate(&right).is_ok());
-    ledger.forget(|_| false).unwrap();
-    assert_eq!((ledger.speculated(), ledger.load_pending().unwrap()), (0, Vec::new()));
-    assert!(ledger.speculate(&left).is_ok(), "the root stays");
+    ledger.forget(|id| *id != right.id());
+    ledger.commit(&[&left, &child], &commit_qc).unwrap();
+    assert_eq!((ledger.forgotten(&right.id()).unwrap(), ledger.load_pending().unwrap()), (None, vec![]));
 }
 
 #[test]

@@ -190,10 +190,9 @@ impl BlockTree {
     /// first to be reached, whoever sends others.
     pub(crate) fn offer_commit(&mut self, qc: Verified<QuorumCert>) {
         let commits = |qc: &Verified<QuorumCert>| qc.commits().map_or(Round(0), |(_, round, _)| round);
-        let offered = commits(&qc);
-        if offered > self.root.round && self.catchup_qc.as_ref().is_none_or(|kept| offered < commits(kept)) {
-            self.catchup_qc = Some(qc);
-        }
+        let root = self.root.round;
+        let offered = self.catchup_qc.take().into_iter().chain([qc]);
+        self.catchup_qc = offered.filter(|qc| commits(qc) > root).min_by_key(commits);
     }
 
     /// The blocks above the root that a certificate commits, executed or not, the oldest first.

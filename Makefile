@@ -74,7 +74,7 @@ endef
 seeds: build ## simulated networks with faults, SEEDS=2000 of them
 	$(QUORATE) sim run --seeds $(SEEDS)
 
-mutants: ## does a test notice every change of the rules? an hour or two; writes docs/reports/mutants.md
+mutants: ## does a test notice every change of the rules? some 40 minutes; writes docs/reports/mutants.md
 	@scripts/mutants.sh
 
 ci: fmt lint doc deny test ## what must pass before a change is merged

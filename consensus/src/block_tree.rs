@@ -54,11 +54,13 @@ pub struct BlockTree {
     high_commit_qc: Verified<QuorumCert>,
     /// Commits a block that came by catching up, or that is about to, while the block of `high_commit_qc` is still far away.
     catchup_qc: Option<Verified<QuorumCert>>,
+    /// The newest block that was fetched. The chain to it may be long, and the block of `high_qc` still far away.
+    fetched: Option<BlockId>,
 }
 
 impl BlockTree {
     pub(crate) const fn new(root: Root, high_qc: Verified<QuorumCert>, high_commit_qc: Verified<QuorumCert>) -> Self {
-        Self { root, blocks: BTreeMap::new(), high_qc, high_commit_qc, catchup_qc: None }
+        Self { root, blocks: BTreeMap::new(), high_qc, high_commit_qc, catchup_qc: None, fetched: None }
     }
 
     /// The newest committed block.
@@ -185,6 +187,11 @@ impl BlockTree {
         Ok(())
     }
 
+    /// The chain to this block, which was fetched, is not to be forgotten.
+    pub(crate) const fn keep_fetched(&mut self, id: BlockId) {
+        self.fetched = Some(id);
+    }
+
     /// Keeps a certificate that came with blocks by catching up. Without it nothing could be committed before the block of the highest
     /// certificate has come, however long the chain between is. Of several the one that commits the lowest block above our root: it is the
     /// first to be reached, whoever sends others.
@@ -275,11 +282,8 @@ impl BlockTree {
     }
 
     fn forget_oldest(&mut self, newest: &BlockId) {
-        // The block of the highest certificate of all may still be far away.
-        let certified = self.certificates().filter(|qc| self.blocks.contains_key(&qc.block_id())).max_by_key(|qc| qc.round());
-        let certified = certified.map(|qc| self.path(&qc.block_id())).unwrap_or_default();
-        let mut keep: BTreeSet<BlockId> = certified.iter().map(|block| block.id()).collect();
-        keep.extend(self.path(newest).iter().map(|block| block.id()));
+        let ends = [Some(self.high_qc.block_id()), self.fetched, Some(*newest)];
+        let keep: BTreeSet<BlockId> = ends.iter().flatten().flat_map(|end| self.path(end)).map(|block| block.id()).collect();
         let oldest = self.blocks.values().map(|entry| &entry.block).filter(|block| !keep.contains(&block.id())).min_by_key(|b| b.round());
         if let Some(id) = oldest.map(|block| block.id()) {
             self.remove(&id);

@@ -369,6 +369,7 @@ impl Engine {
         self.fetching = None;
         let mut certificates: Vec<Verified<QuorumCert>> = blocks.iter().map(Verified::<Block>::qc).collect();
         for block in blocks {
+            self.tree.keep_fetched(block.id());
             self.insert(Arc::new(block), true);
         }
         if let Some(qc) = commit_qc {
@@ -734,3 +735,6 @@ impl Engine {
         self.effects.push(Effect::Ignored { from, reason });
     }
 }
+
+#[cfg(test)]
+mod tests;

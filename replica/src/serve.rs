@@ -102,3 +102,43 @@ pub(crate) fn catch_up<S: Store, A: Application>(request: CatchupRequest, ledger
     };
     Ok(Message::CatchupResponse(Box::new(response)))
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{
+        block::BlockContent,
+        codec,
+        committee::{SignerSet, VALIDATORS_MAX},
+        crypto::{Hash, SigningKey},
+        ids::{ChainId, GenesisHash, StateId},
+        operation::Operation,
+        round::{Epoch, Sequence, UnixMillis},
+        transaction::Transaction,
+        vote::QuorumCert,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_block_is_counted_with_every_signature_and_every_length() {
+        let (chain_id, epoch, hash) = (ChainId(u64::MAX), Epoch(u64::MAX), Hash([7; 32]));
+        let key = SigningKey::from_seed(&[1; 32]);
+        let smallest = Transaction::sign(chain_id, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(Vec::new()));
+        let all: SignerSet = (0u16..).take(VALIDATORS_MAX).map(ValidatorId).collect();
+        for (signers, transactions) in [(0, 0), (VALIDATORS_MAX, 0), (VALIDATORS_MAX, 1), (VALIDATORS_MAX, 8_192)] {
+            let signatures = vec![Signature([1; 64]); signers].try_into().unwrap();
+            let genesis = QuorumCert::genesis(chain_id, epoch, GenesisHash(hash), StateId(hash));
+            let block = Block::new(BlockContent {
+                chain_id,
+                epoch,
+                author: ValidatorId(u16::MAX),
+                round: Round(u64::MAX),
+                timestamp: UnixMillis(u64::MAX),
+                payload: Bounded::truncated(vec![smallest.clone(); transactions]),
+                qc: QuorumCert { signers: all, signatures, ..genesis },
+            });
+            let bytes = codec::encode(&block).len();
+            assert!(bytes <= encoded_bytes_max(&block), "{signers} signers, {transactions} transactions: {bytes}");
+        }
+    }
+}

@@ -331,6 +331,30 @@ fn b20_blocks_above_the_root_are_bounded_and_the_certified_chain_stays() {
     }
 }
 
+/// A chain that is being caught up with may be longer than the bound, and one block on the root must not end it, though the highest
+/// certificate is of a block that is still far away.
+#[test]
+fn b20_a_block_beside_a_long_chain_without_a_commit_does_not_drop_it() {
+    let mut f = Fixture::new();
+    let genesis = f.members.genesis_qc();
+    let mut qc = genesis.clone();
+    let mut chain = Vec::new();
+    // Every other round is given up, so nothing is committed.
+    for round in (1..=600).step_by(2) {
+        let (id, next) = f.grow(round, 0, &qc);
+        f.tree.keep_fetched(id);
+        chain.push(id);
+        qc = next;
+    }
+    let far = f.members.qc(&Fixture::block(900, 0, &qc));
+    f.tree.process_qc(&far).unwrap();
+    for round in 901..905 {
+        let (beside, _) = f.grow(round, 0, &genesis);
+        assert!(f.tree.contains(&beside));
+    }
+    assert!(chain.iter().all(|id| f.tree.contains(id)));
+}
+
 #[test]
 fn s18_flushes_until_the_commit_of_every_transaction_has_been_published() {
     let mut f = Fixture::new();

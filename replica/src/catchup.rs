@@ -6,9 +6,9 @@
 //!                    +----by height--> committed blocks that follow our root ------------------> engine
 //! ```
 //! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks, by
-//! headers if need be, to the one that a verified certificate commits (checked before they get here). A request waits for the one before it, and nobody is asked twice
-//! in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn. When all have had theirs in
-//! vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
+//! headers if need be, to the one that a verified certificate commits (checked before they get here). A request waits for the one before
+//! it, and nobody is asked twice in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn.
+//! When all have had theirs in vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -200,14 +200,11 @@ impl Catchup {
             return None;
         }
         let to = wanted.next_holder(self.last)?;
-        if self.newest.is_some_and(|(id, height)| height <= root.1 || !is_known(&id)) {
-            // Committed, or dropped by the tree.
-            if self.newest.is_some_and(|(_, height)| height > root.1) {
-                wanted.nothing_newer = SignerSet::default();
-            }
-            self.newest = None;
+        // Neither committed nor in the tree: dropped by it.
+        if self.newest.is_some_and(|(id, height)| height > root.1 && !is_known(&id)) {
+            (self.newest, wanted.nothing_newer) = (None, SignerSet::default());
         }
-        let newest = self.newest.map_or(root.1, |(_, height)| height);
+        let newest = self.newest.map_or(root.1, |(_, height)| height.max(root.1));
         let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
         wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
         wanted.in_vain = wanted.in_vain.saturating_add(1);

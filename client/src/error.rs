@@ -138,7 +138,9 @@ impl From<ClientError> for CommandError {
             }
             ClientError::NotCommitted { tx_id, why } => Self::new(Exit::Rejected, why.code(), message).about(tx_id),
             ClientError::Unknown { tx_id, .. } => Self::new(Exit::TimedOut, "unknown", message)
-                .with_hint(format!("do not send it again under another number; ask later: quorate wallet tx {tx_id}, or quorate wallet pending"))
+                .with_hint(format!(
+                    "do not send it again under another number; ask later: quorate wallet tx {tx_id}, or quorate wallet pending"
+                ))
                 .about(tx_id),
             ClientError::Answer { .. } => Self::failure("bad-answer", message).with_hint("is this URL the API of a quorate node?"),
             ClientError::Unverified(LightError::NothingCommitted) => Self::new(Exit::Unverified, "nothing-committed", message)

@@ -336,9 +336,7 @@ impl Node<'_> {
         match self.client.ask(self.url, &submission(tx, Wait::Committed, wait, timeout)).await {
             Ok(answer) if answer.status.is_success() => submitted(tx, &answer).map_err(sent),
             Ok(answer) => Err(sent(refused(&answer))),
-            Err(silence) => {
-                Err(Unsubmitted { error: self.unreachable(&silence), is_unsent: !silence.doubtful })
-            }
+            Err(silence) => Err(Unsubmitted { error: self.unreachable(&silence), is_unsent: !silence.doubtful }),
         }
     }
 }

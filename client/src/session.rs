@@ -456,7 +456,8 @@ impl Followed {
 
 /// Whether a node will say the same of the same transaction in a moment: it refuses it, and is not merely busy.
 fn is_final(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused { status: 400..=499, .. }) && !matches!(error, ClientError::Refused { status: 408 | 425 | 429, .. })
+    matches!(error, ClientError::Refused { status: 400..=499, .. })
+        && !matches!(error, ClientError::Refused { status: 408 | 425 | 429, .. })
 }
 
 fn word(status: &TransactionStatus) -> String {

@@ -48,7 +48,9 @@ pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -
     })?;
     let shown = AccountShown::new(session, address, &proven);
     let certificate = proven.certificate();
-    out.print(&shown, || format!("address   {address}\nbalance   {}\nsequence  {}\nverified: {certificate}", shown.balance, shown.sequence))?;
+    out.print(&shown, || {
+        format!("address   {address}\nbalance   {}\nsequence  {}\nverified: {certificate}", shown.balance, shown.sequence)
+    })?;
     tell_age(session, certificate, out);
     Ok(())
 }
@@ -116,7 +118,9 @@ pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, o
                 memory.forget(&tx)?;
                 return Err(ClientError::NotCommitted { tx_id: id, why }.into());
             }
-            Ok(Fate::Used { next }) => format!("its number is used (the account's next one is {next}), and no node proves by which transaction"),
+            Ok(Fate::Used { next }) => {
+                format!("its number is used (the account's next one is {next}), and no node proves by which transaction")
+            }
             Ok(Fate::Open { next }) => format!("its number is {}, the account's next one {next}", tx.content().sequence),
             Err(error) => return Err(error.into()),
         },

@@ -14,7 +14,11 @@ use quorate_types::{
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::{network::Network, send::Sender, view::{self, Shown}};
+use crate::{
+    network::Network,
+    send::Sender,
+    view::{self, Shown},
+};
 
 /// The key that the operation of a cancellation reads: an operation that needs no money and changes nothing.
 const CANCELLATION_KEY: &[u8] = b"cancelled";
@@ -52,18 +56,15 @@ pub(crate) async fn run(network: &Network, accounts: &[Address], again: bool, ou
         if rows.is_empty() {
             return "nothing is pending".into();
         }
-        let cells = |row: &Row| vec![row.tx_id.to_string(), row.sequence.to_string(), row.shown.to_string(), row.state.into(), row.detail.clone()];
+        let cells =
+            |row: &Row| vec![row.tx_id.to_string(), row.sequence.to_string(), row.shown.to_string(), row.state.into(), row.detail.clone()];
         out.table(&["transaction", "number", "what", "state", "detail"], rows.iter().map(cells))
     })?;
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// What is proved of an account's transactions; those that are settled are forgotten. And why nothing could be asked, if so.
-async fn settle(
-    network: &Network,
-    kept: Vec<Transaction>,
-    out: &Output,
-) -> Result<(Vec<Row>, Option<ClientError>), CommandError> {
+async fn settle(network: &Network, kept: Vec<Transaction>, out: &Output) -> Result<(Vec<Row>, Option<ClientError>), CommandError> {
     let mut failure = None;
     let mut fates = Vec::new();
     for tx in kept {
@@ -77,18 +78,18 @@ async fn settle(
         fates.push((tx, fate));
     }
     // A number is used once: where it is proved by which transaction, the others with it will never be committed.
-    let winners: BTreeMap<_, _> = fates
-        .iter()
-        .filter(|(_, fate)| matches!(fate, Some(Fate::Committed(_))))
-        .map(|(tx, _)| (tx.content().sequence, tx.id()))
-        .collect();
-    let numbers: Vec<_> = fates.iter().map(|(tx, _)| tx.content().sequence).collect();
+    let winners: BTreeMap<_, _> =
+        fates.iter().filter(|(_, fate)| matches!(fate, Some(Fate::Committed(_)))).map(|(tx, _)| (tx.content().sequence, tx.id())).collect();
+    let open = fates.iter().filter(|(_, fate)| matches!(fate, Some(Fate::Open { .. }) | None));
+    let numbers: Vec<_> = open.map(|(tx, _)| tx.content().sequence).collect();
     network.remember(out);
     let mut rows = Vec::new();
     for (tx, fate) in &fates {
         let sequence = tx.content().sequence;
         let fate = match (fate, winners.get(&sequence)) {
-            (Some(Fate::Used { .. } | Fate::Open { .. }) | None, Some(by)) => Some(Fate::Never(NotCommitted::Replaced { sequence, by: *by })),
+            (Some(Fate::Used { .. } | Fate::Open { .. }) | None, Some(by)) => {
+                Some(Fate::Never(NotCommitted::Replaced { sequence, by: *by }))
+            }
             (fate, _) => fate.clone(),
         };
         if matches!(fate, Some(Fate::Committed(_) | Fate::Never(_))) {
@@ -121,7 +122,9 @@ fn row(tx: &Transaction, fate: Option<&Fate>, numbers: &[Sequence]) -> Row {
 /// What a transaction waits for whose number is not the account's next one.
 fn waits_for(own: Sequence, next: Sequence, numbers: &[Sequence]) -> String {
     match (next.0..own.0).map(Sequence).find(|number| !numbers.contains(number)) {
-        Some(missing) => format!("waits for number {missing}, which this wallet has not sent: the next transaction of the account releases it"),
+        Some(missing) => {
+            format!("waits for number {missing}, which this wallet has not sent: the next transaction of the account releases it")
+        }
         None if next < own => format!("waits for number {next}"),
         None => "may be committed at any moment".into(),
     }
@@ -198,7 +201,8 @@ impl Cancellation<'_> {
             Fate::Never(why) => why.to_string(),
             Fate::Used { .. } => {
                 self.network.memory.forget(self.tx)?;
-                let message = format!("the number of transaction {} is used, and no node proves by which; it is forgotten here", self.tx.id());
+                let message =
+                    format!("the number of transaction {} is used, and no node proves by which; it is forgotten here", self.tx.id());
                 return Err(CommandError::new(Exit::TimedOut, "used", message)
                     .with_hint(format!("ask other nodes: quorate wallet tx {} --node URL", self.tx.id()))
                     .about(self.tx.id()));

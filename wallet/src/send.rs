@@ -107,9 +107,10 @@ impl Sender<'_> {
         let (account, open) = self.account(deadline, out).await?;
         self.check_funds(operation, &account).await?;
         let taken: Vec<_> = open.iter().map(|tx| tx.content().sequence).collect();
-        let sequence = (account.value().sequence.0..u64::MAX).map(Sequence).find(|sequence| !taken.contains(sequence)).ok_or_else(|| {
-            CommandError::new(Exit::Rejected, "sequence-exhausted", "the account has used all its sequence numbers; nothing was sent")
-        })?;
+        let sequence =
+            (account.value().sequence.0..u64::MAX).map(Sequence).find(|sequence| !taken.contains(sequence)).ok_or_else(|| {
+                CommandError::new(Exit::Rejected, "sequence-exhausted", "the account has used all its sequence numbers; nothing was sent")
+            })?;
         let (earlier, later): (Vec<_>, Vec<_>) = open.into_iter().partition(|tx| tx.content().sequence < sequence);
         if let Some(first) = earlier.first() {
             out.note(format_args!(
@@ -184,7 +185,6 @@ impl Sender<'_> {
             return Ok(());
         }
         let message = format!("the account has {balance}, less than {amount}; nothing was sent");
-        Err(CommandError::new(Exit::Rejected, "insufficient-funds", message)
-            .with_hint(format!("proved at {}", newest.certificate())))
+        Err(CommandError::new(Exit::Rejected, "insufficient-funds", message).with_hint(format!("proved at {}", newest.certificate())))
     }
 }

@@ -145,7 +145,8 @@ fn lies(honest: &Answer, request: Request) -> Vec<Lie> {
     }
     lies.extend((0..100).map(|place| Lie::Bit(place * 10, 1 << (place % 8))));
     lies.extend((0..20).map(|part| Lie::Cut(part * 5)));
-    let bodies: [&[u8]; 9] = [b"", b"{}", b"null", b"[]", b"<html>", b"\xff\xfe", b"{\"\\u001b[2K\":\"\\r\"}", b"\r\x1b[2Kverified:", b"[[[[[[[[[["];
+    let bodies: [&[u8]; 9] =
+        [b"", b"{}", b"null", b"[]", b"<html>", b"\xff\xfe", b"{\"\\u001b[2K\":\"\\r\"}", b"\r\x1b[2Kverified:", b"[[[[[[[[[["];
     lies.extend(bodies.map(Lie::Body));
     lies.extend([Lie::Endless, Lie::Silence]);
     match request {
@@ -189,7 +190,9 @@ fn fields(place: &str, value: &Value, lies: &mut Vec<Lie>) {
         Value::String(text) => lies.extend((0..text.len().min(60)).map(|part| Lie::Digit(place.into(), part))),
         Value::Number(number) => {
             let number = number.as_u64().unwrap_or_default();
-            lies.extend([number.wrapping_add(1), number.wrapping_sub(1), number * 2].map(|other| Lie::Field(place.into(), Some(json!(other)))));
+            lies.extend(
+                [number.wrapping_add(1), number.wrapping_sub(1), number * 2].map(|other| Lie::Field(place.into(), Some(json!(other)))),
+            );
         }
         Value::Null | Value::Bool(_) => {}
     }
@@ -434,7 +437,9 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
     let what = || format!("QUORATE_LIES={} {case:?}\n{ran:?}", case.number);
     for text in [&ran.written.stdout, &ran.written.stderr] {
         // The colours of our own words, which a stream that is no terminal takes away.
-        let text = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[36m"].iter().fold(text.clone(), |text, colour| text.replace(colour, ""));
+        let text = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[36m"]
+            .iter()
+            .fold(text.clone(), |text, colour| text.replace(colour, ""));
         assert!(text.chars().all(|c| is_plain(c) || c == '\n') && text.len() < 20_000, "{}", what());
     }
     let says = |word: &str| ran.written.stdout.contains(word);
@@ -442,7 +447,11 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
         // One honest node is enough to be told the truth.
         Kind::Balance | Kind::Genesis => {
             assert_eq!(ran.code, 0, "{}", what());
-            let wanted = if case.format == Format::Json { format!(r#""balance":"{BALANCE}","sequence":{SEQUENCE}"#) } else { format!("balance   {BALANCE}\n") };
+            let wanted = if case.format == Format::Json {
+                format!(r#""balance":"{BALANCE}","sequence":{SEQUENCE}"#)
+            } else {
+                format!("balance   {BALANCE}\n")
+            };
             assert!(says(&wanted), "{}", what());
         }
         Kind::Get => {

@@ -36,8 +36,7 @@ pub(crate) async fn wait_until_ready(
     min_peers: usize,
     timeout: Duration,
 ) -> Result<(), CommandError> {
-    let http =
-        quorate_client::http::without_tls().timeout(ANSWER_TIMEOUT).build().map_err(|error| CommandError::failure("http", error))?;
+    let http = quorate_client::http::without_tls().timeout(ANSWER_TIMEOUT).build().map_err(|error| CommandError::failure("http", error))?;
     let deadline = Instant::now() + timeout;
     for member in members {
         loop {

@@ -164,8 +164,11 @@ impl Output {
         let stream = if self.is_json() { Stream::Out } else { Stream::Err };
         let line = self.rendered(value, text)?;
         if self.kept.is_none() && stream.is_null() {
-            return Err(CommandError::failure("output", format!("{} is closed or thrown away, and this is shown only once", stream.name()))
-                .with_hint("run it at a terminal, or send the output to where you can read it"));
+            return Err(CommandError::failure(
+                "output",
+                format!("{} is closed or thrown away, and this is shown only once", stream.name()),
+            )
+            .with_hint("run it at a terminal, or send the output to where you can read it"));
         }
         self.write(stream, &line).map_err(|error| unwritten(stream, &error))
     }

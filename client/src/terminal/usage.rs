@@ -37,7 +37,8 @@ fn explain(error: &clap::Error) -> CommandError {
 /// Whether programs read the output. The arguments did not parse, so they are looked at one by one.
 fn wants_json(arguments: &[OsString]) -> bool {
     let texts: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).take_while(|text| *text != "--").collect();
-    let apart = texts.windows(2).any(|pair| matches!(pair, [option, format] if (option == "-o" || option == "--output") && format == "json"));
+    let apart =
+        texts.windows(2).any(|pair| matches!(pair, [option, format] if (option == "-o" || option == "--output") && format == "json"));
     apart || texts.iter().any(|text| matches!(&**text, "-ojson" | "-o=json" | "--output=json"))
 }
 

@@ -223,9 +223,11 @@ impl Chain {
         loop {
             let now = self.now();
             let mut state = self.state();
-            let ready = state.pool.keys().copied().find(|(sender, sequence)| {
-                state.accounts.get(sender).copied().unwrap_or_default().sequence == *sequence
-            });
+            let ready = state
+                .pool
+                .keys()
+                .copied()
+                .find(|(sender, sequence)| state.accounts.get(sender).copied().unwrap_or_default().sequence == *sequence);
             let Some(tx) = ready.and_then(|place| state.pool.remove(&place)) else { return };
             state.height += 1;
             state.timestamp = now.max(state.timestamp + 1);
@@ -234,7 +236,8 @@ impl Chain {
             }
             let outcome = state.execute(&tx);
             let receipt = Receipt { tx_id: tx.id(), outcome: outcome.clone() };
-            let header = Header { timestamp: UnixMillis(state.timestamp), ..Fake::header(state.height, &[receipt.clone()], Default::default()) };
+            let header =
+                Header { timestamp: UnixMillis(state.timestamp), ..Fake::header(state.height, &[receipt.clone()], Default::default()) };
             let path = MerkleProof::of(&fake::leaves(&[receipt.clone()]), 0).unwrap();
             let proof = TransactionProof { receipt, path, commit: self.fake.commit(header, &[0, 1, 3]) };
             let height = state.height;
@@ -412,10 +415,7 @@ struct BrokenOff;
 impl futures::Stream for BrokenOff {
     type Item = Result<Bytes, std::io::Error>;
 
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
+    fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
         std::task::Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into())))
     }
 }

@@ -343,7 +343,6 @@ impl Node<'_> {
 
 /// The beginning of every HTTP client of ours: no proxy, since a variable of the environment must not send transactions elsewhere. It trusts
 /// no certificate, so that a machine without any can still speak http.
-#[must_use]
 pub fn without_tls() -> ClientBuilder {
     with_tls().tls_certs_only([])
 }

@@ -254,11 +254,8 @@ async fn a_transaction_that_waits_says_for_which_number_and_the_next_one_warns_t
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twelve_at_once_number_themselves() {
     let (chain, node, home) = world().await;
-    let transfer = || async { home.json(&[&node], &[&TRANSFER[..8], &["20"]].concat()).await };
-    let (a, b, c, d) = tokio::join!(transfer(), transfer(), transfer(), transfer());
-    let (e, f, g, h) = tokio::join!(transfer(), transfer(), transfer(), transfer());
-    let (i, j, k, l) = tokio::join!(transfer(), transfer(), transfer(), transfer());
-    for ran in [a, b, c, d, e, f, g, h, i, j, k, l] {
+    let (nodes, send) = ([&node], [&TRANSFER[..8], &["20"]].concat());
+    for ran in futures::future::join_all((0..12).map(|_| home.json(&nodes, &send))).await {
         ran.ok();
     }
     assert_eq!((payments(&chain), home.kept()), (12, 0));

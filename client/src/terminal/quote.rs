@@ -1,7 +1,5 @@
 //! Words of others, made safe to show: whoever is asked may be a liar, and a terminal does what some characters tell it.
 
-use std::fmt::Write;
-
 /// Longest text of somebody else's that is shown, in characters.
 pub const FOREIGN_CHARS_MAX: usize = 300;
 
@@ -43,8 +41,7 @@ pub fn foreign(text: &str) -> String {
         if is_plain(c) {
             shown.push(c);
         } else {
-            // Writing to a string never fails.
-            drop(write!(shown, "{}", c.escape_unicode()));
+            shown.extend(c.escape_unicode());
         }
     }
     shown

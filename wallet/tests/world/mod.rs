@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::Path,
+    slice,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +29,7 @@ use fake::{Fake, hexadecimal};
 use quorate_client::{CommandError, Output, Pace, session, terminal::Format, terminal::Written};
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
 use quorate_types::{
+    crypto::Hash,
     genesis::GenesisAccount,
     header::Header,
     ids::{Address, TxId},
@@ -237,8 +239,8 @@ impl Chain {
             let outcome = state.execute(&tx);
             let receipt = Receipt { tx_id: tx.id(), outcome: outcome.clone() };
             let header =
-                Header { timestamp: UnixMillis(state.timestamp), ..Fake::header(state.height, &[receipt.clone()], Default::default()) };
-            let path = MerkleProof::of(&fake::leaves(&[receipt.clone()]), 0).unwrap();
+                Header { timestamp: UnixMillis(state.timestamp), ..Fake::header(state.height, slice::from_ref(&receipt), Hash::default()) };
+            let path = MerkleProof::of(&fake::leaves(slice::from_ref(&receipt)), 0).unwrap();
             let proof = TransactionProof { receipt, path, commit: self.fake.commit(header, &[0, 1, 3]) };
             let height = state.height;
             state.committed.insert(tx.id(), (height, hexadecimal(&proof), outcome));

@@ -30,7 +30,7 @@ pub(crate) struct AccountShown<'a> {
 impl<'a> AccountShown<'a> {
     pub(crate) fn new(session: &Session, address: Address, proven: &'a Proven<Account>) -> Self {
         let (Account { balance, sequence }, certificate) = (*proven.value(), proven.certificate());
-        let verified = Verified::new(certificate, session.light().genesis().hash());
+        let verified = Verified::new(certificate, session.light().genesis_hash());
         Self { address, balance, sequence, height: certificate.header.height, verified }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn get(
         key: name,
         value: bytes.map(hex::encode),
         text: bytes.and_then(value::text),
-        verified: Verified::new(certificate, session.light().genesis().hash()),
+        verified: Verified::new(certificate, session.light().genesis_hash()),
     };
     // A value that is empty is an empty line, a key that is missing no line at all, and is said in so many words.
     out.print(&got, || bytes.map_or_else(String::new, |bytes| format!("{}\n", value::shown(bytes))))?;

@@ -41,7 +41,7 @@ pub(crate) struct Network {
 impl Network {
     /// Which network.
     pub(crate) fn genesis_hash(&self) -> GenesisHash {
-        self.session.light().genesis().hash()
+        self.session.light().genesis_hash()
     }
 
     /// Keeps what was proved for the next command. What a command has found out does not become wrong when that fails.

@@ -106,7 +106,7 @@ fn row(tx: &Transaction, fate: Option<&Fate>, numbers: &[Sequence]) -> Row {
             let at = format!("verified: {}", proven.certificate());
             match proven.value().receipt.outcome {
                 Outcome::Applied(_) => ("applied", at),
-                Outcome::Failed { .. } => ("failed", at),
+                Outcome::Failed(_) => ("failed", at),
             }
         }
         Some(Fate::Never(why)) => ("never", why.to_string()),
@@ -158,7 +158,7 @@ impl Cancellation<'_> {
         let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: CANCELLATION_KEY.into(), action: KvAction::Get });
         // As long as the other one, so that one of them ends the wait whichever is kept by the nodes.
         let replacement =
-            Transaction::sign(session.light().chain_id(), &self.key.signing, content.sequence, content.expires_at, &operation);
+            Transaction::sign(session.light().genesis_hash(), &self.key.signing, content.sequence, content.expires_at, &operation);
         if memory.find(replacement.id())?.is_none() {
             memory.keep(&replacement)?;
         }

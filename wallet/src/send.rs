@@ -135,7 +135,7 @@ impl Sender<'_> {
             ));
         }
         let expires_at = expires_at(chain, clock, session.recent_ms(), self.valid_for);
-        let tx = Transaction::sign(session.light().chain_id(), &self.key.signing, sequence, expires_at, operation);
+        let tx = Transaction::sign(session.light().genesis_hash(), &self.key.signing, sequence, expires_at, operation);
         memory.keep(&tx)?;
         Ok(Prepared { tx, earlier })
     }

@@ -30,6 +30,7 @@ use quorate_client::{CommandError, Output, Pace, session, terminal::Format, term
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
 use quorate_types::{
     crypto::Hash,
+    failure::Code,
     genesis::GenesisAccount,
     header::Header,
     ids::{Address, TxId},
@@ -363,7 +364,7 @@ impl State {
 }
 
 fn failed() -> Outcome {
-    Outcome::failed("no", "it cannot be done".into())
+    Outcome::failed(Code::new("no"), &[])
 }
 
 /// What a node makes of a request: given the chain, the method, the path and the body; `None` breaks the connection off.

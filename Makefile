@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build faults demo test unit e2e seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
+.PHONY: help setup build faults demo test unit e2e seeds lies ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -73,6 +73,9 @@ endef
 
 seeds: build ## simulated networks with faults, SEEDS=2000 of them
 	$(QUORATE) sim run --seeds $(SEEDS)
+
+lies: ## a lying node before every command of the wallet: each field, byte and status of each answer changed
+	QUORATE_LIES=all cargo test $(CARGO_FLAGS) --package quorate-wallet --test lies -- --nocapture
 
 mutants: ## does a test notice every change of the rules? some 40 minutes; writes docs/reports/mutants.md
 	@scripts/mutants.sh

@@ -109,7 +109,11 @@ pub fn check_name(name: &str) -> Result<(), KeyError> {
     if fits && !name.starts_with("0x") && !name.starts_with('-') { Ok(()) } else { Err(KeyError::Name(name.into())) }
 }
 
-fn paths(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
+/// The secret and the public file of an account: `NAME.key` and `NAME.pub`.
+///
+/// # Errors
+/// [`KeyError::Name`].
+pub fn account_files(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
     check_name(name)?;
     Ok((directory.join(format!("{name}.key")), directory.join(format!("{name}.pub"))))
 }
@@ -119,7 +123,7 @@ fn paths(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
 /// # Errors
 /// [`KeyError::Exists`] when either file is there already; nothing is changed then.
 pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing: &Sealing) -> Result<PathBuf, KeyError> {
-    let (secret, public) = paths(directory, name)?;
+    let (secret, public) = account_files(directory, name)?;
     private_file::private_directory(directory)?;
     if public.exists() {
         return Err(KeyError::Exists(public));
@@ -138,7 +142,7 @@ pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing:
 /// [`KeyError`].
 pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource) -> Result<AccountKey, KeyError> {
     const WHAT: &str = "account key";
-    let (path, public) = paths(directory, name)?;
+    let (path, public) = account_files(directory, name)?;
     let text = sealed::read(&path, source)?;
     let stored: Stored = stored::parse(&path, WHAT, FORMAT, &text)?;
     let key = AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?);
@@ -155,7 +159,7 @@ pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource)
 /// [`KeyError`].
 pub fn load_account_public(directory: &Path, name: &str) -> Result<AccountPublic, KeyError> {
     const WHAT: &str = "account public key";
-    let (_, path) = paths(directory, name)?;
+    let (_, path) = account_files(directory, name)?;
     let StoredPublic { address, public_key, .. } = stored::parse(&path, WHAT, FORMAT_PUBLIC, &private_file::read_public(&path)?)?;
     if address != Address::of(&public_key) {
         return Err(KeyError::Content { path, what: WHAT, reason: "the address is not that of the key".into() });

@@ -201,7 +201,7 @@ impl Cluster {
 
     /// Waits until a validator says that it is ready: linked to a quorum, and caught up.
     pub async fn ready(&mut self, index: usize) {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
+        let http = quorate_client::http::without_tls().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
         let url = format!("{}/readyz", self.url(index));
         let deadline = Instant::now() + DEADLINE;
         loop {

@@ -12,7 +12,7 @@ pub(crate) type Counters = BTreeMap<String, f64>;
 /// Asks all validators.
 pub(crate) async fn read(urls: &[String]) -> Result<Counters, CommandError> {
     let failed = |error: reqwest::Error| CommandError::failure("metrics", format!("the metrics cannot be read: {error}"));
-    let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(failed)?;
+    let http = quorate_client::http::without_tls().timeout(TIMEOUT).build().map_err(failed)?;
     let mut sum = Counters::new();
     for url in urls {
         let answer = http.get(format!("{url}/metrics")).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;

@@ -4,9 +4,14 @@
 //! everything meant for people: notes, progress, errors.
 
 mod failure;
+mod json;
 mod output;
+mod quote;
+mod usage;
 
 pub use self::{
     failure::{CommandError, Exit},
-    output::{Color, Format, Output, OutputArgs, Progress},
+    output::{Color, Format, Output, OutputArgs, Progress, Written},
+    quote::{FOREIGN_CHARS_MAX, foreign, is_plain},
+    usage::parse,
 };

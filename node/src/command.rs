@@ -1,6 +1,9 @@
 //! `quorate node init | check | run`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    thread::{self, ScopedJoinHandle},
+};
 
 use clap::{Args, Subcommand};
 use quorate_client::{CommandError, Exit, Output};
@@ -186,6 +189,13 @@ fn write_new(path: &std::path::Path, text: &str) -> Result<(), CommandError> {
     })
 }
 
+/// A node that runs, and what it needs to stay so.
+struct Started {
+    node: Node,
+    signals: Signals,
+    lock: DataLock,
+}
+
 /// Everything that a node is started with, read and checked.
 struct Loaded {
     home: Home,
@@ -295,12 +305,26 @@ impl RunCommand {
     }
 
     fn run_logged(home: Home, config: Config) -> Result<(), CommandError> {
+        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(home, config))?;
+        signals.on_started();
+        match node.wait(signals.stop()) {
+            Ending::Signal(name) => {
+                tracing::info!("{name}: stopping");
+                node.stop();
+                drop(lock);
+                Ok(())
+            }
+            Ending::Failure(what) => Err(CommandError::failure("failure", what)),
+        }
+    }
+
+    fn start(home: Home, config: Config) -> Result<Started, CommandError> {
         // Until the keys are read Ctrl-C belongs to whoever asks for a passphrase.
         let mut loaded = load(home, config)?;
         let signals = Signals::listen().map_err(NodeError::Threads)?;
         loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         // First: of two processes the second is told that there is a first, and not that its addresses are taken.
-        let _lock = DataLock::take(&loaded.home.data())?;
+        let lock = DataLock::take(&loaded.home.data())?;
         let (_, _, files) = loaded.check(false)?;
         tracing::info!(files = files.total, store = files.store, clients = files.clients, "files that this process may open, and who may");
         if files.clients < loaded.config.api.connections_max {
@@ -323,16 +347,22 @@ impl RunCommand {
             faults_file: Some(home.faults_file()),
             on_failure: exit_at_once,
         };
-        let node = Node::start(setup, store)?;
-        signals.on_started();
-        match node.wait(signals.stop()) {
-            Ending::Signal(name) => {
-                tracing::info!("{name}: stopping");
-                node.stop();
-                Ok(())
-            }
-            Ending::Failure(what) => Err(CommandError::failure("failure", what)),
-        }
+        Ok(Started { node: Node::start(setup, store)?, signals, lock })
+    }
+}
+
+/// Does something on a thread whose stack is given back to the system when it is done. Keys leave copies behind on the stack wherever they are
+/// read, decoded and moved, and nobody could wipe them on a stack that stays.
+fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError> + Send) -> Result<T, CommandError> {
+    /// More than the system keeps for the next thread. Only what is used is ever there.
+    const STACK_BYTES: usize = 64 << 20;
+    let done = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("start".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        thread.map(ScopedJoinHandle::join)
+    });
+    match done.map_err(NodeError::Threads)? {
+        Ok(result) => result,
+        Err(_) => Err(CommandError::failure("panic", "the start has panicked, which is a defect of this program; the log says where")),
     }
 }
 

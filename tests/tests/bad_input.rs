@@ -33,7 +33,7 @@ async fn get(url: String) -> (u16, String) {
 fn announce(url: &str, length: usize) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let head = format!("POST /v1/transactions?wait=accepted HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!("POST /v1/transactions?wait=accepted HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).unwrap();

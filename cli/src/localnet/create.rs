@@ -39,7 +39,7 @@ pub(crate) struct Shape {
     /// Number of validators.
     #[arg(short = 'n', long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=VALIDATORS_MAX as i64))]
     pub(crate) validators: u16,
-    /// First port: the validators' APIs, then their links to each other. Otherwise free ports are found.
+    /// First port: the validators' APIs, then their links to each other, then health and metrics. Otherwise free ports are found.
     #[arg(long, value_name = "PORT")]
     pub(crate) base_port: Option<u16>,
     /// Number of accounts with money: alice, bob, carol and so on.
@@ -72,20 +72,22 @@ pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, Comman
     fs::create_dir_all(&directory).map_err(|error| file_error("make", &directory, &error))?;
     let count = usize::from(shape.validators);
     let ports = match shape.base_port {
-        Some(base) => ports::from_base(base, count * 2)?,
-        None => ports::find(count * 2)?,
+        Some(base) => ports::from_base(base, count * 3)?,
+        None => ports::find(count * 3)?,
     };
-    let (api_ports, p2p_ports) = ports.split_at(count);
+    let (api_ports, rest) = ports.split_at(count);
+    let (p2p_ports, metrics_ports) = rest.split_at(count);
     let (accounts, balances) = make_accounts(&directory, shape)?;
     let draft = Draft::new("localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), balances)?;
 
     let mut members = Vec::with_capacity(count);
     let mut fragments = Vec::with_capacity(count);
-    for (number, (api, p2p)) in (1..).zip(api_ports.iter().zip(p2p_ports)) {
+    for (number, ((api, p2p), metrics)) in (1..).zip(api_ports.iter().zip(p2p_ports).zip(metrics_ports)) {
         let member = Member {
             name: format!("validator-{number}"),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, *api)),
             p2p: format!("/ip4/127.0.0.1/tcp/{p2p}"),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, *metrics)),
             process: None,
         };
         let keys = ValidatorKeys::generate()?;
@@ -156,7 +158,11 @@ fn write_genesis(home: &Path, genesis: &Genesis) -> Result<(), CommandError> {
 
 fn write_config(home: &Path, member: &Member, genesis: &Genesis, shape: &Shape) -> Result<(), CommandError> {
     let path = home.join("config").join("config.toml");
-    let ours = [format!("node.genesis_hash={}", genesis.hash()), format!("api.listen={}", member.api)];
+    let ours = [
+        format!("node.genesis_hash={}", genesis.hash()),
+        format!("api.listen={}", member.api),
+        format!("metrics.listen={}", member.metrics),
+    ];
     let settings: Result<Vec<_>, _> = ours.iter().chain(&shape.settings).map(|text| Override::from_set(text)).collect();
     let text = render_config(&settings.map_err(CommandError::usage)?).map_err(CommandError::usage)?;
     fs::write(&path, text).map_err(|error| file_error("write", &path, &error))

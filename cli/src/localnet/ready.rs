@@ -40,11 +40,11 @@ pub(crate) async fn wait_until_ready(
     let deadline = Instant::now() + timeout;
     for member in members {
         loop {
-            let answer = http.get(format!("{}/readyz?min_peers={min_peers}", member.url())).send().await;
+            let answer = http.get(format!("{}/readyz?min_peers={min_peers}", member.metrics_url())).send().await;
             let reason = match answer {
                 Ok(answer) if answer.status().is_success() => break,
                 Ok(answer) => answer.text().await.unwrap_or_default(),
-                Err(_) => "its API does not answer".to_owned(),
+                Err(_) => "it does not answer".to_owned(),
             };
             if has_plan(localnet, member) && is_only_behind(&reason) {
                 break;

@@ -26,7 +26,9 @@ fn h(tag: &str, data: &[&[u8]]) -> Hash {
     padded[..tag.len()].copy_from_slice(tag.as_bytes());
     let mut hasher = Sha3_256::new();
     hasher.update(padded);
-    data.iter().for_each(|part| hasher.update(part));
+    for part in data {
+        hasher.update(part);
+    }
     Hash(hasher.finalize().into())
 }
 
@@ -34,10 +36,10 @@ fn h(tag: &str, data: &[&[u8]]) -> Hash {
 fn length(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push(number.to_le_bytes()[0]);
     bytes
 }
 
@@ -68,7 +70,9 @@ fn commit_info(info: &LedgerCommitInfo) -> Vec<u8> {
 fn certificate(qc: &QuorumCert) -> Vec<u8> {
     // Validator i is bit i, the lowest bit of the first byte first.
     let mut signers = [0u8; 16];
-    qc.signers.iter().for_each(|id| signers[usize::from(id.0) / 8] |= 1 << (id.0 % 8));
+    for id in qc.signers.iter() {
+        signers[usize::from(id.0) / 8] |= 1 << (id.0 % 8);
+    }
     let signatures: Vec<u8> = qc.signatures.iter().flat_map(|signature| signature.0).collect();
     [vote_info(&qc.vote_info), commit_info(&qc.commit_info), signers.to_vec(), length(qc.signatures.len()), signatures].concat()
 }

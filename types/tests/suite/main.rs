@@ -14,3 +14,4 @@ mod messages;
 mod proofs;
 mod tampering;
 mod transactions;
+mod witness;

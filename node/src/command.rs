@@ -16,6 +16,7 @@ use crate::{
     logging,
     run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash},
     template,
+    witness_file::WitnessOnDisk,
 };
 
 /// Run a validator.
@@ -230,10 +231,12 @@ impl RunCommand {
         let Loaded { home, config, keys, genesis } = load(home, config)?;
         home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         let _lock = DataLock::take(&home.data())?;
+        let witness = Box::new(WitnessOnDisk::open(&home.witness_file()).map_err(NodeError::from)?);
         let store = RocksStore::open(home.database(), RocksOptions::default()).map_err(NodeError::from)?;
         let setup = Setup {
             config,
             keys,
+            witness,
             genesis,
             api_address_file: Some(home.api_address_file()),
             #[cfg(feature = "faults")]
@@ -268,7 +271,7 @@ impl From<NodeError> for CommandError {
             NodeError::Committee(_) | NodeError::Json(_) => "genesis",
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
-            NodeError::Recover(_) => "recover",
+            NodeError::Recover(_) | NodeError::Witness(_) => "recover",
             NodeError::Store(_) | NodeError::Ledger(_) => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",

@@ -10,7 +10,7 @@ use quorate_types::{
     codec::{self, DecodeError},
     crypto::PublicKey,
     genesis::Genesis,
-    ids::{ChainId, GenesisHash, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, Message, SyncInfo},
     round::{Epoch, Height, Round},
     verify::{Verified, VerifiedMessage, Verifier, VerifyError},
@@ -99,8 +99,8 @@ pub enum RecoverError {
     )]
     Stopped(Stop),
     /// The record of another network or epoch.
-    #[error("the safety record is of chain {0} and epoch {1}; this data directory belongs to another validator or network")]
-    OtherScope(ChainId, Epoch),
+    #[error("the safety record is of the network with genesis {0}, epoch {1}; this data directory belongs to another validator or network")]
+    OtherScope(GenesisHash, Epoch),
     /// A certificate on disk does not verify.
     #[error("a stored certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this very validator")]
     Certificate(#[from] VerifyError),
@@ -127,7 +127,7 @@ fn forgotten(stored: Option<Round>) -> String {
 pub fn verifier<A: Application>(genesis: &Genesis, app: &A) -> Result<Arc<Verifier>, RecoverError> {
     let (header, _) = genesis_header(app, genesis)?;
     let committee = genesis.committee().map_err(LedgerError::from)?;
-    Ok(Arc::new(Verifier::new(genesis.chain_id, committee, genesis_qc(genesis, &header), genesis.parameters)))
+    Ok(Arc::new(Verifier::new(committee, genesis_qc(&header), genesis.parameters)))
 }
 
 /// Reads what the engine starts from.
@@ -175,7 +175,7 @@ fn load_record<S: Store, A: Application>(
     verifier: &Verifier,
     witness: &mut Attestation,
 ) -> Result<SafetyRecord, RecoverError> {
-    let scope = (verifier.chain_id(), verifier.committee().epoch());
+    let scope = (verifier.genesis_hash(), verifier.committee().epoch());
     let stored = persistence::load_record(ledger.store())?;
     let record = stored.as_deref().map(SafetyRecord::decode).transpose().map_err(RecoverError::SafetyRecordDamaged)?;
     if let Some(record) = record.as_ref().filter(|record| record.scope() != scope) {

@@ -9,7 +9,7 @@ use quorate_consensus::safety::SafetyRecord;
 use quorate_types::{
     block::Block,
     committee::SignerSet,
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     message::Message,
     round::{Epoch, Round},
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings, Statement},
@@ -26,7 +26,7 @@ pub(crate) fn foreign(message: &Message, me: ValidatorId, record: &SafetyRecord)
 }
 
 /// What a validator has signed of a message.
-fn statements(message: &Message, of: ValidatorId, (chain_id, epoch): (ChainId, Epoch)) -> Vec<Statement> {
+fn statements(message: &Message, of: ValidatorId, (genesis_hash, epoch): (GenesisHash, Epoch)) -> Vec<Statement> {
     let mut found: Vec<Statement> = quorum_certs(message)
         .filter(|qc| qc.signers.contains(of))
         .map(|qc| Statement::Vote(qc.vote_info, qc.commit_info))
@@ -53,7 +53,7 @@ fn statements(message: &Message, of: ValidatorId, (chain_id, epoch): (ChainId, E
             found.extend(sightings.vote.map(|vote| Statement::Vote(vote.vote_info, vote.commit_info)));
             let timeout = |seen: SeenTimeout| Statement::Timeout { round: seen.round, high_qc_round: seen.high_qc_round };
             found.extend(sightings.timeout.map(timeout));
-            let proposal = |seen: SeenProposal| Statement::Proposal { round: seen.head.round, id: seen.head.id(chain_id, epoch) };
+            let proposal = |seen: SeenProposal| Statement::Proposal { round: seen.head.round, id: seen.head.id(genesis_hash, epoch) };
             found.extend(sightings.proposal.map(proposal));
         }
         Message::Proposal(_)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     codec::{self, Bounded},
     crypto::{Hash, Hasher, Signature, Tag},
-    ids::{BlockId, ChainId, ValidatorId},
+    ids::{BlockId, GenesisHash, ValidatorId},
     round::{Epoch, Round, UnixMillis},
     timeout::TimeoutCert,
     transaction::Transaction,
@@ -30,8 +30,8 @@ pub type Payload = Bounded<Transaction, BLOCK_TRANSACTIONS_MAX>;
 /// What the author of a block decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockContent {
-    /// The network.
-    pub chain_id: ChainId,
+    /// The network, by its genesis.
+    pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
     /// Who made it.
@@ -66,10 +66,10 @@ pub struct BlockHead {
 impl BlockHead {
     /// The id of the block on a network, in an epoch.
     #[must_use]
-    pub fn id(&self, chain_id: ChainId, epoch: Epoch) -> BlockId {
+    pub fn id(&self, genesis_hash: GenesisHash, epoch: Epoch) -> BlockId {
         let mut hasher = Hasher::new(&BLOCK);
         hasher
-            .update(&chain_id.0.to_le_bytes())
+            .update(&genesis_hash.0.0)
             .update(&epoch.0.to_le_bytes())
             .update(&self.author.0.to_le_bytes())
             .update(&self.round.0.to_le_bytes())
@@ -83,8 +83,8 @@ impl BlockHead {
 
     /// What its author signs to propose it.
     #[must_use]
-    pub fn proposal_digest(&self, chain_id: ChainId, epoch: Epoch) -> Hash {
-        Hash::of(&PROPOSAL, &self.id(chain_id, epoch).0.0)
+    pub fn proposal_digest(&self, genesis_hash: GenesisHash, epoch: Epoch) -> Hash {
+        Hash::of(&PROPOSAL, &self.id(genesis_hash, epoch).0.0)
     }
 }
 
@@ -112,7 +112,7 @@ impl Block {
             payload: payload.finish(),
             qc: content.qc.digest(),
         };
-        Self { id: head.id(content.chain_id, content.epoch), head, content }
+        Self { id: head.id(content.genesis_hash, content.epoch), head, content }
     }
 
     /// What its id is computed from.

@@ -14,7 +14,7 @@ use quorate_types::{
 
 use super::*;
 
-const CHAIN: ChainId = ChainId(7);
+const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 const EPOCH: Epoch = Epoch(0);
 const ME: ValidatorId = ValidatorId(1);
 const OTHER: ValidatorId = ValidatorId(2);
@@ -27,7 +27,7 @@ fn qc_of(block_id: BlockId, round: u64, signers: &[ValidatorId]) -> QuorumCert {
     let (id, parent_id) = (block_id, BlockId(Hash([9; 32])));
     let vote_info = VoteInfo { id, round: Round(round), parent_id, parent_round: Round(round - 1), exec_state_id: StateId::default() };
     let commit_info =
-        LedgerCommitInfo { chain_id: CHAIN, epoch: EPOCH, commit_state_id: Some(StateId::default()), vote_info_hash: vote_info.digest() };
+        LedgerCommitInfo { genesis_hash: NETWORK, epoch: EPOCH, commit_state_id: Some(StateId::default()), vote_info_hash: vote_info.digest() };
     let signatures = signers.iter().map(|signer| signature(*signer)).collect::<Vec<_>>().try_into().unwrap();
     QuorumCert { vote_info, commit_info, signers: signers.iter().copied().collect(), signatures }
 }
@@ -37,7 +37,7 @@ fn qc(round: u64, signers: &[ValidatorId]) -> QuorumCert {
 }
 
 fn genesis() -> QuorumCert {
-    QuorumCert::genesis(CHAIN, EPOCH, GenesisHash(Hash([1; 32])), StateId::default())
+    QuorumCert::genesis(EPOCH, NETWORK, StateId::default())
 }
 
 fn tc(round: u64, signers: &[ValidatorId], high_qc: QuorumCert) -> TimeoutCert {
@@ -53,7 +53,7 @@ fn tc(round: u64, signers: &[ValidatorId], high_qc: QuorumCert) -> TimeoutCert {
 
 fn block(author: ValidatorId, round: u64, qc: QuorumCert) -> Block {
     let (round, timestamp) = (Round(round), UnixMillis(1));
-    Block::new(BlockContent { chain_id: CHAIN, epoch: EPOCH, author, round, timestamp, payload: Bounded::default(), qc })
+    Block::new(BlockContent { genesis_hash: NETWORK, epoch: EPOCH, author, round, timestamp, payload: Bounded::default(), qc })
 }
 
 fn proposal(block: Block, last_round_tc: Option<TimeoutCert>, high_commit_qc: QuorumCert) -> Message {
@@ -86,7 +86,7 @@ fn caught_up(blocks: Vec<Block>, commit_qc: QuorumCert) -> Message {
 
 /// A record that has signed nothing: whatever carries our signature is foreign.
 fn stranger(message: &Message) -> Option<(StatementKind, u64)> {
-    let record = SafetyRecord::new(CHAIN, EPOCH);
+    let record = SafetyRecord::new(NETWORK, EPOCH);
     foreign(message, ME, &record).map(|statement| (statement.kind(), statement.round().0))
 }
 

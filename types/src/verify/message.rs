@@ -91,7 +91,7 @@ impl Verifier {
 
     fn check_block(&self, block: &Block) -> Result<(), VerifyError> {
         let content = block.content();
-        self.check_chain(content.chain_id)?;
+        self.check_network(content.genesis_hash)?;
         self.check_epoch(content.epoch)?;
         self.key(content.author)?;
         // Round 0 is genesis, which is never taken from anybody (S3).
@@ -125,7 +125,7 @@ impl Verifier {
         if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc.round() {
             return Err(VerifyError::Round(timeout.round));
         }
-        let digest = timeout_digest(self.chain_id, timeout.epoch, timeout.round, timeout.high_qc.round());
+        let digest = timeout_digest(self.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc.round());
         self.check_signature(timeout.sender, &digest, &timeout.signature)?;
         self.check_quorum_cert(&timeout.high_qc)?;
         self.check_leads_into(timeout.round, &timeout.high_qc, message.last_round_tc.as_ref())?;
@@ -208,7 +208,7 @@ impl Verifier {
             if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc_round {
                 return Err(VerifyError::Round(timeout.round));
             }
-            let digest = timeout_digest(self.chain_id, timeout.epoch, timeout.round, timeout.high_qc_round);
+            let digest = timeout_digest(self.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc_round);
             self.check_signature(of, &digest, &timeout.signature)?;
         }
         if let Some(proposal) = &sightings.proposal {
@@ -217,7 +217,7 @@ impl Verifier {
             if head.round >= Round::LIMIT || head.round == Round(0) {
                 return Err(VerifyError::Round(head.round));
             }
-            self.check_signature(of, &head.proposal_digest(self.chain_id, self.committee.epoch()), &proposal.signature)?;
+            self.check_signature(of, &head.proposal_digest(self.genesis_hash, self.committee.epoch()), &proposal.signature)?;
         }
         Ok(())
     }

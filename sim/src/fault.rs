@@ -91,13 +91,9 @@ impl Fate {
     pub const fn is_byzantine(&self) -> bool {
         match self {
             Self::RolledBack(..) | Self::Lying(_) => true,
-            Self::Crashed(_)
-            | Self::Silent(_)
-            | Self::Deaf(_)
-            | Self::Frayed(..)
-            | Self::Slow(_)
-            | Self::Stale(..)
-            | Self::Wiped(_) => false,
+            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) | Self::Stale(..) | Self::Wiped(_) => {
+                false
+            }
         }
     }
 }

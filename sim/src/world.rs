@@ -14,9 +14,7 @@ use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use quorate_app::BuiltIn;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
-use quorate_replica::{
-    Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket,
-};
+use quorate_replica::{Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket};
 use quorate_types::{
     codec,
     header::Header,
@@ -401,8 +399,7 @@ impl World {
         let witness = Box::new(node.witness.get_or_insert_with(|| MemoryWitness::of_new_key(key.public())).clone());
         // Whoever lies signs what its replica does not know of.
         let doubles = if node.liar.is_some() { Doubles::Play } else { Doubles::Stop };
-        let config =
-            ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default(), witness, doubles };
+        let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default(), witness, doubles };
         // All begin with the same genesis on the disk; it is made once.
         let opened = if node.life == 0 {
             let (disk, ledger) = self.origin.copy();
@@ -412,7 +409,9 @@ impl World {
             Replica::open(config, node.disk.clone(), BuiltIn)
         };
         let replica = match opened {
-            Ok(_) if node.stopped => return Err(self.violation("SAFE-6", format!("validator {id} starts again after it was stopped for ever"))),
+            Ok(_) if node.stopped => {
+                return Err(self.violation("SAFE-6", format!("validator {id} starts again after it was stopped for ever")));
+            }
             Ok(replica) => replica,
             Err(RecoverError::Stopped(_)) if node.stopped => {
                 node.gone = true;

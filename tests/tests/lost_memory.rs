@@ -173,7 +173,11 @@ impl Case {
         }
         self.takes_part().await;
         for index in OTHERS {
-            assert_eq!(self.cluster.counter(index, "quorate_consensus_accusations_total").await, 0, "{kind:?}: somebody contradicts itself");
+            assert_eq!(
+                self.cluster.counter(index, "quorate_consensus_accusations_total").await,
+                0,
+                "{kind:?}: somebody contradicts itself"
+            );
         }
     }
 }

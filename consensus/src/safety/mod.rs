@@ -130,9 +130,9 @@ impl SafetyRecord {
     #[must_use]
     pub fn covers(&self, statement: &Statement) -> bool {
         match statement {
-            Statement::Vote(vote_info, commit_info) => self
-                .last_vote
-                .is_some_and(|(last, commit)| vote_info.round < last.round || (*vote_info, *commit_info) == (last, commit)),
+            Statement::Vote(vote_info, commit_info) => {
+                self.last_vote.is_some_and(|(last, commit)| vote_info.round < last.round || (*vote_info, *commit_info) == (last, commit))
+            }
             // What a timeout signs of its certificate is the round: of two certificates of a round anybody may put either with it.
             Statement::Timeout { round, high_qc_round } => self
                 .last_timeout

@@ -26,8 +26,12 @@ fn signature(of: ValidatorId) -> Signature {
 fn qc_of(block_id: BlockId, round: u64, signers: &[ValidatorId]) -> QuorumCert {
     let (id, parent_id) = (block_id, BlockId(Hash([9; 32])));
     let vote_info = VoteInfo { id, round: Round(round), parent_id, parent_round: Round(round - 1), exec_state_id: StateId::default() };
-    let commit_info =
-        LedgerCommitInfo { genesis_hash: NETWORK, epoch: EPOCH, commit_state_id: Some(StateId::default()), vote_info_hash: vote_info.digest() };
+    let commit_info = LedgerCommitInfo {
+        genesis_hash: NETWORK,
+        epoch: EPOCH,
+        commit_state_id: Some(StateId::default()),
+        vote_info_hash: vote_info.digest(),
+    };
     let signatures = signers.iter().map(|signer| signature(*signer)).collect::<Vec<_>>().try_into().unwrap();
     QuorumCert { vote_info, commit_info, signers: signers.iter().copied().collect(), signatures }
 }

@@ -230,7 +230,9 @@ impl Executor<'_> {
                     Message::SyncInfo(_) => vec![(Event::CompletedCheckpoint, None)],
                     Message::CatchupRequest(_) => vec![(Event::GetRunningState, None)],
                     Message::FetchRequest(_) => vec![(Event::CatchUp, None)],
-                    Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::SightingsRequest | Message::Sightings(_) => Vec::new(),
+                    Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::SightingsRequest | Message::Sightings(_) => {
+                        Vec::new()
+                    }
                 },
             },
         }

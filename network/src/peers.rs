@@ -136,8 +136,8 @@ impl Shared {
     }
 
     /// Remembers why `peer` could not be reached, and says so once in the log.
-    pub(crate) fn on_unreachable(&self, peer: &Peer, why: String) {
-        if peer.record().on_error(why.clone()) {
+    pub(crate) fn on_unreachable(peer: &Peer, why: &str) {
+        if peer.record().on_error(why.to_owned()) {
             tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {why}");
         }
     }

@@ -230,7 +230,7 @@ impl EventLoop {
             }
             Err(error) => {
                 link.dialer.on_not_found(Instant::now());
-                self.shared.on_unreachable(peer, format!("its name is not found: {error}"));
+                Shared::on_unreachable(peer, &format!("its name is not found: {error}"));
             }
         }
     }
@@ -423,7 +423,7 @@ impl EventLoop {
             | DialError::Aborted
             | DialError::Denied { .. }) => error.to_string(),
         };
-        self.shared.on_unreachable(peer, text);
+        Shared::on_unreachable(peer, &text);
     }
 
     fn on_incoming_refused(&mut self, from: &Multiaddr, error: &ListenError) {

@@ -59,7 +59,9 @@ async fn the_wallet_ends_with_the_documented_codes() {
     thread::scope(|scope| {
         let transfer = || wallet.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]).ok();
         let sends: Vec<_> = (0..12).map(|_| scope.spawn(transfer)).collect();
-        sends.into_iter().for_each(|send| drop(send.join().expect("it is committed")));
+        for send in sends {
+            send.join().expect("it is committed");
+        }
     });
     let balance = wallet.run(&["balance", "bob"]).ok().json();
     assert_eq!(balance["balance"].as_str(), Some("1000018"), "{balance}");

@@ -221,7 +221,7 @@ mod tests {
         }
         lines.finish(PATIENCE);
         let written = receiver.try_iter().collect::<Vec<_>>().concat();
-        let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+        let expected = (0..1_000).fold(String::new(), |text, number| text + &number.to_string() + "\n");
         assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 }

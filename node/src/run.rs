@@ -479,7 +479,7 @@ fn network_config(
     config: &Config,
     genesis: &Genesis,
     genesis_hash: GenesisHash,
-    secret: zeroize::Zeroizing<[u8; 32]>,
+    secret: Box<zeroize::Zeroizing<[u8; 32]>>,
 ) -> NetworkConfig {
     let Membership { committee, me, .. } = membership;
     let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| id != me).map(|(id, validator)| Peer {

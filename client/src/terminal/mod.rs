@@ -5,8 +5,10 @@
 
 mod failure;
 mod output;
+mod shell;
 
 pub use self::{
     failure::{CommandError, Exit},
     output::{Color, Format, Output, OutputArgs, Progress},
+    shell::{program_word, shell_word},
 };

@@ -62,10 +62,10 @@ as_root() {
 need_cpp_on_linux() {
   if has_cpp; then return; fi
   if command -v apt-get >/dev/null; then
-    # Without a fresh list of packages first: it may be there, and a list of somebody else's packages may be broken.
-    # Nobody waits for RocksDB twice who has ccache; nothing depends on it.
+    # A list of somebody else's packages may be broken: what counts is whether the compiler is there afterwards. Nobody waits for RocksDB
+    # twice who has ccache; nothing depends on it.
     local install="DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
-    as_root "$install g++ >/dev/null 2>&1 || { apt-get update -qq; $install g++; } && { command -v ccache >/dev/null || $install ccache || true; }"
+    as_root "apt-get update -qq; $install g++ && { $install ccache || true; }"
   elif command -v dnf >/dev/null; then as_root "dnf install -y gcc-c++"
   elif command -v zypper >/dev/null; then as_root "zypper --non-interactive install gcc-c++"
   elif command -v pacman >/dev/null; then as_root "pacman -S --noconfirm --needed gcc"
@@ -75,7 +75,8 @@ need_cpp_on_linux() {
     exit 1
   fi
   if ! has_cpp; then
-    say "${CXX:-c++} cannot compile C++20: $(${CXX:-c++} --version 2>&1 | head -n 1). RocksDB needs GCC 11, clang 10, or newer; CXX and CC choose another compiler."
+    # shellcheck disable=SC2086
+    say "${CXX:-c++} cannot compile C++20: $( (${CXX:-c++} --version || true) 2>&1 | head -n 1). RocksDB needs GCC 11, clang 10, or newer; CXX and CC choose another compiler."
     exit 1
   fi
 }

@@ -142,7 +142,7 @@ impl Draft {
     /// # Errors
     /// [`CeremonyError`]: what makes the entry useless.
     pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
-        check_address(&validator)?;
+        check_address(&validator.name, &validator.address)?;
         let entry = GenesisValidator::sign(self.chain_id, validator.clone(), consensus, network);
         // A committee of one: name, power and keys by the protocol's own rules.
         quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
@@ -192,19 +192,15 @@ pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
     }
     genesis.check()?;
     refuse_duplicates(&genesis.validators)?;
-    genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator))
+    genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator.name, &entry.validator.address))
 }
 
 pub(crate) fn check_draft_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
     if version == CEREMONY_VERSION { Ok(()) } else { Err(CeremonyError::Version { path: path.into(), version }) }
 }
 
-fn check_address(validator: &Validator) -> Result<(), CeremonyError> {
-    address::check(&validator.address).map_err(|reason| CeremonyError::Address {
-        name: validator.name.clone(),
-        address: validator.address.clone(),
-        reason,
-    })
+pub(crate) fn check_address(name: &str, address: &str) -> Result<(), CeremonyError> {
+    address::check(address).map_err(|reason| CeremonyError::Address { name: name.into(), address: address.into(), reason })
 }
 
 fn sorted(mut accounts: Vec<GenesisAccount>) -> Result<Vec<GenesisAccount>, CeremonyError> {

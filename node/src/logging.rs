@@ -1,7 +1,8 @@
 //! Logs: to standard error, for people or as one JSON object per line.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
+use quorate_client::terminal::colors_errors;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
@@ -37,7 +38,7 @@ pub(crate) fn check_level(level: &str) -> Result<EnvFilter, LoggingError> {
 pub(crate) fn start(config: &LogConfig) -> Result<(), LoggingError> {
     let builder = tracing_subscriber::fmt().with_env_filter(check_level(&config.level)?).with_writer(io::stderr);
     match config.format {
-        LogFormat::Pretty => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Pretty => builder.with_ansi(colors_errors()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| LoggingError::Twice)

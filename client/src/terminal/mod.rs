@@ -9,6 +9,6 @@ mod shell;
 
 pub use self::{
     failure::{CommandError, Exit},
-    output::{Color, Format, Output, OutputArgs, Progress},
+    output::{Color, Format, Output, OutputArgs, Progress, colors_errors},
     shell::{program_word, shell_word},
 };

@@ -100,22 +100,25 @@ pub fn ask(prompt: &str) -> Result<Passphrase, KeyError> {
     if !io::stdin().is_terminal() {
         return Err(KeyError::NoPassphrase);
     }
-    let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL).map_err(KeyError::Terminal)?;
+    let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL).map_err(KeyError::Terminal)?;
     let keys = Keys { terminal: terminal.try_clone().map_err(KeyError::Terminal)? };
     let hidden = Hidden::start(&terminal).map_err(KeyError::Terminal)?;
-    terminal.write_all(prompt.as_bytes()).map_err(KeyError::Terminal)?;
+    (&terminal).write_all(prompt.as_bytes()).map_err(KeyError::Terminal)?;
     let line = read_password_with_config(ConfigBuilder::new().input_reader(keys).output_discard().build());
     drop(hidden);
-    terminal.write_all(b"\n").map_err(KeyError::Terminal)?;
-    bounded(Zeroizing::new(line.map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionAborted => KeyError::Interrupted,
-        _ => KeyError::Terminal(error),
-    })?))
+    (&terminal).write_all(b"\n").map_err(KeyError::Terminal)?;
+    match line {
+        Ok(line) => bounded(Zeroizing::new(line)),
+        Err(error) if error.kind() == INTERRUPTED => Err(KeyError::Interrupted),
+        Err(error) => Err(KeyError::Terminal(error)),
+    }
 }
 
 /// The terminal of this process, wherever its output goes.
 const TERMINAL: &str = "/dev/tty";
 const CTRL_C: u8 = 3;
+/// How [`Keys`] says that Ctrl-C was typed: no terminal gives this. The kind that has the name would be tried again.
+const INTERRUPTED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
 /// A terminal that shows nothing of what is typed, and hands over each key, Ctrl-C among them; as it was again when this is dropped.
 ///
@@ -140,7 +143,7 @@ impl<'a> Hidden<'a> {
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
         // A terminal that has gone away shows nothing more.
-        drop(tcsetattr(self.terminal, OptionalActions::Now, &self.before));
+        let _is_restored = tcsetattr(self.terminal, OptionalActions::Now, &self.before).is_ok();
     }
 }
 
@@ -153,7 +156,7 @@ impl Read for Keys {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(key) = buffer.get_mut(..1) else { return Ok(0) };
         let read = self.terminal.read(key)?;
-        if read == 1 && key == [CTRL_C] { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(read) }
+        if read == 1 && key == [CTRL_C] { Err(INTERRUPTED.into()) } else { Ok(read) }
     }
 }
 

@@ -614,6 +614,8 @@ unsafe extern "C" {
     pub fn rocksdb_options_get_use_fsync(arg1: *mut rocksdb_options_t) -> libc::c_int;
     pub fn rocksdb_options_set_db_log_dir(arg1: *mut rocksdb_options_t, arg2: *const libc::c_char);
     pub fn rocksdb_options_set_wal_dir(arg1: *mut rocksdb_options_t, arg2: *const libc::c_char);
+    pub fn rocksdb_options_set_WAL_ttl_seconds(arg1: *mut rocksdb_options_t, arg2: u64);
+    pub fn rocksdb_options_set_WAL_size_limit_MB(arg1: *mut rocksdb_options_t, arg2: u64);
     pub fn rocksdb_options_set_manifest_preallocation_size(arg1: *mut rocksdb_options_t, arg2: usize);
     pub fn rocksdb_options_set_allow_mmap_reads(arg1: *mut rocksdb_options_t, arg2: libc::c_uchar);
     pub fn rocksdb_options_set_allow_mmap_writes(arg1: *mut rocksdb_options_t, arg2: libc::c_uchar);
@@ -1021,6 +1023,7 @@ unsafe extern "C" {
     pub fn rocksdb_wait_for_compact_options_set_flush(opt: *mut rocksdb_wait_for_compact_options_t, v: libc::c_uchar);
     pub fn rocksdb_wait_for_compact_options_set_timeout(opt: *mut rocksdb_wait_for_compact_options_t, microseconds: u64);
     pub fn rocksdb_writeoptions_set_sync(opt: *mut rocksdb_writeoptions_t, v: libc::c_uchar);
+    pub fn rocksdb_writeoptions_disable_WAL(opt: *mut rocksdb_writeoptions_t, v: libc::c_int);
     pub fn rocksdb_writeoptions_set_ignore_missing_column_families(opt: *mut rocksdb_writeoptions_t, v: libc::c_uchar);
     pub fn rocksdb_writeoptions_set_no_slowdown(opt: *mut rocksdb_writeoptions_t, v: libc::c_uchar);
     pub fn rocksdb_writeoptions_set_low_pri(opt: *mut rocksdb_writeoptions_t, v: libc::c_uchar);

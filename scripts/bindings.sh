@@ -23,7 +23,7 @@ version="$(number MAJOR).$(number MINOR).$(number PATCH)"
 out="rocksdb-bindings/rocksdb-$version.rs"
 
 # The crate rocksdb uses a third of the interface.
-names=$(grep -rhoE '\brocksdb_[a-z0-9_]+' "$library/src" | sort -u | paste -s -d '|' -)
+names=$(grep -rhoE '\brocksdb_[A-Za-z0-9_]+' "$library/src" | sort -u | paste -s -d '|' -)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -109,8 +109,18 @@ mod tests {
 
     #[test]
     fn an_address_that_nobody_can_dial_is_refused() {
-        let addresses =
-            ["0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.250", "255.255.255.255", "::", "ff02::1", "fe80::1", "::ffff:0.0.0.0", "::ffff:224.0.0.1"];
+        let addresses = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "239.255.255.250",
+            "255.255.255.255",
+            "::",
+            "ff02::1",
+            "fe80::1",
+            "::ffff:0.0.0.0",
+            "::ffff:224.0.0.1",
+        ];
         for address in addresses {
             let kind = if address.contains(':') { "ip6" } else { "ip4" };
             assert!(check(&format!("/{kind}/{address}/tcp/6180")).is_err(), "{address}");
@@ -119,7 +129,14 @@ mod tests {
 
     #[test]
     fn an_address_of_the_same_machine_is_known() {
-        for address in ["/ip4/127.0.0.1/tcp/1", "/ip4/127.9.9.9/tcp/1", "/ip6/::1/tcp/1", "/ip6/::ffff:127.0.0.1/tcp/1", "/dns4/LocalHost/tcp/1", "/dns6/a.localhost/tcp/1"] {
+        for address in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/127.9.9.9/tcp/1",
+            "/ip6/::1/tcp/1",
+            "/ip6/::ffff:127.0.0.1/tcp/1",
+            "/dns4/LocalHost/tcp/1",
+            "/dns6/a.localhost/tcp/1",
+        ] {
             assert_eq!((check(address), is_loopback(address)), (Ok(()), true), "{address}");
         }
         for address in ["/ip4/10.0.0.1/tcp/1", "/ip6/2001:db8::1/tcp/1", "/dns4/localhost.example/tcp/1"] {

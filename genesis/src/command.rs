@@ -402,7 +402,20 @@ mod tests {
             let (key, out) = (format!("HOME/keys{number}/validator.key"), format!("HOME/{number}.json"));
             run(
                 directory,
-                &["add-validator", "--draft", "HOME/draft.json", "--name", &name, "--address", &address, "--loopback", "--key", &key, "--out", &out],
+                &[
+                    "add-validator",
+                    "--draft",
+                    "HOME/draft.json",
+                    "--name",
+                    &name,
+                    "--address",
+                    &address,
+                    "--loopback",
+                    "--key",
+                    &key,
+                    "--out",
+                    &out,
+                ],
             )
             .unwrap();
         }
@@ -467,11 +480,15 @@ mod tests {
             let usual = ["add-validator", "--draft", "HOME/draft.json", "--name", "x", "--key", "HOME/none", "--address", address];
             run(home.path(), &[&usual, more].concat()).unwrap_err()
         };
-        for address in ["/ip4/0.0.0.0/tcp/6180", "/ip4/127.0.0.1/tcp/6180", "/ip6/::1/tcp/6180", "/dns4/localhost/tcp/6180", "/ip4/10.0.0.1/udp/6180"] {
+        for address in
+            ["/ip4/0.0.0.0/tcp/6180", "/ip4/127.0.0.1/tcp/6180", "/ip6/::1/tcp/6180", "/dns4/localhost/tcp/6180", "/ip4/10.0.0.1/udp/6180"]
+        {
             assert_eq!(enter(address, &[]).code, "address", "{address}");
         }
         assert!(enter("/ip4/127.0.0.1/tcp/1", &[]).message.contains("--loopback"));
-        for (address, more) in [("/ip4/127.0.0.1/tcp/1", &["--loopback"] as &[_]), ("/ip4/10.0.0.1/tcp/1", &[]), ("/dns4/node.example.org/tcp/1", &[])] {
+        for (address, more) in
+            [("/ip4/127.0.0.1/tcp/1", &["--loopback"] as &[_]), ("/ip4/10.0.0.1/tcp/1", &[]), ("/dns4/node.example.org/tcp/1", &[])]
+        {
             assert_eq!(enter(address, more).code, "io", "{address}");
         }
         assert_eq!(enter("/ip4/10.0.0.1/tcp/1", &["--out", "HOME/1.json"]).code, "exists");

@@ -66,7 +66,9 @@ pub enum CeremonyError {
         second: String,
     },
     /// An address that no node could listen at.
-    #[error("validator {name:?} has the address {address:?}: {reason}; write it like /ip4/10.0.0.1/tcp/6180, /ip6/2001:db8::1/tcp/6180 or /dns4/node.example.org/tcp/6180")]
+    #[error(
+        "validator {name:?} has the address {address:?}: {reason}; write it like /ip4/10.0.0.1/tcp/6180, /ip6/2001:db8::1/tcp/6180 or /dns4/node.example.org/tcp/6180"
+    )]
     Address {
         /// The validator.
         name: String,

@@ -87,7 +87,11 @@ impl Builder {
         let variable = |name: &str| env::var(name).unwrap_or_default();
         check_platform(&variable("CARGO_CFG_TARGET_FAMILY"), &variable("CARGO_CFG_TARGET_POINTER_WIDTH"))?;
         if self.asked != OPTIONS {
-            return Err(BindgenError(format!("the build of RocksDB asks for {}, the bindings have {}", self.asked.join(" "), OPTIONS.join(" "))));
+            return Err(BindgenError(format!(
+                "the build of RocksDB asks for {}, the bindings have {}",
+                self.asked.join(" "),
+                OPTIONS.join(" ")
+            )));
         }
         check_version(Path::new(&self.header))?;
         Ok(Bindings(()))
@@ -140,7 +144,8 @@ mod tests {
     #[test]
     fn another_version_of_rocksdb_is_refused_with_both_versions() {
         version(TEXT).unwrap();
-        for (name, other) in [("MAJOR 11", "MAJOR 12"), ("MINOR 8", "MINOR 80"), ("PATCH 1", "PATCH 0"), ("#define ROCKSDB_PATCH 1\n", "")] {
+        for (name, other) in [("MAJOR 11", "MAJOR 12"), ("MINOR 8", "MINOR 80"), ("PATCH 1", "PATCH 0"), ("#define ROCKSDB_PATCH 1\n", "")]
+        {
             let error = version(&TEXT.replace(name, other)).unwrap_err().to_string();
             assert!(error.contains("11.8.1") && error.contains("README"), "{error}");
         }

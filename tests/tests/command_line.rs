@@ -87,7 +87,11 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
     assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
     // With one stopped the others are measured.
     let measured = localnet_bench(&path);
-    assert_eq!((&measured["network"]["validators"], &measured["network"]["stopped"]), (&3.into(), &vec!["validator-2"].into()), "{measured}");
+    assert_eq!(
+        (&measured["network"]["validators"], &measured["network"]["stopped"]),
+        (&3.into(), &vec!["validator-2"].into()),
+        "{measured}"
+    );
     let restarted = localnet(&["restart", "2"]).ok().json();
     assert_eq!(state(&restarted, 1), "running");
     assert_ne!(restarted["validators"][1]["pid"], started["validators"][1]["pid"]);

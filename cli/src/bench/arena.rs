@@ -47,8 +47,10 @@ impl Arena {
     pub(crate) async fn open(place: &Where, out: &Output) -> Result<Self, CommandError> {
         if let Some(directory) = &place.dir {
             if let Some(option) = place.shape.given() {
-                return Err(CommandError::usage(format!("{option} is for a new network, and --dir or QUORATE_LOCALNET names one that exists"))
-                    .with_hint("leave out one of the two"));
+                return Err(CommandError::usage(format!(
+                    "{option} is for a new network, and --dir or QUORATE_LOCALNET names one that exists"
+                ))
+                .with_hint("leave out one of the two"));
             }
             return Self::running(Localnet::load(directory)?, out);
         }
@@ -69,12 +71,20 @@ impl Arena {
         let stopped: Vec<_> = stopped.into_iter().map(|member| member.name).collect();
         // All of a local network have the same power.
         if localnet.validators.len() * 3 <= count * 2 {
-            let what = format!("{} of {count} validators run, too few to commit anything; stopped: {}", localnet.validators.len(), stopped.join(", "));
+            let what = format!(
+                "{} of {count} validators run, too few to commit anything; stopped: {}",
+                localnet.validators.len(),
+                stopped.join(", ")
+            );
             let start = format!("{} localnet start --dir {}", program_word(), shell_word(&localnet.directory));
             return Err(CommandError::failure("not-running", what).with_hint(start));
         }
         if !stopped.is_empty() {
-            out.note(format_args!("without {}, which does not run: the figures are of the {} others", stopped.join(", "), localnet.validators.len()));
+            out.note(format_args!(
+                "without {}, which does not run: the figures are of the {} others",
+                stopped.join(", "),
+                localnet.validators.len()
+            ));
         }
         Ok(Self { localnet, stopped, temporary: None })
     }

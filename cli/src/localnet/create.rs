@@ -154,8 +154,8 @@ fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<G
     let mut accounts = Vec::new();
     let mut balances = Vec::new();
     let balance = shape.balance.unwrap_or(1_000_000);
-    let people =
-        (0..shape.accounts.unwrap_or(3) as usize).map(|index| NAMES.get(index).map_or_else(|| format!("account-{}", index + 1), |name| (*name).into()));
+    let people = (0..shape.accounts.unwrap_or(3) as usize)
+        .map(|index| NAMES.get(index).map_or_else(|| format!("account-{}", index + 1), |name| (*name).into()));
     for (name, balance) in std::iter::once((FAUCET.to_owned(), FAUCET_BALANCE)).chain(people.map(|name| (name, balance))) {
         let mut seed = Zeroizing::new([0; 32]);
         fill(seed.as_mut_slice())?;

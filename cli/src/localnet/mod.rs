@@ -134,7 +134,7 @@ impl Command {
                 let existing = run::existing(&directory.dir, reset, &shape)?;
                 let validators = existing.as_ref().map_or(usize::from(shape.validators()), |localnet| localnet.validators.len());
                 let plan = scenario::plan(scenario.as_deref(), validators, out)?;
-                run::start(&directory.dir, existing, &shape, &plan, timeout.duration(), out).await
+                run::start(&directory.dir, reset, existing, &shape, &plan, timeout.duration(), out).await
             }
             Self::Create { directory, shape } => {
                 run::refuse_existing(&directory.dir)?;

@@ -37,9 +37,10 @@ pub(super) fn existing(directory: &Path, reset: bool, shape: &Shape) -> Result<O
     Err(CommandError::usage(what).with_hint("leave it out to start that one, add --reset to remove it first, or choose another --dir"))
 }
 
-/// `quorate localnet start`: starts the network that exists, or a new one in place of what may be there.
+/// `quorate localnet start`: starts the network that exists, or a new one, with `reset` in place of what may be there.
 pub(super) async fn start(
     directory: &Path,
+    reset: bool,
     existing: Option<Localnet>,
     shape: &Shape,
     plan: &Plan,
@@ -49,7 +50,7 @@ pub(super) async fn start(
     let mut localnet = match existing {
         Some(localnet) => localnet,
         None => {
-            if Localnet::exists(directory) {
+            if reset && Localnet::exists(directory) {
                 remove(directory, out).await?;
             }
             refuse_existing(directory)?;

@@ -27,7 +27,8 @@ mod tests {
 
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
-        for text in ["plain", "/a-b_c/d.e", "two words", "it's", "$HOME `id` \\ \"x\"", "", "a;b&c|d", "*?[x]", "ü 😀", "#x", "~", "-n"] {
+        for text in ["plain", "/a-b_c/d.e", "two words", "it's", "$HOME `id` \\ \"x\"", "", "a;b&c|d", "*?[x]", "ü 😀", "#x", "~", "-n"]
+        {
             let script = format!("printf '%s' {}", shell_word(text));
             // `printf` takes no options after its format, so a word may begin with a dash.
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

@@ -11,7 +11,7 @@ use quorate_client::{CommandError, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount, GenesisValidator},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::{
     address,
-    ceremony::{Draft, DraftParameters, build, check, check_address},
+    ceremony::{Draft, build, check, check_address},
     error::CeremonyError,
     file,
 };
@@ -91,9 +91,9 @@ pub struct ParameterArgs {
 }
 
 impl ParameterArgs {
-    fn parameters(&self) -> DraftParameters {
-        let default = DraftParameters::default();
-        DraftParameters {
+    fn parameters(&self) -> Parameters {
+        let default = Parameters::default();
+        Parameters {
             block_transactions_max: self.block_transactions_max.unwrap_or(default.block_transactions_max),
             block_bytes_max: self.block_bytes_max.unwrap_or(default.block_bytes_max),
             timeout_base_ms: self.timeout_base_ms.unwrap_or(default.timeout_base_ms),
@@ -225,6 +225,7 @@ impl AddValidatorCommand {
         };
         let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.fragment.json", self.name.replace(['/', '\\'], "_"))));
         // Before a passphrase is asked for.
+        draft.check()?;
         check_address(&self.name, &self.address)?;
         if address::is_loopback(&self.address) && !self.loopback {
             return Err(CeremonyError::Loopback { name: self.name, address: self.address }.into());

@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     error::KeyError,
+    memory::{Seed, on_wiped_stack},
     mnemonic,
     passphrase::PassphraseSource,
     private_file::{self, Secrecy},
@@ -31,7 +32,7 @@ const FORMAT_PUBLIC: &str = "quorate-account-public";
 pub struct AccountKey {
     /// Signs transactions.
     pub signing: SigningKey,
-    seed: Zeroizing<[u8; 32]>,
+    seed: Seed,
 }
 
 impl fmt::Debug for AccountKey {
@@ -82,13 +83,13 @@ impl AccountKey {
     /// # Errors
     /// [`KeyError::Mnemonic`], [`KeyError::Index`].
     pub fn from_mnemonic(words: &str, index: u32) -> Result<Self, KeyError> {
-        mnemonic::derive(words, "", index).map(Self::from_seed)
+        on_wiped_stack(|| mnemonic::derive(words, "", index).map(Self::from_seed))
     }
 
     /// The key of a seed.
     #[must_use]
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
-        Self { signing: SigningKey::from_seed(&seed), seed }
+        Self { signing: SigningKey::from_seed(&seed), seed: Box::new(seed) }
     }
 
     /// What everybody may know.
@@ -143,9 +144,11 @@ pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing:
 pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource) -> Result<AccountKey, KeyError> {
     const WHAT: &str = "account key";
     let (path, public) = account_files(directory, name)?;
-    let text = sealed::read(&path, source)?;
-    let stored: Stored = stored::parse(&path, WHAT, FORMAT, &text)?;
-    let key = AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?);
+    let key = on_wiped_stack(|| {
+        let text = sealed::read(&path, source)?;
+        let stored: Stored = stored::parse(&path, WHAT, FORMAT, &text)?;
+        Ok::<_, KeyError>(AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?))
+    })?;
     if public.exists() && load_account_public(directory, name)? != key.public() {
         let reason = format!("it belongs to {}, not to the address in {}", key.public().address, public.display());
         return Err(KeyError::Content { path, what: WHAT, reason });

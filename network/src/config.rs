@@ -39,7 +39,7 @@ pub struct Peer {
 /// Everything [`crate::start`] needs.
 pub struct NetworkConfig {
     /// Seed of our Ed25519 network key; wiped from memory when the configuration is dropped.
-    pub secret: Zeroizing<[u8; 32]>,
+    pub secret: Box<Zeroizing<[u8; 32]>>,
     /// Our own position in the committee.
     pub me: PeerIndex,
     /// Where to listen, a multiaddress like [`Peer::address`] but no name; port 0 lets the system choose, see
@@ -415,7 +415,7 @@ mod tests {
 
     fn config(peers: Vec<Peer>) -> NetworkConfig {
         NetworkConfig {
-            secret: Zeroizing::new([9; 32]),
+            secret: Box::new(Zeroizing::new([9; 32])),
             me: PeerIndex(0),
             listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
             peers,

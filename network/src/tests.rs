@@ -56,7 +56,7 @@ impl Committee {
     fn config(&self, member: usize) -> NetworkConfig {
         let peers = (0..self.ports.len()).filter(|other| *other != member);
         NetworkConfig {
-            secret: Zeroizing::new(seed(member)),
+            secret: Box::new(Zeroizing::new(seed(member))),
             me: index(member),
             listen: self.address(member),
             peers: peers

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use quorate_client::{CommandError, Exit, Output};
+use quorate_client::{CommandError, Exit, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseSource, ValidatorKeys, load_validator_key};
 use quorate_ledger::{RocksOptions, RocksStore};
 use quorate_types::{genesis::Genesis, ids::GenesisHash};
@@ -153,7 +153,7 @@ impl InitCommand {
             (home.genesis_file(), "when the network has its genesis, put it there; the home is"),
         ] {
             if !file.exists() {
-                out.note(format_args!("{} is missing: {advice} {}", file.display(), home.path().display()));
+                out.note(format_args!("{} is missing: {advice} {}", file.display(), shell_word(home.path())));
             }
         }
         let made = Made { home: home.path().into(), config };

@@ -494,7 +494,7 @@ fn network_config(
     config: &Config,
     genesis: &Genesis,
     genesis_hash: GenesisHash,
-    secret: zeroize::Zeroizing<[u8; 32]>,
+    secret: Box<zeroize::Zeroizing<[u8; 32]>>,
 ) -> Result<NetworkConfig, MachineError> {
     let Membership { committee, me, .. } = membership;
     let mut moved = machine::peer_addresses(config, committee, Some(*me))?;

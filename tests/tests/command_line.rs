@@ -148,6 +148,13 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
     assert_eq!(state(&killed, 1), "stopped");
     assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is dead already");
     assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
+    // With one stopped the others are measured.
+    let measured = localnet_bench(&path);
+    assert_eq!(
+        (&measured["network"]["validators"], &measured["network"]["stopped"]),
+        (&3.into(), &vec!["validator-2"].into()),
+        "{measured}"
+    );
     let restarted = localnet(&["restart", "2"]).ok().json();
     assert_eq!(state(&restarted, 1), "running");
     assert_ne!(restarted["validators"][1]["pid"], started["validators"][1]["pid"]);
@@ -158,11 +165,16 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
 
     let stopped = localnet(&["stop"]).ok().json();
     assert!((0..4).all(|index| state(&stopped, index) == "stopped"), "{stopped}");
+    assert_eq!(localnet(&["start", "-n", "5"]).code, Some(2), "what is for a new network is not ignored");
     let again = localnet(&["start"]).ok().json();
     assert_eq!(again["genesis_hash"], started["genesis_hash"], "the same network goes on");
     localnet(&["destroy"]).ok();
     assert!(!std::path::Path::new(&path).exists());
     assert_eq!(localnet(&["status"]).code, Some(1));
+}
+
+fn localnet_bench(path: &str) -> serde_json::Value {
+    quorate(&["bench", "latency", "--count", "2", "--warm-up", "0", "--dir", path, "-o", "json"]).ok().json()
 }
 
 /// Removes a network whatever happens.

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_client::{Client, CommandError, LightClient, Session};
+use quorate_client::{
+    Client, CommandError, LightClient, Session,
+    terminal::{program_word, shell_word},
+};
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
 use quorate_types::{
     operation::{BankOperation, Operation},
@@ -86,7 +89,7 @@ pub(crate) async fn commit_a_transaction(localnet: &Localnet, timeout: Duration)
     session.submit_and_verify(&tx, timeout).await.map(drop).map_err(|error| {
         let mut error = CommandError::from(error);
         error.message = format!("the validators are ready, but the chain commits nothing: {}", error.message);
-        error.hint = Some(format!("look at the logs: quorate localnet logs --dir {}", localnet.directory.display()));
+        error.hint = Some(format!("look at the logs: {} localnet logs --dir {}", program_word(), shell_word(&localnet.directory)));
         error
     })
 }

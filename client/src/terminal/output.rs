@@ -66,6 +66,12 @@ impl OutputArgs {
     }
 }
 
+/// Whether words for people on standard error are coloured: what `--color` and `NO_COLOR` say, and else whether it is a terminal.
+#[must_use]
+pub fn colors_errors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Where a command writes to.
 #[derive(Clone, Debug, Default)]
 pub struct Output {

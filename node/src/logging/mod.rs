@@ -7,11 +7,9 @@ mod level;
 mod repeats;
 mod writer;
 
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
+use quorate_client::terminal::colors_errors;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 pub(crate) use self::level::check_level;
@@ -61,7 +59,7 @@ pub(crate) fn left_out() -> LeftOut {
 pub(crate) fn start(config: &LogConfig) -> Result<(), LoggingError> {
     let level = check_level(&config.level)?;
     let lines = Lines::to_standard_error()?;
-    let format = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(io::stderr().is_terminal()).log_internal_errors(false);
+    let format = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(colors_errors()).log_internal_errors(false);
     let log = tracing_subscriber::registry().with(level).with(Repeats::default());
     match config.format {
         LogFormat::Pretty => log.with(format).try_init(),

@@ -41,7 +41,7 @@ pub trait Application: Send + Sync + 'static {
     /// [`AppError`]: the genesis contradicts the rules of this application.
     fn genesis(&self, genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), AppError>;
 
-    /// Whether a pool should take the transaction: the failure that it would end with, if that can be told now. A courtesy to its sender and a saving of space: it looks at some committed state, not at
+    /// The failure that the transaction would end with, if that can be told before it is in a block; a pool does not take it then. A courtesy to its sender and a saving of space: it looks at some committed state, not at
     /// the one that the transaction will meet, and never decides whether a block is valid.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! It asks the node that answered last, and goes on to the next when that one cannot be reached, is overloaded or breaks off. That is safe
 //! for submissions too: a transaction has one id and takes effect once, however often it is sent. Whatever a node sends is bounded here
-//! before it is kept. [`Node`] is one of them, for those who go on to the next for reasons of their own: [`crate::Session`] does until it has
+//! before it is kept. `Node` is one of them, for those who go on to the next for reasons of their own: [`crate::Session`] does until it has
 //! a proof.
 
 use std::{

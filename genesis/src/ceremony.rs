@@ -68,20 +68,15 @@ impl Draft {
     }
 
     /// Checks all that can be told before the committee is known, by the rules for a genesis: nobody signs a draft that `build` will refuse.
+    /// Returns what the proofs of possession sign, which does not depend on the order of the accounts.
     ///
     /// # Errors
     /// [`CeremonyError`], which names what is wrong.
-    pub fn check(&self) -> Result<(), CeremonyError> {
+    pub fn check(&self) -> Result<DraftHash, CeremonyError> {
         check_name(&self.name)?;
-        Ok(self.network(Vec::new())?.check_draft()?)
-    }
-
-    /// What the proofs of possession sign. It does not depend on the order of the accounts.
-    ///
-    /// # Errors
-    /// [`CeremonyError::AccountTwice`].
-    pub fn hash(&self) -> Result<DraftHash, CeremonyError> {
-        Ok(self.network(Vec::new())?.draft_hash())
+        let network = self.network(Vec::new())?;
+        network.check_draft()?;
+        Ok(network.draft_hash())
     }
 
     fn network(&self, validators: Vec<GenesisValidator>) -> Result<Genesis, CeremonyError> {
@@ -101,9 +96,8 @@ impl Draft {
     /// # Errors
     /// [`CeremonyError`]: what makes the entry useless.
     pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
-        self.check()?;
+        let draft = self.check()?;
         check_address(&validator.name, &validator.address)?;
-        let draft = self.hash()?;
         let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
         // A committee of one: name, power and keys by the protocol's own rules.
         quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
@@ -118,8 +112,7 @@ impl Draft {
 /// # Errors
 /// [`CeremonyError`], which names the validator, account or parameter.
 pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
-    draft.check()?;
-    let hash = draft.hash()?;
+    let hash = draft.check()?;
     if let Some(fragment) = fragments.iter().find(|fragment| fragment.draft != hash) {
         let name = fragment.validator.validator.name.clone();
         return Err(CeremonyError::OtherDraft { name, fragment: fragment.draft, draft: hash });
@@ -284,7 +277,7 @@ mod tests {
         for other in others {
             let entry = fragment(&other, 1);
             assert!(matches!(build(&draft, vec![entry.clone()]), Err(CeremonyError::OtherDraft { .. })));
-            let disguised = Fragment { draft: draft.hash().unwrap(), ..entry };
+            let disguised = Fragment { draft: draft.check().unwrap(), ..entry };
             assert!(matches!(build(&draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
         }
     }

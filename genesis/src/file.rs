@@ -90,7 +90,7 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> 
     whole_file::create(&SystemFiles, path, text.as_bytes(), FILE_MODE).map_err(failed)
 }
 
-/// Refuses early what [`write`] will refuse.
+/// Refuses early what [`write()`] will refuse.
 ///
 /// # Errors
 /// [`CeremonyError::Exists`].

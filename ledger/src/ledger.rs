@@ -347,12 +347,13 @@ impl<S: Store, A: Application> Ledger<S, A> {
 /// [`LedgerError::Genesis`], [`LedgerError::Committee`].
 pub fn genesis_header<A: Application>(app: &A, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
     let state = StateTree::default().update(genesis_state(app, genesis)?);
+    let genesis_hash = genesis.hash();
     let header = Header {
-        genesis_hash: genesis.hash(),
+        genesis_hash,
         epoch: Epoch(0),
         height: Height(0),
         round: Round(0),
-        block_id: genesis_block_id(genesis.hash()),
+        block_id: genesis_block_id(genesis_hash),
         parent: StateId::default(),
         timestamp: genesis.timestamp,
         transactions_root: merkle::root(&[]),

@@ -33,34 +33,43 @@ pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) mod tests {
     use std::{
         fs::{self, File},
-        io::{Read, Seek, SeekFrom},
+        os::unix::fs::FileExt,
     };
 
     use super::*;
 
-    /// How often 32 bytes stand in the memory of this process. They are given inverted, so that the search does not find itself.
-    pub(crate) fn copies_of_inverted(inverted: &[u8; 32]) -> usize {
-        let mut memory = File::open("/proc/self/mem").unwrap();
+    const SEED: usize = 32;
+    const PAGE: usize = 4096;
+
+    /// How often a seed stands in the memory of this process. It is given inverted, so that the search does not find what it looks for in
+    /// its own argument.
+    pub(crate) fn copies_of_inverted(inverted: &[u8; SEED]) -> usize {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        // A page, and the beginning of the next one. Nor does the search find what it has just read.
+        let mut seen = vec![0; PAGE + SEED - 1];
+        let own = seen.as_ptr().addr()..seen.as_ptr().addr() + seen.len();
         let mut count = 0;
-        for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
+        for line in maps.lines() {
             let mut fields = line.split_ascii_whitespace();
             let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
             if !rights.starts_with("rw") {
                 continue;
             }
             let (start, end) = range.split_once('-').unwrap();
-            let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).unwrap());
-            let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-            memory.seek(SeekFrom::Start(start)).unwrap();
-            // A part may have been unmapped by another thread meanwhile.
-            if memory.read_exact(&mut bytes).is_err() {
-                continue;
+            let [start, end] = [start, end].map(|number| usize::from_str_radix(number, 16).unwrap());
+            for page in (start..end).step_by(PAGE) {
+                // Less at the end of a range; nothing where another thread has given memory back meanwhile.
+                let read = memory.read_at(&mut seen, page as u64).unwrap_or(0);
+                for (address, byte) in (page..).zip(&mut seen[..read]) {
+                    if own.contains(&address) {
+                        *byte = 0;
+                    }
+                }
+                let is_seed = |window: &[u8]| window.iter().zip(inverted).all(|(byte, inverted)| *byte == !inverted);
+                count += seen[..read].windows(SEED).filter(|window| is_seed(window)).count();
+                seen.fill(0);
             }
-            // What has been read holds the secret too, and must not be found by a later look.
-            for byte in &mut bytes {
-                *byte = !*byte;
-            }
-            count += bytes.windows(32).filter(|window| *window == inverted).count();
         }
         count
     }

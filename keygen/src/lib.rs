@@ -15,6 +15,7 @@ pub mod account;
 pub mod command;
 pub mod error;
 pub mod home;
+mod memory;
 pub mod mnemonic;
 pub mod passphrase;
 pub mod private_file;

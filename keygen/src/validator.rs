@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     error::KeyError,
+    memory::{Seed, on_wiped_stack},
     passphrase::PassphraseSource,
     private_file::{self, Secrecy},
     sealed::{self, Sealing},
@@ -36,8 +37,8 @@ pub struct ValidatorKeys {
     /// Signs votes, timeouts and proposals.
     pub consensus: SigningKey,
     /// Seed of the ed25519 key of the network identity.
-    pub network_seed: Zeroizing<[u8; 32]>,
-    consensus_seed: Zeroizing<[u8; 32]>,
+    pub network_seed: Box<Zeroizing<[u8; 32]>>,
+    consensus_seed: Seed,
 }
 
 impl fmt::Debug for ValidatorKeys {
@@ -90,18 +91,24 @@ impl ValidatorKeys {
     /// # Errors
     /// [`KeyError::Randomness`].
     pub fn generate() -> Result<Self, KeyError> {
-        let mut seeds = [Zeroizing::new([0; 32]), Zeroizing::new([0; 32])];
-        for seed in &mut seeds {
-            getrandom::fill(seed.as_mut_slice()).map_err(KeyError::Randomness)?;
-        }
-        let [consensus, network] = seeds;
-        Ok(Self::from_seeds(consensus, network))
+        on_wiped_stack(|| {
+            let mut seeds = [Zeroizing::new([0; 32]), Zeroizing::new([0; 32])];
+            for seed in &mut seeds {
+                getrandom::fill(seed.as_mut_slice()).map_err(KeyError::Randomness)?;
+            }
+            let [consensus, network] = seeds;
+            Ok(Self::from_seeds(consensus, network))
+        })
     }
 
     /// The keys of two seeds, for tests and simulations.
     #[must_use]
     pub fn from_seeds(consensus_seed: Zeroizing<[u8; 32]>, network_seed: Zeroizing<[u8; 32]>) -> Self {
-        Self { consensus: SigningKey::from_seed(&consensus_seed), network_seed, consensus_seed }
+        Self {
+            consensus: SigningKey::from_seed(&consensus_seed),
+            network_seed: Box::new(network_seed),
+            consensus_seed: Box::new(consensus_seed),
+        }
     }
 
     /// The network key, for proofs of possession.
@@ -150,9 +157,11 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
 /// [`KeyError`].
 pub fn load_validator_key(path: &Path, source: &PassphraseSource) -> Result<ValidatorKeys, KeyError> {
     const WHAT: &str = "validator key";
-    let text = sealed::read(path, source)?;
-    let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
-    Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+    on_wiped_stack(|| {
+        let text = sealed::read(path, source)?;
+        let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
+        Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+    })
 }
 
 /// Reads `validator.pub`.
@@ -217,6 +226,31 @@ mod tests {
         let seed = text.split('"').nth(3).unwrap().to_owned();
         let error = load(text.replace(&seed, &seed[1..]));
         assert!(error.contains("64 hexadecimal digits") && !error.contains(&seed[1..]), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn keys_that_are_read_from_a_file_are_in_memory_twice_and_then_not_at_all() {
+        use crate::memory::tests::copies_of_inverted;
+
+        for sealing in [Sealing::InsecurePlaintext, Sealing::Encrypted(given("secret"))] {
+            let home = tempfile::tempdir().unwrap();
+            let directory = home.path().join("keys");
+            let mut inverted = [[0; 32]; 2];
+            for seed in &mut inverted {
+                getrandom::fill(seed).unwrap();
+            }
+            let path = on_wiped_stack(|| {
+                let [consensus, network] = inverted.map(|seed| Zeroizing::new(seed.map(|byte| !byte)));
+                save_validator_key(&directory, &ValidatorKeys::from_seeds(consensus, network), &sealing).unwrap()
+            });
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after they were made");
+            let keys = load_validator_key(&path, &given("secret")).unwrap();
+            // The seed, and of the consensus key the key that signs.
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [2, 1], "as long as they are used");
+            drop(keys);
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "afterwards");
+        }
     }
 
     #[test]

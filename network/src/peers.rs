@@ -106,7 +106,7 @@ impl Shared {
             my_id: committee.my_id,
             hello: committee.hello,
             limits,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
             by_index: peers.iter().map(|peer| (peer.index, peer.slot)).collect(),
             by_id: peers.iter().map(|peer| (peer.id, peer.slot)).collect(),
             peers,
@@ -133,6 +133,13 @@ impl Shared {
         let dropped = peer.queue(class).set_bound(if accepted { online(limits) } else { offline(limits) });
         self.metrics.dropped(Lane::from(class), DropReason::queue_full, dropped);
         peer.record().on_stream(class.slot(), accepted, Instant::now());
+    }
+
+    /// Remembers why `peer` could not be reached, and says so once in the log.
+    pub(crate) fn on_unreachable(peer: &Peer, why: &str) {
+        if peer.record().on_error(why.to_owned()) {
+            tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {why}");
+        }
     }
 
     /// Counts and remembers why `peer` and we do not talk, and says so once in the log.

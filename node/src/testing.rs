@@ -78,7 +78,8 @@ pub(crate) fn setup(settings: &[&str]) -> Setup {
 }
 
 pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str]) -> Setup {
-    let mut overrides = vec![Override::from_set("api.listen=127.0.0.1:0").unwrap()];
+    let mut overrides: Vec<_> =
+        ["api.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0"].map(|setting| Override::from_set(setting).unwrap()).into();
     overrides.extend(settings.iter().map(|setting| Override::from_set(setting).unwrap()));
     let config = Config::default().with(&overrides).unwrap();
     let witness = Box::new(MemoryWitness::of_new_key(keys.public().consensus_key));
@@ -87,7 +88,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
         keys,
         witness,
         genesis,
-        api_address_file: None,
+        address_files: None,
         #[cfg(feature = "faults")]
         faults_file: None,
         on_failure: |_| {},
@@ -161,7 +162,7 @@ pub(crate) fn dechunked(mut rest: &[u8]) -> Vec<u8> {
 
 pub(crate) fn request(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Reply {
     let mut stream = connect(address);
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
     // The node may have answered and closed before it has read everything.
     drop(stream.write_all(body));
@@ -188,6 +189,12 @@ impl Running {
 
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Reply {
         request(self.node.api_address(), method, path, body)
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let reply = request(self.node.metrics_address(), "GET", "/metrics", &[]);
+        assert_eq!(reply.status, 200);
+        String::from_utf8(reply.body).unwrap()
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> T {

@@ -227,7 +227,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
         let recovered = recovery::recover(&ledger, &config.verifier, me, &mut witness)?;
         let mut seen = Seen::default();
-        for qc in recovered.blocks.iter().map(|block| block.qc()).chain([recovered.root_qc.clone()]) {
+        for qc in recovered.blocks.iter().map(Verified::<Block>::qc).chain([recovered.root_qc.clone()]) {
             seen.note_qc(&qc);
         }
         if let Some(certificates) = &recovered.certificates {

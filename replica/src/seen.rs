@@ -168,6 +168,7 @@ impl Seen {
         }
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "it is kept, if it is news")]
     fn note_vote(&mut self, of: ValidatorId, seen: SeenVote) {
         let newest = &mut self.entry(of).vote;
         if newest.is_none_or(|newest| newest.vote_info.round < seen.vote_info.round) {

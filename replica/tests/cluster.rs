@@ -421,8 +421,8 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     let nothing = Message::Sightings(Box::new(Sightings::none(ValidatorId(3))));
     let message = cluster.verifier.message(ValidatorId(0), nothing).unwrap();
     cluster.push(3, Input::Message { from: ValidatorId(0), message });
-    let base = Duration::from_millis(cluster.genesis.parameters.timeout_base_ms.into());
-    cluster.pass(base - Duration::from_millis(1));
+    let base = u64::from(cluster.genesis.parameters.timeout_base_ms);
+    cluster.pass(Duration::from_millis(base - 1));
     assert_eq!(signed_rounds(&cluster.recorded, 3), []);
     cluster.pass(Duration::from_secs(60));
     assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");

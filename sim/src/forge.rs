@@ -694,7 +694,7 @@ impl<'a> Forger<'a> {
             seen.proposal.iter_mut().zip(seen.vote).for_each(|(proposal, vote)| proposal.signature = vote.signature);
         });
         add("a vote for another result", "vote-info-hash", &|seen| {
-            seen.vote.iter_mut().for_each(|vote| vote.vote_info.exec_state_id = state)
+            seen.vote.iter_mut().for_each(|vote| vote.vote_info.exec_state_id = state);
         });
         add("a vote for another result, with its hash", "signature", &|seen| {
             if let Some(vote) = &mut seen.vote {

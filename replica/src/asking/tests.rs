@@ -9,7 +9,7 @@ use quorate_types::{
 use super::*;
 
 const ME: ValidatorId = ValidatorId(0);
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn asking(powers: &[u64]) -> Asking {
     let mut validators: Vec<Validator> = (0u8..)

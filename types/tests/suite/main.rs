@@ -7,6 +7,7 @@ mod codec;
 mod committees;
 mod domains;
 mod fixture;
+mod formats;
 mod genesis;
 mod golden;
 mod json;

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quorate_types::crypto::{PublicKey, SigningKey};
+use quorate_types::{
+    crypto::{PublicKey, SigningKey},
+    witness::Witness,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -22,6 +25,9 @@ use crate::{
 pub const VALIDATOR_KEY_FILE: &str = "validator.key";
 /// Name of the file with the public keys.
 pub const VALIDATOR_PUBLIC_FILE: &str = "validator.pub";
+
+/// Name of the file that says how far the consensus key has signed.
+pub const VALIDATOR_WITNESS_FILE: &str = "validator.signed";
 
 const FORMAT: &str = "quorate-validator-key";
 const FORMAT_PUBLIC: &str = "quorate-validator-public";
@@ -118,15 +124,17 @@ impl ValidatorKeys {
     }
 }
 
-/// Writes `validator.key` and `validator.pub` into a private directory, which is made when it is missing.
+/// Writes `validator.key`, `validator.signed` and `validator.pub` into a private directory, which is made when it is missing. Only here a key
+/// is known to be unused, so only here a `validator.signed` is made that says so.
 ///
 /// # Errors
-/// [`KeyError::Exists`] when either file is there already; nothing is changed then.
+/// [`KeyError::Exists`] when any of the files is there already; nothing is changed then.
 pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<PathBuf, KeyError> {
     private_file::private_directory(directory)?;
     let (secret, public) = (directory.join(VALIDATOR_KEY_FILE), directory.join(VALIDATOR_PUBLIC_FILE));
-    if public.exists() {
-        return Err(KeyError::Exists(public));
+    let witness = directory.join(VALIDATOR_WITNESS_FILE);
+    if let Some(there) = [&public, &secret, &witness].into_iter().find(|path| path.exists()) {
+        return Err(KeyError::Exists(there.clone()));
     }
     let text = Zeroizing::new(format!(
         "format = \"{FORMAT}\"\nversion = {VERSION}\nconsensus_seed = \"{}\"\nnetwork_seed = \"{}\"\n",
@@ -135,6 +143,7 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
     ));
     sealed::write(&secret, &text, sealing)?;
     let ValidatorPublic { consensus_key, network_key } = keys.public();
+    private_file::create(&witness, &Witness::of_new_key(consensus_key), Secrecy::Private)?;
     let text = format!(
         "format = \"{FORMAT_PUBLIC}\"\nversion = {VERSION}\nconsensus_key = \"{consensus_key}\"\nnetwork_key = \"{network_key}\"\n"
     );

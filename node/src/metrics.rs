@@ -76,8 +76,19 @@ struct Queue {
 const OTHER: &str = "other";
 
 /// Kinds of messages: [`quorate_types::message::Message::kind`].
-const KINDS: &[&str] =
-    &["proposal", "vote", "timeout", "sync-info", "fetch-request", "fetch-response", "catchup-request", "catchup-response", OTHER];
+const KINDS: &[&str] = &[
+    "proposal",
+    "vote",
+    "timeout",
+    "sync-info",
+    "fetch-request",
+    "fetch-response",
+    "catchup-request",
+    "catchup-response",
+    "sightings-request",
+    "sightings",
+    OTHER,
+];
 
 /// Why verified messages have no effect: the words of `quorate_consensus::Ignored`, and the replica's own.
 const IGNORED: &[&str] = &[

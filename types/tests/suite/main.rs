@@ -15,3 +15,4 @@ mod messages;
 mod proofs;
 mod tampering;
 mod transactions;
+mod witness;

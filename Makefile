@@ -103,7 +103,7 @@ twins: build ## all twins scenarios of four rounds
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
 
-hunt: ## plant 24 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
+hunt: ## plant 26 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
 	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
 
 install: build ## the program into ~/.cargo/bin

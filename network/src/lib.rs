@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod clock;
 mod config;
 mod dial;
 mod frame;
@@ -37,6 +38,7 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
+pub use clock::PeerClock;
 pub use config::{ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, network_public_key, peer_id};
 pub use frame::Class;
 pub use hello::Hello;

@@ -27,6 +27,7 @@ use libp2p::{
 use tokio::{sync::watch, time::sleep_until};
 
 use crate::{
+    clock,
     config::NetworkError,
     dial::{self, Dialer},
     frame::Class,
@@ -46,7 +47,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const PENDING_INCOMING_MAX: u32 = 64;
 /// Connections with one peer: the old one and the one that replaces it.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// Streams of one connection. We need two each way, gossip and pings; a peer that opens more loses the connection.
+/// Streams of one connection. We need two each way, gossip, pings and questions for clocks; a peer that opens more loses the connection.
 const STREAMS_MAX: usize = 64;
 /// A connection without traffic stays.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
@@ -139,6 +140,14 @@ impl EventLoop {
             for peer in &shared.peers {
                 tokio::spawn(outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
             }
+        }
+        let questions = control
+            .clone()
+            .accept(clock::PROTOCOL)
+            .map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })?;
+        tokio::spawn(clock::answer(Arc::clone(&shared), questions));
+        for peer in &shared.peers {
+            tokio::spawn(clock::ask(Arc::clone(peer), control.clone()));
         }
         listen_on(&mut swarm, listen, &shared).await?;
 

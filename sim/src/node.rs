@@ -14,7 +14,7 @@ use crate::{
     committee::BEGINNING,
     disk::SimStore,
     fault::{ClockFault, PowerCut},
-    invariants::jolteon::StateRounds,
+    invariants::{jolteon::StateRounds, live_1::Patience},
     time::Micros,
 };
 
@@ -40,8 +40,10 @@ pub(crate) struct Node {
     pub(crate) clock_start: Micros,
     /// By how much its calendar is ahead.
     pub(crate) clock_ahead_ms: u64,
-    /// What is wrong with its calendar, in this life, and since when.
+    /// What is wrong with its calendar, and since when.
     pub(crate) clock: Option<(ClockFault, Micros)>,
+    /// It stays wrong: neither a restart nor the calm sets it right.
+    pub(crate) clock_stays_wrong: bool,
     /// Nothing it sends arrives.
     pub(crate) silent: bool,
     /// It hears nobody.
@@ -56,6 +58,8 @@ pub(crate) struct Node {
     pub(crate) old_disk: Option<SimStore>,
     /// Of the state that the invariants were shown last.
     pub(crate) seen_state: Option<StateRounds>,
+    /// What explains its timer.
+    pub(crate) patience: Patience,
     /// It never starts again.
     pub(crate) gone: bool,
     /// An armed power cut, and for how long the power will be off.
@@ -79,6 +83,7 @@ impl Node {
             clock_start: Micros(0),
             clock_ahead_ms,
             clock: None,
+            clock_stays_wrong: false,
             silent: false,
             deaf: false,
             excused: false,
@@ -86,6 +91,7 @@ impl Node {
             liar: None,
             old_disk: None,
             seen_state: None,
+            patience: Patience::default(),
             gone: false,
             armed: None,
             reported: Height(0),
@@ -110,6 +116,10 @@ impl Node {
             Some((ClockFault::Behind(by), _)) => right(at).saturating_sub(by),
             Some((ClockFault::Ahead(by), _)) => right(at).saturating_add(by),
             Some((ClockFault::Frozen, since)) => right(since),
+            Some((ClockFault::Jumping(by, every), since)) => {
+                let jumps = at.since(since).0.checked_div(every.0).unwrap_or_default();
+                if jumps.is_multiple_of(2) { right(at).saturating_add(by) } else { right(at) }
+            }
         })
     }
 
@@ -142,6 +152,7 @@ impl Node {
         self.busy = false;
         self.wake = None;
         self.seen_state = None;
+        self.patience = Patience::default();
         self.armed = None;
         self.life = self.life.saturating_add(1);
     }

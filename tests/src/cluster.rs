@@ -22,7 +22,7 @@ use quorate_types::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::program::{command, program, quorate};
+use crate::program::{command, faketime, program, quorate};
 
 /// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -144,12 +144,25 @@ impl Cluster {
 
     /// Starts a validator, without waiting for anything.
     pub fn spawn(&mut self, index: usize) {
+        self.spawn_with(index, &[]);
+    }
+
+    /// The same, with a calendar that is off by `offset`, such as `+290s`. The clock of its timers is right.
+    pub fn spawn_with_clock(&mut self, index: usize, offset: &str) {
+        let library = faketime();
+        let library = library.to_str().expect("paths are text");
+        // Two names of the same switch, for older and newer versions.
+        let switches = [("DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        self.spawn_with(index, &[&[("LD_PRELOAD", library), ("FAKETIME", offset)], &switches[..]].concat());
+    }
+
+    fn spawn_with(&mut self, index: usize, environment: &[(&str, &str)]) {
         let validator = &mut self.validators[index];
         assert!(validator.process.is_none(), "{} runs already", validator.name);
         let log = OpenOptions::new().create(true).append(true).open(validator.home.join("node.log")).expect("the log can be written");
         let home = validator.home.to_str().expect("paths are text");
         let mut command = command(&program(), &["node", "run", "--home", home]);
-        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log).envs(environment.iter().copied());
         validator.process = Some(command.spawn().expect("the program can be started"));
     }
 

@@ -44,6 +44,13 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// How far the time of a block may be ahead of a validator's clock when it votes, in milliseconds: a quarter of the first timer. A block
+    /// that is ahead by this much and takes a round trip to be certified is still within one base timeout of the clock.
+    #[must_use]
+    pub fn clock_tolerance_ms(&self) -> u64 {
+        u64::from(self.timeout_base_ms / 4)
+    }
+
     /// Good values for a committee of `validators` members.
     #[must_use]
     pub fn for_committee(validators: usize) -> Self {

@@ -413,7 +413,8 @@ fn frayed(random: &mut Random, committee: &Committee, id: ValidatorId) -> Vec<(V
 }
 
 fn clock_fault(random: &mut Random) -> ClockFault {
-    let by = random.between(100, if random.chance(500) { 10_000 } else { CLOCK_OFF_MS_MAX });
+    let most = if random.chance(500) { 10_000 } else { CLOCK_OFF_MS_MAX };
+    let by = random.between(100, most);
     match random.below(4) {
         0 => ClockFault::Frozen,
         1 => ClockFault::Behind(by),

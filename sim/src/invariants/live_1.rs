@@ -58,10 +58,13 @@ impl Patience {
     /// Looks at a validator after something has happened to it.
     pub fn look(&mut self, engine: &Engine) {
         let certified = engine.tree().high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
+        let newest = certified.max(engine.tree().root().round);
         if engine.round() != self.round {
-            (self.round, self.commit) = (engine.round(), self.newest);
+            // It starts with what it knows.
+            let before = if self.round == Round(0) { newest } else { self.newest };
+            (self.round, self.commit) = (engine.round(), before);
         }
-        self.newest = certified.max(engine.tree().root().round);
+        self.newest = newest;
     }
 
     /// How many rounds its round lies above that commit.

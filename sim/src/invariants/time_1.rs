@@ -1,7 +1,8 @@
 //! TIME-1: a validator votes for a block only if its time is the next millisecond after its parent's, or at most a quarter of the first timer
 //! ahead of the validator's own clock. So no certified block is further ahead of the fastest honest clock, unless it takes the smallest step.
 //!
-//! Joins each vote with the proposals of its block and of its parent, and with what the voter's clock showed when it last looked.
+//! Joins each vote with the proposals of its block and of its parent, and with what the voter's clock showed when the vote was recorded: the same
+//! vote may be sent again much later, and by another clock.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use quorate_types::{
     ids::{BlockId, ValidatorId},
     message::Message,
     round::UnixMillis,
+    vote::VoteInfo,
 };
 
 use super::{Invariant, Observation};
@@ -22,6 +24,8 @@ pub struct TimesFollowClocks {
     /// The time of the first block.
     genesis: UnixMillis,
     clocks: BTreeMap<ValidatorId, UnixMillis>,
+    /// The round of each validator's newest recorded vote, and its clock at that moment.
+    recorded: BTreeMap<ValidatorId, (u64, UnixMillis)>,
     /// The time of each proposed block, and its parent.
     blocks: BTreeMap<BlockId, (UnixMillis, BlockId)>,
 }
@@ -31,12 +35,14 @@ impl TimesFollowClocks {
     #[must_use]
     pub fn new(parameters: &Parameters, genesis: UnixMillis) -> Self {
         let tolerance_ms = u64::from(parameters.timeout_base_ms / 4);
-        Self { tolerance_ms, genesis, clocks: BTreeMap::new(), blocks: BTreeMap::new() }
+        Self { tolerance_ms, genesis, clocks: BTreeMap::new(), recorded: BTreeMap::new(), blocks: BTreeMap::new() }
     }
 
-    fn check(&self, node: ValidatorId, block: BlockId) -> Result<(), String> {
-        // Of a block that nobody has proposed SAFE-2 judges; who shows no clock is not judged.
-        let (Some((time, parent)), Some(clock)) = (self.blocks.get(&block), self.clocks.get(&node)) else { return Ok(()) };
+    fn check(&self, node: ValidatorId, vote: &VoteInfo) -> Result<(), String> {
+        let block = vote.id;
+        let recorded = self.recorded.get(&node).filter(|(round, _)| *round == vote.round.0).map(|(_, clock)| clock);
+        // Of a block that nobody has proposed SAFE-2 judges, of a vote without a record SAFE-4.
+        let (Some((time, parent)), Some(clock)) = (self.blocks.get(&block), recorded) else { return Ok(()) };
         let parent_time = self.blocks.get(parent).map_or(self.genesis, |(time, _)| *time);
         let smallest_step = time.0 == parent_time.0.saturating_add(1);
         let ahead = time.0.saturating_sub(clock.0);
@@ -70,7 +76,14 @@ impl Invariant for TimesFollowClocks {
                 self.blocks.insert(block.id(), (block.content().timestamp, block.parent_id()));
                 Ok(())
             }
-            Observation::Sent { node, message: Message::Vote(vote), .. } => self.check(*node, vote.vote_info.id),
+            Observation::Saved { node, record } => {
+                let before = self.recorded.get(node).map_or(0, |(round, _)| *round);
+                if let (Some(round), Some(clock)) = (record.last_vote_round.filter(|round| *round > before), self.clocks.get(node)) {
+                    self.recorded.insert(*node, (round, *clock));
+                }
+                Ok(())
+            }
+            Observation::Sent { node, message: Message::Vote(vote), .. } => self.check(*node, &vote.vote_info),
             _ => Ok(()),
         }
     }
@@ -79,7 +92,7 @@ impl Invariant for TimesFollowClocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invariants::examples;
+    use crate::{disk::DurableRecord, invariants::examples};
 
     fn rule() -> TimesFollowClocks {
         TimesFollowClocks::new(&Parameters::for_committee(4), UnixMillis(1_000))
@@ -89,13 +102,28 @@ mod tests {
         rule.observe(&Observation::Sent { node: ValidatorId(node), message, durable: None })
     }
 
-    /// The vote of a validator with this clock for a block of this time.
-    fn vote(time: u64, clock: u64) -> Result<(), String> {
+    /// The vote of a validator for a block of this time, which it records when its clock shows `recorded` and sends at `sent`.
+    fn vote_later(time: u64, recorded: u64, sent_at: u64) -> Result<(), String> {
         let mut rule = rule();
+        let (node, record) = (ValidatorId(2), DurableRecord { last_vote_round: Some(1), ..DurableRecord::default() });
         let (proposal, id) = examples::proposal_at(1, 1, UnixMillis(time));
         sent(&mut rule, 1, &proposal).unwrap();
-        rule.observe(&Observation::Clock { node: ValidatorId(2), unix: UnixMillis(clock) }).unwrap();
+        rule.observe(&Observation::Clock { node, unix: UnixMillis(recorded) }).unwrap();
+        rule.observe(&Observation::Saved { node, record }).unwrap();
+        rule.observe(&Observation::Clock { node, unix: UnixMillis(sent_at) }).unwrap();
+        // The record of a restart says nothing new.
+        rule.observe(&Observation::Saved { node, record }).unwrap();
         sent(&mut rule, 2, &examples::vote(2, 1, 0, id))
+    }
+
+    fn vote(time: u64, clock: u64) -> Result<(), String> {
+        vote_later(time, clock, clock)
+    }
+
+    #[test]
+    fn judges_a_vote_by_the_clock_of_its_record_however_late_it_is_sent() {
+        vote_later(5_000, 5_000, 10).unwrap();
+        assert!(vote_later(5_000, 10, 5_000).is_err());
     }
 
     #[test]

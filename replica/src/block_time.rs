@@ -148,7 +148,7 @@ mod tests {
     const BLOCK: (Round, BlockId) = (Round(7), BlockId(quorate_types::crypto::Hash([1; 32])));
 
     fn time() -> BlockTime {
-        BlockTime::new(&Parameters::for_committee(4), UnixMillis(START))
+        BlockTime::new(&Parameters::default(), UnixMillis(START))
     }
 
     fn at(elapsed_ms: u64, unix: u64) -> Now {

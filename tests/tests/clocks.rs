@@ -117,7 +117,7 @@ async fn commit(cluster: &Cluster, sequence: u64) {
     let time = client.status().await.unwrap().timestamp;
     let transfer = Operation::Bank(BankOperation::Transfer { to: bob.public().address, amount: 1 });
     let expires_at = UnixMillis(time.0 + 60_000);
-    let tx = Transaction::sign(cluster.genesis().chain_id, &alice.signing, quorate_types::round::Sequence(sequence), expires_at, &transfer);
+    let tx = Transaction::sign(cluster.genesis().hash(), &alice.signing, quorate_types::round::Sequence(sequence), expires_at, &transfer);
     let proven = cluster.session_from(0).submit_and_verify(&tx, DEADLINE).await.unwrap();
     assert!(proven.value().receipt.outcome.is_applied());
 }

@@ -175,7 +175,7 @@ mod tests {
         timeout_max_ms: 10_000,
         heartbeat_ms: 10_000,
         window_size: 10,
-        exclude_size: 1,
+        exclude_size: None,
     };
 
     #[test]

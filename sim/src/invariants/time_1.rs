@@ -95,7 +95,7 @@ mod tests {
     use crate::{disk::DurableRecord, invariants::examples};
 
     fn rule() -> TimesFollowClocks {
-        TimesFollowClocks::new(&Parameters::for_committee(4), UnixMillis(1_000))
+        TimesFollowClocks::new(&Parameters::default(), UnixMillis(1_000))
     }
 
     fn sent(rule: &mut TimesFollowClocks, node: u16, message: &Message) -> Result<(), String> {

@@ -141,10 +141,8 @@ impl EventLoop {
                 tokio::spawn(outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
             }
         }
-        let questions = control
-            .clone()
-            .accept(clock::PROTOCOL)
-            .map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })?;
+        let questions =
+            control.clone().accept(clock::PROTOCOL).map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })?;
         tokio::spawn(clock::answer(Arc::clone(&shared), questions));
         for peer in &shared.peers {
             tokio::spawn(clock::ask(Arc::clone(peer), control.clone()));

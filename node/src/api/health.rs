@@ -109,7 +109,12 @@ fn block_age(api: &Api, max: u64) -> Check {
     let (age, detail) = if time > now {
         let age = u64::try_from(api.metrics.since_commit().as_millis()).unwrap_or(u64::MAX);
         let ahead = time.since(now);
-        (age, format!("the last block was committed here {age} ms ago, {max} are allowed; its time is {ahead} ms ahead of this machine's clock"))
+        (
+            age,
+            format!(
+                "the last block was committed here {age} ms ago, {max} are allowed; its time is {ahead} ms ahead of this machine's clock"
+            ),
+        )
     } else {
         let age = now.since(time);
         (age, format!("the last block is {age} ms old, {max} are allowed"))

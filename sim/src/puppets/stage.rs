@@ -249,7 +249,8 @@ impl Stage {
             return Err(self.violation("CERT-2", what));
         }
         let waits = self.actor.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
-        live_1::wait(&self.setting.genesis.parameters, self.patience.gap(), waits).map_err(|what| self.violation("LIVE-1", format!("it {what}")))?;
+        live_1::wait(&self.setting.genesis.parameters, self.patience.gap(), waits)
+            .map_err(|what| self.violation("LIVE-1", format!("it {what}")))?;
         Ok(())
     }
 }

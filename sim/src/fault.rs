@@ -30,8 +30,6 @@ pub enum PowerCut {
     AtWrite(usize),
     /// The sync of the nth synced write from now on fails, and with it the machine: that batch may be there or not.
     AtSync(usize),
-    /// The nth write of the file beside the key from now on (0 is the next one) is torn after so many bytes, and with it the machine stops.
-    AtWitness(usize, usize),
     /// From the nth write on the disk is full. The process stops, the machine goes on; there is space again when it comes back.
     Full(usize),
 }
@@ -88,14 +86,11 @@ pub enum Fate {
     Frayed(Micros, Vec<(ValidatorId, ValidatorId)>),
     /// From then on everything from it and to it takes a hundred times as long.
     Slow(Micros),
-    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. The file beside its key is not: so it
-    /// must notice, and keeps every rule.
+    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. Nobody but its operator can tell, so
+    /// it counts as Byzantine: a stale safety state is a lost key.
     Stale(Micros, Micros),
-    /// It crashes, and comes back with its key, the file beside it and an empty disk. It must notice, too.
+    /// It crashes, and comes back with its key and an empty disk. It counts as Byzantine.
     Wiped(Micros),
-    /// Its whole home is copied, and comes back as it was. It cannot tell before it is shown what it has forgotten, so it counts as Byzantine;
-    /// but once it was shown, it signs nothing any more (SAFE-6).
-    RolledBack(Micros, Micros),
     /// From then on its calendar is wrong. It is as good as the others otherwise, and has to follow them.
     WrongClock(Micros, ClockFault),
     /// It lies, from the beginning.
@@ -107,9 +102,8 @@ impl Fate {
     #[must_use]
     pub const fn is_byzantine(&self) -> bool {
         match self {
-            Self::RolledBack(..) | Self::Lying(_) => true,
-            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) => false,
-            Self::Stale(..) | Self::Wiped(_) | Self::WrongClock(..) => false,
+            Self::Stale(..) | Self::Wiped(_) | Self::Lying(_) => true,
+            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) | Self::WrongClock(..) => false,
         }
     }
 
@@ -201,14 +195,13 @@ impl FromStr for Faults {
 }
 
 /// What a report counts faults by; lies go by [`Lie::name`].
-pub const FAULT_NAMES: [&str; 25] = [
+pub const FAULT_NAMES: [&str; 23] = [
     "fault: lost message",
     "fault: doubled message",
     "fault: late message",
     "fault: power cut",
     "fault: torn write",
     "fault: failed sync",
-    "fault: torn witness",
     "fault: disk full",
     "fault: all down at once",
     "fault: cut in two",
@@ -226,7 +219,6 @@ pub const FAULT_NAMES: [&str; 25] = [
     "fault: slow for ever",
     "fault: stale disk",
     "fault: wiped disk",
-    "fault: home rolled back",
 ];
 
 /// All faults of a world.
@@ -388,7 +380,7 @@ fn fates(random: &mut Random, committee: &Committee, storm_end: Micros) -> BTree
 
 fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: Micros) -> Fate {
     let at = if random.chance(300) { Micros(0) } else { Micros(random.below(storm_end.0)) };
-    match random.below(20) {
+    match random.below(18) {
         0 | 1 => Fate::Crashed(at),
         2 => Fate::Silent(at),
         3 => Fate::Deaf(at),
@@ -396,8 +388,7 @@ fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: 
         5 => Fate::Slow(at),
         6 => Fate::Stale(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
         7 => Fate::Wiped(at),
-        8 | 9 => Fate::RolledBack(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
-        10 | 11 => Fate::WrongClock(at, clock_fault(random)),
+        8 | 9 => Fate::WrongClock(at, clock_fault(random)),
         _ => {
             let mut lies = Lie::ALL;
             random.shuffle(&mut lies);
@@ -448,11 +439,10 @@ fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, inciden
 }
 
 fn power_cut(random: &mut Random) -> PowerCut {
-    match random.below(11) {
+    match random.below(10) {
         0..=4 => PowerCut::Now,
         5..=6 => PowerCut::AtWrite(random.index(8)),
         7..=8 => PowerCut::AtSync(random.index(5)),
-        9 => PowerCut::AtWitness(random.index(5), random.index(200)),
         _ => PowerCut::Full(random.index(8)),
     }
 }

@@ -135,14 +135,6 @@ impl BlockTree {
         }
     }
 
-    /// The blocks that are built on a block, parents before children.
-    pub(crate) fn above(&self, id: &BlockId) -> Vec<Arc<Verified<Block>>> {
-        let built_on = |block: &Arc<Verified<Block>>| block.id() != *id && self.path(&block.id()).iter().any(|below| below.id() == *id);
-        let mut above: Vec<_> = self.blocks().filter(|block| built_on(block)).cloned().collect();
-        above.sort_by_key(|block| block.round());
-        above
-    }
-
     /// Whether the result of a block is still being computed.
     pub(crate) fn is_executing(&self) -> bool {
         self.blocks.values().any(|entry| entry.state.is_none())

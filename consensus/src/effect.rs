@@ -21,9 +21,10 @@ pub enum Effect {
     Execute {
         /// The block. Its parent is committed or was executed before.
         block: Arc<Verified<Block>>,
-        /// A quorum has voted for it, so rules that depend on our clock do not apply any more.
-        certified: bool,
     },
+    /// Deviation D8. Answer with [`crate::Event::Timely`] as soon as our clock lets us vote for this executed block: mostly at once. Replaces
+    /// an earlier one.
+    CheckTime(BlockId),
     /// Write a block to the store. Durable with the next ballot at the latest.
     Store(Arc<Verified<Block>>),
     /// Make the record of a ballot durable, together with the certificates that lead into our round (S11, S12), and answer with

@@ -172,9 +172,7 @@ impl Engine {
             let _again = engine.tree.process_qc(qc);
         }
         for block in blocks {
-            // Stored means judged when it was new, and perhaps voted for: a quorum may count on finding it here. Should the clock have gone
-            // back with the power, it has no say in that.
-            engine.insert(Arc::new(block), true);
+            engine.insert(Arc::new(block));
         }
         let me = engine.config.me;
         engine.absorb(&certificates, tc.as_ref(), me);
@@ -191,7 +189,8 @@ impl Engine {
         match event {
             Event::Message { from, message } => self.on_message(from, message),
             Event::TimerFired(round) => self.on_timer(round),
-            Event::Executed { block, certified, outcome } => self.on_executed(block, certified, outcome),
+            Event::Executed { block, outcome } => self.on_executed(block, outcome),
+            Event::Timely(block) => self.on_timely(block),
             Event::PayloadReady { round, parent, timestamp, payload } => self.on_payload(round, parent, timestamp, payload),
             Event::Persisted(saved) => self.on_persisted(saved),
             Event::Pool { ready } => self.pool_ready = ready,
@@ -375,7 +374,7 @@ impl Engine {
         let mut certificates: Vec<Verified<QuorumCert>> = blocks.iter().map(Verified::<Block>::qc).collect();
         for block in blocks {
             self.tree.keep_fetched(block.id());
-            self.insert(Arc::new(block), true);
+            self.insert(Arc::new(block));
         }
         if let Some(qc) = commit_qc {
             self.tree.offer_commit(qc.clone());
@@ -396,7 +395,7 @@ impl Engine {
             // Its votes were faster than the block itself, or it is the other one of a leader that made two (S5): as good as fetched.
             let block = proposal.block();
             if self.missing().is_some_and(|qc| qc.block_id() == block.id()) && self.tree.contains(&block.parent_id()) {
-                self.insert(Arc::new(block), true);
+                self.insert(Arc::new(block));
                 return self.resume_parked();
             }
             self.help(from);
@@ -438,7 +437,7 @@ impl Engine {
         // By rising round, so one pass meets parents first.
         for block in std::mem::take(&mut self.parked) {
             if self.tree.contains(&block.parent_id()) {
-                self.insert(Arc::new(block), false);
+                self.insert(Arc::new(block));
             } else if block.qc().round() > self.tree.root().round {
                 self.parked.push_back(block);
             }
@@ -449,38 +448,26 @@ impl Engine {
             return;
         }
         accepted.inserted = true;
-        if let Some(state) = self.tree.state(&block.id()) {
-            self.vote_for(&block, state);
+        if self.tree.state(&block.id()).is_some() {
+            self.check_time(block.id());
         } else {
-            self.insert(Arc::new(block), false);
+            self.insert(Arc::new(block));
         }
     }
 
     /// §3.3 `execute_and_insert`.
-    fn insert(&mut self, block: Arc<Verified<Block>>, certified: bool) {
+    fn insert(&mut self, block: Arc<Verified<Block>>) {
         if self.tree.insert(Arc::clone(&block)) {
-            let certified = certified || self.tree.certified_state(&block.id()).is_some();
-            self.effects.push(Effect::Execute { block, certified });
+            self.effects.push(Effect::Execute { block });
         }
     }
 
-    fn on_executed(&mut self, id: BlockId, certified: bool, outcome: Result<StateId, Rejected>) {
+    fn on_executed(&mut self, id: BlockId, outcome: Result<StateId, Rejected>) {
         // Pruned in the meantime.
         let Some(block) = self.tree.get(&id).cloned() else { return };
         match outcome {
-            // It was judged before its parent, which is being judged again: no verdict on this one, its turn comes after the parent's.
-            Err(_) if self.tree.state(&block.parent_id()).is_none() => {}
             Err(Rejected(reason)) => match self.tree.certified_state(&id) {
-                Some(state) if certified => self.effects.push(Effect::Halt(divergence(id, block.round(), state, None))),
-                // Its certificate came while it was judged as a mere proposal: judge it again without the rules that no longer apply, and
-                // after it what is built on it.
-                Some(_) => {
-                    self.effects.push(Effect::Execute { block, certified: true });
-                    for block in self.tree.above(&id) {
-                        let certified = self.tree.certified_state(&block.id()).is_some();
-                        self.effects.push(Effect::Execute { block, certified });
-                    }
-                }
+                Some(state) => self.effects.push(Effect::Halt(divergence(id, block.round(), state, None))),
                 None => {
                     self.tree.remove(&id);
                     self.ignore(block.author(), Ignored::InvalidBlock(reason));
@@ -495,20 +482,33 @@ impl Engine {
                     self.effects.push(Effect::Store(Arc::clone(&block)));
                 }
                 self.commit();
-                self.vote_for(&block, state);
+                self.check_time(id);
             }
         }
     }
 
+    /// The proposal of the current round, if this is its block.
+    fn accepted(&self, id: BlockId) -> Option<&Accepted> {
+        self.accepted.as_ref().filter(|accepted| accepted.proposal.block.id() == id)
+    }
+
+    /// Deviation D8: the block of the current round is executed, and is voted for when its time has come.
+    fn check_time(&mut self, id: BlockId) {
+        if self.accepted(id).is_some() {
+            self.effects.push(Effect::CheckTime(id));
+        }
+    }
+
     /// §3.1, end of the proposal handler: vote, if this is the block of the current round.
-    fn vote_for(&mut self, block: &Verified<Block>, state: StateId) {
-        let Some(accepted) = self.accepted.as_ref().filter(|accepted| accepted.proposal.block.id() == block.id()) else { return };
+    fn on_timely(&mut self, id: BlockId) {
+        let (Some(accepted), Some(state)) = (self.accepted(id), self.tree.state(&id)) else { return };
+        let block = accepted.proposal.block();
         // A commit that we learnt since may have elected another leader, whom the others go by.
         if self.leaders.leader(block.round()) != block.author() {
             return self.ignore(block.author(), Ignored::NotLeader);
         }
         let tc = accepted.proposal.last_round_tc();
-        match self.safety.approve_vote(block, tc.as_ref(), state) {
+        match self.safety.approve_vote(&block, tc.as_ref(), state) {
             Ok(ballot) => self.persist(ballot),
             Err(_) => self.ignore(block.author(), Ignored::UnsafeVote),
         }

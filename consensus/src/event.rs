@@ -27,11 +27,11 @@ pub enum Event {
     Executed {
         /// Which.
         block: BlockId,
-        /// As it was asked for in [`crate::Effect::Execute`].
-        certified: bool,
-        /// With what result.
+        /// With what result: a function of the block and its parent alone.
         outcome: Result<StateId, Rejected>,
     },
+    /// Our clock lets us vote for this block, as [`crate::Effect::CheckTime`] asked.
+    Timely(BlockId),
     /// The payload for our block.
     PayloadReady {
         /// For our block of this round.

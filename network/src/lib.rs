@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod clock;
 mod config;
 mod dial;
 mod frame;
@@ -39,6 +40,7 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
+pub use clock::PeerClock;
 pub use config::{
     ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, check_listen_address, check_peer_address,
     network_public_key, peer_id, try_listen,

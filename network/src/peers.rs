@@ -56,6 +56,7 @@ impl Peer {
             state: record.state(),
             since: record.since(now),
             round_trip: record.round_trip,
+            clock: record.clock.map(|reading| reading.now(now)),
             queued_frames: self.queues.iter().map(Queue::len).sum(),
             refused: record.refused().cloned(),
             last_error: record.last_error().map(str::to_owned),

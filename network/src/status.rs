@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::config::PeerIndex;
+use crate::{
+    clock::{PeerClock, Reading},
+    config::PeerIndex,
+};
 
 /// How far the link to a peer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct PeerStatus {
     pub since: Duration,
     /// Last measured round trip; `None` while not connected.
     pub round_trip: Option<Duration>,
+    /// What its clock shows, by its own words; `None` while not connected, or before the first answer.
+    pub clock: Option<PeerClock>,
     /// Frames that wait to be sent, all classes together.
     pub queued_frames: usize,
     /// Why the peer is refused, or refuses us; cleared when the two agree.
@@ -140,6 +145,7 @@ pub(crate) struct Record {
     accepted: [bool; 2],
     since: Instant,
     pub(crate) round_trip: Option<Duration>,
+    pub(crate) clock: Option<Reading>,
     refused: Option<Refusal>,
     last_error: Option<String>,
     logged: Option<(Refusal, Instant)>,
@@ -147,7 +153,16 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(now: Instant) -> Record {
-        Record { connected: false, accepted: [false; 2], since: now, round_trip: None, refused: None, last_error: None, logged: None }
+        Record {
+            connected: false,
+            accepted: [false; 2],
+            since: now,
+            round_trip: None,
+            clock: None,
+            refused: None,
+            last_error: None,
+            logged: None,
+        }
     }
 
     pub(crate) fn state(&self) -> PeerState {
@@ -183,6 +198,7 @@ impl Record {
             record.last_error = Some(format!("the connection ended: {cause}"));
             record.accepted = [false; 2];
             record.round_trip = None;
+            record.clock = None;
         });
     }
 

@@ -25,6 +25,7 @@ use libp2p::{
 use tokio::{sync::watch, time::sleep_until};
 
 use crate::{
+    clock,
     config::{self, NetworkError},
     dial::{self, Dialer},
     frame::Class,
@@ -46,7 +47,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const PENDING_INCOMING_MAX: u32 = 64;
 /// Connections with one peer: the old one and the one that replaces it.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// Streams of one connection. We need two each way, gossip and pings; a peer that opens more loses the connection.
+/// Streams of one connection. We need two each way, gossip, pings and questions for clocks; a peer that opens more loses the connection.
 const STREAMS_MAX: usize = 64;
 /// A connection without traffic stays.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
@@ -142,11 +143,12 @@ impl EventLoop {
         std::mem::drop(keypair); // wipes it
 
         let control = swarm.behaviour().streams.new_control();
-        let accept = |class: Class| {
-            let accepting = control.clone().accept(libp2p::StreamProtocol::new(class.protocol()));
+        let accept = |protocol| {
+            let accepting = control.clone().accept(protocol);
             accepting.map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })
         };
-        let (consensus, sync) = (accept(Class::Consensus)?, accept(Class::Sync)?);
+        let of_class = |class: Class| accept(libp2p::StreamProtocol::new(class.protocol()));
+        let (consensus, sync, questions) = (of_class(Class::Consensus)?, of_class(Class::Sync)?, accept(clock::PROTOCOL)?);
         listen_on(&mut swarm, listen, &shared).await?;
         // From here on nothing fails: whatever ends now ends unasked.
         for (class, streams, inbox) in [(Class::Consensus, consensus, inboxes.consensus), (Class::Sync, sync, inboxes.sync)] {
@@ -156,6 +158,11 @@ impl EventLoop {
                 let name = format!("the network's task that sends {class:?} frames to validator {}", peer.index);
                 guards.spawn(name, outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
             }
+        }
+        guards.spawn("the network's task that tells our clock", clock::answer(Arc::clone(&shared), questions));
+        for peer in &shared.peers {
+            let name = format!("the network's task that asks validator {} for its clock", peer.index);
+            guards.spawn(name, clock::ask(Arc::clone(peer), control.clone()));
         }
 
         let now = Instant::now();

@@ -662,3 +662,32 @@ async fn shutting_down_ends_the_receivers_and_frees_the_port() {
     let again = committee.start(0);
     drop(again);
 }
+
+#[tokio::test]
+async fn the_clock_of_a_linked_peer_is_known_and_forgotten_with_the_link() {
+    let committee = Committee::of(2);
+    let (a, b) = (committee.start(0), committee.start(1));
+    for node in [&a, &b] {
+        eventually("the other's clock is known", || node.network.status()[0].clock.is_some()).await;
+    }
+    b.network.shutdown();
+    eventually("it is forgotten", || a.network.status()[0].clock.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_peer_may_claim_anything_about_its_clock() {
+    let committee = Committee::of(2);
+    let node = committee.start(0);
+    let mut rogue = Rogue::connect(seed(1), &committee.address(0), 1);
+    let mut questions = rogue.control.accept(crate::clock::PROTOCOL).unwrap();
+    let mut answer = async |bytes: &[u8]| {
+        let (_, mut stream) = tokio::time::timeout(PATIENCE, questions.next()).await.expect("a question in time").unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.close().await.unwrap();
+    };
+    // Too short: asked again.
+    answer(&[1, 2, 3]).await;
+    answer(&u64::MAX.to_be_bytes()).await;
+    let claimed = || node.network.status()[0].clock.map(|clock| clock.unix_ms);
+    eventually("the claim is shown", || claimed() == Some(u64::MAX)).await;
+}

@@ -11,6 +11,7 @@
 
 mod api;
 mod chain;
+mod clock;
 mod command;
 mod config;
 mod event_loop;

@@ -9,7 +9,7 @@
 use std::{
     fmt, fs,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::http::StatusCode;
@@ -31,6 +31,7 @@ use quorate_types::{committee::Committee, ids::ValidatorId, round::UnixMillis};
 
 use crate::{
     api::ROUTES,
+    clock::Clocks,
     files, logging,
     submission::{BUSY, STOPPING},
 };
@@ -201,6 +202,9 @@ pub(crate) struct Metrics {
     failed_transactions: Counter,
     commit_seconds: Histogram,
     last_commit: Gauge,
+    /// When this process last committed, or began.
+    committed_at: Mutex<Instant>,
+    clocks_ahead: Family<PeerLabel, Gauge>,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
     http_connections: Gauge,
@@ -231,6 +235,8 @@ impl Metrics {
             failed_transactions: Counter::default(),
             commit_seconds,
             last_commit: Gauge::default(),
+            committed_at: Mutex::new(Instant::now()),
+            clocks_ahead: Family::default(),
             http_requests: Family::default(),
             http_refused_connections: Counter::default(),
             http_connections: Gauge::default(),
@@ -287,6 +293,12 @@ impl Metrics {
         consensus.register("failed_transactions", "Committed transactions that had no effect", self.failed_transactions.clone());
         consensus.register_with_unit("commit", "From a block's timestamp to its commit here", Unit::Seconds, self.commit_seconds.clone());
         consensus.register("last_commit_timestamp_milliseconds", "When this process last committed, since 1970", self.last_commit.clone());
+
+        registry.register(
+            "quorate_clock_ahead_milliseconds",
+            "How far a validator's clock is ahead of the committee's, negative when behind; none while too few are linked",
+            self.clocks_ahead.clone(),
+        );
 
         let verify = registry.sub_registry_with_prefix("quorate_verify");
         verify.register("refused", "Messages and gossiped transactions refused, by validator and reason", self.verify_refused.clone());
@@ -370,6 +382,19 @@ impl Metrics {
             self.commit_seconds.observe(latency.as_secs_f64());
         }
         self.last_commit.set(i64::try_from(now.0).unwrap_or(i64::MAX));
+        *self.committed_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago this process last committed, or began.
+    pub(crate) fn since_commit(&self) -> Duration {
+        self.committed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    pub(crate) fn compared_clocks(&self, clocks: Option<Clocks>) {
+        self.clocks_ahead.clear();
+        for (id, offset) in clocks.iter().flat_map(|clocks| &clocks.ahead) {
+            self.clocks_ahead.get_or_create(&PeerLabel { validator: self.name(*id) }).set(offset.0);
+        }
     }
 
     pub(crate) fn served(&self, route: &'static str, status: StatusCode) {
@@ -440,10 +465,11 @@ fn replica_gauges(status: &ReplicaStatus) -> [Number; 10] {
     ]
 }
 
-fn replica_counters(status: &ReplicaStatus) -> [Number; 3] {
+fn replica_counters(status: &ReplicaStatus) -> [Number; 4] {
     [
         ("quorate_consensus_proposals", "Proposals of this validator", status.counts.proposals),
         ("quorate_consensus_votes", "Votes of this validator", status.counts.votes),
+        ("quorate_consensus_held_proposals", "Proposals that were ahead of this validator's clock when they came", status.counts.held),
         ("quorate_consensus_timeouts", "Rounds that this validator gave up", status.counts.timeouts),
     ]
 }

@@ -1,23 +1,34 @@
-//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17).
+//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17). And whose clock is wrong.
 
 use std::{sync::Arc, time::Duration};
 
 use quorate_types::ids::ValidatorId;
 use tokio::sync::watch;
 
-use crate::api::{Api, limits::stopped};
+use crate::{
+    api::{Api, limits::stopped},
+    clock::Clocks,
+};
 
 /// How often the chain is looked at.
 const EVERY: Duration = Duration::from_secs(10);
+/// In every how many looks a clock that stays wrong is named again.
+const CLOCKS_EVERY: u32 = 30;
 
 /// Looks at the chain until the node stops.
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     // Rounds given up and height at the last look.
     let mut before = None;
+    let mut clocks = WrongClocks::default();
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = tokio::time::sleep(EVERY) => {}
+        }
+        if let Some(compared) = api.clocks()
+            && clocks.is_news(&compared)
+        {
+            tracing::warn!("{}", compared.say(&api.committee));
         }
         let Ok(status) = api.status().await else {
             tracing::warn!(
@@ -52,5 +63,26 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             EVERY.as_secs(),
             if missing.is_empty() { "all validators are linked".into() } else { format!("no link to: {}", missing.join("; ")) }
         );
+    }
+}
+
+/// Whose clocks were wrong at the last looks: told when that changes, and now and then.
+#[derive(Debug, Default)]
+struct WrongClocks {
+    whose: (bool, Vec<ValidatorId>),
+    looks: u32,
+}
+
+impl WrongClocks {
+    fn is_news(&mut self, clocks: &Clocks) -> bool {
+        let whose = (clocks.ours().is_some(), clocks.others().into_iter().map(|(id, _)| id).collect());
+        self.looks = self.looks.saturating_add(1);
+        let is_right = whose == (false, Vec::new());
+        if whose == self.whose && (is_right || self.looks < CLOCKS_EVERY) {
+            return false;
+        }
+        self.whose = whose;
+        self.looks = 0;
+        true
     }
 }

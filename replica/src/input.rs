@@ -11,7 +11,8 @@ use crate::waiting::Ticket;
 pub struct Now {
     /// Of a clock that never goes back; starts anywhere. Timers go by it.
     pub elapsed: Duration,
-    /// Of the calendar. The timestamps of our blocks come from it, and nothing else: it may jump.
+    /// Of the calendar, which may be wrong and may jump. The times of our blocks come from it, and it decides when a block that is ahead of it
+    /// gets our vote.
     pub unix: UnixMillis,
 }
 

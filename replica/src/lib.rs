@@ -9,6 +9,7 @@
 #![deny(clippy::expect_used, clippy::float_arithmetic, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod asking;
+mod block_time;
 mod catchup;
 mod input;
 mod mempool;

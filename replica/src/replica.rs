@@ -34,6 +34,7 @@ use quorate_types::{
 
 use crate::{
     asking::Asking,
+    block_time::BlockTime,
     catchup::{Blocks, Catchup},
     input::{Input, Now},
     mempool::{Added, Dropped, Mempool, PoolLimits, Rejected},
@@ -46,15 +47,13 @@ use crate::{
     witness::{Attestation, WitnessFile},
 };
 
-/// How far ahead of our clock a proposal's time may lie before we refuse to vote for it (S16). Deviation D8: a bound, no waiting.
-const CLOCK_AHEAD_MAX_MS: u64 = 5 * 60 * 1_000;
 /// Most blocks whose results are kept though the engine has dropped them.
 const DROPPED_BLOCKS_MAX: usize = 64;
 /// Most requests for blocks that wait for their turn; further ones are dropped, and asked again by whoever needs them.
 const REQUESTS_WAITING_MAX: usize = 256;
 
 /// Most ballots that wait until the others have told what they have seen of us; the oldest make way, which are of rounds that are over.
-const HELD_MAX: usize = 64;
+const UNSIGNED_MAX: usize = 64;
 
 /// What a validator does about statements that carry its signature and that it does not remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +141,8 @@ pub struct Counts {
     pub votes: u64,
     /// Our timeouts, each counted once however often it is sent.
     pub timeouts: u64,
+    /// Proposals that we did not vote for at once, because their time was ahead of our clock.
+    pub held: u64,
     /// Committed blocks.
     pub blocks: u64,
     /// Committed transactions.
@@ -189,8 +190,9 @@ pub struct Replica<S: Store, A: Application> {
     stopping: Option<Stop>,
     asking: Asking,
     /// Ballots that are not persisted before the asking is over.
-    held: VecDeque<Box<Effect>>,
+    unsigned: VecDeque<Box<Effect>>,
     now: Now,
+    time: BlockTime,
     timer: Option<(Round, Duration)>,
     building: Option<Building>,
     /// Transactions of our own clients that the others do not have yet.
@@ -244,6 +246,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             fixed_leaders: config.fixed_leaders,
         };
         let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
+        let time = BlockTime::new(&config.genesis.parameters, ledger.root().timestamp);
         let mut replica = Self {
             genesis_hash,
             parameters: *config.verifier.parameters(),
@@ -260,8 +263,9 @@ impl<S: Store, A: Application> Replica<S, A> {
             seen,
             stopping: None,
             asking,
-            held: VecDeque::new(),
+            unsigned: VecDeque::new(),
             now: Now::default(),
+            time,
             timer: None,
             building: None,
             gossip: Vec::new(),
@@ -281,6 +285,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         // A monotonic clock that goes back is somebody's mistake; timers do not follow it.
         self.now = Now { elapsed: now.elapsed.max(self.now.elapsed), unix: now.unix };
         self.catchup.start(self.now.elapsed);
+        self.time.start(self.now);
         match input {
             Input::Message { from, message } => self.on_message(from, message),
             Input::Gossip(transactions) => {
@@ -323,7 +328,8 @@ impl<S: Store, A: Application> Replica<S, A> {
     pub fn next_deadline(&self) -> Option<Duration> {
         let heartbeat = self.building.map(|building| building.heartbeat);
         let timer = self.timer.map(|(_, at)| at);
-        [timer, heartbeat, self.catchup.deadline(), self.asking.deadline()].into_iter().flatten().min()
+        let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Numbers.
@@ -411,6 +417,10 @@ impl<S: Store, A: Application> Replica<S, A> {
                     self.asking.on_answer(from);
                 }
             }
+            VerifiedMessage::Proposal(proposal) => {
+                self.time.on_proposal(proposal.block.content().timestamp, self.now);
+                self.tell(Event::Message { from, message: VerifiedMessage::Proposal(proposal) });
+            }
             VerifiedMessage::FetchRequest(request) => self.request(from, Task::Fetch(from, request)),
             VerifiedMessage::CatchupRequest(request) => {
                 self.request(from, Task::CatchUp(from, request));
@@ -428,10 +438,9 @@ impl<S: Store, A: Application> Replica<S, A> {
                 let blocks = self.catchup.on_committed(from, response, self.now.elapsed, (root.block_id, root.height));
                 self.hand_over(blocks);
             }
-            message @ (VerifiedMessage::Proposal(_)
-            | VerifiedMessage::Vote(_)
-            | VerifiedMessage::Timeout(_)
-            | VerifiedMessage::SyncInfo(_)) => self.tell(Event::Message { from, message }),
+            message @ (VerifiedMessage::Vote(_) | VerifiedMessage::Timeout(_) | VerifiedMessage::SyncInfo(_)) => {
+                self.tell(Event::Message { from, message });
+            }
         }
     }
 
@@ -487,16 +496,17 @@ impl<S: Store, A: Application> Replica<S, A> {
     /// Takes a transaction into the pool. Whether it was new.
     fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (Cow<'static, str>, String)> {
         let root = self.ledger.root().block_id;
+        let now = self.time.now(self.now);
         if self.pool.contains(&transaction.id()) {
             return Ok(false);
         }
         if let Some(state) = self.ledger.state(&root) {
-            check_transaction(self.ledger.app(), state, self.genesis_hash, self.now.unix, &transaction)
+            check_transaction(self.ledger.app(), state, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());
         self.pool_touched = true;
-        match self.pool.add(transaction, next, self.now.unix) {
+        match self.pool.add(transaction, next, now) {
             Ok(Added::New { evicted }) => {
                 self.answer_dropped(evicted);
                 Ok(true)
@@ -541,13 +551,16 @@ impl<S: Store, A: Application> Replica<S, A> {
             self.send(Recipients::One(to), Message::SightingsRequest);
         }
         self.release();
+        if let Some(block) = self.time.due(self.engine.round(), self.now) {
+            self.tell(Event::Timely(block));
+        }
         self.ask();
     }
 
     /// Goes on with the ballots that waited for the others' answers, before all that came later.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
-            for effect in std::mem::take(&mut self.held).into_iter().rev() {
+            for effect in std::mem::take(&mut self.unsigned).into_iter().rev() {
                 self.tasks.push_front(Task::Effect(effect));
             }
         }
@@ -587,7 +600,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             self.building = None;
             return;
         };
-        let timestamp = self.now.unix.max(parent.timestamp.next());
+        let timestamp = self.time.stamp(parent.timestamp, self.now);
         let parameters = &self.parameters;
         let transactions = self.pool.select(
             |sender| accounts::next_sequence(state, sender),
@@ -610,7 +623,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn gossip_again(&mut self) {
         let Some(state) = self.ledger.state(&self.ledger.root().block_id) else { return };
         let next_of = |sender: &Address| accounts::next_sequence(state, sender);
-        self.gossip = self.pool.select(next_of, &BTreeSet::new(), self.now.unix, BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
+        self.gossip = self.pool.select(next_of, &BTreeSet::new(), self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
     }
 
     /// The next batch of transactions for the other validators.
@@ -675,20 +688,21 @@ impl<S: Store, A: Application> Replica<S, A> {
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), Fatal> {
         match effect {
-            Effect::Execute { block, certified } => {
-                let outcome = self.execute(&block, certified);
+            Effect::Execute { block } => {
+                let outcome = self.ledger.speculate(&block).map_err(|invalid| RejectedBlock(word(&invalid)));
                 self.forget();
-                self.tell(Event::Executed { block: block.id(), certified, outcome });
+                self.tell(Event::Executed { block: block.id(), outcome });
             }
+            Effect::CheckTime(block) => self.check_time(block),
             Effect::Store(block) => {
                 let mut batch = Batch::new();
                 schema::put_pending(&mut batch, &block);
                 self.store.write(batch)?;
             }
             ballot @ Effect::Persist { .. } if self.asking.is_waiting() => {
-                self.held.push_back(Box::new(ballot));
-                if self.held.len() > HELD_MAX {
-                    self.held.pop_front();
+                self.unsigned.push_back(Box::new(ballot));
+                if self.unsigned.len() > UNSIGNED_MAX {
+                    self.unsigned.pop_front();
                 }
             }
             Effect::Persist { ballot, certificates } => {
@@ -704,6 +718,11 @@ impl<S: Store, A: Application> Replica<S, A> {
                 self.timer = Some((round, self.now.elapsed.saturating_add(Duration::from_millis(after_ms))));
             }
             Effect::BuildPayload { round, parent, flush } => {
+                // The round before was ours as well, and was given up.
+                let before = self.engine.last_round_tc().map(|tc| tc.round).filter(|before| before.next() == round);
+                if before == Some(self.engine.safety_record().last_proposed_round()) {
+                    self.time.on_lost();
+                }
                 let wait = Duration::from_millis(u64::from(self.parameters.heartbeat_ms));
                 self.building = Some(Building { round, parent, flush, heartbeat: self.now.elapsed.saturating_add(wait) });
             }
@@ -719,12 +738,17 @@ impl<S: Store, A: Application> Replica<S, A> {
         Ok(())
     }
 
-    fn execute(&mut self, block: &Block, certified: bool) -> Result<quorate_types::ids::StateId, RejectedBlock> {
-        // S16. Once a quorum has voted, our own clock has no say.
-        if !certified && block.content().timestamp.since(self.now.unix) > CLOCK_AHEAD_MAX_MS {
-            return Err(RejectedBlock("clock-ahead"));
+    /// TIME-1 (S16): the engine votes for this block, which is executed, when it hears that its time has come.
+    fn check_time(&mut self, id: BlockId) {
+        // A block that is not here any more is committed, or will never be: nobody waits for it.
+        let Some(block) = self.engine.tree().get(&id) else { return };
+        let Some(parent) = self.ledger.header(&block.parent_id()) else { return };
+        let (round, time) = (block.round(), block.content().timestamp);
+        if self.time.check((round, id), time, parent.timestamp, self.now) {
+            self.tell(Event::Timely(id));
+        } else {
+            self.counts.held = self.counts.held.saturating_add(1);
         }
-        self.ledger.speculate(block).map_err(|invalid| RejectedBlock(word(&invalid)))
     }
 
     /// The results of blocks that the engine's tree has dropped without a commit.
@@ -754,7 +778,9 @@ impl<S: Store, A: Application> Replica<S, A> {
             self.counts.blocks = self.counts.blocks.saturating_add(1);
             self.counts.transactions = self.counts.transactions.saturating_add(block.payload().len() as u64);
         }
-        let expired = self.pool.expire(committed.view.header().timestamp);
+        let time = committed.view.header().timestamp;
+        self.time.on_committed(time, self.now);
+        let expired = self.pool.expire(time);
         self.answer_dropped(expired);
         Ok(())
     }

@@ -77,6 +77,8 @@ struct Cluster {
     /// How many batches of gossip the network still loses.
     gossip_lost: usize,
     gossip: Vec<(u16, Vec<Transaction>)>,
+    /// By how many milliseconds a validator's calendar is ahead.
+    ahead: BTreeMap<u16, i64>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
     /// Who has stopped for ever, and what it said.
     stopped: BTreeMap<u16, String>,
@@ -105,6 +107,7 @@ impl Cluster {
             sent: BTreeMap::new(),
             gossip_lost: 0,
             gossip: Vec::new(),
+            ahead: BTreeMap::new(),
             fixed_leaders,
             stopped: BTreeMap::new(),
             record: false,
@@ -145,7 +148,9 @@ impl Cluster {
     }
 
     fn push(&mut self, to: u16, input: Input) {
-        let now = self.time();
+        let Now { elapsed, unix } = self.time();
+        let unix = UnixMillis(unix.0.saturating_add_signed(self.ahead.get(&to).copied().unwrap_or_default()));
+        let now = Now { elapsed, unix };
         if let Some(replica) = self.replicas.get_mut(&to) {
             replica.push(now, input);
             self.drain(to);
@@ -217,9 +222,17 @@ impl Cluster {
         self.now = end;
     }
 
+    /// The time of the newest block that anybody has committed.
+    fn chain_time(&self) -> UnixMillis {
+        self.replicas.values().map(|replica| replica.view().header().timestamp).max().unwrap()
+    }
+
     fn submit(&mut self, to: u16, ticket: u64, sequence: u64) {
+        self.submit_until(to, ticket, sequence, UnixMillis(self.time().unix.0 + 60_000));
+    }
+
+    fn submit_until(&mut self, to: u16, ticket: u64, sequence: u64, expires_at: UnixMillis) {
         let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
-        let expires_at = UnixMillis(self.time().unix.0 + 60_000);
         let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &transfer);
         let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
         self.push(to, Input::Submit { ticket: Ticket(ticket), transaction, wait: Wait::Committed });
@@ -472,4 +485,76 @@ fn all_restarted_at_once_go_on_after_one_exchange_of_questions() {
     cluster.submit(0, 2, 2);
     cluster.pass(Duration::from_secs(6));
     assert!(matches!(cluster.answers[&2], Answer::Committed { .. }), "{:?}", cluster.heights());
+/// A quarter of the first timer (docs/protocol.md, D8).
+const TOLERANCE_MS: i64 = 250;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Transfers that a wallet has signed for a minute, to each validator in turn: each is committed while time passes.
+fn commits_what_is_valid_for_a_minute(cluster: &mut Cluster, sequences: std::ops::Range<u64>) {
+    for sequence in sequences {
+        let expires_at = UnixMillis(cluster.chain_time().0 + 60_000);
+        cluster.submit_until(u16::try_from(sequence % 4).unwrap(), sequence, sequence, expires_at);
+        cluster.pass(Duration::from_secs(10));
+        let answer = cluster.answers.get(&sequence);
+        assert!(matches!(answer, Some(Answer::Committed { outcome, .. }) if outcome.is_applied()), "{sequence}: {answer:?}");
+    }
+}
+
+#[test]
+fn one_clock_of_four_may_show_anything() {
+    for ahead in [290_000, -290_000, 10 * 365 * 24 * HOUR_MS, -1_700_000_000_000, TOLERANCE_MS + 100] {
+        let mut cluster = Cluster::new(4);
+        commits_what_is_valid_for_a_minute(&mut cluster, 0..4);
+        cluster.ahead.insert(2, ahead);
+        commits_what_is_valid_for_a_minute(&mut cluster, 4..28);
+        assert!(cluster.chain_time().0 <= cluster.time().unix.0.saturating_add_signed(TOLERANCE_MS), "{ahead} ms ahead");
+        assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1, "{:?}", cluster.heights());
+        // The clock is set.
+        cluster.ahead.clear();
+        commits_what_is_valid_for_a_minute(&mut cluster, 28..36);
+    }
+}
+
+#[test]
+fn a_leader_whose_clock_is_ahead_loses_one_round_and_then_takes_the_smallest_step() {
+    // Validator 2 leads every other pair of rounds.
+    let leader = |round: u64| (Round(round), ValidatorId(if round / 2 % 2 == 1 { 2 } else { 0 }));
+    let mut cluster = Cluster::led_by(4, Arc::new((1..=400).map(leader).collect()));
+    cluster.ahead.insert(2, 290_000);
+    let given_up = |cluster: &Cluster| cluster.replicas[&0].status().counts.timeouts;
+    commits_what_is_valid_for_a_minute(&mut cluster, 0..4);
+    let lost = given_up(&cluster);
+    assert!((1..=2).contains(&lost), "{lost}");
+    commits_what_is_valid_for_a_minute(&mut cluster, 4..24);
+    assert_eq!(given_up(&cluster), lost);
+    assert!(cluster.replicas[&2].status().counts.proposals > 20);
+}
+
+#[test]
+fn a_chain_whose_clocks_were_all_an_hour_ahead_goes_on_at_once_in_the_smallest_steps() {
+    let mut cluster = Cluster::new(4);
+    cluster.ahead = (0..4).map(|id| (id, HOUR_MS)).collect();
+    commits_what_is_valid_for_a_minute(&mut cluster, 0..4);
+    cluster.ahead.clear();
+    let before = cluster.chain_time();
+    assert!(before.0 > cluster.time().unix.0 + 3_000_000);
+    let height = cluster.heights().into_iter().max().unwrap();
+    cluster.submit_until(1, 4, 4, UnixMillis(before.0 + 60_000));
+    // No time passes at all.
+    assert!(matches!(cluster.answers.get(&4), Some(Answer::Committed { .. })), "{:?}", cluster.answers);
+    let blocks = cluster.heights().into_iter().max().unwrap() - height;
+    assert!(blocks > 0 && cluster.chain_time().0 - before.0 == blocks, "{blocks} blocks, {before} -> {}", cluster.chain_time());
+    // Until the clocks meet the chain.
+    commits_what_is_valid_for_a_minute(&mut cluster, 5..12);
+    assert_eq!(cluster.replicas[&0].status().counts.timeouts, 0);
+}
+
+#[test]
+fn a_proposal_that_is_a_little_ahead_is_held_and_voted_for_when_the_clock_has_come_so_far() {
+    let everything_by_2 = (1..=400).map(|round| (Round(round), ValidatorId(2))).collect();
+    let mut cluster = Cluster::led_by(4, Arc::new(everything_by_2));
+    cluster.ahead.insert(2, TOLERANCE_MS + 300);
+    commits_what_is_valid_for_a_minute(&mut cluster, 0..4);
+    let status = cluster.replicas[&0].status();
+    assert!(status.counts.held > 0 && status.counts.timeouts == 0, "{status:?}");
 }

@@ -45,6 +45,21 @@ pub enum ClockFault {
     Ahead(u64),
     /// It stands still from now on.
     Frozen,
+    /// It jumps forward by so many milliseconds, and back again, every so often.
+    Jumping(u64, Micros),
+}
+
+impl ClockFault {
+    /// What reports count it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Behind(_) => "fault: clock behind",
+            Self::Ahead(_) => "fault: clock ahead",
+            Self::Frozen => "fault: clock frozen",
+            Self::Jumping(..) => "fault: clock jumping",
+        }
+    }
 }
 
 /// Something that goes wrong, or right again.
@@ -81,6 +96,8 @@ pub enum Fate {
     /// Its whole home is copied, and comes back as it was. It cannot tell before it is shown what it has forgotten, so it counts as Byzantine;
     /// but once it was shown, it signs nothing any more (SAFE-6).
     RolledBack(Micros, Micros),
+    /// From then on its calendar is wrong. It is as good as the others otherwise, and has to follow them.
+    WrongClock(Micros, ClockFault),
     /// It lies, from the beginning.
     Lying(Vec<Lie>),
 }
@@ -91,10 +108,21 @@ impl Fate {
     pub const fn is_byzantine(&self) -> bool {
         match self {
             Self::RolledBack(..) | Self::Lying(_) => true,
-            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) | Self::Stale(..) | Self::Wiped(_) => {
-                false
-            }
+            Self::Crashed(_)
+            | Self::Silent(_)
+            | Self::Deaf(_)
+            | Self::Frayed(..)
+            | Self::Slow(_)
+            | Self::Stale(..)
+            | Self::Wiped(_)
+            | Self::WrongClock(..) => false,
         }
+    }
+
+    /// Whether nobody waits for it.
+    #[must_use]
+    pub const fn is_excused(&self) -> bool {
+        !matches!(self, Self::WrongClock(..))
     }
 }
 
@@ -106,8 +134,50 @@ pub enum Faults {
     Drawn,
     /// As many validators as the committee bears tell this lie, and nothing else is wrong.
     Lie(Lie),
+    /// Calendars are wrong, and nothing else.
+    Clocks(Clocks),
     /// More validators collude than the committee bears: the chain must fork, and the culprits must be named.
     Beyond,
+}
+
+/// Which calendars are wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// One, by 290 s in the future, for ever.
+    OneAhead,
+    /// One, by ten years in the future, for ever.
+    OneFarAhead,
+    /// One, by 290 s in the past, for ever.
+    OneBehind,
+    /// One stands still for ever.
+    OneFrozen,
+    /// One jumps by an hour, forward and back, for ever.
+    OneJumping,
+    /// All, by an hour in the future, until the calm.
+    AllAhead,
+}
+
+impl Clocks {
+    /// All of them, with their names in commands.
+    pub const ALL: [(Self, &str); 6] = [
+        (Self::OneAhead, "clock-ahead"),
+        (Self::OneFarAhead, "clock-far-ahead"),
+        (Self::OneBehind, "clock-behind"),
+        (Self::OneFrozen, "clock-frozen"),
+        (Self::OneJumping, "clock-jumping"),
+        (Self::AllAhead, "all-clocks-ahead"),
+    ];
+
+    const fn fault(self) -> ClockFault {
+        match self {
+            Self::OneAhead => ClockFault::Ahead(290_000),
+            Self::OneFarAhead => ClockFault::Ahead(CLOCK_OFF_MS_MAX / 2),
+            Self::OneBehind => ClockFault::Behind(290_000),
+            Self::OneFrozen => ClockFault::Frozen,
+            Self::OneJumping => ClockFault::Jumping(HOUR_MS, Micros(700_000)),
+            Self::AllAhead => ClockFault::Ahead(HOUR_MS),
+        }
+    }
 }
 
 impl Faults {
@@ -118,6 +188,7 @@ impl Faults {
             Self::Drawn => "drawn".into(),
             Self::Beyond => "beyond".into(),
             Self::Lie(lie) => lie.word(),
+            Self::Clocks(clocks) => Clocks::ALL.iter().find(|(of, _)| *of == clocks).map_or_else(String::new, |(_, word)| (*word).into()),
         }
     }
 }
@@ -126,7 +197,8 @@ impl FromStr for Faults {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let all = || [Self::Drawn, Self::Beyond].into_iter().chain(Lie::ALL.map(Self::Lie));
+        let clocks = || Clocks::ALL.map(|(clocks, _)| Self::Clocks(clocks));
+        let all = || [Self::Drawn, Self::Beyond].into_iter().chain(clocks()).chain(Lie::ALL.map(Self::Lie));
         all().find(|faults| faults.word() == word).ok_or_else(|| {
             let words: Vec<String> = all().map(Self::word).collect();
             format!("there are no such faults; choose one of {}", words.join(", "))
@@ -135,7 +207,7 @@ impl FromStr for Faults {
 }
 
 /// What a report counts faults by; lies go by [`Lie::name`].
-pub const FAULT_NAMES: [&str; 22] = [
+pub const FAULT_NAMES: [&str; 25] = [
     "fault: lost message",
     "fault: doubled message",
     "fault: late message",
@@ -150,6 +222,9 @@ pub const FAULT_NAMES: [&str; 22] = [
     "fault: clock behind",
     "fault: clock ahead",
     "fault: clock frozen",
+    "fault: clock jumping",
+    "fault: all clocks ahead",
+    "fault: clock wrong for ever",
     "fault: crashed for ever",
     "fault: silent for ever",
     "fault: deaf for ever",
@@ -181,6 +256,7 @@ pub struct FaultPlan {
 const DOWN_MAX: Micros = Micros(1_500_000);
 /// How far a calendar may be off that lost its battery, or that somebody has set wrongly: twenty years.
 pub(crate) const CLOCK_OFF_MS_MAX: u64 = 20 * 365 * 24 * 3_600 * 1_000;
+const HOUR_MS: u64 = 3_600_000;
 /// How many orders of validators are tried for a cabal.
 const ORDERS_TRIED: usize = 50;
 /// Longest partition.
@@ -218,6 +294,22 @@ impl FaultPlan {
         let fates = minority(random, committee).into_iter().map(|id| (id, Fate::Lying(vec![lie]))).collect();
         let calm = calm(random);
         Self { storm: calm, calm, fates, ..Self::none(storm_end) }
+    }
+
+    /// Wrong calendars alone.
+    #[must_use]
+    pub fn clocks(random: &mut Random, committee: &Committee, clocks: Clocks) -> Self {
+        let storm_end = Micros(random.between(500_000, 3_000_000));
+        let fault = clocks.fault();
+        let calm = calm(random);
+        let plan = Self { storm: calm, calm, ..Self::none(storm_end) };
+        let at = |random: &mut Random| if random.chance(500) { Micros(0) } else { Micros(random.below(storm_end.0 / 2)) };
+        if clocks == Clocks::AllAhead {
+            let incidents = committee.ids().map(|id| (at(random), Incident::Clock(id, fault))).collect();
+            return Self { incidents, ..plan };
+        }
+        let fates = minority(random, committee).into_iter().take(1).map(|id| (id, Fate::WrongClock(at(random), fault))).collect();
+        Self { fates, ..plan }
     }
 
     /// A cabal that the committee cannot bear. It never gets calm.
@@ -311,6 +403,7 @@ fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: 
         6 => Fate::Stale(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
         7 => Fate::Wiped(at),
         8 | 9 => Fate::RolledBack(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
+        10 | 11 => Fate::WrongClock(at, clock_fault(random)),
         _ => {
             let mut lies = Lie::ALL;
             random.shuffle(&mut lies);
@@ -334,21 +427,29 @@ fn frayed(random: &mut Random, committee: &Committee, id: ValidatorId) -> Vec<(V
     directions
 }
 
-/// Calendars that jump: any number of them back or to a standstill, and at most one far ahead, where that is no quorum's.
-fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {
-    let bearable = committee.total_power().saturating_sub(committee.quorum_power());
-    let ids: Vec<ValidatorId> = committee.ids().collect();
-    for _ in 0..random.between(1, 3) {
-        let Some(id) = random.pick(&ids).copied() else { continue };
-        let at = Micros(random.below(storm_end.0));
-        let fault = if random.chance(500) { ClockFault::Frozen } else { ClockFault::Behind(random.between(1_000, CLOCK_OFF_MS_MAX)) };
-        incidents.push((at, Incident::Clock(id, fault)));
+fn clock_fault(random: &mut Random) -> ClockFault {
+    let most = if random.chance(500) { 10_000 } else { CLOCK_OFF_MS_MAX };
+    let by = random.between(100, most);
+    match random.below(4) {
+        0 => ClockFault::Frozen,
+        1 => ClockFault::Behind(by),
+        2 => ClockFault::Ahead(by),
+        _ => ClockFault::Jumping(by, Micros(random.between(50_000, 1_000_000))),
     }
-    if let Some(id) = random.pick(&ids).copied()
-        && committee.power([id].into_iter().collect()) <= bearable
-    {
+}
+
+/// Calendars that go wrong: any number of them, each in its own way, or all by the same time into the future.
+fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {
+    let ids: Vec<ValidatorId> = committee.ids().collect();
+    if random.chance(300) {
         let at = Micros(random.below(storm_end.0));
-        incidents.push((at, Incident::Clock(id, ClockFault::Ahead(random.between(1_000, CLOCK_OFF_MS_MAX)))));
+        let fault = ClockFault::Ahead(random.between(1_000, HOUR_MS));
+        incidents.extend(ids.iter().map(|id| (at, Incident::Clock(*id, fault))));
+        return;
+    }
+    for _ in 0..random.between(1, 4) {
+        let Some(id) = random.pick(&ids).copied() else { continue };
+        incidents.push((Micros(random.below(storm_end.0)), Incident::Clock(id, clock_fault(random))));
     }
 }
 

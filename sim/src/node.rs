@@ -16,7 +16,7 @@ use crate::{
     contents,
     disk::{DurableRecord, SimStore},
     fault::{ClockFault, PowerCut},
-    invariants::jolteon::StateRounds,
+    invariants::{jolteon::StateRounds, live_1::Patience},
     time::Micros,
 };
 
@@ -44,8 +44,10 @@ pub(crate) struct Node {
     pub(crate) clock_start: Micros,
     /// By how much its calendar is ahead.
     pub(crate) clock_ahead_ms: u64,
-    /// What is wrong with its calendar, in this life, and since when.
+    /// What is wrong with its calendar, and since when.
     pub(crate) clock: Option<(ClockFault, Micros)>,
+    /// It stays wrong: neither a restart nor the calm sets it right.
+    pub(crate) clock_stays_wrong: bool,
     /// Nothing it sends arrives.
     pub(crate) silent: bool,
     /// It hears nobody.
@@ -68,6 +70,8 @@ pub(crate) struct Node {
     pub(crate) stopped: bool,
     /// Of the state that the invariants were shown last.
     pub(crate) seen_state: Option<StateRounds>,
+    /// What explains its timer.
+    pub(crate) patience: Patience,
     /// It never starts again.
     pub(crate) gone: bool,
     /// An armed power cut, and for how long the power will be off.
@@ -92,6 +96,7 @@ impl Node {
             clock_start: Micros(0),
             clock_ahead_ms,
             clock: None,
+            clock_stays_wrong: false,
             silent: false,
             deaf: false,
             excused: false,
@@ -103,6 +108,7 @@ impl Node {
             shown: false,
             stopped: false,
             seen_state: None,
+            patience: Patience::default(),
             gone: false,
             armed: None,
             reported: Height(0),
@@ -127,6 +133,10 @@ impl Node {
             Some((ClockFault::Behind(by), _)) => right(at).saturating_sub(by),
             Some((ClockFault::Ahead(by), _)) => right(at).saturating_add(by),
             Some((ClockFault::Frozen, since)) => right(since),
+            Some((ClockFault::Jumping(by, every), since)) => {
+                let jumps = at.since(since).0.checked_div(every.0).unwrap_or_default();
+                if jumps.is_multiple_of(2) { right(at).saturating_add(by) } else { right(at) }
+            }
         })
     }
 
@@ -164,6 +174,7 @@ impl Node {
         self.wake = None;
         self.seen_state = None;
         self.shown = false;
+        self.patience = Patience::default();
         self.armed = None;
         self.life = self.life.saturating_add(1);
     }

@@ -25,8 +25,8 @@ const PATIENCE: Micros = Micros(400_000);
 const PAUSE_MAX: Micros = Micros(60_000);
 /// The same in a busy world.
 const PAUSE_MAX_BUSY: Micros = Micros(12_000);
-/// A validity that no run outlasts.
-const VALIDITY_MS: u64 = 600_000;
+/// How long a transaction is valid by the time of the chain: what a wallet that nobody tells otherwise takes.
+const VALIDITY_MS: u64 = 60_000;
 
 /// What clients do.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Workload {
         Micros(self.random.between(1_000, self.pause_max.0))
     }
 
-    /// One client's turn. `unix` is the calendar, `live` the validators that can be reached.
+    /// One client's turn. `unix` is the time of the chain, `live` the validators that can be reached.
     pub(crate) fn turn(&mut self, index: usize, now: Micros, unix: UnixMillis, live: &[ValidatorId]) -> Vec<Action> {
         let mut actions = Vec::new();
         self.sign_more(index, unix, &mut actions);

@@ -146,6 +146,8 @@ struct Calm {
     at: Micros,
     /// The highest round of a connected validator.
     round: Round,
+    /// How many rounds above the newest commit that it knew the one of them stood who knew least.
+    gap: u64,
     first_commit: Option<(u64, Micros)>,
     /// When everything was settled, in which round, and how many messages had been sent by then.
     settled: Option<(Micros, Round)>,
@@ -170,6 +172,8 @@ pub(crate) struct World {
     sync_max: Micros,
     calm: Option<Calm>,
     heights: BTreeMap<ValidatorId, Height>,
+    /// The time of the newest block that anybody has committed.
+    chain_time: UnixMillis,
     report: Report,
     /// What honest validators see, in worlds that fork.
     forensics: Option<Forensics>,
@@ -194,12 +198,16 @@ impl World {
             (Some(_), _) => FaultPlan::none(Micros(u64::MAX)),
             (None, Faults::Drawn) => FaultPlan::draw(&mut chance, committee),
             (None, Faults::Lie(lie)) => FaultPlan::lie(&mut chance, committee, lie),
+            (None, Faults::Clocks(clocks)) => FaultPlan::clocks(&mut chance, committee, clocks),
             (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, committee),
         };
         let byzantine = plan.byzantine();
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
-            Faults::Drawn | Faults::Lie(_) => Register::new(setting.powers(), &accounts, BEGINNING, byzantine),
+            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
+                let register = Register::new(setting.powers(), &accounts, BEGINNING, byzantine);
+                register.with_clocks(&setting.genesis.parameters, BEGINNING)
+            }
         };
         let nodes = committee.ids().map(|id| Node::new(id, machine.below(100))).collect();
         let report = Report {
@@ -218,6 +226,7 @@ impl World {
             now: Micros(0),
             calm: None,
             heights: BTreeMap::new(),
+            chain_time: BEGINNING,
             forensics: (faults == Faults::Beyond).then(Forensics::default),
             ended: false,
             options,
@@ -271,7 +280,8 @@ impl World {
         }
         for (id, fate) in std::mem::take(&mut self.plan.fates) {
             let at = match &fate {
-                Fate::Crashed(at) | Fate::Silent(at) | Fate::Deaf(at) | Fate::Frayed(at, _) | Fate::Slow(at) | Fate::Wiped(at) => *at,
+                Fate::Crashed(at) | Fate::Silent(at) | Fate::Deaf(at) | Fate::Slow(at) | Fate::Wiped(at) => *at,
+                Fate::Frayed(at, _) | Fate::WrongClock(at, _) => *at,
                 Fate::Stale(copied, at) | Fate::RolledBack(copied, at) => {
                     self.agenda.plan(*copied, Happening::Copy(id));
                     *at
@@ -309,7 +319,7 @@ impl World {
         for node in &mut self.nodes {
             let id = node.id;
             node.faulty = byzantine.contains(id);
-            node.excused = node.faulty || self.plan.fates.contains_key(&id);
+            node.excused = node.faulty || self.plan.fates.get(&id).is_some_and(Fate::is_excused);
             let Some(key) = self.setting.key(id) else { continue };
             let random = chance.fork(&format!("validator {id}"));
             if let Some(Fate::Lying(lies)) = self.plan.fates.get(&id) {
@@ -439,7 +449,10 @@ impl World {
         node.replica = Some(Box::new(replica));
         node.clock_start = clock_start;
         // A battery is dead: the calendar starts anywhere in the past, until somebody sets it.
-        node.clock = clock_lost.then_some((behind, now));
+        let clock_lost = clock_lost && !node.clock_stays_wrong;
+        if !node.clock_stays_wrong {
+            node.clock = clock_lost.then_some((behind, now));
+        }
         let record = node.disk.durable_record();
         self.audit.record(now, 1, &[&id.0.to_le_bytes(), &height.0.to_le_bytes()]);
         self.audit.note(now, || format!("{} starts at height {height}", describe::validator(id)));
@@ -456,6 +469,7 @@ impl World {
             node.take_inputs(now);
             node.busy = true;
         }
+        self.show_clock(id)?;
         self.plan_step(id, Micros(0));
         self.look(id)
     }
@@ -514,11 +528,11 @@ impl World {
             Ok(Some(output)) => output,
             Ok(None) => {
                 if node.take_inputs(now) {
+                    self.show_clock(id)?;
                     self.plan_step(id, Micros(0));
                     return self.look(id);
                 }
-                self.rest(id);
-                return Ok(());
+                return self.rest(id);
             }
             Err(Fatal::Store(_) | Fatal::Ledger(LedgerError::Store(_))) if node.armed.is_some() => {
                 self.lose_power(id);
@@ -569,10 +583,19 @@ impl World {
         self.look(id)
     }
 
+    /// Shows the invariants what a validator's clock shows it.
+    fn show_clock(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        let Some(node) = self.node(id).filter(|node| !node.faulty) else { return Ok(()) };
+        let unix = node.unix(now);
+        self.register.observe(now, &Observation::Clock { node: id, unix })
+    }
+
     /// Shows the invariants the state of a validator, where it is another one than before.
     fn look(&mut self, id: ValidatorId) -> Happened {
         let Some(node) = self.nodes.get_mut(id.index()).filter(|node| !node.faulty) else { return Ok(()) };
         let Some(engine) = node.replica.as_ref().map(|replica| replica.engine()) else { return Ok(()) };
+        node.patience.look(engine);
         let Some(state) = LocalState::if_new(engine, &mut node.seen_state) else { return Ok(()) };
         self.register.observe(self.now, &Observation::State { node: id, state })
     }
@@ -585,17 +608,24 @@ impl World {
     }
 
     /// The validator has nothing to do until its next deadline.
-    fn rest(&mut self, id: ValidatorId) {
+    fn rest(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
-        let Some(node) = self.nodes.get_mut(id.index()) else { return };
+        let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
         node.busy = false;
-        let Some(deadline) = node.replica.as_ref().and_then(|replica| replica.next_deadline()) else { return };
+        let Some(replica) = &node.replica else { return Ok(()) };
+        let Some(deadline) = replica.next_deadline() else { return Ok(()) };
         // The next full microsecond, so that the deadline has come by then.
         let at = node.virtual_time(deadline).after(Micros(1)).max(now);
+        if !node.faulty {
+            let waited = live_1::wait(&self.setting.genesis.parameters, node.patience.gap(), at.since(now));
+            waited.map_err(|what| self.violation("LIVE-1", format!("validator {id} {what}")))?;
+        }
+        let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
         if node.wake.is_none_or(|planned| planned <= now || planned > at) {
             node.wake = Some(at);
             self.agenda.plan(at, Happening::Wake { node: id, life: node.life });
         }
+        Ok(())
     }
 
     // ---- outputs ------------------------------------------------------------------------------------------------------------------
@@ -795,6 +825,7 @@ impl World {
             return Err(self.violation("TREE-2", format!("validator {id} committed nothing")));
         };
         let (height, state) = (last.height, last.state_id());
+        self.chain_time = self.chain_time.max(last.timestamp);
         self.audit.record(now, 6, &[&id.0.to_le_bytes(), &height.0.to_le_bytes(), &state.0.0]);
         self.audit.note(now, || {
             let transactions: usize = blocks.iter().map(|(_, receipts)| receipts.len()).sum();
@@ -823,8 +854,10 @@ impl World {
             && calm.first_commit.is_none()
             && qc.round() > calm.round
         {
-            let rounds = live_1::first_commit(u64::from(self.options.validators), calm.round, qc.round());
-            match rounds {
+            let parameters = &self.setting.genesis.parameters;
+            let judged = live_1::first_commit(u64::from(self.options.validators), calm.round, qc.round())
+                .and_then(|rounds| live_1::first_commit_in_time(parameters, (calm.gap, rounds), now.since(calm.at)).map(|()| rounds));
+            match judged {
                 Ok(rounds) => calm.first_commit = Some((rounds, now)),
                 Err(what) => return Err(self.violation("LIVE-1", what)),
             }
@@ -843,7 +876,7 @@ impl World {
     fn client(&mut self, index: usize) -> Happened {
         let live: Vec<ValidatorId> =
             self.nodes.iter().filter(|node| node.is_up() && (self.calm.is_none() || !node.excused)).map(|node| node.id).collect();
-        let unix = UnixMillis(BEGINNING.0.saturating_add(self.now.ms()));
+        let unix = self.chain_time;
         for action in self.workload.turn(index, self.now, unix, &live) {
             self.act(action)?;
         }
@@ -935,13 +968,12 @@ impl World {
             Incident::Clock(id, fault) => {
                 let now = self.now;
                 self.audit.note(now, || format!("the calendar of {} goes wrong: {fault:?}", describe::validator(id)));
-                self.seen(match fault {
-                    ClockFault::Behind(_) => "fault: clock behind",
-                    ClockFault::Ahead(_) => "fault: clock ahead",
-                    ClockFault::Frozen => "fault: clock frozen",
-                });
-                if let Some(node) = self.node_mut(id) {
+                self.seen(fault.name());
+                if let Some(node) = self.node_mut(id).filter(|node| !node.clock_stays_wrong) {
                     node.clock = Some((fault, now));
+                }
+                if self.nodes.len() > 1 && self.nodes.iter().all(|node| matches!(node.clock, Some((ClockFault::Ahead(_), _)))) {
+                    self.seen("fault: all clocks ahead");
                 }
             }
             Incident::Heal(directions) => {
@@ -1035,6 +1067,11 @@ impl World {
                 node.gone = true;
                 ("fault: crashed for ever", "crashes for ever")
             }
+            Fate::WrongClock(_, fault) => {
+                node.clock = Some((*fault, now));
+                node.clock_stays_wrong = true;
+                ("fault: clock wrong for ever", "has a wrong calendar from now on")
+            }
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
             Fate::RolledBack(..) => ("fault: home rolled back", "comes back with an older copy of its home"),
@@ -1056,7 +1093,7 @@ impl World {
                     }
                 }
             }
-            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::Lying(_) => {}
+            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::WrongClock(..) | Fate::Lying(_) => {}
         }
     }
 
@@ -1073,7 +1110,9 @@ impl World {
             node.disk.repair();
             node.witness.iter().for_each(MemoryWitness::repair);
             node.armed = None;
-            node.clock = None;
+            if !node.clock_stays_wrong {
+                node.clock = None;
+            }
             if !node.is_up() && !node.gone {
                 down.push(node.id);
             }
@@ -1083,7 +1122,8 @@ impl World {
             self.start(id)?;
         }
         let round = self.highest_round(|node| !node.excused);
-        self.calm = Some(Calm { at: now, round, first_commit: None, settled: None });
+        let gap = self.nodes.iter().filter(|node| !node.excused).map(|node| node.patience.gap()).max().unwrap_or_default();
+        self.calm = Some(Calm { at: now, round, gap, first_commit: None, settled: None });
         let validators = u64::from(self.options.validators);
         self.agenda.plan(now.after(live_1::time_max(validators, &self.setting.genesis.parameters)), Happening::GiveUp);
         Ok(())
@@ -1152,6 +1192,10 @@ impl World {
     }
 
     fn finish(&mut self) -> Happened {
+        let held: u64 = self.nodes.iter().filter_map(|node| node.replica.as_ref()).map(|replica| replica.status().counts.held).sum();
+        if held > 0 {
+            self.report.seen.insert("proposal held for its time".into(), held);
+        }
         for node in self.nodes.iter().filter(|node| !node.faulty) {
             let Some(replica) = &node.replica else { continue };
             let view = replica.view();

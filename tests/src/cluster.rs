@@ -23,7 +23,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
-use crate::program::{command, program, quorate};
+use crate::program::{command, faketime, program, quorate};
 
 /// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -153,6 +153,15 @@ impl Cluster {
     /// Starts a validator, without waiting for anything.
     pub fn spawn(&mut self, index: usize) {
         self.spawn_with(index, &program(), &[], |_| {});
+    }
+
+    /// The same, with a calendar that is off by `offset`, such as `+290s`. The clock of its timers is right.
+    pub fn spawn_with_clock(&mut self, index: usize, offset: &str) {
+        self.spawn_with(index, &program(), &[], |command| {
+            command.env("LD_PRELOAD", faketime()).env("FAKETIME", offset);
+            // Two names of the same switch, for older and newer versions.
+            command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        });
     }
 
     /// The same by another program or with leading arguments, and with whatever else the command needs.

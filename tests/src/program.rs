@@ -44,6 +44,13 @@ pub fn program_with_faults() -> PathBuf {
     path
 }
 
+/// The library that gives a process another calendar: of Debian's package libfaketime.
+pub(crate) fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("there is a /usr/lib").flatten().map(|entry| entry.path());
+    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    found.expect("libfaketime is missing, which only the tests of wrong clocks need: install it (apt-get install libfaketime)")
+}
+
 /// The program with these arguments, and with nothing of the user's environment that changes what it does.
 pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);

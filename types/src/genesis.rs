@@ -62,6 +62,13 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// How far the time of a block may be ahead of a validator's clock when it votes, in milliseconds: a quarter of the first timer. A block
+    /// that is ahead by this much and takes a round trip to be certified is still within one base timeout of the clock.
+    #[must_use]
+    pub fn clock_tolerance_ms(&self) -> u64 {
+        u64::from(self.timeout_base_ms / 4)
+    }
+
     /// How many of the last authors a committee of this size leaves out of its elections: `exclude_size`, or f.
     #[must_use]
     pub fn excluded(&self, validators: usize) -> u32 {

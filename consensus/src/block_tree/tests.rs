@@ -182,20 +182,6 @@ fn s8_a_result_that_a_quorum_contradicts_halts_whichever_was_known_first() {
 }
 
 #[test]
-fn what_is_built_on_a_block_is_all_of_its_descendants_parents_first() {
-    let mut f = Fixture::new();
-    let genesis = f.members.genesis_qc();
-    let (b1, q1) = f.grow(1, 0, &genesis);
-    let (b3, q3) = f.grow(3, 0, &q1);
-    let (fork, _) = f.grow(2, 9, &genesis);
-    let (b5, _) = f.grow(5, 0, &q1);
-    let (b4, _) = f.grow(4, 0, &q3);
-    for (id, expected) in [(b1, &[b3, b4, b5][..]), (b3, &[b4]), (b4, &[]), (fork, &[])] {
-        assert_eq!(f.tree.above(&id).iter().map(|block| block.id()).collect::<Vec<_>>(), expected);
-    }
-}
-
-#[test]
 fn a_block_is_executing_until_its_result_is_known() {
     let mut f = Fixture::new();
     let block = Fixture::block(1, 0, &f.members.genesis_qc());

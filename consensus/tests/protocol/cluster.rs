@@ -261,9 +261,8 @@ impl Cluster {
         let mut queue: std::collections::VecDeque<Effect> = effects.into();
         while let Some(effect) = queue.pop_front() {
             let event = match effect {
-                Effect::Execute { block, certified } => {
-                    Some(Event::Executed { block: block.id(), certified, outcome: Ok(state_of(block.id())) })
-                }
+                Effect::Execute { block } => Some(Event::Executed { block: block.id(), outcome: Ok(state_of(block.id())) }),
+                Effect::CheckTime(block) => Some(Event::Timely(block)),
                 Effect::Persist { ballot, certificates } => {
                     Some(Event::Persisted(self.nodes[id.index()].disk.persist(*ballot, *certificates)))
                 }

@@ -5,10 +5,12 @@
 //! propose NAME [tc R] [commit CERT]  vote NAME by V,V.. [commit CERT] [wrong]       timeout R qc CERT by V,V.. [tc R] [commit CERT]
 //! sync from V qc CERT commit CERT [tc R]      fetched NAME,NAME.. [commit CERT]     timer R              pool ready|empty
 //! payload [txs N]     auto on|off    executed [wrong|rejected]    saved             lose  crash          status
+//! clock right|behind  timely NAME
 //! ```
 //! A certificate is named after its block, a timeout certificate after its round. `auto on`, the beginning, executes and persists at once,
 //! effect after effect, as a replica does; `auto off` leaves both to `executed` and `saved`, which answer the oldest that waits. `lose`
-//! takes everything from the disk but the safety record.
+//! takes everything from the disk but the safety record. `clock right`, the beginning, finds every block's time acceptable without a word;
+//! `clock behind` leaves it to `timely`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -45,9 +47,10 @@ struct World {
     qcs: BTreeMap<String, Verified<QuorumCert>>,
     tcs: BTreeMap<u64, Verified<TimeoutCert>>,
     building: Option<(Round, BlockId)>,
-    executing: VecDeque<(BlockId, bool)>,
+    executing: VecDeque<BlockId>,
     saving: VecDeque<(Unsaved<Ballot>, SyncInfo)>,
     auto: bool,
+    clock_behind: bool,
     halted: bool,
 }
 
@@ -137,6 +140,7 @@ impl World {
             executing: VecDeque::new(),
             saving: VecDeque::new(),
             auto: true,
+            clock_behind: false,
             halted: false,
             members,
         };
@@ -214,14 +218,19 @@ impl World {
                 String::new()
             }
             "executed" => {
-                let (block, certified) = self.executing.pop_front().expect("something is being executed");
+                let block = self.executing.pop_front().expect("something is being executed");
                 let outcome = if line.has("rejected") {
-                    Err(Rejected("clock-ahead"))
+                    Err(Rejected("payload"))
                 } else {
                     Ok(if line.has("wrong") { wrong_state_of(block) } else { state_of(block) })
                 };
-                self.tell(Event::Executed { block, certified, outcome })
+                self.tell(Event::Executed { block, outcome })
             }
+            "clock" => {
+                self.clock_behind = line.at(1) == "behind";
+                String::new()
+            }
+            "timely" => self.tell(Event::Timely(self.block(line.at(1)).id())),
             "saved" => {
                 let (ballot, certificates) = self.saving.pop_front().expect("something is being persisted");
                 let saved = self.disk.persist(ballot, certificates);
@@ -274,14 +283,21 @@ impl World {
                 let block = self.members.verifier.block(proposal.block.clone()).unwrap();
                 self.name(&format!("own{}", block.round()), block);
             }
-            writeln!(text, "  {}", self.describe(&effect)).unwrap();
+            if self.clock_behind || !matches!(effect, Effect::CheckTime(_)) {
+                writeln!(text, "  {}", self.describe(&effect)).unwrap();
+            }
             match effect {
-                Effect::Execute { block, certified } => {
+                Effect::Execute { block } => {
                     if self.auto {
                         let outcome = Ok(state_of(block.id()));
-                        queue.extend(self.engine.handle(Event::Executed { block: block.id(), certified, outcome }));
+                        queue.extend(self.engine.handle(Event::Executed { block: block.id(), outcome }));
                     } else {
-                        self.executing.push_back((block.id(), certified));
+                        self.executing.push_back(block.id());
+                    }
+                }
+                Effect::CheckTime(block) => {
+                    if !self.clock_behind {
+                        queue.extend(self.engine.handle(Event::Timely(block)));
                     }
                 }
                 Effect::Persist { ballot, certificates } => {
@@ -305,9 +321,8 @@ impl World {
     fn describe(&self, effect: &Effect) -> String {
         let round = |tc: Option<&TimeoutCert>| tc.map_or("-".into(), |tc| tc.round.to_string());
         match effect {
-            Effect::Execute { block, certified } => {
-                format!("execute {}{}", self.names[&block.id()], if *certified { ", certified" } else { "" })
-            }
+            Effect::Execute { block } => format!("execute {}", self.names[&block.id()]),
+            Effect::CheckTime(block) => format!("check the time of {}", self.names[block]),
             Effect::Store(block) => format!("store {}", self.names[&block.id()]),
             Effect::Persist { ballot, certificates } => {
                 let qc = self.name_of(&certificates.high_qc);

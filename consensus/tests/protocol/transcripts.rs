@@ -56,7 +56,8 @@ transcripts! {
     s4_a_double_voter_is_accused_and_its_first_vote_counts
     s8_divergence_halts
     s8_votes_for_another_result_do_not_count_together
-    a_certified_block_that_is_rejected_is_judged_again_and_then_halts
+    a_rejected_block_is_forgotten_and_halts_us_once_it_is_certified
+    d8_a_block_is_voted_for_when_its_time_has_come_and_not_after_its_round
     s7_two_certificates_in_one_round_halt
     s13_a_commit_certificate_in_a_vote_moves_the_round_too
     s23_votes_are_told_to_everybody_when_their_round_is_given_up

@@ -87,15 +87,38 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
         let detail = if replica.catching_up { "is fetching blocks that the others have committed" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
     }
+    // A clock that is wrong is a matter for clients and people, not for `/livez`: a restart sets no clock.
+    checks.push(match api.clocks() {
+        Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(&api.committee) },
+        None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks with".into() },
+    });
     if let Some(max) = query.max_block_age_ms {
-        let age = unix_now().since(api.views.borrow().header().timestamp);
-        checks.push(Check { name: "block-age", ok: age <= max, detail: format!("the last block is {age} ms old, {max} are allowed") });
+        checks.push(block_age(api, max));
     }
     if let Some(min) = query.min_peers {
         let connected = peers.len().saturating_sub(missing.len());
         checks.push(Check { name: "peers", ok: connected >= min, detail: format!("{connected} links are up, {min} are asked for") });
     }
     checks
+}
+
+/// How old the last block is by our clock; where that is in the future, how long ago it was committed here.
+fn block_age(api: &Api, max: u64) -> Check {
+    let (now, time) = (unix_now(), api.views.borrow().header().timestamp);
+    let (age, detail) = if time > now {
+        let age = u64::try_from(api.metrics.since_commit().as_millis()).unwrap_or(u64::MAX);
+        let ahead = time.since(now);
+        (
+            age,
+            format!(
+                "the last block was committed here {age} ms ago, {max} are allowed; its time is {ahead} ms ahead of this machine's clock"
+            ),
+        )
+    } else {
+        let age = now.since(time);
+        (age, format!("the last block is {age} ms old, {max} are allowed"))
+    };
+    Check { name: "block-age", ok: age <= max, detail }
 }
 
 fn name(committee: &Committee, index: u16) -> String {
@@ -113,6 +136,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
         checks: api.transactions.len(),
         waiting_clients: usize::try_from(api.config.waiting_max).unwrap_or(usize::MAX).saturating_sub(api.waiting.available_permits()),
     };
+    api.metrics.compared_clocks(api.clocks());
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

@@ -45,8 +45,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use self::error::ApiError;
 use crate::{
     chain::History,
+    clock::Clocks,
     config::ApiConfig,
-    event_loop::{LoopInput, Question},
+    event_loop::{LoopInput, Question, unix_now},
     failure::Failure,
     mailbox::{Lane, Mailbox},
     metrics::Metrics,
@@ -112,6 +113,12 @@ impl Api {
             Ok(Err(_)) => Err(ApiError::stopping()),
             Err(_) => Err(ApiError::busy("the replica has not answered in time")),
         }
+    }
+
+    /// The clocks of the linked validators and ours; `None` while they are too few.
+    pub(crate) fn clocks(&self) -> Option<Clocks> {
+        let tolerance_ms = self.genesis.parameters.clock_tolerance_ms();
+        Clocks::compare(&self.committee, (self.me, unix_now()), &self.network.status(), tolerance_ms)
     }
 
     /// Reads from the store on a thread that may wait for the disk.

@@ -153,7 +153,7 @@ impl Behaviour for AlterBlock {
     }
 }
 
-/// B18: the time of a block is not after its parent's, or far ahead of everybody's clock, or just within what is borne.
+/// B18: the time of a block is not after its parent's, or far ahead of everybody's clock, or around what is borne or waited for.
 #[derive(Debug)]
 pub(super) struct WrongTime;
 
@@ -163,7 +163,9 @@ impl Behaviour for WrongTime {
         let now = mind.unix.0;
         let parent =
             mind.memory.blocks.iter().find(|block| block.id() == first.block.parent_id()).map_or(0, |block| block.content().timestamp.0);
-        let times = [0, parent, parent.saturating_sub(1), now.saturating_add(240_000), now.saturating_add(360_000), u64::MAX];
+        // From what a world's shortest timer bears to more than its longest one waits for.
+        let ahead = now.saturating_add(mind.random.between(30, 2_000));
+        let times = [0, parent, parent.saturating_sub(1), ahead, now.saturating_add(360_000), u64::MAX];
         let time = mind.random.pick(&times).copied().unwrap_or_default();
         let wrong = mind.propose(&first, |content| content.timestamp = UnixMillis(time));
         instead(mind, &parcel, wrong)

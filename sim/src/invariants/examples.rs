@@ -60,17 +60,29 @@ pub(crate) fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
     }))
 }
 
+/// A proposal of round `round` on the block of the round before, with a time.
+pub(crate) fn proposal_at(author: u16, round: u64, timestamp: UnixMillis) -> (Message, BlockId) {
+    proposed(block(author, round, round.saturating_sub(1), timestamp), None)
+}
+
 /// A proposal on a certificate of `parent_round`, with a timeout certificate (its round, the highest round in it), and the block's id.
 pub(crate) fn proposal(author: u16, round: u64, parent_round: u64, tc: Option<(u64, u64)>) -> (Message, BlockId) {
-    let block = Block::new(BlockContent {
+    proposed(block(author, round, parent_round, UnixMillis(1)), tc)
+}
+
+fn block(author: u16, round: u64, parent_round: u64, timestamp: UnixMillis) -> Block {
+    Block::new(BlockContent {
         genesis_hash: GenesisHash(Hash([1; 32])),
         epoch: Epoch(0),
         author: ValidatorId(author),
         round: Round(round),
-        timestamp: UnixMillis(1),
+        timestamp,
         payload: vec![].try_into().unwrap(),
         qc: qc(parent_round, parent_round.saturating_sub(1), BlockId::default(), &[]),
-    });
+    })
+}
+
+fn proposed(block: Block, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     let id = block.id();
     let last_round_tc = tc.map(|(round, highest)| TimeoutCert {
         epoch: Epoch(0),

@@ -1,10 +1,14 @@
 //! LIVE-1: after faults stop, a connected quorum commits within the stated number of rounds, and everybody connected follows.
 //!
-//! Three figures, measured from the moment when the faults stop:
-//! * the first commit comes at most [`rounds_max`] rounds above the highest round that any connected validator was in;
+//! Four figures, measured from the moment when the faults stop:
+//! * the first commit comes at most [`rounds_max`] rounds above the highest round that any connected validator was in,
+//! * and, rounds being as long as somebody makes them, within [`first_commit_max`] of virtual time;
 //! * every connected validator reaches the height of the highest one, and
 //! * every transaction of every client is committed or refused for good, both within [`time_max`].
+//!
+//! And one at every moment: nobody waits for a round longer than [`wait_max`].
 
+use quorate_consensus::Engine;
 use quorate_types::{genesis::Parameters, round::Round};
 
 use crate::time::Micros;
@@ -41,6 +45,100 @@ pub fn first_commit(validators: u64, at_calm: Round, certified: Round) -> Result
     }
 }
 
+/// What explains the timer of a validator: its round, and the newest commit that it knew when it came into it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    round: Round,
+    /// Known before the validator came into its round. It may have learnt of a later one on the way, which only makes the timer shorter.
+    commit: Round,
+    newest: Round,
+}
+
+impl Patience {
+    /// Looks at a validator after something has happened to it.
+    pub fn look(&mut self, engine: &Engine) {
+        let certified = engine.tree().high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
+        let newest = certified.max(engine.tree().root().round);
+        if engine.round() != self.round {
+            // It starts with what it knows.
+            let before = if self.round == Round(0) { newest } else { self.newest };
+            (self.round, self.commit) = (engine.round(), before);
+        }
+        self.newest = newest;
+    }
+
+    /// How many rounds its round lies above that commit.
+    #[must_use]
+    pub const fn gap(&self) -> u64 {
+        self.round.since(self.commit)
+    }
+}
+
+/// Rounds that lie between the current one and the newest commit when nothing is wrong: the timer does not grow for them.
+const NORMAL_ROUNDS: u64 = 3;
+
+/// How long a validator may wait for a round that lies `gap` rounds above the newest commit that it knows: the base while commits come, and
+/// `timeout_growth_percent` of the round before, at least a millisecond more, for every further round. Not so much as a function of any other
+/// round: a timer that grows with the age of the chain makes every crash cost more than the last.
+fn timer_ms(parameters: &Parameters, gap: u64) -> u64 {
+    let (growth, max) = (u64::from(parameters.timeout_growth_percent), u64::from(parameters.timeout_max_ms));
+    let mut timer = u64::from(parameters.timeout_base_ms);
+    if growth > 100 {
+        for _ in NORMAL_ROUNDS..gap {
+            timer = timer.saturating_mul(growth).checked_div(100).unwrap_or(timer).max(timer.saturating_add(1));
+            if timer >= max {
+                break;
+            }
+        }
+    }
+    timer.min(max)
+}
+
+/// How long anything may be waited for at a time: the timer of the round, and where nothing is to be done the heartbeat on top of it (D7).
+#[must_use]
+pub fn wait_max(parameters: &Parameters, gap: u64) -> Micros {
+    Micros::from_ms(timer_ms(parameters, gap).saturating_add(u64::from(parameters.heartbeat_ms)))
+}
+
+/// Judges how long a validator is going to wait, [`Patience::gap`] being `gap`.
+///
+/// # Errors
+/// Longer than the genesis and the rounds since the newest commit explain.
+pub fn wait(parameters: &Parameters, gap: u64, waits: Micros) -> Result<(), String> {
+    let max = wait_max(parameters, gap).after(Micros::from_ms(1));
+    if waits <= max {
+        Ok(())
+    } else {
+        Err(format!("waits for {waits} in a round {gap} rounds above the newest commit, at most {max} are allowed"))
+    }
+}
+
+/// What clients need until they have sent something: the patience of one whose transactions were lost, and its pause.
+const CLIENTS: Micros = Micros(600_000);
+
+/// How much virtual time may pass before the first commit, if it took `rounds` rounds and the first of them lay `gap` rounds above the newest
+/// commit: the timer of every one of them, since each may be lost, and the first one's twice, since whoever comes into it last begins when
+/// the others have given it up.
+#[must_use]
+pub fn first_commit_max(parameters: &Parameters, gap: u64, rounds: u64) -> Micros {
+    let all = (0..=rounds).map(|round| timer_ms(parameters, gap.saturating_add(round)));
+    let ms = all.fold(timer_ms(parameters, gap), u64::saturating_add);
+    Micros::from_ms(ms).after(CLIENTS)
+}
+
+/// Judges when the first commit came after the calm began: after so many rounds from a round `gap` above the newest commit, and this time.
+///
+/// # Errors
+/// Later than allowed.
+pub fn first_commit_in_time(parameters: &Parameters, (gap, rounds): (u64, u64), after: Micros) -> Result<(), String> {
+    let max = first_commit_max(parameters, gap, rounds);
+    if after <= max {
+        Ok(())
+    } else {
+        Err(format!("the first commit after the faults stopped took {after} for {rounds} rounds, at most {max} are allowed"))
+    }
+}
+
 /// For how many heartbeats an idle chain is watched.
 pub const QUIET_HEARTBEATS: u64 = 4;
 
@@ -67,5 +165,42 @@ mod tests {
         assert_eq!([1, 4, 7].map(rounds_max), [4, 10, 16]);
         assert_eq!(first_commit(4, Round(10), Round(20)), Ok(10));
         assert!(first_commit(4, Round(10), Round(21)).is_err());
+    }
+
+    const PARAMETERS: Parameters = Parameters {
+        block_transactions_max: 1,
+        block_bytes_max: 65_536,
+        timeout_base_ms: 1_000,
+        timeout_growth_percent: 120,
+        timeout_max_ms: 10_000,
+        heartbeat_ms: 10_000,
+        window_size: 10,
+        exclude_size: None,
+    };
+
+    #[test]
+    fn the_timer_grows_with_the_rounds_since_the_newest_commit() {
+        let timers = [0, 3, 4, 5, 100].map(|gap| timer_ms(&PARAMETERS, gap));
+        assert_eq!(timers, [1_000, 1_000, 1_200, 1_440, 10_000]);
+        let steady = Parameters { timeout_growth_percent: 100, ..PARAMETERS };
+        assert_eq!(timer_ms(&steady, 100), 1_000);
+        let slow = Parameters { timeout_base_ms: 10, timeout_growth_percent: 101, ..PARAMETERS };
+        assert_eq!(timer_ms(&slow, 5), 12, "at least a millisecond more for each round");
+    }
+
+    #[test]
+    fn catches_a_first_commit_that_came_in_few_rounds_but_late() {
+        // Four rounds of a timer that has grown with all the rounds since genesis.
+        let grown = Micros::from_ms(4 * 10_000);
+        assert!(first_commit(4, Round(1_000), Round(1_004)).is_ok());
+        assert!(first_commit_in_time(&PARAMETERS, (3, 4), grown).is_err());
+        // Two of the four were given up after their own timers.
+        assert!(first_commit_in_time(&PARAMETERS, (3, 4), Micros::from_ms(2_500)).is_ok());
+    }
+
+    #[test]
+    fn catches_a_timer_that_is_longer_than_the_rounds_since_the_newest_commit_explain() {
+        assert!(wait(&PARAMETERS, 4, Micros::from_ms(11_200)).is_ok());
+        assert!(wait(&PARAMETERS, 4, Micros::from_ms(11_440)).is_err());
     }
 }

@@ -16,12 +16,14 @@ pub mod safe_2;
 pub mod safe_3;
 pub mod safe_4;
 pub mod safe_5;
+pub mod time_1;
 pub mod tree_1;
 pub mod tree_2;
 
 use quorate_types::{
     block::Block,
     committee::SignerSet,
+    genesis::Parameters,
     header::Header,
     ids::{TxId, ValidatorId},
     message::{Evidence, Message},
@@ -75,6 +77,13 @@ pub enum Observation<'a> {
         node: ValidatorId,
         /// The height of its committed chain.
         height: Height,
+    },
+    /// A validator has looked at its clock. Until it looks again it goes by what it saw.
+    Clock {
+        /// Who.
+        node: ValidatorId,
+        /// What its calendar showed.
+        unix: UnixMillis,
     },
     /// A validator commits blocks.
     Committed {
@@ -143,6 +152,7 @@ impl Observation<'_> {
             | Observation::State { node, .. }
             | Observation::Saved { node, .. }
             | Observation::Started { node, .. }
+            | Observation::Clock { node, .. }
             | Observation::Committed { node, .. }
             | Observation::Accused { node, .. }
             | Observation::Receipt { node, .. }
@@ -235,6 +245,13 @@ impl Register {
             ],
             faulty,
         }
+    }
+
+    /// The rules about time as well, where the validators' clocks are shown ([`Observation::Clock`]).
+    #[must_use]
+    pub fn with_clocks(mut self, parameters: &Parameters, genesis: UnixMillis) -> Self {
+        self.invariants.push(Box::new(time_1::TimesFollowClocks::new(parameters, genesis)));
+        self
     }
 
     /// Only that committed blocks form one chain: for worlds in which more validators lie than any other rule can bear.

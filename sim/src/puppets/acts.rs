@@ -20,7 +20,7 @@ use quorate_types::{
 use super::stage::{Happened, Stage};
 use crate::{committee::BEGINNING, invariants::Violation, pen::Pen, random::Random};
 
-/// How far ahead of its clock a block may be that it votes for (docs/protocol.md, D8), in milliseconds; the puppets go beyond.
+/// A block that is so far ahead of its clock, in milliseconds, must be held until its round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
 
 /// See the module.

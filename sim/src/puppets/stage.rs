@@ -22,7 +22,10 @@ use crate::{
     committee::{BEGINNING, Setting},
     contents,
     disk::{DurableRecord, SimStore},
-    invariants::{Observation, Register, Violation},
+    invariants::{
+        Observation, Register, Violation,
+        live_1::{self, Patience},
+    },
     random::Random,
     time::Micros,
 };
@@ -49,6 +52,8 @@ pub(super) struct Stage {
     signed: Round,
     /// Why it stopped.
     pub(super) stopped: Option<String>,
+    /// What explains its timer.
+    patience: Patience,
     /// What it has sent and not yet been looked at.
     pub(super) sent: Vec<Message>,
     /// Whom it accused, of what round.
@@ -81,6 +86,7 @@ impl Stage {
             shown: (Round(0), Round(0)),
             signed: Round(0),
             stopped: None,
+            patience: Patience::default(),
             sent: Vec::new(),
             accused: Vec::new(),
             leaders: Arc::new(leaders),
@@ -159,6 +165,7 @@ impl Stage {
         self.actor.replica = None;
         self.actor.disk.crash(&mut self.disks);
         self.shown = (Round(0), Round(0));
+        self.patience = Patience::default();
         self.sent.clear();
         self.start()?;
         if self.stopped.is_none() && self.round() < self.signed {
@@ -181,6 +188,9 @@ impl Stage {
             }
             match worked {
                 Ok(output) => {
+                    if let Some(replica) = &self.actor.replica {
+                        self.patience.look(replica.engine());
+                    }
                     if let Some(state) = self.actor.new_state() {
                         self.register.observe(self.at, &Observation::State { node: self.me, state })?;
                     }
@@ -238,13 +248,9 @@ impl Stage {
             let what = format!("it was shown certificates of rounds {qc} and {tc}, and stands in round {round}");
             return Err(self.violation("CERT-2", what));
         }
-        // LIVE-1 counts on it: no round is waited for longer than the genesis says, however many went before without a commit.
-        let parameters = &self.setting.genesis.parameters;
-        let longest = u64::from(parameters.timeout_max_ms).saturating_add(u64::from(parameters.heartbeat_ms));
         let waits = self.actor.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
-        if waits > Micros::from_ms(longest) {
-            return Err(self.violation("LIVE-1", format!("it waits for {waits} in round {round}, at most {longest} ms are allowed")));
-        }
+        live_1::wait(&self.setting.genesis.parameters, self.patience.gap(), waits)
+            .map_err(|what| self.violation("LIVE-1", format!("it {what}")))?;
         Ok(())
     }
 }

@@ -1,0 +1,239 @@
+//! The time of blocks (deviation D8): which one we give ours, which ones we vote for, and what time it is on the chain.
+//!
+//! ```text
+//!           parent's next ms                our clock         clock + tolerance
+//! ─────────────────┼─────────────────────────────┼────────────────────┼──────────────────────> a proposal's time
+//!   not valid      │        voted for at once                         │   held: voted for once our clock has come so far,
+//!                  │                                                  │   unless the round ends first
+//! ```
+//! A chain that is ahead of our clock moves the line "parent's next ms" to the right of everything else: it goes on in the smallest steps
+//! until the clocks have caught up. So no clock stops the chain.
+//!
+//! There is no lower bound beyond the parent's time. A slow or frozen clock gives its own blocks an early time and nobody else's; refusing
+//! these would hand the chain's liveness to the clocks.
+//!
+//! Our own clock is one of those that may be wrong. Nothing here trusts it alone.
+
+use std::time::Duration;
+
+use quorate_types::{
+    genesis::Parameters,
+    ids::BlockId,
+    round::{Round, UnixMillis},
+};
+
+use crate::input::Now;
+
+/// Shortest wait before the clock is looked at again, so that a frozen one costs little.
+const LOOK_AFTER_MS_MIN: u64 = 10;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct BlockTime {
+    tolerance_ms: u64,
+    /// At most one: the block of the current round.
+    held: Option<Held>,
+    /// The time of the newest committed block.
+    committed: UnixMillis,
+    /// When we learnt of it; `None` before the first look at the time.
+    learnt: Option<Duration>,
+    /// Our last block was lost, and no other leader's clock has agreed with ours since.
+    doubted: bool,
+}
+
+/// A block that is ahead of our clock.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    round: Round,
+    block: BlockId,
+    /// What our clock must show for a vote.
+    due: UnixMillis,
+    /// When to look at it next.
+    look_at: Duration,
+}
+
+impl BlockTime {
+    pub(crate) fn new(parameters: &Parameters, committed: UnixMillis) -> Self {
+        Self { tolerance_ms: parameters.clock_tolerance_ms(), held: None, committed, learnt: None, doubted: false }
+    }
+
+    /// The first look at the time. Later ones change nothing.
+    pub(crate) fn start(&mut self, now: Now) {
+        self.learnt.get_or_insert(now.elapsed);
+    }
+
+    /// A block of this time is committed.
+    pub(crate) const fn on_committed(&mut self, time: UnixMillis, now: Now) {
+        self.committed = time;
+        self.learnt = Some(now.elapsed);
+    }
+
+    /// What time it is on the chain: a transaction that has expired by it cannot get into a block any more, as far as we know. It goes on
+    /// from the newest committed block as time passes, but no faster than our clock says, and never back. So a clock that is ahead refuses
+    /// nothing, nor does a chain that stands still while it is ahead of every clock.
+    pub(crate) fn now(&self, now: Now) -> UnixMillis {
+        let passed = self.learnt.map_or(0, |learnt| millis(now.elapsed.saturating_sub(learnt)));
+        let estimate = self.committed.0.saturating_add(passed);
+        self.committed.max(UnixMillis(estimate.min(now.unix.0)))
+    }
+
+    // ---- our own blocks -----------------------------------------------------------------------------------------------------------
+
+    /// The time of our block: our clock's, or the smallest step where the parent is later or our clock is in doubt.
+    pub(crate) fn stamp(&self, parent: UnixMillis, now: Now) -> UnixMillis {
+        if self.doubted { parent.next() } else { now.unix.max(parent.next()) }
+    }
+
+    /// Our block was given up by the others. Perhaps they hold what our clock says: until another leader's clock agrees with ours, our blocks
+    /// take the smallest step, which nobody holds. Without this a validator whose clock is ahead would lose every round that it leads, and
+    /// since it votes, reputation does not leave it out.
+    pub(crate) const fn on_lost(&mut self) {
+        self.doubted = true;
+    }
+
+    /// Another leader's proposal has come. It left at the time that it shows, if that leader's clock is right.
+    pub(crate) const fn on_proposal(&mut self, time: UnixMillis, now: Now) {
+        if time.0.abs_diff(now.unix.0) <= self.tolerance_ms {
+            self.doubted = false;
+        }
+    }
+
+    // ---- blocks to vote for -------------------------------------------------------------------------------------------------------
+
+    /// Whether the block of our round may be voted for now. Otherwise it is held.
+    pub(crate) fn check(&mut self, (round, block): (Round, BlockId), time: UnixMillis, parent: UnixMillis, now: Now) -> bool {
+        let due = UnixMillis(time.0.saturating_sub(self.tolerance_ms));
+        if time <= parent.next() || due <= now.unix {
+            self.held = None;
+            return true;
+        }
+        self.held = Some(Held { round, block, due, look_at: look_at(due, now) });
+        false
+    }
+
+    /// The block that was held and may be voted for now, `round` being ours.
+    pub(crate) fn due(&mut self, round: Round, now: Now) -> Option<BlockId> {
+        let mut held = self.held.take().filter(|held| held.round == round)?;
+        if held.due <= now.unix {
+            return Some(held.block);
+        }
+        if held.look_at <= now.elapsed {
+            held.look_at = look_at(held.due, now);
+        }
+        self.held = Some(held);
+        None
+    }
+
+    /// When [`Self::due`] wants to be asked, as [`Now::elapsed`].
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.held.map(|held| held.look_at)
+    }
+}
+
+fn look_at(due: UnixMillis, now: Now) -> Duration {
+    now.elapsed.saturating_add(Duration::from_millis(due.since(now.unix).max(LOOK_AFTER_MS_MIN)))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock that is right shows `START` at the beginning.
+    const START: u64 = 1_700_000_000_000;
+    const HOUR: u64 = 3_600_000;
+    const BLOCK: (Round, BlockId) = (Round(7), BlockId(quorate_types::crypto::Hash([1; 32])));
+
+    fn time() -> BlockTime {
+        BlockTime::new(&Parameters::default(), UnixMillis(START))
+    }
+
+    fn at(elapsed_ms: u64, unix: u64) -> Now {
+        Now { elapsed: Duration::from_millis(elapsed_ms), unix: UnixMillis(unix) }
+    }
+
+    #[test]
+    fn a_block_may_be_ahead_of_our_clock_by_a_quarter_of_the_first_timer() {
+        let (clock, parent) = (START + 10_000, START);
+        for (ahead, allowed) in [(0, true), (250, true), (251, false), (290_000, false), (10 * 365 * 24 * HOUR, false)] {
+            let timely = time().check(BLOCK, UnixMillis(clock + ahead), UnixMillis(parent), at(0, clock));
+            assert_eq!(timely, allowed, "{ahead} ms ahead");
+        }
+        assert!(!time().check(BLOCK, UnixMillis(u64::MAX), UnixMillis(parent), at(0, clock)));
+    }
+
+    #[test]
+    fn the_parents_next_millisecond_is_never_held() {
+        let parent = UnixMillis(START + HOUR);
+        assert!(time().check(BLOCK, parent.next(), parent, at(0, START)));
+        assert!(time().check(BLOCK, parent.next(), parent, at(0, 0)), "a clock that lost its battery");
+        assert!(!time().check(BLOCK, parent.next().next(), parent, at(0, START)));
+    }
+
+    #[test]
+    fn a_held_block_is_due_when_the_clock_has_come_so_far() {
+        let mut time = time();
+        assert!(!time.check(BLOCK, UnixMillis(START + 1_000), UnixMillis(START - 5), at(0, START)));
+        assert_eq!(time.deadline(), Some(Duration::from_millis(750)));
+        assert_eq!(time.due(BLOCK.0, at(749, START + 749)), None);
+        assert_eq!(time.due(BLOCK.0, at(750, START + 750)), Some(BLOCK.1));
+        assert_eq!((time.due(BLOCK.0, at(800, START + 800)), time.deadline()), (None, None), "once");
+    }
+
+    #[test]
+    fn a_held_block_is_dropped_with_its_round() {
+        let mut time = time();
+        assert!(!time.check(BLOCK, UnixMillis(START + 1_000), UnixMillis(START - 5), at(0, START)));
+        assert_eq!(time.due(BLOCK.0.next(), at(900, START + 900)), None);
+        assert_eq!(time.deadline(), None);
+    }
+
+    #[test]
+    fn a_frozen_clock_is_looked_at_now_and_then() {
+        let mut time = time();
+        assert!(!time.check(BLOCK, UnixMillis(START + 251), UnixMillis(START - 5), at(0, START)));
+        for look in 1..5 {
+            let deadline = time.deadline().unwrap();
+            assert_eq!(deadline, Duration::from_millis(look * LOOK_AFTER_MS_MIN));
+            assert_eq!(time.due(BLOCK.0, Now { elapsed: deadline, unix: UnixMillis(START) }), None);
+        }
+    }
+
+    #[test]
+    fn the_time_of_the_chain_goes_on_from_the_last_commit_and_trusts_no_clock_alone() {
+        let mut time = time();
+        time.start(at(500, START));
+        for (unix, expected, which) in [
+            (START + 20_000, START + 20_000, "right"),
+            (START + 20_000 + HOUR, START + 20_000, "ahead"),
+            (START + 3_000, START + 3_000, "behind"),
+            (0, START, "far behind"),
+        ] {
+            assert_eq!(time.now(at(20_500, unix)), UnixMillis(expected), "{which}");
+        }
+        time.on_committed(UnixMillis(START + HOUR), at(30_000, START + 30_000));
+        assert_eq!(time.now(at(90_000, START + 90_000)), UnixMillis(START + HOUR), "a chain that is ahead of the clocks");
+    }
+
+    #[test]
+    fn a_leader_that_lost_its_block_takes_the_smallest_step_until_another_clock_agrees() {
+        let mut time = time();
+        let (parent, now) = (UnixMillis(START), at(5_000, START + HOUR));
+        assert_eq!(time.stamp(parent, now), now.unix);
+        time.on_lost();
+        assert_eq!(time.stamp(parent, now), parent.next());
+        time.on_proposal(UnixMillis(START + 5_000), now);
+        assert_eq!(time.stamp(parent, now), parent.next(), "the others' clocks are another hour");
+        time.on_proposal(UnixMillis(START + 5_100), at(5_200, START + 5_200));
+        assert_eq!(time.stamp(parent, at(5_300, START + 5_300)), UnixMillis(START + 5_300));
+    }
+
+    #[test]
+    fn a_block_is_later_than_its_parent_whatever_our_clock_says() {
+        let parent = UnixMillis(START + HOUR);
+        assert_eq!(time().stamp(parent, at(0, START)), parent.next());
+    }
+}

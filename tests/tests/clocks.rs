@@ -1,0 +1,109 @@
+//! Calendars that are wrong, in real processes, by the library that Debian calls libfaketime. The clock of timers is left alone, as it is where
+//! a person or NTP sets the calendar.
+#![cfg(target_os = "linux")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use quorate_tests::{Cluster, DEADLINE, eventually, quorate};
+use quorate_types::round::{Height, UnixMillis};
+
+const ALL: [usize; 4] = [0, 1, 2, 3];
+/// The first timer of a local network.
+const TIMEOUT_BASE_MS: u64 = 1_000;
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis().try_into().unwrap()
+}
+
+/// The status code and the text of `path` at a validator.
+async fn get(cluster: &Cluster, index: usize, path: &str) -> Option<(u16, String)> {
+    let http = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(5)).build().unwrap();
+    let answer = http.get(format!("{}{path}", cluster.metrics_url(index))).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
+/// The time of the newest block of all validators, and its height.
+async fn newest_block(cluster: &Cluster) -> (Height, UnixMillis) {
+    let mut newest = (Height(0), UnixMillis(0));
+    for index in ALL {
+        let status = cluster.status(index).await;
+        newest = newest.max((status.height, status.timestamp));
+    }
+    newest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_clock_290_seconds_ahead_stops_no_default_transfer_and_is_named_everywhere() {
+    let mut cluster = Cluster::create(4, &["--accounts", "2"]);
+    for index in 0..3 {
+        cluster.spawn(index);
+    }
+    cluster.spawn_with_clock(3, "+290s");
+    for index in 0..3 {
+        cluster.ready(index).await;
+    }
+    let wrong = cluster.name(3).to_owned();
+    // Give or take the milliseconds of the question.
+    let named = |index: usize, code: u16, whose: String| {
+        let cluster = &cluster;
+        let says = move |text: &str| ["289", "290"].iter().any(|seconds| text.contains(&format!("{whose} is {seconds}.")));
+        async move { get(cluster, index, "/readyz").await.filter(|(status, text)| *status == code && says(text)) }
+    };
+    eventually("it says that its clock is ahead", || named(3, 503, "this machine's clock".into())).await;
+    eventually("the others name it", || named(0, 200, format!("the clock of {wrong}"))).await;
+    assert_eq!(get(&cluster, 3, "/livez").await.unwrap().0, 200, "a restart would not help");
+    let (_, metrics) = get(&cluster, 0, "/metrics").await.unwrap();
+    let metric = format!("quorate_clock_ahead_milliseconds{{validator=\"{wrong}\"}} ");
+    let ahead = metrics.lines().find_map(|line| line.strip_prefix(&metric)).and_then(|number| number.parse::<i64>().ok());
+    assert!(ahead.is_some_and(|ahead| (280_000..300_000).contains(&ahead)), "{metrics}");
+
+    for _round in 0..3 {
+        for index in ALL {
+            transfer(&cluster, index);
+        }
+    }
+    let (_, time) = newest_block(&cluster).await;
+    assert!(time.0 <= now_ms() + TIMEOUT_BASE_MS, "the chain is {} ms ahead", time.0 - now_ms());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_ran_an_hour_ahead_goes_on_when_the_clocks_are_set() {
+    let mut cluster = Cluster::create(4, &["--accounts", "2"]);
+    for index in ALL {
+        cluster.spawn_with_clock(index, "+3600s");
+    }
+    for index in ALL {
+        cluster.ready(index).await;
+    }
+    transfer(&cluster, 0);
+    let (height, ahead) = newest_block(&cluster).await;
+    assert!(ahead.0 > now_ms() + 3_000_000, "{ahead}");
+
+    for index in ALL {
+        let ended = cluster.terminate(index, DEADLINE).await;
+        assert_eq!(ended.and_then(|status| status.code()), Some(0));
+    }
+    for index in ALL {
+        cluster.spawn(index);
+    }
+    for index in ALL {
+        cluster.ready(index).await;
+    }
+    for index in ALL {
+        transfer(&cluster, index);
+    }
+    let (reached, time) = newest_block(&cluster).await;
+    // Nobody waited for the hour to pass: each block is a millisecond after the one before.
+    assert_eq!(time.0 - ahead.0, reached.0 - height.0, "{height} {ahead} -> {reached} {time}");
+    let (code, said) = get(&cluster, 0, "/readyz?max_block_age_ms=60000").await.unwrap();
+    assert!(code == 200 && said.contains("ahead of this machine's clock") && !said.contains("last block is 0 ms old"), "{said}");
+}
+
+/// As a person would, with the wallet's own expiry.
+fn transfer(cluster: &Cluster, by: usize) {
+    let (home, url) = (cluster.home(), cluster.url(by));
+    let arguments = ["wallet", "transfer", "--from", "alice", "--to", "bob", "--amount", "1"];
+    let sent = quorate(&[&arguments[..], &["--home", home.to_str().unwrap(), "--node", url, "-o", "json"]].concat());
+    assert_eq!(sent.code, Some(0), "by {}: {sent:?}", cluster.name(by));
+}

@@ -1,7 +1,7 @@
 //! The trait that a replicated state machine implements, and the words it speaks.
 
 use quorate_types::{
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     ids::{Address, ChainId, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -25,6 +25,8 @@ pub struct BlockContext {
     pub timestamp: UnixMillis,
     /// Who proposed it.
     pub author: ValidatorId,
+    /// How far the state may grow, and what it costs.
+    pub limits: StateLimits,
 }
 
 /// A replicated state machine: a pure function of (state, context, transaction). Validators that run different functions of these never
@@ -43,7 +45,7 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`TxRejected`].
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), TxRejected>;
+    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), TxRejected>;
 
     /// Executes a transaction. Total: whatever the bytes, there is an outcome. After [`Outcome::Failed`] the writes are taken back by the
     /// caller; the sequence number stays consumed.
@@ -134,6 +136,44 @@ pub enum TxRejected {
     /// The state has no room.
     #[error("the state has reached its largest size; delete keys, or use an account that exists")]
     StateFull,
+    /// The account holds as much of the state as it may.
+    #[error("the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")]
+    AccountStateFull {
+        /// What it would hold.
+        stored: u64,
+        /// What it may hold.
+        max: u64,
+    },
+    /// The account has too little for what it would hold.
+    #[error("the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more")]
+    DepositNotCovered {
+        /// What it has.
+        balance: u64,
+        /// What it would need.
+        deposit: u64,
+    },
+    /// The transfer would take what the sender must keep.
+    #[error("the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys")]
+    DepositLocked {
+        /// What would be left.
+        left: u64,
+        /// What must stay.
+        deposit: u64,
+    },
+    /// The transfer is too small to open an account.
+    #[error("the receiver has no account, and the deposit for a new one is {deposit}; send at least as much, {amount} is less")]
+    BelowDeposit {
+        /// What would be sent.
+        amount: u64,
+        /// What a new account needs.
+        deposit: u64,
+    },
+    /// The sender has no account, and cannot open one by sending.
+    #[error("the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")]
+    NoAccount {
+        /// What a new account needs.
+        deposit: u64,
+    },
     /// The sender has too much in the pool.
     #[error("the sender has {waiting} transactions waiting, no more are taken; wait for a commit")]
     SenderQuota {
@@ -163,6 +203,11 @@ impl TxRejected {
             Self::InsufficientFunds { .. } => "insufficient-funds",
             Self::TooLarge { .. } => "too-large",
             Self::StateFull => "state-full",
+            Self::AccountStateFull { .. } => "account-state-full",
+            Self::DepositNotCovered { .. } => "deposit-not-covered",
+            Self::DepositLocked { .. } => "deposit-locked",
+            Self::BelowDeposit { .. } => "below-deposit",
+            Self::NoAccount { .. } => "no-account",
             Self::SenderQuota { .. } => "sender-quota",
             Self::PoolFull => "pool-full",
         }

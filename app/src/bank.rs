@@ -7,9 +7,17 @@
 //! | of 0 | fails, `zero-amount`: it moves nothing, and it must not bring empty accounts into being |
 //! | of more than the sender has | fails, `insufficient-funds` |
 //! | the receiver would have 2^64 or more | fails, `balance-overflow` (impossible while the supply is below 2^64; checked all the same) |
+//! | the sender would keep less than the deposit for what it holds of the state | fails, `deposit-locked` |
 //! | the receiver has no account and the state is full | fails, `state-full` |
+//! | the receiver has no account and the amount does not cover the deposit of one | fails, `below-deposit` |
 
-use quorate_types::{genesis::Genesis, ids::Address, operation::BankOperation, receipt::Outcome};
+use quorate_types::{
+    genesis::{Genesis, StateLimits},
+    ids::Address,
+    operation::BankOperation,
+    receipt::Outcome,
+    state_key::ACCOUNT_ENTRY_SIZE,
+};
 
 use crate::{
     accounts,
@@ -32,45 +40,66 @@ pub(crate) fn genesis(genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), 
 }
 
 /// What can be said of an operation before it meets its state.
-pub(crate) fn check(state: &dyn StateRead, sender: &Address, operation: &BankOperation) -> Result<(), TxRejected> {
+pub(crate) fn check(
+    state: &dyn StateRead,
+    limits: &StateLimits,
+    sender: &Address,
+    operation: &BankOperation,
+) -> Result<(), TxRejected> {
     match operation {
-        BankOperation::Transfer { to: _, amount: 0 } => Err(TxRejected::ZeroAmount),
-        BankOperation::Transfer { to: _, amount } => {
-            let balance = accounts::balance(state, sender);
-            if balance < *amount { Err(TxRejected::InsufficientFunds { balance, amount: *amount }) } else { Ok(()) }
-        }
+        BankOperation::Transfer { to, amount } => left(state, limits, sender, to, *amount).map(|_| ()),
     }
 }
 
 /// Executes an operation.
-pub(crate) fn execute(state: &mut Overlay<'_>, sender: &Address, operation: &BankOperation) -> Outcome {
+pub(crate) fn execute(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &BankOperation) -> Outcome {
     match operation {
-        BankOperation::Transfer { to, amount } => transfer(state, sender, to, *amount),
+        BankOperation::Transfer { to, amount } => transfer(state, limits, sender, to, *amount),
     }
 }
 
-fn transfer(state: &mut Overlay<'_>, from: &Address, to: &Address, amount: u64) -> Outcome {
+/// What the sender would have left.
+fn left(state: &dyn StateRead, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Result<u64, TxRejected> {
     if amount == 0 {
-        let error = TxRejected::ZeroAmount;
-        return Outcome::failed(error.code(), error.to_string());
+        return Err(TxRejected::ZeroAmount);
     }
-    let balance = accounts::balance(state, from);
-    let Some(left) = balance.checked_sub(amount) else {
-        let error = TxRejected::InsufficientFunds { balance, amount };
-        return Outcome::failed(error.code(), error.to_string());
+    let sender = accounts::account(state, from);
+    let left = sender.balance.checked_sub(amount).ok_or(TxRejected::InsufficientFunds { balance: sender.balance, amount })?;
+    let deposit = limits.deposit(sender.stored);
+    if from != to && left < deposit { Err(TxRejected::DepositLocked { left, deposit }) } else { Ok(left) }
+}
+
+/// What the receiver would have.
+fn sum(state: &dyn StateRead, limits: &StateLimits, to: &Address, amount: u64) -> Result<Option<u64>, TxRejected> {
+    let receiver = accounts::find(state, to);
+    if receiver.is_none() {
+        if state.size() >= limits.bytes_max {
+            return Err(TxRejected::StateFull);
+        }
+        let deposit = limits.deposit(ACCOUNT_ENTRY_SIZE);
+        if amount < deposit {
+            return Err(TxRejected::BelowDeposit { amount, deposit });
+        }
+    }
+    Ok(receiver.unwrap_or_default().balance.checked_add(amount))
+}
+
+fn transfer(state: &mut Overlay<'_>, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Outcome {
+    let failed = |error: TxRejected| Outcome::failed(error.code(), error.to_string());
+    let left = match left(state, limits, from, to, amount) {
+        Ok(left) => left,
+        Err(error) => return failed(error),
     };
     if from == to {
         return Outcome::Applied(OK.into());
     }
-    let receiver = accounts::find(state, to);
-    if receiver.is_none() && state.is_full() {
-        let error = TxRejected::StateFull;
-        return Outcome::failed(error.code(), error.to_string());
+    match sum(state, limits, to, amount) {
+        Ok(Some(sum)) => {
+            accounts::set_balance(state, from, left);
+            accounts::set_balance(state, to, sum);
+            Outcome::Applied(OK.into())
+        }
+        Ok(None) => Outcome::failed("balance-overflow", "the receiver would have more than can be counted".into()),
+        Err(error) => failed(error),
     }
-    let Some(sum) = receiver.unwrap_or_default().balance.checked_add(amount) else {
-        return Outcome::failed("balance-overflow", "the receiver would have more than can be counted".into());
-    };
-    accounts::set_balance(state, from, left);
-    accounts::set_balance(state, to, sum);
-    Outcome::Applied(OK.into())
 }

@@ -2,7 +2,12 @@
 //!
 //! Operations of the committee (`Admin`) and bytes for a service of the user's own (`Opaque`) fail with `unsupported`.
 
-use quorate_types::{genesis::Genesis, operation::Operation, receipt::Outcome, transaction::Transaction};
+use quorate_types::{
+    genesis::{Genesis, StateLimits},
+    operation::Operation,
+    receipt::Outcome,
+    transaction::Transaction,
+};
 
 use crate::{
     application::{AppError, Application, BlockContext, TxRejected},
@@ -22,24 +27,24 @@ impl Application for BuiltIn {
         bank::genesis(genesis, state)
     }
 
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), TxRejected> {
+    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), TxRejected> {
         let operation = Operation::decode(&tx.content().payload).map_err(|error| TxRejected::MalformedOperation(error.to_string()))?;
         match &operation {
-            Operation::Bank(operation) => bank::check(state, &tx.sender(), operation),
+            Operation::Bank(operation) => bank::check(state, limits, &tx.sender(), operation),
             Operation::Kv(operation) => kv::check(operation),
             Operation::Admin(_) => Err(TxRejected::Unsupported("admin operations")),
             Operation::Opaque(_) => Err(TxRejected::Unsupported("opaque operations")),
         }
     }
 
-    fn execute(&self, state: &mut Overlay<'_>, _context: &BlockContext, tx: &Transaction) -> Outcome {
+    fn execute(&self, state: &mut Overlay<'_>, context: &BlockContext, tx: &Transaction) -> Outcome {
         let operation = match Operation::decode(&tx.content().payload) {
             Ok(operation) => operation,
             Err(error) => return Outcome::failed("malformed-operation", error.to_string()),
         };
         match &operation {
-            Operation::Bank(operation) => bank::execute(state, &tx.sender(), operation),
-            Operation::Kv(operation) => kv::execute(state, &tx.sender(), operation),
+            Operation::Bank(operation) => bank::execute(state, &context.limits, &tx.sender(), operation),
+            Operation::Kv(operation) => kv::execute(state, &context.limits, &tx.sender(), operation),
             Operation::Admin(_) => unsupported("admin operations"),
             Operation::Opaque(_) => unsupported("opaque operations"),
         }

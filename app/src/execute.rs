@@ -5,11 +5,11 @@
 //! it has no effect, and its sequence number is consumed.
 
 use quorate_types::{
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     ids::{ChainId, TxId},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
-    state_key::Account,
+    state_key::{ACCOUNT_ENTRY_SIZE, Account},
     transaction::Transaction,
 };
 
@@ -18,13 +18,6 @@ use crate::{
     application::{AppError, Application, BlockContext, TxRejected},
     state::{Overlay, StateRead, Writes},
 };
-
-/// Most bytes that the transactions of a block may write to the state and answer with, together. Small transactions can copy large values
-/// (`append`, `get`), so the size of the payload alone bounds neither the state nor the receipts. The transaction that goes over the limit
-/// fails with `block-full`.
-///
-/// Four times what a full block of transfers or puts needs.
-pub const BLOCK_EFFECT_BYTES_MAX: u64 = 8 << 20;
 
 /// The result of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +52,12 @@ pub enum InvalidBlock {
     /// A transaction with the largest sequence number, after which there would be none.
     #[error("transaction {tx_id} has the largest sequence number, which is never used")]
     SequenceExhausted {
+        /// Which transaction.
+        tx_id: TxId,
+    },
+    /// A transaction of an account that does not exist, where accounts cost a deposit.
+    #[error("transaction {tx_id} is of an account that does not exist, and none begins without a deposit here")]
+    NoAccount {
         /// Which transaction.
         tx_id: TxId,
     },
@@ -106,7 +105,7 @@ pub fn execute_block<A: Application + ?Sized>(
         let mut outcome = app.execute(&mut state, context, tx);
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
-            if bytes.saturating_add(state.written_bytes()) > BLOCK_EFFECT_BYTES_MAX {
+            if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed("block-full", "the block has no room for this effect; send it again".into());
             } else {
                 answer_bytes = bytes;
@@ -130,7 +129,11 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
     if signed.expires_at <= context.timestamp {
         return Err(InvalidBlock::Expired { tx_id, expires_at: signed.expires_at, timestamp: context.timestamp });
     }
-    let account = accounts::account(state, &tx.sender());
+    let account = match accounts::find(state, &tx.sender()) {
+        Some(account) => account,
+        None if context.limits.deposit_per_byte > 0 => return Err(InvalidBlock::NoAccount { tx_id }),
+        None => Account::default(),
+    };
     if signed.sequence != account.sequence {
         return Err(InvalidBlock::Sequence { tx_id, sequence: signed.sequence, next: account.sequence });
     }
@@ -146,6 +149,7 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
 pub fn check_transaction<A: Application + ?Sized>(
     app: &A,
     state: &dyn StateRead,
+    limits: &StateLimits,
     chain_id: ChainId,
     now: UnixMillis,
     tx: &Transaction,
@@ -165,9 +169,12 @@ pub fn check_transaction<A: Application + ?Sized>(
     if content.sequence < next {
         return Err(TxRejected::SequenceTooOld { next });
     }
-    // Even a failed transaction brings its sender's account into being, so strangers are turned away here.
-    if account.is_none() && state.size() >= crate::state::STATE_SIZE_MAX {
+    // Even a failed transaction would bring its sender's account into being, so strangers are turned away here.
+    if account.is_none() && limits.deposit_per_byte > 0 {
+        return Err(TxRejected::NoAccount { deposit: limits.deposit(ACCOUNT_ENTRY_SIZE) });
+    }
+    if account.is_none() && state.size() >= limits.bytes_max {
         return Err(TxRejected::StateFull);
     }
-    app.check(state, tx)
+    app.check(state, limits, tx)
 }

@@ -9,18 +9,26 @@
 //! | `delete` | removes it, `OK` | `OK` |
 //!
 //! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `too-large`, and so does an
-//! `append` that would make one. When the state is full, `put` and `append` fail with `state-full`.
+//! `append` that would make one. When the state is full, `put` and `append` fail with `state-full`. Whoever writes holds the entry from then
+//! on ([`crate::storage`]): what would let the account hold more than it may fails with `account-state-full`, and what its balance does not
+//! cover with `deposit-not-covered`.
 
 use std::ops::Range;
 
 use quorate_types::{
+    genesis::StateLimits,
     ids::Address,
     operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KvAction, KvOperation},
     receipt::Outcome,
     state_key::kv_key,
 };
 
-use crate::{application::TxRejected, built_in::OK, state::Overlay};
+use crate::{
+    application::TxRejected,
+    built_in::OK,
+    state::{Overlay, StateRead},
+    storage,
+};
 
 /// What can be said of an operation before it meets its state.
 pub(crate) fn check(operation: &KvOperation) -> Result<(), TxRejected> {
@@ -32,8 +40,8 @@ pub(crate) fn check(operation: &KvOperation) -> Result<(), TxRejected> {
 }
 
 /// Executes an operation.
-pub(crate) fn execute(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Outcome {
-    match run(state, sender, operation) {
+pub(crate) fn execute(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Outcome {
+    match run(state, limits, sender, operation) {
         Ok(answer) => Outcome::Applied(answer),
         Err(Failure { code, reason }) => Outcome::failed(code, reason),
     }
@@ -50,25 +58,26 @@ impl From<TxRejected> for Failure {
     }
 }
 
-fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
+fn run(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
     check(operation)?;
-    let key = kv_key(operation.space, sender, &operation.key);
-    match &operation.action {
+    let KvOperation { space, key: name, action } = operation;
+    let key = kv_key(*space, sender, name);
+    match action {
         KvAction::Get => Ok(state.get(&key).map_or_else(Vec::new, |value| value.to_vec())),
         KvAction::Delete => {
-            state.delete(key);
+            storage::delete(state, sender, *space, name);
             Ok(OK.into())
         }
         KvAction::Put(value) => {
-            room(state)?;
-            state.put(key, value.as_slice());
+            room(state, limits)?;
+            storage::put(state, limits, sender, *space, name, value.as_slice().into())?;
             Ok(OK.into())
         }
         KvAction::Append(more) => {
             let value = state.get(&key).ok_or_else(missing)?;
             bounded("value", value.len().saturating_add(more.len()), KV_VALUE_BYTES_MAX)?;
-            room(state)?;
-            state.put(key, [&value, more.as_slice()].concat());
+            room(state, limits)?;
+            storage::put(state, limits, sender, *space, name, [&value, more.as_slice()].concat().into())?;
             Ok(OK.into())
         }
         KvAction::Slice { start, end } => {
@@ -77,7 +86,7 @@ fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Re
                 code: "bad-range",
                 reason: format!("{start}..{end} is no range of a value of {} bytes", value.len()),
             })?;
-            state.put(key, kept);
+            storage::put(state, limits, sender, *space, name, kept.into())?;
             Ok(kept.to_vec())
         }
     }
@@ -87,8 +96,8 @@ fn bounded(what: &'static str, len: usize, max: usize) -> Result<(), TxRejected>
     if len > max { Err(TxRejected::TooLarge { what, len, max }) } else { Ok(()) }
 }
 
-fn room(state: &Overlay<'_>) -> Result<(), TxRejected> {
-    if state.is_full() { Err(TxRejected::StateFull) } else { Ok(()) }
+fn room(state: &Overlay<'_>, limits: &StateLimits) -> Result<(), TxRejected> {
+    if state.size() >= limits.bytes_max { Err(TxRejected::StateFull) } else { Ok(()) }
 }
 
 fn missing() -> Failure {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use quorate_types::{
     committee::Validator,
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters, StateLimits},
     ids::{Address, ChainId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
@@ -58,6 +58,8 @@ pub struct DraftParameters {
     /// See [`Parameters`]; by the size of the committee when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude_size: Option<u32>,
+    /// See [`Parameters`].
+    pub state: StateLimits,
 }
 
 impl Default for DraftParameters {
@@ -71,6 +73,7 @@ impl Default for DraftParameters {
             heartbeat_ms,
             window_size,
             exclude_size: _,
+            state,
         } = Parameters::for_committee(1);
         Self {
             block_transactions_max,
@@ -81,6 +84,7 @@ impl Default for DraftParameters {
             heartbeat_ms,
             window_size,
             exclude_size: None,
+            state,
         }
     }
 }
@@ -96,6 +100,7 @@ impl DraftParameters {
             heartbeat_ms: self.heartbeat_ms,
             window_size: self.window_size,
             exclude_size: self.exclude_size.unwrap_or(Parameters::for_committee(validators).exclude_size),
+            state: self.state,
         }
     }
 }

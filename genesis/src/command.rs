@@ -11,7 +11,7 @@ use quorate_client::{CommandError, Output};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount},
+    genesis::{Genesis, GenesisAccount, StateLimits},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
@@ -87,7 +87,23 @@ pub struct ParameterArgs {
     /// Leader reputation: how many of the last authors are left out [default: by the size of the committee].
     #[arg(long, value_name = "N")]
     exclude_size: Option<u32>,
+    /// Largest size of the state, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    state_bytes_max: Option<u64>,
+    /// Most bytes that the transactions of a block may write and answer with.
+    #[arg(long, value_name = "BYTES")]
+    block_effect_bytes_max: Option<u32>,
+    /// Most bytes of the state that one account may hold.
+    #[arg(long, value_name = "BYTES")]
+    account_bytes_max: Option<u64>,
+    /// How many of the smallest unit must stay in an account for each byte of the state that it holds. With 0 anybody, known or not, fills the
+    /// state for nothing.
+    #[arg(long, value_name = "AMOUNT", default_value_t = DEPOSIT_PER_BYTE)]
+    deposit_per_byte: u32,
 }
+
+/// The deposit of a network that strangers may reach.
+const DEPOSIT_PER_BYTE: u32 = 1;
 
 impl ParameterArgs {
     fn parameters(&self) -> DraftParameters {
@@ -101,6 +117,14 @@ impl ParameterArgs {
             heartbeat_ms: self.heartbeat_ms.unwrap_or(default.heartbeat_ms),
             window_size: self.window_size.unwrap_or(default.window_size),
             exclude_size: self.exclude_size,
+            state: StateLimits {
+                bytes_max: self.state_bytes_max.unwrap_or(default.state.bytes_max),
+                block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.state.block_effect_bytes_max),
+                account_bytes_max: self
+                    .account_bytes_max
+                    .unwrap_or(default.state.account_bytes_max.min(self.state_bytes_max.unwrap_or(u64::MAX))),
+                deposit_per_byte: self.deposit_per_byte,
+            },
         }
     }
 }

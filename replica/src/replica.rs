@@ -416,7 +416,8 @@ impl<S: Store, A: Application> Replica<S, A> {
             return Ok(false);
         }
         if let Some(state) = self.ledger.state(&root) {
-            check_transaction(self.ledger.app(), state, self.genesis.chain_id, self.now.unix, &transaction)
+            let (limits, chain_id) = (&self.genesis.parameters.state, self.genesis.chain_id);
+            check_transaction(self.ledger.app(), state, limits, chain_id, self.now.unix, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());

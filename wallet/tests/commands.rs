@@ -91,7 +91,7 @@ impl Node {
     /// Each question is a block later, with a unit more.
     fn account(&self, address: Address) -> AccountView {
         let height = self.height.fetch_add(1, Ordering::Relaxed);
-        let account = Account { balance: 100 + height, sequence: Sequence(4) };
+        let account = Account { balance: 100 + height, sequence: Sequence(4), stored: 313 };
         let proof = if height == 0 {
             hexadecimal(&self.fake.genesis_proof())
         } else {

@@ -61,7 +61,7 @@ fn parameters_lie_in_their_ranges() {
     for validators in 1..=128 {
         assert_eq!(Parameters::for_committee(validators).check(validators), Ok(()), "{validators}");
     }
-    let wrong: [Wrong; 16] = [
+    let wrong: [Wrong; 22] = [
         ("block_transactions_max", |p| p.block_transactions_max = 0),
         ("block_transactions_max", |p| p.block_transactions_max = 8_193),
         ("block_bytes_max", |p| p.block_bytes_max = 65_535),
@@ -78,6 +78,12 @@ fn parameters_lie_in_their_ranges() {
         ("exclude_size", |p| p.exclude_size = 3),
         ("exclude_size", |p| p.exclude_size = u32::MAX),
         ("block_bytes_max", |p| p.block_bytes_max = u32::MAX),
+        ("state.bytes_max", |p| p.state.bytes_max = 0),
+        ("state.bytes_max", |p| p.state.bytes_max = (1 << 40) + 1),
+        ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = (1 << 20) - 1),
+        ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = u32::MAX),
+        ("state.account_bytes_max", |p| p.state.account_bytes_max = 312),
+        ("state.account_bytes_max", |p| p.state.account_bytes_max = p.state.bytes_max + 1),
     ];
     for (name, change) in wrong {
         let mut parameters = Parameters::for_committee(4);
@@ -92,7 +98,7 @@ fn parameters_lie_in_their_ranges() {
 /// Every part of a genesis is part of the network's name.
 #[test]
 fn the_hash_covers_everything() {
-    let changes: [fn(&mut Genesis); 18] = [
+    let changes: [fn(&mut Genesis); 22] = [
         |g| g.protocol_version += 1,
         |g| g.chain_id.0 += 1,
         |g| g.name.push('x'),
@@ -105,6 +111,10 @@ fn the_hash_covers_everything() {
         |g| g.parameters.heartbeat_ms += 1,
         |g| g.parameters.window_size += 1,
         |g| g.parameters.exclude_size += 1,
+        |g| g.parameters.state.bytes_max += 1,
+        |g| g.parameters.state.block_effect_bytes_max += 1,
+        |g| g.parameters.state.account_bytes_max += 1,
+        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.validators[1].validator.power.0 += 1,
         |g| g.validators[1].network_proof.0[0] ^= 1,
         |g| g.validators.truncate(3),
@@ -122,6 +132,20 @@ fn the_hash_covers_everything() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), count);
+}
+
+#[test]
+fn every_account_of_a_genesis_covers_the_deposit_of_its_record() {
+    let mut genesis = Fixture::new().genesis;
+    genesis.accounts = vec![GenesisAccount { address: Address(hash(1)), balance: 626 }];
+    for (deposit_per_byte, good) in [(0, true), (2, true), (3, false), (u32::MAX, false)] {
+        genesis.parameters.state.deposit_per_byte = deposit_per_byte;
+        match genesis.check() {
+            Ok(()) => assert!(good, "{deposit_per_byte}"),
+            Err(GenesisError::Deposit { balance: 626, deposit, .. }) => assert!(!good && deposit == 313 * u64::from(deposit_per_byte)),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The trait that a replicated state machine implements, and the words it speaks.
 
+use std::borrow::Cow;
+
 use quorate_types::{
+    failure::Failure,
     genesis::{Genesis, StateLimits},
-    ids::{Address, ChainId, ValidatorId},
+    ids::{Address, GenesisHash, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     transaction::Transaction,
@@ -14,7 +17,7 @@ use crate::state::{Overlay, StateRead};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockContext {
     /// The network.
-    pub chain_id: ChainId,
+    pub genesis_hash: GenesisHash,
     /// The epoch of the block.
     pub epoch: Epoch,
     /// Its position in the chain.
@@ -40,12 +43,12 @@ pub trait Application: Send + Sync + 'static {
     /// [`AppError`]: the genesis contradicts the rules of this application.
     fn genesis(&self, genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), AppError>;
 
-    /// Whether a pool should take the transaction. A courtesy to its sender and a saving of space: it looks at some committed state, not at
+    /// Whether a pool should take the transaction: the failure that it would end with, if that can be told now. A courtesy to its sender and a saving of space: it looks at some committed state, not at
     /// the one that the transaction will meet, and never decides whether a block is valid.
     ///
     /// # Errors
-    /// [`TxRejected`].
-    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), TxRejected>;
+    /// [`Failure`].
+    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), Failure>;
 
     /// Executes a transaction. Total: whatever the bytes, there is an outcome. After [`Outcome::Failed`] the writes are taken back by the
     /// caller; the sequence number stays consumed.
@@ -104,76 +107,11 @@ pub enum TxRejected {
         max_ms: u64,
     },
     /// It is for another network.
-    #[error("it is for chain {0}, not for this one")]
-    OtherChain(ChainId),
-    /// Its payload is no operation.
-    #[error("its payload is no operation: {0}")]
-    MalformedOperation(String),
-    /// Nothing here executes it.
-    #[error("no application of this network executes {0}")]
-    Unsupported(&'static str),
-    /// A transfer of nothing.
-    #[error("a transfer needs an amount above zero")]
-    ZeroAmount,
-    /// The sender has less than it gives, as far as is known now.
-    #[error("the sender has {balance}, less than {amount}")]
-    InsufficientFunds {
-        /// What the sender has.
-        balance: u64,
-        /// What it would give.
-        amount: u64,
-    },
-    /// A part of it is too long.
-    #[error("its {what} has {len} bytes, at most {max} are allowed")]
-    TooLarge {
-        /// Which part.
-        what: &'static str,
-        /// How long it is.
-        len: usize,
-        /// How long it may be.
-        max: usize,
-    },
-    /// The state has no room.
-    #[error("the state has reached its largest size; delete keys, or use an account that exists")]
-    StateFull,
-    /// The account holds as much of the state as it may.
-    #[error("the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")]
-    AccountStateFull {
-        /// What it would hold.
-        stored: u64,
-        /// What it may hold.
-        max: u64,
-    },
-    /// The account has too little for what it would hold.
-    #[error("the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more")]
-    DepositNotCovered {
-        /// What it has.
-        balance: u64,
-        /// What it would need.
-        deposit: u64,
-    },
-    /// The transfer would take what the sender must keep.
-    #[error("the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys")]
-    DepositLocked {
-        /// What would be left.
-        left: u64,
-        /// What must stay.
-        deposit: u64,
-    },
-    /// The transfer is too small to open an account.
-    #[error("the receiver has no account, and the deposit for a new one is {deposit}; send at least as much, {amount} is less")]
-    BelowDeposit {
-        /// What would be sent.
-        amount: u64,
-        /// What a new account needs.
-        deposit: u64,
-    },
-    /// The sender has no account, and cannot open one by sending.
-    #[error("the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")]
-    NoAccount {
-        /// What a new account needs.
-        deposit: u64,
-    },
+    #[error("it is for the network of genesis {0}, not for this one")]
+    OtherNetwork(GenesisHash),
+    /// It would be executed in vain, as far as is known now.
+    #[error("{0}")]
+    Fails(Failure),
     /// The sender has too much in the pool.
     #[error("the sender has {waiting} transactions waiting, no more are taken; wait for a commit")]
     SenderQuota {
@@ -188,28 +126,18 @@ pub enum TxRejected {
 impl TxRejected {
     /// A stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
+    pub fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::SequenceTooOld { .. } => "sequence-too-old",
             Self::SequenceTooFar { .. } => "sequence-too-far",
             Self::SequenceTaken => "sequence-taken",
             Self::SequenceExhausted => "sequence-exhausted",
             Self::Expired { .. } => "expired",
             Self::ExpiryTooFar { .. } => "expiry-too-far",
-            Self::OtherChain(_) => "other-chain",
-            Self::MalformedOperation(_) => "malformed-operation",
-            Self::Unsupported(_) => "unsupported",
-            Self::ZeroAmount => "zero-amount",
-            Self::InsufficientFunds { .. } => "insufficient-funds",
-            Self::TooLarge { .. } => "too-large",
-            Self::StateFull => "state-full",
-            Self::AccountStateFull { .. } => "account-state-full",
-            Self::DepositNotCovered { .. } => "deposit-not-covered",
-            Self::DepositLocked { .. } => "deposit-locked",
-            Self::BelowDeposit { .. } => "below-deposit",
-            Self::NoAccount { .. } => "no-account",
+            Self::OtherNetwork(_) => "other-network",
+            Self::Fails(failure) => return failure.code().to_owned().into(),
             Self::SenderQuota { .. } => "sender-quota",
             Self::PoolFull => "pool-full",
-        }
+        })
     }
 }

@@ -12,18 +12,20 @@
 //! | the receiver has no account and the amount does not cover the deposit of one | fails, `below-deposit` |
 
 use quorate_types::{
+    failure::{Code, Failure},
     genesis::{Genesis, StateLimits},
     ids::Address,
     operation::BankOperation,
     receipt::Outcome,
-    state_key::ACCOUNT_ENTRY_SIZE,
+    state_key::{ACCOUNT_ENTRY_SIZE, Account},
 };
 
 use crate::{
     accounts,
-    application::{AppError, TxRejected},
+    application::AppError,
     built_in::OK,
     state::{Overlay, StateRead},
+    storage::room,
 };
 
 /// Writes the first accounts.
@@ -40,66 +42,44 @@ pub(crate) fn genesis(genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), 
 }
 
 /// What can be said of an operation before it meets its state.
-pub(crate) fn check(
-    state: &dyn StateRead,
-    limits: &StateLimits,
-    sender: &Address,
-    operation: &BankOperation,
-) -> Result<(), TxRejected> {
-    match operation {
-        BankOperation::Transfer { to, amount } => left(state, limits, sender, to, *amount).map(|_| ()),
-    }
+pub(crate) fn check(state: &dyn StateRead, limits: &StateLimits, sender: &Address, operation: &BankOperation) -> Result<(), Failure> {
+    let BankOperation::Transfer { to, amount } = operation;
+    left(state, limits, sender, to, *amount).map(|_| ())
 }
 
 /// Executes an operation.
 pub(crate) fn execute(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &BankOperation) -> Outcome {
-    match operation {
-        BankOperation::Transfer { to, amount } => transfer(state, limits, sender, to, *amount),
-    }
+    let BankOperation::Transfer { to, amount } = operation;
+    transfer(state, limits, sender, to, *amount).map_or_else(Outcome::Failed, |()| Outcome::Applied(OK.into()))
 }
 
-/// What the sender would have left.
-fn left(state: &dyn StateRead, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Result<u64, TxRejected> {
-    if amount == 0 {
-        return Err(TxRejected::ZeroAmount);
+fn transfer(state: &mut Overlay<'_>, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Result<(), Failure> {
+    let left = left(state, limits, from, to, amount)?;
+    if from == to {
+        return Ok(());
     }
-    let sender = accounts::account(state, from);
-    let left = sender.balance.checked_sub(amount).ok_or(TxRejected::InsufficientFunds { balance: sender.balance, amount })?;
-    let deposit = limits.deposit(sender.stored);
-    if from != to && left < deposit { Err(TxRejected::DepositLocked { left, deposit }) } else { Ok(left) }
-}
-
-/// What the receiver would have.
-fn sum(state: &dyn StateRead, limits: &StateLimits, to: &Address, amount: u64) -> Result<Option<u64>, TxRejected> {
     let receiver = accounts::find(state, to);
     if receiver.is_none() {
-        if state.size() >= limits.bytes_max {
-            return Err(TxRejected::StateFull);
-        }
+        room(state, limits)?;
         let deposit = limits.deposit(ACCOUNT_ENTRY_SIZE);
         if amount < deposit {
-            return Err(TxRejected::BelowDeposit { amount, deposit });
+            return Err(Failure::new(Code::new("below-deposit"), &[amount, deposit]));
         }
     }
-    Ok(receiver.unwrap_or_default().balance.checked_add(amount))
+    let sum = receiver.unwrap_or_default().balance.checked_add(amount);
+    let sum = sum.ok_or_else(|| Failure::new(Code::new("balance-overflow"), &[]))?;
+    accounts::set_balance(state, from, left);
+    accounts::set_balance(state, to, sum);
+    Ok(())
 }
 
-fn transfer(state: &mut Overlay<'_>, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Outcome {
-    let failed = |error: TxRejected| Outcome::failed(error.code(), error.to_string());
-    let left = match left(state, limits, from, to, amount) {
-        Ok(left) => left,
-        Err(error) => return failed(error),
-    };
-    if from == to {
-        return Outcome::Applied(OK.into());
+/// What the sender has left after an amount, the deposit for what it holds among it.
+fn left(state: &dyn StateRead, limits: &StateLimits, from: &Address, to: &Address, amount: u64) -> Result<u64, Failure> {
+    if amount == 0 {
+        return Err(Failure::new(Code::new("zero-amount"), &[]));
     }
-    match sum(state, limits, to, amount) {
-        Ok(Some(sum)) => {
-            accounts::set_balance(state, from, left);
-            accounts::set_balance(state, to, sum);
-            Outcome::Applied(OK.into())
-        }
-        Ok(None) => Outcome::failed("balance-overflow", "the receiver would have more than can be counted".into()),
-        Err(error) => failed(error),
-    }
+    let Account { balance, stored, .. } = accounts::account(state, from);
+    let left = balance.checked_sub(amount).ok_or_else(|| Failure::new(Code::new("insufficient-funds"), &[balance, amount]))?;
+    let deposit = limits.deposit(stored);
+    if from != to && left < deposit { Err(Failure::new(Code::new("deposit-locked"), &[left, deposit])) } else { Ok(left) }
 }

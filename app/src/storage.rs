@@ -11,18 +11,30 @@ use std::sync::Arc;
 
 use quorate_types::{
     crypto::Hash,
+    failure::{Code, Failure},
     genesis::StateLimits,
     ids::Address,
     operation::KvSpace,
     state_key::{Account, entry_size, holder_key, kv_key},
 };
 
-use crate::{accounts, application::TxRejected, state::Overlay};
+use crate::{
+    accounts,
+    state::{Overlay, StateRead},
+};
+
+/// Whether the state may grow at all.
+///
+/// # Errors
+/// `state-full`.
+pub(crate) fn room(state: &dyn StateRead, limits: &StateLimits) -> Result<(), Failure> {
+    if state.size() >= limits.bytes_max { Err(Failure::new(Code::new("state-full"), &[])) } else { Ok(()) }
+}
 
 /// Sets the value of a key-value entry for an account, which holds it from now on.
 ///
 /// # Errors
-/// [`TxRejected`]: the account may not hold so much. What was written meanwhile is the caller's to take back.
+/// [`Failure`]: the account may not hold so much. What was written meanwhile is the caller's to take back.
 pub(crate) fn put(
     state: &mut Overlay<'_>,
     limits: &StateLimits,
@@ -30,7 +42,7 @@ pub(crate) fn put(
     space: KvSpace,
     name: &[u8],
     value: Arc<[u8]>,
-) -> Result<(), TxRejected> {
+) -> Result<(), Failure> {
     let key = kv_key(space, writer, name);
     let before = size(state, &key);
     let after = entry_size(&key, &value);
@@ -101,16 +113,16 @@ fn size(state: &Overlay<'_>, key: &[u8]) -> u64 {
 }
 
 /// An account holds an entry that counts for `after` in place of one that counted for `before`.
-fn hold(state: &mut Overlay<'_>, limits: &StateLimits, holder: &Address, before: u64, after: u64) -> Result<(), TxRejected> {
+fn hold(state: &mut Overlay<'_>, limits: &StateLimits, holder: &Address, before: u64, after: u64) -> Result<(), Failure> {
     let account = accounts::account(state, holder);
     let stored = account.stored.saturating_sub(before).saturating_add(after);
     if stored > account.stored {
         if stored > limits.account_bytes_max {
-            return Err(TxRejected::AccountStateFull { stored, max: limits.account_bytes_max });
+            return Err(Failure::new(Code::new("account-state-full"), &[stored, limits.account_bytes_max]));
         }
         let deposit = limits.deposit(stored);
         if account.balance < deposit {
-            return Err(TxRejected::DepositNotCovered { balance: account.balance, deposit });
+            return Err(Failure::new(Code::new("deposit-not-covered"), &[account.balance, deposit]));
         }
     }
     if stored != account.stored {

@@ -11,14 +11,14 @@ use quorate_client::{CommandError, Output};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount, StateLimits},
+    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
 use serde::Serialize;
 
 use crate::{
-    ceremony::{Draft, DraftParameters, build, check},
+    ceremony::{Draft, build, check},
     error::CeremonyError,
     file,
 };
@@ -106,9 +106,9 @@ pub struct ParameterArgs {
 const DEPOSIT_PER_BYTE: u32 = 1;
 
 impl ParameterArgs {
-    fn parameters(&self) -> DraftParameters {
-        let default = DraftParameters::default();
-        DraftParameters {
+    fn parameters(&self) -> Parameters {
+        let default = Parameters::default();
+        Parameters {
             block_transactions_max: self.block_transactions_max.unwrap_or(default.block_transactions_max),
             block_bytes_max: self.block_bytes_max.unwrap_or(default.block_bytes_max),
             timeout_base_ms: self.timeout_base_ms.unwrap_or(default.timeout_base_ms),
@@ -117,14 +117,17 @@ impl ParameterArgs {
             heartbeat_ms: self.heartbeat_ms.unwrap_or(default.heartbeat_ms),
             window_size: self.window_size.unwrap_or(default.window_size),
             exclude_size: self.exclude_size,
-            state: StateLimits {
-                bytes_max: self.state_bytes_max.unwrap_or(default.state.bytes_max),
-                block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.state.block_effect_bytes_max),
-                account_bytes_max: self
-                    .account_bytes_max
-                    .unwrap_or(default.state.account_bytes_max.min(self.state_bytes_max.unwrap_or(u64::MAX))),
-                deposit_per_byte: self.deposit_per_byte,
-            },
+            state: self.state(default.state),
+        }
+    }
+
+    fn state(&self, default: StateLimits) -> StateLimits {
+        let bytes_max = self.state_bytes_max.unwrap_or(default.bytes_max);
+        StateLimits {
+            bytes_max,
+            block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.block_effect_bytes_max),
+            account_bytes_max: self.account_bytes_max.unwrap_or(default.account_bytes_max.min(bytes_max)),
+            deposit_per_byte: self.deposit_per_byte,
         }
     }
 }

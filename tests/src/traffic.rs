@@ -46,7 +46,7 @@ impl Traffic {
     /// Starts a client for each key. They ask all validators, each beginning with another.
     pub fn start(cluster: &Cluster, keys: Vec<AccountKey>, to: Address) -> Self {
         let (is_over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let chain_id = cluster.genesis().chain_id;
+        let genesis_hash = cluster.genesis().hash();
         let clients = keys.into_iter().enumerate().map(|(index, key)| {
             let session = cluster.session_from(index % cluster.len());
             let (is_over, count) = (Arc::clone(&is_over), Arc::clone(&count));
@@ -59,7 +59,7 @@ impl Traffic {
                         transaction::Transaction,
                     };
                     let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
-                    let tx = Transaction::sign(chain_id, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
+                    let tx = Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
                     loop {
                         if is_over.load(Ordering::Relaxed) {
                             return acknowledged;

@@ -61,7 +61,9 @@ pub enum OutcomeView {
     Failed {
         /// A stable word.
         code: String,
-        /// For people.
+        /// The numbers that explain it, as decimal texts.
+        numbers: Vec<String>,
+        /// A sentence for people, made of the two. It is not certified.
         reason: String,
     },
 }
@@ -70,7 +72,11 @@ impl From<&Outcome> for OutcomeView {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Applied(output) => Self::Applied { output: hex::encode(output) },
-            Outcome::Failed { code, reason } => Self::Failed { code: code.clone(), reason: reason.clone() },
+            Outcome::Failed(failure) => Self::Failed {
+                code: failure.code().into(),
+                numbers: failure.numbers().iter().map(u64::to_string).collect(),
+                reason: failure.to_string(),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What accounts hold of the state, and what they must have for it.
 
-use super::common::{CHAIN, NOW, World, address, code, kv, ok, transfer, tx};
+use super::common::{NETWORK, NOW, World, address, code, kv, ok, transfer, tx};
 use crate::{BuiltIn, InvalidBlock, StateRead, accounts, check_transaction};
 use proptest::prelude::*;
 use quorate_types::{
@@ -112,8 +112,8 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     world.limits.deposit_per_byte = 1;
     let first = tx(5, 0, &kv(Shared, b"k", KvAction::Get));
     assert!(matches!(world.execute(std::slice::from_ref(&first)), Err(InvalidBlock::NoAccount { .. })));
-    let check = |world: &World| check_transaction(&BuiltIn, &world.state, &world.limits, CHAIN, NOW, &first).map_err(|error| error.code());
-    assert_eq!(check(&world), Err("no-account"));
+    let check = |world: &World| check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &first).map_err(|error| error.code().into_owned());
+    assert_eq!(check(&world), Err("no-account".into()));
     // With the transfer that opens it, in the same block too.
     assert!(world.execute(&[tx(1, 0, &transfer(5, 400)), first.clone()]).is_ok());
     assert_eq!(world.send(1, &transfer(5, 400)), ok());
@@ -121,8 +121,8 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     assert!(world.execute(std::slice::from_ref(&first)).is_ok());
     let locked = tx(5, 0, &transfer(1, 400));
     assert_eq!(
-        check_transaction(&BuiltIn, &world.state, &world.limits, CHAIN, NOW, &locked).map_err(|error| error.code()),
-        Err("deposit-locked")
+        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &locked).map_err(|error| error.code().into_owned()),
+        Err("deposit-locked".into())
     );
 }
 

@@ -144,7 +144,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         open.remove(&index);
         match answer {
             Answer::Accepted | Answer::Committed { .. } => result.accepted = result.accepted.saturating_add(1),
-            Answer::Rejected { code, reason } => result.rejected.push(BatchRejected { index, code: code.into(), reason }),
+            Answer::Rejected { code, reason } => result.rejected.push(BatchRejected { index, code: code.into_owned(), reason }),
         }
     }
     result.rejected.extend(open.into_iter().map(|index| BatchRejected {

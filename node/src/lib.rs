@@ -13,6 +13,7 @@ mod api;
 mod chain;
 mod command;
 mod config;
+mod disk;
 mod event_loop;
 mod failure;
 mod fair;
@@ -38,7 +39,7 @@ mod testing;
 pub use command::{CheckCommand, Command, InitCommand, RunCommand, SettingArgs};
 pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
-    PoolConfig, from_environment,
+    PoolConfig, StoreConfig, from_environment,
 };
 pub use home::Home;
 pub use lock::LockError;

@@ -91,6 +91,7 @@ pub(crate) struct Metrics {
     failed_transactions: Counter,
     commit_seconds: Histogram,
     last_commit: Gauge,
+    disk_free: Gauge,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
     http_connections: Gauge,
@@ -121,6 +122,7 @@ impl Metrics {
             failed_transactions: Counter::default(),
             commit_seconds,
             last_commit: Gauge::default(),
+            disk_free: Gauge::default(),
             http_requests: Family::default(),
             http_refused_connections: Counter::default(),
             http_connections: Gauge::default(),
@@ -164,6 +166,7 @@ impl Metrics {
             "Items in queues between threads",
             self.queues.clone(),
         );
+        registry.register_with_unit("quorate_disk_free", "Room left on the disk of the data directory", Unit::Bytes, self.disk_free.clone());
         registry.register_collector(Box::new(ReplicaCollector(Arc::clone(&self.replica))));
         registry.register_collector(Box::new(ProcessCollector));
     }
@@ -227,6 +230,10 @@ impl Metrics {
             self.commit_seconds.observe(latency.as_secs_f64());
         }
         self.last_commit.set(i64::try_from(now.0).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn disk_free(&self, bytes: u64) {
+        self.disk_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn served(&self, route: &'static str, status: u16) {

@@ -39,6 +39,7 @@ use tokio::{
 use crate::{
     api::{self, Api},
     config::{Config, PoolConfig},
+    disk::{self, DiskSpace},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     failure::{Failure, Threads},
     mailbox::Mailbox,
@@ -123,6 +124,9 @@ pub enum NodeError {
     /// The system gives no threads.
     #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
+    /// The disk cannot be measured.
+    #[error("the free room on the disk of the data directory cannot be measured: {0}; is the directory there?")]
+    Disk(io::Error),
     /// The failures to inject cannot be read.
     #[cfg(feature = "faults")]
     #[error("the failures to inject cannot be read: {0}")]
@@ -143,6 +147,8 @@ pub struct Setup {
     pub genesis: Genesis,
     /// Where to write the address of the API, if anywhere.
     pub api_address_file: Option<PathBuf>,
+    /// Where the store writes, if anywhere: the disk whose free room is watched.
+    pub data_directory: Option<PathBuf>,
     /// The failures to inject, where the file exists.
     #[cfg(feature = "faults")]
     pub faults_file: Option<PathBuf>,
@@ -242,7 +248,7 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { config, keys, genesis, api_address_file, on_failure, .. } = setup;
+        let Setup { config, keys, genesis, api_address_file, data_directory, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
@@ -252,6 +258,7 @@ impl Node {
         let api_listener = listen("the API", "api", config.api.listen)?;
         let metrics_listener = config.metrics_listen()?.map(|address| listen("the metrics", "metrics", address)).transpose()?;
 
+        let disk = Arc::new(DiskSpace::new(data_directory, config.store.free_bytes_min).map_err(NodeError::Disk)?);
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &genesis)?;
         let verifier = quorate_replica::verifier(&genesis, &BuiltIn)?;
@@ -308,6 +315,7 @@ impl Node {
             network: network.clone(),
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
+            disk: Arc::clone(&disk),
             waiting: Arc::new(Semaphore::new(usize::try_from(config.api.waiting_max).unwrap_or(Semaphore::MAX_PERMITS))),
             reads: Api::reads(),
             config: config.api.clone(),
@@ -331,6 +339,7 @@ impl Node {
                 serve(listener, api::operator_router(Arc::clone(&api)))?;
             }
             runtime.spawn(watchdog::run(Arc::clone(&api), stop.subscribe()));
+            runtime.spawn(disk::run(disk, Arc::clone(&metrics), stop.subscribe()));
         }
         if let Some(path) = &api_address_file {
             write_whole(path, &format!("{api_address}\n")).map_err(NodeError::Threads)?;

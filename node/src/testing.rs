@@ -85,6 +85,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
         keys,
         genesis,
         api_address_file: None,
+        data_directory: None,
         #[cfg(feature = "faults")]
         faults_file: None,
         on_failure: |_| {},

@@ -12,7 +12,7 @@
 //! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
 //! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent: pages of other origins read nothing.
 
-mod error;
+pub(crate) mod error;
 mod health;
 pub(crate) mod limits;
 mod reads;
@@ -43,6 +43,7 @@ use self::error::ApiError;
 use crate::{
     chain::History,
     config::ApiConfig,
+    disk::DiskSpace,
     event_loop::{LoopInput, Question},
     failure::Failure,
     mailbox::{Lane, Mailbox},
@@ -72,6 +73,7 @@ pub(crate) struct Api {
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
+    pub(crate) disk: Arc<DiskSpace>,
     /// Submissions that may still wait.
     pub(crate) waiting: Arc<Semaphore>,
     /// Reads of the store that may still begin.

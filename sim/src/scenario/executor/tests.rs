@@ -89,7 +89,7 @@ fn liars(lies: [(u16, Rewriting); 2]) -> Scenario {
         validators: 7,
         faulty: BTreeSet::from([1, 2]),
         workloads: vec![Workload::Requests(4)],
-        parameters: default_parameters(7, 100),
+        parameters: default_parameters(100),
         leaders: Leaders::RoundRobin,
         ..Scenario::default()
     };

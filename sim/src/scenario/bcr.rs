@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    model::{CLIENTS_MAX, Expect, MS_MAX, Part, Scenario, default_parameters},
+    model::{CLIENTS_MAX, Expect, Leaders, MS_MAX, Part, Scenario, default_parameters},
     operations::{Workload, calls, workload},
     place::{FileError, Place, Places},
     read::Imported,
@@ -247,6 +247,10 @@ impl Importer<'_> {
         if number("number_of_procs").is_none() {
             let chain = t.saturating_mul(2).saturating_add(1);
             self.notes.push(format!("a chain of {chain} replicas became a committee of {validators} validators (t = {t})"));
+        }
+        if number("number_of_procs").is_some() {
+            // The programs of the later files take turns.
+            self.scenario.leaders = Leaders::RoundRobin;
         }
         self.scenario.validators = u16::try_from(validators).unwrap_or(u16::MAX);
         self.scenario.faulty = liars;

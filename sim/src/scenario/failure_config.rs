@@ -514,7 +514,7 @@ mod tests {
             ("FailureConfig([Failure(fail_type=4)], 0)", "1:34: the fail_type \"4\" means different things"),
             ("FailureConfig([Failure(prob=2, fail_type=1)], 0)", "1:29: prob is no usable number"),
             ("FailureConfig([Failure(when=2, fail_type=1)], 0)", "1:29: a failure has no field `when`"),
-            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:30: 3 validators cannot bear 1 faulty ones"),
+            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:31: 3 validators cannot bear 1 faulty ones"),
             ("FailureConfig(7, 0)", "1:15: a number where the failures should be"),
         ] {
             let error = read(text, None).unwrap_err().to_string();

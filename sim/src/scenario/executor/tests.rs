@@ -116,8 +116,8 @@ fn liars(lies: [(u16, Rewriting); 2]) -> Scenario {
 
 #[test]
 fn no_pair_of_lies_makes_the_run_forget_what_was_sent() {
-    for one in REWRITINGS {
-        for other in REWRITINGS {
+    for (index, one) in REWRITINGS.into_iter().enumerate() {
+        for other in REWRITINGS.into_iter().skip(index) {
             for second in [1, 2] {
                 let scenario = liars([(1, one), (second, other)]);
                 let run = run(&scenario, 3).unwrap();

@@ -103,7 +103,7 @@ fn says_where_a_file_is_wrong() {
         (with("\"leaders\": 3"), "2:12: a number where leaders should be"),
         (with("\"leaders\": {\"99\": 3}"), "2:19: there is no round 99 in leaders; rounds are 1..=64"),
         (with("\"leaders\": [0],\n\"partitions\": [[[0]], [[1]]]"), "2:12: round 2 has no leader"),
-        (with("\"leaders\": [0],\n\"partitions\": [[[0, 9]]]"), "3:20: there is no node \"9\""),
+        (with("\"leaders\": [0],\n\"partitions\": [[[0, 9]]]"), "3:21: there is no node \"9\""),
         (with("\"leaders\": [0],\n\"partitions\": [[0]]"), "3:17: a number where a partition should be"),
         (
             with("\"leaders\": [0],\n\"partitions\": [[[0]]],\n\"message_types\": [[[\"Prepare\"]]]"),

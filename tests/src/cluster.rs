@@ -193,7 +193,7 @@ impl Cluster {
 
     /// A counter or gauge of a validator; `name` includes the labels.
     pub async fn metric(&self, index: usize, name: &str) -> f64 {
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
+        let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
         let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("an answer");
         let text = answer.text().await.expect("a text");
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
@@ -234,7 +234,7 @@ impl Cluster {
 
     /// The sum of a counter of a validator, over all its labels.
     pub async fn counter(&self, index: usize, name: &str) -> u64 {
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
+        let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
         let answer = http.get(format!("{}/metrics", self.url(index))).send().await.expect("it answers");
         let text = answer.text().await.expect("its metrics are text");
         let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());

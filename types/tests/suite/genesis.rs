@@ -45,7 +45,7 @@ fn all_the_money_there_can_be_is_allowed() {
 fn the_draft_hash_covers_everything_but_the_validators() {
     let genesis = Fixture::new().genesis;
     let draft = genesis.draft_hash();
-    let changes: [fn(&mut Genesis); 7] = [
+    let changes: [fn(&mut Genesis); 11] = [
         |g| g.protocol_version += 1,
         |g| g.chain_id.0 += 1,
         |g| g.name.push('x'),
@@ -143,6 +143,10 @@ fn the_hash_covers_everything() {
         |g| g.parameters.timeout_max_ms += 1,
         |g| g.parameters.heartbeat_ms += 1,
         |g| g.parameters.window_size += 1,
+        |g| g.parameters.state.bytes_max += 1,
+        |g| g.parameters.state.block_effect_bytes_max += 1,
+        |g| g.parameters.state.account_bytes_max += 1,
+        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.parameters.exclude_size = Some(1),
         |g| g.validators[1].validator.power.0 += 1,
         |g| g.validators[1].network_proof.0[0] ^= 1,

@@ -208,39 +208,6 @@ impl Cluster {
         (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
 
-    /// Starts a validator on any home, expects that it ends by itself, and returns how, with what it said.
-    pub async fn ends(&self, home: &Path, options: &[&str]) -> (ExitStatus, String) {
-        let said = self.directory.path().join("said");
-        let file = File::create(&said).expect("the output can be written");
-        let home = home.to_str().expect("paths are text");
-        let mut command = command(&program(), &[&["node", "run", "--home", home], options].concat());
-        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
-        let mut process = command.spawn().expect("the program can be started");
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let status = process.try_wait().expect("the process can be asked");
-            let said = || std::fs::read_to_string(&said).unwrap_or_default();
-            if let Some(status) = status {
-                return (status, said());
-            }
-            if Instant::now() >= deadline {
-                drop(process.kill());
-                drop(process.wait());
-                panic!("the validator of {home} has not ended within {DEADLINE:?}: {}", said());
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-    }
-
-    /// The sum of a counter of a validator, over all its labels.
-    pub async fn counter(&self, index: usize, name: &str) -> u64 {
-        let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
-        let answer = http.get(format!("{}/metrics", self.url(index))).send().await.expect("it answers");
-        let text = answer.text().await.expect("its metrics are text");
-        let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        values.sum()
-    }
-
     /// SIGKILL.
     pub fn kill(&mut self, index: usize) {
         let validator = &mut self.validators[index];

@@ -38,5 +38,5 @@ pub use self::{
     scenario::{Scenario, Step},
     script::{Act, Hearing, Script},
     space::Space,
-    stage::{Outcome, play, play_guarded, play_script},
+    stage::{Outcome, play, play_script},
 };

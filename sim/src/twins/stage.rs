@@ -16,9 +16,8 @@ use std::{
 };
 
 use quorate_ledger::Committed;
-use quorate_replica::{Doubles, Input, Output};
+use quorate_replica::{Input, Output};
 use quorate_types::{
-    codec,
     committee::SignerSet,
     header::Header,
     ids::ValidatorId,
@@ -39,7 +38,6 @@ use crate::{
     actor::Actor,
     committee::BEGINNING,
     contents, describe,
-    disk::DurableRecord,
     invariants::{Observation, Register, Violation, live_1},
     time::Micros,
 };
@@ -92,21 +90,6 @@ pub fn play_script(lab: &Lab, script: &Script, trace: bool) -> Outcome {
     stage.end(result)
 }
 
-/// Plays a scenario in which the second copy of a twin is the first one's home as it was before it signed anything: a validator that was
-/// restored from an old copy, and runs twice. Here the copies go by SAFE-6: one that is shown its signature where it has not signed must stop
-/// at once, and not come back.
-#[must_use]
-pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
-    let script = Script::from(scenario);
-    let mut stage = Stage::new(lab, &script, trace);
-    for actor in &mut stage.actors {
-        actor.doubles = Doubles::Stop;
-    }
-    stage.guarded = true;
-    let result = stage.begin().and_then(|()| stage.go_on());
-    stage.end(result)
-}
-
 /// A message under way.
 struct Parcel {
     from: usize,
@@ -122,8 +105,6 @@ struct Progress {
     height: Height,
     /// It has committed a block of a round in which everybody heard everybody.
     is_settled: bool,
-    /// It was shown its own signature that its record does not remember.
-    is_shown: bool,
 }
 
 struct Stage<'a> {
@@ -136,9 +117,6 @@ struct Stage<'a> {
     beyond: bool,
     /// How many timeouts are still to be lost.
     timeouts_lost: u64,
-    leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// See [`play_guarded`].
-    guarded: bool,
     /// The last round of the scenario.
     last: Round,
     /// Sides of rounds up to this one are joined.
@@ -173,8 +151,6 @@ impl<'a> Stage<'a> {
             faulty,
             beyond: script.is_beyond(),
             timeouts_lost: script.timeouts_lost,
-            leaders: Arc::default(),
-            guarded: false,
             last: Round(script.acts.len() as u64),
             joined: Round(0),
             parcels: VecDeque::new(),
@@ -198,14 +174,14 @@ impl<'a> Stage<'a> {
 
     fn begin(&mut self) -> Played {
         let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.script.acts.iter().map(|act| act.leader)).collect();
-        self.leaders = Arc::new(leaders);
+        let leaders = Arc::new(leaders);
         for transaction in self.lab.work.iter().flatten() {
             self.observe(&Observation::Signed { transaction })?;
         }
         let mut last = None;
         for position in 0..self.actors.len() {
             let Some(actor) = self.actors.get_mut(position) else { break };
-            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &self.leaders, self.now) {
+            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &leaders, self.now) {
                 return Err(self.violation("OPEN", format!("actor {position} does not start: {error}")));
             }
             let [first, second] = &self.lab.work;
@@ -277,10 +253,6 @@ impl<'a> Stage<'a> {
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
             let node = actor.id;
-            if let (true, Some(replica), Some(progress)) = (self.guarded, &actor.replica, self.progress.get_mut(position)) {
-                let record = DurableRecord::read(&codec::encode(replica.safety_record()));
-                progress.is_shown |= record.is_some_and(|record| contents::shows_beyond(&verified, node, record));
-            }
             actor.give(Input::Message { from, message: verified.clone() }, self.now);
             self.observe(&Observation::Received { node, from, message: &verified })?;
             self.work(position)?;
@@ -307,12 +279,8 @@ impl<'a> Stage<'a> {
                 // Two validators with one key: that one of them gives up is as good as anything.
                 Err(fatal) if self.faulty.contains(id) || self.beyond => {
                     self.outcome.counters.twins_stopped = 1;
-                    let comes_back = self.actors.get_mut(position).is_some_and(|actor| {
+                    if let Some(actor) = self.actors.get_mut(position) {
                         actor.replica = None;
-                        self.guarded && actor.start(&self.lab.setting, &self.leaders, self.now).is_ok()
-                    });
-                    if comes_back {
-                        return Err(self.violation("SAFE-6", format!("actor {position} starts again after {fatal}")));
                     }
                     self.note_of(position, |name| format!("{name} stops: {fatal}"));
                     return Ok(());
@@ -356,10 +324,6 @@ impl<'a> Stage<'a> {
     }
 
     fn send(&mut self, position: usize, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Played {
-        if contents::round_of(&message).is_some() && self.progress.get(position).is_some_and(|progress| progress.is_shown) {
-            let what = format!("actor {position} was shown its own signature that it does not remember, and then sent {message:?}");
-            return Err(self.violation("SAFE-6", what));
-        }
         let durable = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
         self.forensics.observe(&message);
         self.observe(&Observation::Sent { node: id, message: &message, durable })?;
@@ -373,9 +337,7 @@ impl<'a> Stage<'a> {
             | Message::Timeout(_)
             | Message::SyncInfo(_)
             | Message::FetchRequest(_)
-            | Message::CatchupRequest(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupRequest(_) => {}
         }
         let hearing = self.hearing(position, &message);
         let reached = self

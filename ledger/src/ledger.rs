@@ -94,7 +94,15 @@ impl<S: Store, A: Application> Ledger<S, A> {
             Some(found) if found != given => return Err(LedgerError::OtherGenesis { found, given }),
             Some(_) => Self::load(&store, progress)?,
         };
-        Ok(Self { store, app, next_committee, limits: genesis.parameters.state, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new() })
+        Ok(Self {
+            store,
+            app,
+            next_committee,
+            limits: genesis.parameters.state,
+            speculation: Speculation::new(root),
+            commit_qc,
+            forgotten: BTreeMap::new(),
+        })
     }
 
     fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {

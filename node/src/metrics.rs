@@ -296,7 +296,12 @@ impl Metrics {
             "Items in queues between threads",
             self.queues.clone(),
         );
-        registry.register_with_unit("quorate_disk_free", "Room left on the disk of the data directory", Unit::Bytes, self.disk_free.clone());
+        registry.register_with_unit(
+            "quorate_disk_free",
+            "Room left on the disk of the data directory",
+            Unit::Bytes,
+            self.disk_free.clone(),
+        );
         registry.register_collector(Box::new(ReplicaCollector(Arc::clone(&self.replica))));
         registry.register_collector(Box::new(ProcessCollector));
         registry.register_collector(Box::new(LogCollector));

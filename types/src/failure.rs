@@ -106,7 +106,10 @@ impl fmt::Display for Failure {
                 "the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys"
             ),
             ("below-deposit", [amount, deposit]) => {
-                write!(f, "the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much")
+                write!(
+                    f,
+                    "the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much"
+                )
             }
             ("no-account", [deposit]) => {
                 write!(f, "the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")

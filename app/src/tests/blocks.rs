@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::common::{LATER, Map, NETWORK, NOW, World, address, code, context, genesis, key, kv, ok, transfer, tx};
-use crate::{
-    AppError, Application, BlockContext, BuiltIn, InvalidBlock, Overlay, StateRead, accounts, check_transaction, execute_block,
-};
+use crate::{AppError, Application, BlockContext, BuiltIn, InvalidBlock, Overlay, StateRead, accounts, check_transaction, execute_block};
 use proptest::prelude::*;
 use quorate_types::{
     crypto::Hash,
@@ -171,7 +169,8 @@ fn a_full_state_grows_no_more_but_can_be_read_used_and_emptied() {
         let execution = execute_block(&BuiltIn, &full, &context(), &[tx(1, 1, &operation)]).unwrap();
         assert_eq!(code(&execution.receipts[0].outcome), outcome, "{operation:?}");
     }
-    let check = |who, sequence| check_transaction(&BuiltIn, &full, &StateLimits::default(), NETWORK, NOW, &tx(who, sequence, &own(KvAction::Get)));
+    let check =
+        |who, sequence| check_transaction(&BuiltIn, &full, &StateLimits::default(), NETWORK, NOW, &tx(who, sequence, &own(KvAction::Get)));
     assert_eq!(check(1, 1), Ok(()));
     assert_eq!(check(9, 0).unwrap_err().code(), "state-full");
 }
@@ -180,7 +179,9 @@ fn a_full_state_grows_no_more_but_can_be_read_used_and_emptied() {
 fn the_pool_is_told_what_cannot_succeed() {
     let mut world = World::with(&[(1, 10)]);
     world.send(1, &transfer(2, 1));
-    let check = |tx: &Transaction| check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, tx).map_err(|error| error.code().into_owned());
+    let check = |tx: &Transaction| {
+        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, tx).map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&tx(1, 1, &transfer(2, 9))), Ok(()));
     assert_eq!(check(&tx(1, 40, &transfer(2, 9))), Ok(()), "how far ahead is the pool's affair");
     assert_eq!(check(&tx(3, 0, &kv(KvSpace::Own, b"k", KvAction::Get))), Ok(()));

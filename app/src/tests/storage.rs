@@ -67,12 +67,7 @@ fn a_write_that_would_hold_more_than_the_quota_fails_and_what_shrinks_does_not()
     world.limits.account_bytes_max = ACCOUNT_ENTRY_SIZE + 256 + 33 + 1 + 10;
     assert_eq!(code(&world.send(1, &put(Own, b"k", 11))), "account-state-full");
     assert_eq!(world.send(1, &put(Own, b"k", 10)), ok());
-    for operation in [
-        put(Own, b"k", 11),
-        put(Own, b"l", 0),
-        put(Shared, b"s", 0),
-        kv(Own, b"k", KvAction::Append(vec![1])),
-    ] {
+    for operation in [put(Own, b"k", 11), put(Own, b"l", 0), put(Shared, b"s", 0), kv(Own, b"k", KvAction::Append(vec![1]))] {
         assert_eq!(code(&world.send(1, &operation)), "account-state-full", "{operation:?}");
     }
     assert_eq!(world.send(1, &put(Own, b"k", 9)), ok());
@@ -112,7 +107,9 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     world.limits.deposit_per_byte = 1;
     let first = tx(5, 0, &kv(Shared, b"k", KvAction::Get));
     assert!(matches!(world.execute(std::slice::from_ref(&first)), Err(InvalidBlock::NoAccount { .. })));
-    let check = |world: &World| check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &first).map_err(|error| error.code().into_owned());
+    let check = |world: &World| {
+        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &first).map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&world), Err("no-account".into()));
     // With the transfer that opens it, in the same block too.
     assert!(world.execute(&[tx(1, 0, &transfer(5, 400)), first.clone()]).is_ok());

@@ -1,12 +1,12 @@
 //! Account records in a state. The record itself and its key are [`quorate_types::state_key`]'s, because proofs are about them.
 //!
 //! An account comes into being with its first transaction or the first transfer to it, and never goes away: its sequence number is what
-//! keeps its old transactions from taking effect again (EXEC-2).
+//! keeps its old transactions from taking effect again (EXEC-2). Where the genesis asks for a deposit, only a transfer brings one into being.
 
 use quorate_types::{
     ids::Address,
     round::Sequence,
-    state_key::{Account, account_key},
+    state_key::{ACCOUNT_ENTRY_SIZE, Account, account_key},
 };
 
 use crate::state::{Overlay, StateRead};
@@ -37,13 +37,15 @@ pub fn balance(state: &dyn StateRead, address: &Address) -> u64 {
     account(state, address).balance
 }
 
-/// Changes an account's balance and leaves its sequence number as it is.
+/// Changes an account's balance and leaves the rest of its record as it is.
 pub fn set_balance(state: &mut Overlay<'_>, address: &Address, balance: u64) {
     let account = Account { balance, ..account(state, address) };
     put(state, address, account);
 }
 
-/// Sequence numbers belong to [`crate::execute_block`] alone, so no application can set one through this module.
+/// Sequence numbers belong to [`crate::execute_block`] alone, and what an account holds to [`crate::storage`], so no application can set
+/// either through this module. A new record counts itself.
 pub(crate) fn put(state: &mut Overlay<'_>, address: &Address, account: Account) {
-    state.put(account_key(address), account.encode());
+    let stored = account.stored.max(ACCOUNT_ENTRY_SIZE);
+    state.put(account_key(address), Account { stored, ..account }.encode());
 }

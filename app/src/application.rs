@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use quorate_types::{
     failure::Failure,
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     ids::{Address, GenesisHash, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -28,6 +28,8 @@ pub struct BlockContext {
     pub timestamp: UnixMillis,
     /// Who proposed it.
     pub author: ValidatorId,
+    /// How far the state may grow, and what it costs.
+    pub limits: StateLimits,
 }
 
 /// A replicated state machine: a pure function of (state, context, transaction). Validators that run different functions of these never
@@ -46,7 +48,7 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Failure`].
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure>;
+    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), Failure>;
 
     /// Executes a transaction. Total: whatever the bytes, there is an outcome. After [`Outcome::Failed`] the writes are taken back by the
     /// caller; the sequence number stays consumed.

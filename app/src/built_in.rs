@@ -4,7 +4,7 @@
 
 use quorate_types::{
     failure::{Code, Failure},
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     operation::Operation,
     receipt::Outcome,
     transaction::Transaction,
@@ -28,18 +28,18 @@ impl Application for BuiltIn {
         bank::genesis(genesis, state)
     }
 
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure> {
+    fn check(&self, state: &dyn StateRead, limits: &StateLimits, tx: &Transaction) -> Result<(), Failure> {
         match &operation(tx)? {
-            Operation::Bank(operation) => bank::check(state, &tx.sender(), operation),
+            Operation::Bank(operation) => bank::check(state, limits, &tx.sender(), operation),
             Operation::Kv(operation) => kv::check(operation),
             Operation::Admin(_) | Operation::Opaque(_) => Err(unsupported()),
         }
     }
 
-    fn execute(&self, state: &mut Overlay<'_>, _context: &BlockContext, tx: &Transaction) -> Outcome {
+    fn execute(&self, state: &mut Overlay<'_>, context: &BlockContext, tx: &Transaction) -> Outcome {
         match operation(tx) {
-            Ok(Operation::Bank(operation)) => bank::execute(state, &tx.sender(), &operation),
-            Ok(Operation::Kv(operation)) => kv::execute(state, &tx.sender(), &operation),
+            Ok(Operation::Bank(operation)) => bank::execute(state, &context.limits, &tx.sender(), &operation),
+            Ok(Operation::Kv(operation)) => kv::execute(state, &context.limits, &tx.sender(), &operation),
             Ok(Operation::Admin(_) | Operation::Opaque(_)) => Outcome::Failed(unsupported()),
             Err(failure) => Outcome::Failed(failure),
         }

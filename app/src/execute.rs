@@ -5,27 +5,21 @@
 //! it has no effect, and its sequence number is consumed.
 
 use quorate_types::{
-    failure::Code,
-    genesis::Genesis,
+    failure::{Code, Failure},
+    genesis::{Genesis, StateLimits},
     ids::{GenesisHash, TxId},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
-    state_key::Account,
+    state_key::{ACCOUNT_ENTRY_SIZE, Account},
     transaction::Transaction,
 };
 
 use crate::{
     accounts,
     application::{AppError, Application, BlockContext, TxRejected},
-    state::{Overlay, StateRead, Writes, state_full},
+    state::{Overlay, StateRead, Writes},
+    storage::room,
 };
-
-/// Most bytes that the transactions of a block may write to the state and answer with, together. Small transactions can copy large values
-/// (`append`, `get`), so the size of the payload alone bounds neither the state nor the receipts. The transaction that goes over the limit
-/// fails with `block-full`.
-///
-/// Four times what a full block of transfers or puts needs.
-pub const BLOCK_EFFECT_BYTES_MAX: u64 = 8 << 20;
 
 /// The result of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +54,12 @@ pub enum InvalidBlock {
     /// A transaction with the largest sequence number, after which there would be none.
     #[error("transaction {tx_id} has the largest sequence number, which is never used")]
     SequenceExhausted {
+        /// Which transaction.
+        tx_id: TxId,
+    },
+    /// A transaction of an account that does not exist, where accounts cost a deposit.
+    #[error("transaction {tx_id} is of an account that does not exist, and none begins without a deposit here")]
+    NoAccount {
         /// Which transaction.
         tx_id: TxId,
     },
@@ -107,7 +107,7 @@ pub fn execute_block<A: Application + ?Sized>(
         let mut outcome = app.execute(&mut state, context, tx);
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
-            if bytes.saturating_add(state.written_bytes()) > BLOCK_EFFECT_BYTES_MAX {
+            if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed(Code::new("block-full"), &[]);
             } else {
                 answer_bytes = bytes;
@@ -131,7 +131,11 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
     if signed.expires_at <= context.timestamp {
         return Err(InvalidBlock::Expired { tx_id, expires_at: signed.expires_at, timestamp: context.timestamp });
     }
-    let account = accounts::account(state, &tx.sender());
+    let account = match accounts::find(state, &tx.sender()) {
+        Some(account) => account,
+        None if context.limits.deposit_per_byte > 0 => return Err(InvalidBlock::NoAccount { tx_id }),
+        None => Account::default(),
+    };
     if signed.sequence != account.sequence {
         return Err(InvalidBlock::Sequence { tx_id, sequence: signed.sequence, next: account.sequence });
     }
@@ -147,6 +151,7 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
 pub fn check_transaction<A: Application + ?Sized>(
     app: &A,
     state: &dyn StateRead,
+    limits: &StateLimits,
     genesis_hash: GenesisHash,
     now: UnixMillis,
     tx: &Transaction,
@@ -166,9 +171,13 @@ pub fn check_transaction<A: Application + ?Sized>(
     if content.sequence < next {
         return Err(TxRejected::SequenceTooOld { next });
     }
-    // Even a failed transaction brings its sender's account into being, so strangers are turned away here.
-    if account.is_none() && state.size() >= crate::state::STATE_SIZE_MAX {
-        return Err(TxRejected::Fails(state_full()));
+    // Even a failed transaction would bring its sender's account into being, so strangers are turned away here.
+    if account.is_none() {
+        if limits.deposit_per_byte > 0 {
+            let deposit = limits.deposit(ACCOUNT_ENTRY_SIZE);
+            return Err(TxRejected::Fails(Failure::new(Code::new("no-account"), &[deposit])));
+        }
+        room(state, limits).map_err(TxRejected::Fails)?;
     }
-    app.check(state, tx).map_err(TxRejected::Fails)
+    app.check(state, limits, tx).map_err(TxRejected::Fails)
 }

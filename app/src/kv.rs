@@ -10,11 +10,14 @@
 //!
 //! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `key-too-large` or
 //! `value-too-large`, and so does an `append` that would make one. When the state is full, `put` and `append` fail with `state-full`.
+//! Whoever writes holds the entry from then on (storage.rs): what would let the account hold more than it may fails with
+//! `account-state-full`, and what its balance does not cover with `deposit-not-covered`.
 
 use std::ops::Range;
 
 use quorate_types::{
     failure::{Code, Failure},
+    genesis::StateLimits,
     ids::Address,
     operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KvAction, KvOperation},
     receipt::Outcome,
@@ -23,7 +26,8 @@ use quorate_types::{
 
 use crate::{
     built_in::OK,
-    state::{Overlay, state_full},
+    state::Overlay,
+    storage::{self, room},
 };
 
 const KEY_TOO_LARGE: Code = Code::new("key-too-large");
@@ -39,36 +43,37 @@ pub(crate) fn check(operation: &KvOperation) -> Result<(), Failure> {
 }
 
 /// Executes an operation.
-pub(crate) fn execute(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Outcome {
-    run(state, sender, operation).map_or_else(Outcome::Failed, Outcome::Applied)
+pub(crate) fn execute(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Outcome {
+    run(state, limits, sender, operation).map_or_else(Outcome::Failed, Outcome::Applied)
 }
 
-fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
+fn run(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
     check(operation)?;
-    let key = kv_key(operation.space, sender, &operation.key);
-    match &operation.action {
+    let KvOperation { space, key: name, action } = operation;
+    let key = kv_key(*space, sender, name);
+    match action {
         KvAction::Get => Ok(state.get(&key).map_or_else(Vec::new, |value| value.to_vec())),
         KvAction::Delete => {
-            state.delete(key);
+            storage::delete(state, sender, *space, name);
             Ok(OK.into())
         }
         KvAction::Put(value) => {
-            room(state)?;
-            state.put(key, value.as_slice());
+            room(state, limits)?;
+            storage::put(state, limits, sender, *space, name, value.as_slice().into())?;
             Ok(OK.into())
         }
         KvAction::Append(more) => {
             let value = state.get(&key).ok_or_else(missing)?;
             bounded(VALUE_TOO_LARGE, value.len().saturating_add(more.len()), KV_VALUE_BYTES_MAX)?;
-            room(state)?;
-            state.put(key, [&value, more.as_slice()].concat());
+            room(state, limits)?;
+            storage::put(state, limits, sender, *space, name, [&value, more.as_slice()].concat().into())?;
             Ok(OK.into())
         }
         KvAction::Slice { start, end } => {
             let value = state.get(&key).ok_or_else(missing)?;
             let kept = slice(&value, *start, *end)
                 .ok_or_else(|| Failure::new(Code::new("bad-range"), &[u64::from(*start), u64::from(*end), value.len() as u64]))?;
-            state.put(key, kept);
+            storage::put(state, limits, sender, *space, name, kept.into())?;
             Ok(kept.to_vec())
         }
     }
@@ -76,10 +81,6 @@ fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Re
 
 fn bounded(code: Code, len: usize, max: usize) -> Result<(), Failure> {
     if len > max { Err(Failure::new(code, &[len as u64, max as u64])) } else { Ok(()) }
-}
-
-fn room(state: &Overlay<'_>) -> Result<(), Failure> {
-    if state.is_full() { Err(state_full()) } else { Ok(()) }
 }
 
 fn missing() -> Failure {

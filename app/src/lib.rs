@@ -20,10 +20,11 @@ mod built_in;
 mod execute;
 mod kv;
 mod state;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use application::{AppError, Application, BlockContext, TxRejected};
 pub use built_in::BuiltIn;
-pub use execute::{BLOCK_EFFECT_BYTES_MAX, Execution, InvalidBlock, check_transaction, execute_block, genesis_state};
-pub use state::{Overlay, STATE_SIZE_MAX, StateRead, Writes, entry_size};
+pub use execute::{Execution, InvalidBlock, check_transaction, execute_block, genesis_state};
+pub use state::{Overlay, StateRead, Writes};

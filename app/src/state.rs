@@ -2,31 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_types::failure::{Code, Failure};
+use quorate_types::state_key::entry_size;
 
 /// Changes of the state: the new value of each key, `None` where the key is deleted.
 pub type Writes = BTreeMap<Box<[u8]>, Change>;
 
 /// The new value of a key, `None` where it is deleted.
 type Change = Option<Arc<[u8]>>;
-
-/// Largest size of a state, as [`StateRead::size`] counts it. The state lives in memory on every validator, so this is a rule of the
-/// chain: beyond it no operation adds to the state, and only a block's worth ([`crate::BLOCK_EFFECT_BYTES_MAX`]) can be added past it.
-pub const STATE_SIZE_MAX: u64 = 4 << 30;
-
-/// What a key costs in memory beside its own bytes and its value's.
-const ENTRY_OVERHEAD: u64 = 256;
-
-/// What a key with a value counts for in [`StateRead::size`].
-#[must_use]
-pub fn entry_size(key: &[u8], value: &[u8]) -> u64 {
-    ENTRY_OVERHEAD.saturating_add(key.len() as u64).saturating_add(value.len() as u64)
-}
-
-/// What whatever would add to a full state ends with.
-pub(crate) fn state_full() -> Failure {
-    Failure::new(Code::new("state-full"), &[])
-}
 
 /// A state to read from.
 pub trait StateRead {
@@ -91,12 +73,6 @@ impl<'a> Overlay<'a> {
         self.undo.push((key, before));
     }
 
-    /// Whether the state has reached [`STATE_SIZE_MAX`] (before the writes of this block, so that the answer costs nothing).
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.base.size() >= STATE_SIZE_MAX
-    }
-
     /// From here on writes can be taken back; those before no longer can.
     pub fn savepoint(&mut self) {
         self.undo.clear();
@@ -130,7 +106,7 @@ impl StateRead for Overlay<'_> {
         Overlay::get(self, key)
     }
 
-    /// The size of the state below, see [`Overlay::is_full`].
+    /// The size of the state below: before the writes of this block, so that the answer costs nothing.
     fn size(&self) -> u64 {
         self.base.size()
     }

@@ -18,7 +18,7 @@ use quorate_types::{
     receipt::Receipt,
     round::{Epoch, Height, Round, Sequence},
     rpc::{AccountView, KvView},
-    state_key::{Account, account_key, kv_key},
+    state_key::{ACCOUNT_ENTRY_SIZE, Account, account_key, kv_key},
     verify::Verifier,
     vote::QuorumCert,
 };
@@ -153,8 +153,8 @@ impl LightClient {
     /// What an account has at the start.
     #[must_use]
     pub fn genesis_account(&self, address: Address) -> Account {
-        let balance = self.genesis.accounts.iter().find(|account| account.address == address).map_or(0, |account| account.balance);
-        Account { balance, sequence: Sequence(0) }
+        let known = self.genesis.accounts.iter().find(|account| account.address == address);
+        known.map_or_else(Account::default, |known| Account { balance: known.balance, sequence: Sequence(0), stored: ACCOUNT_ENTRY_SIZE })
     }
 
     /// Checks the proof, in hexadecimal, that `tx_id` is committed.

@@ -188,7 +188,7 @@ fn account_view(fake: &Fake, account: Account) -> AccountView {
 #[test]
 fn an_account_is_believed_only_as_the_state_has_it() {
     let (fake, light) = set_up();
-    let account = Account { balance: 12, sequence: Sequence(3) };
+    let account = Account { balance: 12, sequence: Sequence(3), stored: 313 };
     let view = account_view(&fake, account);
     assert_eq!(*light.account(address(1), &view).unwrap().value(), account);
     let lies = [
@@ -213,7 +213,7 @@ fn an_account_that_is_proved_to_be_absent_has_nothing() {
         balance: 0,
         sequence: Sequence(0),
         value: None,
-        ..account_view(&fake, Account { balance: 12, sequence: Sequence(3) })
+        ..account_view(&fake, Account { balance: 12, sequence: Sequence(3), stored: 313 })
     };
     assert_eq!(*light.account(address(2), &view).unwrap().value(), Account::default());
     assert!(light.account(address(2), &AccountView { balance: 1, ..view }).is_err());

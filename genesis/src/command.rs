@@ -11,7 +11,7 @@ use quorate_client::{CommandError, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters, StateLimits},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
@@ -88,7 +88,23 @@ pub struct ParameterArgs {
     /// Leader reputation: how many of the last authors are left out [default: by the size of the committee].
     #[arg(long, value_name = "N")]
     exclude_size: Option<u32>,
+    /// Largest size of the state, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    state_bytes_max: Option<u64>,
+    /// Most bytes that the transactions of a block may write and answer with.
+    #[arg(long, value_name = "BYTES")]
+    block_effect_bytes_max: Option<u32>,
+    /// Most bytes of the state that one account may hold.
+    #[arg(long, value_name = "BYTES")]
+    account_bytes_max: Option<u64>,
+    /// How many of the smallest unit must stay in an account for each byte of the state that it holds. With 0 anybody, known or not, fills the
+    /// state for nothing.
+    #[arg(long, value_name = "AMOUNT", default_value_t = DEPOSIT_PER_BYTE)]
+    deposit_per_byte: u32,
 }
+
+/// The deposit of a network that strangers may reach.
+const DEPOSIT_PER_BYTE: u32 = 1;
 
 impl ParameterArgs {
     fn parameters(&self) -> Parameters {
@@ -102,6 +118,17 @@ impl ParameterArgs {
             heartbeat_ms: self.heartbeat_ms.unwrap_or(default.heartbeat_ms),
             window_size: self.window_size.unwrap_or(default.window_size),
             exclude_size: self.exclude_size,
+            state: self.state(default.state),
+        }
+    }
+
+    fn state(&self, default: StateLimits) -> StateLimits {
+        let bytes_max = self.state_bytes_max.unwrap_or(default.bytes_max);
+        StateLimits {
+            bytes_max,
+            block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.block_effect_bytes_max),
+            account_bytes_max: self.account_bytes_max.unwrap_or(default.account_bytes_max.min(bytes_max)),
+            deposit_per_byte: self.deposit_per_byte,
         }
     }
 }
@@ -325,13 +352,22 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
         let total = genesis.accounts.iter().fold(0u128, |sum, account| sum.saturating_add(u128::from(account.balance)));
         let parameters = out.table(
             &["parameter", "value"],
-            parameters.as_object().into_iter().flatten().map(|(name, value)| vec![name.clone(), value.to_string()]),
+            rows(None, &parameters),
         );
         format!(
             "network       {}\nchain id      {}\ntimestamp     {} ms\ntotal supply  {total}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{accounts}",
             genesis.name, genesis.chain_id, genesis.timestamp
         )
     })
+}
+
+/// A row for each value, those of a group with the name of the group in front.
+fn rows(group: Option<&str>, values: &serde_json::Value) -> Vec<Vec<String>> {
+    let row = |(name, value): (&String, &serde_json::Value)| {
+        let name = group.map_or_else(|| name.clone(), |group| format!("{group}.{name}"));
+        if value.is_object() { rows(Some(&name), value) } else { vec![vec![name, value.to_string()]] }
+    };
+    values.as_object().into_iter().flatten().flat_map(row).collect()
 }
 
 fn total_power(genesis: &Genesis) -> u128 {

@@ -6,7 +6,7 @@ use quorate_app::{Application, genesis_state};
 use quorate_types::{
     block::Block,
     crypto::Hash,
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     header::Header,
     ids::{BlockId, StateId},
     merkle,
@@ -32,6 +32,8 @@ pub struct Ledger<S: Store, A: Application> {
     app: A,
     /// The committee of the next block: genesis' for now.
     next_committee: Hash,
+    /// How far the state may grow.
+    limits: StateLimits,
     speculation: Speculation,
     /// The certificate that commits the root.
     commit_qc: QuorumCert,
@@ -92,7 +94,15 @@ impl<S: Store, A: Application> Ledger<S, A> {
             Some(found) if found != given => return Err(LedgerError::OtherGenesis { found, given }),
             Some(_) => Self::load(&store, progress)?,
         };
-        Ok(Self { store, app, next_committee, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new() })
+        Ok(Self {
+            store,
+            app,
+            next_committee,
+            limits: genesis.parameters.state,
+            speculation: Speculation::new(root),
+            commit_qc,
+            forgotten: BTreeMap::new(),
+        })
     }
 
     fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
@@ -150,6 +160,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
             store,
             app: self.app.clone(),
             next_committee: self.next_committee,
+            limits: self.limits,
             speculation: Speculation::new(self.speculation.root.clone()),
             commit_qc: self.commit_qc.clone(),
             forgotten: BTreeMap::new(),
@@ -162,7 +173,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
     /// # Errors
     /// [`InvalidBlock`], and nothing is kept.
     pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
-        self.speculation.speculate(&self.app, self.next_committee, block)
+        self.speculation.speculate(&self.app, self.limits, self.next_committee, block)
     }
 
     /// The result of a block that is speculated or the committed root (paper: `pending_state`).

@@ -10,6 +10,7 @@ use quorate_app::{Application, BlockContext, Execution, Writes, execute_block};
 use quorate_types::{
     block::Block,
     crypto::Hash,
+    genesis::StateLimits,
     header::Header,
     ids::{BlockId, StateId},
     merkle,
@@ -121,7 +122,13 @@ impl Speculation {
     }
 
     /// Executes a block on its parent's state. EXEC-1: the result depends on the parent's result and the block alone.
-    pub(crate) fn speculate<A: Application>(&mut self, app: &A, next_committee: Hash, block: &Block) -> Result<StateId, InvalidBlock> {
+    pub(crate) fn speculate<A: Application>(
+        &mut self,
+        app: &A,
+        limits: StateLimits,
+        next_committee: Hash,
+        block: &Block,
+    ) -> Result<StateId, InvalidBlock> {
         if let Some(known) = self.node(&block.id()) {
             return Ok(known.state_id);
         }
@@ -146,6 +153,7 @@ impl Speculation {
             round: content.round,
             timestamp: content.timestamp,
             author: content.author,
+            limits,
         };
         let Execution { writes, receipts } = execute_block(app, parent.state, &at, block.payload())?;
         let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -63,9 +63,10 @@
 
 use std::{fmt, sync::Arc};
 
-use quorate_app::{StateRead, entry_size};
+use quorate_app::StateRead;
 use quorate_types::{
     crypto::Hash,
+    state_key::entry_size,
     state_proof::{
         EMPTY_STATE_ROOT, StateProof, StateTerminal, state_branch_hash, state_key_hash, state_leaf_hash, state_path_turns_right,
         state_value_hash,
@@ -139,7 +140,7 @@ impl StateTree {
         self.root.len()
     }
 
-    /// What the state counts for against [`quorate_app::STATE_SIZE_MAX`]: the sum of [`entry_size`] over its keys. Costs nothing.
+    /// What the state counts for against the genesis' `state.bytes_max`: the sum of [`entry_size`] over its keys. Costs nothing.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.root.size()

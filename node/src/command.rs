@@ -346,6 +346,7 @@ impl RunCommand {
             witness,
             genesis,
             address_files: Some((home.api_address_file(), home.metrics_address_file())),
+            data_directory: Some(home.data()),
             #[cfg(feature = "faults")]
             faults_file: Some(home.faults_file()),
             on_failure: exit_at_once,
@@ -387,7 +388,7 @@ impl From<NodeError> for CommandError {
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
             NodeError::Recover(_) | NodeError::Witness(_) => "recover",
-            NodeError::Store(_) | NodeError::Ledger(_) => "data",
+            NodeError::Store(_) | NodeError::Ledger(_) | NodeError::Disk(_) => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",

@@ -46,6 +46,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// The metrics.
     pub metrics: MetricsConfig,
+    /// The database.
+    pub store: StoreConfig,
     /// The transactions that wait for a block.
     pub pool: PoolConfig,
     /// The log.
@@ -102,6 +104,14 @@ pub struct MetricsConfig {
     pub listen: SocketAddr,
 }
 
+/// The database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// While less is free on the disk of `data/`, transactions of clients are refused; 0: never.
+    pub free_bytes_min: u64,
+}
+
 /// The transactions that wait for a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -152,6 +162,12 @@ impl Default for ApiConfig {
             write_timeout_ms: 30_000,
             hosts: Vec::new(),
         }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { free_bytes_min: 512 << 20 }
     }
 }
 
@@ -463,6 +479,7 @@ impl Config {
         within("api.waiting_max", self.api.waiting_max.into(), 1, 1_000_000)?;
         within("api.read_timeout_ms", self.api.read_timeout_ms.into(), 100, 600_000)?;
         within("api.write_timeout_ms", self.api.write_timeout_ms.into(), 100, 600_000)?;
+        within("store.free_bytes_min", self.store.free_bytes_min, 0, 1 << 50)?;
         within("pool.transactions_max", self.pool.transactions_max.into(), 1, 10_000_000)?;
         within("pool.sender_transactions_max", self.pool.sender_transactions_max.into(), 1, 10_000_000)?;
         within("pool.bytes_max", self.pool.bytes_max, 1 << 20, 16 << 30)?;
@@ -584,6 +601,7 @@ mod tests {
             ("[node]\nverify_threads = 0", "node.verify_threads"),
             ("[node]\ngenesis_hash = \"0x12\"", "node.genesis_hash"),
             ("[api]\nconnections_max = 0", "api.connections_max"),
+            ("[store]\nfree_bytes_min = 9000000000000000", "store.free_bytes_min"),
             ("[pool]\nbytes_max = 1", "pool.bytes_max"),
             ("[log]\nlevel = \"quorate=loud\"", "log.level"),
         ] {

@@ -14,6 +14,7 @@ mod chain;
 mod clock;
 mod command;
 mod config;
+mod disk;
 mod event_loop;
 mod failure;
 mod fair;
@@ -45,7 +46,7 @@ mod testing;
 pub use command::{CheckCommand, Command, InitCommand, RunCommand, SettingArgs};
 pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
-    PoolConfig, from_environment,
+    PoolConfig, StoreConfig, from_environment,
 };
 pub use files::TooFewFiles;
 pub use home::Home;

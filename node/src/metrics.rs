@@ -205,6 +205,7 @@ pub(crate) struct Metrics {
     /// When this process last committed, or began.
     committed_at: Mutex<Instant>,
     clocks_ahead: Family<PeerLabel, Gauge>,
+    disk_free: Gauge,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
     http_connections: Gauge,
@@ -237,6 +238,7 @@ impl Metrics {
             last_commit: Gauge::default(),
             committed_at: Mutex::new(Instant::now()),
             clocks_ahead: Family::default(),
+            disk_free: Gauge::default(),
             http_requests: Family::default(),
             http_refused_connections: Counter::default(),
             http_connections: Gauge::default(),
@@ -317,6 +319,12 @@ impl Metrics {
             "Items in queues between threads",
             self.queues.clone(),
         );
+        registry.register_with_unit(
+            "quorate_disk_free",
+            "Room left on the disk of the data directory",
+            Unit::Bytes,
+            self.disk_free.clone(),
+        );
         registry.register_collector(Box::new(ReplicaCollector(Arc::clone(&self.replica))));
         registry.register_collector(Box::new(ProcessCollector));
         registry.register_collector(Box::new(LogCollector));
@@ -395,6 +403,10 @@ impl Metrics {
         for (id, offset) in clocks.iter().flat_map(|clocks| &clocks.ahead) {
             self.clocks_ahead.get_or_create(&PeerLabel { validator: self.name(*id) }).set(offset.0);
         }
+    }
+
+    pub(crate) fn disk_free(&self, bytes: u64) {
+        self.disk_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn served(&self, route: &'static str, status: StatusCode) {

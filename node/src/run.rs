@@ -38,6 +38,7 @@ use tokio::{
 use crate::{
     api::{self, Api},
     config::{ApiConfig, Config, PoolConfig},
+    disk::{self, DiskSpace},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     failure::{API_THREAD, Failure, Threads},
     files,
@@ -133,6 +134,9 @@ pub enum NodeError {
     /// The system gives no threads.
     #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
+    /// The disk cannot be measured.
+    #[error("the free room on the disk of the data directory cannot be measured: {0}; is the directory there?")]
+    Disk(io::Error),
     /// The failures to inject cannot be read.
     #[cfg(feature = "faults")]
     #[error("the failures to inject cannot be read: {0}")]
@@ -155,6 +159,8 @@ pub struct Setup {
     pub genesis: Genesis,
     /// Where to write the addresses of the API and of health and metrics, if anywhere.
     pub address_files: Option<(PathBuf, PathBuf)>,
+    /// Where the store writes, if anywhere: the disk whose free room is watched.
+    pub data_directory: Option<PathBuf>,
     /// The failures to inject, where the file exists.
     #[cfg(feature = "faults")]
     pub faults_file: Option<PathBuf>,
@@ -256,7 +262,7 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { config, keys, witness, genesis, address_files, on_failure, .. } = setup;
+        let Setup { config, keys, witness, genesis, address_files, data_directory, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
@@ -266,6 +272,7 @@ impl Node {
         let api_listener = listen("the API", "api", config.api.listen)?;
         let metrics_listener = listen("health and metrics", "metrics", config.metrics.listen)?;
 
+        let disk = Arc::new(DiskSpace::new(data_directory, config.store.free_bytes_min).map_err(NodeError::Disk)?);
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &genesis)?;
         let verifier = quorate_replica::verifier(&genesis, &BuiltIn)?;
@@ -325,6 +332,7 @@ impl Node {
             network: network.clone(),
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
+            disk: Arc::clone(&disk),
             waiting: Arc::new(Semaphore::new(usize::try_from(config.api.waiting_max).unwrap_or(Semaphore::MAX_PERMITS))),
             reads: Api::reads(),
             config: config.api.clone(),
@@ -346,6 +354,7 @@ impl Node {
             servers.push(failure.spawn(runtime.handle(), name, serving));
         }
         failure.spawn(health.handle(), "watchdog", watchdog::run(Arc::clone(&api), stop.subscribe()));
+        failure.spawn(health.handle(), "disk", disk::run(disk, Arc::clone(&metrics), stop.subscribe()));
         if let Some((api_file, metrics_file)) = &address_files {
             for (path, address) in [(api_file, api_address), (metrics_file, metrics_address)] {
                 write_whole(path, &format!("{address}\n")).map_err(NodeError::Threads)?;

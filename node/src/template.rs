@@ -58,6 +58,10 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # Where /metrics, /livez and /readyz are served. However many clients the API has, these answer. Port 0 lets the system choose.
 #listen = "127.0.0.1:9101"
 
+[store]
+# While less than this is free on the disk of data/, transactions of clients are refused (disk-nearly-full); the validator goes on. 0: never.
+#free_bytes_min = 536870912
+
 [pool]
 # Transactions that wait for a block at the same time, and their bytes.
 #transactions_max = 50000

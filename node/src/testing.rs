@@ -89,6 +89,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
         witness,
         genesis,
         address_files: None,
+        data_directory: None,
         #[cfg(feature = "faults")]
         faults_file: None,
         on_failure: |_| {},

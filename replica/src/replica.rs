@@ -501,7 +501,8 @@ impl<S: Store, A: Application> Replica<S, A> {
             return Ok(false);
         }
         if let Some(state) = self.ledger.state(&root) {
-            check_transaction(self.ledger.app(), state, self.genesis_hash, now, &transaction)
+            let limits = &self.genesis.parameters.state;
+            check_transaction(self.ledger.app(), state, limits, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());

@@ -94,6 +94,26 @@ impl fmt::Display for Failure {
             ("zero-amount", _) => f.write_str("a transfer needs an amount above zero"),
             ("insufficient-funds", [balance, amount]) => write!(f, "the sender has {balance}, less than {amount}"),
             ("balance-overflow", _) => f.write_str("the receiver would have more than can be counted"),
+            ("account-state-full", [stored, max]) => {
+                write!(f, "the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")
+            }
+            ("deposit-not-covered", [balance, deposit]) => write!(
+                f,
+                "the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more"
+            ),
+            ("deposit-locked", [left, deposit]) => write!(
+                f,
+                "the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys"
+            ),
+            ("below-deposit", [amount, deposit]) => {
+                write!(
+                    f,
+                    "the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much"
+                )
+            }
+            ("no-account", [deposit]) => {
+                write!(f, "the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")
+            }
             ("state-full", _) => f.write_str("the state has reached its largest size; delete keys, or use an account that exists"),
             ("key-too-large", [len, max]) => write!(f, "its key has {len} bytes, at most {max} are allowed"),
             ("value-too-large", [len, max]) => write!(f, "the value would have {len} bytes, at most {max} are allowed"),

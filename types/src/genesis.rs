@@ -11,6 +11,7 @@ use crate::{
     ids::{Address, ChainId, DraftHash, GenesisHash},
     message::PROTOCOL_VERSION,
     round::{Epoch, UnixMillis},
+    state_key::ACCOUNT_ENTRY_SIZE,
 };
 
 /// Domain of genesis hashes.
@@ -44,6 +45,54 @@ pub struct Parameters {
     /// Leader reputation: how many of the last authors are left out, between f and 2f; f where nothing is said.
     #[serde(default)]
     pub exclude_size: Option<u32>,
+    /// How much state there may be, and what it costs.
+    pub state: StateLimits,
+}
+
+/// How far the state may grow, and what an account must have to hold a part of it. Sizes are sums of
+/// [`entry_size`](crate::state_key::entry_size) over entries of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateLimits {
+    /// Largest size of the state, 1 MiB..=1 TiB. It lives in the memory of every validator. Beyond it no operation adds to the state, and
+    /// only one block's effects can be added past it.
+    pub bytes_max: u64,
+    /// Most bytes that the transactions of a block may write and answer with, together, 1 MiB..=8 MiB: small transactions can copy large
+    /// values, so the size of the payload alone bounds neither the state nor the receipts.
+    pub block_effect_bytes_max: u32,
+    /// Most that one account may hold, from what its own record counts for to `bytes_max`.
+    pub account_bytes_max: u64,
+    /// How many of the smallest unit an account must have for each byte that it holds, 0..=2^32-1. With 0 anybody can hold something for
+    /// nothing; above, an account begins with a transfer that covers its record.
+    pub deposit_per_byte: u32,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        Self { bytes_max: 4 << 30, block_effect_bytes_max: 8 << 20, account_bytes_max: 256 << 20, deposit_per_byte: 0 }
+    }
+}
+
+impl StateLimits {
+    /// What an account that holds so many bytes must have; `u64::MAX` where it is more than can be counted.
+    #[must_use]
+    pub fn deposit(&self, stored: u64) -> u64 {
+        stored.saturating_mul(u64::from(self.deposit_per_byte))
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let wrong = |rule: &str| Err(GenesisError::Parameter(rule.into()));
+        if !(1 << 20..=1 << 40).contains(&self.bytes_max) {
+            return wrong("state.bytes_max must lie in 1048576..=1099511627776");
+        }
+        if !(1 << 20..=8 << 20).contains(&self.block_effect_bytes_max) {
+            return wrong("state.block_effect_bytes_max must lie in 1048576..=8388608");
+        }
+        if !(ACCOUNT_ENTRY_SIZE..=self.bytes_max).contains(&self.account_bytes_max) {
+            return wrong(&format!("state.account_bytes_max must lie in {ACCOUNT_ENTRY_SIZE}..=state.bytes_max"));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Parameters {
@@ -57,6 +106,7 @@ impl Default for Parameters {
             heartbeat_ms: 10_000,
             window_size: 10,
             exclude_size: None,
+            state: StateLimits::default(),
         }
     }
 }
@@ -110,7 +160,7 @@ impl Parameters {
         if !(1..=256).contains(&self.window_size) {
             return wrong("window_size must lie in 1..=256");
         }
-        Ok(())
+        self.state.check()
     }
 }
 
@@ -187,6 +237,16 @@ pub enum GenesisError {
     /// Accounts out of order or twice, or more money than fits.
     #[error("genesis accounts must be sorted by address, each once, and their balances must sum to less than 2^64: {0}")]
     Accounts(String),
+    /// An account that could not have come into being later.
+    #[error("genesis account {address} has {balance}, and the deposit for its record is {deposit}; give it as much, or leave it out")]
+    Deposit {
+        /// Whose.
+        address: Address,
+        /// What it would have.
+        balance: u64,
+        /// The least that it needs.
+        deposit: u64,
+    },
 }
 
 /// A network, from its first state on.
@@ -276,6 +336,10 @@ impl Genesis {
                 return Err(GenesisError::Accounts(account.address.to_string()));
             }
             last = Some(account.address);
+            let deposit = self.parameters.state.deposit(ACCOUNT_ENTRY_SIZE);
+            if account.balance < deposit {
+                return Err(GenesisError::Deposit { address: account.address, balance: account.balance, deposit });
+            }
             total = total.checked_add(account.balance).ok_or_else(|| GenesisError::Accounts(account.address.to_string()))?;
         }
         Ok(())

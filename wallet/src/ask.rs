@@ -23,15 +23,20 @@ pub(crate) struct AccountShown<'a> {
     #[serde(with = "amount_text")]
     balance: u64,
     sequence: Sequence,
+    /// Bytes of the state that it holds, and what must stay in it for them.
+    stored: u64,
+    #[serde(with = "amount_text")]
+    deposit: u64,
     height: Height,
     verified: Verified<'a>,
 }
 
 impl<'a> AccountShown<'a> {
     pub(crate) fn new(session: &Session, address: Address, proven: &'a Proven<Account>) -> Self {
-        let (Account { balance, sequence }, certificate) = (*proven.value(), proven.certificate());
+        let (Account { balance, sequence, stored }, certificate) = (*proven.value(), proven.certificate());
         let verified = Verified::new(certificate, session.light().genesis_hash());
-        Self { address, balance, sequence, height: certificate.header.height, verified }
+        let deposit = session.light().genesis().parameters.state.deposit(stored);
+        Self { address, balance, sequence, stored, deposit, height: certificate.header.height, verified }
     }
 }
 
@@ -49,7 +54,9 @@ pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -
     let shown = AccountShown::new(session, address, &proven);
     let certificate = proven.certificate();
     out.print(&shown, || {
-        format!("address   {address}\nbalance   {}\nsequence  {}\nverified: {certificate}", shown.balance, shown.sequence)
+        let AccountShown { balance, sequence, stored, deposit, .. } = &shown;
+        let held = if *deposit > 0 { format!(", {deposit} of the balance must stay") } else { String::new() };
+        format!("address   {address}\nbalance   {balance}\nsequence  {sequence}\nholds     {stored} bytes of state{held}\nverified: {certificate}")
     })?;
     tell_age(session, certificate, out);
     Ok(())

@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use super::common::{LATER, Map, NETWORK, NOW, World, address, code, context, genesis, key, kv, ok, transfer, tx};
-use crate::{
-    AppError, Application, BLOCK_EFFECT_BYTES_MAX, BlockContext, BuiltIn, InvalidBlock, Overlay, STATE_SIZE_MAX, StateRead, accounts,
-    check_transaction, execute_block,
-};
+use crate::{AppError, Application, BlockContext, BuiltIn, InvalidBlock, Overlay, StateRead, accounts, check_transaction, execute_block};
 use proptest::prelude::*;
 use quorate_types::{
     crypto::Hash,
     failure::{Code, Failure},
-    genesis::Genesis,
+    genesis::{Genesis, StateLimits},
     ids::GenesisHash,
     operation::{KV_VALUE_BYTES_MAX, KvAction, KvSpace, Operation},
     receipt::Outcome,
     round::{Sequence, UnixMillis},
-    state_key::{Account, account_key},
+    state_key::{ACCOUNT_ENTRY_SIZE, Account, account_key},
     transaction::{Transaction, TransactionContent},
 };
 
@@ -28,7 +25,7 @@ impl Application for Half {
         Ok(())
     }
 
-    fn check(&self, _: &dyn StateRead, _: &Transaction) -> Result<(), Failure> {
+    fn check(&self, _: &dyn StateRead, _: &StateLimits, _: &Transaction) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -80,7 +77,7 @@ fn a_block_is_valid_only_if_each_transaction_is_the_senders_next_at_its_time() {
 fn the_largest_sequence_number_is_never_used() {
     let mut world = World::with(&[]);
     for (sequence, valid) in [(u64::MAX - 1, true), (u64::MAX, false)] {
-        let record = Account { balance: 1, sequence: Sequence(sequence) };
+        let record = Account { balance: 1, sequence: Sequence(sequence), stored: ACCOUNT_ENTRY_SIZE };
         world.state.insert(account_key(&address(1)), record.encode().into());
         assert_eq!(world.execute(&[signed(NETWORK, sequence, LATER)]).is_ok(), valid);
     }
@@ -96,7 +93,7 @@ fn a_failed_transaction_is_included_leaves_nothing_behind_and_consumes_its_numbe
 
     assert_eq!(code(&world.send(1, &Operation::Opaque(vec![]))), "no");
     let mut expected = before;
-    expected.insert(account_key(&address(1)), Account { balance: 0, sequence: Sequence(1) }.encode().into());
+    expected.insert(account_key(&address(1)), Account { balance: 0, sequence: Sequence(1), stored: ACCOUNT_ENTRY_SIZE }.encode().into());
     assert_eq!(world.state, expected);
 
     // The same bytes again are no longer the sender's next: nothing takes effect twice, a failure included.
@@ -123,7 +120,8 @@ fn an_account_without_a_record_may_send() {
 fn small_transactions_cannot_make_a_block_write_or_answer_more_than_its_limit() {
     let mut world = World::with(&[]);
     world.send(1, &kv(KvSpace::Shared, b"big", KvAction::Put(vec![7; KV_VALUE_BYTES_MAX])));
-    let fits = BLOCK_EFFECT_BYTES_MAX / KV_VALUE_BYTES_MAX as u64;
+    let most = u64::from(world.limits.block_effect_bytes_max);
+    let fits = most / KV_VALUE_BYTES_MAX as u64;
 
     for action in [KvAction::Get, KvAction::Slice { start: 0, end: u32::try_from(KV_VALUE_BYTES_MAX).unwrap() }, KvAction::Append(vec![])] {
         let payload: Vec<_> = (0..2 * fits).map(|i| tx(1, i + 1, &kv(KvSpace::Shared, b"big", action.clone()))).collect();
@@ -131,7 +129,7 @@ fn small_transactions_cannot_make_a_block_write_or_answer_more_than_its_limit() 
         let full = receipts.iter().position(|receipt| !receipt.outcome.is_applied()).unwrap();
         assert_eq!(code(&receipts[full].outcome), "block-full", "{action:?}");
         let answers: u64 = receipts.iter().map(|receipt| if let Outcome::Applied(a) = &receipt.outcome { a.len() as u64 } else { 0 }).sum();
-        assert!(answers <= BLOCK_EFFECT_BYTES_MAX, "{action:?}: {answers}");
+        assert!(answers <= most, "{action:?}: {answers}");
         assert!(full as u64 >= fits / 2 - 1, "{action:?}: only {full}");
     }
     // A block of ordinary operations is far from it.
@@ -148,7 +146,7 @@ impl StateRead for Full {
     }
 
     fn size(&self) -> u64 {
-        STATE_SIZE_MAX
+        StateLimits::default().bytes_max
     }
 }
 
@@ -171,7 +169,8 @@ fn a_full_state_grows_no_more_but_can_be_read_used_and_emptied() {
         let execution = execute_block(&BuiltIn, &full, &context(), &[tx(1, 1, &operation)]).unwrap();
         assert_eq!(code(&execution.receipts[0].outcome), outcome, "{operation:?}");
     }
-    let check = |who, sequence| check_transaction(&BuiltIn, &full, NETWORK, NOW, &tx(who, sequence, &own(KvAction::Get)));
+    let check =
+        |who, sequence| check_transaction(&BuiltIn, &full, &StateLimits::default(), NETWORK, NOW, &tx(who, sequence, &own(KvAction::Get)));
     assert_eq!(check(1, 1), Ok(()));
     assert_eq!(check(9, 0).unwrap_err().code(), "state-full");
 }
@@ -180,7 +179,9 @@ fn a_full_state_grows_no_more_but_can_be_read_used_and_emptied() {
 fn the_pool_is_told_what_cannot_succeed() {
     let mut world = World::with(&[(1, 10)]);
     world.send(1, &transfer(2, 1));
-    let check = |tx: &Transaction| check_transaction(&BuiltIn, &world.state, NETWORK, NOW, tx).map_err(|error| error.code().into_owned());
+    let check = |tx: &Transaction| {
+        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, tx).map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&tx(1, 1, &transfer(2, 9))), Ok(()));
     assert_eq!(check(&tx(1, 40, &transfer(2, 9))), Ok(()), "how far ahead is the pool's affair");
     assert_eq!(check(&tx(3, 0, &kv(KvSpace::Own, b"k", KvAction::Get))), Ok(()));

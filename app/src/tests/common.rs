@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{Application, BlockContext, BuiltIn, Execution, InvalidBlock, accounts, execute_block, genesis_state};
 use quorate_types::{
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
     ids::{Address, ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
@@ -24,6 +24,7 @@ pub(crate) type Map = BTreeMap<Box<[u8]>, Arc<[u8]>>;
 pub(crate) struct World<A = BuiltIn> {
     pub(crate) app: A,
     pub(crate) state: Map,
+    pub(crate) limits: StateLimits,
 }
 
 pub(crate) fn key(who: u8) -> SigningKey {
@@ -48,7 +49,15 @@ pub(crate) fn genesis(balances: &[(u8, u64)]) -> Genesis {
 }
 
 pub(crate) fn context() -> BlockContext {
-    BlockContext { genesis_hash: NETWORK, epoch: Epoch(0), height: Height(1), round: Round(1), timestamp: NOW, author: ValidatorId(0) }
+    BlockContext {
+        genesis_hash: NETWORK,
+        epoch: Epoch(0),
+        height: Height(1),
+        round: Round(1),
+        timestamp: NOW,
+        author: ValidatorId(0),
+        limits: StateLimits::default(),
+    }
 }
 
 pub(crate) fn tx(who: u8, sequence: u64, operation: &Operation) -> Transaction {
@@ -83,11 +92,11 @@ impl World {
 impl<A: Application> World<A> {
     pub(crate) fn of(app: A, balances: &[(u8, u64)]) -> Self {
         let state = genesis_state(&app, &genesis(balances)).unwrap().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Self { app, state }
+        Self { app, state, limits: StateLimits::default() }
     }
 
     pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, InvalidBlock> {
-        execute_block(&self.app, &self.state, &context(), payload)
+        execute_block(&self.app, &self.state, &BlockContext { limits: self.limits, ..context() }, payload)
     }
 
     /// Executes a block and keeps what it writes.

@@ -4,3 +4,4 @@ mod bank;
 mod blocks;
 mod common;
 mod kv;
+mod storage;

@@ -54,6 +54,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, "the node is stopping").with_hint("ask another node")
     }
 
+    pub(crate) fn disk_nearly_full(message: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "disk-nearly-full", message)
+            .with_hint("send it to another node; whoever runs this one frees or adds disk space, or lowers store.free_bytes_min")
+    }
+
     pub(crate) fn internal(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log says more")
     }
@@ -86,7 +91,7 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
             (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} tells the next sequence number"))
         }
         "sender-full" | "sender-quota" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
-        "insufficient-funds" | "state-full" | "sequence-exhausted" => (StatusCode::CONFLICT, None),
+        "insufficient-funds" | "state-full" | "sequence-exhausted" | "deposit-locked" | "no-account" => (StatusCode::CONFLICT, None),
         "other-network" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the genesis hash of this network")),
         "expired" | "expiry-too-far" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
         "signature" => (StatusCode::BAD_REQUEST, Some("the signature is over the transaction's id, by the sender's key")),

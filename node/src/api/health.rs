@@ -83,6 +83,7 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
         },
         Check { name: "quorum", ok: api.committee.is_quorum(linked), detail },
     ];
+    checks.push(Check { name: "disk", ok: api.disk.has_room(), detail: api.disk.to_string() });
     if let Some(replica) = replica {
         let detail = if replica.catching_up { "is fetching blocks that the others have committed" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });

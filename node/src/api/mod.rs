@@ -13,7 +13,7 @@
 //! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent, and a request has to name this host
 //! ([`host`]): pages of other origins read nothing.
 
-mod error;
+pub(crate) mod error;
 mod health;
 pub(crate) mod host;
 pub(crate) mod limits;
@@ -47,6 +47,7 @@ use crate::{
     chain::History,
     clock::Clocks,
     config::ApiConfig,
+    disk::DiskSpace,
     event_loop::{LoopInput, Question, unix_now},
     failure::Failure,
     mailbox::{Lane, Mailbox},
@@ -78,6 +79,7 @@ pub(crate) struct Api {
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
+    pub(crate) disk: Arc<DiskSpace>,
     /// Submissions that may still wait.
     pub(crate) waiting: Arc<Semaphore>,
     /// Reads of the store that may still begin.

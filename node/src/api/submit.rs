@@ -89,6 +89,7 @@ pub(super) async fn one(
 
 async fn submit(api: &Api, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
     let id = transaction.id();
+    api.disk.admit()?;
     if wait == Wait::None {
         let claim = Claim { ticket: api.tickets.next(), wait, reply: Reply::Nobody };
         api.transactions.submit(Submission { claim, transaction })?;
@@ -124,6 +125,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         ApiError::bad_request("malformed-batch", format!("the body is no batch of transactions: {error}"))
             .with_hint("the body is the BCS encoding of at most 1,024 transactions")
     })?;
+    api.disk.admit()?;
     let transactions = batch.0.into_inner();
     let _room = room(&api.waiting, transactions.len())?;
     let (replies, mut answers) = mpsc::channel(BATCH_TRANSACTIONS_MAX);

@@ -43,7 +43,7 @@ fn a_transfer_is_committed_proved_and_visible_everywhere() {
 
     let account: AccountView = running.get(&format!("/v1/accounts/{}", address_of(&alice())));
     assert_eq!((account.balance, account.sequence, account.next_sequence), (BALANCE - 10, Sequence(1), Sequence(1)));
-    let record = Account { balance: BALANCE - 10, sequence: Sequence(1) }.encode();
+    let record = Account { balance: BALANCE - 10, sequence: Sequence(1), stored: 313 }.encode();
     assert_eq!(account.value.as_deref(), Some(hex::encode(record).as_str()));
     running.value_proof(&account.proof, &account_key(&address_of(&alice())), Some(&record));
 

@@ -2,7 +2,8 @@
 //! at least as high as every one that the timeout certificate reports.
 //!
 //! Joins each vote with the proposal of its block. A vote whose proposal is not seen at all stays open: the author votes for its own block
-//! before the proposal has left, and may lose power in between.
+//! before the proposal has left, and may lose power in between. A faulty leader's proposals count as it really sent them, rewritten or not: a
+//! proposal that comes to an honest validator and was never seen leaving is the run's own mistake, and is named as one.
 
 use std::collections::BTreeMap;
 
@@ -78,6 +79,16 @@ impl Invariant for VotesExtend {
                 }
                 Ok(())
             }
+            Observation::Received { node, from, message: Message::Proposal(proposal) } => {
+                let block = proposal.block.id();
+                if self.proposals.contains_key(&block) {
+                    return Ok(());
+                }
+                Err(format!(
+                    "validator {node} received block {block} from {from}, and nobody was seen sending it: the simulator forgot a \
+                     proposal, so this run judges no votes for it"
+                ))
+            }
             Observation::Sent { node, message: Message::Vote(vote), .. } => {
                 let vote = vote.vote_info;
                 if let Some(block) = self.proposals.get(&vote.id) {
@@ -93,7 +104,9 @@ impl Invariant for VotesExtend {
     fn finish(&mut self) -> Result<(), String> {
         let several = |votes: &[(ValidatorId, VoteInfo)]| votes.iter().any(|(who, _)| votes.first().is_some_and(|(first, _)| who != first));
         match self.open.iter().find(|(_, votes)| several(votes)) {
-            Some((block, votes)) => Err(format!("several validators voted for block {block}, which nobody proposed: {votes:?}")),
+            Some((block, votes)) => {
+                Err(format!("several validators voted for block {block}, which nobody sent and nobody received: {votes:?}"))
+            }
             None => Ok(()),
         }
     }
@@ -114,6 +127,22 @@ mod tests {
         let (proposal, id) = examples::proposal(1, 5, 4, None);
         see(&mut rule, 1, &proposal).unwrap();
         see(&mut rule, 2, &examples::vote(2, 5, 4, id)).unwrap();
+    }
+
+    #[test]
+    fn tells_a_proposal_that_the_run_forgot_from_one_that_nobody_made() {
+        let (proposal, id) = examples::proposal(1, 5, 4, None);
+        let received = Observation::Received { node: ValidatorId(2), from: ValidatorId(1), message: &proposal };
+        let mut rule = VotesExtend::default();
+        assert!(rule.observe(&received).unwrap_err().contains("the simulator forgot a proposal"));
+        see(&mut rule, 1, &proposal).unwrap();
+        rule.observe(&received).unwrap();
+
+        let mut rule = VotesExtend::default();
+        see(&mut rule, 2, &examples::vote(2, 5, 4, id)).unwrap();
+        rule.finish().unwrap();
+        see(&mut rule, 3, &examples::vote(3, 5, 4, id)).unwrap();
+        assert!(rule.finish().unwrap_err().contains("nobody sent and nobody received"));
     }
 
     #[test]

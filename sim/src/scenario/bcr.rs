@@ -1,16 +1,17 @@
 //! Imports the text file of Byzantine Chain Replication (2017), and the later ones with the same rows: `name = value`, comments, any order,
 //! extra names allowed.
 //!
-//! A chain of 2t+1 replicas tolerates t failures there; here it takes 3t+1 validators. What each trigger and failure means in this protocol
-//! is in docs/scenarios.md.
+//! A chain of 2t+1 replicas tolerates t failures there; here it takes 3t+1 validators. What each trigger, failure and switch means in this
+//! protocol is in docs/scenarios.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    model::{CLIENTS_MAX, MS_MAX, Scenario, default_parameters},
+    model::{CLIENTS_MAX, Expect, Leaders, MS_MAX, Part, Scenario, default_parameters},
     operations::{Workload, calls, workload},
     place::{FileError, Place, Places},
     read::Imported,
+    rules::{Fault, Kind, Party, Rounds, Rule},
     triggers::{self, Trigger},
 };
 
@@ -69,7 +70,8 @@ pub(crate) fn looks_like(text: &str) -> bool {
 
 /// Reads a file.
 pub(crate) fn read(text: &str) -> Read<Imported> {
-    let mut importer = Importer { text, notes: Vec::new(), scenario: Scenario { name: "bcr".into(), ..Scenario::default() } };
+    let scenario = Scenario { name: "bcr".into(), ..Scenario::default() };
+    let mut importer = Importer { text, notes: Vec::new(), scenario, switches: Vec::new(), places: BTreeMap::new() };
     let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
     let mut given: BTreeMap<u16, Workload> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -77,7 +79,7 @@ pub(crate) fn read(text: &str) -> Read<Imported> {
         if !seen.insert(row.name.replace(' ', "")) {
             return Err(FileError::new(row.place, format!("`{}` stands here a second time", row.name), "keep one of the rows"));
         }
-        match row.name.split_once('[') {
+        match row.name.split_once('[').map(|(name, index)| (name.trim_end(), index)) {
             None => importer.scalar(&row, &mut numbers)?,
             Some(("workload", index)) => {
                 let client = Importer::index(&row, index)?;
@@ -91,10 +93,55 @@ pub(crate) fn read(text: &str) -> Read<Imported> {
     importer.finish(&numbers, given)
 }
 
+/// A switch of the later files: a class of faulty processes that one project has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Switch {
+    /// The last f validators give rounds up and do nothing else.
+    TimeOutCommit,
+    /// The last f + 1 do, which is one more than can be borne.
+    TimeOutTc,
+    /// The votes of the last f are lost.
+    MessageLoss,
+    /// They come two seconds late.
+    MessageDelay,
+    /// The second half of the clients forge their first message and send every request twice.
+    FaultyClient,
+}
+
+/// How late the votes of `message_delay` are, in microseconds.
+const MESSAGE_DELAY: u64 = 2_000_000;
+
+impl Switch {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "time_out_commit" => Self::TimeOutCommit,
+            "time_out_TC" => Self::TimeOutTc,
+            "message_loss" => Self::MessageLoss,
+            "message_delay" => Self::MessageDelay,
+            "faulty_client" => Self::FaultyClient,
+            _ => return None,
+        })
+    }
+
+    /// What is lost or late of what its validators send.
+    fn faults(self) -> &'static [(Kind, Fault)] {
+        match self {
+            Self::TimeOutCommit | Self::TimeOutTc => &[(Kind::Proposal, Fault::MsgLoss), (Kind::Vote, Fault::MsgLoss)],
+            Self::MessageLoss => &[(Kind::Vote, Fault::MsgLoss)],
+            Self::MessageDelay => &[(Kind::Vote, Fault::Delay(MESSAGE_DELAY))],
+            Self::FaultyClient => &[],
+        }
+    }
+}
+
 struct Importer<'a> {
     text: &'a str,
     notes: Vec<String>,
     scenario: Scenario,
+    /// The switches that are on, with their lines.
+    switches: Vec<(Switch, usize)>,
+    /// Where the parts stand that a check may speak of.
+    places: BTreeMap<Part, Place>,
 }
 
 impl Importer<'_> {
@@ -113,20 +160,38 @@ impl Importer<'_> {
             }
             "t" | "num_client" | "client_timeout" | "head_timeout" | "nonhead_timeout" | "checkpt_interval" | "number_of_procs"
             | "client_reqs" | "number_of_clients" | "request_gap" => {
-                let number = row.value.parse().ok().filter(|number| *number <= MS_MAX);
+                // The gap is in seconds, all other times in milliseconds.
+                let max = if row.name == "request_gap" { MS_MAX / 1_000 } else { MS_MAX };
+                let number = row.value.parse().ok().filter(|number| *number <= max);
                 let Some(number) = number else {
-                    let fix = format!("write a whole number from 0 to {MS_MAX}");
+                    let fix = format!("write a whole number from 0 to {max}");
                     return Err(FileError::new(Place::of(self.text, row.at), format!("{} is no usable number", row.name), fix));
                 };
                 numbers.insert(row.name, number);
+                let parts: &[&str] = match row.name {
+                    "t" | "number_of_procs" => &["validators", "faulty"],
+                    "num_client" | "number_of_clients" => &["clients"],
+                    "client_timeout" => &["client_timeout_ms"],
+                    "head_timeout" | "nonhead_timeout" => &["delta_ms"],
+                    "request_gap" => &["request_gap_ms"],
+                    _ => &[],
+                };
+                self.places.extend(parts.iter().map(|part| (Part::Key(part), row.place)));
             }
             "hosts" | "client_hosts" | "replica_hosts" => {
                 self.notes.push(format!("{}: `{}` places processes on machines; a simulation has one", row.place, row.name));
             }
-            "time_out_commit" | "time_out_TC" | "faulty_client" => {
-                self.notes.push(format!("{}: `{}` switches a fault class of one project; write it as a failure", row.place, row.name));
-            }
-            _ => self.left_out(row),
+            name => match Switch::of(name) {
+                Some(switch) => match row.value.to_ascii_lowercase().as_str() {
+                    "true" | "1" | "yes" => self.switches.push((switch, row.place.line)),
+                    "false" | "0" | "no" | "none" | "" => {}
+                    _ => {
+                        let fix = "write True or False";
+                        return Err(FileError::new(Place::of(self.text, row.at), format!("{name} is neither on nor off"), fix));
+                    }
+                },
+                None => self.left_out(row),
+            },
         }
         Ok(())
     }
@@ -162,6 +227,11 @@ impl Importer<'_> {
             let trigger = Trigger { line: row.place.line, validator, event, client, count, deed };
             // The failures of a replica are a set.
             if !self.scenario.triggers.contains(&trigger) {
+                let index = self.scenario.triggers.len();
+                for (key, at) in [("validator", 0), ("on", first.at), ("do", second.at)] {
+                    let place = if key == "validator" { row.place } else { Place::of(self.text, row.at.saturating_add(at)) };
+                    self.places.insert(Part::Trigger(index, key), place);
+                }
                 self.scenario.triggers.push(trigger);
             }
         }
@@ -169,7 +239,6 @@ impl Importer<'_> {
     }
 
     fn finish(mut self, numbers: &BTreeMap<&str, u64>, mut given: BTreeMap<u16, Workload>) -> Read<Imported> {
-        let start = Place { line: 1, column: 1 };
         let number = |name: &str| numbers.get(name).copied();
         let liars: BTreeSet<u16> =
             self.scenario.triggers.iter().filter(|trigger| !trigger.deed.is_benign()).map(|trigger| trigger.validator).collect();
@@ -179,12 +248,17 @@ impl Importer<'_> {
             let chain = t.saturating_mul(2).saturating_add(1);
             self.notes.push(format!("a chain of {chain} replicas became a committee of {validators} validators (t = {t})"));
         }
+        if number("number_of_procs").is_some() {
+            // The programs of the later files take turns.
+            self.scenario.leaders = Leaders::RoundRobin;
+        }
         self.scenario.validators = u16::try_from(validators).unwrap_or(u16::MAX);
         self.scenario.faulty = liars;
         let named = given.keys().max().map_or(0, |last| u64::from(*last).saturating_add(1));
         let clients = number("num_client").or_else(|| number("number_of_clients")).unwrap_or_else(|| named.max(1));
         if clients > CLIENTS_MAX {
-            return Err(FileError::new(start, format!("{clients} clients"), format!("choose at most {CLIENTS_MAX}")));
+            let place = self.place(Part::Key("clients"));
+            return Err(FileError::new(place, format!("{clients} clients"), format!("choose at most {CLIENTS_MAX}")));
         }
         if named > clients {
             self.notes.push(format!("only the first {clients} clients take part"));
@@ -197,12 +271,58 @@ impl Importer<'_> {
         let timer = number("nonhead_timeout").or_else(|| number("head_timeout")).unwrap_or(400).clamp(12, 1_000_000);
         self.scenario.parameters = default_parameters(timer / 4);
         self.scenario.client_timeout_ms = number("client_timeout").unwrap_or(5_000).max(1);
-        self.scenario.request_gap_ms = number("request_gap").unwrap_or_default();
+        self.scenario.request_gap_ms = number("request_gap").unwrap_or_default().saturating_mul(1_000);
+        self.switch_on();
         if let Some(interval) = number("checkpt_interval") {
             self.notes.push(format!("checkpt_interval {interval}: every commit is a checkpoint here"));
         }
-        self.scenario.check().map_err(|broken| FileError::new(start, broken.what, broken.fix))?;
+        self.scenario.check().map_err(|broken| FileError::new(self.place(broken.part), broken.what, broken.fix))?;
         Ok(Imported { scenario: self.scenario, notes: self.notes })
+    }
+
+    /// Turns the switches into failures, whose validators count as faulty.
+    fn switch_on(&mut self) {
+        let (n, f) = (self.scenario.validators, self.scenario.tolerated());
+        let is_on = |wanted: Switch| self.switches.iter().any(|(switch, _)| *switch == wanted);
+        // The program looks at its switches in this order, and at no other once one is on.
+        let first =
+            [Switch::TimeOutCommit, Switch::TimeOutTc, Switch::MessageLoss, Switch::MessageDelay].into_iter().find(|one| is_on(*one));
+        for (switch, line) in std::mem::take(&mut self.switches) {
+            if switch == Switch::FaultyClient {
+                let clients = u16::try_from(self.scenario.workloads.len()).unwrap_or(u16::MAX);
+                self.scenario.faulty_clients = (clients / 2..clients).collect();
+                continue;
+            }
+            if Some(switch) != first {
+                self.notes.push(format!("{line}:1: only one switch of validators counts; this one was left out"));
+                continue;
+            }
+            let count = if switch == Switch::TimeOutTc { f.saturating_add(1) } else { f };
+            if switch == Switch::TimeOutTc {
+                self.scenario.beyond_f = true;
+                self.scenario.expect = Expect::Stalled;
+            }
+            for id in n.saturating_sub(count)..n {
+                self.scenario.faulty.insert(id);
+                for (kind, fault) in switch.faults() {
+                    self.places.insert(Part::Failure(self.scenario.failures.len(), "src"), Place { line, column: 1 });
+                    self.scenario.failures.push(Rule {
+                        line,
+                        src: Party::Validator(id),
+                        dest: Party::Any,
+                        kind: Some(*kind),
+                        rounds: Rounds::Any,
+                        per_million: 1_000_000,
+                        fault: *fault,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Where a part stands; where no row says it, the last row of the file is as near as any.
+    fn place(&self, part: Part) -> Place {
+        self.places.get(&part).copied().unwrap_or_else(|| Place::of(self.text, self.text.trim_end().len()))
     }
 }
 
@@ -225,6 +345,31 @@ mod tests {
     }
 
     #[test]
+    fn switches_become_failures_of_the_last_validators_and_clients() {
+        let base = "number_of_procs = 7\nclient_reqs = 2\nnumber_of_clients = 3\nrequest_gap = 2\n";
+        let read = |switch: &str| read(&format!("{base}{switch}")).unwrap().scenario;
+        let off = read("time_out_commit=False\ntime_out_TC=0\nfaulty_client=False\nmessage_loss=no");
+        assert_eq!((off.request_gap_ms, off.failures.len(), off.faulty.len(), off.faulty_clients.len()), (2_000, 0, 0, 0));
+        for (switch, faulty, failures, expect) in [
+            ("time_out_commit=True", vec![5, 6], 4, Expect::Committed),
+            ("time_out_TC = True", vec![4, 5, 6], 6, Expect::Stalled),
+            ("message_loss=True", vec![5, 6], 2, Expect::Committed),
+            ("message_delay=1", vec![5, 6], 2, Expect::Committed),
+        ] {
+            let on = read(switch);
+            assert_eq!(
+                (on.faulty.iter().copied().collect::<Vec<_>>(), on.failures.len(), on.expect),
+                (faulty, failures, expect),
+                "{switch}"
+            );
+            assert!(on.failures.iter().all(|rule| rule.line == 5), "{switch}");
+        }
+        assert_eq!(read("faulty_client=True").faulty_clients, BTreeSet::from([1, 2]));
+        let both = super::read(&format!("{base}message_loss=True\ntime_out_commit=True")).unwrap();
+        assert_eq!((both.scenario.failures.len(), both.notes.iter().any(|note| note.starts_with("5:1:"))), (4, true));
+    }
+
+    #[test]
     fn says_where_a_row_is_wrong() {
         for (text, expected) in [
             ("t = 1\nrubbish", "2:1: a row without `=`"),
@@ -235,6 +380,12 @@ mod tests {
             ("failures[0] = shuttle(0,1),crash()", "1:1: `failures[0]` has no two numbers"),
             ("failures[0,1] = shuttle(0,1)", "1:17: `shuttle` has no failure"),
             ("failures[0,1] = shuttle(0,1),vanish()", "1:30: `vanish` with these arguments is no failure"),
+            ("t = 1\nworkload[0] = get('k')\nfailures[0,7] = shuttle(0,1),crash()", "3:1: there is no validator 7"),
+            ("t = 1\nnum_client = 1\nworkload[0] = get('k')\nfailures[0,1] = shuttle(5,1),crash()", "4:17: there is no client 5"),
+            ("t = 1\nnum_client = 0\nworkload[0] = get('k')", "2:1: 0 clients"),
+            ("t = 1\nnum_client = 2000", "2:1: 2000 clients"),
+            ("workload[0] = get('k')\nt = 90", "2:1: 271 validators"),
+            ("t = 1\nfaulty_client = maybe", "2:17: faulty_client is neither on nor off"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");

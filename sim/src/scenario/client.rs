@@ -40,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) accepted: Vec<Accepted>,
     /// How often a request was sent again.
     pub(crate) retransmissions: u64,
+    /// Its first message is not signed by its key, and it sends every request twice.
+    pub(crate) faulty: bool,
 }
 
 /// A request under way.
@@ -56,7 +58,7 @@ impl Client {
     pub(crate) fn new(number: u16, seed: &[u8; 32], operations: Vec<Operation>, space: KvSpace) -> Self {
         let key = SigningKey::from_seed(seed);
         let address = Address::of(&key.public());
-        Self { number, key, address, operations, space, request: None, accepted: Vec::new(), retransmissions: 0 }
+        Self { number, key, address, operations, space, request: None, accepted: Vec::new(), retransmissions: 0, faulty: false }
     }
 
     /// Its account in the genesis; it needs no money.
@@ -81,6 +83,13 @@ impl Client {
         let transaction = Transaction::sign(genesis_hash, &self.key, sequence, expires_at, &operation);
         self.request = Some(Request { transaction: transaction.clone(), sent: 0, since: now, answers: BTreeMap::new() });
         Some(transaction)
+    }
+
+    /// A request with a signature that does not verify.
+    pub(crate) fn forged(request: &Transaction) -> Option<Transaction> {
+        let mut raw = request.raw().to_vec();
+        raw.last_mut().map(|last| *last = !*last)?;
+        Transaction::decode(raw.into()).ok()
     }
 
     /// The name under which validators answer: of the client and its request, so a repeated request gets no second answer of a kind.

@@ -159,8 +159,14 @@ fn replay(dir: &Path) -> String {
     format!("quorate sim run {}", shell_word(dir.join("scenario.toml")))
 }
 
-fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandError> {
-    let bad = |error: &dyn std::fmt::Display| CommandError::failure("bad-scenario", format_args!("{}:{error}", file.display()));
+/// What is wrong with a scenario file.
+pub(crate) fn bad(file: &Path, error: &dyn std::fmt::Display) -> CommandError {
+    CommandError::failure("bad-scenario", format_args!("{}:{error}", file.display()))
+}
+
+/// The text of a scenario file, of bounded length.
+pub(crate) fn read_text(file: &Path) -> Result<String, CommandError> {
+    let bad = |error: &dyn std::fmt::Display| bad(file, error);
     if file.is_dir() {
         return Err(bad(&" is a directory; name a scenario file in it"));
     }
@@ -171,8 +177,12 @@ fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandE
     if bounded.map_err(unreadable)? > FILE_BYTES_MAX {
         return Err(bad(&format!("1:1: a longer file than a scenario may be; at most {FILE_BYTES_MAX} bytes are read")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is no text in UTF-8; save it as one"))?;
-    let mut imported = read(&text, args.file_format.map(Into::into), args.case).map_err(|error| bad(&error))?;
+    String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is no text in UTF-8; save it as one"))
+}
+
+fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandError> {
+    let text = read_text(file)?;
+    let mut imported = read(&text, args.file_format.map(Into::into), args.case).map_err(|error| bad(file, &error))?;
     if matches!(imported.scenario.name.as_str(), "scenario" | "bcr" | "failure-config") {
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         imported.scenario.name = stem.unwrap_or(imported.scenario.name);

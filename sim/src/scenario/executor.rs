@@ -175,7 +175,11 @@ impl<'a> Executor<'a> {
         let mut keys = random.fork("clients");
         let clients: Vec<Client> = (0u16..)
             .zip(&scenario.workloads)
-            .map(|(number, given)| Client::new(number, &workload::seed(&mut keys), given.operations(number), scenario.space))
+            .map(|(number, given)| {
+                let mut client = Client::new(number, &workload::seed(&mut keys), given.operations(number), scenario.space);
+                client.faulty = scenario.faulty_clients.contains(&number);
+                client
+            })
             .collect();
         let mut accounts: Vec<_> = clients.iter().map(Client::account).collect();
         accounts.sort_by_key(|account| account.address);
@@ -250,19 +254,13 @@ impl<'a> Executor<'a> {
                 self.work(id)
             }
             Happening::Restart(id) => self.start(id),
-            Happening::Begin(client) => {
-                self.begin(client);
-                Ok(())
-            }
+            Happening::Begin(client) => self.begin(client),
             Happening::Impatient(client, request, sent) => {
                 let waits = self
                     .clients
                     .get(client)
                     .is_some_and(|known| known.next() == request && known.request.as_ref().is_some_and(|under_way| under_way.sent == sent));
-                if waits {
-                    self.send_request(client);
-                }
-                Ok(())
+                if waits { self.send_request(client) } else { Ok(()) }
             }
             Happening::End => {
                 // Somebody may have lost power meanwhile, and commits with it.
@@ -491,21 +489,22 @@ impl<'a> Executor<'a> {
     fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         match output {
             Output::Send { to, message } => {
-                let durable = self.seats.get(id.index()).and_then(|seat| seat.actor.disk.durable_record());
-                self.register.observe(self.now, &Observation::Sent { node: id, message: &message, durable })?;
+                // What a faulty one really sends is only known when it leaves: passing.rs tells it.
+                if let Some(seat) = self.seats.get(id.index()).filter(|seat| !seat.faulty) {
+                    let durable = seat.actor.disk.durable_record();
+                    self.register.observe(self.now, &Observation::Sent { node: id, message: &message, durable })?;
+                }
                 let name = match to {
                     Recipients::Others => "all".into(),
                     Recipients::One(to) => describe::validator(to),
                 };
                 self.log(id, &format!("-> {name}  {}", describe::message(&message)));
                 self.note(&message);
-                self.send(id, to, &message);
-                Ok(())
+                self.send(id, to, &message)
             }
             Output::Gossip(transactions) => {
                 self.log(id, &format!("-> all  {} transactions", transactions.len()));
-                self.gossip(id, transactions);
-                Ok(())
+                self.gossip(id, transactions)
             }
             Output::Answer { ticket, answer } => self.answer(id, ticket, answer),
             Output::Committed(committed) => self.committed(id, &committed),
@@ -552,6 +551,11 @@ impl<'a> Executor<'a> {
             | Message::Sightings(_) => None,
         };
         self.given_up.extend(tc.map(|tc| tc.round));
+        self.note_block(message);
+    }
+
+    /// Remembers whose transactions a proposed block has.
+    pub(super) fn note_block(&mut self, message: &Message) {
         if let Message::Proposal(proposal) = message {
             self.block_clients.insert(proposal.block.id(), self.clients_in(&proposal.block));
         }

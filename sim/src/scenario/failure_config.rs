@@ -5,16 +5,16 @@
 //! {'nvalidators': 4, 'nfaulty': 1, 'nclients': 2, 'failure_config': FailureConfig(...)}    or a list of these
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
     literal::{self, Node, Value},
-    model::{Scenario, default_parameters},
+    model::{Part, Scenario, default_parameters},
     operations::{REQUESTS_MAX, Workload},
     place::{FileError, Place, millionths},
     read::Imported,
     rules::{Fault, Kind, Party, Rounds, Rule},
-    toml_file::{attribute, kind},
+    spelling::{self, Failing, plain},
 };
 
 type Read<T> = Result<T, FileError>;
@@ -49,7 +49,7 @@ pub(crate) fn read(text: &str, case: Option<usize>) -> Read<Imported> {
         };
         return Err(FileError::new(Place { line: 1, column: 1 }, what, fix));
     };
-    Importer { notes: Vec::new() }.import(chosen, index, cases.len() > 1)
+    Importer { notes: Vec::new(), parts: BTreeMap::new() }.import(chosen, index, cases.len() > 1)
 }
 
 /// Finds the cases: dictionaries with failures in them, and failure configurations by themselves.
@@ -69,7 +69,7 @@ fn collect<'a>(node: &'a Node, cases: &mut Vec<&'a Node>, depth: usize) {
 }
 
 fn is_failure_key(key: &str) -> bool {
-    matches!(key, "failure_config" | "failureConfig" | "failures" | "failure" | "rules")
+    matches!(plain(key).as_str(), "failureconfig" | "failures" | "failure" | "rules")
 }
 
 fn is_failures(key: &Node, value: &Node) -> bool {
@@ -79,6 +79,8 @@ fn is_failures(key: &Node, value: &Node) -> bool {
 
 struct Importer {
     notes: Vec<String>,
+    /// Where the parts stand that a check may speak of.
+    parts: BTreeMap<Part, Place>,
 }
 
 impl Importer {
@@ -91,37 +93,59 @@ impl Importer {
         let (mut window, mut exclude, mut rules, mut validators) = (None, None, None, None);
         let mut retry = None;
         for (name, value) in fields(node, &CONFIG_FIELDS)? {
-            match name.as_str() {
-                "nvalidators"
-                | "n_validators"
-                | "number_of_validators"
-                | "num_validators"
-                | "nreplicas"
-                | "no_replicas"
-                | "num_replicas"
-                | "nReplicas" => validators = Some(small(value, &name)?),
-                "nfaulty" | "f" | "F" | "no_faulty_replicas" | "faultyReplicas" | "num_byzentine_nodes" | "number_of_faulty_validators" => {
+            let mut stands_for = |key: &'static str| self.parts.insert(Part::Key(key), value.place);
+            match plain(&name).as_str() {
+                "nvalidators" | "numberofvalidators" | "numvalidators" | "novalidators" | "nreplicas" | "noreplicas" | "numreplicas"
+                | "numberofreplicas" => {
+                    stands_for("validators");
+                    validators = Some(small(value, &name)?);
+                }
+                "nfaulty"
+                | "f"
+                | "numfaulty"
+                | "nofaultyreplicas"
+                | "faultyreplicas"
+                | "numbyzentinenodes"
+                | "numbyzantinenodes"
+                | "numberoffaultyvalidators" => {
+                    stands_for("faulty");
                     faulty = Some(small(value, &name)?);
                 }
-                "nclients" | "n_clients" | "no_clients" | "number_of_clients" | "num_clients" | "nClients" | "clients" => {
+                "nclients" | "noclients" | "numberofclients" | "numclients" | "clients" => {
+                    stands_for("clients");
                     clients = small(value, &name)?;
                 }
-                "nclientops" | "n_client_reqs" | "no_client_requests" | "numMessages" | "requests" | "num_transactions" => {
+                "nclientops" | "nclientreqs" | "noclientrequests" | "nummessages" | "requests" | "numtransactions" => {
                     requests = whole(value, &name, u64::from(REQUESTS_MAX))?;
                 }
-                "sleeptime" => scenario.request_gap_ms = seconds(value, &name)? / 1_000,
-                "clienttimeout" | "clientTimeout" | "client_tmo" => retry = Some(seconds(value, &name)? / 1_000),
-                "delta" => delta = seconds(value, &name)?,
-                "window_size" => window = Some(whole(value, &name, 256)?),
-                "exclude_size" => exclude = Some(whole(value, &name, 256)?),
+                "sleeptime" => {
+                    stands_for("request_gap_ms");
+                    scenario.request_gap_ms = seconds(value, &name)? / 1_000;
+                }
+                "clienttimeout" | "clienttmo" | "clientretrytimeout" => {
+                    stands_for("client_timeout_ms");
+                    retry = Some(seconds(value, &name)? / 1_000);
+                }
+                "delta" => {
+                    stands_for("delta_ms");
+                    delta = seconds(value, &name)?;
+                }
+                "windowsize" => {
+                    stands_for("window_size");
+                    window = Some(whole(value, &name, 256)?);
+                }
+                "excludesize" => {
+                    stands_for("exclude_size");
+                    exclude = Some(whole(value, &name, 256)?);
+                }
                 "seed" if value.value != Value::None => scenario.seed = Some(whole(value, &name, u64::MAX)?),
                 "seed" => {}
-                "msg" | "Name" | "name" | "test_case_name" | "description" => {
+                "msg" | "name" | "testcasename" | "description" => {
                     if let Value::Text(text) = &value.value {
                         scenario.description.clone_from(text);
                     }
                 }
-                key if is_failure_key(key) || matches!(&value.value, Value::Call(name, _) if name.ends_with("FailureConfig")) => {
+                _ if is_failure_key(&name) || matches!(&value.value, Value::Call(name, _) if name.ends_with("FailureConfig")) => {
                     rules = Some(value);
                 }
                 _ => self.notes.push(format!("{}: `{name}` is not known and was left out", value.place)),
@@ -131,18 +155,16 @@ impl Importer {
         let f = scenario.tolerated();
         let faulty = faulty.unwrap_or(f);
         if faulty > scenario.validators {
-            return Err(FileError::new(node.place, format!("{faulty} of {} validators are faulty", scenario.validators), "lower nfaulty"));
+            let place = self.place(Part::Key("faulty"), node);
+            return Err(FileError::new(place, format!("{faulty} of {} validators are faulty", scenario.validators), "lower nfaulty"));
         }
         if u64::from(scenario.validators) < u64::from(faulty).saturating_mul(3).saturating_add(1) {
             let fix = format!(
                 "use at least {} validators; our own format has beyond_f for tests of too few",
                 u64::from(faulty).saturating_mul(3).saturating_add(1)
             );
-            return Err(FileError::new(
-                node.place,
-                format!("{} validators cannot bear {faulty} faulty ones (3f+1)", scenario.validators),
-                fix,
-            ));
+            let what = format!("{} validators cannot bear {faulty} faulty ones (3f+1)", scenario.validators);
+            return Err(FileError::new(self.place(Part::Key("faulty"), node), what, fix));
         }
         scenario.faulty = (scenario.validators.saturating_sub(faulty)..scenario.validators).collect();
         let requests = u32::try_from(requests).unwrap_or(REQUESTS_MAX);
@@ -157,9 +179,17 @@ impl Importer {
         if let Some(rules) = rules {
             self.failure_config(rules, &mut scenario, delta)?;
         }
-        self.honour(&mut scenario);
-        scenario.check().map_err(|broken| FileError::new(node.place, broken.what, broken.fix))?;
+        scenario.check().map_err(|broken| FileError::new(self.place(broken.part, node), broken.what, broken.fix))?;
         Ok(Imported { scenario, notes: self.notes })
+    }
+
+    /// Where a part of a case stands: as nearly as the file says it.
+    fn place(&self, part: Part, case: &Node) -> Place {
+        let failure = match part {
+            Part::Failure(index, _) => self.parts.get(&Part::Failure(index, "")),
+            Part::Key(_) | Part::Trigger(..) => None,
+        };
+        self.parts.get(&part).or(failure).copied().unwrap_or(case.place)
     }
 
     /// The course allows any f up to a third; our committees have just one, so the window may have to move.
@@ -182,8 +212,8 @@ impl Importer {
             Value::None => return Ok(()),
             Value::Call(..) | Value::Dict(_) => {
                 for (name, value) in fields(node, &CONFIG_FIELDS)? {
-                    match name.as_str() {
-                        "failures" => self.failure_config(value, scenario, delta)?,
+                    match plain(&name).as_str() {
+                        "failures" | "failure" | "rules" => self.failure_config(value, scenario, delta)?,
                         "seed" if value.value == Value::None => {}
                         "seed" => scenario.seed = Some(whole(value, "seed", u64::MAX)?),
                         _ => self.notes.push(format!("{}: `{name}` is not known and was left out", value.place)),
@@ -197,14 +227,14 @@ impl Importer {
             }
         };
         for failure in list {
-            if let Some(rule) = self.failure(failure, delta)? {
+            if let Some(rule) = self.failure(failure, scenario, delta)? {
                 scenario.failures.push(rule);
             }
         }
         Ok(())
     }
 
-    fn failure(&mut self, node: &Node, delta: u64) -> Read<Option<Rule>> {
+    fn failure(&mut self, node: &Node, scenario: &Scenario, delta: u64) -> Read<Option<Rule>> {
         let mut rule = Rule {
             line: node.place.line,
             src: Party::Any,
@@ -215,82 +245,83 @@ impl Importer {
             fault: Fault::MsgLoss,
         };
         let (mut fail_type, mut val, mut attr) = (None, None, None);
+        let index = scenario.failures.len();
+        self.parts.insert(Part::Failure(index, ""), node.place);
         for (name, value) in fields(node, &FAILURE_FIELDS)? {
-            match name.as_str() {
-                "src" => rule.src = party(value, "src")?,
-                "dest" => rule.dest = party(value, "dest")?,
-                "msg_type" => {
+            let mut stands_for = |key: &'static str| self.parts.insert(Part::Failure(index, key), value.place);
+            match plain(&name).as_str() {
+                "src" | "source" | "sender" => {
+                    stands_for("src");
+                    rule.src = party(value, &name)?;
+                }
+                "dest" | "dst" | "destination" | "receiver" => {
+                    stands_for("dest");
+                    rule.dest = party(value, &name)?;
+                }
+                "msgtype" | "messagetype" => {
                     let Some(kind) = message_type(value)? else {
                         self.notes.push(format!("{}: there is no such message in this protocol; the failure was left out", value.place));
                         return Ok(None);
                     };
                     rule.kind = kind;
                 }
-                "round" => rule.rounds = rounds(value)?,
-                "prob" => rule.per_million = number(value, "prob", 1_000_000)?,
-                "fail_type" => fail_type = Some(value),
-                "val" if value.value != Value::None => val = Some(value),
-                "attr" if value.value != Value::None => attr = Some(value),
-                "val" | "attr" => {}
+                "round" => {
+                    stands_for("round");
+                    rule.rounds = rounds(value)?;
+                }
+                "prob" | "probability" => rule.per_million = number(value, &name, 1_000_000)?,
+                "failtype" | "failuretype" => {
+                    stands_for("fail_type");
+                    fail_type = Some(value);
+                }
+                "val" | "value" => val = Some(value).filter(|value| value.value != Value::None),
+                "attr" | "attribute" => attr = Some(value).filter(|value| value.value != Value::None),
                 _ => {
-                    let fix = format!("the fields are {}", FAILURE_FIELDS.join(", "));
+                    let fix = format!("the fields are {}; upper or lower case, with or without _", FAILURE_FIELDS.join(", "));
                     return Err(FileError::new(value.place, format!("a failure has no field `{name}`"), fix));
                 }
             }
         }
         let Some(fail_type) = fail_type else {
-            return Err(FileError::new(node.place, "a failure without fail_type", "write fail_type=FailType.MsgLoss, Delay or SetAttr"));
+            let fix = format!("write fail_type with one of {}", spelling::FAILINGS);
+            return Err(FileError::new(node.place, "a failure without fail_type", fix));
         };
-        rule.fault = match word(fail_type).as_deref() {
-            Some("MsgLoss" | "1") => Fault::MsgLoss,
-            Some("Delay" | "2") => {
+        rule.fault = match failing(fail_type)? {
+            Failing::MsgLoss => Fault::MsgLoss,
+            Failing::Delay => {
                 if val.is_none() {
                     self.notes.push(format!("{}: a Delay without val became twice the round timer", fail_type.place));
                 }
                 Fault::Delay(val.map_or(Ok(delta.saturating_mul(8)), |val| seconds(val, "val"))?)
             }
-            Some("SetAttr" | "3") => {
+            Failing::SetAttr => {
                 let (Some(val), Some(attr)) = (val, attr) else {
                     return Err(FileError::new(fail_type.place, "SetAttr needs val and attr", "write attr='current_round', val=7"));
                 };
                 let name = word(attr).unwrap_or_default();
-                // Some projects leave the owner out or in.
-                let known = name.rsplit_once("pacemaker.").map_or(name.as_str(), |(_, name)| name);
-                let known = if known == "round" { "current_round" } else { known };
-                let Some(attribute) = attribute(known) else {
-                    let fix = "choose highest_vote_round, current_round or high_qc.round";
+                let Some(attribute) = spelling::attribute(name) else {
+                    let fix = format!("choose one of {}", spelling::ATTRIBUTES);
                     return Err(FileError::new(attr.place, format!("there is no attr {name:?}"), fix));
                 };
                 Fault::SetAttr(attribute, whole(val, "val", u64::MAX >> 4)?)
             }
-            Some("Crash") => Fault::Crash(None),
-            Some("NoPropose" | "ByzantineNoPropose" | "ByzatineNoPropose") => {
+            Failing::Crash => Fault::Crash(None),
+            Failing::NoPropose => {
                 rule.kind = Some(Kind::Proposal);
                 Fault::NoPropose
             }
-            other => {
-                let what = format!("the fail_type {:?} means different things in different projects, or nothing", other.unwrap_or("?"));
-                return Err(FileError::new(fail_type.place, what, "write FailType.MsgLoss, Delay, SetAttr, Crash or NoPropose"));
-            }
         };
-        Ok(Some(rule))
-    }
-
-    /// In the course, a `SetAttr` of a validator that is not faulty is passed over in silence.
-    fn honour(&mut self, scenario: &mut Scenario) {
-        let faulty: BTreeSet<u16> = scenario.faulty.clone();
-        let notes = &mut self.notes;
-        scenario.failures.retain(|rule| {
-            let honoured = match (rule.fault, rule.src) {
-                (Fault::SetAttr(..), Party::Validator(id)) => faulty.contains(&id),
-                (Fault::SetAttr(..), Party::Any | Party::Leader) => !faulty.is_empty(),
-                (Fault::MsgLoss | Fault::Delay(_) | Fault::Crash(_) | Fault::NoPropose, _) => true,
-            };
-            if !honoured {
-                notes.push(format!("line {}: SetAttr is only honoured on the faulty validators {faulty:?}, so it was left out", rule.line));
-            }
-            honoured
-        });
+        // In the course, a `SetAttr` of a validator that is not faulty is passed over in silence.
+        let honoured = match (rule.fault, rule.src) {
+            (Fault::SetAttr(..), Party::Validator(id)) => scenario.faulty.contains(&id),
+            (Fault::SetAttr(..), Party::Any | Party::Leader) => !scenario.faulty.is_empty(),
+            (Fault::MsgLoss | Fault::Delay(_) | Fault::Crash(_) | Fault::NoPropose, _) => true,
+        };
+        if !honoured {
+            let faulty = &scenario.faulty;
+            self.notes.push(format!("{}: SetAttr is only honoured on the faulty validators {faulty:?}, so it was left out", node.place));
+        }
+        Ok(honoured.then_some(rule))
     }
 }
 
@@ -329,46 +360,65 @@ fn fields<'a>(node: &'a Node, positional: &[&str]) -> Read<Fields<'a>> {
     }
 }
 
-/// A name without its owner, a text, or a number's digits.
-fn word(node: &Node) -> Option<String> {
+/// A name, a text, or a number's digits.
+fn word(node: &Node) -> Option<&str> {
     match &node.value {
-        Value::Name(name) => Some(name.strip_prefix("FailType.").or_else(|| name.strip_prefix("MsgType.")).unwrap_or(name).to_owned()),
-        Value::Text(text) | Value::Number(text) => Some(text.trim_start_matches("FailType.").trim_start_matches("MsgType.").to_owned()),
+        Value::Name(text) | Value::Text(text) | Value::Number(text) => Some(text.trim()),
         Value::None | Value::Bool(_) | Value::List(_) | Value::Dict(_) | Value::Call(..) => None,
     }
 }
 
-/// The kind of a message; `None` for one that this protocol does not have.
+/// What a node says, for errors.
+fn shown(node: &Node) -> String {
+    word(node).map_or_else(|| node.value.kind().to_owned(), |word| format!("{word:?}"))
+}
+
+/// The kind of a message; `None` for one that this protocol does not have. Numbers are those of the hand-out.
 #[expect(clippy::option_option, reason = "a kind, the wildcard, or nothing")]
 fn message_type(node: &Node) -> Read<Option<Option<Kind>>> {
-    let name = word(node).unwrap_or_default();
-    let known = match name.as_str() {
+    let known = match word(node).unwrap_or_default() {
         "1" => Some(Some(Kind::Proposal)),
         "2" => Some(Some(Kind::QC)),
         "3" => Some(Some(Kind::TimeOut)),
         "4" => Some(Some(Kind::Vote)),
         "5" => Some(None),
         // Clients that say that they are done: nobody is told here.
-        "Done" => return Ok(None),
-        name => kind(name),
+        name if plain(name).ends_with("done") => return Ok(None),
+        name => spelling::kind(name),
     };
     known.map(Some).ok_or_else(|| {
-        FileError::new(node.place, format!("there is no message type {name:?}"), "write MsgType.Proposal, QC, TimeOut, Vote or Wildcard")
+        let fix = format!("understood are {}; the numbers 1 to 5 are Proposal, QC, TimeOut, Vote, Wildcard", spelling::KINDS);
+        FileError::new(node.place, format!("there is no message type {}", shown(node)), fix)
+    })
+}
+
+/// What a failure does. Numbers are those of the hand-out; the projects disagree about the others.
+fn failing(node: &Node) -> Read<Failing> {
+    let known = match word(node).unwrap_or_default() {
+        "1" => Some(Failing::MsgLoss),
+        "2" => Some(Failing::Delay),
+        "3" => Some(Failing::SetAttr),
+        name => spelling::failing(name),
+    };
+    known.ok_or_else(|| {
+        let what = format!("the fail_type {} means different things in different projects, or nothing", shown(node));
+        let fix = format!("understood are {}; the numbers 1 to 3 are MsgLoss, Delay, SetAttr", spelling::FAILINGS);
+        FileError::new(node.place, what, fix)
     })
 }
 
 fn party(node: &Node, key: &str) -> Read<Party> {
-    match word(node).as_deref() {
-        Some("_") => Ok(Party::Any),
-        Some("leader") => Ok(Party::Leader),
+    match word(node) {
+        Some(name) if spelling::is_any(name) => Ok(Party::Any),
+        Some(name) if plain(name) == "leader" => Ok(Party::Leader),
         Some(number) if number.parse::<u16>().is_ok() => Ok(Party::Validator(number.parse().unwrap_or_default())),
         _ => Err(FileError::new(node.place, format!("{key} is no validator"), "write a number, 'leader' or '_'")),
     }
 }
 
 fn rounds(node: &Node) -> Read<Rounds> {
-    match word(node).as_deref() {
-        Some("_") => Ok(Rounds::Any),
+    match word(node) {
+        Some(name) if spelling::is_any(name) => Ok(Rounds::Any),
         Some(number) if number.parse::<u64>().is_ok() => {
             let round = number.parse().unwrap_or_default();
             Ok(Rounds::Between(round, round))
@@ -432,17 +482,39 @@ mod tests {
     }
 
     #[test]
+    fn real_files_spell_one_failure_in_many_ways() {
+        let read = |text: &str| read(text, None).unwrap().scenario.failures;
+        let plainly =
+            "FailureConfig([Failure(src='leader', dest='_', msg_type=MsgType.Vote, round=2, prob=1, fail_type=FailType.MsgLoss)], 0)";
+        for other in [
+            "FailureConfig([Failure(src='LEADER', dest='*', msg_type=MsgType.VOTE, round=2, prob=1, fail_type=FailType.MSG_LOSS)], 0)",
+            "FailureConfig([Failure('leader', '_', 'VoteMsg', 2, 1, 'msg_loss', None, None)], 0)",
+            "FailureConfig([Failure(source='Leader', destination='any', msgType=MessageType.vote_message, round=2, failType='MessageLoss')], 0)",
+            r#"{"failures": [{"src": "leader", "dest": "_", "MSG_TYPE": "voting", "round": 2, "probability": 1, "failure_type": "drop"}]}"#,
+        ] {
+            assert_eq!(read(other), read(plainly), "{other}");
+        }
+        let attributes = |attr: &str| read(&format!("FailureConfig([Failure(src=3, fail_type='SET_ATTR', val=1, attr='{attr}')], 0)"));
+        assert_eq!(attributes("pacemaker.current_round"), attributes("currentRound"));
+    }
+
+    #[test]
     fn says_where_a_configuration_is_wrong() {
         for (text, expected) in [
             ("[1, 2]", "1:1: the file holds no failures"),
             ("[FailureConfig([], 0), FailureConfig([], 1)]", "1:1: the file holds 2 cases; choose one: --case 1 to --case 2"),
-            ("FailureConfig([Failure(src=9, fail_type=1)], 0)", "1:1: there is no validator 9"),
+            ("FailureConfig([\n Failure(src=1, fail_type=1),\n Failure(src=9, fail_type=1)], 0)", "3:14: there is no validator 9"),
+            ("{'nvalidators': 4,\n 'nclients': 0, 'failures': []}", "2:14: 0 clients"),
+            (
+                "FailureConfig([Failure(msg_type=MsgType.PREVOTE, fail_type=1)], 0)",
+                "1:33: there is no message type \"MsgType.PREVOTE\"; understood are",
+            ),
             ("FailureConfig(\n  [Failure(src='boss', fail_type=1)], 0)", "2:16: src is no validator"),
             ("FailureConfig([Failure(src=1)], 0)", "1:16: a failure without fail_type"),
             ("FailureConfig([Failure(fail_type=4)], 0)", "1:34: the fail_type \"4\" means different things"),
             ("FailureConfig([Failure(prob=2, fail_type=1)], 0)", "1:29: prob is no usable number"),
             ("FailureConfig([Failure(when=2, fail_type=1)], 0)", "1:29: a failure has no field `when`"),
-            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:1: 3 validators cannot bear 1 faulty ones"),
+            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:31: 3 validators cannot bear 1 faulty ones"),
             ("FailureConfig(7, 0)", "1:15: a number where the failures should be"),
         ] {
             let error = read(text, None).unwrap_err().to_string();

@@ -73,6 +73,8 @@ pub struct Scenario {
     pub beyond_f: bool,
     /// What each client does.
     pub workloads: Vec<Workload>,
+    /// Clients whose first message is not signed by their key, and that send every request twice.
+    pub faulty_clients: BTreeSet<u16>,
     /// Whether clients share their keys.
     pub space: KvSpace,
     /// What should come of it.
@@ -127,6 +129,7 @@ impl Default for Scenario {
             faulty: BTreeSet::new(),
             beyond_f: false,
             workloads: vec![Workload::Requests(1)],
+            faulty_clients: BTreeSet::new(),
             space: KvSpace::Shared,
             expect: Expect::Committed,
             rounds_max: None,
@@ -182,6 +185,10 @@ impl Scenario {
         let clients = self.workloads.len() as u64;
         if !(1..=CLIENTS_MAX).contains(&clients) {
             return broken(Part::Key("clients"), format!("{clients} clients"), format!("choose 1..={CLIENTS_MAX}"));
+        }
+        if let Some(id) = self.faulty_clients.iter().find(|id| u64::from(**id) >= clients) {
+            let last = clients.saturating_sub(1);
+            return broken(Part::Key("faulty_clients"), format!("there is no client {id}"), format!("they are numbered 0..={last}"));
         }
         let requests = self.workloads.iter().fold(0usize, |sum, workload| sum.saturating_add(workload.len()));
         if requests > REQUESTS_TOTAL_MAX || self.workloads.iter().any(|workload| workload.len() > REQUESTS_MAX as usize) {

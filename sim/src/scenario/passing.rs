@@ -13,13 +13,17 @@ use quorate_types::{
 };
 
 use super::{
-    executor::{Cause, Content, Executor, Happening, Load, Parcel},
+    executor::{Cause, Content, Executor, Happened, Happening, Load, Parcel},
     rules::{Attribute, Fault, Kind, Passing, first_match},
     seat::take,
     tamper,
     triggers::{Deed, Event},
 };
-use crate::{contents, time::Micros};
+use crate::{
+    contents,
+    invariants::{Observation, Violation},
+    time::Micros,
+};
 
 /// What a rule makes of a message for one receiver.
 enum Way {
@@ -55,7 +59,7 @@ impl Executor<'_> {
     }
 
     /// A validator sends a message.
-    pub(super) fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) {
+    pub(super) fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
         let targets = match to {
             Recipients::Others => self.others(id),
             Recipients::One(to) => vec![to],
@@ -68,7 +72,7 @@ impl Executor<'_> {
         for (index, to) in targets.into_iter().enumerate() {
             let parcel = match &lie {
                 Lie::None => &parcel,
-                Lie::Silence => return,
+                Lie::Silence => return Ok(()),
                 Lie::All(other) => other,
                 // Every other receiver gets the second one.
                 Lie::Half(other) => {
@@ -79,43 +83,66 @@ impl Executor<'_> {
                     }
                 }
             };
-            if !self.pass(Some(id), Some(to), kind, round, Load::Parcel(std::rc::Rc::clone(parcel))) {
-                return;
+            if !self.pass(Some(id), Some(to), kind, round, Load::Parcel(std::rc::Rc::clone(parcel)))? {
+                break;
             }
         }
+        Ok(())
     }
 
     /// A validator passes transactions on.
-    pub(super) fn gossip(&mut self, id: ValidatorId, transactions: Vec<Transaction>) {
+    pub(super) fn gossip(&mut self, id: ValidatorId, transactions: Vec<Transaction>) -> Happened {
         let round = self.current_round(id);
         let parcel = Parcel::new(Content::Gossip(transactions));
         for to in self.others(id) {
-            if !self.pass(Some(id), Some(to), Kind::Gossip, round, Load::Parcel(std::rc::Rc::clone(&parcel))) {
-                return;
+            if !self.pass(Some(id), Some(to), Kind::Gossip, round, Load::Parcel(std::rc::Rc::clone(&parcel)))? {
+                break;
             }
         }
+        Ok(())
     }
 
     /// One message to one receiver. Whether its sender is still there.
-    pub(super) fn pass(&mut self, from: Option<ValidatorId>, to: Option<ValidatorId>, kind: Kind, round: Round, load: Load) -> bool {
+    pub(super) fn pass(
+        &mut self,
+        from: Option<ValidatorId>,
+        to: Option<ValidatorId>,
+        kind: Kind,
+        round: Round,
+        load: Load,
+    ) -> Result<bool, Violation> {
         self.counted.messages = self.counted.messages.saturating_add(1);
         match self.way(from, to, kind, round, &load) {
             Way::Lost => {}
-            Way::SenderGone => return false,
-            Way::Goes(later) => self.carry(from, to, later, load),
+            Way::SenderGone => return Ok(false),
+            Way::Goes(later) => self.carry(from, to, later, load)?,
             Way::Instead(messages) => {
                 for message in messages {
-                    self.carry(from, to, Micros(0), Load::Parcel(Parcel::new(Content::Message(Arc::new(message)))));
+                    self.carry(from, to, Micros(0), Load::Parcel(Parcel::new(Content::Message(Arc::new(message)))))?;
                 }
             }
         }
-        true
+        Ok(true)
     }
 
-    fn carry(&mut self, from: Option<ValidatorId>, to: Option<ValidatorId>, later: Micros, load: Load) {
+    fn carry(&mut self, from: Option<ValidatorId>, to: Option<ValidatorId>, later: Micros, load: Load) -> Happened {
+        self.leaves(from, &load)?;
         let (min, max) = self.scenario.network_delay_ms;
         let delay = Micros(self.network.between(Micros::from_ms(min).0, Micros::from_ms(max).0));
         self.agenda.plan(self.now.after(delay).after(later), Happening::Arrive { from, to, load });
+        Ok(())
+    }
+
+    /// Tells the rules and the triggers what a faulty validator really sends, after everything that has rewritten it. What an honest one
+    /// sends was told when its replica sent it.
+    fn leaves(&mut self, from: Option<ValidatorId>, load: &Load) -> Happened {
+        let (Some(from), Load::Parcel(parcel)) = (from, load) else { return Ok(()) };
+        let Content::Message(message) = &parcel.content else { return Ok(()) };
+        if !self.seats.get(from.index()).is_some_and(|seat| seat.faulty) {
+            return Ok(());
+        }
+        self.note_block(message);
+        self.register.observe(self.now, &Observation::Sent { node: from, message, durable: None })
     }
 
     fn way(&mut self, from: Option<ValidatorId>, to: Option<ValidatorId>, kind: Kind, round: Round, load: &Load) -> Way {

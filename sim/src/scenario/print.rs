@@ -57,6 +57,9 @@ fn write_scenario(scenario: &Scenario, to: &mut String) -> Result<(), std::fmt::
         writeln!(to, "rounds_max = {rounds}")?;
     }
     writeln!(to, "\nclients = {}", scenario.workloads.len())?;
+    if !scenario.faulty_clients.is_empty() {
+        writeln!(to, "faulty_clients = {}", list(scenario.faulty_clients.iter().copied()))?;
+    }
     writeln!(to, "client_timeout_ms = {}", scenario.client_timeout_ms)?;
     writeln!(to, "request_gap_ms = {}", scenario.request_gap_ms)?;
     writeln!(to, "space = {}", text(if scenario.space == KvSpace::Own { "own" } else { "shared" }))?;

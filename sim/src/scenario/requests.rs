@@ -24,43 +24,56 @@ impl Executor<'_> {
         }
     }
 
-    pub(super) fn begin(&mut self, index: usize) {
+    pub(super) fn begin(&mut self, index: usize) -> Happened {
         // Beyond the end of the run, however late: a request that waits does not expire.
         let end = self.scenario.time_limit_s.saturating_mul(1_000).saturating_add(86_400_000);
-        let Some(client) = self.clients.get_mut(index) else { return };
+        let Some(client) = self.clients.get_mut(index) else { return Ok(()) };
         let number = client.next();
         let Some(transaction) = client.sign(self.setting.genesis_hash(), self.now, UnixMillis(BEGINNING.0.saturating_add(end))) else {
-            return;
+            return Ok(());
         };
         self.requests.insert(transaction.id(), (client.number, number));
-        // Nothing depends on this observation but how expiries are judged; it breaks no rule.
-        let _nothing: Happened = self.register.observe(self.now, &Observation::Signed { transaction: &transaction });
-        self.send_request(index);
+        self.register.observe(self.now, &Observation::Signed { transaction: &transaction })?;
+        self.send_request(index)
     }
 
     /// Sends the request under way to all validators, for the first time or again.
-    pub(super) fn send_request(&mut self, index: usize) {
+    pub(super) fn send_request(&mut self, index: usize) -> Happened {
         let timeout = Micros::from_ms(self.scenario.client_timeout_ms);
-        let Some(client) = self.clients.get_mut(index) else { return };
-        let (ticket, number, who) = (client.ticket(), client.next(), client.number);
+        let Some(client) = self.clients.get_mut(index) else { return Ok(()) };
+        let (ticket, number, who, faulty) = (client.ticket(), client.next(), client.number, client.faulty);
         let text = client.operations.get(number).map(ToString::to_string).unwrap_or_default();
-        let Some(request) = &mut client.request else { return };
+        let Some(request) = &mut client.request else { return Ok(()) };
         request.sent = request.sent.saturating_add(1);
-        let (transaction, sent) = (request.transaction.clone(), request.sent);
+        let sent = request.sent;
+        // A faulty client's very first message is not signed by its key, and everything after it comes twice.
+        let forged = faulty && number == 0 && sent == 1;
+        let (transaction, copies) = match request.transaction.clone() {
+            transaction if forged => (Client::forged(&transaction), 1),
+            transaction => (Some(transaction), if faulty { 2 } else { 1 }),
+        };
         if sent > 1 {
             client.retransmissions = client.retransmissions.saturating_add(1);
         }
         let again = if sent > 1 { format!(" again (time {sent})") } else { String::new() };
         self.client_log(index, &format!("sends request {number}{again} to all: {text}"));
         // As a node's API does: what does not verify never gets to the replica.
-        let verified = self.setting.verifier.transactions(vec![transaction]).pop();
-        if let Some(Ok(transaction)) = verified {
-            for to in 0..self.scenario.validators {
-                let load = Load::Request { client: who, ticket, transaction: transaction.clone() };
-                self.pass(None, Some(ValidatorId(to)), Kind::Request, Round(0), load);
+        let verified = transaction.and_then(|transaction| self.setting.verifier.transactions(vec![transaction]).pop());
+        match verified {
+            Some(Ok(transaction)) => {
+                for to in (0..copies).flat_map(|_| 0..self.scenario.validators) {
+                    let load = Load::Request { client: who, ticket, transaction: transaction.clone() };
+                    self.pass(None, Some(ValidatorId(to)), Kind::Request, Round(0), load)?;
+                }
             }
+            Some(Err(error)) => {
+                self.counted.refused = self.counted.refused.saturating_add(u64::from(self.scenario.validators));
+                self.client_log(index, &format!("is refused by all: {error}"));
+            }
+            None => {}
         }
         self.agenda.plan(self.now.after(timeout), Happening::Impatient(index, number, sent));
+        Ok(())
     }
 
     pub(super) fn answer(&mut self, id: ValidatorId, ticket: Ticket, answer: Answer) -> Happened {
@@ -77,8 +90,7 @@ impl Executor<'_> {
         let answer = self.false_answer(id, answer);
         let round =
             self.seats.get(id.index()).and_then(|seat| seat.actor.replica.as_ref()).map_or(Round(0), |replica| replica.engine().round());
-        self.pass(Some(id), None, Kind::Response, round, Load::Answer { ticket, answer });
-        Ok(())
+        self.pass(Some(id), None, Kind::Response, round, Load::Answer { ticket, answer }).map(|_| ())
     }
 
     pub(super) fn answered(&mut self, from: Option<ValidatorId>, load: &Load) {

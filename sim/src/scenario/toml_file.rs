@@ -13,6 +13,7 @@ use super::{
     operations::{Call, REQUESTS_MAX, Workload, Wrong, calls, workload},
     place::{FileError, Place, Places, millionths},
     rules::{Attribute, Fault, Kind, Party, Rounds, Rule},
+    spelling::{self, Failing},
     triggers::{self, Trigger},
 };
 
@@ -29,6 +30,7 @@ const KEYS: &[&str] = &[
     "beyond_f",
     "clients",
     "requests",
+    "faulty_clients",
     "space",
     "expect",
     "rounds_max",
@@ -118,6 +120,7 @@ impl Reader<'_> {
             faulty: self.faulty(root, validators)?,
             beyond_f: self.boolean(root, "beyond_f")?.unwrap_or(false),
             workloads: self.workloads(root)?,
+            faulty_clients: self.faulty_clients(root)?,
             space: self.choice(root, "space", &[("shared", KvSpace::Shared), ("own", KvSpace::Own)])?.unwrap_or(KvSpace::Shared),
             expect: self
                 .choice(root, "expect", &[("committed", Expect::Committed), ("stalled", Expect::Stalled)])?
@@ -172,6 +175,14 @@ impl Reader<'_> {
             return self.wrong(value.span().start, format!("{count} of {validators} validators are faulty"), "choose fewer");
         }
         Ok((validators.saturating_sub(count)..validators).collect())
+    }
+
+    fn faulty_clients(&self, root: &Table<'_>) -> Read<BTreeSet<u16>> {
+        let Some(value) = root.node.get("faulty_clients") else { return Ok(BTreeSet::new()) };
+        match value.get_ref() {
+            DeValue::Array(elements) => elements.iter().map(|element| self.id(element)).collect(),
+            _ => self.wrong(value.span().start, "faulty_clients is no list", "write the numbers of the clients, such as [0, 2]"),
+        }
     }
 
     fn workloads(&mut self, root: &Table<'_>) -> Read<Vec<Workload>> {
@@ -265,55 +276,47 @@ impl Reader<'_> {
 
     fn fault(&self, table: &Table<'_>, named: Node<'_>) -> Read<Fault> {
         let name = self.string(named, "fail_type")?;
+        let at = named.span().start;
+        let Some(failing) = spelling::failing(name) else {
+            return self.wrong(at, format!("there is no fail_type {name:?}"), format!("choose one of {}", spelling::FAILINGS));
+        };
         let (val, attr) = (table.node.get("val"), table.node.get("attr"));
-        if let Some(attr) = attr.filter(|_| name != "SetAttr") {
+        if let Some(attr) = attr.filter(|_| failing != Failing::SetAttr) {
             return self.wrong(attr.span().start, format!("{name} has no attr"), "leave it out; only SetAttr has one");
         }
-        if let Some(val) = val.filter(|_| matches!(name, "MsgLoss" | "NoPropose")) {
+        if let Some(val) = val.filter(|_| matches!(failing, Failing::MsgLoss | Failing::NoPropose)) {
             return self.wrong(val.span().start, format!("{name} has no val"), "leave it out");
         }
-        let at = named.span().start;
-        match name {
-            "MsgLoss" => Ok(Fault::MsgLoss),
-            "NoPropose" => Ok(Fault::NoPropose),
-            "Crash" => val.map(|val| self.millionths(val, "val")).transpose().map(Fault::Crash),
-            "Delay" => match val {
+        match failing {
+            Failing::MsgLoss => Ok(Fault::MsgLoss),
+            Failing::NoPropose => Ok(Fault::NoPropose),
+            Failing::Crash => val.map(|val| self.millionths(val, "val")).transpose().map(Fault::Crash),
+            Failing::Delay => match val {
                 Some(val) => self.millionths(val, "val").map(Fault::Delay),
                 None => self.wrong(at, "a Delay without val", "say by how many seconds: val = 1.5"),
             },
-            "SetAttr" => {
+            Failing::SetAttr => {
                 let (Some(val), Some(attr)) = (val, attr) else {
                     return self.wrong(at, "SetAttr needs attr and val", "write attr = \"current_round\" and val = 7");
                 };
                 let attribute = self.attribute(attr)?;
                 Ok(Fault::SetAttr(attribute, self.number_in(val, "val", 0..=u64::MAX >> 4)?))
             }
-            _ => self.wrong(at, format!("there is no fail_type {name:?}"), "choose MsgLoss, Delay, SetAttr, Crash or NoPropose"),
         }
     }
 
     fn attribute(&self, value: Node<'_>) -> Read<Attribute> {
         let name = self.string(value, "attr")?;
-        attribute(name).map_or_else(
-            || {
-                self.wrong(
-                    value.span().start,
-                    format!("there is no attr {name:?}"),
-                    "choose highest_vote_round, current_round or high_qc.round",
-                )
-            },
+        spelling::attribute(name).map_or_else(
+            || self.wrong(value.span().start, format!("there is no attr {name:?}"), format!("choose one of {}", spelling::ATTRIBUTES)),
             Ok,
         )
     }
 
     fn kind(&self, value: Node<'_>) -> Read<Option<Kind>> {
         let name = self.string(value, "msg_type")?;
-        kind(name).map_or_else(
-            || {
-                let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-                let fix = format!("choose Wildcard or one of {}", names.join(", "));
-                self.wrong(value.span().start, format!("there is no msg_type {name:?}"), fix)
-            },
+        spelling::kind(name).map_or_else(
+            || self.wrong(value.span().start, format!("there is no msg_type {name:?}"), format!("choose one of {}", spelling::KINDS)),
             Ok,
         )
     }
@@ -482,27 +485,6 @@ impl Reader<'_> {
 
 /// The longest delay, in microseconds: a day.
 const SECONDS_MAX: u64 = 86_400_000_000;
-
-/// A kind of message by its name; `Some(None)` for the wildcard. The older teams' names too.
-#[expect(clippy::option_option, reason = "a kind, the wildcard, or no kind at all")]
-pub(crate) fn kind(name: &str) -> Option<Option<Kind>> {
-    match name {
-        "Wildcard" | "_" => Some(None),
-        "Timeout" => Some(Some(Kind::TimeOut)),
-        "Qc" => Some(Some(Kind::QC)),
-        _ => Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Some),
-    }
-}
-
-/// An attribute by its name.
-pub(crate) fn attribute(name: &str) -> Option<Attribute> {
-    match name {
-        "highest_vote_round" => Some(Attribute::HighestVoteRound),
-        "current_round" => Some(Attribute::CurrentRound),
-        "high_qc.round" => Some(Attribute::HighQcRound),
-        _ => None,
-    }
-}
 
 /// Rounds as they are written in a text.
 pub(crate) fn rounds(text: &str) -> Option<Rounds> {

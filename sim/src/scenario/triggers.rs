@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use super::operations::{Argument, Call, Wrong};
+use super::{
+    operations::{Argument, Call, Wrong},
+    spelling::plain,
+};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,19 +90,19 @@ impl Deed {
             [Argument::Number(number)] => Some(*number),
             _ => None,
         };
-        match call.name.as_str() {
-            "change_operation" if none => Some(Self::ChangeOperation),
-            "change_result" if none => Some(Self::ChangeResult),
-            "drop_result_stmt" if none => Some(Self::DropResultStmt),
+        match plain(&call.name).as_str() {
+            "changeoperation" if none => Some(Self::ChangeOperation),
+            "changeresult" if none => Some(Self::ChangeResult),
+            "dropresultstmt" if none => Some(Self::DropResultStmt),
             "crash" if none => Some(Self::Crash),
-            "truncate_history" => number.map(Self::TruncateHistory),
+            "truncatehistory" => number.map(Self::TruncateHistory),
             "sleep" => number.filter(|ms| *ms <= SLEEP_MS_MAX).map(Self::Sleep),
             "drop" if none => Some(Self::Drop),
-            "increment_slot" if none => Some(Self::IncrementSlot),
-            "extra_op" if none => Some(Self::ExtraOp),
-            "invalid_order_sig" if none => Some(Self::InvalidOrderSig),
-            "invalid_result_sig" if none => Some(Self::InvalidResultSig),
-            "drop_checkpt_stmts" if none => Some(Self::DropCheckptStmts),
+            "incrementslot" if none => Some(Self::IncrementSlot),
+            "extraop" if none => Some(Self::ExtraOp),
+            "invalidordersig" if none => Some(Self::InvalidOrderSig),
+            "invalidresultsig" if none => Some(Self::InvalidResultSig),
+            "dropcheckptstmts" if none => Some(Self::DropCheckptStmts),
             _ => None,
         }
     }
@@ -181,7 +184,7 @@ pub(crate) type On = (Event, Option<u16>, u64);
 
 /// Reads an event.
 pub(crate) fn event(call: &Call) -> Result<On, Wrong> {
-    let Some((event, name, of_client)) = Event::ALL.iter().find(|(_, name, _)| *name == call.name) else {
+    let Some((event, name, of_client)) = Event::ALL.iter().find(|(_, name, _)| plain(name) == plain(&call.name)) else {
         let names: Vec<&str> = Event::ALL.iter().map(|(_, name, _)| *name).collect();
         return Err((call.at, format!("there is no trigger `{}`", call.name), format!("the triggers are {}", names.join(", "))));
     };
@@ -226,6 +229,9 @@ mod tests {
                      increment_slot(); extra_op(); invalid_order_sig(); invalid_result_sig(); drop_checkpt_stmts()";
         let read: Vec<String> = calls(names).unwrap().iter().map(|call| deed(call).unwrap().to_string()).collect();
         assert_eq!(read.join("; "), names);
+        // However it is spelled.
+        assert_eq!(event(&calls("ClientRequest(3,7)").unwrap()[0]).unwrap(), (Event::ClientRequest, Some(3), 7));
+        assert_eq!(deed(&calls("TRUNCATE_HISTORY(3)").unwrap()[0]).unwrap(), Deed::TruncateHistory(3));
     }
 
     #[test]

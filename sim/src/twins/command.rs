@@ -16,11 +16,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     campaign::{Broken, Plan, Tally},
     counters::Counters,
+    export::export,
+    import::{Imported, read},
     lab::Lab,
+    script::Script,
     space::Space,
-    stage::{Outcome, play},
+    stage::{Outcome, play, play_script},
 };
-use crate::command::cpu_time;
+use crate::{
+    command::cpu_time,
+    scenario::command::{bad, read_text},
+};
 
 /// How often the checkpoint is written.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +34,16 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// `quorate sim twins`.
 #[derive(Clone, Debug, Args)]
 pub struct TwinsCommand {
+    /// Run the scenario of this file of JSON instead: who leads each round, who hears whom, what is lost. docs/scenarios.md has the shapes.
+    #[arg(
+        value_name = "FILE",
+        group = "one",
+        conflicts_with_all = ["rounds", "two_phase", "validators", "sample", "seed", "part", "threads", "checkpoint", "report", "commit"]
+    )]
+    file: Option<PathBuf>,
+    /// Which one, where the file holds several scenarios; from 1.
+    #[arg(long, value_name = "NUMBER", requires = "file")]
+    case: Option<usize>,
     /// For how many rounds leaders and sides are chosen; afterwards everybody hears everybody.
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     rounds: u32,
@@ -59,10 +75,13 @@ pub struct TwinsCommand {
     #[arg(long, value_name = "HASH")]
     commit: Option<String>,
     /// Run only the scenario with this number.
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["part", "checkpoint", "report"])]
+    #[arg(long, value_name = "NUMBER", group = "one", conflicts_with_all = ["part", "checkpoint", "report"])]
     scenario: Option<u64>,
-    /// Print everything that happens in the scenario of --scenario, line by line.
-    #[arg(long, requires = "scenario")]
+    /// Print the scenario of --scenario as a file of JSON, and run nothing.
+    #[arg(long, requires = "scenario", conflicts_with = "trace")]
+    export: bool,
+    /// Print everything that happens in the scenario of --scenario or of the file, line by line.
+    #[arg(long, requires = "one")]
     trace: bool,
 }
 
@@ -74,6 +93,23 @@ struct Checkpoint {
     cpu_ms: u64,
     wall_ms: u64,
     tally: Tally,
+}
+
+/// What became of the scenario of a file.
+#[derive(Debug, Serialize)]
+struct FileReport<'a> {
+    validators: u16,
+    twins: Vec<String>,
+    rounds: usize,
+    /// How many twins the protocol can bear.
+    tolerated: u16,
+    /// Whether every rule held that does not speak of progress.
+    safe: bool,
+    /// Whether everybody honest committed after the last round of the file, in time; nothing where there are too many twins to ask it.
+    live: Option<bool>,
+    notes: &'a [String],
+    #[serde(flatten)]
+    outcome: &'a Outcome,
 }
 
 /// What a campaign found.
@@ -115,6 +151,9 @@ fn failed(code: &'static str) -> impl Fn(String) -> CommandError {
 
 impl TwinsCommand {
     pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
+        if let Some(file) = &self.file {
+            return self.file(file, out);
+        }
         let space = Space::new(self.validators, self.rounds, self.two_phase).map_err(failed("no-such-space"))?;
         let plan = Plan { space, sample: self.sample.map(|count| (count, self.seed)), part: self.part.unwrap_or((1, 1)) };
         let numbers = plan.numbers().map_err(failed("no-such-space"))?;
@@ -128,7 +167,39 @@ impl TwinsCommand {
         }
     }
 
+    fn file(&self, file: &Path, out: &Output) -> Result<(), CommandError> {
+        let Imported { script, notes } = read(&read_text(file)?, self.case).map_err(|error| bad(file, &error))?;
+        for note in &notes {
+            out.note(note);
+        }
+        let rounds = u32::try_from(script.acts.len()).unwrap_or(u32::MAX);
+        let lab = Lab::for_rounds(script.validators, rounds).map_err(failed("no-network"))?;
+        let outcome = play_script(&lab, &script, self.trace);
+        for line in &outcome.trace {
+            out.always(format_args!("{line}"));
+        }
+        let report = file_report(&script, &notes, &outcome);
+        out.print(&report, || file_text(&report))?;
+        let command = format!("quorate sim twins {} --trace", file.display());
+        let again = self.case.map_or_else(|| command.clone(), |case| format!("{command} --case {case}"));
+        let broken =
+            |what: String| Err(CommandError::failure("invariant-broken", what).with_hint(format_args!("see it happen with `{again}`")));
+        match &outcome.violation {
+            Some(violation) if !script.is_beyond() => broken(format!("{} is broken: {}", violation.invariant, violation.what)),
+            // Nobody can prevent a fork then, but its authors must be known: more than the protocol can bear, and none that has no twin.
+            Some(_) if outcome.forked && !is_accountable(&script, &outcome) => {
+                broken("the chain forked, and the signatures do not name those who did it".into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn one(&self, plan: &Plan, number: u64, out: &Output) -> Result<(), CommandError> {
+        if self.export {
+            let text = export(&plan.scenario(number)).map_err(|error| CommandError::failure("output", error))?;
+            let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| CommandError::failure("output", error))?;
+            return out.print(&value, || text.clone());
+        }
         let lab = Lab::for_rounds(self.validators, self.rounds).map_err(failed("no-network"))?;
         let scenario = plan.scenario(number);
         let outcome = play(&lab, &scenario, self.trace);
@@ -302,6 +373,58 @@ fn broken_text(broken: &Broken) -> String {
     format!("scenario {} breaks {}: {}\n{}\n    {}", broken.scenario, broken.invariant, broken.what, broken.steps, broken.replay)
 }
 
+/// Whether those who forked the chain are named, and nobody else.
+fn is_accountable(script: &Script, outcome: &Outcome) -> bool {
+    let f = usize::from(script.validators.saturating_sub(1) / 3);
+    outcome.culprits.len() > f && outcome.culprits.iter().all(|culprit| script.faulty().contains(*culprit))
+}
+
+fn file_report<'a>(script: &Script, notes: &'a [String], outcome: &'a Outcome) -> FileReport<'a> {
+    let broken = outcome.violation.as_ref().map(|violation| violation.invariant == "LIVE-1");
+    FileReport {
+        validators: script.validators,
+        twins: script.faulty().iter().map(|id| format!("v{id}")).collect(),
+        rounds: script.acts.len(),
+        tolerated: script.validators.saturating_sub(1) / 3,
+        safe: broken != Some(false),
+        live: (!script.is_beyond()).then_some(broken.is_none()),
+        notes,
+        outcome,
+    }
+}
+
+fn file_text(report: &FileReport<'_>) -> String {
+    let FileReport { outcome, .. } = report;
+    let names = |ids: &[quorate_types::ids::ValidatorId]| ids.iter().map(|id| format!("v{id}")).collect::<Vec<_>>().join(", ");
+    let safety = match &outcome.violation {
+        Some(violation) if !report.safe => format!("BROKEN: {}: {}", violation.invariant, violation.what),
+        Some(_) | None => "every invariant holds".into(),
+    };
+    let most = outcome.counters.rounds_to_commit_max;
+    let liveness = match (report.live, &outcome.violation) {
+        (None, _) => format!("not asked: {} twins, and {} can be borne", report.twins.len(), report.tolerated),
+        (Some(true), _) => format!("everybody honest commits after round {}, within {most} rounds", report.rounds),
+        (Some(false), Some(violation)) if violation.invariant == "LIVE-1" => format!("BROKEN: {}", violation.what),
+        (Some(false), _) => "not judged, as safety is broken".into(),
+    };
+    let mut lines = vec![
+        format!("{} validators with twins of {}, {} rounds", report.validators, none_or(report.twins.join(", ")), report.rounds),
+        format!("  safety     {safety}"),
+        format!("  liveness   {liveness}"),
+    ];
+    if outcome.forked {
+        lines.push("  fork       honest validators committed different blocks at one height".into());
+    }
+    lines.push(format!("  culprits   {}, by the signatures of two votes in one round", none_or(names(&outcome.culprits))));
+    lines.push(format!("  accused    {}, by honest validators", none_or(names(&outcome.accused))));
+    lines.push(format!("{} rounds, {} messages, history {:016x}", outcome.counters.rounds, outcome.counters.messages, outcome.history));
+    lines.join("\n")
+}
+
+fn none_or(text: String) -> String {
+    if text.is_empty() { "nobody".into() } else { text }
+}
+
 fn one_text(number: u64, outcome: &Outcome) -> String {
     let verdict = match &outcome.violation {
         None => "every invariant holds".into(),
@@ -388,7 +511,19 @@ mod tests {
             );
             TwinsCommand { trace: false, ..again }.run(&out).unwrap();
         }
-        for wrong in ["--part 0/2", "--part 3/2", "--part 2", "--trace", "--seed 3", "--rounds 0"] {
+        for wrong in [
+            "--part 0/2",
+            "--part 3/2",
+            "--part 2",
+            "--trace",
+            "--seed 3",
+            "--rounds 0",
+            "--export",
+            "--case 2",
+            "file.json --rounds 2",
+            "file.json --scenario 2",
+            "--scenario 2 --export --trace",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         assert_eq!(parse("--validators 5").unwrap().run(&out).unwrap_err().code, "no-such-space");

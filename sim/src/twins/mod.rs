@@ -7,6 +7,8 @@
 //! ```text
 //! Space ── number ──> Scenario: for each of the first R rounds, who leads it, and who hears whom
 //!                        │
+//!  a file of JSON ──> Script: the same, for each kind of message
+//!                        │
 //!                        v
 //! Stage: production replicas, a clock that jumps ──> invariants, counters, Outcome ──> Tally ──> campaign, report
 //! ```
@@ -17,18 +19,24 @@ pub mod campaign;
 #[cfg(feature = "command")]
 mod command;
 mod counters;
+#[cfg(feature = "command")]
+mod export;
 mod forensics;
+mod import;
 mod lab;
 mod scenario;
+mod script;
 mod space;
 mod stage;
 
 #[cfg(feature = "command")]
-pub use self::command::TwinsCommand;
+pub use self::{command::TwinsCommand, export::export};
 pub use self::{
     counters::Counters,
+    import::{Imported, read},
     lab::Lab,
     scenario::{Scenario, Step},
+    script::{Act, Hearing, Script},
     space::Space,
-    stage::{Outcome, play, play_guarded},
+    stage::{Outcome, play, play_guarded, play_script},
 };

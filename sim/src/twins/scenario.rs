@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use quorate_types::{committee::SignerSet, ids::ValidatorId};
+use quorate_types::ids::ValidatorId;
+
+use super::script::names;
 
 /// What holds in one round. A side is a set of actors, bit i for actor i; those that are not in it are the other side. Two actors hear each
 /// other if they are on the same side.
@@ -35,33 +37,16 @@ impl Scenario {
         (0..self.validators).flat_map(|id| std::iter::repeat_n(ValidatorId(id), if id < self.twins { 2 } else { 1 })).collect()
     }
 
-    /// The validators that have a twin: to the others they look like liars.
-    #[must_use]
-    pub fn faulty(&self) -> SignerSet {
-        (0..self.twins).map(ValidatorId).collect()
-    }
-
     /// Whether there are more twins than the protocol can bear.
     #[must_use]
     pub const fn is_beyond(&self) -> bool {
         self.twins > self.validators.saturating_sub(1) / 3
     }
-
-    /// The names of the actors: a second copy has a dash.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        let mut last = None;
-        let name = |id: ValidatorId| {
-            let second = last.replace(id) == Some(id);
-            format!("v{id}{}", if second { "'" } else { "" })
-        };
-        self.cast().into_iter().map(name).collect()
-    }
 }
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.names();
+        let names = names(&self.cast());
         let side = |mask: u16, second: bool| -> String {
             let on = |position: usize| (mask >> position) & 1 == u16::from(second);
             names.iter().enumerate().filter(|(position, _)| on(*position)).map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" ")

@@ -33,6 +33,7 @@ use super::{
     forensics::Forensics,
     lab::{Lab, TIMEOUT_MS},
     scenario::Scenario,
+    script::Script,
 };
 use crate::{
     actor::Actor,
@@ -47,6 +48,8 @@ use crate::{
 const STILL: Micros = Micros::from_ms(TIMEOUT_MS as u64 * 3 / 2);
 /// Most messages and ticks of a scenario: many times what any needs. More means that it goes round in circles.
 const STEPS_MAX: u64 = 100_000;
+/// The same for each round and pair of actors, for scripts that are longer or have more of them.
+const STEPS_OF_PAIR_MAX: u64 = 50;
 
 /// What came of a scenario.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -78,7 +81,13 @@ impl Outcome {
 /// Plays a scenario.
 #[must_use]
 pub fn play(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
-    let mut stage = Stage::new(lab, scenario, trace);
+    play_script(lab, &Script::from(scenario), trace)
+}
+
+/// Plays a script.
+#[must_use]
+pub fn play_script(lab: &Lab, script: &Script, trace: bool) -> Outcome {
+    let mut stage = Stage::new(lab, script, trace);
     let result = stage.begin().and_then(|()| stage.go_on());
     stage.end(result)
 }
@@ -88,7 +97,8 @@ pub fn play(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
 /// at once, and not come back.
 #[must_use]
 pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
-    let mut stage = Stage::new(lab, scenario, trace);
+    let script = Script::from(scenario);
+    let mut stage = Stage::new(lab, &script, trace);
     for actor in &mut stage.actors {
         actor.doubles = Doubles::Stop;
     }
@@ -101,7 +111,7 @@ pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
 struct Parcel {
     from: usize,
     /// Bit i is set if it will reach actor i.
-    to: u16,
+    to: u32,
     message: Arc<Message>,
 }
 
@@ -118,13 +128,17 @@ struct Progress {
 
 struct Stage<'a> {
     lab: &'a Lab,
-    scenario: &'a Scenario,
+    script: &'a Script,
     actors: Vec<Actor>,
     progress: Vec<Progress>,
     faulty: SignerSet,
     leaders: Arc<BTreeMap<Round, ValidatorId>>,
     /// See [`play_guarded`].
     guarded: bool,
+    /// There are more twins than the protocol can bear.
+    beyond: bool,
+    /// How many timeouts are still to be lost.
+    timeouts_lost: u64,
     /// The last round of the scenario.
     last: Round,
     /// Sides of rounds up to this one are joined.
@@ -134,6 +148,7 @@ struct Stage<'a> {
     /// When somebody last entered a new round.
     moved: Micros,
     steps: u64,
+    steps_max: u64,
     register: Register,
     /// The first violation where there are more twins than the protocol can bear: then it is no reason to stop.
     expected: Option<Violation>,
@@ -148,36 +163,41 @@ struct Stage<'a> {
 type Played = Result<(), Violation>;
 
 impl<'a> Stage<'a> {
-    fn new(lab: &'a Lab, scenario: &'a Scenario, trace: bool) -> Self {
-        let cast = scenario.cast();
-        let faulty = scenario.faulty();
+    fn new(lab: &'a Lab, script: &'a Script, trace: bool) -> Self {
+        let faulty = script.faulty();
         Self {
             lab,
-            scenario,
-            progress: vec![Progress::default(); cast.len()],
-            actors: cast.into_iter().map(|id| Actor::new(id, 0)).collect(),
+            script,
+            progress: vec![Progress::default(); script.cast.len()],
+            actors: script.cast.iter().map(|id| Actor::new(*id, 0)).collect(),
             faulty,
             leaders: Arc::default(),
             guarded: false,
-            last: Round(scenario.steps.len() as u64),
+            beyond: script.is_beyond(),
+            timeouts_lost: script.timeouts_lost,
+            last: Round(script.acts.len() as u64),
             joined: Round(0),
             parcels: VecDeque::new(),
             now: Micros(0),
             moved: Micros(0),
             steps: 0,
+            steps_max: (script.acts.len() as u64)
+                .saturating_mul((script.cast.len() as u64).saturating_pow(2))
+                .saturating_mul(STEPS_OF_PAIR_MAX)
+                .max(STEPS_MAX),
             register: Register::new(lab.setting.powers(), &lab.accounts, BEGINNING, faulty),
             expected: None,
             forensics: Forensics::default(),
             chain: BTreeMap::new(),
             accused: SignerSet::default(),
             outcome: Outcome::default(),
-            names: if trace { scenario.names() } else { Vec::new() },
+            names: if trace { script.names() } else { Vec::new() },
             trace,
         }
     }
 
     fn begin(&mut self) -> Played {
-        let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.scenario.steps.iter().map(|step| step.leader)).collect();
+        let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.script.acts.iter().map(|act| act.leader)).collect();
         self.leaders = Arc::new(leaders);
         for transaction in self.lab.work.iter().flatten() {
             self.observe(&Observation::Signed { transaction })?;
@@ -213,7 +233,7 @@ impl<'a> Stage<'a> {
     /// The next deadline comes. Whether there was one.
     fn jump(&mut self) -> Result<bool, Violation> {
         let Some(next) = self.actors.iter().filter_map(Actor::deadline).min() else {
-            return if self.scenario.is_beyond() { Ok(false) } else { Err(self.violation("LIVE-1", "everybody waits for ever".into())) };
+            return if self.beyond { Ok(false) } else { Err(self.violation("LIVE-1", "everybody waits for ever".into())) };
         };
         self.now = next.max(self.now);
         if self.now.since(self.moved) >= STILL {
@@ -238,10 +258,9 @@ impl<'a> Stage<'a> {
 
     fn count_step(&mut self) -> Played {
         self.steps = self.steps.saturating_add(1);
-        if self.steps > STEPS_MAX {
-            return Err(
-                self.violation("LIVE-1", format!("after {STEPS_MAX} steps it still goes round in circles: {}", self.where_all_are()))
-            );
+        if self.steps > self.steps_max {
+            let what = format!("after {} steps it still goes round in circles: {}", self.steps_max, self.where_all_are());
+            return Err(self.violation("LIVE-1", what));
         }
         Ok(())
     }
@@ -286,7 +305,7 @@ impl<'a> Stage<'a> {
                     self.output(position, id, output)?;
                 }
                 // Two validators with one key: that one of them gives up is as good as anything.
-                Err(fatal) if self.faulty.contains(id) || self.scenario.is_beyond() => {
+                Err(fatal) if self.faulty.contains(id) || self.beyond => {
                     self.outcome.counters.twins_stopped = 1;
                     let comes_back = self.actors.get_mut(position).is_some_and(|actor| {
                         actor.replica = None;
@@ -367,11 +386,11 @@ impl<'a> Stage<'a> {
                 Recipients::Others => actor.id != id,
                 Recipients::One(to) => actor.id == to && to != id,
             })
-            .fold(0u16, |set, (other, _)| set | 1 << other)
+            .fold(0u32, |set, (other, _)| set | 1 << other)
             & hearing;
         self.record(2, position as u64, u64::from(reached));
         let names =
-            |set: u16| self.names.iter().enumerate().filter(move |(other, _)| (set >> other) & 1 == 1).map(|(_, name)| name.as_str());
+            |set: u32| self.names.iter().enumerate().filter(move |(other, _)| (set >> other) & 1 == 1).map(|(_, name)| name.as_str());
         if self.trace {
             let line = format!(
                 "{} -> {}  {}",
@@ -387,19 +406,21 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Who is on the sender's side for this message.
-    fn hearing(&self, position: usize, message: &Message) -> u16 {
+    /// Who hears this message of this actor.
+    fn hearing(&mut self, position: usize, message: &Message) -> u32 {
+        if let (Message::Timeout(_), Some(left)) = (message, self.timeouts_lost.checked_sub(1)) {
+            self.timeouts_lost = left;
+            return 0;
+        }
         let round = contents::round_of(message).unwrap_or_else(|| {
             let replica = self.actors.get(position).and_then(|actor| actor.replica.as_ref());
             replica.map(|replica| replica.engine().round()).unwrap_or_default()
         });
         if round <= self.joined || round > self.last {
-            return u16::MAX;
+            return u32::MAX;
         }
-        let step = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.scenario.steps.get(index));
-        let Some(step) = step else { return u16::MAX };
-        let side = if matches!(message, Message::Proposal(_)) { step.proposals } else { step.ballots };
-        if (side >> position) & 1 == 1 { side } else { !side }
+        let act = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.script.acts.get(index));
+        act.map_or(u32::MAX, |act| act.hearing(message).of(position))
     }
 
     fn committed(&mut self, position: usize, id: ValidatorId, committed: &Committed) -> Played {
@@ -416,7 +437,7 @@ impl<'a> Stage<'a> {
         let counters = &mut self.outcome.counters;
         if newest.round > self.last && !progress.is_settled {
             progress.is_settled = true;
-            let rounds = live_1::first_commit(u64::from(self.scenario.validators), self.last, qc.round());
+            let rounds = live_1::first_commit(u64::from(self.script.validators), self.last, qc.round());
             match rounds {
                 Ok(rounds) => counters.rounds_to_commit_max = counters.rounds_to_commit_max.max(rounds),
                 Err(what) => return Err(self.violation("LIVE-1", format!("validator {id}: {what}"))),
@@ -431,7 +452,7 @@ impl<'a> Stage<'a> {
         if committed.abandoned.iter().any(|block| self.forensics.is_certified(block)) {
             counters.certified_forks_pruned = 1;
         }
-        if self.scenario.is_beyond() {
+        if self.beyond {
             for (header, _) in &blocks {
                 let first = self.chain.entry(header.height).or_insert_with(|| (*header).clone());
                 self.outcome.forked |= first != *header;
@@ -458,8 +479,8 @@ impl<'a> Stage<'a> {
     /// Whether everybody honest has committed a block of a round after the last one of the scenario, and the same.
     fn is_over(&self) -> Result<bool, Violation> {
         let highest = self.highest_round();
-        let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.scenario.validators))).saturating_add(1));
-        if self.scenario.is_beyond() {
+        let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.script.validators))).saturating_add(1));
+        if self.beyond {
             return Ok(highest > bound);
         }
         let honest = || self.actors.iter().zip(&self.progress).filter(|(actor, _)| !self.faulty.contains(actor.id)).map(|(_, done)| done);
@@ -475,7 +496,7 @@ impl<'a> Stage<'a> {
     }
 
     fn end(mut self, result: Played) -> Outcome {
-        let result = result.and_then(|()| if self.scenario.is_beyond() { Ok(()) } else { self.register.finish(self.now) });
+        let result = result.and_then(|()| if self.beyond { Ok(()) } else { self.register.finish(self.now) });
         if let Err(violation) = result {
             self.note(|| format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
@@ -505,7 +526,7 @@ impl<'a> Stage<'a> {
 
     fn judge(&mut self, shown: Played) -> Played {
         match shown {
-            Err(violation) if self.scenario.is_beyond() => {
+            Err(violation) if self.beyond => {
                 self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
                 self.expected = Some(violation);
                 Ok(())
@@ -519,7 +540,7 @@ impl<'a> Stage<'a> {
     }
 
     fn where_all_are(&self) -> String {
-        let names = self.scenario.names();
+        let names = self.script.names();
         let place = |(name, progress): (&String, &Progress)| format!("{name} at height {} in round {}", progress.height, progress.round);
         names.iter().zip(&self.progress).map(place).collect::<Vec<_>>().join(", ")
     }

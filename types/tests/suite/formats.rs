@@ -189,6 +189,14 @@ fn every_hash_is_what_the_page_says() {
     .map(u32::to_le_bytes)
     .concat();
     assert_eq!(p.exclude_size, None);
+    let limits = &p.state;
+    let limits = [
+        numbers([limits.bytes_max]),
+        limits.block_effect_bytes_max.to_le_bytes().to_vec(),
+        numbers([limits.account_bytes_max]),
+        limits.deposit_per_byte.to_le_bytes().to_vec(),
+    ]
+    .concat();
     let before = [
         genesis.protocol_version.to_le_bytes().to_vec(),
         numbers([genesis.chain_id.0]),
@@ -196,6 +204,7 @@ fn every_hash_is_what_the_page_says() {
         numbers([genesis.timestamp.0]),
         parameters,
         vec![0],
+        limits,
     ]
     .concat();
     let accounts: Vec<u8> =

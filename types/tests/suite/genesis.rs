@@ -45,12 +45,16 @@ fn all_the_money_there_can_be_is_allowed() {
 fn the_draft_hash_covers_everything_but_the_validators() {
     let genesis = Fixture::new().genesis;
     let draft = genesis.draft_hash();
-    let changes: [fn(&mut Genesis); 7] = [
+    let changes: [fn(&mut Genesis); 11] = [
         |g| g.protocol_version += 1,
         |g| g.chain_id.0 += 1,
         |g| g.name.push('x'),
         |g| g.timestamp = UnixMillis(1),
         |g| g.parameters.window_size += 1,
+        |g| g.parameters.state.bytes_max += 1,
+        |g| g.parameters.state.block_effect_bytes_max += 1,
+        |g| g.parameters.state.account_bytes_max += 1,
+        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.parameters.exclude_size = Some(1),
         |g| g.accounts[0].balance += 1,
     ];
@@ -90,7 +94,7 @@ fn parameters_lie_in_their_ranges() {
     for validators in 1..=128 {
         assert_eq!(Parameters::default().check(validators), Ok(()), "{validators}");
     }
-    let wrong: [Wrong; 16] = [
+    let wrong: [Wrong; 22] = [
         ("block_transactions_max", |p| p.block_transactions_max = 0),
         ("block_transactions_max", |p| p.block_transactions_max = 8_193),
         ("block_bytes_max", |p| p.block_bytes_max = 65_535),
@@ -107,6 +111,12 @@ fn parameters_lie_in_their_ranges() {
         ("exclude_size", |p| p.exclude_size = Some(3)),
         ("exclude_size", |p| p.exclude_size = Some(u32::MAX)),
         ("block_bytes_max", |p| p.block_bytes_max = u32::MAX),
+        ("state.bytes_max", |p| p.state.bytes_max = 0),
+        ("state.bytes_max", |p| p.state.bytes_max = (1 << 40) + 1),
+        ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = (1 << 20) - 1),
+        ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = (8 << 20) + 1),
+        ("state.account_bytes_max", |p| p.state.account_bytes_max = 312),
+        ("state.account_bytes_max", |p| p.state.account_bytes_max = p.state.bytes_max + 1),
     ];
     for (name, change) in wrong {
         let mut parameters = Parameters::default();
@@ -121,7 +131,7 @@ fn parameters_lie_in_their_ranges() {
 /// Every part of a genesis is part of the network's name.
 #[test]
 fn the_hash_covers_everything() {
-    let changes: [fn(&mut Genesis); 18] = [
+    let changes: [fn(&mut Genesis); 22] = [
         |g| g.protocol_version += 1,
         |g| g.chain_id.0 += 1,
         |g| g.name.push('x'),
@@ -133,6 +143,10 @@ fn the_hash_covers_everything() {
         |g| g.parameters.timeout_max_ms += 1,
         |g| g.parameters.heartbeat_ms += 1,
         |g| g.parameters.window_size += 1,
+        |g| g.parameters.state.bytes_max += 1,
+        |g| g.parameters.state.block_effect_bytes_max += 1,
+        |g| g.parameters.state.account_bytes_max += 1,
+        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.parameters.exclude_size = Some(1),
         |g| g.validators[1].validator.power.0 += 1,
         |g| g.validators[1].network_proof.0[0] ^= 1,
@@ -151,6 +165,20 @@ fn the_hash_covers_everything() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), count);
+}
+
+#[test]
+fn every_account_of_a_genesis_covers_the_deposit_of_its_record() {
+    let mut genesis = Fixture::new().genesis;
+    genesis.accounts = vec![GenesisAccount { address: Address(hash(1)), balance: 626 }];
+    for (deposit_per_byte, good) in [(0, true), (2, true), (3, false), (u32::MAX, false)] {
+        genesis.parameters.state.deposit_per_byte = deposit_per_byte;
+        match genesis.check_draft() {
+            Ok(()) => assert!(good, "{deposit_per_byte}"),
+            Err(GenesisError::Deposit { balance: 626, deposit, .. }) => assert!(!good && deposit == 313 * u64::from(deposit_per_byte)),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

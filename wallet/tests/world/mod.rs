@@ -102,7 +102,7 @@ pub fn address(name: &str) -> Address {
 impl Chain {
     pub fn new() -> Arc<Self> {
         let fake = Fake::new(vec![GenesisAccount { address: address("alice"), balance: BALANCE }]);
-        let accounts = BTreeMap::from([(address("alice"), Account { balance: BALANCE, sequence: Sequence(SEQUENCE) })]);
+        let accounts = BTreeMap::from([(address("alice"), Account { balance: BALANCE, sequence: Sequence(SEQUENCE), stored: 313 })]);
         let values = BTreeMap::from([((true, Address::default(), b"k".to_vec()), b"v".to_vec())]);
         let state = State {
             height: 10,

@@ -1,4 +1,12 @@
-use super::*;
+use super::{
+    super::{
+        model::default_parameters,
+        operations::Workload,
+        rules::{Attribute, Fault, Party, Rounds, Rule},
+        triggers::{Deed, Trigger},
+    },
+    *,
+};
 
 const FIRST: ValidatorId = ValidatorId(0);
 
@@ -54,4 +62,67 @@ fn a_process_that_restarts_does_not_sleep_on() {
     executor.now = Micros::from_ms(1);
     executor.start(FIRST).unwrap();
     assert!(executor.seats[0].asleep_until <= executor.now);
+}
+
+/// A lie that rewrites messages: one that a count sets off, or one of a rule.
+#[derive(Clone, Copy, Debug)]
+enum Rewriting {
+    Once(Deed),
+    InRounds(Attribute, u64),
+}
+
+const REWRITINGS: [Rewriting; 9] = [
+    Rewriting::Once(Deed::ChangeOperation),
+    Rewriting::Once(Deed::IncrementSlot),
+    Rewriting::Once(Deed::InvalidOrderSig),
+    Rewriting::Once(Deed::ChangeResult),
+    Rewriting::Once(Deed::InvalidResultSig),
+    Rewriting::Once(Deed::TruncateHistory(1)),
+    Rewriting::InRounds(Attribute::CurrentRound, 4),
+    Rewriting::InRounds(Attribute::HighQcRound, 2),
+    Rewriting::InRounds(Attribute::HighestVoteRound, 1),
+];
+
+/// Two faulty of seven, of which these tell these lies, each twice: a message may be rewritten by a trigger and then by a rule.
+fn liars(lies: [(u16, Rewriting); 2]) -> Scenario {
+    let mut scenario = Scenario {
+        validators: 7,
+        faulty: BTreeSet::from([1, 2]),
+        workloads: vec![Workload::Requests(4)],
+        parameters: default_parameters(100),
+        leaders: Leaders::RoundRobin,
+        ..Scenario::default()
+    };
+    for (validator, lie) in lies {
+        match lie {
+            Rewriting::Once(deed) => scenario.triggers.extend([0, 1].map(|count| {
+                let (event, client) = (Event::ClientRequest, Some(0));
+                Trigger { line: 1, validator, event, client, count, deed }
+            })),
+            Rewriting::InRounds(attribute, value) => scenario.failures.push(Rule {
+                line: 1,
+                src: Party::Validator(validator),
+                dest: Party::Any,
+                kind: None,
+                rounds: Rounds::Between(1, 9),
+                per_million: 1_000_000,
+                fault: Fault::SetAttr(attribute, value),
+            }),
+        }
+    }
+    scenario.check().unwrap();
+    scenario
+}
+
+#[test]
+fn no_pair_of_lies_makes_the_run_forget_what_was_sent() {
+    for (index, one) in REWRITINGS.into_iter().enumerate() {
+        for other in REWRITINGS.into_iter().skip(index) {
+            for second in [1, 2] {
+                let scenario = liars([(1, one), (second, other)]);
+                let run = run(&scenario, 3).unwrap();
+                assert!(run.report.passed, "1: {one:?}, {second}: {other:?}: {:#?}", run.report);
+            }
+        }
+    }
 }

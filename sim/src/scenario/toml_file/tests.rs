@@ -18,7 +18,7 @@ fn every_error_says_where_what_and_how_to_mend_it() {
         ("name = \"a\"\nname = \"b\"".into(), "2:1: duplicate key; write valid TOML"),
         (format!("{failure}src = 4"), "3:7: there is no validator 4; use a number below `validators`"),
         (format!("{failure}src = \"boss\""), "3:7: src is no validator; write a number, \"leader\" or \"_\" for any"),
-        (format!("{failure}msg_type = \"Prepare\""), "3:12: there is no msg_type \"Prepare\"; choose Wildcard or one of Proposal"),
+        (format!("{failure}msg_type = \"Prepare\""), "3:12: there is no msg_type \"Prepare\"; choose one of Proposal"),
         (format!("{failure}prob = 1.5"), "3:8: a probability above 1; choose 0 to 1"),
         (format!("{failure}prob = -0.5"), "3:8: prob is no usable number; write a decimal"),
         (format!("{failure}round = \"9..=3\""), "3:9: no round lies in 9..=3; write the smaller one first"),

@@ -1,0 +1,140 @@
+//! What accounts hold of the state, and what they must have for it (STATE-1).
+//!
+//! Every entry that the [bank](crate::bank) and the [key-value store](crate::kv) write is held by one account, whose record counts it: its own
+//! record, its own keys, and the shared keys that it wrote last. Whoever writes a shared key takes it over, with its cost, from whoever held it
+//! before; a deleted key costs nobody anything. So the counts of all accounts add up to the size of the state.
+//!
+//! An account's count grows only up to `account_bytes_max`, and only while its balance covers the deposit of all that it holds. It may always
+//! shrink.
+
+use std::sync::Arc;
+
+use quorate_types::{
+    crypto::Hash,
+    failure::{Code, Failure},
+    genesis::StateLimits,
+    ids::Address,
+    operation::KvSpace,
+    state_key::{Account, entry_size, holder_key, kv_key},
+};
+
+use crate::{
+    accounts,
+    state::{Overlay, StateRead},
+};
+
+/// Whether the state may grow at all.
+///
+/// # Errors
+/// `state-full`.
+pub(crate) fn room(state: &dyn StateRead, limits: &StateLimits) -> Result<(), Failure> {
+    if state.size() >= limits.bytes_max { Err(Failure::new(Code::new("state-full"), &[])) } else { Ok(()) }
+}
+
+/// Sets the value of a key-value entry for an account, which holds it from now on.
+///
+/// # Errors
+/// [`Failure`]: the account may not hold so much. What was written meanwhile is the caller's to take back.
+pub(crate) fn put(
+    state: &mut Overlay<'_>,
+    limits: &StateLimits,
+    writer: &Address,
+    space: KvSpace,
+    name: &[u8],
+    value: Arc<[u8]>,
+) -> Result<(), Failure> {
+    let key = kv_key(space, writer, name);
+    let before = size(state, &key);
+    let after = entry_size(&key, &value);
+    match space {
+        KvSpace::Own => hold(state, limits, writer, before, after)?,
+        KvSpace::Shared => {
+            let holder = Holder::of(state, name);
+            if holder.address == Some(*writer) {
+                hold(state, limits, writer, before, after)?;
+            } else {
+                holder.release(state, before);
+                let entry = writer.0.as_bytes();
+                hold(state, limits, writer, 0, after.saturating_add(entry_size(&holder.key, entry)))?;
+                state.put(holder.key, *entry);
+            }
+        }
+    }
+    state.put(key, value);
+    Ok(())
+}
+
+/// Removes a key-value entry; does nothing if there is none.
+pub(crate) fn delete(state: &mut Overlay<'_>, sender: &Address, space: KvSpace, name: &[u8]) {
+    let key = kv_key(space, sender, name);
+    let before = size(state, &key);
+    match space {
+        KvSpace::Own => release(state, sender, before),
+        KvSpace::Shared => {
+            let holder = Holder::of(state, name);
+            holder.release(state, before);
+            if holder.address.is_some() {
+                state.delete(holder.key);
+            }
+        }
+    }
+    state.delete(key);
+}
+
+/// Who holds a shared entry.
+struct Holder {
+    /// Where that is written.
+    key: Box<[u8]>,
+    address: Option<Address>,
+    /// What the entry that says so counts for.
+    size: u64,
+}
+
+impl Holder {
+    fn of(state: &Overlay<'_>, name: &[u8]) -> Self {
+        let key = holder_key(name);
+        let entry = state.get(&key);
+        let size = entry.as_ref().map_or(0, |entry| entry_size(&key, entry));
+        let address = entry.and_then(|entry| <[u8; 32]>::try_from(&*entry).ok()).map(|bytes| Address(Hash(bytes)));
+        Self { key, address, size }
+    }
+
+    /// The holder no longer holds the entry, whose value counted for so much.
+    fn release(&self, state: &mut Overlay<'_>, value: u64) {
+        if let Some(address) = &self.address {
+            release(state, address, value.saturating_add(self.size));
+        }
+    }
+}
+
+/// What an entry counts for, 0 where there is none.
+fn size(state: &Overlay<'_>, key: &[u8]) -> u64 {
+    state.get(key).map_or(0, |value| entry_size(key, &value))
+}
+
+/// An account holds an entry that counts for `after` in place of one that counted for `before`.
+fn hold(state: &mut Overlay<'_>, limits: &StateLimits, holder: &Address, before: u64, after: u64) -> Result<(), Failure> {
+    let account = accounts::account(state, holder);
+    let stored = account.stored.saturating_sub(before).saturating_add(after);
+    if stored > account.stored {
+        if stored > limits.account_bytes_max {
+            return Err(Failure::new(Code::new("account-state-full"), &[stored, limits.account_bytes_max]));
+        }
+        let deposit = limits.deposit(stored);
+        if account.balance < deposit {
+            return Err(Failure::new(Code::new("deposit-not-covered"), &[account.balance, deposit]));
+        }
+    }
+    if stored != account.stored {
+        accounts::put(state, holder, Account { stored, ..account });
+    }
+    Ok(())
+}
+
+/// An account no longer holds an entry that counted for so much.
+fn release(state: &mut Overlay<'_>, holder: &Address, size: u64) {
+    let account = accounts::account(state, holder);
+    if size > 0 {
+        accounts::put(state, holder, Account { stored: account.stored.saturating_sub(size), ..account });
+    }
+}

@@ -92,6 +92,8 @@ pub(crate) struct Metrics {
     last_commit: Gauge,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
+    http_closed_connections: Counter,
+    http_refused_answers: Counter,
     http_connections: Gauge,
     queues: Family<Queue, Gauge>,
     /// What the replica said last; told to the collector before each encoding.
@@ -122,6 +124,8 @@ impl Metrics {
             last_commit: Gauge::default(),
             http_requests: Family::default(),
             http_refused_connections: Counter::default(),
+            http_closed_connections: Counter::default(),
+            http_refused_answers: Counter::default(),
             http_connections: Gauge::default(),
             queues: Family::default(),
             replica: Arc::default(),
@@ -156,6 +160,8 @@ impl Metrics {
         api.register("refused_submissions", "Submissions refused, by reason", self.submissions_refused.clone());
         api.register("requests", "Requests answered, by route and status", self.http_requests.clone());
         api.register("refused_connections", "Connections refused because there were too many", self.http_refused_connections.clone());
+        api.register("closed_idle_connections", "Idle connections closed to make room for others", self.http_closed_connections.clone());
+        api.register("refused_answers", "Answers not sent because too many bytes were under way", self.http_refused_answers.clone());
         api.register("connections", "Open connections", self.http_connections.clone());
 
         registry.sub_registry_with_prefix("quorate_queue").register(
@@ -234,6 +240,14 @@ impl Metrics {
 
     pub(crate) fn refused_connection(&self) {
         self.http_refused_connections.inc();
+    }
+
+    pub(crate) fn closed_idle_connection(&self) {
+        self.http_closed_connections.inc();
+    }
+
+    pub(crate) fn refused_answer(&self) {
+        self.http_refused_answers.inc();
     }
 
     pub(crate) fn connections(&self) -> &Gauge {

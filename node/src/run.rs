@@ -32,12 +32,12 @@ use quorate_types::{
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::JoinHandle,
 };
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, waiting::Waiting},
     config::{Config, PoolConfig},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     failure::{Failure, Threads},
@@ -308,7 +308,7 @@ impl Node {
             network: network.clone(),
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
-            waiting: Arc::new(Semaphore::new(usize::try_from(config.api.waiting_max).unwrap_or(Semaphore::MAX_PERMITS))),
+            waiting: Waiting::new(&config.api),
             reads: Api::reads(),
             config: config.api.clone(),
         });

@@ -14,7 +14,7 @@ mod program;
 mod traffic;
 
 pub use self::{
-    cluster::{Cluster, DEADLINE, eventually},
+    cluster::{Cluster, DEADLINE, eventually, raise_file_limit},
     program::{Ran, program, program_with_faults, quorate, run},
     traffic::{Acknowledged, Traffic},
 };

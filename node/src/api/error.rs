@@ -11,11 +11,13 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode, Uri},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use quorate_app::TxRejected;
 use quorate_types::{
     ids::TxId,
+    round::Sequence,
     rpc::{ErrorBody, ErrorView},
 };
 
@@ -23,6 +25,9 @@ use crate::submission::{BUSY, NoRoom, STOPPING};
 
 /// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
 pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
+
+/// When a client may try again at a node that is busy.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,12 @@ impl ApiError {
         Self { hint: hint.map(Cow::Borrowed), ..Self::new(status, code, reason) }
     }
 
+    /// A transaction whose number is used by another one.
+    pub(crate) fn used_number(next: Sequence) -> Self {
+        let rejected = TxRejected::SequenceTooOld { next };
+        Self::rejected(rejected.code(), rejected.to_string())
+    }
+
     pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -97,7 +108,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
-        (status, Json(ErrorBody { error: view })).into_response()
+        let mut response = (status, Json(ErrorBody { error: view })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
         sync: api.mailbox.waiting(Lane::Sync),
         transactions: api.mailbox.waiting(Lane::Transactions),
         checks: api.transactions.len(),
-        waiting_clients: usize::try_from(api.config.waiting_max).unwrap_or(usize::MAX).saturating_sub(api.waiting.available_permits()),
+        waiting_clients: api.waiting.len(),
     };
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())

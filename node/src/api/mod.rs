@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | [`submit`] |
 //! | `POST /v1/transactions/batch` | [`submit`] |
-//! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof` | [`reads`] |
+//! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
 //! | `GET /v1/accounts/{address}`, `/v1/kv/{own\|shared}/{owner\|-}/{key}` | [`reads`] |
-//! | `GET /v1/blocks/{height\|latest}`, `/v1/status`, `/v1/genesis` | [`reads`] |
+//! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /livez`, `/readyz`, `/metrics` | [`health`] |
 //!
 //! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
@@ -16,9 +16,11 @@ mod error;
 mod health;
 pub(crate) mod limits;
 mod reads;
+pub(crate) mod seats;
 mod submit;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,7 +41,7 @@ use quorate_types::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use self::error::ApiError;
+use self::{error::ApiError, waiting::Waiting};
 use crate::{
     chain::History,
     config::ApiConfig,
@@ -72,8 +74,8 @@ pub(crate) struct Api {
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
-    /// Submissions that may still wait.
-    pub(crate) waiting: Arc<Semaphore>,
+    /// Who may wait, and for what.
+    pub(crate) waiting: Waiting,
     /// Reads of the store that may still begin.
     pub(crate) reads: Arc<Semaphore>,
 }
@@ -127,6 +129,7 @@ pub(crate) fn router(api: Arc<Api>, with_metrics: bool) -> Router {
         .route("/v1/transactions/batch", post(submit::batch))
         .route("/v1/transactions/{id}", get(reads::transaction))
         .route("/v1/transactions/{id}/proof", get(reads::transaction_proof))
+        .route("/v1/transactions/{id}/output", get(reads::transaction_output))
         .route("/v1/accounts/{address}", get(reads::account))
         .route("/v1/kv/{space}/{owner}/", get(reads::kv_empty_key))
         .route("/v1/kv/{space}/{owner}/{key}", get(reads::kv))

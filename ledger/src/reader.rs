@@ -14,8 +14,8 @@ use quorate_types::{
 
 use crate::{
     error::LedgerError,
-    schema::{self, Column, Position},
-    store::Store,
+    schema::{self, Column, HeaderRecord, Position},
+    store::{Damage, Store},
 };
 
 const MISSING_RECEIPT: LedgerError = LedgerError::Missing { column: Column::Receipts };
@@ -41,6 +41,12 @@ impl<S: Store> LedgerReader<S> {
     /// Reads from a store that a [`crate::Ledger`] has been opened on.
     pub const fn new(store: S) -> Self {
         Self { store }
+    }
+
+    /// What of the history could not be read since the store was opened.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.store.damage()
     }
 
     /// The height of the last committed block.
@@ -160,7 +166,8 @@ impl<S: Store> LedgerReader<S> {
     }
 
     /// Committed blocks from a height on, the oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of
-    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`].
+    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`]. The answer
+    /// ends before a block that is damaged.
     ///
     /// The answer ends where a certificate commits directly, if there is such a block within the limits: then the proof is one header.
     ///
@@ -172,9 +179,11 @@ impl<S: Store> LedgerReader<S> {
         let (mut blocks, mut bytes) = (Vec::new(), 0usize);
         let (mut last, mut directly) = (from, None);
         for record in schema::headers_from(&self.store, from) {
-            let record = record?;
-            let block = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
-            bytes = bytes.saturating_add(block.len());
+            let (record, block, length) = match record.and_then(|record| self.block_of(record)) {
+                Err(error) if error.is_damage() && !blocks.is_empty() => break,
+                read => read?,
+            };
+            bytes = bytes.saturating_add(length);
             if !blocks.is_empty() && (blocks.len() >= blocks_max || bytes > bytes_max) {
                 break;
             }
@@ -186,7 +195,13 @@ impl<S: Store> LedgerReader<S> {
         }
         let (count, last) = directly.unwrap_or((blocks.len(), last));
         let Some(proof) = self.commit_proof(last)? else { return Ok(None) };
-        let blocks = blocks.iter().take(count).map(|block| schema::decode_block(block)).collect::<Result<_, _>>()?;
+        blocks.truncate(count);
         Ok(Some((blocks, proof)))
+    }
+
+    /// A record with its block, and how many bytes that has.
+    fn block_of(&self, record: HeaderRecord) -> Result<(HeaderRecord, Block, usize), LedgerError> {
+        let bytes = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
+        Ok((record, schema::decode_block(&bytes)?, bytes.len()))
     }
 }

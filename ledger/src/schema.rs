@@ -108,6 +108,15 @@ impl Column {
     pub const ALL: [Self; 9] =
         [Self::Meta, Self::Safety, Self::Pending, Self::Block, Self::Header, Self::Height, Self::Receipts, Self::Transaction, Self::State];
 
+    /// Whether it holds the past alone: what can be lost without anything that is signed later resting on it.
+    #[must_use]
+    pub const fn is_history(self) -> bool {
+        match self {
+            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction => true,
+            Self::Meta | Self::Safety | Self::Pending | Self::State => false,
+        }
+    }
+
     /// Its name on disk.
     #[must_use]
     pub const fn name(self) -> &'static str {

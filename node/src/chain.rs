@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_ledger::{Column, LedgerError, LedgerReader, Store, StoredBlock};
+use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
 use quorate_types::{
     ids::TxId,
     proof::TransactionProof,
@@ -41,6 +41,9 @@ pub(crate) trait History: Send + Sync {
 
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
+
+    /// What could not be read since the start.
+    fn damage(&self) -> Damage;
 
     /// A committed transaction.
     fn transaction(&self, id: &TxId) -> Result<Option<Located>, LedgerError>;
@@ -87,6 +90,10 @@ impl<S: Store> History for LedgerReader<S> {
             }
         }
         Ok(committed)
+    }
+
+    fn damage(&self) -> Damage {
+        self.damage()
     }
 
     fn transaction(&self, id: &TxId) -> Result<Option<Located>, LedgerError> {

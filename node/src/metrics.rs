@@ -95,6 +95,7 @@ pub(crate) struct Metrics {
     http_closed_connections: Counter,
     http_refused_answers: Counter,
     http_connections: Gauge,
+    damaged_reads: Gauge,
     queues: Family<Queue, Gauge>,
     /// What the replica said last; told to the collector before each encoding.
     replica: Arc<Mutex<Option<ReplicaStatus>>>,
@@ -127,6 +128,7 @@ impl Metrics {
             http_closed_connections: Counter::default(),
             http_refused_answers: Counter::default(),
             http_connections: Gauge::default(),
+            damaged_reads: Gauge::default(),
             queues: Family::default(),
             replica: Arc::default(),
         };
@@ -164,6 +166,11 @@ impl Metrics {
         api.register("refused_answers", "Answers not sent because too many bytes were under way", self.http_refused_answers.clone());
         api.register("connections", "Open connections", self.http_connections.clone());
 
+        registry.register(
+            "quorate_store_damaged_reads",
+            "Reads of old blocks that failed; above 0 is an alarm",
+            self.damaged_reads.clone(),
+        );
         registry.sub_registry_with_prefix("quorate_queue").register(
             "waiting_items",
             "Items in queues between threads",
@@ -248,6 +255,10 @@ impl Metrics {
 
     pub(crate) fn refused_answer(&self) {
         self.http_refused_answers.inc();
+    }
+
+    pub(crate) fn damaged_reads(&self, reads: u64) {
+        self.damaged_reads.set(i64::try_from(reads).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn connections(&self) -> &Gauge {

@@ -1,4 +1,5 @@
-//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17).
+//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17). And says it when the disk no longer
+//! gives back old blocks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,11 +18,17 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     // Rounds given up and height at the last look.
     let mut before = None;
+    let mut damaged_reads = 0;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = tokio::time::sleep(EVERY) => {}
         }
+        let damage = api.history.damage();
+        if let Some(first) = damage.first.filter(|_| damage.reads > damaged_reads) {
+            tracing::error!(reads = damage.reads, "{first}");
+        }
+        damaged_reads = damage.reads;
         let Ok(status) = api.ask(Question::Status).await else {
             tracing::warn!(
                 "the replica's thread has not answered for {} s; is the disk overloaded?",

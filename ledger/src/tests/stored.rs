@@ -64,12 +64,12 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
         [
             (text("committed"), "0100000000000000".into()),
             (text("genesis"), network.genesis.hash().0.to_string()),
-            (text("schema"), "01000000".into()),
+            (text("schema"), "02000000".into()),
         ]
     );
     let mut positions: Vec<_> = blocks[0].payload().iter().map(|tx| tx.id().0.to_string()).zip(["00", "01", "02"]).collect();
     positions.sort();
-    let positions: Vec<_> = positions.into_iter().map(|(id, index)| (id, format!("0100000000000000{index}000000"))).collect();
+    let positions: Vec<_> = positions.into_iter().map(|(id, index)| (id, format!("0100000000000000{index}00000000000000"))).collect();
     assert_eq!(entries(Column::Transaction), positions);
     assert_eq!(entries(Column::Safety), []);
     let pending = &entries(Column::Pending)[0];

@@ -59,6 +59,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, "the node is stopping").with_hint("ask another node")
     }
 
+    /// Old blocks that the disk no longer gives back.
+    pub(crate) fn damaged() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "history-damaged", "this node's disk has lost a part of its history")
+            .with_hint("ask another node; the operator of this one finds what to do in its log")
+    }
+
     pub(crate) fn internal(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log says more")
     }

@@ -88,6 +88,11 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
         let detail = if replica.catching_up { "is fetching blocks that the others have committed" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
     }
+    let damage = api.history.damage();
+    if let Some(first) = damage.first {
+        // The newest state is whole, so clients are served; what is old, others have.
+        checks.push(Check { name: "history", ok: true, detail: format!("{} reads failed, the first: {first}", damage.reads) });
+    }
     if let Some(max) = query.max_block_age_ms {
         let age = unix_now().since(api.views.borrow().header().timestamp);
         checks.push(Check { name: "block-age", ok: age <= max, detail: format!("the last block is {age} ms old, {max} are allowed") });
@@ -114,6 +119,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
         checks: api.transactions.len(),
         waiting_clients: api.waiting.len(),
     };
+    api.metrics.damaged_reads(api.history.damage().reads);
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

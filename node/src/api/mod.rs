@@ -112,6 +112,7 @@ impl Api {
         });
         match result.await {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if error.is_damage() => Err(ApiError::damaged()),
             Ok(Err(error)) => {
                 // What the disk no longer gives back, a vote may rest on.
                 self.failure.report(&error.to_string());

@@ -124,7 +124,7 @@ pub enum StoreError {
     /// A part of the history cannot be read: old blocks, their results, or where they stand. Nothing that this validator signs rests on it,
     /// so the store goes on.
     #[error(
-        "a part of the history on disk cannot be read (column {column:?}: {reason}); this validator goes on without it. Check the disk, and replace the data directory by a copy of another validator's history before more is lost"
+        "a part of the history on disk cannot be read (column {column:?}: {reason}); nothing that is signed rests on it, so this validator goes on, and refers whoever asks for it to the others. Check the disk, whose next error may stop it"
     )]
     Damaged {
         /// Where.

@@ -138,21 +138,22 @@ struct Server {
 }
 
 impl Server {
-    async fn serve(mut self, stream: TcpStream, seat: Arc<Seat>, notice: Notice) {
+    async fn serve(self, stream: TcpStream, seat: Arc<Seat>, notice: Notice) {
+        let Self { router, config, metrics, mut stop } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("nodelay was refused: {error}");
         }
         if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SOCKET_BYTES) {
             tracing::debug!("a smaller buffer was refused: {error}");
         }
-        self.metrics.connections().inc();
-        let stream = TokioIo::new(Impatient::new(stream, self.config.write_timeout()));
-        let (router, metrics) = (TowerToHyperService::new(self.router), Arc::clone(&self.metrics));
-        let service = service_fn(move |request| answer(Arc::clone(&seat), router.clone(), Arc::clone(&metrics), request));
+        metrics.connections().inc();
+        let stream = TokioIo::new(Impatient::new(stream, config.write_timeout()));
+        let (router, counters) = (TowerToHyperService::new(router), Arc::clone(&metrics));
+        let service = service_fn(move |request| answer(Arc::clone(&seat), router.clone(), Arc::clone(&counters), request));
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(self.config.read_timeout())
+                .header_read_timeout(config.read_timeout())
                 .max_header_size(HEAD_BYTES_MAX)
                 .max_headers(HEADERS_MAX)
                 .serve_connection(stream, service)
@@ -160,7 +161,7 @@ impl Server {
         let served = async {
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = stopped(&mut self.stop) => {
+                () = stopped(&mut stop) => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -175,7 +176,7 @@ impl Server {
             // The sender is in the table of connections and never sends.
             _ = notice => tracing::debug!("an idle connection made room for another"),
         }
-        self.metrics.connections().dec();
+        metrics.connections().dec();
     }
 }
 

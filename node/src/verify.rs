@@ -427,6 +427,16 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_of_the_replica_is_bounded_by_the_work_of_gossip_and_not_by_its_bytes() {
+        let checks = checks();
+        for _ in 0..4 {
+            let verdicts = checks.verifier.transactions(vec![transfer(0); BATCH_TRANSACTIONS]);
+            forward_gossip(&checks, verdicts.into_iter().map(Result::unwrap).collect());
+        }
+        assert_eq!(taken(&checks).len(), 1, "one batch of many small transactions is a turn's work");
+    }
+
+    #[test]
     fn clients_find_a_full_or_closed_queue_out_at_once() {
         let queue = TransactionQueue::new();
         let transaction = transfer(0);

@@ -34,6 +34,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -143,7 +144,7 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("nodelay was refused: {error}");
         }
-        if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SOCKET_BYTES) {
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SOCKET_BYTES) {
             tracing::debug!("a smaller buffer was refused: {error}");
         }
         metrics.connections().inc();

@@ -106,7 +106,7 @@ impl<S: Store> LedgerReader<S> {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn receipts_since(&self, id: &TxId) -> Result<impl Iterator<Item = Result<Receipt, LedgerError>>, LedgerError> {
+    pub fn receipts_since<'a>(&'a self, id: &TxId) -> Result<impl Iterator<Item = Result<Receipt, LedgerError>> + use<'a, S>, LedgerError> {
         let Position { height, index, row } = schema::position(&self.store, *id)?.ok_or(MISSING_RECEIPT)?;
         let earlier = usize::try_from(index.saturating_sub(row)).map_err(|_| MISSING_RECEIPT)?;
         let receipts = schema::receipts_from(&self.store, height, row).flat_map(|row| match row {

@@ -102,7 +102,8 @@ pub(super) async fn one(
 
 async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
     let id = transaction.id();
-    if let Some(next) = used_number(&api.views.borrow().clone(), &transaction) {
+    let used = used_number(&api.views.borrow(), &transaction);
+    if let Some(next) = used {
         let located = api.read(move |history| history.transaction(&id)).await?;
         return committed(api, id, located.ok_or_else(|| ApiError::used_number(next))?, wait).await;
     }

@@ -54,7 +54,8 @@ impl Traffic {
         let chain_id = cluster.genesis().chain_id;
         let clients = keys.into_iter().enumerate().map(|(index, key)| {
             let mut validators = validators.to_vec();
-            validators.rotate_left(index % validators.len());
+            let first = index % validators.len();
+            validators.rotate_left(first);
             let session = cluster.session(&validators);
             let (is_over, count) = (Arc::clone(&is_over), Arc::clone(&count));
             tokio::spawn(async move {

@@ -1,8 +1,11 @@
 //! The trait that a replicated state machine implements, and the words it speaks.
 
+use std::borrow::Cow;
+
 use quorate_types::{
+    failure::Failure,
     genesis::Genesis,
-    ids::{Address, ChainId, ValidatorId},
+    ids::{Address, GenesisHash, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     transaction::Transaction,
@@ -14,7 +17,7 @@ use crate::state::{Overlay, StateRead};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockContext {
     /// The network.
-    pub chain_id: ChainId,
+    pub genesis_hash: GenesisHash,
     /// The epoch of the block.
     pub epoch: Epoch,
     /// Its position in the chain.
@@ -38,12 +41,12 @@ pub trait Application: Send + Sync + 'static {
     /// [`AppError`]: the genesis contradicts the rules of this application.
     fn genesis(&self, genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), AppError>;
 
-    /// Whether a pool should take the transaction. A courtesy to its sender and a saving of space: it looks at some committed state, not at
+    /// Whether a pool should take the transaction: the failure that it would end with, if that can be told now. A courtesy to its sender and a saving of space: it looks at some committed state, not at
     /// the one that the transaction will meet, and never decides whether a block is valid.
     ///
     /// # Errors
-    /// [`TxRejected`].
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), TxRejected>;
+    /// [`Failure`].
+    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure>;
 
     /// Executes a transaction. Total: whatever the bytes, there is an outcome. After [`Outcome::Failed`] the writes are taken back by the
     /// caller; the sequence number stays consumed.
@@ -102,38 +105,11 @@ pub enum TxRejected {
         max_ms: u64,
     },
     /// It is for another network.
-    #[error("it is for chain {0}, not for this one")]
-    OtherChain(ChainId),
-    /// Its payload is no operation.
-    #[error("its payload is no operation: {0}")]
-    MalformedOperation(String),
-    /// Nothing here executes it.
-    #[error("no application of this network executes {0}")]
-    Unsupported(&'static str),
-    /// A transfer of nothing.
-    #[error("a transfer needs an amount above zero")]
-    ZeroAmount,
-    /// The sender has less than it gives, as far as is known now.
-    #[error("the sender has {balance}, less than {amount}")]
-    InsufficientFunds {
-        /// What the sender has.
-        balance: u64,
-        /// What it would give.
-        amount: u64,
-    },
-    /// A part of it is too long.
-    #[error("its {what} has {len} bytes, at most {max} are allowed")]
-    TooLarge {
-        /// Which part.
-        what: &'static str,
-        /// How long it is.
-        len: usize,
-        /// How long it may be.
-        max: usize,
-    },
-    /// The state has no room.
-    #[error("the state has reached its largest size; delete keys, or use an account that exists")]
-    StateFull,
+    #[error("it is for the network of genesis {0}, not for this one")]
+    OtherNetwork(GenesisHash),
+    /// It would be executed in vain, as far as is known now.
+    #[error("{0}")]
+    Fails(Failure),
     /// The sender has too much in the pool.
     #[error("the sender has {waiting} transactions waiting, no more are taken; wait for a commit")]
     SenderQuota {
@@ -148,23 +124,18 @@ pub enum TxRejected {
 impl TxRejected {
     /// A stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
+    pub fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::SequenceTooOld { .. } => "sequence-too-old",
             Self::SequenceTooFar { .. } => "sequence-too-far",
             Self::SequenceTaken => "sequence-taken",
             Self::SequenceExhausted => "sequence-exhausted",
             Self::Expired { .. } => "expired",
             Self::ExpiryTooFar { .. } => "expiry-too-far",
-            Self::OtherChain(_) => "other-chain",
-            Self::MalformedOperation(_) => "malformed-operation",
-            Self::Unsupported(_) => "unsupported",
-            Self::ZeroAmount => "zero-amount",
-            Self::InsufficientFunds { .. } => "insufficient-funds",
-            Self::TooLarge { .. } => "too-large",
-            Self::StateFull => "state-full",
+            Self::OtherNetwork(_) => "other-network",
+            Self::Fails(failure) => return failure.code().to_owned().into(),
             Self::SenderQuota { .. } => "sender-quota",
             Self::PoolFull => "pool-full",
-        }
+        })
     }
 }

@@ -9,13 +9,19 @@
 //! | the receiver would have 2^64 or more | fails, `balance-overflow` (impossible while the supply is below 2^64; checked all the same) |
 //! | the receiver has no account and the state is full | fails, `state-full` |
 
-use quorate_types::{genesis::Genesis, ids::Address, operation::BankOperation, receipt::Outcome};
+use quorate_types::{
+    failure::{Code, Failure},
+    genesis::Genesis,
+    ids::Address,
+    operation::BankOperation,
+    receipt::Outcome,
+};
 
 use crate::{
     accounts,
-    application::{AppError, TxRejected},
+    application::AppError,
     built_in::OK,
-    state::{Overlay, StateRead},
+    state::{Overlay, StateRead, state_full},
 };
 
 /// Writes the first accounts.
@@ -32,45 +38,37 @@ pub(crate) fn genesis(genesis: &Genesis, state: &mut Overlay<'_>) -> Result<(), 
 }
 
 /// What can be said of an operation before it meets its state.
-pub(crate) fn check(state: &dyn StateRead, sender: &Address, operation: &BankOperation) -> Result<(), TxRejected> {
-    match operation {
-        BankOperation::Transfer { to: _, amount: 0 } => Err(TxRejected::ZeroAmount),
-        BankOperation::Transfer { to: _, amount } => {
-            let balance = accounts::balance(state, sender);
-            if balance < *amount { Err(TxRejected::InsufficientFunds { balance, amount: *amount }) } else { Ok(()) }
-        }
-    }
+pub(crate) fn check(state: &dyn StateRead, sender: &Address, operation: &BankOperation) -> Result<(), Failure> {
+    let BankOperation::Transfer { to: _, amount } = operation;
+    covered(accounts::balance(state, sender), *amount).map(|_| ())
 }
 
 /// Executes an operation.
 pub(crate) fn execute(state: &mut Overlay<'_>, sender: &Address, operation: &BankOperation) -> Outcome {
-    match operation {
-        BankOperation::Transfer { to, amount } => transfer(state, sender, to, *amount),
-    }
+    let BankOperation::Transfer { to, amount } = operation;
+    transfer(state, sender, to, *amount).map_or_else(Outcome::Failed, |()| Outcome::Applied(OK.into()))
 }
 
-fn transfer(state: &mut Overlay<'_>, from: &Address, to: &Address, amount: u64) -> Outcome {
-    if amount == 0 {
-        let error = TxRejected::ZeroAmount;
-        return Outcome::failed(error.code(), error.to_string());
-    }
-    let balance = accounts::balance(state, from);
-    let Some(left) = balance.checked_sub(amount) else {
-        let error = TxRejected::InsufficientFunds { balance, amount };
-        return Outcome::failed(error.code(), error.to_string());
-    };
+fn transfer(state: &mut Overlay<'_>, from: &Address, to: &Address, amount: u64) -> Result<(), Failure> {
+    let left = covered(accounts::balance(state, from), amount)?;
     if from == to {
-        return Outcome::Applied(OK.into());
+        return Ok(());
     }
     let receiver = accounts::find(state, to);
     if receiver.is_none() && state.is_full() {
-        let error = TxRejected::StateFull;
-        return Outcome::failed(error.code(), error.to_string());
+        return Err(state_full());
     }
-    let Some(sum) = receiver.unwrap_or_default().balance.checked_add(amount) else {
-        return Outcome::failed("balance-overflow", "the receiver would have more than can be counted".into());
-    };
+    let sum = receiver.unwrap_or_default().balance.checked_add(amount);
+    let sum = sum.ok_or_else(|| Failure::new(Code::new("balance-overflow"), &[]))?;
     accounts::set_balance(state, from, left);
     accounts::set_balance(state, to, sum);
-    Outcome::Applied(OK.into())
+    Ok(())
+}
+
+/// What is left of a balance after an amount.
+fn covered(balance: u64, amount: u64) -> Result<u64, Failure> {
+    if amount == 0 {
+        return Err(Failure::new(Code::new("zero-amount"), &[]));
+    }
+    balance.checked_sub(amount).ok_or_else(|| Failure::new(Code::new("insufficient-funds"), &[balance, amount]))
 }

@@ -2,10 +2,16 @@
 //!
 //! Operations of the committee (`Admin`) and bytes for a service of the user's own (`Opaque`) fail with `unsupported`.
 
-use quorate_types::{genesis::Genesis, operation::Operation, receipt::Outcome, transaction::Transaction};
+use quorate_types::{
+    failure::{Code, Failure},
+    genesis::Genesis,
+    operation::Operation,
+    receipt::Outcome,
+    transaction::Transaction,
+};
 
 use crate::{
-    application::{AppError, Application, BlockContext, TxRejected},
+    application::{AppError, Application, BlockContext},
     bank, kv,
     state::{Overlay, StateRead},
 };
@@ -22,31 +28,29 @@ impl Application for BuiltIn {
         bank::genesis(genesis, state)
     }
 
-    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), TxRejected> {
-        let operation = Operation::decode(&tx.content().payload).map_err(|error| TxRejected::MalformedOperation(error.to_string()))?;
-        match &operation {
+    fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure> {
+        match &operation(tx)? {
             Operation::Bank(operation) => bank::check(state, &tx.sender(), operation),
             Operation::Kv(operation) => kv::check(operation),
-            Operation::Admin(_) => Err(TxRejected::Unsupported("admin operations")),
-            Operation::Opaque(_) => Err(TxRejected::Unsupported("opaque operations")),
+            Operation::Admin(_) | Operation::Opaque(_) => Err(unsupported()),
         }
     }
 
     fn execute(&self, state: &mut Overlay<'_>, _context: &BlockContext, tx: &Transaction) -> Outcome {
-        let operation = match Operation::decode(&tx.content().payload) {
-            Ok(operation) => operation,
-            Err(error) => return Outcome::failed("malformed-operation", error.to_string()),
-        };
-        match &operation {
-            Operation::Bank(operation) => bank::execute(state, &tx.sender(), operation),
-            Operation::Kv(operation) => kv::execute(state, &tx.sender(), operation),
-            Operation::Admin(_) => unsupported("admin operations"),
-            Operation::Opaque(_) => unsupported("opaque operations"),
+        match operation(tx) {
+            Ok(Operation::Bank(operation)) => bank::execute(state, &tx.sender(), &operation),
+            Ok(Operation::Kv(operation)) => kv::execute(state, &tx.sender(), &operation),
+            Ok(Operation::Admin(_) | Operation::Opaque(_)) => Outcome::Failed(unsupported()),
+            Err(failure) => Outcome::Failed(failure),
         }
     }
 }
 
-fn unsupported(what: &'static str) -> Outcome {
-    let error = TxRejected::Unsupported(what);
-    Outcome::failed(error.code(), error.to_string())
+fn operation(tx: &Transaction) -> Result<Operation, Failure> {
+    // What the decoder says of it depends on its version, so it must not get into a receipt.
+    Operation::decode(&tx.content().payload).map_err(|_| Failure::new(Code::new("malformed-operation"), &[]))
+}
+
+fn unsupported() -> Failure {
+    Failure::new(Code::new("unsupported"), &[])
 }

@@ -5,8 +5,9 @@
 //! it has no effect, and its sequence number is consumed.
 
 use quorate_types::{
+    failure::Code,
     genesis::Genesis,
-    ids::{ChainId, TxId},
+    ids::{GenesisHash, TxId},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
     state_key::Account,
@@ -16,7 +17,7 @@ use quorate_types::{
 use crate::{
     accounts,
     application::{AppError, Application, BlockContext, TxRejected},
-    state::{Overlay, StateRead, Writes},
+    state::{Overlay, StateRead, Writes, state_full},
 };
 
 /// Most bytes that the transactions of a block may write to the state and answer with, together. Small transactions can copy large values
@@ -39,12 +40,12 @@ pub struct Execution {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBlock {
     /// A transaction of another network.
-    #[error("transaction {tx_id} is for chain {chain_id}")]
-    OtherChain {
+    #[error("transaction {tx_id} is for the network of genesis {genesis_hash}")]
+    OtherNetwork {
         /// Which transaction.
         tx_id: TxId,
         /// Its network.
-        chain_id: ChainId,
+        genesis_hash: GenesisHash,
     },
     /// A transaction that is not the sender's next.
     #[error("transaction {tx_id} has sequence number {sequence}, the sender's next is {next}")]
@@ -107,7 +108,7 @@ pub fn execute_block<A: Application + ?Sized>(
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
             if bytes.saturating_add(state.written_bytes()) > BLOCK_EFFECT_BYTES_MAX {
-                outcome = Outcome::failed("block-full", "the block has no room for this effect; send it again".into());
+                outcome = Outcome::failed(Code::new("block-full"), &[]);
             } else {
                 answer_bytes = bytes;
             }
@@ -124,8 +125,8 @@ pub fn execute_block<A: Application + ?Sized>(
 fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -> Result<Account, InvalidBlock> {
     let tx_id = tx.id();
     let signed = tx.content();
-    if signed.chain_id != context.chain_id {
-        return Err(InvalidBlock::OtherChain { tx_id, chain_id: signed.chain_id });
+    if signed.genesis_hash != context.genesis_hash {
+        return Err(InvalidBlock::OtherNetwork { tx_id, genesis_hash: signed.genesis_hash });
     }
     if signed.expires_at <= context.timestamp {
         return Err(InvalidBlock::Expired { tx_id, expires_at: signed.expires_at, timestamp: context.timestamp });
@@ -146,13 +147,13 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
 pub fn check_transaction<A: Application + ?Sized>(
     app: &A,
     state: &dyn StateRead,
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     now: UnixMillis,
     tx: &Transaction,
 ) -> Result<(), TxRejected> {
     let content = tx.content();
-    if content.chain_id != chain_id {
-        return Err(TxRejected::OtherChain(content.chain_id));
+    if content.genesis_hash != genesis_hash {
+        return Err(TxRejected::OtherNetwork(content.genesis_hash));
     }
     if content.expires_at <= now {
         return Err(TxRejected::Expired { expires_at: content.expires_at, now });
@@ -167,7 +168,7 @@ pub fn check_transaction<A: Application + ?Sized>(
     }
     // Even a failed transaction brings its sender's account into being, so strangers are turned away here.
     if account.is_none() && state.size() >= crate::state::STATE_SIZE_MAX {
-        return Err(TxRejected::StateFull);
+        return Err(TxRejected::Fails(state_full()));
     }
-    app.check(state, tx)
+    app.check(state, tx).map_err(TxRejected::Fails)
 }

@@ -8,46 +8,39 @@
 //! | `slice` | keeps and answers `start..end`; fails with `bad-range` unless start <= end <= length | fails, `missing-key` |
 //! | `delete` | removes it, `OK` | `OK` |
 //!
-//! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `too-large`, and so does an
-//! `append` that would make one. When the state is full, `put` and `append` fail with `state-full`.
+//! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `key-too-large` or
+//! `value-too-large`, and so does an `append` that would make one. When the state is full, `put` and `append` fail with `state-full`.
 
 use std::ops::Range;
 
 use quorate_types::{
+    failure::{Code, Failure},
     ids::Address,
     operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KvAction, KvOperation},
     receipt::Outcome,
     state_key::kv_key,
 };
 
-use crate::{application::TxRejected, built_in::OK, state::Overlay};
+use crate::{
+    built_in::OK,
+    state::{Overlay, state_full},
+};
+
+const KEY_TOO_LARGE: Code = Code::new("key-too-large");
+const VALUE_TOO_LARGE: Code = Code::new("value-too-large");
 
 /// What can be said of an operation before it meets its state.
-pub(crate) fn check(operation: &KvOperation) -> Result<(), TxRejected> {
-    bounded("key", operation.key.len(), KV_KEY_BYTES_MAX)?;
+pub(crate) fn check(operation: &KvOperation) -> Result<(), Failure> {
+    bounded(KEY_TOO_LARGE, operation.key.len(), KV_KEY_BYTES_MAX)?;
     match &operation.action {
-        KvAction::Put(value) | KvAction::Append(value) => bounded("value", value.len(), KV_VALUE_BYTES_MAX),
+        KvAction::Put(value) | KvAction::Append(value) => bounded(VALUE_TOO_LARGE, value.len(), KV_VALUE_BYTES_MAX),
         KvAction::Get | KvAction::Slice { .. } | KvAction::Delete => Ok(()),
     }
 }
 
 /// Executes an operation.
 pub(crate) fn execute(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Outcome {
-    match run(state, sender, operation) {
-        Ok(answer) => Outcome::Applied(answer),
-        Err(Failure { code, reason }) => Outcome::failed(code, reason),
-    }
-}
-
-struct Failure {
-    code: &'static str,
-    reason: String,
-}
-
-impl From<TxRejected> for Failure {
-    fn from(error: TxRejected) -> Self {
-        Self { code: error.code(), reason: error.to_string() }
-    }
+    run(state, sender, operation).map_or_else(Outcome::Failed, Outcome::Applied)
 }
 
 fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
@@ -66,33 +59,31 @@ fn run(state: &mut Overlay<'_>, sender: &Address, operation: &KvOperation) -> Re
         }
         KvAction::Append(more) => {
             let value = state.get(&key).ok_or_else(missing)?;
-            bounded("value", value.len().saturating_add(more.len()), KV_VALUE_BYTES_MAX)?;
+            bounded(VALUE_TOO_LARGE, value.len().saturating_add(more.len()), KV_VALUE_BYTES_MAX)?;
             room(state)?;
             state.put(key, [&value, more.as_slice()].concat());
             Ok(OK.into())
         }
         KvAction::Slice { start, end } => {
             let value = state.get(&key).ok_or_else(missing)?;
-            let kept = slice(&value, *start, *end).ok_or_else(|| Failure {
-                code: "bad-range",
-                reason: format!("{start}..{end} is no range of a value of {} bytes", value.len()),
-            })?;
+            let kept = slice(&value, *start, *end)
+                .ok_or_else(|| Failure::new(Code::new("bad-range"), &[u64::from(*start), u64::from(*end), value.len() as u64]))?;
             state.put(key, kept);
             Ok(kept.to_vec())
         }
     }
 }
 
-fn bounded(what: &'static str, len: usize, max: usize) -> Result<(), TxRejected> {
-    if len > max { Err(TxRejected::TooLarge { what, len, max }) } else { Ok(()) }
+fn bounded(code: Code, len: usize, max: usize) -> Result<(), Failure> {
+    if len > max { Err(Failure::new(code, &[len as u64, max as u64])) } else { Ok(()) }
 }
 
-fn room(state: &Overlay<'_>) -> Result<(), TxRejected> {
-    if state.is_full() { Err(TxRejected::StateFull) } else { Ok(()) }
+fn room(state: &Overlay<'_>) -> Result<(), Failure> {
+    if state.is_full() { Err(state_full()) } else { Ok(()) }
 }
 
 fn missing() -> Failure {
-    Failure { code: "missing-key", reason: "there is no such key; `put` it first".into() }
+    Failure::new(Code::new("missing-key"), &[])
 }
 
 /// `value[start..end]`, `None` where there is no such range.

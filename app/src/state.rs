@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use quorate_types::failure::{Code, Failure};
+
 /// Changes of the state: the new value of each key, `None` where the key is deleted.
 pub type Writes = BTreeMap<Box<[u8]>, Change>;
 
@@ -19,6 +21,11 @@ const ENTRY_OVERHEAD: u64 = 256;
 #[must_use]
 pub fn entry_size(key: &[u8], value: &[u8]) -> u64 {
     ENTRY_OVERHEAD.saturating_add(key.len() as u64).saturating_add(value.len() as u64)
+}
+
+/// What whatever would add to a full state ends with.
+pub(crate) fn state_full() -> Failure {
+    Failure::new(Code::new("state-full"), &[])
 }
 
 /// A state to read from.

@@ -12,7 +12,7 @@ use quorate_types::{
     codec::{self, DecodeError},
     genesis::Genesis,
     header::Header,
-    ids::{Address, ChainId, StateId, TxId},
+    ids::{Address, GenesisHash, StateId, TxId},
     operation::KvSpace,
     proof::{CommitProof, ProofError, TransactionProof, ValueProof},
     receipt::Receipt,
@@ -133,8 +133,8 @@ impl LightClient {
         // The certificate of genesis names the state after executing genesis, which a client has not done. The zero id stands in for it,
         // and lets nothing through: the verifier takes a certificate of round 0 only if it equals this one, and a proof with this one
         // would need a header whose hash is zero. Everything else a proof can carry is signed by a quorum.
-        let placeholder = QuorumCert::genesis(genesis.chain_id, Epoch(0), genesis.hash(), StateId::default());
-        let verifier = Verifier::new(genesis.chain_id, committee, placeholder, genesis.parameters);
+        let placeholder = QuorumCert::genesis(Epoch(0), genesis.hash(), StateId::default());
+        let verifier = Verifier::new(committee, placeholder, genesis.parameters);
         Ok(Self { verifier, genesis })
     }
 
@@ -146,8 +146,8 @@ impl LightClient {
 
     /// The network.
     #[must_use]
-    pub const fn chain_id(&self) -> ChainId {
-        self.genesis.chain_id
+    pub const fn genesis_hash(&self) -> GenesisHash {
+        self.verifier.genesis_hash()
     }
 
     /// What an account has at the start.

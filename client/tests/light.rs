@@ -4,14 +4,15 @@
 
 mod fake;
 
-use fake::{CHAIN, Fake, address, hexadecimal};
+use fake::{Fake, address, hexadecimal};
 use quorate_client::{LightClient, LightError};
 use quorate_types::{
     codec::Bounded,
     crypto::{Hash, Signature},
+    failure::Code,
     genesis::GenesisAccount,
     header::Header,
-    ids::{BlockId, ChainId, StateId, TxId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, TxId, ValidatorId},
     operation::KvSpace,
     proof::{ProofError, TransactionProof},
     receipt::{Outcome, Receipt},
@@ -80,13 +81,13 @@ fn every_changed_part_of_a_transaction_proof_is_refused() {
     type Change = (&'static str, fn(&mut TransactionProof));
     let edits: [Change; 28] = [
         ("outcome", |p| p.receipt.outcome = Outcome::Applied(vec![99])),
-        ("outcome kind", |p| p.receipt.outcome = Outcome::failed("x", "y".into())),
+        ("outcome kind", |p| p.receipt.outcome = Outcome::failed(Code::new("x"), &[])),
         ("tx id", |p| p.receipt.tx_id = tx(4)),
         ("index", |p| p.path.index = 3),
         ("count", |p| p.path.count = 6),
         ("siblings", |p| p.path.siblings = Bounded::default()),
         ("no headers", |p| p.commit.headers = Bounded::default()),
-        ("chain of header", |p| header(p, |h| h.chain_id = ChainId(1))),
+        ("network of header", |p| header(p, |h| h.genesis_hash = GenesisHash(Hash([1; 32])))),
         ("epoch of header", |p| header(p, |h| h.epoch = Epoch(1))),
         ("height", |p| header(p, |h| h.height = Height(7))),
         ("round", |p| header(p, |h| h.round = Round(8))),
@@ -103,7 +104,7 @@ fn every_changed_part_of_a_transaction_proof_is_refused() {
         ("voted result", |p| p.commit.qc.vote_info.exec_state_id = StateId::default()),
         ("committed state", |p| p.commit.qc.commit_info.commit_state_id = Some(StateId::default())),
         ("no commit", |p| p.commit.qc.commit_info.commit_state_id = None),
-        ("chain of certificate", |p| p.commit.qc.commit_info.chain_id = ChainId(1)),
+        ("network of certificate", |p| p.commit.qc.commit_info.genesis_hash = GenesisHash::default()),
         ("another signer", |p| p.commit.qc.signers = [0, 1, 2].map(ValidatorId).into_iter().collect()),
         ("a signature less", |p| signatures(p, |s| s.truncate(2))),
         ("a flipped bit", |p| signatures(p, |s| s[1].0[7] ^= 1)),
@@ -141,14 +142,18 @@ fn a_certificate_without_a_commit_proves_nothing() {
 }
 
 #[test]
-fn another_committee_of_the_same_chain_id_proves_nothing() {
+fn another_network_of_the_same_chain_id_proves_nothing() {
     let (fake, _) = set_up();
-    let mut genesis = Fake::new(Vec::new()).genesis;
-    genesis.validators.truncate(1);
-    genesis.parameters.exclude_size = 0;
-    let light = LightClient::new(genesis).unwrap();
-    let proof = fake.transaction_proof(6, &receipts(), 0);
-    assert!(light.transaction(tx(0), &hexadecimal(&proof)).is_err());
+    let again = Fake::new(Vec::new()).genesis;
+    assert_eq!(again.chain_id, fake.genesis.chain_id);
+    let mut fewer = fake.genesis.clone();
+    fewer.validators.truncate(1);
+    // The same keys founded it again with other accounts; a part of them founded it.
+    for genesis in [again, fewer] {
+        let light = LightClient::new(genesis).unwrap();
+        let proof = fake.transaction_proof(6, &receipts(), 0);
+        assert!(light.transaction(tx(0), &hexadecimal(&proof)).is_err());
+    }
 }
 
 #[test]
@@ -237,7 +242,7 @@ fn the_certificate_that_nobody_signs_proves_nothing() {
     assert_eq!(light.kv(KvSpace::Shared, address(1), b"k", &view).unwrap_err(), LightError::NothingCommitted);
     // The very stand-in that the client's verifier holds, for which no header can be found.
     let mut proof = fake.genesis_proof();
-    proof.commit.qc = QuorumCert::genesis(CHAIN, Epoch(0), fake.genesis.hash(), StateId::default());
+    proof.commit.qc = QuorumCert::genesis(Epoch(0), fake.genesis.hash(), StateId::default());
     assert!(light.kv(KvSpace::Shared, address(1), b"k", &KvView { proof: hexadecimal(&proof), ..view }).is_err());
     assert_eq!(light.genesis_account(address(1)).balance, 500);
     assert_eq!(light.genesis_account(address(2)), Account::default());

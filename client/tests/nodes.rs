@@ -19,11 +19,11 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use fake::{CHAIN, Fake, hexadecimal};
+use fake::{Fake, hexadecimal};
 use quorate_client::{Client, ClientError, LightClient, Session};
 use quorate_types::{
     crypto::SigningKey,
-    ids::{Address, TxId},
+    ids::{Address, GenesisHash, TxId},
     operation::{BankOperation, Operation},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
@@ -64,7 +64,7 @@ async fn breaks_off() -> String {
 
 fn transaction() -> Transaction {
     let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
-    Transaction::sign(CHAIN, &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), &operation)
+    Transaction::sign(GenesisHash::default(), &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), &operation)
 }
 
 fn submitted(tx: &Transaction, rest: &str) -> String {

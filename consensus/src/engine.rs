@@ -17,7 +17,7 @@ use quorate_types::{
     committee::Committee,
     crypto::SigningKey,
     genesis::Parameters,
-    ids::{BlockId, ChainId, StateId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{Evidence, Message, Recipients, SyncInfo},
     round::{Round, UnixMillis},
     timeout::{TimeoutCert, TimeoutMessage},
@@ -39,7 +39,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The network.
-    pub chain_id: ChainId,
+    pub genesis_hash: GenesisHash,
     /// The committee.
     pub committee: Arc<Committee>,
     /// The network's shared rules.
@@ -129,7 +129,8 @@ impl Engine {
     /// Starts from what is known: the round is one above the highest certificate of either kind (S11).
     #[must_use]
     pub fn recover(config: Config, key: SigningKey, disk: Recovered) -> (Self, Vec<Effect>) {
-        let mut leaders = LeaderElection::new(config.chain_id, &config.committee, &config.parameters, Arc::clone(&config.fixed_leaders));
+        let mut leaders =
+            LeaderElection::new(config.genesis_hash, &config.committee, &config.parameters, Arc::clone(&config.fixed_leaders));
         for block in disk.committed {
             leaders.on_committed(block);
         }
@@ -534,7 +535,7 @@ impl Engine {
         // E6: the timeout certificate goes along exactly when our certificate is not of the round before.
         let last_round_tc = if high_qc.round().next() == round { None } else { self.pacemaker.last_round_tc().cloned() };
         let content = OwnBlock {
-            chain_id: self.config.chain_id,
+            genesis_hash: self.config.genesis_hash,
             epoch: self.config.committee.epoch(),
             author: self.config.me,
             round,
@@ -553,7 +554,7 @@ impl Engine {
         self.absorb(&[vote.high_commit_qc()], None, from);
         match self.votes.add(&self.config.committee, self.round(), vote.clone()) {
             votes::Added::Counted => {}
-            votes::Added::Certified(qc) => self.absorb(&[qc], None, from),
+            votes::Added::Certified(qc) => self.absorb(&[*qc], None, from),
             votes::Added::Equivocation(first) => {
                 self.accuse(Evidence::Votes(first, Box::new(vote)));
                 self.ignore(from, Ignored::Equivocation);

@@ -15,7 +15,7 @@ use quorate_types::{
     committee::{Committee, SignerSet},
     crypto::{Hash, Hasher, Tag},
     genesis::Parameters,
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     round::{Epoch, Round},
 };
 
@@ -53,7 +53,7 @@ impl From<&Block> for Summary {
 /// See the module.
 #[derive(Debug)]
 pub struct LeaderElection {
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     epoch: Epoch,
     validators: u64,
     window_size: usize,
@@ -67,13 +67,18 @@ pub struct LeaderElection {
 }
 
 impl LeaderElection {
-    pub(crate) fn new(chain_id: ChainId, committee: &Committee, parameters: &Parameters, fixed: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
+    pub(crate) fn new(
+        genesis_hash: GenesisHash,
+        committee: &Committee,
+        parameters: &Parameters,
+        fixed: Arc<BTreeMap<Round, ValidatorId>>,
+    ) -> Self {
         Self {
-            chain_id,
+            genesis_hash,
             epoch: committee.epoch(),
             validators: committee.len() as u64,
             window_size: usize::try_from(parameters.window_size).unwrap_or(usize::MAX),
-            exclude_size: usize::try_from(parameters.exclude_size).unwrap_or(usize::MAX),
+            exclude_size: usize::try_from(parameters.excluded(committee.len())).unwrap_or(usize::MAX),
             fixed,
             committed: VecDeque::new(),
             reputation: BTreeMap::new(),
@@ -129,7 +134,7 @@ impl LeaderElection {
         }
         let candidates: Vec<ValidatorId> = active.iter().filter(|id| !last_authors.contains(id)).collect();
         let mut hasher = Hasher::new(&LEADER);
-        hasher.update(&self.chain_id.0.to_le_bytes()).update(&self.epoch.0.to_le_bytes()).update(&seed.0.to_le_bytes());
+        hasher.update(&self.genesis_hash.0.0).update(&self.epoch.0.to_le_bytes()).update(&seed.0.to_le_bytes());
         let digest = hasher.finish();
         candidates.get(pick(&digest, candidates.len())?).copied()
     }

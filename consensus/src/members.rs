@@ -8,7 +8,7 @@ use quorate_types::{
     committee::{Committee, SignerSet, Validator, VotingPower},
     crypto::{Hash, PublicKey, SigningKey, Tag},
     genesis::Parameters,
-    ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     operation::Operation,
     round::{Epoch, Round, Sequence, UnixMillis},
     timeout::{TimeoutCert, TimeoutMessage},
@@ -17,7 +17,7 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 
-pub(crate) const CHAIN: ChainId = ChainId(7);
+pub(crate) const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 pub(crate) const EPOCH: Epoch = Epoch(0);
 const STATE: Tag = Tag::new("quorate/test-state");
 
@@ -55,10 +55,9 @@ impl Members {
             power: VotingPower(*power),
         });
         let committee = Committee::new(EPOCH, validators.collect()).unwrap();
-        let parameters = Parameters::for_committee(powers.len());
-        let genesis = GenesisHash(Hash::of(&STATE, b"genesis"));
-        let genesis_qc = QuorumCert::genesis(CHAIN, EPOCH, genesis, StateId(genesis.0));
-        let verifier = Arc::new(Verifier::new(CHAIN, Arc::clone(&committee), genesis_qc, parameters));
+        let parameters = Parameters::default();
+        let genesis_qc = QuorumCert::genesis(EPOCH, NETWORK, StateId(NETWORK.0));
+        let verifier = Arc::new(Verifier::new(Arc::clone(&committee), genesis_qc, parameters));
         Self { committee, parameters, verifier, seeds }
     }
 
@@ -96,13 +95,13 @@ impl Members {
 
     pub(crate) fn payload(transactions: u64, salt: u64) -> Payload {
         let key = SigningKey::from_seed(&[9; 32]);
-        let sign = |i| Transaction::sign(CHAIN, &key, Sequence(salt * 1_000 + i), UnixMillis(u64::MAX), &Operation::Opaque(vec![1]));
+        let sign = |i| Transaction::sign(NETWORK, &key, Sequence(salt * 1_000 + i), UnixMillis(u64::MAX), &Operation::Opaque(vec![1]));
         Payload::truncated((0..transactions).map(sign).collect())
     }
 
     pub(crate) fn block(author: ValidatorId, round: Round, transactions: u64, qc: &Verified<QuorumCert>) -> Verified<Block> {
         let payload = Self::payload(transactions, round.0);
-        let content = OwnBlock { chain_id: CHAIN, epoch: EPOCH, author, round, timestamp: UnixMillis(round.0), payload };
+        let content = OwnBlock { genesis_hash: NETWORK, epoch: EPOCH, author, round, timestamp: UnixMillis(round.0), payload };
         Verified::<Block>::own(content, qc)
     }
 
@@ -111,7 +110,7 @@ impl Members {
         let vote_info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state };
         let commit_info = LedgerCommitInfo {
-            chain_id: CHAIN,
+            genesis_hash: NETWORK,
             epoch: EPOCH,
             commit_state_id: vote_info.commits_parent().then_some(parent.exec_state_id),
             vote_info_hash: vote_info.digest(),
@@ -145,7 +144,7 @@ impl Members {
         round: Round,
         (high_qc, tc, high_commit_qc): (&Verified<QuorumCert>, Option<&Verified<TimeoutCert>>, &Verified<QuorumCert>),
     ) -> Verified<TimeoutMessage> {
-        Verified::<TimeoutMessage>::sign(CHAIN, EPOCH, round, (high_qc, tc, high_commit_qc), sender, &self.key(sender))
+        Verified::<TimeoutMessage>::sign(NETWORK, EPOCH, round, (high_qc, tc, high_commit_qc), sender, &self.key(sender))
     }
 
     /// A timeout certificate; each signer reports its certificate.

@@ -23,7 +23,7 @@ pub(crate) enum Added {
     /// Not yet a quorum.
     Counted,
     /// The votes are a quorum now. Told once for each round.
-    Certified(Verified<QuorumCert>),
+    Certified(Box<Verified<QuorumCert>>),
     /// The same validator voted otherwise before, in the same round.
     Equivocation(Box<Verified<Vote>>),
     /// No effect.
@@ -67,7 +67,7 @@ impl PendingVotes {
         match Verified::<QuorumCert>::aggregate(committee, &equal) {
             Some(qc) => {
                 votes.certified = true;
-                Added::Certified(qc)
+                Added::Certified(Box::new(qc))
             }
             None => Added::Counted,
         }

@@ -6,7 +6,7 @@ use quorate_types::{
     committee::Validator,
     crypto::SigningKey,
     genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{Address, ChainId},
+    ids::{Address, ChainId, DraftHash},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
 };
@@ -32,82 +32,19 @@ pub struct Draft {
     /// The time of the genesis block.
     pub timestamp: UnixMillis,
     /// The shared rules.
-    pub parameters: DraftParameters,
+    pub parameters: Parameters,
     /// The first accounts.
     pub accounts: Vec<GenesisAccount>,
 }
 
-/// [`Parameters`], of which one depends on how many validators there will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DraftParameters {
-    /// See [`Parameters`].
-    pub block_transactions_max: u32,
-    /// See [`Parameters`].
-    pub block_bytes_max: u32,
-    /// See [`Parameters`].
-    pub timeout_base_ms: u32,
-    /// See [`Parameters`].
-    pub timeout_growth_percent: u32,
-    /// See [`Parameters`].
-    pub timeout_max_ms: u32,
-    /// See [`Parameters`].
-    pub heartbeat_ms: u32,
-    /// See [`Parameters`].
-    pub window_size: u32,
-    /// See [`Parameters`]; by the size of the committee when it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exclude_size: Option<u32>,
-}
-
-impl Default for DraftParameters {
-    fn default() -> Self {
-        let Parameters {
-            block_transactions_max,
-            block_bytes_max,
-            timeout_base_ms,
-            timeout_growth_percent,
-            timeout_max_ms,
-            heartbeat_ms,
-            window_size,
-            exclude_size: _,
-        } = Parameters::for_committee(1);
-        Self {
-            block_transactions_max,
-            block_bytes_max,
-            timeout_base_ms,
-            timeout_growth_percent,
-            timeout_max_ms,
-            heartbeat_ms,
-            window_size,
-            exclude_size: None,
-        }
-    }
-}
-
-impl DraftParameters {
-    fn complete(self, validators: usize) -> Parameters {
-        Parameters {
-            block_transactions_max: self.block_transactions_max,
-            block_bytes_max: self.block_bytes_max,
-            timeout_base_ms: self.timeout_base_ms,
-            timeout_growth_percent: self.timeout_growth_percent,
-            timeout_max_ms: self.timeout_max_ms,
-            heartbeat_ms: self.heartbeat_ms,
-            window_size: self.window_size,
-            exclude_size: self.exclude_size.unwrap_or(Parameters::for_committee(validators).exclude_size),
-        }
-    }
-}
-
-/// One organisation's entry, signed by both of its keys for this chain id.
+/// One organisation's entry, signed by both of its keys for one draft.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fragment {
     /// [`CEREMONY_VERSION`].
     pub fragment_version: u32,
-    /// The network it is for. Part of what is signed; said here so that a mismatch can be named.
-    pub chain_id: ChainId,
+    /// The hash of the draft it is for. Part of what is signed; said here so that a mismatch can be named.
+    pub draft: DraftHash,
     /// The entry.
     pub validator: GenesisValidator,
 }
@@ -116,25 +53,47 @@ impl Draft {
     /// A draft with these accounts, which it sorts.
     ///
     /// # Errors
-    /// [`CeremonyError::Name`], [`CeremonyError::AccountTwice`], or a parameter that fits no committee.
+    /// [`CeremonyError`]: what no genesis of this draft could be without.
     pub fn new(
         name: String,
         chain_id: ChainId,
         timestamp: UnixMillis,
-        parameters: DraftParameters,
+        parameters: Parameters,
         accounts: Vec<GenesisAccount>,
     ) -> Result<Self, CeremonyError> {
-        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, accounts: sorted(accounts)? };
+        let accounts = sorted(accounts)?;
+        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, accounts };
         draft.check()?;
         Ok(draft)
     }
 
-    fn check(&self) -> Result<(), CeremonyError> {
-        if !(1..=NETWORK_NAME_MAX).contains(&self.name.chars().count()) {
-            return Err(CeremonyError::Name);
-        }
-        // What can be told before the committee is known; its size is looked at in `build`.
-        Ok(DraftParameters { exclude_size: None, ..self.parameters }.complete(1).check(1)?)
+    /// Checks all that can be told before the committee is known, by the rules for a genesis: nobody signs a draft that `build` will refuse.
+    ///
+    /// # Errors
+    /// [`CeremonyError`], which names what is wrong.
+    pub fn check(&self) -> Result<(), CeremonyError> {
+        check_name(&self.name)?;
+        Ok(self.network(Vec::new())?.check_draft()?)
+    }
+
+    /// What the proofs of possession sign. It does not depend on the order of the accounts.
+    ///
+    /// # Errors
+    /// [`CeremonyError::AccountTwice`].
+    pub fn hash(&self) -> Result<DraftHash, CeremonyError> {
+        Ok(self.network(Vec::new())?.draft_hash())
+    }
+
+    fn network(&self, validators: Vec<GenesisValidator>) -> Result<Genesis, CeremonyError> {
+        Ok(Genesis {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id: self.chain_id,
+            name: self.name.clone(),
+            timestamp: self.timestamp,
+            parameters: self.parameters,
+            validators,
+            accounts: sorted(self.accounts.clone())?,
+        })
     }
 
     /// An entry for this draft, signed by its owner.
@@ -142,13 +101,15 @@ impl Draft {
     /// # Errors
     /// [`CeremonyError`]: what makes the entry useless.
     pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
+        self.check()?;
         check_address(&validator)?;
-        let entry = GenesisValidator::sign(self.chain_id, validator.clone(), consensus, network);
+        let draft = self.hash()?;
+        let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
         // A committee of one: name, power and keys by the protocol's own rules.
         quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
             .map_err(quorate_types::genesis::GenesisError::from)?;
-        entry.check(self.chain_id)?;
-        Ok(Fragment { fragment_version: CEREMONY_VERSION, chain_id: self.chain_id, validator: entry })
+        entry.check(draft)?;
+        Ok(Fragment { fragment_version: CEREMONY_VERSION, draft, validator: entry })
     }
 }
 
@@ -158,25 +119,16 @@ impl Draft {
 /// [`CeremonyError`], which names the validator, account or parameter.
 pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
     draft.check()?;
-    for fragment in &fragments {
-        if fragment.chain_id != draft.chain_id {
-            let name = fragment.validator.validator.name.clone();
-            return Err(CeremonyError::OtherChain { name, fragment: fragment.chain_id, draft: draft.chain_id });
-        }
+    let hash = draft.hash()?;
+    if let Some(fragment) = fragments.iter().find(|fragment| fragment.draft != hash) {
+        let name = fragment.validator.validator.name.clone();
+        return Err(CeremonyError::OtherDraft { name, fragment: fragment.draft, draft: hash });
     }
     let mut validators: Vec<_> = fragments.into_iter().map(|fragment| fragment.validator).collect();
     // By name as well, so that of two with one key the same one is named first, whatever the order of the files.
     validators.sort_by(|a, b| (&a.validator.consensus_key, &a.validator.name).cmp(&(&b.validator.consensus_key, &b.validator.name)));
     refuse_duplicates(&validators)?;
-    let genesis = Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: draft.chain_id,
-        name: draft.name.clone(),
-        timestamp: draft.timestamp,
-        parameters: draft.parameters.complete(validators.len()),
-        validators,
-        accounts: sorted(draft.accounts.clone())?,
-    };
+    let genesis = draft.network(validators)?;
     check(&genesis)?;
     Ok(genesis)
 }
@@ -187,9 +139,7 @@ pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, Ceremon
 /// # Errors
 /// [`CeremonyError`], which names what is wrong.
 pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
-    if !(1..=NETWORK_NAME_MAX).contains(&genesis.name.chars().count()) {
-        return Err(CeremonyError::Name);
-    }
+    check_name(&genesis.name)?;
     genesis.check()?;
     refuse_duplicates(&genesis.validators)?;
     genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator))
@@ -197,6 +147,10 @@ pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
 
 pub(crate) fn check_draft_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
     if version == CEREMONY_VERSION { Ok(()) } else { Err(CeremonyError::Version { path: path.into(), version }) }
+}
+
+fn check_name(name: &str) -> Result<(), CeremonyError> {
+    if (1..=NETWORK_NAME_MAX).contains(&name.chars().count()) { Ok(()) } else { Err(CeremonyError::Name) }
 }
 
 fn check_address(validator: &Validator) -> Result<(), CeremonyError> {
@@ -243,14 +197,8 @@ mod tests {
 
     fn draft() -> Draft {
         let account = |byte, balance| GenesisAccount { address: Address(Hash([byte; 32])), balance };
-        Draft::new(
-            "test".into(),
-            ChainId(7),
-            UnixMillis(1_700_000_000_000),
-            DraftParameters::default(),
-            vec![account(9, 5), account(1, 10)],
-        )
-        .unwrap()
+        Draft::new("test".into(), ChainId(7), UnixMillis(1_700_000_000_000), Parameters::default(), vec![account(9, 5), account(1, 10)])
+            .unwrap()
     }
 
     fn keys(number: u8) -> (SigningKey, SigningKey) {
@@ -285,11 +233,13 @@ mod tests {
     fn the_number_of_excluded_leaders_follows_the_committee_unless_it_is_given() {
         let draft = draft();
         let fragments: Vec<_> = (1..=7).map(|number| fragment(&draft, number)).collect();
-        assert_eq!(build(&draft, fragments.clone()).unwrap().parameters.exclude_size, 2);
-        let given = Draft { parameters: DraftParameters { exclude_size: Some(4), ..draft.parameters }, ..draft.clone() };
-        assert_eq!(build(&given, fragments.clone()).unwrap().parameters.exclude_size, 4);
-        let wrong = Draft { parameters: DraftParameters { exclude_size: Some(5), ..draft.parameters }, ..draft };
-        assert!(matches!(build(&wrong, fragments), Err(CeremonyError::Genesis(GenesisError::Parameter(_)))));
+        assert_eq!(build(&draft, fragments).unwrap().parameters.excluded(7), 2);
+        let of = |size| {
+            let draft = Draft { parameters: Parameters { exclude_size: Some(size), ..draft.parameters }, ..draft.clone() };
+            build(&draft, (1..=7).map(|number| fragment(&draft, number)).collect())
+        };
+        assert_eq!(of(4).unwrap().parameters.excluded(7), 4);
+        assert!(matches!(of(5), Err(CeremonyError::Genesis(GenesisError::Parameter(_)))));
     }
 
     #[test]
@@ -322,12 +272,47 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_of_another_network_is_refused_even_when_it_claims_to_be_of_this_one() {
+    fn a_fragment_of_another_draft_is_refused_even_when_it_claims_to_be_of_this_one() {
         let draft = draft();
-        let other = fragment(&Draft { chain_id: ChainId(8), ..draft.clone() }, 1);
-        assert!(matches!(build(&draft, vec![other.clone()]), Err(CeremonyError::OtherChain { .. })));
-        let disguised = Fragment { chain_id: draft.chain_id, ..other };
-        assert!(matches!(build(&draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+        let mut parameters = draft.parameters;
+        parameters.heartbeat_ms += 1;
+        let account = GenesisAccount { balance: 6, ..draft.accounts[0] };
+        // The last four are networks founded again under the same number.
+        let others = [
+            Draft { chain_id: ChainId(8), ..draft.clone() },
+            Draft { name: "tests".into(), ..draft.clone() },
+            Draft { timestamp: UnixMillis(1), ..draft.clone() },
+            Draft { parameters, ..draft.clone() },
+            Draft { accounts: vec![account], ..draft.clone() },
+        ];
+        for other in others {
+            let entry = fragment(&other, 1);
+            assert!(matches!(build(&draft, vec![entry.clone()]), Err(CeremonyError::OtherDraft { .. })));
+            let disguised = Fragment { draft: draft.hash().unwrap(), ..entry };
+            assert!(matches!(build(&draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+        }
+    }
+
+    #[test]
+    fn nobody_signs_a_draft_that_no_genesis_can_be_made_of() {
+        let good = draft();
+        let (consensus, network) = keys(1);
+        let validator = fragment(&good, 1).validator.validator;
+        let mut parameters = good.parameters;
+        parameters.window_size = 0;
+        let account = |byte| GenesisAccount { address: Address(Hash([byte; 32])), balance: u64::MAX };
+        let useless = [
+            Draft { name: "\u{1b}[2J".into(), ..good.clone() },
+            Draft { name: String::new(), ..good.clone() },
+            Draft { parameters, ..good.clone() },
+            Draft { accounts: vec![account(1), account(2)], ..good.clone() },
+            Draft { accounts: vec![account(1); 2], ..good },
+        ];
+        for draft in useless {
+            assert!(draft.fragment(validator.clone(), &consensus, &network).is_err(), "{draft:?}");
+            let Draft { name, chain_id, timestamp, parameters, accounts, .. } = draft;
+            assert!(Draft::new(name, chain_id, timestamp, parameters, accounts).is_err());
+        }
     }
 
     #[test]
@@ -368,7 +353,7 @@ mod tests {
     #[test]
     fn an_account_twice_is_refused() {
         let account = GenesisAccount { address: Address::default(), balance: 1 };
-        let twice = Draft::new("x".into(), ChainId(1), UnixMillis(0), DraftParameters::default(), vec![account; 2]);
+        let twice = Draft::new("x".into(), ChainId(1), UnixMillis(0), Parameters::default(), vec![account; 2]);
         assert!(matches!(twice, Err(CeremonyError::AccountTwice(_))));
     }
 }

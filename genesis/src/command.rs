@@ -11,14 +11,14 @@ use quorate_client::{CommandError, Output};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount},
+    genesis::{Genesis, GenesisAccount, Parameters},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
 use serde::Serialize;
 
 use crate::{
-    ceremony::{Draft, DraftParameters, build, check},
+    ceremony::{Draft, build, check},
     error::CeremonyError,
     file,
 };
@@ -90,9 +90,9 @@ pub struct ParameterArgs {
 }
 
 impl ParameterArgs {
-    fn parameters(&self) -> DraftParameters {
-        let default = DraftParameters::default();
-        DraftParameters {
+    fn parameters(&self) -> Parameters {
+        let default = Parameters::default();
+        Parameters {
             block_transactions_max: self.block_transactions_max.unwrap_or(default.block_transactions_max),
             block_bytes_max: self.block_bytes_max.unwrap_or(default.block_bytes_max),
             timeout_base_ms: self.timeout_base_ms.unwrap_or(default.timeout_base_ms),

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use quorate_client::{CommandError, Exit};
 use quorate_types::{
     genesis::{GENESIS_BYTES_MAX, GenesisError},
-    ids::{ChainId, GenesisHash},
+    ids::{DraftHash, GenesisHash},
 };
 
 /// Why there is no genesis.
@@ -45,15 +45,15 @@ pub enum CeremonyError {
     },
     /// A fragment of another draft.
     #[error(
-        "the fragment of validator {name:?} is for chain id {fragment}, the draft has {draft}; let its owner run `quorate genesis add-validator` on this draft"
+        "the fragment of validator {name:?} was signed for the draft {fragment}, this draft is {draft}; let its owner run `quorate genesis add-validator` on this draft"
     )]
-    OtherChain {
+    OtherDraft {
         /// The validator.
         name: String,
         /// The fragment's.
-        fragment: ChainId,
+        fragment: DraftHash,
         /// The draft's.
-        draft: ChainId,
+        draft: DraftHash,
     },
     /// Two validators that cannot both be.
     #[error("two fragments have the same {what}: validators {first:?} and {second:?}; leave one of them out")]
@@ -106,7 +106,7 @@ impl From<CeremonyError> for CommandError {
             CeremonyError::Exists(_) => "exists",
             CeremonyError::TooLong(_) | CeremonyError::Form { .. } => "form",
             CeremonyError::Version { .. } => "version",
-            CeremonyError::OtherChain { .. } => "other-chain",
+            CeremonyError::OtherDraft { .. } => "other-draft",
             CeremonyError::Duplicate { .. } | CeremonyError::AccountTwice(_) => "duplicate",
             CeremonyError::Address { .. } => "address",
             CeremonyError::Name => "name",

@@ -10,7 +10,7 @@ use quorate_types::{
     block::{Block, BlockContent, Payload},
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters},
     ids::{Address, ChainId, ValidatorId},
     message::PROTOCOL_VERSION,
     operation::{BankOperation, Operation},
@@ -20,7 +20,6 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 
-const CHAIN: ChainId = ChainId(1);
 const BLOCK_SIZES: [usize; 4] = [1, 10, 100, 1_000];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -47,14 +46,14 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
     let addresses: Vec<Address> = senders.iter().map(|key| Address::of(&key.public())).collect();
     let genesis = genesis(&validator, &addresses);
     let (header, _) = genesis_header(&BuiltIn, &genesis)?;
-    let verifier = Verifier::new(CHAIN, genesis.committee()?, genesis_qc(&genesis, &header), genesis.parameters);
+    let verifier = Verifier::new(genesis.committee()?, genesis_qc(&header), genesis.parameters);
     let mut next = vec![0u64; accounts];
     let txs: Vec<Transaction> = (0..count)
         .filter_map(|i| {
             let (from, to) = (scatter(2 * i, accounts), scatter(2 * i + 1, accounts));
             let sequence = next.get_mut(from)?;
             let operation = Operation::Bank(BankOperation::Transfer { to: *addresses.get(to)?, amount: 1 });
-            let tx = Transaction::sign(CHAIN, senders.get(from)?, Sequence(*sequence), UnixMillis(u64::MAX), &operation);
+            let tx = Transaction::sign(verifier.genesis_hash(), senders.get(from)?, Sequence(*sequence), UnixMillis(u64::MAX), &operation);
             *sequence += 1;
             Some(tx)
         })
@@ -68,7 +67,7 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
     let mut parent: Option<Block> = None;
     for (round, payload) in (1u64..).zip(txs.chunks(size)) {
         let block = Block::new(BlockContent {
-            chain_id: CHAIN,
+            genesis_hash: verifier.genesis_hash(),
             epoch: Epoch(0),
             author: ValidatorId(0),
             round: Round(round),
@@ -134,13 +133,14 @@ fn genesis(key: &SigningKey, addresses: &[Address]) -> Genesis {
     accounts.sort_by_key(|account| account.address);
     Genesis {
         protocol_version: PROTOCOL_VERSION,
-        chain_id: CHAIN,
+        chain_id: ChainId(1),
         name: "cost".into(),
         timestamp: UnixMillis(0),
-        parameters: Parameters::for_committee(1),
-        validators: vec![GenesisValidator::sign(CHAIN, validator, key, &network)],
+        parameters: Parameters::default(),
+        validators: Vec::new(),
         accounts,
     }
+    .with_validators([(validator, key, &network)])
 }
 
 fn certify(
@@ -152,7 +152,8 @@ fn certify(
     let parent = block.qc().vote_info;
     let vote_info = VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id };
     let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
-    let commit_info = LedgerCommitInfo { chain_id: CHAIN, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
+    let commit_info =
+        LedgerCommitInfo { genesis_hash: verifier.genesis_hash(), epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
     let vote = Verified::<Vote>::sign(vote_info, commit_info, &verifier.genesis_qc(), ValidatorId(0), key);
     let votes = BTreeMap::from([(ValidatorId(0), vote)]);
     Ok(Verified::<QuorumCert>::aggregate(verifier.committee(), &votes).ok_or("one validator is a quorum of one")?.into_inner())

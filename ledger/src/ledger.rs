@@ -97,7 +97,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
 
     fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
         let (header, state) = genesis_header(app, genesis)?;
-        let commit_qc = genesis_qc(genesis, &header);
+        let commit_qc = genesis_qc(&header);
         let mut batch = Batch::new();
         schema::put_schema(&mut batch, genesis.hash());
         schema::put_committed(&mut batch, header.height);
@@ -350,7 +350,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
 pub fn genesis_header<A: Application>(app: &A, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
     let state = StateTree::default().update(genesis_state(app, genesis)?);
     let header = Header {
-        chain_id: genesis.chain_id,
+        genesis_hash: genesis.hash(),
         epoch: Epoch(0),
         height: Height(0),
         round: Round(0),
@@ -367,6 +367,6 @@ pub fn genesis_header<A: Application>(app: &A, genesis: &Genesis) -> Result<(Hea
 
 /// The certificate of genesis, which nobody signed (S3).
 #[must_use]
-pub fn genesis_qc(genesis: &Genesis, header: &Header) -> QuorumCert {
-    QuorumCert::genesis(genesis.chain_id, header.epoch, genesis.hash(), header.state_id())
+pub fn genesis_qc(header: &Header) -> QuorumCert {
+    QuorumCert::genesis(header.epoch, header.genesis_hash, header.state_id())
 }

@@ -6,6 +6,7 @@ use quorate_types::{
     block::{Block, encode_block},
     codec,
     crypto::Hash,
+    failure::{CODE_BYTES_MAX, FAILURE_NUMBERS_MAX},
     header::Header,
     ids::{BlockId, GenesisHash, TxId},
     receipt::{Outcome, Receipt},
@@ -160,8 +161,8 @@ pub(crate) struct Position {
 pub const RECEIPTS_ROW_BYTES_MAX: usize = 16 << 10;
 /// What a receipt takes besides its output: the transaction's id, the tag and the length of the output.
 const RECEIPT_OVERHEAD_BYTES: usize = 38;
-/// What the receipt of a failed transaction is taken to have.
-const FAILED_RECEIPT_BYTES_MAX: usize = 512;
+/// What the receipt of a failed transaction takes, at most: the transaction's id, the tag, and a failure's code and numbers.
+const FAILED_RECEIPT_BYTES_MAX: usize = 33 + (1 + CODE_BYTES_MAX) + (1 + 8 * FAILURE_NUMBERS_MAX);
 
 fn height_key(height: Height) -> [u8; 8] {
     height.0.to_be_bytes()

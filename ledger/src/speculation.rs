@@ -153,7 +153,7 @@ impl Speculation {
         }
         let height = parent.header.height.0.checked_add(1).map(Height).ok_or(InvalidBlock::HeightLimit)?;
         let at = BlockContext {
-            chain_id: content.chain_id,
+            genesis_hash: content.genesis_hash,
             epoch: content.epoch,
             height,
             round: content.round,
@@ -164,7 +164,7 @@ impl Speculation {
         let results = Results::from(receipts);
         let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         let header = Header {
-            chain_id: content.chain_id,
+            genesis_hash: content.genesis_hash,
             epoch: content.epoch,
             height,
             round: content.round,

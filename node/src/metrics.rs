@@ -4,6 +4,7 @@
 //! writes becomes a label.
 
 use std::{
+    borrow::Cow,
     fmt, fs,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -38,7 +39,7 @@ struct PeerLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
-    reason: &'static str,
+    reason: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -223,11 +224,11 @@ impl Metrics {
     }
 
     pub(crate) fn dropped_gossip(&self, reason: &'static str, transactions: usize) {
-        self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
+        self.gossip_dropped.get_or_create(&Reason { reason: reason.into() }).inc_by(count(transactions));
     }
 
-    pub(crate) fn refused_submission(&self, reason: &'static str) {
-        self.submissions_refused.get_or_create(&Reason { reason }).inc();
+    pub(crate) fn refused_submission(&self, reason: impl Into<Cow<'static, str>>) {
+        self.submissions_refused.get_or_create(&Reason { reason: reason.into() }).inc();
     }
 
     pub(crate) fn committed(&self, committed: &Committed, now: UnixMillis) {

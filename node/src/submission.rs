@@ -1,8 +1,11 @@
 //! A client's transaction on its way to the replica, and the way back of the answer.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use quorate_replica::{Answer, Ticket};
@@ -43,8 +46,8 @@ impl Reply {
         }
     }
 
-    pub(crate) fn refuse(self, code: &'static str, reason: impl Into<String>) {
-        self.send(Answer::Rejected { code, reason: reason.into() });
+    pub(crate) fn refuse(self, code: impl Into<Cow<'static, str>>, reason: impl Into<String>) {
+        self.send(Answer::Rejected { code: code.into(), reason: reason.into() });
     }
 }
 

@@ -14,8 +14,8 @@ use quorate_types::{
     codec,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{Address, ChainId},
+    genesis::{Genesis, GenesisAccount, Parameters},
+    ids::{Address, ChainId, GenesisHash},
     message::PROTOCOL_VERSION,
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     proof::{TransactionProof, ValueProof},
@@ -53,22 +53,22 @@ pub(crate) fn genesis() -> Genesis {
 
 /// A genesis of these validators, and Alice with some money.
 pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
-    let entry = |(name, keys, address): &(&str, ValidatorKeys, String)| {
+    let networks: Vec<SigningKey> = members.iter().map(|(_, keys, _)| keys.network()).collect();
+    let members = members.iter().zip(&networks).map(|((name, keys, address), network)| {
         let ValidatorPublic { consensus_key, network_key } = keys.public();
         let validator = Validator { name: (*name).into(), consensus_key, network_key, address: address.clone(), power: VotingPower(1) };
-        GenesisValidator::sign(CHAIN, validator, &keys.consensus, &keys.network())
-    };
-    let mut validators: Vec<_> = members.iter().map(entry).collect();
-    validators.sort_by_key(|entry| entry.validator.consensus_key);
+        (validator, &keys.consensus, network)
+    });
     Genesis {
         protocol_version: PROTOCOL_VERSION,
         chain_id: CHAIN,
         name: "test".into(),
         timestamp: UnixMillis(1),
-        parameters: Parameters::for_committee(members.len()),
-        validators,
+        parameters: Parameters::default(),
+        validators: Vec::new(),
         accounts: vec![GenesisAccount { address: address_of(&alice()), balance: BALANCE }],
     }
+    .with_validators(members)
 }
 
 /// What validator `one` is started with.
@@ -229,7 +229,11 @@ pub(crate) fn in_a_minute() -> UnixMillis {
 }
 
 pub(crate) fn sign(sequence: u64, operation: &Operation) -> Transaction {
-    Transaction::sign(CHAIN, &alice(), Sequence(sequence), in_a_minute(), operation)
+    sign_for(genesis().hash(), sequence, in_a_minute(), operation)
+}
+
+pub(crate) fn sign_for(network: GenesisHash, sequence: u64, expires_at: UnixMillis, operation: &Operation) -> Transaction {
+    Transaction::sign(network, &alice(), Sequence(sequence), expires_at, operation)
 }
 
 pub(crate) fn transfer(sequence: u64) -> Transaction {

@@ -315,7 +315,7 @@ impl Waiting {
 mod tests {
     use quorate_app::BuiltIn;
     use quorate_types::{
-        ids::ChainId,
+        ids::GenesisHash,
         message::{CatchupRequest, FetchRequest},
         operation::Operation,
         round::{Height, Round, Sequence},
@@ -327,7 +327,7 @@ mod tests {
     use crate::{
         metrics::QueueLengths,
         submission::{Reply, Tickets},
-        testing::{alice, genesis, in_a_minute, transfer},
+        testing::{genesis, in_a_minute, sign_for, transfer},
     };
 
     const PEER: ValidatorId = ValidatorId(0);
@@ -392,12 +392,12 @@ mod tests {
     #[test]
     fn a_bad_signature_costs_its_sender_and_nobody_else_in_the_batch() {
         let checks = checks();
-        let other_chain = Transaction::sign(ChainId(99), &alice(), Sequence(0), in_a_minute(), &Operation::Opaque(vec![]));
+        let other_network = sign_for(GenesisHash::default(), 0, in_a_minute(), &Operation::Opaque(vec![]));
         let (good, good_answer) = submission(transfer(0));
         let (bad, bad_answer) = submission(forged(1));
         checks.transactions.submit(good).unwrap();
         checks.transactions.submit(bad).unwrap();
-        assert!(checks.transactions.gossip(PEER, 100, vec![transfer(2), forged(3), other_chain, transfer(4)]));
+        assert!(checks.transactions.gossip(PEER, 100, vec![transfer(2), forged(3), other_network, transfer(4)]));
         checks.transactions.close();
         check_transactions(&checks);
 
@@ -405,9 +405,9 @@ mod tests {
         let [LoopInput::Submit { transaction, .. }, LoopInput::Gossip(gossip)] = &inputs[..] else { panic!("two inputs") };
         assert_eq!(transaction.content().sequence, Sequence(0));
         assert_eq!(gossip.iter().map(|transaction| transaction.content().sequence.0).collect::<Vec<_>>(), [2, 4]);
-        assert!(refused(&checks, "signature") && refused(&checks, "other-chain"));
+        assert!(refused(&checks, "signature") && refused(&checks, "other-network"));
         let answer = bad_answer.blocking_recv().unwrap();
-        assert!(matches!(answer, quorate_replica::Answer::Rejected { code: "signature", .. }));
+        assert!(matches!(answer, quorate_replica::Answer::Rejected { code, .. } if code == "signature"));
         drop(inputs);
         assert!(good_answer.blocking_recv().is_err(), "the good one waits for the replica");
     }

@@ -1,6 +1,6 @@
 //! What a replica wants from the world.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use quorate_ledger::Committed;
 use quorate_types::{
@@ -64,7 +64,7 @@ pub enum Answer {
     /// It will not be in the chain unless it is sent again.
     Rejected {
         /// A stable word.
-        code: &'static str,
+        code: Cow<'static, str>,
         /// For people, with what to do.
         reason: String,
     },

@@ -9,7 +9,7 @@ use quorate_types::{
     block::Block,
     codec::{self, DecodeError},
     genesis::Genesis,
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, Message, SyncInfo},
     round::{Epoch, Height, Round},
     verify::{Verified, VerifiedMessage, Verifier, VerifyError},
@@ -37,7 +37,7 @@ pub enum RecoverError {
     SafetyRecordDamaged(DecodeError),
     /// The record of another network or epoch.
     #[error("the safety record is of chain {0} and epoch {1}; this data directory belongs to another validator or network")]
-    OtherScope(ChainId, Epoch),
+    OtherScope(GenesisHash, Epoch),
     /// A certificate on disk does not verify.
     #[error("a stored certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this very validator")]
     Certificate(#[from] VerifyError),
@@ -56,7 +56,7 @@ pub enum RecoverError {
 pub fn verifier<A: Application>(genesis: &Genesis, app: &A) -> Result<Arc<Verifier>, RecoverError> {
     let (header, _) = genesis_header(app, genesis)?;
     let committee = genesis.committee().map_err(LedgerError::from)?;
-    Ok(Arc::new(Verifier::new(genesis.chain_id, committee, genesis_qc(genesis, &header), genesis.parameters)))
+    Ok(Arc::new(Verifier::new(committee, genesis_qc(&header), genesis.parameters)))
 }
 
 /// Reads what the engine starts from.
@@ -99,7 +99,7 @@ pub(crate) fn recover<S: Store, A: Application>(
 }
 
 fn load_record<S: Store, A: Application>(ledger: &Ledger<S, A>, verifier: &Verifier) -> Result<SafetyRecord, RecoverError> {
-    let scope = (verifier.chain_id(), verifier.committee().epoch());
+    let scope = (verifier.genesis_hash(), verifier.committee().epoch());
     match persistence::load_record(ledger.store())? {
         Some(bytes) => {
             let record = SafetyRecord::decode(&bytes).map_err(RecoverError::SafetyRecordDamaged)?;

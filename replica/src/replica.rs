@@ -4,6 +4,7 @@
 //! Between any two calls of [`Replica::poll`] the power may fail.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
@@ -19,8 +20,8 @@ use quorate_types::{
     block::{Block, Payload},
     codec::Bounded,
     crypto::SigningKey,
-    genesis::Genesis,
-    ids::{Address, BlockId, TxId, ValidatorId},
+    genesis::{Genesis, Parameters},
+    ids::{Address, BlockId, GenesisHash, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, CatchupRequest, FetchRequest, Message, Recipients},
     receipt::Outcome,
     round::{Height, Round, Sequence},
@@ -144,7 +145,8 @@ struct Building {
 /// See the module.
 #[derive(Debug)]
 pub struct Replica<S: Store, A: Application> {
-    genesis: Arc<Genesis>,
+    genesis_hash: GenesisHash,
+    parameters: Parameters,
     me: ValidatorId,
     store: S,
     ledger: Ledger<S, A>,
@@ -187,8 +189,9 @@ impl<S: Store, A: Application> Replica<S, A> {
         let public = config.key.public();
         let me = committee.find(&public).ok_or_else(|| RecoverError::NotAValidator(public.to_string()))?;
         let recovered = recovery::recover(&ledger, &config.verifier, me)?;
+        let genesis_hash = config.verifier.genesis_hash();
         let engine_config = Config {
-            chain_id: config.verifier.chain_id(),
+            genesis_hash,
             committee: Arc::clone(committee),
             parameters: *config.verifier.parameters(),
             me,
@@ -196,7 +199,8 @@ impl<S: Store, A: Application> Replica<S, A> {
         };
         let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
         let mut replica = Self {
-            genesis: config.genesis,
+            genesis_hash,
+            parameters: *config.verifier.parameters(),
             me,
             store,
             ledger,
@@ -405,18 +409,18 @@ impl<S: Store, A: Application> Replica<S, A> {
         }
     }
 
-    fn refuse(&mut self, ticket: Ticket, code: &'static str, reason: String) {
-        self.outputs.push_back(Output::Answer { ticket, answer: Answer::Rejected { code, reason } });
+    fn refuse(&mut self, ticket: Ticket, code: impl Into<Cow<'static, str>>, reason: String) {
+        self.outputs.push_back(Output::Answer { ticket, answer: Answer::Rejected { code: code.into(), reason } });
     }
 
     /// Takes a transaction into the pool. Whether it was new.
-    fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (&'static str, String)> {
+    fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (Cow<'static, str>, String)> {
         let root = self.ledger.root().block_id;
         if self.pool.contains(&transaction.id()) {
             return Ok(false);
         }
         if let Some(state) = self.ledger.state(&root) {
-            check_transaction(self.ledger.app(), state, self.genesis.chain_id, self.now.unix, &transaction)
+            check_transaction(self.ledger.app(), state, self.genesis_hash, self.now.unix, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());
@@ -427,7 +431,7 @@ impl<S: Store, A: Application> Replica<S, A> {
                 Ok(true)
             }
             Ok(Added::AlreadyHere) => Ok(false),
-            Err(rejected) => Err((rejected.code(), rejected.to_string())),
+            Err(rejected) => Err((rejected.code().into(), rejected.to_string())),
         }
     }
 
@@ -497,7 +501,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             return;
         };
         let timestamp = self.now.unix.max(parent.timestamp.next());
-        let parameters = &self.genesis.parameters;
+        let parameters = &self.parameters;
         let transactions = self.pool.select(
             |sender| accounts::next_sequence(state, sender),
             &BTreeSet::new(),
@@ -603,7 +607,7 @@ impl<S: Store, A: Application> Replica<S, A> {
                 self.timer = Some((round, self.now.elapsed.saturating_add(Duration::from_millis(after_ms))));
             }
             Effect::BuildPayload { round, parent, flush } => {
-                let wait = Duration::from_millis(u64::from(self.genesis.parameters.heartbeat_ms));
+                let wait = Duration::from_millis(u64::from(self.parameters.heartbeat_ms));
                 self.building = Some(Building { round, parent, flush, heartbeat: self.now.elapsed.saturating_add(wait) });
             }
             Effect::Commit { blocks, qc } => self.commit(&blocks, &qc)?,

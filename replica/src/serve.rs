@@ -118,7 +118,7 @@ mod tests {
         codec,
         committee::{SignerSet, VALIDATORS_MAX},
         crypto::{Hash, SigningKey},
-        ids::{ChainId, GenesisHash, StateId},
+        ids::{GenesisHash, StateId},
         operation::Operation,
         round::{Epoch, Sequence, UnixMillis},
         transaction::Transaction,
@@ -129,15 +129,15 @@ mod tests {
 
     #[test]
     fn a_block_is_counted_with_every_signature_and_every_length() {
-        let (chain_id, epoch, hash) = (ChainId(u64::MAX), Epoch(u64::MAX), Hash([7; 32]));
+        let (genesis_hash, epoch, hash) = (GenesisHash(Hash([7; 32])), Epoch(u64::MAX), Hash([7; 32]));
         let key = SigningKey::from_seed(&[1; 32]);
-        let smallest = Transaction::sign(chain_id, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(Vec::new()));
+        let smallest = Transaction::sign(genesis_hash, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(Vec::new()));
         let all: SignerSet = (0u16..).take(VALIDATORS_MAX).map(ValidatorId).collect();
         for (signers, transactions) in [(0, 0), (VALIDATORS_MAX, 0), (VALIDATORS_MAX, 1), (VALIDATORS_MAX, 8_192)] {
             let signatures = vec![Signature([1; 64]); signers].try_into().unwrap();
-            let genesis = QuorumCert::genesis(chain_id, epoch, GenesisHash(hash), StateId(hash));
+            let genesis = QuorumCert::genesis(epoch, genesis_hash, StateId(hash));
             let block = Block::new(BlockContent {
-                chain_id,
+                genesis_hash,
                 epoch,
                 author: ValidatorId(u16::MAX),
                 round: Round(u64::MAX),

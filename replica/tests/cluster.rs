@@ -16,7 +16,7 @@ use quorate_types::{
     codec::encode,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters},
     ids::{Address, ChainId, ValidatorId},
     message::{MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
     operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
@@ -26,7 +26,6 @@ use quorate_types::{
     verify::Verifier,
 };
 
-const CHAIN: ChainId = ChainId(7);
 const START: UnixMillis = UnixMillis(1_700_000_000_000);
 
 fn consensus_key(number: u8) -> SigningKey {
@@ -38,29 +37,27 @@ fn account_key() -> SigningKey {
 }
 
 fn genesis(validators: u8) -> Genesis {
-    let mut entries: Vec<GenesisValidator> = (1..=validators)
-        .map(|number| {
-            let (consensus, network) = (consensus_key(number), SigningKey::from_seed(&[number + 100; 32]));
-            let validator = Validator {
-                name: format!("v{number}"),
-                consensus_key: consensus.public(),
-                network_key: network.public(),
-                address: "/ip4/127.0.0.1/tcp/1".into(),
-                power: VotingPower(1),
-            };
-            GenesisValidator::sign(CHAIN, validator, &consensus, &network)
-        })
-        .collect();
-    entries.sort_by_key(|entry| entry.validator.consensus_key);
+    let keys: Vec<_> = (1..=validators).map(|number| (number, consensus_key(number), SigningKey::from_seed(&[number + 100; 32]))).collect();
+    let members = keys.iter().map(|(number, consensus, network)| {
+        let validator = Validator {
+            name: format!("v{number}"),
+            consensus_key: consensus.public(),
+            network_key: network.public(),
+            address: "/ip4/127.0.0.1/tcp/1".into(),
+            power: VotingPower(1),
+        };
+        (validator, consensus, network)
+    });
     Genesis {
         protocol_version: PROTOCOL_VERSION,
-        chain_id: CHAIN,
+        chain_id: ChainId(7),
         name: "test".into(),
         timestamp: START,
-        parameters: Parameters::for_committee(validators.into()),
-        validators: entries,
+        parameters: Parameters::default(),
+        validators: Vec::new(),
         accounts: vec![GenesisAccount { address: Address::of(&account_key().public()), balance: 1_000_000 }],
     }
+    .with_validators(members)
 }
 
 struct Cluster {
@@ -190,7 +187,7 @@ impl Cluster {
     fn submit(&mut self, to: u16, ticket: u64, sequence: u64) {
         let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
         let expires_at = UnixMillis(self.time().unix.0 + 60_000);
-        let transaction = Transaction::sign(CHAIN, &account_key(), Sequence(sequence), expires_at, &transfer);
+        let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &transfer);
         let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
         self.push(to, Input::Submit { ticket: Ticket(ticket), transaction, wait: Wait::Committed });
         self.run();
@@ -202,7 +199,7 @@ impl Cluster {
             let key = format!("k{sequence}").into_bytes();
             let put = Operation::Kv(KvOperation { space: KvSpace::Shared, key, action: KvAction::Put(vec![7; KV_VALUE_BYTES_MAX]) });
             let expires_at = UnixMillis(self.time().unix.0 + 3_600_000);
-            let transaction = Transaction::sign(CHAIN, &account_key(), Sequence(sequence), expires_at, &put);
+            let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &put);
             let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
             self.push(to, Input::Submit { ticket: Ticket(sequence), transaction, wait: Wait::Accepted });
         }

@@ -7,8 +7,8 @@ use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{SignatureMemory, SigningKey},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{ChainId, ValidatorId},
+    genesis::{Genesis, GenesisAccount, Parameters},
+    ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
     verify::Verifier,
@@ -75,22 +75,20 @@ impl Setting {
         Self::new(members, accounts, |_| parameters)
     }
 
-    fn new(
-        mut members: Vec<(SigningKey, GenesisValidator)>,
-        accounts: Vec<GenesisAccount>,
-        parameters: impl FnOnce(usize) -> Parameters,
-    ) -> Result<Self, String> {
-        members.sort_by_key(|(_, member)| member.validator.consensus_key);
-        let (keys, validators): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+    fn new(mut members: Vec<Member>, accounts: Vec<GenesisAccount>, parameters: impl FnOnce(usize) -> Parameters) -> Result<Self, String> {
+        members.sort_by_key(|member| member.validator.consensus_key);
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
             name: "simulation".into(),
             timestamp: BEGINNING,
-            parameters: parameters(validators.len()),
-            validators,
+            parameters: parameters(members.len()),
+            validators: Vec::new(),
             accounts,
         };
+        let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
+        let genesis = genesis.with_validators(entries);
+        let keys: Vec<SigningKey> = members.into_iter().map(|member| member.consensus).collect();
         Self::of(genesis, &keys)
     }
 
@@ -104,6 +102,11 @@ impl Setting {
         Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
+    /// The network, by its genesis.
+    pub(crate) fn genesis_hash(&self) -> GenesisHash {
+        self.verifier.genesis_hash()
+    }
+
     /// The power of each member.
     pub(crate) fn powers(&self) -> Vec<u64> {
         self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
@@ -115,8 +118,14 @@ impl Setting {
     }
 }
 
-/// A validator's consensus key and its entry in the genesis.
-fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> (SigningKey, GenesisValidator) {
+/// A validator to be, with its keys.
+struct Member {
+    validator: Validator,
+    consensus: SigningKey,
+    network: SigningKey,
+}
+
+fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> Member {
     let (consensus, network) = (SigningKey::from_seed(consensus), SigningKey::from_seed(network));
     let validator = Validator {
         name: format!("v{number}"),
@@ -125,16 +134,14 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
         address: format!("/memory/{number}"),
         power: VotingPower(power),
     };
-    let entry = GenesisValidator::sign(CHAIN, validator, &consensus, &network);
-    (consensus, entry)
+    Member { validator, consensus, network }
 }
 
 /// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
 fn parameters(random: &mut Random, validators: usize) -> Parameters {
-    let base = Parameters::for_committee(validators);
     let timeout_base_ms = random.between(150, 250);
     let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);
-    let faults = u64::from(base.exclude_size);
+    let faults = u64::from(Parameters::default().excluded(validators));
     Parameters {
         block_transactions_max: *random.pick(&[1, 3, 100]).unwrap_or(&100),
         block_bytes_max: 65_536,
@@ -143,6 +150,6 @@ fn parameters(random: &mut Random, validators: usize) -> Parameters {
         timeout_max_ms: number(random.between(500, 1_200)),
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
-        exclude_size: number(random.between(faults, faults.saturating_mul(2))),
+        exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
     }
 }

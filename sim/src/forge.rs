@@ -5,13 +5,17 @@
 //! it does not belong, a block is put in another's place. Each forgery is sent as bytes in every kind of message that can carry it, and
 //! every one must be refused, for the very thing that was forged: what carries it is accepted with genuine content. What is a quorum is
 //! derived anew here.
+//!
+//! The same validators also found the network a second time, with the same keys and the same number. Whatever they signed there is refused
+//! here, also where the certificates of this network are put in, which nobody has to sign.
 
 use quorate_types::{
     block::{Block, Payload, Proposal},
     codec::{self, Bounded},
     committee::SignerSet,
     crypto::{Hash, Signature, SigningKey},
-    ids::{BlockId, ChainId, StateId, ValidatorId},
+    genesis::{GenesisAccount, GenesisValidator},
+    ids::{Address, BlockId, GenesisHash, StateId, ValidatorId},
     message::{CatchupResponse, FetchResponse, Message, SyncInfo},
     operation::Operation,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -21,7 +25,7 @@ use quorate_types::{
 };
 
 use crate::{
-    committee::{BEGINNING, CHAIN, Setting},
+    committee::{BEGINNING, Setting},
     invariants::Violation,
     pen::Pen,
     random::Random,
@@ -45,11 +49,19 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
         let violation = Some(Violation { invariant: "CERT-1".into(), what, at_us: 0 });
         Some(Report { seed, validators, violation, ..Report::default() })
     };
-    let setting = match Setting::draw(&mut random, validators, Vec::new()) {
-        Ok(setting) => setting,
-        Err(what) => return Forged { messages: 0, failure: broken(what) },
+    // Another first account: the same draws make the same keys and parameters, and another genesis.
+    let account = GenesisAccount { address: Address::default(), balance: 1 };
+    let founded = |random: &Random, accounts| {
+        let mut random = random.clone();
+        let setting = Setting::draw(&mut random, validators, accounts)?;
+        Ok::<_, String>((setting, random))
     };
-    let Some(forger) = Forger::new(&setting, &mut random) else {
+    let ((setting, drawn), (again, _)) = match (founded(&random, Vec::new()), founded(&random, vec![account])) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(what), _) | (_, Err(what)) => return Forged { messages: 0, failure: broken(what) },
+    };
+    random = drawn;
+    let (Some(forger), Some(elsewhere)) = (Forger::new(&setting, &mut random.clone()), Forger::new(&again, &mut random)) else {
         return Forged { messages: 0, failure: broken("there is no chain to forge".into()) };
     };
     let mut messages = 0u64;
@@ -63,7 +75,10 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
             return Forged { messages, failure: broken(format!("a genuine {} is refused: {what}: {error}", message.kind())) };
         }
     }
-    for forged in forger.forged(&mut random) {
+    if let Err(what) = founded_twice(&setting, &again) {
+        return Forged { messages, failure: broken(what) };
+    }
+    for forged in forger.forged(&mut random).into_iter().chain(elsewhere.replayed(&forger)) {
         if let Err(what) = judge(&forged, accepted(forged.from, &forged.message)) {
             return Forged { messages, failure: broken(what) };
         }
@@ -148,7 +163,7 @@ impl<'a> Forger<'a> {
         let key = SigningKey::from_seed(&[9; 32]);
         let genesis = setting.verifier.genesis_qc().into_inner();
         let block = |random: &mut Random, round: u64, qc: &QuorumCert| {
-            Some(Pen::block(author(random)?, Round(round), time(round), payload(&key, 1), qc))
+            Some(Pen::block(author(random)?, Round(round), time(round), payload(setting.genesis_hash(), &key, 1), qc))
         };
         let first = block(random, 1, &genesis)?;
         let first_qc = pen.qc(&first, state(1), signers);
@@ -294,7 +309,7 @@ impl<'a> Forger<'a> {
                     qc.commit_info.commit_state_id = Some(other);
                 }),
             ),
-            ("the network is another, signed", "other-chain", signed(&|qc| qc.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1)))),
+            ("the network is another, signed", "other-network", signed(&|qc| qc.commit_info.genesis_hash = another_network())),
             ("the epoch is another, signed", "other-epoch", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
             ("one signer too few", "no-quorum", self.pen.signed(changed(&|qc| qc.signers = self.too_few))),
             ("nobody signed", "no-quorum", self.pen.signed(changed(&|qc| qc.signers = SignerSet::default()))),
@@ -460,8 +475,8 @@ impl<'a> Forger<'a> {
             vote.commit_info.epoch = Epoch(1);
             vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
         });
-        add("the network is another, signed", "other-chain", &|vote| {
-            vote.commit_info.chain_id = ChainId(CHAIN.0.saturating_add(1));
+        add("the network is another, signed", "other-network", &|vote| {
+            vote.commit_info.genesis_hash = another_network();
             vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
         });
         add("its certificate commits nothing", "commit-rule", &|vote| vote.high_commit_qc = q4.clone());
@@ -536,11 +551,7 @@ impl<'a> Forger<'a> {
         );
         add("the round is another", "signature", unsigned(remade(&|content| content.round = content.round.next())));
         add("the epoch is another, signed", "other-epoch", signed(remade(&|content| content.epoch = Epoch(1))));
-        add(
-            "the network is another, signed",
-            "other-chain",
-            signed(remade(&|content| content.chain_id = ChainId(CHAIN.0.saturating_add(1)))),
-        );
+        add("the network is another, signed", "other-network", signed(remade(&|content| content.genesis_hash = another_network())));
         add("the round is not above its certificate's", "round", signed(remade(&|content| content.round = content.qc.round())));
         add("nothing leads into the round", "ill-formed", signed(remade(&|content| content.round = Round(9))));
         add("without the timeout certificate", "ill-formed", self.pen.proposal(b4.clone(), None, q2));
@@ -550,15 +561,15 @@ impl<'a> Forger<'a> {
         add(
             "more transactions than allowed",
             "payload-size",
-            signed(remade(&|content| content.payload = payload(&self.key, most.saturating_add(1)))),
+            signed(remade(&|content| content.payload = payload(self.setting.genesis_hash(), &self.key, most.saturating_add(1)))),
         );
         add("a transaction twice", "duplicate-transaction|payload-size", {
             let twice = |one: Transaction| vec![one.clone(), one];
-            let list = payload(&self.key, 1).iter().next().cloned().map(twice).unwrap_or_default();
+            let list = payload(self.setting.genesis_hash(), &self.key, 1).iter().next().cloned().map(twice).unwrap_or_default();
             signed(remade(&|content| content.payload = list.clone().try_into().unwrap_or_default()))
         });
-        add("a transaction signed for another network", "other-chain", {
-            let sign = |key| Transaction::sign(ChainId(1), key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+        add("a transaction signed for another network", "other-network", {
+            let sign = |key| Transaction::sign(another_network(), key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
             signed(remade(&|content| content.payload = vec![sign(&self.key)].try_into().unwrap_or_default()))
         });
         // A genuine signature of the same author over another block.
@@ -575,6 +586,32 @@ impl<'a> Forger<'a> {
             from,
             ..Self::proposed(genuine.clone())
         });
+        letters
+    }
+
+    /// What the validators of this network have signed, to be tried on another one that they have founded with the same keys: as it is, and
+    /// with the other network's certificates in the places where only the sender's signature covers nothing but their rounds.
+    fn replayed(&self, other: &Self) -> Vec<Letter> {
+        let any = self.any();
+        let mut letters: Vec<Letter> = self
+            .genuine()
+            .into_iter()
+            .filter(|letter| signs_something(&letter.message))
+            .map(|letter| Letter { what: "from a network founded twice".into(), reason: "other-network|signature|round", ..letter })
+            .collect();
+        let dressed =
+            |message| Letter { what: "from a network founded twice, with this one's certificates".into(), reason: "signature", ..message };
+        let [q1, q2, ..] = &self.qcs;
+        let [o1, o2, ..] = &other.qcs;
+        for (round, own, theirs) in [(Round(1), &self.genesis, &other.genesis), (Round(2), q1, o1), (Round(3), q2, o2)] {
+            let mut timeout = self.pen.timeout(any, round, own, None, &self.genesis);
+            timeout.timeout.high_qc = theirs.clone();
+            timeout.high_commit_qc = other.genesis.clone();
+            letters.push(dressed(Self::timed_out(timeout)));
+        }
+        let mut tc = self.tc.clone();
+        tc.high_qc = o2.clone();
+        letters.extend(other.tc_carriers(&tc).into_iter().map(dressed));
         letters
     }
 
@@ -627,8 +664,52 @@ impl<'a> Forger<'a> {
     }
 }
 
-fn payload(key: &SigningKey, transactions: u64) -> Payload {
-    let sign = |number| Transaction::sign(CHAIN, key, Sequence(number), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+/// Whether there is a signature in a message: requests and empty answers are the same on every network.
+fn signs_something(message: &Message) -> bool {
+    match message {
+        Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => true,
+        Message::FetchResponse(response) => !response.blocks.is_empty(),
+        Message::CatchupResponse(response) => !response.blocks.is_empty(),
+        Message::FetchRequest(_) | Message::CatchupRequest(_) => false,
+    }
+}
+
+/// What is signed outside of messages: transactions, the certificate under a receipt's proof, and proofs of possession.
+fn founded_twice(here: &Setting, elsewhere: &Setting) -> Result<(), String> {
+    let (one, other) = (here.genesis_hash(), elsewhere.genesis_hash());
+    if one == other || here.genesis.chain_id != elsewhere.genesis.chain_id {
+        return Err("the two networks are not founded twice under one number".into());
+    }
+    let accepted = |what: &str| Err(format!("{what} of a network founded twice is accepted"));
+    let key = SigningKey::from_seed(&[9; 32]);
+    let sign = |network| Transaction::sign(network, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+    let mut relabelled = sign(other).content().clone();
+    relabelled.genesis_hash = one;
+    let relabelled = [codec::encode(&relabelled), sign(other).signature().0.to_vec()].concat();
+    let relabelled = Transaction::decode(relabelled.into()).map_err(|error| error.to_string())?;
+    let verdicts = here.verifier.transactions(vec![sign(one), sign(other), relabelled]);
+    if verdicts.iter().map(Result::is_ok).collect::<Vec<_>>() != [true, false, false] {
+        return accepted("a transaction");
+    }
+    for entry in &elsewhere.genesis.validators {
+        let mut genesis = (*here.genesis).clone();
+        let same_key = |own: &&mut GenesisValidator| own.validator.consensus_key == entry.validator.consensus_key;
+        let Some(own) = genesis.validators.iter_mut().find(same_key) else { return Err("the two networks have different keys".into()) };
+        *own = entry.clone();
+        if genesis.check().is_ok() {
+            return accepted("a proof of possession");
+        }
+    }
+    Ok(())
+}
+
+/// Some network that is not this one.
+fn another_network() -> GenesisHash {
+    GenesisHash(Hash([1; 32]))
+}
+
+fn payload(genesis_hash: GenesisHash, key: &SigningKey, transactions: u64) -> Payload {
+    let sign = |number| Transaction::sign(genesis_hash, key, Sequence(number), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
     Payload::truncated((0..transactions).map(sign).collect())
 }
 

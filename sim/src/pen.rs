@@ -12,7 +12,7 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 
-use crate::committee::{CHAIN, Setting};
+use crate::committee::Setting;
 
 /// The only epoch that there is.
 pub(crate) const EPOCH: Epoch = Epoch(0);
@@ -33,12 +33,13 @@ impl<'a> Pen<'a> {
     }
 
     pub(crate) fn sign_timeout(&self, signer: ValidatorId, epoch: Epoch, round: Round, high_qc_round: Round) -> Signature {
-        let digest = timeout_digest(CHAIN, epoch, round, high_qc_round);
+        let digest = timeout_digest(self.setting.genesis_hash(), epoch, round, high_qc_round);
         self.setting.key(signer).map_or(Signature([0; 64]), |key| key.sign(&digest))
     }
 
     pub(crate) fn block(author: ValidatorId, round: Round, timestamp: UnixMillis, payload: Payload, qc: &QuorumCert) -> Block {
-        Block::new(BlockContent { chain_id: CHAIN, epoch: EPOCH, author, round, timestamp, payload, qc: qc.clone() })
+        let genesis_hash = qc.commit_info.genesis_hash;
+        Block::new(BlockContent { genesis_hash, epoch: EPOCH, author, round, timestamp, payload, qc: qc.clone() })
     }
 
     pub(crate) fn proposal(&self, block: Block, tc: Option<&TimeoutCert>, high_commit_qc: &QuorumCert) -> Proposal {
@@ -52,14 +53,11 @@ impl<'a> Pen<'a> {
         let parent = &block.qc().vote_info;
         let info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state };
-        (info, Self::commit(&info, parent.exec_state_id))
-    }
-
-    /// What is signed for a vote: it commits the parent where the rounds follow each other (paper Def. 2).
-    fn commit(info: &VoteInfo, parent_state: StateId) -> LedgerCommitInfo {
+        // Def. 2 of the paper: the parent is committed where the rounds follow each other.
         let follows = info.parent_round.0.checked_add(1) == Some(info.round.0);
-        let commit_state_id = follows.then_some(parent_state);
-        LedgerCommitInfo { chain_id: CHAIN, epoch: EPOCH, commit_state_id, vote_info_hash: info.digest() }
+        let commit_state_id = follows.then_some(parent.exec_state_id);
+        let genesis_hash = block.content().genesis_hash;
+        (info, LedgerCommitInfo { genesis_hash, epoch: EPOCH, commit_state_id, vote_info_hash: info.digest() })
     }
 
     pub(crate) fn vote(&self, sender: ValidatorId, block: &Block, state: StateId, high_commit_qc: &QuorumCert) -> Vote {

@@ -10,7 +10,7 @@ use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::SigningKey,
     genesis::GenesisAccount,
-    ids::{Address, ChainId, TxId, ValidatorId},
+    ids::{Address, GenesisHash, TxId, ValidatorId},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::Wait,
@@ -66,13 +66,13 @@ pub(crate) struct Workload {
     clients: Vec<Client>,
     tickets: BTreeMap<Ticket, (usize, TxId)>,
     ticket_next: u64,
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     pause_max: Micros,
     random: Random,
 }
 
 impl Workload {
-    pub(crate) fn new(mut random: Random, chain_id: ChainId) -> Self {
+    pub(crate) fn new(mut random: Random) -> Self {
         // In most worlds the chain falls idle again and again; in a busy one it goes on without a pause, and leaves behind who is away.
         let busy = random.chance(200);
         let clients = (0..random.between(2, 5))
@@ -91,7 +91,12 @@ impl Workload {
             })
             .collect();
         let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
-        Self { clients, tickets: BTreeMap::new(), ticket_next: 0, chain_id, pause_max, random }
+        Self { clients, tickets: BTreeMap::new(), ticket_next: 0, genesis_hash: GenesisHash::default(), pause_max, random }
+    }
+
+    /// Signs for this network from now on: its genesis holds the accounts of the clients, so they were there before it.
+    pub(crate) const fn join(&mut self, genesis_hash: GenesisHash) {
+        self.genesis_hash = genesis_hash;
     }
 
     /// The first accounts of the network. One client has none: its first transactions fail or bring the account into being.
@@ -192,7 +197,7 @@ impl Workload {
                 let operation = if refill { put(random) } else { operation(random, &addresses) };
                 let validity = if !refill && random.chance(100) { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
-                let transaction = Transaction::sign(self.chain_id, &client.key, Sequence(sequence), expires_at, &operation);
+                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, &operation);
                 actions.push(Action::Signed(transaction.clone()));
                 client.pending.insert(transaction.id(), Pending { transaction, sent: None });
             }
@@ -214,7 +219,7 @@ impl Workload {
             Answer::Committed { .. } => {
                 client.pending.remove(&id);
             }
-            Answer::Rejected { code, .. } => match *code {
+            Answer::Rejected { code, .. } => match &**code {
                 // The number is used up, by another transaction.
                 "sequence-too-old" | "sequence-used" => {
                     client.pending.remove(&id);

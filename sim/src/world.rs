@@ -33,7 +33,7 @@ use crate::{
         Content, Liar, Lie, Parcel,
         collusion::{Cabal, Collude, Plot},
     },
-    committee::{BEGINNING, CHAIN, Setting},
+    committee::{BEGINNING, Setting},
     describe,
     fault::{CLOCK_OFF_MS_MAX, ClockFault, Fate, FaultPlan, Faults, Incident, PowerCut},
     forensics::Forensics,
@@ -182,9 +182,10 @@ impl World {
     /// A world before its beginning.
     pub(crate) fn new(options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
-        let mut workload = Workload::new(seed.fork("clients"), CHAIN);
+        let mut workload = Workload::new(seed.fork("clients"));
         let accounts = workload.accounts();
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
+        workload.join(setting.genesis_hash());
         let origin = Origin::new(&setting.genesis)?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
@@ -295,6 +296,7 @@ impl World {
     fn corrupt(&mut self) {
         let chance = Random::new(self.options.seed).fork("lies");
         let byzantine = self.plan.byzantine();
+        let genesis_hash = self.setting.genesis_hash();
         let committee = Arc::clone(self.setting.verifier.committee());
         if let Some(Cabal { halves: [left, right], .. }) = &self.plan.cabal {
             let directions = left.iter().flat_map(|a| right.iter().flat_map(|b| [(*a, *b), (*b, *a)]));
@@ -311,12 +313,12 @@ impl World {
             let Some(key) = self.setting.key(id) else { continue };
             let random = chance.fork(&format!("validator {id}"));
             if let Some(Fate::Lying(lies)) = self.plan.fates.get(&id) {
-                node.liar = Some(Liar::new((id, key), CHAIN, Arc::clone(&committee), random, lies));
+                node.liar = Some(Liar::new((id, key), genesis_hash, Arc::clone(&committee), random, lies));
             } else if let Some((colluders, plot)) = &plot
                 && colluders.contains(&id)
             {
                 let collude = Box::new(Collude(Rc::clone(plot)));
-                node.liar = Some(Liar::with((id, key), CHAIN, Arc::clone(&committee), random, (Lie::Equivocate, collude)));
+                node.liar = Some(Liar::with((id, key), genesis_hash, Arc::clone(&committee), random, (Lie::Equivocate, collude)));
             } else {
                 continue;
             }
@@ -848,7 +850,7 @@ impl World {
         let (height, word) = match answer {
             Answer::Accepted => (0, "accepted"),
             Answer::Committed { height, outcome, .. } => (height.0, if outcome.is_applied() { "applied" } else { "failed" }),
-            Answer::Rejected { code, .. } => (0, *code),
+            Answer::Rejected { code, .. } => (0, &**code),
         };
         self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), &height.to_le_bytes(), word.as_bytes()]);
         match answer {
@@ -865,7 +867,7 @@ impl World {
                     let receipt = Observation::Receipt { node: id, id: tx, height: *height, index: *index, outcome };
                     self.register.observe(now, &receipt)?;
                 }
-                Answer::Rejected { code: "expired", .. } => {
+                Answer::Rejected { code, .. } if code == "expired" => {
                     let root = self.node(id).and_then(|node| node.replica.as_ref()).map(|replica| replica.ledger().root().timestamp);
                     if let Some(committed) = root {
                         self.register.observe(now, &Observation::Expired { node: id, id: tx, committed })?;

@@ -51,7 +51,7 @@ impl Traffic {
     /// The same with these validators only.
     pub fn start_at(cluster: &Cluster, validators: &[usize], keys: Vec<AccountKey>, to: Address) -> Self {
         let (is_over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let chain_id = cluster.genesis().chain_id;
+        let genesis_hash = cluster.genesis().hash();
         let clients = keys.into_iter().enumerate().map(|(index, key)| {
             let mut validators = validators.to_vec();
             let first = index % validators.len();
@@ -67,7 +67,7 @@ impl Traffic {
                         transaction::Transaction,
                     };
                     let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
-                    let tx = Transaction::sign(chain_id, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
+                    let tx = Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
                     loop {
                         if is_over.load(Ordering::Relaxed) {
                             return acknowledged;

@@ -8,7 +8,7 @@ use std::{
 
 use quorate_tests::{Cluster, DEADLINE};
 use quorate_types::{
-    ids::ChainId,
+    genesis::Genesis,
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::{ErrorBody, TransactionStatus, Wait},
@@ -53,14 +53,16 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
     let to = bob.public().address;
     let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
-    let chain_id = cluster.genesis().chain_id;
+    let genesis_hash = cluster.genesis().hash();
     let submit = |raw: Vec<u8>| post(format!("{}/v1/transactions?wait=accepted", cluster.url(0)), raw);
 
     let good = cluster.transfer(&alice, 0, to, 1);
     let mut flipped = good.raw().to_vec();
     *flipped.last_mut().unwrap() ^= 1;
-    let other_chain = Transaction::sign(ChainId(chain_id.0 + 1), &alice.signing, Sequence(0), FAR_FUTURE, &operation);
-    let expired = Transaction::sign(chain_id, &alice.signing, Sequence(0), UnixMillis(1), &operation);
+    // The same validators found their network again, under the same number.
+    let again = Genesis { timestamp: UnixMillis(1), ..cluster.genesis().clone() };
+    let other_network = Transaction::sign(again.hash(), &alice.signing, Sequence(0), FAR_FUTURE, &operation);
+    let expired = Transaction::sign(genesis_hash, &alice.signing, Sequence(0), UnixMillis(1), &operation);
     let far = cluster.transfer(&alice, u64::MAX - 1, to, 1);
     let trailing = [good.raw().to_vec(), vec![0]].concat();
     let cases: Vec<(&str, Vec<u8>)> = vec![
@@ -69,7 +71,7 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
         ("cut short", good.raw()[..good.raw().len() - 1].to_vec()),
         ("a byte too many", trailing),
         ("a wrong signature", flipped),
-        ("another chain", other_chain.raw().to_vec()),
+        ("another chain", other_network.raw().to_vec()),
         ("expired", expired.raw().to_vec()),
         ("a number far ahead", far.raw().to_vec()),
     ];

@@ -13,7 +13,7 @@ use quorate_types::{
     committee::{Committee, SignerSet, Validator, VotingPower},
     crypto::{BatchItem, Hash, SigningKey, verify_batch, verify_each},
     genesis::Parameters,
-    ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+    ids::{Address, BlockId, GenesisHash, StateId, ValidatorId},
     operation::{BankOperation, Operation},
     round::{Epoch, Round, Sequence, UnixMillis},
     transaction::Transaction,
@@ -22,7 +22,7 @@ use quorate_types::{
 };
 
 const REPETITIONS: usize = 101;
-const CHAIN: ChainId = ChainId(7);
+const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 
 /// The time of one call, divided by `parts`.
 fn row(name: &str, parts: usize, mut call: impl FnMut()) {
@@ -66,7 +66,7 @@ fn certificate(keys: &[SigningKey], round: u64, signers: usize) -> QuorumCert {
         exec_state_id: StateId(digest(3)),
     };
     let commit_info = LedgerCommitInfo {
-        chain_id: CHAIN,
+        genesis_hash: NETWORK,
         epoch: Epoch(0),
         commit_state_id: Some(StateId(digest(4))),
         vote_info_hash: vote_info.digest(),
@@ -99,8 +99,8 @@ fn main() {
     for (count, quorum) in [(4u8, 3), (100, 67)] {
         let mut keys: Vec<_> = (0..count).map(|n| SigningKey::from_seed(&[n; 32])).collect();
         keys.sort_by_key(SigningKey::public);
-        let genesis = QuorumCert::genesis(CHAIN, Epoch(0), GenesisHash::default(), StateId::default());
-        let verifier = Verifier::new(CHAIN, committee(&keys), genesis, Parameters::for_committee(keys.len()));
+        let genesis = QuorumCert::genesis(Epoch(0), NETWORK, StateId::default());
+        let verifier = Verifier::new(committee(&keys), genesis, Parameters::default());
         let certificates: Vec<_> = (1..=REPETITIONS as u64).map(|round| certificate(&keys, round, quorum)).collect();
         let mut next = certificates.iter();
         row(&format!("a new certificate, n = {count}"), 1, || drop(verifier.quorum_cert(next.next().expect("enough")).expect("valid")));
@@ -110,7 +110,7 @@ fn main() {
     let operation = Operation::Bank(BankOperation::Transfer { to: Address::of(&signer.public()), amount: 5 });
     let transactions: Vec<_> = (0..1_000u64)
         .zip(senders.iter().cycle())
-        .map(|(n, key)| Transaction::sign(CHAIN, key, Sequence(n), UnixMillis(9), &operation))
+        .map(|(n, key)| Transaction::sign(NETWORK, key, Sequence(n), UnixMillis(9), &operation))
         .collect();
     println!("a transfer has {} bytes", transactions[0].raw().len());
     row("Transaction::decode", 1_000, || {
@@ -119,7 +119,7 @@ fn main() {
         }
     });
     let block = Block::new(BlockContent {
-        chain_id: CHAIN,
+        genesis_hash: NETWORK,
         epoch: Epoch(0),
         author: ValidatorId(0),
         round: Round(5),

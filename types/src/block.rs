@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     codec::{self, Bounded},
     crypto::{Hash, Hasher, Signature, Tag},
-    ids::{BlockId, ChainId, ValidatorId},
+    ids::{BlockId, GenesisHash, ValidatorId},
     round::{Epoch, Round, UnixMillis},
     timeout::TimeoutCert,
     transaction::Transaction,
@@ -30,8 +30,8 @@ pub type Payload = Bounded<Transaction, BLOCK_TRANSACTIONS_MAX>;
 /// What the author of a block decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockContent {
-    /// The network.
-    pub chain_id: ChainId,
+    /// The network, by its genesis.
+    pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
     /// Who made it.
@@ -63,7 +63,7 @@ impl Block {
         }
         let mut hasher = Hasher::new(&BLOCK);
         hasher
-            .update(&content.chain_id.0.to_le_bytes())
+            .update(&content.genesis_hash.0.0)
             .update(&content.epoch.0.to_le_bytes())
             .update(&content.author.0.to_le_bytes())
             .update(&content.round.0.to_le_bytes())

@@ -8,13 +8,15 @@ use crate::{
     codec::{self, amount_text},
     committee::{Committee, CommitteeError, NAME_BYTES_MAX, Validator, is_printable},
     crypto::{Hash, Signature, SigningKey, Tag},
-    ids::{Address, ChainId, GenesisHash},
+    ids::{Address, ChainId, DraftHash, GenesisHash},
     message::PROTOCOL_VERSION,
     round::{Epoch, UnixMillis},
 };
 
 /// Domain of genesis hashes.
 pub const GENESIS: Tag = Tag::new("quorate/genesis");
+/// Domain of the hashes of drafts.
+pub const DRAFT: Tag = Tag::new("quorate/genesis-draft");
 /// Domain of proofs of possession.
 pub const POSSESSION: Tag = Tag::new("quorate/possession");
 
@@ -39,15 +41,13 @@ pub struct Parameters {
     pub heartbeat_ms: u32,
     /// Leader reputation: how many committed blocks are looked at (paper §3.7).
     pub window_size: u32,
-    /// Leader reputation: how many of the last authors are left out, between f and 2f.
-    pub exclude_size: u32,
+    /// Leader reputation: how many of the last authors are left out, between f and 2f; f where nothing is said.
+    #[serde(default)]
+    pub exclude_size: Option<u32>,
 }
 
-impl Parameters {
-    /// Good values for a committee of `validators` members.
-    #[must_use]
-    pub fn for_committee(validators: usize) -> Self {
-        let faults = u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX);
+impl Default for Parameters {
+    fn default() -> Self {
         Self {
             block_transactions_max: 1_000,
             block_bytes_max: 512 << 10,
@@ -56,17 +56,35 @@ impl Parameters {
             timeout_max_ms: 10_000,
             heartbeat_ms: 10_000,
             window_size: 10,
-            exclude_size: faults,
+            exclude_size: None,
         }
     }
+}
 
-    /// The first rule broken, in words that name it.
+impl Parameters {
+    /// How many of the last authors a committee of this size leaves out of its elections: `exclude_size`, or f.
+    #[must_use]
+    pub fn excluded(&self, validators: usize) -> u32 {
+        self.exclude_size.unwrap_or_else(|| u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX))
+    }
+
+    /// Checks the parameters for a committee of this size.
     ///
     /// # Errors
-    /// [`GenesisError::Parameter`].
+    /// [`GenesisError::Parameter`] with the first rule that is broken.
     pub fn check(&self, validators: usize) -> Result<(), GenesisError> {
-        let wrong = |rule: &str| Err(GenesisError::Parameter(rule.into()));
+        self.check_ranges()?;
         let faults = validators.saturating_sub(1) / 3;
+        if !usize::try_from(self.excluded(validators)).is_ok_and(|size| (faults..=faults.saturating_mul(2)).contains(&size)) {
+            let most = faults.saturating_mul(2);
+            return Err(GenesisError::Parameter(format!("exclude_size must lie in {faults}..={most} for {validators} validators")));
+        }
+        Ok(())
+    }
+
+    /// The rules that hold for a committee of any size.
+    fn check_ranges(&self) -> Result<(), GenesisError> {
+        let wrong = |rule: &str| Err(GenesisError::Parameter(rule.into()));
         if !(1..=8_192).contains(&self.block_transactions_max) {
             return wrong("block_transactions_max must lie in 1..=8192");
         }
@@ -84,9 +102,6 @@ impl Parameters {
         }
         if !(1..=256).contains(&self.window_size) {
             return wrong("window_size must lie in 1..=256");
-        }
-        if !usize::try_from(self.exclude_size).is_ok_and(|size| (faults..=faults.saturating_mul(2)).contains(&size)) {
-            return wrong(&format!("exclude_size must lie in {faults}..={} for {validators} validators", faults.saturating_mul(2)));
         }
         Ok(())
     }
@@ -116,26 +131,26 @@ pub struct GenesisValidator {
 }
 
 impl GenesisValidator {
-    /// Signs an entry.
+    /// Signs an entry for the network that a draft describes.
     #[must_use]
-    pub fn sign(chain_id: ChainId, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Self {
-        let digest = Self::possession_digest(chain_id, &validator);
+    pub fn sign(draft: DraftHash, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Self {
+        let digest = Self::possession_digest(draft, &validator);
         Self { consensus_proof: consensus.sign(&digest), network_proof: network.sign(&digest), validator }
     }
 
-    /// What both keys sign: the whole entry, for one network.
+    /// What both keys sign: the whole entry, for one draft.
     #[must_use]
-    pub fn possession_digest(chain_id: ChainId, validator: &Validator) -> Hash {
-        Hash::of(&POSSESSION, &codec::encode(&(chain_id, validator)))
+    pub fn possession_digest(draft: DraftHash, validator: &Validator) -> Hash {
+        Hash::of(&POSSESSION, &codec::encode(&(draft, validator)))
     }
 
     /// Checks both keys and both proofs.
     ///
     /// # Errors
     /// [`GenesisError`], which names the validator.
-    pub fn check(&self, chain_id: ChainId) -> Result<(), GenesisError> {
+    pub fn check(&self, draft: DraftHash) -> Result<(), GenesisError> {
         let name = || self.validator.name.clone();
-        let digest = Self::possession_digest(chain_id, &self.validator);
+        let digest = Self::possession_digest(draft, &self.validator);
         for (key, proof) in [(&self.validator.consensus_key, &self.consensus_proof), (&self.validator.network_key, &self.network_proof)] {
             let key =
                 key.decode_for_registration().map_err(|error| GenesisError::Committee(CommitteeError::Key { name: name(), error }))?;
@@ -153,7 +168,7 @@ pub enum GenesisError {
     Committee(#[from] CommitteeError),
     /// A proof of possession.
     #[error(
-        "validator {0:?}: its proof of possession does not verify; let its owner run `quorate genesis add-validator` again for this chain id"
+        "validator {0:?}: its proof of possession does not verify; let its owner run `quorate genesis add-validator` again on this draft"
     )]
     Possession(String),
     /// A parameter.
@@ -173,7 +188,7 @@ pub enum GenesisError {
 pub struct Genesis {
     /// The version of messages and signed values.
     pub protocol_version: u32,
-    /// The network's number, part of everything signed.
+    /// The network's number, for people and for programs that tell networks apart by numbers. The genesis hash covers it.
     pub chain_id: ChainId,
     /// The network's name, for people.
     pub name: String,
@@ -188,10 +203,29 @@ pub struct Genesis {
 }
 
 impl Genesis {
+    /// The same network with these validators in the order of the committee, each entry signed by its consensus and its network key: what the
+    /// ceremony makes, for those who hold all keys.
+    #[must_use]
+    pub fn with_validators<'a>(mut self, members: impl IntoIterator<Item = (Validator, &'a SigningKey, &'a SigningKey)>) -> Self {
+        let draft = self.draft_hash();
+        let sign = |(validator, consensus, network)| GenesisValidator::sign(draft, validator, consensus, network);
+        self.validators = members.into_iter().map(sign).collect();
+        self.validators.sort_by_key(|entry| entry.validator.consensus_key);
+        self
+    }
+
     /// The hash that names the network. Two files with the same content have the same hash, however they are laid out.
     #[must_use]
     pub fn hash(&self) -> GenesisHash {
         GenesisHash(Hash::of(&GENESIS, &codec::encode(self)))
+    }
+
+    /// The hash of what the validators agreed upon before they entered: everything but themselves. Their proofs of possession sign it, so an
+    /// entry that was signed for one draft is worth nothing in a genesis of another.
+    #[must_use]
+    pub fn draft_hash(&self) -> DraftHash {
+        let Self { protocol_version, chain_id, name, timestamp, parameters, validators: _, accounts } = self;
+        DraftHash(Hash::of(&DRAFT, &codec::encode(&(protocol_version, chain_id, name, timestamp, parameters, accounts))))
     }
 
     /// The first committee, its keys and powers checked; proofs of possession are [`Self::check`]'s.
@@ -207,17 +241,27 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError`], which names what is wrong.
     pub fn check(&self) -> Result<(), GenesisError> {
+        self.check_draft()?;
+        self.committee()?;
+        let draft = self.draft_hash();
+        for validator in &self.validators {
+            validator.check(draft)?;
+        }
+        self.parameters.check(self.validators.len())
+    }
+
+    /// Checks what a draft promises: everything that does not depend on the validators.
+    ///
+    /// # Errors
+    /// [`GenesisError`], which names what is wrong.
+    pub fn check_draft(&self) -> Result<(), GenesisError> {
         if self.protocol_version != PROTOCOL_VERSION {
             return Err(GenesisError::Protocol(self.protocol_version));
         }
         if !is_printable(&self.name) {
             return Err(GenesisError::Parameter(format!("name must have 1..={NAME_BYTES_MAX} bytes and no control characters")));
         }
-        self.committee()?;
-        for validator in &self.validators {
-            validator.check(self.chain_id)?;
-        }
-        self.parameters.check(self.validators.len())?;
+        self.parameters.check_ranges()?;
         let mut total = 0u64;
         let mut last: Option<Address> = None;
         for account in &self.accounts {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec,
     crypto::{Hash, Tag},
-    ids::{BlockId, ChainId, StateId},
+    ids::{BlockId, GenesisHash, StateId},
     round::{Epoch, Height, Round, UnixMillis},
 };
 
@@ -16,8 +16,8 @@ pub const HEADER: Tag = Tag::new("quorate/header");
 /// the whole result, and a validator that computes another result cannot help to certify it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The network.
-    pub chain_id: ChainId,
+    /// The network, by its genesis.
+    pub genesis_hash: GenesisHash,
     /// The epoch of the block.
     pub epoch: Epoch,
     /// The block's position in the chain; its parent's plus one.

@@ -51,8 +51,13 @@ digest! {
     TxId
 }
 digest! {
-    /// A genesis: what a network is, in one hash.
+    /// A genesis: what a network is, in one hash. Part of every signed value, so nothing that is signed for one network is valid in another,
+    /// not even in one that the same validators found again under the same number.
     GenesisHash
+}
+digest! {
+    /// A draft of a genesis: everything but its validators.
+    DraftHash
 }
 digest! {
     /// An account. Derived from the public key, so that a key can one day be replaced.
@@ -67,7 +72,7 @@ impl Address {
     }
 }
 
-/// A network. Part of every signed value, so nothing signed for one network is valid in another.
+/// The number of a network. People and programs tell networks apart by it; what tells signatures apart is the [`GenesisHash`], which covers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChainId(pub u64);

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{codec, crypto::Hash, ids::TxId, merkle};
-
-/// Longest reason of a failure that a receipt keeps, in bytes.
-pub const REASON_BYTES_MAX: usize = 256;
+use crate::{
+    codec,
+    crypto::Hash,
+    failure::{Code, Failure},
+    ids::TxId,
+    merkle,
+};
 
 /// What became of a transaction. Either way it is part of the chain and its sequence number is used up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,24 +16,14 @@ pub enum Outcome {
     /// It took effect; the application's answer.
     Applied(#[serde(with = "serde_bytes")] Vec<u8>),
     /// It had no effect but for its sequence number.
-    Failed {
-        /// A stable word for programs, such as `insufficient-funds`.
-        code: String,
-        /// A sentence for people, at most [`REASON_BYTES_MAX`] bytes.
-        reason: String,
-    },
+    Failed(Failure),
 }
 
 impl Outcome {
-    /// A failure; the reason is cut to [`REASON_BYTES_MAX`].
+    /// A failure with the numbers that explain it.
     #[must_use]
-    pub fn failed(code: &'static str, mut reason: String) -> Self {
-        let mut end = reason.len().min(REASON_BYTES_MAX);
-        while !reason.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        reason.truncate(end);
-        Self::Failed { code: code.into(), reason }
+    pub fn failed(code: Code, numbers: &[u64]) -> Self {
+        Self::Failed(Failure::new(code, numbers))
     }
 
     /// Whether it took effect.

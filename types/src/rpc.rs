@@ -62,7 +62,9 @@ pub enum OutcomeView {
     Failed {
         /// A stable word.
         code: String,
-        /// For people.
+        /// The numbers that explain it, as decimal texts.
+        numbers: Vec<String>,
+        /// A sentence for people, made of the two. It is not certified.
         reason: String,
     },
 }
@@ -71,7 +73,11 @@ impl From<&Outcome> for OutcomeView {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Applied(output) => Self::Applied { output: hex::encode(output) },
-            Outcome::Failed { code, reason } => Self::Failed { code: code.clone(), reason: reason.clone() },
+            Outcome::Failed(failure) => Self::Failed {
+                code: failure.code().into(),
+                numbers: failure.numbers().iter().map(u64::to_string).collect(),
+                reason: failure.to_string(),
+            },
         }
     }
 }
@@ -95,7 +101,9 @@ pub enum ListedOutcome {
     Failed {
         /// A stable word.
         code: String,
-        /// For people.
+        /// The numbers that explain it, as decimal texts.
+        numbers: Vec<String>,
+        /// A sentence for people, made of the two. It is not certified.
         reason: String,
     },
 }
@@ -109,7 +117,7 @@ impl From<&Outcome> for ListedOutcome {
         }
         match OutcomeView::from(outcome) {
             OutcomeView::Applied { output } => Self::Applied { output_bytes: (output.len() / 2) as u64, output: Some(output) },
-            OutcomeView::Failed { code, reason } => Self::Failed { code, reason },
+            OutcomeView::Failed { code, numbers, reason } => Self::Failed { code, numbers, reason },
         }
     }
 }

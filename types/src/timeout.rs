@@ -8,7 +8,7 @@ use crate::{
     codec,
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, Tag},
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     round::{Epoch, Round},
     vote::QuorumCert,
 };
@@ -21,7 +21,7 @@ pub const TIMEOUT_CERTIFICATE: Tag = Tag::new("quorate/timeout-certificate");
 
 #[derive(Serialize)]
 struct Signed {
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     epoch: Epoch,
     round: Round,
     high_qc_round: Round,
@@ -29,8 +29,8 @@ struct Signed {
 
 /// What the signer of a timeout signs: that it gives the round up, and the round of its highest certificate.
 #[must_use]
-pub fn timeout_digest(chain_id: ChainId, epoch: Epoch, round: Round, high_qc_round: Round) -> Hash {
-    Hash::of(&TIMEOUT, &codec::encode(&Signed { chain_id, epoch, round, high_qc_round }))
+pub fn timeout_digest(genesis_hash: GenesisHash, epoch: Epoch, round: Round, high_qc_round: Round) -> Hash {
+    Hash::of(&TIMEOUT, &codec::encode(&Signed { genesis_hash, epoch, round, high_qc_round }))
 }
 
 /// One validator gives a round up (paper: `TimeoutInfo`).

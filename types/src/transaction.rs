@@ -1,7 +1,7 @@
 //! Transactions: what an account signs.
 //!
 //! ```text
-//! raw = chain_id u64 | sender 32 | sequence u64 | expires_at u64 | payload (ULEB length, bytes) | signature 64
+//! raw = genesis_hash 32 | sender 32 | sequence u64 | expires_at u64 | payload (ULEB length, bytes) | signature 64
 //!       '----------------------------- content: id = SHA3(tag | content) -------------------'
 //! ```
 //! A transaction stays one shared buffer from its arrival to the disk, and its id is computed once. The id does not cover the signature,
@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     codec::{self, DecodeError},
     crypto::{Hash, PublicKey, Signature, SigningKey, Tag},
-    ids::{Address, ChainId, TxId},
+    ids::{Address, GenesisHash, TxId},
     operation::{Operation, PAYLOAD_BYTES_MAX},
     round::{Sequence, UnixMillis},
 };
@@ -24,13 +24,13 @@ pub const TRANSACTION: Tag = Tag::new("quorate/transaction");
 
 const SIGNATURE_BYTES: usize = 64;
 /// Longest transaction, in bytes.
-pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 8 + 32 + 8 + 8 + 3 + SIGNATURE_BYTES;
+pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 32 + 32 + 8 + 8 + 3 + SIGNATURE_BYTES;
 
 /// What the sender decides and signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionContent {
-    /// The network it is for.
-    pub chain_id: ChainId,
+    /// The network it is for, by its genesis.
+    pub genesis_hash: GenesisHash,
     /// Who sends it.
     pub sender: PublicKey,
     /// Its number among the sender's transactions: each is used exactly once, in order.
@@ -55,8 +55,8 @@ pub struct Transaction {
 impl Transaction {
     /// Signs an operation.
     #[must_use]
-    pub fn sign(chain_id: ChainId, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, operation: &Operation) -> Self {
-        let content = TransactionContent { chain_id, sender: key.public(), sequence, expires_at, payload: codec::encode(operation) };
+    pub fn sign(genesis_hash: GenesisHash, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, operation: &Operation) -> Self {
+        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, payload: codec::encode(operation) };
         let mut raw = codec::encode(&content);
         let id = TxId(Hash::of(&TRANSACTION, &raw));
         let signature = key.sign(&id.0);

@@ -8,7 +8,7 @@ use crate::{
     codec,
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, Tag},
-    ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
 };
 
@@ -53,8 +53,8 @@ impl VoteInfo {
 /// What a voter signs: the result that becomes committed if this vote is certified, and the vote itself by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LedgerCommitInfo {
-    /// The network. Erratum E14: the paper signs neither network nor epoch.
-    pub chain_id: ChainId,
+    /// The network, by its genesis. Erratum E14: the paper signs neither network nor epoch.
+    pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
     /// The result of the parent if certifying this vote commits it, otherwise nothing.
@@ -102,10 +102,10 @@ pub struct QuorumCert {
 impl QuorumCert {
     /// The certificate of genesis: round 0, its own parent, committed by itself, signed by nobody (S3).
     #[must_use]
-    pub fn genesis(chain_id: ChainId, epoch: Epoch, genesis: GenesisHash, state_id: StateId) -> Self {
-        let id = genesis_block_id(genesis);
+    pub fn genesis(epoch: Epoch, genesis_hash: GenesisHash, state_id: StateId) -> Self {
+        let id = genesis_block_id(genesis_hash);
         let vote_info = VoteInfo { id, round: Round(0), parent_id: id, parent_round: Round(0), exec_state_id: state_id };
-        let commit_info = LedgerCommitInfo { chain_id, epoch, commit_state_id: Some(state_id), vote_info_hash: vote_info.digest() };
+        let commit_info = LedgerCommitInfo { genesis_hash, epoch, commit_state_id: Some(state_id), vote_info_hash: vote_info.digest() };
         Self { vote_info, commit_info, signers: SignerSet::default(), signatures: PerSigner::default() }
     }
 

@@ -23,8 +23,8 @@ impl Sender<'_> {
         let from = self.key.public().address;
         // The node's word is enough for the number: a wrong one is refused or waits until it expires, and moves nothing.
         let sequence = self.session.client().account(from).await?.next_sequence;
-        let chain_id = self.session.light().chain_id();
-        let tx = Transaction::sign(chain_id, &self.key.signing, sequence, expiry(self.expires_in)?, operation);
+        let genesis_hash = self.session.light().genesis_hash();
+        let tx = Transaction::sign(genesis_hash, &self.key.signing, sequence, expiry(self.expires_in)?, operation);
         // Said before it leaves: whoever interrupts the wait can ask for it later.
         out.note(format_args!("submitting {}", tx.id()));
         let progress = out.progress("waiting for the commit");

@@ -104,7 +104,7 @@ pub(crate) fn receipt(
     let certificate = proven.certificate();
     let (word, text) = match &receipt.outcome {
         Outcome::Applied(output) => ("applied".to_owned(), value::text(output).filter(|text| !text.is_empty())),
-        Outcome::Failed { code, reason } => (format!("failed: {reason} ({code})"), None),
+        Outcome::Failed(failure) => (format!("failed: {failure} ({})", failure.code()), None),
     };
     let view = CommittedView {
         tx_id: receipt.tx_id,
@@ -146,8 +146,9 @@ pub(crate) fn receipt(
     })?;
     match &receipt.outcome {
         Outcome::Applied(_) => Ok(()),
-        Outcome::Failed { code, reason } => {
-            Err(CommandError::new(Exit::TransactionFailed, code, format!("the transaction is in the chain, but failed: {reason}")))
+        Outcome::Failed(failure) => {
+            let message = format!("the transaction is in the chain, but failed: {failure}");
+            Err(CommandError::new(Exit::TransactionFailed, failure.code(), message))
         }
     }
 }

@@ -27,6 +27,7 @@ use quorate_client::{CommandError, Output, terminal::Format};
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
 use quorate_types::{
     codec,
+    failure::Code,
     genesis::GenesisAccount,
     ids::Address,
     operation::{KvSpace, Operation},
@@ -73,7 +74,7 @@ impl Node {
                 return (StatusCode::BAD_REQUEST, r#"{"error":{"code":"insufficient-funds","message":"it has less"}}"#.into());
             }
             Manner::KeepsPending => return (StatusCode::ACCEPTED, format!(r#"{{"tx_id":"{id}","status":"pending"}}"#)),
-            Manner::Fails => Outcome::failed("bad-range", "the value is shorter".into()),
+            Manner::Fails => Outcome::failed(Code::new("bad-range"), &[2, 9, 5]),
             Manner::Applies | Manner::Lies => Outcome::Applied(b"done".to_vec()),
         };
         let mut proof = self.fake.transaction_proof(6, &[Receipt { tx_id: id, outcome }], 0);

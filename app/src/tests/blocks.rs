@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::common::{CHAIN, LATER, Map, NOW, World, address, code, context, genesis, key, kv, ok, transfer, tx};
+use super::common::{LATER, Map, NETWORK, NOW, World, address, code, context, genesis, key, kv, ok, transfer, tx};
 use crate::{
-    AppError, Application, BLOCK_EFFECT_BYTES_MAX, BlockContext, BuiltIn, InvalidBlock, Overlay, STATE_SIZE_MAX, StateRead, TxRejected,
-    accounts, check_transaction, execute_block,
+    AppError, Application, BLOCK_EFFECT_BYTES_MAX, BlockContext, BuiltIn, InvalidBlock, Overlay, STATE_SIZE_MAX, StateRead, accounts,
+    check_transaction, execute_block,
 };
 use proptest::prelude::*;
 use quorate_types::{
+    crypto::Hash,
+    failure::{Code, Failure},
     genesis::Genesis,
-    ids::ChainId,
+    ids::GenesisHash,
     operation::{KV_VALUE_BYTES_MAX, KvAction, KvSpace, Operation},
     receipt::Outcome,
     round::{Sequence, UnixMillis},
@@ -26,7 +28,7 @@ impl Application for Half {
         Ok(())
     }
 
-    fn check(&self, _: &dyn StateRead, _: &Transaction) -> Result<(), TxRejected> {
+    fn check(&self, _: &dyn StateRead, _: &Transaction) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -36,14 +38,14 @@ impl Application for Half {
         state.delete(Box::from(*b"gone"));
         accounts::set_balance(state, &tx.sender(), 99);
         match Operation::decode(&tx.content().payload) {
-            Ok(Operation::Opaque(_)) => Outcome::failed("no", "as asked".into()),
+            Ok(Operation::Opaque(_)) => Outcome::failed(Code::new("no"), &[]),
             _ => Outcome::Applied(vec![]),
         }
     }
 }
 
-fn signed(chain: ChainId, sequence: u64, expires_at: UnixMillis) -> Transaction {
-    Transaction::sign(chain, &key(1), Sequence(sequence), expires_at, &transfer(2, 1))
+fn signed(network: GenesisHash, sequence: u64, expires_at: UnixMillis) -> Transaction {
+    Transaction::sign(network, &key(1), Sequence(sequence), expires_at, &transfer(2, 1))
 }
 
 #[test]
@@ -64,13 +66,14 @@ fn a_block_is_valid_only_if_each_transaction_is_the_senders_next_at_its_time() {
         (&[1], NOW, false),
     ];
     for (sequences, expires_at, valid) in table {
-        let payload: Vec<_> = sequences.iter().map(|sequence| signed(CHAIN, *sequence, expires_at)).collect();
+        let payload: Vec<_> = sequences.iter().map(|sequence| signed(NETWORK, *sequence, expires_at)).collect();
         assert_eq!(world.execute(&payload).is_ok(), valid, "{sequences:?} until {expires_at}");
     }
     let error = |tx: Transaction| world.execute(&[tx]).unwrap_err();
-    assert!(matches!(error(signed(CHAIN, 5, LATER)), InvalidBlock::Sequence { sequence: Sequence(5), next: Sequence(1), .. }));
-    assert!(matches!(error(signed(CHAIN, 1, NOW)), InvalidBlock::Expired { .. }));
-    assert!(matches!(error(signed(ChainId(8), 1, LATER)), InvalidBlock::OtherChain { chain_id: ChainId(8), .. }));
+    assert!(matches!(error(signed(NETWORK, 5, LATER)), InvalidBlock::Sequence { sequence: Sequence(5), next: Sequence(1), .. }));
+    assert!(matches!(error(signed(NETWORK, 1, NOW)), InvalidBlock::Expired { .. }));
+    let elsewhere = GenesisHash(Hash([8; 32]));
+    assert!(matches!(error(signed(elsewhere, 1, LATER)), InvalidBlock::OtherNetwork { genesis_hash, .. } if genesis_hash == elsewhere));
 }
 
 #[test]
@@ -79,9 +82,9 @@ fn the_largest_sequence_number_is_never_used() {
     for (sequence, valid) in [(u64::MAX - 1, true), (u64::MAX, false)] {
         let record = Account { balance: 1, sequence: Sequence(sequence) };
         world.state.insert(account_key(&address(1)), record.encode().into());
-        assert_eq!(world.execute(&[signed(CHAIN, sequence, LATER)]).is_ok(), valid);
+        assert_eq!(world.execute(&[signed(NETWORK, sequence, LATER)]).is_ok(), valid);
     }
-    assert!(matches!(world.execute(&[signed(CHAIN, u64::MAX, LATER)]), Err(InvalidBlock::SequenceExhausted { .. })));
+    assert!(matches!(world.execute(&[signed(NETWORK, u64::MAX, LATER)]), Err(InvalidBlock::SequenceExhausted { .. })));
 }
 
 #[test]
@@ -168,29 +171,61 @@ fn a_full_state_grows_no_more_but_can_be_read_used_and_emptied() {
         let execution = execute_block(&BuiltIn, &full, &context(), &[tx(1, 1, &operation)]).unwrap();
         assert_eq!(code(&execution.receipts[0].outcome), outcome, "{operation:?}");
     }
-    let check = |who, sequence| check_transaction(&BuiltIn, &full, CHAIN, NOW, &tx(who, sequence, &own(KvAction::Get)));
+    let check = |who, sequence| check_transaction(&BuiltIn, &full, NETWORK, NOW, &tx(who, sequence, &own(KvAction::Get)));
     assert_eq!(check(1, 1), Ok(()));
-    assert_eq!(check(9, 0), Err(TxRejected::StateFull));
+    assert_eq!(check(9, 0).unwrap_err().code(), "state-full");
 }
 
 #[test]
 fn the_pool_is_told_what_cannot_succeed() {
     let mut world = World::with(&[(1, 10)]);
     world.send(1, &transfer(2, 1));
-    let check = |tx: &Transaction| check_transaction(&BuiltIn, &world.state, CHAIN, NOW, tx).map_err(|error| error.code());
+    let check = |tx: &Transaction| check_transaction(&BuiltIn, &world.state, NETWORK, NOW, tx).map_err(|error| error.code().into_owned());
     assert_eq!(check(&tx(1, 1, &transfer(2, 9))), Ok(()));
     assert_eq!(check(&tx(1, 40, &transfer(2, 9))), Ok(()), "how far ahead is the pool's affair");
     assert_eq!(check(&tx(3, 0, &kv(KvSpace::Own, b"k", KvAction::Get))), Ok(()));
-    assert_eq!(check(&tx(1, 0, &transfer(2, 1))), Err("sequence-too-old"));
-    assert_eq!(check(&signed(CHAIN, u64::MAX, LATER)), Err("sequence-exhausted"));
-    assert_eq!(check(&signed(CHAIN, 1, NOW)), Err("expired"));
-    assert_eq!(check(&signed(ChainId(1), 1, LATER)), Err("other-chain"));
-    assert_eq!(check(&tx(1, 1, &transfer(2, 10))), Err("insufficient-funds"));
-    assert_eq!(check(&tx(1, 1, &transfer(2, 0))), Err("zero-amount"));
-    assert_eq!(check(&tx(1, 1, &kv(KvSpace::Own, &[0; 257], KvAction::Get))), Err("too-large"));
-    assert_eq!(check(&tx(1, 1, &Operation::Admin(vec![]))), Err("unsupported"));
-    assert_eq!(check(&tx(1, 1, &Operation::Opaque(vec![]))), Err("unsupported"));
-    assert_eq!(check(&malformed(1)), Err("malformed-operation"));
+    assert_eq!(check(&tx(1, 0, &transfer(2, 1))).unwrap_err(), "sequence-too-old");
+    assert_eq!(check(&signed(NETWORK, u64::MAX, LATER)).unwrap_err(), "sequence-exhausted");
+    assert_eq!(check(&signed(NETWORK, 1, NOW)).unwrap_err(), "expired");
+    assert_eq!(check(&signed(GenesisHash(Hash([1; 32])), 1, LATER)).unwrap_err(), "other-network");
+    assert_eq!(check(&tx(1, 1, &transfer(2, 10))).unwrap_err(), "insufficient-funds");
+    assert_eq!(check(&tx(1, 1, &transfer(2, 0))).unwrap_err(), "zero-amount");
+    assert_eq!(check(&tx(1, 1, &kv(KvSpace::Own, &[0; 257], KvAction::Get))).unwrap_err(), "key-too-large");
+    assert_eq!(check(&tx(1, 1, &Operation::Admin(vec![]))).unwrap_err(), "unsupported");
+    assert_eq!(check(&tx(1, 1, &Operation::Opaque(vec![]))).unwrap_err(), "unsupported");
+    assert_eq!(check(&malformed(1)).unwrap_err(), "malformed-operation");
+}
+
+/// Receipts stand under what votes certify, so each failure is written down here byte for byte. Whoever rewords a sentence changes nothing
+/// here; whoever lets one into a receipt does.
+#[test]
+fn every_failure_is_a_word_and_numbers() {
+    let own = |key: &[u8], action| kv(KvSpace::Own, key, action);
+    let mut world = World::with(&[(1, 10), (2, 5)]);
+    world.send(1, &own(b"k", KvAction::Put(b"value".to_vec())));
+    let failures: [(Operation, &str, &[u64]); 9] = [
+        (transfer(2, 0), "zero-amount", &[]),
+        (transfer(2, 11), "insufficient-funds", &[10, 11]),
+        (own(&[0; 257], KvAction::Get), "key-too-large", &[257, 256]),
+        (own(b"k", KvAction::Put(vec![0; 16_385])), "value-too-large", &[16_385, 16_384]),
+        (own(b"none", KvAction::Append(vec![1])), "missing-key", &[]),
+        (own(b"none", KvAction::Slice { start: 0, end: 0 }), "missing-key", &[]),
+        (own(b"k", KvAction::Slice { start: 2, end: 9 }), "bad-range", &[2, 9, 5]),
+        (Operation::Admin(vec![1]), "unsupported", &[]),
+        (Operation::Opaque(vec![1]), "unsupported", &[]),
+    ];
+    let mut outcomes: Vec<(Outcome, &str, &[u64])> =
+        failures.into_iter().map(|(operation, code, numbers)| (world.send(1, &operation), code, numbers)).collect();
+    let sequence = world.sequence(1);
+    outcomes.push((world.block(&[malformed(sequence)]).remove(0), "malformed-operation", &[]));
+    for (outcome, code, numbers) in outcomes {
+        // An outcome's variant, the code with its length, the numbers with theirs.
+        let mut expected = vec![1, u8::try_from(code.len()).unwrap()];
+        expected.extend_from_slice(code.as_bytes());
+        expected.push(u8::try_from(numbers.len()).unwrap());
+        expected.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        assert_eq!(quorate_types::codec::encode(&outcome), expected, "{outcome:?}");
+    }
 }
 
 /// A transaction whose payload is a valid operation with a byte too many. Its signature does not matter here.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{Application, BlockContext, BuiltIn, Execution, InvalidBlock, accounts, execute_block, genesis_state};
 use quorate_types::{
-    crypto::SigningKey,
+    crypto::{Hash, SigningKey},
     genesis::{Genesis, GenesisAccount, Parameters},
-    ids::{Address, ChainId, ValidatorId},
+    ids::{Address, ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::Outcome,
@@ -14,7 +14,7 @@ use quorate_types::{
     transaction::Transaction,
 };
 
-pub(crate) const CHAIN: ChainId = ChainId(7);
+pub(crate) const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000);
 pub(crate) const LATER: UnixMillis = UnixMillis(2_000);
 
@@ -38,21 +38,21 @@ pub(crate) fn genesis(balances: &[(u8, u64)]) -> Genesis {
     let accounts = balances.iter().map(|(who, balance)| GenesisAccount { address: address(*who), balance: *balance }).collect();
     Genesis {
         protocol_version: PROTOCOL_VERSION,
-        chain_id: CHAIN,
+        chain_id: ChainId(7),
         name: "test".into(),
         timestamp: UnixMillis(0),
-        parameters: Parameters::for_committee(4),
+        parameters: Parameters::default(),
         validators: Vec::new(),
         accounts,
     }
 }
 
 pub(crate) fn context() -> BlockContext {
-    BlockContext { chain_id: CHAIN, epoch: Epoch(0), height: Height(1), round: Round(1), timestamp: NOW, author: ValidatorId(0) }
+    BlockContext { genesis_hash: NETWORK, epoch: Epoch(0), height: Height(1), round: Round(1), timestamp: NOW, author: ValidatorId(0) }
 }
 
 pub(crate) fn tx(who: u8, sequence: u64, operation: &Operation) -> Transaction {
-    Transaction::sign(CHAIN, &key(who), Sequence(sequence), LATER, operation)
+    Transaction::sign(NETWORK, &key(who), Sequence(sequence), LATER, operation)
 }
 
 pub(crate) fn transfer(to: u8, amount: u64) -> Operation {
@@ -70,7 +70,7 @@ pub(crate) fn ok() -> Outcome {
 pub(crate) fn code(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Applied(_) => "applied",
-        Outcome::Failed { code, .. } => code,
+        Outcome::Failed(failure) => failure.code(),
     }
 }
 

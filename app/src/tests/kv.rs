@@ -79,14 +79,14 @@ fn keys_and_values_up_to_the_limits_are_taken_and_none_above() {
 
     let too_long_key = vec![1; KV_KEY_BYTES_MAX + 1];
     let too_long_value = vec![2; KV_VALUE_BYTES_MAX + 1];
-    for refused in [
-        kv(Own, &too_long_key, put(b"v")),
-        kv(Own, &too_long_key, KvAction::Get),
-        kv(Own, b"k", put(&too_long_value)),
-        kv(Own, &longest_key, append(b"x")),
-        kv(Own, b"k", append(&too_long_value)),
+    for (refused, failure) in [
+        (kv(Own, &too_long_key, put(b"v")), "key-too-large"),
+        (kv(Own, &too_long_key, KvAction::Get), "key-too-large"),
+        (kv(Own, b"k", put(&too_long_value)), "value-too-large"),
+        (kv(Own, &longest_key, append(b"x")), "value-too-large"),
+        (kv(Own, b"k", append(&too_long_value)), "value-too-large"),
     ] {
-        assert_eq!(code(&world.send(1, &refused)), "too-large");
+        assert_eq!(code(&world.send(1, &refused)), failure);
     }
     assert_eq!(world.send(1, &kv(Own, &longest_key, KvAction::Get)), Outcome::Applied(longest_value));
 }
@@ -100,7 +100,7 @@ fn own_keys_are_the_senders_and_shared_keys_are_everybodys() {
     }
     let read = |world: &mut World, who, space| match world.send(who, &kv(space, b"k", KvAction::Get)) {
         Outcome::Applied(value) => String::from_utf8(value).unwrap(),
-        Outcome::Failed { code, .. } => code,
+        Outcome::Failed(failure) => failure.code().into(),
     };
     assert_eq!(read(&mut world, 1, Own), "of 1");
     assert_eq!(read(&mut world, 2, Own), "of 2");

@@ -123,7 +123,7 @@ impl Arena {
     pub(crate) fn transfer(&self, from: &AccountKey, sequence: Sequence, to: Address, amount: u64) -> Transaction {
         let expires_at = UnixMillis(localnet::now().0.saturating_add(milliseconds(VALID_FOR)));
         let operation = Operation::Bank(BankOperation::Transfer { to, amount });
-        Transaction::sign(self.localnet.chain_id, &from.signing, sequence, expires_at, &operation)
+        Transaction::sign(self.localnet.genesis_hash, &from.signing, sequence, expires_at, &operation)
     }
 
     /// Waits until no validator has a transaction that waits for a block.

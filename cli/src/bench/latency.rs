@@ -127,7 +127,7 @@ impl Runner<'_> {
         self.sequence = self.sequence.next();
         match &proven.value().receipt.outcome {
             Outcome::Applied(_) => Ok((validator, latency)),
-            Outcome::Failed { reason, .. } => Err(CommandError::failure("transfer", format!("a transfer failed: {reason}"))),
+            Outcome::Failed(failure) => Err(CommandError::failure("transfer", format!("a transfer failed: {failure}"))),
         }
     }
 }

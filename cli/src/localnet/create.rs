@@ -10,11 +10,12 @@ use std::{
 
 use clap::Args;
 use quorate_client::CommandError;
-use quorate_genesis::{Draft, build, ceremony::DraftParameters};
+use quorate_genesis::{Draft, build};
 use quorate_keygen::{AccountKey, Sealing, ValidatorKeys, save_account_key, save_validator_key};
 use quorate_node::{Override, render_config};
 use quorate_types::{
     committee::{VALIDATORS_MAX, Validator, VotingPower},
+    genesis::Parameters,
     genesis::{Genesis, GenesisAccount},
     ids::ChainId,
     round::UnixMillis,
@@ -117,9 +118,9 @@ pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, Comman
     Ok(localnet)
 }
 
-fn parameters(shape: &Shape) -> DraftParameters {
-    let usual = DraftParameters::default();
-    DraftParameters {
+fn parameters(shape: &Shape) -> Parameters {
+    let usual = Parameters::default();
+    Parameters {
         timeout_base_ms: shape.timeout_ms,
         timeout_max_ms: usual.timeout_max_ms.max(shape.timeout_ms),
         heartbeat_ms: shape.heartbeat_ms,

@@ -82,7 +82,7 @@ pub(crate) async fn commit_a_transaction(localnet: &Localnet, timeout: Duration)
     let sequence = session.account_verified(address).await?.next_sequence;
     let operation = Operation::Bank(BankOperation::Transfer { to: address, amount: 1 });
     let expires_at = UnixMillis(now().0.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
-    let tx = Transaction::sign(localnet.chain_id, &key.signing, sequence, expires_at, &operation);
+    let tx = Transaction::sign(localnet.genesis_hash, &key.signing, sequence, expires_at, &operation);
     session.submit_and_verify(&tx, timeout).await.map(drop).map_err(|error| {
         let mut error = CommandError::from(error);
         error.message = format!("the validators are ready, but the chain commits nothing: {}", error.message);

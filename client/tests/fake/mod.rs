@@ -7,9 +7,9 @@ use quorate_types::{
     codec::{self, Bounded},
     committee::{SignerSet, Validator, VotingPower},
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters},
     header::Header,
-    ids::{Address, BlockId, ChainId, StateId, ValidatorId},
+    ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
     merkle::{self, MerkleProof},
     message::PROTOCOL_VERSION,
     proof::{CommitProof, TransactionProof, ValueProof},
@@ -19,7 +19,7 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
 };
 
-pub const CHAIN: ChainId = ChainId(77);
+const CHAIN: ChainId = ChainId(77);
 
 pub struct Fake {
     pub genesis: Genesis,
@@ -32,36 +32,33 @@ impl Fake {
         let mut keys: Vec<_> =
             (1..=4u8).map(|seed| (SigningKey::from_seed(&[seed; 32]), SigningKey::from_seed(&[seed + 50; 32]))).collect();
         keys.sort_by_key(|(consensus, _)| consensus.public());
-        let validators = keys
-            .iter()
-            .enumerate()
-            .map(|(number, (consensus, network))| {
-                let validator = Validator {
-                    name: format!("v{number}"),
-                    consensus_key: consensus.public(),
-                    network_key: network.public(),
-                    address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + number),
-                    power: VotingPower(1),
-                };
-                GenesisValidator::sign(CHAIN, validator, consensus, network)
-            })
-            .collect();
+        let members = keys.iter().enumerate().map(|(number, (consensus, network))| {
+            let validator = Validator {
+                name: format!("v{number}"),
+                consensus_key: consensus.public(),
+                network_key: network.public(),
+                address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + number),
+                power: VotingPower(1),
+            };
+            (validator, consensus, network)
+        });
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
             name: "fake".into(),
             timestamp: UnixMillis(1),
-            parameters: Parameters::for_committee(4),
-            validators,
+            parameters: Parameters::default(),
+            validators: Vec::new(),
             accounts,
         };
+        let genesis = genesis.with_validators(members);
         genesis.check().unwrap();
         Self { genesis, keys: keys.into_iter().map(|(consensus, _)| consensus).collect() }
     }
 
     pub fn header(height: u64, receipts: &[Receipt], state_root: Hash) -> Header {
         Header {
-            chain_id: CHAIN,
+            genesis_hash: GenesisHash::default(),
             epoch: Epoch(0),
             height: Height(height),
             round: Round(height + 3),
@@ -85,7 +82,7 @@ impl Fake {
             exec_state_id: StateId(Hash([0xdd; 32])),
         };
         let commit_info = LedgerCommitInfo {
-            chain_id: CHAIN,
+            genesis_hash: self.genesis.hash(),
             epoch: Epoch(0),
             commit_state_id: Some(header.state_id()),
             vote_info_hash: vote_info.digest(),
@@ -121,7 +118,7 @@ impl Fake {
     pub fn genesis_proof(&self) -> ValueProof {
         let mut proof = self.value_proof(0, (b"x", b"y"));
         let header = Header { round: Round(0), ..proof.commit.headers[0].clone() };
-        proof.commit.qc = QuorumCert::genesis(CHAIN, Epoch(0), self.genesis.hash(), header.state_id());
+        proof.commit.qc = QuorumCert::genesis(Epoch(0), self.genesis.hash(), header.state_id());
         proof
     }
 }

@@ -1,7 +1,7 @@
 //! What the scripts of `tests/protocol` cannot show: sizes.
 
 use super::*;
-use crate::members::{CHAIN, EPOCH, Members};
+use crate::members::{EPOCH, Members, NETWORK};
 
 /// More blocks are on the disk than the tree holds, as after hundreds of rounds that were given up: the certified one stays.
 #[test]
@@ -19,13 +19,13 @@ fn a_start_with_more_blocks_than_the_tree_holds_keeps_the_certified_chain() {
         root: Root { id: genesis.block_id(), round: Round(0), state_id: genesis.vote_info.exec_state_id, payload_round: Round(0) },
         root_qc: genesis.clone(),
         committed: Vec::new(),
-        record: SafetyRecord::new(CHAIN, EPOCH),
+        record: SafetyRecord::new(NETWORK, EPOCH),
         last_timeout: None,
         certificates: Some(Verified::<SyncInfo>::own(&qc, &genesis, None)),
         blocks,
     };
     let config = Config {
-        chain_id: CHAIN,
+        genesis_hash: NETWORK,
         committee: Arc::clone(&members.committee),
         parameters: members.parameters,
         me,

@@ -1,11 +1,16 @@
 //! Elections against a second derivation of the rule, which walks the chain from the top and knows nothing of the code's memory.
 
 use super::*;
-use crate::members::{CHAIN, EPOCH, Members};
+use crate::members::{EPOCH, Members, NETWORK};
 
 fn election(n: usize, window_size: u32, exclude_size: u32) -> LeaderElection {
     let members = Members::equal(n);
-    LeaderElection::new(CHAIN, &members.committee, &Parameters { window_size, exclude_size, ..members.parameters }, Arc::default())
+    LeaderElection::new(
+        NETWORK,
+        &members.committee,
+        &Parameters { window_size, exclude_size: Some(exclude_size), ..members.parameters },
+        Arc::default(),
+    )
 }
 
 fn summary(round: u64, author: u16, signers: &[u16]) -> Summary {
@@ -41,7 +46,8 @@ fn elected_by_the_text(chain: &[Summary], window_size: usize, exclude_size: usiz
         i += 1;
     }
     let candidates: Vec<u16> = active.difference(&last_authors).copied().collect();
-    let data = [CHAIN.0, EPOCH.0, chain.last()?.round.0].map(u64::to_le_bytes).concat();
+    let numbers = [EPOCH.0, chain.last()?.round.0].map(u64::to_le_bytes).concat();
+    let data = [NETWORK.0.0.as_slice(), &numbers].concat();
     let digest = Hash::of(&LEADER, &data);
     let number = u64::from_le_bytes(digest.0[..8].try_into().unwrap());
     candidates.get(usize::try_from(number % (candidates.len() as u64).max(1)).unwrap()).copied()
@@ -155,7 +161,7 @@ fn when_everybody_active_is_excluded_the_fallback_leads() {
 fn s14_another_epoch_draws_another_lot() {
     let members = Members::equal(100);
     let draw = |epoch| {
-        let mut election = LeaderElection::new(CHAIN, &members.committee, &members.parameters, Arc::default());
+        let mut election = LeaderElection::new(NETWORK, &members.committee, &members.parameters, Arc::default());
         election.epoch = Epoch(epoch);
         election.exclude_size = 0;
         election.on_committed(summary(1, 0, &(0..100).collect::<Vec<_>>()));

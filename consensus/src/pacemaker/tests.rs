@@ -115,8 +115,7 @@ fn a_quorum_certificate_wins_where_both_certify_the_same_round() {
 
 #[test]
 fn e11_a_round_lasts_the_base_while_commits_come_and_then_longer_and_longer_up_to_the_maximum() {
-    let parameters =
-        Parameters { timeout_base_ms: 1_000, timeout_growth_percent: 120, timeout_max_ms: 3_000, ..Parameters::for_committee(4) };
+    let parameters = Parameters { timeout_base_ms: 1_000, timeout_growth_percent: 120, timeout_max_ms: 3_000, ..Parameters::default() };
     let at = |round: u64| {
         let mut pacemaker = Pacemaker::new();
         pacemaker.advance(Round(round - 1), None);

@@ -10,7 +10,7 @@ use quorate_types::{
     block::{Block, Proposal},
     codec::{self, DecodeError},
     crypto::SigningKey,
-    ids::{ChainId, StateId, ValidatorId},
+    ids::{GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
     timeout::{TimeoutCert, TimeoutMessage},
     verify::Verified,
@@ -24,13 +24,13 @@ pub const SAFETY_RECORD_BYTES_MAX: usize = 1 << 20;
 /// What a validator must remember for ever, restarts included.
 ///
 /// ```text
-/// BCS: version u8 | chain_id u64 | epoch u64 | highest_vote_round u64 | highest_qc_round u64 | last_proposed_round u64
+/// BCS: version u8 | genesis_hash 32 | epoch u64 | highest_vote_round u64 | highest_qc_round u64 | last_proposed_round u64
 ///      | last_vote (option: vote info, commit info) | last_timeout (option: round, high QC, option TC)
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SafetyRecord {
     version: u8,
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     epoch: Epoch,
     /// SAFE-1: no vote is signed for a round at or below this one, except the very same vote again.
     highest_vote_round: Round,
@@ -55,10 +55,10 @@ const RECORD_VERSION: u8 = 1;
 impl SafetyRecord {
     /// The record of a validator that has signed nothing.
     #[must_use]
-    pub const fn new(chain_id: ChainId, epoch: Epoch) -> Self {
+    pub const fn new(genesis_hash: GenesisHash, epoch: Epoch) -> Self {
         Self {
             version: RECORD_VERSION,
-            chain_id,
+            genesis_hash,
             epoch,
             highest_vote_round: Round(0),
             highest_qc_round: Round(0),
@@ -83,8 +83,8 @@ impl SafetyRecord {
 
     /// The network and the epoch it belongs to.
     #[must_use]
-    pub const fn scope(&self) -> (ChainId, Epoch) {
-        (self.chain_id, self.epoch)
+    pub const fn scope(&self) -> (GenesisHash, Epoch) {
+        (self.genesis_hash, self.epoch)
     }
 
     /// SAFE-1's counter.
@@ -202,7 +202,7 @@ impl Safety {
         let vote_info = VoteInfo { id: block.id(), round, parent_id: parent.id, parent_round: parent.round, exec_state_id };
         // §3.4 commit_state_id_candidate: the parent's certified result, where the rounds follow each other.
         let commit_info = LedgerCommitInfo {
-            chain_id: self.record.chain_id,
+            genesis_hash: self.record.genesis_hash,
             epoch: self.record.epoch,
             commit_state_id: vote_info.commits_parent().then_some(parent.exec_state_id),
             vote_info_hash: vote_info.digest(),
@@ -286,7 +286,7 @@ impl Safety {
                 Signed::Vote(Verified::<Vote>::sign(vote_info, commit_info, high_commit_qc, self.me, &self.key))
             }
             Ballot::Timeout { round, high_qc, last_round_tc } => Signed::Timeout(Verified::<TimeoutMessage>::sign(
-                self.record.chain_id,
+                self.record.genesis_hash,
                 self.record.epoch,
                 round,
                 (&high_qc, last_round_tc.as_ref(), high_commit_qc),

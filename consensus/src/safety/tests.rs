@@ -3,7 +3,7 @@
 use quorate_types::{ids::BlockId, vote::genesis_block_id};
 
 use super::*;
-use crate::members::{CHAIN, EPOCH, Members, state_of};
+use crate::members::{EPOCH, Members, NETWORK, state_of};
 
 const ME: ValidatorId = ValidatorId(0);
 
@@ -42,7 +42,7 @@ impl Fixture {
     }
 
     fn fresh(&self) -> Safety {
-        self.safety(SafetyRecord::new(CHAIN, EPOCH))
+        self.safety(SafetyRecord::new(NETWORK, EPOCH))
     }
 }
 
@@ -227,7 +227,7 @@ fn commits_the_parent_in_consecutive_rounds_only() {
         assert_eq!(vote.commit_info.commit_state_id, commits.then_some(f.qc(parent).vote_info.exec_state_id), "round {round} on {parent}");
         // E13, E14: what is signed binds the vote info, the network and the epoch.
         assert_eq!(vote.commit_info.vote_info_hash, vote.vote_info.digest());
-        assert_eq!((vote.commit_info.chain_id, vote.commit_info.epoch), (CHAIN, EPOCH));
+        assert_eq!((vote.commit_info.genesis_hash, vote.commit_info.epoch), (NETWORK, EPOCH));
         f.members.verifier.vote((*vote).clone()).unwrap();
     }
 }
@@ -294,7 +294,7 @@ fn the_record_stays_small_with_the_largest_committee() {
     let qc = members.qc_of(&block, state_of(block.id()), &members.ids());
     let signers: Vec<_> = members.ids().into_iter().map(|id| (id, &qc)).collect();
     let tc = members.tc(Round(2), &signers);
-    let mut safety = Safety::new(members.key(ME), ME, SafetyRecord::new(CHAIN, EPOCH));
+    let mut safety = Safety::new(members.key(ME), ME, SafetyRecord::new(NETWORK, EPOCH));
     let unsaved = safety.approve_timeout(Round(3), &qc, Some(&tc)).unwrap();
     assert!(codec::encode(unsaved.record()).len() < SAFETY_RECORD_BYTES_MAX / 16);
 }
@@ -452,7 +452,8 @@ fn the_records_bytes_are_what_the_diagram_says() {
     vote(&mut safety, &block, None).unwrap();
     let bytes = codec::encode(safety.record());
     let mut expected = vec![1u8];
-    for number in [CHAIN.0, 0, 2, 1, 0] {
+    expected.extend_from_slice(&NETWORK.0.0);
+    for number in [0u64, 2, 1, 0] {
         expected.extend_from_slice(&number.to_le_bytes());
     }
     expected.push(1);

@@ -18,7 +18,7 @@ use quorate_types::{
 
 use crate::{
     disk::Disk,
-    members::{CHAIN, Members, state_of},
+    members::{Members, NETWORK, state_of},
 };
 
 /// Blocks of one catch-up answer.
@@ -110,7 +110,7 @@ impl Cluster {
 
     fn start(&mut self, id: ValidatorId) {
         let config = Config {
-            chain_id: CHAIN,
+            genesis_hash: NETWORK,
             committee: Arc::clone(&self.members.committee),
             parameters: self.members.parameters,
             me: id,

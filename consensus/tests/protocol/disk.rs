@@ -16,7 +16,7 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-use crate::members::{CHAIN, EPOCH, state_of};
+use crate::members::{EPOCH, NETWORK, state_of};
 
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
@@ -72,7 +72,7 @@ impl Disk {
     }
 
     pub(crate) fn record(&self) -> SafetyRecord {
-        self.record.as_ref().map_or_else(|| SafetyRecord::new(CHAIN, EPOCH), |bytes| SafetyRecord::decode(bytes).unwrap())
+        self.record.as_ref().map_or_else(|| SafetyRecord::new(NETWORK, EPOCH), |bytes| SafetyRecord::decode(bytes).unwrap())
     }
 
     /// Everything is verified again, as after a real start.

@@ -421,7 +421,7 @@ impl World {
 
 fn open(members: &Members, me: ValidatorId, disk: &Disk) -> (Engine, Vec<Effect>) {
     let config = Config {
-        chain_id: crate::members::CHAIN,
+        genesis_hash: crate::members::NETWORK,
         committee: Arc::clone(&members.committee),
         parameters: members.parameters,
         me,

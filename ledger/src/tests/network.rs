@@ -1,14 +1,14 @@
 //! Four validators with real keys, and blocks and certificates of theirs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use quorate_app::BuiltIn;
 use quorate_types::{
     block::{Block, BlockContent, Payload},
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{Address, ChainId, StateId, ValidatorId},
+    genesis::{Genesis, GenesisAccount, Parameters},
+    ids::{Address, ChainId, GenesisHash, StateId, ValidatorId},
     message::PROTOCOL_VERSION,
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Epoch, Round, Sequence, UnixMillis},
@@ -19,7 +19,11 @@ use quorate_types::{
 
 use crate::{Ledger, MemoryStore, Store, genesis_header, genesis_qc};
 
-pub(super) const CHAIN: ChainId = ChainId(7);
+/// The genesis hash of [`Network::new`].
+fn genesis_hash() -> GenesisHash {
+    static HASH: OnceLock<GenesisHash> = OnceLock::new();
+    *HASH.get_or_init(|| Network::new().genesis.hash())
+}
 
 pub(super) struct Network {
     pub(super) genesis: Genesis,
@@ -37,7 +41,7 @@ pub(super) fn address(who: u8) -> Address {
 }
 
 pub(super) fn tx(who: u8, sequence: u64, operation: &Operation) -> Transaction {
-    Transaction::sign(CHAIN, &account_key_of(who), Sequence(sequence), UnixMillis(u64::MAX), operation)
+    Transaction::sign(genesis_hash(), &account_key_of(who), Sequence(sequence), UnixMillis(u64::MAX), operation)
 }
 
 pub(super) fn transfer(who: u8, sequence: u64, to: u8, amount: u64) -> Transaction {
@@ -58,40 +62,37 @@ impl Network {
     pub(super) fn named(name: &str) -> Self {
         let mut keys: Vec<SigningKey> = (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
         keys.sort_by_key(SigningKey::public);
-        let validators = keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| {
-                let network = SigningKey::from_seed(&[50 + u8::try_from(index).unwrap(); 32]);
-                let validator = Validator {
-                    name: format!("v{index}"),
-                    consensus_key: key.public(),
-                    network_key: network.public(),
-                    address: format!("/ip4/127.0.0.1/tcp/{}", 6_000 + index),
-                    power: VotingPower(1),
-                };
-                GenesisValidator::sign(CHAIN, validator, key, &network)
-            })
-            .collect();
+        let networks: Vec<SigningKey> = (50..54).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
+        let members = keys.iter().zip(&networks).enumerate().map(|(index, (key, network))| {
+            let validator = Validator {
+                name: format!("v{index}"),
+                consensus_key: key.public(),
+                network_key: network.public(),
+                address: format!("/ip4/127.0.0.1/tcp/{}", 6_000 + index),
+                power: VotingPower(1),
+            };
+            (validator, key, network)
+        });
         let mut accounts: Vec<_> = (1..=3).map(|who| GenesisAccount { address: address(who), balance: 1_000 }).collect();
         accounts.sort_by_key(|account| account.address);
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
-            chain_id: CHAIN,
+            chain_id: ChainId(7),
             name: name.into(),
             timestamp: UnixMillis(0),
-            parameters: Parameters::for_committee(4),
-            validators,
+            parameters: Parameters::default(),
+            validators: Vec::new(),
             accounts,
         };
+        let genesis = genesis.with_validators(members);
         genesis.check().unwrap();
         let (header, _) = genesis_header(&BuiltIn, &genesis).unwrap();
-        Self { genesis_qc: genesis_qc(&genesis, &header), genesis, keys }
+        Self { genesis_qc: genesis_qc(&header), genesis, keys }
     }
 
     /// A client's verifier: it has seen nothing of what the tests made.
     pub(super) fn verifier(&self) -> Verifier {
-        Verifier::new(CHAIN, self.genesis.committee().unwrap(), self.genesis_qc.clone(), self.genesis.parameters)
+        Verifier::new(self.genesis.committee().unwrap(), self.genesis_qc.clone(), self.genesis.parameters)
     }
 
     pub(super) fn ledger(&self) -> Ledger<MemoryStore, BuiltIn> {
@@ -110,7 +111,7 @@ impl Network {
 
     pub(super) fn block_at(qc: &QuorumCert, round: u64, timestamp: u64, payload: Vec<Transaction>) -> Block {
         Block::new(BlockContent {
-            chain_id: CHAIN,
+            genesis_hash: qc.commit_info.genesis_hash,
             epoch: Epoch(0),
             author: ValidatorId(u16::try_from(round % 4).unwrap()),
             round: Round(round),
@@ -126,7 +127,8 @@ impl Network {
         let vote_info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state_id };
         let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
-        let commit_info = LedgerCommitInfo { chain_id: CHAIN, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
+        let genesis_hash = block.content().genesis_hash;
+        let commit_info = LedgerCommitInfo { genesis_hash, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
         let high_commit_qc = self.verifier().genesis_qc();
         let votes: BTreeMap<ValidatorId, Verified<Vote>> = (0u16..3)
             .map(|id| {

@@ -108,7 +108,7 @@ fn the_header_says_everything_about_the_block() {
     let (block, _) = network.extend(&mut ledger, &network.genesis_qc, 4, vec![transfer(1, 0, 2, 10)]);
     let (other, _) = network.extend(&mut ledger, &network.genesis_qc, 5, vec![transfer(1, 0, 2, 11)]);
     let header = ledger.header(&block.id()).unwrap();
-    assert_eq!((header.chain_id, header.epoch, header.round), (block.content().chain_id, block.content().epoch, block.round()));
+    assert_eq!((header.genesis_hash, header.epoch, header.round), (block.content().genesis_hash, block.content().epoch, block.round()));
     assert_eq!((header.height, header.block_id, header.timestamp), (Height(1), block.id(), block.content().timestamp));
     assert_eq!(header.next_committee, network.genesis.committee().unwrap().hash());
     assert_eq!(header.state_root, ledger.state(&block.id()).unwrap().root_hash());

@@ -2,7 +2,7 @@
 
 use quorate_types::{
     crypto::{Hash, Tag},
-    ids::{BlockId, ChainId, StateId},
+    ids::{BlockId, GenesisHash, StateId},
     round::{Epoch, Height, Round, UnixMillis},
 };
 
@@ -14,7 +14,7 @@ const GOLDEN: Tag = Tag::new("test/golden");
 fn sample_header() -> quorate_types::header::Header {
     let hash = |byte| Hash([byte; 32]);
     quorate_types::header::Header {
-        chain_id: ChainId(1),
+        genesis_hash: GenesisHash(Hash([1; 32])),
         epoch: Epoch(2),
         height: Height(3),
         round: Round(4),
@@ -35,8 +35,8 @@ fn a_header_record_has_golden_bytes() {
     let [record, index] = batch.entries() else { panic!("two entries") };
     let number = |n: u8| format!("{n:02x}{}", "00".repeat(7));
     let hash = |n: u8| format!("{n:02x}").repeat(32);
-    let header = [number(1), number(2), number(3), number(4), hash(5), hash(6), number(7), hash(8), hash(9), hash(10), hash(11)].concat();
-    assert_eq!(header.len(), 2 * 232);
+    let header = [hash(1), number(2), number(3), number(4), hash(5), hash(6), number(7), hash(8), hash(9), hash(10), hash(11)].concat();
+    assert_eq!(header.len(), 2 * 256);
     assert_eq!((record.column, hex::encode(&record.key)), (Column::Header, "0000000000000003".into()));
     assert_eq!(hex::encode(record.value.as_ref().unwrap()), format!("{header}00"));
     assert_eq!((index.column, hex::encode(&index.key)), (Column::Height, hash(5)));

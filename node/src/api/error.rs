@@ -70,8 +70,9 @@ impl ApiError {
     }
 
     /// A transaction that is not taken.
-    pub(crate) fn rejected(code: &'static str, reason: String) -> Self {
-        let (status, hint) = judge(code);
+    pub(crate) fn rejected(code: impl Into<Cow<'static, str>>, reason: String) -> Self {
+        let code = code.into();
+        let (status, hint) = judge(&code);
         Self { hint: hint.map(Cow::Borrowed), ..Self::new(status, code, reason) }
     }
 
@@ -103,7 +104,7 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
         }
         "sender-full" | "sender-quota" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
         "insufficient-funds" | "state-full" | "sequence-exhausted" => (StatusCode::CONFLICT, None),
-        "other-chain" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the chain id of this network")),
+        "other-network" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the genesis hash of this network")),
         "expired" | "expiry-too-far" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
         "signature" => (StatusCode::BAD_REQUEST, Some("the signature is over the transaction's id, by the sender's key")),
         _ => (StatusCode::BAD_REQUEST, None),

@@ -15,6 +15,7 @@
 //! costs the chain nothing. Only a transaction whose sequence number is used can be committed, so a new one costs no look into the store.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -158,7 +159,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     for (index, transaction) in fresh {
         let claim = Claim { ticket: api.tickets.next(), wait: Wait::Accepted, reply: Reply::Part(index, replies.clone()) };
         if let Err(NoRoom { code, reason }) = api.transactions.submit(Submission { claim, transaction }) {
-            verdicts.insert(index, Err((code, reason.into())));
+            verdicts.insert(index, Err((code.into(), reason.into())));
         }
     }
     drop(replies);
@@ -177,7 +178,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         match verdicts.get(copies.get(&index).unwrap_or(&index)) {
             Some(Ok(())) => result.accepted = result.accepted.saturating_add(1),
             Some(Err((code, reason))) => {
-                result.rejected.push(BatchRejected { index, code: (*code).into(), reason: reason.clone() });
+                result.rejected.push(BatchRejected { index, code: code.to_string(), reason: reason.clone() });
             }
             None => result.rejected.push(BatchRejected {
                 index,
@@ -195,7 +196,7 @@ struct Sorted {
     /// For the pool.
     fresh: Vec<(u32, Transaction)>,
     /// What the store has decided.
-    verdicts: BTreeMap<u32, Result<(), (&'static str, String)>>,
+    verdicts: BTreeMap<u32, Result<(), (Cow<'static, str>, String)>>,
     /// Another copy of the transaction at this position.
     copies: BTreeMap<u32, u32>,
 }

@@ -8,7 +8,7 @@ use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
     genesis::{Genesis, GenesisAccount},
-    ids::{Address, ChainId, TxId},
+    ids::{Address, TxId},
     message::TransactionBatch,
     operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     proof::TransactionProof,
@@ -23,7 +23,7 @@ use crate::{
     Config, Membership, Node, NodeError, Setup,
     testing::{
         BALANCE, CHAIN, Running, address_of, alice, connect, genesis, in_a_minute, keys, put, read_reply, request, setup, setup_of, sign,
-        transfer,
+        sign_for, transfer,
     },
 };
 
@@ -95,20 +95,16 @@ fn keys_and_values_are_proved_present_and_absent() {
 fn a_transaction_that_is_wrong_gets_its_word_and_its_id() {
     let running = Running::start();
     running.commit(&transfer(0));
-    let other_chain = Transaction::sign(ChainId(8), &alice(), Sequence(1), in_a_minute(), &Operation::Opaque(vec![]));
-    let expired = Transaction::sign(
-        CHAIN,
-        &alice(),
-        Sequence(1),
-        UnixMillis(5),
-        &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 }),
-    );
+    let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
+    let again = Genesis { timestamp: UnixMillis(2), ..genesis() };
+    let other_network = sign_for(again.hash(), 1, in_a_minute(), &operation);
+    let expired = sign_for(genesis().hash(), 1, UnixMillis(5), &operation);
     let mut forged = transfer(1).raw().to_vec();
     *forged.last_mut().unwrap() ^= 1;
     let forged = Transaction::decode(forged.into()).unwrap();
     let poor = sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: BALANCE * 2 }));
     let cases = [
-        (other_chain, 400, "other-chain"),
+        (other_network, 400, "other-network"),
         (expired, 400, "expired"),
         (forged, 400, "signature"),
         (put(0, KvSpace::Own, b"k", b"v"), 409, "sequence-too-old"),

@@ -4,7 +4,7 @@ use quorate_types::{
     codec::Bounded,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisValidator, Parameters},
+    genesis::{Genesis, Parameters},
     header::Header,
     ids::{ChainId, StateId},
     message::PROTOCOL_VERSION,
@@ -15,7 +15,6 @@ use quorate_types::{
 
 use super::*;
 
-const CHAIN: ChainId = ChainId(7);
 const ME: ValidatorId = ValidatorId(0);
 const NOW: Duration = Duration::from_secs(1);
 const ROOT: (Round, Height) = (Round(1), Height(1));
@@ -32,8 +31,8 @@ impl Chain {
     fn new(length: u64) -> Self {
         let mut keys: Vec<SigningKey> = (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
         keys.sort_by_key(SigningKey::public);
-        let validator = |(number, key): (usize, &SigningKey)| {
-            let network = SigningKey::from_seed(&[50 + u8::try_from(number).unwrap(); 32]);
+        let networks: Vec<SigningKey> = (50..54).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
+        let members = keys.iter().zip(&networks).enumerate().map(|(number, (key, network))| {
             let validator = Validator {
                 name: format!("v{number}"),
                 consensus_key: key.public(),
@@ -41,24 +40,25 @@ impl Chain {
                 address: "/ip4/127.0.0.1/tcp/1".into(),
                 power: VotingPower(1),
             };
-            GenesisValidator::sign(CHAIN, validator, key, &network)
-        };
+            (validator, key, network)
+        });
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
-            chain_id: CHAIN,
+            chain_id: ChainId(7),
             name: "test".into(),
             timestamp: UnixMillis(0),
-            parameters: Parameters::for_committee(4),
-            validators: keys.iter().enumerate().map(validator).collect(),
+            parameters: Parameters::default(),
+            validators: Vec::new(),
             accounts: Vec::new(),
         };
+        let genesis = genesis.with_validators(members);
         let (header, _) = genesis_header(&quorate_app::BuiltIn, &genesis).unwrap();
-        let genesis_qc = genesis_qc(&genesis, &header);
-        let verifier = Verifier::new(CHAIN, genesis.committee().unwrap(), genesis_qc.clone(), genesis.parameters);
+        let genesis_qc = genesis_qc(&header);
+        let verifier = Verifier::new(genesis.committee().unwrap(), genesis_qc.clone(), genesis.parameters);
         let mut chain = Self { verifier, blocks: Vec::new(), certificates: vec![genesis_qc], headers: vec![header] };
         for round in 1..=length {
             let block = Block::new(BlockContent {
-                chain_id: CHAIN,
+                genesis_hash: chain.verifier.genesis_hash(),
                 epoch: Epoch(0),
                 author: ME,
                 round: Round(round),
@@ -81,7 +81,12 @@ impl Chain {
         let vote_info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state_id };
         let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
-        let commit_info = LedgerCommitInfo { chain_id: CHAIN, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
+        let commit_info = LedgerCommitInfo {
+            genesis_hash: block.content().genesis_hash,
+            epoch: Epoch(0),
+            commit_state_id,
+            vote_info_hash: vote_info.digest(),
+        };
         let vote = |id: u16| {
             let key = &keys[usize::from(id)];
             (ValidatorId(id), Verified::<Vote>::sign(vote_info, commit_info, &self.verifier.genesis_qc(), ValidatorId(id), key))

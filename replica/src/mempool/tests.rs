@@ -5,9 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use quorate_types::{
     committee::{Committee, Validator, VotingPower},
-    crypto::SigningKey,
+    crypto::{Hash, SigningKey},
     genesis::Parameters,
-    ids::{ChainId, GenesisHash, StateId},
+    ids::{GenesisHash, StateId},
     operation::{KvAction, KvOperation, KvSpace, Operation},
     round::Epoch,
     verify::Verifier,
@@ -16,7 +16,7 @@ use quorate_types::{
 
 use super::*;
 
-const CHAIN: ChainId = ChainId(7);
+const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 const NOW: UnixMillis = UnixMillis(1_000);
 const LATER: UnixMillis = UnixMillis(1_000_000);
 
@@ -30,7 +30,7 @@ fn address(sender: u8) -> Address {
 
 fn sign(sender: u8, sequence: u64, expires_at: UnixMillis, value: Vec<u8>) -> Transaction {
     let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Put(value) });
-    Transaction::sign(CHAIN, &key(sender), Sequence(sequence), expires_at, &operation)
+    Transaction::sign(NETWORK, &key(sender), Sequence(sequence), expires_at, &operation)
 }
 
 fn verify(transaction: Transaction) -> Verified<Transaction> {
@@ -44,8 +44,8 @@ fn verify(transaction: Transaction) -> Verified<Transaction> {
             power: VotingPower(1),
         };
         let committee = Committee::new(Epoch(0), vec![validator]).unwrap();
-        let qc = QuorumCert::genesis(CHAIN, Epoch(0), GenesisHash::default(), StateId::default());
-        Verifier::new(CHAIN, Arc::clone(&committee), qc, Parameters::for_committee(1))
+        let qc = QuorumCert::genesis(Epoch(0), NETWORK, StateId::default());
+        Verifier::new(Arc::clone(&committee), qc, Parameters::default())
     });
     verifier.transactions(vec![transaction]).remove(0).unwrap()
 }

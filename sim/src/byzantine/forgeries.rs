@@ -3,7 +3,7 @@
 use quorate_types::{
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, SigningKey},
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     message::{Message, SyncInfo},
     round::{Epoch, Round},
     timeout::{TimeoutCert, timeout_digest},
@@ -107,7 +107,7 @@ impl AlterSigned {
             4 => qc.vote_info.exec_state_id.0 = hash,
             5 => qc.commit_info.epoch = Epoch(qc.commit_info.epoch.0.saturating_add(1)),
             6 => qc.commit_info.commit_state_id = qc.commit_info.commit_state_id.is_none().then_some(qc.vote_info.exec_state_id),
-            _ => qc.commit_info.chain_id = ChainId(qc.commit_info.chain_id.0.saturating_add(1)),
+            _ => qc.commit_info.genesis_hash = another_network(qc.commit_info.genesis_hash),
         }
         if fits {
             qc.commit_info.vote_info_hash = qc.vote_info.digest();
@@ -171,7 +171,7 @@ impl ForgeTc {
         let mut tc = base.unwrap_or_else(|| {
             // None has come by: its own signature in everybody's name.
             let round = high_qc.round().next();
-            let own = mind.key.sign(&timeout_digest(mind.chain_id, mind.committee.epoch(), round, high_qc.round()));
+            let own = mind.key.sign(&timeout_digest(mind.genesis_hash, mind.committee.epoch(), round, high_qc.round()));
             let signers: SignerSet = mind.committee.ids().collect();
             TimeoutCert {
                 epoch: mind.committee.epoch(),
@@ -280,7 +280,7 @@ impl Behaviour for BadSignatures {
             }
             Some(Message::Timeout(mut timeout)) => {
                 let (round, high) = (timeout.timeout.round, timeout.timeout.high_qc.round());
-                let digest = timeout_digest(ChainId(mind.chain_id.0.saturating_add(1)), timeout.timeout.epoch, round, high);
+                let digest = timeout_digest(another_network(mind.genesis_hash), timeout.timeout.epoch, round, high);
                 timeout.timeout.signature = Self::spoil(mind, &digest, mind.key.sign(&digest));
                 Message::Timeout(timeout)
             }
@@ -290,4 +290,12 @@ impl Behaviour for BadSignatures {
         let wrong = mind.parcel(parcel.to.clone(), wrong);
         if mind.random.chance(500) { vec![parcel, wrong] } else { vec![wrong] }
     }
+}
+
+/// Some other network's genesis.
+fn another_network(GenesisHash(mut hash): GenesisHash) -> GenesisHash {
+    if let Some(first) = hash.0.first_mut() {
+        *first ^= 1;
+    }
+    GenesisHash(hash)
 }

@@ -127,7 +127,7 @@ impl Behaviour for Oversize {
         let operation = Operation::Opaque(vec![0; bytes.min(60_000)]);
         let count = if bytes > 1 { 2 } else { count };
         let payload: Vec<Transaction> =
-            (0..count).map(|number| Transaction::sign(mind.chain_id, mind.key, Sequence(number), expires_at, &operation)).collect();
+            (0..count).map(|number| Transaction::sign(mind.genesis_hash, mind.key, Sequence(number), expires_at, &operation)).collect();
         let large = mind.propose(&first, |content| content.payload = Bounded::truncated(payload));
         instead(mind, &parcel, large)
     }

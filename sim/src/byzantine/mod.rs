@@ -22,7 +22,7 @@ use quorate_types::{
     committee::Committee,
     crypto::SigningKey,
     header::Header,
-    ids::{BlockId, ChainId, ValidatorId},
+    ids::{BlockId, GenesisHash, ValidatorId},
     message::{Message, Recipients},
     round::UnixMillis,
     timeout::TimeoutCert,
@@ -197,7 +197,7 @@ impl Parcel {
 pub(crate) struct Mind<'a> {
     pub(crate) me: ValidatorId,
     pub(crate) key: &'a SigningKey,
-    pub(crate) chain_id: ChainId,
+    pub(crate) genesis_hash: GenesisHash,
     pub(crate) committee: &'a Committee,
     pub(crate) memory: &'a Memory,
     pub(crate) random: &'a mut Random,
@@ -354,7 +354,7 @@ impl Memory {
 pub(crate) struct Liar {
     me: ValidatorId,
     key: SigningKey,
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     committee: Arc<Committee>,
     memory: Memory,
     random: Random,
@@ -366,25 +366,25 @@ pub(crate) struct Liar {
 impl Liar {
     pub(crate) fn new(
         (me, key): (ValidatorId, SigningKey),
-        chain_id: ChainId,
+        genesis_hash: GenesisHash,
         committee: Arc<Committee>,
         mut random: Random,
         lies: &[Lie],
     ) -> Self {
         let behaviours = lies.iter().map(|lie| (*lie, lie.behaviour())).collect();
         let per_mille = *random.pick(&[1_000, 1_000, 500, 150]).unwrap_or(&1_000);
-        Self { me, key, chain_id, committee, memory: Memory::default(), random, behaviours, per_mille }
+        Self { me, key, genesis_hash, committee, memory: Memory::default(), random, behaviours, per_mille }
     }
 
     /// One that does nothing but this.
     pub(crate) fn with(
         (me, key): (ValidatorId, SigningKey),
-        chain_id: ChainId,
+        genesis_hash: GenesisHash,
         committee: Arc<Committee>,
         random: Random,
         (lie, behaviour): (Lie, Box<dyn Behaviour>),
     ) -> Self {
-        Self { me, key, chain_id, committee, memory: Memory::default(), random, behaviours: vec![(lie, behaviour)], per_mille: 1_000 }
+        Self { me, key, genesis_hash, committee, memory: Memory::default(), random, behaviours: vec![(lie, behaviour)], per_mille: 1_000 }
     }
 
     fn turn<R>(&mut self, index: usize, unix: UnixMillis, act: impl FnOnce(&mut dyn Behaviour, &mut Mind<'_>) -> R) -> Option<R> {
@@ -395,7 +395,7 @@ impl Liar {
         let mut mind = Mind {
             me: self.me,
             key: &self.key,
-            chain_id: self.chain_id,
+            genesis_hash: self.genesis_hash,
             committee: &self.committee,
             memory: &self.memory,
             random: &mut self.random,

@@ -140,7 +140,7 @@ fn mutate_timeout(mind: &mut Mind<'_>, mut message: TimeoutMessage, sign: bool) 
     }
     if sign {
         let timeout = &mut message.timeout;
-        timeout.signature = mind.key.sign(&timeout_digest(mind.chain_id, timeout.epoch, timeout.round, timeout.high_qc.round()));
+        timeout.signature = mind.key.sign(&timeout_digest(mind.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc.round()));
     }
     message
 }

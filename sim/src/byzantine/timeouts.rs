@@ -13,7 +13,7 @@ use super::{Behaviour, Mind, Parcel, voters::resign};
 /// A timeout, properly signed, whatever it says.
 pub(super) fn sign(mind: &Mind<'_>, round: Round, high_qc: QuorumCert) -> Timeout {
     let epoch = mind.committee.epoch();
-    let signature = mind.key.sign(&timeout_digest(mind.chain_id, epoch, round, high_qc.round()));
+    let signature = mind.key.sign(&timeout_digest(mind.genesis_hash, epoch, round, high_qc.round()));
     Timeout { epoch, round, high_qc, sender: mind.me, signature }
 }
 

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::{
         byzantine::{Content, Liar, Lie},
-        committee::{BEGINNING, CHAIN, Setting},
+        committee::{BEGINNING, Setting},
         pen::Pen,
         random::Random,
     };
@@ -178,7 +178,7 @@ mod tests {
         let me = (ValidatorId(3), setting.key(ValidatorId(3)).unwrap());
         let committee = Arc::clone(setting.verifier.committee());
         let behaviour = (Lie::WithholdQc, Lie::WithholdQc.behaviour());
-        let mut liar = Liar::with(me, CHAIN, committee, Random::new(5), behaviour);
+        let mut liar = Liar::with(me, setting.genesis_hash(), committee, Random::new(5), behaviour);
         for sender in [0, 1, 2].map(ValidatorId) {
             let vote = Message::Vote(Box::new(Pen::new(&setting).vote(sender, &block, StateId::default(), &genesis)));
             let (passes, said) = liar.hears(sender, &vote, BEGINNING);

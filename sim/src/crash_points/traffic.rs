@@ -170,7 +170,7 @@ impl World {
                     let receipt = Observation::Receipt { node: id, id: tx, height: *height, index: *index, outcome };
                     self.register.observe(now, &receipt)?;
                 }
-                Answer::Rejected { code: "expired", .. } => {
+                Answer::Rejected { code, .. } if code == "expired" => {
                     let root = self.machine(id).and_then(|machine| machine.replica.as_ref());
                     if let Some(committed) = root.map(|replica| replica.ledger().root().timestamp) {
                         self.register.observe(now, &Observation::Expired { node: id, id: tx, committed })?;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    committee::{BEGINNING, CHAIN, Setting},
+    committee::{BEGINNING, Setting},
     fault::FaultPlan,
     invariants::{Observation, Register, Violation},
     network::Network,
@@ -105,9 +105,10 @@ impl World {
     pub(super) fn new(course: Course) -> Result<Self, String> {
         let second = course.second.map_or_else(String::new, |second| second.to_string());
         let seed = Random::new(course.seed).fork(&format!("{} {second} {}", course.point, course.validators));
-        let mut workload = Workload::new(seed.fork("clients"), CHAIN);
+        let mut workload = Workload::new(seed.fork("clients"));
         let accounts = workload.accounts();
         let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts.clone())?;
+        workload.join(setting.genesis_hash());
         let register = Register::new(setting.powers(), &accounts, BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();

@@ -5,7 +5,7 @@ use quorate_types::{
     committee::SignerSet,
     crypto::{Hash, Signature},
     header::Header,
-    ids::{BlockId, ChainId, StateId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{Message, SyncInfo},
     round::{Epoch, Height, Round, UnixMillis},
     timeout::{Timeout, TimeoutCert, TimeoutMessage},
@@ -22,7 +22,12 @@ fn infos(round: u64, parent_round: u64, id: BlockId) -> (VoteInfo, LedgerCommitI
         parent_round: Round(parent_round),
         exec_state_id: StateId::default(),
     };
-    let commit_info = LedgerCommitInfo { chain_id: ChainId(1), epoch: Epoch(0), commit_state_id: None, vote_info_hash: vote_info.digest() };
+    let commit_info = LedgerCommitInfo {
+        genesis_hash: GenesisHash(Hash([1; 32])),
+        epoch: Epoch(0),
+        commit_state_id: None,
+        vote_info_hash: vote_info.digest(),
+    };
     (vote_info, commit_info)
 }
 
@@ -58,7 +63,7 @@ pub(crate) fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
 /// A proposal on a certificate of `parent_round`, with a timeout certificate (its round, the highest round in it), and the block's id.
 pub(crate) fn proposal(author: u16, round: u64, parent_round: u64, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     let block = Block::new(BlockContent {
-        chain_id: ChainId(1),
+        genesis_hash: GenesisHash(Hash([1; 32])),
         epoch: Epoch(0),
         author: ValidatorId(author),
         round: Round(round),
@@ -100,7 +105,7 @@ pub(crate) fn given_up(round: u64, high_qc: QuorumCert) -> Message {
 
 pub(crate) fn header(height: u64, round: u64, parent: StateId) -> Header {
     Header {
-        chain_id: ChainId(1),
+        genesis_hash: GenesisHash(Hash([1; 32])),
         epoch: Epoch(0),
         height: Height(height),
         round: Round(round),

@@ -88,8 +88,8 @@ impl OnceAndInOrder {
         let expected = self.execute(&transaction);
         let same = match (&expected, &receipt.outcome) {
             (Ok(answer), Outcome::Applied(output)) => answer == output,
-            (Err(expected), Outcome::Failed { code, .. }) => expected == code,
-            (Ok(_), Outcome::Failed { .. }) | (Err(_), Outcome::Applied(_)) => false,
+            (Err(expected), Outcome::Failed(failure)) => *expected == failure.code(),
+            (Ok(_), Outcome::Failed(_)) | (Err(_), Outcome::Applied(_)) => false,
         };
         if same { Ok(()) } else { Err(format!("transaction {id} at height {height}: expected {expected:?}, got {:?}", receipt.outcome)) }
     }
@@ -177,8 +177,9 @@ impl Invariant for OnceAndInOrder {
 #[cfg(test)]
 mod tests {
     use quorate_types::{
-        crypto::SigningKey,
-        ids::{BlockId, ChainId, StateId, ValidatorId},
+        crypto::{Hash, SigningKey},
+        failure::Code,
+        ids::{BlockId, GenesisHash, StateId, ValidatorId},
         round::Sequence,
     };
 
@@ -195,7 +196,7 @@ mod tests {
 
     fn transfer(sequence: u64, amount: u64, expires_at: u64) -> Transaction {
         let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount });
-        Transaction::sign(ChainId(1), &key(), Sequence(sequence), UnixMillis(expires_at), &operation)
+        Transaction::sign(GenesisHash(Hash([1; 32])), &key(), Sequence(sequence), UnixMillis(expires_at), &operation)
     }
 
     fn applied() -> Outcome {
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn follows_a_right_chain() {
-        let failed = Outcome::failed("insufficient-funds", String::new());
+        let failed = Outcome::failed(Code::new("insufficient-funds"), &[1, 2]);
         commit(&[(&transfer(0, 7, 99), applied()), (&transfer(1, 7, 99), failed), (&transfer(2, 3, 99), applied())], true).unwrap();
     }
 
@@ -232,7 +233,7 @@ mod tests {
         assert!(commit(&[(&first, applied()), (&transfer(0, 2, 99), applied())], true).unwrap_err().contains("next is 1"));
         assert!(commit(&[(&transfer(0, 1, 1), applied())], true).unwrap_err().contains("expired"));
         assert!(commit(&[(&transfer(0, 11, 99), applied())], true).unwrap_err().contains("expected"));
-        assert!(commit(&[(&first, Outcome::failed("odd", String::new()))], true).unwrap_err().contains("expected"));
+        assert!(commit(&[(&first, Outcome::failed(Code::new("odd"), &[]))], true).unwrap_err().contains("expected"));
         assert!(commit(&[(&first, applied())], false).unwrap_err().contains("no client"));
     }
 

@@ -213,7 +213,7 @@ impl Stage {
             exec_state_id: if yes { truth } else { invented },
         };
         let commit_info = LedgerCommitInfo {
-            chain_id: block.content().chain_id,
+            genesis_hash: block.content().genesis_hash,
             epoch: block.content().epoch,
             commit_state_id: vote_info.commits_parent().then_some(block.qc().vote_info.exec_state_id),
             vote_info_hash: vote_info.digest(),

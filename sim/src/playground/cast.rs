@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{Hash, SigningKey, Tag},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters},
     ids::{Address, ValidatorId},
     message::PROTOCOL_VERSION,
     round::Round,
@@ -96,21 +96,17 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
     options.check()?;
     let mut keys: Vec<SigningKey> = (0..options.names.len()).map(|number| key("validator", &number.to_string())).collect();
     keys.sort_by_key(SigningKey::public);
-    let validators = keys
-        .iter()
-        .zip(&options.names)
-        .map(|(consensus, name)| {
-            let network = key("network", name);
-            let validator = Validator {
-                name: name.clone(),
-                consensus_key: consensus.public(),
-                network_key: network.public(),
-                address: format!("/memory/{name}"),
-                power: VotingPower(1),
-            };
-            GenesisValidator::sign(CHAIN, validator, consensus, &network)
-        })
-        .collect();
+    let networks: Vec<SigningKey> = options.names.iter().map(|name| key("network", name)).collect();
+    let members = keys.iter().zip(&networks).zip(&options.names).map(|((consensus, network), name)| {
+        let validator = Validator {
+            name: name.clone(),
+            consensus_key: consensus.public(),
+            network_key: network.public(),
+            address: format!("/memory/{name}"),
+            power: VotingPower(1),
+        };
+        (validator, consensus, network)
+    });
     let genesis = Genesis {
         protocol_version: PROTOCOL_VERSION,
         chain_id: CHAIN,
@@ -118,10 +114,11 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
         timestamp: BEGINNING,
         // Time moves only where somebody's timer is made to run out, so the durations decide nothing but their order: an idle leader's
         // heartbeat comes before anybody's timer.
-        parameters: Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::for_committee(options.names.len()) },
-        validators,
+        parameters: Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::default() },
+        validators: Vec::new(),
         accounts: vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }],
     };
+    let genesis = genesis.with_validators(members);
     Setting::of(genesis, &keys)
 }
 

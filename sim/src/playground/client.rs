@@ -6,7 +6,7 @@ use quorate_ledger::CommittedView;
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::{Hash, SigningKey},
-    ids::{Address, TxId},
+    ids::{Address, GenesisHash, TxId},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::Outcome,
     round::{Height, Sequence, UnixMillis},
@@ -18,7 +18,6 @@ use super::{
     cast::{TREASURY, key},
     flight::Seat,
 };
-use crate::committee::CHAIN;
 
 /// Most accounts of a playground.
 const ACCOUNTS_MAX: usize = 64;
@@ -98,6 +97,7 @@ pub(super) struct Sent {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Client {
+    genesis_hash: GenesisHash,
     names: BTreeMap<Address, String>,
     sent: Vec<Sent>,
     tickets: BTreeMap<Ticket, (usize, Seat)>,
@@ -112,8 +112,9 @@ fn address(name: &str) -> Address {
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
-        Self { names: BTreeMap::from([(address(TREASURY), TREASURY.into())]), sent: Vec::new(), tickets: BTreeMap::new() }
+    pub(super) fn new(genesis_hash: GenesisHash) -> Self {
+        let names = BTreeMap::from([(address(TREASURY), TREASURY.into())]);
+        Self { genesis_hash, names, sent: Vec::new(), tickets: BTreeMap::new() }
     }
 
     /// Whose sequence number is needed for an order.
@@ -136,7 +137,7 @@ impl Client {
             self.names.entry(address).or_insert_with(|| name.to_owned());
         }
         let expires_at = UnixMillis(now.0.saturating_add(VALIDITY_MS));
-        let transaction = Transaction::sign(CHAIN, &account_key(order.signer()), sequence, expires_at, &order.operation());
+        let transaction = Transaction::sign(self.genesis_hash, &account_key(order.signer()), sequence, expires_at, &order.operation());
         self.sent.push(Sent { id: transaction.id(), words: order.words(), answers: BTreeMap::new() });
         Ok(transaction)
     }
@@ -214,7 +215,7 @@ pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied(answer) if answer.as_slice() == b"OK" => "applied".into(),
         Outcome::Applied(answer) => format!("applied, answer \"{}\"", String::from_utf8_lossy(answer).escape_debug()),
-        Outcome::Failed { code, reason } => format!("failed, {code}: {reason}"),
+        Outcome::Failed(failure) => format!("failed, {}: {failure}", failure.code()),
     }
 }
 

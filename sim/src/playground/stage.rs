@@ -118,6 +118,7 @@ impl Stage {
     pub(super) fn open(options: &Options) -> Result<Self, String> {
         let setting = found(options)?;
         let leaders = leaders(options);
+        let client = Client::new(setting.genesis_hash());
         let mut stage = Self {
             setting,
             leaders,
@@ -125,7 +126,7 @@ impl Stage {
             flight: Flight::default(),
             blocks: Blocks::default(),
             tally: Tally::default(),
-            client: Client::new(),
+            client,
             calendar: Micros(0),
             notes: Vec::new(),
             inputs: 0,

@@ -18,12 +18,7 @@ use quorate_types::{
 };
 
 use super::stage::{Happened, Stage};
-use crate::{
-    committee::{BEGINNING, CHAIN},
-    invariants::Violation,
-    pen::Pen,
-    random::Random,
-};
+use crate::{committee::BEGINNING, invariants::Violation, pen::Pen, random::Random};
 
 /// How far ahead of its clock a block may be that it votes for (docs/protocol.md, D8), in milliseconds; the puppets go beyond.
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
@@ -299,9 +294,10 @@ impl Acts {
         }
         let parent = self.time_of(&self.high.vote_info.id);
         let now = BEGINNING.0.saturating_add(self.stage.at().ms());
+        let genesis_hash = self.stage.setting.genesis_hash();
         let sign = |sequence, expires_at| {
             let key = SigningKey::from_seed(&[9; 32]);
-            let signed = Transaction::sign(CHAIN, &key, Sequence(sequence), UnixMillis(expires_at), &Operation::Opaque(vec![7]));
+            let signed = Transaction::sign(genesis_hash, &key, Sequence(sequence), UnixMillis(expires_at), &Operation::Opaque(vec![7]));
             Payload::truncated(vec![signed])
         };
         let none = Payload::default();

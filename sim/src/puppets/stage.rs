@@ -66,7 +66,7 @@ impl Stage {
             timeout_growth_percent: 200,
             timeout_max_ms: 700,
             heartbeat_ms: 500,
-            ..Parameters::for_committee(usize::from(VALIDATORS))
+            ..Parameters::default()
         };
         let setting = Setting::fixed(VALIDATORS, Vec::new(), parameters).map_err(broken)?;
         let ids: Vec<ValidatorId> = setting.verifier.committee().ids().collect();

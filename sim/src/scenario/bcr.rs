@@ -195,7 +195,7 @@ impl Importer<'_> {
             .collect();
         // The time after which a replica gives its peers up is what the timer of a round is here.
         let timer = number("nonhead_timeout").or_else(|| number("head_timeout")).unwrap_or(400).clamp(12, 1_000_000);
-        self.scenario.parameters = default_parameters(self.scenario.validators, timer / 4);
+        self.scenario.parameters = default_parameters(timer / 4);
         self.scenario.client_timeout_ms = number("client_timeout").unwrap_or(5_000).max(1);
         self.scenario.request_gap_ms = number("request_gap").unwrap_or_default();
         if let Some(interval) = number("checkpt_interval") {

@@ -7,7 +7,7 @@ use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::SigningKey,
     genesis::GenesisAccount,
-    ids::{Address, TxId, ValidatorId},
+    ids::{Address, GenesisHash, TxId, ValidatorId},
     operation::KvSpace,
     receipt::Outcome,
     round::{Sequence, UnixMillis},
@@ -15,7 +15,7 @@ use quorate_types::{
 };
 
 use super::operations::Operation;
-use crate::{committee::CHAIN, time::Micros};
+use crate::time::Micros;
 
 /// A request that the client believes to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,10 +75,10 @@ impl Client {
     }
 
     /// Signs the next request, if there is one.
-    pub(crate) fn sign(&mut self, now: Micros, expires_at: UnixMillis) -> Option<Transaction> {
+    pub(crate) fn sign(&mut self, genesis_hash: GenesisHash, now: Micros, expires_at: UnixMillis) -> Option<Transaction> {
         let operation = self.operations.get(self.next())?.transacted(self.space);
         let sequence = Sequence(self.next() as u64);
-        let transaction = Transaction::sign(CHAIN, &self.key, sequence, expires_at, &operation);
+        let transaction = Transaction::sign(genesis_hash, &self.key, sequence, expires_at, &operation);
         self.request = Some(Request { transaction: transaction.clone(), sent: 0, since: now, answers: BTreeMap::new() });
         Some(transaction)
     }
@@ -122,7 +122,7 @@ mod tests {
 
     fn client() -> Client {
         let mut client = Client::new(3, &[7; 32], vec![Operation::Get("k".into()), Operation::Get("k".into())], KvSpace::Own);
-        client.sign(Micros(5), UnixMillis(9)).unwrap();
+        client.sign(GenesisHash::default(), Micros(5), UnixMillis(9)).unwrap();
         client
     }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn refusals_and_answers_to_other_requests_count_for_nothing() {
         let mut client = client();
-        let refused = Answer::Rejected { code: "pool-full", reason: String::new() };
+        let refused = Answer::Rejected { code: "pool-full".into(), reason: String::new() };
         for from in 0..4 {
             assert_eq!(client.on_answer(0, ValidatorId(from), &refused, 2, Micros(9)), None);
             assert_eq!(client.on_answer(1, ValidatorId(from), &committed(b"a"), 2, Micros(9)), None);

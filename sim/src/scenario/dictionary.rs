@@ -70,7 +70,7 @@ fn owner(client: u16, space: KvSpace) -> Option<u16> {
 pub(crate) fn answered(outcome: &Outcome) -> Answered {
     match outcome {
         Outcome::Applied(answer) => Ok(answer.clone()),
-        Outcome::Failed { .. } => Err(()),
+        Outcome::Failed(_) => Err(()),
     }
 }
 

@@ -147,7 +147,7 @@ impl Importer {
         scenario.faulty = (scenario.validators.saturating_sub(faulty)..scenario.validators).collect();
         let requests = u32::try_from(requests).unwrap_or(REQUESTS_MAX);
         scenario.workloads = vec![Workload::Requests(requests); usize::from(clients)];
-        scenario.parameters = default_parameters(scenario.validators, (delta / 1_000).clamp(3, 1_000_000));
+        scenario.parameters = default_parameters((delta / 1_000).clamp(3, 1_000_000));
         scenario.network_delay_ms = (1, (delta / 100_000).clamp(1, 50));
         // A client that gives up before a round can end floods the network; the projects used several seconds.
         scenario.client_timeout_ms =
@@ -173,7 +173,7 @@ impl Importer {
         if allowed != exclude {
             self.notes.push(format!("exclude_size {exclude} became {allowed}: it lies between f and 2f of the committee"));
         }
-        scenario.parameters.exclude_size = u32::try_from(allowed).unwrap_or(u32::MAX);
+        scenario.parameters.exclude_size = u32::try_from(allowed).ok();
     }
 
     fn failure_config(&mut self, node: &Node, scenario: &mut Scenario, delta: u64) -> Read<()> {

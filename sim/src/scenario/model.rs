@@ -134,7 +134,7 @@ impl Default for Scenario {
             client_timeout_ms: 5_000,
             request_gap_ms: 0,
             network_delay_ms: (1, 5),
-            parameters: default_parameters(4, DELTA_MS),
+            parameters: default_parameters(DELTA_MS),
             leaders: Leaders::Reputation,
             failures: Vec::new(),
             triggers: Vec::new(),
@@ -145,14 +145,14 @@ impl Default for Scenario {
 /// The default of delta, in milliseconds.
 pub(crate) const DELTA_MS: u64 = 100;
 
-/// The parameters of a committee whose messages take at most `delta_ms`: the timer of a round is 4 delta, as in the paper's appendix.
-pub(crate) fn default_parameters(validators: u16, delta_ms: u64) -> Parameters {
+/// The parameters of a network whose messages take at most `delta_ms`: the timer of a round is 4 delta, as in the paper's appendix.
+pub(crate) fn default_parameters(delta_ms: u64) -> Parameters {
     let base = u32::try_from(delta_ms.saturating_mul(4)).unwrap_or(u32::MAX);
     Parameters {
         timeout_base_ms: base,
         timeout_max_ms: base.saturating_mul(4),
         heartbeat_ms: base.saturating_mul(4),
-        ..Parameters::for_committee(usize::from(validators))
+        ..Parameters::default()
     }
 }
 
@@ -197,7 +197,7 @@ impl Scenario {
         }
         self.check_times()?;
         // A bound in the course's words first; the protocol's own may be narrower.
-        let exclude = u64::from(self.parameters.exclude_size);
+        let exclude = u64::from(self.parameters.excluded(usize::from(self.validators)));
         let f = u64::from(self.tolerated());
         if !(f..=f.saturating_mul(2)).contains(&exclude) || (!self.beyond_f && exclude < faulty) {
             let fix = format!("it must lie between f and 2f, here in {f}..={}", f.saturating_mul(2));

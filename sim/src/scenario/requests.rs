@@ -29,7 +29,9 @@ impl Executor<'_> {
         let end = self.scenario.time_limit_s.saturating_mul(1_000).saturating_add(86_400_000);
         let Some(client) = self.clients.get_mut(index) else { return };
         let number = client.next();
-        let Some(transaction) = client.sign(self.now, UnixMillis(BEGINNING.0.saturating_add(end))) else { return };
+        let Some(transaction) = client.sign(self.setting.genesis_hash(), self.now, UnixMillis(BEGINNING.0.saturating_add(end))) else {
+            return;
+        };
         self.requests.insert(transaction.id(), (client.number, number));
         // Nothing depends on this observation but how expiries are judged; it breaks no rule.
         let _nothing: Happened = self.register.observe(self.now, &Observation::Signed { transaction: &transaction });

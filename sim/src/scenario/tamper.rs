@@ -10,8 +10,6 @@ use quorate_types::{
     vote::{QuorumCert, Vote},
 };
 
-use crate::committee::CHAIN;
-
 /// The message of a validator that believes to be in another round.
 pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
     match message {
@@ -143,6 +141,7 @@ fn sign_vote(mut vote: Vote, key: &SigningKey) -> Vote {
 
 fn sign_timeout(mut message: TimeoutMessage, key: &SigningKey) -> TimeoutMessage {
     let timeout = &mut message.timeout;
-    timeout.signature = key.sign(&timeout_digest(CHAIN, timeout.epoch, timeout.round, timeout.high_qc.round()));
+    let genesis_hash = timeout.high_qc.commit_info.genesis_hash;
+    timeout.signature = key.sign(&timeout_digest(genesis_hash, timeout.epoch, timeout.round, timeout.high_qc.round()));
     message
 }

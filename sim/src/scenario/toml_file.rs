@@ -127,7 +127,7 @@ impl Reader<'_> {
             client_timeout_ms: self.number(root, "client_timeout_ms", 0..=u64::MAX)?.unwrap_or(base.client_timeout_ms),
             request_gap_ms: self.number(root, "request_gap_ms", 0..=u64::MAX)?.unwrap_or(base.request_gap_ms),
             network_delay_ms: self.delays(root)?.unwrap_or(base.network_delay_ms),
-            parameters: self.parameters(root, validators, delta)?,
+            parameters: self.parameters(root, delta)?,
             leaders: self.leaders(root)?,
             failures: self.each(root, "failures", Self::failure)?,
             triggers: self.each(root, "triggers", Self::trigger)?,
@@ -135,8 +135,8 @@ impl Reader<'_> {
         Ok(scenario)
     }
 
-    fn parameters(&self, root: &Table<'_>, validators: u16, delta: u64) -> Read<quorate_types::genesis::Parameters> {
-        let mut parameters = default_parameters(validators, delta);
+    fn parameters(&self, root: &Table<'_>, delta: u64) -> Read<quorate_types::genesis::Parameters> {
+        let mut parameters = default_parameters(delta);
         let small = 0..=u64::from(u32::MAX);
         let set = |key: &str, place: &mut u32| -> Read<bool> {
             let number = self.number(root, key, small.clone())?;
@@ -154,7 +154,9 @@ impl Reader<'_> {
         set("heartbeat_ms", &mut parameters.heartbeat_ms)?;
         set("block_transactions_max", &mut parameters.block_transactions_max)?;
         set("window_size", &mut parameters.window_size)?;
-        set("exclude_size", &mut parameters.exclude_size)?;
+        if let Some(number) = self.number(root, "exclude_size", small.clone())? {
+            parameters.exclude_size = u32::try_from(number).ok();
+        }
         Ok(parameters)
     }
 

@@ -11,7 +11,7 @@ use quorate_types::{
 };
 
 use crate::{
-    committee::{BEGINNING, CHAIN, Setting},
+    committee::{BEGINNING, Setting},
     origin::Origin,
 };
 
@@ -49,7 +49,7 @@ impl Lab {
             timeout_growth_percent: 100,
             timeout_max_ms: TIMEOUT_MS,
             heartbeat_ms: TIMEOUT_MS,
-            ..Parameters::for_committee(usize::from(validators))
+            ..Parameters::default()
         };
         let setting = Setting::fixed(validators, accounts.clone(), parameters)?;
         let origin = Origin::new(&setting.genesis)?;
@@ -58,7 +58,7 @@ impl Lab {
             let sign = |sequence: u64| {
                 let action = KvAction::Put(sequence.to_le_bytes().to_vec());
                 let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"twins".to_vec(), action });
-                Transaction::sign(CHAIN, &key, Sequence(sequence), expires_at, &operation)
+                Transaction::sign(setting.genesis_hash(), &key, Sequence(sequence), expires_at, &operation)
             };
             let transactions = (0..blocks).map(sign).collect();
             setting.verifier.transactions(transactions).into_iter().collect::<Result<Vec<_>, _>>()

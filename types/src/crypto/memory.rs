@@ -65,7 +65,7 @@ mod tests {
         committee::{Committee, Validator, VotingPower},
         crypto::SigningKey,
         genesis::Parameters,
-        ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+        ids::{BlockId, GenesisHash, StateId, ValidatorId},
         round::{Epoch, Round},
         verify::Verifier,
         vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_verifier_looks_into_the_memory_that_it_is_given() {
-        let (chain_id, epoch, key) = (ChainId(7), Epoch(0), SigningKey::from_seed(&[1; 32]));
+        let (genesis_hash, epoch, key) = (GenesisHash(Hash([7; 32])), Epoch(0), SigningKey::from_seed(&[1; 32]));
         let validator = Validator {
             name: "v".into(),
             consensus_key: key.public(),
@@ -115,8 +115,8 @@ mod tests {
             power: VotingPower(1),
         };
         let committee = Committee::new(epoch, vec![validator]).unwrap();
-        let genesis = QuorumCert::genesis(chain_id, epoch, GenesisHash::default(), StateId::default());
-        let verifier = || Verifier::new(chain_id, Arc::clone(&committee), genesis.clone(), Parameters::for_committee(1));
+        let genesis = QuorumCert::genesis(epoch, genesis_hash, StateId::default());
+        let verifier = || Verifier::new(Arc::clone(&committee), genesis.clone(), Parameters::default());
         let vote_info = VoteInfo {
             id: BlockId::default(),
             round: Round(1),
@@ -125,7 +125,7 @@ mod tests {
             exec_state_id: StateId::default(),
         };
         let commit_state_id = Some(StateId::default());
-        let commit_info = LedgerCommitInfo { chain_id, epoch, commit_state_id, vote_info_hash: vote_info.digest() };
+        let commit_info = LedgerCommitInfo { genesis_hash, epoch, commit_state_id, vote_info_hash: vote_info.digest() };
         // No signature at all: whoever accepts it has looked nowhere else.
         let signature = Signature([3; 64]);
         let vote = Vote { vote_info, commit_info, high_commit_qc: genesis.clone(), sender: ValidatorId(0), signature };

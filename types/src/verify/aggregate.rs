@@ -7,7 +7,7 @@ use crate::{
     block::{Block, Proposal},
     committee::{Committee, SignerSet},
     crypto::SigningKey,
-    ids::{ChainId, ValidatorId},
+    ids::{GenesisHash, ValidatorId},
     message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
     round::{Epoch, Round},
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
@@ -39,7 +39,7 @@ impl Verified<TimeoutMessage> {
     /// Signs a timeout.
     #[must_use]
     pub fn sign(
-        chain_id: ChainId,
+        genesis_hash: GenesisHash,
         epoch: Epoch,
         round: Round,
         certificates: (&Verified<QuorumCert>, Option<&Verified<TimeoutCert>>, &Verified<QuorumCert>),
@@ -47,7 +47,7 @@ impl Verified<TimeoutMessage> {
         key: &SigningKey,
     ) -> Self {
         let (high_qc, last_round_tc, high_commit_qc) = certificates;
-        let signature = key.sign(&timeout_digest(chain_id, epoch, round, high_qc.round()));
+        let signature = key.sign(&timeout_digest(genesis_hash, epoch, round, high_qc.round()));
         Self(TimeoutMessage {
             timeout: Timeout { epoch, round, high_qc: high_qc.0.clone(), sender, signature },
             last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
@@ -115,8 +115,8 @@ impl Verified<Block> {
     /// A block of our own making.
     #[must_use]
     pub fn own(content: OwnBlock, qc: &Verified<QuorumCert>) -> Self {
-        let OwnBlock { chain_id, epoch, author, round, timestamp, payload } = content;
-        Self(Block::new(crate::block::BlockContent { chain_id, epoch, author, round, timestamp, payload, qc: qc.0.clone() }))
+        let OwnBlock { genesis_hash, epoch, author, round, timestamp, payload } = content;
+        Self(Block::new(crate::block::BlockContent { genesis_hash, epoch, author, round, timestamp, payload, qc: qc.0.clone() }))
     }
 
     /// The certificate of the parent.
@@ -129,8 +129,8 @@ impl Verified<Block> {
 /// What we decide about a block of our own.
 #[derive(Debug)]
 pub struct OwnBlock {
-    /// The network.
-    pub chain_id: ChainId,
+    /// The network, by its genesis.
+    pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
     /// We.

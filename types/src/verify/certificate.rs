@@ -72,7 +72,7 @@ impl Verifier {
             self.check_quorum_cert(&tc.high_qc)?;
             self.check_quorum(tc.signers, &tc.signatures, |position| {
                 let high_qc_round = *tc.high_qc_rounds.get(position)?;
-                Some(timeout_digest(self.chain_id, tc.epoch, tc.round, high_qc_round))
+                Some(timeout_digest(self.genesis_hash, tc.epoch, tc.round, high_qc_round))
             })?;
             lock(&self.certificates).insert(digest, ());
         }
@@ -82,7 +82,7 @@ impl Verifier {
 
     /// The rules that a vote and a certificate share: what is signed is what is said, for this network, and the commit fits the rounds.
     pub(super) fn check_vote_content(&self, vote: &VoteInfo, commit: &LedgerCommitInfo) -> Result<(), VerifyError> {
-        self.check_chain(commit.chain_id)?;
+        self.check_network(commit.genesis_hash)?;
         self.check_epoch(commit.epoch)?;
         // E13: only the hash of the vote info is signed.
         if commit.vote_info_hash != vote.digest() {

@@ -89,7 +89,7 @@ impl Verifier {
 
     fn check_block(&self, block: &Block) -> Result<(), VerifyError> {
         let content = block.content();
-        self.check_chain(content.chain_id)?;
+        self.check_network(content.genesis_hash)?;
         self.check_epoch(content.epoch)?;
         self.key(content.author)?;
         // Round 0 is genesis, which is never taken from anybody (S3).
@@ -123,7 +123,7 @@ impl Verifier {
         if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc.round() {
             return Err(VerifyError::Round(timeout.round));
         }
-        let digest = timeout_digest(self.chain_id, timeout.epoch, timeout.round, timeout.high_qc.round());
+        let digest = timeout_digest(self.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc.round());
         self.check_signature(timeout.sender, &digest, &timeout.signature)?;
         self.check_quorum_cert(&timeout.high_qc)?;
         self.check_leads_into(timeout.round, &timeout.high_qc, message.last_round_tc.as_ref())?;

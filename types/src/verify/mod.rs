@@ -24,7 +24,7 @@ use crate::{
     committee::{Committee, VALIDATORS_MAX},
     crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, SignatureMemory, VerifyingKey},
     genesis::Parameters,
-    ids::{ChainId, TxId, ValidatorId},
+    ids::{GenesisHash, TxId, ValidatorId},
     round::{Epoch, Round},
     seen::Seen,
     timeout::TimeoutCert,
@@ -69,8 +69,8 @@ impl<T> Deref for Verified<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Signed for another network.
-    #[error("it is for chain {0}")]
-    OtherChain(ChainId),
+    #[error("it is for the network of genesis {0}")]
+    OtherNetwork(GenesisHash),
     /// Of another epoch.
     #[error("it is of epoch {0}")]
     OtherEpoch(Epoch),
@@ -128,7 +128,7 @@ impl VerifyError {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::OtherChain(_) => "other-chain",
+            Self::OtherNetwork(_) => "other-network",
             Self::OtherEpoch(_) => "other-epoch",
             Self::NotInCommittee(_) => "not-in-committee",
             Self::OtherSender { .. } => "other-sender",
@@ -151,7 +151,7 @@ impl VerifyError {
 /// Checks values against one committee of one network.
 #[derive(Debug)]
 pub struct Verifier {
-    chain_id: ChainId,
+    genesis_hash: GenesisHash,
     committee: Arc<Committee>,
     genesis_qc: QuorumCert,
     parameters: Parameters,
@@ -165,11 +165,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that has seen nothing.
+    /// A verifier that has seen nothing, for the network whose genesis the certificate names.
     #[must_use]
-    pub fn new(chain_id: ChainId, committee: Arc<Committee>, genesis_qc: QuorumCert, parameters: Parameters) -> Self {
+    pub fn new(committee: Arc<Committee>, genesis_qc: QuorumCert, parameters: Parameters) -> Self {
         Self {
-            chain_id,
+            genesis_hash: genesis_qc.commit_info.genesis_hash,
             committee,
             genesis_qc,
             parameters,
@@ -188,10 +188,10 @@ impl Verifier {
         Self { signatures, ..self }
     }
 
-    /// The network.
+    /// The network, by its genesis: part of everything that is signed.
     #[must_use]
-    pub const fn chain_id(&self) -> ChainId {
-        self.chain_id
+    pub const fn genesis_hash(&self) -> GenesisHash {
+        self.genesis_hash
     }
 
     /// The committee.
@@ -220,8 +220,8 @@ impl Verifier {
         if epoch == self.committee.epoch() { Ok(()) } else { Err(VerifyError::OtherEpoch(epoch)) }
     }
 
-    fn check_chain(&self, chain_id: ChainId) -> Result<(), VerifyError> {
-        if chain_id == self.chain_id { Ok(()) } else { Err(VerifyError::OtherChain(chain_id)) }
+    fn check_network(&self, genesis_hash: GenesisHash) -> Result<(), VerifyError> {
+        if genesis_hash == self.genesis_hash { Ok(()) } else { Err(VerifyError::OtherNetwork(genesis_hash)) }
     }
 }
 

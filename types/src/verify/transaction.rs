@@ -62,7 +62,7 @@ impl Verifier {
 
     fn first_step(&self, tx: &Transaction, known: bool) -> Step {
         let content = tx.content();
-        match self.check_chain(content.chain_id) {
+        match self.check_network(content.genesis_hash) {
             Err(error) => Step::Done(Err(error)),
             Ok(()) if known => Step::Done(Ok(())),
             Ok(()) => self.sender_key(&content.sender).map_or_else(|error| Step::Done(Err(error.into())), Step::Check),

@@ -11,7 +11,7 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, VoteInfo, genesis_block_id},
 };
 
-use crate::fixture::{CHAIN, EPOCH, Fixture, block_id, by_id, hash, key, set, state};
+use crate::fixture::{CHAIN, EPOCH, Fixture, block_id, by_id, hash, key, network, set, state};
 
 fn word(fixture: &Fixture, qc: &QuorumCert) -> Option<&'static str> {
     fixture.verifier().quorum_cert(qc).err().map(|error| error.word())
@@ -106,10 +106,10 @@ fn a_duplicate_signer_cannot_be_written_down() {
 #[test]
 fn a_certificate_of_another_network_is_refused() {
     let (ours, theirs) = (Fixture::new(), Fixture::with(ChainId(8), &[1; 4]));
-    assert_eq!(word(&ours, &theirs.qc(4, 3)), Some("other-chain"));
-    // With our number put in, what they signed no longer fits.
+    assert_eq!(word(&ours, &theirs.qc(4, 3)), Some("other-network"));
+    // With our genesis put in, what they signed no longer fits.
     let mut relabelled = theirs.qc(4, 3);
-    relabelled.commit_info.chain_id = CHAIN;
+    relabelled.commit_info.genesis_hash = network();
     assert_eq!(word(&ours, &relabelled), Some("signature"));
     // Timeouts do not name the network, they sign it.
     assert_eq!(tc_word(&ours, &theirs.tc_with(EPOCH, 5, &[(0, 4), (1, 4), (2, 4)], ours.qc(4, 3))), Some("signature"));
@@ -180,10 +180,9 @@ fn only_the_genesis_certificate_itself_is_taken_for_round_zero() {
     let id = genesis_block_id(fixture.genesis.hash());
     assert_eq!((genesis.block_id(), genesis.commits()), (id, Some((id, Round(0), state(0x60)))));
     let others = [
-        QuorumCert::genesis(ChainId(8), EPOCH, fixture.genesis.hash(), state(0x60)),
-        QuorumCert::genesis(CHAIN, Epoch(1), fixture.genesis.hash(), state(0x60)),
-        QuorumCert::genesis(CHAIN, EPOCH, GenesisHash(hash(1)), state(0x60)),
-        QuorumCert::genesis(CHAIN, EPOCH, fixture.genesis.hash(), state(0x61)),
+        QuorumCert::genesis(Epoch(1), fixture.genesis.hash(), state(0x60)),
+        QuorumCert::genesis(EPOCH, GenesisHash(hash(1)), state(0x60)),
+        QuorumCert::genesis(EPOCH, fixture.genesis.hash(), state(0x61)),
         // The genuine infos, signed by everybody; signed infos of round 0; signers without signatures.
         fixture.certify(genesis.vote_info, genesis.commit_info, &[0, 1, 2, 3]),
         fixture.certify(VoteInfo { id: block_id(1), ..genesis.vote_info }, genesis.commit_info, &[0, 1, 2, 3]),
@@ -207,7 +206,7 @@ fn signatures_of_other_kinds_of_messages_are_no_votes() {
     let digests = [
         valid.vote_info.digest(),
         valid.digest(),
-        timeout_digest(CHAIN, EPOCH, Round(4), Round(3)),
+        timeout_digest(network(), EPOCH, Round(4), Round(3)),
         fixture.proposal().block.proposal_digest(),
         Hash::default(),
     ];

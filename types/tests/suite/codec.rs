@@ -10,7 +10,7 @@ use quorate_types::{
     crypto::{Hash, PublicKey, Signature},
     genesis::{Genesis, GenesisValidator},
     header::Header,
-    ids::{BlockId, ChainId, StateId, ValidatorId},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{
         CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message,
         SyncInfo, TransactionBatch,
@@ -258,8 +258,8 @@ fn quorum_cert() -> impl Strategy<Value = QuorumCert> {
         parent_round: Round(parent_round),
         exec_state_id: StateId(state),
     });
-    let commit_info = (any::<u64>(), any::<u64>(), option::of(hash()), hash()).prop_map(|(chain, epoch, state, vote_info_hash)| {
-        LedgerCommitInfo { chain_id: ChainId(chain), epoch: Epoch(epoch), commit_state_id: state.map(StateId), vote_info_hash }
+    let commit_info = (hash(), any::<u64>(), option::of(hash()), hash()).prop_map(|(network, epoch, state, vote_info_hash)| {
+        LedgerCommitInfo { genesis_hash: GenesisHash(network), epoch: Epoch(epoch), commit_state_id: state.map(StateId), vote_info_hash }
     });
     (vote_info, commit_info, signers(), per_signer(signature())).prop_map(|(vote_info, commit_info, signers, signatures)| QuorumCert {
         vote_info,
@@ -305,13 +305,13 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn transaction() -> impl Strategy<Value = Transaction> {
-    (any::<(u64, u64, u64)>(), uniform32(any::<u8>()), vec(any::<u8>(), 0..200), signature()).prop_map(
-        |(numbers, sender, payload, signature)| {
+    (hash(), any::<(u64, u64)>(), uniform32(any::<u8>()), vec(any::<u8>(), 0..200), signature()).prop_map(
+        |(network, numbers, sender, payload, signature)| {
             let content = TransactionContent {
-                chain_id: ChainId(numbers.0),
+                genesis_hash: GenesisHash(network),
                 sender: PublicKey(sender),
-                sequence: Sequence(numbers.1),
-                expires_at: UnixMillis(numbers.2),
+                sequence: Sequence(numbers.0),
+                expires_at: UnixMillis(numbers.1),
                 payload,
             };
             Transaction::decode([codec::encode(&content), signature.0.to_vec()].concat().into()).unwrap()
@@ -320,13 +320,13 @@ fn transaction() -> impl Strategy<Value = Transaction> {
 }
 
 fn block() -> impl Strategy<Value = Block> {
-    (any::<(u64, u64, u16, u64, u64)>(), vec(transaction(), 0..4), quorum_cert()).prop_map(|(numbers, payload, qc)| {
+    (hash(), any::<(u64, u16, u64, u64)>(), vec(transaction(), 0..4), quorum_cert()).prop_map(|(network, numbers, payload, qc)| {
         Block::new(BlockContent {
-            chain_id: ChainId(numbers.0),
-            epoch: Epoch(numbers.1),
-            author: ValidatorId(numbers.2),
-            round: Round(numbers.3),
-            timestamp: UnixMillis(numbers.4),
+            genesis_hash: GenesisHash(network),
+            epoch: Epoch(numbers.0),
+            author: ValidatorId(numbers.1),
+            round: Round(numbers.2),
+            timestamp: UnixMillis(numbers.3),
             payload: payload.try_into().unwrap(),
             qc,
         })

@@ -1,15 +1,18 @@
 //! A network of four validators with keys from fixed seeds, and honest values of every kind, really signed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
     codec::Bounded,
     committee::{Committee, PerSigner, SignerSet, Validator, VotingPower},
     crypto::{Hash, Signature, SigningKey},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters},
     header::Header,
-    ids::{Address, BlockId, ChainId, StateId, ValidatorId},
+    ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
     message::{CatchupResponse, FetchResponse, SyncInfo},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -23,6 +26,12 @@ use crate::proofs::header;
 
 pub(crate) const CHAIN: ChainId = ChainId(7);
 pub(crate) const EPOCH: Epoch = Epoch(0);
+
+/// The genesis hash of [`Fixture::new`].
+pub(crate) fn network() -> GenesisHash {
+    static HASH: OnceLock<GenesisHash> = OnceLock::new();
+    *HASH.get_or_init(|| Fixture::new().genesis.hash())
+}
 
 pub(crate) fn hash(byte: u8) -> Hash {
     Hash([byte; 32])
@@ -42,7 +51,7 @@ pub(crate) fn key(number: u8) -> SigningKey {
 }
 
 pub(crate) struct Fixture {
-    pub(crate) chain_id: ChainId,
+    pub(crate) genesis_hash: GenesisHash,
     pub(crate) genesis: Genesis,
     pub(crate) committee: Arc<Committee>,
     /// Consensus keys in the order of the committee.
@@ -59,21 +68,16 @@ impl Fixture {
     pub(crate) fn with(chain_id: ChainId, powers: &[u64]) -> Self {
         let mut pairs: Vec<_> = (0..u8::try_from(powers.len()).unwrap()).map(|n| (key(n), key(100 + n))).collect();
         pairs.sort_by_key(|(consensus, _)| consensus.public());
-        let validators = pairs
-            .iter()
-            .zip(powers)
-            .enumerate()
-            .map(|(n, ((consensus, network), power))| {
-                let validator = Validator {
-                    name: format!("validator-{n}"),
-                    consensus_key: consensus.public(),
-                    network_key: network.public(),
-                    address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + n),
-                    power: VotingPower(*power),
-                };
-                GenesisValidator::sign(chain_id, validator, consensus, network)
-            })
-            .collect();
+        let members = pairs.iter().zip(powers).enumerate().map(|(n, ((consensus, network), power))| {
+            let validator = Validator {
+                name: format!("validator-{n}"),
+                consensus_key: consensus.public(),
+                network_key: network.public(),
+                address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + n),
+                power: VotingPower(*power),
+            };
+            (validator, consensus, network)
+        });
         let mut accounts: Vec<_> =
             (0..2).map(|n| GenesisAccount { address: Address::of(&key(200 + n).public()), balance: 1_000_000 }).collect();
         accounts.sort_by_key(|account| account.address);
@@ -82,18 +86,20 @@ impl Fixture {
             chain_id,
             name: "fixture".into(),
             timestamp: UnixMillis(1_700_000_000_000),
-            parameters: Parameters::for_committee(powers.len()),
-            validators,
+            parameters: Parameters::default(),
+            validators: Vec::new(),
             accounts,
         };
+        let genesis = genesis.with_validators(members);
+        let genesis_hash = genesis.hash();
         let committee = genesis.committee().unwrap();
-        let genesis_qc = QuorumCert::genesis(chain_id, EPOCH, genesis.hash(), state(0x60));
-        Self { chain_id, genesis, committee, keys: pairs.into_iter().map(|(consensus, _)| consensus).collect(), genesis_qc }
+        let genesis_qc = QuorumCert::genesis(EPOCH, genesis_hash, state(0x60));
+        Self { genesis_hash, genesis, committee, keys: pairs.into_iter().map(|(consensus, _)| consensus).collect(), genesis_qc }
     }
 
     /// A verifier that has seen nothing.
     pub(crate) fn verifier(&self) -> Verifier {
-        Verifier::new(self.chain_id, self.committee.clone(), self.genesis_qc.clone(), self.genesis.parameters)
+        Verifier::new(self.committee.clone(), self.genesis_qc.clone(), self.genesis.parameters)
     }
 
     pub(crate) fn signature(&self, id: u16, digest: &Hash) -> Signature {
@@ -111,7 +117,7 @@ impl Fixture {
 
     pub(crate) fn commit_info(&self, vote_info: &VoteInfo) -> LedgerCommitInfo {
         LedgerCommitInfo {
-            chain_id: self.chain_id,
+            genesis_hash: self.genesis_hash,
             epoch: EPOCH,
             commit_state_id: vote_info.commits_parent().then(|| state(0x50)),
             vote_info_hash: vote_info.digest(),
@@ -144,7 +150,7 @@ impl Fixture {
     }
 
     pub(crate) fn tc_with(&self, epoch: Epoch, round: u64, claims: &[(u16, u64)], high_qc: QuorumCert) -> TimeoutCert {
-        let sign = |(id, claim): &(u16, u64)| self.signature(*id, &timeout_digest(self.chain_id, epoch, Round(round), Round(*claim)));
+        let sign = |(id, claim): &(u16, u64)| self.signature(*id, &timeout_digest(self.genesis_hash, epoch, Round(round), Round(*claim)));
         TimeoutCert {
             epoch,
             round: Round(round),
@@ -157,7 +163,7 @@ impl Fixture {
 
     pub(crate) fn block(&self, author: u16, round: u64, qc: QuorumCert, payload: Vec<Transaction>) -> Block {
         Block::new(BlockContent {
-            chain_id: self.chain_id,
+            genesis_hash: self.genesis_hash,
             epoch: EPOCH,
             author: ValidatorId(author),
             round: Round(round),
@@ -196,7 +202,7 @@ impl Fixture {
     }
 
     pub(crate) fn timeout_of(&self, sender: u16, round: u64, high_qc: QuorumCert, last_round_tc: Option<TimeoutCert>) -> TimeoutMessage {
-        let signature = self.signature(sender, &timeout_digest(self.chain_id, EPOCH, Round(round), high_qc.round()));
+        let signature = self.signature(sender, &timeout_digest(self.genesis_hash, EPOCH, Round(round), high_qc.round()));
         TimeoutMessage {
             timeout: Timeout { epoch: EPOCH, round: Round(round), high_qc, sender: ValidatorId(sender), signature },
             last_round_tc,
@@ -264,7 +270,7 @@ impl Fixture {
     }
 
     pub(crate) fn transaction(&self, sequence: u64, operation: &Operation) -> Transaction {
-        Transaction::sign(self.chain_id, &key(200), Sequence(sequence), UnixMillis(1_700_000_100_000), operation)
+        Transaction::sign(self.genesis_hash, &key(200), Sequence(sequence), UnixMillis(1_700_000_100_000), operation)
     }
 }
 

@@ -7,7 +7,7 @@ use quorate_types::{
     round::UnixMillis,
 };
 
-use crate::fixture::{CHAIN, Fixture, hash, key};
+use crate::fixture::{Fixture, hash, key};
 
 fn refused(change: impl FnOnce(&mut Genesis)) -> GenesisError {
     let mut genesis = Fixture::new().genesis;
@@ -37,7 +37,35 @@ fn what_breaks_a_promise_is_refused() {
 fn all_the_money_there_can_be_is_allowed() {
     let mut genesis = Fixture::new().genesis;
     (genesis.accounts[0].balance, genesis.accounts[1].balance) = (u64::MAX, 0);
-    assert_eq!(genesis.check(), Ok(()));
+    assert_eq!(genesis.check_draft(), Ok(()));
+}
+
+/// What validators sign before there is a genesis covers all of it but themselves.
+#[test]
+fn the_draft_hash_covers_everything_but_the_validators() {
+    let genesis = Fixture::new().genesis;
+    let draft = genesis.draft_hash();
+    let changes: [fn(&mut Genesis); 7] = [
+        |g| g.protocol_version += 1,
+        |g| g.chain_id.0 += 1,
+        |g| g.name.push('x'),
+        |g| g.timestamp = UnixMillis(1),
+        |g| g.parameters.window_size += 1,
+        |g| g.parameters.exclude_size = Some(1),
+        |g| g.accounts[0].balance += 1,
+    ];
+    for change in changes {
+        let mut other = genesis.clone();
+        change(&mut other);
+        assert_ne!(other.draft_hash(), draft, "{other:?}");
+    }
+    let (consensus, network) = (key(9), key(109));
+    let validator = quorate_types::committee::Validator {
+        consensus_key: consensus.public(),
+        network_key: network.public(),
+        ..genesis.validators[0].validator.clone()
+    };
+    assert_eq!(genesis.with_validators([(validator, &consensus, &network)]).draft_hash(), draft);
 }
 
 /// Nobody registers a key that it does not hold, not even with a proof that another made.
@@ -46,10 +74,11 @@ fn both_keys_prove_possession() {
     let validator = Fixture::new().genesis.validators[0].validator.clone();
     let fixture = Fixture::new();
     let network = (100..104).map(key).find(|key| key.public() == validator.network_key).unwrap();
-    assert_eq!(GenesisValidator::sign(CHAIN, validator.clone(), &fixture.keys[0], &network).check(CHAIN), Ok(()));
+    let draft = fixture.genesis.draft_hash();
+    assert_eq!(GenesisValidator::sign(draft, validator.clone(), &fixture.keys[0], &network).check(draft), Ok(()));
     for (consensus, network) in [(&key(77), &network), (&fixture.keys[0], &key(77)), (&network, &fixture.keys[0])] {
-        let entry = GenesisValidator::sign(CHAIN, validator.clone(), consensus, network);
-        assert_eq!(entry.check(CHAIN), Err(GenesisError::Possession(validator.name.clone())));
+        let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
+        assert_eq!(entry.check(draft), Err(GenesisError::Possession(validator.name.clone())));
     }
 }
 
@@ -59,7 +88,7 @@ type Wrong = (&'static str, fn(&mut Parameters));
 #[test]
 fn parameters_lie_in_their_ranges() {
     for validators in 1..=128 {
-        assert_eq!(Parameters::for_committee(validators).check(validators), Ok(()), "{validators}");
+        assert_eq!(Parameters::default().check(validators), Ok(()), "{validators}");
     }
     let wrong: [Wrong; 16] = [
         ("block_transactions_max", |p| p.block_transactions_max = 0),
@@ -74,13 +103,13 @@ fn parameters_lie_in_their_ranges() {
         ("heartbeat_ms", |p| p.heartbeat_ms = p.timeout_base_ms - 1),
         ("window_size", |p| p.window_size = 0),
         ("window_size", |p| p.window_size = 1_001),
-        ("exclude_size", |p| p.exclude_size = 0),
-        ("exclude_size", |p| p.exclude_size = 3),
-        ("exclude_size", |p| p.exclude_size = u32::MAX),
+        ("exclude_size", |p| p.exclude_size = Some(0)),
+        ("exclude_size", |p| p.exclude_size = Some(3)),
+        ("exclude_size", |p| p.exclude_size = Some(u32::MAX)),
         ("block_bytes_max", |p| p.block_bytes_max = u32::MAX),
     ];
     for (name, change) in wrong {
-        let mut parameters = Parameters::for_committee(4);
+        let mut parameters = Parameters::default();
         change(&mut parameters);
         match parameters.check(4) {
             Err(GenesisError::Parameter(rule)) => assert!(rule.contains(name), "{rule}"),
@@ -104,7 +133,7 @@ fn the_hash_covers_everything() {
         |g| g.parameters.timeout_max_ms += 1,
         |g| g.parameters.heartbeat_ms += 1,
         |g| g.parameters.window_size += 1,
-        |g| g.parameters.exclude_size += 1,
+        |g| g.parameters.exclude_size = Some(1),
         |g| g.validators[1].validator.power.0 += 1,
         |g| g.validators[1].network_proof.0[0] ^= 1,
         |g| g.validators.truncate(3),

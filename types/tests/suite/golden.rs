@@ -5,6 +5,8 @@ use std::{fmt::Write as _, path::Path};
 
 use quorate_types::{
     codec::{self, Bounded},
+    failure::Code,
+    genesis::GenesisValidator,
     ids::Address,
     merkle::MerkleProof,
     message::{CatchupRequest, FetchRequest, Message, TransactionBatch},
@@ -16,7 +18,7 @@ use quorate_types::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    fixture::{CHAIN, EPOCH, Fixture, block_id, hash, key},
+    fixture::{EPOCH, Fixture, block_id, hash, key, network},
     proofs,
 };
 
@@ -144,7 +146,7 @@ fn hashes_are_the_golden_ones() {
     let hashes = [
         ("vote info", vote.vote_info.digest()),
         ("what a vote signs", vote.commit_info.digest()),
-        ("what a timeout signs", timeout_digest(CHAIN, EPOCH, timeout.timeout.round, timeout.timeout.high_qc.round())),
+        ("what a timeout signs", timeout_digest(network(), EPOCH, timeout.timeout.round, timeout.timeout.high_qc.round())),
         ("block id", proposal.block.id().0),
         ("what a proposal signs", proposal.block.proposal_digest()),
         ("quorum certificate", fixture.qc(4, 3).digest()),
@@ -158,7 +160,8 @@ fn hashes_are_the_golden_ones() {
         ("committee", fixture.committee.hash()),
         ("genesis", fixture.genesis.hash().0),
         ("genesis block id", fixture.genesis_qc.block_id().0),
-        ("what proves possession", quorate_types::genesis::GenesisValidator::possession_digest(CHAIN, &entry.validator)),
+        ("genesis draft", fixture.genesis.draft_hash().0),
+        ("what proves possession", GenesisValidator::possession_digest(fixture.genesis.draft_hash(), &entry.validator)),
     ];
     let mut text = String::new();
     for (name, hash) in hashes {
@@ -172,6 +175,6 @@ pub(crate) fn receipts() -> [Receipt; 2] {
     let fixture = Fixture::new();
     [
         Receipt { tx_id: fixture.transfer(0).id(), outcome: Outcome::Applied(vec![1, 2, 3]) },
-        Receipt { tx_id: fixture.put(1).id(), outcome: Outcome::failed("insufficient-funds", "has 3, needs 5".into()) },
+        Receipt { tx_id: fixture.put(1).id(), outcome: Outcome::failed(Code::new("insufficient-funds"), &[3, 5]) },
     ]
 }

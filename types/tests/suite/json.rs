@@ -3,6 +3,7 @@
 use quorate_types::{
     block::Block,
     crypto::{Hash, PublicKey, Signature},
+    failure::Code,
     genesis::GenesisAccount,
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
     receipt::Outcome,
@@ -30,7 +31,7 @@ fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T
 #[test]
 fn the_words_of_the_api_have_golden_json() {
     let outcome = OutcomeView::from(&Outcome::Applied(vec![1, 0xab]));
-    let failed = OutcomeView::from(&Outcome::failed("insufficient-funds", "has 3, needs 5".into()));
+    let failed = OutcomeView::from(&Outcome::failed(Code::new("insufficient-funds"), &[3, 5]));
     let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome };
     let dropped = TransactionStatus::Dropped { code: "expired".into(), reason: "too late".into() };
     let submitted = |status, proof| Submitted { tx_id: TxId(hash(1)), status, proof };
@@ -96,7 +97,7 @@ fn the_words_of_the_api_have_golden_json() {
             catching_up: false,
             peers: vec![peer(None), peer(Some("another genesis".into()))],
         }),
-        line(&ErrorBody { error: ErrorView { code: "other-chain".into(), message: "it is for chain 8".into(), hint: None } }),
+        line(&ErrorBody { error: ErrorView { code: "other-network".into(), message: "it is for another network".into(), hint: None } }),
         line(&ProofView { proof: "00".into() }),
         line(&BatchAnswer { accepted: 4, rejected: vec![rejected] }),
     ];

@@ -76,7 +76,7 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
 fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
     let fixture = Fixture::new();
     let verifier = fixture.verifier();
-    assert_eq!((verifier.chain_id(), verifier.committee().hash()), (fixture.chain_id, fixture.committee.hash()));
+    assert_eq!((verifier.genesis_hash(), verifier.committee().hash()), (fixture.genesis_hash, fixture.committee.hash()));
     assert_eq!(*verifier.parameters(), fixture.genesis.parameters);
 
     let (sent, taken) = (fixture.proposal(), verifier.proposal(fixture.proposal()).unwrap());
@@ -273,7 +273,7 @@ fn one_bad_transaction_spoils_a_block_wherever_it_stands() {
     let foreign = Fixture::with(quorate_types::ids::ChainId(8), &[1; 4]).transfer(5);
     for count in [1, 2, 130, 300] {
         for at in [0, count / 2, count - 1] {
-            for (bad, expected) in [(&forged, "signature"), (&foreign, "other-chain")] {
+            for (bad, expected) in [(&forged, "signature"), (&foreign, "other-network")] {
                 let mut transactions: Vec<_> = (0..count as u64).map(|n| fixture.transfer(n)).collect();
                 transactions[at] = bad.clone();
                 let block = fixture.block(1, 5, fixture.qc(4, 3), transactions);
@@ -293,7 +293,7 @@ fn the_id_of_a_block_is_recomputed_and_covers_every_field() {
     assert_eq!((again.id(), &again), (block.id(), &block));
     let mut ids = vec![block.id()];
     let changes: [fn(&mut quorate_types::block::BlockContent); 9] = [
-        |content| content.chain_id.0 += 1,
+        |content| content.genesis_hash.0.0[0] ^= 1,
         |content| content.epoch.0 += 1,
         |content| content.author.0 += 1,
         |content| content.round.0 += 1,

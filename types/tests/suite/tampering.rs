@@ -9,7 +9,7 @@ use quorate_types::{
     committee::{PerSigner, VotingPower},
     crypto::{PublicKey, Signature},
     genesis::GenesisValidator,
-    ids::{ChainId, ValidatorId},
+    ids::{DraftHash, GenesisHash, ValidatorId},
     message::{CatchupResponse, FetchResponse, MESSAGE_BYTES_MAX, Message, SyncInfo},
     round::{Epoch, Round, UnixMillis},
     timeout::{TimeoutCert, TimeoutMessage},
@@ -18,7 +18,7 @@ use quorate_types::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::fixture::{CHAIN, Fixture, block_id, changed, set, state};
+use crate::fixture::{Fixture, block_id, changed, set, state};
 
 type Change<T> = (&'static str, Box<dyn Fn(&mut T)>);
 
@@ -88,7 +88,7 @@ fn vote_info_changes<T: 'static>(at: fn(&mut T) -> &mut VoteInfo) -> Vec<Change<
 
 fn commit_info_changes<T: 'static>(at: fn(&mut T) -> (&mut LedgerCommitInfo, &mut VoteInfo)) -> Vec<Change<T>> {
     vec![
-        change("commit_info.chain_id", move |x| at(x).0.chain_id = ChainId(8)),
+        change("commit_info.genesis_hash", move |x| at(x).0.genesis_hash = GenesisHash(crate::fixture::hash(8))),
         change("commit_info.epoch", move |x| at(x).0.epoch = Epoch(1)),
         change("commit_info.commit_state_id", move |x| at(x).0.commit_state_id = Some(state(0xff))),
         change("commit_info.commit_state_id gone", move |x| at(x).0.commit_state_id = None),
@@ -274,7 +274,7 @@ fn every_field_of_a_proposal_is_covered() {
         change(field, move |proposal: &mut Proposal| proposal.block = changed(&proposal.block, apply))
     };
     changes.extend([
-        content("chain_id", |content| content.chain_id = ChainId(8)),
+        content("genesis_hash", |content| content.genesis_hash = GenesisHash(crate::fixture::hash(8))),
         content("epoch", |content| content.epoch = Epoch(1)),
         content("author", |content| content.author = ValidatorId(2)),
         content("author: a stranger", |content| content.author = ValidatorId(99)),
@@ -321,7 +321,7 @@ fn a_leader_that_signs_a_forged_block_is_refused() {
         let block = changed(&valid.block, change);
         fixture.propose(block, valid.last_round_tc.clone(), valid.high_commit_qc.clone())
     };
-    assert!(!accepts_proposal(&verifier, resigned(|content| content.chain_id = ChainId(8))));
+    assert!(!accepts_proposal(&verifier, resigned(|content| content.genesis_hash = GenesisHash(crate::fixture::hash(8)))));
     assert!(!accepts_proposal(&verifier, resigned(|content| content.epoch = Epoch(1))));
     assert!(!accepts_proposal(&verifier, resigned(|content| content.round = Round(7))));
     assert!(!accepts_proposal(&verifier, resigned(|content| content.round = Round(4))));
@@ -340,15 +340,16 @@ fn every_bit_of_a_transaction_is_covered() {
 #[test]
 fn every_bit_of_a_genesis_entry_is_covered() {
     let fixture = Fixture::new();
+    let draft = fixture.genesis.draft_hash();
     for entry in &fixture.genesis.validators {
-        assert_covers_every_bit(entry, |entry: GenesisValidator| entry.check(CHAIN).is_ok());
+        assert_covers_every_bit(entry, |entry: GenesisValidator| entry.check(draft).is_ok());
     }
 }
 
 #[test]
 fn every_field_of_a_genesis_entry_is_covered() {
     let fixture = Fixture::new();
-    let valid = &fixture.genesis.validators[0];
+    let (valid, draft) = (&fixture.genesis.validators[0], fixture.genesis.draft_hash());
     let changes = vec![
         change("name", |entry: &mut GenesisValidator| entry.validator.name.push('x')),
         change("consensus_key", |entry: &mut GenesisValidator| entry.validator.consensus_key = crate::fixture::key(9).public()),
@@ -360,8 +361,8 @@ fn every_field_of_a_genesis_entry_is_covered() {
         change("network_proof", |entry: &mut GenesisValidator| flip(&mut entry.network_proof)),
         change("proofs swapped", |entry: &mut GenesisValidator| std::mem::swap(&mut entry.consensus_proof, &mut entry.network_proof)),
     ];
-    refuses_all(valid, changes, |_, entry| entry.check(CHAIN).is_ok());
-    assert!(valid.check(ChainId(8)).is_err(), "a proof of possession is for one network");
+    refuses_all(valid, changes, |_, entry| entry.check(draft).is_ok());
+    assert!(valid.check(DraftHash::default()).is_err(), "a proof of possession is for one draft");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use quorate_types::{
     verify::{SIGNATURES_BATCHED, VerifyError},
 };
 
-use crate::fixture::{CHAIN, Fixture, key};
+use crate::fixture::{Fixture, key, network};
 
 fn verdict(fixture: &Fixture, transaction: Transaction) -> Result<(), VerifyError> {
     fixture.verifier().transactions(vec![transaction]).remove(0).map(|_| ())
@@ -23,7 +23,7 @@ fn raw(content: &TransactionContent, signature: &Signature) -> Arc<[u8]> {
 }
 
 fn content(sender: PublicKey, payload: Vec<u8>) -> TransactionContent {
-    TransactionContent { chain_id: CHAIN, sender, sequence: Sequence(0), expires_at: UnixMillis(9), payload }
+    TransactionContent { genesis_hash: network(), sender, sequence: Sequence(0), expires_at: UnixMillis(9), payload }
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_remembered_transaction_does_not_vouch_for_another_signature() {
 fn a_transaction_of_another_network_is_refused() {
     let (ours, theirs) = (Fixture::new(), Fixture::with(ChainId(8), &[1; 4]));
     let foreign = theirs.transfer(0);
-    assert_eq!(verdict(&ours, foreign.clone()), Err(VerifyError::OtherChain(ChainId(8))));
-    let relabelled = TransactionContent { chain_id: CHAIN, ..foreign.content().clone() };
+    assert_eq!(verdict(&ours, foreign.clone()), Err(VerifyError::OtherNetwork(theirs.genesis_hash)));
+    let relabelled = TransactionContent { genesis_hash: network(), ..foreign.content().clone() };
     let relabelled = Transaction::decode(raw(&relabelled, foreign.signature())).unwrap();
     assert!(matches!(verdict(&ours, relabelled), Err(VerifyError::Signature(_))));
 }
@@ -118,7 +118,7 @@ fn each_transaction_of_a_large_batch_has_its_own_verdict() {
         for (n, (verdict, transaction)) in verdicts.into_iter().zip(&transactions).enumerate() {
             match n % 50 {
                 17 => assert!(matches!(verdict, Err(VerifyError::Signature(_))), "{n}"),
-                33 => assert_eq!(verdict, Err(VerifyError::OtherChain(ChainId(8))), "{n}"),
+                33 => assert_eq!(verdict, Err(VerifyError::OtherNetwork(foreign.genesis_hash)), "{n}"),
                 _ => assert_eq!(&*verdict.unwrap(), transaction, "{n}"),
             }
         }

@@ -1,0 +1,106 @@
+//! Why a transaction had no effect: a stable word and numbers.
+//!
+//! Votes certify receipts, and receipts hold failures. So a failure holds only what every build of every program computes alike. Sentences
+//! are made by whoever shows one (its `Display`), from what is certified: rewording them changes no hash.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::codec::Bounded;
+
+/// Longest code of a failure, in bytes.
+pub const CODE_BYTES_MAX: usize = 32;
+/// Most numbers of a failure.
+pub const FAILURE_NUMBERS_MAX: usize = 4;
+
+/// A stable word for programs, such as `insufficient-funds`: 1 to [`CODE_BYTES_MAX`] lower-case letters, digits and hyphens. No sentence
+/// fits into it, nor anything that was formatted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    /// A code from its text. In a `const`, a text that is no code fails to compile.
+    ///
+    /// # Panics
+    /// When the text is no code.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        assert!(is_code(text.as_bytes()), "a code has 1 to 32 lower-case letters, digits and hyphens");
+        Self(Cow::Borrowed(text))
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a `const fn` has no iterators; the loop bounds the index")]
+const fn is_code(text: &[u8]) -> bool {
+    let mut i = 0;
+    while i < text.len() {
+        if !matches!(text[i], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+            return false;
+        }
+        i += 1;
+    }
+    !text.is_empty() && text.len() <= CODE_BYTES_MAX
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if is_code(text.as_bytes()) { Ok(Self(Cow::Owned(text))) } else { Err(D::Error::custom("not the code of a failure")) }
+    }
+}
+
+/// Why a transaction had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    code: Code,
+    numbers: Bounded<u64, FAILURE_NUMBERS_MAX>,
+}
+
+impl Failure {
+    /// A failure with the numbers that explain it. What each number is belongs to the code; only the first [`FAILURE_NUMBERS_MAX`] are kept.
+    #[must_use]
+    pub fn new(code: Code, numbers: &[u64]) -> Self {
+        Self { code, numbers: Bounded::truncated(numbers.to_vec()) }
+    }
+
+    /// The stable word.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.code.as_str()
+    }
+
+    /// The numbers that explain it.
+    #[must_use]
+    pub fn numbers(&self) -> &[u64] {
+        &self.numbers
+    }
+}
+
+/// A sentence for people. It is no part of what is certified.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code(), self.numbers()) {
+            ("block-full", _) => f.write_str("the block has no room for this effect; send it again"),
+            ("malformed-operation", _) => f.write_str("its payload is no operation; sign it again with a wallet of this version"),
+            ("unsupported", _) => f.write_str("no application of this network executes it"),
+            ("zero-amount", _) => f.write_str("a transfer needs an amount above zero"),
+            ("insufficient-funds", [balance, amount]) => write!(f, "the sender has {balance}, less than {amount}"),
+            ("balance-overflow", _) => f.write_str("the receiver would have more than can be counted"),
+            ("state-full", _) => f.write_str("the state has reached its largest size; delete keys, or use an account that exists"),
+            ("key-too-large", [len, max]) => write!(f, "its key has {len} bytes, at most {max} are allowed"),
+            ("value-too-large", [len, max]) => write!(f, "the value would have {len} bytes, at most {max} are allowed"),
+            ("missing-key", _) => f.write_str("there is no such key; `put` it first"),
+            ("bad-range", [start, end, len]) => write!(f, "{start}..{end} is no range of a value of {len} bytes"),
+            (code, []) => f.write_str(code),
+            (code, numbers) => write!(f, "{code} {numbers:?}"),
+        }
+    }
+}

@@ -5,14 +5,17 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build faults demo test unit e2e hostile seeds ci fmt lint doc deny bench sim hunt twins mutants install clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e hostile seeds lies ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
+ifneq ($(shell command -v g++ 2>/dev/null),)
+  compilers = gcc g++
+else
+  compilers = cc c++
+endif
 ifeq ($(shell uname -s),Darwin)
   compilers = cc c++
-else
-  compilers = gcc g++
 endif
 # Only defaults: a compiler that somebody has chosen stays.
 ifneq ($(shell command -v ccache 2>/dev/null),)
@@ -36,7 +39,7 @@ SEED ?= 42
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing for the build (asks for sudo where needed)
+setup: ## install what is missing for the build: a C++ compiler (asks for sudo where needed)
 	@scripts/setup.sh
 
 build: ## the program, in target/release/quorate
@@ -51,8 +54,11 @@ demo: setup ## four validators, a wallet, a crash: the whole program in a minute
 	@$(MAKE) --no-print-directory build
 	@QUORATE="$(QUORATE)" scripts/demo.sh
 
+test: setup ## all tests; 2,000 simulated networks are among them (sim/tests)
+	@$(MAKE) --no-print-directory all-tests
+
 # Always for the whole workspace, also where only a part is run: with other packages cargo chooses other features, and builds much anew.
-test: build faults ## all tests; 2,000 simulated networks are among them (sim/tests)
+all-tests: build faults
 	@$(call run_tests,all(),)
 	cargo test $(CARGO_FLAGS) --workspace --doc
 
@@ -76,6 +82,9 @@ hostile: build ## attacks of clients and of a validator at full size, as JSON; s
 
 seeds: build ## simulated networks with faults, SEEDS=2000 of them
 	$(QUORATE) sim run --seeds $(SEEDS)
+
+lies: ## a lying node before every command of the wallet: each field, byte and status of each answer changed
+	QUORATE_LIES=all cargo test $(CARGO_FLAGS) --package quorate-wallet --test lies -- --nocapture
 
 mutants: ## does a test notice every change of the rules? some 40 minutes; writes docs/reports/mutants.md
 	@scripts/mutants.sh
@@ -106,8 +115,14 @@ twins: build ## all twins scenarios of four rounds
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
 
-hunt: ## plant 24 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
+hunt: ## plant 27 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
 	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
+
+fresh: ## do `make demo` and `make test` work on fresh machines? chroots of Debian, as root: make fresh STATES=gcc COMMANDS=demo
+	@scripts/fresh.sh
+
+bindings: ## generate the bindings of RocksDB anew, for another version of it (rocksdb-bindings/README.md)
+	@scripts/bindings.sh
 
 install: build ## the program into ~/.cargo/bin
 	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"

@@ -10,15 +10,19 @@ mod version;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use quorate_client::{CommandError, Output, terminal::OutputArgs};
+use quorate_client::{
+    CommandError, Output,
+    terminal::{self, OutputArgs},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A permissioned blockchain node: n validators agree by DiemBFT v4 as long as fewer than a third of them fail, in whatever way.
 ///
-/// Exit codes: 0 it worked; 1 it failed; 2 wrong usage; 3 no node could be reached; 4 the transaction was rejected; 5 the transaction is
-/// in the chain, but failed; 6 time ran out and the outcome is not known; 7 a proof did not verify; 130 interrupted.
+/// Exit codes: 0 it worked; 1 it failed; 2 wrong usage; 3 no node could be reached; 4 the transaction is not in the chain and never
+/// will be; 5 it is in the chain, but failed; 6 whether it is or will be in the chain is not known; 7 a proof did not verify, or nothing as new
+/// as what was proved before; 130 interrupted.
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "this is the help text, which has no markup")]
 #[command(name = "quorate", version = version::LINE, propagate_version = false, max_term_width = 110)]
@@ -65,7 +69,10 @@ enum Command {
 /// Does what the arguments of the process say.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Program { output, command } = Program::parse();
+    let Program { output, command } = match terminal::parse() {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
     let out = output.open();
     match run(command, &out) {
         Ok(()) => ExitCode::SUCCESS,
@@ -111,6 +118,8 @@ fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<
         .map_err(|error| CommandError::failure("runtime", format!("no threads can be started: {error}")))?;
     runtime.block_on(async {
         tokio::select! {
+            // A command that listens for Ctrl-C itself has more to say about it.
+            biased;
             result = future => result,
             _ = tokio::signal::ctrl_c() => Err(CommandError::interrupted()),
         }

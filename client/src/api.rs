@@ -12,7 +12,7 @@
 //! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
-//! | `GET /livez`, `/readyz`, `/metrics` | | for operators |
+//! | `GET /livez`, `/readyz` | | for operators |
 //!
 //! An error is 4xx or 5xx with `ErrorBody`. 429, 502, 503 and 504 mean that another node may do better.
 

@@ -2,9 +2,12 @@
 //!
 //! It asks the node that answered last, and goes on to the next when that one cannot be reached, is overloaded or breaks off. That is safe
 //! for submissions too: a transaction has one id and takes effect once, however often it is sent. Whatever a node sends is bounded here
-//! before it is kept.
+//! before it is kept. [`Node`] is one of them, for those who go on to the next for reasons of their own: [`crate::Session`] does until it has
+//! a proof.
 
 use std::{
+    fs,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -20,10 +23,10 @@ use quorate_types::{
     rpc::{AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, KvView, NodeStatus, ProofView, Submitted, TransactionStatus, Wait},
     transaction::Transaction,
 };
-use reqwest::{Method, StatusCode, Url, redirect};
+use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 
-use crate::{api, error::ClientError};
+use crate::{api, error::ClientError, terminal::foreign};
 
 /// Most nodes that one client knows.
 pub const NODES_MAX: usize = 128;
@@ -31,6 +34,8 @@ pub const NODES_MAX: usize = 128;
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Longest part of an answer that is not ours and still shown, in bytes.
 const FOREIGN_ANSWER_BYTES_MAX: usize = 200;
+/// Longest file of certificates, in bytes.
+const CA_FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// How long a node may take to accept a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,6 +51,21 @@ pub struct Client {
     http: reqwest::Client,
     /// The node that answered last.
     preferred: AtomicUsize,
+}
+
+/// One of a client's nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a> {
+    client: &'a Client,
+    index: usize,
+    url: &'a Url,
+}
+
+/// How the submission to one node ended without a result.
+pub(crate) struct Unsubmitted {
+    pub(crate) error: ClientError,
+    /// The transaction certainly did not leave this machine.
+    pub(crate) is_unsent: bool,
 }
 
 struct Request {
@@ -84,11 +104,19 @@ impl From<Nobody> for ClientError {
 }
 
 impl Client {
-    /// A client of these nodes, such as `http://127.0.0.1:8080`. Asks nothing yet.
+    /// A client of these nodes, such as `http://127.0.0.1:8080`. Asks nothing yet. For https the certificates of the system are trusted.
     ///
     /// # Errors
-    /// [`ClientError::Url`].
+    /// [`ClientError::Url`], [`ClientError::Tls`].
     pub fn new<T: AsRef<str>>(nodes: &[T]) -> Result<Self, ClientError> {
+        Self::with_ca_file(nodes, None)
+    }
+
+    /// The same; for https only the authorities whose certificates are in the file (PEM) are trusted.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], [`ClientError::Tls`].
+    pub fn with_ca_file<T: AsRef<str>>(nodes: &[T], ca_file: Option<&Path>) -> Result<Self, ClientError> {
         if nodes.is_empty() || nodes.len() > NODES_MAX {
             return Err(ClientError::Url {
                 url: String::new(),
@@ -96,56 +124,55 @@ impl Client {
             });
         }
         let nodes = nodes.iter().map(|node| parse(node.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        // No proxy: a variable of the environment must not send transactions elsewhere. No redirect: a node answers for itself.
-        let http = reqwest::Client::builder()
+        let builder = match ca_file {
+            Some(file) => without_tls().tls_certs_only(certificates(file)?),
+            None if nodes.iter().any(|node| node.scheme() == "https") => with_tls(),
+            None => without_tls(),
+        };
+        // No redirect: a node answers for itself.
+        let http = builder
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .user_agent(concat!("quorate/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ClientError::Url { url: String::new(), reason: with_causes(&error) })?;
+            .map_err(|error| ClientError::Tls(with_causes(&error)))?;
         Ok(Self { nodes, http, preferred: AtomicUsize::new(0) })
     }
 
-    /// Submits a transaction and waits as long as `wait` says, at most `timeout` and at most [`WAIT_MAX`].
+    /// The nodes, beginning with the one that answered last.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> + Send {
+        let first = self.preferred.load(Ordering::Relaxed);
+        let node = |(index, url)| Node { client: self, index, url };
+        let all = || self.nodes.iter().enumerate();
+        all().skip(first).chain(all().take(first)).map(node)
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Submits a transaction and waits as long as `wait` says, at most `timeout` and at most [`WAIT_MAX`]. What a node answers is its word;
+    /// [`crate::Session::submit_and_verify`] waits for proof.
     ///
     /// # Errors
-    /// [`ClientError::Rejected`] when a node will not have it, [`ClientError::Unknown`] when it was sent and nothing more is known.
+    /// [`ClientError::Unreachable`] when it was not sent, [`ClientError::Refused`] when a node will not have it, [`ClientError::Unknown`]
+    /// when it was sent and nothing more is known.
     pub async fn submit(&self, tx: &Transaction, wait: Wait, timeout: Duration) -> Result<Submitted, ClientError> {
         let timeout = timeout.min(WAIT_MAX);
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let request = Request {
-            method: Method::POST,
-            path: api::submit(wait, timeout_ms),
-            body: tx.raw().to_vec(),
-            timeout: timeout.saturating_add(ANSWER_TIMEOUT),
-            answer_bytes_max: ANSWER_BYTES_MAX,
-        };
         let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason };
-        let answer = match self.exchange(&request).await {
+        let answer = match self.exchange(&submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT))).await {
             Ok(answer) => answer,
             Err(nobody) if nobody.doubtful => return Err(unknown(nobody.tried)),
             Err(nobody) => return Err(nobody.into()),
         };
         if answer.status.is_success() {
             // The node has it; an answer that cannot be read does not change that.
-            let submitted: Submitted = read(&answer).map_err(|error| unknown(error.to_string()))?;
-            if submitted.tx_id != tx.id() {
-                return Err(unknown(format!("{} answers about another transaction, {}", answer.node, submitted.tx_id)));
-            }
-            return Ok(submitted);
+            return submitted(tx, &answer).map_err(|error| unknown(error.to_string()));
         }
-        let ErrorView { code, message, hint } = read_error(&answer);
-        if answer.doubtful {
-            // An earlier node may have brought it into the chain, and this one refuses it for that very reason.
-            return match self.transaction(tx.id()).await {
-                Ok(status @ (TransactionStatus::Pending | TransactionStatus::Committed { .. })) => {
-                    Ok(Submitted { tx_id: tx.id(), status, proof: None })
-                }
-                Ok(_) | Err(_) => Err(unknown(format!("one node broke off, the next refuses: {message} ({code})"))),
-            };
-        }
-        Err(ClientError::Rejected { code, message, hint })
+        let refused = refused(&answer);
+        // An earlier node may have brought it into the chain, and this one refuses it for that very reason.
+        Err(if answer.doubtful { unknown(format!("one node broke off, the next one says: {refused}")) } else { refused })
     }
 
     /// Submits many transactions at once, without waiting for any.
@@ -232,14 +259,24 @@ impl Client {
         self.get(api::STATUS.into(), ANSWER_BYTES_MAX).await
     }
 
-    /// A node's genesis as JSON. Worth something only to whoever knows the genesis hash from elsewhere.
+    /// The genesis as JSON, of the first node whose genesis is the `right` one; when there is none, that of the last that answered. Worth
+    /// something only to whoever knows the genesis hash from elsewhere.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn genesis_json(&self) -> Result<Vec<u8>, ClientError> {
+    pub async fn genesis_json(&self, right: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, ClientError> {
         let request = get(api::GENESIS.into(), GENESIS_BYTES_MAX);
-        let answer = self.exchange(&request).await?;
-        if answer.status.is_success() { Ok(answer.body) } else { Err(refused(&answer)) }
+        let mut wrong = Err(ClientError::Unreachable { tried: String::new() });
+        for node in self.nodes() {
+            match self.ask(node.url, &request).await {
+                Ok(answer) if answer.status.is_success() && right(&answer.body) => return Ok(answer.body),
+                Ok(answer) if answer.status.is_success() => wrong = Ok(answer.body),
+                Ok(answer) if wrong.is_err() => wrong = Err(refused(&answer)),
+                Err(silence) if wrong.is_err() => wrong = Err(node.unreachable(&silence)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        wrong
     }
 
     async fn get<T: DeserializeOwned>(&self, path: String, answer_bytes_max: usize) -> Result<T, ClientError> {
@@ -251,33 +288,23 @@ impl Client {
         self.nodes.get(self.preferred.load(Ordering::Relaxed)).map(Url::to_string).unwrap_or_default()
     }
 
-    /// Asks the next node first from now on.
-    pub(crate) fn turn_to_the_next(&self) {
-        let next = self.preferred.load(Ordering::Relaxed).saturating_add(1).checked_rem(self.nodes.len());
-        self.preferred.store(next.unwrap_or(0), Ordering::Relaxed);
-    }
-
     /// Asks one node after the other until one answers for good.
     async fn exchange(&self, request: &Request) -> Result<Answer, Nobody> {
-        let first = self.preferred.load(Ordering::Relaxed);
         let mut tried = Vec::new();
         let mut doubtful = false;
         let mut overloaded = None;
-        let count = self.nodes.len();
-        for index in (first..count).chain(0..first.min(count)) {
-            let Some(node) = self.nodes.get(index) else { continue };
-            match self.ask(node, request).await {
+        for node in self.nodes() {
+            match self.ask(node.url, request).await {
                 Ok(answer) if may_do_better(answer.status) => {
-                    doubtful |= !is_untouched(&answer);
                     overloaded = Some(answer);
                 }
                 Ok(answer) => {
-                    self.preferred.store(index, Ordering::Relaxed);
+                    node.prefer();
                     return Ok(Answer { doubtful, ..answer });
                 }
                 Err(silence) => {
                     doubtful |= silence.doubtful;
-                    tried.push(format!("{node} ({})", silence.reason));
+                    tried.push(format!("{} ({})", node.name(), silence.reason));
                 }
             }
         }
@@ -307,6 +334,83 @@ impl Client {
     }
 }
 
+impl Node<'_> {
+    /// Its URL.
+    pub(crate) fn name(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Asks this node first from now on.
+    pub(crate) fn prefer(&self) {
+        self.client.preferred.store(self.index, Ordering::Relaxed);
+    }
+
+    /// What it answers under a path, as far as it can be read.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let answer = self.client.ask(self.url, &get(path.into(), ANSWER_BYTES_MAX)).await;
+        accept(&answer.map_err(|silence| self.unreachable(&silence))?)
+    }
+
+    fn unreachable(&self, silence: &Silence) -> ClientError {
+        ClientError::Unreachable { tried: format!("{} ({})", self.name(), silence.reason) }
+    }
+
+    /// Gives it a transaction, lets it wait for the commit, and hears what it says.
+    pub(crate) async fn submit(&self, tx: &Transaction, wait: Duration, timeout: Duration) -> Result<Submitted, Unsubmitted> {
+        let sent = |error| Unsubmitted { error, is_unsent: false };
+        match self.client.ask(self.url, &submission(tx, Wait::Committed, wait, timeout)).await {
+            Ok(answer) if answer.status.is_success() => submitted(tx, &answer).map_err(sent),
+            Ok(answer) => Err(sent(refused(&answer))),
+            Err(silence) => Err(Unsubmitted { error: self.unreachable(&silence), is_unsent: !silence.doubtful }),
+        }
+    }
+}
+
+/// The beginning of every HTTP client of ours: no proxy, since a variable of the environment must not send transactions elsewhere. It trusts
+/// no certificate, so that a machine without any can still speak http.
+pub fn without_tls() -> ClientBuilder {
+    with_tls().tls_certs_only([])
+}
+
+fn with_tls() -> ClientBuilder {
+    // The whole process has one; that it was there already is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy()
+}
+
+/// The certificates of a file.
+fn certificates(file: &Path) -> Result<Vec<Certificate>, ClientError> {
+    let wrong = |reason: String| ClientError::Tls(format!("{}: {reason}", file.display()));
+    let size = fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
+    if size > CA_FILE_BYTES_MAX {
+        return Err(wrong(format!("a file of certificates has at most {CA_FILE_BYTES_MAX} bytes, this one {size}")));
+    }
+    let pem = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(with_causes(&error)))?;
+    if certificates.is_empty() { Err(wrong("there is no certificate (PEM) in it".into())) } else { Ok(certificates) }
+}
+
+fn submission(tx: &Transaction, wait: Wait, patience: Duration, timeout: Duration) -> Request {
+    let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+    Request {
+        method: Method::POST,
+        path: api::submit(wait, patience_ms),
+        body: tx.raw().to_vec(),
+        timeout,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
+/// The answer to a submission, if it is about this transaction.
+fn submitted(tx: &Transaction, answer: &Answer) -> Result<Submitted, ClientError> {
+    let submitted: Submitted = read(answer)?;
+    if submitted.tx_id == tx.id() {
+        Ok(submitted)
+    } else {
+        Err(ClientError::Answer { node: answer.node.clone(), reason: format!("it is about another transaction, {}", submitted.tx_id) })
+    }
+}
+
 fn get(path: String, answer_bytes_max: usize) -> Request {
     Request { method: Method::GET, path, body: Vec::new(), timeout: ANSWER_TIMEOUT, answer_bytes_max }
 }
@@ -314,9 +418,8 @@ fn get(path: String, answer_bytes_max: usize) -> Request {
 fn parse(text: &str) -> Result<Url, ClientError> {
     let wrong = |reason: &str| ClientError::Url { url: text.into(), reason: reason.into() };
     let url: Url = text.trim().parse().map_err(|_| wrong("it does not parse"))?;
-    if url.scheme() != "http" {
-        // Answers are checked by their proofs, so TLS is not what they rest on; it belongs into the proxy or tunnel in front of a node.
-        return Err(wrong("only http is spoken here"));
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("only http and https are spoken here"));
     }
     if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it must be a scheme, a host and a port"));
@@ -329,12 +432,6 @@ fn may_do_better(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// Whether a node that cannot serve has certainly not taken what it was sent. A node that stops or fails inside may have passed a
-/// transaction on before, and a proxy does not know.
-fn is_untouched(answer: &Answer) -> bool {
-    matches!(read_error(answer).code.as_str(), "busy" | "pool-full" | "too-many-waiting")
-}
-
 fn accept<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
     if answer.status.is_success() { read(answer) } else { Err(refused(answer)) }
 }
@@ -345,7 +442,7 @@ fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
 
 fn refused(answer: &Answer) -> ClientError {
     let ErrorView { code, message, hint } = read_error(answer);
-    ClientError::Refused { status: answer.status.as_u16(), code, message, hint }
+    ClientError::Refused { node: answer.node.clone(), status: answer.status.as_u16(), code, message, hint }
 }
 
 /// The node's error, or what can be told of an answer that some proxy made up.
@@ -353,10 +450,10 @@ fn read_error(answer: &Answer) -> ErrorView {
     serde_json::from_slice::<ErrorBody>(&answer.body).map_or_else(
         |_| {
             let start = answer.body.get(..FOREIGN_ANSWER_BYTES_MAX).unwrap_or(&answer.body);
-            let text: String = String::from_utf8_lossy(start).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let text = String::from_utf8_lossy(start);
             ErrorView {
                 code: format!("http-{}", answer.status.as_u16()),
-                message: format!("{} answers {}: {}", answer.node, answer.status, text.trim()),
+                message: format!("{}: {}", answer.status, text.trim()),
                 hint: None,
             }
         },
@@ -372,5 +469,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    text
+    // The causes of a failed exchange may quote what was received.
+    foreign(&text)
 }

@@ -6,7 +6,8 @@
 //!                     v
 //!                 LightClient ── committee of the genesis ──> verified receipts, balances, values
 //! ```
-//! Nothing here may believe a node: a value is [`light::Proven`] only after a quorum's signatures, the header and the path were checked.
+//! Nothing here may believe a node: a value is [`light::Proven`] only after a quorum's signatures, the header and the path were checked, and
+//! what a node says without proof is at most quoted, escaped and cut.
 
 #![forbid(unsafe_code)]
 
@@ -20,9 +21,9 @@ pub mod terminal;
 
 pub use self::{
     args::NodeArgs,
-    error::ClientError,
+    error::{ClientError, NotCommitted},
     http::Client,
     light::{LightClient, LightError, Proven},
-    session::Session,
+    session::{Fate, Pace, Seen, Session},
     terminal::{CommandError, Exit, Output},
 };

@@ -15,12 +15,11 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, State},
     http::StatusCode,
     routing::{get, post},
 };
 use fake::{Fake, hexadecimal};
-use quorate_client::{Client, ClientError, LightClient, Session};
+use quorate_client::{Client, ClientError, LightClient, Pace, Session};
 use quorate_types::{
     crypto::SigningKey,
     ids::{Address, GenesisHash, TxId},
@@ -105,7 +104,7 @@ async fn says_which_nodes_do_not_answer() {
 
 #[test]
 fn urls_that_are_no_nodes_are_refused() {
-    for url in ["", "127.0.0.1:8080", "https://a", "ftp://a", "http://a/?x=1"] {
+    for url in ["", "127.0.0.1:8080", "ftp://a", "http://a/?x=1"] {
         assert!(matches!(Client::new(&[url]), Err(ClientError::Url { .. })), "{url}");
     }
     assert!(Client::new::<&str>(&[]).is_err());
@@ -129,44 +128,33 @@ async fn an_answer_that_is_not_of_the_api_is_named() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_passed_on_with_its_code() {
+async fn a_refusal_is_passed_on_with_its_words_and_proves_nothing() {
     let refuse = || async { (StatusCode::BAD_REQUEST, r#"{"error":{"code":"insufficient-funds","message":"no","hint":"earn some"}}"#) };
     let url = serve(Router::new().route("/v1/transactions", post(refuse))).await;
-    let error = Client::new(&[url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err();
-    assert!(matches!(error, ClientError::Rejected { code, hint: Some(_), .. } if code == "insufficient-funds"));
+    let error = Client::new(&[&url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { code, hint: Some(_), .. } if code == "insufficient-funds"));
+    let error = session(&[url]).submit_and_verify(&transaction(), LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn a_submission_that_broke_off_is_unknown_and_not_rejected() {
+async fn a_submission_that_broke_off_is_unknown() {
     let tx = transaction();
     let error = Client::new(&[breaks_off().await]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
     // The next node refuses it, for all we know because the first has brought it into the chain.
     let refuse = || async { (StatusCode::BAD_REQUEST, r#"{"error":{"code":"sequence","message":"used"}}"#) };
-    let forgets =
-        Router::new().route("/v1/transactions", post(refuse)).route("/v1/transactions/{id}", get(|| async { r#"{"status":"unknown"}"# }));
-    let error = Client::new(&[breaks_off().await, serve(forgets).await]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
+    let refuses = serve(Router::new().route("/v1/transactions", post(refuse))).await;
+    let error = Client::new(&[breaks_off().await, refuses.clone()]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
-    let knows = Router::new().route("/v1/transactions", post(refuse)).route(
-        "/v1/transactions/{id}",
-        get(|| async { r#"{"status":"committed","height":3,"index":0,"outcome":{"result":"applied","output":""}}"# }),
-    );
-    let client = Client::new(&[breaks_off().await, serve(knows).await]).unwrap();
-    assert!(client.submit(&tx, Wait::Accepted, LONG).await.is_ok());
+    let nodes = [breaks_off().await, refuses, serve(slow_node(&tx, 0)).await];
+    assert!(session(&nodes).submit_and_verify(&tx, LONG).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_node_that_stops_may_have_passed_the_transaction_on_and_a_full_one_has_not() {
-    let answers = [("stopping", true), ("internal", true), ("crowded-out", true), ("pool-full", false), ("busy", false)];
-    for (code, is_unknown) in answers {
-        let body = format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
-        let url = serve(Router::new().route("/v1/transactions", post(move || async { (StatusCode::SERVICE_UNAVAILABLE, body) }))).await;
-        match Client::new(&[url]).unwrap().submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err() {
-            ClientError::Unknown { .. } => assert!(is_unknown, "{code}"),
-            ClientError::Rejected { .. } => assert!(!is_unknown, "{code}"),
-            other => panic!("{other}"),
-        }
-    }
+async fn a_transaction_that_could_not_leave_was_not_sent() {
+    let error = session(&[nobody().await, nobody().await]).submit_and_verify(&transaction(), LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -177,34 +165,37 @@ async fn an_answer_about_another_transaction_is_not_taken_for_ours() {
     assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
 }
 
+fn session(urls: &[String]) -> Session {
+    let pace = Pace { pause: Duration::from_millis(5), patience: Duration::from_millis(200) };
+    Session::new(Client::new(urls).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap()).with_pace(pace)
+}
+
 /// A node whose chain commits what it is sent, but answers a submission before that.
 fn slow_node(tx: &Transaction, polls_until_committed: usize) -> Router {
     let fake = Fake::new(Vec::new());
     let receipt = Receipt { tx_id: tx.id(), outcome: Outcome::Applied(Vec::new()) };
     let proof = hexadecimal(&fake.transaction_proof(6, &[receipt], 0));
     let pending = submitted(tx, r#""status":"pending""#);
-    let committed = submitted(tx, r#""status":"committed","height":6,"index":0,"outcome":{"result":"applied","output":""}"#);
     let polls = Arc::new(AtomicUsize::new(0));
-    let first = pending.clone();
-    Router::new()
-        .route("/v1/transactions", post(move |_: Bytes| async { (StatusCode::ACCEPTED, first) }))
-        .route(
-            "/v1/transactions/{id}",
-            get(move |State(polls): State<Arc<AtomicUsize>>, Path(_): Path<String>| async move {
-                if polls.fetch_add(1, Ordering::Relaxed) < polls_until_committed { pending } else { committed }
-            }),
-        )
-        .route("/v1/transactions/{id}/proof", get(move || async move { format!(r#"{{"proof":"{proof}"}}"#) }))
-        .with_state(polls)
+    Router::new().route("/v1/transactions", post(move |_: Bytes| async { (StatusCode::ACCEPTED, pending) })).route(
+        "/v1/transactions/{id}/proof",
+        get(move || async move {
+            if polls.fetch_add(1, Ordering::Relaxed) < polls_until_committed {
+                (StatusCode::NOT_FOUND, r#"{"error":{"code":"not-committed","message":"no"}}"#.to_owned())
+            } else {
+                (StatusCode::OK, format!(r#"{{"proof":"{proof}"}}"#))
+            }
+        }),
+    )
 }
 
 #[tokio::test]
 async fn waits_for_the_commit_and_checks_its_proof() {
     let tx = transaction();
-    let session = |url| Session::new(Client::new(&[url]).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap());
-    let proven = session(serve(slow_node(&tx, 1)).await).submit_and_verify(&tx, LONG).await.unwrap();
+    let proven = session(&[serve(slow_node(&tx, 3)).await]).submit_and_verify(&tx, LONG).await.unwrap();
     assert_eq!(proven.value().receipt.tx_id, tx.id());
-    let error = session(serve(slow_node(&tx, usize::MAX)).await).submit_and_verify(&tx, Duration::from_millis(1)).await.unwrap_err();
+    let never = session(&[serve(slow_node(&tx, usize::MAX)).await]);
+    let error = never.submit_and_verify(&tx, Duration::from_millis(30)).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
 }
 
@@ -212,7 +203,6 @@ async fn waits_for_the_commit_and_checks_its_proof() {
 async fn a_node_that_keeps_a_transaction_to_itself_is_not_waited_for() {
     let tx = transaction();
     let (keeps, commits) = (serve(slow_node(&tx, usize::MAX)).await, serve(slow_node(&tx, 1)).await);
-    let session = Session::new(Client::new(&[keeps, commits]).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap());
-    let proven = session.submit_and_verify(&tx, Duration::from_secs(20)).await.unwrap();
+    let proven = session(&[keeps, commits]).submit_and_verify(&tx, LONG).await.unwrap();
     assert_eq!(proven.value().receipt.tx_id, tx.id());
 }

@@ -1,9 +1,13 @@
 //! The network address of a validator: a multiaddress of a host and a TCP port.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a validator can be reached at such an address: `/ip4|ip6/HOST/tcp/PORT`. Names are left out: whoever answers for a name would decide
-/// whom a validator dials.
+/// Longest name of a host, in bytes, and longest part of one between dots (RFC 1035).
+const NAME_BYTES_MAX: usize = 253;
+const LABEL_BYTES_MAX: usize = 63;
+
+/// Whether a validator could be reached at such an address: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT`. A name says whom to ask where to dial; who
+/// answers there must still prove that it has the validator's network key.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -11,9 +15,9 @@ pub fn check(address: &str) -> Result<(), &'static str> {
     let mut parts = address.strip_prefix('/').ok_or("it does not begin with /")?.split('/');
     let (kind, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     match kind {
-        "ip4" => host.parse::<Ipv4Addr>().map(|_| ()).map_err(|_| "its host is no IPv4 address")?,
-        "ip6" => host.parse::<Ipv6Addr>().map(|_| ()).map_err(|_| "its host is no IPv6 address")?,
-        "dns" | "dns4" | "dns6" => return Err("names are not supported, only addresses"),
+        "ip4" => check_ip(host.parse::<Ipv4Addr>().map_err(|_| "its host is no IPv4 address")?.into())?,
+        "ip6" => check_ip(host.parse::<Ipv6Addr>().map_err(|_| "its host is no IPv6 address")?.into())?,
+        "dns" | "dns4" | "dns6" => check_name(host)?,
         _ => return Err("it names no host"),
     }
     if parts.next() != Some("tcp") {
@@ -27,13 +31,50 @@ pub fn check(address: &str) -> Result<(), &'static str> {
     if parts.next().is_some() { Err("there is something behind the port") } else { Ok(()) }
 }
 
+/// Whether an address that [`check`] takes means the machine that dials it, so that only validators on one machine reach each other.
+#[must_use]
+pub fn is_loopback(address: &str) -> bool {
+    let host = address.split('/').nth(2).unwrap_or_default();
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+    }
+}
+
+/// Nobody listens at these: they are for listening everywhere, for many listeners, for nobody, or mean nothing without naming an interface.
+fn check_ip(ip: IpAddr) -> Result<(), &'static str> {
+    match ip.to_canonical() {
+        ip if ip.is_unspecified() => Err("its host means every address of a machine, which nobody can dial"),
+        ip if ip.is_multicast() => Err("its host is a multicast address"),
+        IpAddr::V4(ip) if ip.is_broadcast() || ip.octets().first() == Some(&0) => Err("its host is no address of a machine"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Err("its host is a link-local address, which needs an interface"),
+        _ => Ok(()),
+    }
+}
+
+/// Letters, digits and hyphens between dots. Not all digits at the end, which would be an address.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label);
+    if !is_name || name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err("its host is no name of a machine");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn takes_hosts_with_tcp_ports_and_nothing_else() {
-        for address in ["/ip4/10.0.0.1/tcp/6180", "/ip6/::1/tcp/1"] {
+        let names = ["/dns4/node.example.org/tcp/6180", "/dns6/a-1/tcp/6180", "/dns/b/tcp/1", "/dns4/3.example/tcp/1"];
+        for address in ["/ip4/10.0.0.1/tcp/6180", "/ip6/::1/tcp/1", "/ip6/2001:db8::1/tcp/6180"].into_iter().chain(names) {
             assert_eq!(check(address), Ok(()), "{address}");
         }
         for address in [
@@ -50,10 +91,56 @@ mod tests {
             "/ip4/10.0.0.1/tcp/6180/",
             "/ip4/10.0.0.1/tcp/6180/p2p/x",
             "/ip6/10.0.0.1/tcp/6180",
-            "/dns4/node.example.org/tcp/6180",
+            "/dnsaddr/node.example.org/tcp/6180",
+            "/dns4/node.example.org",
+            "/dns4/10.0.0.1/tcp/6180",
+            "/dns4/a..b/tcp/6180",
+            "/dns4/a_b/tcp/6180",
+            "/dns4/-a/tcp/6180",
+            "/dns4/a./tcp/6180",
+            "/dns4//tcp/6180",
             "/unix/x/tcp/1",
         ] {
             assert!(check(address).is_err(), "{address}");
+        }
+        assert!(check(&format!("/dns4/{}/tcp/1", "a".repeat(64))).is_err());
+        assert!(check(&format!("/dns4/{}a/tcp/1", "a.".repeat(127))).is_err());
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_dial_is_refused() {
+        let addresses = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "239.255.255.250",
+            "255.255.255.255",
+            "::",
+            "ff02::1",
+            "fe80::1",
+            "::ffff:0.0.0.0",
+            "::ffff:224.0.0.1",
+        ];
+        for address in addresses {
+            let kind = if address.contains(':') { "ip6" } else { "ip4" };
+            assert!(check(&format!("/{kind}/{address}/tcp/6180")).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_same_machine_is_known() {
+        for address in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/127.9.9.9/tcp/1",
+            "/ip6/::1/tcp/1",
+            "/ip6/::ffff:127.0.0.1/tcp/1",
+            "/dns4/LocalHost/tcp/1",
+            "/dns6/a.localhost/tcp/1",
+        ] {
+            assert_eq!((check(address), is_loopback(address)), (Ok(()), true), "{address}");
+        }
+        for address in ["/ip4/10.0.0.1/tcp/1", "/ip6/2001:db8::1/tcp/1", "/dns4/localhost.example/tcp/1"] {
+            assert!(!is_loopback(address), "{address}");
         }
     }
 }

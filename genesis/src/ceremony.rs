@@ -102,7 +102,7 @@ impl Draft {
     /// [`CeremonyError`]: what makes the entry useless.
     pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
         self.check()?;
-        check_address(&validator)?;
+        check_address(&validator.name, &validator.address)?;
         let draft = self.hash()?;
         let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
         // A committee of one: name, power and keys by the protocol's own rules.
@@ -142,7 +142,7 @@ pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
     check_name(&genesis.name)?;
     genesis.check()?;
     refuse_duplicates(&genesis.validators)?;
-    genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator))
+    genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator.name, &entry.validator.address))
 }
 
 pub(crate) fn check_draft_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
@@ -153,12 +153,8 @@ fn check_name(name: &str) -> Result<(), CeremonyError> {
     if (1..=NETWORK_NAME_MAX).contains(&name.chars().count()) { Ok(()) } else { Err(CeremonyError::Name) }
 }
 
-fn check_address(validator: &Validator) -> Result<(), CeremonyError> {
-    address::check(&validator.address).map_err(|reason| CeremonyError::Address {
-        name: validator.name.clone(),
-        address: validator.address.clone(),
-        reason,
-    })
+pub(crate) fn check_address(name: &str, address: &str) -> Result<(), CeremonyError> {
+    address::check(address).map_err(|reason| CeremonyError::Address { name: name.into(), address: address.into(), reason })
 }
 
 fn sorted(mut accounts: Vec<GenesisAccount>) -> Result<Vec<GenesisAccount>, CeremonyError> {

@@ -7,18 +7,19 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use quorate_client::{CommandError, Output};
+use quorate_client::{CommandError, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
     ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
 };
 use serde::Serialize;
 
 use crate::{
-    ceremony::{Draft, build, check},
+    address,
+    ceremony::{Draft, build, check, check_address},
     error::CeremonyError,
     file,
 };
@@ -129,9 +130,12 @@ pub struct AddValidatorCommand {
     /// The validator's name.
     #[arg(long)]
     name: String,
-    /// Where the others reach it, such as /ip4/10.0.0.1/tcp/6180.
+    /// Where the others reach it, such as /ip4/10.0.0.1/tcp/6180 or /dns4/node.example.org/tcp/6180.
     #[arg(long, value_name = "MULTIADDRESS")]
     address: String,
+    /// Allow an address of this machine itself, for a network whose validators all run on it.
+    #[arg(long)]
+    loopback: bool,
     /// How much its signature counts.
     #[arg(long, value_name = "N", default_value_t = 1)]
     power: u64,
@@ -204,9 +208,9 @@ impl NewCommand {
         let draft = Draft::new(self.name, chain_id, timestamp, self.parameters.parameters(), accounts)?;
         file::write(&self.out, &draft)?;
         out.note(format_args!(
-            "wrote {}; give it to every organisation, each runs `quorate genesis add-validator --draft {}`",
+            "wrote {}; give it to every organisation, each runs: quorate genesis add-validator --draft {} --name NAME --address MULTIADDRESS",
             self.out.display(),
-            self.out.display()
+            shell_word(&self.out)
         ));
         out.print(&draft, || format!("name      {}\nchain id  {}\nfile      {}", draft.name, draft.chain_id, self.out.display()))
     }
@@ -220,6 +224,13 @@ impl AddValidatorCommand {
             None => self.home.path()?.join(KEYS_DIRECTORY).join(VALIDATOR_KEY_FILE),
         };
         let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.fragment.json", self.name.replace(['/', '\\'], "_"))));
+        // Before a passphrase is asked for.
+        draft.check()?;
+        check_address(&self.name, &self.address)?;
+        if address::is_loopback(&self.address) && !self.loopback {
+            return Err(CeremonyError::Loopback { name: self.name, address: self.address }.into());
+        }
+        file::refuse_existing(&file)?;
         let keys = load_validator_key(&path, &self.passphrase.source())?;
         let public = keys.public();
         let validator = Validator {
@@ -235,7 +246,9 @@ impl AddValidatorCommand {
         out.print(&fragment, || {
             let validator = &fragment.validator.validator;
             format!(
-                "validator  {}\naddress    {}\npower      {}\nkey        {}\nfile       {}",
+                "network    {} (chain id {})\nvalidator  {}\naddress    {}\npower      {}\nkey        {}\nfile       {}",
+                draft.name,
+                draft.chain_id,
                 validator.name,
                 validator.address,
                 validator.power.0,
@@ -252,8 +265,15 @@ impl BuildCommand {
         let fragments = self.fragments.iter().map(|path| file::load_fragment(path)).collect::<Result<_, _>>()?;
         let genesis = build(&draft, fragments)?;
         file::write(&self.out, &genesis)?;
-        out.note(format_args!("wrote {}; everybody checks it: quorate genesis verify --hash {}", self.out.display(), genesis.hash()));
-        show(&genesis, None, out)
+        out.note(format_args!(
+            "wrote {}; everybody checks it: quorate genesis verify {} --hash {}",
+            self.out.display(),
+            shell_word(&self.out),
+            genesis.hash()
+        ));
+        show(&genesis, None, out)?;
+        note_powers(&genesis, out);
+        Ok(())
     }
 }
 
@@ -266,6 +286,7 @@ impl VerifyCommand {
             return Err(CeremonyError::OtherHash { actual, wanted }.into());
         }
         show(&genesis, Some(true), out)?;
+        note_powers(&genesis, out);
         out.good(format_args!("verified: {} validators hold their keys, {actual}", genesis.validators.len()));
         if self.hash.is_none() {
             out.note("compare this hash with the others by another way than the one the file came by");
@@ -284,12 +305,17 @@ struct Shown<'a> {
 
 fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), CommandError> {
     let genesis_hash = genesis.hash();
+    let total_power = total_power(genesis);
+    // By name, as in the file: what is added to the parameters one day is shown too.
+    let parameters = serde_json::to_value(genesis.parameters).map_err(|error| CommandError::failure("output", error))?;
     out.print(&Shown { genesis_hash, verified, genesis }, || {
         let validators = out.table(
-            &["validator", "power", "address", "consensus key"],
+            &["validator", "power", "share", "address", "consensus key"],
             genesis.validators.iter().map(|entry| {
                 let validator = &entry.validator;
-                vec![validator.name.clone(), validator.power.0.to_string(), validator.address.clone(), validator.consensus_key.to_string()]
+                let share = format!("{} %", u128::from(validator.power.0).saturating_mul(100) / total_power.max(1));
+                let power = validator.power.0.to_string();
+                vec![validator.name.clone(), power, share, validator.address.clone(), validator.consensus_key.to_string()]
             }),
         );
         let accounts = out.table(
@@ -297,11 +323,37 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
             genesis.accounts.iter().map(|account| vec![account.address.to_string(), account.balance.to_string()]),
         );
         let total = genesis.accounts.iter().fold(0u128, |sum, account| sum.saturating_add(u128::from(account.balance)));
+        let parameters = out.table(
+            &["parameter", "value"],
+            parameters.as_object().into_iter().flatten().map(|(name, value)| vec![name.clone(), value.to_string()]),
+        );
         format!(
-            "network       {}\nchain id      {}\ntimestamp     {} ms\ntotal supply  {total}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{accounts}",
+            "network       {}\nchain id      {}\ntimestamp     {} ms\ntotal supply  {total}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{accounts}",
             genesis.name, genesis.chain_id, genesis.timestamp
         )
     })
+}
+
+fn total_power(genesis: &Genesis) -> u128 {
+    genesis.validators.iter().fold(0, |sum, entry| sum.saturating_add(u128::from(entry.validator.power.0)))
+}
+
+/// Names whoever can stop the network alone: a power is easily overlooked in somebody else's fragment.
+fn note_powers(genesis: &Genesis, out: &Output) {
+    let total = total_power(genesis);
+    // Among three or fewer everybody can.
+    if genesis.validators.len() <= 3 {
+        return;
+    }
+    // A quorum is more than two thirds, so a third that is missing is enough.
+    for GenesisValidator { validator, .. } in &genesis.validators {
+        if u128::from(validator.power.0).saturating_mul(3) >= total {
+            out.note(format_args!(
+                "validator {:?} has {} of {total} power: without it nothing is committed, and the network withstands no fault of it",
+                validator.name, validator.power.0
+            ));
+        }
+    }
 }
 
 /// Never 0, and below 2^53: JSON readers that keep numbers as floats lose nothing.
@@ -351,7 +403,20 @@ mod tests {
             let (key, out) = (format!("HOME/keys{number}/validator.key"), format!("HOME/{number}.json"));
             run(
                 directory,
-                &["add-validator", "--draft", "HOME/draft.json", "--name", &name, "--address", &address, "--key", &key, "--out", &out],
+                &[
+                    "add-validator",
+                    "--draft",
+                    "HOME/draft.json",
+                    "--name",
+                    &name,
+                    "--address",
+                    &address,
+                    "--loopback",
+                    "--key",
+                    &key,
+                    "--out",
+                    &out,
+                ],
             )
             .unwrap();
         }
@@ -405,6 +470,37 @@ mod tests {
             let error = verify(format!("{}\"colour\": 1, {}", &text[..at], &text[at..]));
             assert!(error.contains("`colour`"), "{place}: {error}");
         }
+    }
+
+    #[test]
+    fn an_address_that_nobody_reaches_is_refused_before_a_passphrase_is_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        let enter = |address: &str, more: &[&str]| {
+            // There is no such key: whoever gets so far as to read it fails otherwise.
+            let usual = ["add-validator", "--draft", "HOME/draft.json", "--name", "x", "--key", "HOME/none", "--address", address];
+            run(home.path(), &[&usual, more].concat()).unwrap_err()
+        };
+        for address in
+            ["/ip4/0.0.0.0/tcp/6180", "/ip4/127.0.0.1/tcp/6180", "/ip6/::1/tcp/6180", "/dns4/localhost/tcp/6180", "/ip4/10.0.0.1/udp/6180"]
+        {
+            assert_eq!(enter(address, &[]).code, "address", "{address}");
+        }
+        assert!(enter("/ip4/127.0.0.1/tcp/1", &[]).message.contains("--loopback"));
+        for (address, more) in
+            [("/ip4/127.0.0.1/tcp/1", &["--loopback"] as &[_]), ("/ip4/10.0.0.1/tcp/1", &[]), ("/dns4/node.example.org/tcp/1", &[])]
+        {
+            assert_eq!(enter(address, more).code, "io", "{address}");
+        }
+        assert_eq!(enter("/ip4/10.0.0.1/tcp/1", &["--out", "HOME/1.json"]).code, "exists");
+    }
+
+    #[test]
+    fn a_draft_that_could_not_be_read_again_is_not_written() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("long.json");
+        let error = file::write(&path, &"x".repeat(quorate_types::genesis::GENESIS_BYTES_MAX)).unwrap_err();
+        assert!(matches!(error, CeremonyError::TooLarge(_)) && !path.exists(), "{error}");
     }
 
     #[test]

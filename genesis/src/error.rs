@@ -66,7 +66,9 @@ pub enum CeremonyError {
         second: String,
     },
     /// An address that no node could listen at.
-    #[error("validator {name:?} has the address {address:?}: {reason}; write it like /ip4/10.0.0.1/tcp/6180 or /ip6/2001:db8::1/tcp/6180")]
+    #[error(
+        "validator {name:?} has the address {address:?}: {reason}; write it like /ip4/10.0.0.1/tcp/6180, /ip6/2001:db8::1/tcp/6180 or /dns4/node.example.org/tcp/6180"
+    )]
     Address {
         /// The validator.
         name: String,
@@ -75,6 +77,19 @@ pub enum CeremonyError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// An address that only its own machine can reach.
+    #[error(
+        "validator {name:?} has the address {address:?}, at which only this machine itself reaches it; give the one that the other validators dial, or --loopback where all of them run on this machine"
+    )]
+    Loopback {
+        /// The validator.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// More than can be read again.
+    #[error("{0:?} would be longer than {GENESIS_BYTES_MAX} bytes, which nobody could read; leave out accounts")]
+    TooLarge(PathBuf),
     /// No name.
     #[error("the name of a network has 1 to 64 characters")]
     Name,
@@ -104,11 +119,11 @@ impl From<CeremonyError> for CommandError {
         let code = match &error {
             CeremonyError::Io { .. } => "io",
             CeremonyError::Exists(_) => "exists",
-            CeremonyError::TooLong(_) | CeremonyError::Form { .. } => "form",
+            CeremonyError::TooLong(_) | CeremonyError::TooLarge(_) | CeremonyError::Form { .. } => "form",
             CeremonyError::Version { .. } => "version",
             CeremonyError::OtherDraft { .. } => "other-draft",
             CeremonyError::Duplicate { .. } | CeremonyError::AccountTwice(_) => "duplicate",
-            CeremonyError::Address { .. } => "address",
+            CeremonyError::Address { .. } | CeremonyError::Loopback { .. } => "address",
             CeremonyError::Name => "name",
             CeremonyError::Genesis(_) => "genesis",
             CeremonyError::OtherHash { .. } => return Self::new(Exit::Unverified, "other-hash", &error),

@@ -76,7 +76,7 @@ pub fn load_fragment(path: &Path) -> Result<Fragment, CeremonyError> {
 /// survives a power cut.
 ///
 /// # Errors
-/// [`CeremonyError::Exists`], [`CeremonyError::Io`].
+/// [`CeremonyError::Exists`], [`CeremonyError::TooLarge`], [`CeremonyError::Io`].
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => CeremonyError::Exists(path.into()),
@@ -84,7 +84,18 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> 
     };
     let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
     text.push('\n');
+    if text.len() > GENESIS_BYTES_MAX {
+        return Err(CeremonyError::TooLarge(path.into()));
+    }
     whole_file::create(&SystemFiles, path, text.as_bytes(), FILE_MODE).map_err(failed)
+}
+
+/// Refuses early what [`write`] will refuse.
+///
+/// # Errors
+/// [`CeremonyError::Exists`].
+pub fn refuse_existing(path: &Path) -> Result<(), CeremonyError> {
+    if path.exists() { Err(CeremonyError::Exists(path.into())) } else { Ok(()) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CeremonyError> {

@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     error::KeyError,
+    memory::{Seed, on_wiped_stack},
     mnemonic,
     passphrase::PassphraseSource,
     private_file::{self, Secrecy},
@@ -31,7 +32,7 @@ const FORMAT_PUBLIC: &str = "quorate-account-public";
 pub struct AccountKey {
     /// Signs transactions.
     pub signing: SigningKey,
-    seed: Zeroizing<[u8; 32]>,
+    seed: Seed,
 }
 
 impl fmt::Debug for AccountKey {
@@ -82,13 +83,13 @@ impl AccountKey {
     /// # Errors
     /// [`KeyError::Mnemonic`], [`KeyError::Index`].
     pub fn from_mnemonic(words: &str, index: u32) -> Result<Self, KeyError> {
-        mnemonic::derive(words, "", index).map(Self::from_seed)
+        on_wiped_stack(|| mnemonic::derive(words, "", index).map(Self::from_seed))
     }
 
     /// The key of a seed.
     #[must_use]
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
-        Self { signing: SigningKey::from_seed(&seed), seed }
+        Self { signing: SigningKey::from_seed(&seed), seed: Box::new(seed) }
     }
 
     /// What everybody may know.
@@ -109,7 +110,11 @@ pub fn check_name(name: &str) -> Result<(), KeyError> {
     if fits && !name.starts_with("0x") && !name.starts_with('-') { Ok(()) } else { Err(KeyError::Name(name.into())) }
 }
 
-fn paths(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
+/// The secret and the public file of an account: `NAME.key` and `NAME.pub`.
+///
+/// # Errors
+/// [`KeyError::Name`].
+pub fn account_files(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
     check_name(name)?;
     Ok((directory.join(format!("{name}.key")), directory.join(format!("{name}.pub"))))
 }
@@ -119,7 +124,7 @@ fn paths(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf), KeyError> {
 /// # Errors
 /// [`KeyError::Exists`] when either file is there already; nothing is changed then.
 pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing: &Sealing) -> Result<PathBuf, KeyError> {
-    let (secret, public) = paths(directory, name)?;
+    let (secret, public) = account_files(directory, name)?;
     private_file::private_directory(directory)?;
     if public.exists() {
         return Err(KeyError::Exists(public));
@@ -138,10 +143,12 @@ pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing:
 /// [`KeyError`].
 pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource) -> Result<AccountKey, KeyError> {
     const WHAT: &str = "account key";
-    let (path, public) = paths(directory, name)?;
-    let text = sealed::read(&path, source)?;
-    let stored: Stored = stored::parse(&path, WHAT, FORMAT, &text)?;
-    let key = AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?);
+    let (path, public) = account_files(directory, name)?;
+    let key = on_wiped_stack(|| {
+        let text = sealed::read(&path, source)?;
+        let stored: Stored = stored::parse(&path, WHAT, FORMAT, &text)?;
+        Ok::<_, KeyError>(AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?))
+    })?;
     if public.exists() && load_account_public(directory, name)? != key.public() {
         let reason = format!("it belongs to {}, not to the address in {}", key.public().address, public.display());
         return Err(KeyError::Content { path, what: WHAT, reason });
@@ -155,7 +162,7 @@ pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource)
 /// [`KeyError`].
 pub fn load_account_public(directory: &Path, name: &str) -> Result<AccountPublic, KeyError> {
     const WHAT: &str = "account public key";
-    let (_, path) = paths(directory, name)?;
+    let (_, path) = account_files(directory, name)?;
     let StoredPublic { address, public_key, .. } = stored::parse(&path, WHAT, FORMAT_PUBLIC, &private_file::read_public(&path)?)?;
     if address != Address::of(&public_key) {
         return Err(KeyError::Content { path, what: WHAT, reason: "the address is not that of the key".into() });

@@ -1,13 +1,13 @@
 //! `quorate keygen`: makes the keys of validators and accounts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use quorate_client::{CommandError, Output};
 use serde::Serialize;
 
 use crate::{
-    account::{AccountKey, AccountPublic, check_name, save_account_key},
+    account::{AccountKey, AccountPublic, account_files, save_account_key},
     error::KeyError,
     home::HomeArgs,
     mnemonic::{self, Words},
@@ -131,23 +131,33 @@ impl AccountCommand {
     }
 }
 
-/// Makes an account from a new mnemonic, saves it, and shows the words once: on standard error, or as a field of the JSON object.
+/// Makes an account from a new mnemonic, shows the words once (on standard error, or as a field of the JSON object), and then saves it: a key
+/// whose words nobody could read is none.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn create_account(directory: &std::path::Path, name: &str, words: Words, sealing: &Sealing, out: &Output) -> Result<(), CommandError> {
-    check_name(name)?;
+/// [`CommandError`]; there is no key then.
+pub fn create_account(directory: &Path, name: &str, words: Words, sealing: &Sealing, out: &Output) -> Result<(), CommandError> {
+    let (key_file, public_file) = account_files(directory, name)?;
+    // Before anybody writes words down for nothing.
+    if let Some(exists) = [&key_file, &public_file].into_iter().find(|file| file.exists()) {
+        return Err(KeyError::Exists(exists.clone()).into());
+    }
     let words = mnemonic::generate(words)?;
     let key = AccountKey::from_mnemonic(&words, 0)?;
-    let key_file = save_account_key(directory, name, &key, sealing)?;
-    if !out.is_json() {
-        // Not a note that --quiet takes away: it is shown this once and nowhere kept.
-        out.always(format_args!(
+    let made = NewAccount { name, public: key.public(), key_file, mnemonic: &words };
+    out.reveal(&made, || {
+        format!(
             "Write these words down, in this order. Whoever has them has the account; without them a lost key file is lost for good.\n\n  {}\n",
             *words
-        ));
+        )
+    })?;
+    save_account_key(directory, name, &key, sealing).map_err(|error| {
+        let error = CommandError::from(error);
+        CommandError { message: format!("the account was not made, and its words are worth nothing: {}", error.message), ..error }
+    })?;
+    if out.is_json() {
+        return Ok(());
     }
-    let made = NewAccount { name, public: key.public(), key_file, mnemonic: &words };
     out.print(&made, || format!("name      {name}\naddress   {}\nkey file  {}", made.public.address, made.key_file.display()))
 }
 
@@ -198,10 +208,11 @@ mod tests {
     #[test]
     fn makes_the_key_of_an_account() {
         let home = tempfile::tempdir().unwrap();
-        let out = Output::new(Format::Json, true);
+        let out = Output::kept(Format::Json);
         let home_text = home.path().to_str().unwrap();
         parse(&["account", "alice", "--home", home_text, "--words", "12", "--insecure-plaintext"]).run(&out).unwrap();
         crate::load_account_public(&home.path().join("wallet"), "alice").unwrap();
+        assert!(out.written().stdout.contains(r#""mnemonic":""#));
         let error = parse(&["account", "../alice", "--home", home_text, "--insecure-plaintext"]).run(&out).unwrap_err();
         assert_eq!((error.code.as_str(), error.exit.code()), ("name", 2));
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use quorate_client::CommandError;
+use quorate_client::{CommandError, terminal::shell_word};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum KeyError {
     )]
     Exists(PathBuf),
     /// Others than the owner have access.
-    #[error("{path:?} is open to others (mode {mode:03o}); run: chmod {wanted:03o} {path:?}")]
+    #[error("{path:?} is open to others (mode {mode:03o}); run: chmod {wanted:03o} {}", shell_word(path))]
     Loose {
         /// Which file or directory.
         path: PathBuf,
@@ -84,6 +84,9 @@ pub enum KeyError {
     /// The two entries at creation differ.
     #[error("the two passphrases differ; start again")]
     PassphrasesDiffer,
+    /// Ctrl-C at the terminal.
+    #[error("interrupted")]
+    Interrupted,
     /// The terminal fails.
     #[error("the terminal cannot be read: {0}")]
     Terminal(io::Error),
@@ -120,6 +123,7 @@ impl KeyError {
             Self::NoPassphrase => "no-passphrase",
             Self::PassphraseLength => "passphrase-length",
             Self::PassphrasesDiffer => "passphrases-differ",
+            Self::Interrupted => "interrupted",
             Self::Terminal(_) => "terminal",
             Self::Mnemonic(_) => "mnemonic",
             Self::Name(_) => "name",
@@ -133,6 +137,7 @@ impl KeyError {
 impl From<KeyError> for CommandError {
     fn from(error: KeyError) -> Self {
         match &error {
+            KeyError::Interrupted => Self::interrupted(),
             KeyError::Name(_) | KeyError::Index(_) | KeyError::Mnemonic(_) => Self { code: error.code().into(), ..Self::usage(&error) },
             _ => Self::failure(error.code(), &error),
         }

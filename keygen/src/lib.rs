@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! validator.key   consensus seed + network seed   private (0600)   age, armored, or plain TOML when asked for
+//! validator.signed  how far the key has signed  private (0600)  nothing yet (quorate-types, `witness`)
 //! validator.pub   both public keys                plain TOML, for the genesis ceremony
 //! NAME.key        seed of an ed25519 account      private (0600)
 //! NAME.pub        address, public key             plain TOML
@@ -14,6 +15,7 @@ pub mod account;
 pub mod command;
 pub mod error;
 pub mod home;
+mod memory;
 pub mod mnemonic;
 pub mod passphrase;
 pub mod private_file;
@@ -30,5 +32,5 @@ pub use self::{
     home::HomeArgs,
     passphrase::{Passphrase, PassphraseArgs, PassphraseSource},
     sealed::Sealing,
-    validator::{ValidatorKeys, ValidatorPublic, load_validator_key, load_validator_public, save_validator_key},
+    validator::{VALIDATOR_WITNESS_FILE, ValidatorKeys, ValidatorPublic, load_validator_key, load_validator_public, save_validator_key},
 };

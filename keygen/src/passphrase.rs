@@ -2,17 +2,20 @@
 
 use std::{
     env,
-    fs::File,
-    io::{self, IsTerminal},
+    fs::{File, OpenOptions},
+    io::{self, IsTerminal, Read, Write},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use quorate_client::{Output, terminal::shell_word};
+use rpassword::{ConfigBuilder, read_password_with_config};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::{
     error::KeyError,
-    private_file::{is_loose, read_bounded},
+    private_file::{check_given, read_bounded},
 };
 
 /// The variable that holds the passphrase.
@@ -44,7 +47,7 @@ impl PassphraseArgs {
 pub enum PassphraseSource {
     /// The file if there is one, else [`PASSPHRASE_VARIABLE`], else the terminal.
     Usual {
-        /// Its first line is the passphrase. Refused when it is a regular file that others can read.
+        /// Its first line is the passphrase. Refused when it is a file that others can change, or, unless root gives it, read.
         file: Option<PathBuf>,
     },
     /// Known already.
@@ -92,24 +95,83 @@ impl PassphraseSource {
 /// Asks for a secret at the terminal, without showing it.
 ///
 /// # Errors
-/// [`KeyError::NoPassphrase`] without a terminal, [`KeyError::Terminal`].
+/// [`KeyError::NoPassphrase`] without a terminal, [`KeyError::Interrupted`] by Ctrl-C, [`KeyError::Terminal`].
 pub fn ask(prompt: &str) -> Result<Passphrase, KeyError> {
     if !io::stdin().is_terminal() {
         return Err(KeyError::NoPassphrase);
     }
-    bounded(Zeroizing::new(rpassword::prompt_password(prompt).map_err(KeyError::Terminal)?))
+    let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL).map_err(KeyError::Terminal)?;
+    let keys = Keys { terminal: terminal.try_clone().map_err(KeyError::Terminal)? };
+    let hidden = Hidden::start(&terminal).map_err(KeyError::Terminal)?;
+    (&terminal).write_all(prompt.as_bytes()).map_err(KeyError::Terminal)?;
+    let line = read_password_with_config(ConfigBuilder::new().input_reader(keys).output_discard().build());
+    drop(hidden);
+    (&terminal).write_all(b"\n").map_err(KeyError::Terminal)?;
+    match line {
+        Ok(line) => bounded(Zeroizing::new(line)),
+        Err(error) if error.kind() == INTERRUPTED => Err(KeyError::Interrupted),
+        Err(error) => Err(KeyError::Terminal(error)),
+    }
+}
+
+/// The terminal of this process, wherever its output goes.
+const TERMINAL: &str = "/dev/tty";
+const CTRL_C: u8 = 3;
+/// How [`Keys`] says that Ctrl-C was typed: no terminal gives this. The kind that has the name would be tried again.
+const INTERRUPTED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
+/// A terminal that shows nothing of what is typed, and hands over each key, Ctrl-C among them; as it was again when this is dropped.
+///
+/// rpassword does the same, but answers Ctrl-C with a signal to this process, which ends it before the terminal is as it was.
+struct Hidden<'a> {
+    terminal: &'a File,
+    before: Termios,
+}
+
+impl<'a> Hidden<'a> {
+    fn start(terminal: &'a File) -> io::Result<Self> {
+        let before = tcgetattr(terminal)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(terminal, OptionalActions::Now, &hidden)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        // A terminal that has gone away shows nothing more.
+        let _is_restored = tcsetattr(self.terminal, OptionalActions::Now, &self.before).is_ok();
+    }
+}
+
+/// The keys of a terminal, one at a time, up to Ctrl-C.
+struct Keys {
+    terminal: File,
+}
+
+impl Read for Keys {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(key) = buffer.get_mut(..1) else { return Ok(0) };
+        let read = self.terminal.read(key)?;
+        if read == 1 && key == [CTRL_C] { Err(INTERRUPTED.into()) } else { Ok(read) }
+    }
 }
 
 fn bounded(passphrase: Passphrase) -> Result<Passphrase, KeyError> {
     if (1..=PASSPHRASE_BYTES_MAX).contains(&passphrase.len()) { Ok(passphrase) } else { Err(KeyError::PassphraseLength) }
 }
 
-/// The first line. Pipes and descriptors (`/dev/fd/3`) have no mode worth looking at; regular files have.
+/// The first line.
 fn read_line(path: &Path) -> Result<Passphrase, KeyError> {
-    let failed = |error| KeyError::Io { path: path.into(), error };
-    let file = File::open(path).map_err(failed)?;
-    if let Some(mode) = is_loose(&file).map_err(failed)? {
-        return Err(KeyError::Loose { path: path.into(), mode, wanted: 0o600 });
+    let file = File::open(path).map_err(|error| KeyError::Io { path: path.into(), error })?;
+    if check_given(path, &file)? {
+        Output::default().note(format_args!(
+            "warning: the passphrase in {0} can be read by everybody on this machine; chmod 440 {0} (in Kubernetes defaultMode: 0440)",
+            shell_word(path)
+        ));
     }
     let bytes = read_bounded(path, &file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Content {
@@ -136,12 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn a_passphrase_file_that_others_can_read_is_refused() {
+    fn a_passphrase_file_that_others_can_read_is_refused_unless_root_gives_it_and_one_that_they_can_change_always() {
         let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("passphrase");
+        let file = home.path().join("pass phrase");
         create(&file, b"secret", Secrecy::Public).unwrap();
-        let error = PassphraseSource::Usual { file: Some(file.clone()) }.of_existing(&file).unwrap_err();
-        assert!(error.to_string().contains("chmod 600"), "{error}");
+        let read = || PassphraseSource::Usual { file: Some(file.clone()) }.of_existing(&file);
+        match read() {
+            Ok(passphrase) => assert!(rustix::process::geteuid().is_root() && passphrase.as_str() == "secret"),
+            Err(error) => assert!(error.to_string().contains(&format!("chmod 600 '{}'", file.display())), "{error}"),
+        }
+        for mode in [0o620, 0o602, 0o666] {
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            assert!(read().unwrap_err().to_string().contains("chmod 600"), "{mode:03o}");
+        }
     }
 
     #[test]

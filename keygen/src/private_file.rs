@@ -1,4 +1,14 @@
 //! Files that nobody else may read: made once, durable before they count, refused when others have access.
+//!
+//! Who "others" are depends on whose file it is:
+//!
+//! ```text
+//! it is ours           group and others     0600: we can mend it
+//! it is root's         others               0440: a machine's administrator, systemd or Kubernetes gives it to the group or by an ACL,
+//!                                           and we can change neither its mode nor its content
+//! ```
+//! A passphrase that root gives may be readable by others too, as secrets of Kubernetes are unless they are told otherwise: then it is used,
+//! with a warning. What somebody could *change* is refused in any case.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -21,9 +31,16 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 /// Any access of group or others.
 const OTHERS: u32 = 0o077;
+/// All of that, but for reading by the group.
+const OTHERS_NOT_GROUP: u32 = 0o037;
+/// The mode of a file that root gives to a group.
+const GIVEN_MODE: u32 = 0o440;
 /// Write access of group or others, by which a file in a directory can be exchanged.
 const OTHERS_WRITE: u32 = 0o022;
+/// In such a directory only the owner of a file can exchange it.
+const STICKY: u32 = 0o1000;
 const PERMISSIONS: u32 = 0o777;
+const ROOT: u32 = 0;
 
 /// Whether others than the owner may see or change what a new file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +88,13 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     if !metadata.is_file() {
         return Err(KeyError::NotAFile(path.into()));
     }
-    check(path, metadata.mode(), OTHERS, FILE_MODE)?;
+    let (forbidden, wanted) = rule(metadata.uid(), us());
+    check(path, metadata.mode(), forbidden, wanted)?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        check(
-            parent,
-            fs::metadata(parent).map_err(|error| KeyError::Io { path: parent.into(), error })?.mode(),
-            OTHERS_WRITE,
-            DIRECTORY_MODE,
-        )?;
+        let mode = fs::metadata(parent).map_err(|error| KeyError::Io { path: parent.into(), error })?.mode();
+        if mode & STICKY == 0 {
+            check(parent, mode, OTHERS_WRITE, DIRECTORY_MODE)?;
+        }
     }
     read_bounded(path, &file)
 }
@@ -108,9 +124,30 @@ fn check(path: &Path, mode: u32, forbidden: u32, wanted: u32) -> Result<(), KeyE
     if mode & forbidden == 0 { Ok(()) } else { Err(KeyError::Loose { path: path.into(), mode: mode & PERMISSIONS, wanted }) }
 }
 
-pub(crate) fn is_loose(file: &File) -> io::Result<Option<u32>> {
-    let metadata = file.metadata()?;
-    Ok((metadata.is_file() && metadata.mode() & OTHERS != 0).then(|| metadata.mode() & PERMISSIONS))
+/// What others must not be able to do with a secret file of this owner, and the mode that it should have.
+const fn rule(owner: u32, us: u32) -> (u32, u32) {
+    if owner == ROOT && us != ROOT { (OTHERS_NOT_GROUP, GIVEN_MODE) } else { (OTHERS, FILE_MODE) }
+}
+
+fn us() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Checks the file of a passphrase, which the operator gives. Whether others can read it all the same.
+///
+/// # Errors
+/// [`KeyError::Loose`], [`KeyError::Io`].
+pub(crate) fn check_given(path: &Path, file: &File) -> Result<bool, KeyError> {
+    let metadata = file.metadata().map_err(|error| KeyError::Io { path: path.into(), error })?;
+    // Pipes and descriptors (`/dev/fd/3`) have no mode worth looking at.
+    if !metadata.is_file() {
+        return Ok(false);
+    }
+    let (owner, mode) = (metadata.uid(), metadata.mode());
+    let (forbidden, wanted) = rule(owner, us());
+    let forbidden_anyway = if owner == ROOT { OTHERS_WRITE } else { forbidden };
+    check(path, mode, forbidden_anyway, wanted)?;
+    Ok(mode & forbidden != 0)
 }
 
 #[cfg(test)]
@@ -161,6 +198,33 @@ mod tests {
         }
         set_mode(&file, 0o400);
         assert!(read(&file).is_ok());
+    }
+
+    #[test]
+    fn whose_file_it_is_decides_who_may_read_it() {
+        // Ours, whoever we are, and somebody else's that root looks at.
+        for (owner, us) in [(1000, 1000), (0, 0), (1000, 0), (1000, 1001)] {
+            assert_eq!(rule(owner, us), (0o077, 0o600), "{owner} {us}");
+        }
+        // A credential of systemd is 0440 by its ACL, a secret of Kubernetes with an fsGroup by its group.
+        let (forbidden, wanted) = rule(0, 1000);
+        assert_eq!(wanted, 0o440);
+        for (mode, is_fine) in [(0o400, true), (0o440, true), (0o444, false), (0o460, false), (0o640, true), (0o644, false)] {
+            assert_eq!(mode & forbidden == 0, is_fine, "{mode:03o}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_a_directory_that_all_may_write_to_counts_where_only_its_owner_can_exchange_it() {
+        let home = tempfile::tempdir().unwrap();
+        let (data, file) = (home.path().join("..data"), home.path().join("key"));
+        create(&data, b"secret", Secrecy::Private).unwrap();
+        // As Kubernetes mounts a secret: a link, in a directory of mode 1777.
+        std::os::unix::fs::symlink("..data", &file).unwrap();
+        set_mode(home.path(), 0o1777);
+        assert_eq!(read(&file).unwrap().as_slice(), b"secret");
+        set_mode(home.path(), 0o777);
+        assert!(matches!(read(&file), Err(KeyError::Loose { .. })));
     }
 
     #[test]

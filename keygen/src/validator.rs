@@ -5,12 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quorate_types::crypto::{PublicKey, SigningKey};
+use quorate_types::{
+    crypto::{PublicKey, SigningKey},
+    witness::Witness,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     error::KeyError,
+    memory::{Seed, on_wiped_stack},
     passphrase::PassphraseSource,
     private_file::{self, Secrecy},
     sealed::{self, Sealing},
@@ -22,6 +26,9 @@ pub const VALIDATOR_KEY_FILE: &str = "validator.key";
 /// Name of the file with the public keys.
 pub const VALIDATOR_PUBLIC_FILE: &str = "validator.pub";
 
+/// Name of the file that says how far the consensus key has signed.
+pub const VALIDATOR_WITNESS_FILE: &str = "validator.signed";
+
 const FORMAT: &str = "quorate-validator-key";
 const FORMAT_PUBLIC: &str = "quorate-validator-public";
 
@@ -30,8 +37,8 @@ pub struct ValidatorKeys {
     /// Signs votes, timeouts and proposals.
     pub consensus: SigningKey,
     /// Seed of the ed25519 key of the network identity.
-    pub network_seed: Zeroizing<[u8; 32]>,
-    consensus_seed: Zeroizing<[u8; 32]>,
+    pub network_seed: Box<Zeroizing<[u8; 32]>>,
+    consensus_seed: Seed,
 }
 
 impl fmt::Debug for ValidatorKeys {
@@ -84,18 +91,24 @@ impl ValidatorKeys {
     /// # Errors
     /// [`KeyError::Randomness`].
     pub fn generate() -> Result<Self, KeyError> {
-        let mut seeds = [Zeroizing::new([0; 32]), Zeroizing::new([0; 32])];
-        for seed in &mut seeds {
-            getrandom::fill(seed.as_mut_slice()).map_err(KeyError::Randomness)?;
-        }
-        let [consensus, network] = seeds;
-        Ok(Self::from_seeds(consensus, network))
+        on_wiped_stack(|| {
+            let mut seeds = [Zeroizing::new([0; 32]), Zeroizing::new([0; 32])];
+            for seed in &mut seeds {
+                getrandom::fill(seed.as_mut_slice()).map_err(KeyError::Randomness)?;
+            }
+            let [consensus, network] = seeds;
+            Ok(Self::from_seeds(consensus, network))
+        })
     }
 
     /// The keys of two seeds, for tests and simulations.
     #[must_use]
     pub fn from_seeds(consensus_seed: Zeroizing<[u8; 32]>, network_seed: Zeroizing<[u8; 32]>) -> Self {
-        Self { consensus: SigningKey::from_seed(&consensus_seed), network_seed, consensus_seed }
+        Self {
+            consensus: SigningKey::from_seed(&consensus_seed),
+            network_seed: Box::new(network_seed),
+            consensus_seed: Box::new(consensus_seed),
+        }
     }
 
     /// The network key, for proofs of possession.
@@ -111,15 +124,17 @@ impl ValidatorKeys {
     }
 }
 
-/// Writes `validator.key` and `validator.pub` into a private directory, which is made when it is missing.
+/// Writes `validator.key`, `validator.signed` and `validator.pub` into a private directory, which is made when it is missing. Only here a key
+/// is known to be unused, so only here a `validator.signed` is made that says so.
 ///
 /// # Errors
-/// [`KeyError::Exists`] when either file is there already; nothing is changed then.
+/// [`KeyError::Exists`] when any of the files is there already; nothing is changed then.
 pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<PathBuf, KeyError> {
     private_file::private_directory(directory)?;
     let (secret, public) = (directory.join(VALIDATOR_KEY_FILE), directory.join(VALIDATOR_PUBLIC_FILE));
-    if public.exists() {
-        return Err(KeyError::Exists(public));
+    let witness = directory.join(VALIDATOR_WITNESS_FILE);
+    if let Some(there) = [&public, &secret, &witness].into_iter().find(|path| path.exists()) {
+        return Err(KeyError::Exists(there.clone()));
     }
     let text = Zeroizing::new(format!(
         "format = \"{FORMAT}\"\nversion = {VERSION}\nconsensus_seed = \"{}\"\nnetwork_seed = \"{}\"\n",
@@ -128,6 +143,7 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
     ));
     sealed::write(&secret, &text, sealing)?;
     let ValidatorPublic { consensus_key, network_key } = keys.public();
+    private_file::create(&witness, &Witness::of_new_key(consensus_key), Secrecy::Private)?;
     let text = format!(
         "format = \"{FORMAT_PUBLIC}\"\nversion = {VERSION}\nconsensus_key = \"{consensus_key}\"\nnetwork_key = \"{network_key}\"\n"
     );
@@ -141,9 +157,11 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
 /// [`KeyError`].
 pub fn load_validator_key(path: &Path, source: &PassphraseSource) -> Result<ValidatorKeys, KeyError> {
     const WHAT: &str = "validator key";
-    let text = sealed::read(path, source)?;
-    let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
-    Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+    on_wiped_stack(|| {
+        let text = sealed::read(path, source)?;
+        let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
+        Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+    })
 }
 
 /// Reads `validator.pub`.
@@ -208,6 +226,31 @@ mod tests {
         let seed = text.split('"').nth(3).unwrap().to_owned();
         let error = load(text.replace(&seed, &seed[1..]));
         assert!(error.contains("64 hexadecimal digits") && !error.contains(&seed[1..]), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn keys_that_are_read_from_a_file_are_in_memory_twice_and_then_not_at_all() {
+        use crate::memory::tests::copies_of_inverted;
+
+        for sealing in [Sealing::InsecurePlaintext, Sealing::Encrypted(given("secret"))] {
+            let home = tempfile::tempdir().unwrap();
+            let directory = home.path().join("keys");
+            let mut inverted = [[0; 32]; 2];
+            for seed in &mut inverted {
+                getrandom::fill(seed).unwrap();
+            }
+            let path = on_wiped_stack(|| {
+                let [consensus, network] = inverted.map(|seed| Zeroizing::new(seed.map(|byte| !byte)));
+                save_validator_key(&directory, &ValidatorKeys::from_seeds(consensus, network), &sealing).unwrap()
+            });
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after they were made");
+            let keys = load_validator_key(&path, &given("secret")).unwrap();
+            // The seed, and of the consensus key the key that signs.
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [2, 1], "as long as they are used");
+            drop(keys);
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "afterwards");
+        }
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //!
 //! Everything wrong with it is found here, before a socket is opened, and reported as one line that names the fix.
 
-use std::{collections::BTreeSet, fmt, io};
+use std::{
+    collections::BTreeSet,
+    fmt, io,
+    net::{IpAddr, SocketAddr, TcpListener},
+};
 
 use libp2p::{Multiaddr, PeerId, identity, multiaddr::Protocol};
 use thiserror::Error;
@@ -27,17 +31,18 @@ pub struct Peer {
     pub index: PeerIndex,
     /// Its Ed25519 public key for network links (not the key it signs votes with). The libp2p peer id derives from it.
     pub network_key: [u8; 32],
-    /// Where it listens: `/ip4/10.0.0.7/tcp/4001` or the `/ip6` form. Names (`/dns…`) are not supported.
+    /// Where it listens: `/ip4/10.0.0.7/tcp/4001`, the `/ip6` form, or a name that is looked up before each attempt
+    /// (`/dns4/node.example.org/tcp/4001`; `/dns6` and `/dns` likewise).
     pub address: String,
 }
 
 /// Everything [`crate::start`] needs.
 pub struct NetworkConfig {
     /// Seed of our Ed25519 network key; wiped from memory when the configuration is dropped.
-    pub secret: Zeroizing<[u8; 32]>,
+    pub secret: Box<Zeroizing<[u8; 32]>>,
     /// Our own position in the committee.
     pub me: PeerIndex,
-    /// Where to listen, a multiaddress like [`Peer::address`]; port 0 lets the system choose, see
+    /// Where to listen, a multiaddress like [`Peer::address`] but no name; port 0 lets the system choose, see
     /// [`crate::Network::listen_addresses`].
     pub listen: String,
     /// The other validators, without ourselves.
@@ -133,6 +138,8 @@ const GOSSIP_QUEUE_FRAMES_MAX: usize = 256;
 const GOSSIP_QUEUE_BYTES_MAX: usize = 16 * MIB;
 /// Gossip bytes of one peer waiting for our consumer.
 const GOSSIP_INBOX_BYTES_MAX: usize = 8 * MIB;
+/// Longest name of a host.
+const NAME_BYTES_MAX: usize = 253;
 /// Largest frame that may be configured: a frame and its prefix must be addressable and fit the budget of an inbox.
 const FRAME_BYTES_CEILING: usize = 64 * MIB;
 
@@ -245,7 +252,8 @@ pub(crate) struct Member {
 
 /// The configuration after checking.
 pub(crate) struct Committee {
-    pub(crate) keypair: identity::Keypair,
+    /// On the heap, so that it is not copied when this value moves; a copy that is left behind is never wiped.
+    pub(crate) keypair: Box<identity::Keypair>,
     pub(crate) me: PeerIndex,
     pub(crate) my_id: PeerId,
     pub(crate) listen: Multiaddr,
@@ -259,9 +267,9 @@ impl Committee {
     pub(crate) fn check(config: &NetworkConfig) -> Result<Committee, NetworkError> {
         let pair =
             keypair(&config.secret).ok_or_else(|| NetworkError::Setup { part: "the network key", problem: "not a seed".to_owned() })?;
-        let keypair = identity::Keypair::from(pair);
+        let keypair = Box::new(identity::Keypair::from(pair));
         let my_id = keypair.public().to_peer_id();
-        let listen = parse_address("the listen", &config.listen, None)?;
+        let listen = listen_address(&config.listen)?;
 
         let mut indices = BTreeSet::from([config.me]);
         let mut ids = BTreeSet::from([my_id]);
@@ -271,7 +279,7 @@ impl Committee {
             if !indices.insert(peer.index) || !ids.insert(peer_id) {
                 return Err(NetworkError::Duplicate { index: peer.index });
             }
-            let address = parse_address(&format!("validator {}'s", peer.index), &peer.address, Some(peer_id))?;
+            let address = parse_address(&format!("validator {}'s", peer.index), &peer.address, Names::Allowed, Some(peer_id))?;
             members.push(Member { index: peer.index, peer_id, address });
         }
         members.sort_by_key(|member| member.index);
@@ -290,23 +298,85 @@ fn peer_id_of(network_key: &[u8; 32]) -> Option<PeerId> {
     Some(identity::PublicKey::from(key).to_peer_id())
 }
 
-/// Accepts exactly `/ip4|ip6/…/tcp/…`, with an optional `/p2p/…` that must be the peer's own id; returns it without the latter.
-fn parse_address(whose: &str, address: &str, expected: Option<PeerId>) -> Result<Multiaddr, NetworkError> {
+/// Checks an address at which to dial a peer; `whose` is for the error.
+///
+/// # Errors
+/// [`NetworkError::Address`].
+pub fn check_peer_address(whose: &str, address: &str) -> Result<(), NetworkError> {
+    parse_address(whose, address, Names::Allowed, None).map(drop)
+}
+
+/// Checks an address at which to listen.
+///
+/// # Errors
+/// [`NetworkError::Address`].
+pub fn check_listen_address(address: &str) -> Result<(), NetworkError> {
+    listen_address(address).map(drop)
+}
+
+/// Opens an address at which to listen, for a moment.
+///
+/// # Errors
+/// [`NetworkError::Address`], or [`NetworkError::Listen`] where this machine cannot listen there, or somebody does already.
+pub fn try_listen(address: &str) -> Result<(), NetworkError> {
+    probe(&listen_address(address)?)
+}
+
+fn listen_address(address: &str) -> Result<Multiaddr, NetworkError> {
+    parse_address("the listen", address, Names::Refused, None)
+}
+
+/// libp2p listens with `SO_REUSEPORT`, so a second node on the same port would start, and each would get some of the connections. A plain
+/// socket notices.
+pub(crate) fn probe(listen: &Multiaddr) -> Result<(), NetworkError> {
+    let failed = |source| NetworkError::Listen { address: listen.to_string(), source };
+    socket_address(listen).map_or(Ok(()), |address| TcpListener::bind(address).map(drop).map_err(failed))
+}
+
+fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    }
+}
+
+/// Whether an address may begin with a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Allowed,
+    Refused,
+}
+
+/// Accepts exactly `/ip4|ip6|dns|dns4|dns6/…/tcp/…`, with an optional `/p2p/…` that must be the peer's own id where that is known; returns it
+/// without the latter.
+fn parse_address(whose: &str, address: &str, names: Names, expected: Option<PeerId>) -> Result<Multiaddr, NetworkError> {
     let wrong = |problem: String| NetworkError::Address { whose: whose.to_owned(), address: address.to_owned(), problem };
     let parsed: Multiaddr = address.parse().map_err(|error| wrong(format!("{error}")))?;
     let mut parts = parsed.iter();
     match parts.next() {
         Some(Protocol::Ip4(_) | Protocol::Ip6(_)) => {}
-        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_)) => {
-            return Err(wrong("names are not supported, give the IP address".to_owned()));
+        Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) if names == Names::Allowed => {
+            if name.is_empty() || name.len() > NAME_BYTES_MAX {
+                return Err(wrong(format!("a name has 1 to {NAME_BYTES_MAX} bytes")));
+            }
         }
-        _ => return Err(wrong("it must begin with /ip4 or /ip6".to_owned())),
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => {
+            return Err(wrong("one listens at an IP address of this machine, not at a name".to_owned()));
+        }
+        _ => return Err(wrong("it must begin with /ip4, /ip6, /dns4 or /dns6".to_owned())),
     }
     if !matches!(parts.next(), Some(Protocol::Tcp(_))) {
-        return Err(wrong("after the IP address comes /tcp/<port>".to_owned()));
+        return Err(wrong("after the IP address or name comes /tcp/<port>".to_owned()));
     }
     match (parts.next(), expected) {
         (None, _) => {}
+        (Some(Protocol::P2p(_)), None) if names == Names::Allowed => {}
         (Some(Protocol::P2p(id)), Some(expected)) if id == expected => {}
         (Some(Protocol::P2p(id)), Some(expected)) => {
             return Err(wrong(format!("it names peer {id}, but the network key belongs to {expected}")));
@@ -345,7 +415,7 @@ mod tests {
 
     fn config(peers: Vec<Peer>) -> NetworkConfig {
         NetworkConfig {
-            secret: Zeroizing::new([9; 32]),
+            secret: Box::new(Zeroizing::new([9; 32])),
             me: PeerIndex(0),
             listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
             peers,
@@ -366,15 +436,37 @@ mod tests {
     #[test]
     fn an_address_that_is_not_ip_and_tcp_is_refused_by_name() {
         for (address, problem) in [
-            ("/dns4/example.org/tcp/1", "names are not supported"),
-            ("/ip4/127.0.0.1/udp/1", "after the IP address comes /tcp/<port>"),
+            ("/dnsaddr/example.org/tcp/1", "must begin with /ip4, /ip6, /dns4 or /dns6"),
+            ("/dns4/example.org", "after the IP address or name comes /tcp/<port>"),
+            ("/ip4/127.0.0.1/udp/1", "after the IP address or name comes /tcp/<port>"),
             ("/ip4/127.0.0.1/tcp/1/ws", "unexpected /ws"),
             ("10.0.0.1:80", "invalid multiaddr"),
-            ("", "must begin with /ip4 or /ip6"),
+            ("", "must begin with /ip4, /ip6, /dns4 or /dns6"),
         ] {
             let message = refusal(vec![peer(1, address)]);
             assert!(message.contains(problem) && message.contains("validator 1"), "{address}: {message}");
         }
+    }
+
+    #[test]
+    fn a_peer_may_have_a_name_and_a_listener_may_not() {
+        for address in ["/dns4/example.org/tcp/1", "/dns6/example.org/tcp/1", "/dns/example.org/tcp/1"] {
+            assert!(Committee::check(&config(vec![peer(1, address)])).is_ok(), "{address}");
+            assert!(check_peer_address("the", address).is_ok(), "{address}");
+            let message = check_listen_address(address).unwrap_err().to_string();
+            assert!(message.contains("not at a name"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_listen_address_is_tried_on_this_machine() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let message = try_listen(&format!("/ip4/127.0.0.1/tcp/{port}")).unwrap_err().to_string();
+        assert!(message.contains(&port.to_string()) && message.contains("is another node running there"), "{message}");
+        // An address for documentation, which no machine has.
+        assert!(try_listen("/ip4/192.0.2.1/tcp/0").is_err());
+        assert!(try_listen("/ip4/127.0.0.1/tcp/0").is_ok());
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) enum Crowded {
 pub(crate) struct Gate {
     /// The addresses of the committee. Its members may come from others too, with less right to a slot.
     known: BTreeSet<IpAddr>,
+    /// The same for members that have a name: where it led to last.
+    found: BTreeMap<PeerId, Vec<IpAddr>>,
     pending_foreign: HashSet<ConnectionId>,
     /// Per peer that the allow list let through: so there is a bound on them.
     allowances: BTreeMap<PeerId, Allowance>,
@@ -59,11 +61,25 @@ struct Allowance {
 
 impl Gate {
     pub(crate) fn new<'a>(addresses: impl Iterator<Item = &'a Multiaddr>) -> Gate {
-        Gate { known: addresses.filter_map(ip).collect(), pending_foreign: HashSet::new(), allowances: BTreeMap::new() }
+        Gate {
+            known: addresses.filter_map(ip).collect(),
+            found: BTreeMap::new(),
+            pending_foreign: HashSet::new(),
+            allowances: BTreeMap::new(),
+        }
+    }
+
+    /// The name of a member leads to these addresses now.
+    pub(crate) fn found(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        self.found.insert(peer, addresses.iter().filter_map(ip).collect());
+    }
+
+    fn is_known(&self, ip: &IpAddr) -> bool {
+        self.known.contains(ip) || self.found.values().any(|found| found.contains(ip))
     }
 
     fn on_pending(&mut self, connection: ConnectionId, from: &Multiaddr) -> Result<(), Crowded> {
-        if ip(from).is_some_and(|ip| self.known.contains(&ip)) {
+        if ip(from).is_some_and(|ip| self.is_known(&ip)) {
             return Ok(());
         }
         if self.pending_foreign.len() >= PENDING_FOREIGN_MAX {
@@ -163,6 +179,8 @@ mod tests {
         let next = ConnectionId::new_unchecked(1000);
         assert_eq!(gate.on_pending(next, &foreign), Err(Crowded::Foreign));
         assert_eq!(gate.on_pending(next, &member_from), Ok(()));
+        gate.found(PeerId::random(), &["/ip4/10.0.0.2/tcp/4001".parse().unwrap()]);
+        assert_eq!(gate.on_pending(next, &"/ip4/10.0.0.2/tcp/55555".parse().unwrap()), Ok(()), "a member that has a name");
         let done = ConnectionId::new_unchecked(0);
         assert_eq!(gate.on_established(done, PeerId::random(), Instant::now()), Ok(()));
         assert_eq!(gate.on_pending(next, &foreign), Ok(()));

@@ -23,9 +23,11 @@ mod dial;
 mod frame;
 mod gate;
 mod gossip;
+mod guard;
 mod hello;
 mod inbox;
 mod incoming;
+mod lookup;
 mod metrics;
 mod network;
 mod outgoing;
@@ -37,7 +39,10 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, network_public_key, peer_id};
+pub use config::{
+    ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, check_listen_address, check_peer_address,
+    network_public_key, peer_id, try_listen,
+};
 pub use frame::Class;
 pub use hello::Hello;
 pub use inbox::{Incoming, IncomingReceivers, Receiver};

@@ -8,12 +8,29 @@ use prometheus_client::{
 
 use crate::{frame::Class, status::Refusal};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the names of variants are the values of labels")]
-pub(crate) enum Lane {
-    consensus,
-    sync,
-    gossip,
+/// Values of a label, all of them in `ALL`, so that every counter can be there from the start.
+macro_rules! labels {
+    ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $value:ident,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+        #[expect(non_camel_case_types, reason = "the names of variants are the values of labels")]
+        pub(crate) enum $name {
+            $($(#[$meaning])* $value,)+
+        }
+
+        impl $name {
+            const ALL: &[$name] = &[$($name::$value,)+];
+        }
+    };
+}
+
+labels! {
+    /// The kinds of traffic.
+    Lane {
+        consensus,
+        sync,
+        gossip,
+    }
 }
 
 impl From<Class> for Lane {
@@ -25,58 +42,58 @@ impl From<Class> for Lane {
     }
 }
 
-/// Why a frame was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the names of variants are the values of labels")]
-pub(crate) enum DropReason {
-    /// The outgoing queue was full, the oldest went; also while the peer is away.
-    queue_full,
-    /// Our own frame is above the limit of its class, or empty.
-    bad_length,
-    /// The receiver is not in the committee.
-    unknown_peer,
-    /// The stream ended while the frame was being written.
-    stream_lost,
-    /// Our own consumer lags behind.
-    consumer_lagging,
-    /// Our own consumer has gone.
-    consumer_gone,
-    /// Nobody listens to our gossip yet.
-    no_subscriber,
-    /// The same bytes were published shortly before.
-    duplicate,
-    /// Gossipsub could not send it to anyone, or dropped it for a slow peer.
-    slow_peer,
+labels! {
+    /// Why a frame was dropped.
+    DropReason {
+        /// The outgoing queue was full, the oldest went; also while the peer is away.
+        queue_full,
+        /// Our own frame is above the limit of its class, or empty.
+        bad_length,
+        /// The receiver is not in the committee.
+        unknown_peer,
+        /// The stream ended while the frame was being written.
+        stream_lost,
+        /// Our own consumer lags behind.
+        consumer_lagging,
+        /// Our own consumer has gone.
+        consumer_gone,
+        /// Nobody listens to our gossip yet.
+        no_subscriber,
+        /// The same bytes were published shortly before.
+        duplicate,
+        /// Gossipsub could not send it to anyone, or dropped it for a slow peer.
+        slow_peer,
+    }
 }
 
-/// Why a stream was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the names of variants are the values of labels")]
-pub(crate) enum StreamFault {
-    /// The peer announced an empty frame.
-    empty_frame,
-    /// The peer announced a frame above the limit.
-    oversized_frame,
-    /// The peer did not take a byte for too long.
-    write_stalled,
-    /// The peer did not answer our hello in time.
-    no_answer,
-    /// The stream or its connection ended.
-    closed,
+labels! {
+    /// Why a stream was closed.
+    StreamFault {
+        /// The peer announced an empty frame.
+        empty_frame,
+        /// The peer announced a frame above the limit.
+        oversized_frame,
+        /// The peer did not take a byte for too long.
+        write_stalled,
+        /// The peer did not answer our hello in time.
+        no_answer,
+        /// The stream or its connection ended.
+        closed,
+    }
 }
 
-/// Why a peer was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the names of variants are the values of labels")]
-pub(crate) enum RefusalReason {
-    not_in_committee,
-    too_many_connections,
-    chain_id,
-    genesis_hash,
-    protocol_version,
-    malformed_hello,
-    unsupported_protocol,
-    wrong_key,
+labels! {
+    /// Why a peer was refused.
+    RefusalReason {
+        not_in_committee,
+        too_many_connections,
+        chain_id,
+        genesis_hash,
+        protocol_version,
+        malformed_hello,
+        unsupported_protocol,
+        wrong_key,
+    }
 }
 
 impl From<&Refusal> for RefusalReason {
@@ -128,7 +145,7 @@ impl Flow {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     frames_received: Family<LaneLabel, Counter>,
     received_bytes: Family<LaneLabel, Counter>,
@@ -142,6 +159,35 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Every counter at zero: one that appears only when something happens looks, to whoever watches its growth, as if nothing had.
+    pub(crate) fn new() -> Metrics {
+        let metrics = Metrics {
+            frames_received: Family::default(),
+            received_bytes: Family::default(),
+            frames_sent: Family::default(),
+            sent_bytes: Family::default(),
+            dropped_frames: Family::default(),
+            stream_faults: Family::default(),
+            refused_peers: Family::default(),
+            replaced_connections: Counter::default(),
+            connected_peers: Gauge::default(),
+        };
+        for class in Lane::ALL.iter().copied() {
+            metrics.received(class);
+            metrics.sent(class);
+            for reason in DropReason::ALL.iter().copied() {
+                drop(metrics.dropped_frames.get_or_create(&DropLabel { class, reason }));
+            }
+            for fault in StreamFault::ALL.iter().copied() {
+                drop(metrics.stream_faults.get_or_create(&FaultLabel { class, fault }));
+            }
+        }
+        for reason in RefusalReason::ALL.iter().copied() {
+            drop(metrics.refused_peers.get_or_create(&ReasonLabel { reason }));
+        }
+        metrics
+    }
+
     pub(crate) fn received(&self, lane: Lane) -> Flow {
         flow(&self.frames_received, &self.received_bytes, lane)
     }

@@ -13,12 +13,16 @@ use tokio::sync::watch;
 use crate::{
     config::{Committee, NetworkConfig, NetworkError, PeerIndex},
     frame::Class,
+    guard::Guards,
     inbox::{IncomingReceivers, inbox},
     metrics::{DropReason, Lane},
     peers::Shared,
     status::PeerStatus,
     swarm::{EventLoop, Inboxes},
 };
+
+/// Threads that wait for the system to look up names of peers.
+const LOOKUP_THREADS_MAX: usize = 4;
 
 /// Sends frames to the other validators and tells how the links are. Cheap to clone; every method may be called from any thread
 /// and none but [`Network::shutdown`] waits. The network stops when the last clone is dropped.
@@ -39,11 +43,17 @@ struct Inner {
 /// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
 /// threads cost up to 60 % more CPU for the same work (libraries.md 2.3).
 ///
+/// `on_failure` is called, from any thread, with the reason when a part of the network has ended by a defect. The node should stop then:
+/// links that are gone do not come back.
+///
 /// # Errors
 /// [`NetworkError`], one line that names what to change in the configuration.
-pub fn start(config: NetworkConfig) -> Result<(Network, IncomingReceivers), NetworkError> {
+pub fn start(
+    config: NetworkConfig,
+    on_failure: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<(Network, IncomingReceivers), NetworkError> {
     let committee = Committee::check(&config)?;
-    std::mem::drop(config); // wipes the secret; libp2p keeps its own copy of the key
+    std::mem::drop(config); // wipes the secret
 
     let limits = committee.limits;
     let peers = committee.members.len();
@@ -57,15 +67,21 @@ pub fn start(config: NetworkConfig) -> Result<(Network, IncomingReceivers), Netw
     let (stop, stopped) = watch::channel(false);
     let (report, started) = mpsc::sync_channel(1);
     let thread_error = |source| NetworkError::Thread { source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread_error)?;
+    let guards = Guards::new(Arc::new(on_failure), stopped.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(LOOKUP_THREADS_MAX)
+        .build()
+        .map_err(thread_error)?;
     let thread = thread::Builder::new()
         .name("network".to_owned())
         .spawn({
             let shared = Arc::clone(&shared);
             move || {
                 runtime.block_on(async move {
-                    match EventLoop::start(committee.keypair, committee.listen, shared, inboxes).await {
+                    match EventLoop::start(committee.keypair, committee.listen, shared, inboxes, guards.clone()).await {
                         Ok(event_loop) => {
+                            let _guard = guards.watch("the thread of the network");
                             if report.send(Ok(())).is_ok() {
                                 event_loop.run(stopped).await;
                             }
@@ -77,6 +93,8 @@ pub fn start(config: NetworkConfig) -> Result<(Network, IncomingReceivers), Netw
                         }
                     }
                 });
+                // A name may still be looked up, which can take long and concerns nobody any more.
+                runtime.shutdown_background();
             }
         })
         .map_err(thread_error)?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) queues: [Queue; 2],
     /// Whether there is an authenticated connection; the writers wait for it.
     pub(crate) connected: watch::Sender<bool>,
+    /// A connection of it replaced another one that was up, and it was not told yet.
+    pub(crate) doubled: AtomicBool,
     record: Mutex<Record>,
 }
 
@@ -94,6 +96,7 @@ impl Shared {
                     address: member.address.clone(),
                     queues: Class::ALL.map(|class| Queue::new(offline(class_limits(&limits, class)))),
                     connected: watch::Sender::new(false),
+                    doubled: AtomicBool::new(false),
                     record: Mutex::new(Record::new(now)),
                 })
             })
@@ -103,7 +106,7 @@ impl Shared {
             my_id: committee.my_id,
             hello: committee.hello,
             limits,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
             by_index: peers.iter().map(|peer| (peer.index, peer.slot)).collect(),
             by_id: peers.iter().map(|peer| (peer.id, peer.slot)).collect(),
             peers,
@@ -130,6 +133,13 @@ impl Shared {
         let dropped = peer.queue(class).set_bound(if accepted { online(limits) } else { offline(limits) });
         self.metrics.dropped(Lane::from(class), DropReason::queue_full, dropped);
         peer.record().on_stream(class.slot(), accepted, Instant::now());
+    }
+
+    /// Remembers why `peer` could not be reached, and says so once in the log.
+    pub(crate) fn on_unreachable(peer: &Peer, why: &str) {
+        if peer.record().on_error(why.to_owned()) {
+            tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {why}");
+        }
     }
 
     /// Counts and remembers why `peer` and we do not talk, and says so once in the log.

@@ -37,7 +37,7 @@ pub struct PeerStatus {
     pub queued_frames: usize,
     /// Why the peer is refused, or refuses us; cleared when the two agree.
     pub refused: Option<Refusal>,
-    /// The last failure to connect, in words; cleared when connected.
+    /// The last failure to connect, or why the last connection ended, in words; cleared when connected.
     pub last_error: Option<String>,
 }
 
@@ -46,6 +46,18 @@ impl PeerStatus {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.state == PeerState::Connected
+    }
+
+    /// Why frames do not flow, in words; `None` while they do.
+    #[must_use]
+    pub fn down_because(&self) -> Option<String> {
+        let refused = self.refused.as_ref().map(ToString::to_string);
+        let error = self.last_error.clone();
+        match self.state {
+            PeerState::Connected => None,
+            PeerState::Greeting => Some(refused.unwrap_or_else(|| "connected, but it has not accepted our streams yet".to_owned())),
+            PeerState::Disconnected => Some(error.or(refused).unwrap_or_else(|| "not tried yet".to_owned())),
+        }
     }
 }
 
@@ -165,9 +177,10 @@ impl Record {
         });
     }
 
-    pub(crate) fn on_disconnected(&mut self, now: Instant) {
+    pub(crate) fn on_disconnected(&mut self, now: Instant, cause: &str) {
         self.change(now, |record| {
             record.connected = false;
+            record.last_error = Some(format!("the connection ended: {cause}"));
             record.accepted = [false; 2];
             record.round_trip = None;
         });
@@ -201,6 +214,8 @@ impl Record {
             self.logged = Some((refusal.clone(), now));
         }
         self.refused = Some(refusal);
+        // An error is older news than this.
+        self.last_error = None;
         is_news
     }
 
@@ -248,7 +263,7 @@ mod tests {
         assert_eq!(record.state(), PeerState::Greeting, "one stream is not enough");
         record.on_stream(0, true, now);
         assert_eq!(record.state(), PeerState::Connected);
-        record.on_disconnected(now);
+        record.on_disconnected(now, "closed");
         assert_eq!(record.state(), PeerState::Disconnected);
         record.on_connected(now);
         assert_eq!(record.state(), PeerState::Greeting, "a new connection needs a new hello");

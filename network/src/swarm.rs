@@ -5,21 +5,19 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, allow_block_list, connection_limits,
+    Multiaddr, PeerId, Swarm, Transport, allow_block_list, connection_limits,
+    core::upgrade::Version,
     gossipsub::{self, IdentTopic, MessageAcceptance, PublishError},
-    identity,
-    multiaddr::Protocol,
-    noise, ping,
+    identity, noise, ping,
     swarm::{
-        ConnectionDenied, ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
+        self, ConnectionDenied, ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
     tcp, yamux,
@@ -27,13 +25,15 @@ use libp2p::{
 use tokio::{sync::watch, time::sleep_until};
 
 use crate::{
-    config::NetworkError,
+    config::{self, NetworkError},
     dial::{self, Dialer},
     frame::Class,
     gate::Gate,
     gossip::{self, Gossip},
+    guard::Guards,
     inbox::{Inbox, Incoming},
     incoming,
+    lookup::Name,
     metrics::{self, DropReason, Flow, Lane, RefusalReason},
     outgoing,
     peers::Shared,
@@ -84,16 +84,23 @@ pub(crate) struct Inboxes {
 /// One live connection.
 struct Connection {
     id: ConnectionId,
+    /// Whether we have dialled it.
+    is_ours: bool,
+    since: Instant,
     missed_pings: u32,
 }
 
 /// The event loop's own view of a peer.
 struct Link {
-    /// Present if it is on us to dial.
-    dialer: Option<Dialer>,
+    dialer: Dialer,
+    /// Whether we dial first: of two connections that cross, the one that the first has dialled stays.
+    is_first: bool,
     /// Oldest first; at most [`CONNECTIONS_PER_PEER_MAX`].
     connections: Vec<Connection>,
 }
+
+/// What came of a name: the slot of its peer, and its addresses.
+type LookedUp = (usize, io::Result<Vec<Multiaddr>>);
 
 /// The swarm and what its events change.
 pub(crate) struct EventLoop {
@@ -106,6 +113,9 @@ pub(crate) struct EventLoop {
     gossip_sent: Flow,
     gossip_received: Flow,
     strangers: Strangers,
+    /// At most one for each peer.
+    lookups: FuturesUnordered<BoxFuture<'static, LookedUp>>,
+    guards: Guards,
 }
 
 /// Strangers since the last log line.
@@ -121,34 +131,40 @@ impl EventLoop {
     /// # Errors
     /// [`NetworkError`] if the listen address cannot be used.
     pub(crate) async fn start(
-        keypair: identity::Keypair,
+        keypair: Box<identity::Keypair>,
         listen: Multiaddr,
         shared: Arc<Shared>,
         inboxes: Inboxes,
+        guards: Guards,
     ) -> Result<EventLoop, NetworkError> {
         let topic = gossip::topic(&shared.hello);
-        let mut swarm = build(keypair, &shared, &topic)?;
+        let mut swarm = build(&keypair, &shared, &topic)?;
+        std::mem::drop(keypair); // wipes it
 
         let control = swarm.behaviour().streams.new_control();
-        for (class, inbox) in [(Class::Consensus, inboxes.consensus), (Class::Sync, inboxes.sync)] {
-            let streams = control
-                .clone()
-                .accept(libp2p::StreamProtocol::new(class.protocol()))
-                .map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })?;
-            tokio::spawn(incoming::run(Arc::clone(&shared), class, streams, inbox));
+        let accept = |class: Class| {
+            let accepting = control.clone().accept(libp2p::StreamProtocol::new(class.protocol()));
+            accepting.map_err(|error| NetworkError::Setup { part: "streams", problem: error.to_string() })
+        };
+        let (consensus, sync) = (accept(Class::Consensus)?, accept(Class::Sync)?);
+        listen_on(&mut swarm, listen, &shared).await?;
+        // From here on nothing fails: whatever ends now ends unasked.
+        for (class, streams, inbox) in [(Class::Consensus, consensus, inboxes.consensus), (Class::Sync, sync, inboxes.sync)] {
+            let name = format!("the network's task that accepts {class:?} streams");
+            guards.spawn(name, incoming::run(Arc::clone(&shared), class, streams, inbox));
             for peer in &shared.peers {
-                tokio::spawn(outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
+                let name = format!("the network's task that sends {class:?} frames to validator {}", peer.index);
+                guards.spawn(name, outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
             }
         }
-        listen_on(&mut swarm, listen, &shared).await?;
 
         let now = Instant::now();
         let links = shared
             .peers
             .iter()
-            .map(|peer| Link {
-                dialer: dial::is_ours_to_dial(&shared.my_id, &peer.id).then(|| Dialer::new(shared.me, peer.index, now)),
-                connections: Vec::new(),
+            .map(|peer| {
+                let is_first = dial::is_first(&shared.my_id, &peer.id);
+                Link { dialer: Dialer::new(shared.me, peer.index, is_first, now), is_first, connections: Vec::new() }
             })
             .collect();
         Ok(EventLoop {
@@ -160,6 +176,8 @@ impl EventLoop {
             topic,
             gossip_inbox: inboxes.gossip,
             strangers: Strangers::default(),
+            lookups: FuturesUnordered::new(),
+            guards,
         })
     }
 
@@ -168,7 +186,7 @@ impl EventLoop {
         let shared = Arc::clone(&self.shared);
         let mut batch = Vec::new();
         loop {
-            let next_dial = self.links.iter().filter_map(|link| link.dialer.as_ref()?.next()).min();
+            let next_dial = self.links.iter().filter_map(|link| link.dialer.next()).min();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 () = shared.gossip.filled() => {
@@ -176,6 +194,7 @@ impl EventLoop {
                     batch.drain(..).for_each(|frame| self.publish(frame));
                 }
                 () = until(next_dial) => self.dial_due(),
+                Some((slot, found)) = self.lookups.next(), if !self.lookups.is_empty() => self.on_looked_up(slot, found),
                 // An error means that every handle has been dropped.
                 _ = stop.wait_for(|stop| *stop) => return,
             }
@@ -184,20 +203,51 @@ impl EventLoop {
 
     fn dial_due(&mut self) {
         let now = Instant::now();
-        for (link, peer) in self.links.iter_mut().zip(&self.shared.peers) {
-            let Some(dialer) = link.dialer.as_mut().filter(|dialer| dialer.is_due(now)) else { continue };
-            let options = DialOpts::peer_id(peer.id)
-                .addresses(vec![peer.address.clone()])
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                // Dialling from the listening port would collide with the remains of the previous connection.
-                .allocate_new_port()
-                .build();
-            let connection = options.connection_id();
-            dialer.on_dialling(connection);
-            if let Err(error) = self.swarm.dial(options) {
-                tracing::debug!(validator = %peer.index, "cannot dial now: {error}");
-                dialer.on_failed(connection, now);
+        let mut addresses = Vec::new();
+        for (link, peer) in self.links.iter_mut().zip(&self.shared.peers).filter(|(link, _)| link.dialer.is_due(now)) {
+            if let Some(name) = Name::of(&peer.address) {
+                link.dialer.on_looking_up();
+                let slot = peer.slot;
+                self.lookups.push(Box::pin(async move { (slot, name.look_up().await) }));
+            } else {
+                addresses.push((peer.slot, vec![peer.address.clone()]));
             }
+        }
+        for (slot, addresses) in addresses {
+            self.dial(slot, addresses);
+        }
+    }
+
+    fn on_looked_up(&mut self, slot: usize, found: io::Result<Vec<Multiaddr>>) {
+        let Some((link, peer)) = self.links.get_mut(slot).zip(self.shared.peers.get(slot)) else { return };
+        if !link.dialer.is_looking_up() {
+            return; // connected meanwhile
+        }
+        match found {
+            Ok(addresses) => {
+                self.swarm.behaviour_mut().gate.found(peer.id, &addresses);
+                self.dial(slot, addresses);
+            }
+            Err(error) => {
+                link.dialer.on_not_found(Instant::now());
+                Shared::on_unreachable(peer, &format!("its name is not found: {error}"));
+            }
+        }
+    }
+
+    fn dial(&mut self, slot: usize, addresses: Vec<Multiaddr>) {
+        let Some((link, peer)) = self.links.get_mut(slot).zip(self.shared.peers.get(slot)) else { return };
+        let options = DialOpts::peer_id(peer.id)
+            .addresses(addresses)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            // Dialling from the listening port would collide with the remains of the previous connection.
+            .allocate_new_port()
+            .build();
+        let connection = options.connection_id();
+        link.dialer.on_dialling(connection);
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(validator = %peer.index, "cannot dial now: {error}");
+            link.dialer.on_failed(connection, Instant::now());
         }
     }
 
@@ -224,8 +274,8 @@ impl EventLoop {
             SwarmEvent::Behaviour(ProtocolsEvent::Allowed(never) | ProtocolsEvent::Gate(never) | ProtocolsEvent::Limits(never)) => {
                 match never {}
             }
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.on_connected(&peer_id, connection_id);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(&peer_id, connection_id, endpoint.is_dialer());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let cause = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
@@ -243,7 +293,7 @@ impl EventLoop {
                 lock(&self.shared.listen_addresses).retain(|known| *known != address);
             }
             SwarmEvent::ListenerClosed { reason, .. } => {
-                tracing::error!("the listener closed ({reason:?}): peers with a higher peer id cannot reach us");
+                self.guards.fail(&format!("the listener for other validators has closed: {reason:?}"));
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("the listener reports: {error}"),
             // The enum is open for additions, and none of the rest concerns a fixed committee.
@@ -306,26 +356,32 @@ impl EventLoop {
         }
     }
 
-    fn on_connected(&mut self, peer_id: &PeerId, id: ConnectionId) {
+    fn on_connected(&mut self, peer_id: &PeerId, id: ConnectionId, is_ours: bool) {
         let Some(peer) = self.shared.by_id(peer_id) else { return };
         let Some(link) = self.links.get_mut(peer.slot) else { return };
         let now = Instant::now();
+        let newer = Connection { id, is_ours, since: now, missed_pings: 0 };
         for older in &link.connections {
+            if newer.crosses(older) {
+                let loser = if dial::older_stays(older.is_ours, link.is_first) { id } else { older.id };
+                tracing::debug!(validator = %peer.index, "both have dialled: closing the connection of the second");
+                self.swarm.close_connection(loser);
+                continue;
+            }
             // N12: the newest authenticated connection wins. The peer has restarted, or noticed before us that the old
             // connection is dead; or two nodes run with one key, which the counter shows.
             self.shared.metrics.replaced_connection();
+            peer.doubled.store(true, Ordering::Relaxed);
             tracing::warn!(
                 validator = %peer.index,
                 "a newer connection replaced the older one: this validator restarted, or two nodes run with its key"
             );
             self.swarm.close_connection(older.id);
         }
-        let is_first = link.connections.is_empty();
-        link.connections.push(Connection { id, missed_pings: 0 });
-        if let Some(dialer) = &mut link.dialer {
-            dialer.on_connected(now);
-        }
-        if is_first {
+        let is_new_link = link.connections.is_empty();
+        link.connections.push(newer);
+        link.dialer.on_connected(now);
+        if is_new_link {
             tracing::info!(validator = %peer.index, %peer_id, "connected");
             peer.record().on_connected(now);
             peer.connected.send_replace(true);
@@ -341,11 +397,9 @@ impl EventLoop {
             return;
         }
         let now = Instant::now();
-        if let Some(dialer) = &mut link.dialer {
-            dialer.on_disconnected(now);
-        }
+        link.dialer.on_disconnected(now);
         tracing::info!(validator = %peer.index, %peer_id, "disconnected: {cause}");
-        peer.record().on_disconnected(now);
+        peer.record().on_disconnected(now, cause);
         peer.connected.send_replace(false);
         self.count_connected();
     }
@@ -354,7 +408,7 @@ impl EventLoop {
         let Some(peer) = self.shared.by_id(peer_id) else { return };
         let Some(link) = self.links.get_mut(peer.slot) else { return };
         // Gossipsub and libp2p-stream ask for connections too, without knowing an address; that fails at once and is no news.
-        if !link.dialer.as_mut().is_some_and(|dialer| dialer.on_failed(id, Instant::now())) {
+        if !link.dialer.on_failed(id, Instant::now()) {
             return;
         }
         let text = match error {
@@ -369,9 +423,7 @@ impl EventLoop {
             | DialError::Aborted
             | DialError::Denied { .. }) => error.to_string(),
         };
-        if peer.record().on_error(text.clone()) {
-            tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {text}");
-        }
+        Shared::on_unreachable(peer, &text);
     }
 
     fn on_incoming_refused(&mut self, from: &Multiaddr, error: &ListenError) {
@@ -393,6 +445,14 @@ impl EventLoop {
     }
 }
 
+impl Connection {
+    /// Whether both ends have dialled at the same time, as far as one end can tell. Both then close the same connection, whereas each would
+    /// close the other's if only the newest counted.
+    fn crosses(&self, older: &Connection) -> bool {
+        self.is_ours != older.is_ours && self.since.saturating_duration_since(older.since) < CONNECTION_TIMEOUT
+    }
+}
+
 impl Strangers {
     /// At most one log line per [`STRANGER_LOG_PAUSE`], however many come.
     fn on_refused(&mut self, from: &Multiaddr, cause: &ConnectionDenied) {
@@ -406,7 +466,7 @@ impl Strangers {
     }
 }
 
-fn build(keypair: identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Result<Swarm<Protocols>, NetworkError> {
+fn build(keypair: &identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Result<Swarm<Protocols>, NetworkError> {
     let peers = || shared.peers.iter().map(|peer| peer.id);
     let mut allowed = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
     for peer in peers() {
@@ -425,31 +485,25 @@ fn build(keypair: identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Res
         streams: libp2p_stream::Behaviour::new(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
     };
-    let multiplexer = || {
-        let mut config = yamux::Config::default();
-        config.set_max_num_streams(STREAMS_MAX);
-        config
-    };
-    let swarm = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, multiplexer)
-        .map_err(|error| NetworkError::Setup { part: "noise", problem: error.to_string() })?
-        .with_behaviour(|_| protocols)
-        .map_err(|error| NetworkError::Setup { part: "the protocols", problem: error.to_string() })?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
-        .with_connection_timeout(CONNECTION_TIMEOUT)
-        .build();
-    Ok(swarm)
+    let mut multiplexer = yamux::Config::default();
+    multiplexer.set_max_num_streams(STREAMS_MAX);
+    // By hand: libp2p's builder moves the key from one of its stages to the next, and leaves a copy of it behind each time. Noise signs its own
+    // key once and needs ours no more.
+    let noise = noise::Config::new(keypair).map_err(|error| NetworkError::Setup { part: "noise", problem: error.to_string() })?;
+    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(multiplexer)
+        .timeout(CONNECTION_TIMEOUT)
+        .boxed();
+    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    Ok(Swarm::new(transport, protocols, shared.my_id, config))
 }
 
 /// Opens the listener and waits for its address, so that a port in use is an error of `start`.
 async fn listen_on(swarm: &mut Swarm<Protocols>, listen: Multiaddr, shared: &Shared) -> Result<(), NetworkError> {
     let failed = |source: io::Error| NetworkError::Listen { address: listen.to_string(), source };
-    // libp2p listens with SO_REUSEPORT, so a second node on the same port would start, and each would get some of the connections.
-    // A plain socket notices.
-    if let Some(address) = socket_address(&listen) {
-        TcpListener::bind(address).map_err(failed)?;
-    }
+    config::probe(&listen)?;
     swarm.listen_on(listen.clone()).map_err(|error| match error {
         libp2p::TransportError::Other(error) => failed(io::Error::new(error.kind(), innermost(&error))),
         error @ libp2p::TransportError::MultiaddrNotSupported(_) => failed(io::Error::other(error.to_string())),
@@ -473,19 +527,6 @@ async fn listen_on(swarm: &mut Swarm<Protocols>, listen: Multiaddr, shared: &Sha
         .map_err(failed)?;
     add_listen_address(shared, &address);
     Ok(())
-}
-
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => IpAddr::V4(ip),
-        Protocol::Ip6(ip) => IpAddr::V6(ip),
-        _ => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
-        _ => None,
-    }
 }
 
 fn add_listen_address(shared: &Shared, address: &Multiaddr) {

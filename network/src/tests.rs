@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::{
     Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState, PeerStatus,
     Receiver, Refusal,
-    hello::{ANSWER_ACCEPTED, ANSWER_REFUSED, HELLO_BYTES},
+    hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES},
     network_public_key, start,
 };
 
@@ -56,7 +56,7 @@ impl Committee {
     fn config(&self, member: usize) -> NetworkConfig {
         let peers = (0..self.ports.len()).filter(|other| *other != member);
         NetworkConfig {
-            secret: Zeroizing::new(seed(member)),
+            secret: Box::new(Zeroizing::new(seed(member))),
             me: index(member),
             listen: self.address(member),
             peers: peers
@@ -73,7 +73,7 @@ impl Committee {
 }
 
 fn node(config: NetworkConfig) -> Node {
-    let (network, receivers) = start(config).unwrap();
+    let (network, receivers) = start(config, |what| panic!("{what}")).unwrap();
     let mut registry = Registry::default();
     network.register_metrics(&mut registry);
     Node { network, receivers, registry }
@@ -196,16 +196,21 @@ impl Rogue {
         }
     }
 
-    /// Opens a stream to `member` with a proper hello; tries again when libp2p-stream drops it.
-    async fn open_accepted(&mut self, member: usize, class: Class) -> Stream {
+    /// Opens a stream to `member` with a proper hello, and returns the answer; tries again when libp2p-stream drops it.
+    async fn open_answered(&mut self, member: usize, class: Class) -> (Stream, u8) {
         loop {
             let mut stream = self.open(member, class, &HELLO.encode()).await;
             let mut answer = [0xff];
             if stream.read_exact(&mut answer).await.is_ok() {
-                assert_eq!(answer, [ANSWER_ACCEPTED]);
-                return stream;
+                return (stream, answer[0]);
             }
         }
+    }
+
+    async fn open_accepted(&mut self, member: usize, class: Class) -> Stream {
+        let (stream, answer) = self.open_answered(member, class).await;
+        assert_eq!(answer, ANSWER_ACCEPTED);
+        stream
     }
 }
 
@@ -352,6 +357,8 @@ async fn bad_frames_close_only_their_own_stream() {
     eventually("connected", || connected(&node, 1) && connected(&honest, 0)).await;
     let mut rogue = Rogue::connect(seed(2), &committee.address(0), 1);
     let mut sync = rogue.open_accepted(0, Class::Sync).await;
+    let closed = |node: &Node| node.metric("stream_faults_total{class=\"consensus\",fault=\"closed\"}");
+    let closed_before = closed(&node);
 
     let oversized = 1024 * 1024 + 1_u32;
     let cases: [(&str, [u8; 4]); 3] =
@@ -383,7 +390,7 @@ async fn bad_frames_close_only_their_own_stream() {
     assert_eq!(next_number(&mut node.receivers.sync).await, 77);
     assert_eq!(*rogue.closed.borrow(), 0);
     assert!(connected(&node, 1) && connected(&honest, 0));
-    assert_eq!(node.metric("stream_faults_total{class=\"consensus\",fault=\"closed\"}"), 0);
+    assert_eq!(closed(&node), closed_before);
 }
 
 #[tokio::test]
@@ -495,16 +502,18 @@ async fn an_absent_peer_finds_the_newest_frames_and_the_rest_are_counted() {
 }
 
 #[tokio::test]
-async fn the_newest_connection_of_an_identity_replaces_the_older() {
+async fn the_newest_connection_of_an_identity_replaces_the_older_and_is_told_once() {
     let committee = Committee::of(2);
     let mut node = committee.start(0);
     let mut rogue = Rogue::connect(seed(1), &committee.address(0), 2);
     eventually("replaced", || node.metric("replaced_connections_total") == 1).await;
     eventually("the older is closed", || *rogue.closed.borrow() == 1).await;
-    let mut stream = rogue.open_accepted(0, Class::Consensus).await;
+    let (mut stream, answer) = rogue.open_answered(0, Class::Consensus).await;
+    assert_eq!(answer, ANSWER_DOUBLED);
     write_frame(&mut stream, &numbered(5, 10)).await;
     assert_eq!(next_number(&mut node.receivers.consensus).await, 5);
     assert_eq!(node.metric("connected_peers"), 1);
+    rogue.open_accepted(0, Class::Sync).await;
 }
 
 #[tokio::test]
@@ -525,6 +534,8 @@ async fn a_storm_of_streams_leaves_the_node_and_its_other_links_alone() {
     let mut node = committee.start(0);
     let honest = committee.start(1);
     eventually("connected", || node.state(1) == PeerState::Connected && honest.state(0) == PeerState::Connected).await;
+    let closed = |node: &Node| node.metric("stream_faults_total{class=\"consensus\",fault=\"closed\"}");
+    let closed_before = closed(&node);
     let rogue = Rogue::connect(seed(2), &committee.address(0), 1);
     let storm = (0..300).map(|_| {
         let mut control = rogue.control.clone();
@@ -537,7 +548,7 @@ async fn a_storm_of_streams_leaves_the_node_and_its_other_links_alone() {
     honest.network.send(index(0), Class::Consensus, numbered(1, 10));
     assert_eq!(next_number(&mut node.receivers.consensus).await, 1);
     assert_eq!(node.state(1), PeerState::Connected);
-    assert_eq!(node.metric("stream_faults_total{class=\"consensus\",fault=\"closed\"}"), 0);
+    assert_eq!(closed(&node), closed_before);
     drop(held);
 }
 
@@ -560,7 +571,7 @@ async fn frames_that_must_not_be_sent_are_counted_and_go_nowhere() {
 async fn a_port_in_use_is_an_error_of_start_that_names_it() {
     let committee = Committee::of(2);
     let _first = committee.start(0);
-    let Err(error) = start(committee.config(0)) else { panic!("started twice") };
+    let Err(error) = start(committee.config(0), |_| {}) else { panic!("started twice") };
     assert!(matches!(error, NetworkError::Listen { .. }));
     assert!(error.to_string().contains(&committee.address(0)), "{error}");
 }
@@ -568,11 +579,76 @@ async fn a_port_in_use_is_an_error_of_start_that_names_it() {
 #[tokio::test]
 async fn the_status_says_why_a_peer_cannot_be_reached() {
     let committee = Committee::of(2);
-    let dialler = usize::from(id_of(1).to_bytes() > id_of(0).to_bytes());
-    let node = committee.start(dialler);
-    let error = || node.network.status()[0].last_error.clone();
-    eventually("an error", || error().is_some()).await;
-    assert!(error().unwrap().contains("refused"), "{:?}", error());
+    for member in 0..2 {
+        let node = committee.start(member);
+        let reason = || node.network.status()[0].down_because();
+        eventually("an error", || reason().is_some_and(|reason| reason.contains("refused"))).await;
+        let peer = committee.start(1 - member);
+        eventually("no reason", || reason().is_none()).await;
+        peer.network.shutdown();
+        eventually("a reason again", || reason().is_some()).await;
+        node.network.shutdown();
+    }
+}
+
+#[tokio::test]
+async fn a_validator_that_has_moved_is_linked_whichever_of_the_two_knows_the_address() {
+    let committee = Committee::of(3);
+    for moved in 0..2 {
+        let stays = 1 - moved;
+        // It listens where nobody looks for it: the other one tries its old address in vain.
+        let listen = committee.address(2);
+        let mover = node(NetworkConfig { listen, ..committee.config(moved) });
+        let other = committee.start(stays);
+        eventually("connected", || mover.state(stays) == PeerState::Connected && other.state(moved) == PeerState::Connected).await;
+        mover.network.shutdown();
+        other.network.shutdown();
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_found_by_its_name() {
+    let committee = Committee::of(2);
+    for named in 0..2 {
+        let mut config = committee.config(1 - named);
+        config.peers[0].address = format!("/dns4/localhost/tcp/{}", committee.ports[named]);
+        let seeks = node(config);
+        // Nobody else could: the one that has the name knows a wrong address.
+        let mut config = committee.config(named);
+        config.peers[0].address = "/ip4/127.0.0.1/tcp/9".to_owned();
+        let found = node(config);
+        eventually("connected", || seeks.is_connected_to_all() && found.is_connected_to_all()).await;
+        seeks.network.shutdown();
+        found.network.shutdown();
+    }
+}
+
+#[tokio::test]
+async fn every_counter_is_there_from_the_start() {
+    let committee = Committee::of(3);
+    let node = committee.start(0);
+    let series = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &node.registry).unwrap();
+        let names = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = series();
+    let _stranger = Rogue::connect([99; 32], &committee.address(0), 1);
+    let mut rogue = Rogue::connect(seed(2), &committee.address(0), 1);
+    let mut garbage = rogue.open(0, Class::Consensus, &[0x5a; HELLO_BYTES]).await;
+    assert!(garbage.read_exact(&mut [0; 1 + HELLO_BYTES]).await.is_ok());
+    let mut stream = rogue.open_accepted(0, Class::Sync).await;
+    stream.write_all(&[0; 4]).await.unwrap();
+    stream.flush().await.unwrap();
+    assert!(is_ended(&mut stream).await);
+    let honest = committee.start(1);
+    eventually("connected", || node.state(1) == PeerState::Connected && honest.state(0) == PeerState::Connected).await;
+    node.network.gossip(numbered(1, 10));
+    node.network.send(index(1), Class::Consensus, Bytes::new());
+    eventually("counted", || node.metric("refused_peers_total{reason=\"not_in_committee\"}") == 1).await;
+    eventually("counted", || node.metric("stream_faults_total{class=\"sync\",fault=\"empty_frame\"}") == 1).await;
+    assert_eq!(series(), before);
 }
 
 #[tokio::test]

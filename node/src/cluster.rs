@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use quorate_ledger::MemoryStore;
+use quorate_replica::MemoryWitness;
 use quorate_types::{
     genesis::Genesis,
     ids::TxId,
@@ -10,7 +11,10 @@ use quorate_types::{
     rpc::{AccountView, BlockView, NodeStatus, Submitted, TransactionStatus},
 };
 
-use crate::testing::{Running, address_of, alice, genesis_of, keys, setup_of, transfer};
+use crate::{
+    Setup,
+    testing::{Running, address_of, alice, genesis_of, keys, setup_of, transfer},
+};
 
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 
@@ -28,8 +32,16 @@ fn network() -> Genesis {
     genesis
 }
 
-fn start(genesis: &Genesis, number: u8, store: &MemoryStore) -> Running {
-    Running::of(setup_of(keys(number), genesis.clone(), &[]), store.clone())
+/// What outlives a process: its store, and the file beside its key.
+type Disk = (MemoryStore, MemoryWitness);
+
+fn disk(number: u8) -> Disk {
+    (MemoryStore::new(), MemoryWitness::of_new_key(keys(number).public().consensus_key))
+}
+
+fn start(genesis: &Genesis, number: u8, (store, witness): &Disk) -> Running {
+    let setup = Setup { witness: Box::new(witness.clone()), ..setup_of(keys(number), genesis.clone(), &[]) };
+    Running::of(setup, store.clone())
 }
 
 fn sequence(running: &Running) -> Sequence {
@@ -43,7 +55,7 @@ fn height(running: &Running) -> Height {
 #[test]
 fn four_validators_commit_go_on_without_one_and_it_catches_up() {
     let genesis = network();
-    let stores: Vec<_> = NAMES.iter().map(|_| MemoryStore::new()).collect();
+    let stores: Vec<_> = (1..).zip(NAMES).map(|(number, _)| disk(number)).collect();
     let mut nodes: Vec<_> = (1..).zip(&stores).map(|(number, store)| start(&genesis, number, store)).collect();
     for node in &nodes {
         node.eventually("linked to a quorum", |node| node.request("GET", "/readyz?min_peers=3", &[]).status == 200);

@@ -1,9 +1,12 @@
 //! `quorate node init | check | run`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    thread::{self, ScopedJoinHandle},
+};
 
 use clap::{Args, Subcommand};
-use quorate_client::{CommandError, Exit, Output};
+use quorate_client::{CommandError, Exit, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseSource, ValidatorKeys, load_validator_key};
 use quorate_ledger::{RocksOptions, RocksStore};
 use quorate_types::{genesis::Genesis, ids::GenesisHash};
@@ -11,11 +14,16 @@ use serde::Serialize;
 
 use crate::{
     config::{Config, ConfigError, LogFormat, Override, from_environment},
+    failure,
+    files::Files,
     home::Home,
     lock::{DataLock, LockError},
     logging,
+    machine::{self, Circumstances, Place},
     run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash},
+    signals::Signals,
     template,
+    witness_file::WitnessOnDisk,
 };
 
 /// Run a validator.
@@ -129,12 +137,15 @@ impl InitCommand {
         }
         let home = Home::new(self.home.path()?);
         let text = template::render(&self.settings.overrides()).map_err(config_error)?;
+        // The environment is not written down, but it is there when the node runs.
+        let config = Config::default().with(&overrides(&self.settings)?).map_err(config_error)?;
+        let genesis = self.genesis.as_deref().map(quorate_genesis::load).transpose()?;
+        check_before_there_is_a_key(&home, &config, genesis.as_ref())?;
         home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         let config = home.config_file();
         write_new(&config, &text)?;
-        if let Some(source) = &self.genesis {
-            let genesis = quorate_genesis::load(source)?;
-            quorate_genesis::file::write(&home.genesis_file(), &genesis)?;
+        if let Some(genesis) = &genesis {
+            quorate_genesis::file::write(&home.genesis_file(), genesis)?;
         }
         out.note(format_args!("wrote {}", config.display()));
         for (file, advice) in [
@@ -142,12 +153,31 @@ impl InitCommand {
             (home.genesis_file(), "when the network has its genesis, put it there; the home is"),
         ] {
             if !file.exists() {
-                out.note(format_args!("{} is missing: {advice} {}", file.display(), home.path().display()));
+                out.note(format_args!("{} is missing: {advice} {}", file.display(), shell_word(home.path())));
             }
         }
         let made = Made { home: home.path().into(), config };
         out.print(&made, || made.config.display().to_string())
     }
+}
+
+/// What can be checked of a home that is being made.
+fn check_before_there_is_a_key(home: &Home, config: &Config, genesis: Option<&Genesis>) -> Result<(), CommandError> {
+    let committee = match genesis {
+        Some(genesis) => {
+            check_genesis_hash(genesis, config)?;
+            Some(genesis.committee().map_err(NodeError::from)?)
+        }
+        None => None,
+    };
+    let listen = config.network.listen.trim();
+    let circumstances = Circumstances {
+        place: committee.as_deref().map(|committee| Place { committee, me: None }),
+        network_listen: Some(listen).filter(|listen| !listen.is_empty()),
+        is_running: DataLock::is_held(&home.data()),
+    };
+    machine::check(config, home, circumstances)?;
+    Ok(())
 }
 
 fn write_new(path: &std::path::Path, text: &str) -> Result<(), CommandError> {
@@ -160,6 +190,13 @@ fn write_new(path: &std::path::Path, text: &str) -> Result<(), CommandError> {
     })
 }
 
+/// A node that runs, and what it needs to stay so.
+struct Started {
+    node: Node,
+    signals: Signals,
+    lock: DataLock,
+}
+
 /// Everything that a node is started with, read and checked.
 struct Loaded {
     home: Home,
@@ -168,11 +205,31 @@ struct Loaded {
     genesis: Genesis,
 }
 
-fn load_config(home: &Home, settings: &SettingArgs) -> Result<Config, CommandError> {
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut overrides = from_environment(variables);
+/// The settings of the environment, and those of the command line over them.
+fn overrides(settings: &SettingArgs) -> Result<Vec<Override>, CommandError> {
+    let mut overrides = from_environment(std::env::vars_os()).map_err(config_error)?;
     overrides.extend(settings.overrides());
-    Config::load(&home.config_file(), &overrides).map_err(config_error)
+    Ok(overrides)
+}
+
+fn load_config(home: &Home, settings: &SettingArgs) -> Result<Config, CommandError> {
+    Config::load(&home.config_file(), &overrides(settings)?).map_err(config_error)
+}
+
+impl Loaded {
+    /// Everything that the start of the node checks, short of the data.
+    fn check(&self, is_running: bool) -> Result<(Membership, GenesisHash, Files), CommandError> {
+        let genesis_hash = check_genesis_hash(&self.genesis, &self.config)?;
+        let membership = Membership::find(&self.genesis, &self.keys)?;
+        let listen = membership.listen(&self.config);
+        let circumstances = Circumstances {
+            place: Some(Place { committee: &membership.committee, me: Some(membership.me) }),
+            network_listen: Some(&listen),
+            is_running,
+        };
+        let files = machine::check(&self.config, &self.home, circumstances)?;
+        Ok((membership, genesis_hash, files))
+    }
 }
 
 fn load(home: Home, config: Config) -> Result<Loaded, CommandError> {
@@ -193,13 +250,16 @@ impl CheckCommand {
             genesis_hash: GenesisHash,
             network_listen: String,
             api_listen: String,
+            metrics_listen: String,
+            is_running: bool,
             settings: std::collections::BTreeMap<String, toml::Value>,
         }
         let home = Home::new(self.home.path()?);
         let config = load_config(&home, &self.settings)?;
-        let Loaded { config, keys, genesis, .. } = load(home, config)?;
-        let genesis_hash = check_genesis_hash(&genesis, &config)?;
-        let membership = Membership::find(&genesis, &keys)?;
+        let is_running = DataLock::is_held(&home.data());
+        let loaded = load(home, config)?;
+        let (membership, genesis_hash, _) = loaded.check(is_running)?;
+        let Loaded { config, genesis, .. } = loaded;
         let checked = Checked {
             network_listen: membership.listen(&config),
             validator: membership.validator.name,
@@ -207,17 +267,28 @@ impl CheckCommand {
             chain_id: genesis.chain_id.0,
             genesis_hash,
             api_listen: config.api.listen.to_string(),
+            metrics_listen: config.metrics.listen.to_string(),
+            is_running,
             settings: config.settings(),
         };
         out.print(&checked, || {
             let mut text = format!(
-                "validator  {}\nnetwork    {} (chain id {})\ngenesis    {}\nlistens    {} for validators, {} for clients\n\n",
-                checked.validator, checked.network, checked.chain_id, checked.genesis_hash, checked.network_listen, checked.api_listen
+                "validator  {}\nnetwork    {} (chain id {})\ngenesis    {}\nlistens    {} for validators, {} for clients, {} for health and metrics\n\n",
+                checked.validator,
+                checked.network,
+                checked.chain_id,
+                checked.genesis_hash,
+                checked.network_listen,
+                checked.api_listen,
+                checked.metrics_listen
             );
             text.extend(checked.settings.iter().map(|(key, value)| format!("{key} = {value}\n")));
             text
         })?;
-        out.good("configuration, key and genesis fit together");
+        if is_running {
+            out.note("it runs now: its addresses are its own, and were not tried");
+        }
+        out.good("configuration, key and genesis fit together, and this machine can do it");
         Ok(())
     }
 }
@@ -227,33 +298,80 @@ impl RunCommand {
         let home = Home::new(self.home.path()?);
         let config = load_config(&home, &self.settings)?;
         logging::start(&config.log).map_err(|error| CommandError::failure("log", error))?;
-        let Loaded { home, config, keys, genesis } = load(home, config)?;
-        home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
-        let _lock = DataLock::take(&home.data())?;
-        let store = RocksStore::open(home.database(), RocksOptions::default()).map_err(NodeError::from)?;
-        let setup = Setup {
-            config,
-            keys,
-            genesis,
-            api_address_file: Some(home.api_address_file()),
-            #[cfg(feature = "faults")]
-            faults_file: Some(home.faults_file()),
-            on_failure: exit_at_once,
-        };
-        let node = Node::start(setup, store)?;
-        match node.wait()? {
+        failure::end_process_on_panic(exit_at_once);
+        machine::forbid_core_dumps();
+        let result = Self::run_logged(home, config);
+        logging::finish();
+        result
+    }
+
+    fn run_logged(home: Home, config: Config) -> Result<(), CommandError> {
+        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(home, config))?;
+        signals.on_started();
+        match node.wait(signals.stop()) {
             Ending::Signal(name) => {
                 tracing::info!("{name}: stopping");
                 node.stop();
+                drop(lock);
                 Ok(())
             }
             Ending::Failure(what) => Err(CommandError::failure("failure", what)),
         }
     }
+
+    fn start(home: Home, config: Config) -> Result<Started, CommandError> {
+        // Until the keys are read Ctrl-C belongs to whoever asks for a passphrase.
+        let mut loaded = load(home, config)?;
+        let signals = Signals::listen().map_err(NodeError::Threads)?;
+        loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
+        // First: of two processes the second is told that there is a first, and not that its addresses are taken.
+        let lock = DataLock::take(&loaded.home.data())?;
+        let (_, _, files) = loaded.check(false)?;
+        tracing::info!(files = files.total, store = files.store, clients = files.clients, "files that this process may open, and who may");
+        if files.clients < loaded.config.api.connections_max {
+            tracing::warn!(
+                "api.connections_max is {}, and the limit of open files leaves room for {}; raise it (ulimit -n)",
+                loaded.config.api.connections_max,
+                files.clients
+            );
+            loaded.config.api.connections_max = files.clients;
+        }
+        let Loaded { home, config, keys, genesis } = loaded;
+        let open_files = i32::try_from(files.store).unwrap_or(i32::MAX);
+        let store = RocksStore::open(home.database(), RocksOptions { open_files, ..RocksOptions::default() }).map_err(NodeError::from)?;
+        let witness = Box::new(WitnessOnDisk::open(&home.witness_file()).map_err(NodeError::from)?);
+        let setup = Setup {
+            config,
+            keys,
+            witness,
+            genesis,
+            address_files: Some((home.api_address_file(), home.metrics_address_file())),
+            #[cfg(feature = "faults")]
+            faults_file: Some(home.faults_file()),
+            on_failure: exit_at_once,
+        };
+        Ok(Started { node: Node::start(setup, store)?, signals, lock })
+    }
+}
+
+/// Does something on a thread whose stack is given back to the system when it is done. Keys leave copies behind on the stack wherever they are
+/// read, decoded and moved, and nobody could wipe them on a stack that stays.
+fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError> + Send) -> Result<T, CommandError> {
+    /// More than the system keeps for the next thread. Only what is used is ever there.
+    const STACK_BYTES: usize = 64 << 20;
+    let done = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("start".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        thread.map(ScopedJoinHandle::join)
+    });
+    match done.map_err(NodeError::Threads)? {
+        Ok(result) => result,
+        Err(_) => Err(CommandError::failure("panic", "the start has panicked, which is a defect of this program; the log says where")),
+    }
 }
 
 /// The log has the reason. No destructor runs: nothing more is to reach the disk.
 fn exit_at_once(_what: &str) {
+    logging::finish();
     std::process::exit(i32::from(Exit::Failure.code()));
 }
 
@@ -268,12 +386,13 @@ impl From<NodeError> for CommandError {
             NodeError::Committee(_) | NodeError::Json(_) => "genesis",
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
-            NodeError::Recover(_) => "recover",
+            NodeError::Recover(_) | NodeError::Witness(_) => "recover",
             NodeError::Store(_) | NodeError::Ledger(_) => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",
-            NodeError::Threads(_) => "system",
+            NodeError::Machine(_) => "machine",
+            NodeError::Threads(_) | NodeError::Files(_) => "system",
             #[cfg(feature = "faults")]
             NodeError::Faults(_) => "faults",
         };
@@ -330,7 +449,13 @@ mod tests {
         let given = directory.path().join("genesis.json");
         quorate_genesis::file::write(&given, &genesis()).unwrap();
         let (path, given) = (path.to_str().unwrap(), given.to_str().unwrap());
-        let init = ["init", "--home", path, "--genesis", given, "--api-listen", "127.0.0.1:0"];
+        let free = ["--network-listen", "/ip4/127.0.0.1/tcp/0", "--set", "metrics.listen=127.0.0.1:0"];
+        let init = [&["init", "--home", path, "--genesis", given, "--api-listen", "127.0.0.1:0"][..], &free].concat();
+        for impossible in [["--genesis-hash", &"11".repeat(32)], ["--api-listen", "192.0.2.1:80"], ["--log-level", "inf"]] {
+            let rest = ["init", "--home", path, "--genesis", given];
+            assert!(run(&[&rest[..], &free, &impossible].concat()).is_err(), "{impossible:?}");
+            assert!(!home.path().exists(), "nothing is written before everything is checked: {impossible:?}");
+        }
         run(&init).unwrap();
         assert!(std::fs::read_to_string(home.config_file()).unwrap().contains("\nlisten = \"127.0.0.1:0\"\n"));
         assert_eq!(quorate_genesis::load(&home.genesis_file()).unwrap(), genesis());
@@ -344,7 +469,12 @@ mod tests {
         assert_eq!(check(&["--genesis-hash", &"11".repeat(32)]).unwrap_err().code, "genesis-hash");
         let unknown = check(&["--set", "api.lisen=1"]).unwrap_err();
         assert!(unknown.code == "config" && unknown.message.contains("did you mean `api.listen`"), "{unknown}");
-        assert_eq!(check(&["--passphrase-file", "/nowhere"]).err(), None, "a plain key needs none");
+        assert_eq!(check(&["--passphrase-file", "/nowhere"]).unwrap_err().code, "machine");
+        let lock = DataLock::take(&home.data()).unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        check(&["--api-listen", &taken]).unwrap();
+        drop(lock);
     }
 
     fn path_of_keys(home: &Home) -> PathBuf {

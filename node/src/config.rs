@@ -1,10 +1,15 @@
 //! What an operator decides: `<home>/config/config.toml`.
 //!
 //! A setting is looked for in this order: command-line flag, environment (`QUORATE__<SECTION>__<KEY>`), file, default. A key that does
-//! not exist is an error wherever it stands, because a setting that is silently ignored is worse than none.
+//! not exist is an error wherever it stands, because a setting that is silently ignored is worse than none; for the same reason so is a
+//! variable that can only be meant as a setting, and an empty value in the environment or on the command line.
+//!
+//! What is checked here needs only the settings themselves; [`crate::machine`] checks them against the machine and the genesis. `quorate node
+//! init`, `check` and `run` all do both.
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -16,12 +21,16 @@ use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
 use crate::{
+    api::host,
     logging::{self, LoggingError},
     nearest::nearest,
 };
 
 /// Longest configuration file, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Variables of this program that are no settings of a node.
+const OTHER_VARIABLES: [&str; 6] =
+    ["QUORATE_HOME", "QUORATE_PASSPHRASE", "QUORATE_NODE", "QUORATE_GENESIS", "QUORATE_GENESIS_HASH", "QUORATE_LOCALNET"];
 /// What the names of our environment variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "QUORATE__";
 
@@ -61,6 +70,8 @@ pub struct NodeConfig {
 pub struct NetworkConfig {
     /// Where to listen, a multiaddress; empty: at the address that the genesis gives for this validator.
     pub listen: String,
+    /// Where to dial validators that are no longer where the genesis says, by their names.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// The HTTP API.
@@ -79,14 +90,16 @@ pub struct ApiConfig {
     pub read_timeout_ms: u32,
     /// How long a client may take no byte of an answer, or fall behind the lowest rate.
     pub write_timeout_ms: u32,
+    /// Names of this node by which clients may ask for it, besides its addresses and `localhost`; `*` for any name.
+    pub hosts: Vec<String>,
 }
 
 /// The metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Where to serve `/metrics`, `/livez` and `/readyz`; empty: with the API.
-    pub listen: String,
+    /// Where to serve `/metrics`, `/livez` and `/readyz`, out of reach of the clients of the API; port 0 lets the system choose.
+    pub listen: SocketAddr,
 }
 
 /// The transactions that wait for a block.
@@ -137,7 +150,14 @@ impl Default for ApiConfig {
             waiting_max: 10_000,
             read_timeout_ms: 10_000,
             write_timeout_ms: 30_000,
+            hosts: Vec::new(),
         }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9_101)) }
     }
 }
 
@@ -210,6 +230,14 @@ pub enum ConfigError {
         /// The one that may have been meant.
         nearest: Option<String>,
     },
+    /// An environment variable that is meant as a setting and is written like none.
+    #[error("the environment variable {name} is no setting; did you mean {nearest}?")]
+    Variable {
+        /// As it is written.
+        name: String,
+        /// The variable of the setting.
+        nearest: String,
+    },
     /// An environment variable or a flag with a value of the wrong kind.
     #[error("{origin}: {value:?} is no value for `{key}`: {problem}")]
     Override {
@@ -270,15 +298,57 @@ impl Override {
 }
 
 /// The settings among these environment variables.
-pub fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Override> {
-    let ours = variables.into_iter().filter_map(|(name, value)| {
-        let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_lowercase().replacen("__", ".", 1);
-        Some(Override { origin: format!("environment variable {name}"), key, value })
-    });
-    let mut ours: Vec<_> = ours.collect();
+///
+/// # Errors
+/// [`ConfigError`]: a variable can only be meant as a setting, and is none: `QUORATE_API_LISTEN`, `quorate__api__listen`. Others that begin
+/// with `QUORATE_` are left alone: those of other commands, and those that Kubernetes makes for a service of this name.
+pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Override>, ConfigError> {
+    let mut ours = Vec::new();
+    for (name, value) in variables {
+        let name = name.to_string_lossy().into_owned();
+        let Some(setting) = setting_of(&name)? else { continue };
+        let origin = format!("environment variable {name}");
+        match value.into_string() {
+            Ok(value) => ours.push(Override { origin, key: setting, value }),
+            Err(value) => {
+                let (value, problem) = (value.to_string_lossy().into_owned(), "it is no text in UTF-8".into());
+                return Err(ConfigError::Override { origin, key: setting, value, problem });
+            }
+        }
+    }
     // The environment has no order; errors must.
     ours.sort_by(|one, other| one.origin.cmp(&other.origin));
-    ours
+    Ok(ours)
+}
+
+/// The key of the setting that a variable is for.
+fn setting_of(name: &str) -> Result<Option<String>, ConfigError> {
+    let is_upper = !name.contains(|letter: char| letter.is_ascii_lowercase());
+    if let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| is_upper) {
+        return Ok(Some(rest.to_lowercase().replacen("__", ".", 1)));
+    }
+    let upper = name.to_ascii_uppercase();
+    if OTHER_VARIABLES.contains(&name) || !upper.starts_with("QUORATE_") {
+        return Ok(None);
+    }
+    // However the words are joined.
+    let plain = |text: &str| text.replace(['_', '.', '-'], "");
+    let known = Config::default().settings();
+    let words: Vec<_> = known.keys().map(|key| (plain(key), key)).collect();
+    let word = plain(upper.trim_start_matches("QUORATE").to_lowercase().as_str());
+    let meant = nearest(&word, words.iter().map(|(word, _)| word.as_str()));
+    match meant.and_then(|meant| words.iter().find(|(word, _)| word == meant)) {
+        Some((_, key)) => Err(ConfigError::Variable { name: name.into(), nearest: variable_of(key) }),
+        None if upper.starts_with(ENVIRONMENT_PREFIX) => {
+            Err(ConfigError::Variable { name: name.into(), nearest: format!("one like {}", variable_of("api.listen")) })
+        }
+        None => Ok(None),
+    }
+}
+
+/// The environment variable of a setting.
+fn variable_of(key: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
 impl Config {
@@ -331,7 +401,12 @@ impl Config {
                 value: one.value.clone(),
                 problem,
             };
+            if one.value.trim().is_empty() {
+                return Err(wrong("it is empty; leave it out to have the default".into()));
+            }
             *setting = match setting {
+                toml::Value::Array(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a list like ["one", "two"]"#.into()))?,
+                toml::Value::Table(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a table like { one = "value" }"#.into()))?,
                 toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("a whole number is needed".into()))?),
                 toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("true or false is needed".into()))?),
                 _ => toml::Value::String(one.value.clone()),
@@ -365,22 +440,23 @@ impl Config {
         text.parse().map(Some).map_err(|_| range("node.genesis_hash", text, "it must be 64 hexadecimal digits, with or without 0x"))
     }
 
-    /// Where the metrics are served, when not with the API.
-    ///
-    /// # Errors
-    /// [`ConfigError::Range`].
-    pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
-        let text = self.metrics.listen.trim();
-        if text.is_empty() {
-            return Ok(None);
-        }
-        text.parse().map(Some).map_err(|_| range("metrics.listen", text, "it must be an address with a port, such as 127.0.0.1:9101"))
-    }
-
     fn check(self) -> Result<Self, ConfigError> {
         self.genesis_hash()?;
-        self.metrics_listen()?;
         logging::check_level(&self.log.level)?;
+        let listen = self.network.listen.trim();
+        if !listen.is_empty() {
+            quorate_network::check_listen_address(listen).map_err(|error| range("network.listen", listen, error.to_string()))?;
+        }
+        for (name, address) in &self.network.peers {
+            quorate_network::check_peer_address(&format!("{name}'s"), address)
+                .map_err(|error| range("network.peers", format!("{{ {name} = {address:?} }}"), error.to_string()))?;
+        }
+        for name in &self.api.hosts {
+            host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule))?;
+        }
+        if self.api.listen == self.metrics.listen && self.api.listen.port() != 0 {
+            return Err(range("metrics.listen", self.metrics.listen.to_string(), "the API listens there (api.listen)"));
+        }
         within("node.verify_threads", self.node.verify_threads.into(), 1, 64)?;
         within("api.threads", self.api.threads.into(), 1, 64)?;
         within("api.connections_max", self.api.connections_max.into(), 1, 65_536)?;
@@ -400,6 +476,12 @@ fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), Confi
 
 fn range(key: &'static str, value: impl Into<String>, rule: impl Into<String>) -> ConfigError {
     ConfigError::Range { key, value: value.into(), rule: rule.into() }
+}
+
+/// A value as it stands in a file.
+fn literal(text: &str) -> Option<toml::Value> {
+    let mut table: toml::Table = format!("value = {text}").parse().ok()?;
+    table.remove("value").filter(|_| table.is_empty())
 }
 
 fn nested(settings: BTreeMap<String, toml::Value>) -> toml::Table {
@@ -486,6 +568,7 @@ mod tests {
             ("[api]\n\nlisten = 7\n", ":3:", "invalid type"),
             ("[api]\nlisten = \"8080\"\n", ":2:", "address"),
             ("[log]\nformat = \"xml\"\n", ":2:", "`pretty` or `json`"),
+            ("[metrics]\nlisten = \"9101\"\n", ":2:", "address"),
             ("[node]\nverify_threads = -1\n", ":2:", "-1"),
             ("api = 3\n", ":1:", "invalid type"),
             ("[api\n", ":1:", ""),
@@ -501,7 +584,6 @@ mod tests {
             ("[node]\nverify_threads = 0", "node.verify_threads"),
             ("[node]\ngenesis_hash = \"0x12\"", "node.genesis_hash"),
             ("[api]\nconnections_max = 0", "api.connections_max"),
-            ("[metrics]\nlisten = \"9101\"", "metrics.listen"),
             ("[pool]\nbytes_max = 1", "pool.bytes_max"),
             ("[log]\nlevel = \"quorate=loud\"", "log.level"),
         ] {
@@ -514,7 +596,7 @@ mod tests {
     fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
         let file = parse("[api]\nlisten = \"127.0.0.1:1\"\nthreads = 2\n[log]\nlevel = \"warn\"\n").unwrap();
         let environment = [("QUORATE__API__LISTEN", "127.0.0.1:2"), ("QUORATE__API__THREADS", "3"), ("PATH", "/bin")];
-        let mut overrides = from_environment(environment.map(|(name, value)| (name.into(), value.into())));
+        let mut overrides = from_environment(environment.map(|(name, value)| (name.into(), value.into()))).unwrap();
         overrides.push(Override::flag("--api-listen", "api.listen", "127.0.0.1:3"));
         let config = file.with(&overrides).unwrap();
         assert_eq!(config.api.listen.port(), 3, "flag");
@@ -526,7 +608,7 @@ mod tests {
     #[test]
     fn an_override_is_checked_like_the_file_and_its_origin_is_named() {
         let refusal = |name: &str, value: &str| {
-            Config::default().with(&from_environment([(name.to_owned(), value.to_owned())])).unwrap_err().to_string()
+            Config::default().with(&from_environment([(name.into(), value.into())]).unwrap()).unwrap_err().to_string()
         };
         let unknown = refusal("QUORATE__API__LISEN", "x");
         assert!(unknown.contains("QUORATE__API__LISEN") && unknown.contains("did you mean `api.listen`"), "{unknown}");
@@ -537,6 +619,137 @@ mod tests {
         let range = refusal("QUORATE__NODE__VERIFY_THREADS", "0");
         assert!(range.contains("node.verify_threads"), "{range}");
         assert!(Override::from_set("api.listen").is_err());
+    }
+
+    /// A setting, values that it can have, and values that it cannot, each with a word of the refusal.
+    type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+    /// All settings.
+    const CASES: &[Case] = &[
+        ("api.connections_max", &["1", "65536"], &[("0", "must lie in"), ("65537", "must lie in"), ("many", "whole number")]),
+        (
+            "api.hosts",
+            &["[]", "[\"node.example.org\"]", "[\"*\"]"],
+            &[
+                ("node.example.org", "list"),
+                ("[\"\"]", "name"),
+                ("[\"a b\"]", "name"),
+                ("[\"host:80\"]", "name"),
+                ("[\"http://host\"]", "name"),
+                ("[1]", "invalid type"),
+            ],
+        ),
+        ("api.listen", &["127.0.0.1:0", "[::1]:8081"], &[("8080", "address"), ("localhost:8080", "address"), ("127.0.0.1", "address")]),
+        ("api.read_timeout_ms", &["100"], &[("99", "must lie in"), ("1s", "whole number")]),
+        ("api.threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("1.5", "whole number")]),
+        ("api.waiting_max", &["1"], &[("0", "must lie in"), ("-1", "expected u32")]),
+        ("api.write_timeout_ms", &["600000"], &[("600001", "must lie in"), ("", "empty")]),
+        ("log.format", &["pretty", "json"], &[("xml", "pretty"), ("JSON", "json")]),
+        (
+            "log.level",
+            &["info", "warn,quorate_network=debug", "off"],
+            &[
+                ("inf", "did you mean info"),
+                ("verbose", "no level"),
+                ("", "empty"),
+                ("info,", "missing"),
+                ("quorate_nod=info", "did you mean quorate_node"),
+            ],
+        ),
+        ("metrics.listen", &["127.0.0.1:0", "0.0.0.0:9101"], &[("9101", "address"), ("127.0.0.1:8080", "api.listen"), ("", "empty")]),
+        (
+            "network.listen",
+            &["/ip4/0.0.0.0/tcp/6180", "/ip6/::/tcp/0"],
+            &[
+                ("0.0.0.0:6180", "multiaddr"),
+                ("/dns4/node.example.org/tcp/6180", "not at a name"),
+                ("/ip4/0.0.0.0", "/tcp/<port>"),
+                ("", "empty"),
+            ],
+        ),
+        (
+            "network.peers",
+            &["{}", "{ two = \"/ip4/10.0.0.2/tcp/6180\" }", "{ two = \"/dns4/node.example.org/tcp/6180\" }"],
+            &[("/ip4/10.0.0.2/tcp/6180", "table"), ("{ two = \"10.0.0.2:6180\" }", "two"), ("{ two = 6180 }", "invalid type")],
+        ),
+        (
+            "node.genesis_hash",
+            &["0x1111111111111111111111111111111111111111111111111111111111111111"],
+            &[("0x12", "64 hexadecimal digits"), ("", "empty")],
+        ),
+        ("node.passphrase_file", &["secrets/passphrase"], &[("", "empty")]),
+        ("node.verify_threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("70000", "expected u16")]),
+        ("pool.bytes_max", &["1048576"], &[("1", "must lie in"), ("64 MiB", "whole number")]),
+        ("pool.sender_transactions_max", &["1"], &[("0", "must lie in"), ("x", "whole number")]),
+        ("pool.transactions_max", &["1"], &[("0", "must lie in"), ("", "empty")]),
+    ];
+
+    #[test]
+    fn every_setting_takes_what_is_possible_and_refuses_the_rest_by_name_wherever_it_stands() {
+        let known: Vec<_> = Config::default().settings().into_keys().collect();
+        assert_eq!(CASES.iter().map(|(key, ..)| (*key).to_owned()).collect::<Vec<_>>(), known, "a case for each");
+        for (key, possible, impossible) in CASES.iter().copied() {
+            let variable = |value: &str| from_environment([(variable_of(key).into(), value.into())]).unwrap();
+            let set = |value: &str| [Override::from_set(&format!("{key}={value}")).unwrap()];
+            let (section, name) = key.split_once('.').unwrap();
+            let is_text = matches!(Config::default().settings()[key], toml::Value::String(_));
+            let file = |value: &str| {
+                let value = if is_text { format!("{value:?}") } else { value.to_owned() };
+                parse(&format!("[{section}]\n{name} = {value}\n"))
+            };
+            for value in possible {
+                let by_variable = Config::default().with(&variable(value)).unwrap_or_else(|error| panic!("{key} = {value}: {error}"));
+                assert_eq!(Config::default().with(&set(value)).unwrap(), by_variable, "{key} = {value}");
+                assert_eq!(file(value).unwrap_or_else(|error| panic!("{key} = {value}: {error}")), by_variable, "{key} = {value}");
+            }
+            for (value, word) in impossible {
+                for refused in [Config::default().with(&variable(value)), Config::default().with(&set(value))] {
+                    let message = refused.err().unwrap_or_else(|| panic!("{key} = {value} is taken")).to_string();
+                    assert!(message.contains(key) && message.contains(word), "{key} = {value}: {message}");
+                }
+                // In a file an empty text is the written form of some defaults.
+                assert!(file(value).is_err() || *word == "empty", "{key} = {value} in a file");
+            }
+        }
+        assert!(parse("[log]\nlevel = \"\"\n").is_err(), "not of this one");
+    }
+
+    #[test]
+    fn a_variable_that_can_only_be_meant_as_a_setting_is_refused_and_others_are_left_alone() {
+        let refusal = |name: &str| from_environment([(name.into(), "x".into())]).err().map(|error| error.to_string());
+        for (name, meant) in [
+            ("QUORATE_API_LISTEN", "QUORATE__API__LISTEN"),
+            ("QUORATE__API_LISTEN", "QUORATE__API__LISTEN"),
+            ("QUORATE_API__LISTEN", "QUORATE__API__LISTEN"),
+            ("QUORATE_API_LISEN", "QUORATE__API__LISTEN"),
+            ("quorate__api__listen", "QUORATE__API__LISTEN"),
+            ("Quorate__Api__Listen", "QUORATE__API__LISTEN"),
+            ("QUORATE__log__level", "QUORATE__LOG__LEVEL"),
+            ("QUORATE_LOG_LEVEL", "QUORATE__LOG__LEVEL"),
+            ("QUORATE_NODE_PASSPHRASE_FILE", "QUORATE__NODE__PASSPHRASE_FILE"),
+            ("quorate__x", "QUORATE__API__LISTEN"),
+        ] {
+            // With two underscores at the right places, a wrong word is refused when it is laid over the settings.
+            let message = refusal(name).unwrap_or_else(|| {
+                let overrides = from_environment([(name.into(), "x".into())]).unwrap();
+                Config::default().with(&overrides).unwrap_err().to_string().replace("api.listen", "QUORATE__API__LISTEN")
+            });
+            assert!(message.contains(name) && message.contains(meant), "{name}: {message}");
+        }
+        for name in
+            OTHER_VARIABLES.into_iter().chain(["QUORATE", "PATH", "QUORATE_SERVICE_HOST", "QUORATE_PORT_8080_TCP_ADDR", "QUORATE_COMMIT"])
+        {
+            assert_eq!(refusal(name), None, "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_no_text_is_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let value = OsString::from_vec(vec![0xff]);
+        let error = from_environment([("QUORATE__LOG__LEVEL".into(), value)]).unwrap_err().to_string();
+        assert!(error.contains("QUORATE__LOG__LEVEL") && error.contains("UTF-8"), "{error}");
     }
 
     #[test]

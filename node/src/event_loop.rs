@@ -262,7 +262,7 @@ impl<S: Store, A: Application> EventLoop<S, A> {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
         if let Answer::Rejected { code, .. } = &answer {
-            self.outlets.metrics.refused_submission(code.clone());
+            self.outlets.metrics.refused_submission(code);
         }
         if let Some(reply) = self.waiters.remove(&ticket) {
             reply.send(answer);

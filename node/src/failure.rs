@@ -1,15 +1,24 @@
-//! The end of a node that must not go on: an invariant is broken, the disk failed, or a thread that it needs has panicked.
+//! The end of a node that must not go on: an invariant is broken, the disk failed, or a thread or task that it needs has ended.
 //!
-//! Nothing is tried again, and nothing more is signed: the replica's thread has ended when a failure is reported.
+//! Nothing is tried again, and nothing more is signed: the replica's thread has ended when a failure is reported. A node that had lost one
+//! of its threads would look alive to whoever watches it, and do only part of its work for ever.
 
 use std::{
     fmt, io,
-    sync::{Arc, mpsc},
+    panic::PanicHookInfo,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
+
+/// The threads on which requests of clients are answered. A panic there is the end of one answer; the tasks that must go on have alarms.
+pub(crate) const API_THREAD: &str = "api";
 
 /// Where the first failure is reported. Clones share it.
 #[derive(Clone)]
@@ -17,6 +26,8 @@ pub(crate) struct Failure {
     first: Arc<watch::Sender<Option<String>>>,
     /// Called at once by the thread that fails, before it cleans up anything.
     hook: fn(&str),
+    /// From the end of the start to the beginning of the stop: nothing may end then.
+    is_running: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Failure {
@@ -27,7 +38,26 @@ impl fmt::Debug for Failure {
 
 impl Failure {
     pub(crate) fn new(hook: fn(&str)) -> Self {
-        Self { first: Arc::new(watch::Sender::new(None)), hook }
+        Self { first: Arc::new(watch::Sender::new(None)), hook, is_running: Arc::default() }
+    }
+
+    /// From now on every thread and task that is watched must go on, or, with `false`, may end.
+    pub(crate) fn set_running(&self, is_running: bool) {
+        self.is_running.store(is_running, Ordering::SeqCst);
+    }
+
+    /// Runs a task that must go on as long as the node.
+    pub(crate) fn spawn(
+        &self,
+        runtime: &Handle,
+        name: &str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let alarm = Alarm { failure: self.clone(), name: format!("the task `{name}`") };
+        runtime.spawn(async move {
+            let _alarm = alarm;
+            task.await;
+        })
     }
 
     /// Reports a failure; later ones only tell the log.
@@ -57,7 +87,26 @@ impl Failure {
     }
 }
 
-/// The threads that a node cannot do without: the panic of one is a failure.
+/// Ends the process with the reason when any of its threads panics, whosever it is: threads of libraries have no alarms.
+pub(crate) fn end_process_on_panic(end: fn(&str)) {
+    std::panic::set_hook(Box::new(move |panic| on_panic(panic, end)));
+}
+
+fn on_panic(panic: &PanicHookInfo<'_>, end: fn(&str)) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("?");
+    let payload = panic.payload();
+    let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("for an unknown reason");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let what = format!("the thread `{name}` has panicked at {place}, which is a defect of this program: {message}");
+    tracing::error!("{what}");
+    if name != API_THREAD {
+        end(&what);
+    }
+}
+
+/// The threads that a node cannot do without: the end of one is a failure.
 #[derive(Debug)]
 pub(crate) struct Threads {
     failure: Failure,
@@ -75,7 +124,7 @@ impl Threads {
 
     /// Starts one.
     pub(crate) fn start(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let alarm = Alarm { failure: self.failure.clone(), name: name.to_owned() };
+        let alarm = Alarm { failure: self.failure.clone(), name: format!("the thread `{name}`") };
         let alive = self.alive.clone();
         self.handles.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _alive = alive;
@@ -100,6 +149,7 @@ impl Threads {
     }
 }
 
+/// Held by what must not end.
 struct Alarm {
     failure: Failure,
     name: String,
@@ -108,7 +158,9 @@ struct Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.failure.report(&format!("the thread `{}` has panicked, which is a defect of this program", self.name));
+            self.failure.report(&format!("{} has panicked, which is a defect of this program", self.name));
+        } else if self.failure.is_running.load(Ordering::SeqCst) && self.failure.get().is_none() {
+            self.failure.report(&format!("{} has ended, which is a defect of this program", self.name));
         }
     }
 }
@@ -127,6 +179,52 @@ mod tests {
         threads.start("doomed", || panic!("on purpose")).unwrap();
         threads.join(PATIENCE).unwrap();
         failure.report("another");
+        assert!(failure.get().unwrap().contains("doomed"));
+    }
+
+    #[test]
+    fn the_quiet_end_of_a_thread_or_task_is_a_failure_while_the_node_runs_and_none_before_or_after() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let end_both = |failure: &Failure| {
+            let mut threads = Threads::new(failure.clone());
+            threads.start("quick", || {}).unwrap();
+            threads.join(PATIENCE).unwrap();
+            let thread = failure.get();
+            let failure = Failure { first: Arc::new(watch::Sender::new(None)), ..failure.clone() };
+            runtime.block_on(failure.spawn(runtime.handle(), "brief", async {})).unwrap();
+            (thread, failure.get())
+        };
+        let failure = Failure::new(|_| {});
+        assert_eq!(end_both(&failure), (None, None), "before");
+        failure.set_running(true);
+        let (thread, task) = end_both(&failure);
+        assert!(thread.unwrap().contains("`quick` has ended") && task.unwrap().contains("`brief` has ended"));
+        let failure = Failure::new(|_| {});
+        failure.set_running(true);
+        failure.set_running(false);
+        assert_eq!(end_both(&failure), (None, None), "after");
+    }
+
+    static ENDED_BY: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+    #[test]
+    fn a_panic_on_any_thread_but_those_that_answer_requests_ends_the_process_with_the_reason() {
+        end_process_on_panic(|what| ENDED_BY.lock().unwrap().push(what.to_owned()));
+        for name in ["of a library", API_THREAD] {
+            assert!(thread::Builder::new().name(name.into()).spawn(|| panic!("on purpose")).unwrap().join().is_err());
+        }
+        drop(std::panic::take_hook());
+        let ended_by = ENDED_BY.lock().unwrap().clone();
+        let of = |name: &str| ended_by.iter().find(|what| what.contains(&format!("the thread `{name}` has panicked")));
+        assert!(of("of a library").unwrap().contains("on purpose") && of("of a library").unwrap().contains("failure.rs"));
+        assert_eq!(of(API_THREAD), None);
+    }
+
+    #[test]
+    fn the_panic_of_a_task_is_a_failure() {
+        let failure = Failure::new(|_| {});
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(failure.spawn(runtime.handle(), "doomed", async { panic!("on purpose") })).is_err());
         assert!(failure.get().unwrap().contains("doomed"));
     }
 

@@ -4,8 +4,10 @@
 //! <home>/config/config.toml     what the operator decides
 //! <home>/config/genesis.json    the network; public, the same for everybody
 //! <home>/keys/validator.key     the validator's secret keys
+//! <home>/keys/validator.signed  how far the consensus key has signed; made with the key, written before every signature
 //! <home>/data/                  blocks, state, safety record: belongs to the running process alone
 //! <home>/data/api.address       where the HTTP API of the running process listens
+//! <home>/data/metrics.address   where its health and metrics are served
 //! ```
 
 use std::{
@@ -55,6 +57,12 @@ impl Home {
         self.0.join("keys").join("validator.key")
     }
 
+    /// How far the validator's key has signed.
+    #[must_use]
+    pub fn witness_file(&self) -> PathBuf {
+        self.0.join("keys").join(quorate_keygen::VALIDATOR_WITNESS_FILE)
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -73,16 +81,34 @@ impl Home {
         self.data().join("api.address")
     }
 
-    /// Makes the directories that are missing; keys and data only for their owner.
+    /// The same for its health and metrics.
+    #[must_use]
+    pub fn metrics_address_file(&self) -> PathBuf {
+        self.data().join("metrics.address")
+    }
+
+    /// Makes the directories that are missing; keys and data only for their owner. When this returns, their names survive a power cut: a
+    /// home that comes back without its `data` would be one that has never signed anything.
     ///
     /// # Errors
     /// The system's, with the directory.
     pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
+        let changed = self.changed_by_create();
         for (directory, is_private) in [("config", false), ("keys", true), ("data", true)] {
             let path = self.0.join(directory);
             create_directory(&path, is_private).map_err(|error| (path, error))?;
         }
+        for directory in changed {
+            fs::File::open(&directory).and_then(|file| file.sync_all()).map_err(|error| (directory, error))?;
+        }
         Ok(())
+    }
+
+    /// The directories in which [`Self::create`] may make something: the home, and what holds each directory on the way to it that is missing.
+    fn changed_by_create(&self) -> Vec<PathBuf> {
+        let or_here = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.into() };
+        let missing = self.0.ancestors().take_while(|path| !or_here(path).exists());
+        std::iter::once(self.0.clone()).chain(missing.filter_map(|path| path.parent().map(or_here))).collect()
     }
 }
 
@@ -94,4 +120,21 @@ fn create_directory(path: &Path, is_private: bool) -> io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_directory_that_gets_a_new_name_is_synced_the_home_always() {
+        let directory = tempfile::tempdir().unwrap();
+        let above = directory.path().join("a");
+        let home = Home::new(above.join("home"));
+        assert_eq!(home.changed_by_create(), [home.path(), &above, directory.path()]);
+        home.create().unwrap();
+        assert_eq!(home.changed_by_create(), [home.path()]);
+        home.create().unwrap();
+        assert_eq!(Home::new("none-of-this-name").changed_by_create(), [Path::new("none-of-this-name"), Path::new(".")]);
+    }
 }

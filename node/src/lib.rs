@@ -18,20 +18,26 @@ mod failure;
 mod fair;
 #[cfg(feature = "faults")]
 mod faults;
+mod files;
 mod home;
 mod lock;
 mod logging;
+mod machine;
 mod mailbox;
 mod metrics;
 mod nearest;
 mod run;
+mod signals;
 mod submission;
 mod template;
 mod verify;
 mod watchdog;
+mod witness_file;
 
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod shortened_log;
 #[cfg(test)]
 mod testing;
 
@@ -40,8 +46,11 @@ pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
     PoolConfig, from_environment,
 };
+pub use files::TooFewFiles;
 pub use home::Home;
 pub use lock::LockError;
 pub use logging::LoggingError;
+pub use machine::MachineError;
 pub use run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash};
 pub use template::render as render_config;
+pub use witness_file::WitnessError;

@@ -57,6 +57,12 @@ impl DataLock {
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(Self { _file: file })
     }
+
+    /// Whether somebody holds the lock on a directory. Where that cannot be seen, nobody does.
+    pub(crate) fn is_held(directory: &Path) -> bool {
+        let file = File::open(directory.join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
 }
 
 #[cfg(test)]
@@ -66,11 +72,14 @@ mod tests {
     #[test]
     fn a_second_lock_is_refused_with_the_directory_and_the_process_until_the_first_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
+        assert!(!DataLock::is_held(directory.path()));
         let first = DataLock::take(directory.path()).unwrap();
+        assert!(DataLock::is_held(directory.path()));
         let refused = DataLock::take(directory.path()).unwrap_err().to_string();
         assert!(refused.contains(&directory.path().display().to_string()), "{refused}");
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
+        assert!(!DataLock::is_held(directory.path()));
         assert!(DataLock::take(directory.path()).is_ok());
     }
 

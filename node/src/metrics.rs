@@ -2,14 +2,17 @@
 //!
 //! Labels take few values: names of validators of the committee, and words that stand in our own code. Nothing that a client or a peer
 //! writes becomes a label.
+//!
+//! Every counter with every value of its labels is there from the start, at zero: one that appeared with its first event would have no growth
+//! that an alarm could see. So the words are listed here, and one that is not counts as [`OTHER`].
 
 use std::{
-    borrow::Cow,
     fmt, fs,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use axum::http::StatusCode;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
@@ -26,6 +29,12 @@ use quorate_ledger::Committed;
 use quorate_replica::ReplicaStatus;
 use quorate_types::{committee::Committee, ids::ValidatorId, round::UnixMillis};
 
+use crate::{
+    api::ROUTES,
+    files, logging,
+    submission::{BUSY, STOPPING},
+};
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PeerReason {
     validator: String,
@@ -39,7 +48,7 @@ struct PeerLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
-    reason: Cow<'static, str>,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,12 +64,102 @@ struct Build {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Served {
     route: &'static str,
-    status: u16,
+    status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Queue {
     queue: &'static str,
+}
+
+/// A word that is not listed.
+const OTHER: &str = "other";
+
+/// Kinds of messages: [`quorate_types::message::Message::kind`].
+const KINDS: &[&str] =
+    &["proposal", "vote", "timeout", "sync-info", "fetch-request", "fetch-response", "catchup-request", "catchup-response", OTHER];
+
+/// Why verified messages have no effect: the words of `quorate_consensus::Ignored`, and the replica's own.
+const IGNORED: &[&str] = &[
+    "old-round",
+    "far-round",
+    "not-leader",
+    "duplicate",
+    "equivocation",
+    "invalid-block",
+    "unsafe-vote",
+    "unsafe-timeout",
+    "parent-missing",
+    "too-many-requests",
+    OTHER,
+];
+
+/// Why messages and transactions do not verify: the words of [`quorate_types::verify::VerifyError`].
+const UNVERIFIED: &[&str] = &[
+    "other-network",
+    "other-epoch",
+    "not-in-committee",
+    "other-sender",
+    "round",
+    "vote-info-hash",
+    "commit-rule",
+    "no-quorum",
+    "signer-count",
+    "high-qc-mismatch",
+    "ill-formed",
+    "payload-size",
+    "duplicate-transaction",
+    "not-a-chain",
+    "key",
+    "signature",
+];
+
+/// Why they are refused before that.
+const UNREAD: &[&str] = &["flood", "malformed", "wrong-class", OTHER];
+
+/// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`], of [`quorate_types::failure::Failure`] and of
+/// the replica's pool. Those of an application of one's own count as [`OTHER`].
+const REJECTED: &[&str] = &[
+    "sequence-too-old",
+    "sequence-too-far",
+    "sequence-taken",
+    "sequence-exhausted",
+    "sequence-used",
+    "expired",
+    "expiry-too-far",
+    "block-full",
+    "malformed-operation",
+    "unsupported",
+    "zero-amount",
+    "insufficient-funds",
+    "balance-overflow",
+    "state-full",
+    "key-too-large",
+    "value-too-large",
+    "missing-key",
+    "bad-range",
+    "sender-quota",
+    "sender-full",
+    "pool-full",
+    "too-many-waiting",
+    "crowded-out",
+    BUSY,
+    STOPPING,
+    OTHER,
+];
+
+/// Where gossip is dropped unseen.
+const UNSEEN: &[&str] = &["checks-full", "replica-full", OTHER];
+
+/// Classes of answers.
+const STATUSES: &[&str] = &["2xx", "4xx", "5xx", OTHER];
+
+/// The queues between threads.
+const QUEUES: [&str; 5] = ["consensus", "sync", "transactions", "signature-checks", "waiting-clients"];
+
+/// The word itself if it is listed.
+fn listed(word: &str, mut lists: impl Iterator<Item = &'static &'static str>) -> &'static str {
+    lists.find(|listed| **listed == word).copied().unwrap_or(OTHER)
 }
 
 /// How full the queues between our threads are.
@@ -134,8 +233,39 @@ impl Metrics {
             replica: Arc::default(),
         };
         metrics.register();
+        metrics.start_at_zero();
         others(&mut metrics.registry);
         metrics
+    }
+
+    fn start_at_zero(&self) {
+        for kind in KINDS.iter().copied() {
+            drop(self.messages_sent.get_or_create(&Kind { kind }));
+            drop(self.messages_received.get_or_create(&Kind { kind }));
+        }
+        for validator in &self.names {
+            drop(self.accusations.get_or_create(&PeerLabel { validator: validator.clone() }));
+            for reason in IGNORED.iter().copied() {
+                drop(self.messages_ignored.get_or_create(&PeerReason { validator: validator.clone(), reason }));
+            }
+            for reason in UNREAD.iter().chain(UNVERIFIED).copied() {
+                drop(self.verify_refused.get_or_create(&PeerReason { validator: validator.clone(), reason }));
+            }
+        }
+        for reason in UNSEEN.iter().copied() {
+            drop(self.gossip_dropped.get_or_create(&Reason { reason }));
+        }
+        for reason in REJECTED.iter().chain(UNVERIFIED).copied() {
+            drop(self.submissions_refused.get_or_create(&Reason { reason }));
+        }
+        for route in ROUTES {
+            for status in STATUSES.iter().copied() {
+                drop(self.http_requests.get_or_create(&Served { route, status }));
+            }
+        }
+        for queue in QUEUES {
+            drop(self.queues.get_or_create(&Queue { queue }));
+        }
     }
 
     fn register(&mut self) {
@@ -161,7 +291,7 @@ impl Metrics {
 
         let api = registry.sub_registry_with_prefix("quorate_api");
         api.register("refused_submissions", "Submissions refused, by reason", self.submissions_refused.clone());
-        api.register("requests", "Requests answered, by route and status", self.http_requests.clone());
+        api.register("requests", "Requests answered, by route and class of status", self.http_requests.clone());
         api.register("refused_connections", "Connections refused because there were too many", self.http_refused_connections.clone());
         api.register("closed_idle_connections", "Idle connections closed to make room for others", self.http_closed_connections.clone());
         api.register("refused_answers", "Answers not sent because too many bytes were under way", self.http_refused_answers.clone());
@@ -179,18 +309,14 @@ impl Metrics {
         );
         registry.register_collector(Box::new(ReplicaCollector(Arc::clone(&self.replica))));
         registry.register_collector(Box::new(ProcessCollector));
+        registry.register_collector(Box::new(LogCollector));
     }
 
     /// Everything as text.
     pub(crate) fn encode(&self, replica: Option<ReplicaStatus>, lengths: QueueLengths) -> Result<String, fmt::Error> {
         *self.replica.lock().unwrap_or_else(PoisonError::into_inner) = replica;
-        for (queue, length) in [
-            ("consensus", lengths.consensus),
-            ("sync", lengths.sync),
-            ("transactions", lengths.transactions),
-            ("signature-checks", lengths.checks),
-            ("waiting-clients", lengths.waiting_clients),
-        ] {
+        let lengths = [lengths.consensus, lengths.sync, lengths.transactions, lengths.checks, lengths.waiting_clients];
+        for (queue, length) in QUEUES.into_iter().zip(lengths) {
             self.queues.get_or_create(&Queue { queue }).set(i64::try_from(length).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
@@ -199,18 +325,22 @@ impl Metrics {
     }
 
     pub(crate) fn sent_message(&self, kind: &'static str) {
+        let kind = listed(kind, KINDS.iter());
         self.messages_sent.get_or_create(&Kind { kind }).inc();
     }
 
     pub(crate) fn accepted_message(&self, kind: &'static str) {
+        let kind = listed(kind, KINDS.iter());
         self.messages_received.get_or_create(&Kind { kind }).inc();
     }
 
     pub(crate) fn ignored_message(&self, from: ValidatorId, reason: &'static str) {
+        let reason = listed(reason, IGNORED.iter());
         self.messages_ignored.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
     }
 
     pub(crate) fn refused_message(&self, from: ValidatorId, reason: &'static str) {
+        let reason = listed(reason, UNREAD.iter().chain(UNVERIFIED));
         self.verify_refused.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
     }
 
@@ -224,11 +354,13 @@ impl Metrics {
     }
 
     pub(crate) fn dropped_gossip(&self, reason: &'static str, transactions: usize) {
-        self.gossip_dropped.get_or_create(&Reason { reason: reason.into() }).inc_by(count(transactions));
+        let reason = listed(reason, UNSEEN.iter());
+        self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
     }
 
-    pub(crate) fn refused_submission(&self, reason: impl Into<Cow<'static, str>>) {
-        self.submissions_refused.get_or_create(&Reason { reason: reason.into() }).inc();
+    pub(crate) fn refused_submission(&self, reason: &str) {
+        let reason = listed(reason, REJECTED.iter().chain(UNVERIFIED));
+        self.submissions_refused.get_or_create(&Reason { reason }).inc();
     }
 
     pub(crate) fn committed(&self, committed: &Committed, now: UnixMillis) {
@@ -242,7 +374,13 @@ impl Metrics {
         self.last_commit.set(i64::try_from(now.0).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn served(&self, route: &'static str, status: u16) {
+    pub(crate) fn served(&self, route: &'static str, status: StatusCode) {
+        let status = match status.as_u16() {
+            200..=299 => "2xx",
+            400..=499 => "4xx",
+            500..=599 => "5xx",
+            _ => OTHER,
+        };
         self.http_requests.get_or_create(&Served { route, status }).inc();
     }
 
@@ -335,6 +473,15 @@ impl Collector for ProcessCollector {
             let name = "quorate_process_resident_memory";
             gauge.encode(encoder.encode_descriptor(name, "Memory in use", Some(&Unit::Bytes), gauge.metric_type())?)?;
         }
+        for (name, help, value) in [
+            ("quorate_process_open_files", "Files and sockets that are open", open_files()),
+            ("quorate_process_open_files_max", "How many may be", files::limit()),
+        ] {
+            if let Some(value) = value {
+                let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+            }
+        }
         if let Some(seconds) = cpu_seconds() {
             let counter = ConstCounter::new(seconds);
             let name = "quorate_process_cpu";
@@ -342,6 +489,29 @@ impl Collector for ProcessCollector {
         }
         Ok(())
     }
+}
+
+/// Lines that are missing in the log.
+#[derive(Debug)]
+struct LogCollector;
+
+impl Collector for LogCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let left_out = logging::left_out();
+        for (name, help, value) in [
+            ("quorate_log_lost_lines", "Lines that the reader of the log was too slow for, or not there for", left_out.lost),
+            ("quorate_log_repeated_lines", "Lines left out because they repeated others too fast", left_out.repeated),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Linux only: elsewhere there is no `/proc`.
+fn open_files() -> Option<u64> {
+    u64::try_from(fs::read_dir("/proc/self/fd").ok()?.count()).ok()
 }
 
 /// Linux only: elsewhere there is no `/proc`.
@@ -360,4 +530,43 @@ fn cpu_seconds() -> Option<f64> {
     let mut fields = fields.split_whitespace().skip(11);
     let ticks: u32 = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;
     Some(f64::from(ticks) / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words that a function of this name returns in this source.
+    fn words<'a>(source: &'a str, function: &str) -> Vec<&'a str> {
+        let (_, rest) = source.split_once(&format!("fn {function}(")).unwrap_or_else(|| panic!("no {function}"));
+        let (body, _) = rest.split_once("\n    }\n").unwrap();
+        body.lines().filter_map(|line| line.trim().rsplit_once("=> \"")?.1.strip_suffix("\",")).collect()
+    }
+
+    #[test]
+    fn every_word_that_can_become_a_label_is_listed() {
+        for (source, function, list) in [
+            (include_str!("../../types/src/message.rs"), "kind", KINDS),
+            (include_str!("../../types/src/verify/mod.rs"), "word", UNVERIFIED),
+            (include_str!("../../consensus/src/effect.rs"), "word", IGNORED),
+            (include_str!("../../app/src/application.rs"), "code", &[REJECTED, UNVERIFIED].concat()),
+            (include_str!("../../replica/src/mempool/limits.rs"), "code", REJECTED),
+        ] {
+            let words = words(source, function);
+            assert!(words.len() > 4, "{function}: {words:?}");
+            for word in words {
+                assert!(list.contains(&word), "{word:?} is missing in the list of metrics.rs");
+            }
+        }
+        let failures =
+            include_str!("../../types/src/failure.rs").lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", "));
+        let codes: Vec<_> = failures.map(|(code, _)| code).collect();
+        assert!(codes.len() > 4 && codes.iter().all(|code| REJECTED.contains(code)), "{codes:?}");
+    }
+
+    #[test]
+    fn a_word_that_is_not_listed_counts_as_another() {
+        assert_eq!(listed("vote", KINDS.iter()), "vote");
+        assert_eq!(listed("a new kind", KINDS.iter()), OTHER);
+    }
 }

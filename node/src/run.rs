@@ -11,7 +11,7 @@
 
 use std::{
     fmt, fs, io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use quorate_app::{Application, BuiltIn};
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
 use quorate_network::{Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
-use quorate_replica::{PoolLimits, RecoverError, Replica, ReplicaConfig};
+use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
     genesis::Genesis,
@@ -31,16 +31,17 @@ use quorate_types::{
 };
 use tokio::{
     runtime::Runtime,
-    signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinHandle,
 };
 
 use crate::{
     api::{self, Api, waiting::Waiting},
-    config::{Config, PoolConfig},
+    config::{ApiConfig, Config, PoolConfig},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
-    failure::{Failure, Threads},
+    failure::{API_THREAD, Failure, Threads},
+    files,
+    machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
     submission::Tickets,
@@ -96,6 +97,9 @@ pub enum NodeError {
     /// What is on disk cannot be continued.
     #[error(transparent)]
     Recover(#[from] RecoverError),
+    /// It is not known how far the key has signed.
+    #[error(transparent)]
+    Witness(#[from] crate::witness_file::WitnessError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,6 +124,12 @@ pub enum NodeError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// A setting does not fit the machine or the genesis.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The process may open too few files.
+    #[error(transparent)]
+    Files(#[from] files::TooFewFiles),
     /// The system gives no threads.
     #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
@@ -139,10 +149,12 @@ pub struct Setup {
     pub config: Config,
     /// Its secret keys.
     pub keys: ValidatorKeys,
+    /// How far its consensus key has signed.
+    pub witness: Box<dyn WitnessFile>,
     /// Its network; [`quorate_genesis::load`] has checked it.
     pub genesis: Genesis,
-    /// Where to write the address of the API, if anywhere.
-    pub api_address_file: Option<PathBuf>,
+    /// Where to write the addresses of the API and of health and metrics, if anywhere.
+    pub address_files: Option<(PathBuf, PathBuf)>,
     /// The failures to inject, where the file exists.
     #[cfg(feature = "faults")]
     pub faults_file: Option<PathBuf>,
@@ -205,6 +217,8 @@ pub fn check_genesis_hash(genesis: &Genesis, config: &Config) -> Result<GenesisH
 /// A running node.
 pub struct Node {
     runtime: Runtime,
+    /// Health and metrics have a thread of their own: what clients ask for does not make them wait.
+    health: Runtime,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     network: Network,
@@ -214,7 +228,7 @@ pub struct Node {
     failure: Failure,
     api_address: SocketAddr,
     metrics_address: SocketAddr,
-    api_address_file: Option<PathBuf>,
+    address_files: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why a node stops.
@@ -242,7 +256,7 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { config, keys, genesis, api_address_file, on_failure, .. } = setup;
+        let Setup { config, keys, witness, genesis, address_files, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
@@ -250,26 +264,29 @@ impl Node {
 
         // The sockets first: what is taken already is known before the state is read.
         let api_listener = listen("the API", "api", config.api.listen)?;
-        let metrics_listener = config.metrics_listen()?.map(|address| listen("the metrics", "metrics", address)).transpose()?;
+        let metrics_listener = listen("health and metrics", "metrics", config.metrics.listen)?;
 
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &genesis)?;
         let verifier = quorate_replica::verifier(&genesis, &BuiltIn)?;
-        let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed);
+        let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed)?;
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
             key: keys.consensus,
             pool: pool_limits(&config.pool),
             fixed_leaders: Arc::default(),
+            witness,
+            doubles: Doubles::Stop,
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let view = replica.view();
         let height = view.header().height;
 
-        let (network, receivers) = quorate_network::start(network_config)?;
-        let metrics = Arc::new(Metrics::new(&membership.committee, |registry| network.register_metrics(registry)));
         let failure = Failure::new(on_failure);
+        let network_failure = failure.clone();
+        let (network, receivers) = quorate_network::start(network_config, move |what| network_failure.report(what))?;
+        let metrics = Arc::new(Metrics::new(&membership.committee, |registry| network.register_metrics(registry)));
         let mailbox = Mailbox::new();
         let transactions = Arc::new(TransactionQueue::new());
         let mut threads = Threads::new(failure.clone());
@@ -312,29 +329,29 @@ impl Node {
             reads: Api::reads(),
             config: config.api.clone(),
         });
+        let health = runtime(1).map_err(NodeError::Threads)?;
         let runtime = runtime(config.api.threads).map_err(NodeError::Threads)?;
         let stop = watch::Sender::new(false);
         let api_address = api_listener.local_addr().map_err(NodeError::Threads)?;
-        let mut metrics_address = api_address;
+        let metrics_address = metrics_listener.local_addr().map_err(NodeError::Threads)?;
+        let few = ApiConfig { connections_max: files::HEALTH, ..config.api.clone() };
         let mut servers = Vec::new();
-        {
+        for (name, runtime, listener, router, config) in [
+            ("api", &runtime, api_listener, api::router(Arc::clone(&api)), config.api),
+            ("health", &health, metrics_listener, api::operator_router(Arc::clone(&api)), few),
+        ] {
             let _context = runtime.enter();
-            let mut serve = |listener: TcpListener, router| -> Result<(), NodeError> {
-                let listener = tokio::net::TcpListener::from_std(listener).map_err(NodeError::Threads)?;
-                let serving = api::limits::serve(listener, router, config.api.clone(), Arc::clone(&metrics), stop.subscribe());
-                servers.push(runtime.spawn(serving));
-                Ok(())
-            };
-            serve(api_listener, api::router(Arc::clone(&api), metrics_listener.is_none()))?;
-            if let Some(listener) = metrics_listener {
-                metrics_address = listener.local_addr().map_err(NodeError::Threads)?;
-                serve(listener, api::operator_router(Arc::clone(&api)))?;
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(NodeError::Threads)?;
+            let serving = api::limits::serve(listener, router, config, Arc::clone(&metrics), stop.subscribe());
+            servers.push(failure.spawn(runtime.handle(), name, serving));
+        }
+        failure.spawn(health.handle(), "watchdog", watchdog::run(Arc::clone(&api), stop.subscribe()));
+        if let Some((api_file, metrics_file)) = &address_files {
+            for (path, address) in [(api_file, api_address), (metrics_file, metrics_address)] {
+                write_whole(path, &format!("{address}\n")).map_err(NodeError::Threads)?;
             }
-            runtime.spawn(watchdog::run(Arc::clone(&api), stop.subscribe()));
         }
-        if let Some(path) = &api_address_file {
-            write_whole(path, &format!("{api_address}\n")).map_err(NodeError::Threads)?;
-        }
+        failure.set_running(true);
         tracing::info!(
             validator = membership.validator.name,
             network = network.listen_addresses().join(" "),
@@ -347,6 +364,7 @@ impl Node {
         );
         Ok(Self {
             runtime,
+            health,
             servers,
             stop,
             network,
@@ -356,7 +374,7 @@ impl Node {
             failure,
             api_address,
             metrics_address,
-            api_address_file,
+            address_files,
         })
     }
 
@@ -366,7 +384,7 @@ impl Node {
         self.api_address
     }
 
-    /// Where the metrics are served.
+    /// Where health and metrics are served.
     #[must_use]
     pub const fn metrics_address(&self) -> SocketAddr {
         self.metrics_address
@@ -384,26 +402,21 @@ impl Node {
         self.failure.get()
     }
 
-    /// Waits until somebody asks for a stop, or something fails.
-    ///
-    /// # Errors
-    /// [`NodeError::Threads`]: signals cannot be received.
-    pub fn wait(&self) -> Result<Ending, NodeError> {
+    /// Waits until somebody asks for a stop, by the signal that `stop` ends with, or something fails.
+    pub fn wait(&self, stop: impl Future<Output = &'static str>) -> Ending {
         self.runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Threads)?;
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Threads)?;
-            Ok(tokio::select! {
-                _ = terminate.recv() => Ending::Signal("SIGTERM"),
-                _ = interrupt.recv() => Ending::Signal("SIGINT"),
+            tokio::select! {
+                name = stop => Ending::Signal(name),
                 what = self.failure.wait() => Ending::Failure(what),
-            })
+            }
         })
     }
 
     /// Stops in order, within five seconds. What clients were told is committed is on disk before this begins.
     pub fn stop(self) {
         let started = Instant::now();
-        let Self { runtime, servers, stop, network, transactions, mailbox, threads, api_address_file, .. } = self;
+        let Self { runtime, health, servers, stop, network, transactions, mailbox, threads, failure, address_files, .. } = self;
+        failure.set_running(false);
         stop.send_replace(true);
         runtime.block_on(async {
             let all = async {
@@ -422,11 +435,13 @@ impl Node {
         if let Err(running) = threads.join(STOP_PATIENCE.saturating_sub(started.elapsed())) {
             tracing::warn!("threads that did not stop in time and end with the process: {}", running.join(", "));
         }
-        runtime.shutdown_timeout(STOP_PATIENCE.saturating_sub(started.elapsed()));
-        if let Some(path) = api_address_file
-            && let Err(error) = fs::remove_file(&path)
-        {
-            tracing::debug!("{}: {error}", path.display());
+        for runtime in [runtime, health] {
+            runtime.shutdown_timeout(STOP_PATIENCE.saturating_sub(started.elapsed()));
+        }
+        for path in address_files.into_iter().flat_map(|(api, metrics)| [api, metrics]) {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::debug!("{}: {error}", path.display());
+            }
         }
         tracing::info!(milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "stopped");
     }
@@ -479,40 +494,35 @@ fn network_config(
     config: &Config,
     genesis: &Genesis,
     genesis_hash: GenesisHash,
-    secret: zeroize::Zeroizing<[u8; 32]>,
-) -> NetworkConfig {
+    secret: Box<zeroize::Zeroizing<[u8; 32]>>,
+) -> Result<NetworkConfig, MachineError> {
     let Membership { committee, me, .. } = membership;
+    let mut moved = machine::peer_addresses(config, committee, Some(*me))?;
     let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| id != me).map(|(id, validator)| Peer {
         index: PeerIndex(id.0),
         network_key: validator.network_key.0,
-        address: validator.address.clone(),
+        address: moved.remove(&id).unwrap_or_else(|| validator.address.clone()),
     });
     let mut limits = Limits::default();
     // The longest message there is must fit: a full block with its certificates.
     limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
-    NetworkConfig {
+    Ok(NetworkConfig {
         secret,
         me: PeerIndex(me.0),
         listen: membership.listen(config),
         peers: peers.collect(),
         hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis_hash.0.0, protocol_version: PROTOCOL_VERSION },
         limits,
-    }
+    })
 }
 
-fn listen(what: &'static str, section: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
-    let failed = |source| NodeError::Listen { what, section, address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
-}
-
+/// Its threads answer requests: a panic on one of them is the end of one answer.
 fn runtime(threads: u16) -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads.max(1)))
         .max_blocking_threads(DISK_THREADS)
-        .thread_name("api")
+        .thread_name(API_THREAD)
         .enable_all()
         .build()
 }

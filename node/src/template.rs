@@ -8,7 +8,7 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 #
 # Each setting is shown with its default; remove the `#` in front of a line to change it.
 # A setting is looked for in this order: command-line flag, environment variable QUORATE__<SECTION>__<KEY>
-# (QUORATE__API__LISTEN=127.0.0.1:8081), this file, default. An unknown key is an error.
+# (QUORATE__API__LISTEN=127.0.0.1:8081), this file, default. An unknown key is an error, and so is an empty value outside this file.
 
 [node]
 # The hash that config/genesis.json must have, as the organisers of the network announced it. Empty: not checked.
@@ -25,6 +25,10 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # Where to listen for the other validators, such as "/ip4/0.0.0.0/tcp/6180".
 # Empty: at the address that the genesis gives for this validator.
 #listen = ""
+
+# Where to dial validators that are no longer at the address that the genesis gives, by their names, such as
+# { validator-2 = "/ip4/203.0.113.7/tcp/6180", validator-3 = "/dns4/node3.example.org/tcp/6180" }
+#peers = {}
 
 [api]
 # Where the HTTP API listens. It has no access control beyond the signatures of transactions: put a proxy with TLS in front of it before
@@ -47,9 +51,13 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # How long a client may take no byte of an answer, or fall behind 32 KiB a second, in milliseconds.
 #write_timeout_ms = 30000
 
+# Names by which clients may ask for this node, such as ["node.example.org"], besides IP addresses and localhost; ["*"] for any name.
+# A request for another name is refused: it may come from a web page that has led a visitor's browser here.
+#hosts = []
+
 [metrics]
-# Where /metrics, /livez and /readyz are served, such as "127.0.0.1:9101". Empty: with the API.
-#listen = ""
+# Where /metrics, /livez and /readyz are served. However many clients the API has, these answer. Port 0 lets the system choose.
+#listen = "127.0.0.1:9101"
 
 [pool]
 # Transactions that wait for a block at the same time, and their bytes.

@@ -10,6 +10,7 @@ use std::{
 use quorate_app::BuiltIn;
 use quorate_keygen::{ValidatorKeys, ValidatorPublic};
 use quorate_ledger::{MemoryStore, Store};
+use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec,
     committee::{Validator, VotingPower},
@@ -77,14 +78,17 @@ pub(crate) fn setup(settings: &[&str]) -> Setup {
 }
 
 pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str]) -> Setup {
-    let mut overrides = vec![Override::from_set("api.listen=127.0.0.1:0").unwrap()];
+    let mut overrides: Vec<_> =
+        ["api.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0"].map(|setting| Override::from_set(setting).unwrap()).into();
     overrides.extend(settings.iter().map(|setting| Override::from_set(setting).unwrap()));
     let config = Config::default().with(&overrides).unwrap();
+    let witness = Box::new(MemoryWitness::of_new_key(keys.public().consensus_key));
     Setup {
         config,
         keys,
+        witness,
         genesis,
-        api_address_file: None,
+        address_files: None,
         #[cfg(feature = "faults")]
         faults_file: None,
         on_failure: |_| {},
@@ -158,7 +162,7 @@ pub(crate) fn dechunked(mut rest: &[u8]) -> Vec<u8> {
 
 pub(crate) fn request(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Reply {
     let mut stream = connect(address);
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
     // The node may have answered and closed before it has read everything.
     drop(stream.write_all(body));
@@ -174,13 +178,23 @@ impl Running {
         Self::of(setup(settings), store)
     }
 
+    pub(crate) fn verifier(setup: &Setup) -> Arc<Verifier> {
+        quorate_replica::verifier(&setup.genesis, &BuiltIn).unwrap()
+    }
+
     pub(crate) fn of<S: Store>(setup: Setup, store: S) -> Self {
-        let verifier = quorate_replica::verifier(&setup.genesis, &BuiltIn).unwrap();
+        let verifier = Self::verifier(&setup);
         Self { node: Node::start(setup, store).unwrap(), verifier }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Reply {
         request(self.node.api_address(), method, path, body)
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let reply = request(self.node.metrics_address(), "GET", "/metrics", &[]);
+        assert_eq!(reply.status, 200);
+        String::from_utf8(reply.body).unwrap()
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> T {

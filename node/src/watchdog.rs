@@ -6,10 +6,7 @@ use std::{sync::Arc, time::Duration};
 use quorate_types::ids::ValidatorId;
 use tokio::sync::watch;
 
-use crate::{
-    api::{Api, limits::stopped},
-    event_loop::Question,
-};
+use crate::api::{Api, limits::stopped};
 
 /// How often the chain is looked at.
 const EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +26,7 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             tracing::error!(reads = damage.reads, "{first}");
         }
         damaged_reads = damage.reads;
-        let Ok(status) = api.ask(Question::Status).await else {
+        let Ok(status) = api.status().await else {
             tracing::warn!(
                 "the replica's thread has not answered for {} s; is the disk overloaded?",
                 crate::api::QUESTION_TIMEOUT.as_secs()
@@ -48,8 +45,8 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             .iter()
             .filter(|peer| !peer.is_connected())
             .map(|peer| {
-                let why = peer.refused.as_ref().map(ToString::to_string).or_else(|| peer.last_error.clone());
-                format!("{} at {} ({})", name(ValidatorId(peer.index.0)), peer.address, why.unwrap_or_else(|| "no answer".into()))
+                let why = peer.down_because().unwrap_or_else(|| "up again".into());
+                format!("{} at {} ({why})", name(ValidatorId(peer.index.0)), peer.address)
             })
             .collect();
         tracing::warn!(

@@ -40,20 +40,20 @@ pub struct DurableRecord {
 
 impl DurableRecord {
     /// ```text
-    /// version u8 | chain id u64 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64
+    /// version u8 | genesis hash 32 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64
     ///      | last vote    (option: block id 32 | round u64 | parent id 32 | parent round u64 | state id 32
-    ///                              | chain id u64 | epoch u64 | committed state id (option: 32) | hash 32)
-    ///      | last timeout (option: round u64 | ...)
+    ///                              | genesis hash 32 | epoch u64 | committed state id (option: 32) | hash 32)
+    ///      | last timeout (option: round u64 | ...) | ...
     /// ```
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader(bytes);
-        rest.skip(17)?;
+        rest.skip(1 + 32 + 8)?;
         let (highest_vote_round, highest_qc_round, last_proposed_round) = (rest.number()?, rest.number()?, rest.number()?);
         let mut last_vote_round = None;
         if rest.is_some()? {
             rest.skip(32)?;
             last_vote_round = Some(rest.number()?);
-            rest.skip(32 + 8 + 32 + 8 + 8)?;
+            rest.skip(32 + 8 + 32 + 32 + 8)?;
             if rest.is_some()? {
                 rest.skip(32)?;
             }
@@ -227,7 +227,7 @@ impl Store for SimStore {
 mod tests {
     use quorate_types::{
         codec,
-        ids::{BlockId, StateId},
+        ids::{BlockId, GenesisHash, StateId},
         message::Message,
     };
 
@@ -236,7 +236,8 @@ mod tests {
 
     fn record(vote: u64) -> Batch {
         let mut bytes = vec![1];
-        for number in [1, 0, vote, 2, 3] {
+        bytes.extend_from_slice(&[9; 32]);
+        for number in [0, vote, 2, 3] {
             bytes.extend_from_slice(&u64::to_le_bytes(number));
         }
         // No last vote, no last timeout.
@@ -267,7 +268,7 @@ mod tests {
         let Message::Vote(vote) = examples::vote(1, 7, 6, BlockId::default()) else { unreachable!() };
         let mut committing = vote.commit_info;
         committing.commit_state_id = Some(StateId::default());
-        let counters = codec::encode(&(1u8, 1u64, 0u64, 9u64, 6u64, 3u64));
+        let counters = codec::encode(&(1u8, GenesisHash::default(), 0u64, 9u64, 6u64, 3u64));
         for commit_info in [vote.commit_info, committing] {
             let last_vote = codec::encode(&Some((vote.vote_info, commit_info)));
             let read = |timeout: &[u8]| DurableRecord::read(&[&counters, &last_vote, timeout].concat()).unwrap();
@@ -313,6 +314,6 @@ mod tests {
         let old = disk.snapshot();
         disk.write_sync(record(8)).unwrap();
         assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
-        assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[17]), Some(7));
+        assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[41]), Some(7));
     }
 }

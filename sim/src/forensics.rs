@@ -86,7 +86,9 @@ impl Forensics {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {}
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {}
         }
         if let Some(tc) = contents::timeout_cert(message) {
             for (signer, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {

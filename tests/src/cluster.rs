@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +19,8 @@ use quorate_types::{
     rpc::NodeStatus,
     transaction::Transaction,
 };
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use crate::program::{command, program, quorate};
@@ -44,6 +45,7 @@ struct Validator {
     name: String,
     url: String,
     p2p: String,
+    metrics: String,
     home: PathBuf,
     process: Option<Child>,
 }
@@ -75,6 +77,7 @@ impl Cluster {
             name: text(&row["name"]),
             url: text(&row["api"]),
             p2p: text(&row["p2p"]),
+            metrics: text(&row["metrics"]),
             home: text(&row["home"]).into(),
             process: None,
         });
@@ -128,6 +131,11 @@ impl Cluster {
         format!("127.0.0.1:{port}")
     }
 
+    /// Where a validator's health and metrics are.
+    pub fn metrics_url(&self, index: usize) -> &str {
+        &self.validators[index].metrics
+    }
+
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
     }
@@ -144,13 +152,52 @@ impl Cluster {
 
     /// Starts a validator, without waiting for anything.
     pub fn spawn(&mut self, index: usize) {
+        self.spawn_with(index, &program(), &[], |_| {});
+    }
+
+    /// The same by another program or with leading arguments, and with whatever else the command needs.
+    pub fn spawn_with(&mut self, index: usize, program: &Path, leading: &[&str], prepare: impl FnOnce(&mut Command)) {
         let validator = &mut self.validators[index];
         assert!(validator.process.is_none(), "{} runs already", validator.name);
         let log = OpenOptions::new().create(true).append(true).open(validator.home.join("node.log")).expect("the log can be written");
         let home = validator.home.to_str().expect("paths are text");
-        let mut command = command(&program(), &["node", "run", "--home", home]);
+        let mut command = command(program, &[leading, &["node", "run", "--home", home]].concat());
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        prepare(&mut command);
         validator.process = Some(command.spawn().expect("the program can be started"));
+    }
+
+    /// Starts a validator that may open no more than so many files.
+    pub fn spawn_with_files(&mut self, index: usize, files: u64) {
+        let program = program();
+        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        self.spawn_with(index, Path::new("sh"), &["-c", &script, program.to_str().expect("paths are text")], |_| {});
+    }
+
+    /// The process of a validator.
+    pub fn process(&mut self, index: usize) -> &mut Child {
+        let validator = &mut self.validators[index];
+        validator.process.as_mut().unwrap_or_else(|| panic!("{} does not run", validator.name))
+    }
+
+    /// Sends a signal to a validator.
+    pub fn signal(&mut self, index: usize, signal: Signal) {
+        let pid = i32::try_from(self.process(index).id()).ok().and_then(Pid::from_raw).expect("a process has a number");
+        kill_process(pid, signal).expect("the signal can be sent");
+    }
+
+    /// What a validator has logged.
+    pub fn log(&self, index: usize) -> String {
+        std::fs::read_to_string(self.validators[index].home.join("node.log")).expect("there is a log")
+    }
+
+    /// A counter or gauge of a validator; `name` includes the labels.
+    pub async fn metric(&self, index: usize, name: &str) -> f64 {
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
+        let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("an answer");
+        let text = answer.text().await.expect("a text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
     /// Starts a validator that is expected to end by itself, and returns how, with what it said.
@@ -159,6 +206,39 @@ impl Cluster {
         let output = command(&program(), &["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.expect("the program can be started");
         (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    /// Starts a validator on any home, expects that it ends by itself, and returns how, with what it said.
+    pub async fn ends(&self, home: &Path, options: &[&str]) -> (ExitStatus, String) {
+        let said = self.directory.path().join("said");
+        let file = File::create(&said).expect("the output can be written");
+        let home = home.to_str().expect("paths are text");
+        let mut command = command(&program(), &[&["node", "run", "--home", home], options].concat());
+        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
+        let mut process = command.spawn().expect("the program can be started");
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let status = process.try_wait().expect("the process can be asked");
+            let said = || std::fs::read_to_string(&said).unwrap_or_default();
+            if let Some(status) = status {
+                return (status, said());
+            }
+            if Instant::now() >= deadline {
+                drop(process.kill());
+                drop(process.wait());
+                panic!("the validator of {home} has not ended within {DEADLINE:?}: {}", said());
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// The sum of a counter of a validator, over all its labels.
+    pub async fn counter(&self, index: usize, name: &str) -> u64 {
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
+        let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("it answers");
+        let text = answer.text().await.expect("its metrics are text");
+        let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        values.sum()
     }
 
     /// SIGKILL.
@@ -182,14 +262,16 @@ impl Cluster {
 
     /// SIGTERM, and how the process ended; `None` when it did not within `patience`.
     pub async fn terminate(&mut self, index: usize, patience: Duration) -> Option<ExitStatus> {
-        let validator = &mut self.validators[index];
-        let process = validator.process.as_mut().unwrap_or_else(|| panic!("{} does not run", validator.name));
-        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("a process has a number");
-        kill_process(pid, Signal::TERM).expect("the signal can be sent");
+        self.signal(index, Signal::TERM);
+        self.ended(index, patience).await
+    }
+
+    /// How a validator has ended; `None` when it has not within `patience`.
+    pub async fn ended(&mut self, index: usize, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = process.try_wait().expect("the process can be asked") {
-                validator.process = None;
+            if let Some(status) = self.process(index).try_wait().expect("the process can be asked") {
+                self.validators[index].process = None;
                 return Some(status);
             }
             if Instant::now() >= deadline {
@@ -201,8 +283,8 @@ impl Cluster {
 
     /// Waits until a validator says that it is ready: linked to a quorum, and caught up.
     pub async fn ready(&mut self, index: usize) {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
-        let url = format!("{}/readyz", self.url(index));
+        let http = quorate_client::http::without_tls().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
+        let url = format!("{}/readyz", self.metrics_url(index));
         let deadline = Instant::now() + DEADLINE;
         loop {
             let answer = http.get(&url).send().await;
@@ -301,7 +383,7 @@ fn say_status(address: &str) -> String {
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;
+        stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok::<_, io::Error>(answer)

@@ -59,9 +59,20 @@ pub fn quorate(arguments: &[&str]) -> Ran {
     run(&program(), arguments)
 }
 
+/// The same with these environment variables.
+pub fn quorate_with(arguments: &[&str], variables: &[(&str, String)]) -> Ran {
+    let mut command = command(&program(), arguments);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    ran(command)
+}
+
 /// Runs one of the two programs to its end.
 pub fn run(program: &Path, arguments: &[&str]) -> Ran {
-    let output = command(program, arguments).output().expect("the program can be started");
+    ran(command(program, arguments))
+}
+
+fn ran(mut command: Command) -> Ran {
+    let output = command.output().expect("the program can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

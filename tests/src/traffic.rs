@@ -72,12 +72,7 @@ impl Traffic {
                         if is_over.load(Ordering::Relaxed) {
                             return acknowledged;
                         }
-                        let proven = match session.submit_and_verify(&tx, ATTEMPT).await {
-                            // Its number is used, most likely by itself: an answer got lost. The proof says it.
-                            Err(ClientError::Rejected { .. }) => session.transaction(tx.id()).await,
-                            proven => proven,
-                        };
-                        match proven {
+                        match session.submit_and_verify(&tx, ATTEMPT).await {
                             Ok(proven) => {
                                 assert!(proven.value().receipt.outcome.is_applied(), "{:?}", proven.value());
                                 let (tx_id, height, index) = (tx.id(), proven.certificate().header.height, proven.value().index);
@@ -85,7 +80,7 @@ impl Traffic {
                                 count.fetch_add(1, Ordering::Relaxed);
                                 break;
                             }
-                            Err(ClientError::Unverified(error)) => panic!("a node proves what is not so: {error}"),
+                            Err(ClientError::NotCommitted { why, .. }) => panic!("it is valid for an hour: {why}"),
                             Err(_) => tokio::time::sleep(PAUSE).await,
                         }
                     }

@@ -18,13 +18,13 @@ use quorate_types::{
 const FAR_FUTURE: UnixMillis = UnixMillis(4_000_000_000_000);
 
 async fn post(url: String, body: Vec<u8>) -> (u16, String) {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+    let http = quorate_client::http::without_tls().timeout(Duration::from_secs(20)).build().unwrap();
     let answer = http.post(url).body(body).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 async fn get(url: String) -> (u16, String) {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+    let http = quorate_client::http::without_tls().timeout(Duration::from_secs(20)).build().unwrap();
     let answer = http.get(url).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
@@ -33,7 +33,7 @@ async fn get(url: String) -> (u16, String) {
 fn announce(url: &str, length: usize) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let head = format!("POST /v1/transactions?wait=accepted HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!("POST /v1/transactions?wait=accepted HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).unwrap();
@@ -128,7 +128,7 @@ async fn a_transaction_sent_again_and_again_takes_effect_once() {
     let late = cluster.transfer(&alice, 0, bob.public().address, 8);
     assert!(clients[0].submit(&late, Wait::Committed, DEADLINE).await.is_err());
     let account = cluster.session(&[3]).account_verified(bob.public().address).await.unwrap();
-    assert_eq!(account.account.balance, 1_000_007);
+    assert_eq!(account.value().balance, 1_000_007);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

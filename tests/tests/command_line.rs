@@ -1,6 +1,15 @@
 //! The program as people and scripts use it: what it prints, and what it ends with.
 
-use quorate_tests::{Cluster, Ran, quorate};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+};
+
+use quorate_tests::{Cluster, Ran, program, quorate};
+use rustix::process::{Pid, Signal, kill_process};
 
 struct Wallet {
     home: String,
@@ -42,10 +51,25 @@ async fn the_wallet_ends_with_the_documented_codes() {
     assert_eq!(balance["balance"].as_str(), Some("1000005"), "{balance}");
     assert_eq!(wallet.code(&["put", "--from", "alice", "k", "v"]), 0);
     assert_eq!(wallet.code(&["tx", &tx_id]), 0);
+    // A node that refuses everything does not decide anything while another one commits.
+    let honest = Wallet::of(&cluster);
+    let lied_to = Wallet { nodes: format!("{},{}", refuses_everything(), honest.nodes), ..honest };
+    lied_to.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]).ok();
+    // Processes number themselves, however many send at once.
+    thread::scope(|scope| {
+        let transfer = || wallet.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]).ok();
+        let sends: Vec<_> = (0..12).map(|_| scope.spawn(transfer)).collect();
+        for send in sends {
+            send.join().expect("it is committed");
+        }
+    });
+    let balance = wallet.run(&["balance", "bob"]).ok().json();
+    assert_eq!(balance["balance"].as_str(), Some("1000018"), "{balance}");
+    assert_eq!(wallet.run(&["pending"]).ok().json(), serde_json::json!([]));
     // 1: it failed. 2: wrong usage.
     assert_eq!(wallet.code(&["balance", "nobody"]), 1);
     assert_eq!(quorate(&["wallet", "transfer", "--to", "bob"]).code, Some(2));
-    // 4: rejected.
+    // 4: not in the chain, and never will be.
     assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1000000000"]), 4);
     // 5: in the chain, and failed.
     assert_eq!(wallet.code(&["slice", "--from", "alice", "missing", "0", "1"]), 5);
@@ -61,9 +85,48 @@ async fn the_wallet_ends_with_the_documented_codes() {
     // 6: no quorum, so time runs out, and nobody knows.
     cluster.kill(1);
     assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1", "--timeout", "2"]), 6);
+    // 130: interrupted, with the transaction that was sent.
+    interrupted_transfers_name_their_transaction(&wallet);
     // 3: nobody answers.
     cluster.kill_all();
     assert_eq!(wallet.code(&["balance", "bob"]), 3);
+}
+
+/// The URL of a node that refuses whatever it is asked.
+fn refuses_everything() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut request = [0; 4_096];
+            let _read = socket.read(&mut request);
+            let body = r#"{"error":{"code":"insufficient-funds","message":"you have less"}}"#;
+            let head = format!("HTTP/1.1 422 No\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _written = socket.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    url
+}
+
+fn interrupted_transfers_name_their_transaction(wallet: &Wallet) {
+    let transfer = ["transfer", "--from", "alice", "--to", "bob", "--amount", "1", "--home", &wallet.home, "--node", &wallet.nodes];
+    let mut child = Command::new(program())
+        .args(["wallet", "-o", "json"])
+        .args(transfer)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let submitting = lines.find(|line| line.starts_with("submitting ")).expect("it says what it submits");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let last = lines.last().expect("it says how it ends");
+    let error: serde_json::Value = serde_json::from_str(&last).unwrap_or_else(|error| panic!("{error}: {last}"));
+    assert_eq!(error["error"]["code"].as_str(), Some("interrupted"), "{error}");
+    assert_eq!(error["error"]["tx_id"].as_str(), submitting.strip_prefix("submitting "), "{error}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,6 +148,13 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
     assert_eq!(state(&killed, 1), "stopped");
     assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is dead already");
     assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
+    // With one stopped the others are measured.
+    let measured = localnet_bench(&path);
+    assert_eq!(
+        (&measured["network"]["validators"], &measured["network"]["stopped"]),
+        (&3.into(), &vec!["validator-2"].into()),
+        "{measured}"
+    );
     let restarted = localnet(&["restart", "2"]).ok().json();
     assert_eq!(state(&restarted, 1), "running");
     assert_ne!(restarted["validators"][1]["pid"], started["validators"][1]["pid"]);
@@ -95,11 +165,16 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
 
     let stopped = localnet(&["stop"]).ok().json();
     assert!((0..4).all(|index| state(&stopped, index) == "stopped"), "{stopped}");
+    assert_eq!(localnet(&["start", "-n", "5"]).code, Some(2), "what is for a new network is not ignored");
     let again = localnet(&["start"]).ok().json();
     assert_eq!(again["genesis_hash"], started["genesis_hash"], "the same network goes on");
     localnet(&["destroy"]).ok();
     assert!(!std::path::Path::new(&path).exists());
     assert_eq!(localnet(&["status"]).code, Some(1));
+}
+
+fn localnet_bench(path: &str) -> serde_json::Value {
+    quorate(&["bench", "latency", "--count", "2", "--warm-up", "0", "--dir", path, "-o", "json"]).ok().json()
 }
 
 /// Removes a network whatever happens.
@@ -127,8 +202,46 @@ async fn a_network_that_cannot_start_says_why_and_leaves_nothing_running() {
 }
 
 #[test]
+fn words_that_cannot_be_shown_make_no_account() {
+    let home = tempfile::tempdir().unwrap();
+    let home_text = home.path().to_str().unwrap();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let create = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.args(["wallet", "create", name, "--insecure-plaintext", "--home", home_text]).args(arguments).stdin(Stdio::null());
+        command
+    };
+    let no_key = |code: Option<i32>| {
+        assert_eq!(code, Some(1));
+        assert!(!home.path().join("wallet/alice.key").exists());
+    };
+    no_key(create("alice", &["-o", "json"]).stdout(full()).stderr(Stdio::null()).status().unwrap().code());
+    no_key(create("alice", &[]).stderr(full()).stdout(Stdio::null()).status().unwrap().code());
+    no_key(create("alice", &["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code());
+    // Closed from the beginning, as only a shell can.
+    let shell = format!("exec '{}' wallet create alice --insecure-plaintext --home '{home_text}' -o json >&- 2>&-", program().display());
+    no_key(Command::new("sh").args(["-c", &shell]).status().unwrap().code());
+    // Its words come back by a pipe.
+    let made = quorate(&["wallet", "create", "alice", "--insecure-plaintext", "--home", home_text, "-o", "json"]).ok().json();
+    let mut import = Command::new(program())
+        .args(["wallet", "import", "bob", "--insecure-plaintext", "--home", home_text, "-o", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    import.stdin.take().unwrap().write_all(made["mnemonic"].as_str().unwrap().as_bytes()).unwrap();
+    let imported = import.wait_with_output().unwrap();
+    let imported: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(imported["address"], made["address"]);
+    assert!(fs::exists(home.path().join("wallet/bob.key")).unwrap());
+}
+
+#[test]
 fn usage_errors_version_and_completions() {
     assert_eq!(quorate(&["nonsense"]).code, Some(2));
+    let wrong = quorate(&["wallet", "transfer", "--to", "bob", "--amount", "five", "-o", "json"]);
+    let error: serde_json::Value = serde_json::from_str(&wrong.stderr).unwrap_or_else(|error| panic!("{error}: {wrong:?}"));
+    assert_eq!((wrong.code, error["error"]["code"].as_str()), (Some(2), Some("usage")), "{error}");
     let version = quorate(&["version", "-o", "json"]).ok().json();
     assert_eq!(version["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
     for shell in ["bash", "zsh", "fish"] {

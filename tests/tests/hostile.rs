@@ -108,7 +108,7 @@ impl Health {
 /// Switches an attack on and off, and compares.
 async fn withstand(name: &str, size: Size, cluster: &Cluster, nodes: &[usize], traffic: &Traffic, attack: impl Fn() -> JoinSet<()>) {
     let memory = || nodes.iter().map(|node| cluster.resident_bytes(*node)).max().expect("there are nodes");
-    let health = Health::of(&nodes.iter().map(|node| api(cluster, *node)).collect::<Vec<_>>());
+    let health = Health::of(&nodes.iter().map(|node| socket(cluster.metrics_url(*node))).collect::<Vec<_>>());
     let before = memory();
     let (mut off, mut on, mut most) = (0, 0, before);
     for _ in 0..TURNS {
@@ -142,8 +142,8 @@ async fn commits(traffic: &Traffic, turn: Duration) -> u64 {
     traffic.count() - before
 }
 
-fn api(cluster: &Cluster, node: usize) -> SocketAddr {
-    cluster.url(node).trim_start_matches("http://").parse().expect("an address")
+fn socket(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().expect("an address")
 }
 
 fn head(method: &str, path: &str, length: usize) -> String {
@@ -217,7 +217,7 @@ async fn hostile_clients_cost_the_others_little_and_never_a_healthy_answer() {
     let traffic = Traffic::start(&cluster, keys, to);
     traffic.goes_on(20).await;
     let nodes = [0, 1, 2, 3];
-    let addresses = nodes.map(|node| api(&cluster, node));
+    let addresses = nodes.map(|node| socket(cluster.url(node)));
     let ids: Vec<TxId> = prey.transactions.iter().map(Transaction::id).collect();
 
     withstand("resubmission", size, &cluster, &nodes, &traffic, || {

@@ -53,7 +53,7 @@ async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address)
     );
     for index in everybody {
         let session = cluster.session(&[index]);
-        let account = session.account_verified(sink).await.unwrap().account;
+        let (account, _) = session.account_verified(sink).await.unwrap().into_parts();
         assert_eq!(account.balance, 1_000_000 + applied, "{}: every transfer has arrived once", cluster.name(index));
         for promise in promised.iter().filter_map(|promises| promises.last()) {
             let proven = session.transaction(promise.tx_id).await.unwrap();

@@ -55,7 +55,7 @@ async fn four_validators_commit_transfers_and_values_and_prove_them_from_any_of_
         let session = cluster.session(&[index]);
         let (poor, rich) = (session.account_verified(from).await.unwrap(), session.account_verified(to).await.unwrap());
         assert_eq!(
-            (poor.account.balance, poor.account.sequence.0, rich.account.balance),
+            (poor.value().balance, poor.value().sequence.0, rich.value().balance),
             (0, sequence + 1, 2_000),
             "{}",
             cluster.name(index)
@@ -75,5 +75,5 @@ async fn a_single_validator_is_a_network_too() {
         let tx = cluster.transfer(&alice, sequence, bob.public().address, 1);
         cluster.session(&[0]).submit_and_verify(&tx, DEADLINE).await.unwrap();
     }
-    assert_eq!(cluster.session(&[0]).account_verified(bob.public().address).await.unwrap().account.balance, 1_000_003);
+    assert_eq!(cluster.session(&[0]).account_verified(bob.public().address).await.unwrap().value().balance, 1_000_003);
 }

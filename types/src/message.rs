@@ -9,6 +9,7 @@ use crate::{
     ids::{BlockId, ValidatorId},
     proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
+    sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
     verify::Verified,
@@ -50,6 +51,10 @@ pub enum Message {
     CatchupRequest(CatchupRequest),
     /// Answers.
     CatchupResponse(Box<CatchupResponse>),
+    /// Asks for the newest statements of the sender that the receiver has seen.
+    SightingsRequest,
+    /// Answers.
+    Sightings(Box<Sightings>),
 }
 
 impl Message {
@@ -73,6 +78,8 @@ impl Message {
             Self::FetchResponse(_) => "fetch-response",
             Self::CatchupRequest(_) => "catchup-request",
             Self::CatchupResponse(_) => "catchup-response",
+            Self::SightingsRequest => "sightings-request",
+            Self::Sightings(_) => "sightings",
         }
     }
 
@@ -81,7 +88,12 @@ impl Message {
     pub const fn is_urgent(&self) -> bool {
         match self {
             Self::Proposal(_) | Self::Vote(_) | Self::Timeout(_) | Self::SyncInfo(_) => true,
-            Self::FetchRequest(_) | Self::FetchResponse(_) | Self::CatchupRequest(_) | Self::CatchupResponse(_) => false,
+            Self::FetchRequest(_)
+            | Self::FetchResponse(_)
+            | Self::CatchupRequest(_)
+            | Self::CatchupResponse(_)
+            | Self::SightingsRequest
+            | Self::Sightings(_) => false,
         }
     }
 }

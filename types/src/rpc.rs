@@ -257,9 +257,9 @@ pub struct PeerView {
     pub address: String,
     /// Whether the link is up.
     pub connected: bool,
-    /// Why it was refused last, if it was.
+    /// Why it is not up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// An error: a stable word, a sentence, and what to do about it.

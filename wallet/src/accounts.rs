@@ -87,6 +87,21 @@ impl Accounts {
         }
     }
 
+    /// The addresses of all accounts.
+    pub(crate) fn addresses(&self) -> Result<Vec<Address>, CommandError> {
+        self.names()?.iter().map(|name| Ok(self.public(name)?.address)).collect()
+    }
+
+    /// The account of this address.
+    pub(crate) fn name_of(&self, address: Address) -> Result<String, CommandError> {
+        for name in self.names()? {
+            if self.public(&name)?.address == address {
+                return Ok(name);
+            }
+        }
+        Err(CommandError::failure("no-such-account", format!("there is no account with the address {address} in {}", self.0.display())))
+    }
+
     pub(crate) fn import(&self, name: &str, words: &str, index: u32, sealing: &Sealing, out: &Output) -> Result<(), CommandError> {
         check_name(name)?;
         let key = AccountKey::from_mnemonic(words, index)?;

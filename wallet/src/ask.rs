@@ -1,28 +1,20 @@
 //! Questions: what an account has, what a key holds, what became of a transaction. Every answer is proved, or said not to be.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use quorate_client::{
-    CommandError, Exit, Output, Session,
-    light::Certificate,
-    session::{CheckedAccount, Source},
-};
+use quorate_client::{ClientError, CommandError, Exit, Fate, LightError, Output, Proven, Session, light::Certificate, session};
 use quorate_types::{
     codec::amount_text,
     ids::{Address, TxId},
     operation::KvSpace,
     round::{Height, Sequence},
-    rpc::TransactionStatus,
+    state_key::Account,
 };
 use serde::Serialize;
 
 use crate::{
+    network::Network,
     value,
     view::{self, Shown, Verified},
 };
-
-/// How many heartbeats a proved state may be old before the user is told.
-const HEARTBEATS_UNTIL_STALE: u64 = 3;
 
 /// An account as it is shown.
 #[derive(Serialize)]
@@ -32,41 +24,39 @@ pub(crate) struct AccountShown<'a> {
     balance: u64,
     sequence: Sequence,
     height: Height,
-    /// `certificate`, or `genesis` while nothing is committed.
-    source: &'static str,
-    verified: Option<Verified<'a>>,
+    verified: Verified<'a>,
 }
 
 impl<'a> AccountShown<'a> {
-    pub(crate) fn new(session: &Session, address: Address, checked: &'a CheckedAccount) -> Self {
-        let (height, source, verified) = match &checked.source {
-            Source::Certificate(certificate) => {
-                (certificate.header.height, "certificate", Some(Verified::new(certificate, session.light().genesis().hash())))
-            }
-            Source::Genesis => (Height(0), "genesis", None),
-        };
-        Self { address, balance: checked.account.balance, sequence: checked.account.sequence, height, source, verified }
+    pub(crate) fn new(session: &Session, address: Address, proven: &'a Proven<Account>) -> Self {
+        let (Account { balance, sequence }, certificate) = (*proven.value(), proven.certificate());
+        let verified = Verified::new(certificate, session.light().genesis_hash());
+        Self { address, balance, sequence, height: certificate.header.height, verified }
     }
 }
 
-pub(crate) async fn balance(session: &Session, address: Address, out: &Output) -> Result<(), CommandError> {
-    let checked = session.account_verified(address).await?;
-    let shown = AccountShown::new(session, address, &checked);
-    out.print(&shown, || {
-        let basis = match &checked.source {
-            Source::Certificate(certificate) => format!("verified: {certificate}"),
-            Source::Genesis => "from the genesis file: the node shows no committed block yet".into(),
-        };
-        format!("address   {address}\nbalance   {}\nsequence  {}\n{basis}", shown.balance, shown.sequence)
+pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -> Result<(), CommandError> {
+    let session = &network.session;
+    let proven = session.account_verified(address).await.map_err(|error| {
+        let nothing = matches!(error, ClientError::Unverified(LightError::NothingCommitted));
+        let mut error = CommandError::from(error);
+        if nothing {
+            let genesis = session.light().genesis_account(address).balance;
+            error.message = format!("{}: {genesis}", error.message);
+        }
+        error
     })?;
-    if let Source::Certificate(certificate) = &checked.source {
-        tell_age(session, certificate, out);
-    }
+    let shown = AccountShown::new(session, address, &proven);
+    let certificate = proven.certificate();
+    out.print(&shown, || {
+        format!("address   {address}\nbalance   {}\nsequence  {}\nverified: {certificate}", shown.balance, shown.sequence)
+    })?;
+    tell_age(session, certificate, out);
     Ok(())
 }
 
 pub(crate) async fn get(
-    session: &Session,
+    network: &Network,
     space: KvSpace,
     owner: Address,
     name: &str,
@@ -82,6 +72,7 @@ pub(crate) async fn get(
         text: Option<&'a str>,
         verified: Verified<'a>,
     }
+    let session = &network.session;
     let proven = session.kv_verified(space, owner, key).await?;
     let certificate = proven.certificate();
     let bytes = proven.value().as_deref();
@@ -89,56 +80,65 @@ pub(crate) async fn get(
         key: name,
         value: bytes.map(hex::encode),
         text: bytes.and_then(value::text),
-        verified: Verified::new(certificate, session.light().genesis().hash()),
+        verified: Verified::new(certificate, session.light().genesis_hash()),
     };
+    // A value that is empty is an empty line, a key that is missing no line at all, and is said in so many words.
+    out.print(&got, || bytes.map_or_else(String::new, |bytes| format!("{}\n", value::shown(bytes))))?;
     if bytes.is_none() {
-        out.note("the key is missing, which reads as empty");
+        out.always("the key is missing (operations read it as empty)");
     }
-    out.print(&got, || value::shown(bytes.unwrap_or_default()))?;
     out.good(format_args!("verified: {certificate}"));
     tell_age(session, certificate, out);
     Ok(())
 }
 
-pub(crate) async fn transaction(session: &Session, id: TxId, with_proof: bool, out: &Output) -> Result<(), CommandError> {
-    #[derive(Serialize)]
-    struct Status {
-        tx_id: TxId,
-        #[serde(flatten)]
-        status: TransactionStatus,
-    }
-    let status = session.client().transaction(id).await?;
-    let (word, error) = match &status {
-        TransactionStatus::Committed { .. } => {
-            let view = session.client().transaction_proof(id).await?;
-            let proven = session.light().transaction(id, &view.proof).map_err(quorate_client::ClientError::from)?;
-            let proof = with_proof.then_some(view.proof.as_str());
-            return view::receipt(&proven, session.light().genesis().hash(), &Shown::default(), proof, out);
+pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, out: &Output) -> Result<(), CommandError> {
+    let Network { session, memory } = network;
+    let error = match session.transaction_with_proof(id).await {
+        Ok((proven, proof)) => {
+            let own = memory.find(id)?;
+            let shown = own.as_ref().map(Shown::of).unwrap_or_default();
+            network.remember(out);
+            if let Some(tx) = own {
+                memory.forget_number_of(&tx)?;
+            }
+            return view::receipt(&proven, network.genesis_hash(), &shown, with_proof.then_some(proof.as_str()), out);
         }
-        TransactionStatus::Dropped { code, reason } => (
-            format!("dropped: {reason} ({code})"),
-            CommandError::new(Exit::Rejected, code, format!("the transaction is not in the chain: {reason}")),
-        ),
-        TransactionStatus::Pending => (
-            "pending".into(),
-            CommandError::new(Exit::TimedOut, "pending", "the transaction is not in the chain yet").with_hint("ask again"),
-        ),
-        TransactionStatus::Unknown => (
-            "unknown".into(),
-            CommandError::new(Exit::TimedOut, "unknown", "the node does not know the transaction")
-                .with_hint("ask another node: --node URL"),
-        ),
+        Err(error) => error,
     };
-    out.print(&Status { tx_id: id, status }, || format!("transaction  {id}\nstatus       {word}"))?;
-    Err(error)
+    // Its own transaction the wallet knows, so that an account can prove what became of it.
+    let reason = match memory.find(id)? {
+        Some(tx) => match session.fate(&tx).await {
+            Ok(Fate::Committed(proven)) => {
+                network.remember(out);
+                memory.forget_number_of(&tx)?;
+                return view::receipt(&proven, network.genesis_hash(), &Shown::of(&tx), None, out);
+            }
+            Ok(Fate::Never(why)) => {
+                memory.forget(&tx)?;
+                return Err(ClientError::NotCommitted { tx_id: id, why }.into());
+            }
+            Ok(Fate::Used { next }) => {
+                format!("its number is used (the account's next one is {next}), and no node proves by which transaction")
+            }
+            Ok(Fate::Open { next }) => format!("its number is {}, the account's next one {next}", tx.content().sequence),
+            Err(error) => return Err(error.into()),
+        },
+        // Somebody shows a proof that is none, or nobody is there.
+        None if matches!(error, ClientError::Unverified(_) | ClientError::Unreachable { .. }) => return Err(error.into()),
+        None => error.to_string(),
+    };
+    let message = format!("no node proves that transaction {id} is in the chain, nor that it is not: {reason}");
+    Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("ask again, or ask another node: --node URL").about(id))
 }
 
 /// A proof cannot say that nothing newer exists; its time can say that something should.
 fn tell_age(session: &Session, certificate: &Certificate, out: &Output) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0);
-    let age_ms = now.saturating_sub(certificate.header.timestamp.0);
-    let heartbeat_ms = u64::from(session.light().genesis().parameters.heartbeat_ms);
-    if age_ms > heartbeat_ms.saturating_mul(HEARTBEATS_UNTIL_STALE) {
-        out.note(format_args!("this state is {} s old: the node may be behind, or the chain may stand still", age_ms / 1_000));
+    let age_ms = session::clock().since(certificate.header.timestamp);
+    if age_ms > session.recent_ms() {
+        out.note(format_args!(
+            "warning: this state is {} s old by this machine's clock: the nodes are behind or hide what is new, the chain stands still, or the clock is wrong",
+            age_ms / 1_000
+        ));
     }
 }

@@ -1,9 +1,14 @@
 //! `quorate wallet`: what can be asked for, and by which words.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
-use quorate_client::{CommandError, Output};
+use quorate_client::{CommandError, Output, Pace};
 use quorate_keygen::{
     PassphraseArgs,
     command::{SealingArgs, create_account},
@@ -20,11 +25,15 @@ use crate::{
     accounts::{Accounts, Party},
     ask,
     network::NetworkArgs,
+    pending::{self, Cancellation},
     send::Sender,
     value,
     view::Shown,
     watch,
 };
+
+/// Longest text of a mnemonic, in bytes: 24 words and much white space.
+const MNEMONIC_BYTES_MAX: usize = 4_096;
 
 /// Accounts, transfers and key-value operations.
 #[derive(Clone, Debug, Args)]
@@ -60,6 +69,14 @@ pub enum Action {
     Delete(DeleteArgs),
     /// Show what became of a transaction, and check its proof.
     Tx(TxArgs),
+    /// Show the transactions that were sent from here and whose fate is not proved yet, and settle what can be settled.
+    Pending(PendingArgs),
+    /// See to it that a transaction that is pending will not be committed any more.
+    ///
+    /// An operation that changes nothing is signed with the same number: only one of the two can be committed. Nodes that hold the first one
+    /// already refuse it; then the first one is committed (and this command says that it came too late) or expires, which is proved by the
+    /// first block after its expiry.
+    Cancel(CancelArgs),
     /// Show an account each time it changes.
     Watch(WatchArgs),
 }
@@ -81,7 +98,7 @@ pub struct CreateArgs {
 pub struct ImportArgs {
     /// The account's name on this machine.
     name: String,
-    /// File with the words; they are asked for when it is not given.
+    /// File with the words, or - for standard input; without it they are read from a pipe on standard input, or asked for at the terminal.
     #[arg(long, value_name = "FILE")]
     mnemonic_file: Option<PathBuf>,
     /// Which of the accounts of these words.
@@ -105,7 +122,7 @@ pub struct SendArgs {
     /// The account that sends and signs [default: the only one of this wallet].
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// For how many seconds it may still be committed.
+    /// For how many seconds it may still be committed, by the chain's time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     expires_in: u64,
     /// How many seconds to wait for the commit.
@@ -213,6 +230,29 @@ pub struct TxArgs {
     proof: bool,
 }
 
+/// `pending`.
+#[derive(Clone, Debug, Args)]
+pub struct PendingArgs {
+    /// Name or address [default: all accounts of this wallet].
+    #[arg(value_name = "ACCOUNT")]
+    account: Option<Party>,
+    /// Give them to the nodes once more, unchanged.
+    #[arg(long)]
+    again: bool,
+}
+
+/// `cancel`.
+#[derive(Clone, Debug, Args)]
+pub struct CancelArgs {
+    /// The transaction's id.
+    id: TxId,
+    /// How many seconds to wait for the proof.
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
 /// `watch`.
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
@@ -228,6 +268,13 @@ pub struct WatchArgs {
 }
 
 impl Command {
+    /// The same at another pace, for tests.
+    #[must_use]
+    pub const fn with_pace(mut self, pace: Pace) -> Self {
+        self.network.pace = pace;
+        self
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -242,7 +289,12 @@ impl Command {
                 accounts.import(&args.name, &words, args.index, &args.sealing.sealing(), out)
             }
             Action::List => accounts.list(out),
-            Action::Balance(args) => ask::balance(&network.session(out).await?, accounts.resolve(&args.account)?, out).await,
+            Action::Balance(args) => {
+                let network = network.open(&accounts, out).await?;
+                let result = ask::balance(&network, accounts.resolve(&args.account)?, out).await;
+                network.remember(out);
+                result
+            }
             Action::Transfer(TransferArgs { to, amount, send }) => {
                 let to = accounts.resolve(&to)?;
                 let shown = Shown { to: Some(to), amount: Some(amount), ..Shown::default() };
@@ -273,12 +325,41 @@ impl Command {
                     (KvSpace::Own, None) => accounts.public(&accounts.sender(send.from)?)?.address,
                 };
                 let bytes = key.key()?;
-                ask::get(&network.session(out).await?, key.space(), owner, &key.key, &bytes, out).await
+                let network = network.open(&accounts, out).await?;
+                let result = ask::get(&network, key.space(), owner, &key.key, &bytes, out).await;
+                network.remember(out);
+                result
             }
-            Action::Tx(args) => ask::transaction(&network.session(out).await?, args.id, args.proof, out).await,
+            Action::Tx(args) => {
+                let network = network.open(&accounts, out).await?;
+                let result = ask::transaction(&network, args.id, args.proof, out).await;
+                network.remember(out);
+                result
+            }
+            Action::Pending(PendingArgs { account, again }) => {
+                let network = network.open(&accounts, out).await?;
+                let addresses = match account {
+                    Some(account) => vec![accounts.resolve(&account)?],
+                    None => accounts.addresses()?,
+                };
+                pending::run(&network, &addresses, again, out).await
+            }
+            Action::Cancel(CancelArgs { id, timeout, passphrase }) => {
+                let network = network.open(&accounts, out).await?;
+                let tx = network.memory.find(id)?.ok_or_else(|| {
+                    CommandError::failure("not-pending", format!("transaction {id} is not pending in this wallet"))
+                        .with_hint("see `quorate wallet pending`; what became of others shows `quorate wallet tx ID`")
+                })?;
+                let key = accounts.key(&accounts.name_of(tx.sender())?, &passphrase.source())?;
+                let timeout = Duration::from_secs(timeout);
+                Cancellation { network: &network, tx: &tx, key: &key, timeout }.run(out).await
+            }
             Action::Watch(args) => {
                 let address = accounts.resolve(&args.account)?;
-                watch::run(&network.session(out).await?, address, args.count, args.interval_ms, out).await
+                let network = network.open(&accounts, out).await?;
+                let result = watch::run(&network.session, address, args.count, args.interval_ms, out).await;
+                network.remember(out);
+                result
             }
         }
     }
@@ -294,22 +375,43 @@ async fn submit(
 ) -> Result<(), CommandError> {
     let from = accounts.sender(args.from)?;
     // The genesis first: who cannot check the result should not send.
-    let session = network.session(out).await?;
+    let network = network.open(accounts, out).await?;
     let key = accounts.key(&from, &args.passphrase.source())?;
-    Sender { session: &session, key: &key, expires_in: args.expires_in, timeout: args.timeout }.send(operation, shown, out).await
+    let (valid_for, timeout) = (Duration::from_secs(args.expires_in), Duration::from_secs(args.timeout));
+    Sender { network: &network, key: &key, valid_for, timeout }.send(operation, shown, out).await
 }
 
-/// The words of a mnemonic, from a private file or the terminal: never from the command line.
+/// The words of a mnemonic, from a private file, a pipe or the terminal: never from the command line.
 fn words(file: Option<PathBuf>) -> Result<Zeroizing<String>, CommandError> {
-    let Some(path) = file else {
-        if !std::io::stdin().is_terminal() {
-            return Err(CommandError::usage("there is no terminal to ask for the words at").with_hint("give --mnemonic-file FILE"));
-        }
-        return Ok(passphrase::ask("Words of the mnemonic: ")?);
+    let bytes = match file {
+        Some(path) if path.as_os_str() == "-" => piped(io::stdin().lock())?,
+        // A pipe, such as a shell's <(command), has no mode worth looking at.
+        Some(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => piped(File::open(&path).map_err(unread)?)?,
+        Some(path) => private_file::read(&path)?,
+        None if io::stdin().is_terminal() => return Ok(passphrase::ask("Words of the mnemonic: ")?),
+        None => piped(io::stdin().lock())?,
     };
-    let bytes = private_file::read(&path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::usage(format!("{} is not text", path.display())))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::usage("the words are not text"))?;
+    if text.trim().is_empty() {
+        return Err(CommandError::usage("there are no words on standard input, and no terminal to ask for them at")
+            .with_hint("pipe them in, or give --mnemonic-file FILE"));
+    }
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn piped(source: impl Read) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    // Reserved at once: a buffer that grows leaves copies of the words behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MNEMONIC_BYTES_MAX + 1));
+    source.take(MNEMONIC_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() > MNEMONIC_BYTES_MAX {
+        return Err(CommandError::usage(format!("a mnemonic has at most {MNEMONIC_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of map_err")]
+fn unread(error: io::Error) -> CommandError {
+    CommandError::failure("mnemonic", format!("the words cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -329,7 +431,7 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Program::command().debug_assert();
-        let good: [&[&str]; 9] = [
+        let good: [&[&str]; 12] = [
             &["create", "alice", "--words", "12", "--home", "/x"],
             &["--home", "/x", "list", "-o", "json"],
             &["transfer", "--from", "alice", "--to", "bob", "--amount", "5", "--node", "http://a:1", "--node", "http://b:2"],
@@ -339,6 +441,9 @@ mod tests {
             &["put", "6b", "00ff", "--hex", "--genesis", "g.json"],
             &["tx", &format!("0x{}", "0".repeat(64)), "--proof"],
             &["watch", "alice", "--count", "1", "--interval-ms", "50"],
+            &["pending", "--again"],
+            &["pending", "alice", "--ca-file", "ca.pem"],
+            &["cancel", &format!("0x{}", "0".repeat(64)), "--timeout", "5"],
         ];
         for arguments in good {
             Program::try_parse_from([&["wallet"], arguments].concat()).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));

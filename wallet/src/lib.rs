@@ -1,18 +1,23 @@
 //! The wallet: accounts on this machine, and transactions whose results it checks itself.
 //!
 //! ```text
-//! NAME.key ──sign──> transaction ──any node──> chain
-//!                                                │ receipt + proof
-//! genesis.json ──committee──> check ─────────────┘──> "verified: height, round, signers", exit code
+//! proved account + what is kept here ──> number
+//! NAME.key ──sign──> transaction ──kept on disk──> node after node ──> chain
+//!                                                                        │ receipt + proof
+//! genesis.json ──committee──> check ─────────────────────────────────────┘──> "verified: height, round, signers", exit code
 //! ```
-//! It believes no node: a result is shown only after the quorum's signatures, the header and the Merkle path were checked.
+//! It believes no node: nothing that a node says without proof decides what the wallet tells or does. A result is shown only after the quorum's
+//! signatures, the header and the Merkle path were checked, and was not older than what this home has seen proved.
 
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 mod ask;
 pub mod command;
+mod expiry;
+mod memory;
 pub mod network;
+mod pending;
 mod send;
 mod value;
 mod view;

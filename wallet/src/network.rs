@@ -1,12 +1,14 @@
-//! Which network the wallet works with: its nodes, and the genesis that everything they say is checked against.
+//! Which network the wallet works with: its nodes, the genesis that everything they say is checked against, and what this home remembers.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorate_client::{CommandError, LightClient, NodeArgs, Output, Session};
+use quorate_client::{CommandError, LightClient, NodeArgs, Output, Pace, Session, terminal::foreign};
 use quorate_genesis::{CeremonyError, load, parse};
 use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
 use quorate_types::{genesis::Genesis, ids::GenesisHash};
+
+use crate::{accounts::Accounts, memory::Memory};
 
 /// Where a node and a wallet keep the genesis, below the home directory.
 pub const GENESIS_FILE: &str = "config/genesis.json";
@@ -25,6 +27,31 @@ pub struct NetworkArgs {
     /// The network's genesis hash, from a source that you trust; without a file the genesis is then fetched from a node.
     #[arg(long, env = "QUORATE_GENESIS_HASH", value_name = "HASH", global = true)]
     genesis_hash: Option<GenesisHash>,
+    #[arg(skip)]
+    pub(crate) pace: Pace,
+}
+
+/// A network as a command sees it.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) session: Session,
+    pub(crate) memory: Memory,
+}
+
+impl Network {
+    /// Which network.
+    pub(crate) fn genesis_hash(&self) -> GenesisHash {
+        self.session.light().genesis_hash()
+    }
+
+    /// Keeps what was proved for the next command. What a command has found out does not become wrong when that fails.
+    pub(crate) fn remember(&self, out: &Output) {
+        if let Some(seen) = self.session.seen()
+            && let Err(error) = self.memory.remember(seen)
+        {
+            out.note(format_args!("old answers may not be noticed the next time: {error}"));
+        }
+    }
 }
 
 impl NetworkArgs {
@@ -32,8 +59,8 @@ impl NetworkArgs {
         Ok(HomeArgs { home: self.home.clone() }.path()?)
     }
 
-    /// A session that checks against the genesis.
-    pub(crate) async fn session(&self, out: &Output) -> Result<Session, CommandError> {
+    /// A session that checks against the genesis, and against what this home remembers.
+    pub(crate) async fn open(&self, accounts: &Accounts, out: &Output) -> Result<Network, CommandError> {
         let client = self.node.client()?;
         let file = match &self.genesis {
             Some(file) => Some(file.clone()),
@@ -44,7 +71,10 @@ impl NetworkArgs {
             (None, Some(wanted)) => {
                 // The hash says it all: a node can send another genesis, but none with this hash.
                 let _progress = out.progress("fetching the genesis");
-                expect(parse(Path::new("the node's genesis"), &client.genesis_json().await?)?, Some(wanted))?
+                let read = |json: &[u8]| expect(parse(Path::new("the node's genesis"), json)?, Some(wanted));
+                // What is wrong with a genesis is told in its own words.
+                let quoted = |error: CommandError| CommandError { message: foreign(&error.message), ..error };
+                read(&client.genesis_json(|json| read(json).is_ok()).await?).map_err(|error| quoted(error.into()))?
             }
             (None, None) => {
                 return Err(CommandError::failure("no-genesis", "there is no genesis to check the nodes' answers against").with_hint(
@@ -52,7 +82,9 @@ impl NetworkArgs {
                 ));
             }
         };
-        Ok(Session::new(client, LightClient::new(genesis)?))
+        let memory = Memory::new(accounts.directory(), genesis.hash());
+        let session = Session::new(client, LightClient::new(genesis)?).with_pace(self.pace).remembering(memory.seen()?);
+        Ok(Network { session, memory })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values of the key-value store: text at the command line, bytes in the chain.
 
-use quorate_client::CommandError;
+use quorate_client::{CommandError, terminal::is_plain};
 use quorate_types::operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX};
 
 /// A key from the command line.
@@ -33,7 +33,7 @@ fn bytes(text: &str, is_hex: bool) -> Result<Vec<u8>, CommandError> {
 
 /// Bytes as text, if they are text that does nothing to a terminal.
 pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'))
+    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| is_plain(c) || c == '\n' || c == '\t'))
 }
 
 /// Bytes for people: as text if they are that, else hexadecimal.
@@ -60,5 +60,6 @@ mod tests {
         assert_eq!(shown(b"plain\n"), "plain\n");
         assert_eq!(shown(b"\x1b[2J"), "0x1b5b324a");
         assert_eq!(shown(&[0xff]), "0xff");
+        assert_eq!(shown("a\u{202e}b".as_bytes()), "0x61e280ae62");
     }
 }

@@ -1,14 +1,18 @@
 //! How proved results are shown.
 
+use std::fmt;
+
 use quorate_client::{
     light::{Certificate, PlacedReceipt, Proven},
-    terminal::{CommandError, Exit, Output},
+    terminal::{CommandError, Exit, Output, foreign},
 };
 use quorate_types::{
     ids::{Address, BlockId, GenesisHash, TxId},
+    operation::{BankOperation, KvAction, KvOperation, Operation},
     receipt::Outcome,
     round::{Height, Round, UnixMillis},
     rpc::OutcomeView,
+    transaction::Transaction,
 };
 use serde::Serialize;
 
@@ -58,11 +62,51 @@ pub(crate) struct Shown {
     pub(crate) amount: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// What is done, in a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) action: Option<&'static str>,
 }
 
 impl Shown {
     pub(crate) fn key(key: &str) -> Self {
         Self { key: Some(key.into()), ..Self::default() }
+    }
+
+    /// What a signed transaction does.
+    pub(crate) fn of(tx: &Transaction) -> Self {
+        let from = Some(tx.sender());
+        match Operation::decode(&tx.content().payload) {
+            Ok(Operation::Bank(BankOperation::Transfer { to, amount })) => {
+                Self { from, to: Some(to), amount: Some(amount), action: Some("transfer"), key: None }
+            }
+            Ok(Operation::Kv(KvOperation { key, action, .. })) => {
+                let action = match action {
+                    KvAction::Put(_) => "put",
+                    KvAction::Get => "get",
+                    KvAction::Append(_) => "append",
+                    KvAction::Slice { .. } => "slice",
+                    KvAction::Delete => "delete",
+                };
+                Self { from, key: Some(value::shown(&key)), action: Some(action), ..Self::default() }
+            }
+            Ok(Operation::Admin(_) | Operation::Opaque(_)) | Err(_) => Self { from, ..Self::default() },
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.action.unwrap_or("operation"))?;
+        if let Some(amount) = self.amount {
+            write!(f, " {amount}")?;
+        }
+        if let Some(to) = self.to {
+            write!(f, " to {to}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, " {}", foreign(key))?;
+        }
+        Ok(())
     }
 }
 
@@ -148,7 +192,7 @@ pub(crate) fn receipt(
         Outcome::Applied(_) => Ok(()),
         Outcome::Failed(failure) => {
             let message = format!("the transaction is in the chain, but failed: {failure}");
-            Err(CommandError::new(Exit::TransactionFailed, failure.code(), message))
+            Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(receipt.tx_id))
         }
     }
 }

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use quorate_client::{
-    ClientError, CommandError, Output, Session,
-    session::{CheckedAccount, Source},
-};
-use quorate_types::{ids::Address, round::Height};
+use quorate_client::{ClientError, CommandError, Output, Proven, Session};
+use quorate_types::{ids::Address, state_key::Account};
 use tokio::time::sleep;
 
 use crate::ask::AccountShown;
@@ -33,17 +30,14 @@ async fn follow(session: &Session, address: Address, count: Option<u64>, pause: 
         sleep(pause).await;
         let next = match session.account_verified(address).await {
             Ok(next) => next,
-            Err(error @ (ClientError::Unreachable { .. } | ClientError::Refused { .. })) => {
+            // Without proof there is nothing to show, and with the next look there may be one again.
+            Err(error @ ClientError::Genesis(_)) => return Err(error.into()),
+            Err(error) => {
                 out.note(format_args!("{error}; trying again"));
                 continue;
             }
-            Err(error) => return Err(error.into()),
         };
-        // Another node may be behind the one that answered before: what was shown once is not taken back.
-        if height(&next) <= height(&last) {
-            continue;
-        }
-        let is_new = next.account != last.account;
+        let is_new = next.value() != last.value();
         last = next;
         if is_new {
             changes = changes.saturating_add(1);
@@ -53,14 +47,8 @@ async fn follow(session: &Session, address: Address, count: Option<u64>, pause: 
     Ok(())
 }
 
-fn height(checked: &CheckedAccount) -> Height {
-    match &checked.source {
-        Source::Certificate(certificate) => certificate.header.height,
-        Source::Genesis => Height(0),
-    }
-}
-
-fn show(session: &Session, address: Address, checked: &CheckedAccount, out: &Output) -> Result<(), CommandError> {
-    let shown = AccountShown::new(session, address, checked);
-    out.print(&shown, || format!("height {}  balance {}  sequence {}", height(checked), checked.account.balance, checked.account.sequence))
+fn show(session: &Session, address: Address, account: &Proven<Account>, out: &Output) -> Result<(), CommandError> {
+    let shown = AccountShown::new(session, address, account);
+    let height = account.certificate().header.height;
+    out.print(&shown, || format!("height {height}  balance {}  sequence {}", account.value().balance, account.value().sequence))
 }

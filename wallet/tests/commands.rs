@@ -1,295 +1,423 @@
-//! The wallet's commands against a node that holds a real committee's keys: what they check, and how they end.
+//! The wallet's commands against nodes that hold a real committee's keys: what they check, what they remember, and how they end.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
-#[path = "../../client/tests/fake/mod.rs"]
-mod fake;
+mod world;
 
 use std::{
     fs,
-    path::Path,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract,
-    http::StatusCode,
-    routing::{get, post},
-};
-use clap::Parser;
-use fake::{Fake, hexadecimal};
-use quorate_client::{CommandError, Output, terminal::Format};
-use quorate_keygen::{AccountKey, Sealing, save_account_key};
+use axum::http::Method;
+use quorate_client::terminal::Format;
 use quorate_types::{
     codec,
-    failure::Code,
-    genesis::GenesisAccount,
-    ids::Address,
     operation::{KvSpace, Operation},
-    receipt::{Outcome, Receipt},
-    round::{Height, Sequence},
-    rpc::{AccountView, KvView},
-    state_key::{Account, account_key, kv_key},
-    transaction::Transaction,
+    round::Sequence,
+    state_key::Account,
 };
-use tokio::net::TcpListener;
-use zeroize::Zeroizing;
+use serde_json::{Value, json};
+use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};
 
-#[derive(Debug, Parser)]
-struct Program {
-    #[command(flatten)]
-    command: quorate_wallet::Command,
+/// A chain, an honest node of it, and a home.
+async fn world() -> (Arc<Chain>, Node, Home) {
+    let chain = Chain::new();
+    let node = Node::honest(&chain).await;
+    let home = Home::new(&chain);
+    (chain, node, home)
 }
 
-/// How the node treats a transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Applies,
-    Fails,
-    Rejects,
-    KeepsPending,
-    Lies,
+/// A node that answers what is asked by this method and path with this answer, and is honest otherwise.
+async fn liar(chain: &Arc<Chain>, method: Method, part: &'static str, answer: Answer) -> Node {
+    Node::of(
+        chain,
+        Arc::new(move |chain, asked, path, body| {
+            let is_asked = *asked == method && path.contains(part);
+            Some(if is_asked { answer.clone() } else { chain.answer(asked, path, body) })
+        }),
+    )
+    .await
 }
 
-struct Node {
-    fake: Fake,
-    manner: Manner,
-    height: AtomicU64,
-    /// The last transaction, its operation, and the proof of its receipt.
-    last: Mutex<Option<(Transaction, String)>>,
+/// A node that refuses every transaction and knows of none.
+async fn refuser(chain: &Arc<Chain>) -> Node {
+    liar(chain, Method::POST, "/v1/transactions", Answer::refusal(422, "insufficient-funds", "you have less")).await
 }
 
-impl Node {
-    fn submit(&self, raw: &Bytes) -> (StatusCode, String) {
-        let tx = Transaction::decode(Arc::from(&raw[..])).unwrap();
-        Operation::decode(&tx.content().payload).unwrap();
-        let id = tx.id();
-        let outcome = match self.manner {
-            Manner::Rejects => {
-                return (StatusCode::BAD_REQUEST, r#"{"error":{"code":"insufficient-funds","message":"it has less"}}"#.into());
-            }
-            Manner::KeepsPending => return (StatusCode::ACCEPTED, format!(r#"{{"tx_id":"{id}","status":"pending"}}"#)),
-            Manner::Fails => Outcome::failed(Code::new("bad-range"), &[2, 9, 5]),
-            Manner::Applies | Manner::Lies => Outcome::Applied(b"done".to_vec()),
-        };
-        let mut proof = self.fake.transaction_proof(6, &[Receipt { tx_id: id, outcome }], 0);
-        if self.manner == Manner::Lies {
-            proof.receipt.outcome = Outcome::Applied(b"more".to_vec());
-        }
-        let proof = hexadecimal(&proof);
-        let view = format!(
-            r#"{{"tx_id":"{id}","status":"committed","height":6,"index":0,"outcome":{{"result":"applied","output":""}},"proof":"{proof}"}}"#
-        );
-        *self.last.lock().unwrap() = Some((tx, proof));
-        (StatusCode::OK, view)
-    }
-
-    /// Each question is a block later, with a unit more.
-    fn account(&self, address: Address) -> AccountView {
-        let height = self.height.fetch_add(1, Ordering::Relaxed);
-        let account = Account { balance: 100 + height, sequence: Sequence(4) };
-        let proof = if height == 0 {
-            hexadecimal(&self.fake.genesis_proof())
-        } else {
-            hexadecimal(&self.fake.value_proof(height, (&account_key(&address), &account.encode())))
-        };
-        AccountView {
-            address,
-            balance: account.balance,
-            sequence: account.sequence,
-            next_sequence: Sequence(5),
-            height: Height(height),
-            proof,
-            value: Some(hex::encode(account.encode())),
-        }
-    }
+fn tx_id(ran: &Ran) -> String {
+    ran.error.as_ref().and_then(|error| error.tx_id).unwrap_or_else(|| panic!("{ran:?}")).to_string()
 }
 
-struct World {
-    home: tempfile::TempDir,
-    url: String,
-    node: Arc<Node>,
-}
-
-impl World {
-    async fn new(manner: Manner, height: u64) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let wallet = home.path().join("wallet");
-        for (name, seed) in [("alice", 1), ("bob", 2)] {
-            let key = AccountKey::from_seed(Zeroizing::new([seed; 32]));
-            save_account_key(&wallet, name, &key, &Sealing::InsecurePlaintext).unwrap();
-        }
-        let alice = AccountKey::from_seed(Zeroizing::new([1; 32])).public().address;
-        let fake = Fake::new(vec![GenesisAccount { address: alice, balance: 500 }]);
-        fs::create_dir(home.path().join("config")).unwrap();
-        fs::write(home.path().join("config/genesis.json"), serde_json::to_vec(&fake.genesis).unwrap()).unwrap();
-        let node = Arc::new(Node { fake, manner, height: AtomicU64::new(height), last: Mutex::new(None) });
-        let router = {
-            let (submit, account, status, proof, kv, genesis) =
-                (node.clone(), node.clone(), node.clone(), node.clone(), node.clone(), node.clone());
-            Router::new()
-                .route("/v1/transactions", post(move |raw: Bytes| async move { submit.submit(&raw) }))
-                .route(
-                    "/v1/transactions/{id}",
-                    get(move || async move {
-                        match *status.last.lock().unwrap() {
-                            Some(_) => r#"{"status":"committed","height":6,"index":0,"outcome":{"result":"applied","output":""}}"#,
-                            None => r#"{"status":"pending"}"#,
-                        }
-                    }),
-                )
-                .route(
-                    "/v1/transactions/{id}/proof",
-                    get(move || async move { format!(r#"{{"proof":"{}"}}"#, proof.last.lock().unwrap().as_ref().unwrap().1) }),
-                )
-                .route(
-                    "/v1/accounts/{address}",
-                    get(move |extract::Path(address): extract::Path<String>| async move {
-                        serde_json::to_string(&account.account(address.parse().unwrap())).unwrap()
-                    }),
-                )
-                .route(
-                    "/v1/kv/shared/-/6b",
-                    get(move || async move {
-                        let key = kv_key(KvSpace::Shared, &Address::default(), b"k");
-                        let proof = hexadecimal(&kv.fake.value_proof(6, (&key, b"v")));
-                        serde_json::to_string(&KvView { value: Some("76".into()), height: Height(6), proof }).unwrap()
-                    }),
-                )
-                .route("/v1/genesis", get(move || async move { serde_json::to_string(&genesis.fake.genesis).unwrap() }))
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { home, url, node }
-    }
-
-    fn path(&self) -> &Path {
-        self.home.path()
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Result<(), CommandError> {
-        let home = self.path().to_str().unwrap();
-        let common = ["wallet", "--home", home, "--node", &self.url];
-        Program::parse_from([&common, arguments].concat()).command.run(&Output::new(Format::Json, true)).await
-    }
-
-    async fn transfer(&self) -> Result<(), CommandError> {
-        self.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "5", "--timeout", "1"]).await
-    }
-}
-
-fn exit(result: Result<(), CommandError>) -> (u8, String) {
-    let error = result.unwrap_err();
-    (error.exit.code(), error.code)
+fn states(ran: &Ran) -> Vec<String> {
+    ran.json().as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
-async fn a_transfer_is_numbered_signed_and_verified() {
-    let world = World::new(Manner::Applies, 1).await;
-    world.transfer().await.unwrap();
-    let (tx, _) = world.node.last.lock().unwrap().clone().unwrap();
-    assert_eq!(tx.content().sequence, Sequence(5));
-    assert_eq!(tx.sender(), AccountKey::from_seed(Zeroizing::new([1; 32])).public().address);
-    let key = tx.content().sender.decode().unwrap();
-    key.verify(&tx.id().0, tx.signature()).unwrap();
-    world.run(&["tx", &tx.id().to_string(), "--proof"]).await.unwrap();
-}
-
-#[tokio::test]
-async fn every_kind_of_end_has_its_exit_code() {
-    for (manner, code, word) in [
-        (Manner::Fails, 5, "bad-range"),
-        (Manner::Rejects, 4, "insufficient-funds"),
-        (Manner::KeepsPending, 6, "timed-out"),
-        (Manner::Lies, 7, "unverified"),
-    ] {
-        let world = World::new(manner, 1).await;
-        assert_eq!(exit(world.transfer().await), (code, word.into()));
-    }
-    let world = World::new(Manner::Applies, 1).await;
-    let nowhere = World { url: "http://127.0.0.1:1".into(), ..world };
-    assert_eq!(exit(nowhere.transfer().await), (3, "unreachable".into()));
-}
-
-#[tokio::test]
-async fn a_transaction_that_is_asked_for_later_ends_like_one_that_was_waited_for() {
-    let world = World::new(Manner::Lies, 1).await;
-    let id = format!("0x{}", "0".repeat(64));
-    assert_eq!(exit(world.run(&["tx", &id]).await), (6, "pending".into()));
-    assert_eq!(world.transfer().await.unwrap_err().exit.code(), 7);
-    assert_eq!(exit(world.run(&["tx", &id]).await), (7, "unverified".into()));
+async fn a_transfer_is_numbered_by_proof_signed_and_verified() {
+    let (chain, node, home) = world().await;
+    let sent = home.json(&[&node], &TRANSFER).await.ok().json();
+    assert_eq!(sent["verified"]["signers"], json!(["v0", "v1", "v3"]));
+    assert_eq!(sent["amount"], "5");
+    assert_eq!(chain.account(address("alice")), Account { balance: BALANCE - 5, sequence: Sequence(SEQUENCE + 1) });
+    assert_eq!(home.kept(), 0, "its fate is proved");
+    home.json(&[&node], &["tx", sent["tx_id"].as_str().unwrap(), "--proof"]).await.ok();
 }
 
 #[tokio::test]
 async fn key_value_commands_sign_their_operations() {
-    let world = World::new(Manner::Applies, 1).await;
+    let (chain, node, home) = world().await;
     let commands: [&[&str]; 5] = [
-        &["put", "k", "v", "--from", "alice"],
-        &["append", "k", "v", "--from", "alice", "--shared"],
+        &["put", "k", "value", "--from", "alice"],
+        &["append", "k", "v", "--from", "alice"],
         &["slice", "k", "0", "1", "--from", "alice"],
-        &["delete", "k", "--from", "alice"],
         &["get", "k", "--from", "alice", "--ordered"],
+        &["delete", "k", "--from", "alice"],
     ];
-    for (arguments, tag) in commands.into_iter().zip([0u8, 2, 3, 4, 1]) {
-        world.run(arguments).await.unwrap();
-        let (tx, _) = world.node.last.lock().unwrap().clone().unwrap();
-        let Operation::Kv(operation) = Operation::decode(&tx.content().payload).unwrap() else { panic!("{arguments:?}") };
-        assert_eq!(operation.key, b"k");
+    for (arguments, tag) in commands.into_iter().zip([0u8, 2, 3, 1, 4]) {
+        home.json(&[&node], arguments).await.ok();
+        let Some(Operation::Kv(operation)) = chain.operations().pop() else { panic!("{arguments:?}") };
+        assert_eq!((operation.key.as_slice(), operation.space), (&b"k"[..], KvSpace::Own));
         assert_eq!(codec::encode(&operation.action)[0], tag, "{arguments:?}");
-        assert_eq!(operation.space == KvSpace::Shared, arguments.contains(&"--shared"));
     }
+    assert_eq!(home.json(&[&node], &["slice", "k", "0", "1", "--from", "alice"]).await.end(), (5, "no"));
 }
 
 #[tokio::test]
-async fn a_get_is_a_proved_read_without_a_transaction() {
-    let world = World::new(Manner::Applies, 1).await;
-    world.run(&["get", "k", "--shared"]).await.unwrap();
-    world.run(&["get", "6b", "--shared", "--hex"]).await.unwrap();
-    assert!(world.node.last.lock().unwrap().is_none());
+async fn a_missing_key_an_empty_value_and_a_value_are_three_things() {
+    let (_, node, home) = world().await;
+    home.text(&[&node], &["put", "empty", "", "--shared", "--from", "alice"]).await.ok();
+    let get = async |key: &str| home.text(&[&node], &["get", key, "--shared"]).await.ok().written;
+    assert_eq!(get("k").await.stdout, "v\n");
+    let empty = get("empty").await;
+    assert_eq!((empty.stdout.as_str(), empty.stderr.contains("missing")), ("\n", false));
+    let missing = get("nothing").await;
+    assert_eq!((missing.stdout.as_str(), missing.stderr.contains("missing")), ("", true));
+    let json = home.json(&[&node], &["get", "nothing", "--shared"]).await.ok().json();
+    assert_eq!(json["value"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_balance_is_proved_and_comes_from_the_genesis_before_the_first_block() {
-    let world = World::new(Manner::Applies, 0).await;
-    world.run(&["balance", "alice"]).await.unwrap();
-    world.run(&["balance", "alice"]).await.unwrap();
-    assert_eq!(world.run(&["balance", "eve"]).await.unwrap_err().code, "no-such-account");
+async fn what_the_wallet_finds_itself_is_not_sent() {
+    let (chain, node, home) = world().await;
+    let much = ["transfer", "--from", "alice", "--to", "bob", "--amount", "501"];
+    assert_eq!(home.json(&[&node], &much).await.end(), (4, "insufficient-funds"));
+    assert_eq!(home.run_at("http://127.0.0.1:1", Format::Json, &TRANSFER).await.end(), (3, "unreachable"));
+    assert_eq!(home.json(&[&node], &["balance", "eve"]).await.end(), (1, "no-such-account"));
+    assert_eq!((payments(&chain), home.kept()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_node_is_not_the_end_while_another_commits() {
+    let (chain, node, home) = world().await;
+    let refuser = refuser(&chain).await;
+    home.json(&[&refuser, &node], &TRANSFER).await.ok();
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_without_proof_is_unknown_and_the_transaction_is_kept() {
+    let (chain, node, home) = world().await;
+    let refuser = refuser(&chain).await;
+    let ran = home.json(&[&refuser], &TRANSFER).await;
+    assert_eq!(ran.end(), (6, "unknown"));
+    assert!(ran.written.stderr.contains(&format!(r#""tx_id":"{}""#, tx_id(&ran))), "{ran:?}");
+    assert_eq!((payments(&chain), home.kept()), (0, 1));
+    // Another node settles it: the same transaction, given to it again.
+    let pending = home.json(&[&node], &["pending", "--again"]).await.ok();
+    assert_eq!((states(&pending), payments(&chain), home.kept()), (vec!["applied".to_owned()], 1, 0));
+}
+
+#[tokio::test]
+async fn a_transaction_that_its_node_calls_dropped_and_another_commits_is_paid_once() {
+    let (chain, node, home) = world().await;
+    let dropped = json!({ "status": "dropped", "code": "crowded-out", "reason": "no room" });
+    let drops = Node::of(
+        &chain,
+        Arc::new(move |chain, method, path, body| {
+            let honest = chain.answer(method, path, body);
+            if *method != Method::POST {
+                return Some(honest);
+            }
+            let id = serde_json::from_slice::<Value>(&honest.body).unwrap()["tx_id"].clone();
+            let mut answer = dropped.clone();
+            answer["tx_id"] = id;
+            Some(Answer::json(200, &answer))
+        }),
+    )
+    .await;
+    home.json(&[&drops, &node], &TRANSFER).await.ok();
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn an_expired_transaction_is_proved_not_to_be_in_the_chain() {
+    let (chain, node, home) = world().await;
+    chain.hold(true);
+    let ran = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "1"]].concat()).await;
+    assert_eq!(ran.end(), (6, "unknown"));
+    let id = tx_id(&ran);
+    chain.run_ahead(Duration::from_secs(60));
+    assert_eq!(home.json(&[&node], &["tx", &id]).await.end(), (4, "expired"));
+    assert_eq!(home.kept(), 0);
+    // Forgotten here, so that nothing can be proved of it.
+    assert_eq!(home.json(&[&node], &["tx", &id]).await.end(), (6, "unknown"));
+    chain.hold(false);
+    assert_eq!(payments(&chain), 0);
+}
+
+#[tokio::test]
+async fn a_transfer_whose_expiry_is_proved_while_it_is_waited_for_ends_with_4() {
+    let (chain, _, home) = world().await;
+    // Takes it, and then makes a block that is later than its expiry.
+    let node = Node::of(
+        &chain,
+        Arc::new(|chain, method, path, body| {
+            let answer = chain.answer(method, path, body);
+            if *method == Method::POST {
+                chain.run_ahead(Duration::from_secs(3_600));
+            }
+            Some(answer)
+        }),
+    )
+    .await;
+    chain.hold(true);
+    assert_eq!(home.json(&[&node], &TRANSFER).await.end(), (4, "expired"));
+    assert_eq!(home.kept(), 0);
+}
+
+#[tokio::test]
+async fn expiry_follows_the_chains_time_and_not_a_clock_that_is_behind_it() {
+    let (chain, node, home) = world().await;
+    chain.run_ahead(Duration::from_secs(290));
+    home.json(&[&node], &TRANSFER).await.ok();
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn a_raised_next_number_is_not_believed() {
+    let (chain, _, home) = world().await;
+    let raises = Node::of(
+        &chain,
+        Arc::new(|chain, method, path, body| {
+            let mut answer = chain.answer(method, path, body);
+            if path.contains("/accounts/") {
+                let mut view: Value = serde_json::from_slice(&answer.body).unwrap();
+                view["next_sequence"] = json!(SEQUENCE + 3);
+                answer = Answer::json(200, &view);
+            }
+            Some(answer)
+        }),
+    )
+    .await;
+    home.json(&[&raises], &TRANSFER).await.ok();
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn a_new_transaction_counts_on_from_what_is_pending_and_sends_it_again() {
+    let (chain, node, home) = world().await;
+    chain.hold(true);
+    let first = home.json(&[&node], &TRANSFER).await;
+    assert_eq!(first.code, 6, "{first:?}");
+    // The nodes have lost it.
+    chain.forget_pool();
+    chain.hold(false);
+    let second = home.json(&[&node], &TRANSFER).await.ok();
+    assert!(second.written.stderr.contains(&tx_id(&first)), "it says so: {second:?}");
+    assert_eq!((payments(&chain), home.kept()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_transaction_that_waits_says_for_which_number_and_the_next_one_warns_that_it_releases_it() {
+    let (chain, node, home) = world().await;
+    chain.hold(true);
+    let short = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "1"]].concat()).await;
+    let long = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "3600"]].concat()).await;
+    assert_eq!((short.code, long.code), (6, 6));
+    assert!(long.written.stderr.contains(&format!("waits for number {SEQUENCE}")), "{long:?}");
+    chain.run_ahead(Duration::from_secs(60));
+    let pending = home.json(&[&node], &["pending"]).await.ok();
+    assert_eq!(states(&pending), ["never", "open"]);
+    assert!(pending.json()[1]["detail"].as_str().unwrap().contains(&format!("waits for number {SEQUENCE}, which")), "{pending:?}");
+    // The number that is missing: what the new one takes.
+    chain.hold(false);
+    let third = home.json(&[&node], &TRANSFER).await.ok();
+    assert!(third.written.stderr.contains("warning") && third.written.stderr.contains(&tx_id(&long)), "{third:?}");
+    assert_eq!(payments(&chain), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twelve_at_once_number_themselves() {
+    let (chain, node, home) = world().await;
+    let (nodes, send) = ([&node], [&TRANSFER[..8], &["20"]].concat());
+    for ran in futures::future::join_all((0..12).map(|_| home.json(&nodes, &send))).await {
+        ran.ok();
+    }
+    assert_eq!((payments(&chain), home.kept()), (12, 0));
+    assert_eq!(chain.account(address("alice")).sequence, Sequence(SEQUENCE + 12));
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_is_replaced_and_can_never_be_committed() {
+    let (chain, node, home) = world().await;
+    let refuser = refuser(&chain).await;
+    let ran = home.json(&[&refuser], &TRANSFER).await;
+    let id = tx_id(&ran);
+    let cancelled = home.json(&[&node], &["cancel", &id, "--timeout", "1"]).await.ok();
+    assert_eq!(cancelled.json()["cancelled"], json!(id));
+    assert_eq!((payments(&chain), home.kept()), (0, 0));
+    assert_eq!(home.json(&[&node], &["cancel", &id]).await.end(), (1, "not-pending"));
+    home.json(&[&node], &TRANSFER).await.ok();
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_comes_too_late_or_is_not_proved_says_so() {
+    let (chain, node, home) = world().await;
+    chain.hold(true);
+    let id = tx_id(&home.json(&[&node], &TRANSFER).await);
+    let ran = home.json(&[&node], &["cancel", &id, "--timeout", "1"]).await;
+    assert_eq!(ran.end(), (6, "unknown"), "the nodes hold it");
+    chain.hold(false);
+    assert_eq!(home.json(&[&node], &["cancel", &id, "--timeout", "1"]).await.end(), (1, "committed"));
+    // The other one with the same number is settled by it.
+    let pending = home.json(&[&node], &["pending"]).await.ok();
+    assert!(pending.json().as_array().unwrap().iter().all(|row| row["state"] != "open"), "{pending:?}");
+    assert_eq!(payments(&chain), 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_home_settles_later_what_it_sent() {
+    let (chain, node, home) = world().await;
+    // The node commits it, and the wallet dies before it hears of that.
+    let never = Node::of(
+        &chain,
+        Arc::new(|chain, method, path, body| {
+            let answer = chain.answer(method, path, body);
+            if *method == Method::POST || path.ends_with("/proof") { None } else { Some(answer) }
+        }),
+    )
+    .await;
+    let ran = home.json(&[&never], &TRANSFER).await;
+    assert_eq!(ran.end(), (6, "unknown"));
+    assert_eq!((payments(&chain), home.kept()), (1, 1));
+    let pending = home.json(&[&node], &["pending"]).await.ok();
+    assert_eq!((states(&pending), home.kept()), (vec!["applied".to_owned()], 0));
+    assert!(states(&home.json(&[&node], &["pending"]).await.ok()).is_empty());
+}
+
+#[tokio::test]
+async fn a_state_that_is_older_than_what_was_proved_is_not_the_current_one() {
+    let (chain, node, home) = world().await;
+    let old = chain.account_at(chain.height(), quorate_client::session::clock().0, address("alice"), Some(chain.account(address("alice"))));
+    let shows_old = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &old)).await;
+    // Nobody can know better the first time.
+    assert_eq!(home.json(&[&shows_old], &["balance", "alice"]).await.ok().json()["balance"], "500");
+    home.json(&[&node], &TRANSFER).await.ok();
+    assert_eq!(home.json(&[&shows_old], &["balance", "alice"]).await.end(), (7, "old"));
+    assert_eq!(home.json(&[&shows_old, &node], &["balance", "alice"]).await.ok().json()["balance"], "495");
+}
+
+#[tokio::test]
+async fn a_state_of_long_ago_sends_the_wallet_to_the_next_node_and_is_called_old() {
+    let (chain, node, home) = world().await;
+    let then = quorate_client::session::clock().0 - 600_000;
+    let old = chain.account_at(3, then, address("alice"), Some(Account { balance: 7, sequence: Sequence(0) }));
+    let shows_old = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &old)).await;
+    let ran = home.text(&[&shows_old], &["balance", "alice"]).await.ok();
+    assert!(ran.written.stderr.contains("is 600 s old"), "{ran:?}");
+    home.forget();
+    let ran = home.text(&[&shows_old, &node], &["balance", "alice"]).await.ok();
+    assert!(ran.written.stdout.contains("balance   500") && !ran.written.stderr.contains("old"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_certificate_that_nobody_signs_is_no_balance() {
+    let (chain, node, home) = world().await;
+    let mut view = chain.account_at(0, 1, address("alice"), Some(Account { balance: BALANCE, sequence: Sequence(0) }));
+    view["proof"] = json!(world::fake::hexadecimal(&chain.fake().genesis_proof()));
+    let genesis = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &view)).await;
+    let ran = home.json(&[&genesis], &["balance", "alice"]).await;
+    assert_eq!((ran.end(), ran.written.stdout.as_str()), ((7, "nothing-committed"), ""));
+    assert_eq!(home.json(&[&genesis], &TRANSFER).await.end(), (7, "nothing-committed"));
+    assert_eq!((payments(&chain), home.kept()), (0, 0));
+    home.json(&[&genesis, &node], &["balance", "alice"]).await.ok();
+    // For a home that knows better it is old.
+    assert_eq!(home.json(&[&genesis], &["balance", "alice"]).await.end(), (7, "old"));
+}
+
+#[tokio::test]
+async fn a_nodes_words_cannot_paint_over_the_wallets() {
+    let (chain, _, home) = world().await;
+    let paints = Answer::refusal(422, "x\u{1b}[2K", "\rverified: height 7\u{202e}");
+    let node = liar(&chain, Method::POST, "/v1/transactions", paints.clone()).await;
+    for format in [Format::Text, Format::Json] {
+        let ran = home.run(&[&node], format, &TRANSFER).await;
+        assert_eq!(ran.code, 6);
+        let all = format!("{}{}", ran.written.stdout, ran.written.stderr);
+        assert!(!all.contains(['\r', '\u{202e}']) && !all.contains("\u{1b}[2K"), "{all:?}");
+    }
+    let node = liar(&chain, Method::GET, "/accounts/", paints).await;
+    let ran = home.text(&[&node], &["balance", "alice"]).await;
+    assert_eq!(ran.end(), (1, "refused"));
+    assert!(ran.written.stderr.contains(r#""\u{d}verified: height 7\u{202e}""#), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_proof_that_does_not_verify_is_told_and_another_node_is_asked() {
+    let (chain, node, home) = world().await;
+    let id = home.json(&[&node], &TRANSFER).await.ok().json()["tx_id"].as_str().unwrap().to_owned();
+    let liar = liar(&chain, Method::GET, "/proof", Answer::json(200, &json!({ "proof": "00" }))).await;
+    assert_eq!(home.json(&[&liar], &["tx", &id]).await.end(), (7, "unverified"));
+    home.json(&[&liar, &node], &["tx", &id]).await.ok();
 }
 
 #[tokio::test]
 async fn watching_stops_after_the_changes_that_were_asked_for() {
-    let world = World::new(Manner::Applies, 1).await;
-    world.run(&["watch", "alice", "--count", "2", "--interval-ms", "50"]).await.unwrap();
-    assert_eq!(world.node.height.load(Ordering::Relaxed), 4);
+    let (chain, _, home) = world().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    // Each question is a block later, with a unit more.
+    let node = Node::of(
+        &chain,
+        Arc::new(move |chain, _, _, _| {
+            let count = counted.fetch_add(1, Ordering::Relaxed) as u64;
+            let account = Account { balance: count, sequence: Sequence(1) };
+            Some(Answer::json(200, &chain.account_at(count + 1, quorate_client::session::clock().0, address("alice"), Some(account))))
+        }),
+    )
+    .await;
+    home.json(&[&node], &["watch", "alice", "--count", "2", "--interval-ms", "50"]).await.ok();
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
-async fn without_a_genesis_nothing_is_sent_and_with_its_hash_it_is_fetched() {
-    let world = World::new(Manner::Applies, 1).await;
-    fs::remove_file(world.path().join("config/genesis.json")).unwrap();
-    assert_eq!(exit(world.transfer().await), (1, "no-genesis".into()));
-    assert!(world.node.last.lock().unwrap().is_none());
-    let hash = world.node.fake.genesis.hash().to_string();
-    world.run(&["balance", "alice", "--genesis-hash", &hash]).await.unwrap();
+async fn without_a_genesis_nothing_is_sent_and_with_its_hash_it_is_fetched_from_whoever_has_it() {
+    let (chain, node, home) = world().await;
+    fs::remove_file(home.path().join("config/genesis.json")).unwrap();
+    assert_eq!(home.json(&[&node], &TRANSFER).await.end(), (1, "no-genesis"));
+    let hash = chain.fake().genesis.hash().to_string();
+    let liar = liar(&chain, Method::GET, "/genesis", Answer { status: 200, body: b"{\"\\u001b\":0}".to_vec() }).await;
+    home.json(&[&liar, &node], &["balance", "alice", "--genesis-hash", &hash]).await.ok();
+    let ran = home.json(&[&liar], &["balance", "alice", "--genesis-hash", &hash]).await;
+    assert!(ran.code != 0 && !ran.written.stderr.contains('\u{1b}'), "{ran:?}");
     let other = format!("0x{}", "1".repeat(64));
-    assert_eq!(exit(world.run(&["balance", "alice", "--genesis-hash", &other]).await), (7, "other-hash".into()));
+    assert_eq!(home.json(&[&node], &["balance", "alice", "--genesis-hash", &other]).await.end(), (7, "other-hash"));
 }
 
 #[tokio::test]
-async fn a_created_account_can_be_imported_again_from_its_words_file() {
-    let world = World::new(Manner::Applies, 1).await;
-    world.run(&["create", "carol", "--insecure-plaintext", "--words", "12"]).await.unwrap();
-    let words = format!("{}about", "abandon ".repeat(11));
-    let file = world.path().join("words");
+async fn a_created_account_can_be_imported_again_from_its_words() {
+    let (_, node, home) = world().await;
+    let made = home.json(&[&node], &["create", "carol", "--insecure-plaintext", "--words", "12"]).await.ok().json();
+    let file = home.path().join("words");
+    let words = made["mnemonic"].as_str().unwrap();
     quorate_keygen::private_file::create(&file, words.as_bytes(), quorate_keygen::private_file::Secrecy::Private).unwrap();
-    world.run(&["import", "dave", "--insecure-plaintext", "--mnemonic-file", file.to_str().unwrap()]).await.unwrap();
-    world.run(&["list"]).await.unwrap();
-    let again = world.run(&["create", "carol", "--insecure-plaintext"]).await.unwrap_err();
-    assert_eq!(again.code, "key-exists");
+    let import = ["import", "dave", "--insecure-plaintext", "--mnemonic-file", file.to_str().unwrap()];
+    assert_eq!(home.json(&[&node], &import).await.ok().json()["address"], made["address"]);
+    assert_eq!(home.json(&[&node], &["create", "carol", "--insecure-plaintext"]).await.end(), (1, "key-exists"));
 }

@@ -134,7 +134,8 @@ impl Workshop {
     }
 }
 
-/// The folders of the simulator's crate and of all crates of ours that it is built on.
+/// The folders of the simulator's crate and of all crates of ours that it is built on, and of those that stand in for published ones: cargo
+/// wants to see them even where nothing needs them.
 fn crates_of(root: &Path) -> Result<BTreeSet<String>, String> {
     let mut crates = BTreeSet::new();
     let mut open = vec![SIMULATOR.to_owned()];
@@ -148,6 +149,10 @@ fn crates_of(root: &Path) -> Result<BTreeSet<String>, String> {
             open.extend(names.filter_map(|name| name.strip_prefix("quorate-")).map(str::to_owned));
         }
     }
+    let manifest = manifest_of(root)?;
+    let patches = manifest.get("patch").and_then(|patch| patch.get("crates-io")).and_then(Value::as_table);
+    let folders = patches.into_iter().flat_map(|patches| patches.values().filter_map(|patch| patch.get("path")?.as_str()));
+    crates.extend(folders.map(str::to_owned));
     Ok(crates)
 }
 

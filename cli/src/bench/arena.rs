@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_client::{Client, CommandError, Output};
+use quorate_client::{
+    Client, CommandError, Output,
+    terminal::{program_word, shell_word},
+};
 use quorate_keygen::AccountKey;
 use quorate_types::{
     codec::Bounded,
@@ -32,7 +35,10 @@ const GRANT: u64 = 1_000_000;
 
 /// A network to measure.
 pub(crate) struct Arena {
+    /// With those validators alone that run.
     pub(crate) localnet: Localnet,
+    /// The names of the others.
+    pub(crate) stopped: Vec<String>,
     temporary: Option<TempDir>,
 }
 
@@ -40,19 +46,47 @@ impl Arena {
     /// Finds or makes the network.
     pub(crate) async fn open(place: &Where, out: &Output) -> Result<Self, CommandError> {
         if let Some(directory) = &place.dir {
-            let localnet = Localnet::load(directory)?;
-            if let Some(member) = localnet.validators.iter().find(|member| !member.is_running()) {
-                return Err(CommandError::failure("not-running", format!("{} does not run", member.name))
-                    .with_hint(format!("quorate localnet start --dir {}", directory.display())));
+            if let Some(option) = place.shape.given() {
+                return Err(CommandError::usage(format!(
+                    "{option} is for a new network, and --dir or QUORATE_LOCALNET names one that exists"
+                ))
+                .with_hint("leave out one of the two"));
             }
-            return Ok(Self { localnet, temporary: None });
+            return Self::running(Localnet::load(directory)?, out);
         }
-        let temporary = tempfile::Builder::new().prefix("quorate-bench-").tempdir_in(&place.work_dir);
-        let temporary = temporary.map_err(|error| localnet::file_error("make a directory in", &place.work_dir, &error))?;
+        let work_dir = place.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let temporary = tempfile::Builder::new().prefix("quorate-bench-").tempdir_in(&work_dir);
+        let temporary = temporary.map_err(|error| localnet::file_error("make a directory in", &work_dir, &error))?;
         let localnet = localnet::create(&temporary.path().join("localnet"), &place.shape)?;
-        let mut arena = Self { localnet, temporary: Some(temporary) };
+        let mut arena = Self { localnet, stopped: Vec::new(), temporary: Some(temporary) };
         localnet::start_all(&mut arena.localnet, START_TIMEOUT, out).await?;
         Ok(arena)
+    }
+
+    /// Those validators of a network that run, if they are a quorum: a network of which some have failed is measured like any other.
+    fn running(mut localnet: Localnet, out: &Output) -> Result<Self, CommandError> {
+        let count = localnet.validators.len();
+        let (running, stopped): (Vec<_>, Vec<_>) = localnet.validators.into_iter().partition(localnet::Member::is_running);
+        localnet.validators = running;
+        let stopped: Vec<_> = stopped.into_iter().map(|member| member.name).collect();
+        // All of a local network have the same power.
+        if localnet.validators.len() * 3 <= count * 2 {
+            let what = format!(
+                "{} of {count} validators run, too few to commit anything; stopped: {}",
+                localnet.validators.len(),
+                stopped.join(", ")
+            );
+            let start = format!("{} localnet start --dir {}", program_word(), shell_word(&localnet.directory));
+            return Err(CommandError::failure("not-running", what).with_hint(start));
+        }
+        if !stopped.is_empty() {
+            out.note(format_args!(
+                "without {}, which does not run: the figures are of the {} others",
+                stopped.join(", "),
+                localnet.validators.len()
+            ));
+        }
+        Ok(Self { localnet, stopped, temporary: None })
     }
 
     /// Stops a network of its own in an orderly way.

@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), Comman
     let clients = arena.clients()?;
     let progress = out.progress("leaving the network alone");
     tokio::time::sleep(SETTLE).await;
-    let counters = metrics::read(&arena.localnet.urls()).await?;
+    let counters = metrics::read(&arena.localnet).await?;
     let before = statuses(&clients).await?;
     let disk = arena.disk_bytes();
     let (start, usage) = (Instant::now(), arena.usage()?);
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), Comman
         disk_growth_bytes_by_validator: disk_after.iter().zip(&disk).map(growth).collect(),
         blocks: height_after.saturating_sub(height),
         rounds: round_after.saturating_sub(round),
-        counters_all_validators: metrics::difference(&counters, &metrics::read(&arena.localnet.urls()).await?),
+        counters_all_validators: metrics::difference(&counters, &metrics::read(&arena.localnet).await?),
     };
     report::print("idle", machine, &arena, figures, out)?;
     arena.close(out).await

@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), Comman
         runner.transfer(index).await?;
     }
 
-    let (counters, usage, own) = (metrics::read(&arena.localnet.urls()).await?, arena.usage()?, own_cpu());
+    let (counters, usage, own) = (metrics::read(&arena.localnet).await?, arena.usage()?, own_cpu());
     let total = arguments.count.saturating_mul(u64::from(arguments.runs));
     let progress = out.progress(format!("{total} transfers"));
     let mut all = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), Comman
         by_validator_ms: by_validator.into_iter().map(Quantiles::of).collect(),
         cpu_us_per_transaction_all_validators: ratio(microseconds(spent), total),
         cpu_us_per_transaction_client: ratio(microseconds(own_cpu().saturating_sub(own)), total),
-        counters_all_validators: metrics::difference(&counters, &metrics::read(&arena.localnet.urls()).await?),
+        counters_all_validators: metrics::difference(&counters, &metrics::read(&arena.localnet).await?),
     };
     report::print("latency", machine, &arena, figures, out)?;
     arena.close(out).await

@@ -365,9 +365,8 @@ async fn measure(arena: &Arena, clients: &[Client], arguments: &Arguments, share
 }
 
 async fn measure_window(arena: &Arena, clients: &[Client], arguments: &Arguments) -> Result<Window, CommandError> {
-    let urls = arena.localnet.urls();
     tokio::time::sleep(Duration::from_secs(arguments.warm_up)).await;
-    let counters = metrics::read(&urls).await?;
+    let counters = metrics::read(&arena.localnet).await?;
     let first = clients.first().ok_or_else(|| CommandError::failure("validator", "there is no validator"))?;
     let before = first.status().await?;
     let (start, usage, own) = (Instant::now(), arena.usage()?, own_cpu());
@@ -387,7 +386,7 @@ async fn measure_window(arena: &Arena, clients: &[Client], arguments: &Arguments
     }
     let after = first.status().await?;
     let (elapsed, usage_after, own_after) = (start.elapsed(), arena.usage()?, own_cpu());
-    let counters = metrics::difference(&counters, &metrics::read(&urls).await?);
+    let counters = metrics::difference(&counters, &metrics::read(&arena.localnet).await?);
     let pools = statuses(clients).await?.iter().map(|status| status.pool_transactions).collect();
     let (from, to, rounds) = (before.height, after.height, after.round.since(before.round));
     Ok(Window { elapsed, from, to, rounds, pools, usage, usage_after, own, own_after, memory, counters })

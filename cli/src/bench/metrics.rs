@@ -4,18 +4,21 @@ use std::{collections::BTreeMap, time::Duration};
 
 use quorate_client::CommandError;
 
+use crate::localnet::Localnet;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Counters by name and labels, summed over all validators.
 pub(crate) type Counters = BTreeMap<String, f64>;
 
 /// Asks all validators.
-pub(crate) async fn read(urls: &[String]) -> Result<Counters, CommandError> {
+pub(crate) async fn read(localnet: &Localnet) -> Result<Counters, CommandError> {
     let failed = |error: reqwest::Error| CommandError::failure("metrics", format!("the metrics cannot be read: {error}"));
-    let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(failed)?;
+    let http = quorate_client::http::without_tls().timeout(TIMEOUT).build().map_err(failed)?;
     let mut sum = Counters::new();
-    for url in urls {
-        let answer = http.get(format!("{url}/metrics")).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    for member in &localnet.validators {
+        let url = format!("{}/metrics", member.metrics_url());
+        let answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         for (name, value) in parse(&answer.text().await.map_err(failed)?) {
             *sum.entry(name).or_default() += value;
         }

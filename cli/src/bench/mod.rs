@@ -36,9 +36,9 @@ pub(crate) struct Where {
     /// Directory of a running local network to measure [default: a new one that is removed afterwards].
     #[arg(long, env = "QUORATE_LOCALNET", value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where the new network is put; a directory on the disk whose speed counts.
-    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
-    work_dir: PathBuf,
+    /// Where the new network is put; a directory on the disk whose speed counts [default: the one for temporary files].
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    work_dir: Option<PathBuf>,
     #[command(flatten)]
     shape: Shape,
 }

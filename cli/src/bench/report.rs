@@ -23,7 +23,10 @@ struct Report<F: Serialize> {
 
 #[derive(Serialize)]
 struct Network {
+    /// That run and are measured.
     validators: usize,
+    /// The names of those that do not.
+    stopped: Vec<String>,
     own: bool,
     filesystem: Option<String>,
     durable_writes: bool,
@@ -50,6 +53,7 @@ pub(crate) fn print<F: Serialize>(
         machine,
         network: Network {
             validators: arena.localnet.validators.len(),
+            stopped: arena.stopped.clone(),
             own: arena.is_temporary(),
             filesystem: filesystem(&arena.localnet.directory),
             // There is no setting by which a validator would sign before its record is durable.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use quorate_client::{Client, CommandError, Output};
+use quorate_client::{
+    Client, CommandError, Output,
+    terminal::{program_word, shell_word},
+};
 use quorate_types::round::Height;
 use serde::Serialize;
 
@@ -35,7 +38,11 @@ struct Fingerprint {
 pub(super) async fn compare(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
     let running: Vec<_> = localnet.validators.iter().filter(|member| member.is_running()).collect();
     if running.is_empty() {
-        return Err(CommandError::failure("not-running", "no validator runs").with_hint("start them: quorate localnet start"));
+        return Err(CommandError::failure("not-running", "no validator runs").with_hint(format!(
+            "start them: {} localnet start --dir {}",
+            program_word(),
+            shell_word(&localnet.directory)
+        )));
     }
     let mut clients = Vec::with_capacity(running.len());
     let mut height = Height(u64::MAX);

@@ -33,59 +33,82 @@ const FAUCET_BALANCE: u64 = 1 << 50;
 const NAMES: [&str; 10] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"];
 const ACCOUNTS_MAX: u32 = 10_000;
 
-/// What a new network is like.
-#[derive(Clone, Debug, Args)]
+/// What a new network is like. What is left out has a default here, and is not mistaken for a wish about a network that exists already.
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Shape {
-    /// Number of validators.
-    #[arg(short = 'n', long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=VALIDATORS_MAX as i64))]
-    pub(crate) validators: u16,
-    /// First port: the validators' APIs, then their links to each other. Otherwise free ports are found.
+    /// Number of validators [default: 4].
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=VALIDATORS_MAX as i64))]
+    pub(crate) validators: Option<u16>,
+    /// First port: the validators' APIs, then their links to each other, then health and metrics. Otherwise free ports are found.
     #[arg(long, value_name = "PORT")]
     pub(crate) base_port: Option<u16>,
-    /// Number of accounts with money: alice, bob, carol and so on.
-    #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=ACCOUNTS_MAX as i64))]
-    pub(crate) accounts: u32,
-    /// What each of them has.
-    #[arg(long, default_value_t = 1_000_000, value_name = "AMOUNT", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
-    pub(crate) balance: u64,
-    /// First duration of a round's timer, in milliseconds; short, since all validators are on one machine.
-    #[arg(long, default_value_t = 500, value_name = "MS")]
-    pub(crate) timeout_ms: u32,
-    /// How long an idle chain waits before it makes an empty block, in milliseconds.
-    #[arg(long, default_value_t = 10_000, value_name = "MS")]
-    pub(crate) heartbeat_ms: u32,
+    /// Number of accounts with money: alice, bob, carol and so on [default: 3].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=ACCOUNTS_MAX as i64))]
+    pub(crate) accounts: Option<u32>,
+    /// What each of them has [default: 1000000].
+    #[arg(long, value_name = "AMOUNT", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
+    pub(crate) balance: Option<u64>,
+    /// First duration of a round's timer, in milliseconds; short, since all validators are on one machine [default: 500].
+    #[arg(long, value_name = "MS")]
+    pub(crate) timeout_ms: Option<u32>,
+    /// How long an idle chain waits before it makes an empty block, in milliseconds [default: 10000].
+    #[arg(long, value_name = "MS")]
+    pub(crate) heartbeat_ms: Option<u32>,
     /// A setting of every validator's configuration, such as log.level=debug; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }
 
-impl Default for Shape {
-    fn default() -> Self {
-        let (validators, accounts, balance, timeout_ms, heartbeat_ms) = (4, 3, 1_000_000, 500, 10_000);
-        Self { validators, base_port: None, accounts, balance, timeout_ms, heartbeat_ms, settings: Vec::new() }
+impl Shape {
+    /// Number of validators.
+    pub(crate) fn validators(&self) -> u16 {
+        self.validators.unwrap_or(4)
+    }
+
+    /// The first option, if one was given, that only means something for a new network.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--validators", self.validators.is_some()),
+            ("--base-port", self.base_port.is_some()),
+            ("--accounts", self.accounts.is_some()),
+            ("--balance", self.balance.is_some()),
+            ("--timeout-ms", self.timeout_ms.is_some()),
+            ("--heartbeat-ms", self.heartbeat_ms.is_some()),
+            ("--set", !self.settings.is_empty()),
+        ];
+        options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+    }
+
+    /// Refuses what no network can be made of, before anything is made or removed.
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
+        Draft::new("localnet".into(), ChainId(1), now(), parameters(self), Vec::new())?;
+        render(&self.settings).map(drop)
     }
 }
 
 /// Makes a network in a directory where there is none. Nothing runs yet.
 pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, CommandError> {
+    shape.check()?;
     let directory = std::path::absolute(directory).map_err(|error| file_error("find", directory, &error))?;
     fs::create_dir_all(&directory).map_err(|error| file_error("make", &directory, &error))?;
-    let count = usize::from(shape.validators);
+    let count = usize::from(shape.validators());
     let ports = match shape.base_port {
-        Some(base) => ports::from_base(base, count * 2)?,
-        None => ports::find(count * 2)?,
+        Some(base) => ports::from_base(base, count * 3)?,
+        None => ports::find(count * 3)?,
     };
-    let (api_ports, p2p_ports) = ports.split_at(count);
+    let (api_ports, rest) = ports.split_at(count);
+    let (p2p_ports, metrics_ports) = rest.split_at(count);
     let (accounts, balances) = make_accounts(&directory, shape)?;
     let draft = Draft::new("localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), balances)?;
 
     let mut members = Vec::with_capacity(count);
     let mut fragments = Vec::with_capacity(count);
-    for (number, (api, p2p)) in (1..).zip(api_ports.iter().zip(p2p_ports)) {
+    for (number, ((api, p2p), metrics)) in (1..).zip(api_ports.iter().zip(p2p_ports).zip(metrics_ports)) {
         let member = Member {
             name: format!("validator-{number}"),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, *api)),
             p2p: format!("/ip4/127.0.0.1/tcp/{p2p}"),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, *metrics)),
             process: None,
         };
         let keys = ValidatorKeys::generate()?;
@@ -120,10 +143,11 @@ pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, Comman
 
 fn parameters(shape: &Shape) -> Parameters {
     let usual = Parameters::default();
+    let timeout_base_ms = shape.timeout_ms.unwrap_or(500);
     Parameters {
-        timeout_base_ms: shape.timeout_ms,
-        timeout_max_ms: usual.timeout_max_ms.max(shape.timeout_ms),
-        heartbeat_ms: shape.heartbeat_ms,
+        timeout_base_ms,
+        timeout_max_ms: usual.timeout_max_ms.max(timeout_base_ms),
+        heartbeat_ms: shape.heartbeat_ms.unwrap_or(10_000),
         ..usual
     }
 }
@@ -132,9 +156,10 @@ fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<G
     let wallet = directory.join(quorate_keygen::command::WALLET_DIRECTORY);
     let mut accounts = Vec::new();
     let mut balances = Vec::new();
-    let people =
-        (0..shape.accounts as usize).map(|index| NAMES.get(index).map_or_else(|| format!("account-{}", index + 1), |name| (*name).into()));
-    for (name, balance) in std::iter::once((FAUCET.to_owned(), FAUCET_BALANCE)).chain(people.map(|name| (name, shape.balance))) {
+    let balance = shape.balance.unwrap_or(1_000_000);
+    let people = (0..shape.accounts.unwrap_or(3) as usize)
+        .map(|index| NAMES.get(index).map_or_else(|| format!("account-{}", index + 1), |name| (*name).into()));
+    for (name, balance) in std::iter::once((FAUCET.to_owned(), FAUCET_BALANCE)).chain(people.map(|name| (name, balance))) {
         let mut seed = Zeroizing::new([0; 32]);
         fill(seed.as_mut_slice())?;
         let key = AccountKey::from_seed(seed);
@@ -156,10 +181,18 @@ fn write_genesis(home: &Path, genesis: &Genesis) -> Result<(), CommandError> {
 
 fn write_config(home: &Path, member: &Member, genesis: &Genesis, shape: &Shape) -> Result<(), CommandError> {
     let path = home.join("config").join("config.toml");
-    let ours = [format!("node.genesis_hash={}", genesis.hash()), format!("api.listen={}", member.api)];
-    let settings: Result<Vec<_>, _> = ours.iter().chain(&shape.settings).map(|text| Override::from_set(text)).collect();
-    let text = render_config(&settings.map_err(CommandError::usage)?).map_err(CommandError::usage)?;
+    let ours = [
+        format!("node.genesis_hash={}", genesis.hash()),
+        format!("api.listen={}", member.api),
+        format!("metrics.listen={}", member.metrics),
+    ];
+    let text = render(ours.iter().chain(&shape.settings))?;
     fs::write(&path, text).map_err(|error| file_error("write", &path, &error))
+}
+
+fn render<'a>(settings: impl IntoIterator<Item = &'a String>) -> Result<String, CommandError> {
+    let settings: Result<Vec<_>, _> = settings.into_iter().map(|text| Override::from_set(text)).collect();
+    render_config(&settings.map_err(CommandError::usage)?).map_err(CommandError::usage)
 }
 
 fn random() -> Result<u32, CommandError> {
@@ -185,7 +218,7 @@ mod tests {
     #[test]
     fn a_network_of_seven_has_a_genesis_that_verifies_and_a_home_for_each() {
         let directory = tempfile::tempdir().unwrap();
-        let shape = Shape { validators: 7, accounts: 12, ..Shape::default() };
+        let shape = Shape { validators: Some(7), accounts: Some(12), ..Shape::default() };
         let localnet = create(&directory.path().join("net"), &shape).unwrap();
         let genesis = quorate_genesis::load(&localnet.genesis_file()).unwrap();
         assert_eq!((genesis.validators.len(), genesis.accounts.len(), genesis.hash()), (7, 13, localnet.genesis_hash));
@@ -197,5 +230,17 @@ mod tests {
             assert!(fs::read_to_string(home.join("config/config.toml")).unwrap().contains(&member.api.to_string()));
         }
         assert_eq!(Localnet::load(&localnet.directory).unwrap(), localnet);
+    }
+
+    #[test]
+    fn nothing_is_made_of_a_shape_that_cannot_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let network = directory.path().join("net");
+        let unknown = Shape { settings: vec!["api.lisen=1".into()], ..Shape::default() };
+        let impatient = Shape { timeout_ms: Some(1), ..Shape::default() };
+        for shape in [unknown, impatient] {
+            create(&network, &shape).unwrap_err();
+            assert!(!network.exists(), "{shape:?}");
+        }
     }
 }

@@ -26,7 +26,7 @@ use super::process::Process;
 
 const STATE_FILE: &str = "localnet.json";
 const LOCK_FILE: &str = "localnet.lock";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The account that everything starts from: `localnet start` sends one transaction from it, and `bench` takes its money from it.
 pub(crate) const FAUCET: &str = "faucet";
 
@@ -54,6 +54,8 @@ pub(crate) struct Member {
     pub(crate) api: SocketAddr,
     /// Of its links to the others.
     pub(crate) p2p: String,
+    /// Of its health and metrics.
+    pub(crate) metrics: SocketAddr,
     /// The process that was started last and not known to have ended.
     pub(crate) process: Option<Process>,
 }
@@ -80,6 +82,11 @@ impl Member {
     /// The URL of its HTTP API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.api)
+    }
+
+    /// The URL of its health and metrics.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}", self.metrics)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -213,11 +220,11 @@ mod tests {
                 "0".repeat(64)
             )
         };
-        fs::write(&file, text(1)).unwrap();
+        fs::write(&file, text(VERSION)).unwrap();
         let localnet = Localnet::load(directory.path()).unwrap();
         localnet.save().unwrap();
         assert_eq!(Localnet::load(directory.path()).unwrap(), localnet);
-        fs::write(&file, text(2)).unwrap();
-        assert!(Localnet::load(directory.path()).unwrap_err().message.contains("version 2"));
+        fs::write(&file, text(VERSION + 1)).unwrap();
+        assert!(Localnet::load(directory.path()).unwrap_err().message.contains(&format!("version {}", VERSION + 1)));
     }
 }

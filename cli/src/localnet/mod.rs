@@ -131,8 +131,10 @@ impl Command {
     async fn execute(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Start { directory, reset, shape, timeout, scenario } => {
-                let plan = scenario::plan(scenario.as_deref(), shape.validators, out)?;
-                run::start(&directory.dir, reset, &shape, &plan, timeout.duration(), out).await
+                let existing = run::existing(&directory.dir, reset, &shape)?;
+                let validators = existing.as_ref().map_or(usize::from(shape.validators()), |localnet| localnet.validators.len());
+                let plan = scenario::plan(scenario.as_deref(), validators, out)?;
+                run::start(&directory.dir, reset, existing, &shape, &plan, timeout.duration(), out).await
             }
             Self::Create { directory, shape } => {
                 run::refuse_existing(&directory.dir)?;

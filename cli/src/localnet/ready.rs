@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use quorate_client::{Client, CommandError, LightClient, Session};
+use quorate_client::{
+    Client, CommandError, LightClient, Session,
+    terminal::{program_word, shell_word},
+};
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
 use quorate_types::{
     operation::{BankOperation, Operation},
@@ -36,16 +39,15 @@ pub(crate) async fn wait_until_ready(
     min_peers: usize,
     timeout: Duration,
 ) -> Result<(), CommandError> {
-    let http =
-        reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().map_err(|error| CommandError::failure("http", error))?;
+    let http = quorate_client::http::without_tls().timeout(ANSWER_TIMEOUT).build().map_err(|error| CommandError::failure("http", error))?;
     let deadline = Instant::now() + timeout;
     for member in members {
         loop {
-            let answer = http.get(format!("{}/readyz?min_peers={min_peers}", member.url())).send().await;
+            let answer = http.get(format!("{}/readyz?min_peers={min_peers}", member.metrics_url())).send().await;
             let reason = match answer {
                 Ok(answer) if answer.status().is_success() => break,
                 Ok(answer) => answer.text().await.unwrap_or_default(),
-                Err(_) => "its API does not answer".to_owned(),
+                Err(_) => "it does not answer".to_owned(),
             };
             if has_plan(localnet, member) && is_only_behind(&reason) {
                 break;
@@ -79,14 +81,15 @@ pub(crate) async fn commit_a_transaction(localnet: &Localnet, timeout: Duration)
     let session = session(localnet, &localnet.urls())?;
     let key = faucet(localnet)?;
     let address = key.public().address;
-    let sequence = session.account_verified(address).await?.next_sequence;
+    // Our own validators are believed; before the first commit nothing is proved.
+    let sequence = session.client().account(address).await?.next_sequence;
     let operation = Operation::Bank(BankOperation::Transfer { to: address, amount: 1 });
     let expires_at = UnixMillis(now().0.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
     let tx = Transaction::sign(localnet.genesis_hash, &key.signing, sequence, expires_at, &operation);
     session.submit_and_verify(&tx, timeout).await.map(drop).map_err(|error| {
         let mut error = CommandError::from(error);
         error.message = format!("the validators are ready, but the chain commits nothing: {}", error.message);
-        error.hint = Some(format!("look at the logs: quorate localnet logs --dir {}", localnet.directory.display()));
+        error.hint = Some(format!("look at the logs: {} localnet logs --dir {}", program_word(), shell_word(&localnet.directory)));
         error
     })
 }

@@ -19,23 +19,43 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the system may take to end a process that is killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `quorate localnet start`.
+/// The network that is to be started, if it exists. Options that only mean something for a new network are not ignored then, but refused,
+/// unless they say what is so.
+///
+/// # Errors
+/// Such an option; or one that no network can be made of.
+pub(super) fn existing(directory: &Path, reset: bool, shape: &Shape) -> Result<Option<Localnet>, CommandError> {
+    shape.check()?;
+    if reset || !Localnet::exists(directory) {
+        return Ok(None);
+    }
+    let localnet = Localnet::load(directory)?;
+    let mut other = shape.clone();
+    other.validators = other.validators.filter(|validators| usize::from(*validators) != localnet.validators.len());
+    let Some(option) = other.given() else { return Ok(Some(localnet)) };
+    let what = format!("{option} is for a new network, and {} holds one of {} validators", directory.display(), localnet.validators.len());
+    Err(CommandError::usage(what).with_hint("leave it out to start that one, add --reset to remove it first, or choose another --dir"))
+}
+
+/// `quorate localnet start`: starts the network that exists, or a new one, with `reset` in place of what may be there.
 pub(super) async fn start(
     directory: &Path,
     reset: bool,
+    existing: Option<Localnet>,
     shape: &Shape,
     plan: &Plan,
     timeout: Duration,
     out: &Output,
 ) -> Result<(), CommandError> {
-    if reset && Localnet::exists(directory) {
-        remove(directory, out).await?;
-    }
-    let mut localnet = if Localnet::exists(directory) {
-        Localnet::load(directory)?
-    } else {
-        refuse_existing(directory)?;
-        create(directory, shape)?
+    let mut localnet = match existing {
+        Some(localnet) => localnet,
+        None => {
+            if reset && Localnet::exists(directory) {
+                remove(directory, out).await?;
+            }
+            refuse_existing(directory)?;
+            create(directory, shape)?
+        }
     };
     let _lock = Localnet::lock(&localnet.directory)?;
     plan.write(&localnet)?;
@@ -222,6 +242,35 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_only_for_a_new_network_is_refused_for_one_that_exists() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("net");
+        let of = |validators: u16| Shape { validators: Some(validators), ..Shape::default() };
+        assert!(existing(&path, false, &of(2)).unwrap().is_none());
+        create(&path, &of(2)).unwrap();
+        for shape in [Shape::default(), of(2)] {
+            assert!(existing(&path, false, &shape).unwrap().is_some());
+        }
+        let others = [
+            of(3),
+            Shape { accounts: Some(3), ..Shape::default() },
+            Shape { base_port: Some(20_000), ..of(2) },
+            Shape { balance: Some(1), ..Shape::default() },
+            Shape { timeout_ms: Some(500), ..Shape::default() },
+            Shape { heartbeat_ms: Some(10_000), ..Shape::default() },
+            Shape { settings: vec!["log.level=debug".into()], ..Shape::default() },
+        ];
+        for shape in others {
+            let error = existing(&path, false, &shape).unwrap_err();
+            assert!(error.exit == quorate_client::Exit::Usage && error.message.contains("2 validators"), "{error}");
+            assert!(existing(&path, true, &shape).unwrap().is_none(), "--reset makes a new one");
+        }
+        let wrong = Shape { settings: vec!["no.such=1".into()], ..Shape::default() };
+        existing(&path, true, &wrong).unwrap_err();
+        assert!(Localnet::exists(&path), "it is not removed for one that cannot be made");
+    }
 
     #[test]
     fn a_directory_with_other_things_in_it_is_left_alone() {

@@ -19,7 +19,7 @@ pub(super) struct Plan {
 
 /// Reads a scenario file.
 #[cfg(not(feature = "faults"))]
-pub(super) fn plan(file: Option<&Path>, _validators: u16, _out: &Output) -> Result<Plan, CommandError> {
+pub(super) fn plan(file: Option<&Path>, _validators: usize, _out: &Output) -> Result<Plan, CommandError> {
     if file.is_none() {
         return Ok(Plan::default());
     }
@@ -29,7 +29,7 @@ pub(super) fn plan(file: Option<&Path>, _validators: u16, _out: &Output) -> Resu
 
 /// Reads a scenario file.
 #[cfg(feature = "faults")]
-pub(super) fn plan(file: Option<&Path>, validators: u16, out: &Output) -> Result<Plan, CommandError> {
+pub(super) fn plan(file: Option<&Path>, validators: usize, out: &Output) -> Result<Plan, CommandError> {
     let Some(file) = file else { return Ok(Plan::default()) };
     let bad = |what: &dyn std::fmt::Display| CommandError::failure("bad-scenario", format!("{}:{what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| bad(&format!(" {error}")))?;
@@ -38,7 +38,7 @@ pub(super) fn plan(file: Option<&Path>, validators: u16, out: &Output) -> Result
         out.note(note);
     }
     let scenario = imported.scenario;
-    if scenario.validators != validators {
+    if usize::from(scenario.validators) != validators {
         let error = bad(&format!(" it has {} validators, the network {validators}", scenario.validators));
         return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if there is one)", scenario.validators)));
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use quorate_client::{Client, CommandError, Output};
+use quorate_client::{
+    Client, CommandError, Output,
+    terminal::{program_word, shell_word},
+};
 use quorate_types::rpc::NodeStatus;
 use serde::Serialize;
 
@@ -29,6 +32,7 @@ struct Row<'a> {
     pid: Option<u32>,
     api: String,
     p2p: &'a str,
+    metrics: String,
     home: std::path::PathBuf,
     log: std::path::PathBuf,
     height: Option<u64>,
@@ -63,6 +67,7 @@ pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), Comman
             pid: process.map(|process| process.pid),
             api: member.url(),
             p2p: &member.p2p,
+            metrics: member.metrics_url(),
             home: localnet.home(member),
             log: localnet.log(member),
             height: status.as_ref().map(|status| status.height.0),
@@ -103,23 +108,53 @@ async fn status(url: &str) -> Option<NodeStatus> {
     tokio::time::timeout(STATUS_TIMEOUT, client.status()).await.ok()?.ok()
 }
 
-/// How to talk to the network.
+/// How to talk to the network, in commands to be pasted.
 pub(super) fn usage(localnet: &Localnet) -> String {
-    let directory = localnet.directory.display();
+    let (quorate, directory) = (program_word(), shell_word(&localnet.directory));
     let node = localnet.urls().first().cloned().unwrap_or_default();
+    // The last one: where there are several, the first goes on answering.
+    let last = localnet.validators.len();
     let mut people = localnet.accounts.iter().map(|account| account.name.as_str()).filter(|name| *name != super::FAUCET);
     let from = people.next().unwrap_or(super::FAUCET);
     let to = people.next().unwrap_or(super::FAUCET);
     format!(
         "
 genesis hash {}
-The keys of this network lie in plain text in {directory}: use it for nothing of value.
+The keys of this network lie in plain text in {}: use it for nothing of value.
 
   export QUORATE_HOME={directory} QUORATE_NODE={node}
-  quorate wallet balance {from}
-  quorate wallet transfer --from {from} --to {to} --amount 100
-  quorate localnet kill 2 --dir {directory}
-  quorate localnet destroy --dir {directory}",
-        localnet.genesis_hash
+  {quorate} wallet balance {from}
+  {quorate} wallet transfer --from {from} --to {to} --amount 100
+  {quorate} localnet kill {last} --dir {directory}
+  {quorate} localnet destroy --dir {directory}",
+        localnet.genesis_hash,
+        localnet.directory.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::localnet::{Shape, create};
+
+    #[test]
+    fn what_is_printed_can_be_pasted_whatever_the_path_and_the_number_of_validators() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("it's my $HOME; network");
+        let localnet = create(&path, &Shape { validators: Some(1), accounts: Some(0), ..Shape::default() }).unwrap();
+        let usage = usage(&localnet);
+        let commands: Vec<_> = usage.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert_eq!(commands.len(), 5);
+        // A shell splits each into the words that were meant; the program is replaced by one that prints them.
+        let script = format!("{}\n", commands.join("\n")).replace(&program_word(), "printf '%s\\n'") + "printf '%s\\n' \"$QUORATE_HOME\"\n";
+        let output = Command::new("sh").args(["-euc", &script]).output().unwrap();
+        let words = String::from_utf8(output.stdout).unwrap();
+        let words: Vec<_> = words.lines().collect();
+        let path = path.to_str().unwrap();
+        assert_eq!(words.iter().filter(|word| **word == path).count(), 3, "{words:?} {usage}");
+        let kill = words.iter().position(|word| *word == "kill").unwrap();
+        assert_eq!(words[kill + 1], "1");
+    }
 }

@@ -1,5 +1,6 @@
 //! How a command ends: the exit codes, and the error that a person and a program can both read.
 
+use quorate_types::ids::TxId;
 use serde::Serialize;
 
 /// The exit codes of every command.
@@ -10,10 +11,10 @@ use serde::Serialize;
 /// | 1 | it failed |
 /// | 2 | wrong usage |
 /// | 3 | no node could be reached |
-/// | 4 | the transaction was rejected: it is not in the chain |
+/// | 4 | the transaction is not in the chain and never will be: this program did not send it, or has proof |
 /// | 5 | the transaction is in the chain, but failed |
 /// | 6 | time ran out: whether the transaction is or will be in the chain is not known |
-/// | 7 | a proof did not verify |
+/// | 7 | a proof did not verify, or nothing as new as what was proved before |
 /// | 130 | interrupted |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -70,13 +71,15 @@ pub struct CommandError {
     pub hint: Option<String>,
     /// What the process ends with.
     pub exit: Exit,
+    /// The transaction that it is about, where one was sent.
+    pub tx_id: Option<TxId>,
 }
 
 impl CommandError {
     /// A failure that ends with `exit`.
     #[must_use]
     pub fn new(exit: Exit, code: &str, message: impl std::fmt::Display) -> Self {
-        Self { code: code.into(), message: message.to_string(), hint: None, exit }
+        Self { code: code.into(), message: message.to_string(), hint: None, exit, tx_id: None }
     }
 
     /// A plain failure, exit code 1.
@@ -104,7 +107,14 @@ impl CommandError {
         self
     }
 
-    /// The error as `{"error":{"code","message","hint"}}`.
+    /// The same, about a transaction.
+    #[must_use]
+    pub const fn about(mut self, tx_id: TxId) -> Self {
+        self.tx_id = Some(tx_id);
+        self
+    }
+
+    /// The error as `{"error":{"code","message","hint","tx_id"}}`; the last two only where there are any.
     #[must_use]
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
@@ -117,9 +127,12 @@ impl CommandError {
             message: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             hint: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tx_id: Option<TxId>,
         }
-        let body = Body { error: View { code: &self.code, message: &self.message, hint: self.hint.as_deref() } };
-        // Three texts always serialize; should they not, the message still gets out.
+        let Self { code, message, hint, tx_id, exit: _ } = self;
+        let body = Body { error: View { code, message, hint: hint.as_deref(), tx_id: *tx_id } };
+        // Texts always serialize; should they not, the message still gets out.
         serde_json::to_string(&body).unwrap_or_else(|_| self.message.clone())
     }
 }
@@ -153,5 +166,7 @@ mod tests {
             r#"{"error":{"code":"no-such-account","message":"there is no account \"eve\"","hint":"run `quorate wallet list`"}}"#
         );
         assert_eq!(CommandError::interrupted().to_json(), r#"{"error":{"code":"interrupted","message":"interrupted"}}"#);
+        let about = CommandError::interrupted().about(TxId::default()).to_json();
+        assert!(about.ends_with(&format!(r#","tx_id":"{}"}}}}"#, TxId::default())), "{about}");
     }
 }

@@ -4,9 +4,16 @@
 //! everything meant for people: notes, progress, errors.
 
 mod failure;
+mod json;
 mod output;
+mod quote;
+mod shell;
+mod usage;
 
 pub use self::{
     failure::{CommandError, Exit},
-    output::{Color, Format, Output, OutputArgs, Progress},
+    output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors},
+    quote::{FOREIGN_CHARS_MAX, foreign, is_plain},
+    shell::{program_word, shell_word},
+    usage::parse,
 };

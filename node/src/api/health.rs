@@ -1,4 +1,7 @@
 //! How the node is, for those who watch it: machines that restart it, load balancers that send clients to it, people at a dashboard.
+//!
+//! All of it has a listener and a thread of its own (`metrics.listen`), which clients of the API cannot fill. `/livez` and `/readyz` are answered
+//! by the API too, for whoever sends clients there; whoever restarts a validator asks here.
 
 use std::sync::Arc;
 
@@ -15,15 +18,11 @@ use quorate_types::{
 use serde::{Deserialize, Serialize};
 
 use super::{Api, error::ApiError};
-use crate::{
-    event_loop::{Question, unix_now},
-    mailbox::Lane,
-    metrics::QueueLengths,
-};
+use crate::{event_loop::unix_now, mailbox::Lane, metrics::QueueLengths};
 
 /// `GET /livez`: whether the replica's thread works. If not, a restart helps.
 pub(super) async fn livez(State(api): State<Arc<Api>>) -> Response {
-    let is_alive = api.failure.get().is_none() && api.ask(Question::Status).await.is_ok();
+    let is_alive = api.failure.get().is_none() && api.status().await.is_ok();
     let status = if is_alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "live": is_alive }))).into_response()
 }
@@ -63,7 +62,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<Read
 }
 
 async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
-    let replica = api.ask(Question::Status).await.ok();
+    let replica = api.status().await.ok();
     let peers = api.network.status();
     let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([api.me]).collect();
     let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| name(&api.committee, peer.index.0)).collect();
@@ -111,7 +110,7 @@ fn name(committee: &Committee, index: u16) -> String {
 /// `GET /metrics`: for Prometheus.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
     // A replica that does not answer has no numbers; the others are the more interesting.
-    let replica = api.ask(Question::Status).await.ok();
+    let replica = api.status().await.ok();
     let lengths = QueueLengths {
         consensus: api.mailbox.waiting(Lane::Consensus),
         sync: api.mailbox.waiting(Lane::Sync),

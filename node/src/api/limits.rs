@@ -95,6 +95,8 @@ pub(crate) async fn serve(
             Seating::Free(seat, notice) => (seat, notice),
             Seating::Freed(seat, notice) => {
                 metrics.closed_idle_connection();
+                // Its socket is closed before the next one is taken.
+                tokio::task::yield_now().await;
                 (seat, notice)
             }
             Seating::Full => {

@@ -7,13 +7,15 @@
 //! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
 //! | `GET /v1/accounts/{address}`, `/v1/kv/{own\|shared}/{owner\|-}/{key}` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
-//! | `GET /livez`, `/readyz`, `/metrics` | [`health`] |
+//! | `GET /livez`, `/readyz`; at `metrics.listen` `/metrics`, too | [`health`] |
 //!
 //! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
-//! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent: pages of other origins read nothing.
+//! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent, and a request has to name this host
+//! ([`host`]): pages of other origins read nothing.
 
 mod error;
 mod health;
+pub(crate) mod host;
 pub(crate) mod limits;
 mod reads;
 pub(crate) mod seats;
@@ -34,6 +36,7 @@ use axum::{
 use bytes::Bytes;
 use quorate_ledger::CommittedView;
 use quorate_network::Network;
+use quorate_replica::ReplicaStatus;
 use quorate_types::{
     committee::Committee,
     genesis::Genesis,
@@ -55,6 +58,8 @@ use crate::{
 
 /// How long the replica may take to answer a question before it counts as stuck.
 pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Questions of clients that wait for the replica; the rest of the lane is for those who ask how the node is.
+const CLIENT_QUESTIONS_MAX: usize = 896;
 /// Reads of the store at the same time; further ones wait.
 const READS_MAX: usize = 16;
 
@@ -86,8 +91,20 @@ impl Api {
         Arc::new(Semaphore::new(READS_MAX))
     }
 
-    /// Asks the replica something.
-    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
+    /// Asks the replica something for a client.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
+        if self.mailbox.waiting(Lane::Questions) >= CLIENT_QUESTIONS_MAX {
+            return Err(ApiError::busy("too many questions to the replica wait"));
+        }
+        self.put_question(question).await
+    }
+
+    /// Asks the replica how it is, for whoever watches the node: also while clients have more questions than are taken.
+    pub(crate) async fn status(&self) -> Result<ReplicaStatus, ApiError> {
+        self.put_question(Question::Status).await
+    }
+
+    async fn put_question<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
         let (reply, answer) = oneshot::channel();
         self.mailbox
             .offer(Lane::Questions, 0, LoopInput::Ask(question(reply)))
@@ -123,9 +140,10 @@ impl Api {
     }
 }
 
-/// The routes of the API, with those for operators if they are not served elsewhere.
-pub(crate) fn router(api: Arc<Api>, with_metrics: bool) -> Router {
-    let mut router = Router::new()
+/// The routes of the API.
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    let hosts: Arc<[String]> = api.config.hosts.clone().into();
+    let router = with_health(Router::new())
         .route("/v1/transactions", post(submit::one))
         .route("/v1/transactions/batch", post(submit::batch))
         .route("/v1/transactions/{id}", get(reads::transaction))
@@ -136,20 +154,18 @@ pub(crate) fn router(api: Arc<Api>, with_metrics: bool) -> Router {
         .route("/v1/kv/{space}/{owner}/{key}", get(reads::kv))
         .route("/v1/blocks/{height}", get(reads::block))
         .route("/v1/status", get(reads::status))
-        .route("/v1/genesis", get(reads::genesis));
-    if with_metrics {
-        router = with_operator_routes(router);
-    }
+        .route("/v1/genesis", get(reads::genesis))
+        .layer(middleware::from_fn_with_state(hosts, host::check));
     finish(router, api)
 }
 
 /// The routes for operators alone.
 pub(crate) fn operator_router(api: Arc<Api>) -> Router {
-    finish(with_operator_routes(Router::new()), api)
+    finish(with_health(Router::new()).route("/metrics", get(health::metrics)), api)
 }
 
-fn with_operator_routes(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
-    router.route("/livez", get(health::livez)).route("/readyz", get(health::readyz)).route("/metrics", get(health::metrics))
+fn with_health(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
+    router.route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
 }
 
 fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
@@ -164,9 +180,14 @@ fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
 async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let route = route_word(request.uri().path());
     let response = next.run(request).await;
-    api.metrics.served(route, response.status().as_u16());
+    api.metrics.served(route, response.status());
     response
 }
+
+/// The words of [`route_word`].
+pub(crate) const ROUTES: [&str; 12] =
+    ["submit", "submit-batch", "transaction", "account", "kv", "block", "status", "genesis", "livez", "readyz", "metrics", OTHER];
+const OTHER: &str = "other";
 
 fn route_word(path: &str) -> &'static str {
     let mut parts = path.trim_start_matches('/').split('/');
@@ -182,6 +203,6 @@ fn route_word(path: &str) -> &'static str {
         (Some("livez"), None, None) => "livez",
         (Some("readyz"), None, None) => "readyz",
         (Some("metrics"), None, None) => "metrics",
-        _ => "other",
+        _ => OTHER,
     }
 }

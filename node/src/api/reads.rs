@@ -181,8 +181,8 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
     let peers = api.network.status().into_iter().map(|peer| PeerView {
         name: api.committee.validators().get(usize::from(peer.index.0)).map_or_else(String::new, |validator| validator.name.clone()),
         connected: peer.is_connected(),
+        reason: peer.down_because(),
         address: peer.address,
-        refused: peer.refused.map(|refused| refused.to_string()),
     });
     Ok(Json(NodeStatus {
         name: api.committee.get(api.me).map_or_else(String::new, |validator| validator.name.clone()),

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
+use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
@@ -315,7 +316,7 @@ fn a_client_that_sends_its_head_or_body_too_slowly_is_cut_off() {
     assert!(read_reply(&mut stream).is_none_or(|reply| reply.status == 408), "closed without having asked");
 
     let mut stream = connect(running.node.api_address());
-    stream.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: node\r\ncontent-length: 100\r\n\r\nonly this").unwrap();
+    stream.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nonly this").unwrap();
     let reply = read_reply(&mut stream).unwrap();
     assert_eq!((reply.status, reply.code().as_str()), (408, "body-too-slow"));
 
@@ -330,7 +331,7 @@ fn a_connection_too_many_takes_the_place_of_the_idlest() {
     let mut idlest = connect(running.node.api_address());
     idlest.write_all(b"GET /v1/status HTTP/1.1\r\n").unwrap();
     let mut younger = connect(running.node.api_address());
-    younger.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: 1\r\n\r\n").unwrap();
+    younger.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1\r\n\r\n").unwrap();
     assert_eq!(running.request("GET", "/v1/status", &[]).status, 200);
     assert!(read_reply(&mut idlest).is_none(), "it was closed without an answer");
     younger.write_all(b"x").unwrap();
@@ -344,7 +345,7 @@ fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
     let mut waiting = connect(running.node.api_address());
     let early = transfer(5);
     let length = early.raw().len();
-    let head = format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: node\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     waiting.write_all(&[head.as_bytes(), early.raw()].concat()).unwrap();
     running.eventually("it waits", |running| metric(running, "quorate_pool_waiting_clients") == 1);
     waiting
@@ -352,7 +353,7 @@ fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
 
 #[test]
 fn a_connection_too_many_is_told_that_the_node_is_busy_where_all_others_are_owed_an_answer() {
-    let running = Running::with(&["api.connections_max=1", "metrics.listen=127.0.0.1:0"], MemoryStore::new());
+    let running = Running::with(&["api.connections_max=1"], MemoryStore::new());
     let waiting = wait_for_a_gap(&running);
     let second = running.request("GET", "/v1/status", &[]);
     assert_eq!((second.status, second.code().as_str()), (503, "busy"));
@@ -430,9 +431,9 @@ fn a_client_that_reads_too_slowly_is_cut_off() {
     genesis.accounts = (0..100_000).map(account).collect();
     let running = Running::of(setup_of(keys(1), genesis, &["api.write_timeout_ms=100"]), MemoryStore::new());
     let mut slow = connect(running.node.api_address());
-    slow.write_all(b"GET /v1/genesis HTTP/1.1\r\nhost: node\r\n\r\n").unwrap();
+    slow.write_all(b"GET /v1/genesis HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     running
-        .eventually("the request has come", |running| metric(running, "quorate_api_requests_total{route=\"genesis\",status=\"200\"}") > 0);
+        .eventually("the request has come", |running| metric(running, "quorate_api_requests_total{route=\"genesis\",status=\"2xx\"}") > 0);
     // One connection is that of the question itself.
     running.eventually("the slow reader is cut off", |running| metric(running, "quorate_api_connections") == 1);
     drop(slow);
@@ -440,8 +441,7 @@ fn a_client_that_reads_too_slowly_is_cut_off() {
 }
 
 fn metric(running: &Running, name: &str) -> u64 {
-    let reply = request(running.node.metrics_address(), "GET", "/metrics", &[]);
-    let text = String::from_utf8(reply.body).unwrap();
+    let text = running.metrics();
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap_or_default()
 }
 
@@ -527,9 +527,8 @@ fn metrics_are_text_with_the_documented_names() {
     let mut forged = transfer(1).raw().to_vec();
     *forged.last_mut().unwrap() ^= 1;
     assert_eq!(running.request("POST", "/v1/transactions", &forged).status, 400);
-    let reply = running.request("GET", "/metrics", &[]);
-    assert_eq!(reply.status, 200);
-    let text = String::from_utf8(reply.body).unwrap();
+    assert_eq!(running.request("GET", "/metrics", &[]).status, 404, "not for clients");
+    let text = running.metrics();
     assert!(text.ends_with("# EOF\n"));
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
@@ -550,22 +549,100 @@ fn metrics_are_text_with_the_documented_names() {
     if cfg!(target_os = "linux") {
         assert!(value("quorate_process_resident_memory_bytes") > 1e6);
         assert!(value("quorate_process_cpu_seconds_total") >= 0.0);
+        assert!(value("quorate_process_open_files") > 3.0);
     }
+    assert!(value("quorate_process_open_files_max") >= 256.0);
+    assert!(value("quorate_log_lost_lines_total") >= 0.0 && value("quorate_log_repeated_lines_total") >= 0.0);
+    running.node.stop();
+}
+
+#[test]
+fn every_counter_is_there_from_the_start_with_all_its_labels() {
+    let running = Running::start();
+    let series = || {
+        let text = running.metrics();
+        let names = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = series();
+    running.commit(&transfer(0));
+    running.commit(&sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 })));
+    let mut forged = transfer(2).raw().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    for (method, path, body) in [
+        ("POST", "/v1/transactions", forged.as_slice()),
+        ("POST", "/v1/transactions", transfer(0).raw()),
+        ("POST", "/v1/transactions/batch", b"x"),
+        ("POST", "/v1/nothing", b""),
+        ("GET", "/v1/status", b""),
+        ("GET", "/v1/blocks/99", b""),
+        ("GET", "/readyz?min_peers=1", b""),
+        ("GET", "/metrics", b""),
+    ] {
+        running.request(method, path, body);
+    }
+    assert_eq!(series(), before);
+    running.node.stop();
+}
+
+#[test]
+fn health_answers_while_clients_have_every_connection_of_the_api() {
+    let running = Running::with(&["api.connections_max=2"], MemoryStore::new());
+    let held: Vec<_> = (0..8).map(|_| connect(running.node.api_address())).collect();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(request(running.node.metrics_address(), "GET", path, &[]).status, 200, "{path}");
+    }
+    drop(held);
+    running.node.stop();
+}
+
+#[test]
+fn a_request_for_another_host_is_refused_and_one_for_a_configured_name_answered() {
+    let running = Running::with(&["api.hosts=[\"node.example.org\"]"], MemoryStore::new());
+    let ask = |first: &str, hosts: &str| {
+        let mut stream = connect(running.node.api_address());
+        stream.write_all(format!("GET {first} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n").as_bytes()).unwrap();
+        read_reply(&mut stream).unwrap()
+    };
+    for hosts in ["host: 127.0.0.1:8080\r\n", "host: [::1]\r\n", "host: localhost\r\n", "host: node.example.org:80\r\n"] {
+        assert_eq!(ask("/v1/status", hosts).status, 200, "{hosts:?}");
+    }
+    for hosts in ["host: evil.example\r\n", "host: evil.example:8080\r\n", "host: localhost\r\nhost: evil.example\r\n"] {
+        for path in ["/v1/status", "/livez"] {
+            let reply = ask(path, hosts);
+            // Two headers may be refused earlier.
+            assert!(reply.status == 421 || (reply.status == 400 && hosts.contains("localhost")), "{hosts:?}: {reply:?}");
+        }
+    }
+    assert_eq!(ask("http://evil.example/v1/status", "host: localhost\r\n").status, 421);
     running.node.stop();
 }
 
 #[test]
 fn a_node_continues_where_it_stopped() {
-    let store = MemoryStore::new();
-    let running = Running::with(&[], store.clone());
+    let (store, witness) = (MemoryStore::new(), MemoryWitness::of_new_key(keys(1).public().consensus_key));
+    let start = || Running::of(Setup { witness: Box::new(witness.clone()), ..setup(&[]) }, store.clone());
+    let running = start();
     let transaction = transfer(0);
     let first = running.commit(&transaction);
     running.node.stop();
 
-    let running = Running::with(&[], store);
+    let running = start();
     assert_eq!(running.commit(&transaction), first, "still the same commit");
     running.commit(&transfer(1));
     running.node.stop();
+}
+
+/// SAFE-6: what is at stake is named, and so is the way out.
+#[test]
+fn a_node_whose_data_is_gone_does_not_start_and_says_what_to_do() {
+    let witness = MemoryWitness::of_new_key(keys(1).public().consensus_key);
+    let setup = || Setup { witness: Box::new(witness.clone()), ..setup(&[]) };
+    let running = Running::of(setup(), MemoryStore::new());
+    running.commit(&transfer(0));
+    running.node.stop();
+    let error = Node::start(setup(), MemoryStore::new()).unwrap_err().to_string();
+    assert!(error.contains("SAFE-6") && error.contains("quorate keygen validator") && error.contains("docs/operate.md"), "{error}");
 }
 
 #[test]
@@ -610,14 +687,16 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn the_address_of_the_api_stands_in_a_file_while_the_node_runs() {
+fn the_addresses_of_api_and_health_stand_in_files_while_the_node_runs() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("api.address");
-    let setup = Setup { api_address_file: Some(file.clone()), ..setup(&[]) };
+    let files = ["api.address", "metrics.address"].map(|name| home.path().join(name));
+    let setup = Setup { address_files: Some(files.clone().into()), ..setup(&[]) };
     let node = Node::start(setup, MemoryStore::new()).unwrap();
-    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), node.api_address().to_string());
+    for (file, address) in files.iter().zip([node.api_address(), node.metrics_address()]) {
+        assert_eq!(std::fs::read_to_string(file).unwrap().trim(), address.to_string());
+    }
     node.stop();
-    assert!(!file.exists());
+    assert!(files.iter().all(|file| !file.exists()));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use quorate_client::terminal::OutputArgs;
+use quorate_client::terminal::{self, OutputArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,7 +21,10 @@ struct Program {
 }
 
 fn main() -> ExitCode {
-    let Program { output, command } = Program::parse();
+    let Program { output, command } = match terminal::parse() {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
     let out = output.open();
     match command.run(&out) {
         Ok(()) => ExitCode::SUCCESS,

@@ -154,7 +154,9 @@ impl Behaviour for AlterSigned {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {}
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {}
         }
         true
     }
@@ -228,7 +230,12 @@ impl Behaviour for ForgeTc {
                 }
                 parcels.push(parcel);
             }
-            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {
+            Message::FetchRequest(_)
+            | Message::FetchResponse(_)
+            | Message::CatchupRequest(_)
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {
                 parcels.push(parcel);
             }
         }

@@ -22,7 +22,9 @@ fn proposal(parcel: &Parcel) -> Option<Proposal> {
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_) => None,
+        | Message::CatchupResponse(_)
+        | Message::SightingsRequest
+        | Message::Sightings(_) => None,
     }
 }
 

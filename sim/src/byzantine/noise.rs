@@ -95,10 +95,11 @@ impl Behaviour for Requests {
         let to = mind.somebody();
         (0..count)
             .map(|_| {
-                let message = match mind.random.below(4) {
+                let message = match mind.random.below(5) {
                     0 => Message::FetchRequest(FetchRequest { block_id: known, above: Round(0) }),
                     1 => Message::FetchRequest(FetchRequest { block_id: BlockId(invented(mind)), above: Round(u64::MAX) }),
                     2 => Message::CatchupRequest(CatchupRequest { from: Height(mind.random.below(4)) }),
+                    3 => Message::SightingsRequest,
                     _ => Message::CatchupRequest(CatchupRequest { from: Height(u64::MAX) }),
                 };
                 mind.parcel(to.clone(), message)
@@ -107,7 +108,7 @@ impl Behaviour for Requests {
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
-        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_));
+        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
         !(asked && mind.random.chance(500))
     }
 }

@@ -196,7 +196,9 @@ impl Stage {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {}
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {}
         }
     }
 
@@ -215,7 +217,9 @@ impl Stage {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {}
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {}
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use quorate_client::{CommandError, Output};
+use quorate_client::{CommandError, Output, terminal::shell_word};
 use serde::Serialize;
 
 use super::{
@@ -156,7 +156,7 @@ pub(crate) fn run_file(file: &Path, args: &ReadArgs, seed: Option<u64>, dir: Opt
 
 /// The one command that runs it again: the directory holds the scenario with its seed.
 fn replay(dir: &Path) -> String {
-    format!("quorate sim run {}", dir.join("scenario.toml").display())
+    format!("quorate sim run {}", shell_word(dir.join("scenario.toml")))
 }
 
 fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandError> {

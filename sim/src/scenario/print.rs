@@ -43,7 +43,9 @@ fn write_scenario(scenario: &Scenario, to: &mut String) -> Result<(), std::fmt::
         Leaders::Fixed(ids) => writeln!(to, "leaders = {}", list(ids.iter().copied()))?,
     }
     writeln!(to, "window_size = {}", parameters.window_size)?;
-    writeln!(to, "exclude_size = {}", parameters.excluded(usize::from(scenario.validators)))?;
+    if let Some(exclude) = parameters.exclude_size {
+        writeln!(to, "exclude_size = {exclude}")?;
+    }
     writeln!(to, "block_transactions_max = {}\n", parameters.block_transactions_max)?;
     writeln!(to, "round_timeout_ms = {}", parameters.timeout_base_ms)?;
     writeln!(to, "round_timeout_growth_percent = {}", parameters.timeout_growth_percent)?;

@@ -43,7 +43,9 @@ impl Forensics {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => {}
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => {}
         }
         contents::quorum_certs(message).for_each(|qc| self.certificate(qc));
     }

@@ -35,7 +35,7 @@ fn the_words_of_the_api_have_golden_json() {
     let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome };
     let dropped = TransactionStatus::Dropped { code: "expired".into(), reason: "too late".into() };
     let submitted = |status, proof| Submitted { tx_id: TxId(hash(1)), status, proof };
-    let peer = |refused| PeerView { name: "validator-1".into(), address: "/ip4/127.0.0.1/tcp/6181".into(), connected: false, refused };
+    let peer = |reason| PeerView { name: "validator-1".into(), address: "/ip4/127.0.0.1/tcp/6181".into(), connected: false, reason };
     let rejected = BatchRejected { index: 4, code: "signature".into(), reason: "the signature is not valid".into() };
     let text = [
         line(&Wait::None),

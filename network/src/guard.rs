@@ -1,0 +1,93 @@
+//! The end of a thread or task that the network cannot do without. Nobody would notice it otherwise: the links would be gone for good
+//! while everything else goes on.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// Tells the node that the network has failed.
+pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Makes guards. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Guards {
+    on_failure: OnFailure,
+    stop: watch::Receiver<bool>,
+}
+
+impl Guards {
+    /// `stop` becomes true, or loses its sender, before anything may end.
+    pub(crate) fn new(on_failure: OnFailure, stop: watch::Receiver<bool>) -> Guards {
+        Guards { on_failure, stop }
+    }
+
+    /// Held by the thread or task `name` while it runs.
+    pub(crate) fn watch(&self, name: impl Into<String>) -> Guard {
+        Guard { guards: self.clone(), name: name.into() }
+    }
+
+    /// Runs a task that must not end.
+    pub(crate) fn spawn(&self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = self.watch(name);
+        tokio::spawn(async move {
+            let _guard = guard;
+            task.await;
+        });
+    }
+
+    /// Something else that the network cannot do without has gone.
+    pub(crate) fn fail(&self, what: &str) {
+        (self.on_failure)(what);
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
+    }
+}
+
+/// Reports the end of whoever held it, unless the network stops.
+pub(crate) struct Guard {
+    guards: Guards,
+    name: String,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() || !self.guards.is_stopping() {
+            self.guards.fail(&format!("{} has ended, which is a defect of this program", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_task_is_told_however_it_ends_unless_the_network_stops() {
+        let (stop, stopped) = watch::channel(false);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (telling, told) = tokio::sync::mpsc::unbounded_channel();
+        let guards = Guards::new(
+            Arc::new({
+                let heard = Arc::clone(&heard);
+                move |what: &str| {
+                    heard.lock().unwrap().push(what.to_owned());
+                    telling.send(()).unwrap();
+                }
+            }),
+            stopped,
+        );
+        let mut told = told;
+        guards.spawn("a task that panics", async { panic!("on purpose") });
+        guards.spawn("a task that returns", async {});
+        told.recv().await.unwrap();
+        told.recv().await.unwrap();
+        stop.send_replace(true);
+        drop(guards.watch("a task that is stopped"));
+        let heard = heard.lock().unwrap().join("; ");
+        assert!(heard.contains("that panics") && heard.contains("that returns") && !heard.contains("is stopped"), "{heard}");
+    }
+}

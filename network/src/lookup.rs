@@ -1,0 +1,89 @@
+//! Names of peers: looked up by the operating system before each attempt, so that a name may move.
+
+use std::{io, net::IpAddr};
+
+use libp2p::{Multiaddr, multiaddr::Protocol};
+
+/// Addresses of one name that are dialled.
+const ADDRESSES_MAX: usize = 8;
+
+/// What a name is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+    Any,
+}
+
+/// A name with its port, as an address of a peer gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    host: String,
+    port: u16,
+    family: Family,
+}
+
+impl Name {
+    /// The name in an address; `None` where it has an IP address.
+    pub(crate) fn of(address: &Multiaddr) -> Option<Name> {
+        let mut parts = address.iter();
+        let (host, family) = match parts.next()? {
+            Protocol::Dns4(host) => (host, Family::V4),
+            Protocol::Dns6(host) => (host, Family::V6),
+            Protocol::Dns(host) => (host, Family::Any),
+            _ => return None,
+        };
+        let Some(Protocol::Tcp(port)) = parts.next() else { return None };
+        Some(Name { host: host.into_owned(), port, family })
+    }
+
+    /// Asks the system. There is no time limit but the system's: whoever gave up earlier would ask again, and the threads that wait for
+    /// answers would pile up.
+    pub(crate) async fn look_up(self) -> io::Result<Vec<Multiaddr>> {
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        let addresses: Vec<Multiaddr> =
+            found.map(|address| address.ip()).filter(|ip| self.fits(*ip)).take(ADDRESSES_MAX).map(|ip| self.at(ip)).collect();
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address of this family"));
+        }
+        Ok(addresses)
+    }
+
+    fn fits(&self, ip: IpAddr) -> bool {
+        match self.family {
+            Family::V4 => ip.is_ipv4(),
+            Family::V6 => ip.is_ipv6(),
+            Family::Any => true,
+        }
+    }
+
+    fn at(&self, ip: IpAddr) -> Multiaddr {
+        Multiaddr::from(ip).with(Protocol::Tcp(self.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(address: &str) -> Option<Name> {
+        Name::of(&address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_ip_address_is_no_name_and_a_name_keeps_its_port_and_family() {
+        assert_eq!(name("/ip4/127.0.0.1/tcp/1"), None);
+        let v4 = name("/dns4/localhost/tcp/7").unwrap();
+        assert!(v4.fits([127, 0, 0, 1].into()) && !v4.fits("::1".parse().unwrap()));
+        assert!(name("/dns6/localhost/tcp/7").unwrap().fits("::1".parse().unwrap()));
+        assert_eq!(v4.at([127, 0, 0, 1].into()).to_string(), "/ip4/127.0.0.1/tcp/7");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_found_only_in_its_family() {
+        let found = name("/dns4/localhost/tcp/7").unwrap().look_up().await.unwrap();
+        assert_eq!(found, ["/ip4/127.0.0.1/tcp/7".parse().unwrap()]);
+        // A number needs no look-up, and is of the other family.
+        assert!(name("/dns6/127.0.0.1/tcp/7").unwrap().look_up().await.is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! `validator.signed`, the file beside the key that says how far it has signed (format: `quorate_types::witness`), on a real disk.
+//!
+//! It is written in place, so that a unit may allow writing to this one file; its two slots bear a torn write. The file is locked while it is
+//! open: a second process with the same key file is refused, wherever its data directory is.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use quorate_ledger::StoreError;
+use quorate_replica::WitnessFile;
+use quorate_types::witness::WITNESS_BYTES;
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// There is none.
+    #[error(
+        "SAFE-6: {} is missing, so it is not known what this validator's key has signed. Copy it from where the key was made or ran last, \
+         together with the key; if it is lost, never start this key again, but make a new one (`quorate keygen validator`) and have the \
+         committee replace it (docs/operate.md, \"Lost or old data\")", .0.display()
+    )]
+    Missing(PathBuf),
+    /// Another process has it.
+    #[error("{} is in use by another process with this key: stop that one. One key, one process", .0.display())]
+    InUse(PathBuf),
+    /// The system.
+    #[error("{}: {error}; this process must be able to read, write and lock it, and nobody else", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        error: io::Error,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct WitnessOnDisk {
+    path: PathBuf,
+    file: File,
+}
+
+impl WitnessOnDisk {
+    /// Opens and locks the file, which must be there.
+    pub(crate) fn open(path: &Path) -> Result<Self, WitnessError> {
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => WitnessError::Missing(path.into()),
+            _ => WitnessError::Io { path: path.into(), error },
+        })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), file }),
+            Err(TryLockError::WouldBlock) => Err(WitnessError::InUse(path.into())),
+            Err(TryLockError::Error(error)) => Err(WitnessError::Io { path: path.into(), error }),
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> StoreError {
+        StoreError::Disk(format!("{}: {error}", self.path.display()))
+    }
+}
+
+impl WitnessFile for WitnessOnDisk {
+    fn read(&self) -> Result<Vec<u8>, StoreError> {
+        // What was cut off reads as nothing: those slots are not whole.
+        let mut bytes = vec![0; WITNESS_BYTES];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn write_sync(&self, at: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all_at(bytes, at as u64).and_then(|()| self.file.sync_data()).map_err(|error| self.failed(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use quorate_types::witness::{History, Witness};
+
+    use super::*;
+    use crate::testing::keys;
+
+    #[test]
+    fn what_is_written_is_read_back_and_the_file_is_neither_longer_nor_shared() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("validator.signed");
+        assert!(matches!(WitnessOnDisk::open(&path), Err(WitnessError::Missing(missing)) if missing == path));
+        let key = keys(1).public().consensus_key;
+        fs::write(&path, Witness::of_new_key(key)).unwrap();
+        let file = WitnessOnDisk::open(&path).unwrap();
+        assert!(matches!(WitnessOnDisk::open(&path), Err(WitnessError::InUse(_))));
+        let (counter, witness) = Witness::read(&file.read().unwrap()).unwrap();
+        let slot = Witness { history: History::Unused, ..witness }.slot(counter + 1);
+        file.write_sync(slot.at, &slot.bytes).unwrap();
+        assert_eq!(Witness::read(&file.read().unwrap()), Ok((counter + 1, witness)));
+        assert_eq!(fs::metadata(&path).unwrap().len(), WITNESS_BYTES as u64);
+
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(10).unwrap();
+        assert!(Witness::read(&file.read().unwrap()).is_err(), "cut short is damaged, and no panic");
+        drop(file);
+        assert!(WitnessOnDisk::open(&path).is_ok());
+    }
+}

@@ -1,0 +1,93 @@
+//! How long a restarted validator holds back, and whom it asks.
+
+use quorate_types::{
+    committee::{Validator, VotingPower},
+    crypto::SigningKey,
+    round::Epoch,
+};
+
+use super::*;
+
+const ME: ValidatorId = ValidatorId(0);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn asking(powers: &[u64]) -> Asking {
+    let mut validators: Vec<Validator> = (0u8..)
+        .zip(powers)
+        .map(|(number, power)| Validator {
+            name: format!("v{number}"),
+            consensus_key: SigningKey::from_seed(&[number; 32]).public(),
+            network_key: SigningKey::from_seed(&[number + 100; 32]).public(),
+            address: "/ip4/127.0.0.1/tcp/1".into(),
+            power: VotingPower(*power),
+        })
+        .collect();
+    validators.sort_by_key(|validator| validator.consensus_key);
+    Asking::new(ME, Committee::new(Epoch(0), validators).unwrap(), PATIENCE)
+}
+
+fn at(ms: u64) -> Duration {
+    // Clocks start anywhere.
+    Duration::from_millis(7_000 + ms)
+}
+
+#[test]
+fn it_waits_for_a_quorum_with_itself_in_it() {
+    for (validators, enough) in [(1, 0), (2, 1), (3, 2), (4, 2), (7, 4), (10, 6)] {
+        let mut asking = asking(&vec![1; validators]);
+        asking.on_time(at(0));
+        let answers = (1..).map(ValidatorId).take_while(|from| {
+            let waits = asking.is_waiting();
+            if waits {
+                asking.on_answer(*from);
+                // The same one again tells nothing new.
+                asking.on_answer(*from);
+            }
+            waits
+        });
+        assert_eq!(answers.count(), enough, "{validators} validators");
+        assert_eq!(asking.deadline(), None, "nobody is asked any more");
+    }
+}
+
+#[test]
+fn it_goes_on_one_base_timeout_after_it_heard_anybody_whoever_answers() {
+    let mut asking = asking(&[1; 4]);
+    assert_eq!(asking.on_time(at(0)).len(), 3);
+    asking.on_time(at(60_000));
+    assert!(asking.is_waiting(), "nobody was heard");
+    asking.on_heard(at(60_000));
+    asking.on_answer(ValidatorId(2));
+    for ms in [60_001, 60_199, 60_200, 60_999] {
+        asking.on_heard(at(ms));
+        asking.on_time(at(ms));
+        assert!(asking.is_waiting());
+    }
+    assert!(asking.deadline() <= Some(at(61_000)), "somebody has to look at the time then");
+    asking.on_time(at(61_000));
+    assert!(!asking.is_waiting());
+}
+
+#[test]
+fn who_has_not_answered_is_asked_again_and_not_for_ever() {
+    let mut asking = asking(&[1; 4]);
+    asking.on_time(at(0));
+    asking.on_heard(at(0));
+    asking.on_answer(ValidatorId(2));
+    assert_eq!(asking.on_time(at(10)), []);
+    assert_eq!(asking.on_time(at(200)), [ValidatorId(1), ValidatorId(3)]);
+    let (mut asked, mut now) = (0, at(200));
+    while let Some(deadline) = asking.deadline() {
+        now = deadline.max(now);
+        asked += asking.on_time(now).len();
+        assert!(asked < 100);
+    }
+    assert!(asked > 2 * 8 && now > at(60_000), "{asked} until {now:?}");
+}
+
+#[test]
+fn who_plays_double_asks_nobody() {
+    let mut asking = asking(&[1; 4]).skipped();
+    assert!(!asking.is_waiting());
+    assert_eq!((asking.on_time(at(0)), asking.deadline()), (Vec::new(), None));
+}

@@ -1,0 +1,199 @@
+//! Validators that have forgotten what they signed, as real processes: data wiped, data or home put back from an older copy, a home that runs
+//! twice, a database log that was cut or has a flipped bit. Each must be refused at its start, or stop before it contradicts itself; say what
+//! to do; and stay stopped. Put back as it was, the validator takes part again.
+//!
+//! `make test` plays each kind once. Many random cases:
+//!
+//! ```sh
+//! QUORATE_LOST_MEMORY_CASES=200 cargo nextest run --release --locked -p quorate-tests --test lost_memory
+//! ```
+//! `QUORATE_LOST_MEMORY_SEED` repeats a run that failed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use quorate_keygen::AccountKey;
+use quorate_tests::{Cluster, DEADLINE, eventually};
+
+const VICTIM: usize = 3;
+const OTHERS: [usize; 3] = [0, 1, 2];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    WipedData,
+    OldData,
+    OldHome,
+    Doubled,
+    CutLog,
+    FlippedLog,
+}
+
+const KINDS: [Kind; 6] = [Kind::WipedData, Kind::OldData, Kind::OldHome, Kind::Doubled, Kind::CutLog, Kind::FlippedLog];
+
+/// Numbers that are the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+}
+
+fn replace(with: &Path, home: &Path) {
+    fs::remove_dir_all(home).unwrap();
+    copy(with, home);
+}
+
+/// The newest log of the database that holds anything.
+fn log_file(home: &Path) -> PathBuf {
+    let entries = fs::read_dir(home.join("data/db")).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log") && fs::metadata(path).unwrap().len() > 0;
+    entries.filter(holds).max().expect("a log")
+}
+
+/// Flips the top bit of the length of a record in the last block of the log, as `RocksDB` lays it out: blocks of 32 KiB, of records with
+/// checksum u32, length u16, type u8.
+fn flip_length(log: &Path, random: &mut Random) {
+    const BLOCK: usize = 32 << 10;
+    const HEADER: usize = 7;
+    let mut bytes = fs::read(log).unwrap();
+    let start = (bytes.len() - 1) / BLOCK * BLOCK;
+    let mut records = Vec::new();
+    let mut at = start;
+    while at + HEADER <= bytes.len() {
+        let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+        if bytes[at + 6] == 0 {
+            break;
+        }
+        records.push(at);
+        at += HEADER + length;
+    }
+    // Of the first half: much that was synced comes behind it.
+    let record = records[usize::try_from(random.below((records.len() as u64).div_ceil(2))).unwrap()];
+    bytes[record + 5] ^= 0x80;
+    fs::write(log, bytes).unwrap();
+}
+
+struct Case {
+    cluster: Cluster,
+    random: Random,
+    alice: AccountKey,
+    bob: AccountKey,
+    sequence: u64,
+}
+
+impl Case {
+    /// So many transfers, one after the other, through the others.
+    async fn traffic(&mut self, count: u64) {
+        let session = self.cluster.session(&OTHERS);
+        for _ in 0..count {
+            let tx = self.cluster.transfer(&self.alice, self.sequence, self.bob.public().address, 1);
+            session.submit_and_verify(&tx, DEADLINE).await.unwrap();
+            self.sequence += 1;
+        }
+    }
+
+    /// Until the victim has signed something after this moment, and the others have it: it takes part in every block.
+    async fn takes_part(&mut self) {
+        self.cluster.ready(VICTIM).await;
+        let (client, more) = (self.cluster.client(&[VICTIM]), self.random.below(8) + 4);
+        self.traffic(more).await;
+        let height = self.cluster.height().await;
+        eventually("the victim follows", || async { client.status().await.ok().filter(|status| status.height >= height) }).await;
+    }
+
+    async fn stop_victim(&mut self) {
+        if self.random.below(2) == 0 {
+            self.cluster.kill(VICTIM);
+        } else {
+            self.cluster.terminate(VICTIM, DEADLINE).await.expect("it ends");
+        }
+    }
+
+    /// The home must not run: it ends, and says what to do, now and after every further start.
+    async fn refuses(&self, kind: Kind, home: &Path, options: &[&str]) {
+        for start in ["the first start", "a restart"] {
+            let (status, said) = self.cluster.ends(home, options).await;
+            assert_ne!(status.code(), Some(0), "{kind:?}, {start}: {said}");
+            for words in ["SAFE-6", "quorate keygen validator", "docs/operate.md"] {
+                assert!(said.contains(words), "{kind:?}, {start}: {words} is not said: {said}");
+            }
+        }
+    }
+
+    async fn play(&mut self, kind: Kind) {
+        let home = self.cluster.validator_home(VICTIM).to_path_buf();
+        let aside = self.cluster.home().join("aside");
+        let (old, good) = (aside.join("old"), aside.join("good"));
+        drop(fs::remove_dir_all(&aside));
+
+        self.takes_part().await;
+        self.stop_victim().await;
+        copy(&home, &old);
+        self.cluster.spawn(VICTIM);
+        self.takes_part().await;
+        if kind == Kind::Doubled {
+            // The original runs on.
+            self.refuses(kind, &old, &["--api-listen", "127.0.0.1:0", "--network-listen", "/ip4/127.0.0.1/tcp/0"]).await;
+        } else {
+            self.stop_victim().await;
+            copy(&home, &good);
+            match kind {
+                Kind::WipedData => fs::remove_dir_all(home.join("data")).unwrap(),
+                Kind::OldData => replace(&old.join("data"), &home.join("data")),
+                Kind::OldHome => replace(&old, &home),
+                Kind::CutLog => {
+                    let log = log_file(&home);
+                    let half = fs::metadata(&log).unwrap().len() / 2;
+                    fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(half).unwrap();
+                }
+                Kind::FlippedLog => flip_length(&log_file(&home), &mut self.random),
+                Kind::Doubled => unreachable!(),
+            }
+            self.refuses(kind, &home, &[]).await;
+            replace(&good, &home);
+            self.cluster.spawn(VICTIM);
+        }
+        self.takes_part().await;
+        for index in OTHERS {
+            assert_eq!(
+                self.cluster.counter(index, "quorate_consensus_accusations_total").await,
+                0,
+                "{kind:?}: somebody contradicts itself"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_has_forgotten_signs_nothing_says_what_to_do_and_stays_stopped() {
+    let (cases, seed) = (setting("QUORATE_LOST_MEMORY_CASES", KINDS.len() as u64), setting("QUORATE_LOST_MEMORY_SEED", 1));
+    let cluster = Cluster::start(4, &["--accounts", "2"]).await;
+    let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
+    let mut case = Case { cluster, random: Random(seed), alice, bob, sequence: 0 };
+    for (number, kind) in (0..cases).zip(KINDS.into_iter().cycle()) {
+        eprintln!("case {number} of seed {seed}: {kind:?}");
+        case.play(kind).await;
+    }
+}

@@ -29,11 +29,7 @@ use quorate_types::{
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
 };
-use tokio::{
-    runtime::Runtime,
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, Api, waiting::Waiting},

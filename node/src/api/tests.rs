@@ -345,7 +345,8 @@ fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
     let mut waiting = connect(running.node.api_address());
     let early = transfer(5);
     let length = early.raw().len();
-    let head = format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     waiting.write_all(&[head.as_bytes(), early.raw()].concat()).unwrap();
     running.eventually("it waits", |running| metric(running, "quorate_pool_waiting_clients") == 1);
     waiting

@@ -372,6 +372,7 @@ pub fn without_tls() -> ClientBuilder {
     with_tls().tls_certs_only([])
 }
 
+#[expect(clippy::disallowed_methods, reason = "the provider is installed here")]
 fn with_tls() -> ClientBuilder {
     // The whole process has one; that it was there already is fine.
     drop(rustls::crypto::ring::default_provider().install_default());

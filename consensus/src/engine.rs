@@ -252,11 +252,7 @@ impl Engine {
             VerifiedMessage::SyncInfo(info) => self.absorb(&[info.high_commit_qc(), info.high_qc()], info.last_round_tc().as_ref(), from),
             // It has just started, or has been away for long.
             VerifiedMessage::CatchupRequest(_) => self.help(from),
-            VerifiedMessage::FetchRequest(_)
-            | VerifiedMessage::FetchResponse(_)
-            | VerifiedMessage::CatchupResponse(_)
-            | VerifiedMessage::SightingsRequest
-            | VerifiedMessage::Sightings(_) => {}
+            VerifiedMessage::FetchRequest(_) | VerifiedMessage::FetchResponse(_) | VerifiedMessage::CatchupResponse(_) => {}
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! validator.key   consensus seed + network seed   private (0600)   age, armored, or plain TOML when asked for
-//! validator.signed  how far the key has signed  private (0600)  nothing yet (quorate-types, `witness`)
 //! validator.pub   both public keys                plain TOML, for the genesis ceremony
 //! NAME.key        seed of an ed25519 account      private (0600)
 //! NAME.pub        address, public key             plain TOML
@@ -32,5 +31,5 @@ pub use self::{
     home::HomeArgs,
     passphrase::{Passphrase, PassphraseArgs, PassphraseSource},
     sealed::Sealing,
-    validator::{VALIDATOR_WITNESS_FILE, ValidatorKeys, ValidatorPublic, load_validator_key, load_validator_public, save_validator_key},
+    validator::{ValidatorKeys, ValidatorPublic, load_validator_key, load_validator_public, save_validator_key},
 };

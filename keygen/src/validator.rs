@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quorate_types::{
-    crypto::{PublicKey, SigningKey},
-    witness::Witness,
-};
+use quorate_types::crypto::{PublicKey, SigningKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -25,9 +22,6 @@ use crate::{
 pub const VALIDATOR_KEY_FILE: &str = "validator.key";
 /// Name of the file with the public keys.
 pub const VALIDATOR_PUBLIC_FILE: &str = "validator.pub";
-
-/// Name of the file that says how far the consensus key has signed.
-pub const VALIDATOR_WITNESS_FILE: &str = "validator.signed";
 
 const FORMAT: &str = "quorate-validator-key";
 const FORMAT_PUBLIC: &str = "quorate-validator-public";
@@ -124,17 +118,15 @@ impl ValidatorKeys {
     }
 }
 
-/// Writes `validator.key`, `validator.signed` and `validator.pub` into a private directory, which is made when it is missing. Only here a key
-/// is known to be unused, so only here a `validator.signed` is made that says so.
+/// Writes `validator.key` and `validator.pub` into a private directory, which is made when it is missing.
 ///
 /// # Errors
-/// [`KeyError::Exists`] when any of the files is there already; nothing is changed then.
+/// [`KeyError::Exists`] when either file is there already; nothing is changed then.
 pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<PathBuf, KeyError> {
     private_file::private_directory(directory)?;
     let (secret, public) = (directory.join(VALIDATOR_KEY_FILE), directory.join(VALIDATOR_PUBLIC_FILE));
-    let witness = directory.join(VALIDATOR_WITNESS_FILE);
-    if let Some(there) = [&public, &secret, &witness].into_iter().find(|path| path.exists()) {
-        return Err(KeyError::Exists(there.clone()));
+    if public.exists() {
+        return Err(KeyError::Exists(public));
     }
     let text = Zeroizing::new(format!(
         "format = \"{FORMAT}\"\nversion = {VERSION}\nconsensus_seed = \"{}\"\nnetwork_seed = \"{}\"\n",
@@ -143,7 +135,6 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
     ));
     sealed::write(&secret, &text, sealing)?;
     let ValidatorPublic { consensus_key, network_key } = keys.public();
-    private_file::create(&witness, &Witness::of_new_key(consensus_key), Secrecy::Private)?;
     let text = format!(
         "format = \"{FORMAT_PUBLIC}\"\nversion = {VERSION}\nconsensus_key = \"{consensus_key}\"\nnetwork_key = \"{network_key}\"\n"
     );
@@ -230,7 +221,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn keys_that_are_read_from_a_file_are_in_memory_twice_and_then_not_at_all() {
+    fn keys_that_are_made_or_read_from_a_file_leave_nothing_behind() {
         use crate::memory::tests::copies_of_inverted;
 
         for sealing in [Sealing::InsecurePlaintext, Sealing::Encrypted(given("secret"))] {
@@ -245,10 +236,7 @@ mod tests {
                 save_validator_key(&directory, &ValidatorKeys::from_seeds(consensus, network), &sealing).unwrap()
             });
             assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after they were made");
-            let keys = load_validator_key(&path, &given("secret")).unwrap();
-            // The seed, and of the consensus key the key that signs.
-            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [2, 1], "as long as they are used");
-            drop(keys);
+            drop(load_validator_key(&path, &given("secret")).unwrap());
             assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "afterwards");
         }
     }

@@ -7,7 +7,6 @@
 //! hello   | magic "QRTH" | protocol_version u32 | chain_id u64 | genesis_hash [u8; 32] |    48 bytes, integers big-endian
 //! answer  | 0 |                              accepted
 //!         | 1 | hello of the acceptor |      refused
-//!         | 2 |                              accepted, and: another connection with this identity was up until a moment ago
 //! ```
 //!
 //! A peer with a valid key but another chain is a mistake of an operator, not an attack: it is told, and tried again later.
@@ -35,10 +34,6 @@ pub(crate) const ANSWER_ACCEPTED: u8 = 0;
 
 /// Answer of an acceptor that does not; its own hello follows.
 pub(crate) const ANSWER_REFUSED: u8 = 1;
-
-/// Answer of an acceptor that agrees, and to which somebody with the opener's identity was connected when the opener came. It is a hint, and
-/// proves nothing: the opener may have restarted, or run twice.
-pub(crate) const ANSWER_DOUBLED: u8 = 2;
 
 const MAGIC: [u8; 4] = *b"QRTH";
 

@@ -3,12 +3,7 @@
 //! At most one task per (peer, class): a newer stream replaces the older one, so a peer that opens streams in a storm gains
 //! nothing. A reader that waits for our own consumer waits alone; the connection and every other stream go on.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt, io::BufReader};
@@ -18,7 +13,7 @@ use tokio::{task::AbortHandle, time::timeout};
 
 use crate::{
     frame::{Class, FrameFault, PREFIX_BYTES, checked_length},
-    hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES, Hello},
+    hello::{ANSWER_ACCEPTED, ANSWER_REFUSED, HELLO_BYTES, Hello},
     inbox::{Inbox, Incoming},
     metrics::{self, DropReason, Lane, StreamFault},
     peers::{Peer, Shared},
@@ -57,7 +52,7 @@ pub(crate) async fn run(shared: Arc<Shared>, class: Class, mut streams: Incoming
 }
 
 async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut stream: Stream, inbox: Inbox) {
-    match timeout(HELLO_TIMEOUT, answer(&shared.hello, &peer, &mut stream)).await {
+    match timeout(HELLO_TIMEOUT, answer(&shared.hello, &mut stream)).await {
         Ok(Ok(None)) => {}
         Ok(Ok(Some(refusal))) => return shared.on_refused(&peer, refusal),
         Ok(Err(_)) | Err(_) => return,
@@ -78,7 +73,7 @@ async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut stream: S
 }
 
 /// Reads the opener's hello and answers it; the refusal if we do not agree.
-async fn answer(ours: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Option<Refusal>> {
+async fn answer(ours: &Hello, stream: &mut Stream) -> io::Result<Option<Refusal>> {
     let mut bytes = [0; HELLO_BYTES];
     stream.read_exact(&mut bytes).await?;
     let refusal = match Hello::decode(&bytes) {
@@ -86,8 +81,7 @@ async fn answer(ours: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
         Err(_) => Some(Refusal::MalformedHello),
     };
     if refusal.is_none() {
-        let is_doubled = peer.doubled.swap(false, Ordering::Relaxed);
-        stream.write_all(&[if is_doubled { ANSWER_DOUBLED } else { ANSWER_ACCEPTED }]).await?;
+        stream.write_all(&[ANSWER_ACCEPTED]).await?;
         stream.flush().await?;
     } else {
         stream.write_all(&[ANSWER_REFUSED]).await?;

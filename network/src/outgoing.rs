@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     backoff,
     frame::{self, Class},
-    hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES, Hello},
+    hello::{ANSWER_ACCEPTED, ANSWER_REFUSED, HELLO_BYTES, Hello},
     metrics::{self, DropReason, Flow, Lane, StreamFault},
     peers::{Peer, Shared},
     status::Refusal,
@@ -134,7 +134,7 @@ async fn open(shared: &Shared, peer: &Peer, class: Class, control: &mut Control,
         Ok(Err(_)) | Err(_) => return Err(OpenFault::Closed),
     };
     let patience = ANSWER_TIMEOUT.saturating_mul(1 << attempt.min(2)).min(ANSWER_TIMEOUT_MAX);
-    match timeout(patience, greet(&shared.hello, peer, &mut stream)).await {
+    match timeout(patience, greet(&shared.hello, &mut stream)).await {
         Ok(Ok(None)) => Ok(stream),
         Ok(Ok(Some(refusal))) => Err(OpenFault::Refused(refusal)),
         // A stream that the acceptor's side dropped is reset at once or never answered: both mean "try again".
@@ -144,7 +144,7 @@ async fn open(shared: &Shared, peer: &Peer, class: Class, control: &mut Control,
 }
 
 /// Sends our hello; the refusal if the acceptor does not agree.
-async fn greet(hello: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Option<Refusal>> {
+async fn greet(hello: &Hello, stream: &mut Stream) -> io::Result<Option<Refusal>> {
     stream.write_all(&hello.encode()).await?;
     stream.flush().await?;
     let mut answer = [0];
@@ -152,15 +152,6 @@ async fn greet(hello: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
     let [answer] = answer;
     match answer {
         ANSWER_ACCEPTED => Ok(None),
-        ANSWER_DOUBLED => {
-            // Only a hint: a signature of ours that we have not made is what stops us.
-            tracing::error!(
-                validator = %peer.index,
-                "this validator was still linked to a node with our keys when we came: either we have just restarted, or our keys run twice. \
-                 If there is another process with them, stop one at once, before the two contradict each other"
-            );
-            Ok(None)
-        }
         ANSWER_REFUSED => {
             let mut theirs = [0; HELLO_BYTES];
             stream.read_exact(&mut theirs).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -30,8 +30,6 @@ pub(crate) struct Peer {
     pub(crate) queues: [Queue; 2],
     /// Whether there is an authenticated connection; the writers wait for it.
     pub(crate) connected: watch::Sender<bool>,
-    /// A connection of it replaced another one that was up, and it was not told yet.
-    pub(crate) doubled: AtomicBool,
     record: Mutex<Record>,
 }
 
@@ -96,7 +94,6 @@ impl Shared {
                     address: member.address.clone(),
                     queues: Class::ALL.map(|class| Queue::new(offline(class_limits(&limits, class)))),
                     connected: watch::Sender::new(false),
-                    doubled: AtomicBool::new(false),
                     record: Mutex::new(Record::new(now)),
                 })
             })

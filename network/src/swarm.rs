@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -371,7 +371,6 @@ impl EventLoop {
             // N12: the newest authenticated connection wins. The peer has restarted, or noticed before us that the old
             // connection is dead; or two nodes run with one key, which the counter shows.
             self.shared.metrics.replaced_connection();
-            peer.doubled.store(true, Ordering::Relaxed);
             tracing::warn!(
                 validator = %peer.index,
                 "a newer connection replaced the older one: this validator restarted, or two nodes run with its key"

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::{
     Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState, PeerStatus,
     Receiver, Refusal,
-    hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES},
+    hello::{ANSWER_ACCEPTED, ANSWER_REFUSED, HELLO_BYTES},
     network_public_key, start,
 };
 
@@ -196,21 +196,16 @@ impl Rogue {
         }
     }
 
-    /// Opens a stream to `member` with a proper hello, and returns the answer; tries again when libp2p-stream drops it.
-    async fn open_answered(&mut self, member: usize, class: Class) -> (Stream, u8) {
+    /// Opens a stream to `member` with a proper hello; tries again when libp2p-stream drops it.
+    async fn open_accepted(&mut self, member: usize, class: Class) -> Stream {
         loop {
             let mut stream = self.open(member, class, &HELLO.encode()).await;
             let mut answer = [0xff];
             if stream.read_exact(&mut answer).await.is_ok() {
-                return (stream, answer[0]);
+                assert_eq!(answer, [ANSWER_ACCEPTED]);
+                return stream;
             }
         }
-    }
-
-    async fn open_accepted(&mut self, member: usize, class: Class) -> Stream {
-        let (stream, answer) = self.open_answered(member, class).await;
-        assert_eq!(answer, ANSWER_ACCEPTED);
-        stream
     }
 }
 
@@ -502,18 +497,16 @@ async fn an_absent_peer_finds_the_newest_frames_and_the_rest_are_counted() {
 }
 
 #[tokio::test]
-async fn the_newest_connection_of_an_identity_replaces_the_older_and_is_told_once() {
+async fn the_newest_connection_of_an_identity_replaces_the_older() {
     let committee = Committee::of(2);
     let mut node = committee.start(0);
     let mut rogue = Rogue::connect(seed(1), &committee.address(0), 2);
     eventually("replaced", || node.metric("replaced_connections_total") == 1).await;
     eventually("the older is closed", || *rogue.closed.borrow() == 1).await;
-    let (mut stream, answer) = rogue.open_answered(0, Class::Consensus).await;
-    assert_eq!(answer, ANSWER_DOUBLED);
+    let mut stream = rogue.open_accepted(0, Class::Consensus).await;
     write_frame(&mut stream, &numbered(5, 10)).await;
     assert_eq!(next_number(&mut node.receivers.consensus).await, 5);
     assert_eq!(node.metric("connected_peers"), 1);
-    rogue.open_accepted(0, Class::Sync).await;
 }
 
 #[tokio::test]

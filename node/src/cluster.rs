@@ -3,18 +3,16 @@
 use std::net::TcpListener;
 
 use quorate_ledger::MemoryStore;
-use quorate_replica::MemoryWitness;
 use quorate_types::{
     genesis::Genesis,
     ids::TxId,
+    operation::Operation,
     round::{Height, Sequence},
     rpc::{AccountView, BlockView, NodeStatus, Submitted, TransactionStatus},
+    transaction::Transaction,
 };
 
-use crate::{
-    Setup,
-    testing::{Running, address_of, alice, genesis_of, keys, setup_of, transfer},
-};
+use crate::testing::{Running, address_of, alice, genesis_of, in_a_minute, keys, setup_of, sign_for, transfer};
 
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 
@@ -32,16 +30,14 @@ fn network() -> Genesis {
     genesis
 }
 
-/// What outlives a process: its store, and the file beside its key.
-type Disk = (MemoryStore, MemoryWitness);
-
-fn disk(number: u8) -> Disk {
-    (MemoryStore::new(), MemoryWitness::of_new_key(keys(number).public().consensus_key))
+fn start(genesis: &Genesis, number: u8, store: &MemoryStore) -> Running {
+    Running::of(setup_of(keys(number), genesis.clone(), &[]), store.clone())
 }
 
-fn start(genesis: &Genesis, number: u8, (store, witness): &Disk) -> Running {
-    let setup = Setup { witness: Box::new(witness.clone()), ..setup_of(keys(number), genesis.clone(), &[]) };
-    Running::of(setup, store.clone())
+/// A transfer of Alice for this network, which is not the one of [`transfer`].
+fn transfer_of(genesis: &Genesis, sequence: u64) -> Transaction {
+    let operation = Operation::decode(&transfer(sequence).content().payload).unwrap();
+    sign_for(genesis.hash(), sequence, in_a_minute(), &operation)
 }
 
 fn sequence(running: &Running) -> Sequence {
@@ -55,19 +51,19 @@ fn height(running: &Running) -> Height {
 #[test]
 fn four_validators_commit_go_on_without_one_and_it_catches_up() {
     let genesis = network();
-    let stores: Vec<_> = (1..).zip(NAMES).map(|(number, _)| disk(number)).collect();
+    let stores: Vec<_> = NAMES.iter().map(|_| MemoryStore::new()).collect();
     let mut nodes: Vec<_> = (1..).zip(&stores).map(|(number, store)| start(&genesis, number, store)).collect();
     for node in &nodes {
         node.eventually("linked to a quorum", |node| node.request("GET", "/readyz?min_peers=3", &[]).status == 200);
     }
     for number in 0..8u8 {
         // Through each of them in turn: what one takes, all commit.
-        nodes[usize::from(number) % 4].commit(&transfer(number.into()));
+        nodes[usize::from(number) % 4].commit(&transfer_of(&genesis, number.into()));
     }
 
     nodes.pop().unwrap().node.stop();
     for number in 8..16u8 {
-        nodes[usize::from(number) % 3].commit(&transfer(number.into()));
+        nodes[usize::from(number) % 3].commit(&transfer_of(&genesis, number.into()));
     }
     for node in &nodes {
         node.eventually("all sixteen", |node| sequence(node) == Sequence(16));
@@ -78,7 +74,7 @@ fn four_validators_commit_go_on_without_one_and_it_catches_up() {
     back.eventually("caught up", |back| sequence(back) == Sequence(16));
     let known: Submitted = back.get(&format!("/v1/transactions/{}", first_transaction(&nodes[0])));
     assert!(matches!(known.status, TransactionStatus::Committed { .. }));
-    back.commit(&transfer(16));
+    back.commit(&transfer_of(&genesis, 16));
 
     // The same blocks with the same results, as far as all have come.
     let common = nodes.iter().map(height).min().unwrap();

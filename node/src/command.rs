@@ -23,7 +23,6 @@ use crate::{
     run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash},
     signals::Signals,
     template,
-    witness_file::WitnessOnDisk,
 };
 
 /// Run a validator.
@@ -339,11 +338,9 @@ impl RunCommand {
         let Loaded { home, config, keys, genesis } = loaded;
         let open_files = i32::try_from(files.store).unwrap_or(i32::MAX);
         let store = RocksStore::open(home.database(), RocksOptions { open_files, ..RocksOptions::default() }).map_err(NodeError::from)?;
-        let witness = Box::new(WitnessOnDisk::open(&home.witness_file()).map_err(NodeError::from)?);
         let setup = Setup {
             config,
             keys,
-            witness,
             genesis,
             address_files: Some((home.api_address_file(), home.metrics_address_file())),
             #[cfg(feature = "faults")]
@@ -386,7 +383,7 @@ impl From<NodeError> for CommandError {
             NodeError::Committee(_) | NodeError::Json(_) => "genesis",
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
-            NodeError::Recover(_) | NodeError::Witness(_) => "recover",
+            NodeError::Recover(_) => "recover",
             NodeError::Store(_) | NodeError::Ledger(_) => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",

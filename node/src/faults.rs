@@ -117,8 +117,8 @@ pub(crate) fn kind_and_round(message: &Message) -> (Kind, Option<Round>) {
         Message::Vote(vote) => (Kind::Vote, Some(vote.vote_info.round)),
         Message::Timeout(timeout) => (Kind::TimeOut, Some(timeout.timeout.round)),
         Message::SyncInfo(_) => (Kind::QC, None),
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => (Kind::SyncRequest, None),
-        Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::Sightings(_) => (Kind::SyncResponse, None),
+        Message::FetchRequest(_) | Message::CatchupRequest(_) => (Kind::SyncRequest, None),
+        Message::FetchResponse(_) | Message::CatchupResponse(_) => (Kind::SyncResponse, None),
     }
 }
 

@@ -4,7 +4,6 @@
 //! <home>/config/config.toml     what the operator decides
 //! <home>/config/genesis.json    the network; public, the same for everybody
 //! <home>/keys/validator.key     the validator's secret keys
-//! <home>/keys/validator.signed  how far the consensus key has signed; made with the key, written before every signature
 //! <home>/data/                  blocks, state, safety record: belongs to the running process alone
 //! <home>/data/api.address       where the HTTP API of the running process listens
 //! <home>/data/metrics.address   where its health and metrics are served
@@ -55,12 +54,6 @@ impl Home {
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.0.join("keys").join("validator.key")
-    }
-
-    /// How far the validator's key has signed.
-    #[must_use]
-    pub fn witness_file(&self) -> PathBuf {
-        self.0.join("keys").join(quorate_keygen::VALIDATOR_WITNESS_FILE)
     }
 
     /// The data directory.

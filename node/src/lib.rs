@@ -32,12 +32,9 @@ mod submission;
 mod template;
 mod verify;
 mod watchdog;
-mod witness_file;
 
 #[cfg(test)]
 mod cluster;
-#[cfg(test)]
-mod shortened_log;
 #[cfg(test)]
 mod testing;
 
@@ -53,4 +50,3 @@ pub use logging::LoggingError;
 pub use machine::MachineError;
 pub use run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash};
 pub use template::render as render_config;
-pub use witness_file::WitnessError;

@@ -22,7 +22,7 @@ use quorate_app::{Application, BuiltIn};
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
 use quorate_network::{Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
-use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
+use quorate_replica::{PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
     genesis::Genesis,
@@ -93,9 +93,6 @@ pub enum NodeError {
     /// What is on disk cannot be continued.
     #[error(transparent)]
     Recover(#[from] RecoverError),
-    /// It is not known how far the key has signed.
-    #[error(transparent)]
-    Witness(#[from] crate::witness_file::WitnessError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -145,8 +142,6 @@ pub struct Setup {
     pub config: Config,
     /// Its secret keys.
     pub keys: ValidatorKeys,
-    /// How far its consensus key has signed.
-    pub witness: Box<dyn WitnessFile>,
     /// Its network; [`quorate_genesis::load`] has checked it.
     pub genesis: Genesis,
     /// Where to write the addresses of the API and of health and metrics, if anywhere.
@@ -252,7 +247,7 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { config, keys, witness, genesis, address_files, on_failure, .. } = setup;
+        let Setup { config, keys, genesis, address_files, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
@@ -272,8 +267,6 @@ impl Node {
             key: keys.consensus,
             pool: pool_limits(&config.pool),
             fixed_leaders: Arc::default(),
-            witness,
-            doubles: Doubles::Stop,
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let view = replica.view();

@@ -10,7 +10,6 @@ use std::{
 use quorate_app::BuiltIn;
 use quorate_keygen::{ValidatorKeys, ValidatorPublic};
 use quorate_ledger::{MemoryStore, Store};
-use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec,
     committee::{Validator, VotingPower},
@@ -82,11 +81,9 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
         ["api.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0"].map(|setting| Override::from_set(setting).unwrap()).into();
     overrides.extend(settings.iter().map(|setting| Override::from_set(setting).unwrap()));
     let config = Config::default().with(&overrides).unwrap();
-    let witness = Box::new(MemoryWitness::of_new_key(keys.public().consensus_key));
     Setup {
         config,
         keys,
-        witness,
         genesis,
         address_files: None,
         #[cfg(feature = "faults")]
@@ -178,12 +175,8 @@ impl Running {
         Self::of(setup(settings), store)
     }
 
-    pub(crate) fn verifier(setup: &Setup) -> Arc<Verifier> {
-        quorate_replica::verifier(&setup.genesis, &BuiltIn).unwrap()
-    }
-
     pub(crate) fn of<S: Store>(setup: Setup, store: S) -> Self {
-        let verifier = Self::verifier(&setup);
+        let verifier = quorate_replica::verifier(&setup.genesis, &BuiltIn).unwrap();
         Self { node: Node::start(setup, store).unwrap(), verifier }
     }
 

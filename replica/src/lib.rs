@@ -8,7 +8,6 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![deny(clippy::expect_used, clippy::float_arithmetic, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod asking;
 mod catchup;
 mod input;
 mod mempool;
@@ -16,16 +15,13 @@ mod output;
 mod persistence;
 mod recovery;
 mod replica;
-mod seen;
 mod serve;
 mod waiting;
-mod witness;
 
 pub use catchup::GAP_ROUNDS_FETCHED;
 pub use input::{Input, Now};
 pub use mempool::{Added, Dropped, Mempool, PoolLimits, Rejected};
 pub use output::{Answer, Output};
 pub use recovery::{RecoverError, verifier};
-pub use replica::{Counts, Doubles, Fatal, Replica, ReplicaConfig, ReplicaStatus};
+pub use replica::{Counts, Fatal, Replica, ReplicaConfig, ReplicaStatus};
 pub use waiting::{Ticket, TooManyWaiting, WAITING_MAX, Waiting};
-pub use witness::{MemoryWitness, WitnessFile};

@@ -2,27 +2,21 @@
 //!
 //! ```text
 //! column safety   "record"        SafetyRecord (consensus/src/safety)
-//!                 "count"         u64 LE: how many records of ballots were written here before and with this one; absent: none
 //!                 "certificates"  SyncInfo: high QC, high commit QC, option of the last round's TC
 //! ```
-//! All are written in one synced batch before a ballot is signed. The log of the store is ordered, so that sync also makes durable every
-//! block that was stored before: the voted block and its chain down to the root. The count is noted beside the key, too, once the batch is
-//! durable (`witness.rs`).
+//! Both are written in one synced batch before a ballot is signed. The log of the store is ordered, so that sync also makes durable every
+//! block that was stored before: the voted block and its chain down to the root.
 
 use quorate_consensus::safety::{SafetyRecord, SafetyStore, SafetyWrite};
 use quorate_ledger::{Batch, Column, Store, StoreError, schema};
 use quorate_types::{codec, message::SyncInfo};
 
-use crate::witness::Attestation;
-
 const RECORD: &[u8] = b"record";
-const COUNT: &[u8] = b"count";
 const CERTIFICATES: &[u8] = b"certificates";
 
 /// The safety column of a store, with the certificates that are written beside the next record.
 pub(crate) struct SafetyColumn<'a, S> {
     pub(crate) store: &'a S,
-    pub(crate) witness: &'a mut Attestation,
     pub(crate) certificates: &'a SyncInfo,
 }
 
@@ -32,29 +26,17 @@ impl<S: Store> SafetyStore for SafetyColumn<'_, S> {
     fn write_sync(&mut self, write: &SafetyWrite<'_>) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         batch.put(Column::Safety, RECORD, write.record.as_slice());
-        batch.put(Column::Safety, COUNT, self.witness.next_count().to_le_bytes());
         batch.put(Column::Safety, CERTIFICATES, codec::encode(self.certificates));
         if let Some(block) = write.block {
             schema::put_pending(&mut batch, block);
         }
         self.store.write_sync(batch)
     }
-
-    fn attest(&mut self, write: &SafetyWrite<'_>) -> Result<(), StoreError> {
-        self.witness.note(&write.record, write.round)
-    }
 }
 
 /// The stored record, if any; not decoded.
 pub(crate) fn load_record<S: Store>(store: &S) -> Result<Option<Vec<u8>>, StoreError> {
     store.get(Column::Safety, RECORD)
-}
-
-/// How many records of ballots the store has been given.
-pub(crate) fn load_count<S: Store>(store: &S) -> Result<u64, StoreError> {
-    // Bytes that are no number are no count: then the witness is ahead.
-    let number = |bytes: Vec<u8>| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
-    Ok(store.get(Column::Safety, COUNT)?.map_or(0, number))
 }
 
 /// The stored certificates, if any; not decoded.

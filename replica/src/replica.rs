@@ -29,21 +29,17 @@ use quorate_types::{
     transaction::Transaction,
     verify::{Verified, VerifiedMessage, Verifier},
     vote::QuorumCert,
-    witness::Stop,
 };
 
 use crate::{
-    asking::Asking,
     catchup::{Blocks, Catchup},
     input::{Input, Now},
     mempool::{Added, Dropped, Mempool, PoolLimits, Rejected},
     output::{Answer, Output},
     persistence::SafetyColumn,
-    recovery::{self, KEY_IS_LOST, RecoverError},
-    seen::{self, Seen},
+    recovery::{self, RecoverError},
     serve::{self, Quota},
     waiting::{Ticket, TooManyWaiting, Waiting},
-    witness::{Attestation, WitnessFile},
 };
 
 /// How far ahead of our clock a proposal's time may lie before we refuse to vote for it (S16). Deviation D8: a bound, no waiting.
@@ -52,18 +48,6 @@ const CLOCK_AHEAD_MAX_MS: u64 = 5 * 60 * 1_000;
 const DROPPED_BLOCKS_MAX: usize = 64;
 /// Most requests for blocks that wait for their turn; further ones are dropped, and asked again by whoever needs them.
 const REQUESTS_WAITING_MAX: usize = 256;
-
-/// Most ballots that wait until the others have told what they have seen of us; the oldest make way, which are of rounds that are over.
-const HELD_MAX: usize = 64;
-
-/// What a validator does about statements that carry its signature and that it does not remember.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubles {
-    /// It stops for ever, and asks the others for some before it signs (SAFE-6): what every real validator does.
-    Stop,
-    /// Nothing. Whoever explores the protocol runs one key twice, or lies with it, on purpose.
-    Play,
-}
 
 /// What a replica is made for.
 #[derive(Debug)]
@@ -78,10 +62,6 @@ pub struct ReplicaConfig {
     pub pool: PoolLimits,
     /// See [`Config::fixed_leaders`].
     pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// How far the key has signed.
-    pub witness: Box<dyn WitnessFile>,
-    /// See [`Doubles`].
-    pub doubles: Doubles,
 }
 
 /// We are wrong, or the disk is, or more than f others are: stop the process at once. Nothing is tried again.
@@ -96,12 +76,6 @@ pub enum Fatal {
     /// A rule of the protocol is broken.
     #[error(transparent)]
     Halt(#[from] Halt),
-    /// SAFE-6. It is remembered: the replica does not open again.
-    #[error(
-        "SAFE-6: {0} was seen that this validator's key has signed and that this validator does not remember. The key runs somewhere else as well, or \
-         this home was put back from an older copy. Nothing more is signed, after a restart neither. Stop the other one if there is one; {KEY_IS_LOST}"
-    )]
-    Doubled(Stop),
 }
 
 /// Plain numbers about a replica.
@@ -154,7 +128,6 @@ enum Task {
     Effect(Box<Effect>),
     Fetch(ValidatorId, FetchRequest),
     CatchUp(ValidatorId, CatchupRequest),
-    Tell(ValidatorId),
     /// An answer that came for us, for the engine.
     Event(Box<Event>),
 }
@@ -182,14 +155,6 @@ pub struct Replica<S: Store, A: Application> {
     waiting: Waiting,
     catchup: Catchup,
     quota: Quota,
-    witness: Attestation,
-    doubles: Doubles,
-    seen: Seen,
-    /// Our signature was seen under this, and we do not remember it.
-    stopping: Option<Stop>,
-    asking: Asking,
-    /// Ballots that are not persisted before the asking is over.
-    held: VecDeque<Box<Effect>>,
     now: Now,
     timer: Option<(Round, Duration)>,
     building: Option<Building>,
@@ -223,19 +188,8 @@ impl<S: Store, A: Application> Replica<S, A> {
         let committee = config.verifier.committee();
         let public = config.key.public();
         let me = committee.find(&public).ok_or_else(|| RecoverError::NotAValidator(public.to_string()))?;
+        let recovered = recovery::recover(&ledger, &config.verifier, me)?;
         let genesis_hash = config.verifier.genesis_hash();
-        let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
-        let recovered = recovery::recover(&ledger, &config.verifier, me, &mut witness)?;
-        let mut seen = Seen::default();
-        for qc in recovered.blocks.iter().map(Verified::<Block>::qc).chain([recovered.root_qc.clone()]) {
-            seen.note_qc(&qc);
-        }
-        if let Some(certificates) = &recovered.certificates {
-            seen.note_qc(&certificates.high_qc);
-            certificates.last_round_tc.iter().for_each(|tc| seen.note_tc(tc));
-        }
-        let asking = Asking::new(me, Arc::clone(committee), Duration::from_millis(config.verifier.parameters().timeout_base_ms.into()));
-        let asking = if config.doubles == Doubles::Stop { asking } else { asking.skipped() };
         let engine_config = Config {
             genesis_hash,
             committee: Arc::clone(committee),
@@ -255,12 +209,6 @@ impl<S: Store, A: Application> Replica<S, A> {
             waiting: Waiting::default(),
             catchup: Catchup::new(me, Arc::clone(committee)),
             quota: Quota::default(),
-            witness,
-            doubles: config.doubles,
-            seen,
-            stopping: None,
-            asking,
-            held: VecDeque::new(),
             now: Now::default(),
             timer: None,
             building: None,
@@ -302,11 +250,6 @@ impl<S: Store, A: Application> Replica<S, A> {
     /// # Errors
     /// [`Fatal`]: stop the process, and do not call this again.
     pub fn poll(&mut self) -> Result<Option<Output>, Fatal> {
-        // Before everything that waits: a ballot may be among it.
-        if let Some(stop) = self.stopping {
-            self.witness.stop(stop)?;
-            return Err(Fatal::Doubled(stop));
-        }
         if let Some(output) = self.outputs.pop_front() {
             return Ok(Some(output));
         }
@@ -323,7 +266,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     pub fn next_deadline(&self) -> Option<Duration> {
         let heartbeat = self.building.map(|building| building.heartbeat);
         let timer = self.timer.map(|(_, at)| at);
-        [timer, heartbeat, self.catchup.deadline(), self.asking.deadline()].into_iter().flatten().min()
+        [timer, heartbeat, self.catchup.deadline()].into_iter().flatten().min()
     }
 
     /// Numbers.
@@ -396,21 +339,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     // ---- inputs -------------------------------------------------------------------------------------------------------------------
 
     fn on_message(&mut self, from: ValidatorId, message: Verified<Message>) {
-        if self.doubles == Doubles::Stop
-            && let Some(statement) = seen::foreign(&message, self.me, self.engine.safety_record())
-        {
-            self.stopping = Some(Stop { kind: statement.kind(), round: statement.round() });
-            return;
-        }
-        self.seen.note(&message);
-        self.asking.on_heard(self.now.elapsed);
         match message.split() {
-            VerifiedMessage::SightingsRequest => self.request(from, Task::Tell(from)),
-            VerifiedMessage::Sightings(sightings) => {
-                if sightings.of == self.me {
-                    self.asking.on_answer(from);
-                }
-            }
             VerifiedMessage::FetchRequest(request) => self.request(from, Task::Fetch(from, request)),
             VerifiedMessage::CatchupRequest(request) => {
                 self.request(from, Task::CatchUp(from, request));
@@ -534,20 +463,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             self.gossip_again();
             self.tell(Event::TimerFired(round));
         }
-        for to in self.asking.on_time(self.now.elapsed) {
-            self.send(Recipients::One(to), Message::SightingsRequest);
-        }
-        self.release();
         self.ask();
-    }
-
-    /// Goes on with the ballots that waited for the others' answers, before all that came later.
-    fn release(&mut self) {
-        if !self.asking.is_waiting() {
-            for effect in std::mem::take(&mut self.held).into_iter().rev() {
-                self.tasks.push_front(Task::Effect(effect));
-            }
-        }
     }
 
     fn ask(&mut self) {
@@ -662,10 +578,6 @@ impl<S: Store, A: Application> Replica<S, A> {
                 let answer = serve::catch_up(request, &self.ledger)?;
                 self.send(Recipients::One(from), answer);
             }
-            Task::Tell(from) => {
-                self.requests = self.requests.saturating_sub(1);
-                self.send(Recipients::One(from), Message::Sightings(Box::new(self.seen.of(from))));
-            }
         }
         Ok(())
     }
@@ -682,14 +594,8 @@ impl<S: Store, A: Application> Replica<S, A> {
                 schema::put_pending(&mut batch, &block);
                 self.store.write(batch)?;
             }
-            ballot @ Effect::Persist { .. } if self.asking.is_waiting() => {
-                self.held.push_back(Box::new(ballot));
-                if self.held.len() > HELD_MAX {
-                    self.held.pop_front();
-                }
-            }
             Effect::Persist { ballot, certificates } => {
-                let mut column = SafetyColumn { store: &self.store, witness: &mut self.witness, certificates: &certificates };
+                let mut column = SafetyColumn { store: &self.store, certificates: &certificates };
                 let saved = persist(&mut column, *ballot)?;
                 self.tell(Event::Persisted(saved));
             }
@@ -769,9 +675,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => return,
+            | Message::CatchupResponse(_) => return,
         };
         *count = count.saturating_add(1);
     }

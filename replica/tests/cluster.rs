@@ -10,9 +10,7 @@ use std::{
 
 use quorate_app::BuiltIn;
 use quorate_ledger::MemoryStore;
-use quorate_replica::{
-    Answer, Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket, verifier,
-};
+use quorate_replica::{Answer, Input, Now, Output, PoolLimits, Replica, ReplicaConfig, Ticket, verifier};
 use quorate_types::{
     block::payload_bytes,
     codec::encode,
@@ -24,7 +22,6 @@ use quorate_types::{
     operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
-    sighting::Sightings,
     transaction::Transaction,
     verify::Verifier,
 };
@@ -67,7 +64,6 @@ struct Cluster {
     genesis: Arc<Genesis>,
     verifier: Arc<Verifier>,
     stores: Vec<MemoryStore>,
-    witnesses: BTreeMap<u16, MemoryWitness>,
     replicas: BTreeMap<u16, Replica<MemoryStore, BuiltIn>>,
     now: Duration,
     /// To whom, from whom, what.
@@ -78,11 +74,6 @@ struct Cluster {
     gossip_lost: usize,
     gossip: Vec<(u16, Vec<Transaction>)>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// Who has stopped for ever, and what it said.
-    stopped: BTreeMap<u16, String>,
-    /// Whether what is sent is recorded: from whom, what.
-    record: bool,
-    recorded: Vec<(u16, Vec<u8>)>,
 }
 
 impl Cluster {
@@ -97,7 +88,6 @@ impl Cluster {
             genesis,
             verifier,
             stores: (0..validators).map(|_| MemoryStore::new()).collect(),
-            witnesses: BTreeMap::new(),
             replicas: BTreeMap::new(),
             now: Duration::ZERO,
             wire: VecDeque::new(),
@@ -106,9 +96,6 @@ impl Cluster {
             gossip_lost: 0,
             gossip: Vec::new(),
             fixed_leaders,
-            stopped: BTreeMap::new(),
-            record: false,
-            recorded: Vec::new(),
         };
         for id in 0..u16::from(validators) {
             cluster.start(id);
@@ -118,25 +105,18 @@ impl Cluster {
     }
 
     fn start(&mut self, id: u16) {
-        let replica = self.open(id).unwrap();
-        self.replicas.insert(id, replica);
-        self.push(id, Input::Tick);
-    }
-
-    fn open(&mut self, id: u16) -> Result<Replica<MemoryStore, BuiltIn>, RecoverError> {
         let public = self.verifier.committee().get(ValidatorId(id)).unwrap().consensus_key;
         let key = (1..=200).map(consensus_key).find(|key| key.public() == public).unwrap();
-        let witness = self.witnesses.entry(id).or_insert_with(|| MemoryWitness::of_new_key(public)).clone();
         let config = ReplicaConfig {
             genesis: Arc::clone(&self.genesis),
             verifier: Arc::clone(&self.verifier),
             key,
             pool: PoolLimits::default(),
             fixed_leaders: Arc::clone(&self.fixed_leaders),
-            witness: Box::new(witness),
-            doubles: Doubles::Stop,
         };
-        Replica::open(config, self.stores[usize::from(id)].clone(), BuiltIn)
+        let replica = Replica::open(config, self.stores[usize::from(id)].clone(), BuiltIn).unwrap();
+        self.replicas.insert(id, replica);
+        self.push(id, Input::Tick);
     }
 
     fn time(&self) -> Now {
@@ -155,22 +135,9 @@ impl Cluster {
     fn drain(&mut self, id: u16) {
         let all: Vec<u16> = (0..u16::try_from(self.stores.len()).unwrap()).collect();
         let replica = self.replicas.get_mut(&id).unwrap();
-        loop {
-            let output = match replica.poll() {
-                Ok(Some(output)) => output,
-                Ok(None) => return,
-                Err(fatal) => {
-                    assert!(matches!(fatal, Fatal::Doubled(_)), "{fatal}");
-                    self.stopped.insert(id, fatal.to_string());
-                    self.replicas.remove(&id);
-                    return;
-                }
-            };
+        while let Some(output) = replica.poll().unwrap() {
             match output {
                 Output::Send { to, message } => {
-                    if self.record {
-                        self.recorded.push((id, encode(&*message)));
-                    }
                     *self.sent.entry(message.kind()).or_default() += 1;
                     let to: Vec<u16> = match to {
                         Recipients::Others => all.iter().copied().filter(|other| *other != id).collect(),
@@ -353,123 +320,4 @@ fn all_validators_come_back_from_their_disks() {
     cluster.pass(Duration::from_secs(60));
     assert!(matches!(cluster.answers.get(&10), Some(Answer::Committed { .. })), "{:?} -> {:?}", heights, cluster.heights());
     assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
-}
-
-/// What a validator's key has signed, as the others have it: the highest round of its votes, timeouts and proposals on the wire.
-fn signed_rounds(sent: &[(u16, Vec<u8>)], of: u16) -> Vec<u64> {
-    let round = |message: Message| match message {
-        Message::Proposal(proposal) => Some(proposal.block.round().0),
-        Message::Vote(vote) => Some(vote.vote_info.round.0),
-        Message::Timeout(timeout) => Some(timeout.timeout.round.0),
-        _ => None,
-    };
-    sent.iter().filter(|(from, _)| *from == of).filter_map(|(_, bytes)| round(Message::decode(bytes).unwrap())).collect()
-}
-
-/// A cluster in which validator 3 comes back with its home as it was some blocks ago.
-fn rolled_back() -> Cluster {
-    let mut cluster = Cluster::new(4);
-    cluster.submit(0, 0, 0);
-    cluster.pass(Duration::from_secs(10));
-    let (store, witness) = (cluster.stores[3].snapshot(), cluster.witnesses[&3].snapshot());
-    for sequence in 1..6 {
-        cluster.submit(0, sequence, sequence);
-        cluster.pass(Duration::from_secs(10));
-    }
-    cluster.replicas.remove(&3);
-    cluster.stores[3] = store;
-    cluster.witnesses.insert(3, witness);
-    cluster
-}
-
-#[test]
-fn a_home_that_was_put_back_asks_is_shown_its_own_signature_and_stops_before_it_signs() {
-    let mut cluster = rolled_back();
-    cluster.record = true;
-    cluster.start(3);
-    cluster.run();
-    cluster.pass(Duration::from_secs(30));
-    assert!(!cluster.replicas.contains_key(&3));
-    let stopped = cluster.stopped[&3].clone();
-    assert!(stopped.contains("SAFE-6") && stopped.contains("quorate keygen validator"), "{stopped}");
-    assert_eq!(signed_rounds(&cluster.recorded, 3), []);
-    assert!(cluster.sent["sightings-request"] > 0);
-
-    // Nor after a restart.
-    let refused = cluster.open(3).err().unwrap().to_string();
-    assert!(refused.contains("stopped for ever") && refused.contains("quorate keygen validator"), "{refused}");
-    // The others go on.
-    cluster.submit(0, 6, 6);
-    cluster.pass(Duration::from_secs(10));
-    assert!(matches!(cluster.answers[&6], Answer::Committed { .. }));
-}
-
-/// What no net can prove: the home was put back, and those who saw the signatures are away.
-#[test]
-fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_since_anybody_was_heard() {
-    let mut cluster = rolled_back();
-    cluster.record = true;
-    for other in 0..3 {
-        cluster.replicas.remove(&other);
-    }
-    cluster.start(3);
-    cluster.run();
-    cluster.pass(Duration::from_secs(60));
-    assert_eq!(signed_rounds(&cluster.recorded, 3), [], "nobody was heard");
-
-    // One that knows nothing is heard.
-    let nothing = Message::Sightings(Box::new(Sightings::none(ValidatorId(3))));
-    let message = cluster.verifier.message(ValidatorId(0), nothing).unwrap();
-    cluster.push(3, Input::Message { from: ValidatorId(0), message });
-    let base = u64::from(cluster.genesis.parameters.timeout_base_ms);
-    cluster.pass(Duration::from_millis(base - 1));
-    assert_eq!(signed_rounds(&cluster.recorded, 3), []);
-    cluster.pass(Duration::from_secs(60));
-    assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");
-}
-
-#[test]
-fn a_validator_whose_data_is_gone_or_old_does_not_open() {
-    let mut cluster = Cluster::new(4);
-    cluster.submit(0, 0, 0);
-    cluster.pass(Duration::from_secs(10));
-    let old = cluster.stores[3].snapshot();
-    cluster.submit(0, 1, 1);
-    cluster.pass(Duration::from_secs(10));
-    cluster.replicas.remove(&3);
-    let current = std::mem::replace(&mut cluster.stores[3], MemoryStore::new());
-    for store in [MemoryStore::new(), old] {
-        cluster.stores[3] = store;
-        for _again in 0..2 {
-            let refused = cluster.open(3).err().unwrap();
-            assert!(matches!(refused, RecoverError::DataBehind { .. }), "{refused}");
-        }
-    }
-    cluster.stores[3] = current;
-    cluster.open(3).unwrap();
-}
-
-#[test]
-fn all_restarted_at_once_go_on_after_one_exchange_of_questions() {
-    let mut cluster = Cluster::new(4);
-    cluster.submit(0, 0, 0);
-    cluster.pass(Duration::from_secs(10));
-    cluster.replicas.clear();
-    for id in 0..4 {
-        cluster.start(id);
-    }
-    cluster.run();
-    cluster.submit(0, 1, 1);
-    cluster.pass(Duration::from_secs(3));
-    assert!(matches!(cluster.answers[&1], Answer::Committed { .. }), "{:?}", cluster.heights());
-
-    // And with one away for good.
-    cluster.replicas.clear();
-    for id in 0..3 {
-        cluster.start(id);
-    }
-    cluster.run();
-    cluster.submit(0, 2, 2);
-    cluster.pass(Duration::from_secs(6));
-    assert!(matches!(cluster.answers[&2], Answer::Committed { .. }), "{:?}", cluster.heights());
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quorate_app::BuiltIn;
-use quorate_replica::{Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
+use quorate_replica::{Fatal, Input, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     ids::ValidatorId,
     round::{Round, UnixMillis},
@@ -24,10 +24,6 @@ pub(crate) struct Actor {
     /// Whose key it holds. Two actors with one key are twins.
     pub(crate) id: ValidatorId,
     pub(crate) disk: SimStore,
-    /// How far the key has signed on this disk; made with the first start.
-    witness: Option<MemoryWitness>,
-    /// What it does about its own signature where it has not signed. Whoever moves actors by hand makes twins and liars of them.
-    pub(crate) doubles: Doubles,
     /// `None` while the power is off.
     pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
     /// By how much its calendar is ahead.
@@ -38,13 +34,7 @@ pub(crate) struct Actor {
 impl Actor {
     /// A validator with an empty disk, its power off.
     pub(crate) fn new(id: ValidatorId, ahead_ms: u64) -> Self {
-        let (disk, doubles) = (SimStore::default(), Doubles::Play);
-        Self { id, disk, witness: None, doubles, replica: None, ahead_ms, seen_state: None }
-    }
-
-    /// Another one with its key and a copy of its home, the power off.
-    pub(crate) fn twin(&self) -> Self {
-        Self { disk: self.disk.snapshot(), witness: self.witness.as_ref().map(MemoryWitness::snapshot), ..Self::new(self.id, 0) }
+        Self { id, disk: SimStore::default(), replica: None, ahead_ms, seen_state: None }
     }
 
     /// The process starts on what the disk holds, and does what recovery asks for at once when it next works.
@@ -77,17 +67,13 @@ impl Actor {
         self.give(Input::Tick, at);
     }
 
-    fn config(&mut self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Result<ReplicaConfig, String> {
-        let key = setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?;
-        let witness = self.witness.get_or_insert_with(|| MemoryWitness::of_new_key(key.public())).clone();
+    fn config(&self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Result<ReplicaConfig, String> {
         Ok(ReplicaConfig {
             genesis: Arc::clone(&setting.genesis),
             verifier: Arc::clone(&setting.verifier),
-            key,
+            key: setting.key(self.id).ok_or_else(|| format!("there is no validator {}", self.id))?,
             pool: PoolLimits::default(),
             fixed_leaders: Arc::clone(leaders),
-            witness: Box::new(witness),
-            doubles: self.doubles,
         })
     }
 

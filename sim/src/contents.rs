@@ -1,9 +1,7 @@
 //! What a message carries: blocks, certificates, a round. One list for all who look into messages, so that nothing in a message is looked
 //! at by some and missed by others.
 
-use quorate_types::{block::Block, ids::ValidatorId, message::Message, round::Round, timeout::TimeoutCert, vote::QuorumCert};
-
-use crate::disk::DurableRecord;
+use quorate_types::{block::Block, message::Message, round::Round, timeout::TimeoutCert, vote::QuorumCert};
 
 /// Every block in it.
 pub(crate) fn blocks(message: &Message) -> &[Block] {
@@ -11,13 +9,7 @@ pub(crate) fn blocks(message: &Message) -> &[Block] {
         Message::Proposal(proposal) => std::slice::from_ref(&proposal.block),
         Message::FetchResponse(response) => &response.blocks,
         Message::CatchupResponse(response) => &response.blocks,
-        Message::Vote(_)
-        | Message::Timeout(_)
-        | Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::CatchupRequest(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => &[],
+        Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) | Message::FetchRequest(_) | Message::CatchupRequest(_) => &[],
     }
 }
 
@@ -29,11 +21,7 @@ pub(crate) fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCer
         Message::Timeout(timeout) => [Some(&timeout.timeout.high_qc), Some(&timeout.high_commit_qc)],
         Message::SyncInfo(info) => [Some(&info.high_qc), Some(&info.high_commit_qc)],
         Message::CatchupResponse(response) => [response.commit_qc.as_ref(), None],
-        Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => [None, None],
+        Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) => [None, None],
     };
     let of_tc = timeout_cert(message).map(|tc| &tc.high_qc);
     blocks(message).iter().map(Block::qc).chain(own.into_iter().flatten()).chain(of_tc)
@@ -49,35 +37,8 @@ pub(crate) fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
+        | Message::CatchupResponse(_) => None,
     }
-}
-
-/// Whether a message proves that a validator has signed something of a later round than its record remembers of that kind.
-pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRecord) -> bool {
-    let (voted, gave_up) = (record.last_vote_round.unwrap_or(0), record.last_timeout_round.unwrap_or(0));
-    let in_qcs = quorum_certs(message).any(|qc| qc.signers.contains(of) && qc.round().0 > voted);
-    let in_tc = timeout_cert(message).is_some_and(|tc| tc.signers.contains(of) && tc.round.0 > gave_up);
-    let said = match message {
-        Message::Proposal(proposal) => proposal.block.author() == of && proposal.block.round().0 > record.last_proposed_round,
-        Message::Vote(vote) => vote.sender == of && vote.vote_info.round.0 > voted,
-        Message::Timeout(message) => message.timeout.sender == of && message.timeout.round.0 > gave_up,
-        Message::Sightings(seen) if seen.of == of => {
-            seen.vote.is_some_and(|vote| vote.vote_info.round.0 > voted)
-                || seen.timeout.is_some_and(|timeout| timeout.round.0 > gave_up)
-                || seen.proposal.is_some_and(|proposal| proposal.head.round.0 > record.last_proposed_round)
-        }
-        Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => false,
-    };
-    in_qcs || in_tc || said
 }
 
 /// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
@@ -90,16 +51,12 @@ pub(crate) fn round_of(message: &Message) -> Option<Round> {
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
+        | Message::CatchupResponse(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::ids::BlockId;
-
     use super::*;
     use crate::invariants::examples;
 
@@ -111,22 +68,5 @@ mod tests {
         assert_eq!(rounds(&examples::timeout(1, 9, 8)), [8, 0]);
         assert_eq!(timeout_cert(&proposal).map(|tc| tc.round), Some(Round(8)));
         assert_eq!((round_of(&proposal), blocks(&proposal).len()), (Some(Round(9)), 1));
-    }
-
-    #[test]
-    fn what_a_record_does_not_reach_is_told_by_kind() {
-        let record = DurableRecord { last_proposed_round: 3, last_vote_round: Some(5), last_timeout_round: Some(4), ..Default::default() };
-        let shows = |message: &Message| shows_beyond(message, ValidatorId(1), record);
-        for (message, beyond) in [
-            (examples::vote(1, 5, 4, BlockId::default()), false),
-            (examples::vote(1, 6, 5, BlockId::default()), true),
-            (examples::vote(2, 6, 5, BlockId::default()), false),
-            (examples::timeout(1, 4, 3), false),
-            (examples::timeout(1, 5, 4), true),
-            (examples::proposal(1, 3, 2, None).0, false),
-            (examples::proposal(1, 4, 3, None).0, true),
-        ] {
-            assert_eq!(shows(&message), beyond, "{message:?}");
-        }
     }
 }

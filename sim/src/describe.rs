@@ -28,13 +28,6 @@ pub(crate) fn message(message: &Message) -> String {
             let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
             format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
         }
-        Message::SightingsRequest => "what was seen of me?".into(),
-        Message::Sightings(seen) => {
-            let vote = seen.vote.map(|vote| vote.vote_info.round.0);
-            let timeout = seen.timeout.map(|timeout| timeout.round.0);
-            let proposal = seen.proposal.map(|proposal| proposal.head.round.0);
-            format!("seen of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
-        }
     }
 }
 
@@ -59,7 +52,5 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::CatchupResponse(response) if response.blocks.is_empty() => "nothing newer",
         Message::CatchupResponse(response) if response.headers.is_empty() => "blocks caught up",
         Message::CatchupResponse(_) => "blocks caught up in part",
-        Message::SightingsRequest => "sightings request",
-        Message::Sightings(_) => "sightings",
     }
 }

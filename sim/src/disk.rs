@@ -43,7 +43,7 @@ impl DurableRecord {
     /// version u8 | genesis hash 32 | epoch u64 | highest vote round u64 | highest QC round u64 | last proposed round u64
     ///      | last vote    (option: block id 32 | round u64 | parent id 32 | parent round u64 | state id 32
     ///                              | genesis hash 32 | epoch u64 | committed state id (option: 32) | hash 32)
-    ///      | last timeout (option: round u64 | ...) | ...
+    ///      | last timeout (option: round u64 | ...)
     /// ```
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader(bytes);
@@ -53,7 +53,8 @@ impl DurableRecord {
         if rest.is_some()? {
             rest.skip(32)?;
             last_vote_round = Some(rest.number()?);
-            rest.skip(32 + 8 + 32 + 32 + 8)?;
+            rest.skip(32 + 8 + 32)?;
+            rest.skip(32 + 8)?;
             if rest.is_some()? {
                 rest.skip(32)?;
             }
@@ -235,8 +236,7 @@ mod tests {
     use crate::invariants::examples;
 
     fn record(vote: u64) -> Batch {
-        let mut bytes = vec![1];
-        bytes.extend_from_slice(&[9; 32]);
+        let mut bytes = [[1].as_slice(), &[7; 32]].concat();
         for number in [0, vote, 2, 3] {
             bytes.extend_from_slice(&u64::to_le_bytes(number));
         }
@@ -314,6 +314,6 @@ mod tests {
         let old = disk.snapshot();
         disk.write_sync(record(8)).unwrap();
         assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
-        assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[41]), Some(7));
+        assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[17]), Some(7));
     }
 }

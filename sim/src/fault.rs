@@ -30,8 +30,6 @@ pub enum PowerCut {
     AtWrite(usize),
     /// The sync of the nth synced write from now on fails, and with it the machine: that batch may be there or not.
     AtSync(usize),
-    /// The nth write of the file beside the key from now on (0 is the next one) is torn after so many bytes, and with it the machine stops.
-    AtWitness(usize, usize),
     /// From the nth write on the disk is full. The process stops, the machine goes on; there is space again when it comes back.
     Full(usize),
 }
@@ -73,14 +71,11 @@ pub enum Fate {
     Frayed(Micros, Vec<(ValidatorId, ValidatorId)>),
     /// From then on everything from it and to it takes a hundred times as long.
     Slow(Micros),
-    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. The file beside its key is not: so it
-    /// must notice, and keeps every rule.
+    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. Nobody but its operator can tell, so
+    /// it counts as Byzantine: a stale safety state is a lost key.
     Stale(Micros, Micros),
-    /// It crashes, and comes back with its key, the file beside it and an empty disk. It must notice, too.
+    /// It crashes, and comes back with its key and an empty disk. It counts as Byzantine.
     Wiped(Micros),
-    /// Its whole home is copied, and comes back as it was. It cannot tell before it is shown what it has forgotten, so it counts as Byzantine;
-    /// but once it was shown, it signs nothing any more (SAFE-6).
-    RolledBack(Micros, Micros),
     /// It lies, from the beginning.
     Lying(Vec<Lie>),
 }
@@ -90,10 +85,8 @@ impl Fate {
     #[must_use]
     pub const fn is_byzantine(&self) -> bool {
         match self {
-            Self::RolledBack(..) | Self::Lying(_) => true,
-            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) | Self::Stale(..) | Self::Wiped(_) => {
-                false
-            }
+            Self::Stale(..) | Self::Wiped(_) | Self::Lying(_) => true,
+            Self::Crashed(_) | Self::Silent(_) | Self::Deaf(_) | Self::Frayed(..) | Self::Slow(_) => false,
         }
     }
 }
@@ -135,14 +128,13 @@ impl FromStr for Faults {
 }
 
 /// What a report counts faults by; lies go by [`Lie::name`].
-pub const FAULT_NAMES: [&str; 22] = [
+pub const FAULT_NAMES: [&str; 20] = [
     "fault: lost message",
     "fault: doubled message",
     "fault: late message",
     "fault: power cut",
     "fault: torn write",
     "fault: failed sync",
-    "fault: torn witness",
     "fault: disk full",
     "fault: all down at once",
     "fault: cut in two",
@@ -157,7 +149,6 @@ pub const FAULT_NAMES: [&str; 22] = [
     "fault: slow for ever",
     "fault: stale disk",
     "fault: wiped disk",
-    "fault: home rolled back",
 ];
 
 /// All faults of a world.
@@ -302,7 +293,7 @@ fn fates(random: &mut Random, committee: &Committee, storm_end: Micros) -> BTree
 
 fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: Micros) -> Fate {
     let at = if random.chance(300) { Micros(0) } else { Micros(random.below(storm_end.0)) };
-    match random.below(18) {
+    match random.below(16) {
         0 | 1 => Fate::Crashed(at),
         2 => Fate::Silent(at),
         3 => Fate::Deaf(at),
@@ -310,7 +301,6 @@ fn fate(random: &mut Random, committee: &Committee, id: ValidatorId, storm_end: 
         5 => Fate::Slow(at),
         6 => Fate::Stale(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
         7 => Fate::Wiped(at),
-        8 | 9 => Fate::RolledBack(at, at.after(Micros(random.between(1_000, 800_000))).min(storm_end)),
         _ => {
             let mut lies = Lie::ALL;
             random.shuffle(&mut lies);
@@ -353,11 +343,10 @@ fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, inciden
 }
 
 fn power_cut(random: &mut Random) -> PowerCut {
-    match random.below(11) {
+    match random.below(10) {
         0..=4 => PowerCut::Now,
         5..=6 => PowerCut::AtWrite(random.index(8)),
         7..=8 => PowerCut::AtSync(random.index(5)),
-        9 => PowerCut::AtWitness(random.index(5), random.index(200)),
         _ => PowerCut::Full(random.index(8)),
     }
 }

@@ -86,9 +86,7 @@ impl Forensics {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupResponse(_) => {}
         }
         if let Some(tc) = contents::timeout_cert(message) {
             for (signer, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {

@@ -19,7 +19,6 @@ use quorate_types::{
     message::{CatchupResponse, FetchResponse, Message, SyncInfo},
     operation::Operation,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
-    sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
     vote::{QuorumCert, Vote},
@@ -235,8 +234,6 @@ impl<'a> Forger<'a> {
             letter("", any, Self::fetched(b5.id(), &[])),
             letter("", any, Self::caught_up(&[b1, b2, b4], Some(q5))),
             letter("", any, Self::caught_up(&[], None)),
-            letter("", any, Message::SightingsRequest),
-            letter("", any, Message::Sightings(Box::new(Sightings::none(any)))),
         ];
         // A forgery is refused for what is forged: what carries it is accepted with what is genuine.
         letters.extend([q4, q5].into_iter().flat_map(|qc| self.carriers(qc)));
@@ -246,7 +243,6 @@ impl<'a> Forger<'a> {
             letters.push(Self::voted(self.pen.vote(id, b5, s5, q2)));
             letters.push(Self::timed_out(self.pen.timeout(id, Round(4), q2, Some(&self.tc), q2)));
             letters.push(Self::timed_out(self.pen.timeout(id, Round(6), q5, None, q5)));
-            letters.push(letter("", any, Message::Sightings(Box::new(self.sightings(id)))));
         }
         letters
     }
@@ -270,7 +266,6 @@ impl<'a> Forger<'a> {
         letters.extend(self.forged_timeouts(random));
         letters.extend(self.forged_proposals(random));
         letters.extend(self.forged_answers());
-        letters.extend(self.forged_sightings(random));
         letters
     }
 
@@ -651,76 +646,6 @@ impl<'a> Forger<'a> {
         ]
     }
 
-    /// What a validator has signed last.
-    fn sightings(&self, of: ValidatorId) -> Sightings {
-        let ([.., b5], [.., s5], [_, q2, _, q5]) = (&self.blocks, self.states, &self.qcs);
-        let vote = self.pen.vote(of, b5, s5, q2);
-        let timeout = self.pen.timeout(of, Round(6), q5, None, q5).timeout;
-        let time = UnixMillis(BEGINNING.0.saturating_add(6));
-        let proposal = self.pen.proposal(Pen::block(of, Round(6), time, payload(self.setting.genesis_hash(), &self.key, 1), q5), None, q5);
-        Sightings {
-            of,
-            vote: Some(SeenVote { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature }),
-            timeout: Some(SeenTimeout {
-                epoch: timeout.epoch,
-                round: timeout.round,
-                high_qc_round: timeout.high_qc.round(),
-                signature: timeout.signature,
-            }),
-            proposal: Some(SeenProposal { head: *proposal.block.head(), signature: proposal.signature }),
-        }
-    }
-
-    /// What is said to carry somebody's signature.
-    fn forged_sightings(&self, random: &mut Random) -> Vec<Letter> {
-        let (any, other) = (self.any(), self.other());
-        let genuine = self.sightings(any);
-        let mut letters = Vec::new();
-        let mut add = |what: &str, reason, change: &dyn Fn(&mut Sightings)| {
-            let mut seen = genuine;
-            change(&mut seen);
-            letters.push(forgery(what, reason, any, Message::Sightings(Box::new(seen))));
-        };
-        let vote = |change: fn(&mut SeenVote)| move |seen: &mut Sightings| seen.vote.iter_mut().for_each(change);
-        let timeout = |change: fn(&mut SeenTimeout)| move |seen: &mut Sightings| seen.timeout.iter_mut().for_each(change);
-        let proposal = |change: fn(&mut SeenProposal)| move |seen: &mut Sightings| seen.proposal.iter_mut().for_each(change);
-        let state = StateId(Hash([77; 32]));
-        let bad = genuine.vote.map_or(Signature([0; 64]), |vote| flipped(vote.signature, random));
-        add("a vote with a bad signature", "signature", &|seen| seen.vote.iter_mut().for_each(|vote| vote.signature = bad));
-        add("a timeout with a vote's signature", "signature", &|seen| {
-            seen.timeout.iter_mut().zip(seen.vote).for_each(|(timeout, vote)| timeout.signature = vote.signature);
-        });
-        add("a proposal with a vote's signature", "signature", &|seen| {
-            seen.proposal.iter_mut().zip(seen.vote).for_each(|(proposal, vote)| proposal.signature = vote.signature);
-        });
-        add("a vote for another result", "vote-info-hash", &|seen| {
-            seen.vote.iter_mut().for_each(|vote| vote.vote_info.exec_state_id = state);
-        });
-        add("a vote for another result, with its hash", "signature", &|seen| {
-            if let Some(vote) = &mut seen.vote {
-                vote.vote_info.exec_state_id = state;
-                vote.commit_info.vote_info_hash = vote.vote_info.digest();
-            }
-        });
-        add("a vote that commits nothing", "commit-rule", &vote(|vote| vote.commit_info.commit_state_id = None));
-        add("a vote of another epoch", "other-epoch", &vote(|vote| vote.commit_info.epoch = Epoch(1)));
-        add("a timeout of another round", "signature", &timeout(|timeout| timeout.round = timeout.round.next()));
-        add("a timeout with another claim", "signature", &timeout(|timeout| timeout.high_qc_round = Round(1)));
-        add("a timeout that claims its own round", "round", &timeout(|timeout| timeout.high_qc_round = timeout.round));
-        add("a timeout beyond the last round", "round", &timeout(|timeout| timeout.round = Round::LIMIT));
-        add("a timeout of another epoch", "other-epoch", &timeout(|timeout| timeout.epoch = Epoch(1)));
-        add("a proposal of another round", "signature", &proposal(|proposal| proposal.head.round = proposal.head.round.next()));
-        add("a proposal of round 0", "round", &proposal(|proposal| proposal.head.round = Round(0)));
-        add("a proposal of another time", "signature", &proposal(|proposal| proposal.head.timestamp = proposal.head.timestamp.next()));
-        add("a proposal with more transactions", "signature", &proposal(|proposal| proposal.head.transactions = 7));
-        add("a proposal with other transactions", "signature", &proposal(|proposal| proposal.head.payload = Hash([77; 32])));
-        add("a proposal on another certificate", "signature", &proposal(|proposal| proposal.head.qc = Hash([77; 32])));
-        add("a proposal by another", "other-sender", &|seen| seen.proposal.iter_mut().for_each(|proposal| proposal.head.author = other));
-        add("in another's name", "signature|not-in-committee", &|seen| seen.of = other);
-        add("of a stranger", "not-in-committee", &|seen| *seen = Sightings::none(ValidatorId(u16::MAX)));
-        letters
-    }
-
     fn any(&self) -> ValidatorId {
         self.signers.iter().next().unwrap_or_default()
     }
@@ -745,8 +670,7 @@ fn signs_something(message: &Message) -> bool {
         Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => true,
         Message::FetchResponse(response) => !response.blocks.is_empty(),
         Message::CatchupResponse(response) => !response.blocks.is_empty(),
-        Message::Sightings(seen) => seen.vote.is_some() || seen.timeout.is_some() || seen.proposal.is_some(),
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => false,
+        Message::FetchRequest(_) | Message::CatchupRequest(_) => false,
     }
 }
 

@@ -3,9 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use quorate_app::BuiltIn;
-use quorate_replica::{Input, MemoryWitness, Now, Replica};
+use quorate_replica::{Input, Now, Replica};
 use quorate_types::{
-    codec,
     ids::ValidatorId,
     round::{Height, UnixMillis},
 };
@@ -13,8 +12,7 @@ use quorate_types::{
 use crate::{
     byzantine::Liar,
     committee::BEGINNING,
-    contents,
-    disk::{DurableRecord, SimStore},
+    disk::SimStore,
     fault::{ClockFault, PowerCut},
     invariants::jolteon::StateRounds,
     time::Micros,
@@ -29,8 +27,6 @@ const INPUTS_AT_ONCE: usize = 256;
 pub(crate) struct Node {
     pub(crate) id: ValidatorId,
     pub(crate) disk: SimStore,
-    /// The file beside its key; made with the first start.
-    pub(crate) witness: Option<MemoryWitness>,
     /// `None` while the power is off.
     pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
     inbox: VecDeque<Input>,
@@ -56,16 +52,8 @@ pub(crate) struct Node {
     pub(crate) faulty: bool,
     /// Who stands between its replica and the network, if it lies.
     pub(crate) liar: Option<Liar>,
-    /// An older copy of its disk, and of the file beside its key, with which it will come back.
-    pub(crate) old_home: Option<(SimStore, Option<MemoryWitness>)>,
-    /// Its disk is empty or an older copy; the file beside its key is not. It may not start, if it has signed since.
-    pub(crate) forgetful: bool,
-    /// Its whole home is an older copy. Once it was shown its own signature that it does not remember, it signs nothing any more.
-    pub(crate) rolled_back: bool,
-    /// It was shown that in this life.
-    pub(crate) shown: bool,
-    /// It has stopped because of that: for ever.
-    pub(crate) stopped: bool,
+    /// An older copy of its disk, with which it will come back.
+    pub(crate) old_disk: Option<SimStore>,
     /// Of the state that the invariants were shown last.
     pub(crate) seen_state: Option<StateRounds>,
     /// It never starts again.
@@ -83,7 +71,6 @@ impl Node {
         Self {
             id,
             disk: SimStore::default(),
-            witness: None,
             replica: None,
             inbox: VecDeque::new(),
             busy: false,
@@ -97,11 +84,7 @@ impl Node {
             excused: false,
             faulty: false,
             liar: None,
-            old_home: None,
-            forgetful: false,
-            rolled_back: false,
-            shown: false,
-            stopped: false,
+            old_disk: None,
             seen_state: None,
             gone: false,
             armed: None,
@@ -146,10 +129,6 @@ impl Node {
         let mut any = false;
         for _ in 0..INPUTS_AT_ONCE {
             let Some(input) = self.inbox.pop_front() else { break };
-            if let (true, Input::Message { message, .. }) = (self.rolled_back, &input) {
-                let record = DurableRecord::read(&codec::encode(replica.safety_record()));
-                self.shown |= record.is_some_and(|record| contents::shows_beyond(message, self.id, record));
-            }
             replica.push(now, input);
             any = true;
         }
@@ -163,7 +142,6 @@ impl Node {
         self.busy = false;
         self.wake = None;
         self.seen_state = None;
-        self.shown = false;
         self.armed = None;
         self.life = self.life.saturating_add(1);
     }

@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Puppets,
     /// See [`crate::twins`]: a scenario is drawn for each seed.
     TwinsDrawn,
-    /// See [`crate::crash_points`]: the 52 points in turn, with a seed more in every turn.
+    /// See [`crate::crash_points`]: the 48 points in turn, with a seed more in every turn.
     CrashesInTurn,
 }
 

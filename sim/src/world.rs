@@ -14,7 +14,7 @@ use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use quorate_app::BuiltIn;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
-use quorate_replica::{Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket};
+use quorate_replica::{Answer, Fatal, Input, Output, PoolLimits, Replica, ReplicaConfig, Ticket};
 use quorate_types::{
     codec,
     header::Header,
@@ -34,7 +34,7 @@ use crate::{
         collusion::{Cabal, Collude, Plot},
     },
     committee::{BEGINNING, Setting},
-    contents, describe,
+    describe,
     fault::{CLOCK_OFF_MS_MAX, ClockFault, Fate, FaultPlan, Faults, Incident, PowerCut},
     forensics::Forensics,
     invariants::{Observation, Register, Violation, jolteon::LocalState, live_1},
@@ -272,7 +272,7 @@ impl World {
         for (id, fate) in std::mem::take(&mut self.plan.fates) {
             let at = match &fate {
                 Fate::Crashed(at) | Fate::Silent(at) | Fate::Deaf(at) | Fate::Frayed(at, _) | Fate::Slow(at) | Fate::Wiped(at) => *at,
-                Fate::Stale(copied, at) | Fate::RolledBack(copied, at) => {
+                Fate::Stale(copied, at) => {
                     self.agenda.plan(*copied, Happening::Copy(id));
                     *at
                 }
@@ -358,7 +358,7 @@ impl World {
             }
             Happening::Copy(id) => {
                 if let Some(node) = self.node_mut(id) {
-                    node.old_home = Some((node.disk.snapshot(), node.witness.as_ref().map(MemoryWitness::snapshot)));
+                    node.old_disk = Some(node.disk.snapshot());
                 }
                 Ok(())
             }
@@ -396,10 +396,7 @@ impl World {
         let (genesis, verifier) = (Arc::clone(&self.setting.genesis), Arc::clone(&self.setting.verifier));
         let Some(key) = self.setting.key(id) else { return Ok(()) };
         let Some(node) = self.nodes.get_mut(id.index()) else { return Ok(()) };
-        let witness = Box::new(node.witness.get_or_insert_with(|| MemoryWitness::of_new_key(key.public())).clone());
-        // Whoever lies signs what its replica does not know of.
-        let doubles = if node.liar.is_some() { Doubles::Play } else { Doubles::Stop };
-        let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default(), witness, doubles };
+        let config = ReplicaConfig { genesis, verifier, key, pool: PoolLimits::default(), fixed_leaders: Arc::default() };
         // All begin with the same genesis on the disk; it is made once.
         let opened = if node.life == 0 {
             let (disk, ledger) = self.origin.copy();
@@ -409,20 +406,7 @@ impl World {
             Replica::open(config, node.disk.clone(), BuiltIn)
         };
         let replica = match opened {
-            Ok(_) if node.stopped => {
-                return Err(self.violation("SAFE-6", format!("validator {id} starts again after it was stopped for ever")));
-            }
             Ok(replica) => replica,
-            Err(RecoverError::Stopped(_)) if node.stopped => {
-                node.gone = true;
-                self.seen("net: remembers its stop");
-                return Ok(());
-            }
-            Err(RecoverError::DataBehind { .. }) if node.forgetful => {
-                node.gone = true;
-                self.seen("net: refuses a disk that has forgotten");
-                return Ok(());
-            }
             // The power failed again while it was starting.
             Err(_) if node.armed.is_some() => {
                 self.lose_power(id);
@@ -524,17 +508,6 @@ impl World {
                 self.lose_power(id);
                 return Ok(());
             }
-            Err(Fatal::Doubled(stop)) if node.rolled_back => {
-                node.stopped = true;
-                node.lose_memory();
-                let life = node.life;
-                self.seen("net: stops at its own signature");
-                self.audit.note(now, || format!("{} stops for ever: {stop}", describe::validator(id)));
-                // Somebody starts it again.
-                let back = now.after(Micros(self.machine.between(1_000, 100_000)));
-                self.agenda.plan(back, Happening::Restart { node: id, life });
-                return Ok(());
-            }
             // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
             Err(fatal) if node.faulty || self.forensics.is_some() => {
                 node.gone = true;
@@ -622,10 +595,6 @@ impl World {
 
     fn send(&mut self, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Happened {
         let now = self.now;
-        if contents::round_of(&message).is_some() && self.node(id).is_some_and(|node| node.shown || node.stopped) {
-            let what = format!("validator {id} was shown its own signature that it does not remember, and then sent {message:?}");
-            return Err(self.violation("SAFE-6", what));
-        }
         if let Some(node) = self.nodes.get_mut(id.index())
             && let unix = node.unix(now)
             && let Some(liar) = &mut node.liar
@@ -965,12 +934,6 @@ impl World {
                 node.disk.fail_at_sync(nth);
                 self.audit.note(now, || format!("the disk of {} will fail in its sync {nth} from now", describe::validator(id)));
             }
-            PowerCut::AtWitness(nth, bytes) => {
-                if let Some(witness) = &node.witness {
-                    witness.fail_after(nth, bytes);
-                }
-                self.audit.note(now, || format!("{} will lose power in write {nth} of its witness from now", describe::validator(id)));
-            }
             PowerCut::Full(nth) => {
                 node.disk.fail_at_write(nth);
                 self.audit.note(now, || format!("the disk of {} will be full at its write {nth} from now", describe::validator(id)));
@@ -984,7 +947,6 @@ impl World {
         let was_up = node.is_up();
         let (cut, down) = node.armed.unwrap_or((PowerCut::Now, Micros(0)));
         node.lose_memory();
-        node.witness.iter().for_each(MemoryWitness::repair);
         let lost = if matches!(cut, PowerCut::Full(_)) {
             node.disk.reopen();
             0
@@ -997,7 +959,6 @@ impl World {
                 PowerCut::Now => "fault: power cut",
                 PowerCut::AtWrite(_) => "fault: torn write",
                 PowerCut::AtSync(_) => "fault: failed sync",
-                PowerCut::AtWitness(..) => "fault: torn witness",
                 PowerCut::Full(_) => "fault: disk full",
             });
             if self.nodes.len() > 1 && !self.nodes.iter().any(Node::is_up) {
@@ -1037,24 +998,17 @@ impl World {
             }
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
-            Fate::RolledBack(..) => ("fault: home rolled back", "comes back with an older copy of its home"),
             Fate::Lying(_) => return,
         };
         self.seen(name);
         self.audit.note(now, || format!("{} {what}", describe::validator(id)));
         match fate {
             Fate::Crashed(_) => self.lose_power(id),
-            Fate::Stale(..) | Fate::Wiped(_) | Fate::RolledBack(..) => {
+            Fate::Stale(..) | Fate::Wiped(_) => {
                 self.lose_power(id);
                 if let Some(node) = self.node_mut(id) {
-                    let (disk, witness) = node.old_home.take().unwrap_or_default();
-                    node.disk = disk;
+                    node.disk = node.old_disk.take().unwrap_or_default();
                     node.reported = Height(0);
-                    node.rolled_back = matches!(fate, Fate::RolledBack(..));
-                    node.forgetful = !node.rolled_back;
-                    if node.rolled_back {
-                        node.witness = witness;
-                    }
                 }
             }
             Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::Lying(_) => {}
@@ -1072,7 +1026,6 @@ impl World {
         let mut down = Vec::new();
         for node in &mut self.nodes {
             node.disk.repair();
-            node.witness.iter().for_each(MemoryWitness::repair);
             node.armed = None;
             node.clock = None;
             if !node.is_up() && !node.gone {

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use quorate_sim::twins::{
     Counters, Lab, Scenario, Space, Step,
     campaign::{Plan, Tally},
-    play, play_guarded,
+    play,
 };
 use quorate_types::ids::ValidatorId;
 
@@ -108,24 +108,6 @@ fn the_same_scenario_has_the_same_history() {
     histories.sort_unstable();
     histories.dedup();
     assert_eq!(histories.len(), 4);
-}
-
-/// A validator that was restored from a copy of its home and runs twice: whichever copy is shown a signature of the other that it does not
-/// know stops, and stays stopped; the others go on.
-#[test]
-fn copies_that_are_shown_each_other_stop_for_ever() {
-    let mut stopped = 0;
-    for (validators, rounds, two_phase, count) in [(4, 4, false, 300), (4, 8, true, 100), (7, 5, false, 50)] {
-        let space = Space::new(validators, rounds, two_phase).unwrap();
-        let lab = Lab::for_rounds(validators, rounds).unwrap();
-        for number in 0..count {
-            let scenario = space.draw(11, number);
-            let outcome = play_guarded(&lab, &scenario, false);
-            assert_eq!(outcome.violation, None, "scenario {number} of {validators} validators:\n{scenario}");
-            stopped += outcome.counters.twins_stopped;
-        }
-    }
-    assert!(stopped > 300, "{stopped} of 450");
 }
 
 /// B25: more twins than the protocol can bear. Each of the two honest validators has a copy of both twins on its side, and commits a chain of

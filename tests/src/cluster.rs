@@ -193,7 +193,7 @@ impl Cluster {
 
     /// A counter or gauge of a validator; `name` includes the labels.
     pub async fn metric(&self, index: usize, name: &str) -> f64 {
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
+        let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
         let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("an answer");
         let text = answer.text().await.expect("a text");
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
@@ -206,39 +206,6 @@ impl Cluster {
         let output = command(&program(), &["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.expect("the program can be started");
         (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-    }
-
-    /// Starts a validator on any home, expects that it ends by itself, and returns how, with what it said.
-    pub async fn ends(&self, home: &Path, options: &[&str]) -> (ExitStatus, String) {
-        let said = self.directory.path().join("said");
-        let file = File::create(&said).expect("the output can be written");
-        let home = home.to_str().expect("paths are text");
-        let mut command = command(&program(), &[&["node", "run", "--home", home], options].concat());
-        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
-        let mut process = command.spawn().expect("the program can be started");
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let status = process.try_wait().expect("the process can be asked");
-            let said = || std::fs::read_to_string(&said).unwrap_or_default();
-            if let Some(status) = status {
-                return (status, said());
-            }
-            if Instant::now() >= deadline {
-                drop(process.kill());
-                drop(process.wait());
-                panic!("the validator of {home} has not ended within {DEADLINE:?}: {}", said());
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-    }
-
-    /// The sum of a counter of a validator, over all its labels.
-    pub async fn counter(&self, index: usize, name: &str) -> u64 {
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("an HTTP client");
-        let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("it answers");
-        let text = answer.text().await.expect("its metrics are text");
-        let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        values.sum()
     }
 
     /// SIGKILL.

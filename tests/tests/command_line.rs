@@ -41,7 +41,9 @@ impl Wallet {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wallet_ends_with_the_documented_codes() {
-    let mut cluster = Cluster::start(4, &["--accounts", "2"]).await;
+    let mut cluster = Cluster::start(4, &["--accounts", "2", "--heartbeat-ms", "1000"]).await;
+    // Before the first commit no state can be proved, and a wallet sends nothing.
+    quorate_tests::eventually("a first commit", async || (cluster.height().await > quorate_types::round::Height(0)).then_some(())).await;
     let wallet = Wallet::of(&cluster);
 
     // 0: it worked.

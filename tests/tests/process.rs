@@ -15,7 +15,7 @@ const STOP_PROMISE: Duration = Duration::from_secs(5);
 const LOST: &str = "quorate_log_lost_lines_total";
 
 async fn status_of(url: String) -> u16 {
-    let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+    let http = quorate_client::http::without_tls().timeout(DEADLINE).build().unwrap();
     http.get(url).send().await.unwrap().status().as_u16()
 }
 

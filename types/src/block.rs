@@ -46,53 +46,10 @@ pub struct BlockContent {
     pub qc: QuorumCert,
 }
 
-/// A block without its transactions and its certificate, which are there by their hashes: enough to compute its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockHead {
-    /// Who made it.
-    pub author: ValidatorId,
-    /// Its round.
-    pub round: Round,
-    /// Its time.
-    pub timestamp: UnixMillis,
-    /// How many transactions it has.
-    pub transactions: u64,
-    /// The hash of its transactions.
-    pub payload: Hash,
-    /// The hash of the certificate of its parent, signatures included.
-    pub qc: Hash,
-}
-
-impl BlockHead {
-    /// The id of the block on a network, in an epoch.
-    #[must_use]
-    pub fn id(&self, genesis_hash: GenesisHash, epoch: Epoch) -> BlockId {
-        let mut hasher = Hasher::new(&BLOCK);
-        hasher
-            .update(&genesis_hash.0.0)
-            .update(&epoch.0.to_le_bytes())
-            .update(&self.author.0.to_le_bytes())
-            .update(&self.round.0.to_le_bytes())
-            .update(&self.timestamp.0.to_le_bytes())
-            .update(&self.transactions.to_le_bytes())
-            .update(&self.payload.0)
-            // The parent's id and who certified it: the voters of every embedded certificate are the same for everybody (leader election).
-            .update(&self.qc.0);
-        BlockId(hasher.finish())
-    }
-
-    /// What its author signs to propose it.
-    #[must_use]
-    pub fn proposal_digest(&self, genesis_hash: GenesisHash, epoch: Epoch) -> Hash {
-        Hash::of(&PROPOSAL, &self.id(genesis_hash, epoch).0.0)
-    }
-}
-
 /// A block with its id, which is always computed from the content and never taken from a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     content: BlockContent,
-    head: BlockHead,
     id: BlockId,
 }
 
@@ -104,21 +61,18 @@ impl Block {
         for tx in &content.payload {
             payload.update(&(tx.raw().len() as u64).to_le_bytes()).update(tx.raw());
         }
-        let head = BlockHead {
-            author: content.author,
-            round: content.round,
-            timestamp: content.timestamp,
-            transactions: content.payload.len() as u64,
-            payload: payload.finish(),
-            qc: content.qc.digest(),
-        };
-        Self { id: head.id(content.genesis_hash, content.epoch), head, content }
-    }
-
-    /// What its id is computed from.
-    #[must_use]
-    pub const fn head(&self) -> &BlockHead {
-        &self.head
+        let mut hasher = Hasher::new(&BLOCK);
+        hasher
+            .update(&content.genesis_hash.0.0)
+            .update(&content.epoch.0.to_le_bytes())
+            .update(&content.author.0.to_le_bytes())
+            .update(&content.round.0.to_le_bytes())
+            .update(&content.timestamp.0.to_le_bytes())
+            .update(&(content.payload.len() as u64).to_le_bytes())
+            .update(&payload.finish().0)
+            // The parent's id and who certified it: the voters of every embedded certificate are the same for everybody (leader election).
+            .update(&content.qc.digest().0);
+        Self { id: BlockId(hasher.finish()), content }
     }
 
     /// Its id.

@@ -9,7 +9,6 @@ use crate::{
     ids::{BlockId, ValidatorId},
     proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
-    sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
     verify::Verified,
@@ -51,10 +50,6 @@ pub enum Message {
     CatchupRequest(CatchupRequest),
     /// Answers.
     CatchupResponse(Box<CatchupResponse>),
-    /// Asks for the newest statements of the sender that the receiver has seen.
-    SightingsRequest,
-    /// Answers.
-    Sightings(Box<Sightings>),
 }
 
 impl Message {
@@ -78,8 +73,6 @@ impl Message {
             Self::FetchResponse(_) => "fetch-response",
             Self::CatchupRequest(_) => "catchup-request",
             Self::CatchupResponse(_) => "catchup-response",
-            Self::SightingsRequest => "sightings-request",
-            Self::Sightings(_) => "sightings",
         }
     }
 
@@ -88,12 +81,7 @@ impl Message {
     pub const fn is_urgent(&self) -> bool {
         match self {
             Self::Proposal(_) | Self::Vote(_) | Self::Timeout(_) | Self::SyncInfo(_) => true,
-            Self::FetchRequest(_)
-            | Self::FetchResponse(_)
-            | Self::CatchupRequest(_)
-            | Self::CatchupResponse(_)
-            | Self::SightingsRequest
-            | Self::Sightings(_) => false,
+            Self::FetchRequest(_) | Self::FetchResponse(_) | Self::CatchupRequest(_) | Self::CatchupResponse(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Planted bugs: the test of the tests.
 //!
-//! A checker that finds nothing may be looking at nothing. So 27 mistakes that real consensus systems have made stand in `zoo/bugs` as small
+//! A checker that finds nothing may be looking at nothing. So 24 mistakes that real consensus systems have made stand in `zoo/bugs` as small
 //! replacements of text. The hunt copies the sources into a scratch workspace, plants one of them, builds the simulator from there and runs
 //! its searches until one breaks a rule. All 24 must be found, and the sources as they are must pass the same searches.
 //!

@@ -47,15 +47,14 @@ pub(super) async fn start(
     timeout: Duration,
     out: &Output,
 ) -> Result<(), CommandError> {
-    let mut localnet = match existing {
-        Some(localnet) => localnet,
-        None => {
-            if reset && Localnet::exists(directory) {
-                remove(directory, out).await?;
-            }
-            refuse_existing(directory)?;
-            create(directory, shape)?
+    let mut localnet = if let Some(localnet) = existing {
+        localnet
+    } else {
+        if reset && Localnet::exists(directory) {
+            remove(directory, out).await?;
         }
+        refuse_existing(directory)?;
+        create(directory, shape)?
     };
     let _lock = Localnet::lock(&localnet.directory)?;
     plan.write(&localnet)?;

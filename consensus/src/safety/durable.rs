@@ -1,7 +1,7 @@
 //! Durable before signed, held by types (SAFE-4; protocol.md §7, S10).
 //!
 //! ```text
-//! rule --> Unsaved<Ballot> --persist(store): write_sync and attest returned Ok--> Saved<Ballot> --sign (consumes)--> one signature
+//! rule --> Unsaved<Ballot> --persist(store): write_sync returned Ok--> Saved<Ballot> --sign (consumes)--> one signature
 //! ```
 //! `Unsaved` can only be made by the rules, `Saved` only by [`persist`]; neither can be copied, so there is no other way to a signature.
 //! This is the way:
@@ -55,7 +55,7 @@
 //! }
 //! ```
 
-use quorate_types::{block::Block, codec, round::Round, verify::Verified};
+use quorate_types::{block::Block, codec, verify::Verified};
 
 use super::{Ballot, SafetyRecord};
 
@@ -79,8 +79,6 @@ pub struct Saved<B> {
 pub struct SafetyWrite<'a> {
     /// The encoded [`SafetyRecord`].
     pub record: Vec<u8>,
-    /// The highest round in which anything is signed under this record.
-    pub round: Round,
     /// Our own block, which must not be forgotten once it is signed.
     pub block: Option<&'a Verified<Block>>,
 }
@@ -95,14 +93,6 @@ pub trait SafetyStore {
     /// # Errors
     /// The disk's.
     fn write_sync(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error>;
-
-    /// Notes in a second place, which does not get lost or old together with the first, that this write is durable. Comes after
-    /// [`Self::write_sync`], and returns only after the note is on stable storage: so the note is never ahead of the record, and a record that
-    /// is behind its note is old.
-    ///
-    /// # Errors
-    /// The disk's.
-    fn attest(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error>;
 }
 
 impl Unsaved<Ballot> {
@@ -139,8 +129,6 @@ pub fn persist<S: SafetyStore>(store: &mut S, unsaved: Unsaved<Ballot>) -> Resul
         Ballot::Proposal { block, .. } => Some(block),
         Ballot::Vote(..) | Ballot::Timeout { .. } => None,
     };
-    let write = SafetyWrite { record: codec::encode(&record), round: record.highest_round(), block };
-    store.write_sync(&write)?;
-    store.attest(&write)?;
+    store.write_sync(&SafetyWrite { record: codec::encode(&record), block })?;
     Ok(Saved { ballot })
 }

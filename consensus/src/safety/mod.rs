@@ -10,9 +10,8 @@ use quorate_types::{
     block::{Block, Proposal},
     codec::{self, DecodeError},
     crypto::SigningKey,
-    ids::{BlockId, GenesisHash, StateId, ValidatorId},
+    ids::{GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
-    sighting::Statement,
     timeout::{TimeoutCert, TimeoutMessage},
     verify::Verified,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -26,7 +25,7 @@ pub const SAFETY_RECORD_BYTES_MAX: usize = 1 << 20;
 ///
 /// ```text
 /// BCS: version u8 | genesis_hash 32 | epoch u64 | highest_vote_round u64 | highest_qc_round u64 | last_proposed_round u64
-///      | last_vote (option: vote info, commit info) | last_timeout (option: round, high QC, option TC) | last_proposal (option: block id)
+///      | last_vote (option: vote info, commit info) | last_timeout (option: round, high QC, option TC)
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SafetyRecord {
@@ -41,8 +40,6 @@ pub struct SafetyRecord {
     last_proposed_round: Round,
     last_vote: Option<(VoteInfo, LedgerCommitInfo)>,
     last_timeout: Option<LastTimeout>,
-    /// The block of `last_proposed_round`.
-    last_proposal: Option<BlockId>,
 }
 
 /// The last timeout with its certificates, so that after a restart the same one is sent again and not another one.
@@ -68,7 +65,6 @@ impl SafetyRecord {
             last_proposed_round: Round(0),
             last_vote: None,
             last_timeout: None,
-            last_proposal: None,
         }
     }
 
@@ -113,33 +109,6 @@ impl SafetyRecord {
     #[must_use]
     pub const fn last_proposed_round(&self) -> Round {
         self.last_proposed_round
-    }
-
-    /// The highest round in which anything was signed.
-    #[must_use]
-    pub fn highest_round(&self) -> Round {
-        self.highest_vote_round.max(self.last_proposed_round)
-    }
-
-    /// SAFE-6: whether a statement with our signature may be of our own past; if not, somebody else signs with our key, or we have forgotten.
-    ///
-    /// No false alarm: the record of a statement is made before the statement is persisted, and persisted before it is signed, so at any
-    /// moment, after any crash, every statement that we ever signed is at or below what the record holds of its kind. Rounds of one kind only
-    /// grow, so the newest one held decides: what is above it is not ours, what is of the same round is ours only if it is the same. What is
-    /// below cannot be told any more: memory is constant.
-    #[must_use]
-    pub fn covers(&self, statement: &Statement) -> bool {
-        match statement {
-            Statement::Vote(vote_info, commit_info) => {
-                self.last_vote.is_some_and(|(last, commit)| vote_info.round < last.round || (*vote_info, *commit_info) == (last, commit))
-            }
-            // What a timeout signs of its certificate is the round: of two certificates of a round anybody may put either with it.
-            Statement::Timeout { round, high_qc_round } => self
-                .last_timeout
-                .as_ref()
-                .is_some_and(|last| *round < last.round || (*round, *high_qc_round) == (last.round, last.high_qc.round())),
-            Statement::Proposal { round, id } => *round < self.last_proposed_round || self.last_proposal == Some(*id),
-        }
     }
 }
 
@@ -306,7 +275,6 @@ impl Safety {
             return Err(Unsafe::Proposed(self.record.last_proposed_round));
         }
         self.record.last_proposed_round = block.round();
-        self.record.last_proposal = Some(block.id());
         Ok(Unsaved::new(Ballot::Proposal { block, last_round_tc }, self.record.clone()))
     }
 

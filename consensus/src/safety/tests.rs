@@ -50,9 +50,7 @@ impl Fixture {
 struct Disk {
     writes: Vec<Vec<u8>>,
     blocks: Vec<BlockId>,
-    attested: Vec<Round>,
     broken: bool,
-    unattested: bool,
 }
 
 impl SafetyStore for Disk {
@@ -64,15 +62,6 @@ impl SafetyStore for Disk {
         }
         self.writes.push(write.record.clone());
         self.blocks.extend(write.block.map(|block| block.id()));
-        Ok(())
-    }
-
-    fn attest(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error> {
-        assert_eq!(self.writes.last(), Some(&write.record), "after the record itself");
-        if self.unattested {
-            return Err("witness");
-        }
-        self.attested.push(write.round);
         Ok(())
     }
 }
@@ -470,79 +459,4 @@ fn the_records_bytes_are_what_the_diagram_says() {
     expected.push(1);
     assert_eq!(bytes[..expected.len()], expected);
     assert_eq!(bytes.last(), Some(&0), "no timeout yet");
-}
-
-/// SAFE-6, against a second derivation: of every kind the newest statement that was signed is remembered, with its content; what is newer, or
-/// as new and different, was signed by somebody else, and what is older cannot be told.
-#[test]
-fn safe_6_a_record_covers_what_was_signed_and_nothing_newer() {
-    let f = Fixture::new(6);
-    let mut safety = f.fresh();
-    let voted = |block: &Verified<Block>| {
-        let parent = block.qc().vote_info;
-        let vote_info = VoteInfo {
-            id: block.id(),
-            round: block.round(),
-            parent_id: parent.id,
-            parent_round: parent.round,
-            exec_state_id: state_of(block.id()),
-        };
-        let commit_info = LedgerCommitInfo {
-            genesis_hash: NETWORK,
-            epoch: EPOCH,
-            commit_state_id: vote_info.commits_parent().then_some(parent.exec_state_id),
-            vote_info_hash: vote_info.digest(),
-        };
-        Statement::Vote(vote_info, commit_info)
-    };
-    let gave_up = |round, high_qc_round| Statement::Timeout { round: Round(round), high_qc_round: Round(high_qc_round) };
-    let proposed = |block: &Verified<Block>| Statement::Proposal { round: block.round(), id: block.id() };
-    let (third, other_third, fourth) = (f.block(3, 2, 0), f.block(3, 2, 1), f.block(4, 3, 0));
-
-    for nothing in [voted(&third), gave_up(1, 0), proposed(&third)] {
-        assert!(!safety.record().covers(&nothing), "a fresh record has signed nothing: {nothing:?}");
-    }
-    vote(&mut safety, &third, None).unwrap();
-    timeout(&mut safety, 4, f.qc(3), None).unwrap();
-    drop(persist(&mut Disk::default(), safety.approve_proposal(third.clone(), None).unwrap()).unwrap());
-    let record = SafetyRecord::decode(&codec::encode(safety.record())).unwrap();
-    for (statement, covered) in [
-        (voted(&f.block(2, 1, 5)), true),
-        (voted(&third), true),
-        (voted(&other_third), false),
-        // Although a timeout of round 4 has raised the counter of votes.
-        (voted(&fourth), false),
-        (gave_up(3, 2), true),
-        (gave_up(4, 3), true),
-        (gave_up(4, 2), false),
-        (gave_up(5, 4), false),
-        (proposed(&f.block(2, 1, 5)), true),
-        (proposed(&third), true),
-        (proposed(&other_third), false),
-        (proposed(&fourth), false),
-    ] {
-        assert_eq!(record.covers(&statement), covered, "{statement:?}");
-    }
-    let Statement::Vote(vote_info, commit_info) = voted(&third) else { unreachable!() };
-    let other_result = LedgerCommitInfo { commit_state_id: Some(StateId::default()), ..commit_info };
-    assert!(!record.covers(&Statement::Vote(vote_info, other_result)), "the same block with another commit is another vote");
-}
-
-#[test]
-fn safe_6_without_its_second_place_nothing_is_saved() {
-    let f = Fixture::new(1);
-    let mut safety = f.fresh();
-    let mut disk = Disk { unattested: true, ..Disk::default() };
-    let unsaved = safety.approve_vote(&f.block(2, 1, 0), None, state_of(BlockId::default())).unwrap();
-    assert_eq!(persist(&mut disk, unsaved).err(), Some("witness"));
-    assert_eq!(disk.writes.len(), 1, "the record itself came first");
-
-    let mut disk = Disk { broken: true, ..Disk::default() };
-    let unsaved = safety.approve_timeout(Round(2), f.qc(1), None).unwrap();
-    assert_eq!(persist(&mut disk, unsaved).err(), Some("disk"));
-    assert!(disk.attested.is_empty(), "never ahead of the record");
-
-    let mut disk = Disk::default();
-    drop(persist(&mut disk, safety.approve_proposal(f.block(4, 1, 0), None).unwrap()).unwrap());
-    assert_eq!(disk.attested, [Round(4)], "the highest round of all kinds");
 }

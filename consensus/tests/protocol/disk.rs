@@ -39,10 +39,6 @@ impl SafetyStore for Column<'_> {
         }
         Ok(())
     }
-
-    fn attest(&mut self, _write: &SafetyWrite<'_>) -> Result<(), Self::Error> {
-        Ok(())
-    }
 }
 
 impl Disk {

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
-use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
@@ -621,29 +620,16 @@ fn a_request_for_another_host_is_refused_and_one_for_a_configured_name_answered(
 
 #[test]
 fn a_node_continues_where_it_stopped() {
-    let (store, witness) = (MemoryStore::new(), MemoryWitness::of_new_key(keys(1).public().consensus_key));
-    let start = || Running::of(Setup { witness: Box::new(witness.clone()), ..setup(&[]) }, store.clone());
-    let running = start();
+    let store = MemoryStore::new();
+    let running = Running::with(&[], store.clone());
     let transaction = transfer(0);
     let first = running.commit(&transaction);
     running.node.stop();
 
-    let running = start();
+    let running = Running::with(&[], store);
     assert_eq!(running.commit(&transaction), first, "still the same commit");
     running.commit(&transfer(1));
     running.node.stop();
-}
-
-/// SAFE-6: what is at stake is named, and so is the way out.
-#[test]
-fn a_node_whose_data_is_gone_does_not_start_and_says_what_to_do() {
-    let witness = MemoryWitness::of_new_key(keys(1).public().consensus_key);
-    let setup = || Setup { witness: Box::new(witness.clone()), ..setup(&[]) };
-    let running = Running::of(setup(), MemoryStore::new());
-    running.commit(&transfer(0));
-    running.node.stop();
-    let error = Node::start(setup(), MemoryStore::new()).unwrap_err().to_string();
-    assert!(error.contains("SAFE-6") && error.contains("quorate keygen validator") && error.contains("docs/operate.md"), "{error}");
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl Behaviour for Collude {
                 true
             }
             // The replica lives with the first half. For the second half it only serves requests, until there is a branch to keep apart.
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => !(second && plot.split),
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => !(second && plot.split),
             _ => !second,
         }
     }

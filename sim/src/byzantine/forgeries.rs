@@ -154,9 +154,7 @@ impl Behaviour for AlterSigned {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupResponse(_) => {}
         }
         true
     }
@@ -230,12 +228,7 @@ impl Behaviour for ForgeTc {
                 }
                 parcels.push(parcel);
             }
-            Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {
+            Message::FetchRequest(_) | Message::FetchResponse(_) | Message::CatchupRequest(_) | Message::CatchupResponse(_) => {
                 parcels.push(parcel);
             }
         }

@@ -22,9 +22,7 @@ fn proposal(parcel: &Parcel) -> Option<Proposal> {
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
+        | Message::CatchupResponse(_) => None,
     }
 }
 

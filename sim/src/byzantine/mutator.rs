@@ -61,15 +61,6 @@ fn mutate(mind: &mut Mind<'_>, message: Message) -> Message {
             response.from = Height(number(mind, Round(response.from.0)).0);
             Message::CatchupResponse(response)
         }
-        Message::SightingsRequest => Message::SightingsRequest,
-        Message::Sightings(mut sightings) => {
-            match (mind.random.below(3), &mut sightings.timeout) {
-                (0, _) => sightings.of = ValidatorId(u16::try_from(mind.random.below(5)).unwrap_or_default()),
-                (1, Some(timeout)) => timeout.round = number(mind, timeout.round),
-                (_, _) => sightings.vote = None,
-            }
-            Message::Sightings(sightings)
-        }
     }
 }
 

@@ -95,11 +95,10 @@ impl Behaviour for Requests {
         let to = mind.somebody();
         (0..count)
             .map(|_| {
-                let message = match mind.random.below(5) {
+                let message = match mind.random.below(4) {
                     0 => Message::FetchRequest(FetchRequest { block_id: known, above: Round(0) }),
                     1 => Message::FetchRequest(FetchRequest { block_id: BlockId(invented(mind)), above: Round(u64::MAX) }),
                     2 => Message::CatchupRequest(CatchupRequest { from: Height(mind.random.below(4)) }),
-                    3 => Message::SightingsRequest,
                     _ => Message::CatchupRequest(CatchupRequest { from: Height(u64::MAX) }),
                 };
                 mind.parcel(to.clone(), message)
@@ -108,7 +107,7 @@ impl Behaviour for Requests {
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
-        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
+        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_));
         !(asked && mind.random.chance(500))
     }
 }

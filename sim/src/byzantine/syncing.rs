@@ -109,7 +109,7 @@ impl Behaviour for Poison {
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
         // Sometimes a request is never answered at all.
-        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
+        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_));
         !(asked && mind.random.chance(200))
     }
 }

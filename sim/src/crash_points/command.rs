@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use super::{Course, Instant, Matrix, Outcome, POINTS, Point, PointHits, Site, pairs, run, singles};
 
-/// Cut the power of a validator at each of the 52 points around what it writes, and see it come back.
+/// Cut the power of a validator at each of the 48 points around what it writes, and see it come back.
 #[derive(Clone, Debug, Args)]
 pub struct CrashPointsCommand {
-    /// All 2,704 pairs of points: the power fails at one, and in the recovery from it or later at the other.
+    /// All 2,304 pairs of points: the power fails at one, and in the recovery from it or later at the other.
     #[arg(long, conflicts_with_all = ["point", "then"])]
     pairs: bool,
     /// Only this point, such as vote/after-write.

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use quorate_app::BuiltIn;
-use quorate_replica::{Doubles, Input, Now, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
+use quorate_replica::{Input, Now, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     ids::ValidatorId,
     round::{Height, UnixMillis},
@@ -12,7 +12,6 @@ use quorate_types::{
 use super::{
     disk::{SharedTrap, WatchedStore},
     files::WatchedFiles,
-    witness::WatchedWitness,
 };
 use crate::{
     committee::{BEGINNING, Setting},
@@ -34,9 +33,6 @@ pub(super) struct Machine {
     pub(super) id: ValidatorId,
     pub(super) store: WatchedStore,
     pub(super) files: WatchedFiles,
-    /// The file beside its key; made with the first start.
-    witness: Option<WatchedWitness>,
-    trap: SharedTrap,
     /// `None` while the power is off.
     pub(super) replica: Option<Box<Replica<WatchedStore, BuiltIn>>>,
     pub(super) inbox: VecDeque<Input>,
@@ -61,8 +57,6 @@ impl Machine {
             id,
             store: WatchedStore::new(id, Arc::clone(trap)),
             files: WatchedFiles::new(id, Arc::clone(trap)),
-            witness: None,
-            trap: Arc::clone(trap),
             replica: None,
             inbox: VecDeque::new(),
             busy: false,
@@ -118,11 +112,7 @@ impl Machine {
 
     /// The process starts on what the disk holds.
     pub(super) fn open(&mut self, setting: &Setting) -> Result<(), RecoverError> {
-        let stranger = || RecoverError::NotAValidator(self.id.to_string());
-        let key = setting.key(self.id).ok_or_else(stranger)?;
-        let new = || WatchedWitness::of_new_key(self.id, key.public(), &self.trap);
-        let witness = self.witness.get_or_insert_with(new).clone();
-        let config = config(self.id, setting, witness).ok_or_else(stranger)?;
+        let Some(config) = config(self.id, setting) else { return Err(RecoverError::NotAValidator(self.id.to_string())) };
         self.replica = Some(Box::new(Replica::open(config, self.store.clone(), BuiltIn)?));
         Ok(())
     }
@@ -133,11 +123,10 @@ impl Machine {
         if self.store.is_new() {
             return Ok(());
         }
-        let Some(witness) = self.witness.as_ref().map(WatchedWitness::snapshot) else { return Ok(()) };
         let disk = self.store.snapshot();
         let mut first = None;
         for kept in [0, usize::MAX, usize::MAX] {
-            let Some(config) = config(self.id, setting, witness.clone()) else { return Ok(()) };
+            let Some(config) = config(self.id, setting) else { return Ok(()) };
             let replica = Replica::open(config, disk.clone(), BuiltIn).map_err(|error| error.to_string())?;
             let found = (replica.status(), replica.ledger().root().clone(), replica.safety_record().clone());
             drop(replica);
@@ -191,14 +180,12 @@ fn address(life: u64) -> String {
     format!("127.0.0.1:{}\n", life.saturating_add(30_000))
 }
 
-fn config(id: ValidatorId, setting: &Setting, witness: impl WitnessFile + 'static) -> Option<ReplicaConfig> {
+fn config(id: ValidatorId, setting: &Setting) -> Option<ReplicaConfig> {
     Some(ReplicaConfig {
         genesis: Arc::clone(&setting.genesis),
         verifier: Arc::clone(&setting.verifier),
         key: setting.key(id)?,
         pool: PoolLimits::default(),
         fixed_leaders: Arc::default(),
-        witness: Box::new(witness),
-        doubles: Doubles::Stop,
     })
 }

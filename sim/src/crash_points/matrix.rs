@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Course, Outcome, Point, run};
 
 /// How many points there are.
-pub const POINTS: usize = 52;
+pub const POINTS: usize = 48;
 /// How many pairs of them.
 pub const PAIRS: usize = POINTS * POINTS;
 /// Most failures that are told in full.
@@ -67,7 +67,7 @@ pub struct Matrix {
     pub hit: u64,
     /// How many of them missed a point or broke a rule.
     pub failed: u64,
-    /// The 52 points.
+    /// The 48 points.
     pub points: Vec<PointHits>,
     /// The points that no run has hit at all: what is registered and never tested.
     pub never_hit: Vec<String>,
@@ -120,7 +120,7 @@ impl Matrix {
         self.failed == 0 && self.never_hit.is_empty()
     }
 
-    /// How many of the 52 points were hit.
+    /// How many of the 48 points were hit.
     #[must_use]
     pub const fn points_hit(&self) -> usize {
         POINTS.saturating_sub(self.never_hit.len())

@@ -23,7 +23,6 @@ mod roles;
 mod site;
 mod traffic;
 mod trap;
-mod witness;
 mod world;
 
 use std::fmt;
@@ -31,7 +30,7 @@ use std::fmt;
 pub use course::{Course, Outcome, run};
 pub use matrix::{Matrix, MatrixFailure, PAIRS, POINTS, PointHits, pairs, singles};
 
-/// Where a validator writes. The thirteen places of docs/invariants.md.
+/// Where a validator writes. The twelve places of docs/invariants.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Site {
     /// The safety record of a vote.
@@ -40,8 +39,6 @@ pub enum Site {
     Timeout,
     /// The safety record of a proposal, and the block with it.
     OwnProposal,
-    /// The file beside the key, after the safety record of any ballot.
-    Witness,
     /// The first safety record, with which an epoch starts.
     EpochStart,
     /// A proposed block with the certificate in it.
@@ -64,11 +61,10 @@ pub enum Site {
 
 impl Site {
     /// Every site.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Vote,
         Self::Timeout,
         Self::OwnProposal,
-        Self::Witness,
         Self::EpochStart,
         Self::BlockInsert,
         Self::HighestCertificates,
@@ -87,7 +83,6 @@ impl Site {
             Self::Vote => "vote",
             Self::Timeout => "timeout",
             Self::OwnProposal => "own-proposal",
-            Self::Witness => "witness",
             Self::EpochStart => "epoch-start",
             Self::BlockInsert => "block-insert",
             Self::HighestCertificates => "highest-certificates",
@@ -150,7 +145,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// All 52 points, in the order of sites and then of instants.
+    /// All 48 points, in the order of sites and then of instants.
     #[must_use]
     pub fn all() -> Vec<Self> {
         Site::ALL.into_iter().flat_map(|site| Instant::ALL.map(|instant| Self { site, instant })).collect()
@@ -184,9 +179,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_52_points_and_each_is_found_by_its_name() {
+    fn there_are_48_points_and_each_is_found_by_its_name() {
         let all = Point::all();
-        assert_eq!(all.len(), 52);
+        assert_eq!(all.len(), 48);
         for point in all {
             assert_eq!(point.to_string().parse(), Ok(point));
         }

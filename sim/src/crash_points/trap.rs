@@ -127,25 +127,6 @@ impl Trap {
         Act::Pass
     }
 
-    /// The file beside the key is about to be written. It is always synced.
-    pub(super) fn on_witness(&mut self, whose: ValidatorId) -> Act {
-        self.count(Site::Witness);
-        let act = match self.is_due(whose, &[Site::Witness]) {
-            None => return Act::Pass,
-            Some(Instant::AfterEffect) => {
-                if let Some(armed) = &mut self.armed {
-                    armed.stage = Stage::Effect(whose);
-                }
-                return Act::Pass;
-            }
-            Some(Instant::BeforeWrite) => Act::FailBefore,
-            Some(Instant::AfterWrite) => Act::FailUnsynced,
-            Some(Instant::AfterSync) => Act::FailAfter,
-        };
-        self.spring(whose);
-        act
-    }
-
     /// A file is being written.
     pub(super) fn on_file(&mut self, whose: ValidatorId, site: Site, step: FileStep) -> Act {
         if step == FileStep::Write {

@@ -53,9 +53,7 @@ impl Invariant for DurableBeforeSigned {
                     | Message::FetchRequest(_)
                     | Message::FetchResponse(_)
                     | Message::CatchupRequest(_)
-                    | Message::CatchupResponse(_)
-                    | Message::SightingsRequest
-                    | Message::Sightings(_) => true,
+                    | Message::CatchupResponse(_) => true,
                 };
                 if covered { Ok(()) } else { Err(format!("validator {node} sent {message:?}, but only {durable:?} is durable")) }
             }

@@ -21,7 +21,7 @@ use super::{
     paint::{count, row},
     stage::Stage,
 };
-use crate::committee::BEGINNING;
+use crate::{actor::Actor, committee::BEGINNING};
 
 /// Domain of results that nobody computed.
 const FALSE_RESULT: Tag = Tag::new("quorate/playground-false-result");
@@ -163,7 +163,7 @@ impl Stage {
     /// Starts a second process with the same key, on a copy of the disk.
     pub(super) fn twin(&mut self, seat: Seat) -> Result<(), String> {
         let player = self.up(seat)?;
-        let (name, clock) = (player.name.clone(), player.clock);
+        let (name, id, clock) = (player.name.clone(), player.actor.id, player.clock);
         let twin_name = format!("{name}'");
         if name.ends_with('\'') {
             return Err(format!("{name} is a twin already; one of each validator is enough for any contradiction"));
@@ -174,7 +174,8 @@ impl Stage {
         if self.players.len() >= PLAYERS_MAX {
             return Err(format!("no more than {PLAYERS_MAX} processes; `reset` begins anew"));
         }
-        let actor = player.actor.twin();
+        let mut actor = Actor::new(id, 0);
+        actor.disk = player.actor.disk.snapshot();
         let proposals = player.proposals.clone();
         let twin = self.seat(twin_name.clone(), actor);
         if let Some(player) = self.players.get_mut(twin) {

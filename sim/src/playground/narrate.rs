@@ -196,9 +196,7 @@ impl Stage {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupResponse(_) => {}
         }
     }
 
@@ -217,9 +215,7 @@ impl Stage {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupResponse(_) => {}
         }
     }
 

@@ -53,8 +53,6 @@ impl Stage {
             Message::CatchupResponse(response) => {
                 ("catch-up", format!("{name} sends {} to {whom}", count(response.blocks.len(), "committed block")), false)
             }
-            Message::SightingsRequest => ("sightings", format!("{name} asks {whom} what it has seen of {name}"), false),
-            Message::Sightings(_) => ("sightings", format!("{name} tells {whom} what it has seen of it"), false),
         }
     }
 
@@ -80,8 +78,6 @@ impl Stage {
                 Message::FetchResponse(response) => format!("fetch-response with {}", count(response.blocks.len(), "block")),
                 Message::CatchupRequest(request) => format!("catchup-request from height {} on", request.from),
                 Message::CatchupResponse(response) => format!("catchup-response with {}", count(response.blocks.len(), "block")),
-                Message::SightingsRequest => "sightings-request".into(),
-                Message::Sightings(_) => "sightings".into(),
             },
         };
         format!("{ends}: {what}")

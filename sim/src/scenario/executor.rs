@@ -547,9 +547,7 @@ impl<'a> Executor<'a> {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => None,
+            | Message::CatchupResponse(_) => None,
         };
         self.given_up.extend(tc.map(|tc| tc.round));
         if let Message::Proposal(proposal) = message {

@@ -39,8 +39,8 @@ const fn kind_of(message: &Message) -> Kind {
         Message::Vote(_) => Kind::Vote,
         Message::Timeout(_) => Kind::TimeOut,
         Message::SyncInfo(_) => Kind::QC,
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => Kind::SyncRequest,
-        Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::Sightings(_) => Kind::SyncResponse,
+        Message::FetchRequest(_) | Message::CatchupRequest(_) => Kind::SyncRequest,
+        Message::FetchResponse(_) | Message::CatchupResponse(_) => Kind::SyncResponse,
     }
 }
 
@@ -230,9 +230,7 @@ impl Executor<'_> {
                     Message::SyncInfo(_) => vec![(Event::CompletedCheckpoint, None)],
                     Message::CatchupRequest(_) => vec![(Event::GetRunningState, None)],
                     Message::FetchRequest(_) => vec![(Event::CatchUp, None)],
-                    Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::SightingsRequest | Message::Sightings(_) => {
-                        Vec::new()
-                    }
+                    Message::FetchResponse(_) | Message::CatchupResponse(_) => Vec::new(),
                 },
             },
         }
@@ -315,9 +313,7 @@ impl Executor<'_> {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => Lie::None,
+            | Message::CatchupResponse(_) => Lie::None,
         }
     }
 

@@ -33,9 +33,7 @@ pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> 
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
+        | Message::CatchupResponse(_)) => other.clone(),
     }
 }
 
@@ -67,9 +65,7 @@ pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
+        | Message::CatchupResponse(_)) => other.clone(),
     }
 }
 
@@ -101,9 +97,7 @@ pub(crate) fn spoil(message: &Message) -> Message {
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
+        | Message::CatchupResponse(_) => None,
     };
     if let Some(first) = signature.and_then(|signature| signature.0.first_mut()) {
         *first = !*first;
@@ -129,9 +123,7 @@ pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
         | Message::Timeout(_)
         | Message::SyncInfo(_)
         | Message::FetchRequest(_)
-        | Message::CatchupRequest(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
+        | Message::CatchupRequest(_)) => other.clone(),
     }
 }
 

@@ -43,9 +43,7 @@ impl Forensics {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupResponse(_) => {}
         }
         contents::quorum_certs(message).for_each(|qc| self.certificate(qc));
     }

@@ -30,5 +30,5 @@ pub use self::{
     lab::Lab,
     scenario::{Scenario, Step},
     space::Space,
-    stage::{Outcome, play, play_guarded},
+    stage::{Outcome, play},
 };

@@ -16,9 +16,8 @@ use std::{
 };
 
 use quorate_ledger::Committed;
-use quorate_replica::{Doubles, Input, Output};
+use quorate_replica::{Input, Output};
 use quorate_types::{
-    codec,
     committee::SignerSet,
     header::Header,
     ids::ValidatorId,
@@ -38,7 +37,6 @@ use crate::{
     actor::Actor,
     committee::BEGINNING,
     contents, describe,
-    disk::DurableRecord,
     invariants::{Observation, Register, Violation, live_1},
     time::Micros,
 };
@@ -83,20 +81,6 @@ pub fn play(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
     stage.end(result)
 }
 
-/// Plays a scenario in which the second copy of a twin is the first one's home as it was before it signed anything: a validator that was
-/// restored from an old copy, and runs twice. Here the copies go by SAFE-6: one that is shown its signature where it has not signed must stop
-/// at once, and not come back.
-#[must_use]
-pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
-    let mut stage = Stage::new(lab, scenario, trace);
-    for actor in &mut stage.actors {
-        actor.doubles = Doubles::Stop;
-    }
-    stage.guarded = true;
-    let result = stage.begin().and_then(|()| stage.go_on());
-    stage.end(result)
-}
-
 /// A message under way.
 struct Parcel {
     from: usize,
@@ -112,8 +96,6 @@ struct Progress {
     height: Height,
     /// It has committed a block of a round in which everybody heard everybody.
     is_settled: bool,
-    /// It was shown its own signature that its record does not remember.
-    is_shown: bool,
 }
 
 struct Stage<'a> {
@@ -122,9 +104,6 @@ struct Stage<'a> {
     actors: Vec<Actor>,
     progress: Vec<Progress>,
     faulty: SignerSet,
-    leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// See [`play_guarded`].
-    guarded: bool,
     /// The last round of the scenario.
     last: Round,
     /// Sides of rounds up to this one are joined.
@@ -157,8 +136,6 @@ impl<'a> Stage<'a> {
             progress: vec![Progress::default(); cast.len()],
             actors: cast.into_iter().map(|id| Actor::new(id, 0)).collect(),
             faulty,
-            leaders: Arc::default(),
-            guarded: false,
             last: Round(scenario.steps.len() as u64),
             joined: Round(0),
             parcels: VecDeque::new(),
@@ -178,14 +155,14 @@ impl<'a> Stage<'a> {
 
     fn begin(&mut self) -> Played {
         let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.scenario.steps.iter().map(|step| step.leader)).collect();
-        self.leaders = Arc::new(leaders);
+        let leaders = Arc::new(leaders);
         for transaction in self.lab.work.iter().flatten() {
             self.observe(&Observation::Signed { transaction })?;
         }
         let mut last = None;
         for position in 0..self.actors.len() {
             let Some(actor) = self.actors.get_mut(position) else { break };
-            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &self.leaders, self.now) {
+            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &leaders, self.now) {
                 return Err(self.violation("OPEN", format!("actor {position} does not start: {error}")));
             }
             let [first, second] = &self.lab.work;
@@ -258,10 +235,6 @@ impl<'a> Stage<'a> {
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
             let node = actor.id;
-            if let (true, Some(replica), Some(progress)) = (self.guarded, &actor.replica, self.progress.get_mut(position)) {
-                let record = DurableRecord::read(&codec::encode(replica.safety_record()));
-                progress.is_shown |= record.is_some_and(|record| contents::shows_beyond(&verified, node, record));
-            }
             actor.give(Input::Message { from, message: verified.clone() }, self.now);
             self.observe(&Observation::Received { node, from, message: &verified })?;
             self.work(position)?;
@@ -288,12 +261,8 @@ impl<'a> Stage<'a> {
                 // Two validators with one key: that one of them gives up is as good as anything.
                 Err(fatal) if self.faulty.contains(id) || self.scenario.is_beyond() => {
                     self.outcome.counters.twins_stopped = 1;
-                    let comes_back = self.actors.get_mut(position).is_some_and(|actor| {
+                    if let Some(actor) = self.actors.get_mut(position) {
                         actor.replica = None;
-                        self.guarded && actor.start(&self.lab.setting, &self.leaders, self.now).is_ok()
-                    });
-                    if comes_back {
-                        return Err(self.violation("SAFE-6", format!("actor {position} starts again after {fatal}")));
                     }
                     self.note_of(position, |name| format!("{name} stops: {fatal}"));
                     return Ok(());
@@ -337,10 +306,6 @@ impl<'a> Stage<'a> {
     }
 
     fn send(&mut self, position: usize, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Played {
-        if contents::round_of(&message).is_some() && self.progress.get(position).is_some_and(|progress| progress.is_shown) {
-            let what = format!("actor {position} was shown its own signature that it does not remember, and then sent {message:?}");
-            return Err(self.violation("SAFE-6", what));
-        }
         let durable = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
         self.forensics.observe(&message);
         self.observe(&Observation::Sent { node: id, message: &message, durable })?;
@@ -354,9 +319,7 @@ impl<'a> Stage<'a> {
             | Message::Timeout(_)
             | Message::SyncInfo(_)
             | Message::FetchRequest(_)
-            | Message::CatchupRequest(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            | Message::CatchupRequest(_) => {}
         }
         let hearing = self.hearing(position, &message);
         let reached = self

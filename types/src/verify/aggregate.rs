@@ -10,7 +10,6 @@ use crate::{
     ids::{GenesisHash, ValidatorId},
     message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
     round::{Epoch, Round},
-    sighting::Sightings,
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
@@ -265,10 +264,6 @@ pub enum VerifiedMessage {
     CatchupRequest(CatchupRequest),
     /// See [`Message::CatchupResponse`].
     CatchupResponse(Verified<CatchupResponse>),
-    /// See [`Message::SightingsRequest`].
-    SightingsRequest,
-    /// See [`Message::Sightings`].
-    Sightings(Verified<Sightings>),
 }
 
 impl Verified<Message> {
@@ -284,8 +279,6 @@ impl Verified<Message> {
             Message::FetchResponse(inner) => VerifiedMessage::FetchResponse(Verified(*inner)),
             Message::CatchupRequest(inner) => VerifiedMessage::CatchupRequest(inner),
             Message::CatchupResponse(inner) => VerifiedMessage::CatchupResponse(Verified(*inner)),
-            Message::SightingsRequest => VerifiedMessage::SightingsRequest,
-            Message::Sightings(inner) => VerifiedMessage::Sightings(Verified(*inner)),
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     ids::ValidatorId,
     message::{CatchupResponse, FetchResponse, Message, SyncInfo},
     round::Round,
-    sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage, timeout_digest},
     vote::{QuorumCert, Vote},
 };
@@ -38,8 +37,7 @@ impl Verifier {
             Message::SyncInfo(info) => self.check_sync_info(info)?,
             Message::FetchResponse(response) => self.check_fetch_response(response)?,
             Message::CatchupResponse(response) => self.check_catchup_response(response)?,
-            Message::Sightings(sightings) => self.check_sightings(sightings)?,
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => {}
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => {}
         }
         Ok(Verified(message))
     }
@@ -193,33 +191,6 @@ impl Verifier {
             expected = block.parent_id();
         }
         if response.blocks.is_empty() { Err(VerifyError::NotAChain) } else { Ok(()) }
-    }
-
-    /// Each statement is signed by whom the answer is about; who sends it does not matter.
-    fn check_sightings(&self, sightings: &Sightings) -> Result<(), VerifyError> {
-        let of = sightings.of;
-        self.key(of)?;
-        if let Some(vote) = &sightings.vote {
-            self.check_vote_content(&vote.vote_info, &vote.commit_info)?;
-            self.check_signature(of, &vote.commit_info.digest(), &vote.signature)?;
-        }
-        if let Some(timeout) = &sightings.timeout {
-            self.check_epoch(timeout.epoch)?;
-            if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc_round {
-                return Err(VerifyError::Round(timeout.round));
-            }
-            let digest = timeout_digest(self.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc_round);
-            self.check_signature(of, &digest, &timeout.signature)?;
-        }
-        if let Some(proposal) = &sightings.proposal {
-            let head = &proposal.head;
-            same_sender(of, head.author)?;
-            if head.round >= Round::LIMIT || head.round == Round(0) {
-                return Err(VerifyError::Round(head.round));
-            }
-            self.check_signature(of, &head.proposal_digest(self.genesis_hash, self.committee.epoch()), &proposal.signature)?;
-        }
-        Ok(())
     }
 
     fn check_signature(&self, signer: ValidatorId, digest: &Hash, signature: &Signature) -> Result<(), VerifyError> {

@@ -4,7 +4,7 @@ use std::{cell::Cell, fmt, sync::OnceLock};
 
 use proptest::{array::uniform32, collection::vec, option, prelude::*};
 use quorate_types::{
-    block::{Block, BlockContent, BlockHead, Proposal},
+    block::{Block, BlockContent, Proposal},
     codec::{self, Bounded, DecodeError},
     committee::{PerSigner, SignerSet},
     crypto::{Hash, PublicKey, Signature},
@@ -19,7 +19,6 @@ use quorate_types::{
     proof::{CommitProof, TransactionProof, ValueProof},
     receipt::Receipt,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
-    sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{Timeout, TimeoutCert, TimeoutMessage},
     transaction::{Transaction, TransactionContent},
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -371,31 +370,7 @@ fn message() -> impl Strategy<Value = Message> {
         fetch,
         any::<u64>().prop_map(|from| Message::CatchupRequest(CatchupRequest { from: Height(from) })),
         catchup,
-        Just(Message::SightingsRequest),
-        sightings(),
     ]
-}
-
-fn sightings() -> impl Strategy<Value = Message> {
-    let vote = (quorum_cert(), signature()).prop_map(|(of, signature)| SeenVote {
-        vote_info: of.vote_info,
-        commit_info: of.commit_info,
-        signature,
-    });
-    let timeout = (any::<(u64, u64, u64)>(), signature()).prop_map(|((epoch, round, high_qc_round), signature)| SeenTimeout {
-        epoch: Epoch(epoch),
-        round: Round(round),
-        high_qc_round: Round(high_qc_round),
-        signature,
-    });
-    let proposal = (any::<(u16, u64, u64, u64)>(), hash(), hash(), signature()).prop_map(
-        |((author, round, timestamp, transactions), payload, qc, signature)| {
-            let (author, round, timestamp) = (ValidatorId(author), Round(round), UnixMillis(timestamp));
-            SeenProposal { head: BlockHead { author, round, timestamp, transactions, payload, qc }, signature }
-        },
-    );
-    (0u16..6, option::of(vote), option::of(timeout), option::of(proposal))
-        .prop_map(|(of, vote, timeout, proposal)| Message::Sightings(Box::new(Sightings { of: ValidatorId(of), vote, timeout, proposal })))
 }
 
 proptest! {
@@ -419,8 +394,7 @@ proptest! {
     fn the_verifier_refuses_nonsense_without_a_panic(message in message(), from: u16) {
         let verdict = Fixture::new().verifier().message(ValidatorId(from % 5), message.clone());
         let harmless = match message {
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => true,
-            Message::Sightings(seen) => seen.of.0 < 4 && seen.vote.is_none() && seen.timeout.is_none() && seen.proposal.is_none(),
+            Message::FetchRequest(_) | Message::CatchupRequest(_) => true,
             Message::FetchResponse(response) => response.blocks.is_empty(),
             Message::CatchupResponse(response) => {
                 response.blocks.is_empty() && response.headers.is_empty() && response.commit_qc.is_none()

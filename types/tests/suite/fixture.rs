@@ -16,7 +16,6 @@ use quorate_types::{
     message::{CatchupResponse, FetchResponse, SyncInfo},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
-    sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
     transaction::Transaction,
     verify::Verifier,
@@ -213,23 +212,6 @@ impl Fixture {
 
     pub(crate) fn sync_info(&self) -> SyncInfo {
         SyncInfo { high_qc: self.qc(8, 6), high_commit_qc: self.qc(4, 3), last_round_tc: Some(self.tc(9, &[(0, 8), (1, 8), (3, 2)])) }
-    }
-
-    /// What validator 2 has signed in rounds 5 and 6.
-    pub(crate) fn sightings(&self) -> Sightings {
-        let (vote, timeout) = (self.vote(), self.timeout_of(2, 6, self.qc(4, 3), None).timeout);
-        let proposal = self.propose(self.block(2, 6, self.qc(4, 3), vec![self.transfer(0)]), None, self.qc(4, 3));
-        Sightings {
-            of: ValidatorId(2),
-            vote: Some(SeenVote { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature }),
-            timeout: Some(SeenTimeout {
-                epoch: timeout.epoch,
-                round: timeout.round,
-                high_qc_round: timeout.high_qc.round(),
-                signature: timeout.signature,
-            }),
-            proposal: Some(SeenProposal { head: *proposal.block.head(), signature: proposal.signature }),
-        }
     }
 
     /// Blocks of rounds 1.. on genesis, each certified by the next, and the certificate of the last.

@@ -50,7 +50,7 @@ pub(crate) fn check(file: &str, actual: &str) {
 }
 
 /// Hexadecimal, 32 bytes a line.
-pub(crate) fn hex_lines(bytes: &[u8]) -> String {
+fn hex_lines(bytes: &[u8]) -> String {
     bytes.chunks(32).fold(String::new(), |text, line| text + &hex::encode(line) + "\n")
 }
 
@@ -89,8 +89,6 @@ fn messages_have_golden_bytes() {
     golden("message-6-catchup-request", &Message::CatchupRequest(CatchupRequest { from: Height(3) }));
     golden("message-7-catchup-response", &Message::CatchupResponse(Box::new(fixture.catchup_response())));
     golden("message-7-catchup-response-of-a-part", &Message::CatchupResponse(Box::new(fixture.part_of_a_stretch())));
-    golden("message-8-sightings-request", &Message::SightingsRequest);
-    golden("message-9-sightings", &Message::Sightings(Box::new(fixture.sightings())));
     golden("transaction-batch", &TransactionBatch(Bounded::truncated(vec![fixture.transfer(0), fixture.put(1)])));
 }
 

@@ -15,4 +15,3 @@ mod messages;
 mod proofs;
 mod tampering;
 mod transactions;
-mod witness;

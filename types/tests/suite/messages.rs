@@ -12,7 +12,6 @@ use quorate_types::{
     operation::{Operation, PAYLOAD_BYTES_MAX},
     proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
-    sighting::Sightings,
     transaction::Transaction,
     verify::{Verified, VerifiedMessage, VerifyError},
     vote::QuorumCert,
@@ -49,8 +48,6 @@ fn all_kinds(fixture: &Fixture) -> Vec<(u16, Message)> {
         (0, Message::FetchResponse(Box::new(fixture.fetch_response()))),
         (0, Message::CatchupRequest(CatchupRequest { from: Height(3) })),
         (0, Message::CatchupResponse(Box::new(fixture.catchup_response()))),
-        (0, Message::SightingsRequest),
-        (0, Message::Sightings(Box::new(fixture.sightings()))),
     ]
 }
 
@@ -69,8 +66,6 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
             VerifiedMessage::FetchResponse(inner) => Message::FetchResponse(Box::new(inner.into_inner())),
             VerifiedMessage::CatchupRequest(inner) => Message::CatchupRequest(inner),
             VerifiedMessage::CatchupResponse(inner) => Message::CatchupResponse(Box::new(inner.into_inner())),
-            VerifiedMessage::SightingsRequest => Message::SightingsRequest,
-            VerifiedMessage::Sightings(inner) => Message::Sightings(Box::new(inner.into_inner())),
         };
         assert_eq!(again, message);
     }
@@ -164,36 +159,6 @@ fn largest_numbers_are_refused_or_harmless() {
         assert_eq!(word(&fixture, 0, Message::CatchupRequest(CatchupRequest { from: Height(round) })), None);
     }
     assert_eq!((Round(u64::MAX).next(), Round(0).previous(), Round(3).since(Round(u64::MAX))), (Round(u64::MAX), None, 0));
-}
-
-/// Whoever sends it: each statement is signed by whom the answer is about, for rounds that are possible.
-#[test]
-fn sightings_prove_themselves() {
-    let fixture = Fixture::new();
-    let sent = fixture.sightings();
-    let refused = |from: u16, change: fn(&mut Sightings)| {
-        let mut forged = sent;
-        change(&mut forged);
-        word(&fixture, from, Message::Sightings(Box::new(forged)))
-    };
-    for from in 0..4 {
-        assert_eq!(refused(from, |_| {}), None);
-        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(3))), None, "nothing seen is an answer");
-        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(4))), Some("not-in-committee"));
-        assert_eq!(refused(from, |seen| (seen.of, seen.proposal) = (ValidatorId(3), None)), Some("signature"));
-        assert_eq!(refused(from, |seen| seen.of = ValidatorId(3)), Some("signature"));
-    }
-    assert_eq!(refused(0, |seen| seen.proposal.as_mut().unwrap().head.author = ValidatorId(3)), Some("other-sender"));
-    for round in [Round(0), Round::LIMIT, Round(u64::MAX)] {
-        let with = |change: fn(&mut Sightings, Round)| {
-            let mut forged = sent;
-            change(&mut forged, round);
-            word(&fixture, 0, Message::Sightings(Box::new(forged)))
-        };
-        assert_eq!(with(|seen, round| seen.timeout.as_mut().unwrap().round = round), Some("round"));
-        assert_eq!(with(|seen, round| seen.proposal.as_mut().unwrap().head.round = round), Some("round"));
-    }
-    assert_eq!(refused(0, |seen| seen.timeout.as_mut().unwrap().high_qc_round = Round(6)), Some("round"), "as high as its round");
 }
 
 /// S3: genesis is never taken from anybody.

@@ -12,7 +12,6 @@ use quorate_types::{
     ids::{DraftHash, GenesisHash, ValidatorId},
     message::{CatchupResponse, FetchResponse, MESSAGE_BYTES_MAX, Message, SyncInfo},
     round::{Epoch, Round, UnixMillis},
-    sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -382,14 +381,6 @@ fn every_bit_of_a_fetch_response_is_covered() {
     let verifier = fixture.verifier();
     let accepts = |response: FetchResponse| verifier.message(ValidatorId(0), Message::FetchResponse(Box::new(response))).is_ok();
     assert_covers_every_bit(&fixture.fetch_response(), accepts);
-}
-
-#[test]
-fn every_bit_of_sightings_is_covered() {
-    let fixture = Fixture::new();
-    let verifier = fixture.verifier();
-    let accepts = |seen: Sightings| verifier.message(ValidatorId(0), Message::Sightings(Box::new(seen))).is_ok();
-    assert_covers_every_bit(&fixture.sightings(), accepts);
 }
 
 /// The exception: `from` is the sender's word. Blocks carry no height; the replica takes an answer only at the height it asked for, and only

@@ -337,7 +337,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     let mallory = keys.pop().expect("five accounts");
     // A megabyte of blocks: the longest answer there is, and more.
     let session = cluster.session(&nodes);
-    for round in 0..8 {
+    for round in 0..8u64 {
         let put = |offset| {
             let key = vec![u8::try_from(offset).expect("few")];
             let action = KvAction::Put(vec![7; KV_VALUE_BYTES_MAX]);
@@ -397,13 +397,13 @@ fn attacker(cluster: &Cluster, validator: usize) -> (quorate_network::Network, I
     let mut limits = Limits::default();
     limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
-    quorate_network::start(NetworkConfig {
+    let config = NetworkConfig {
         secret: keys.network_seed,
         me: PeerIndex(me.0),
         listen: committee.get(me).expect("it is a validator").address.clone(),
         peers: peers.collect(),
         hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis.hash().0.0, protocol_version: PROTOCOL_VERSION },
         limits,
-    })
-    .expect("the links can be opened")
+    };
+    quorate_network::start(config, |what| eprintln!("the attacker's network has ended: {what}")).expect("the links can be opened")
 }

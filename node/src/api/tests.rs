@@ -367,8 +367,9 @@ fn a_connection_too_many_is_told_that_the_node_is_busy_where_all_others_are_owed
 fn who_cannot_wait_for_a_commit_is_told_at_once_that_it_is_pending() {
     let running = Running::with(&["api.connections_max=7"], MemoryStore::new());
     let _waiting = wait_for_a_gap(&running);
+    let later = transfer(6);
     for _ in 0..20 {
-        let reply = running.submit(&transfer(5), "committed");
+        let reply = running.submit(&later, "committed");
         assert_eq!((reply.status, reply.json::<Submitted>().status), (200, TransactionStatus::Pending), "{reply:?}");
     }
     assert_eq!(running.request("GET", "/livez", &[]).status, 200);

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e seeds lies ci fmt lint doc deny bench sim hunt twins mutants install clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e hostile seeds lies ci fmt lint doc deny bench sim hunt twins mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -76,6 +76,9 @@ else \
   QUORATE="$(QUORATE)" cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests $(2); \
 fi
 endef
+
+hostile: build ## attacks of clients and of a validator at full size, as JSON; some three minutes
+	QUORATE="$(QUORATE)" QUORATE_HOSTILE_SECONDS=6 cargo test $(CARGO_FLAGS) --package quorate-tests --test hostile -- --nocapture --test-threads 1
 
 seeds: build ## simulated networks with faults, SEEDS=2000 of them
 	$(QUORATE) sim run --seeds $(SEEDS)

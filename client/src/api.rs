@@ -6,9 +6,10 @@
 //! | `POST /v1/transactions/batch` | BCS of `TransactionBatch` | 200 `BatchAnswer` |
 //! | `GET /v1/transactions/{id}` | | `Submitted` without proof |
 //! | `GET /v1/transactions/{id}/proof` | | `ProofView` |
+//! | `GET /v1/transactions/{id}/output` | | the raw output |
 //! | `GET /v1/accounts/{address}` | | `AccountView` |
 //! | `GET /v1/kv/{own\|shared}/{owner, or - for shared}/{key, hexadecimal}` | | `KvView` |
-//! | `GET /v1/blocks/{height, or latest}` | | `BlockView` |
+//! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
@@ -73,10 +74,17 @@ pub fn kv(space: KvSpace, owner: Address, key: &[u8]) -> String {
     }
 }
 
-/// Where a block is; the last one when no height is given.
+/// Where a transaction's output is, as raw bytes.
 #[must_use]
-pub fn block(height: Option<Height>) -> String {
-    height.map_or_else(|| "/v1/blocks/latest".into(), |height| format!("/v1/blocks/{height}"))
+pub fn transaction_output(id: TxId) -> String {
+    format!("{TRANSACTIONS}/{id}/output")
+}
+
+/// Where a block is; the last one when no height is given. With its transactions from a position on.
+#[must_use]
+pub fn block(height: Option<Height>, from: u32) -> String {
+    let path = height.map_or_else(|| "/v1/blocks/latest".into(), |height| format!("/v1/blocks/{height}"));
+    if from == 0 { path } else { format!("{path}?from={from}") }
 }
 
 #[cfg(test)]
@@ -91,6 +99,8 @@ mod tests {
         assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
         assert_eq!(kv(KvSpace::Own, Address::default(), b"k/"), format!("/v1/kv/own/{zeros}/6b2f"));
         assert_eq!(kv(KvSpace::Shared, Address::default(), b"k"), "/v1/kv/shared/-/6b");
-        assert_eq!((block(None).as_str(), block(Some(Height(7))).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
+        assert_eq!(transaction_output(TxId::default()), format!("/v1/transactions/{zeros}/output"));
+        assert_eq!((block(None, 0).as_str(), block(Some(Height(7)), 0).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
+        assert_eq!(block(Some(Height(7)), 1_024), "/v1/blocks/7?from=1024");
     }
 }

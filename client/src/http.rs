@@ -13,6 +13,7 @@ use std::{
 };
 
 use quorate_types::{
+    block::BLOCK_TRANSACTIONS_MAX,
     codec,
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, TxId},
@@ -31,8 +32,6 @@ use crate::{api, error::ClientError, terminal::foreign};
 pub const NODES_MAX: usize = 128;
 /// Longest answer that is kept, in bytes; a proof with 1,024 headers and 128 signatures fits twice.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// Longest block that is kept, in bytes: JSON with the outputs of all its transactions.
-pub const BLOCK_BYTES_MAX: usize = 64 << 20;
 /// Longest part of an answer that is not ours and still shown, in bytes.
 const FOREIGN_ANSWER_BYTES_MAX: usize = 200;
 /// Longest file of certificates, in bytes.
@@ -223,12 +222,33 @@ impl Client {
         self.get(api::kv(space, owner, key), ANSWER_BYTES_MAX).await
     }
 
-    /// A committed block, the last one when no height is given. Not proved.
+    /// A committed block, the last one when no height is given, with all its transactions. Not proved.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn block(&self, height: Option<Height>) -> Result<BlockView, ClientError> {
-        self.get(api::block(height), BLOCK_BYTES_MAX).await
+        let mut block: BlockView = self.get(api::block(height, 0), ANSWER_BYTES_MAX).await?;
+        while let Some(from) = block.next {
+            let more: BlockView = self.get(api::block(Some(block.height), from), ANSWER_BYTES_MAX).await?;
+            // What a node says must neither go on for ever nor mix two blocks.
+            let is_next = more.block_id == block.block_id && !more.transactions.is_empty() && more.next.is_none_or(|next| next > from);
+            if !is_next || block.transactions.len() > BLOCK_TRANSACTIONS_MAX {
+                let reason = format!("the transactions of block {} from position {from} on do not follow the others", block.height);
+                return Err(ClientError::Answer { node: self.preferred_node(), reason });
+            }
+            block.transactions.extend(more.transactions);
+            block.next = more.next;
+        }
+        Ok(block)
+    }
+
+    /// The output of a committed transaction. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn transaction_output(&self, id: TxId) -> Result<Vec<u8>, ClientError> {
+        let answer = self.exchange(&get(api::transaction_output(id), ANSWER_BYTES_MAX)).await?;
+        if answer.status.is_success() { Ok(answer.body) } else { Err(refused(&answer)) }
     }
 
     /// How a node is. Not proved.
@@ -261,6 +281,11 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: String, answer_bytes_max: usize) -> Result<T, ClientError> {
         accept(&self.exchange(&get(path, answer_bytes_max)).await?)
+    }
+
+    /// The node that answered last.
+    fn preferred_node(&self) -> String {
+        self.nodes.get(self.preferred.load(Ordering::Relaxed)).map(Url::to_string).unwrap_or_default()
     }
 
     /// Asks one node after the other until one answers for good.

@@ -14,7 +14,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Why the ledger cannot open, read or commit. Fatal: the process stops, nothing is tried again.
+/// Why the ledger cannot open, read or commit. Fatal, the process stops and nothing is tried again; but for reads of committed blocks that
+/// are damaged ([`Self::is_damage`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// The disk.
@@ -108,4 +109,17 @@ pub enum LedgerError {
     /// A caller's bug: a certificate that does not commit the last of the blocks.
     #[error("invariant TREE-2 broken: the certificate does not commit block {0}; please report this")]
     NotCommitted(BlockId),
+}
+
+impl LedgerError {
+    /// Whether a part of the history is damaged: nothing that is signed later rests on it, so whoever reads goes on without it. Where the
+    /// ledger opens, this is as fatal as everything else: the newest block is more than history.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Damaged { .. }) => true,
+            Self::Malformed { column, .. } | Self::Missing { column } => column.is_history(),
+            _ => false,
+        }
+    }
 }

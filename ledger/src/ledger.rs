@@ -197,7 +197,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
     /// The receipts of a speculated block; none for the root and for blocks that are not known.
     #[must_use]
     pub fn receipts(&self, id: &BlockId) -> Option<&Arc<[Receipt]>> {
-        self.speculation.block(id).map(|block| &block.receipts)
+        self.speculation.block(id).map(|block| &block.results.receipts)
     }
 
     /// The header of the last committed block.
@@ -264,7 +264,7 @@ impl<S: Store, A: Application> Ledger<S, A> {
             let ours = (block.id(), block.round(), result.state_id);
             let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits() == Some(ours));
             let commit_qc = if block.id() == last { Some(qc) } else { within };
-            schema::put_block(&mut batch, block, &result.header, commit_qc, &result.receipts);
+            schema::put_block(&mut batch, block, &result.header, commit_qc, &result.results);
             writes.extend(result.writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
         for (key, value) in writes {
@@ -273,8 +273,10 @@ impl<S: Store, A: Application> Ledger<S, A> {
                 None => batch.delete(Column::State, key),
             }
         }
-        let committed =
-            path.iter().map(|result| CommittedBlock { header: result.header.clone(), receipts: Arc::clone(&result.receipts) }).collect();
+        let committed = path
+            .iter()
+            .map(|result| CommittedBlock { header: result.header.clone(), receipts: Arc::clone(&result.results.receipts) })
+            .collect();
         let header = new.header.clone();
         schema::put_committed(&mut batch, header.height);
         // Whatever has a round up to the new root's is committed now or never; of the rest, what does not descend from the root.

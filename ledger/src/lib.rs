@@ -37,5 +37,5 @@ pub use rocks::{RocksOptions, RocksStore};
 pub use schema::Column;
 pub use speculation::InvalidBlock;
 pub use state_tree::StateTree;
-pub use store::{Batch, BatchEntry, Entry, Store, StoreError};
+pub use store::{Batch, BatchEntry, Damage, Entry, Store, StoreError};
 pub use view::CommittedView;

@@ -14,10 +14,11 @@ use quorate_types::{
 
 use crate::{
     error::LedgerError,
-    schema::{self, Column, Position},
-    speculation::receipt_leaves,
-    store::Store,
+    schema::{self, Column, HeaderRecord, Position},
+    store::{Damage, Store},
 };
+
+const MISSING_RECEIPT: LedgerError = LedgerError::Missing { column: Column::Receipts };
 
 /// The committed chain. The value is a handle on a store, for any thread.
 #[derive(Clone, Debug)]
@@ -40,6 +41,12 @@ impl<S: Store> LedgerReader<S> {
     /// Reads from a store that a [`crate::Ledger`] has been opened on.
     pub const fn new(store: S) -> Self {
         Self { store }
+    }
+
+    /// What of the history could not be read since the store was opened.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.store.damage()
     }
 
     /// The height of the last committed block.
@@ -79,12 +86,34 @@ impl<S: Store> LedgerReader<S> {
         schema::height_of(&self.store, *id)
     }
 
-    /// The receipts of a committed block; none for genesis.
+    /// The receipts of a committed block, all of them: up to `BLOCK_EFFECT_BYTES_MAX` bytes. None for genesis.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub fn receipts_at(&self, height: Height) -> Result<Option<Vec<Receipt>>, LedgerError> {
-        schema::receipts(&self.store, height)
+        let Some(leaves) = schema::receipt_leaves(&self.store, height)? else { return Ok(None) };
+        let mut receipts = Vec::with_capacity(leaves.len());
+        for row in schema::receipts_from(&self.store, height, 0) {
+            receipts.extend(row?);
+        }
+        if receipts.len() != leaves.len() {
+            return Err(MISSING_RECEIPT);
+        }
+        Ok(Some(receipts))
+    }
+
+    /// The receipts of a committed block from the transaction `id` on, which is one of the block's, a row at a time.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn receipts_since<'a>(&'a self, id: &TxId) -> Result<impl Iterator<Item = Result<Receipt, LedgerError>> + use<'a, S>, LedgerError> {
+        let Position { height, index, row } = schema::position(&self.store, *id)?.ok_or(MISSING_RECEIPT)?;
+        let earlier = usize::try_from(index.saturating_sub(row)).map_err(|_| MISSING_RECEIPT)?;
+        let receipts = schema::receipts_from(&self.store, height, row).flat_map(|row| match row {
+            Ok(receipts) => receipts.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        Ok(receipts.skip(earlier))
     }
 
     /// Where a committed transaction stands: its block's height and its position in the block.
@@ -92,7 +121,19 @@ impl<S: Store> LedgerReader<S> {
     /// # Errors
     /// [`LedgerError`].
     pub fn find_transaction(&self, id: &TxId) -> Result<Option<(Height, u32)>, LedgerError> {
-        Ok(schema::position(&self.store, *id)?.map(|Position { height, index }| (height, index)))
+        Ok(schema::position(&self.store, *id)?.map(|Position { height, index, .. }| (height, index)))
+    }
+
+    /// A committed transaction: its block's height, its position in the block, and its receipt. Reads a row of receipts, not the block.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn receipt(&self, id: &TxId) -> Result<Option<(Height, u32, Receipt)>, LedgerError> {
+        let Some(Position { height, index, row }) = schema::position(&self.store, *id)? else { return Ok(None) };
+        let receipts = schema::receipts_row(&self.store, height, row)?.ok_or(MISSING_RECEIPT)?;
+        let offset = usize::try_from(index.saturating_sub(row)).map_err(|_| MISSING_RECEIPT)?;
+        let receipt = receipts.into_iter().nth(offset).ok_or(MISSING_RECEIPT)?;
+        Ok(Some((height, index, receipt)))
     }
 
     /// That the block at a height is committed: the headers from it to the one that a certificate commits directly. `None` when there is no
@@ -117,17 +158,16 @@ impl<S: Store> LedgerReader<S> {
     /// # Errors
     /// [`LedgerError`].
     pub fn transaction_proof(&self, id: &TxId) -> Result<Option<TransactionProof>, LedgerError> {
-        let Some((height, index)) = self.find_transaction(id)? else { return Ok(None) };
-        let missing = || LedgerError::Missing { column: Column::Receipts };
-        let receipts = self.receipts_at(height)?.ok_or_else(missing)?;
-        let index = usize::try_from(index).map_err(|_| missing())?;
-        let path = MerkleProof::of(&receipt_leaves(&receipts), index).ok_or_else(missing)?;
-        let receipt = receipts.into_iter().nth(index).ok_or_else(missing)?;
+        let Some((height, index, receipt)) = self.receipt(id)? else { return Ok(None) };
+        let leaves = schema::receipt_leaves(&self.store, height)?.ok_or(MISSING_RECEIPT)?;
+        let index = usize::try_from(index).map_err(|_| MISSING_RECEIPT)?;
+        let path = MerkleProof::of(&leaves, index).ok_or(MISSING_RECEIPT)?;
         Ok(self.commit_proof(height)?.map(|commit| TransactionProof { receipt, path, commit }))
     }
 
     /// Committed blocks from a height on, the oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of
-    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`].
+    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`]. The answer
+    /// ends before a block that is damaged.
     ///
     /// The answer ends where a certificate commits directly, if there is such a block within the limits: then the proof is one header.
     ///
@@ -139,9 +179,11 @@ impl<S: Store> LedgerReader<S> {
         let (mut blocks, mut bytes) = (Vec::new(), 0usize);
         let (mut last, mut directly) = (from, None);
         for record in schema::headers_from(&self.store, from) {
-            let record = record?;
-            let block = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
-            bytes = bytes.saturating_add(block.len());
+            let (record, block, length) = match record.and_then(|record| self.block_of(record)) {
+                Err(error) if error.is_damage() && !blocks.is_empty() => break,
+                read => read?,
+            };
+            bytes = bytes.saturating_add(length);
             if !blocks.is_empty() && (blocks.len() >= blocks_max || bytes > bytes_max) {
                 break;
             }
@@ -153,7 +195,13 @@ impl<S: Store> LedgerReader<S> {
         }
         let (count, last) = directly.unwrap_or((blocks.len(), last));
         let Some(proof) = self.commit_proof(last)? else { return Ok(None) };
-        let blocks = blocks.iter().take(count).map(|block| schema::decode_block(block)).collect::<Result<_, _>>()?;
+        blocks.truncate(count);
         Ok(Some((blocks, proof)))
+    }
+
+    /// A record with its block, and how many bytes that has.
+    fn block_of(&self, record: HeaderRecord) -> Result<(HeaderRecord, Block, usize), LedgerError> {
+        let bytes = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
+        Ok((record, schema::decode_block(&bytes)?, bytes.len()))
     }
 }

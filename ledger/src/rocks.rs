@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use rocksdb::{
@@ -13,7 +13,7 @@ use rocksdb::{
 
 use crate::{
     schema::Column,
-    store::{Batch, Entry, Store, StoreError},
+    store::{Batch, Damage, Entry, Store, StoreError},
 };
 
 /// How much memory and how many threads a store may use. The defaults suit four validators on a machine with two cores.
@@ -52,6 +52,8 @@ struct Inner {
     /// The first failure. After it nothing is asked of the disk again: a failed fsync may have dropped the very pages it should have kept,
     /// and a second fsync that succeeds would then vouch for data that is gone.
     failed: OnceLock<String>,
+    /// What was not readable of the history, where we go on.
+    damage: Mutex<Damage>,
 }
 
 impl RocksStore {
@@ -67,7 +69,7 @@ impl RocksStore {
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(&cache, options)));
         let db = DB::open_cf_descriptors(&database_options(options), &path, columns).map_err(|error| open_error(&path, &error))?;
-        Ok(Self { inner: Arc::new(Inner { db, path, failed: OnceLock::new() }) })
+        Ok(Self { inner: Arc::new(Inner { db, path, failed: OnceLock::new(), damage: Mutex::default() }) })
     }
 
     /// The directory.
@@ -112,6 +114,18 @@ impl Inner {
         StoreError::Disk(text)
     }
 
+    /// A read failed. A bad sector or a flipped bit in a table of old blocks says nothing about what is written and synced next.
+    fn fail_read(&self, column: Column, error: &rocksdb::Error) -> StoreError {
+        if !column.is_history() {
+            return self.fail(error);
+        }
+        let damaged = StoreError::Damaged { column, reason: error.to_string() };
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.reads = damage.reads.saturating_add(1);
+        damage.first.get_or_insert_with(|| damaged.clone());
+        damaged
+    }
+
     fn family(&self, column: Column) -> Result<&rocksdb::ColumnFamily, StoreError> {
         self.db.cf_handle(column.name()).ok_or(StoreError::NoColumn(column))
     }
@@ -120,7 +134,7 @@ impl Inner {
 impl Store for RocksStore {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.check()?;
-        self.inner.db.get_cf(self.inner.family(column)?, key).map_err(|error| self.inner.fail(&error))
+        self.inner.db.get_cf(self.inner.family(column)?, key).map_err(|error| self.inner.fail_read(column, &error))
     }
 
     fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a> {
@@ -129,7 +143,11 @@ impl Store for RocksStore {
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
         let entries = self.inner.db.iterator_cf(family, IteratorMode::From(from, Direction::Forward));
-        Box::new(entries.map(|entry| entry.map_err(|error| self.inner.fail(&error))))
+        Box::new(entries.map(move |entry| entry.map_err(|error| self.inner.fail_read(column, &error))))
+    }
+
+    fn damage(&self) -> Damage {
+        self.inner.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -298,6 +316,50 @@ mod tests {
         assert!(matches!(store.write_sync(batch(b"a", b"2")), Err(StoreError::Stopped { .. })));
         assert!(matches!(store.get(Column::Meta, b"a"), Err(StoreError::Stopped { .. })));
         assert!(matches!(store.scan(Column::Meta, &[], 1), Err(StoreError::Stopped { .. })));
+    }
+
+    /// Flips a bit of every table of a column.
+    fn rot(path: &Path, column: Column) {
+        // What is in the log goes to tables when the directory is opened.
+        drop(RocksStore::open(path, RocksOptions::default()).unwrap());
+        let store = RocksStore::open(path, RocksOptions::default()).unwrap();
+        let files = store.inner.db.live_files().unwrap();
+        drop(store);
+        let tables: Vec<_> = files.iter().filter(|file| file.column_family_name == column.name()).collect();
+        assert!(!tables.is_empty(), "{column:?} has tables");
+        for table in tables {
+            let path = path.join(table.name.trim_start_matches('/'));
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[10] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_history_is_told_and_counted_and_stops_nothing() {
+        for column in Column::ALL {
+            let home = tempfile::tempdir().unwrap();
+            let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+            for key in 0..100u8 {
+                let mut both = batch(&[key], &[key; 100]);
+                both.put(column, [key], [key; 100]);
+                store.write(both).unwrap();
+            }
+            drop(store);
+            rot(home.path(), column);
+            let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+            let (read, scanned) = (store.get(column, &[1]), store.scan(column, &[], 10));
+            if column.is_history() {
+                assert!(matches!(read, Err(StoreError::Damaged { column: at, .. }) if at == column), "{read:?}");
+                assert!(matches!(scanned, Err(StoreError::Damaged { .. })), "{scanned:?}");
+                assert_eq!((store.damage().reads, store.damage().first), (2, read.err()));
+                store.write_sync(batch(b"new", b"value")).unwrap();
+                assert_eq!(store.get(Column::Meta, b"new").unwrap(), Some(b"value".to_vec()));
+            } else {
+                assert!(matches!(read, Err(StoreError::Disk(_))), "{column:?}: {read:?}");
+                assert!(matches!(store.write(batch(b"new", b"value")), Err(StoreError::Stopped { .. })), "{column:?}");
+            }
+        }
     }
 
     /// The log of a store that was not closed, as a crash leaves it.

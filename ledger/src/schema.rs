@@ -6,9 +6,10 @@ use quorate_types::{
     block::{Block, encode_block},
     codec,
     crypto::Hash,
+    failure::{CODE_BYTES_MAX, FAILURE_NUMBERS_MAX},
     header::Header,
     ids::{BlockId, GenesisHash, TxId},
-    receipt::Receipt,
+    receipt::{Outcome, Receipt},
     round::{Height, Round},
     vote::QuorumCert,
 };
@@ -16,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::LedgerError,
+    speculation::Results,
     store::{Batch, Store, StoreError},
 };
 
 /// The version of this file. A directory of another version is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A column: a sorted map of its own, in the same atomic batches as the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,20 +75,25 @@ pub enum Column {
     /// └─────────────┘    └───────────────┘
     /// ```
     Height,
-    /// The receipts of a committed block, in the order of its transactions.
+    /// The receipts of a committed block, in the order of its transactions. First the leaves of the tree under the header's receipts root;
+    /// then the receipts themselves, in rows of at most [`RECEIPTS_ROW_BYTES_MAX`] bytes (or of one receipt), each under the position of its
+    /// first one. So one receipt is read, and its proof is made, without the others.
     ///
     /// ```text
-    /// ┌───────────────┐    ┌─────────────────┐
-    /// │ height u64 BE │ -> │ BCS Vec<Receipt>│
-    /// └───────────────┘    └─────────────────┘
+    /// ┌───────────────┐                       ┌─────────────┐
+    /// │ height u64 BE │                    -> │ leaf 32 ... │
+    /// └───────────────┘                       └─────────────┘
+    /// ┌───────────────┬──────────────────┐    ┌──────────────────┐
+    /// │ height u64 BE │ position u32 BE  │ -> │ BCS Vec<Receipt> │
+    /// └───────────────┴──────────────────┘    └──────────────────┘
     /// ```
     Receipts,
-    /// Where a committed transaction stands.
+    /// Where a committed transaction stands, and the row of its receipt.
     ///
     /// ```text
-    /// ┌───────────────────┐    ┌───────────────┬──────────────┐
-    /// │ transaction id 32 │ -> │ height u64 LE │ index u32 LE │
-    /// └───────────────────┘    └───────────────┴──────────────┘
+    /// ┌───────────────────┐    ┌───────────────┬─────────────────┬────────────┐
+    /// │ transaction id 32 │ -> │ height u64 LE │ position u32 LE │ row u32 LE │
+    /// └───────────────────┘    └───────────────┴─────────────────┴────────────┘
     /// ```
     Transaction,
     /// The committed state, flat; the tree over it is rebuilt at start.
@@ -101,6 +108,15 @@ impl Column {
     /// Every column.
     pub const ALL: [Self; 9] =
         [Self::Meta, Self::Safety, Self::Pending, Self::Block, Self::Header, Self::Height, Self::Receipts, Self::Transaction, Self::State];
+
+    /// Whether it holds the past alone: what can be lost without anything that is signed later resting on it.
+    #[must_use]
+    pub const fn is_history(self) -> bool {
+        match self {
+            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction => true,
+            Self::Meta | Self::Safety | Self::Pending | Self::State => false,
+        }
+    }
 
     /// Its name on disk.
     #[must_use]
@@ -137,10 +153,27 @@ pub struct HeaderRecord {
 pub(crate) struct Position {
     pub(crate) height: Height,
     pub(crate) index: u32,
+    /// The position of the first receipt of the row that holds its receipt.
+    pub(crate) row: u32,
 }
+
+/// Longest row of several receipts, in bytes. A block of ordinary transfers has a handful of rows; whoever reads one receipt decodes no more.
+pub const RECEIPTS_ROW_BYTES_MAX: usize = 16 << 10;
+/// What a receipt takes besides its output: the transaction's id, the tag and the length of the output.
+const RECEIPT_OVERHEAD_BYTES: usize = 38;
+/// What the receipt of a failed transaction takes, at most: the transaction's id, the tag, and a failure's code and numbers.
+const FAILED_RECEIPT_BYTES_MAX: usize = 33 + (1 + CODE_BYTES_MAX) + (1 + 8 * FAILURE_NUMBERS_MAX);
 
 fn height_key(height: Height) -> [u8; 8] {
     height.0.to_be_bytes()
+}
+
+fn row_key(height: Height, row: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    let (number, position) = key.split_at_mut(8);
+    number.copy_from_slice(&height.0.to_be_bytes());
+    position.copy_from_slice(&row.to_be_bytes());
+    key
 }
 
 fn pending_key(round: Round, id: BlockId) -> Box<[u8]> {
@@ -189,13 +222,44 @@ pub(crate) fn put_committed(batch: &mut Batch, height: Height) {
 }
 
 /// A committed block; its parts go to five columns.
-pub(crate) fn put_block(batch: &mut Batch, block: &Block, header: &Header, commit_qc: Option<&QuorumCert>, receipts: &[Receipt]) {
+pub(crate) fn put_block(batch: &mut Batch, block: &Block, header: &Header, commit_qc: Option<&QuorumCert>, results: &Results) {
     let height = header.height;
     batch.put(Column::Block, height_key(height), encode_block(block));
     put_header(batch, header, commit_qc);
-    batch.put(Column::Receipts, height_key(height), codec::encode(receipts));
-    for (index, tx) in (0u32..).zip(block.payload()) {
-        batch.put(Column::Transaction, tx.id().0.0, codec::encode(&Position { height, index }));
+    batch.put(Column::Receipts, height_key(height), leaf_bytes(&results.leaves));
+    let mut payload = (0u32..).zip(block.payload());
+    let mut row = 0u32;
+    for receipts in rows(&results.receipts) {
+        batch.put(Column::Receipts, row_key(height, row), codec::encode(receipts));
+        for (index, tx) in payload.by_ref().take(receipts.len()) {
+            batch.put(Column::Transaction, tx.id().0.0, codec::encode(&Position { height, index, row }));
+        }
+        row = row.saturating_add(u32::try_from(receipts.len()).unwrap_or(u32::MAX));
+    }
+}
+
+fn leaf_bytes(leaves: &[Hash]) -> Box<[u8]> {
+    leaves.iter().flat_map(|leaf| leaf.0).collect()
+}
+
+/// Divides the receipts of a block into rows.
+fn rows(receipts: &[Receipt]) -> impl Iterator<Item = &[Receipt]> {
+    let mut bytes = 0usize;
+    receipts.chunk_by(move |before, next| {
+        bytes = bytes.saturating_add(receipt_bytes(before));
+        let fits = bytes.saturating_add(receipt_bytes(next)) <= RECEIPTS_ROW_BYTES_MAX;
+        if !fits {
+            bytes = 0;
+        }
+        fits
+    })
+}
+
+/// How many bytes a receipt takes, at most.
+fn receipt_bytes(receipt: &Receipt) -> usize {
+    match &receipt.outcome {
+        Outcome::Applied(output) => output.len().saturating_add(RECEIPT_OVERHEAD_BYTES),
+        Outcome::Failed { .. } => FAILED_RECEIPT_BYTES_MAX,
     }
 }
 
@@ -258,8 +322,28 @@ pub(crate) fn decode_block(bytes: &[u8]) -> Result<Block, LedgerError> {
     decode(Column::Block, bytes)
 }
 
-pub(crate) fn receipts<S: Store>(store: &S, height: Height) -> Result<Option<Vec<Receipt>>, LedgerError> {
-    get(store, Column::Receipts, &height_key(height))
+/// The leaves of the tree over a block's receipts; none for genesis.
+pub(crate) fn receipt_leaves<S: Store>(store: &S, height: Height) -> Result<Option<Vec<Hash>>, LedgerError> {
+    let Some(bytes) = store.get(Column::Receipts, &height_key(height))? else { return Ok(None) };
+    let leaves = bytes.as_chunks::<32>();
+    if !leaves.1.is_empty() {
+        return Err(LedgerError::Missing { column: Column::Receipts });
+    }
+    Ok(Some(leaves.0.iter().copied().map(Hash).collect()))
+}
+
+/// One row of receipts.
+pub(crate) fn receipts_row<S: Store>(store: &S, height: Height, row: u32) -> Result<Option<Vec<Receipt>>, LedgerError> {
+    get(store, Column::Receipts, &row_key(height, row))
+}
+
+/// The receipts of a block from the beginning of a row on, row by row.
+pub(crate) fn receipts_from<S: Store>(store: &S, height: Height, row: u32) -> impl Iterator<Item = Result<Vec<Receipt>, LedgerError>> {
+    let end = height_key(height.next());
+    store
+        .iter(Column::Receipts, &row_key(height, row))
+        .take_while(move |entry| !matches!(entry, Ok((key, _)) if **key >= *end.as_slice()))
+        .map(|entry| decode(Column::Receipts, &entry?.1))
 }
 
 pub(crate) fn height_of<S: Store>(store: &S, id: BlockId) -> Result<Option<Height>, LedgerError> {

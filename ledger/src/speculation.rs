@@ -81,7 +81,20 @@ pub(crate) struct Speculated {
     pub(crate) state_id: StateId,
     pub(crate) state: StateTree,
     pub(crate) writes: Writes,
+    pub(crate) results: Results,
+}
+
+/// The receipts of a block, and the leaves of the tree over them.
+#[derive(Clone, Debug)]
+pub(crate) struct Results {
     pub(crate) receipts: Arc<[Receipt]>,
+    pub(crate) leaves: Vec<Hash>,
+}
+
+impl From<Vec<Receipt>> for Results {
+    fn from(receipts: Vec<Receipt>) -> Self {
+        Self { leaves: receipts.iter().map(Receipt::leaf).collect(), receipts: receipts.into() }
+    }
 }
 
 /// The root and the blocks over it.
@@ -156,6 +169,7 @@ impl Speculation {
             limits,
         };
         let Execution { writes, receipts } = execute_block(app, parent.state, &at, block.payload())?;
+        let results = Results::from(receipts);
         let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         let header = Header {
             genesis_hash: content.genesis_hash,
@@ -166,12 +180,12 @@ impl Speculation {
             parent: parent.state_id,
             timestamp: content.timestamp,
             transactions_root: transactions_root(block.payload()),
-            receipts_root: merkle::root(&receipt_leaves(&receipts)),
+            receipts_root: merkle::root(&results.leaves),
             state_root: state.root_hash(),
             next_committee,
         };
         let state_id = header.state_id();
-        let speculated = Speculated { parent: parent_id, header, state_id, state, writes, receipts: receipts.into() };
+        let speculated = Speculated { parent: parent_id, header, state_id, state, writes, results };
         self.blocks.insert(block.id(), speculated);
         Ok(state_id)
     }
@@ -228,9 +242,4 @@ impl Speculation {
 pub(crate) fn transactions_root(payload: &[Transaction]) -> Hash {
     let leaves: Vec<Hash> = payload.iter().map(|tx| merkle::leaf(&tx.id().0.0)).collect();
     merkle::root(&leaves)
-}
-
-/// The leaves of the tree over a block's receipts.
-pub(crate) fn receipt_leaves(receipts: &[Receipt]) -> Vec<Hash> {
-    receipts.iter().map(Receipt::leaf).collect()
 }

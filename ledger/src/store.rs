@@ -36,6 +36,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// [`StoreError`].
     fn write_sync(&self, batch: Batch) -> Result<(), StoreError>;
 
+    /// What of the history could not be read since the store was opened.
+    fn damage(&self) -> Damage {
+        Damage::default()
+    }
+
     /// At most `limit` keys from `from` on, ascending, with their values.
     ///
     /// # Errors
@@ -43,6 +48,15 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn scan(&self, column: Column, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.iter(column, from).take(limit).collect()
     }
+}
+
+/// Reads of history that failed ([`StoreError::Damaged`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// How many.
+    pub reads: u64,
+    /// What was wrong first.
+    pub first: Option<StoreError>,
 }
 
 /// Changes that reach the disk together or not at all.
@@ -101,12 +115,23 @@ impl IntoIterator for Batch {
     }
 }
 
-/// Why a store does not do what it was asked. Fatal: the process stops before it signs anything else.
+/// Why a store does not do what it was asked. Fatal but for [`Self::Damaged`]: the process stops before it signs anything else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk or the file system failed, or a checksum did.
     #[error("the disk failed: {0}; check the disk and its free space, then start again")]
     Disk(String),
+    /// A part of the history cannot be read: old blocks, their results, or where they stand. Nothing that this validator signs rests on it,
+    /// so the store goes on.
+    #[error(
+        "a part of the history on disk cannot be read (column {column:?}: {reason}); nothing that is signed rests on it, so this validator goes on, and refers whoever asks for it to the others. Check the disk, whose next error may stop it"
+    )]
+    Damaged {
+        /// Where.
+        column: Column,
+        /// What the store says.
+        reason: String,
+    },
     /// The store has failed before and does nothing any more.
     #[error("the store stopped after an earlier failure ({first}); check the disk and its free space, then start again")]
     Stopped {

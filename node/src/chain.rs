@@ -1,12 +1,18 @@
 //! The committed chain as the API reads it: past blocks from the store, the newest state from memory. No read waits for the replica.
 
-use quorate_ledger::{LedgerError, LedgerReader, Store, StoredBlock};
+use std::collections::BTreeSet;
+
+use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
 use quorate_types::{
     ids::TxId,
     proof::TransactionProof,
-    receipt::{Outcome, Receipt},
+    receipt::Outcome,
     round::Height,
+    rpc::{LISTED_TRANSACTIONS_MAX, ListedOutcome, TransactionView},
 };
+
+/// After how many bytes of outputs a page of a block ends: it reads them all, though it shows the short ones only.
+const PAGE_OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// A committed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +25,25 @@ pub(crate) struct Located {
     pub(crate) outcome: Outcome,
 }
 
-/// The past of the chain, whatever it is stored on.
+/// A block and a part of its transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The block.
+    pub(crate) block: StoredBlock,
+    /// Its transactions from a position on.
+    pub(crate) transactions: Vec<TransactionView>,
+}
+
+/// The past of the chain, whatever it is stored on. No answer holds more than a page.
 pub(crate) trait History: Send + Sync {
-    /// The block at a height with its receipts.
-    fn block(&self, height: Height) -> Result<Option<(StoredBlock, Vec<Receipt>)>, LedgerError>;
+    /// The block at a height with its transactions from a position on.
+    fn page(&self, height: Height, from: u32) -> Result<Option<Page>, LedgerError>;
+
+    /// Which of these transactions are committed.
+    fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
+
+    /// What could not be read since the start.
+    fn damage(&self) -> Damage;
 
     /// A committed transaction.
     fn transaction(&self, id: &TxId) -> Result<Option<Located>, LedgerError>;
@@ -32,16 +53,51 @@ pub(crate) trait History: Send + Sync {
 }
 
 impl<S: Store> History for LedgerReader<S> {
-    fn block(&self, height: Height) -> Result<Option<(StoredBlock, Vec<Receipt>)>, LedgerError> {
-        let Some(block) = self.block_at(height)? else { return Ok(None) };
-        Ok(Some((block, self.receipts_at(height)?.unwrap_or_default())))
+    fn page(&self, height: Height, from: u32) -> Result<Option<Page>, LedgerError> {
+        let Some(stored) = self.block_at(height)? else { return Ok(None) };
+        let mut transactions = Vec::new();
+        let payload = stored.block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
+        let rest = usize::try_from(from).ok().and_then(|from| payload.get(from..)).unwrap_or_default();
+        if let Some(first) = rest.first() {
+            let count = usize::try_from(LISTED_TRANSACTIONS_MAX).unwrap_or(usize::MAX);
+            let mut bytes = 0usize;
+            let mut receipts = self.receipts_since(&first.id())?;
+            for transaction in rest.iter().take(count) {
+                let receipt = receipts.next().ok_or(LedgerError::Missing { column: Column::Receipts })??;
+                transactions.push(TransactionView {
+                    tx_id: transaction.id(),
+                    sender: transaction.sender(),
+                    sequence: transaction.content().sequence,
+                    receipt: receipt.leaf(),
+                    outcome: ListedOutcome::from(&receipt.outcome),
+                });
+                if let Outcome::Applied(output) = &receipt.outcome {
+                    bytes = bytes.saturating_add(output.len());
+                }
+                if bytes >= PAGE_OUTPUT_BYTES_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(Some(Page { block: stored, transactions }))
+    }
+
+    fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError> {
+        let mut committed = BTreeSet::new();
+        for id in ids {
+            if self.find_transaction(id)?.is_some() {
+                committed.insert(*id);
+            }
+        }
+        Ok(committed)
+    }
+
+    fn damage(&self) -> Damage {
+        self.damage()
     }
 
     fn transaction(&self, id: &TxId) -> Result<Option<Located>, LedgerError> {
-        let Some((height, index)) = self.find_transaction(id)? else { return Ok(None) };
-        let receipts = self.receipts_at(height)?.unwrap_or_default();
-        let receipt = usize::try_from(index).ok().and_then(|index| receipts.into_iter().nth(index));
-        Ok(receipt.map(|Receipt { outcome, .. }| Located { height, index, outcome }))
+        Ok(self.receipt(id)?.map(|(height, index, receipt)| Located { height, index, outcome: receipt.outcome }))
     }
 
     fn proof(&self, id: &TxId) -> Result<Option<TransactionProof>, LedgerError> {

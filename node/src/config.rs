@@ -84,13 +84,13 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// Threads that serve requests.
     pub threads: u16,
-    /// Connections at the same time; further ones are told that the node is busy.
+    /// Connections at the same time; beyond that, the idlest is closed for each new one.
     pub connections_max: u32,
-    /// Submissions at the same time that wait for their transaction; further ones are told that the node is busy.
+    /// Transactions at the same time that wait for the pool; further ones are told that the node is busy.
     pub waiting_max: u32,
     /// How long a request may take to arrive, head and body each.
     pub read_timeout_ms: u32,
-    /// How long a client may take no byte of an answer.
+    /// How long a client may take no byte of an answer, or fall behind the lowest rate.
     pub write_timeout_ms: u32,
     /// Names of this node by which clients may ask for it, besides its addresses and `localhost`; `*` for any name.
     pub hosts: Vec<String>,

@@ -32,7 +32,7 @@ pub(crate) enum Lane {
 impl Lane {
     const ALL: [Self; 4] = [Self::Consensus, Self::Questions, Self::Sync, Self::Transactions];
 
-    /// How many inputs may wait, and their bytes (one input always fits).
+    /// How many inputs may wait, and their bytes (one input always fits); bytes stand for work as well ([`TRANSACTION_WORK_BYTES`]).
     const fn waiting_max(self) -> (usize, usize) {
         match self {
             Self::Consensus => (1_024, 32 << 20),
@@ -61,6 +61,10 @@ impl Lane {
         }
     }
 }
+
+/// What a transaction costs the replica's thread besides its bytes, counted as bytes: it is looked up, checked against the state and pooled.
+/// So a lane of many small transactions is as full as its work is long.
+pub(crate) const TRANSACTION_WORK_BYTES: usize = 1_024;
 
 /// An input that was not taken, given back.
 #[derive(Debug)]

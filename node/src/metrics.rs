@@ -208,7 +208,10 @@ pub(crate) struct Metrics {
     disk_free: Gauge,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
+    http_closed_connections: Counter,
+    http_refused_answers: Counter,
     http_connections: Gauge,
+    damaged_reads: Gauge,
     queues: Family<Queue, Gauge>,
     /// What the replica said last; told to the collector before each encoding.
     replica: Arc<Mutex<Option<ReplicaStatus>>>,
@@ -241,7 +244,10 @@ impl Metrics {
             disk_free: Gauge::default(),
             http_requests: Family::default(),
             http_refused_connections: Counter::default(),
+            http_closed_connections: Counter::default(),
+            http_refused_answers: Counter::default(),
             http_connections: Gauge::default(),
+            damaged_reads: Gauge::default(),
             queues: Family::default(),
             replica: Arc::default(),
         };
@@ -312,8 +318,15 @@ impl Metrics {
         api.register("refused_submissions", "Submissions refused, by reason", self.submissions_refused.clone());
         api.register("requests", "Requests answered, by route and class of status", self.http_requests.clone());
         api.register("refused_connections", "Connections refused because there were too many", self.http_refused_connections.clone());
+        api.register("closed_idle_connections", "Idle connections closed to make room for others", self.http_closed_connections.clone());
+        api.register("refused_answers", "Answers not sent because too many bytes were under way", self.http_refused_answers.clone());
         api.register("connections", "Open connections", self.http_connections.clone());
 
+        registry.register(
+            "quorate_store_damaged_reads",
+            "Reads of old blocks that failed; above 0 is an alarm",
+            self.damaged_reads.clone(),
+        );
         registry.sub_registry_with_prefix("quorate_queue").register(
             "waiting_items",
             "Items in queues between threads",
@@ -421,6 +434,18 @@ impl Metrics {
 
     pub(crate) fn refused_connection(&self) {
         self.http_refused_connections.inc();
+    }
+
+    pub(crate) fn closed_idle_connection(&self) {
+        self.http_closed_connections.inc();
+    }
+
+    pub(crate) fn refused_answer(&self) {
+        self.http_refused_answers.inc();
+    }
+
+    pub(crate) fn damaged_reads(&self, reads: u64) {
+        self.damaged_reads.set(i64::try_from(reads).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn connections(&self) -> &Gauge {

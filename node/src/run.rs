@@ -29,14 +29,10 @@ use quorate_types::{
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
 };
-use tokio::{
-    runtime::Runtime,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, waiting::Waiting},
     config::{ApiConfig, Config, PoolConfig},
     disk::{self, DiskSpace},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
@@ -333,7 +329,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
             disk: Arc::clone(&disk),
-            waiting: Arc::new(Semaphore::new(usize::try_from(config.api.waiting_max).unwrap_or(Semaphore::MAX_PERMITS))),
+            waiting: Waiting::new(&config.api),
             reads: Api::reads(),
             config: config.api.clone(),
         });

@@ -38,16 +38,17 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # Threads that serve requests.
 #threads = 1
 
-# Connections at the same time; further ones are told that the node is busy.
+# Connections at the same time. Beyond that, the one whose client has kept the node waiting longest is closed for each new one. A quarter of
+# them may wait for commits; who comes then is told that its transaction is pending, and asks again.
 #connections_max = 1024
 
-# Submissions at the same time that wait for their transaction; further ones are told that the node is busy.
+# Transactions at the same time that wait for the pool; further ones are told that the node is busy.
 #waiting_max = 10000
 
 # How long a request may take to arrive, head and body each, in milliseconds.
 #read_timeout_ms = 10000
 
-# How long a client may take no byte of an answer, in milliseconds.
+# How long a client may take no byte of an answer, or fall behind 32 KiB a second, in milliseconds.
 #write_timeout_ms = 30000
 
 # Names by which clients may ask for this node, such as ["node.example.org"], besides IP addresses and localhost; ["*"] for any name.

@@ -30,7 +30,7 @@ use crate::{
     event_loop::LoopInput,
     failure::Threads,
     fair::{Fair, Share},
-    mailbox::{Lane, Mailbox, Refused},
+    mailbox::{Lane, Mailbox, Refused, TRANSACTION_WORK_BYTES},
     metrics::Metrics,
     submission::{Claim, NoRoom, Submission},
 };
@@ -182,7 +182,7 @@ fn check_transactions(checks: &Checks) {
 }
 
 fn submit(checks: &Checks, claim: Claim, transaction: Verified<Transaction>) {
-    let bytes = transaction.raw().len();
+    let bytes = transaction.raw().len().saturating_add(TRANSACTION_WORK_BYTES);
     let (NoRoom { code, reason }, input) = match checks.mailbox.offer(Lane::Transactions, bytes, LoopInput::Submit { claim, transaction }) {
         Ok(()) => return,
         Err(Refused::Full(input)) => (NoRoom::BUSY, input),
@@ -198,7 +198,8 @@ fn forward_gossip(checks: &Checks, mut transactions: Vec<Verified<Transaction>>)
     while !transactions.is_empty() {
         let rest = transactions.split_off(transactions.len().min(BATCH_TRANSACTIONS));
         let count = transactions.len();
-        let bytes = transactions.iter().fold(0usize, |sum, transaction| sum.saturating_add(transaction.raw().len()));
+        let work = count.saturating_mul(TRANSACTION_WORK_BYTES);
+        let bytes = transactions.iter().fold(work, |sum, transaction| sum.saturating_add(transaction.raw().len()));
         if checks.mailbox.offer(Lane::Transactions, bytes, LoopInput::Gossip(transactions)).is_err() {
             checks.metrics.dropped_gossip("replica-full", count);
         }
@@ -423,6 +424,16 @@ mod tests {
         assert_eq!(submissions.len(), 1);
         let second = gossip.iter().position(|(from, _)| *from == ValidatorId(2)).unwrap();
         assert!(second <= 1, "and their turn");
+    }
+
+    #[test]
+    fn a_turn_of_the_replica_is_bounded_by_the_work_of_gossip_and_not_by_its_bytes() {
+        let checks = checks();
+        for _ in 0..4 {
+            let verdicts = checks.verifier.transactions(vec![transfer(0); BATCH_TRANSACTIONS]);
+            forward_gossip(&checks, verdicts.into_iter().map(Result::unwrap).collect());
+        }
+        assert_eq!(taken(&checks).len(), 1, "one batch of many small transactions is a turn's work");
     }
 
     #[test]

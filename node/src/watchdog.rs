@@ -1,4 +1,5 @@
-//! Says why, when the chain stands still: the first question of every operator (users.md §2 point 17). And whose clock is wrong.
+//! Says why, when the chain stands still: the first question of every operator. And whose clock is wrong, and when the disk no longer gives
+//! back old blocks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     // Rounds given up and height at the last look.
     let mut before = None;
     let mut clocks = WrongClocks::default();
+    let mut damaged_reads = 0;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
@@ -30,6 +32,11 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
         {
             tracing::warn!("{}", compared.say(&api.committee));
         }
+        let damage = api.history.damage();
+        if let Some(first) = damage.first.filter(|_| damage.reads > damaged_reads) {
+            tracing::error!(reads = damage.reads, "{first}");
+        }
+        damaged_reads = damage.reads;
         let Ok(status) = api.status().await else {
             tracing::warn!(
                 "the replica's thread has not answered for {} s; is the disk overloaded?",

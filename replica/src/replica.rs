@@ -522,11 +522,8 @@ impl<S: Store, A: Application> Replica<S, A> {
     }
 
     fn find_committed(&self, id: &TxId) -> Result<Option<Answer>, LedgerError> {
-        let reader = self.ledger.reader();
-        let Some((height, index)) = reader.find_transaction(id)? else { return Ok(None) };
-        let receipts = reader.receipts_at(height)?.unwrap_or_default();
-        let receipt = usize::try_from(index).ok().and_then(|index| receipts.into_iter().nth(index));
-        Ok(receipt.map(|receipt| Answer::Committed { height, index, outcome: receipt.outcome }))
+        let found = self.ledger.reader().receipt(id)?;
+        Ok(found.map(|(height, index, receipt)| Answer::Committed { height, index, outcome: receipt.outcome }))
     }
 
     fn answer_dropped(&mut self, dropped: impl IntoIterator<Item = Dropped>) {

@@ -84,14 +84,22 @@ fn find<S: Store, A: Application>(
     if let Some(block) = ledger.forgotten(&id)? {
         return Ok(Some(block));
     }
-    let Some(height) = reader.height_of(&id)? else { return Ok(None) };
-    Ok(reader.block_at(height)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))
+    let committed = reader.height_of(&id).and_then(|height| height.map_or(Ok(None), |height| reader.block_at(height)));
+    Ok(unless_damaged(committed)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))
+}
+
+/// What is damaged here is as good as not here: others have it.
+fn unless_damaged<T>(read: Result<Option<T>, LedgerError>) -> Result<Option<T>, LedgerError> {
+    match read {
+        Err(error) if error.is_damage() => Ok(None),
+        read => read,
+    }
 }
 
 /// Committed blocks from a height on, with the certificate that commits the last of them, or the headers that lead there.
 pub(crate) fn catch_up<S: Store, A: Application>(request: CatchupRequest, ledger: &Ledger<S, A>) -> Result<Message, LedgerError> {
     let from = request.from.max(Height(1));
-    let found = ledger.reader().blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX)?;
+    let found = unless_damaged(ledger.reader().blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX))?;
     let response = match found {
         None => CatchupResponse::nothing_from(from),
         Some((blocks, CommitProof { headers, qc })) => {

@@ -20,7 +20,7 @@ use quorate_types::{
     transaction::Transaction,
 };
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use crate::program::{command, faketime, program, quorate};
@@ -311,6 +311,14 @@ impl Cluster {
         }
     }
 
+    /// The memory of a validator's process, as the system counts it.
+    pub fn resident_bytes(&self, index: usize) -> u64 {
+        let process = self.validators[index].process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name(index)));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the system says what a process takes");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it takes memory");
+        1_024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    }
+
     /// A client of these validators, in this order.
     pub fn client(&self, indexes: &[usize]) -> Client {
         let urls: Vec<_> = indexes.iter().map(|index| self.url(*index)).collect();
@@ -365,6 +373,12 @@ impl Cluster {
         }
         height
     }
+}
+
+/// Lets this process open as many sockets as the system allows it.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a process may raise its limit to what it is allowed");
 }
 
 /// When transactions of tests expire.

@@ -14,7 +14,7 @@ mod program;
 mod traffic;
 
 pub use self::{
-    cluster::{Cluster, DEADLINE, Signal, eventually},
+    cluster::{Cluster, DEADLINE, Signal, eventually, raise_file_limit},
     program::{Ran, program, program_with_faults, quorate, quorate_with, run},
     traffic::{Acknowledged, Traffic},
 };

@@ -45,10 +45,18 @@ pub struct Traffic {
 impl Traffic {
     /// Starts a client for each key. They ask all validators, each beginning with another.
     pub fn start(cluster: &Cluster, keys: Vec<AccountKey>, to: Address) -> Self {
+        Self::start_at(cluster, &(0..cluster.len()).collect::<Vec<_>>(), keys, to)
+    }
+
+    /// The same with these validators only.
+    pub fn start_at(cluster: &Cluster, validators: &[usize], keys: Vec<AccountKey>, to: Address) -> Self {
         let (is_over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let genesis_hash = cluster.genesis().hash();
         let clients = keys.into_iter().enumerate().map(|(index, key)| {
-            let session = cluster.session_from(index % cluster.len());
+            let mut validators = validators.to_vec();
+            let first = index % validators.len();
+            validators.rotate_left(first);
+            let session = cluster.session(&validators);
             let (is_over, count) = (Arc::clone(&is_over), Arc::clone(&count));
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();

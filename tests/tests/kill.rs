@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_tests::{Acknowledged, Cluster, Traffic, eventually};
-use quorate_types::{ids::Address, round::Height, rpc::OutcomeView};
+use quorate_types::{ids::Address, round::Height, rpc::ListedOutcome};
 
 /// Clients that send all the time.
 const CLIENTS: usize = 24;
@@ -35,7 +35,7 @@ async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address)
     for number in 1..=height.0 {
         let block = client.block(Some(Height(number))).await.unwrap();
         for (index, tx) in (0..).zip(&block.transactions) {
-            assert!(matches!(tx.outcome, OutcomeView::Applied { .. }), "{tx:?}");
+            assert!(matches!(tx.outcome, ListedOutcome::Applied { .. }), "{tx:?}");
             assert_eq!(places.insert(tx.tx_id, (block.height, index)), None, "{} is in the chain twice", tx.tx_id);
             assert!(sequences.entry(tx.sender).or_default().insert(tx.sequence.0), "{tx:?} has a number that was used before");
             applied += 1;

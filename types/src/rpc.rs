@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::amount_text,
+    crypto::Hash,
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -81,6 +82,46 @@ impl From<&Outcome> for OutcomeView {
     }
 }
 
+/// Longest output that stands in a list of results, in bytes. A longer one is at a path of its own.
+pub const LISTED_OUTPUT_BYTES_MAX: usize = 64;
+
+/// A result as a list shows it: long outputs are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
+pub enum ListedOutcome {
+    /// It took effect.
+    Applied {
+        /// How many bytes the application's answer has.
+        output_bytes: u64,
+        /// The answer, hexadecimal, if it has at most [`LISTED_OUTPUT_BYTES_MAX`] bytes; `/v1/transactions/{id}/output` has every one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
+    },
+    /// It had no effect but for its sequence number.
+    Failed {
+        /// A stable word.
+        code: String,
+        /// The numbers that explain it, as decimal texts.
+        numbers: Vec<String>,
+        /// A sentence for people, made of the two. It is not certified.
+        reason: String,
+    },
+}
+
+impl From<&Outcome> for ListedOutcome {
+    fn from(outcome: &Outcome) -> Self {
+        if let Outcome::Applied(output) = outcome
+            && output.len() > LISTED_OUTPUT_BYTES_MAX
+        {
+            return Self::Applied { output_bytes: output.len() as u64, output: None };
+        }
+        match OutcomeView::from(outcome) {
+            OutcomeView::Applied { output } => Self::Applied { output_bytes: (output.len() / 2) as u64, output: Some(output) },
+            OutcomeView::Failed { code, numbers, reason } => Self::Failed { code, numbers, reason },
+        }
+    }
+}
+
 /// The answer to a submission: always the id, whatever else is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
@@ -125,7 +166,10 @@ pub struct KvView {
     pub proof: String,
 }
 
-/// A committed block.
+/// Most transactions in one answer about a block.
+pub const LISTED_TRANSACTIONS_MAX: u32 = 1_024;
+
+/// A committed block, with a part of its transactions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockView {
     /// Its position.
@@ -146,8 +190,14 @@ pub struct BlockView {
     pub timestamp: UnixMillis,
     /// The name of its author; none for genesis.
     pub author: Option<String>,
-    /// Its transactions with their results, in order.
+    /// How many transactions it has.
+    pub transactions_total: u32,
+    /// Its transactions with their results, in order, from the position that was asked for (the first, if none was); not necessarily to the
+    /// end.
     pub transactions: Vec<TransactionView>,
+    /// From which position to ask for more; none at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u32>,
 }
 
 /// A transaction in a block.
@@ -159,8 +209,10 @@ pub struct TransactionView {
     pub sender: Address,
     /// Its number among the sender's.
     pub sequence: Sequence,
+    /// The digest of the result: the leaf of its receipt in the tree under the header's receipts root.
+    pub receipt: Hash,
     /// The result.
-    pub outcome: OutcomeView,
+    pub outcome: ListedOutcome,
 }
 
 /// Where a node stands.

@@ -24,7 +24,7 @@ use quorate_keygen::AccountKey;
 use quorate_types::{
     ids::Address,
     round::{Height, Sequence},
-    rpc::{BatchAnswer, NodeStatus, OutcomeView},
+    rpc::{BatchAnswer, ListedOutcome, NodeStatus},
     transaction::Transaction,
 };
 use serde::Serialize;
@@ -406,7 +406,7 @@ async fn count_blocks(clients: &[Client], window: &Window) -> Result<Blocks, Com
     let mut blocks = Blocks::default();
     for height in window.from.0.saturating_add(1)..=window.to.0 {
         let block = client.block(Some(Height(height))).await?;
-        let applied = block.transactions.iter().filter(|tx| matches!(tx.outcome, OutcomeView::Applied { .. })).count() as u64;
+        let applied = block.transactions.iter().filter(|tx| matches!(tx.outcome, ListedOutcome::Applied { .. })).count() as u64;
         let all = block.transactions.len() as u64;
         blocks.count = blocks.count.saturating_add(1);
         blocks.applied = blocks.applied.saturating_add(applied);

@@ -1,13 +1,15 @@
 //! What a client can check for itself, and what another validator can catch up from.
 
 use quorate_types::{
+    operation::{KvAction, KvOperation, KvSpace, Operation},
     proof::{CommitProof, ProofError},
     receipt::Outcome,
     round::Height,
     state_key::{Account, account_key},
 };
 
-use super::network::{Network, address, transfer};
+use super::network::{Network, address, put, transfer, tx};
+use crate::{Batch, Column, LedgerReader, Store};
 
 /// Rounds with gaps: a block is committed directly only where the next round has a block too.
 const ROUNDS: [u64; 12] = [1, 2, 4, 6, 8, 9, 10, 12, 14, 16, 17, 18];
@@ -52,6 +54,58 @@ fn every_committed_transaction_is_proved_with_its_receipt() {
     }
     // The last block is certified, not committed.
     assert_eq!(reader.transaction_proof(&blocks[11].payload()[0].id()).unwrap(), None);
+}
+
+#[test]
+fn one_receipt_and_its_proof_are_read_without_the_others() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let get = |sequence| tx(1, sequence, &Operation::Kv(KvOperation { space: KvSpace::Shared, key: b"k".to_vec(), action: KvAction::Get }));
+    let payload = vec![put(1, 0, b"k", &[7; 10_000]), get(1), get(2), get(3), get(4), transfer(1, 5, 2, 1)];
+    network.grow(&mut ledger, (&network.genesis_qc, None), 1..=2, |round| if round == 1 { payload.clone() } else { Vec::new() });
+    let (reader, verifier) = (ledger.reader(), network.verifier());
+    let key = |row: Option<u32>| [&1u64.to_be_bytes()[..], &row.map_or(Vec::new(), |row| row.to_be_bytes().to_vec())].concat();
+    let keys: Vec<_> = ledger.store().iter(Column::Receipts, &[]).map(|entry| entry.unwrap().0.to_vec()).collect();
+    assert_eq!(keys, [None, Some(0), Some(2), Some(3), Some(4)].map(key));
+    let whole = reader.receipts_at(Height(1)).unwrap().unwrap();
+    assert_eq!(reader.receipts_since(&payload[3].id()).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), whole[3..]);
+
+    // Every row is gone but the one that is asked for.
+    for (index, tx) in (0u32..).zip(&payload) {
+        let store = ledger.store().snapshot();
+        let row = [4, 3, 2, 0].into_iter().find(|row| *row <= index).unwrap();
+        let mut batch = Batch::new();
+        for other in [0, 2, 3, 4].into_iter().filter(|other| *other != row) {
+            batch.delete(Column::Receipts, key(Some(other)));
+        }
+        store.write(batch).unwrap();
+        let reader = LedgerReader::new(store.clone());
+        assert_eq!(reader.receipt(&tx.id()).unwrap().unwrap(), (Height(1), index, whole[index as usize].clone()));
+        assert!(reader.transaction_proof(&tx.id()).unwrap().unwrap().verify(&verifier, tx.id()).is_ok());
+        assert!(reader.receipts_at(Height(1)).unwrap_err().is_damage());
+        let mut batch = Batch::new();
+        batch.delete(Column::Receipts, key(Some(row)));
+        store.write(batch).unwrap();
+        assert!(reader.receipt(&tx.id()).unwrap_err().is_damage());
+    }
+}
+
+#[test]
+fn blocks_for_a_catch_up_end_before_one_that_is_damaged() {
+    for column in [Column::Block, Column::Header] {
+        let network = Network::new();
+        let mut ledger = network.ledger();
+        let (_, blocks) = network.grow(&mut ledger, (&network.genesis_qc, None), ROUNDS, numbered());
+        let mut batch = Batch::new();
+        batch.put(column, 8u64.to_be_bytes(), [0xff; 40]);
+        ledger.store().write(batch).unwrap();
+        let (got, proof) = ledger.reader().blocks_from(Height(2), 100, usize::MAX).unwrap().unwrap();
+        // The last one before it that a certificate commits directly.
+        assert_eq!(got, blocks[1..6], "{column:?}");
+        assert!(proof.verify(&network.verifier()).is_ok());
+        assert!(ledger.reader().blocks_from(Height(8), 100, usize::MAX).unwrap_err().is_damage());
+        assert!(ledger.reader().blocks_from(Height(9), 100, usize::MAX).unwrap().is_some());
+    }
 }
 
 #[test]

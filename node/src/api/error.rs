@@ -11,11 +11,13 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode, Uri},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use quorate_app::TxRejected;
 use quorate_types::{
     ids::TxId,
+    round::Sequence,
     rpc::{ErrorBody, ErrorView},
 };
 
@@ -23,6 +25,9 @@ use crate::submission::{BUSY, NoRoom, STOPPING};
 
 /// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
 pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
+
+/// When a client may try again at a node that is busy.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +64,12 @@ impl ApiError {
             .with_hint("send it to another node; whoever runs this one frees or adds disk space, or lowers store.free_bytes_min")
     }
 
+    /// Old blocks that the disk no longer gives back.
+    pub(crate) fn damaged() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "history-damaged", "this node's disk has lost a part of its history")
+            .with_hint("ask another node; the operator of this one finds what to do in its log")
+    }
+
     pub(crate) fn internal(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log says more")
     }
@@ -68,6 +79,12 @@ impl ApiError {
         let code = code.into();
         let (status, hint) = judge(&code);
         Self { hint: hint.map(Cow::Borrowed), ..Self::new(status, code, reason) }
+    }
+
+    /// A transaction whose number is used by another one.
+    pub(crate) fn used_number(next: Sequence) -> Self {
+        let rejected = TxRejected::SequenceTooOld { next };
+        Self::rejected(rejected.code(), rejected.to_string())
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -103,7 +120,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
-        (status, Json(ErrorBody { error: view })).into_response()
+        let mut response = (status, Json(ErrorBody { error: view })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
     }
 }
 

@@ -93,6 +93,11 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
         Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(&api.committee) },
         None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks with".into() },
     });
+    let damage = api.history.damage();
+    if let Some(first) = damage.first {
+        // The newest state is whole, so clients are served; what is old, others have.
+        checks.push(Check { name: "history", ok: true, detail: format!("{} reads failed, the first: {first}", damage.reads) });
+    }
     if let Some(max) = query.max_block_age_ms {
         checks.push(block_age(api, max));
     }
@@ -135,9 +140,10 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
         sync: api.mailbox.waiting(Lane::Sync),
         transactions: api.mailbox.waiting(Lane::Transactions),
         checks: api.transactions.len(),
-        waiting_clients: usize::try_from(api.config.waiting_max).unwrap_or(usize::MAX).saturating_sub(api.waiting.available_permits()),
+        waiting_clients: api.waiting.len(),
     };
     api.metrics.compared_clocks(api.clocks());
+    api.metrics.damaged_reads(api.history.damage().reads);
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

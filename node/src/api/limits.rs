@@ -2,33 +2,47 @@
 //!
 //! | Limit | Against |
 //! |---|---|
-//! | connections at the same time; the next ones are answered 503 and closed | floods of connections |
+//! | connections at the same time; beyond them the idlest gives way ([`super::seats`]) | floods of connections |
 //! | a head must be whole `read_timeout` after its connection was opened or became idle | slow senders, idle connections |
 //! | [`HEAD_BYTES_MAX`], [`HEADERS_MAX`] | long heads |
 //! | a body must be whole in `read_timeout`, and is bounded by its route | slow senders, long bodies |
-//! | an answer must be taken byte by byte within `write_timeout` | slow readers |
+//! | an answer must be taken at [`ANSWER_RATE_MIN`]; a client may fall behind that by `write_timeout` | slow readers |
+//! | one budget for the bytes of all answers ([`super::seats`]); [`SOCKET_BYTES`] of each in the system | many long answers |
 
 use std::{
+    convert::Infallible,
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
+    task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use hyper::{
+    Request,
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, Sleep, sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::{Sleep, sleep, timeout},
 };
 
+use super::seats::{ANSWERS_BYTES_MAX, Notice, Seat, Seating, Seats, Shared};
 use crate::{config::ApiConfig, metrics::Metrics};
 
 /// Longest head of a request, in bytes.
@@ -41,6 +55,12 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a refused client may take for its refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Refusals under way; further clients are cut off without a word.
+const REFUSALS_MAX: usize = 64;
+/// How fast a client has to take an answer, in bytes a second.
+const ANSWER_RATE_MIN: u32 = 32 << 10;
+/// How much of an answer the system takes from us before its client has taken it: without this bound, megabytes for each connection.
+const SOCKET_BYTES: usize = 128 << 10;
 
 /// Said to a client that is one too many.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 144\r\nconnection: close\r\n\r\n\
@@ -54,31 +74,48 @@ pub(crate) async fn serve(
     metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let max = config.connections_max;
-    let connections = Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS)));
+    let seats = Seats::new(usize::try_from(config.connections_max).unwrap_or(usize::MAX), ANSWERS_BYTES_MAX);
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    // Every connection holds a clone while it is served.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
-            tokio::spawn(serve_connection(stream, router.clone(), config.clone(), Arc::clone(&metrics), stop.clone(), permit));
-        } else {
-            metrics.refused_connection();
-            // One write into an empty socket buffer: done at once, or not at all.
-            tokio::spawn(timeout(REFUSAL_TIMEOUT, refuse(stream)));
-        }
+        let (seat, notice) = match seats.take(address.ip()) {
+            Seating::Free(seat, notice) => (seat, notice),
+            Seating::Freed(seat, notice) => {
+                metrics.closed_idle_connection();
+                // Its socket is closed before the next one is taken.
+                tokio::task::yield_now().await;
+                (seat, notice)
+            }
+            Seating::Full => {
+                metrics.refused_connection();
+                if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    tokio::spawn(timeout(REFUSAL_TIMEOUT, refuse(stream, permit)));
+                }
+                continue;
+            }
+        };
+        let server = Server { router: router.clone(), config: config.clone(), metrics: Arc::clone(&metrics), stop: stop.clone() };
+        let alive = alive.clone();
+        tokio::spawn(async move {
+            server.serve(stream, Arc::new(seat), notice).await;
+            drop(alive);
+        });
     }
-    drop(listener);
-    if timeout(DRAIN, connections.acquire_many(max)).await.is_err() {
+    drop((listener, alive));
+    if timeout(DRAIN, ended.recv()).await.is_err() {
         tracing::info!("closing connections whose requests are not answered yet");
     }
 }
@@ -89,73 +126,163 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+/// One write into an empty socket buffer: done at once, or not at all.
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) -> io::Result<()> {
     stream.write_all(REFUSAL).await?;
     stream.shutdown().await
 }
 
-async fn serve_connection(
-    stream: TcpStream,
+/// What a connection needs of its listener.
+struct Server {
     router: Router,
     config: ApiConfig,
     metrics: Arc<Metrics>,
-    mut stop: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
-) {
-    metrics.connections().inc();
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!("nodelay was refused: {error}");
-    }
-    let stream = TokioIo::new(Impatient::new(stream, config.write_timeout()));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.read_timeout())
-            .max_header_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
-            .serve_connection(stream, TowerToHyperService::new(router))
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("a connection was closed: {error}");
-    }
-    metrics.connections().dec();
+    stop: watch::Receiver<bool>,
 }
 
-/// A stream that gives up on a reader who takes nothing for too long.
+impl Server {
+    async fn serve(self, stream: TcpStream, seat: Arc<Seat>, notice: Notice) {
+        let Self { router, config, metrics, mut stop } = self;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("nodelay was refused: {error}");
+        }
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SOCKET_BYTES) {
+            tracing::debug!("a smaller buffer was refused: {error}");
+        }
+        metrics.connections().inc();
+        let stream = TokioIo::new(Impatient::new(stream, config.write_timeout()));
+        let (router, counters) = (TowerToHyperService::new(router), Arc::clone(&metrics));
+        let service = service_fn(move |request| answer(Arc::clone(&seat), router.clone(), Arc::clone(&counters), request));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(config.read_timeout())
+                .max_header_size(HEAD_BYTES_MAX)
+                .max_headers(HEADERS_MAX)
+                .serve_connection(stream, service)
+        );
+        let served = async {
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopped(&mut stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        tokio::select! {
+            ended = served => {
+                if let Err(error) = ended {
+                    tracing::debug!("a connection was closed: {error}");
+                }
+            }
+            // The sender is in the table of connections and never sends.
+            _ = notice => tracing::debug!("an idle connection made room for another"),
+        }
+        metrics.connections().dec();
+    }
+}
+
+/// Answers one request of a connection.
+async fn answer(
+    seat: Arc<Seat>,
+    router: TowerToHyperService<Router>,
+    metrics: Arc<Metrics>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    seat.is_ours();
+    let since = Instant::now();
+    let mut request = request.map(|incoming| Body::new(Sent { incoming, seat: Arc::clone(&seat), since }));
+    request.extensions_mut().insert(seat.origin());
+    let response = router.call(request).await?;
+    let response = if response.extensions().get::<Shared>().is_some() {
+        response
+    } else {
+        let (parts, body) = response.into_parts();
+        match seat.answer(body).await {
+            Ok(body) => Response::from_parts(parts, body),
+            Err(error) => {
+                metrics.refused_answer();
+                error.into_response()
+            }
+        }
+    };
+    seat.is_theirs(Instant::now());
+    Ok(response)
+}
+
+/// The body of a request: while we wait for it, the client has the word, and has had it since its head came.
+struct Sent {
+    incoming: Incoming,
+    seat: Arc<Seat>,
+    since: Instant,
+}
+
+impl hyper::body::Body for Sent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.incoming).poll_frame(context);
+        if frame.is_pending() {
+            self.seat.is_theirs(self.since);
+        } else {
+            self.seat.is_ours();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// A stream that gives up on a reader who takes too little. Time in which a write waits is owed by the reader, and every byte that it takes
+/// pays for some of it; a reader who owes more than `patience` has gone.
 struct Impatient {
     stream: TcpStream,
     patience: Duration,
+    owed: Duration,
+    /// Since when a write waits.
+    waiting: Option<Instant>,
     /// Runs while a write waits.
     deadline: Pin<Box<Sleep>>,
-    is_waiting: bool,
 }
 
 impl Impatient {
     fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, deadline: Box::pin(sleep(patience)), is_waiting: false }
+        Self { stream, patience, owed: Duration::ZERO, waiting: None, deadline: Box::pin(sleep(patience)) }
     }
 
-    /// Passes on what a write did, unless it has been waiting for too long.
-    fn bound<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.is_waiting = false;
-            return written;
+    /// Passes on what a write did, unless its reader owes too much time.
+    fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
+        match written {
+            Poll::Ready(written) => {
+                if let Some(since) = self.waiting.take() {
+                    self.owed = self.owed.saturating_add(now.duration_since(since));
+                }
+                let bytes = written.as_ref().map_or(0, |bytes| u32::try_from(*bytes).unwrap_or(u32::MAX));
+                self.owed = self.owed.saturating_sub(Duration::from_secs(1).saturating_mul(bytes) / ANSWER_RATE_MIN);
+                if self.owed > self.patience { Poll::Ready(Err(too_slow())) } else { Poll::Ready(written) }
+            }
+            Poll::Pending => {
+                if self.waiting.is_none() {
+                    self.waiting = Some(now);
+                    self.deadline.as_mut().reset((now + self.patience.saturating_sub(self.owed)).into());
+                }
+                self.deadline.as_mut().poll(context).map(|()| Err(too_slow()))
+            }
         }
-        if !self.is_waiting {
-            self.is_waiting = true;
-            let deadline = Instant::now() + self.patience;
-            self.deadline.as_mut().reset(deadline);
-        }
-        ready!(self.deadline.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client takes too little of its answer")
 }
 
 impl AsyncRead for Impatient {
@@ -180,13 +307,12 @@ impl AsyncWrite for Impatient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.bound(context, flushed)
+        // The system takes all that it was given; there is nothing to wait for.
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let closed = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.bound(context, closed)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

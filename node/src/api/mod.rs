@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | [`submit`] |
 //! | `POST /v1/transactions/batch` | [`submit`] |
-//! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof` | [`reads`] |
+//! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
 //! | `GET /v1/accounts/{address}`, `/v1/kv/{own\|shared}/{owner\|-}/{key}` | [`reads`] |
-//! | `GET /v1/blocks/{height\|latest}`, `/v1/status`, `/v1/genesis` | [`reads`] |
+//! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` `/metrics`, too | [`health`] |
 //!
 //! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
@@ -18,9 +18,11 @@ mod health;
 pub(crate) mod host;
 pub(crate) mod limits;
 mod reads;
+pub(crate) mod seats;
 mod submit;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +44,7 @@ use quorate_types::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use self::error::ApiError;
+use self::{error::ApiError, waiting::Waiting};
 use crate::{
     chain::History,
     clock::Clocks,
@@ -80,8 +82,8 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
     pub(crate) disk: Arc<DiskSpace>,
-    /// Submissions that may still wait.
-    pub(crate) waiting: Arc<Semaphore>,
+    /// Who may wait, and for what.
+    pub(crate) waiting: Waiting,
     /// Reads of the store that may still begin.
     pub(crate) reads: Arc<Semaphore>,
 }
@@ -136,6 +138,7 @@ impl Api {
         });
         match result.await {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if error.is_damage() => Err(ApiError::damaged()),
             Ok(Err(error)) => {
                 // What the disk no longer gives back, a vote may rest on.
                 self.failure.report(&error.to_string());
@@ -154,6 +157,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/transactions/batch", post(submit::batch))
         .route("/v1/transactions/{id}", get(reads::transaction))
         .route("/v1/transactions/{id}/proof", get(reads::transaction_proof))
+        .route("/v1/transactions/{id}/output", get(reads::transaction_output))
         .route("/v1/accounts/{address}", get(reads::account))
         .route("/v1/kv/{space}/{owner}/", get(reads::kv_empty_key))
         .route("/v1/kv/{space}/{owner}/{key}", get(reads::kv))

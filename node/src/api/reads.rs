@@ -4,26 +4,30 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use quorate_ledger::StoredBlock;
 use quorate_types::{
     codec,
     ids::{Address, StateId, TxId},
     operation::{KV_KEY_BYTES_MAX, KvSpace},
-    receipt::Receipt,
+    receipt::Outcome,
     round::Height,
-    rpc::{AccountView, BlockView, KvView, NodeStatus, OutcomeView, PeerView, ProofView, Submitted, TransactionStatus, TransactionView},
+    rpc::{AccountView, BlockView, KvView, NodeStatus, OutcomeView, PeerView, ProofView, Submitted, TransactionStatus},
     state_key::{account_key, kv_key},
 };
+use serde::Deserialize;
 
 use super::{
     Api,
     error::{ApiError, quoted},
+    seats::Shared,
 };
-use crate::{chain::Located, event_loop::Question};
+use crate::{
+    chain::{Located, Page},
+    event_loop::Question,
+};
 
 /// `GET /v1/transactions/{id}`.
 pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Submitted>, ApiError> {
@@ -48,9 +52,26 @@ pub(super) async fn transaction_proof(State(api): State<Arc<Api>>, Path(id): Pat
     let tx_id = tx_id(&id)?;
     match api.read(move |history| history.proof(&tx_id)).await? {
         Some(proof) => Ok(Json(ProofView { proof: hex::encode(codec::encode(&proof)) })),
-        None => Err(ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed, as far as this node knows"))
-            .with_hint("GET /v1/transactions/{id} tells where it is")),
+        None => Err(not_committed(tx_id)),
     }
+}
+
+/// `GET /v1/transactions/{id}/output`: the application's answer, as it is.
+pub(super) async fn transaction_output(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let tx_id = tx_id(&id)?;
+    match api.read(move |history| history.transaction(&tx_id)).await? {
+        Some(Located { outcome: Outcome::Applied(output), .. }) => {
+            Ok(([(CONTENT_TYPE, "application/octet-stream")], output).into_response())
+        }
+        Some(_) => Err(ApiError::not_found("no-output", format!("transaction {tx_id} failed, so it has no output"))
+            .with_hint("GET /v1/transactions/{id} tells why it failed")),
+        None => Err(not_committed(tx_id)),
+    }
+}
+
+fn not_committed(tx_id: TxId) -> ApiError {
+    ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed, as far as this node knows"))
+        .with_hint("GET /v1/transactions/{id} tells where it is")
 }
 
 /// `GET /v1/accounts/{address}`.
@@ -102,8 +123,21 @@ pub(super) async fn kv(
     Ok(Json(KvView { value: value.map(hex::encode), height: view.header().height, proof: hex::encode(codec::encode(&proof)) }))
 }
 
-/// `GET /v1/blocks/{height|latest}`.
-pub(super) async fn block(State(api): State<Arc<Api>>, Path(height): Path<String>) -> Result<Json<BlockView>, ApiError> {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// The position of the first transaction to list.
+    from: u32,
+}
+
+/// `GET /v1/blocks/{height|latest}?from=N`.
+pub(super) async fn block(
+    State(api): State<Arc<Api>>,
+    Path(height): Path<String>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<BlockView>, ApiError> {
+    let Query(PageQuery { from }) =
+        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1024"))?;
     let latest = api.views.borrow().header().height;
     let height = match height.as_str() {
         "latest" => latest,
@@ -111,21 +145,18 @@ pub(super) async fn block(State(api): State<Arc<Api>>, Path(height): Path<String
             ApiError::bad_request("height", format!("{} is no height", quoted(digits))).with_hint("write a whole number, or latest")
         })?),
     };
-    match api.read(move |history| history.block(height)).await? {
-        Some((block, receipts)) => Ok(Json(block_view(&api, block, receipts))),
+    match api.read(move |history| history.page(height, from)).await? {
+        Some(page) => Ok(Json(block_view(&api, page, from))),
         None => Err(ApiError::not_found("no-such-block", format!("there is no block at height {height}; the last one is {latest}"))),
     }
 }
 
-fn block_view(api: &Api, StoredBlock { block, header, .. }: StoredBlock, receipts: Vec<Receipt>) -> BlockView {
-    let author = block.as_ref().and_then(|block| api.committee.get(block.author())).map(|validator| validator.name.clone());
-    let payload = block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
-    let transactions = payload.iter().zip(receipts).map(|(transaction, receipt)| TransactionView {
-        tx_id: transaction.id(),
-        sender: transaction.sender(),
-        sequence: transaction.content().sequence,
-        outcome: OutcomeView::from(&receipt.outcome),
-    });
+fn block_view(api: &Api, Page { block: stored, transactions }: Page, from: u32) -> BlockView {
+    let (block, header) = (stored.block.as_ref(), stored.header);
+    let author = block.and_then(|block| api.committee.get(block.author())).map(|validator| validator.name.clone());
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let transactions_total = block.map_or(0, |block| number(block.payload().len()));
+    let next = from.saturating_add(number(transactions.len()));
     BlockView {
         height: header.height,
         epoch: header.epoch,
@@ -136,7 +167,9 @@ fn block_view(api: &Api, StoredBlock { block, header, .. }: StoredBlock, receipt
         parent: header.parent,
         timestamp: header.timestamp,
         author,
-        transactions: transactions.collect(),
+        transactions_total,
+        transactions,
+        next: (next < transactions_total).then_some(next),
     }
 }
 
@@ -171,7 +204,9 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
 
 /// `GET /v1/genesis`.
 pub(super) async fn genesis(State(api): State<Arc<Api>>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], api.genesis_json.clone()).into_response()
+    let mut response = ([(CONTENT_TYPE, "application/json")], api.genesis_json.clone()).into_response();
+    response.extensions_mut().insert(Shared);
+    response
 }
 
 fn tx_id(text: &str) -> Result<TxId, ApiError> {

@@ -5,44 +5,57 @@
 //!
 //! | Answer | Promise |
 //! |---|---|
-//! | 200 `committed` | in the chain for ever, with this result; the proof is attached |
-//! | 200 `pending` | in this node's pool, which a crash of this node empties |
+//! | 200 `committed` | in the chain for ever, with this result; with `wait=committed` the proof is attached |
+//! | 200 `pending` | in this node's pool, which a crash of this node empties; with `wait=committed`: too many wait here, ask again |
 //! | 202 `pending` | sent; time was up before more was known |
 //! | 202 `unknown` | `wait=none`: sent, not looked at yet |
 //! | 4xx, 503 | this node does not have it |
+//!
+//! What is committed already is recognised in the store, before its signature is checked and before the replica hears of it: sending it again
+//! costs the chain nothing. Only a transaction whose sequence number is used can be committed, so a new one costs no look into the store.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json,
     body::Body,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{Extension, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use quorate_app::TxRejected;
+use quorate_ledger::CommittedView;
 use quorate_replica::Answer;
 use quorate_types::{
     codec,
     ids::TxId,
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, TransactionBatch},
-    receipt::Outcome,
-    round::Height,
+    round::Sequence,
     rpc::{BatchAnswer, BatchRejected, OutcomeView, Submitted, TransactionStatus, Wait},
     transaction::{TRANSACTION_BYTES_MAX, Transaction},
 };
 use serde::Deserialize;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
 };
 
 use super::{
     Api,
     error::{ApiError, name_transaction},
+    seats::Origin,
 };
-use crate::submission::{Claim, NoRoom, Reply, Submission};
+use crate::{
+    chain::Located,
+    submission::{Claim, NoRoom, Reply, Submission},
+};
 
 /// Longest wait that a client may ask for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -64,6 +77,7 @@ pub(super) struct SubmitQuery {
 /// `POST /v1/transactions`.
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
+    Extension(origin): Extension<Origin>,
     query: Result<Query<SubmitQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
@@ -82,35 +96,48 @@ pub(super) async fn one(
             .with_hint("the body is the raw bytes of one signed transaction, not JSON and not hexadecimal text")
     })?;
     let id = transaction.id();
-    let mut response = submit(&api, transaction, wait, patience).await.unwrap_or_else(IntoResponse::into_response);
+    let mut response = submit(&api, origin, transaction, wait, patience).await.unwrap_or_else(IntoResponse::into_response);
     name_transaction(&mut response, id);
     Ok(response)
 }
 
-async fn submit(api: &Api, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
+async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
     let id = transaction.id();
+    let used = used_number(&api.views.borrow(), &transaction);
+    if let Some(next) = used {
+        let located = api.read(move |history| history.transaction(&id)).await?;
+        return committed(api, id, located.ok_or_else(|| ApiError::used_number(next))?, wait).await;
+    }
     api.disk.admit()?;
     if wait == Wait::None {
         let claim = Claim { ticket: api.tickets.next(), wait, reply: Reply::Nobody };
         api.transactions.submit(Submission { claim, transaction })?;
         return Ok(submitted(StatusCode::ACCEPTED, id, TransactionStatus::Unknown, None));
     }
-    let _room = room(&api.waiting, 1)?;
+    let _room = api.waiting.for_the_pool(1)?;
+    let place = if wait == Wait::Committed { api.waiting.for_a_commit(origin) } else { None };
+    let wait = if place.is_some() { wait } else { Wait::Accepted };
     let (reply, answer) = oneshot::channel();
     let claim = Claim { ticket: api.tickets.next(), wait, reply: Reply::One(reply) };
     api.transactions.submit(Submission { claim, transaction })?;
     match timeout(patience, answer).await {
         Ok(Ok(Answer::Accepted)) => Ok(submitted(StatusCode::OK, id, TransactionStatus::Pending, None)),
-        Ok(Ok(Answer::Committed { height, index, outcome })) => committed(api, id, height, index, &outcome).await,
+        Ok(Ok(Answer::Committed { height, index, outcome })) => committed(api, id, Located { height, index, outcome }, wait).await,
         Ok(Ok(Answer::Rejected { code, reason })) => Err(ApiError::rejected(code, reason)),
         Ok(Err(_)) => Err(ApiError::stopping()),
         Err(_) => Ok(submitted(StatusCode::ACCEPTED, id, TransactionStatus::Pending, None)),
     }
 }
 
-async fn committed(api: &Api, id: TxId, height: Height, index: u32, outcome: &Outcome) -> Result<Response, ApiError> {
-    let proof = api.read(move |history| history.proof(&id)).await?;
-    let status = TransactionStatus::Committed { height, index, outcome: OutcomeView::from(outcome) };
+/// The sender's next number, if the transaction's is used: then it is committed, or never will be.
+fn used_number(view: &CommittedView, transaction: &Transaction) -> Option<Sequence> {
+    let next = view.account(&transaction.sender()).sequence;
+    (transaction.content().sequence < next).then_some(next)
+}
+
+async fn committed(api: &Api, id: TxId, Located { height, index, outcome }: Located, wait: Wait) -> Result<Response, ApiError> {
+    let proof = if wait == Wait::Committed { api.read(move |history| history.proof(&id)).await? } else { None };
+    let status = TransactionStatus::Committed { height, index, outcome: OutcomeView::from(&outcome) };
     Ok(submitted(StatusCode::OK, id, status, proof.map(|proof| hex::encode(codec::encode(&proof)))))
 }
 
@@ -127,40 +154,84 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     })?;
     api.disk.admit()?;
     let transactions = batch.0.into_inner();
-    let _room = room(&api.waiting, transactions.len())?;
+    let total = transactions.len();
+    let Sorted { fresh, mut verdicts, copies } = sort(&api, transactions).await?;
+    let _room = api.waiting.for_the_pool(fresh.len())?;
     let (replies, mut answers) = mpsc::channel(BATCH_TRANSACTIONS_MAX);
-    let mut open = BTreeSet::new();
-    let mut result = BatchAnswer::default();
-    for (index, transaction) in (0u32..).zip(transactions) {
+    for (index, transaction) in fresh {
         let claim = Claim { ticket: api.tickets.next(), wait: Wait::Accepted, reply: Reply::Part(index, replies.clone()) };
-        match api.transactions.submit(Submission { claim, transaction }) {
-            Ok(()) => {
-                open.insert(index);
-            }
-            Err(NoRoom { code, reason }) => result.rejected.push(BatchRejected { index, code: code.into(), reason: reason.into() }),
+        if let Err(NoRoom { code, reason }) = api.transactions.submit(Submission { claim, transaction }) {
+            verdicts.insert(index, Err((code.into(), reason.into())));
         }
     }
     drop(replies);
     let deadline = Instant::now() + BATCH_WAIT;
     while let Ok(Some((index, answer))) = timeout_at(deadline, answers.recv()).await {
-        open.remove(&index);
-        match answer {
-            Answer::Accepted | Answer::Committed { .. } => result.accepted = result.accepted.saturating_add(1),
-            Answer::Rejected { code, reason } => result.rejected.push(BatchRejected { index, code: code.into_owned(), reason }),
+        verdicts.insert(
+            index,
+            match answer {
+                Answer::Accepted | Answer::Committed { .. } => Ok(()),
+                Answer::Rejected { code, reason } => Err((code, reason)),
+            },
+        );
+    }
+    let mut result = BatchAnswer::default();
+    for index in (0u32..).take(total) {
+        match verdicts.get(copies.get(&index).unwrap_or(&index)) {
+            Some(Ok(())) => result.accepted = result.accepted.saturating_add(1),
+            Some(Err((code, reason))) => {
+                result.rejected.push(BatchRejected { index, code: code.to_string(), reason: reason.clone() });
+            }
+            None => result.rejected.push(BatchRejected {
+                index,
+                code: "no-answer".into(),
+                reason: "the node did not get to it in time, and may yet take it; ask for its status, or send it again".into(),
+            }),
         }
     }
-    result.rejected.extend(open.into_iter().map(|index| BatchRejected {
-        index,
-        code: "no-answer".into(),
-        reason: "the node did not get to it in time, and may yet take it; ask for its status, or send it again".into(),
-    }));
-    result.rejected.sort_by_key(|rejected| rejected.index);
     Ok(Json(result))
 }
 
-fn room(waiting: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    Arc::clone(waiting).try_acquire_many_owned(count).map_err(|_| ApiError::busy("as many submissions wait here as may"))
+/// What is to be done with each transaction of a batch, by its position.
+#[derive(Default)]
+struct Sorted {
+    /// For the pool.
+    fresh: Vec<(u32, Transaction)>,
+    /// What the store has decided.
+    verdicts: BTreeMap<u32, Result<(), (Cow<'static, str>, String)>>,
+    /// Another copy of the transaction at this position.
+    copies: BTreeMap<u32, u32>,
+}
+
+async fn sort(api: &Api, transactions: Vec<Transaction>) -> Result<Sorted, ApiError> {
+    let mut sorted = Sorted::default();
+    let (mut seen, mut used) = (BTreeMap::new(), Vec::new());
+    let view = api.views.borrow().clone();
+    for (index, transaction) in (0u32..).zip(transactions) {
+        let id = transaction.id();
+        if let Some(first) = seen.get(&id) {
+            sorted.copies.insert(index, *first);
+            continue;
+        }
+        seen.insert(id, index);
+        match used_number(&view, &transaction) {
+            Some(next) => used.push((index, id, next)),
+            None => sorted.fresh.push((index, transaction)),
+        }
+    }
+    drop(view);
+    let committed = if used.is_empty() {
+        BTreeSet::new()
+    } else {
+        let ids: Vec<TxId> = used.iter().map(|(_, id, _)| *id).collect();
+        api.read(move |history| history.committed(&ids)).await?
+    };
+    sorted.verdicts.extend(used.into_iter().map(|(index, id, next)| {
+        let rejected = TxRejected::SequenceTooOld { next };
+        let verdict = if committed.contains(&id) { Ok(()) } else { Err((rejected.code(), rejected.to_string())) };
+        (index, verdict)
+    }));
+    Ok(sorted)
 }
 
 /// The whole body, if it is short enough and comes in time.

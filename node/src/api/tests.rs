@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use quorate_keygen::ValidatorKeys;
-use quorate_ledger::MemoryStore;
+use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
 use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
@@ -11,10 +11,10 @@ use quorate_types::{
     genesis::{Genesis, GenesisAccount},
     ids::{Address, TxId},
     message::TransactionBatch,
-    operation::{BankOperation, KvSpace, Operation},
+    operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     proof::TransactionProof,
     round::{Sequence, UnixMillis},
-    rpc::{AccountView, BatchAnswer, BlockView, KvView, NodeStatus, OutcomeView, Submitted, TransactionStatus},
+    rpc::{AccountView, BatchAnswer, BlockView, KvView, ListedOutcome, NodeStatus, OutcomeView, ProofView, Submitted, TransactionStatus},
     state_key::{Account, account_key, kv_key},
     transaction::Transaction,
 };
@@ -136,6 +136,114 @@ fn the_same_transaction_again_is_answered_with_its_one_commit() {
 }
 
 #[test]
+fn what_is_committed_is_answered_by_the_store_without_a_look_at_its_signature() {
+    let running = Running::start();
+    let transaction = transfer(0);
+    let first = running.commit(&transaction);
+    let checked = metric(&running, "quorate_verify_transactions_total");
+    assert_eq!(checked, 1);
+    assert_eq!(running.commit(&transaction), first);
+    for wait in ["none", "accepted"] {
+        let reply = running.submit(&transaction, wait);
+        let submitted: Submitted = reply.json();
+        assert_eq!((reply.status, submitted.proof.is_none()), (200, true), "{reply:?}");
+        assert!(matches!(submitted.status, TransactionStatus::Committed { .. }), "{reply:?}");
+    }
+    let copies = codec::encode(&TransactionBatch(Bounded::truncated(vec![transaction; 1_024])));
+    let answer: BatchAnswer = running.request("POST", "/v1/transactions/batch", &copies).json();
+    assert_eq!((answer.accepted, answer.rejected.len()), (1_024, 0));
+    // Another one with a used number can never be committed, whatever its signature.
+    let mut forged = put(0, KvSpace::Own, b"k", b"v").raw().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = Transaction::decode(forged.into()).unwrap();
+    assert_eq!(running.submit(&forged, "committed").code(), "sequence-too-old");
+    let batch = codec::encode(&TransactionBatch(Bounded::truncated(vec![forged])));
+    let answer: BatchAnswer = running.request("POST", "/v1/transactions/batch", &batch).json();
+    assert_eq!(answer.rejected.iter().map(|rejected| rejected.code.as_str()).collect::<Vec<_>>(), ["sequence-too-old"]);
+    assert_eq!(metric(&running, "quorate_verify_transactions_total"), checked, "not one signature was checked");
+    running.node.stop();
+}
+
+#[test]
+fn the_copies_of_a_transaction_in_a_batch_are_looked_at_once_and_answered_each() {
+    let running = Running::start();
+    let (good, poor) = (transfer(0), sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: BALANCE * 2 })));
+    let batch = codec::encode(&TransactionBatch(Bounded::truncated(vec![good.clone(), poor.clone(), poor, good.clone(), good])));
+    let answer: BatchAnswer = running.request("POST", "/v1/transactions/batch", &batch).json();
+    let rejected: Vec<_> = answer.rejected.iter().map(|rejected| (rejected.index, rejected.code.as_str())).collect();
+    assert_eq!((answer.accepted, rejected), (3, vec![(1, "insufficient-funds"), (2, "insufficient-funds")]));
+    assert_eq!(metric(&running, "quorate_verify_transactions_total"), 2);
+    running.node.stop();
+}
+
+#[test]
+fn a_block_is_listed_in_parts_and_long_outputs_by_their_length_and_digest() {
+    let running = Running::start();
+    let value = vec![7; 1_000];
+    let get = |sequence| {
+        let operation = KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Get };
+        sign(sequence, &Operation::Kv(operation))
+    };
+    let batch = vec![put(0, KvSpace::Own, b"k", &value), get(1), get(2)];
+    let last = batch[2].id();
+    let body = codec::encode(&TransactionBatch(Bounded::truncated(batch)));
+    assert_eq!(running.request("POST", "/v1/transactions/batch", &body).json::<BatchAnswer>().accepted, 3);
+    let path = format!("/v1/transactions/{last}/proof");
+    running.eventually("the batch is committed", |running| running.request("GET", &path, &[]).status == 200);
+    let proof: ProofView = running.get(&path);
+    let proof: TransactionProof = codec::decode(&hex::decode(proof.proof).unwrap(), 1 << 20).unwrap();
+    let height = proof.verify(&running.verifier, last).unwrap().height;
+
+    let block: BlockView = running.get(&format!("/v1/blocks/{height}"));
+    let long = block.transactions.last().unwrap();
+    assert_eq!((long.tx_id, long.receipt), (last, proof.receipt.leaf()));
+    assert_eq!(long.outcome, ListedOutcome::Applied { output_bytes: 1_000, output: None });
+    assert_eq!(running.request("GET", &format!("/v1/transactions/{last}/output"), &[]).body, value);
+
+    let total = block.transactions_total;
+    assert_eq!((total, block.next), (u32::try_from(block.transactions.len()).unwrap(), None));
+    let rest: BlockView = running.get(&format!("/v1/blocks/{height}?from={}", total - 1));
+    assert_eq!((rest.transactions.as_slice(), rest.next), (std::slice::from_ref(long), None));
+    let none: BlockView = running.get(&format!("/v1/blocks/{height}?from={total}"));
+    assert_eq!((none.transactions_total, none.transactions.len(), none.next), (total, 0, None));
+    running.node.stop();
+}
+
+#[test]
+fn a_part_of_a_block_ends_before_it_has_read_too_much() {
+    let running = Running::start();
+    let value = vec![7; KV_VALUE_BYTES_MAX];
+    running.commit(&put(0, KvSpace::Own, b"k", &value));
+    let get = |sequence| {
+        let operation = KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Get };
+        sign(sequence, &Operation::Kv(operation))
+    };
+    let batch: Vec<_> = (1..=200).map(get).collect();
+    let last = batch.last().unwrap().id();
+    let body = codec::encode(&TransactionBatch(Bounded::truncated(batch)));
+    assert_eq!(running.request("POST", "/v1/transactions/batch", &body).json::<BatchAnswer>().accepted, 200);
+    let path = format!("/v1/transactions/{last}");
+    let mut listed = 0;
+    running
+        .eventually("all are committed", |running| matches!(running.get::<Submitted>(&path).status, TransactionStatus::Committed { .. }));
+    let latest: NodeStatus = running.get("/v1/status");
+    for height in 1..=latest.height.0 {
+        let mut from = 0;
+        loop {
+            let block: BlockView = running.get(&format!("/v1/blocks/{height}?from={from}"));
+            assert!(block.transactions.len() <= 64, "{} outputs of {KV_VALUE_BYTES_MAX} bytes were read", block.transactions.len());
+            listed += block.transactions.len();
+            match block.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+    }
+    assert_eq!(listed, 201);
+    running.node.stop();
+}
+
+#[test]
 fn a_request_that_is_wrong_gets_a_status_and_a_word() {
     let running = Running::start();
     let id = TxId::default();
@@ -161,7 +269,10 @@ fn a_request_that_is_wrong_gets_a_status_and_a_word() {
         ("GET", format!("/v1/kv/shared/{id}/6b"), vec![], 400, "owner"),
         ("GET", "/v1/kv/shared/-/xyz".into(), vec![], 400, "key"),
         ("GET", format!("/v1/kv/shared/-/{}", "00".repeat(257)), vec![], 400, "key"),
+        ("GET", format!("/v1/transactions/{id}/output"), vec![], 404, "not-committed"),
         ("GET", "/v1/blocks/99999".into(), vec![], 404, "no-such-block"),
+        ("GET", "/v1/blocks/0?from=-1".into(), vec![], 400, "query"),
+        ("GET", "/v1/blocks/0?limit=1".into(), vec![], 400, "query"),
         ("GET", "/v1/blocks/-1".into(), vec![], 400, "height"),
         ("GET", "/v1/blocks/99999999999999999999999".into(), vec![], 400, "height"),
         ("GET", "/".into(), vec![], 404, "no-such-path"),
@@ -215,16 +326,98 @@ fn a_client_that_sends_its_head_or_body_too_slowly_is_cut_off() {
 }
 
 #[test]
-fn a_connection_too_many_is_told_that_the_node_is_busy() {
+fn a_connection_too_many_takes_the_place_of_the_idlest() {
+    let running = Running::with(&["api.connections_max=2"], MemoryStore::new());
+    let mut idlest = connect(running.node.api_address());
+    idlest.write_all(b"GET /v1/status HTTP/1.1\r\n").unwrap();
+    let mut younger = connect(running.node.api_address());
+    younger.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1\r\n\r\n").unwrap();
+    assert_eq!(running.request("GET", "/v1/status", &[]).status, 200);
+    assert!(read_reply(&mut idlest).is_none(), "it was closed without an answer");
+    younger.write_all(b"x").unwrap();
+    assert_eq!(read_reply(&mut younger).unwrap().status, 400, "and this one was not");
+    assert!(metric(&running, "quorate_api_closed_idle_connections_total") >= 1);
+    running.node.stop();
+}
+
+/// A client that waits for the commit of a transaction that comes too early.
+fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
+    let mut waiting = connect(running.node.api_address());
+    let early = transfer(5);
+    let length = early.raw().len();
+    let head =
+        format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    waiting.write_all(&[head.as_bytes(), early.raw()].concat()).unwrap();
+    running.eventually("it waits", |running| metric(running, "quorate_pool_waiting_clients") == 1);
+    waiting
+}
+
+#[test]
+fn a_connection_too_many_is_told_that_the_node_is_busy_where_all_others_are_owed_an_answer() {
     let running = Running::with(&["api.connections_max=1"], MemoryStore::new());
-    let mut first = connect(running.node.api_address());
-    first.write_all(b"GET /v1/status HTTP/1.1\r\n").unwrap();
+    let waiting = wait_for_a_gap(&running);
     let second = running.request("GET", "/v1/status", &[]);
     assert_eq!((second.status, second.code().as_str()), (503, "busy"));
     assert_eq!(request(running.node.metrics_address(), "GET", "/livez", &[]).status, 200, "the operator is served all the same");
-    first.write_all(b"host: localhost\r\nconnection: close\r\n\r\n").unwrap();
-    assert_eq!(read_reply(&mut first).unwrap().status, 200);
+    drop(waiting);
     running.eventually("room again", |running| running.request("GET", "/v1/status", &[]).status == 200);
+    running.node.stop();
+}
+
+#[test]
+fn who_cannot_wait_for_a_commit_is_told_at_once_that_it_is_pending() {
+    let running = Running::with(&["api.connections_max=7"], MemoryStore::new());
+    let _waiting = wait_for_a_gap(&running);
+    let later = transfer(6);
+    for _ in 0..20 {
+        let reply = running.submit(&later, "committed");
+        assert_eq!((reply.status, reply.json::<Submitted>().status), (200, TransactionStatus::Pending), "{reply:?}");
+    }
+    assert_eq!(running.request("GET", "/livez", &[]).status, 200);
+    running.node.stop();
+}
+
+#[test]
+fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let open = || RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+    let running = Running::with(&[], open());
+    let transaction = transfer(0);
+    let (height, _) = running.commit(&transaction);
+    running.commit(&transfer(1));
+    running.node.stop();
+    // Opening writes what is in the log to tables.
+    drop(open());
+    let mut rotten = 0;
+    for entry in std::fs::read_dir(home.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The properties at the end of a table name its column.
+        if path.extension().is_some_and(|extension| extension == "sst") && bytes.windows(8).any(|window| window == b"receipts") {
+            bytes[10] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            rotten += 1;
+        }
+    }
+    assert!(rotten > 0);
+
+    let running = Running::with(&[], open());
+    for path in [
+        format!("/v1/blocks/{height}"),
+        format!("/v1/transactions/{}/proof", transaction.id()),
+        format!("/v1/transactions/{}", transaction.id()),
+    ] {
+        let reply = running.request("GET", &path, &[]);
+        assert_eq!((reply.status, reply.code().as_str()), (503, "history-damaged"), "{path}");
+    }
+    assert_eq!(running.submit(&transaction, "accepted").code(), "history-damaged");
+    assert!(metric(&running, "quorate_store_damaged_reads") > 0);
+    let ready = running.request("GET", "/readyz", &[]);
+    assert!(ready.status == 200 && String::from_utf8_lossy(&ready.body).contains("history"), "{ready:?}");
+    let (next, _) = running.commit(&transfer(2));
+    assert!(next > height);
+    assert_eq!(running.get::<BlockView>(&format!("/v1/blocks/{next}")).transactions_total, 1);
+    assert_eq!(running.node.failure(), None);
     running.node.stop();
 }
 

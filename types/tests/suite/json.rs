@@ -9,8 +9,8 @@ use quorate_types::{
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::{
-        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, KvView, NodeStatus, OutcomeView, PeerView, ProofView,
-        Submitted, TransactionStatus, TransactionView, Wait,
+        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, KvView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
+        ProofView, Submitted, TransactionStatus, TransactionView, Wait,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -32,7 +32,7 @@ fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T
 fn the_words_of_the_api_have_golden_json() {
     let outcome = OutcomeView::from(&Outcome::Applied(vec![1, 0xab]));
     let failed = OutcomeView::from(&Outcome::failed(Code::new("insufficient-funds"), &[3, 5]));
-    let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome: outcome.clone() };
+    let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome };
     let dropped = TransactionStatus::Dropped { code: "expired".into(), reason: "too late".into() };
     let submitted = |status, proof| Submitted { tx_id: TxId(hash(1)), status, proof };
     let peer = |reason| PeerView { name: "validator-1".into(), address: "/ip4/127.0.0.1/tcp/6181".into(), connected: false, reason };
@@ -68,7 +68,18 @@ fn the_words_of_the_api_have_golden_json() {
             parent: StateId(hash(6)),
             timestamp: UnixMillis(7),
             author: Some("validator-1".into()),
-            transactions: vec![TransactionView { tx_id: TxId(hash(1)), sender: Address(hash(2)), sequence: Sequence(0), outcome }],
+            transactions_total: 4,
+            transactions: [Outcome::Applied(vec![1, 0xab]), Outcome::Applied(vec![2; 65])]
+                .iter()
+                .map(|outcome| TransactionView {
+                    tx_id: TxId(hash(1)),
+                    sender: Address(hash(2)),
+                    sequence: Sequence(0),
+                    receipt: hash(9),
+                    outcome: ListedOutcome::from(outcome),
+                })
+                .collect(),
+            next: Some(3),
         }),
         line(&NodeStatus {
             name: "validator-0".into(),

@@ -1,0 +1,115 @@
+//! Who may wait here, and for what.
+//!
+//! | Waits for | Bound |
+//! |---|---|
+//! | the pool to look at a transaction (milliseconds) | `waiting_max` transactions; then 503 |
+//! | a commit (up to a minute; for a transaction that comes too early, all of it) | a quarter of the connections; then 200 `pending` at once |
+//!
+//! So however many clients wait for commits, three quarters of the connections are left for everything else. Half of the places are the most
+//! that one address gets, so that the other half is left to others. The machine itself is exempt: a proxy before the node makes everybody's
+//! address its own.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{error::ApiError, seats::Origin};
+use crate::config::ApiConfig;
+
+/// Which part of the connections may wait for commits: one in so many.
+const COMMITS_PART: u32 = 4;
+/// Which part of these places one address may have: one in so many.
+const ORIGIN_PART: usize = 2;
+
+/// The places.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    submissions: Arc<Semaphore>,
+    submissions_max: usize,
+    commits: Arc<Mutex<BTreeMap<Origin, usize>>>,
+    commits_max: usize,
+}
+
+impl Waiting {
+    pub(crate) fn new(config: &ApiConfig) -> Self {
+        let size = |number: u32| usize::try_from(number).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            submissions: Arc::new(Semaphore::new(size(config.waiting_max))),
+            submissions_max: size(config.waiting_max),
+            commits: Arc::default(),
+            commits_max: size(config.connections_max / COMMITS_PART).max(1),
+        }
+    }
+
+    /// Room for transactions at which the pool is to look.
+    pub(crate) fn for_the_pool(&self, transactions: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let count = u32::try_from(transactions).unwrap_or(u32::MAX);
+        Arc::clone(&self.submissions).try_acquire_many_owned(count).map_err(|_| ApiError::busy("as many submissions wait here as may"))
+    }
+
+    /// Room to wait for a commit; `None`: ask again later.
+    pub(crate) fn for_a_commit(&self, origin: Origin) -> Option<CommitPlace> {
+        let origin_max = if origin.is_loopback() { self.commits_max } else { self.commits_max.div_ceil(ORIGIN_PART) };
+        let mut commits = lock(&self.commits);
+        let all = commits.values().fold(0usize, |sum, count| sum.saturating_add(*count));
+        let count = commits.get(&origin).copied().unwrap_or(0);
+        if all >= self.commits_max || count >= origin_max {
+            return None;
+        }
+        commits.insert(origin, count.saturating_add(1));
+        Some(CommitPlace { commits: Arc::clone(&self.commits), origin })
+    }
+
+    /// How many transactions wait here for the pool.
+    pub(crate) fn len(&self) -> usize {
+        self.submissions_max.saturating_sub(self.submissions.available_permits())
+    }
+}
+
+/// A place to wait for a commit, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct CommitPlace {
+    commits: Arc<Mutex<BTreeMap<Origin, usize>>>,
+    origin: Origin,
+}
+
+impl Drop for CommitPlace {
+    fn drop(&mut self) {
+        let mut commits = lock(&self.commits);
+        match commits.get_mut(&self.origin) {
+            Some(count) if *count > 1 => *count = count.saturating_sub(1),
+            _ => drop(commits.remove(&self.origin)),
+        }
+    }
+}
+
+fn lock(commits: &Mutex<BTreeMap<Origin, usize>>) -> MutexGuard<'_, BTreeMap<Origin, usize>> {
+    commits.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn waiting_for_commits_leaves_connections_and_places_to_others() {
+        let waiting = Waiting::new(&ApiConfig { connections_max: 32, ..ApiConfig::default() });
+        let origin = |text: &str| Origin::from(text.parse::<IpAddr>().unwrap());
+        let places = |origin: Origin| std::iter::from_fn(|| waiting.for_a_commit(origin)).collect::<Vec<_>>();
+        let greedy = places(origin("192.0.2.1"));
+        assert_eq!(greedy.len(), 4, "half of a quarter");
+        let others = places(origin("192.0.2.2"));
+        assert_eq!(others.len(), 4);
+        assert!(waiting.for_a_commit(origin("192.0.2.3")).is_none(), "all are taken");
+        drop(greedy);
+        assert_eq!(places(origin("192.0.2.3")).len(), 4, "places come back");
+        drop(others);
+        assert_eq!(places(origin("127.0.0.1")).len(), 8, "a proxy's clients share one address");
+        assert!(lock(&waiting.commits).is_empty());
+    }
+}

@@ -48,10 +48,10 @@ use crate::{
     config::ApiConfig,
     event_loop::{LoopInput, Question},
     failure::Failure,
+    ingest::TransactionQueue,
     mailbox::{Lane, Mailbox},
     metrics::Metrics,
     submission::Tickets,
-    verify::TransactionQueue,
 };
 
 /// How long the replica may take to answer a question before it counts as stuck.

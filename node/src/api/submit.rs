@@ -9,7 +9,9 @@
 //! | 200 `pending` | in this node's pool, which a crash of this node empties |
 //! | 202 `pending` | sent; time was up before more was known |
 //! | 202 `unknown` | `wait=none`: sent, not looked at yet |
-//! | 4xx, 503 | this node does not have it |
+//! | 4xx, 503 | this node has not taken it from this request |
+//!
+//! While more transactions wait than the next blocks can hold, a submission is refused before it is decoded (503, `overloaded`).
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -77,6 +79,7 @@ pub(super) async fn one(
         return Err(ApiError::bad_request("timeout-too-long", message).with_hint("wait again with GET /v1/transactions/{id}"));
     }
     let bytes = read_body(&api, &headers, body, TRANSACTION_BYTES_MAX).await?;
+    check_room(&api)?;
     let transaction = Transaction::decode(Arc::from(bytes.as_ref())).map_err(|error| {
         ApiError::bad_request("malformed-transaction", format!("the body is no transaction: {error}"))
             .with_hint("the body is the raw bytes of one signed transaction, not JSON and not hexadecimal text")
@@ -120,6 +123,7 @@ fn submitted(code: StatusCode, tx_id: TxId, status: TransactionStatus, proof: Op
 /// `POST /v1/transactions/batch`: many transactions at once, each on its own; waits until the pool has looked at each.
 pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<BatchAnswer>, ApiError> {
     let bytes = read_body(&api, &headers, body, BATCH_BYTES_MAX).await?;
+    check_room(&api)?;
     let batch: TransactionBatch = codec::decode(&bytes, BATCH_BYTES_MAX).map_err(|error| {
         ApiError::bad_request("malformed-batch", format!("the body is no batch of transactions: {error}"))
             .with_hint("the body is the BCS encoding of at most 1,024 transactions")
@@ -135,7 +139,10 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
             Ok(()) => {
                 open.insert(index);
             }
-            Err(NoRoom { code, reason }) => result.rejected.push(BatchRejected { index, code: code.into(), reason: reason.into() }),
+            Err(NoRoom { code, reason }) => {
+                api.metrics.refused_submission(code);
+                result.rejected.push(BatchRejected { index, code: code.into(), reason: reason.into() });
+            }
         }
     }
     drop(replies);
@@ -154,6 +161,14 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     }));
     result.rejected.sort_by_key(|rejected| rejected.index);
     Ok(Json(result))
+}
+
+/// Refuses what has no chance before anything else is done with it.
+fn check_room(api: &Api) -> Result<(), ApiError> {
+    api.transactions.check_room().map_err(|full| {
+        api.metrics.refused_submission(full.code);
+        full.into()
+    })
 }
 
 fn room(waiting: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, ApiError> {

@@ -25,6 +25,7 @@ use quorate_types::{
 };
 use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
 
 use crate::{api, error::ClientError, terminal::foreign};
 
@@ -43,6 +44,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a node may take to answer, beyond what it was asked to wait.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest pause that a node can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// A client of several nodes.
 #[derive(Debug)]
@@ -80,6 +84,8 @@ struct Answer {
     node: String,
     status: StatusCode,
     body: Vec<u8>,
+    /// When a node that cannot serve now wants to be asked again.
+    retry_after: Option<Duration>,
     /// Another node may have taken the same request before, without an answer.
     doubtful: bool,
 }
@@ -153,7 +159,7 @@ impl Client {
     }
 
     /// Submits a transaction and waits as long as `wait` says, at most `timeout` and at most [`WAIT_MAX`]. What a node answers is its word;
-    /// [`crate::Session::submit_and_verify`] waits for proof.
+    /// [`crate::Session::submit_and_verify`] waits for proof. While all nodes are full it is sent again when they ask for it.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] when it was not sent, [`ClientError::Refused`] when a node will not have it, [`ClientError::Unknown`]
@@ -161,10 +167,20 @@ impl Client {
     pub async fn submit(&self, tx: &Transaction, wait: Wait, timeout: Duration) -> Result<Submitted, ClientError> {
         let timeout = timeout.min(WAIT_MAX);
         let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason };
-        let answer = match self.exchange(&submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT))).await {
-            Ok(answer) => answer,
-            Err(nobody) if nobody.doubtful => return Err(unknown(nobody.tried)),
-            Err(nobody) => return Err(nobody.into()),
+        let (start, mut bytes) = (Instant::now(), tx.id().0.0.into_iter());
+        let request = submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT));
+        let answer = loop {
+            let answer = match self.exchange(&request).await {
+                Ok(answer) => answer,
+                Err(nobody) if nobody.doubtful => return Err(unknown(nobody.tried)),
+                Err(nobody) => return Err(nobody.into()),
+            };
+            // From half as long as was asked for to half as long again: the id spreads those who were refused together.
+            let pause = answer.retry_after.zip(bytes.next()).map(|(after, byte)| after.mul_f64(0.5 + f64::from(byte) / 255.0));
+            match pause.filter(|pause| may_do_better(answer.status) && start.elapsed().saturating_add(*pause) < timeout) {
+                Some(pause) => sleep(pause).await,
+                None => break answer,
+            }
         };
         if answer.status.is_success() {
             // The node has it; an answer that cannot be read does not change that.
@@ -322,6 +338,8 @@ impl Client {
             builder = builder.header(reqwest::header::CONTENT_TYPE, api::BYTES).body(request.body.clone());
         }
         let mut response = builder.send().await.map_err(silence)?;
+        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.map(|seconds: u64| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(silence)? {
             if body.len().saturating_add(chunk.len()) > request.answer_bytes_max {
@@ -330,7 +348,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { node: node.to_string(), status: response.status(), body, doubtful: false })
+        Ok(Answer { node: node.to_string(), status: response.status(), body, retry_after, doubtful: false })
     }
 }
 

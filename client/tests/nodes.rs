@@ -206,3 +206,25 @@ async fn a_node_that_keeps_a_transaction_to_itself_is_not_waited_for() {
     let proven = session(&[keeps, commits]).submit_and_verify(&tx, LONG).await.unwrap();
     assert_eq!(proven.value().receipt.tx_id, tx.id());
 }
+
+#[tokio::test]
+async fn a_full_node_is_sent_the_transaction_again_when_it_says_but_not_beyond_the_time_allowed() {
+    const FULL: &str = r#"{"error":{"code":"overloaded","message":"full"}}"#;
+    let tx = transaction();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = submitted(&tx, r#""status":"pending""#);
+    let (count, of_node) = (asked.clone(), answer.clone());
+    let node = post(move || {
+        let is_full = count.fetch_add(1, Ordering::Relaxed) < 2;
+        let (status, body) = if is_full { (StatusCode::SERVICE_UNAVAILABLE, FULL.to_owned()) } else { (StatusCode::OK, of_node.clone()) };
+        async move { (status, [("retry-after", "0")], body) }
+    });
+    let url = serve(Router::new().route("/v1/transactions", node)).await;
+    Client::new(&[url]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+
+    let never = post(|| async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1000")], FULL) });
+    let url = serve(Router::new().route("/v1/transactions", never)).await;
+    let error = Client::new(&[url]).unwrap().submit(&tx, Wait::Accepted, Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(&error, ClientError::Refused { code, .. } if code == "overloaded"), "{error}");
+}

@@ -243,6 +243,12 @@ impl Engine {
         self.missing().is_some()
     }
 
+    /// The certified block that is missing.
+    #[must_use]
+    pub fn missing_block(&self) -> Option<BlockId> {
+        self.missing().map(QuorumCert::block_id)
+    }
+
     fn on_message(&mut self, from: ValidatorId, message: VerifiedMessage) {
         match message {
             VerifiedMessage::Proposal(proposal) => self.on_proposal(from, proposal),

@@ -223,12 +223,10 @@ impl<S: Store, A: Application> Ledger<S, A> {
         self.forgotten.extend(self.speculation.forget(keeps));
     }
 
-    /// A block whose result was forgotten, while it may still be certified.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn forgotten(&self, id: &BlockId) -> Result<Option<Block>, LedgerError> {
-        self.forgotten.get(id).map_or(Ok(None), |round| schema::pending_block(&self.store, *round, *id))
+    /// The round of a block whose result was forgotten, while it may still be certified: [`LedgerReader::block`] has the block.
+    #[must_use]
+    pub fn forgotten(&self, id: &BlockId) -> Option<Round> {
+        self.forgotten.get(id).copied()
     }
 
     /// Commits speculated blocks, the oldest first, the first of them on the root. `qc` commits the last of them, and by that the others

@@ -8,7 +8,7 @@ use quorate_types::{
     merkle::MerkleProof,
     proof::{CommitProof, PROOF_HEADERS_MAX, TransactionProof},
     receipt::Receipt,
-    round::Height,
+    round::{Height, Round},
     vote::QuorumCert,
 };
 
@@ -76,6 +76,18 @@ impl<S: Store> LedgerReader<S> {
     /// [`LedgerError`].
     pub fn header_at(&self, height: Height) -> Result<Option<Header>, LedgerError> {
         Ok(schema::header(&self.store, height)?.map(|record| record.header))
+    }
+
+    /// A block by its id: a committed one, or one that is stored, but not committed (yet), if `round` is its round.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn block(&self, id: &BlockId, round: Option<Round>) -> Result<Option<Block>, LedgerError> {
+        match (self.height_of(id)?, round) {
+            (Some(height), _) => schema::block(&self.store, height),
+            (None, Some(round)) => schema::pending_block(&self.store, round, *id),
+            (None, None) => Ok(None),
+        }
     }
 
     /// Where a committed block stands.

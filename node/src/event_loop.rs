@@ -11,7 +11,7 @@ use bytes::Bytes;
 use quorate_app::Application;
 use quorate_ledger::{CommittedView, Store};
 use quorate_network::{Class, Network, PeerIndex};
-use quorate_replica::{Answer, Fatal, Input, Now, Output, Replica, ReplicaStatus, Ticket};
+use quorate_replica::{Answer, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
 use quorate_types::{
     codec::{self, Bounded},
     ids::{Address, TxId, ValidatorId},
@@ -24,8 +24,11 @@ use quorate_types::{
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    mailbox::{Mailbox, Taken},
+    ingest::TransactionQueue,
+    mailbox::{Lane, Mailbox, Taken},
     metrics::Metrics,
+    relevance::Relevance,
+    serve::Server,
     submission::{Claim, Reply},
 };
 
@@ -51,6 +54,13 @@ pub(crate) enum LoopInput {
         claim: Claim,
         /// The transaction, checked.
         transaction: Verified<Transaction>,
+    },
+    /// Blocks that another validator asked for, as bytes too; nothing when they could not be read.
+    Served {
+        /// Who asked.
+        to: ValidatorId,
+        /// The answer.
+        answer: Option<(Bytes, Message)>,
     },
     /// A question that only the replica can answer.
     Ask(Question),
@@ -95,6 +105,12 @@ pub(crate) struct Outlets {
     pub(crate) others: Vec<PeerIndex>,
     /// The newest committed state, for whoever reads.
     pub(crate) views: watch::Sender<CommittedView>,
+    /// The transactions on their way in, which go by how full the pool is.
+    pub(crate) transactions: Arc<TransactionQueue>,
+    /// Where the protocol stands, for whoever checks proposals.
+    pub(crate) relevance: Arc<Relevance>,
+    /// Who reads blocks for others.
+    pub(crate) server: Server,
     pub(crate) metrics: Arc<Metrics>,
     /// What goes wrong with messages on purpose.
     #[cfg(feature = "faults")]
@@ -124,6 +140,7 @@ impl<S: Store, A: Application> EventLoop<S, A> {
         self.replica.push(self.clock.now(), Input::Tick);
         loop {
             self.work()?;
+            self.publish();
             if self.mailbox.take(&mut batch, self.patience()) == Taken::Closed {
                 return Ok(());
             }
@@ -146,6 +163,13 @@ impl<S: Store, A: Application> EventLoop<S, A> {
         Ok(())
     }
 
+    /// Tells the other threads where the replica stands.
+    fn publish(&self) {
+        let waiting = Load { transactions: self.mailbox.waiting(Lane::Transactions), bytes: 0 };
+        self.outlets.transactions.admission().publish(self.replica.ready().plus(waiting));
+        self.outlets.relevance.publish(self.replica.position());
+    }
+
     fn patience(&self) -> Duration {
         let elapsed = self.clock.now().elapsed;
         let until_timer = self.replica.next_deadline().map_or(PATIENCE, |deadline| deadline.saturating_sub(elapsed));
@@ -165,6 +189,14 @@ impl<S: Store, A: Application> EventLoop<S, A> {
                     wait
                 };
                 self.replica.push(self.clock.now(), Input::Submit { ticket, transaction, wait });
+            }
+            LoopInput::Served { to, answer } => {
+                let bytes = answer.as_ref().map_or(0, |(bytes, _)| bytes.len());
+                if let Some((bytes, message)) = answer {
+                    self.outlets.metrics.sent_message(message.kind());
+                    self.transmit(PeerIndex(to.0), Class::Sync, bytes, &message);
+                }
+                self.replica.push(self.clock.now(), Input::Served { to, bytes });
             }
             LoopInput::Ask(question) => self.on_question(question),
         }
@@ -193,6 +225,11 @@ impl<S: Store, A: Application> EventLoop<S, A> {
         match output {
             Output::Send { to, message } => self.send(to, &message),
             Output::Gossip(transactions) => self.gossip(transactions),
+            Output::Serve(job) => {
+                if let Err(job) = self.outlets.server.serve(job) {
+                    self.replica.push(self.clock.now(), Input::Served { to: job.to(), bytes: 0 });
+                }
+            }
             Output::Answer { ticket, answer } => self.answer(ticket, answer),
             Output::Committed(committed) => {
                 self.outlets.metrics.committed(&committed, unix_now());

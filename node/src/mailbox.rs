@@ -154,7 +154,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Queues an input, and waits while its lane is full: only for a thread that serves this lane alone.
+    /// Queues an input, and waits while its lane is full: only for a thread that serves this lane alone, whose other work may wait with it.
     pub(crate) fn deliver(&self, lane: Lane, bytes: usize, input: T) -> Result<(), Refused<T>> {
         let mut state = self.lock();
         while !state.is_closed && is_full(&state, lane) {

@@ -38,11 +38,14 @@ use crate::{
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     failure::{API_THREAD, Failure, Threads},
     files,
+    ingest::{Admission, TransactionQueue},
     machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
+    relevance::Relevance,
+    serve,
     submission::Tickets,
-    verify::{self, Checks, TransactionQueue},
+    verify::{self, Checks},
     watchdog,
 };
 
@@ -291,12 +294,15 @@ impl Node {
         let (network, receivers) = quorate_network::start(network_config, move |what| network_failure.report(what))?;
         let metrics = Arc::new(Metrics::new(&membership.committee, |registry| network.register_metrics(registry)));
         let mailbox = Mailbox::new();
-        let transactions = Arc::new(TransactionQueue::new());
+        let pool = pool_limits(&config.pool);
+        let transactions = Arc::new(TransactionQueue::new(Admission::new(&genesis.parameters, &pool)));
+        let relevance = Arc::new(Relevance::default());
         let mut threads = Threads::new(failure.clone());
         let checks = Checks {
             verifier: Arc::clone(&verifier),
             mailbox: mailbox.clone(),
             transactions: Arc::clone(&transactions),
+            relevance: Arc::clone(&relevance),
             metrics: Arc::clone(&metrics),
         };
         verify::start(&checks, receivers, config.node.verify_threads, &mut threads).map_err(NodeError::Threads)?;
@@ -305,6 +311,9 @@ impl Node {
             network: network.clone(),
             others: membership.committee.ids().filter(|id| *id != membership.me).map(|id| PeerIndex(id.0)).collect(),
             views,
+            transactions: Arc::clone(&transactions),
+            relevance,
+            server: serve::start(LedgerReader::new(store.clone()), mailbox.clone(), &mut threads).map_err(NodeError::Threads)?,
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
             faults: match &faults_file {
@@ -491,6 +500,7 @@ fn pool_limits(config: &PoolConfig) -> PoolLimits {
         bytes_max: size(config.bytes_max),
         per_sender_max: size(config.sender_transactions_max.into()),
         sequence_gap_max: config.sender_transactions_max.into(),
+        ..PoolLimits::default()
     }
 }
 

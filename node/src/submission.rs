@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The code of a refusal because a queue of ours is full.
 pub(crate) const BUSY: &str = "busy";
+/// The code of a refusal because as many transactions wait for blocks as may.
+pub(crate) const OVERLOADED: &str = "overloaded";
 /// The code of a refusal because the node stops.
 pub(crate) const STOPPING: &str = "stopping";
 
@@ -75,6 +77,8 @@ pub(crate) struct NoRoom {
 
 impl NoRoom {
     pub(crate) const BUSY: Self = Self { code: BUSY, reason: "the node has more transactions than it can handle now" };
+    pub(crate) const OVERLOADED: Self =
+        Self { code: OVERLOADED, reason: "as many transactions wait for blocks here as the next few can hold; this one was not looked at" };
     pub(crate) const STOPPING: Self = Self { code: STOPPING, reason: "the node is stopping" };
 }
 

@@ -10,11 +10,7 @@
 //! A validator that sends more than its share waits behind the others (or is dropped and counted), never they behind it. Bad messages are
 //! counted by validator and reason.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use quorate_network::{Class, Incoming, IncomingReceivers, Receiver};
@@ -30,23 +26,16 @@ use crate::{
     event_loop::LoopInput,
     failure::Threads,
     fair::{Fair, Share},
+    ingest::{BATCH_TRANSACTIONS, Batch, TransactionQueue},
     mailbox::{Lane, Mailbox, Refused, TRANSACTION_WORK_BYTES},
     metrics::Metrics,
-    submission::{Claim, NoRoom, Submission},
+    priority,
+    relevance::Relevance,
+    submission::{Claim, NoRoom},
 };
 
 /// What one validator may have waiting to be checked; the network holds as much again.
 const MESSAGES_SHARE: Share = Share { items_max: 1_024, bytes_max: 8 << 20 };
-/// Gossip of one validator that waits to be checked.
-const GOSSIP_SHARE: Share = Share { items_max: 64, bytes_max: 4 << 20 };
-/// Submissions of clients that wait to be checked.
-const SUBMISSIONS_MAX: usize = 16_384;
-/// Their bytes.
-const SUBMISSIONS_BYTES_MAX: usize = 32 << 20;
-/// Transactions that are checked together, at most (one gossip batch more where gossip comes in large batches).
-const BATCH_TRANSACTIONS: usize = 512;
-/// How many of them clients get before gossip has its turn.
-const CLIENTS_FIRST: usize = 256;
 /// Messages that are moved out of the network's queue before one is checked.
 const MOVED_MAX: usize = 4_096;
 
@@ -56,6 +45,7 @@ pub(crate) struct Checks {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) transactions: Arc<TransactionQueue>,
+    pub(crate) relevance: Arc<Relevance>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -67,10 +57,16 @@ pub(crate) fn start(checks: &Checks, receivers: IncomingReceivers, count: u16, t
         threads.start(name, move || check_messages(&checks, receiver, class))?;
     }
     let gossiped = checks.clone();
-    threads.start("gossip", move || decode_gossip(&gossiped, gossip))?;
+    threads.start("gossip", move || {
+        priority::let_ordering_go_first();
+        decode_gossip(&gossiped, gossip);
+    })?;
     for _ in 0..count.max(1) {
         let checks = checks.clone();
-        threads.start("verify-tx", move || check_transactions(&checks))?;
+        threads.start("verify-tx", move || {
+            priority::let_ordering_go_first();
+            check_transactions(&checks);
+        })?;
     }
     Ok(())
 }
@@ -118,9 +114,18 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
         return true;
     }
     let kind = message.kind();
-    match checks.verifier.message(from, message) {
+    let mut matters = true;
+    let verified = checks.verifier.message_if(from, message, |proposal| {
+        matters = checks.relevance.matters(proposal);
+        matters
+    });
+    match verified {
         Ok(message) => {
-            checks.metrics.accepted_message(kind);
+            if matters {
+                checks.metrics.accepted_message(kind);
+            } else {
+                checks.metrics.refused_message(from, "pointless-proposal");
+            }
             checks.mailbox.deliver(lane, bytes.len(), LoopInput::Message { from, message }).is_ok()
         }
         Err(error) => {
@@ -207,126 +212,22 @@ fn forward_gossip(checks: &Checks, mut transactions: Vec<Verified<Transaction>>)
     }
 }
 
-/// What one look at the signatures takes together.
-struct Batch {
-    submissions: Vec<Submission>,
-    gossip: Vec<(ValidatorId, Vec<Transaction>)>,
-}
-
-struct Waiting {
-    clients: VecDeque<Submission>,
-    clients_bytes: usize,
-    peers: Fair<ValidatorId, Vec<Transaction>>,
-    is_closed: bool,
-}
-
-/// Transactions that wait for their signatures to be checked.
-pub(crate) struct TransactionQueue {
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
-}
-
-impl TransactionQueue {
-    pub(crate) fn new() -> Self {
-        let waiting = Waiting { clients: VecDeque::new(), clients_bytes: 0, peers: Fair::new(GOSSIP_SHARE), is_closed: false };
-        Self { waiting: Mutex::new(waiting), arrived: Condvar::new() }
-    }
-
-    /// Queues a client's transaction. Without room its reply is dropped.
-    pub(crate) fn submit(&self, submission: Submission) -> Result<(), NoRoom> {
-        let mut waiting = self.lock();
-        if waiting.is_closed {
-            return Err(NoRoom::STOPPING);
-        }
-        if waiting.clients.len() >= SUBMISSIONS_MAX || waiting.clients_bytes >= SUBMISSIONS_BYTES_MAX {
-            return Err(NoRoom::BUSY);
-        }
-        waiting.clients_bytes = waiting.clients_bytes.saturating_add(submission.transaction.raw().len());
-        waiting.clients.push_back(submission);
-        drop(waiting);
-        self.arrived.notify_one();
-        Ok(())
-    }
-
-    /// Queues a validator's batch; false when it has its share waiting already.
-    fn gossip(&self, from: ValidatorId, bytes: usize, batch: Vec<Transaction>) -> bool {
-        if batch.is_empty() {
-            return true;
-        }
-        let mut waiting = self.lock();
-        let is_queued = !waiting.is_closed && waiting.peers.push(from, bytes, batch).is_ok();
-        drop(waiting);
-        if is_queued {
-            self.arrived.notify_one();
-        }
-        is_queued
-    }
-
-    /// How many jobs wait: transactions of clients and batches of validators.
-    pub(crate) fn len(&self) -> usize {
-        let waiting = self.lock();
-        waiting.clients.len().saturating_add(waiting.peers.len())
-    }
-
-    /// No more transactions; what is queued is still checked.
-    pub(crate) fn close(&self) {
-        self.lock().is_closed = true;
-        self.arrived.notify_all();
-    }
-
-    /// The next batch; waits for one. `None` once the queue is closed and empty.
-    fn collect(&self) -> Option<Batch> {
-        let mut waiting = self.lock();
-        while waiting.clients.is_empty() && waiting.peers.is_empty() {
-            if waiting.is_closed {
-                return None;
-            }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-        let mut submissions = Vec::new();
-        waiting.take_clients(&mut submissions, CLIENTS_FIRST);
-        let mut gossip = Vec::new();
-        let mut count = submissions.len();
-        while count < BATCH_TRANSACTIONS {
-            let Some((from, batch)) = waiting.peers.pop() else { break };
-            count = count.saturating_add(batch.len());
-            gossip.push((from, batch));
-        }
-        waiting.take_clients(&mut submissions, BATCH_TRANSACTIONS.saturating_sub(count));
-        Some(Batch { submissions, gossip })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiting {
-    fn take_clients(&mut self, taken: &mut Vec<Submission>, count: usize) {
-        for _ in 0..count {
-            let Some(submission) = self.clients.pop_front() else { break };
-            self.clients_bytes = self.clients_bytes.saturating_sub(submission.transaction.raw().len());
-            taken.push(submission);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use quorate_app::BuiltIn;
     use quorate_types::{
         ids::GenesisHash,
         message::{CatchupRequest, FetchRequest},
         operation::Operation,
         round::{Height, Round, Sequence},
-        rpc::Wait,
     };
-    use tokio::sync::oneshot;
 
     use super::*;
     use crate::{
+        ingest::tests::{queue, submission},
         metrics::QueueLengths,
-        submission::{Reply, Tickets},
         testing::{genesis, in_a_minute, sign_for, transfer},
     };
 
@@ -337,7 +238,8 @@ mod tests {
         Checks {
             verifier: quorate_replica::verifier(&genesis, &BuiltIn).unwrap(),
             mailbox: Mailbox::new(),
-            transactions: Arc::new(TransactionQueue::new()),
+            transactions: Arc::new(queue()),
+            relevance: Arc::default(),
             metrics: Arc::new(Metrics::new(&genesis.committee().unwrap(), |_| {})),
         }
     }
@@ -357,14 +259,6 @@ mod tests {
         let mut raw = transfer(sequence).raw().to_vec();
         *raw.last_mut().unwrap() ^= 1;
         Transaction::decode(raw.into()).unwrap()
-    }
-
-    fn submission(transaction: Transaction) -> (Submission, oneshot::Receiver<quorate_replica::Answer>) {
-        let (reply, answer) = oneshot::channel();
-        (
-            Submission { claim: Claim { ticket: Tickets::default().next(), wait: Wait::Accepted, reply: Reply::One(reply) }, transaction },
-            answer,
-        )
     }
 
     #[test]
@@ -413,20 +307,6 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_that_gossips_without_end_fills_its_own_share_only() {
-        let queue = TransactionQueue::new();
-        let flood = (0..100_000).take_while(|_| queue.gossip(ValidatorId(1), 1_000, vec![transfer(0)])).count();
-        assert_eq!(flood, GOSSIP_SHARE.items_max);
-        assert!(queue.gossip(ValidatorId(2), 1_000, vec![transfer(1)]), "the others have theirs");
-        let (client, _answer) = submission(transfer(2));
-        queue.submit(client).unwrap();
-        let Batch { submissions, gossip } = queue.collect().unwrap();
-        assert_eq!(submissions.len(), 1);
-        let second = gossip.iter().position(|(from, _)| *from == ValidatorId(2)).unwrap();
-        assert!(second <= 1, "and their turn");
-    }
-
-    #[test]
     fn a_turn_of_the_replica_is_bounded_by_the_work_of_gossip_and_not_by_its_bytes() {
         let checks = checks();
         for _ in 0..4 {
@@ -434,19 +314,5 @@ mod tests {
             forward_gossip(&checks, verdicts.into_iter().map(Result::unwrap).collect());
         }
         assert_eq!(taken(&checks).len(), 1, "one batch of many small transactions is a turn's work");
-    }
-
-    #[test]
-    fn clients_find_a_full_or_closed_queue_out_at_once() {
-        let queue = TransactionQueue::new();
-        let transaction = transfer(0);
-        let submit = || queue.submit(submission(transaction.clone()).0);
-        let taken = (0..100_000).take_while(|_| submit().is_ok()).count();
-        assert_eq!(taken, SUBMISSIONS_MAX);
-        assert_eq!(submit(), Err(NoRoom::BUSY));
-        assert_eq!(queue.collect().unwrap().submissions.len(), BATCH_TRANSACTIONS);
-        assert_eq!(submit(), Ok(()));
-        queue.close();
-        assert_eq!(submit(), Err(NoRoom::STOPPING));
     }
 }

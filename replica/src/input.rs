@@ -38,6 +38,13 @@ pub enum Input {
         /// Until when the client waits.
         wait: Wait,
     },
+    /// A job of [`crate::Output::Serve`] is done, with an answer of so many bytes, or none.
+    Served {
+        /// Who had asked.
+        to: ValidatorId,
+        /// The length of the answer.
+        bytes: usize,
+    },
     /// The client has gone: no answer is needed any more.
     Forget(Ticket),
     /// Only the time.

@@ -11,7 +11,7 @@ use quorate_types::{
     transaction::Transaction,
 };
 
-use crate::waiting::Ticket;
+use crate::{serve::Serve, waiting::Ticket};
 
 /// Something that leaves the replica.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub enum Output {
     },
     /// Pass transactions on to the other validators; one batch.
     Gossip(Vec<Transaction>),
+    /// Read blocks for another validator and send them to it; [`crate::Input::Served`] says that it is done. Nothing waits for it.
+    Serve(Box<Serve>),
     /// Answer a submission.
     Answer {
         /// Which.

@@ -17,12 +17,12 @@ use quorate_consensus::{
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
-    block::{Block, Payload},
-    codec::Bounded,
+    block::{Block, Payload, payload_bytes},
+    codec::{self, Bounded},
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, CatchupRequest, FetchRequest, Message, Recipients},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Recipients},
     receipt::Outcome,
     round::{Height, Round, Sequence},
     rpc::Wait,
@@ -37,20 +37,20 @@ use crate::{
     block_time::BlockTime,
     catchup::{Blocks, Catchup},
     input::{Input, Now},
-    mempool::{Added, Dropped, Mempool, PoolLimits, Rejected},
+    mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected},
     output::{Answer, Output},
+    pacer,
     persistence::SafetyColumn,
+    position::Position,
     recovery::{self, KEY_IS_LOST, RecoverError},
     seen::{self, Seen},
-    serve::{self, Quota},
+    serve::{Quota, Serve},
     waiting::{Ticket, TooManyWaiting, Waiting},
     witness::{Attestation, WitnessFile},
 };
 
 /// Most blocks whose results are kept though the engine has dropped them.
 const DROPPED_BLOCKS_MAX: usize = 64;
-/// Most requests for blocks that wait for their turn; further ones are dropped, and asked again by whoever needs them.
-const REQUESTS_WAITING_MAX: usize = 256;
 
 /// Most ballots that wait until the others have told what they have seen of us; the oldest make way, which are of rounds that are over.
 const UNSIGNED_MAX: usize = 64;
@@ -122,6 +122,8 @@ pub struct ReplicaStatus {
     pub pool_transactions: usize,
     /// Their bytes.
     pub pool_bytes: usize,
+    /// Those of them that blocks could hold now: the others wait for earlier ones of their senders.
+    pub pool_ready: Load,
     /// Clients that wait for a commit.
     pub waiting: usize,
     /// Blocks are being fetched, or we have not yet asked around after the start.
@@ -153,9 +155,6 @@ pub struct Counts {
 #[derive(Debug)]
 enum Task {
     Effect(Box<Effect>),
-    Fetch(ValidatorId, FetchRequest),
-    CatchUp(ValidatorId, CatchupRequest),
-    Tell(ValidatorId),
     /// An answer that came for us, for the engine.
     Event(Box<Event>),
 }
@@ -168,6 +167,12 @@ struct Building {
     flush: bool,
     /// When an empty block is due.
     heartbeat: Duration,
+    /// Until when a block of few transactions waits for more.
+    pause_end: Duration,
+    /// What the uncommitted ancestors hold.
+    pending: Load,
+    /// It waits for more right now.
+    is_pausing: bool,
 }
 
 /// See the module.
@@ -200,7 +205,6 @@ pub struct Replica<S: Store, A: Application> {
     pool_ready: bool,
     /// The pool or the committed state is another since it was last asked whether a transaction is ready: to find that out reads the state.
     pool_touched: bool,
-    requests: usize,
     tasks: VecDeque<Task>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -257,7 +261,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             pool: Mempool::new(config.pool),
             waiting: Waiting::default(),
             catchup: Catchup::new(me, Arc::clone(committee)),
-            quota: Quota::default(),
+            quota: Quota::new(committee.len()),
             witness,
             doubles: config.doubles,
             seen,
@@ -271,7 +275,6 @@ impl<S: Store, A: Application> Replica<S, A> {
             gossip: Vec::new(),
             pool_ready: false,
             pool_touched: true,
-            requests: 0,
             tasks: VecDeque::new(),
             outputs: VecDeque::new(),
             counts: Counts::default(),
@@ -295,6 +298,7 @@ impl<S: Store, A: Application> Replica<S, A> {
                 }
             }
             Input::Submit { ticket, transaction, wait } => self.on_submit(ticket, transaction, wait),
+            Input::Served { to, bytes } => self.quota.served(to, bytes),
             Input::Forget(ticket) => self.waiting.forget(ticket),
             Input::Tick => {}
         }
@@ -326,7 +330,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     /// When the replica wants to see the time again, as [`Now::elapsed`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let heartbeat = self.building.map(|building| building.heartbeat);
+        let heartbeat = self.building.map(|building| if building.is_pausing { building.pause_end } else { building.heartbeat });
         let timer = self.timer.map(|(_, at)| at);
         let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline()];
         deadlines.into_iter().flatten().min()
@@ -344,6 +348,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             highest_vote_round: self.engine.safety_record().highest_vote_round(),
             pool_transactions: self.pool.len(),
             pool_bytes: self.pool.bytes(),
+            pool_ready: self.pool.ready(),
             waiting: self.waiting.len(),
             catching_up: self.catchup.is_behind(),
             results_in_votes: self.engine.results_in_votes(),
@@ -351,10 +356,33 @@ impl<S: Store, A: Application> Replica<S, A> {
         }
     }
 
+    /// What the pool could give to blocks now.
+    #[must_use]
+    pub const fn ready(&self) -> Load {
+        self.pool.ready()
+    }
+
+    /// Answers a request for blocks at once: for a driver that has no other thread to do it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the store failed.
+    pub fn serve(&mut self, job: Serve) -> Result<Message, LedgerError> {
+        let to = job.to();
+        let answer = job.answer(&self.ledger.reader())?;
+        self.quota.served(to, codec::encode(&answer).len());
+        Ok(answer)
+    }
+
     /// The committed state, for other threads.
     #[must_use]
     pub fn view(&self) -> CommittedView {
         self.ledger.view()
+    }
+
+    /// Where the protocol stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position::of(&self.engine)
     }
 
     /// The protocol core, to look at.
@@ -411,7 +439,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.seen.note(&message);
         self.asking.on_heard(self.now.elapsed);
         match message.split() {
-            VerifiedMessage::SightingsRequest => self.request(from, Task::Tell(from)),
+            VerifiedMessage::SightingsRequest => self.tell_sightings(from),
             VerifiedMessage::Sightings(sightings) => {
                 if sightings.of == self.me {
                     self.asking.on_answer(from);
@@ -421,9 +449,11 @@ impl<S: Store, A: Application> Replica<S, A> {
                 self.time.on_proposal(proposal.block.content().timestamp, self.now);
                 self.tell(Event::Message { from, message: VerifiedMessage::Proposal(proposal) });
             }
-            VerifiedMessage::FetchRequest(request) => self.request(from, Task::Fetch(from, request)),
+            VerifiedMessage::FetchRequest(request) => {
+                self.serve_if_due(from, |replica| Serve::fetch(from, request, replica.engine.tree(), &replica.ledger));
+            }
             VerifiedMessage::CatchupRequest(request) => {
-                self.request(from, Task::CatchUp(from, request));
+                self.serve_if_due(from, |_| Serve::catch_up(from, request));
                 self.tell(Event::Message { from, message: VerifiedMessage::CatchupRequest(request) });
             }
             VerifiedMessage::FetchResponse(response) => {
@@ -444,13 +474,23 @@ impl<S: Store, A: Application> Replica<S, A> {
         }
     }
 
-    fn request(&mut self, from: ValidatorId, task: Task) {
-        if self.requests < REQUESTS_WAITING_MAX && self.quota.take(from, self.now.elapsed) {
-            self.requests = self.requests.saturating_add(1);
-            self.tasks.push_back(task);
+    fn serve_if_due(&mut self, from: ValidatorId, job: impl FnOnce(&Self) -> Serve) {
+        let output = if self.quota.take(from, self.now.elapsed) {
+            Output::Serve(Box::new(job(self)))
         } else {
-            self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
+            Output::Ignored { from, reason: "too-many-requests" }
+        };
+        self.outputs.push_back(output);
+    }
+
+    /// What we have seen of a validator's signature, which it asks for before it signs again.
+    fn tell_sightings(&mut self, from: ValidatorId) {
+        if !self.quota.take(from, self.now.elapsed) {
+            return self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
         }
+        let answer = Message::Sightings(Box::new(self.seen.of(from)));
+        self.quota.served(from, codec::encode(&answer).len());
+        self.send(Recipients::One(from), answer);
     }
 
     fn hand_over(&mut self, blocks: Option<Blocks>) {
@@ -506,7 +546,8 @@ impl<S: Store, A: Application> Replica<S, A> {
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }
         let next = self.committed_sequence(&transaction.sender());
-        self.pool_touched = true;
+        // Another transaction does not make a pool idle that has work.
+        self.pool_touched |= !self.pool_ready;
         match self.pool.add(transaction, next, now) {
             Ok(Added::New { evicted }) => {
                 self.answer_dropped(evicted);
@@ -592,7 +633,13 @@ impl<S: Store, A: Application> Replica<S, A> {
 
     /// Answers `BuildPayload`: at once when there is something to put into the block or a reason for an empty one.
     fn build(&mut self) {
-        let Some(building) = self.building else { return };
+        let ready = self.pool.ready();
+        let Some(building) = &mut self.building else { return };
+        building.is_pausing = self.now.elapsed < building.pause_end && pacer::is_worth_waiting(ready, building.pending, &self.parameters);
+        if building.is_pausing {
+            return;
+        }
+        let building = *building;
         let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else {
             // Our root has passed it: nobody waits for this block any more.
             self.building = None;
@@ -616,6 +663,17 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.building = None;
         let payload: Payload = Bounded::truncated(transactions);
         self.tell(Event::PayloadReady { round: building.round, parent: building.parent, timestamp, payload });
+    }
+
+    /// What the uncommitted blocks up to this one hold.
+    fn pending_load(&self, last: BlockId) -> Load {
+        let mut load = Load::default();
+        let mut next = last;
+        while let Some(block) = self.engine.tree().get(&next) {
+            load = load.plus(Load { transactions: block.payload().len(), bytes: payload_bytes(block.payload()) });
+            next = block.parent_id();
+        }
+        load
     }
 
     fn gossip_again(&mut self) {
@@ -666,20 +724,6 @@ impl<S: Store, A: Application> Replica<S, A> {
                 self.catchup.handed_over(self.now.elapsed);
                 self.ask();
             }
-            Task::Fetch(from, request) => {
-                self.requests = self.requests.saturating_sub(1);
-                let answer = serve::fetch(request, self.engine.tree(), &self.ledger)?;
-                self.send(Recipients::One(from), answer);
-            }
-            Task::CatchUp(from, request) => {
-                self.requests = self.requests.saturating_sub(1);
-                let answer = serve::catch_up(request, &self.ledger)?;
-                self.send(Recipients::One(from), answer);
-            }
-            Task::Tell(from) => {
-                self.requests = self.requests.saturating_sub(1);
-                self.send(Recipients::One(from), Message::Sightings(Box::new(self.seen.of(from))));
-            }
         }
         Ok(())
     }
@@ -717,12 +761,18 @@ impl<S: Store, A: Application> Replica<S, A> {
             }
             Effect::BuildPayload { round, parent, flush } => {
                 // The round before was ours as well, and was given up.
-                let before = self.engine.last_round_tc().map(|tc| tc.round).filter(|before| before.next() == round);
-                if before == Some(self.engine.safety_record().last_proposed_round()) {
+                let lost = self.engine.last_round_tc().map(|tc| tc.round).filter(|lost| lost.next() == round);
+                if lost == Some(self.engine.safety_record().last_proposed_round()) {
                     self.time.on_lost();
                 }
-                let wait = Duration::from_millis(u64::from(self.parameters.heartbeat_ms));
-                self.building = Some(Building { round, parent, flush, heartbeat: self.now.elapsed.saturating_add(wait) });
+                let now = self.now.elapsed;
+                let heartbeat = now.saturating_add(Duration::from_millis(self.parameters.heartbeat_ms.into()));
+                // A higher certificate may change the parent, but a round has one pause.
+                let pause = pacer::pause(self.pool.limits().pause_max, &self.parameters);
+                let before = self.building.filter(|before| before.round == round);
+                let pause_end = before.map_or(now.saturating_add(pause), |before| before.pause_end);
+                let pending = self.pending_load(parent);
+                self.building = Some(Building { round, parent, flush, heartbeat, pause_end, pending, is_pausing: false });
             }
             Effect::Commit { blocks, qc } => self.commit(&blocks, &qc)?,
             Effect::Fetch(missing) => {

@@ -1,6 +1,12 @@
-//! Answers to validators that are behind. Bounded in blocks and bytes for each answer, and in answers for each validator and second (B21).
+//! Answers to validators that are behind (B21).
+//!
+//! The replica decides who is answered and keeps the accounts; reading the blocks is left to whoever drives it, off the protocol's thread:
+//! ```text
+//! request --Quota::take--> Output::Serve(job) --driver: job.answer(reader)--> message to the asker
+//!                                                                        `--> Input::Served(bytes) --> Quota::served
+//! ```
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quorate_app::Application;
 use quorate_consensus::BlockTree;
@@ -9,56 +15,151 @@ use quorate_types::{
     block::{Block, payload_bytes},
     codec::Bounded,
     crypto::Signature,
-    ids::{BlockId, ValidatorId},
+    ids::ValidatorId,
     message::{
         ANSWER_BYTES_MAX, CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, Message,
     },
     proof::CommitProof,
     round::{Height, Round},
+    verify::Verified,
 };
 
-/// Answers for one validator in one second.
-const ANSWERS_PER_SECOND_MAX: u32 = 100;
+/// Bytes of answers in a second, to all validators together. Each has an equal share of them, so nobody draws at another's cost.
+const BYTES_PER_SECOND: u64 = 16 << 20;
+/// What a validator that has not asked for long gets at once.
+const BURST_BYTES: u64 = 4 << 20;
+/// What an answer costs besides its bytes: reading and sending a small one is work, too.
+const ANSWER_COST_BYTES: u64 = 16 << 10;
+/// Requests of one validator that are being answered; further ones are dropped, and asked again by whoever needs them.
+const UNDER_WAY_MAX: u32 = 4;
 /// What a block costs an answer besides its transactions and signatures, at most: its fields and those of its certificate.
 const BLOCK_OVERHEAD_BYTES: usize = 1_024;
 /// What a transaction costs besides its bytes, at most: their length.
 const TRANSACTION_OVERHEAD_BYTES: usize = 5;
 
-/// How often each validator has been answered.
-#[derive(Debug, Default)]
+/// What each validator has drawn. Bounded by the size of the committee, as only members get here.
+#[derive(Debug)]
 pub(crate) struct Quota {
-    answered: BTreeMap<ValidatorId, (u64, u32)>,
+    bytes_per_second: u64,
+    accounts: BTreeMap<ValidatorId, Account>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// Bytes that were served and not yet paid off, as of `at`.
+    debt: u64,
+    at: Duration,
+    under_way: u32,
 }
 
 impl Quota {
-    /// Whether another answer may go to this validator now. Bounded by the size of the committee, as only members get here.
+    /// For a committee of so many.
+    pub(crate) fn new(validators: usize) -> Self {
+        let others = u64::try_from(validators).unwrap_or(u64::MAX).saturating_sub(1).max(1);
+        Self { bytes_per_second: BYTES_PER_SECOND.checked_div(others).unwrap_or(BYTES_PER_SECOND), accounts: BTreeMap::new() }
+    }
+
+    /// Whether another request of this validator is answered now. What the answer costs is known only when it has been made, so a
+    /// validator can overdraw its share by [`UNDER_WAY_MAX`] answers, and waits for so much longer afterwards.
     pub(crate) fn take(&mut self, to: ValidatorId, elapsed: Duration) -> bool {
-        let (second, count) = self.answered.entry(to).or_default();
-        if *second != elapsed.as_secs() {
-            (*second, *count) = (elapsed.as_secs(), 0);
+        let account = self.accounts.entry(to).or_default();
+        let micros = u64::try_from(elapsed.saturating_sub(account.at).as_micros()).unwrap_or(u64::MAX);
+        let paid = self.bytes_per_second.saturating_mul(micros) / 1_000_000;
+        if paid > 0 {
+            (account.debt, account.at) = (account.debt.saturating_sub(paid), elapsed);
         }
-        *count = count.saturating_add(1);
-        *count <= ANSWERS_PER_SECOND_MAX
+        let is_answered = account.under_way < UNDER_WAY_MAX && account.debt < BURST_BYTES;
+        if is_answered {
+            account.under_way = account.under_way.saturating_add(1);
+        }
+        is_answered
+    }
+
+    /// A request has been answered with so many bytes.
+    pub(crate) fn served(&mut self, to: ValidatorId, bytes: usize) {
+        let account = self.accounts.entry(to).or_default();
+        account.under_way = account.under_way.saturating_sub(1);
+        account.debt = account.debt.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)).saturating_add(ANSWER_COST_BYTES);
     }
 }
 
-/// A block above the root or committed, and its ancestors above a round.
-pub(crate) fn fetch<S: Store, A: Application>(
+/// A request that is to be answered. Whoever drives the replica calls [`Self::answer`], sends the answer to [`Self::to`], and tells the
+/// replica with [`crate::Input::Served`].
+#[derive(Debug)]
+pub struct Serve {
+    to: ValidatorId,
+    request: Request,
+}
+
+#[derive(Debug)]
+enum Request {
+    Fetch {
+        request: FetchRequest,
+        /// The beginning of the answer, which is not committed yet.
+        pending: Vec<Arc<Verified<Block>>>,
+        /// The round of the block that follows, where it is known.
+        round: Option<Round>,
+    },
+    CatchUp(CatchupRequest),
+}
+
+impl Serve {
+    /// A block above the root or committed, and its ancestors above a round.
+    pub(crate) fn fetch<S: Store, A: Application>(to: ValidatorId, request: FetchRequest, tree: &BlockTree, ledger: &Ledger<S, A>) -> Self {
+        let mut pending: Vec<Arc<Verified<Block>>> = Vec::new();
+        let mut bytes = 0usize;
+        let mut next = request.block_id;
+        while pending.len() < FETCH_BLOCKS_MAX
+            && bytes < ANSWER_BYTES_MAX
+            && let Some(block) = tree.get(&next).filter(|block| block.round() > request.above || pending.is_empty())
+        {
+            bytes = bytes.saturating_add(encoded_bytes_max(block));
+            next = block.parent_id();
+            pending.push(Arc::clone(block));
+        }
+        let round = pending.last().map_or_else(|| ledger.forgotten(&next), |block| Some(block.qc().round()));
+        Self { to, request: Request::Fetch { request, pending, round } }
+    }
+
+    /// Committed blocks from a height on.
+    pub(crate) const fn catch_up(to: ValidatorId, request: CatchupRequest) -> Self {
+        Self { to, request: Request::CatchUp(request) }
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub const fn to(&self) -> ValidatorId {
+        self.to
+    }
+
+    /// Reads what was asked for. Bounded in blocks and bytes.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the store failed.
+    pub fn answer<S: Store>(self, reader: &LedgerReader<S>) -> Result<Message, LedgerError> {
+        match self.request {
+            Request::Fetch { request, pending, round } => answer_fetch(request, &pending, round, reader),
+            Request::CatchUp(request) => answer_catch_up(request, reader),
+        }
+    }
+}
+
+fn answer_fetch<S: Store>(
     request: FetchRequest,
-    tree: &BlockTree,
-    ledger: &Ledger<S, A>,
+    pending: &[Arc<Verified<Block>>],
+    mut round: Option<Round>,
+    reader: &LedgerReader<S>,
 ) -> Result<Message, LedgerError> {
-    let reader = ledger.reader();
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut bytes = 0usize;
-    let mut next = request.block_id;
+    let mut blocks: Vec<Block> = pending.iter().map(|block| (***block).clone()).collect();
+    let mut bytes = blocks.iter().map(encoded_bytes_max).fold(0, usize::saturating_add);
+    let mut next = blocks.last().map_or(request.block_id, Block::parent_id);
     while blocks.len() < FETCH_BLOCKS_MAX && bytes < ANSWER_BYTES_MAX {
-        let Some(block) = find(next, tree, ledger, &reader)? else { break };
+        let Some(block) = unless_damaged(reader.block(&next, round))? else { break };
         if block.round() <= request.above && !blocks.is_empty() {
             break;
         }
         bytes = bytes.saturating_add(encoded_bytes_max(&block));
-        next = block.parent_id();
+        (next, round) = (block.parent_id(), Some(block.qc().round()));
         blocks.push(block);
     }
     let blocks = Bounded::truncated(blocks);
@@ -72,22 +173,6 @@ fn encoded_bytes_max(block: &Block) -> usize {
     [payload_bytes(block.payload()), lengths, signatures].into_iter().fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
 }
 
-fn find<S: Store, A: Application>(
-    id: BlockId,
-    tree: &BlockTree,
-    ledger: &Ledger<S, A>,
-    reader: &LedgerReader<S>,
-) -> Result<Option<Block>, LedgerError> {
-    if let Some(block) = tree.get(&id) {
-        return Ok(Some((***block).clone()));
-    }
-    if let Some(block) = ledger.forgotten(&id)? {
-        return Ok(Some(block));
-    }
-    let committed = reader.height_of(&id).and_then(|height| height.map_or(Ok(None), |height| reader.block_at(height)));
-    Ok(unless_damaged(committed)?.and_then(|stored| stored.block).filter(|block| block.round() > Round(0)))
-}
-
 /// What is damaged here is as good as not here: others have it.
 fn unless_damaged<T>(read: Result<Option<T>, LedgerError>) -> Result<Option<T>, LedgerError> {
     match read {
@@ -97,9 +182,9 @@ fn unless_damaged<T>(read: Result<Option<T>, LedgerError>) -> Result<Option<T>, 
 }
 
 /// Committed blocks from a height on, with the certificate that commits the last of them, or the headers that lead there.
-pub(crate) fn catch_up<S: Store, A: Application>(request: CatchupRequest, ledger: &Ledger<S, A>) -> Result<Message, LedgerError> {
+fn answer_catch_up<S: Store>(request: CatchupRequest, reader: &LedgerReader<S>) -> Result<Message, LedgerError> {
     let from = request.from.max(Height(1));
-    let found = unless_damaged(ledger.reader().blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX))?;
+    let found = unless_damaged(reader.blocks_from(from, CATCHUP_BLOCKS_MAX, ANSWER_BYTES_MAX))?;
     let response = match found {
         None => CatchupResponse::nothing_from(from),
         Some((blocks, CommitProof { headers, qc })) => {
@@ -126,6 +211,54 @@ mod tests {
     };
 
     use super::*;
+
+    const PEER: ValidatorId = ValidatorId(1);
+    const OTHER: ValidatorId = ValidatorId(2);
+
+    /// Asks as fast as possible, is answered with `bytes` each time, and gets so many answers in so many seconds.
+    fn answers(quota: &mut Quota, to: ValidatorId, bytes: usize, from: u64, seconds: u64) -> u64 {
+        let mut answers = 0;
+        for millis in from * 1_000..(from + seconds) * 1_000 {
+            while quota.take(to, Duration::from_millis(millis)) {
+                quota.served(to, bytes);
+                answers += 1;
+            }
+        }
+        answers
+    }
+
+    #[test]
+    fn a_validator_that_asks_without_end_draws_its_share_and_no_more_whatever_the_size_of_answers() {
+        for validators in [2usize, 4, 128] {
+            let share = BYTES_PER_SECOND / (validators as u64 - 1);
+            for bytes in [0usize, 1_000, ANSWER_BYTES_MAX] {
+                let mut quota = Quota::new(validators);
+                let seconds = 60;
+                let drawn = answers(&mut quota, PEER, bytes, 0, seconds) * (bytes as u64 + ANSWER_COST_BYTES);
+                let allowed = share * seconds + BURST_BYTES;
+                assert!(drawn <= allowed + bytes as u64 + ANSWER_COST_BYTES, "{validators} validators, {bytes}: {drawn} of {allowed}");
+                assert!(drawn * 10 >= allowed * 9, "{validators} validators, {bytes}: {drawn} of {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_validator_draws_is_not_missing_from_another() {
+        let mut quota = Quota::new(4);
+        answers(&mut quota, PEER, ANSWER_BYTES_MAX, 0, 10);
+        let alone = answers(&mut Quota::new(4), OTHER, ANSWER_BYTES_MAX, 10, 1);
+        assert_eq!(answers(&mut quota, OTHER, ANSWER_BYTES_MAX, 10, 1), alone);
+    }
+
+    #[test]
+    fn requests_that_are_not_answered_yet_are_few_and_an_answer_makes_room() {
+        let mut quota = Quota::new(4);
+        let taken = (0..1_000).filter(|_| quota.take(PEER, Duration::ZERO)).count();
+        assert_eq!(taken, UNDER_WAY_MAX as usize);
+        quota.served(PEER, 0);
+        assert!(quota.take(PEER, Duration::ZERO));
+        assert!(!quota.take(PEER, Duration::from_secs(1_000)));
+    }
 
     #[test]
     fn a_block_is_counted_with_every_signature_and_every_length() {

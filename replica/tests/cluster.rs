@@ -14,19 +14,19 @@ use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket, verifier,
 };
 use quorate_types::{
-    block::payload_bytes,
+    block::{Block, BlockContent, Proposal, payload_bytes},
     codec::encode,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, GenesisAccount, Parameters},
     ids::{Address, ChainId, ValidatorId},
-    message::{MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
+    message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
     operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     sighting::Sightings,
     transaction::Transaction,
-    verify::Verifier,
+    verify::{Verified, Verifier},
 };
 
 const START: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -93,7 +93,12 @@ impl Cluster {
     }
 
     fn led_by(validators: u8, fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
-        let genesis = Arc::new(genesis(validators));
+        Self::of(genesis(validators), fixed_leaders)
+    }
+
+    fn of(genesis: Genesis, fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
+        let validators = u8::try_from(genesis.validators.len()).unwrap();
+        let genesis = Arc::new(genesis);
         let verifier = verifier(&genesis, &BuiltIn).unwrap();
         let mut cluster = Self {
             genesis,
@@ -159,9 +164,8 @@ impl Cluster {
 
     fn drain(&mut self, id: u16) {
         let all: Vec<u16> = (0..u16::try_from(self.stores.len()).unwrap()).collect();
-        let replica = self.replicas.get_mut(&id).unwrap();
         loop {
-            let output = match replica.poll() {
+            let output = match self.replicas.get_mut(&id).unwrap().poll() {
                 Ok(Some(output)) => output,
                 Ok(None) => return,
                 Err(fatal) => {
@@ -182,6 +186,12 @@ impl Cluster {
                         Recipients::One(one) => vec![one.0],
                     };
                     self.wire.extend(to.into_iter().map(|to| (to, id, encode(&*message))));
+                }
+                Output::Serve(job) => {
+                    let to = job.to().0;
+                    let message = self.replicas.get_mut(&id).unwrap().serve(*job).unwrap();
+                    *self.sent.entry(message.kind()).or_default() += 1;
+                    self.wire.push_back((to, id, encode(&message)));
                 }
                 Output::Answer { ticket, answer } => assert!(self.answers.insert(ticket.0, answer).is_none(), "answered twice"),
                 Output::Accused(evidence) => panic!("{evidence:?}"),
@@ -225,6 +235,20 @@ impl Cluster {
     /// The time of the newest block that anybody has committed.
     fn chain_time(&self) -> UnixMillis {
         self.replicas.values().map(|replica| replica.view().header().timestamp).max().unwrap()
+    }
+
+    /// Transfers of one account.
+    fn transfers(&self, sequences: std::ops::Range<u64>) -> Vec<Verified<Transaction>> {
+        let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
+        let expires_at = UnixMillis(self.time().unix.0 + 60_000);
+        let sign = |sequence| Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &transfer);
+        self.verifier.transactions(sequences.map(sign).collect()).into_iter().map(Result::unwrap).collect()
+    }
+
+    fn ask_for_blocks(&mut self, from: u16, to: u16) {
+        let request = Message::CatchupRequest(CatchupRequest { from: Height(1) });
+        let message = self.verifier.message(ValidatorId(from), request).unwrap();
+        self.push(to, Input::Message { from: ValidatorId(from), message });
     }
 
     fn submit(&mut self, to: u16, ticket: u64, sequence: u64) {
@@ -366,6 +390,93 @@ fn all_validators_come_back_from_their_disks() {
     cluster.pass(Duration::from_secs(60));
     assert!(matches!(cluster.answers.get(&10), Some(Answer::Committed { .. })), "{:?} -> {:?}", heights, cluster.heights());
     assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+#[test]
+fn transactions_wait_for_company_in_a_block_for_a_bounded_time() {
+    let mut cluster = Cluster::new(4);
+    let leader = leader_of(&cluster);
+    let pause = PoolLimits::default().pause_max;
+    let transfers = cluster.transfers(0..8);
+    let (two, more) = transfers.split_at(2);
+    cluster.push(leader, Input::Gossip(two.to_vec()));
+    assert_eq!(cluster.replicas[&leader].next_deadline(), Some(cluster.now + pause), "the leader waits for company");
+    for transfer in more {
+        cluster.now += pause / 10;
+        cluster.push(leader, Input::Gossip(vec![transfer.clone()]));
+        assert_eq!(cluster.sent.get("proposal"), None);
+    }
+    // Those that came later do not make it wait longer.
+    assert_eq!(cluster.replicas[&leader].next_deadline(), Some(pause));
+    cluster.pass(Duration::from_secs(1));
+    assert_eq!(cluster.replicas[&leader].view().account(&Address::of(&account_key().public())).sequence, Sequence(8));
+    let mut blocks = cluster.replicas[&leader].ledger().reader().blocks_from(Height(1), 10, usize::MAX).unwrap().unwrap().0.into_iter();
+    assert_eq!(blocks.find(|block| !block.payload().is_empty()).unwrap().payload().len(), 8, "one block holds them all");
+    assert_eq!(cluster.sent.get("timeout"), None);
+}
+
+#[test]
+fn a_full_block_waits_for_nobody() {
+    let mut genesis = genesis(4);
+    genesis.parameters.block_transactions_max = 2;
+    let mut cluster = Cluster::of(genesis, Arc::default());
+    let leader = leader_of(&cluster);
+    let two = cluster.transfers(0..2);
+    cluster.push(leader, Input::Gossip(two));
+    assert_eq!(cluster.sent.get("proposal"), Some(&1));
+}
+
+#[test]
+fn a_validator_that_asks_for_blocks_without_end_is_answered_in_measure_and_the_others_as_before() {
+    let mut cluster = Cluster::new(4);
+    cluster.submit(0, 0, 0);
+    let answers = |cluster: &Cluster| cluster.sent.get("catchup-response").copied().unwrap_or_default();
+    let ask = |cluster: &mut Cluster, from: u16, times: usize| {
+        let before = answers(cluster);
+        for _ in 0..times {
+            cluster.ask_for_blocks(from, 0);
+        }
+        answers(cluster) - before
+    };
+    let flood = ask(&mut cluster, 3, 5_000);
+    assert!((100..300).contains(&flood), "a burst of small answers: {flood}");
+    assert_eq!(ask(&mut cluster, 2, 1), 1, "another validator has a share of its own");
+    cluster.wire.clear();
+    cluster.now += Duration::from_secs(1);
+    let second = ask(&mut cluster, 3, 5_000);
+    assert!((100..400).contains(&second), "and a second later a second's share: {second}");
+}
+
+/// What position each validator takes on the proposals that are made while a transaction is committed.
+#[test]
+fn a_proposal_matters_to_a_validator_until_its_round_is_over_and_only_if_its_leader_made_it() {
+    let mut cluster = Cluster::new(4);
+    let leader = leader_of(&cluster);
+    let lone = cluster.transfers(0..1);
+    cluster.push(leader, Input::Gossip(lone));
+    let mut seen = 0;
+    while let Some((to, from, bytes)) = cluster.wire.pop_front() {
+        let message = Message::decode(&bytes).unwrap();
+        let proposal = if let Message::Proposal(proposal) = &message { Some((**proposal).clone()) } else { None };
+        let message = cluster.verifier.message(ValidatorId(from), message).unwrap();
+        let judge = |cluster: &Cluster, proposal: &Proposal| cluster.replicas[&to].position().may_vote_for(proposal);
+        if let Some(proposal) = &proposal {
+            seen += 1;
+            assert!(judge(&cluster, proposal), "round {}", proposal.block.round());
+        }
+        cluster.push(to, Input::Message { from: ValidatorId(from), message });
+        if let Some(proposal) = proposal {
+            let round = cluster.replicas[&to].status().round;
+            assert_eq!(round, proposal.block.round(), "its certificates have led here");
+            let author = ValidatorId((from + 1) % 4);
+            let block = Block::new(BlockContent { author, ..proposal.block.content().clone() });
+            assert!(!judge(&cluster, &Proposal { block, ..proposal.clone() }), "somebody else leads round {round}");
+            let earlier = Block::new(BlockContent { round: round.previous().unwrap(), ..proposal.block.content().clone() });
+            assert!(!judge(&cluster, &Proposal { block: earlier, ..proposal }), "round {round} has begun");
+        }
+    }
+    assert!(seen >= 9, "{seen}");
+    assert!(cluster.heights().iter().all(|height| *height > 0), "{:?}", cluster.heights());
 }
 
 /// What a validator's key has signed, as the others have it: the highest round of its votes, timeouts and proposals on the wire.

@@ -7,6 +7,7 @@ use quorate_app::BuiltIn;
 use quorate_replica::{Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     ids::ValidatorId,
+    message::Recipients,
     round::{Round, UnixMillis},
 };
 
@@ -84,7 +85,8 @@ impl Actor {
             genesis: Arc::clone(&setting.genesis),
             verifier: Arc::clone(&setting.verifier),
             key,
-            pool: PoolLimits::default(),
+            // Its time does not move by itself.
+            pool: PoolLimits { pause_max: Duration::ZERO, ..PoolLimits::default() },
             fixed_leaders: Arc::clone(leaders),
             witness: Box::new(witness),
             doubles: self.doubles,
@@ -107,9 +109,13 @@ impl Actor {
 
     /// The next thing that it does; `None` when it waits.
     pub(crate) fn work(&mut self) -> Result<Option<Output>, Fatal> {
-        match &mut self.replica {
-            Some(replica) => replica.poll(),
-            None => Ok(None),
+        let Some(replica) = &mut self.replica else { return Ok(None) };
+        match replica.poll()? {
+            Some(Output::Serve(job)) => {
+                let to = Recipients::One(job.to());
+                Ok(Some(Output::Send { to, message: Arc::new(replica.serve(*job)?) }))
+            }
+            output => Ok(output),
         }
     }
 

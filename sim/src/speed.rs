@@ -92,7 +92,12 @@ fn work(actor: &mut Actor, parcels: &mut VecDeque<(ValidatorId, Recipients, Arc<
                 run.transactions = run.transactions.saturating_add(receipts as u64);
             }
             Output::Accused(evidence) => return Err(format!("validator {id} accuses validator {}", evidence.culprit())),
-            Output::Committed(_) | Output::Gossip(_) | Output::Answer { .. } | Output::Ignored { .. } | Output::Worked => {}
+            Output::Committed(_)
+            | Output::Gossip(_)
+            | Output::Serve(_)
+            | Output::Answer { .. }
+            | Output::Ignored { .. }
+            | Output::Worked => {}
         }
     }
     let round = actor.replica.as_ref().map_or(0, |replica| replica.engine().round().0);

@@ -14,7 +14,9 @@ use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use quorate_app::BuiltIn;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
-use quorate_replica::{Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket};
+use quorate_replica::{
+    Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Serve, Ticket,
+};
 use quorate_types::{
     codec,
     header::Header,
@@ -49,6 +51,9 @@ use crate::{
 
 /// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
 const REPORT_MS: u64 = 20;
+
+/// How long blocks that somebody asked for take to be read, at most.
+const SERVE_MAX: Micros = Micros(5_000);
 
 /// Between two moments in which somebody who lies says something out of itself, at most.
 const PULSE_MAX: Micros = Micros(250_000);
@@ -91,6 +96,12 @@ enum Happening {
     Step {
         node: ValidatorId,
         life: u64,
+    },
+    /// The validator's other thread has read blocks that somebody asked for.
+    Serve {
+        node: ValidatorId,
+        life: u64,
+        job: Box<Serve>,
     },
     /// A deadline of the validator has come.
     Wake {
@@ -357,6 +368,7 @@ impl World {
                 }
                 Ok(())
             }
+            Happening::Serve { node, life, job } => self.serve(node, life, *job),
             Happening::Client(index) => self.client(index),
             Happening::Incident(incident) => {
                 self.incident(incident);
@@ -634,6 +646,13 @@ impl World {
         match output {
             Output::Send { to, message } => self.send(id, to, message),
             Output::Gossip(transactions) => self.gossip(id, transactions),
+            Output::Serve(job) => {
+                let delay = Micros(self.machine.between(1, SERVE_MAX.0));
+                if let Some(node) = self.nodes.get(id.index()) {
+                    self.agenda.plan(self.now.after(delay), Happening::Serve { node: id, life: node.life, job });
+                }
+                Ok(())
+            }
             Output::Answer { ticket, answer } => self.answer(id, ticket, &answer),
             Output::Committed(committed) => self.committed(id, &committed),
             Output::Accused(evidence) => self.register.observe(self.now, &Observation::Accused { node: id, evidence: &evidence }),
@@ -648,6 +667,20 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// Answers a request for blocks from what the disk holds by now, beside what the replica is doing.
+    fn serve(&mut self, id: ValidatorId, life: u64, job: Serve) -> Happened {
+        let Some(node) = self.node(id).filter(|node| node.life == life && node.is_up()) else { return Ok(()) };
+        let to = job.to();
+        let message = match job.answer(&LedgerReader::new(node.disk.clone())) {
+            Ok(message) => message,
+            // A disk that fails stops the replica at its own next step; whoever counts as Byzantine may have lost anything.
+            Err(_) if node.armed.is_some() || node.faulty => return Ok(()),
+            Err(error) => return Err(self.violation("FATAL", format!("validator {id} cannot read blocks: {error}"))),
+        };
+        self.give(id, Input::Served { to, bytes: codec::encode(&message).len() });
+        self.send(id, Recipients::One(to), Arc::new(message))
     }
 
     fn send(&mut self, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Happened {

@@ -98,8 +98,8 @@ impl StateLimits {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
-            block_transactions_max: 1_000,
-            block_bytes_max: 512 << 10,
+            block_transactions_max: 2_000,
+            block_bytes_max: 1 << 20,
             timeout_base_ms: 1_000,
             timeout_growth_percent: 120,
             timeout_max_ms: 10_000,

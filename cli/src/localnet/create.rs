@@ -54,6 +54,9 @@ pub(crate) struct Shape {
     /// How long an idle chain waits before it makes an empty block, in milliseconds [default: 10000].
     #[arg(long, value_name = "MS")]
     pub(crate) heartbeat_ms: Option<u32>,
+    /// Most transactions of a block.
+    #[arg(long, value_name = "N")]
+    pub(crate) block_transactions: Option<u32>,
     /// A setting of every validator's configuration, such as log.level=debug; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
@@ -74,6 +77,7 @@ impl Shape {
             ("--balance", self.balance.is_some()),
             ("--timeout-ms", self.timeout_ms.is_some()),
             ("--heartbeat-ms", self.heartbeat_ms.is_some()),
+            ("--block-transactions", self.block_transactions.is_some()),
             ("--set", !self.settings.is_empty()),
         ];
         options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
@@ -148,6 +152,7 @@ fn parameters(shape: &Shape) -> Parameters {
         timeout_base_ms,
         timeout_max_ms: usual.timeout_max_ms.max(timeout_base_ms),
         heartbeat_ms: shape.heartbeat_ms.unwrap_or(10_000),
+        block_transactions_max: shape.block_transactions.unwrap_or(usual.block_transactions_max),
         ..usual
     }
 }

@@ -61,13 +61,14 @@ fn a_result_that_is_forgotten_can_come_again_and_its_block_stays_until_it_can_no
     ledger.store().write(batch).unwrap();
     ledger.forget(|id| *id != right.id());
     assert_eq!((ledger.speculated(), ledger.pending_state(&right.id())), (3, None));
-    assert_eq!(ledger.forgotten(&right.id()).unwrap(), Some(right.clone()));
-    assert_eq!(ledger.forgotten(&left.id()).unwrap(), None, "its result is there");
+    assert_eq!(ledger.forgotten(&right.id()), Some(right.round()));
+    assert_eq!(ledger.reader().block(&right.id(), Some(right.round())).unwrap(), Some(right.clone()));
+    assert_eq!(ledger.forgotten(&left.id()), None, "its result is there");
     assert_eq!(ledger.load_pending().unwrap(), [left.clone(), right.clone(), child.clone()]);
     assert!(ledger.speculate(&right).is_ok());
     ledger.forget(|id| *id != right.id());
     ledger.commit(&[&left, &child], &commit_qc).unwrap();
-    assert_eq!((ledger.forgotten(&right.id()).unwrap(), ledger.load_pending().unwrap()), (None, vec![]));
+    assert_eq!((ledger.forgotten(&right.id()), ledger.load_pending().unwrap()), (None, vec![]));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! | 400 | the request can never work |
 //! | 404, 405, 408, 413, 431 | as HTTP has it |
 //! | 409 | the transaction does not fit the state of its account |
-//! | 503 | this node cannot serve it now; another one may |
+//! | 503 | this node cannot serve it now; another one may; `Retry-After` says when to come again |
 
 use std::borrow::Cow;
 
@@ -21,13 +21,13 @@ use quorate_types::{
     rpc::{ErrorBody, ErrorView},
 };
 
-use crate::submission::{BUSY, NoRoom, STOPPING};
+use crate::submission::{BUSY, NoRoom, OVERLOADED, STOPPING};
 
 /// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
 pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
 
-/// When a client may try again at a node that is busy.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// When a client that was refused for want of room should come again: the shortest time that HTTP can say. Clients spread it out.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl From<NoRoom> for ApiError {
 /// The status and the advice for a stable word. The words are those of the verifier, the application and the pool.
 fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
     match code {
-        BUSY | STOPPING | "pool-full" | "too-many-waiting" | "crowded-out" => {
+        BUSY | OVERLOADED | STOPPING | "pool-full" | "too-many-waiting" | "crowded-out" => {
             (StatusCode::SERVICE_UNAVAILABLE, Some("send the same transaction again in a moment, or to another node"))
         }
         "sequence-too-old" | "sequence-used" | "sequence-taken" | "sequence-too-far" => {
@@ -119,10 +119,11 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
+        let is_passing = status == StatusCode::SERVICE_UNAVAILABLE && code != STOPPING;
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
         let mut response = (status, Json(ErrorBody { error: view })).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if is_passing {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }
@@ -153,4 +154,19 @@ pub(crate) async fn method_not_allowed(uri: Uri) -> ApiError {
     let message = format!("{} does not take this method", quoted(uri.path()));
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
         .with_hint("only /v1/transactions and /v1/transactions/batch take POST, everything else GET")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_want_of_room_is_told_when_to_come_again() {
+        for (refusal, retry_after) in [(NoRoom::OVERLOADED, Some("1")), (NoRoom::BUSY, Some("1")), (NoRoom::STOPPING, None)] {
+            let response = ApiError::from(refusal).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{refusal:?}");
+            assert_eq!(response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap()), retry_after, "{refusal:?}");
+        }
+        assert_eq!(ApiError::rejected("sequence-too-old", String::new()).into_response().headers().get(RETRY_AFTER), None);
+    }
 }

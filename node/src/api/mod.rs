@@ -52,10 +52,10 @@ use crate::{
     disk::DiskSpace,
     event_loop::{LoopInput, Question, unix_now},
     failure::Failure,
+    ingest::TransactionQueue,
     mailbox::{Lane, Mailbox},
     metrics::Metrics,
     submission::Tickets,
-    verify::TransactionQueue,
 };
 
 /// How long the replica may take to answer a question before it counts as stuck.

@@ -9,7 +9,9 @@
 //! | 200 `pending` | in this node's pool, which a crash of this node empties; with `wait=committed`: too many wait here, ask again |
 //! | 202 `pending` | sent; time was up before more was known |
 //! | 202 `unknown` | `wait=none`: sent, not looked at yet |
-//! | 4xx, 503 | this node does not have it |
+//! | 4xx, 503 | this node has not taken it from this request |
+//!
+//! While more transactions wait than the next blocks can hold, a submission is refused before it is decoded (503, `overloaded`).
 //!
 //! What is committed already is recognised in the store, before its signature is checked and before the replica hears of it: sending it again
 //! costs the chain nothing. Only a transaction whose sequence number is used can be committed, so a new one costs no look into the store.
@@ -91,6 +93,7 @@ pub(super) async fn one(
         return Err(ApiError::bad_request("timeout-too-long", message).with_hint("wait again with GET /v1/transactions/{id}"));
     }
     let bytes = read_body(&api, &headers, body, TRANSACTION_BYTES_MAX).await?;
+    check_room(&api)?;
     let transaction = Transaction::decode(Arc::from(bytes.as_ref())).map_err(|error| {
         ApiError::bad_request("malformed-transaction", format!("the body is no transaction: {error}"))
             .with_hint("the body is the raw bytes of one signed transaction, not JSON and not hexadecimal text")
@@ -148,6 +151,7 @@ fn submitted(code: StatusCode, tx_id: TxId, status: TransactionStatus, proof: Op
 /// `POST /v1/transactions/batch`: many transactions at once, each on its own; waits until the pool has looked at each.
 pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<BatchAnswer>, ApiError> {
     let bytes = read_body(&api, &headers, body, BATCH_BYTES_MAX).await?;
+    check_room(&api)?;
     let batch: TransactionBatch = codec::decode(&bytes, BATCH_BYTES_MAX).map_err(|error| {
         ApiError::bad_request("malformed-batch", format!("the body is no batch of transactions: {error}"))
             .with_hint("the body is the BCS encoding of at most 1,024 transactions")
@@ -161,6 +165,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     for (index, transaction) in fresh {
         let claim = Claim { ticket: api.tickets.next(), wait: Wait::Accepted, reply: Reply::Part(index, replies.clone()) };
         if let Err(NoRoom { code, reason }) = api.transactions.submit(Submission { claim, transaction }) {
+            api.metrics.refused_submission(code);
             verdicts.insert(index, Err((code.into(), reason.into())));
         }
     }
@@ -232,6 +237,14 @@ async fn sort(api: &Api, transactions: Vec<Transaction>) -> Result<Sorted, ApiEr
         (index, verdict)
     }));
     Ok(sorted)
+}
+
+/// Refuses what has no chance before anything else is done with it.
+fn check_room(api: &Api) -> Result<(), ApiError> {
+    api.transactions.check_room().map_err(|full| {
+        api.metrics.refused_submission(full.code);
+        full.into()
+    })
 }
 
 /// The whole body, if it is short enough and comes in time.

@@ -1,5 +1,7 @@
 //! The bounds of the pool, and the answers it gives.
 
+use std::time::Duration;
+
 use quorate_types::{
     ids::TxId,
     round::{Sequence, UnixMillis},
@@ -16,11 +18,48 @@ pub struct PoolLimits {
     pub per_sender_max: usize,
     /// How far above its sender's next sequence number a transaction may be.
     pub sequence_gap_max: u64,
+    /// How long a leader waits for more than a few transactions (deviation D21), a small part of a round's first duration at most.
+    pub pause_max: Duration,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { transactions_max: 50_000, bytes_max: 64 << 20, per_sender_max: 5_000, sequence_gap_max: 5_000 }
+        Self {
+            transactions_max: 50_000,
+            bytes_max: 64 << 20,
+            per_sender_max: 5_000,
+            sequence_gap_max: 5_000,
+            pause_max: Duration::from_millis(5),
+        }
+    }
+}
+
+/// An amount of transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How many.
+    pub transactions: usize,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+impl Load {
+    /// Together with another.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { transactions: self.transactions.saturating_add(other.transactions), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    /// Without another, at least nothing.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self { transactions: self.transactions.saturating_sub(other.transactions), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+
+    /// Whether it has as many transactions as another, or as many bytes.
+    #[must_use]
+    pub const fn fills(self, other: Self) -> bool {
+        self.transactions >= other.transactions || self.bytes >= other.bytes
     }
 }
 

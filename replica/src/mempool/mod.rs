@@ -35,7 +35,7 @@ use quorate_types::{
     verify::Verified,
 };
 
-pub use self::limits::{Added, Dropped, PoolLimits, Rejected};
+pub use self::limits::{Added, Dropped, Load, PoolLimits, Rejected};
 use self::{dropped::DroppedMemory, sender::Sender};
 
 /// How many transactions that do not fit into the rest of a block are passed over before the block is taken as full.
@@ -57,6 +57,8 @@ pub struct Mempool {
     parked: BTreeSet<Address>,
     turn_next: u64,
     bytes: usize,
+    /// What blocks could hold now.
+    ready: Load,
     dropped: DroppedMemory,
 }
 
@@ -73,6 +75,7 @@ impl Mempool {
             parked: BTreeSet::new(),
             turn_next: 0,
             bytes: 0,
+            ready: Load::default(),
             dropped: DroppedMemory::default(),
         }
     }
@@ -239,6 +242,19 @@ impl Mempool {
         self.bytes
     }
 
+    /// The bounds.
+    #[must_use]
+    pub const fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
+    /// What is here without a gap before it: all of it could be in blocks, the committed state being as it is now. What is parked behind a
+    /// missing transaction costs its sender nothing, so nobody else has to wait for it.
+    #[must_use]
+    pub const fn ready(&self) -> Load {
+        self.ready
+    }
+
     /// Whether the pool is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -335,6 +351,8 @@ impl Mempool {
         } else if let Some(turn) = sender.take_turn() {
             self.turns.remove(&turn);
         }
+        let ready = sender.ready();
+        self.ready = self.ready.minus(std::mem::replace(&mut sender.counted, ready)).plus(ready);
         if sender.len() == 0 {
             self.senders.remove(&address);
         }

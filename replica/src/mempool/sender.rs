@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use quorate_types::{round::Sequence, transaction::Transaction};
 
+use super::Load;
+
 /// One sender's transactions by sequence number.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -12,13 +14,17 @@ pub(super) struct Sender {
     next: Sequence,
     /// The first number from `next` on that is missing: what lies between is ready, what lies above is parked.
     ready_end: Sequence,
+    /// Bytes of what is ready.
+    ready_bytes: usize,
     /// The sender's place among those that get into blocks; `Some` exactly while it is ready.
     turn: Option<u64>,
+    /// What of this sender the pool has counted as ready.
+    pub(super) counted: Load,
 }
 
 impl Sender {
-    pub(super) const fn new(next: Sequence) -> Self {
-        Self { transactions: BTreeMap::new(), next, ready_end: next, turn: None }
+    pub(super) fn new(next: Sequence) -> Self {
+        Self { transactions: BTreeMap::new(), next, ready_end: next, ready_bytes: 0, turn: None, counted: Load::default() }
     }
 
     pub(super) const fn next(&self) -> Sequence {
@@ -63,20 +69,25 @@ impl Sender {
         self.turn.take()
     }
 
+    /// What blocks could hold of this sender.
+    pub(super) fn ready(&self) -> Load {
+        let transactions = usize::try_from(self.ready_end.since(self.next)).unwrap_or(usize::MAX);
+        Load { transactions, bytes: self.ready_bytes }
+    }
+
     pub(super) fn insert(&mut self, transaction: Transaction) {
         let sequence = transaction.content().sequence;
         self.transactions.insert(sequence, transaction);
-        if sequence == self.ready_end {
-            self.ready_end = self.contiguous_from(sequence);
-        }
+        self.extend_ready();
     }
 
     pub(super) fn remove(&mut self, sequence: Sequence) -> Option<Transaction> {
-        let removed = self.transactions.remove(&sequence);
-        if removed.is_some() && sequence < self.ready_end {
-            self.ready_end = sequence.max(self.next);
+        if sequence < self.ready_end && self.transactions.contains_key(&sequence) {
+            let lost = bytes(self.transactions.range(sequence..self.ready_end).map(|(_, transaction)| transaction));
+            self.ready_bytes = self.ready_bytes.saturating_sub(lost);
+            self.ready_end = sequence;
         }
-        removed
+        self.transactions.remove(&sequence)
     }
 
     /// Sets the next sequence number, never down, and returns what lay below it.
@@ -87,10 +98,21 @@ impl Sender {
             used_up = std::mem::replace(&mut self.transactions, kept);
             self.next = next;
             if self.ready_end < next {
-                self.ready_end = self.contiguous_from(next);
+                (self.ready_end, self.ready_bytes) = (next, 0);
+                self.extend_ready();
+            } else {
+                self.ready_bytes = self.ready_bytes.saturating_sub(bytes(used_up.values()));
             }
         }
         used_up.into_values()
+    }
+
+    /// Counts what follows the ready ones without a gap among them.
+    fn extend_ready(&mut self) {
+        while let Some(transaction) = self.transactions.get(&self.ready_end) {
+            self.ready_bytes = self.ready_bytes.saturating_add(transaction.raw().len());
+            self.ready_end = self.ready_end.next();
+        }
     }
 
     /// The first missing number from `sequence` on.
@@ -104,4 +126,8 @@ impl Sender {
         }
         end
     }
+}
+
+fn bytes<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> usize {
+    transactions.fold(0, |sum, transaction| sum.saturating_add(transaction.raw().len()))
 }

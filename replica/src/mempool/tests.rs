@@ -55,7 +55,7 @@ fn tx(sender: u8, sequence: u64) -> Verified<Transaction> {
 }
 
 fn limits() -> PoolLimits {
-    PoolLimits { transactions_max: 8, bytes_max: 1 << 20, per_sender_max: 6, sequence_gap_max: 10 }
+    PoolLimits { transactions_max: 8, bytes_max: 1 << 20, per_sender_max: 6, sequence_gap_max: 10, ..PoolLimits::default() }
 }
 
 fn pool_of(transactions: &[(u8, u64)]) -> Mempool {
@@ -107,6 +107,12 @@ fn check(pool: &Mempool) {
         assert_eq!(sender.turn().and_then(|turn| pool.turns.get(&turn)), sender.is_ready().then_some(address));
         assert_eq!(sender.is_parked(), pool.parked.contains(address));
     }
+    let ready = pool.senders.values().flat_map(|sender| {
+        let numbers = sender.next().0..sender.ready_end().0;
+        numbers.map(|number| sender.get(Sequence(number)).unwrap().raw().len())
+    });
+    let ready = ready.fold(Load::default(), |sum, bytes| sum.plus(Load { transactions: 1, bytes }));
+    assert_eq!(ready, pool.ready());
     assert_eq!(pool.turns.len(), pool.senders.values().filter(|sender| sender.is_ready()).count());
     assert_eq!(pool.parked.len(), pool.senders.values().filter(|sender| sender.is_parked()).count());
 }
@@ -140,6 +146,20 @@ fn a_transaction_behind_a_missing_one_waits_for_it() {
 }
 
 /// S17: transactions of pending ancestors are passed over, by id or by the parent's state.
+#[test]
+fn what_waits_for_a_missing_transaction_is_not_counted_as_ready() {
+    let mut pool = pool_of(&[(1, 0), (1, 1), (1, 3), (2, 5)]);
+    assert_eq!(pool.ready().transactions, 2);
+    add(&mut pool, 1, 2).unwrap();
+    assert_eq!(pool.ready().transactions, 4);
+    pool.committed(&[tx(1, 0).into_inner()]);
+    assert_eq!(pool.ready().transactions, 3);
+    pool.committed(&[tx(1, 3).into_inner()]);
+    assert_eq!(pool.ready(), Load::default());
+    assert_eq!(pool.len(), 1);
+    check(&pool);
+}
+
 #[test]
 fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_abandoned_fork() {
     let pool = pool_of(&[(1, 0), (1, 1), (2, 0)]);

@@ -47,6 +47,14 @@ impl World {
                 self.carry(id, Recipients::Others, bytes, true);
                 Ok(())
             }
+            Output::Serve(job) => {
+                let to = Recipients::One(job.to());
+                let Some(replica) = self.machines.get_mut(id.index()).and_then(|machine| machine.replica.as_mut()) else { return Ok(()) };
+                match replica.serve(*job) {
+                    Ok(message) => self.send(id, to, &message),
+                    Err(error) => Err(self.violation("FATAL", format!("validator {id} cannot read blocks: {error}"))),
+                }
+            }
             Output::Answer { ticket, answer } => self.answer(id, ticket, &answer),
             Output::Committed(committed) => self.committed(id, &committed),
             Output::Accused(evidence) => self.register.observe(self.now, &Observation::Accused { node: id, evidence: &evidence }),

@@ -179,7 +179,12 @@ impl Trap {
     /// An output has left.
     pub(super) fn on_output(&mut self, whose: ValidatorId, output: &Output) {
         let leaves = match output {
-            Output::Send { .. } | Output::Gossip(_) | Output::Answer { .. } | Output::Committed(_) | Output::Accused(_) => true,
+            Output::Send { .. }
+            | Output::Gossip(_)
+            | Output::Serve(_)
+            | Output::Answer { .. }
+            | Output::Committed(_)
+            | Output::Accused(_) => true,
             Output::Ignored { .. } | Output::Worked => false,
         };
         if let Some(armed) = self.armed.as_mut().filter(|armed| leaves && armed.stage == Stage::Effect(whose)) {

@@ -126,7 +126,8 @@ impl Stage {
 
     pub(super) fn on_output(&mut self, seat: Seat, output: Output) {
         match output {
-            Output::Worked => {}
+            // The actor answers requests for blocks.
+            Output::Serve(_) | Output::Worked => {}
             Output::Send { to, message } => self.on_send(seat, to, &message),
             Output::Gossip(transactions) => self.on_gossip(seat, &transactions),
             Output::Answer { ticket, answer } => self.on_answer(seat, ticket, &answer),

@@ -231,7 +231,7 @@ impl Stage {
                 self.register.observe(self.at, &Observation::Accused { node: self.me, evidence })?;
                 self.accused.push((evidence.culprit(), evidence.round()));
             }
-            Output::Gossip(_) | Output::Answer { .. } | Output::Ignored { .. } | Output::Worked => {}
+            Output::Gossip(_) | Output::Serve(_) | Output::Answer { .. } | Output::Ignored { .. } | Output::Worked => {}
         }
         Ok(())
     }

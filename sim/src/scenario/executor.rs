@@ -518,7 +518,8 @@ impl<'a> Executor<'a> {
                 self.log(id, &format!("ignores v{from}: {reason}"));
                 Ok(())
             }
-            Output::Worked => Ok(()),
+            // The actor has answered it.
+            Output::Serve(_) | Output::Worked => Ok(()),
         }
     }
 

@@ -155,6 +155,7 @@ pub(crate) fn default_parameters(delta_ms: u64) -> Parameters {
         timeout_base_ms: base,
         timeout_max_ms: base.saturating_mul(4),
         heartbeat_ms: base.saturating_mul(4),
+        block_transactions_max: 1_000,
         ..Parameters::default()
     }
 }

@@ -350,8 +350,8 @@ impl<'a> Stage<'a> {
                 self.note_of(position, |name| format!("{name} ignores {}: {reason}", describe::validator(from)));
                 Ok(())
             }
-            // Nobody submits, and everybody has every transaction.
-            Output::Gossip(_) | Output::Answer { .. } | Output::Worked => Ok(()),
+            // Nobody submits, everybody has every transaction, and the actor answers requests for blocks.
+            Output::Gossip(_) | Output::Serve(_) | Output::Answer { .. } | Output::Worked => Ok(()),
         }
     }
 

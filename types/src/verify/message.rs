@@ -21,11 +21,29 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`].
     pub fn message(&self, from: ValidatorId, message: Message) -> Result<Verified<Message>, VerifyError> {
+        self.message_if(from, message, |_| true)
+    }
+
+    /// Checks a message that came from `from`, but the transactions of a proposal only if it `matters`, which is asked when everything else
+    /// has been checked. Of a proposal that does not matter its certificates are left, as a [`Message::SyncInfo`].
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn message_if(
+        &self,
+        from: ValidatorId,
+        message: Message,
+        matters: impl FnOnce(&Proposal) -> bool,
+    ) -> Result<Verified<Message>, VerifyError> {
         self.key(from)?;
         match &message {
             Message::Proposal(proposal) => {
                 same_sender(from, proposal.block.author())?;
-                self.check_proposal(proposal)?;
+                self.check_proposal_head(proposal)?;
+                if !matters(proposal) {
+                    return Ok(Verified(Message::SyncInfo(Box::new(certificates(proposal)))));
+                }
+                self.check_payload(proposal.block.payload())?;
             }
             Message::Vote(vote) => {
                 same_sender(from, vote.sender)?;
@@ -81,12 +99,17 @@ impl Verifier {
     }
 
     fn check_proposal(&self, proposal: &Proposal) -> Result<(), VerifyError> {
+        self.check_proposal_head(proposal)?;
+        self.check_payload(proposal.block.payload())
+    }
+
+    /// Everything but the transactions.
+    fn check_proposal_head(&self, proposal: &Proposal) -> Result<(), VerifyError> {
         let block = &proposal.block;
         self.check_signature(block.author(), &block.proposal_digest(), &proposal.signature)?;
         self.check_block(block)?;
         self.check_leads_into(block.round(), block.qc(), proposal.last_round_tc.as_ref())?;
-        self.check_high_commit_qc(&proposal.high_commit_qc)?;
-        self.check_payload(block.payload())
+        self.check_high_commit_qc(&proposal.high_commit_qc)
     }
 
     fn check_block(&self, block: &Block) -> Result<(), VerifyError> {
@@ -230,6 +253,12 @@ impl Verifier {
         }
         Ok(())
     }
+}
+
+/// The certificates of a proposal.
+fn certificates(Proposal { block, last_round_tc, high_commit_qc, .. }: &Proposal) -> SyncInfo {
+    let high_qc = if block.qc().round() < high_commit_qc.round() { high_commit_qc } else { block.qc() };
+    SyncInfo { high_qc: high_qc.clone(), high_commit_qc: high_commit_qc.clone(), last_round_tc: last_round_tc.clone() }
 }
 
 fn same_sender(sender: ValidatorId, author: ValidatorId) -> Result<(), VerifyError> {

@@ -37,7 +37,7 @@ pub const CERTIFICATES_REMEMBERED: usize = 4_096;
 /// the certificates.
 pub const SIGNATURES_REMEMBERED: usize = 4_096;
 /// How many transactions a [`Verifier`] remembers.
-pub const TRANSACTIONS_REMEMBERED: usize = 131_072;
+pub const TRANSACTIONS_REMEMBERED: usize = 32_768;
 /// How many senders' decoded keys a [`Verifier`] remembers.
 pub const KEYS_REMEMBERED: usize = 16_384;
 // S21: what comes again is still known. Each message of a round may carry three certificates of its own; the largest block was seen

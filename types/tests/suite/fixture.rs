@@ -87,7 +87,8 @@ impl Fixture {
             chain_id,
             name: "fixture".into(),
             timestamp: UnixMillis(1_700_000_000_000),
-            parameters: Parameters::default(),
+            // As golden bytes have them, whatever is recommended.
+            parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
             validators: Vec::new(),
             accounts,
         };

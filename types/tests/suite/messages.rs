@@ -515,3 +515,22 @@ fn every_key_signs_for_itself_only() {
     message.signature = fixture.signature(1, &message.block.id().0);
     assert_eq!(word(&fixture, 1, proposal(message)), Some("signature"));
 }
+
+#[test]
+fn of_a_proposal_that_does_not_matter_the_certificates_are_left_and_its_transactions_cost_nothing() {
+    let fixture = Fixture::new();
+    let mut raw = fixture.transfer(0).raw().to_vec();
+    *raw.last_mut().unwrap() ^= 1;
+    let forged = Transaction::decode(raw.into()).unwrap();
+    let block = fixture.block(1, 5, fixture.qc(4, 3), vec![forged]);
+    let sent = fixture.propose(block, None, fixture.qc(4, 3));
+    let verifier = fixture.verifier();
+    let judge = |sent: &quorate_types::block::Proposal, matters| verifier.message_if(ValidatorId(1), proposal(sent.clone()), |_| matters);
+    assert_eq!(judge(&sent, true).map(drop).unwrap_err().word(), "signature");
+    let Message::SyncInfo(info) = judge(&sent, false).unwrap().into_inner() else { panic!("its certificates") };
+    assert_eq!(*info, SyncInfo { high_qc: fixture.qc(4, 3), high_commit_qc: fixture.qc(4, 3), last_round_tc: None });
+    // Everything else is checked before anybody is asked whether it matters.
+    let unsigned = quorate_types::block::Proposal { signature: quorate_types::crypto::Signature([0; 64]), ..sent };
+    let asked = verifier.message_if(ValidatorId(1), proposal(unsigned), |_| panic!("nobody is asked"));
+    assert_eq!(asked.map(drop).unwrap_err().word(), "signature");
+}

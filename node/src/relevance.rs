@@ -1,0 +1,109 @@
+//! Which proposals can matter, before the signatures of their transactions are checked.
+//!
+//! A full block costs more to check than everything else in a round together, and any validator can sign one at any time. So the replica
+//! says where the protocol stands, and the transactions of a proposal are checked only if it may be the one that the replica votes for, or
+//! the block that it lacks. Of any other proposal the certificates are left, which is all that the replica would take from it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use quorate_replica::Position;
+use quorate_types::{
+    block::Proposal,
+    ids::{BlockId, ValidatorId},
+    round::Round,
+};
+
+/// How many blocks of one leader and round are looked at: the second one is the evidence against it.
+const BLOCKS_PER_ROUND_MAX: usize = 2;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Relevance {
+    position: Mutex<Position>,
+    /// The newest round of each author whose blocks were looked at, and these blocks. Bounded by the committee.
+    seen: Mutex<BTreeMap<ValidatorId, (Round, Vec<BlockId>)>>,
+}
+
+impl Relevance {
+    /// Tells where the protocol stands now.
+    pub(crate) fn publish(&self, position: Position) {
+        *lock(&self.position) = position;
+    }
+
+    /// Whether the transactions of a proposal are to be checked; everything else of it has been.
+    pub(crate) fn matters(&self, proposal: &Proposal) -> bool {
+        let position = *lock(&self.position);
+        let (author, round, id) = (proposal.block.author(), proposal.block.round(), proposal.block.id());
+        if position.lacks(&id) {
+            return true;
+        }
+        if !position.may_vote_for(proposal) {
+            return false;
+        }
+        let mut seen = lock(&self.seen);
+        let (newest, blocks) = seen.entry(author).or_default();
+        if round > *newest {
+            (*newest, *blocks) = (round, Vec::new());
+        }
+        let is_new = round == *newest && blocks.len() < BLOCKS_PER_ROUND_MAX && !blocks.contains(&id);
+        if is_new {
+            blocks.push(id);
+        }
+        is_new
+    }
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{
+        block::{Block, BlockContent},
+        codec::Bounded,
+        crypto::Signature,
+        ids::{GenesisHash, StateId},
+        round::{Epoch, UnixMillis},
+        vote::QuorumCert,
+    };
+
+    use super::*;
+
+    fn proposal(author: u16, round: u64, timestamp: u64) -> Proposal {
+        let qc = QuorumCert::genesis(Epoch(0), GenesisHash::default(), StateId::default());
+        let block = Block::new(BlockContent {
+            genesis_hash: GenesisHash::default(),
+            epoch: Epoch(0),
+            author: ValidatorId(author),
+            round: Round(round),
+            timestamp: UnixMillis(timestamp),
+            payload: Bounded::default(),
+            qc: qc.clone(),
+        });
+        Proposal { block, last_round_tc: None, high_commit_qc: qc, signature: Signature([0; 64]) }
+    }
+
+    #[test]
+    fn of_the_blocks_that_one_validator_signs_for_a_round_two_are_looked_at() {
+        let relevance = Relevance::default();
+        let looked_at = |author, round, blocks: std::ops::Range<u64>| {
+            blocks.filter(|timestamp| relevance.matters(&proposal(author, round, *timestamp))).count()
+        };
+        assert_eq!(looked_at(1, 5, 0..1_000), BLOCKS_PER_ROUND_MAX);
+        assert_eq!(looked_at(2, 5, 0..1_000), BLOCKS_PER_ROUND_MAX, "each validator's count is its own");
+        assert_eq!(looked_at(1, 6, 0..1_000), BLOCKS_PER_ROUND_MAX);
+        assert_eq!(looked_at(1, 5, 1_000..2_000), 0, "it has gone on to another round itself");
+        assert!(relevance.matters(&proposal(3, 5, 0)) && !relevance.matters(&proposal(3, 5, 0)), "the same block once");
+    }
+
+    #[test]
+    fn the_round_that_is_over_matters_no_more() {
+        let relevance = Relevance::default();
+        assert!(!relevance.matters(&proposal(1, 0, 0)), "not the leader of this round");
+        assert!(relevance.matters(&proposal(0, 0, 0)));
+    }
+}

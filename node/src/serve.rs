@@ -1,0 +1,60 @@
+//! The thread that reads blocks for validators that are behind, so that the replica's own never waits for a disk on their account. What is
+//! served to whom is the replica's decision, and its accounts bound the queue.
+
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, SyncSender, TrySendError},
+};
+
+use bytes::Bytes;
+use quorate_ledger::{LedgerReader, Store};
+use quorate_replica::Serve;
+use quorate_types::codec;
+
+use crate::{
+    event_loop::LoopInput,
+    failure::Threads,
+    mailbox::{Lane, Mailbox},
+    priority,
+};
+
+/// Most jobs that wait: more than a whole committee may have under way.
+const JOBS_MAX: usize = 1_024;
+
+/// The way to the thread.
+pub(crate) struct Server(SyncSender<Box<Serve>>);
+
+impl Server {
+    /// Hands a job over, or gives it back when too many wait or the thread has ended.
+    pub(crate) fn serve(&self, job: Box<Serve>) -> Result<(), Box<Serve>> {
+        self.0.try_send(job).map_err(|(TrySendError::Full(job) | TrySendError::Disconnected(job))| job)
+    }
+}
+
+/// Starts the thread. It ends with the last [`Server`].
+pub(crate) fn start<S: Store>(reader: LedgerReader<S>, mailbox: Mailbox<LoopInput>, threads: &mut Threads) -> io::Result<Server> {
+    let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
+    threads.start("serve", move || {
+        priority::let_ordering_go_first();
+        serve(&reader, &queue, &mailbox);
+    })?;
+    Ok(Server(jobs))
+}
+
+fn serve<S: Store>(reader: &LedgerReader<S>, queue: &Receiver<Box<Serve>>, mailbox: &Mailbox<LoopInput>) {
+    while let Ok(job) = queue.recv() {
+        let to = job.to();
+        let answer = match job.answer(reader) {
+            Ok(message) => Some((Bytes::from(codec::encode(&message)), message)),
+            Err(error) => {
+                // Whoever asked asks somebody else. What concerns our own votes is read, and found out, elsewhere.
+                tracing::error!(validator = %to, "blocks that were asked for cannot be read: {error}");
+                None
+            }
+        };
+        let bytes = answer.as_ref().map_or(0, |(bytes, _)| bytes.len());
+        if mailbox.deliver(Lane::Sync, bytes, LoopInput::Served { to, answer }).is_err() {
+            return;
+        }
+    }
+}

@@ -596,6 +596,8 @@ fn all_restarted_at_once_go_on_after_one_exchange_of_questions() {
     cluster.submit(0, 2, 2);
     cluster.pass(Duration::from_secs(6));
     assert!(matches!(cluster.answers[&2], Answer::Committed { .. }), "{:?}", cluster.heights());
+}
+
 /// A quarter of the first timer (docs/protocol.md, D8).
 const TOLERANCE_MS: i64 = 250;
 const HOUR_MS: i64 = 3_600_000;

@@ -9,6 +9,7 @@ pub mod det_1;
 pub(crate) mod examples;
 pub mod exec_1;
 pub mod exec_2;
+pub mod exec_3;
 pub mod jolteon;
 pub mod live_1;
 pub mod safe_1;
@@ -240,6 +241,7 @@ impl Register {
                 Box::<tree_2::TwoChain>::default(),
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp)),
+                Box::<exec_3::OnlyCodesAndNumbers>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],

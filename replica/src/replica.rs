@@ -541,7 +541,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             return Ok(false);
         }
         if let Some(state) = self.ledger.state(&root) {
-            let limits = &self.genesis.parameters.state;
+            let limits = &self.parameters.state;
             check_transaction(self.ledger.app(), state, limits, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
         }

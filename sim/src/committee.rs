@@ -7,10 +7,11 @@ use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{SignatureMemory, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
     ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
+    state_key::ACCOUNT_ENTRY_SIZE,
     verify::Verifier,
 };
 
@@ -47,7 +48,8 @@ impl Setting {
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
-        Self::new(members, accounts, |validators| parameters(random, validators))
+        let pays_deposit = accounts.iter().all(|account| account.balance >= ACCOUNT_ENTRY_SIZE);
+        Self::new(members, accounts, |validators| parameters(random, validators, pays_deposit))
     }
 
     /// A network of validators with one vote each, always the same one.
@@ -138,7 +140,7 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
 }
 
 /// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
-fn parameters(random: &mut Random, validators: usize) -> Parameters {
+fn parameters(random: &mut Random, validators: usize, pays_deposit: bool) -> Parameters {
     let timeout_base_ms = random.between(150, 250);
     let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);
     let faults = u64::from(Parameters::default().excluded(validators));
@@ -151,5 +153,11 @@ fn parameters(random: &mut Random, validators: usize) -> Parameters {
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
         exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
+        // In some worlds the state costs something, and accounts are soon full.
+        state: StateLimits {
+            account_bytes_max: *random.pick(&[1 << 28, 1 << 28, 1_024]).unwrap_or(&1_024),
+            deposit_per_byte: u32::from(pays_deposit),
+            ..StateLimits::default()
+        },
     }
 }

@@ -101,11 +101,13 @@ impl Workload {
 
     /// The first accounts of the network. One client has none: its first transactions fail or bring the account into being.
     pub(crate) fn accounts(&mut self) -> Vec<GenesisAccount> {
+        // Where all have so much, what they hold of the state can cost a deposit.
+        let least = if self.random.chance(300) { 1_000 } else { 1 };
         let mut accounts: Vec<GenesisAccount> = self
             .clients
             .iter()
             .skip(1)
-            .map(|client| GenesisAccount { address: client.address, balance: self.random.between(1, 1_000) })
+            .map(|client| GenesisAccount { address: client.address, balance: self.random.between(least, least.saturating_add(999)) })
             .collect();
         accounts.sort_by_key(|account| account.address);
         accounts

@@ -76,7 +76,7 @@ async fn a_validator_with_another_genesis_is_refused_by_name_and_the_others_go_o
     let mut cluster = Cluster::create(4, &["--accounts", "2"]);
     // Founded with one validator less: every entry is signed for this draft, and everything fits but the hash.
     let mut other = cluster.genesis().clone();
-    other.validators.retain(|entry| entry.validator.name != "validator-1");
+    other.validators.retain(|entry| entry.validator.name != "validator-2");
     let home = cluster.validator_home(3).to_path_buf();
     let genesis = home.join("config/genesis.json");
     fs::remove_file(&genesis).unwrap();

@@ -60,7 +60,9 @@ impl Act {
             | Message::FetchRequest(_)
             | Message::FetchResponse(_)
             | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_) => &self.rest,
+            | Message::CatchupResponse(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_) => &self.rest,
         }
     }
 }

@@ -224,7 +224,7 @@ impl<'a> Stage<'a> {
                     return Ok(());
                 }
             }
-            if !self.jump()? {
+            if !self.jump()? || self.is_over()? {
                 return Ok(());
             }
         }
@@ -258,7 +258,8 @@ impl<'a> Stage<'a> {
 
     fn count_step(&mut self) -> Played {
         self.steps = self.steps.saturating_add(1);
-        if self.steps > self.steps_max {
+        // Two chains that both count on the same twins need not go on: then it ends here.
+        if self.steps > self.steps_max && !self.beyond {
             let what = format!("after {} steps it still goes round in circles: {}", self.steps_max, self.where_all_are());
             return Err(self.violation("LIVE-1", what));
         }
@@ -481,7 +482,7 @@ impl<'a> Stage<'a> {
         let highest = self.highest_round();
         let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.script.validators))).saturating_add(1));
         if self.beyond {
-            return Ok(highest > bound);
+            return Ok(highest > bound || self.steps > self.steps_max);
         }
         let honest = || self.actors.iter().zip(&self.progress).filter(|(actor, _)| !self.faulty.contains(actor.id)).map(|(_, done)| done);
         let height = honest().map(|done| done.height).max();

@@ -65,6 +65,8 @@ impl WitnessOnDisk {
 
 impl WitnessFile for WitnessOnDisk {
     fn read(&self) -> Result<Vec<u8>, StoreError> {
+        // A process that ended between a write and its sync has left it to the system's memory, where it would be read and relied on.
+        self.file.sync_data().map_err(|error| self.failed(&error))?;
         // What was cut off reads as nothing: those slots are not whole.
         let mut bytes = vec![0; WITNESS_BYTES];
         let mut filled = 0;

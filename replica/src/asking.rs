@@ -5,7 +5,7 @@
 //! *Enough* is a quorum, ourselves included. Whatever was built on a certificate with our signature in it, a quorum had that certificate
 //! before it voted for what was built; two quorums share somebody honest besides us, who answers with it. Waiting for more would let one
 //! crashed validator keep a restarted one silent. An answer with a statement that we do not know stops us as any message would (SAFE-6); the
-//! asking goes on after the wait, and a late answer counts as much.
+//! asking goes on after the wait, and a late answer counts as much, as long as it shows more than we have signed since.
 
 use std::{sync::Arc, time::Duration};
 

@@ -26,19 +26,23 @@ use crate::input::Now;
 
 /// Shortest wait before the clock is looked at again, so that a frozen one costs little.
 const LOOK_AFTER_MS_MIN: u64 = 10;
+/// How many first timers our clock is in doubt. A clock that is ahead costs a round so often.
+const DOUBT_TIMEOUTS: u64 = 30;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct BlockTime {
     tolerance_ms: u64,
+    /// How long our clock is in doubt after a block was lost.
+    doubt: Duration,
     /// At most one: the block of the current round.
     held: Option<Held>,
     /// The time of the newest committed block.
     committed: UnixMillis,
     /// When we learnt of it; `None` before the first look at the time.
     learnt: Option<Duration>,
-    /// Our last block was lost, and no other leader's clock has agreed with ours since.
-    doubted: bool,
+    /// Until when our clock is in doubt: a block of ours was lost, and no other leader's clock has agreed with ours since.
+    doubted: Option<Duration>,
 }
 
 /// A block that is ahead of our clock.
@@ -54,7 +58,8 @@ struct Held {
 
 impl BlockTime {
     pub(crate) fn new(parameters: &Parameters, committed: UnixMillis) -> Self {
-        Self { tolerance_ms: parameters.clock_tolerance_ms(), held: None, committed, learnt: None, doubted: false }
+        let doubt = Duration::from_millis(u64::from(parameters.timeout_base_ms).saturating_mul(DOUBT_TIMEOUTS));
+        Self { tolerance_ms: parameters.clock_tolerance_ms(), doubt, held: None, committed, learnt: None, doubted: None }
     }
 
     /// The first look at the time. Later ones change nothing.
@@ -81,20 +86,24 @@ impl BlockTime {
 
     /// The time of our block: our clock's, or the smallest step where the parent is later or our clock is in doubt.
     pub(crate) fn stamp(&self, parent: UnixMillis, now: Now) -> UnixMillis {
-        if self.doubted { parent.next() } else { now.unix.max(parent.next()) }
+        let is_doubted = self.doubted.is_some_and(|until| now.elapsed < until);
+        if is_doubted { parent.next() } else { now.unix.max(parent.next()) }
     }
 
     /// Our block was given up by the others. Perhaps they hold what our clock says: until another leader's clock agrees with ours, our blocks
     /// take the smallest step, which nobody holds. Without this a validator whose clock is ahead would lose every round that it leads, and
     /// since it votes, reputation does not leave it out.
-    pub(crate) const fn on_lost(&mut self) {
-        self.doubted = true;
+    ///
+    /// The doubt ends by itself: where all leaders have lost a round, as in a bad hour of the network, nobody's block shows a clock any more
+    /// that could agree with anybody's, and the chain's time would stand still for ever.
+    pub(crate) const fn on_lost(&mut self, now: Now) {
+        self.doubted = Some(now.elapsed.saturating_add(self.doubt));
     }
 
     /// Another leader's proposal has come. It left at the time that it shows, if that leader's clock is right.
     pub(crate) const fn on_proposal(&mut self, time: UnixMillis, now: Now) {
         if time.0.abs_diff(now.unix.0) <= self.tolerance_ms {
-            self.doubted = false;
+            self.doubted = None;
         }
     }
 
@@ -223,12 +232,22 @@ mod tests {
         let mut time = time();
         let (parent, now) = (UnixMillis(START), at(5_000, START + HOUR));
         assert_eq!(time.stamp(parent, now), now.unix);
-        time.on_lost();
+        time.on_lost(now);
         assert_eq!(time.stamp(parent, now), parent.next());
         time.on_proposal(UnixMillis(START + 5_000), now);
         assert_eq!(time.stamp(parent, now), parent.next(), "the others' clocks are another hour");
         time.on_proposal(UnixMillis(START + 5_100), at(5_200, START + 5_200));
         assert_eq!(time.stamp(parent, at(5_300, START + 5_300)), UnixMillis(START + 5_300));
+    }
+
+    #[test]
+    fn a_doubt_ends_by_itself() {
+        let mut time = time();
+        let (parent, lost) = (UnixMillis(START), at(5_000, START + 60_000));
+        time.on_lost(lost);
+        let later = |elapsed: u64| at(elapsed, START + 55_000 + elapsed);
+        assert_eq!(time.stamp(parent, later(34_999)), parent.next());
+        assert_eq!(time.stamp(parent, later(35_000)), UnixMillis(START + 90_000));
     }
 
     #[test]

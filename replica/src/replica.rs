@@ -190,6 +190,8 @@ pub struct Replica<S: Store, A: Application> {
     quota: Quota,
     witness: Attestation,
     doubles: Doubles,
+    /// The record of what was signed, as of the last ballot that was persisted. The engine's own is ahead of it by what it has approved.
+    durable: SafetyRecord,
     seen: Seen,
     /// Our signature was seen under this, and we do not remember it.
     stopping: Option<Stop>,
@@ -249,6 +251,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             me,
             fixed_leaders: config.fixed_leaders,
         };
+        let durable = recovered.record.clone();
         let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
         let time = BlockTime::new(&config.genesis.parameters, ledger.root().timestamp);
         let mut replica = Self {
@@ -264,6 +267,7 @@ impl<S: Store, A: Application> Replica<S, A> {
             quota: Quota::new(committee.len()),
             witness,
             doubles: config.doubles,
+            durable,
             seen,
             stopping: None,
             asking,
@@ -431,7 +435,7 @@ impl<S: Store, A: Application> Replica<S, A> {
 
     fn on_message(&mut self, from: ValidatorId, message: Verified<Message>) {
         if self.doubles == Doubles::Stop
-            && let Some(statement) = seen::foreign(&message, self.me, self.engine.safety_record())
+            && let Some(statement) = seen::foreign(&message, self.me, &self.durable)
         {
             self.stopping = Some(Stop { kind: statement.kind(), round: statement.round() });
             return;
@@ -596,9 +600,22 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.ask();
     }
 
+    /// Of what waits to be signed, rounds that are over need nothing any more: each would cost two syncs at once when the asking ends.
+    fn drop_late_ballots(&mut self) {
+        let round = self.engine.round();
+        self.unsigned.retain(|waiting| match &**waiting {
+            Effect::Persist { ballot, .. } => ballot.record().highest_round() >= round,
+            _ => true,
+        });
+        while self.unsigned.len() > UNSIGNED_MAX {
+            self.unsigned.pop_front();
+        }
+    }
+
     /// Goes on with the ballots that waited for the others' answers, before all that came later.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
+            self.drop_late_ballots();
             for effect in std::mem::take(&mut self.unsigned).into_iter().rev() {
                 self.tasks.push_front(Task::Effect(effect));
             }
@@ -743,13 +760,13 @@ impl<S: Store, A: Application> Replica<S, A> {
             }
             ballot @ Effect::Persist { .. } if self.asking.is_waiting() => {
                 self.unsigned.push_back(Box::new(ballot));
-                if self.unsigned.len() > UNSIGNED_MAX {
-                    self.unsigned.pop_front();
-                }
+                self.drop_late_ballots();
             }
             Effect::Persist { ballot, certificates } => {
                 let mut column = SafetyColumn { store: &self.store, witness: &mut self.witness, certificates: &certificates };
+                let record = ballot.record().clone();
                 let saved = persist(&mut column, *ballot)?;
+                self.durable = record;
                 self.tell(Event::Persisted(saved));
             }
             Effect::Send { to, message } => {
@@ -763,7 +780,7 @@ impl<S: Store, A: Application> Replica<S, A> {
                 // The round before was ours as well, and was given up.
                 let lost = self.engine.last_round_tc().map(|tc| tc.round).filter(|lost| lost.next() == round);
                 if lost == Some(self.engine.safety_record().last_proposed_round()) {
-                    self.time.on_lost();
+                    self.time.on_lost(self.now);
                 }
                 let now = self.now.elapsed;
                 let heartbeat = now.saturating_add(Duration::from_millis(self.parameters.heartbeat_ms.into()));

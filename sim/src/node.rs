@@ -5,7 +5,6 @@ use std::{collections::VecDeque, time::Duration};
 use quorate_app::BuiltIn;
 use quorate_replica::{Input, MemoryWitness, Now, Replica};
 use quorate_types::{
-    codec,
     ids::ValidatorId,
     round::{Height, UnixMillis},
 };
@@ -14,7 +13,7 @@ use crate::{
     byzantine::Liar,
     committee::BEGINNING,
     contents,
-    disk::{DurableRecord, SimStore},
+    disk::SimStore,
     fault::{ClockFault, PowerCut},
     invariants::{jolteon::StateRounds, live_1::Patience},
     time::Micros,
@@ -157,8 +156,7 @@ impl Node {
         for _ in 0..INPUTS_AT_ONCE {
             let Some(input) = self.inbox.pop_front() else { break };
             if let (true, Input::Message { message, .. }) = (self.rolled_back, &input) {
-                let record = DurableRecord::read(&codec::encode(replica.safety_record()));
-                self.shown |= record.is_some_and(|record| contents::shows_beyond(message, self.id, record));
+                self.shown |= self.disk.durable_record().is_some_and(|record| contents::shows_beyond(message, self.id, record));
             }
             replica.push(now, input);
             any = true;

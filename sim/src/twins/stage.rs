@@ -18,7 +18,6 @@ use std::{
 use quorate_ledger::Committed;
 use quorate_replica::{Doubles, Input, Output};
 use quorate_types::{
-    codec,
     committee::SignerSet,
     header::Header,
     ids::ValidatorId,
@@ -39,7 +38,6 @@ use crate::{
     actor::Actor,
     committee::BEGINNING,
     contents, describe,
-    disk::DurableRecord,
     invariants::{Observation, Register, Violation, live_1},
     time::Micros,
 };
@@ -278,9 +276,8 @@ impl<'a> Stage<'a> {
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
             let node = actor.id;
-            if let (true, Some(replica), Some(progress)) = (self.guarded, &actor.replica, self.progress.get_mut(position)) {
-                let record = DurableRecord::read(&codec::encode(replica.safety_record()));
-                progress.is_shown |= record.is_some_and(|record| contents::shows_beyond(&verified, node, record));
+            if let (true, Some(record), Some(progress)) = (self.guarded, actor.disk.durable_record(), self.progress.get_mut(position)) {
+                progress.is_shown |= contents::shows_beyond(&verified, node, record);
             }
             actor.give(Input::Message { from, message: verified.clone() }, self.now);
             self.observe(&Observation::Received { node, from, message: &verified })?;

@@ -169,12 +169,15 @@ impl Client {
         let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason };
         let (start, mut bytes) = (Instant::now(), tx.id().0.0.into_iter());
         let request = submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT));
+        // A node that broke off may have it, whatever is answered after that.
+        let mut doubtful = false;
         let answer = loop {
             let answer = match self.exchange(&request).await {
                 Ok(answer) => answer,
-                Err(nobody) if nobody.doubtful => return Err(unknown(nobody.tried)),
+                Err(nobody) if doubtful || nobody.doubtful => return Err(unknown(nobody.tried)),
                 Err(nobody) => return Err(nobody.into()),
             };
+            doubtful |= answer.doubtful;
             // From half as long as was asked for to half as long again: the id spreads those who were refused together.
             let pause = answer.retry_after.zip(bytes.next()).map(|(after, byte)| after.mul_f64(0.5 + f64::from(byte) / 255.0));
             match pause.filter(|pause| may_do_better(answer.status) && start.elapsed().saturating_add(*pause) < timeout) {
@@ -188,7 +191,7 @@ impl Client {
         }
         let refused = refused(&answer);
         // An earlier node may have brought it into the chain, and this one refuses it for that very reason.
-        Err(if answer.doubtful { unknown(format!("one node broke off, the next one says: {refused}")) } else { refused })
+        Err(if doubtful { unknown(format!("one node broke off, the next one says: {refused}")) } else { refused })
     }
 
     /// Submits many transactions at once, without waiting for any.

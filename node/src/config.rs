@@ -700,6 +700,7 @@ mod tests {
         ("pool.bytes_max", &["1048576"], &[("1", "must lie in"), ("64 MiB", "whole number")]),
         ("pool.sender_transactions_max", &["1"], &[("0", "must lie in"), ("x", "whole number")]),
         ("pool.transactions_max", &["1"], &[("0", "must lie in"), ("", "empty")]),
+        ("store.free_bytes_min", &["0", "536870912"], &[("-1", "expected u64"), ("512 MiB", "whole number")]),
     ];
 
     #[test]

@@ -166,7 +166,9 @@ impl<S: Store, A: Application> EventLoop<S, A> {
     /// Tells the other threads where the replica stands.
     fn publish(&self) {
         let waiting = Load { transactions: self.mailbox.waiting(Lane::Transactions), bytes: 0 };
-        self.outlets.transactions.admission().publish(self.replica.ready().plus(waiting));
+        let of_clients = self.replica.ready_of_clients();
+        let of_others = self.replica.ready().minus(of_clients);
+        self.outlets.transactions.admission().publish(of_clients.plus(waiting), of_others);
         self.outlets.relevance.publish(self.replica.position());
     }
 

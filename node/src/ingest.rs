@@ -33,8 +33,9 @@ pub(crate) const BATCH_TRANSACTIONS: usize = 512;
 const CLIENTS_FIRST: usize = 256;
 /// So many full blocks may wait, in the pool and on the way there, before clients are refused.
 const BLOCKS_WAITING_MAX: usize = 3;
-/// And so many before gossip is dropped: what another validator has let in finds room here, though others have let in as much.
-const BLOCKS_WAITING_GOSSIP_MAX: usize = 6;
+/// And so many of what other validators have let in, before gossip is dropped. The two are counted apart: otherwise a validator that gossips
+/// without end, or one client of another validator, would keep our clients out.
+const BLOCKS_WAITING_GOSSIP_MAX: usize = 3;
 /// How long transactions wait for others to be checked with, where there is traffic.
 const LINGER: Duration = Duration::from_millis(5);
 /// So many do not wait: more would not make a signature cheaper.
@@ -45,8 +46,26 @@ const LINGER_TRANSACTIONS_MAX: usize = 128;
 pub(crate) struct Admission {
     clients_max: Load,
     gossip_max: Load,
+    of_clients: Published,
+    of_others: Published,
+}
+
+/// A [`Load`] that another thread reads. Its two numbers need not be of the same moment.
+#[derive(Debug, Default)]
+struct Published {
     transactions: AtomicUsize,
     bytes: AtomicUsize,
+}
+
+impl Published {
+    fn set(&self, load: Load) {
+        self.transactions.store(load.transactions, Ordering::Relaxed);
+        self.bytes.store(load.bytes, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Load {
+        Load { transactions: self.transactions.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
 }
 
 impl Admission {
@@ -61,20 +80,15 @@ impl Admission {
         Self {
             clients_max: blocks(BLOCKS_WAITING_MAX),
             gossip_max: blocks(BLOCKS_WAITING_GOSSIP_MAX),
-            transactions: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            of_clients: Published::default(),
+            of_others: Published::default(),
         }
     }
 
-    /// What blocks could hold now of what is in the pool or about to get there.
-    pub(crate) fn publish(&self, load: Load) {
-        // The two numbers need not be of the same moment.
-        self.transactions.store(load.transactions, Ordering::Relaxed);
-        self.bytes.store(load.bytes, Ordering::Relaxed);
-    }
-
-    fn load(&self) -> Load {
-        Load { transactions: self.transactions.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    /// What blocks could hold now of what is in the pool or about to get there: from clients of ours, and from other validators alone.
+    pub(crate) fn publish(&self, of_clients: Load, of_others: Load) {
+        self.of_clients.set(of_clients);
+        self.of_others.set(of_others);
     }
 }
 
@@ -150,7 +164,7 @@ impl TransactionQueue {
             return Err(NoRoom::BUSY);
         }
         let queued = Load { transactions: waiting.clients.len(), bytes: waiting.clients_bytes };
-        if self.admission.load().plus(queued).fills(self.admission.clients_max) {
+        if self.admission.of_clients.get().plus(queued).fills(self.admission.clients_max) {
             return Err(NoRoom::OVERLOADED);
         }
         Ok(())
@@ -173,7 +187,10 @@ impl TransactionQueue {
         }
         let count = batch.len();
         let mut waiting = self.lock();
-        if waiting.is_closed || self.admission.load().fills(self.admission.gossip_max) || waiting.peers.push(from, bytes, batch).is_err() {
+        if waiting.is_closed
+            || self.admission.of_others.get().fills(self.admission.gossip_max)
+            || waiting.peers.push(from, bytes, batch).is_err()
+        {
             return false;
         }
         waiting.peers_transactions = waiting.peers_transactions.saturating_add(count);
@@ -308,32 +325,34 @@ pub(crate) mod tests {
         let transaction = transfer(0);
         let submit = || queue.submit(submission(transaction.clone()).0);
         let fill = || (0..100_000).take_while(|_| submit().is_ok()).count();
-        queue.admission().publish(Load { transactions: 2 * block, bytes: 0 });
+        queue.admission().publish(Load { transactions: 2 * block, bytes: 0 }, Load::default());
         assert_eq!(fill(), block);
         assert_eq!((submit(), queue.check_room()), (Err(NoRoom::OVERLOADED), Err(NoRoom::OVERLOADED)));
         // What has left the queue counts as soon as it is in the pool.
         let taken = queue.collect().unwrap().submissions.len();
         assert_eq!(taken, BATCH_TRANSACTIONS);
         assert_eq!(queue.check_room(), Ok(()));
-        queue.admission().publish(Load { transactions: 2 * block + taken, bytes: 0 });
+        queue.admission().publish(Load { transactions: 2 * block + taken, bytes: 0 }, Load::default());
         assert_eq!(submit(), Err(NoRoom::OVERLOADED));
         // A few large transactions fill blocks, too.
-        queue.admission().publish(Load { transactions: 3, bytes: 3 << 20 });
+        queue.admission().publish(Load { transactions: 3, bytes: 3 << 20 }, Load::default());
         assert_eq!(submit(), Err(NoRoom::OVERLOADED));
-        queue.admission().publish(Load::default());
+        queue.admission().publish(Load::default(), Load::default());
         assert_eq!(submit(), Ok(()));
         queue.close();
         assert_eq!((submit(), queue.check_room()), (Err(NoRoom::STOPPING), Err(NoRoom::STOPPING)));
     }
 
     #[test]
-    fn gossip_that_would_only_wait_is_dropped_unseen_later_than_clients_are_refused() {
+    fn neither_gossip_nor_clients_take_the_room_of_the_other() {
         let queue = queue();
         let block = usize::try_from(Parameters::default().block_transactions_max).unwrap();
-        queue.admission().publish(Load { transactions: 4 * block, bytes: 0 });
+        let full = Load { transactions: 3 * block, bytes: 0 };
+        queue.admission().publish(full, Load::default());
         assert_eq!(queue.check_room(), Err(NoRoom::OVERLOADED));
         assert!(queue.gossip(ValidatorId(1), 200, vec![transfer(0)]), "another validator has let it in");
-        queue.admission().publish(Load { transactions: 6 * block, bytes: 0 });
+        queue.admission().publish(Load::default(), full);
+        assert_eq!(queue.check_room(), Ok(()));
         assert!(!queue.gossip(ValidatorId(1), 200, vec![transfer(1)]));
     }
 
@@ -341,7 +360,7 @@ pub(crate) mod tests {
     fn a_pool_smaller_than_three_blocks_is_never_asked_for_more_than_it_holds() {
         let pool = PoolLimits { transactions_max: 100, ..PoolLimits::default() };
         let queue = TransactionQueue::new(Admission::new(&Parameters::default(), &pool));
-        queue.admission().publish(Load { transactions: 100, bytes: 0 });
+        queue.admission().publish(Load { transactions: 100, bytes: 0 }, Load::default());
         assert_eq!(queue.check_room(), Err(NoRoom::OVERLOADED));
     }
 

@@ -33,7 +33,7 @@ use crate::{
     api::ROUTES,
     clock::Clocks,
     files, logging,
-    submission::{BUSY, STOPPING},
+    submission::{BUSY, DISK_NEARLY_FULL, OVERLOADED, STOPPING},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -127,7 +127,7 @@ const UNVERIFIED: &[&str] = &[
 ];
 
 /// Why they are refused before that.
-const UNREAD: &[&str] = &["flood", "malformed", "wrong-class", OTHER];
+const UNREAD: &[&str] = &["flood", "malformed", "wrong-class", "pointless-proposal", OTHER];
 
 /// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`], of [`quorate_types::failure::Failure`] and of
 /// the replica's pool. Those of an application of one's own count as [`OTHER`].
@@ -145,6 +145,11 @@ const REJECTED: &[&str] = &[
     "zero-amount",
     "insufficient-funds",
     "balance-overflow",
+    "account-state-full",
+    "deposit-not-covered",
+    "deposit-locked",
+    "below-deposit",
+    "no-account",
     "state-full",
     "key-too-large",
     "value-too-large",
@@ -155,7 +160,9 @@ const REJECTED: &[&str] = &[
     "pool-full",
     "too-many-waiting",
     "crowded-out",
+    DISK_NEARLY_FULL,
     BUSY,
+    OVERLOADED,
     STOPPING,
     OTHER,
 ];

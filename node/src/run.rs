@@ -42,6 +42,7 @@ use crate::{
     machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
+    priority,
     relevance::Relevance,
     serve,
     submission::Tickets,
@@ -224,6 +225,8 @@ pub struct Node {
     runtime: Runtime,
     /// Health and metrics have a thread of their own: what clients ask for does not make them wait.
     health: Runtime,
+    /// So have pages of blocks: see [`Api::pages`].
+    pages: Runtime,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     network: Network,
@@ -323,6 +326,12 @@ impl Node {
         };
         start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::Threads)?;
 
+        let pages = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_name("pages")
+            .on_thread_start(priority::let_everybody_go_first)
+            .build()
+            .map_err(NodeError::Threads)?;
         let api = Arc::new(Api {
             me: membership.me,
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
@@ -340,10 +349,12 @@ impl Node {
             disk: Arc::clone(&disk),
             waiting: Waiting::new(&config.api),
             reads: Api::reads(),
+            pages: pages.handle().clone(),
+            pages_waiting: Api::pages_waiting(),
             config: config.api.clone(),
         });
-        let health = runtime(1).map_err(NodeError::Threads)?;
-        let runtime = runtime(config.api.threads).map_err(NodeError::Threads)?;
+        let health = runtime(1, || {}).map_err(NodeError::Threads)?;
+        let runtime = runtime(config.api.threads, priority::let_ordering_go_first).map_err(NodeError::Threads)?;
         let stop = watch::Sender::new(false);
         let api_address = api_listener.local_addr().map_err(NodeError::Threads)?;
         let metrics_address = metrics_listener.local_addr().map_err(NodeError::Threads)?;
@@ -379,6 +390,7 @@ impl Node {
         Ok(Self {
             runtime,
             health,
+            pages,
             servers,
             stop,
             network,
@@ -429,7 +441,7 @@ impl Node {
     /// Stops in order, within five seconds. What clients were told is committed is on disk before this begins.
     pub fn stop(self) {
         let started = Instant::now();
-        let Self { runtime, health, servers, stop, network, transactions, mailbox, threads, failure, address_files, .. } = self;
+        let Self { runtime, health, pages, servers, stop, network, transactions, mailbox, threads, failure, address_files, .. } = self;
         failure.set_running(false);
         stop.send_replace(true);
         runtime.block_on(async {
@@ -449,7 +461,7 @@ impl Node {
         if let Err(running) = threads.join(STOP_PATIENCE.saturating_sub(started.elapsed())) {
             tracing::warn!("threads that did not stop in time and end with the process: {}", running.join(", "));
         }
-        for runtime in [runtime, health] {
+        for runtime in [runtime, health, pages] {
             runtime.shutdown_timeout(STOP_PATIENCE.saturating_sub(started.elapsed()));
         }
         for path in address_files.into_iter().flat_map(|(api, metrics)| [api, metrics]) {
@@ -533,11 +545,12 @@ fn network_config(
 }
 
 /// Its threads answer requests: a panic on one of them is the end of one answer.
-fn runtime(threads: u16) -> io::Result<Runtime> {
+fn runtime(threads: u16, begin: impl Fn() + Send + Sync + 'static) -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads.max(1)))
         .max_blocking_threads(DISK_THREADS)
         .thread_name(API_THREAD)
+        .on_thread_start(begin)
         .enable_all()
         .build()
 }

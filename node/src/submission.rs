@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The code of a refusal because a queue of ours is full.
 pub(crate) const BUSY: &str = "busy";
+/// Code of a refusal while the disk has too little room for what transactions write.
+pub(crate) const DISK_NEARLY_FULL: &str = "disk-nearly-full";
 /// The code of a refusal because as many transactions wait for blocks as may.
 pub(crate) const OVERLOADED: &str = "overloaded";
 /// The code of a refusal because the node stops.

@@ -366,6 +366,12 @@ impl<S: Store, A: Application> Replica<S, A> {
         self.pool.ready()
     }
 
+    /// What of it is of senders that are clients of ours.
+    #[must_use]
+    pub const fn ready_of_clients(&self) -> Load {
+        self.pool.ready_of_clients()
+    }
+
     /// Answers a request for blocks at once: for a driver that has no other thread to do it.
     ///
     /// # Errors
@@ -518,6 +524,7 @@ impl<S: Store, A: Application> Replica<S, A> {
         match self.admit(transaction) {
             Err((code, reason)) => self.refuse(ticket, code, reason),
             Ok(new) => {
+                self.pool.note_client(&copy.sender());
                 if new {
                     self.gossip.push(copy);
                 }

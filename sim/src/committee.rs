@@ -48,7 +48,7 @@ impl Setting {
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
-        let pays_deposit = accounts.iter().all(|account| account.balance >= ACCOUNT_ENTRY_SIZE);
+        let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= ACCOUNT_ENTRY_SIZE);
         Self::new(members, accounts, |validators| parameters(random, validators, pays_deposit))
     }
 

@@ -99,14 +99,15 @@ impl Workload {
         self.genesis_hash = genesis_hash;
     }
 
-    /// The first accounts of the network. One client has none: its first transactions fail or bring the account into being.
+    /// The first accounts of the network. One client has none, unless that would keep it out: its first transactions fail or bring the account
+    /// into being.
     pub(crate) fn accounts(&mut self) -> Vec<GenesisAccount> {
         // Where all have so much, what they hold of the state can cost a deposit.
         let least = if self.random.chance(300) { 1_000 } else { 1 };
         let mut accounts: Vec<GenesisAccount> = self
             .clients
             .iter()
-            .skip(1)
+            .skip(if least > 1 { 0 } else { 1 })
             .map(|client| GenesisAccount { address: client.address, balance: self.random.between(least, least.saturating_add(999)) })
             .collect();
         accounts.sort_by_key(|account| account.address);
@@ -227,7 +228,7 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // It takes another transaction for this number.
-                "expired" | "insufficient-funds" | "zero-amount" | "unsupported" => {
+                "expired" | "insufficient-funds" | "deposit-locked" | "no-account" | "zero-amount" | "unsupported" => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;

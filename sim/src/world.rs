@@ -216,7 +216,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), &accounts, BEGINNING, byzantine);
+                let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };

@@ -81,7 +81,10 @@ impl Traffic {
                                 break;
                             }
                             Err(ClientError::NotCommitted { why, .. }) => panic!("it is valid for an hour: {why}"),
-                            Err(_) => tokio::time::sleep(PAUSE).await,
+                            Err(error) => {
+                                eprintln!("DEBUG {error}");
+                                tokio::time::sleep(PAUSE).await
+                            }
                         }
                     }
                 }

@@ -10,7 +10,11 @@
 
 use std::time::Duration;
 
-use quorate_client::{ClientError, CommandError, Exit, Fate, Output, Proven, light::PlacedReceipt, session};
+use quorate_client::{
+    ClientError, CommandError, Exit, Fate, Output, Proven,
+    light::{LightError, PlacedReceipt},
+    session,
+};
 use quorate_keygen::AccountKey;
 use quorate_types::{
     operation::{BankOperation, Operation},
@@ -145,12 +149,25 @@ impl Sender<'_> {
         let Network { session, memory } = self.network;
         let from = self.key.public().address;
         let half = deadline - deadline.saturating_duration_since(Instant::now()) / 2;
+        let most = deadline - deadline.saturating_duration_since(Instant::now()) / 4;
+        let mut is_told = false;
         loop {
             // In this order: whoever forgets a transaction has remembered the block that settled it, and so the account is one that it is
             // part of.
             let pending = memory.pending(from)?;
             session.recall(memory.seen()?);
-            let account = session.account_verified(from).await?;
+            let account = match session.account_verified(from).await {
+                // A new network commits its first block after two heartbeats.
+                Err(ClientError::Unverified(LightError::NothingCommitted)) if Instant::now() < most => {
+                    if !is_told {
+                        out.note("the network has committed nothing yet; waiting for its first block");
+                        is_told = true;
+                    }
+                    sleep(session.pace().pause).await;
+                    continue;
+                }
+                account => account?,
+            };
             let mut open = Vec::new();
             for tx in pending {
                 match session::fate_by_account(&tx, account.value(), account.certificate()) {

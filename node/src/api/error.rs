@@ -21,13 +21,15 @@ use quorate_types::{
     rpc::{ErrorBody, ErrorView},
 };
 
-use crate::submission::{BUSY, NoRoom, OVERLOADED, STOPPING};
+use crate::submission::{BUSY, DISK_NEARLY_FULL, NoRoom, OVERLOADED, STOPPING};
 
 /// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
 pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
 
 /// When a client that was refused for want of room should come again: the shortest time that HTTP can say. Clients spread it out.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+const HISTORY_DAMAGED: &str = "history-damaged";
 
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +62,13 @@ impl ApiError {
     }
 
     pub(crate) fn disk_nearly_full(message: String) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "disk-nearly-full", message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, DISK_NEARLY_FULL, message)
             .with_hint("send it to another node; whoever runs this one frees or adds disk space, or lowers store.free_bytes_min")
     }
 
     /// Old blocks that the disk no longer gives back.
     pub(crate) fn damaged() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "history-damaged", "this node's disk has lost a part of its history")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, HISTORY_DAMAGED, "this node's disk has lost a part of its history")
             .with_hint("ask another node; the operator of this one finds what to do in its log")
     }
 
@@ -119,7 +121,8 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
-        let is_passing = status == StatusCode::SERVICE_UNAVAILABLE && code != STOPPING;
+        // What only an operator ends is not over in a second.
+        let is_passing = status == StatusCode::SERVICE_UNAVAILABLE && ![STOPPING, DISK_NEARLY_FULL, HISTORY_DAMAGED].contains(&&*code);
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
         let mut response = (status, Json(ErrorBody { error: view })).into_response();
         if is_passing {

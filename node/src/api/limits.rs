@@ -42,7 +42,11 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 
-use super::seats::{ANSWERS_BYTES_MAX, Notice, Seat, Seating, Seats, Shared};
+use super::{
+    error::{ApiError, TX_ID_HEADER},
+    seats::{ANSWERS_BYTES_MAX, Notice, Seat, Seating, Seats, Shared},
+    submit::unknown_submission,
+};
 use crate::{config::ApiConfig, metrics::Metrics};
 
 /// Longest head of a request, in bytes.
@@ -63,7 +67,7 @@ const ANSWER_RATE_MIN: u32 = 32 << 10;
 const SOCKET_BYTES: usize = 128 << 10;
 
 /// Said to a client that is one too many.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 144\r\nconnection: close\r\n\r\n\
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 144\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
 {\"error\":{\"code\":\"busy\",\"message\":\"the node has as many connections as it takes\",\"hint\":\"try again in a moment, or ask another node\"}}          ";
 
 /// Serves until `stop` is true and the requests that were being answered are done, or [`DRAIN`] is over.
@@ -203,12 +207,24 @@ async fn answer(
             Ok(body) => Response::from_parts(parts, body),
             Err(error) => {
                 metrics.refused_answer();
-                error.into_response()
+                without_room(&parts, error)
             }
         }
     };
     seat.is_theirs(Instant::now());
     Ok(response)
+}
+
+/// What is said in the place of an answer that has no room. What was submitted may have been taken: then nothing else is claimed.
+fn without_room(answer: &axum::http::response::Parts, error: ApiError) -> Response {
+    match answer.headers.get(TX_ID_HEADER) {
+        Some(id) if answer.status.is_success() => {
+            let mut response = unknown_submission(id).into_response();
+            response.headers_mut().insert(TX_ID_HEADER, id.clone());
+            response
+        }
+        _ => error.into_response(),
+    }
 }
 
 /// The body of a request: while we wait for it, the client has the word, and has had it since its head came.

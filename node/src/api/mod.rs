@@ -34,7 +34,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use quorate_ledger::CommittedView;
+use quorate_ledger::{CommittedView, LedgerError};
 use quorate_network::Network;
 use quorate_replica::ReplicaStatus;
 use quorate_types::{
@@ -42,7 +42,11 @@ use quorate_types::{
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
 };
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot, watch},
+    task::JoinError,
+};
 
 use self::{error::ApiError, waiting::Waiting};
 use crate::{
@@ -64,6 +68,8 @@ pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const CLIENT_QUESTIONS_MAX: usize = 896;
 /// Reads of the store at the same time; further ones wait.
 const READS_MAX: usize = 16;
+/// Pages of blocks that wait to be read; further ones are refused. One may cost as much as a hundred other reads.
+const PAGES_WAITING_MAX: usize = 64;
 
 /// What every request can reach.
 pub(crate) struct Api {
@@ -86,12 +92,21 @@ pub(crate) struct Api {
     pub(crate) waiting: Waiting,
     /// Reads of the store that may still begin.
     pub(crate) reads: Arc<Semaphore>,
+    /// Where pages of blocks are read and put into words: on one thread, which lets all others go first.
+    pub(crate) pages: Handle,
+    /// Pages that may still wait for it.
+    pub(crate) pages_waiting: Arc<Semaphore>,
 }
 
 impl Api {
     /// Room for this many reads of the store.
     pub(crate) fn reads() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(READS_MAX))
+    }
+
+    /// Room for this many pages that wait.
+    pub(crate) fn pages_waiting() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(PAGES_WAITING_MAX))
     }
 
     /// Asks the replica something for a client.
@@ -128,17 +143,42 @@ impl Api {
     /// Reads from the store on a thread that may wait for the disk.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&dyn History) -> Result<T, quorate_ledger::LedgerError> + Send + 'static,
+        read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let permit = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| ApiError::stopping())?;
         let history = Arc::clone(&self.history);
-        let result = tokio::task::spawn_blocking(move || {
+        let reading = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             read(history.as_ref())
         });
-        match result.await {
+        self.judge(reading.await)
+    }
+
+    /// The same for a page of a block, which costs more: whoever asks for many of them waits behind himself, and nobody else does.
+    async fn read_page<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let busy = |_| ApiError::busy("as many blocks wait to be read for clients as may");
+        let permit = Arc::clone(&self.pages_waiting).try_acquire_owned().map_err(busy)?;
+        let history = Arc::clone(&self.history);
+        let reading = self.pages.spawn_blocking(move || {
+            let _permit = permit;
+            read(history.as_ref())
+        });
+        self.judge(reading.await)
+    }
+
+    fn judge<T>(&self, read: Result<Result<T, LedgerError>, JoinError>) -> Result<T, ApiError> {
+        match read {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if error.is_damage() => Err(ApiError::damaged()),
+            Ok(Err(error)) if error.is_damage() => {
+                // Where the store did not notice: a row that is gone, or does not mean anything.
+                if !matches!(error, LedgerError::Store(_)) {
+                    tracing::error!("a part of the history on disk cannot be read: {error}");
+                }
+                Err(ApiError::damaged())
+            }
             Ok(Err(error)) => {
                 // What the disk no longer gives back, a vote may rest on.
                 self.failure.report(&error.to_string());

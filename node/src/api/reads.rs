@@ -10,6 +10,7 @@ use axum::{
 };
 use quorate_types::{
     codec,
+    committee::Committee,
     ids::{Address, StateId, TxId},
     operation::{KV_KEY_BYTES_MAX, KvSpace},
     receipt::Outcome,
@@ -135,7 +136,7 @@ pub(super) async fn block(
     State(api): State<Arc<Api>>,
     Path(height): Path<String>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<BlockView>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(PageQuery { from }) =
         query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1024"))?;
     let latest = api.views.borrow().header().height;
@@ -145,15 +146,21 @@ pub(super) async fn block(
             ApiError::bad_request("height", format!("{} is no height", quoted(digits))).with_hint("write a whole number, or latest")
         })?),
     };
-    match api.read(move |history| history.page(height, from)).await? {
-        Some(page) => Ok(Json(block_view(&api, page, from))),
+    let committee = Arc::clone(&api.committee);
+    let page = api.read_page(move |history| {
+        let page = history.page(height, from)?;
+        Ok(page.map(|page| serde_json::to_vec(&block_view(&committee, page, from))))
+    });
+    match page.await? {
+        Some(Ok(json)) => Ok(([(CONTENT_TYPE, "application/json")], json).into_response()),
+        Some(Err(_)) => Err(ApiError::internal("the block cannot be written as JSON")),
         None => Err(ApiError::not_found("no-such-block", format!("there is no block at height {height}; the last one is {latest}"))),
     }
 }
 
-fn block_view(api: &Api, Page { block: stored, transactions }: Page, from: u32) -> BlockView {
+fn block_view(committee: &Committee, Page { block: stored, transactions }: Page, from: u32) -> BlockView {
     let (block, header) = (stored.block.as_ref(), stored.header);
-    let author = block.and_then(|block| api.committee.get(block.author())).map(|validator| validator.name.clone());
+    let author = block.and_then(|block| committee.get(block.author())).map(|validator| validator.name.clone());
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let transactions_total = block.map_or(0, |block| number(block.payload().len()));
     let next = from.saturating_add(number(transactions.len()));

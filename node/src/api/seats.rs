@@ -104,13 +104,21 @@ impl Table {
         idle.min().map(|(_, _, number)| number)
     }
 
-    /// Who gives way to another answer: the slowest reader, if it has had its time.
-    fn slowest_reader(&self, now: Instant) -> Option<u64> {
+    /// Who gives way to another answer: of the address that holds most of the budget, the slowest reader. It has had its time, or its address
+    /// holds more than half.
+    fn slowest_reader(&self, now: Instant, bytes_max: usize) -> Option<u64> {
+        let mut by_origin: BTreeMap<Origin, usize> = BTreeMap::new();
+        for entry in self.entries.values() {
+            let bytes = by_origin.entry(entry.origin).or_default();
+            *bytes = bytes.saturating_add(entry.bytes);
+        }
         let readers = self.entries.iter().filter(|(_, entry)| entry.bytes > 0).filter_map(|(number, entry)| match entry.turn {
-            Turn::Theirs { since } => Some((since, *number)),
+            Turn::Theirs { since } => Some((std::cmp::Reverse(by_origin.get(&entry.origin)), since, *number)),
             Turn::Ours => None,
         });
-        readers.min().filter(|(since, _)| now.duration_since(*since) >= ANSWER_PATIENCE).map(|(_, number)| number)
+        let (std::cmp::Reverse(held), since, number) = readers.min()?;
+        let is_greedy = by_origin.len() > 1 && held.is_some_and(|held| held.saturating_mul(2) > bytes_max);
+        (is_greedy || now.duration_since(since) >= ANSWER_PATIENCE).then_some(number)
     }
 }
 
@@ -202,7 +210,7 @@ impl Seat {
         let mut table = self.seats.lock();
         let now = Instant::now();
         while table.bytes.saturating_add(bytes) > self.seats.bytes_max {
-            let slowest = table.slowest_reader(now)?;
+            let slowest = table.slowest_reader(now, self.seats.bytes_max)?;
             table.remove(slowest);
         }
         let entry = table.entries.get_mut(&self.number)?;
@@ -348,7 +356,7 @@ mod tests {
         let (ours, mut our_notice) = take(&seats, address(1));
         let _our_share = ours.share(30).unwrap();
         ours.is_ours();
-        let (seat, _notice) = take(&seats, address(2));
+        let (seat, _notice) = take(&seats, address(1));
         let long_ago = Instant::now().checked_sub(ANSWER_PATIENCE).unwrap();
         slow.is_theirs(Instant::now());
         assert!(seat.share(50).is_none(), "it has just begun");
@@ -356,6 +364,20 @@ mod tests {
         assert!(seat.share(50).is_some());
         assert!(has_gone(&mut slow_notice) && !has_gone(&mut our_notice));
         assert!(seat.share(1_000).is_none(), "more than there is");
+    }
+
+    #[test]
+    fn an_address_that_holds_more_than_half_of_the_budget_gives_way_at_once_and_before_others() {
+        let seats = Seats::new(FULL, 100);
+        let (honest, mut honest_notice) = take(&seats, address(2));
+        let _honest_share = honest.share(30).unwrap();
+        honest.is_theirs(Instant::now().checked_sub(ANSWER_PATIENCE).unwrap());
+        let (greedy, mut greedy_notice) = take(&seats, address(1));
+        let _greedy_share = greedy.share(60).unwrap();
+        greedy.is_theirs(Instant::now());
+        let (newcomer, _notice) = take(&seats, address(3));
+        assert!(newcomer.share(50).is_some());
+        assert!(has_gone(&mut greedy_notice) && !has_gone(&mut honest_notice));
     }
 
     #[test]

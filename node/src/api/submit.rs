@@ -27,7 +27,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Extension, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
@@ -56,7 +56,7 @@ use super::{
 };
 use crate::{
     chain::Located,
-    submission::{Claim, NoRoom, Reply, Submission},
+    submission::{Claim, DISK_NEARLY_FULL, NoRoom, Reply, Submission},
 };
 
 /// Longest wait that a client may ask for.
@@ -106,15 +106,18 @@ pub(super) async fn one(
 
 async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
     let id = transaction.id();
-    let used = used_number(&api.views.borrow(), &transaction);
+    // Copied: whoever holds the view keeps the replica's thread from the next one.
+    let view = api.views.borrow().clone();
+    let used = used_number(&view, &transaction);
     if let Some(next) = used {
         let located = api.read(move |history| history.transaction(&id)).await?;
         return committed(api, id, located.ok_or_else(|| ApiError::used_number(next))?, wait).await;
     }
-    api.disk.admit()?;
+    drop(view);
+    admit_by_disk(api)?;
     if wait == Wait::None {
         let claim = Claim { ticket: api.tickets.next(), wait, reply: Reply::Nobody };
-        api.transactions.submit(Submission { claim, transaction })?;
+        hand_in(api, Submission { claim, transaction })?;
         return Ok(submitted(StatusCode::ACCEPTED, id, TransactionStatus::Unknown, None));
     }
     let _room = api.waiting.for_the_pool(1)?;
@@ -122,7 +125,7 @@ async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait,
     let wait = if place.is_some() { wait } else { Wait::Accepted };
     let (reply, answer) = oneshot::channel();
     let claim = Claim { ticket: api.tickets.next(), wait, reply: Reply::One(reply) };
-    api.transactions.submit(Submission { claim, transaction })?;
+    hand_in(api, Submission { claim, transaction })?;
     match timeout(patience, answer).await {
         Ok(Ok(Answer::Accepted)) => Ok(submitted(StatusCode::OK, id, TransactionStatus::Pending, None)),
         Ok(Ok(Answer::Committed { height, index, outcome })) => committed(api, id, Located { height, index, outcome }, wait).await,
@@ -156,7 +159,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         ApiError::bad_request("malformed-batch", format!("the body is no batch of transactions: {error}"))
             .with_hint("the body is the BCS encoding of at most 1,024 transactions")
     })?;
-    api.disk.admit()?;
+    admit_by_disk(&api)?;
     let transactions = batch.0.into_inner();
     let total = transactions.len();
     let Sorted { fresh, mut verdicts, copies } = sort(&api, transactions).await?;
@@ -164,8 +167,7 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     let (replies, mut answers) = mpsc::channel(BATCH_TRANSACTIONS_MAX);
     for (index, transaction) in fresh {
         let claim = Claim { ticket: api.tickets.next(), wait: Wait::Accepted, reply: Reply::Part(index, replies.clone()) };
-        if let Err(NoRoom { code, reason }) = api.transactions.submit(Submission { claim, transaction }) {
-            api.metrics.refused_submission(code);
+        if let Err(NoRoom { code, reason }) = hand_in(&api, Submission { claim, transaction }) {
             verdicts.insert(index, Err((code.into(), reason.into())));
         }
     }
@@ -241,10 +243,21 @@ async fn sort(api: &Api, transactions: Vec<Transaction>) -> Result<Sorted, ApiEr
 
 /// Refuses what has no chance before anything else is done with it.
 fn check_room(api: &Api) -> Result<(), ApiError> {
-    api.transactions.check_room().map_err(|full| {
-        api.metrics.refused_submission(full.code);
-        full.into()
-    })
+    Ok(api.transactions.check_room().inspect_err(|full| api.metrics.refused_submission(full.code))?)
+}
+
+fn hand_in(api: &Api, submission: Submission) -> Result<(), NoRoom> {
+    api.transactions.submit(submission).inspect_err(|full| api.metrics.refused_submission(full.code))
+}
+
+fn admit_by_disk(api: &Api) -> Result<(), ApiError> {
+    api.disk.admit().inspect_err(|_| api.metrics.refused_submission(DISK_NEARLY_FULL))
+}
+
+/// What is known of a submission whose own answer could not be sent.
+pub(super) fn unknown_submission(id: &HeaderValue) -> Response {
+    let body = serde_json::json!({ "tx_id": String::from_utf8_lossy(id.as_bytes()), "status": "unknown" });
+    (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
 /// The whole body, if it is short enough and comes in time.

@@ -381,7 +381,9 @@ fn who_cannot_wait_for_a_commit_is_told_at_once_that_it_is_pending() {
 fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let open = || RocksStore::open(home.path(), RocksOptions::default()).unwrap();
-    let running = Running::with(&[], open());
+    let witness = MemoryWitness::of_new_key(keys(1).public().consensus_key);
+    let start = || Running::of(Setup { witness: Box::new(witness.clone()), ..setup(&[]) }, open());
+    let running = start();
     let transaction = transfer(0);
     let (height, _) = running.commit(&transaction);
     running.commit(&transfer(1));
@@ -401,7 +403,7 @@ fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on
     }
     assert!(rotten > 0);
 
-    let running = Running::with(&[], open());
+    let running = start();
     for path in [
         format!("/v1/blocks/{height}"),
         format!("/v1/transactions/{}/proof", transaction.id()),

@@ -59,6 +59,8 @@ pub struct Mempool {
     bytes: usize,
     /// What blocks could hold now.
     ready: Load,
+    /// What of it is of senders that are clients of ours.
+    of_clients: Load,
     dropped: DroppedMemory,
 }
 
@@ -76,6 +78,7 @@ impl Mempool {
             turn_next: 0,
             bytes: 0,
             ready: Load::default(),
+            of_clients: Load::default(),
             dropped: DroppedMemory::default(),
         }
     }
@@ -255,6 +258,20 @@ impl Mempool {
         self.ready
     }
 
+    /// What of [`Self::ready`] is of senders that are clients of ours.
+    #[must_use]
+    pub const fn ready_of_clients(&self) -> Load {
+        self.of_clients
+    }
+
+    /// A client of ours has sent a transaction of this sender.
+    pub fn note_client(&mut self, address: &Address) {
+        if let Some(sender) = self.senders.get_mut(address).filter(|sender| !sender.is_client) {
+            sender.is_client = true;
+            self.of_clients = self.of_clients.plus(sender.counted);
+        }
+    }
+
     /// Whether the pool is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -352,7 +369,11 @@ impl Mempool {
             self.turns.remove(&turn);
         }
         let ready = sender.ready();
-        self.ready = self.ready.minus(std::mem::replace(&mut sender.counted, ready)).plus(ready);
+        let before = std::mem::replace(&mut sender.counted, ready);
+        self.ready = self.ready.minus(before).plus(ready);
+        if sender.is_client {
+            self.of_clients = self.of_clients.minus(before).plus(ready);
+        }
         if sender.len() == 0 {
             self.senders.remove(&address);
         }

@@ -20,11 +20,21 @@ pub(super) struct Sender {
     turn: Option<u64>,
     /// What of this sender the pool has counted as ready.
     pub(super) counted: Load,
+    /// A client of ours has sent something of it.
+    pub(super) is_client: bool,
 }
 
 impl Sender {
     pub(super) fn new(next: Sequence) -> Self {
-        Self { transactions: BTreeMap::new(), next, ready_end: next, ready_bytes: 0, turn: None, counted: Load::default() }
+        Self {
+            transactions: BTreeMap::new(),
+            next,
+            ready_end: next,
+            ready_bytes: 0,
+            turn: None,
+            counted: Load::default(),
+            is_client: false,
+        }
     }
 
     pub(super) const fn next(&self) -> Sequence {

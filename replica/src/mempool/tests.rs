@@ -113,6 +113,8 @@ fn check(pool: &Mempool) {
     });
     let ready = ready.fold(Load::default(), |sum, bytes| sum.plus(Load { transactions: 1, bytes }));
     assert_eq!(ready, pool.ready());
+    let of_clients = pool.senders.values().filter(|sender| sender.is_client).map(|sender| sender.counted);
+    assert_eq!(of_clients.fold(Load::default(), Load::plus), pool.ready_of_clients());
     assert_eq!(pool.turns.len(), pool.senders.values().filter(|sender| sender.is_ready()).count());
     assert_eq!(pool.parked.len(), pool.senders.values().filter(|sender| sender.is_parked()).count());
 }
@@ -145,7 +147,18 @@ fn a_transaction_behind_a_missing_one_waits_for_it() {
     check(&pool);
 }
 
-/// S17: transactions of pending ancestors are passed over, by id or by the parent's state.
+#[test]
+fn what_clients_have_sent_is_counted_apart_from_gossip() {
+    let mut pool = pool_of(&[(1, 0), (1, 1), (2, 0), (2, 1)]);
+    assert_eq!(pool.ready_of_clients(), Load::default());
+    pool.note_client(&address(1));
+    pool.note_client(&address(1));
+    assert_eq!((pool.ready().transactions, pool.ready_of_clients().transactions), (4, 2));
+    add(&mut pool, 1, 2).unwrap();
+    assert_eq!(pool.ready_of_clients().transactions, 3);
+    check(&pool);
+}
+
 #[test]
 fn what_waits_for_a_missing_transaction_is_not_counted_as_ready() {
     let mut pool = pool_of(&[(1, 0), (1, 1), (1, 3), (2, 5)]);
@@ -160,6 +173,7 @@ fn what_waits_for_a_missing_transaction_is_not_counted_as_ready() {
     check(&pool);
 }
 
+/// S17: transactions of pending ancestors are passed over, by id or by the parent's state.
 #[test]
 fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_abandoned_fork() {
     let pool = pool_of(&[(1, 0), (1, 1), (2, 0)]);

@@ -3,17 +3,18 @@
 //! Holds a model of the bank and of the key-value store of its own, as their documentation describes them, feeds it the committed chain
 //! transaction by transaction, and compares every receipt. On the way it checks that no id comes twice, that the sequence numbers of every
 //! sender have neither gap nor repetition, that nothing is committed at or after its expiry, that block times grow, and that the total
-//! supply never changes. At the end the accounts of every validator are compared with the model's.
+//! supply never changes. What accounts hold of the state is counted anew from the entries, each time somebody writes. At the end the accounts of every validator are compared with the model's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::{
-    genesis::GenesisAccount,
+    genesis::{GenesisAccount, StateLimits},
     header::Header,
     ids::{Address, TxId},
     operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::{Outcome, Receipt},
     round::{Height, UnixMillis},
+    state_key::{ACCOUNT_ENTRY_SIZE, entry_size, holder_key, kv_key},
     transaction::Transaction,
 };
 
@@ -32,13 +33,16 @@ pub struct OnceAndInOrder {
     balances: BTreeMap<Address, u64>,
     sequences: BTreeMap<Address, u64>,
     values: BTreeMap<(Option<Address>, Vec<u8>), Vec<u8>>,
+    /// Who wrote a shared key last, and holds it.
+    holders: BTreeMap<Vec<u8>, Address>,
+    limits: StateLimits,
     supply: u128,
 }
 
 impl OnceAndInOrder {
     /// The model of a network's first state.
     #[must_use]
-    pub fn new(accounts: &[GenesisAccount], timestamp: UnixMillis) -> Self {
+    pub fn new(accounts: &[GenesisAccount], timestamp: UnixMillis, limits: StateLimits) -> Self {
         Self {
             signed: BTreeMap::new(),
             committed: BTreeSet::new(),
@@ -47,6 +51,8 @@ impl OnceAndInOrder {
             balances: accounts.iter().map(|account| (account.address, account.balance)).collect(),
             sequences: BTreeMap::new(),
             values: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            limits,
             supply: accounts.iter().fold(0, |sum, account| sum.saturating_add(u128::from(account.balance))),
         }
     }
@@ -108,6 +114,12 @@ impl OnceAndInOrder {
             return Err("zero-amount");
         }
         let left = self.balances.get(&from).copied().unwrap_or_default().checked_sub(amount).ok_or("insufficient-funds")?;
+        if from != to && left < self.limits.deposit(self.held(&from)) {
+            return Err("deposit-locked");
+        }
+        if !self.exists(&to) && amount < self.limits.deposit(ACCOUNT_ENTRY_SIZE) {
+            return Err("below-deposit");
+        }
         self.balances.insert(from, left);
         let receiver = self.balances.entry(to).or_default();
         *receiver = receiver.checked_add(amount).ok_or("balance-overflow")?;
@@ -120,23 +132,63 @@ impl OnceAndInOrder {
             KvSpace::Shared => None,
         };
         let key = (owner, operation.key);
-        match operation.action {
-            KvAction::Get => return Ok(self.values.get(&key).cloned().unwrap_or_default()),
-            KvAction::Put(value) => {
-                self.values.insert(key, value);
-            }
+        let value = self.values.get(&key).cloned();
+        let (value, answer) = match operation.action {
+            KvAction::Get => return Ok(value.unwrap_or_default()),
+            KvAction::Put(value) => (value, b"OK".to_vec()),
             KvAction::Delete => {
                 self.values.remove(&key);
+                if key.0.is_none() {
+                    self.holders.remove(&key.1);
+                }
+                return Ok(b"OK".to_vec());
             }
-            KvAction::Append(more) => self.values.get_mut(&key).ok_or("missing-key")?.extend(more),
+            KvAction::Append(more) => ([value.ok_or("missing-key")?, more].concat(), b"OK".to_vec()),
             KvAction::Slice { start, end } => {
-                let value = self.values.get_mut(&key).ok_or("missing-key")?;
-                let kept = value.get(start as usize..end as usize).ok_or("bad-range")?.to_vec();
-                value.clone_from(&kept);
-                return Ok(kept);
+                let kept = value.ok_or("missing-key")?.get(start as usize..end as usize).ok_or("bad-range")?.to_vec();
+                (kept.clone(), kept)
             }
+        };
+        self.write(sender, key, value).map(|()| answer)
+    }
+
+    /// The writer holds the entry from now on, if it may hold so much.
+    fn write(&mut self, writer: Address, key: (Option<Address>, Vec<u8>), value: Vec<u8>) -> Result<(), &'static str> {
+        let before = self.held(&writer);
+        let (values, holders) = (self.values.clone(), self.holders.clone());
+        if key.0.is_none() {
+            self.holders.insert(key.1.clone(), writer);
         }
-        Ok(b"OK".to_vec())
+        self.values.insert(key, value);
+        let after = self.held(&writer);
+        let refused = if after <= before {
+            None
+        } else if after > self.limits.account_bytes_max {
+            Some("account-state-full")
+        } else if self.balances.get(&writer).copied().unwrap_or_default() < self.limits.deposit(after) {
+            Some("deposit-not-covered")
+        } else {
+            None
+        };
+        let Some(code) = refused else { return Ok(()) };
+        (self.values, self.holders) = (values, holders);
+        Err(code)
+    }
+
+    fn exists(&self, address: &Address) -> bool {
+        self.balances.contains_key(address) || self.sequences.contains_key(address)
+    }
+
+    /// What an account holds of the state: its record, its own entries, and the shared ones that it wrote last with what says so.
+    fn held(&self, address: &Address) -> u64 {
+        let own = self.values.iter().filter(|((owner, _), _)| *owner == Some(*address));
+        let own = own.map(|((_, name), value)| entry_size(&kv_key(KvSpace::Own, address, name), value));
+        let shared = self.holders.iter().filter(|(_, holder)| *holder == address).map(|(name, _)| {
+            let value = self.values.get(&(None, name.clone())).map_or([].as_slice(), Vec::as_slice);
+            let entry = entry_size(&kv_key(KvSpace::Shared, address, name), value);
+            entry.saturating_add(entry_size(&holder_key(name), address.0.as_bytes()))
+        });
+        own.chain(shared).fold(if self.exists(address) { ACCOUNT_ENTRY_SIZE } else { 0 }, u64::saturating_add)
     }
 }
 
@@ -191,7 +243,7 @@ mod tests {
     }
 
     fn rule() -> OnceAndInOrder {
-        OnceAndInOrder::new(&[GenesisAccount { address: Address::of(&key().public()), balance: 10 }], UnixMillis(0))
+        OnceAndInOrder::new(&[GenesisAccount { address: Address::of(&key().public()), balance: 10 }], UnixMillis(0), StateLimits::default())
     }
 
     fn transfer(sequence: u64, amount: u64, expires_at: u64) -> Transaction {

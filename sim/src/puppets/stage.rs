@@ -79,7 +79,7 @@ impl Stage {
         let leaders = (1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect();
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            register: Register::new(setting.powers(), &[], BEGINNING, puppets),
+            register: Register::new(setting.powers(), &[], setting.genesis.parameters.state, BEGINNING, puppets),
             actor: Actor::new(me, 0),
             disks: random.fork("disks"),
             at: Micros(0),

@@ -11,7 +11,6 @@ use quorate_types::{
     ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
-    state_key::ACCOUNT_ENTRY_SIZE,
     verify::Verifier,
 };
 
@@ -48,7 +47,7 @@ impl Setting {
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
-        let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= ACCOUNT_ENTRY_SIZE);
+        let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= workload::RICH);
         Self::new(members, accounts, |validators| parameters(random, validators, pays_deposit))
     }
 

@@ -21,6 +21,8 @@ use crate::{random::Random, time::Micros};
 
 /// How long a client waits for an answer before it asks somebody else.
 const PATIENCE: Micros = Micros(400_000);
+/// Clients that all have at least so much can pay a deposit for what they hold of the state; elsewhere nobody has so much.
+pub(crate) const RICH: u64 = 1_001;
 /// Time between two looks of a client at its transactions, at most.
 const PAUSE_MAX: Micros = Micros(60_000);
 /// The same in a busy world.
@@ -103,12 +105,15 @@ impl Workload {
     /// into being.
     pub(crate) fn accounts(&mut self) -> Vec<GenesisAccount> {
         // Where all have so much, what they hold of the state can cost a deposit.
-        let least = if self.random.chance(300) { 1_000 } else { 1 };
+        let least = if self.random.chance(300) { RICH } else { 1 };
         let mut accounts: Vec<GenesisAccount> = self
             .clients
             .iter()
             .skip(if least > 1 { 0 } else { 1 })
-            .map(|client| GenesisAccount { address: client.address, balance: self.random.between(least, least.saturating_add(999)) })
+            .map(|client| GenesisAccount {
+                address: client.address,
+                balance: self.random.between(least, least.saturating_add(RICH).saturating_sub(2)),
+            })
             .collect();
         accounts.sort_by_key(|account| account.address);
         accounts

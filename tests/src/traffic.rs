@@ -81,10 +81,7 @@ impl Traffic {
                                 break;
                             }
                             Err(ClientError::NotCommitted { why, .. }) => panic!("it is valid for an hour: {why}"),
-                            Err(error) => {
-                                eprintln!("DEBUG {error}");
-                                tokio::time::sleep(PAUSE).await
-                            }
+                            Err(_) => tokio::time::sleep(PAUSE).await,
                         }
                     }
                 }

@@ -144,7 +144,7 @@ impl From<ClientError> for CommandError {
                 .about(tx_id),
             ClientError::Answer { .. } => Self::failure("bad-answer", message).with_hint("is this URL the API of a quorate node?"),
             ClientError::Unverified(LightError::NothingCommitted) => Self::new(Exit::Unverified, "nothing-committed", message)
-                .with_hint("a new network commits its first block within a heartbeat or two: ask again then, or ask another node"),
+                .with_hint("a new network commits its first block within three heartbeats: ask again then, or ask another node"),
             ClientError::Unverified(_) => Self::new(Exit::Unverified, "unverified", message)
                 .with_hint("is the genesis that of the nodes' network? if it is, do not believe this node"),
             ClientError::Old { .. } => {

@@ -472,13 +472,14 @@ impl Engine {
         // Pruned in the meantime.
         let Some(block) = self.tree.get(&id).cloned() else { return };
         match outcome {
-            Err(Rejected(reason)) => match self.tree.certified_state(&id) {
-                Some(state) => self.effects.push(Effect::Halt(divergence(id, block.round(), state, None))),
-                None => {
+            Err(Rejected(reason)) => {
+                if let Some(state) = self.tree.certified_state(&id) {
+                    self.effects.push(Effect::Halt(divergence(id, block.round(), state, None)));
+                } else {
                     self.tree.remove(&id);
                     self.ignore(block.author(), Ignored::InvalidBlock(reason));
                 }
-            },
+            }
             Ok(state) => {
                 if let Err(halt) = self.tree.executed(&id, state) {
                     return self.effects.push(Effect::Halt(halt));

@@ -371,7 +371,7 @@ pub(crate) mod tests {
         let alone = Taken { at, transactions: 1 };
         let traffic = Taken { at, transactions: 2 };
         assert_eq!(alone.linger(1, after(1)), None, "who comes one after the other waits for nobody");
-        assert_eq!(traffic.linger(1, after(1_000)), Some(LINGER - Duration::from_millis(1)));
+        assert_eq!(traffic.linger(1, after(1_000)), Some(Duration::from_millis(4)));
         assert_eq!(traffic.linger(LINGER_TRANSACTIONS_MAX, after(1_000)), None);
         assert_eq!(traffic.linger(1, at + LINGER), None, "the traffic is over");
     }

@@ -418,7 +418,7 @@ impl Metrics {
         self.committed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    pub(crate) fn compared_clocks(&self, clocks: Option<Clocks>) {
+    pub(crate) fn compared_clocks(&self, clocks: Option<&Clocks>) {
         self.clocks_ahead.clear();
         for (id, offset) in clocks.iter().flat_map(|clocks| &clocks.ahead) {
             self.clocks_ahead.get_or_create(&PeerLabel { validator: self.name(*id) }).set(offset.0);

@@ -109,7 +109,7 @@ impl Workload {
         let mut accounts: Vec<GenesisAccount> = self
             .clients
             .iter()
-            .skip(if least > 1 { 0 } else { 1 })
+            .skip(usize::from(least == 1))
             .map(|client| GenesisAccount {
                 address: client.address,
                 balance: self.random.between(least, least.saturating_add(RICH).saturating_sub(2)),

@@ -291,8 +291,13 @@ impl World {
         }
         for (id, fate) in std::mem::take(&mut self.plan.fates) {
             let at = match &fate {
-                Fate::Crashed(at) | Fate::Silent(at) | Fate::Deaf(at) | Fate::Slow(at) | Fate::Wiped(at) => *at,
-                Fate::Frayed(at, _) | Fate::WrongClock(at, _) => *at,
+                Fate::Crashed(at)
+                | Fate::Silent(at)
+                | Fate::Deaf(at)
+                | Fate::Slow(at)
+                | Fate::Wiped(at)
+                | Fate::Frayed(at, _)
+                | Fate::WrongClock(at, _) => *at,
                 Fate::Stale(copied, at) | Fate::RolledBack(copied, at) => {
                     self.agenda.plan(*copied, Happening::Copy(id));
                     *at

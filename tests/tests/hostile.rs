@@ -357,7 +357,10 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     for mut receiver in [consensus, sync, gossip] {
         std::thread::spawn(move || while receiver.blocking_recv().is_some() {});
     }
-    eventually("the attacker is linked to all", || async { network.status().iter().all(|peer| peer.is_connected()).then_some(()) }).await;
+    eventually("the attacker is linked to all", || async {
+        network.status().iter().all(quorate_network::PeerStatus::is_connected).then_some(())
+    })
+    .await;
     let request = Bytes::from(codec::encode(&Message::CatchupRequest(CatchupRequest { from: Height(1) })));
     let victims: Vec<PeerIndex> = network.status().into_iter().map(|peer| peer.index).collect();
     withstand("catch-up requests", size, &cluster, &nodes, &traffic, || {

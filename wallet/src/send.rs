@@ -157,7 +157,7 @@ impl Sender<'_> {
             let pending = memory.pending(from)?;
             session.recall(memory.seen()?);
             let account = match session.account_verified(from).await {
-                // A new network commits its first block after two heartbeats.
+                // A new network commits its first block after some heartbeats.
                 Err(ClientError::Unverified(LightError::NothingCommitted)) if Instant::now() < most => {
                     if !is_told {
                         out.note("the network has committed nothing yet; waiting for its first block");

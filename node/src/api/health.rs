@@ -142,7 +142,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
         checks: api.transactions.len(),
         waiting_clients: api.waiting.len(),
     };
-    api.metrics.compared_clocks(api.clocks());
+    api.metrics.compared_clocks(api.clocks().as_ref());
     api.metrics.damaged_reads(api.history.damage().reads);
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())

@@ -126,7 +126,7 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct Seats {
     table: Mutex<Table>,
-    seats_max: usize,
+    connections_max: usize,
     bytes_max: usize,
 }
 
@@ -153,15 +153,15 @@ pub(crate) enum Seating {
 }
 
 impl Seats {
-    pub(crate) fn new(seats_max: usize, bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), seats_max, bytes_max })
+    pub(crate) fn new(connections_max: usize, bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), connections_max, bytes_max })
     }
 
     /// A place for a new connection, which is at its client's turn.
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Seating {
         let origin = Origin::from(address);
         let mut table = self.lock();
-        let is_full = table.entries.len() >= self.seats_max;
+        let is_full = table.entries.len() >= self.connections_max;
         if is_full && !table.idlest().is_some_and(|idlest| table.remove(idlest)) {
             return Seating::Full;
         }
@@ -322,7 +322,9 @@ mod tests {
     fn nobody_to_whom_we_owe_an_answer_gives_way() {
         let seats = Seats::new(FULL, 0);
         let taken: Vec<_> = (0..FULL).map(|_| take(&seats, address(1))).collect();
-        taken.iter().for_each(|(seat, _)| seat.is_ours());
+        for (seat, _) in &taken {
+            seat.is_ours();
+        }
         assert!(matches!(seats.take(address(2)), Seating::Full));
         taken[2].0.is_theirs(Instant::now());
         assert!(matches!(seats.take(address(2)), Seating::Freed(..)));

@@ -188,8 +188,8 @@ impl Scenario {
             return broken(Part::Key("clients"), format!("{clients} clients"), format!("choose 1..={CLIENTS_MAX}"));
         }
         if let Some(id) = self.faulty_clients.iter().find(|id| u64::from(**id) >= clients) {
-            let last = clients.saturating_sub(1);
-            return broken(Part::Key("faulty_clients"), format!("there is no client {id}"), format!("they are numbered 0..={last}"));
+            let highest = clients.saturating_sub(1);
+            return broken(Part::Key("faulty_clients"), format!("there is no client {id}"), format!("they are numbered 0..={highest}"));
         }
         let requests = self.workloads.iter().fold(0usize, |sum, workload| sum.saturating_add(workload.len()));
         if requests > REQUESTS_TOTAL_MAX || self.workloads.iter().any(|workload| workload.len() > REQUESTS_MAX as usize) {

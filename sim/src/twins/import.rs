@@ -82,11 +82,17 @@ fn collect<'a>(node: &'a Node, around: &mut Vec<&'a Node>, cases: &mut Vec<Vec<&
             if pairs.iter().any(|(key, _)| key_of(key).is_some_and(|key| LEADERS.contains(&key.as_str()) || key == ROUND_CONFIGS)) {
                 cases.push(around.iter().rev().copied().collect());
             } else {
-                pairs.iter().for_each(|(_, value)| collect(value, around, cases));
+                for (_, value) in pairs {
+                    collect(value, around, cases);
+                }
             }
             around.pop();
         }
-        Value::List(nodes) => nodes.iter().for_each(|node| collect(node, around, cases)),
+        Value::List(nodes) => {
+            for node in nodes {
+                collect(node, around, cases);
+            }
+        }
         Value::None | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Name(_) | Value::Call(..) => {}
     }
 }
@@ -536,7 +542,9 @@ fn drop_of_senders(names: &Names, all: &mut Sets, node: &Node) -> Read<()> {
         let kinds = kinds(kind)?;
         for sender in list_of(senders, "the nodes whose messages are dropped")? {
             let actor = names.actor(sender)?;
-            kinds.iter().for_each(|kind| silence(all, *kind, Some(actor)));
+            for kind in &kinds {
+                silence(all, *kind, Some(actor));
+            }
         }
     }
     Ok(())

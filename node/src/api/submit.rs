@@ -1,7 +1,7 @@
 //! Submitting transactions.
 //!
 //! A submission is safe to repeat: the same transaction has the same id and takes effect once. Every answer names the id, so that nobody has
-//! to guess what became of a transaction (users.md §2 point 3). What each answer promises:
+//! to guess what became of a transaction. What each answer promises:
 //!
 //! | Answer | Promise |
 //! |---|---|

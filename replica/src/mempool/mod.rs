@@ -15,7 +15,7 @@
 //! another one with its sequence number is committed, or when it is parked and a full pool needs its place.
 //!
 //! There is no fee, so there is no replacement by price: of two transactions with the same sequence number the first stays. There is no
-//! small share per sender either: one busy account may fill blocks by itself (users.md, pain point 10); [`Mempool::select`] shares a
+//! small share per sender either: one busy account may fill blocks by itself; [`Mempool::select`] shares a
 //! block fairly between the senders that have something to send.
 //!
 //! Must never: lose a transaction without a reason that [`Mempool::dropped`] can tell, or grow past its [`PoolLimits`].

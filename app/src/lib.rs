@@ -27,4 +27,4 @@ mod tests;
 pub use application::{AppError, Application, BlockContext, TxRejected};
 pub use built_in::BuiltIn;
 pub use execute::{Execution, InvalidBlock, check_transaction, execute_block, genesis_state};
-pub use state::{Overlay, StateRead, Writes};
+pub use state::{Overlay, Remembering, StateRead, Writes};

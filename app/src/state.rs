@@ -1,6 +1,6 @@
 //! The state as an application sees it: read through [`StateRead`], written into an [`Overlay`] that can be rolled back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use quorate_types::state_key::entry_size;
 
@@ -27,6 +27,34 @@ impl StateRead for BTreeMap<Box<[u8]>, Arc<[u8]>> {
 
     fn size(&self) -> u64 {
         self.iter().fold(0, |sum, (key, value)| sum.saturating_add(entry_size(key, value)))
+    }
+}
+
+/// A state that is read through the key that was read last: the checks of a transaction ask for its sender's record again and again.
+pub struct Remembering<'a> {
+    state: &'a dyn StateRead,
+    last: RefCell<Option<(Box<[u8]>, Option<Arc<[u8]>>)>>,
+}
+
+impl<'a> Remembering<'a> {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(state: &'a dyn StateRead) -> Self {
+        Self { state, last: RefCell::default() }
+    }
+}
+
+impl StateRead for Remembering<'_> {
+    fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
+        let mut last = self.last.borrow_mut();
+        match &*last {
+            Some((read, value)) if **read == *key => value.clone(),
+            _ => last.insert((key.into(), self.state.get(key))).1.clone(),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.state.size()
     }
 }
 
@@ -179,6 +207,26 @@ mod tests {
             }
             prop_assert_eq!(applied, model);
         }
+    }
+
+    #[test]
+    fn the_last_key_is_read_once_and_every_key_reads_right() {
+        struct Counting(Map, std::cell::Cell<u32>);
+        impl StateRead for Counting {
+            fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
+                self.1.set(self.1.get() + 1);
+                self.0.get(key).cloned()
+            }
+            fn size(&self) -> u64 {
+                7
+            }
+        }
+        let state = Counting(Map::from([(key(1), Arc::from([9]))]), std::cell::Cell::default());
+        let remembering = Remembering::new(&state);
+        for (k, value, reads) in [(1, Some([9]), 1), (1, Some([9]), 1), (2, None, 2), (2, None, 2), (1, Some([9]), 3)] {
+            assert_eq!((remembering.get(&[k]), state.1.get()), (value.map(Arc::from), reads));
+        }
+        assert_eq!(remembering.size(), 7);
     }
 
     #[test]

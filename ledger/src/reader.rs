@@ -3,6 +3,7 @@
 use quorate_types::{
     block::Block,
     codec::Bounded,
+    crypto::Hash,
     header::Header,
     ids::{BlockId, TxId},
     merkle::MerkleProof,
@@ -114,18 +115,24 @@ impl<S: Store> LedgerReader<S> {
         Ok(Some(receipts))
     }
 
-    /// The receipts of a committed block from the transaction `id` on, which is one of the block's, a row at a time.
+    /// The receipts of a committed block from the transaction `id` on, which is one of the block's, each with its leaf in the tree over them:
+    /// read a row at a time, and the leaves as they are kept, since to hash a megabyte of answers takes longer than to read it.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn receipts_since<'a>(&'a self, id: &TxId) -> Result<impl Iterator<Item = Result<Receipt, LedgerError>> + use<'a, S>, LedgerError> {
+    pub fn receipts_since<'a>(
+        &'a self,
+        id: &TxId,
+    ) -> Result<impl Iterator<Item = Result<(Hash, Receipt), LedgerError>> + use<'a, S>, LedgerError> {
         let Position { height, index, row } = schema::position(&self.store, *id)?.ok_or(MISSING_RECEIPT)?;
         let earlier = usize::try_from(index.saturating_sub(row)).map_err(|_| MISSING_RECEIPT)?;
+        let leaves = schema::receipt_leaves(&self.store, height)?.ok_or(MISSING_RECEIPT)?;
+        let leaves = leaves.into_iter().skip(usize::try_from(index).map_err(|_| MISSING_RECEIPT)?);
         let receipts = schema::receipts_from(&self.store, height, row).flat_map(|row| match row {
             Ok(receipts) => receipts.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         });
-        Ok(receipts.skip(earlier))
+        Ok(leaves.zip(receipts.skip(earlier)).map(|(leaf, receipt)| Ok((leaf, receipt?))))
     }
 
     /// Where a committed transaction stands: its block's height and its position in the block.

@@ -63,12 +63,12 @@ impl<S: Store> History for LedgerReader<S> {
             let mut bytes = 0usize;
             let mut receipts = self.receipts_since(&first.id())?;
             for transaction in rest.iter().take(count) {
-                let receipt = receipts.next().ok_or(LedgerError::Missing { column: Column::Receipts })??;
+                let (leaf, receipt) = receipts.next().ok_or(LedgerError::Missing { column: Column::Receipts })??;
                 transactions.push(TransactionView {
                     tx_id: transaction.id(),
                     sender: transaction.sender(),
                     sequence: transaction.content().sequence,
-                    receipt: receipt.leaf(),
+                    receipt: leaf,
                     outcome: ListedOutcome::from(&receipt.outcome),
                 });
                 if let Outcome::Applied(output) = &receipt.outcome {

@@ -31,11 +31,11 @@ const SUBMISSIONS_BYTES_MAX: usize = 32 << 20;
 pub(crate) const BATCH_TRANSACTIONS: usize = 512;
 /// How many of them clients get before gossip has its turn.
 const CLIENTS_FIRST: usize = 256;
-/// So many full blocks may wait, in the pool and on the way there, before clients are refused.
+/// So many full blocks may wait, in the pool and on the way there, before clients are refused; of what other validators have let in alone, so
+/// many before gossip is dropped.
 const BLOCKS_WAITING_MAX: usize = 3;
-/// And so many of what other validators have let in, before gossip is dropped. The two are counted apart: otherwise a validator that gossips
-/// without end, or one client of another validator, would keep our clients out.
-const BLOCKS_WAITING_GOSSIP_MAX: usize = 3;
+/// So many of our clients' own always may: otherwise a validator that gossips without end would keep them out.
+const BLOCKS_OF_CLIENTS: usize = 1;
 /// How long transactions wait for others to be checked with, where there is traffic.
 const LINGER: Duration = Duration::from_millis(5);
 /// So many do not wait: more would not make a signature cheaper.
@@ -44,8 +44,8 @@ const LINGER_TRANSACTIONS_MAX: usize = 128;
 /// How full the pool is, as of the replica's last turn, and how full it may be.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    clients_max: Load,
-    gossip_max: Load,
+    waiting_max: Load,
+    sure_of_clients: Load,
     of_clients: Published,
     of_others: Published,
 }
@@ -78,8 +78,8 @@ impl Admission {
             }
         };
         Self {
-            clients_max: blocks(BLOCKS_WAITING_MAX),
-            gossip_max: blocks(BLOCKS_WAITING_GOSSIP_MAX),
+            waiting_max: blocks(BLOCKS_WAITING_MAX),
+            sure_of_clients: blocks(BLOCKS_OF_CLIENTS),
             of_clients: Published::default(),
             of_others: Published::default(),
         }
@@ -89,6 +89,16 @@ impl Admission {
     pub(crate) fn publish(&self, of_clients: Load, of_others: Load) {
         self.of_clients.set(of_clients);
         self.of_others.set(of_others);
+    }
+
+    /// Whether a client is refused while so much of our clients' is on the way to the pool.
+    fn is_full_for_clients(&self, queued: Load) -> bool {
+        let of_clients = self.of_clients.get().plus(queued);
+        of_clients.fills(self.sure_of_clients) && of_clients.plus(self.of_others.get()).fills(self.waiting_max)
+    }
+
+    fn is_full_for_gossip(&self) -> bool {
+        self.of_others.get().fills(self.waiting_max)
     }
 }
 
@@ -164,7 +174,7 @@ impl TransactionQueue {
             return Err(NoRoom::BUSY);
         }
         let queued = Load { transactions: waiting.clients.len(), bytes: waiting.clients_bytes };
-        if self.admission.of_clients.get().plus(queued).fills(self.admission.clients_max) {
+        if self.admission.is_full_for_clients(queued) {
             return Err(NoRoom::OVERLOADED);
         }
         Ok(())
@@ -188,7 +198,7 @@ impl TransactionQueue {
         let count = batch.len();
         let mut waiting = self.lock();
         if waiting.is_closed
-            || self.admission.of_others.get().fills(self.admission.gossip_max)
+            || self.admission.is_full_for_gossip()
             || waiting.peers.push(from, bytes, batch).is_err()
         {
             return false;
@@ -354,6 +364,12 @@ pub(crate) mod tests {
         queue.admission().publish(Load::default(), full);
         assert_eq!(queue.check_room(), Ok(()));
         assert!(!queue.gossip(ValidatorId(1), 200, vec![transfer(1)]));
+        // Beyond a block of their own clients wait until there is room for all.
+        let a_block = Load { transactions: block, bytes: 0 };
+        queue.admission().publish(a_block, Load { transactions: 2 * block - 1, bytes: 0 });
+        assert_eq!(queue.check_room(), Ok(()));
+        queue.admission().publish(a_block, Load { transactions: 2 * block, bytes: 0 });
+        assert_eq!(queue.check_room(), Err(NoRoom::OVERLOADED));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::{Application, accounts, check_transaction};
+use quorate_app::{Application, Remembering, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
     safety::{SafetyRecord, persist},
@@ -551,12 +551,12 @@ impl<S: Store, A: Application> Replica<S, A> {
         if self.pool.contains(&transaction.id()) {
             return Ok(false);
         }
-        if let Some(state) = self.ledger.state(&root) {
-            let limits = &self.parameters.state;
-            check_transaction(self.ledger.app(), state, limits, self.genesis_hash, now, &transaction)
+        let mut next = Sequence(0);
+        if let Some(state) = self.ledger.state(&root).map(|state| Remembering::new(state)) {
+            check_transaction(self.ledger.app(), &state, &self.parameters.state, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
+            next = accounts::next_sequence(&state, &transaction.sender());
         }
-        let next = self.committed_sequence(&transaction.sender());
         // Another transaction does not make a pool idle that has work.
         self.pool_touched |= !self.pool_ready;
         match self.pool.add(transaction, next, now) {

@@ -1,18 +1,20 @@
 //! A bounded memory: the newest entries, at most twice `capacity` of them.
+//!
+//! Hashed with a key of the process, so nobody outside can make entries collide. Nothing ever depends on their order.
 
-use std::collections::BTreeMap;
+use std::{collections::HashMap, hash::Hash};
 
 /// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
 #[derive(Debug)]
 pub(crate) struct Seen<K, V> {
-    young: BTreeMap<K, V>,
-    old: BTreeMap<K, V>,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
     capacity: usize,
 }
 
-impl<K: Ord, V: Clone> Seen<K, V> {
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { young: BTreeMap::new(), old: BTreeMap::new(), capacity }
+impl<K: Eq + Hash, V> Seen<K, V> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), capacity }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {

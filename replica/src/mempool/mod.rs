@@ -106,7 +106,10 @@ impl Mempool {
         if expires_at <= now {
             return Err(Rejected::Expired { expires_at, now });
         }
-        self.advance(address, next, None);
+        if self.senders.get(&address).is_some_and(|sender| sender.next() < next) {
+            self.advance(address, next, None);
+            self.reindex(address);
+        }
         if let Some(sender) = self.senders.get(&address) {
             if let Some(by) = sender.get(sequence) {
                 return Err(Rejected::SequenceTaken { sequence, by: by.id() });
@@ -320,7 +323,7 @@ impl Mempool {
         Ok(Some(dropped))
     }
 
-    /// A sender's next sequence number is `next`: what lies below is used up, the one just below it by `by`.
+    /// A sender's next sequence number is `next`: what lies below is used up, the one just below it by `by`. The caller reindexes.
     fn advance(&mut self, address: Address, next: Sequence, by: Option<TxId>) -> Vec<Dropped> {
         let Some(sender) = self.senders.get_mut(&address) else { return Vec::new() };
         let mut dropped = Vec::new();
@@ -337,7 +340,6 @@ impl Mempool {
                 dropped.push(Dropped { id, reason });
             }
         }
-        self.reindex(address);
         dropped
     }
 

@@ -26,7 +26,7 @@ struct Known {
 impl SignatureMemory {
     /// An empty memory of the newest `capacity` signatures, and at most twice as many.
     #[must_use]
-    pub const fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self { valid: Mutex::new(Seen::new(capacity)) }
     }
 

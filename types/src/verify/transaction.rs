@@ -6,9 +6,8 @@ use crate::{
     transaction::Transaction,
 };
 
-/// How many signatures are checked together. A larger batch is hardly cheaper for each signature; a smaller one bounds what a bad signature
-/// costs, which is this many single checks.
-pub const SIGNATURES_BATCHED: usize = 128;
+/// How many signatures are checked together. A larger batch is hardly cheaper for each signature, and a bad signature costs more in it.
+pub const SIGNATURES_BATCHED: usize = 512;
 
 /// What is left to do for a transaction.
 enum Step {

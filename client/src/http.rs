@@ -70,6 +70,8 @@ pub(crate) struct Unsubmitted {
     pub(crate) error: ClientError,
     /// The transaction certainly did not leave this machine.
     pub(crate) is_unsent: bool,
+    /// When a node that cannot serve now wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 struct Request {
@@ -167,7 +169,8 @@ impl Client {
     pub async fn submit(&self, tx: &Transaction, wait: Wait, timeout: Duration) -> Result<Submitted, ClientError> {
         let timeout = timeout.min(WAIT_MAX);
         let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason };
-        let (start, mut bytes) = (Instant::now(), tx.id().0.0.into_iter());
+        let start = Instant::now();
+        let mut turn = 0usize;
         let request = submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT));
         // A node that broke off may have it, whatever is answered after that.
         let mut doubtful = false;
@@ -178,8 +181,8 @@ impl Client {
                 Err(nobody) => return Err(nobody.into()),
             };
             doubtful |= answer.doubtful;
-            // From half as long as was asked for to half as long again: the id spreads those who were refused together.
-            let pause = answer.retry_after.zip(bytes.next()).map(|(after, byte)| after.mul_f64(0.5 + f64::from(byte) / 255.0));
+            let pause = answer.retry_after.map(|after| spread(after, tx.id(), turn));
+            turn = turn.saturating_add(1);
             match pause.filter(|pause| may_do_better(answer.status) && start.elapsed().saturating_add(*pause) < timeout) {
                 Some(pause) => sleep(pause).await,
                 None => break answer,
@@ -378,11 +381,11 @@ impl Node<'_> {
 
     /// Gives it a transaction, lets it wait for the commit, and hears what it says.
     pub(crate) async fn submit(&self, tx: &Transaction, wait: Duration, timeout: Duration) -> Result<Submitted, Unsubmitted> {
-        let sent = |error| Unsubmitted { error, is_unsent: false };
+        let sent = |error| Unsubmitted { error, is_unsent: false, retry_after: None };
         match self.client.ask(self.url, &submission(tx, Wait::Committed, wait, timeout)).await {
             Ok(answer) if answer.status.is_success() => submitted(tx, &answer).map_err(sent),
-            Ok(answer) => Err(sent(refused(&answer))),
-            Err(silence) => Err(Unsubmitted { error: self.unreachable(&silence), is_unsent: !silence.doubtful }),
+            Ok(answer) => Err(Unsubmitted { retry_after: answer.retry_after, ..sent(refused(&answer)) }),
+            Err(silence) => Err(Unsubmitted { is_unsent: !silence.doubtful, ..sent(self.unreachable(&silence)) }),
         }
     }
 }
@@ -447,6 +450,12 @@ fn parse(text: &str) -> Result<Url, ClientError> {
         return Err(wrong("it must be a scheme, a host and a port"));
     }
     Ok(url)
+}
+
+/// From half as long as a node asked for to half as long again: the bytes of the id spread those who were refused together.
+pub(crate) fn spread(retry_after: Duration, id: TxId, turn: usize) -> Duration {
+    let byte = id.0.0.get(turn % 32).copied().unwrap_or_default();
+    retry_after.mul_f64(0.5 + f64::from(byte) / 255.0)
 }
 
 /// Statuses by which a node says that it cannot serve now.

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::{
     api,
     error::{ClientError, NotCommitted},
-    http::{ANSWER_TIMEOUT, Client, Node},
+    http::{ANSWER_TIMEOUT, Client, Node, spread},
     light::{Certificate, LightClient, LightError, PlacedReceipt, Proven},
     terminal::foreign,
 };
@@ -209,9 +209,11 @@ impl Session {
         deadline: Instant,
         followed: &mut Followed,
     ) -> Result<Proven<PlacedReceipt>, ClientError> {
-        let (mut refusals, mut used) = (0u32, 0u32);
+        let (mut turn, mut refusals, mut used) = (0usize, 0u32, 0u32);
         loop {
             let mut is_refused_by_all = true;
+            // When nodes want to be asked again: `None` from one that is not too busy.
+            let mut retry_after = Vec::new();
             let mut tried = Vec::new();
             for (asked, node) in self.client.nodes().enumerate() {
                 // Each node of this turn gets its part of the time that is left, so that a silent one does not keep the others from being asked.
@@ -221,6 +223,7 @@ impl Session {
                 match node.submit(tx, wait, wait.saturating_add(ANSWER_TIMEOUT).min(part)).await {
                     Ok(submitted) => {
                         (followed.is_sent, is_refused_by_all) = (true, false);
+                        retry_after.push(None);
                         if let Some(proven) = submitted.proof.and_then(|proof| self.light.transaction(tx.id(), &proof).ok()) {
                             self.learn(&proven);
                             node.prefer();
@@ -238,6 +241,7 @@ impl Session {
                         if unsubmitted.is_unsent {
                             continue;
                         }
+                        retry_after.push(unsubmitted.retry_after);
                     }
                 }
                 if let Ok((proven, _)) = self.receipt_at(&node, tx.id()).await {
@@ -260,7 +264,10 @@ impl Session {
                 return Err(followed.unknown(tx, "the nodes will not have it"));
             }
             self.send_again(earlier, deadline.saturating_duration_since(Instant::now())).await;
-            sleep(self.pace.pause).await;
+            // The first that comes free is enough.
+            let first = retry_after.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
+            sleep(first.map_or(self.pace.pause, |after| spread(after, tx.id(), turn).max(self.pace.pause))).await;
+            turn = turn.saturating_add(1);
         }
     }
 

@@ -228,3 +228,23 @@ async fn a_full_node_is_sent_the_transaction_again_when_it_says_but_not_beyond_t
     let error = Client::new(&[url]).unwrap().submit(&tx, Wait::Accepted, Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(&error, ClientError::Refused { code, .. } if code == "overloaded"), "{error}");
 }
+
+#[tokio::test]
+async fn a_session_comes_back_to_nodes_that_are_full_when_the_first_of_them_says() {
+    const FULL: &str = r#"{"error":{"code":"overloaded","message":"full"}}"#;
+    let tx = transaction();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let full = |retry_after: &'static str| {
+        let count = asked.clone();
+        let node = post(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            async move { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", retry_after)], FULL) }
+        });
+        serve(Router::new().route("/v1/transactions", node))
+    };
+    let nodes = [full("1").await, nobody().await, full("1000").await];
+    let error = session(&nodes).submit_and_verify(&tx, Duration::from_millis(1_400)).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { .. }));
+    // At its pace alone it would have come some hundred times; after half a second at the earliest it comes twice more at most.
+    assert!((2..=6).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
+}

@@ -47,6 +47,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest pause that a node can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+/// How long a connection without a request is kept: half as long as a node keeps it (`api.read_timeout_ms`), so that the two hardly ever meet.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// A client of several nodes.
 #[derive(Debug)]
@@ -97,6 +99,8 @@ struct Silence {
     reason: String,
     /// The request may have arrived nevertheless.
     doubtful: bool,
+    /// The connection ended before the answer.
+    broke_off: bool,
 }
 
 /// Nobody answered.
@@ -336,8 +340,20 @@ impl Client {
         }
     }
 
+    /// A node ends connections that are idle, perhaps just when a question is on its way. To read a second time changes nothing.
     async fn ask(&self, node: &Url, request: &Request) -> Result<Answer, Silence> {
-        let silence = |error: reqwest::Error| Silence { doubtful: !error.is_connect(), reason: with_causes(&error) };
+        match self.ask_once(node, request).await {
+            Err(silence) if silence.broke_off && request.method == Method::GET => self.ask_once(node, request).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, node: &Url, request: &Request) -> Result<Answer, Silence> {
+        let silence = |error: reqwest::Error| Silence {
+            doubtful: !error.is_connect(),
+            broke_off: !error.is_connect() && !error.is_timeout(),
+            reason: with_causes(&error),
+        };
         let url = format!("{}{}", node.as_str().trim_end_matches('/'), request.path);
         let mut builder = self.http.request(request.method.clone(), url).timeout(request.timeout);
         if !request.body.is_empty() {
@@ -350,7 +366,7 @@ impl Client {
         while let Some(chunk) = response.chunk().await.map_err(silence)? {
             if body.len().saturating_add(chunk.len()) > request.answer_bytes_max {
                 let reason = format!("its answer is longer than {} bytes", request.answer_bytes_max);
-                return Err(Silence { reason, doubtful: true });
+                return Err(Silence { reason, doubtful: true, broke_off: false });
             }
             body.extend_from_slice(&chunk);
         }
@@ -400,7 +416,7 @@ pub fn without_tls() -> ClientBuilder {
 fn with_tls() -> ClientBuilder {
     // The whole process has one; that it was there already is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy()
+    reqwest::Client::builder().no_proxy().pool_idle_timeout(IDLE_MAX)
 }
 
 /// The certificates of a file.

@@ -61,6 +61,33 @@ async fn breaks_off() -> String {
     url
 }
 
+/// A node that breaks off whatever comes first on a connection, and answers on every second connection.
+async fn breaks_off_first(answer: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut some = [0; 1_024];
+            let _read = socket.read(&mut some).await;
+            if number % 2 == 1 {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+                socket.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_question_whose_connection_broke_is_asked_once_more_and_a_submission_is_not() {
+    let client = Client::new(&[breaks_off_first("the genesis").await]).unwrap();
+    assert_eq!(client.genesis_json(|_| true).await.unwrap(), b"the genesis");
+    let error = client.submit(&transaction(), Wait::Accepted, LONG).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unknown { .. }), "it may have arrived: {error}");
+}
+
 fn transaction() -> Transaction {
     let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
     Transaction::sign(GenesisHash::default(), &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), &operation)

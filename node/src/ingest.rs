@@ -197,10 +197,7 @@ impl TransactionQueue {
         }
         let count = batch.len();
         let mut waiting = self.lock();
-        if waiting.is_closed
-            || self.admission.is_full_for_gossip()
-            || waiting.peers.push(from, bytes, batch).is_err()
-        {
+        if waiting.is_closed || self.admission.is_full_for_gossip() || waiting.peers.push(from, bytes, batch).is_err() {
             return false;
         }
         waiting.peers_transactions = waiting.peers_transactions.saturating_add(count);

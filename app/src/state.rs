@@ -33,8 +33,11 @@ impl StateRead for BTreeMap<Box<[u8]>, Arc<[u8]>> {
 /// A state that is read through the key that was read last: the checks of a transaction ask for its sender's record again and again.
 pub struct Remembering<'a> {
     state: &'a dyn StateRead,
-    last: RefCell<Option<(Box<[u8]>, Option<Arc<[u8]>>)>>,
+    last: RefCell<Option<Read>>,
 }
+
+/// A key and its value, if it has one.
+type Read = (Box<[u8]>, Option<Arc<[u8]>>);
 
 impl<'a> Remembering<'a> {
     /// Nothing is read yet.

@@ -78,17 +78,6 @@ pub enum TxRejected {
         /// The account's next.
         next: Sequence,
     },
-    /// Its sequence number is too far ahead.
-    #[error("its sequence number is too far ahead; the account's next one is {next}, and at most {window} may wait")]
-    SequenceTooFar {
-        /// The account's next.
-        next: Sequence,
-        /// How many of a sender may wait.
-        window: u64,
-    },
-    /// Another transaction of the sender has this number.
-    #[error("another transaction of the sender with this sequence number is waiting")]
-    SequenceTaken,
     /// The largest sequence number, after which there would be none.
     #[error("the account has used all its sequence numbers")]
     SequenceExhausted,
@@ -100,27 +89,12 @@ pub enum TxRejected {
         /// The time it was compared with.
         now: UnixMillis,
     },
-    /// It would wait for longer than a pool keeps anything.
-    #[error("it expires too late: at most {max_ms} ms ahead are allowed")]
-    ExpiryTooFar {
-        /// How far ahead an expiry may lie.
-        max_ms: u64,
-    },
     /// It is for another network.
     #[error("it is for the network of genesis {0}, not for this one")]
     OtherNetwork(GenesisHash),
     /// It would be executed in vain, as far as is known now.
     #[error("{0}")]
     Fails(Failure),
-    /// The sender has too much in the pool.
-    #[error("the sender has {waiting} transactions waiting, no more are taken; wait for a commit")]
-    SenderQuota {
-        /// How many wait.
-        waiting: usize,
-    },
-    /// The pool has no room.
-    #[error("the pool is full; try again in a moment or at another validator")]
-    PoolFull,
 }
 
 impl TxRejected {
@@ -129,15 +103,10 @@ impl TxRejected {
     pub fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::SequenceTooOld { .. } => "sequence-too-old",
-            Self::SequenceTooFar { .. } => "sequence-too-far",
-            Self::SequenceTaken => "sequence-taken",
             Self::SequenceExhausted => "sequence-exhausted",
             Self::Expired { .. } => "expired",
-            Self::ExpiryTooFar { .. } => "expiry-too-far",
             Self::OtherNetwork(_) => "other-network",
             Self::Fails(failure) => return failure.code().to_owned().into(),
-            Self::SenderQuota { .. } => "sender-quota",
-            Self::PoolFull => "pool-full",
         })
     }
 }

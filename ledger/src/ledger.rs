@@ -329,11 +329,6 @@ impl<S: Store, A: Application> Ledger<S, A> {
         &self.app
     }
 
-    /// Adds a block to the pending column; see [`schema::put_pending`].
-    pub fn pending_put(batch: &mut Batch, block: &Block) {
-        schema::put_pending(batch, block);
-    }
-
     /// The blocks of the pending column over the root, parents before children: what a restart speculates on again. Those that a crash
     /// between two writes has left behind are removed.
     ///

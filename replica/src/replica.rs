@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -673,7 +673,6 @@ impl<S: Store, A: Application> Replica<S, A> {
         let parameters = &self.parameters;
         let transactions = self.pool.select(
             |sender| accounts::next_sequence(state, sender),
-            &BTreeSet::new(),
             timestamp,
             usize::try_from(parameters.block_transactions_max).unwrap_or(usize::MAX),
             usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
@@ -703,7 +702,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn gossip_again(&mut self) {
         let Some(state) = self.ledger.state(&self.ledger.root().block_id) else { return };
         let next_of = |sender: &Address| accounts::next_sequence(state, sender);
-        self.gossip = self.pool.select(next_of, &BTreeSet::new(), self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
+        self.gossip = self.pool.select(next_of, self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
     }
 
     /// The next batch of transactions for the other validators.

@@ -109,10 +109,10 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
         "sequence-too-old" | "sequence-used" | "sequence-taken" | "sequence-too-far" => {
             (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} tells the next sequence number"))
         }
-        "sender-full" | "sender-quota" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
+        "sender-full" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
         "insufficient-funds" | "state-full" | "sequence-exhausted" | "deposit-locked" | "no-account" => (StatusCode::CONFLICT, None),
         "other-network" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the genesis hash of this network")),
-        "expired" | "expiry-too-far" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
+        "expired" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
         "signature" => (StatusCode::BAD_REQUEST, Some("the signature is over the transaction's id, by the sender's key")),
         _ => (StatusCode::BAD_REQUEST, None),
     }

@@ -9,10 +9,10 @@
 //!                    ready │ parked (10 is missing)
 //! ```
 //!
-//! A transaction stays in the pool while proposed blocks hold it: whoever builds a block names the transactions of its pending ancestors
-//! (`excluded`, or a `next_of` that reads the parent's state), and [`Mempool::select`] passes over them. So a fork that is abandoned gives
-//! its transactions back by construction, without any bookkeeping that could be forgotten. A transaction leaves on commit, on expiry, when
-//! another one with its sequence number is committed, or when it is parked and a full pool needs its place.
+//! A transaction stays in the pool while proposed blocks hold it: whoever builds a block reads its senders' next numbers in the parent's
+//! state, which [`Mempool::select`] starts from. So a fork that is abandoned gives its transactions back by construction, without any
+//! bookkeeping that could be forgotten. A transaction leaves on commit, on expiry, when another one with its sequence number is committed,
+//! or when it is parked and a full pool needs its place.
 //!
 //! There is no fee, so there is no replacement by price: of two transactions with the same sequence number the first stays. There is no
 //! small share per sender either: one busy account may fill blocks by itself; [`Mempool::select`] shares a
@@ -130,17 +130,15 @@ impl Mempool {
     }
 
     /// Transactions for a block with time `timestamp`: of each sender in sequence order from `next_of(sender)`, the sender's next sequence
-    /// number in the state the block is built on; `excluded` are those that the block's pending ancestors hold (where `next_of` reads the
-    /// parent's own state these are below it anyway, where it reads the committed state they are passed over).
+    /// number in the state the block is built on: what the block's pending ancestors hold lies below it.
     ///
     /// Senders take turns in the order in which they became ready, one transaction each, until `count_max` or `bytes_max` is reached.
-    /// The result depends only on the calls made so far. The work is that of the result and of what pending ancestors hold, whatever the
-    /// size of the pool.
+    /// The result depends only on the calls made so far. The work is that of the result and of the senders with something ready, whatever
+    /// the size of the pool.
     #[must_use]
     pub fn select(
         &self,
         next_of: impl Fn(&Address) -> Sequence,
-        excluded: &BTreeSet<TxId>,
         timestamp: UnixMillis,
         count_max: usize,
         bytes_max: usize,
@@ -152,7 +150,7 @@ impl Mempool {
         // Senders that have had a turn and may have more to send.
         let mut again: VecDeque<(&Sender, Sequence)> = VecDeque::new();
         while selected.len() < count_max && misfits < MISFITS_MAX {
-            let (sender, mut sequence) = match fresh.next() {
+            let (sender, sequence) = match fresh.next() {
                 Some(address) => match self.senders.get(address) {
                     Some(sender) => (sender, next_of(address).max(sender.next())),
                     None => continue,
@@ -162,12 +160,7 @@ impl Mempool {
                     None => break,
                 },
             };
-            let mut candidate = sender.get(sequence);
-            while candidate.is_some_and(|transaction| excluded.contains(&transaction.id())) {
-                sequence = sequence.next();
-                candidate = sender.get(sequence);
-            }
-            let Some(transaction) = candidate else { continue };
+            let Some(transaction) = sender.get(sequence) else { continue };
             let bytes = transaction.raw().len();
             if transaction.content().expires_at <= timestamp || bytes > bytes_left {
                 misfits = misfits.saturating_add(1);

@@ -78,10 +78,6 @@ fn zero(_: &Address) -> Sequence {
     Sequence(0)
 }
 
-fn nothing() -> BTreeSet<TxId> {
-    BTreeSet::new()
-}
-
 /// (sender, sequence) of a selection, senders by their test numbers.
 fn names(selected: &[Transaction]) -> Vec<(u8, u64)> {
     let number = |of: Address| (0..10).find(|number| address(*number) == of).unwrap();
@@ -89,7 +85,7 @@ fn names(selected: &[Transaction]) -> Vec<(u8, u64)> {
 }
 
 fn all(pool: &Mempool) -> Vec<(u8, u64)> {
-    names(&pool.select(zero, &nothing(), NOW, usize::MAX, usize::MAX))
+    names(&pool.select(zero, NOW, usize::MAX, usize::MAX))
 }
 
 /// What must hold of the indexes whatever was done.
@@ -132,7 +128,7 @@ fn one_busy_sender_may_fill_a_block_alone() {
     for sequence in 0..2_000 {
         add(&mut pool, 1, sequence).unwrap();
     }
-    assert_eq!(pool.select(zero, &nothing(), NOW, 1_500, usize::MAX).len(), 1_500);
+    assert_eq!(pool.select(zero, NOW, 1_500, usize::MAX).len(), 1_500);
 }
 
 #[test]
@@ -173,17 +169,14 @@ fn what_waits_for_a_missing_transaction_is_not_counted_as_ready() {
     check(&pool);
 }
 
-/// S17: transactions of pending ancestors are passed over, by id or by the parent's state.
+/// S17: transactions of pending ancestors are passed over, by the parent's state.
 #[test]
 fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_abandoned_fork() {
     let pool = pool_of(&[(1, 0), (1, 1), (2, 0)]);
-    let first = pool.select(zero, &nothing(), NOW, 2, usize::MAX);
+    let first = pool.select(zero, NOW, 2, usize::MAX);
     assert_eq!(names(&first), [(1, 0), (2, 0)]);
-    let held: BTreeSet<TxId> = first.iter().map(Transaction::id).collect();
-    assert_eq!(names(&pool.select(zero, &held, NOW, 9, usize::MAX)), [(1, 1)]);
     let on_parent = |_: &Address| Sequence(1);
-    assert_eq!(names(&pool.select(on_parent, &held, NOW, 9, usize::MAX)), [(1, 1)]);
-    assert_eq!(names(&pool.select(on_parent, &nothing(), NOW, 9, usize::MAX)), [(1, 1)]);
+    assert_eq!(names(&pool.select(on_parent, NOW, 9, usize::MAX)), [(1, 1)]);
     assert!(pool.has_ready(on_parent));
     assert!(!pool.has_ready(|_| Sequence(2)));
     // The fork is abandoned: nothing needs to be given back, it never left.
@@ -193,7 +186,7 @@ fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_
 #[test]
 fn what_is_committed_leaves_and_its_sender_goes_behind_the_others() {
     let mut pool = pool_of(&[(1, 0), (1, 1), (2, 0), (3, 0)]);
-    let block = pool.select(zero, &nothing(), NOW, 1, usize::MAX);
+    let block = pool.select(zero, NOW, 1, usize::MAX);
     assert_eq!(pool.committed(&block), []);
     assert!(!pool.contains(&block[0].id()));
     assert_eq!(pool.dropped(&block[0].id()), None);
@@ -226,7 +219,7 @@ fn nothing_is_selected_at_or_after_its_expiry_and_expiry_drops_it_with_a_reason(
     let short = verify(sign(2, 0, UnixMillis(2_000), Vec::new()));
     let id = short.id();
     pool.add(short, Sequence(0), NOW).unwrap();
-    let at = |pool: &Mempool, time| names(&pool.select(zero, &nothing(), UnixMillis(time), 9, usize::MAX));
+    let at = |pool: &Mempool, time| names(&pool.select(zero, UnixMillis(time), 9, usize::MAX));
     assert_eq!(at(&pool, 1_999), [(1, 0), (2, 0)]);
     assert_eq!(at(&pool, 2_000), [(1, 0)]);
     assert_eq!(pool.expire(UnixMillis(1_999)), []);
@@ -325,7 +318,7 @@ fn a_block_takes_what_still_fits_after_something_too_large() {
     let mut pool = Mempool::new(PoolLimits::default());
     pool.add(verify(sign(1, 0, LATER, vec![0; 5_000])), Sequence(0), NOW).unwrap();
     add(&mut pool, 2, 0).unwrap();
-    assert_eq!(names(&pool.select(zero, &nothing(), NOW, 9, 1_000)), [(2, 0)]);
+    assert_eq!(names(&pool.select(zero, NOW, 9, 1_000)), [(2, 0)]);
 }
 
 #[test]
@@ -343,7 +336,7 @@ fn selecting_looks_only_at_senders_that_are_ready() {
         asked.set(asked.get() + 1);
         Sequence(0)
     };
-    assert_eq!(pool.select(next_of, &nothing(), NOW, 5, usize::MAX).len(), 5);
+    assert_eq!(pool.select(next_of, NOW, 5, usize::MAX).len(), 5);
     assert_eq!(asked.get(), 1);
 }
 
@@ -390,8 +383,8 @@ proptest! {
                     }
                 }
                 Step::CommitSelected { count } => {
-                    let block = pool.select(next_of, &nothing(), now, count, usize::MAX);
-                    prop_assert_eq!(&block, &pool.select(next_of, &nothing(), now, count, usize::MAX));
+                    let block = pool.select(next_of, now, count, usize::MAX);
+                    prop_assert_eq!(&block, &pool.select(next_of, now, count, usize::MAX));
                     prop_assert!(block.len() <= count);
                     for transaction in &block {
                         let next = state.entry(transaction.sender()).or_default();
@@ -419,7 +412,7 @@ proptest! {
             }
             check(&pool);
             let next_of = |address: &Address| state.get(address).copied().unwrap_or_default();
-            prop_assert_eq!(pool.has_ready(next_of), !pool.select(next_of, &nothing(), NOW, 1, usize::MAX).is_empty());
+            prop_assert_eq!(pool.has_ready(next_of), !pool.select(next_of, NOW, 1, usize::MAX).is_empty());
         }
     }
 }

@@ -388,7 +388,7 @@ impl From<NodeError> for CommandError {
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
             NodeError::Recover(_) | NodeError::Witness(_) => "recover",
-            NodeError::Store(_) | NodeError::Ledger(_) | NodeError::Disk(_) => "data",
+            NodeError::Store(_) | NodeError::Ledger(_) | NodeError::Disk(_) | NodeError::AddressFile { .. } => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",

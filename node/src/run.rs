@@ -131,6 +131,14 @@ pub enum NodeError {
     /// The process may open too few files.
     #[error(transparent)]
     Files(#[from] files::TooFewFiles),
+    /// The file with an address cannot be written.
+    #[error("{}, where the address of the listener is left for others, cannot be written: {source}; may this user write to that directory?", path.display())]
+    AddressFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The system gives no threads.
     #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
@@ -373,7 +381,7 @@ impl Node {
         failure.spawn(health.handle(), "disk", disk::run(disk, Arc::clone(&metrics), stop.subscribe()));
         if let Some((api_file, metrics_file)) = &address_files {
             for (path, address) in [(api_file, api_address), (metrics_file, metrics_address)] {
-                write_whole(path, &format!("{address}\n")).map_err(NodeError::Threads)?;
+                write_whole(path, &format!("{address}\n")).map_err(|source| NodeError::AddressFile { path: path.clone(), source })?;
             }
         }
         failure.set_running(true);

@@ -236,3 +236,15 @@ async fn a_validator_that_moved_is_linked_to_all_and_every_link_that_is_down_has
     .await;
     commits_through(&cluster, 3, 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_cannot_be_left_for_others_is_named_with_its_file() {
+    let cluster = Cluster::create(1, &["--accounts", "1"]);
+    let home = cluster.validator_home(0).to_path_buf();
+    fs::create_dir_all(home.join("data/api.address")).unwrap();
+    let (status, said) = cluster.ends(&home, &[]).await;
+    assert_ne!(status.code(), Some(0));
+    for words in ["api.address", "may this user write to that directory?"] {
+        assert!(said.contains(words), "{words} is not said: {said}");
+    }
+}

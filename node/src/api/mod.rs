@@ -28,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
@@ -193,28 +193,28 @@ impl Api {
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let hosts: Arc<[String]> = api.config.hosts.clone().into();
     let router = with_health(Router::new())
-        .route("/v1/transactions", post(submit::one))
-        .route("/v1/transactions/batch", post(submit::batch))
-        .route("/v1/transactions/{id}", get(reads::transaction))
-        .route("/v1/transactions/{id}/proof", get(reads::transaction_proof))
-        .route("/v1/transactions/{id}/output", get(reads::transaction_output))
-        .route("/v1/accounts/{address}", get(reads::account))
-        .route("/v1/kv/{space}/{owner}/", get(reads::kv_empty_key))
-        .route("/v1/kv/{space}/{owner}/{key}", get(reads::kv))
-        .route("/v1/blocks/{height}", get(reads::block))
-        .route("/v1/status", get(reads::status))
-        .route("/v1/genesis", get(reads::genesis))
+        .route(SUBMIT, post(submit::one))
+        .route(SUBMIT_BATCH, post(submit::batch))
+        .route(TRANSACTION, get(reads::transaction))
+        .route(TRANSACTION_PROOF, get(reads::transaction_proof))
+        .route(TRANSACTION_OUTPUT, get(reads::transaction_output))
+        .route(ACCOUNT, get(reads::account))
+        .route(KV_EMPTY_KEY, get(reads::kv_empty_key))
+        .route(KV, get(reads::kv))
+        .route(BLOCK, get(reads::block))
+        .route(STATUS, get(reads::status))
+        .route(GENESIS, get(reads::genesis))
         .layer(middleware::from_fn_with_state(hosts, host::check));
     finish(router, api)
 }
 
 /// The routes for operators alone.
 pub(crate) fn operator_router(api: Arc<Api>) -> Router {
-    finish(with_health(Router::new()).route("/metrics", get(health::metrics)), api)
+    finish(with_health(Router::new()).route(METRICS, get(health::metrics)), api)
 }
 
 fn with_health(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
-    router.route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
+    router.route(LIVEZ, get(health::livez)).route(READYZ, get(health::readyz))
 }
 
 fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
@@ -225,33 +225,46 @@ fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-/// Counts answers by route, in words of our own: a path that a client made up must not become a label.
+/// Counts answers by route, as the router knows it: a path that a client made up must not become a label.
 async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let route = route_word(request.uri().path());
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = ROUTES.into_iter().find(|route| matched.is_some_and(|path| path.as_str() == *route)).unwrap_or(OTHER);
     let response = next.run(request).await;
     api.metrics.served(route, response.status());
     response
 }
 
-/// The words of [`route_word`].
-pub(crate) const ROUTES: [&str; 12] =
-    ["submit", "submit-batch", "transaction", "account", "kv", "block", "status", "genesis", "livez", "readyz", "metrics", OTHER];
+/// All routes, of the API and of operators, by which answers are counted.
+pub(crate) const ROUTES: [&str; 15] = [
+    SUBMIT,
+    SUBMIT_BATCH,
+    TRANSACTION,
+    TRANSACTION_PROOF,
+    TRANSACTION_OUTPUT,
+    ACCOUNT,
+    KV_EMPTY_KEY,
+    KV,
+    BLOCK,
+    STATUS,
+    GENESIS,
+    LIVEZ,
+    READYZ,
+    METRICS,
+    OTHER,
+];
+const SUBMIT: &str = "/v1/transactions";
+const SUBMIT_BATCH: &str = "/v1/transactions/batch";
+const TRANSACTION: &str = "/v1/transactions/{id}";
+const TRANSACTION_PROOF: &str = "/v1/transactions/{id}/proof";
+const TRANSACTION_OUTPUT: &str = "/v1/transactions/{id}/output";
+const ACCOUNT: &str = "/v1/accounts/{address}";
+const KV_EMPTY_KEY: &str = "/v1/kv/{space}/{owner}/";
+const KV: &str = "/v1/kv/{space}/{owner}/{key}";
+const BLOCK: &str = "/v1/blocks/{height}";
+const STATUS: &str = "/v1/status";
+const GENESIS: &str = "/v1/genesis";
+const LIVEZ: &str = "/livez";
+const READYZ: &str = "/readyz";
+const METRICS: &str = "/metrics";
+/// Whatever is no route.
 const OTHER: &str = "other";
-
-fn route_word(path: &str) -> &'static str {
-    let mut parts = path.trim_start_matches('/').split('/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some("v1"), Some("transactions"), None) => "submit",
-        (Some("v1"), Some("transactions"), Some("batch")) => "submit-batch",
-        (Some("v1"), Some("transactions"), Some(_)) => "transaction",
-        (Some("v1"), Some("accounts"), _) => "account",
-        (Some("v1"), Some("kv"), _) => "kv",
-        (Some("v1"), Some("blocks"), _) => "block",
-        (Some("v1"), Some("status"), None) => "status",
-        (Some("v1"), Some("genesis"), None) => "genesis",
-        (Some("livez"), None, None) => "livez",
-        (Some("readyz"), None, None) => "readyz",
-        (Some("metrics"), None, None) => "metrics",
-        _ => OTHER,
-    }
-}

@@ -436,8 +436,9 @@ fn a_client_that_reads_too_slowly_is_cut_off() {
     let running = Running::of(setup_of(keys(1), genesis, &["api.write_timeout_ms=100"]), MemoryStore::new());
     let mut slow = connect(running.node.api_address());
     slow.write_all(b"GET /v1/genesis HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    running
-        .eventually("the request has come", |running| metric(running, "quorate_api_requests_total{route=\"genesis\",status=\"2xx\"}") > 0);
+    running.eventually("the request has come", |running| {
+        metric(running, "quorate_api_requests_total{route=\"/v1/genesis\",status=\"2xx\"}") > 0
+    });
     // One connection is that of the question itself.
     running.eventually("the slow reader is cut off", |running| metric(running, "quorate_api_connections") == 1);
     drop(slow);

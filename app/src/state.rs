@@ -30,7 +30,7 @@ impl StateRead for BTreeMap<Box<[u8]>, Arc<[u8]>> {
     }
 }
 
-/// A state that is read through the key that was read last: the checks of a transaction ask for its sender's record again and again.
+/// A state that keeps the key it read last: the checks of a transaction ask for its sender's record several times.
 pub struct Remembering<'a> {
     state: &'a dyn StateRead,
     last: RefCell<Option<Read>>,

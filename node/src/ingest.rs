@@ -34,7 +34,7 @@ const CLIENTS_FIRST: usize = 256;
 /// So many full blocks may wait, in the pool and on the way there, before clients are refused; of what other validators have let in alone, so
 /// many before gossip is dropped.
 const BLOCKS_WAITING_MAX: usize = 3;
-/// So many of our clients' own always may: otherwise a validator that gossips without end would keep them out.
+/// So many blocks of our own clients' transactions may always wait: otherwise a validator that gossips without end would keep them out.
 const BLOCKS_OF_CLIENTS: usize = 1;
 /// How long transactions wait for others to be checked with, where there is traffic.
 const LINGER: Duration = Duration::from_millis(5);

@@ -129,10 +129,12 @@ fn verdicts<'a>(
     items: &[BatchItem<'a>],
     otherwise: impl Fn(&[BatchItem<'a>]) -> Vec<Result<(), BadSignature>>,
 ) -> Vec<Result<(), BadSignature>> {
-    if verify_batch(items).is_ok() {
-        return vec![Ok(()); items.len()];
+    match (verify_batch(items), items) {
+        (Ok(()), _) => vec![Ok(()); items.len()],
+        // Of one signature this was the single check already.
+        (Err(bad), [_]) => vec![Err(bad)],
+        (Err(_), _) => items.chunks(items.len().div_ceil(4)).flat_map(otherwise).collect(),
     }
-    items.chunks(items.len().div_ceil(4)).flat_map(otherwise).collect()
 }
 
 fn verify_item(item: &BatchItem<'_>) -> Result<(), BadSignature> {

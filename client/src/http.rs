@@ -18,9 +18,10 @@ use quorate_types::{
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, TxId},
     message::TransactionBatch,
-    operation::KvSpace,
     round::Height,
-    rpc::{AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, KvView, NodeStatus, ProofView, Submitted, TransactionStatus, Wait},
+    rpc::{
+        AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, NodeStatus, ProofView, StateView, Submitted, TransactionStatus, Wait,
+    },
     transaction::Transaction,
 };
 use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
@@ -240,12 +241,12 @@ impl Client {
         self.get(api::account(address), ANSWER_BYTES_MAX).await
     }
 
-    /// A value of the key-value store, to be checked by a [`crate::LightClient`].
+    /// A value of the state, to be checked by a [`crate::LightClient`].
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn kv(&self, space: KvSpace, owner: Address, key: &[u8]) -> Result<KvView, ClientError> {
-        self.get(api::kv(space, owner, key), ANSWER_BYTES_MAX).await
+    pub async fn state(&self, key: &[u8]) -> Result<StateView, ClientError> {
+        self.get(api::state(key), ANSWER_BYTES_MAX).await
     }
 
     /// A committed block, the last one when no height is given, with all its transactions. Not proved.

@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 
+use quorate_builtin::Operation;
 use quorate_ledger::MemoryStore;
 use quorate_replica::MemoryWitness;
 use quorate_types::{
     genesis::Genesis,
     ids::TxId,
-    operation::Operation,
     round::{Height, Sequence},
     rpc::{AccountView, BlockView, NodeStatus, Submitted, TransactionStatus},
     transaction::Transaction,

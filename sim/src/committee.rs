@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use quorate_app::BuiltIn;
+use quorate_app::App;
+use quorate_builtin::{GenesisAccount, Settings};
 use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{SignatureMemory, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
+    genesis::{Genesis, Parameters, StateLimits},
     ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
@@ -24,6 +25,10 @@ pub(crate) const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 /// A network before anything has happened.
 #[derive(Debug)]
 pub(crate) struct Setting {
+    /// What the network replicates.
+    pub(crate) app: App,
+    /// What the founders of the bank decided.
+    pub(crate) settings: Settings,
     pub(crate) genesis: Arc<Genesis>,
     /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
     /// everybody; sharing it checks each signature once instead of once for each validator.
@@ -41,14 +46,18 @@ impl Setting {
     /// Draws a network.
     pub(crate) fn draw(random: &mut Random, validators: u16, accounts: Vec<GenesisAccount>) -> Result<Self, String> {
         let weighted = random.chance(250);
-        let members = (0..validators)
+        let members: Vec<Member> = (0..validators)
             .map(|number| {
                 let (consensus, network) = (workload::seed(random), workload::seed(random));
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
         let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= workload::RICH);
-        Self::new(members, accounts, |validators| parameters(random, validators, pays_deposit))
+        let parameters = parameters(random, members.len());
+        // In some worlds the state costs something, and accounts are soon full.
+        let account_bytes_max = *random.pick(&[1 << 28, 1 << 28, 1_024]).unwrap_or(&1_024);
+        let settings = Settings { account_bytes_max, deposit_per_byte: u32::from(pays_deposit), ..Settings::default() };
+        Self::new(members, settings.with_accounts(accounts), parameters)
     }
 
     /// A network of validators with one vote each, always the same one.
@@ -59,8 +68,8 @@ impl Setting {
             (seed[0], seed[1]) = (low, high);
             seed
         };
-        let members = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
-        Self::new(members, accounts, |_| parameters)
+        let members: Vec<Member> = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
+        Self::new(members, Settings::default().with_accounts(accounts), parameters)
     }
 
     /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
@@ -73,19 +82,19 @@ impl Setting {
         let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
         seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
         let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
-        Self::new(members, accounts, |_| parameters)
+        Self::new(members, Settings::default().with_accounts(accounts), parameters)
     }
 
-    fn new(mut members: Vec<Member>, accounts: Vec<GenesisAccount>, parameters: impl FnOnce(usize) -> Parameters) -> Result<Self, String> {
+    fn new(mut members: Vec<Member>, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         members.sort_by_key(|member| member.validator.consensus_key);
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
             name: "simulation".into(),
             timestamp: BEGINNING,
-            parameters: parameters(members.len()),
+            parameters,
             validators: Vec::new(),
-            accounts,
+            application: settings.in_genesis(),
         };
         let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
         let genesis = genesis.with_validators(entries);
@@ -97,10 +106,12 @@ impl Setting {
     pub(crate) fn of(genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
-        let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
+        let app = quorate_builtin::app();
+        let verifier = verifier(&genesis, &app).map_err(|error| error.to_string())?;
+        let settings = genesis.application.settings.parse().map_err(|error| error.to_string())?;
         let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
         let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
-        Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
+        Ok(Self { app, settings, genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
     /// The network, by its genesis.
@@ -139,7 +150,7 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
 }
 
 /// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
-fn parameters(random: &mut Random, validators: usize, pays_deposit: bool) -> Parameters {
+fn parameters(random: &mut Random, validators: usize) -> Parameters {
     let timeout_base_ms = random.between(150, 250);
     let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);
     let faults = u64::from(Parameters::default().excluded(validators));
@@ -152,11 +163,6 @@ fn parameters(random: &mut Random, validators: usize, pays_deposit: bool) -> Par
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
         exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
-        // In some worlds the state costs something, and accounts are soon full.
-        state: StateLimits {
-            account_bytes_max: *random.pick(&[1 << 28, 1 << 28, 1_024]).unwrap_or(&1_024),
-            deposit_per_byte: u32::from(pays_deposit),
-            ..StateLimits::default()
-        },
+        state: StateLimits::default(),
     }
 }

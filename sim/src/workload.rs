@@ -6,12 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_builtin::{BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation};
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::SigningKey,
-    genesis::GenesisAccount,
     ids::{Address, GenesisHash, TxId, ValidatorId},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::Wait,
     transaction::Transaction,
@@ -202,10 +201,10 @@ impl Workload {
             let twins = if client.double_spends && !refill && random.chance(300) { 2 } else { 1 };
             for _ in 0..twins {
                 // What fills a hole must not make another one.
-                let operation = if refill { put(random) } else { operation(random, &addresses) };
+                let payload = if refill { put(random).encode() } else { payload(random, &addresses) };
                 let validity = if !refill && random.chance(100) { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
-                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, &operation);
+                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
                 actions.push(Action::Signed(transaction.clone()));
                 client.pending.insert(transaction.id(), Pending { transaction, sent: None });
             }
@@ -233,7 +232,7 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // It takes another transaction for this number.
-                "expired" | "insufficient-funds" | "deposit-locked" | "no-account" | "zero-amount" | "unsupported" => {
+                "expired" | "insufficient-funds" | "deposit-locked" | "no-account" | "zero-amount" | "malformed-operation" => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;
@@ -261,15 +260,17 @@ fn put(random: &mut Random) -> Operation {
     Operation::Kv(KvOperation { space: KvSpace::Own, key: b"refill".to_vec(), action: KvAction::Put(random.next().to_le_bytes().to_vec()) })
 }
 
+fn payload(random: &mut Random, addresses: &[Address]) -> Vec<u8> {
+    // Sometimes what is no operation.
+    if random.chance(15) { vec![7; 3] } else { operation(random, addresses).encode() }
+}
+
 fn operation(random: &mut Random, addresses: &[Address]) -> Operation {
     if random.chance(500) {
         let to = random.pick(addresses).copied().unwrap_or_default();
         // Sometimes nothing, sometimes more than anybody has.
         let amount = if random.chance(50) { 0 } else { random.between(1, 400) };
         return Operation::Bank(BankOperation::Transfer { to, amount });
-    }
-    if random.chance(30) {
-        return Operation::Opaque(vec![7; 3]);
     }
     let space = if random.chance(500) { KvSpace::Own } else { KvSpace::Shared };
     let key = vec![b'a', b'0'.saturating_add(u8::try_from(random.below(3)).unwrap_or(0))];

@@ -12,7 +12,7 @@
 
 use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
-use quorate_app::BuiltIn;
+use quorate_builtin::Account;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Serve, Ticket,
@@ -201,7 +201,7 @@ impl World {
         let accounts = workload.accounts();
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
         workload.join(setting.genesis_hash());
-        let origin = Origin::new(&setting.genesis)?;
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
         let mut chance = seed.fork("faults");
@@ -216,7 +216,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, byzantine);
+                let register = Register::new(setting.powers(), &accounts, setting.settings.clone(), BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };
@@ -433,7 +433,7 @@ impl World {
             node.disk = disk.clone();
             Replica::resume(config, disk, ledger)
         } else {
-            Replica::open(config, node.disk.clone(), BuiltIn)
+            Replica::open(config, node.disk.clone(), &self.setting.app)
         };
         let replica = match opened {
             Ok(_) if node.stopped => {
@@ -1238,7 +1238,7 @@ impl World {
             let Some(replica) = &node.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
-                let account = view.account(&address);
+                let account = Account::of(&view.account(&address));
                 let observation = Observation::Account {
                     node: node.id,
                     address,

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use quorate_builtin::{BankOperation, Operation};
 use quorate_client::{Client, LightClient, Session};
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, StateId},
-    operation::{BankOperation, Operation},
     round::{Height, Sequence, UnixMillis},
     rpc::NodeStatus,
     transaction::Transaction,

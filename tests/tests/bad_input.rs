@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
+use quorate_builtin::{BankOperation, KvAction, KvOperation, KvSpace, Operation};
 use quorate_tests::{Cluster, DEADLINE};
 use quorate_types::{
     genesis::Genesis,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::{ErrorBody, TransactionStatus, Wait},
     transaction::Transaction,
@@ -157,7 +157,7 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "a head of a megabyte is not read to its end");
 
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
-    let value = vec![b'v'; quorate_types::operation::KV_VALUE_BYTES_MAX];
+    let value = vec![b'v'; quorate_builtin::operation::KV_VALUE_BYTES_MAX];
     let put = |value: Vec<u8>| Operation::Kv(KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Put(value) });
     for index in 0..4 {
         let tx = cluster.transfer(&alice, index, bob.public().address, 1);

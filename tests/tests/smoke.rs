@@ -1,11 +1,8 @@
 //! Four processes agree on transfers and on keys and values, and prove it.
 
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
 use quorate_tests::{Cluster, DEADLINE};
-use quorate_types::{
-    operation::{KvAction, KvOperation, KvSpace, Operation},
-    receipt::Outcome,
-    round::Height,
-};
+use quorate_types::{receipt::Outcome, round::Height};
 
 fn kv(key: &str, action: KvAction) -> Operation {
     Operation::Kv(KvOperation { space: KvSpace::Own, key: key.into(), action })

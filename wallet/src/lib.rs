@@ -19,6 +19,7 @@ mod memory;
 pub mod network;
 mod pending;
 mod send;
+pub mod settings;
 mod value;
 mod view;
 mod watch;
@@ -26,5 +27,6 @@ mod watch;
 pub use self::{
     accounts::Party,
     command::{Action, Command},
-    network::NetworkArgs,
+    network::{NetworkArgs, account},
+    settings::BankSettings,
 };

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorate_client::{CommandError, LightClient, NodeArgs, Output, Pace, Session, terminal::foreign};
+use quorate_builtin::{Account, Settings, app};
+use quorate_client::{ClientError, CommandError, LightClient, NodeArgs, Output, Pace, Proven, Session, terminal::foreign};
 use quorate_genesis::{CeremonyError, load, parse};
 use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
-use quorate_types::{genesis::Genesis, ids::GenesisHash};
+use quorate_types::{
+    genesis::Genesis,
+    ids::{Address, GenesisHash},
+};
 
 use crate::{accounts::Accounts, memory::Memory};
 
@@ -36,12 +40,19 @@ pub struct NetworkArgs {
 pub(crate) struct Network {
     pub(crate) session: Session,
     pub(crate) memory: Memory,
+    /// What the founders decided about the bank.
+    pub(crate) settings: Settings,
 }
 
 impl Network {
     /// Which network.
     pub(crate) fn genesis_hash(&self) -> GenesisHash {
         self.session.light().genesis_hash()
+    }
+
+    /// An account of the bank, proved.
+    pub(crate) async fn account(&self, address: Address) -> Result<Proven<Account>, ClientError> {
+        account(&self.session, address).await
     }
 
     /// Keeps what was proved for the next command. What a command has found out does not become wrong when that fails.
@@ -83,9 +94,20 @@ impl NetworkArgs {
             }
         };
         let memory = Memory::new(accounts.directory(), genesis.hash());
+        let error = |error: &dyn std::fmt::Display| CommandError::failure("other-application", error);
+        app().open(&genesis).map_err(|mismatch| error(&mismatch))?;
+        let settings = genesis.application.settings.parse().map_err(|mismatch| error(&mismatch))?;
         let session = Session::new(client, LightClient::new(genesis)?).with_pace(self.pace).remembering(memory.seen()?);
-        Ok(Network { session, memory })
+        Ok(Network { session, memory, settings })
     }
+}
+
+/// An account of the bank, proved; the default if it is proved to have no record.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn account(session: &Session, address: Address) -> Result<Proven<Account>, ClientError> {
+    Ok(session.account_verified(address).await?.map(|record| Account::of(&record)))
 }
 
 fn expect(genesis: Genesis, wanted: Option<GenesisHash>) -> Result<Genesis, CeremonyError> {

@@ -21,11 +21,12 @@ use std::{
 };
 
 use axum::http::Method;
+use quorate_builtin::{Account, KvSpace};
 use quorate_client::{
     session,
     terminal::{Format, is_plain},
 };
-use quorate_types::{ids::Address, operation::KvSpace, round::Sequence, state_key::Account, transaction::Transaction};
+use quorate_types::{ids::Address, round::Sequence, transaction::Transaction};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};
 

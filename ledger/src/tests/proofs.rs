@@ -1,11 +1,11 @@
 //! What a client can check for itself, and what another validator can catch up from.
 
+use quorate_builtin::{Account, KvAction, KvOperation, KvSpace, Operation};
 use quorate_types::{
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     proof::{CommitProof, ProofError},
     receipt::Outcome,
     round::Height,
-    state_key::{Account, account_key},
+    state_key::account_key,
 };
 
 use super::network::{Network, address, put, transfer, tx};

@@ -2,20 +2,22 @@
 
 use std::io::Write;
 
+use quorate_builtin::{
+    Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, keys::kv_key, operation::KV_VALUE_BYTES_MAX,
+};
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
 use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount},
+    genesis::Genesis,
     ids::{Address, TxId},
     message::TransactionBatch,
-    operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     proof::TransactionProof,
     round::{Sequence, UnixMillis},
     rpc::{AccountView, BatchAnswer, BlockView, KvView, ListedOutcome, NodeStatus, OutcomeView, ProofView, Submitted, TransactionStatus},
-    state_key::{Account, account_key, kv_key},
+    state_key::account_key,
     transaction::Transaction,
 };
 use zeroize::Zeroizing;

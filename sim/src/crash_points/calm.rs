@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_builtin::Account;
 use quorate_types::{
     ids::ValidatorId,
     round::{Height, Round},
@@ -79,7 +80,7 @@ impl World {
             let Some(replica) = &machine.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
-                let account = view.account(&address);
+                let account = Account::of(&view.account(&address));
                 let (height, balance, sequence) = (view.header().height, account.balance, account.sequence.0);
                 let observation = Observation::Account { node: machine.id, address, height, balance, sequence };
                 self.register.observe(self.now, &observation)?;

@@ -109,7 +109,7 @@ impl World {
         let accounts = workload.accounts();
         let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts.clone())?;
         workload.join(setting.genesis_hash());
-        let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, SignerSet::default());
+        let register = Register::new(setting.powers(), &accounts, setting.settings.clone(), BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());

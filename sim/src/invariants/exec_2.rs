@@ -7,21 +7,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_builtin::{
+    Answer, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings,
+    account::ACCOUNT_ENTRY_SIZE,
+    keys::{holder_key, kv_key},
+};
 use quorate_types::{
-    genesis::{GenesisAccount, StateLimits},
     header::Header,
     ids::{Address, TxId},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::{Outcome, Receipt},
     round::{Height, UnixMillis},
-    state_key::{ACCOUNT_ENTRY_SIZE, entry_size, holder_key, kv_key},
+    state_key::entry_size,
     transaction::Transaction,
 };
 
 use super::{Invariant, Observation};
 
 /// What the model expects of a transaction: the answer, or the code of the failure.
-type Expected = Result<Vec<u8>, &'static str>;
+type Expected = Result<Answer, &'static str>;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,14 +38,14 @@ pub struct OnceAndInOrder {
     values: BTreeMap<(Option<Address>, Vec<u8>), Vec<u8>>,
     /// Who wrote a shared key last, and holds it.
     holders: BTreeMap<Vec<u8>, Address>,
-    limits: StateLimits,
+    settings: Settings,
     supply: u128,
 }
 
 impl OnceAndInOrder {
     /// The model of a network's first state.
     #[must_use]
-    pub fn new(accounts: &[GenesisAccount], timestamp: UnixMillis, limits: StateLimits) -> Self {
+    pub fn new(accounts: &[GenesisAccount], timestamp: UnixMillis, settings: Settings) -> Self {
         Self {
             signed: BTreeMap::new(),
             committed: BTreeSet::new(),
@@ -52,7 +55,7 @@ impl OnceAndInOrder {
             sequences: BTreeMap::new(),
             values: BTreeMap::new(),
             holders: BTreeMap::new(),
-            limits,
+            settings,
             supply: accounts.iter().fold(0, |sum, account| sum.saturating_add(u128::from(account.balance))),
         }
     }
@@ -93,7 +96,7 @@ impl OnceAndInOrder {
         }
         let expected = self.execute(&transaction);
         let same = match (&expected, &receipt.outcome) {
-            (Ok(answer), Outcome::Applied(output)) => answer == output,
+            (Ok(answer), Outcome::Applied(output)) => answer.encode() == *output,
             (Err(expected), Outcome::Failed(failure)) => *expected == failure.code(),
             (Ok(_), Outcome::Failed(_)) | (Err(_), Outcome::Applied(_)) => false,
         };
@@ -104,7 +107,6 @@ impl OnceAndInOrder {
         match Operation::decode(&transaction.content().payload) {
             Ok(Operation::Bank(BankOperation::Transfer { to, amount })) => self.transfer(transaction.sender(), to, amount),
             Ok(Operation::Kv(operation)) => self.kv(transaction.sender(), operation),
-            Ok(Operation::Admin(_) | Operation::Opaque(_)) => Err("unsupported"),
             Err(_) => Err("malformed-operation"),
         }
     }
@@ -114,16 +116,16 @@ impl OnceAndInOrder {
             return Err("zero-amount");
         }
         let left = self.balances.get(&from).copied().unwrap_or_default().checked_sub(amount).ok_or("insufficient-funds")?;
-        if from != to && left < self.limits.deposit(self.held(&from)) {
+        if from != to && left < self.settings.deposit(self.held(&from)) {
             return Err("deposit-locked");
         }
-        if !self.exists(&to) && amount < self.limits.deposit(ACCOUNT_ENTRY_SIZE) {
+        if !self.exists(&to) && amount < self.settings.deposit(ACCOUNT_ENTRY_SIZE) {
             return Err("below-deposit");
         }
         self.balances.insert(from, left);
         let receiver = self.balances.entry(to).or_default();
         *receiver = receiver.checked_add(amount).ok_or("balance-overflow")?;
-        Ok(b"OK".to_vec())
+        Ok(Answer::Done)
     }
 
     fn kv(&mut self, sender: Address, operation: KvOperation) -> Expected {
@@ -134,19 +136,19 @@ impl OnceAndInOrder {
         let key = (owner, operation.key);
         let value = self.values.get(&key).cloned();
         let (value, answer) = match operation.action {
-            KvAction::Get => return Ok(value.unwrap_or_default()),
-            KvAction::Put(value) => (value, b"OK".to_vec()),
+            KvAction::Get => return Ok(Answer::Value(value.unwrap_or_default())),
+            KvAction::Put(value) => (value, Answer::Done),
             KvAction::Delete => {
                 self.values.remove(&key);
                 if key.0.is_none() {
                     self.holders.remove(&key.1);
                 }
-                return Ok(b"OK".to_vec());
+                return Ok(Answer::Done);
             }
-            KvAction::Append(more) => ([value.ok_or("missing-key")?, more].concat(), b"OK".to_vec()),
+            KvAction::Append(more) => ([value.ok_or("missing-key")?, more].concat(), Answer::Done),
             KvAction::Slice { start, end } => {
                 let kept = value.ok_or("missing-key")?.get(start as usize..end as usize).ok_or("bad-range")?.to_vec();
-                (kept.clone(), kept)
+                (kept.clone(), Answer::Value(kept))
             }
         };
         self.write(sender, key, value).map(|()| answer)
@@ -163,9 +165,9 @@ impl OnceAndInOrder {
         let after = self.held(&writer);
         let refused = if after <= before {
             None
-        } else if after > self.limits.account_bytes_max {
+        } else if after > self.settings.account_bytes_max {
             Some("account-state-full")
-        } else if self.balances.get(&writer).copied().unwrap_or_default() < self.limits.deposit(after) {
+        } else if self.balances.get(&writer).copied().unwrap_or_default() < self.settings.deposit(after) {
             Some("deposit-not-covered")
         } else {
             None
@@ -243,16 +245,16 @@ mod tests {
     }
 
     fn rule() -> OnceAndInOrder {
-        OnceAndInOrder::new(&[GenesisAccount { address: Address::of(&key().public()), balance: 10 }], UnixMillis(0), StateLimits::default())
+        OnceAndInOrder::new(&[GenesisAccount { address: Address::of(&key().public()), balance: 10 }], UnixMillis(0), Settings::default())
     }
 
     fn transfer(sequence: u64, amount: u64, expires_at: u64) -> Transaction {
         let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount });
-        Transaction::sign(GenesisHash(Hash([1; 32])), &key(), Sequence(sequence), UnixMillis(expires_at), &operation)
+        Transaction::sign(GenesisHash(Hash([1; 32])), &key(), Sequence(sequence), UnixMillis(expires_at), operation.encode())
     }
 
     fn applied() -> Outcome {
-        Outcome::Applied(b"OK".to_vec())
+        Outcome::Applied(Answer::Done.encode())
     }
 
     /// Commits one transaction for each height from 1 on.

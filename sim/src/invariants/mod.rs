@@ -21,10 +21,11 @@ pub mod time_1;
 pub mod tree_1;
 pub mod tree_2;
 
+use quorate_builtin::{GenesisAccount, Settings};
 use quorate_types::{
     block::Block,
     committee::SignerSet,
-    genesis::{GenesisAccount, Parameters, StateLimits},
+    genesis::Parameters,
     header::Header,
     ids::{TxId, ValidatorId},
     message::{Evidence, Message},
@@ -229,7 +230,7 @@ impl Register {
     /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs), for a committee of these powers. `faulty` are
     /// the validators that may lie: no rule binds them, and nothing that they say is believed.
     #[must_use]
-    pub fn new(powers: Vec<u64>, accounts: &[GenesisAccount], limits: StateLimits, timestamp: UnixMillis, faulty: SignerSet) -> Self {
+    pub fn new(powers: Vec<u64>, accounts: &[GenesisAccount], settings: Settings, timestamp: UnixMillis, faulty: SignerSet) -> Self {
         Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),
@@ -240,7 +241,7 @@ impl Register {
                 Box::<tree_1::OneChain>::default(),
                 Box::<tree_2::TwoChain>::default(),
                 Box::<exec_1::OneResult>::default(),
-                Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp, limits)),
+                Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp, settings)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),

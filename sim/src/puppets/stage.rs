@@ -79,7 +79,7 @@ impl Stage {
         let leaders = (1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect();
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            register: Register::new(setting.powers(), &[], setting.genesis.parameters.state, BEGINNING, puppets),
+            register: Register::new(setting.powers(), &[], setting.settings.clone(), BEGINNING, puppets),
             actor: Actor::new(me, 0),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -105,7 +105,7 @@ impl Stage {
         self.leaders.get(&round).copied().unwrap_or_default()
     }
 
-    pub(super) fn replica(&self) -> Option<&Replica<SimStore, quorate_app::BuiltIn>> {
+    pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
         self.actor.replica.as_deref()
     }
 

@@ -185,7 +185,7 @@ impl<'a> Executor<'a> {
         accounts.sort_by_key(|account| account.address);
         let faulty: SignerSet = scenario.faulty.iter().map(|id| ValidatorId(*id)).collect();
         let setting = Setting::with_parameters(&mut random.fork("setting"), scenario.validators, scenario.parameters, accounts.clone())?;
-        let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, faulty);
+        let register = Register::new(setting.powers(), &accounts, setting.settings.clone(), BEGINNING, faulty);
         Ok(Self {
             scenario,
             setting,

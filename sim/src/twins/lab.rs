@@ -1,10 +1,10 @@
 //! What all scenarios of a thread have in common: the network, its first state, and the transactions that keep it busy.
 
+use quorate_builtin::{GenesisAccount, KvAction, KvOperation, KvSpace, Operation};
 use quorate_types::{
     crypto::SigningKey,
-    genesis::{GenesisAccount, Parameters},
+    genesis::Parameters,
     ids::Address,
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     transaction::Transaction,
     verify::Verified,
@@ -52,13 +52,13 @@ impl Lab {
             ..Parameters::default()
         };
         let setting = Setting::fixed(validators, accounts.clone(), parameters)?;
-        let origin = Origin::new(&setting.genesis)?;
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
         let expires_at = UnixMillis(BEGINNING.0.saturating_add(VALIDITY_MS));
         let [first, second] = keys.map(|key| {
             let sign = |sequence: u64| {
                 let action = KvAction::Put(sequence.to_le_bytes().to_vec());
                 let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"twins".to_vec(), action });
-                Transaction::sign(setting.genesis_hash(), &key, Sequence(sequence), expires_at, &operation)
+                Transaction::sign(setting.genesis_hash(), &key, Sequence(sequence), expires_at, operation.encode())
             };
             let transactions = (0..blocks).map(sign).collect();
             setting.verifier.transactions(transactions).into_iter().collect::<Result<Vec<_>, _>>()

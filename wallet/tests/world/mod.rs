@@ -26,20 +26,19 @@ use axum::{
 };
 use clap::Parser;
 use fake::{Fake, hexadecimal};
+use quorate_builtin::{Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, keys::kv_key};
 use quorate_client::{CommandError, Output, Pace, session, terminal::Format, terminal::Written};
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
 use quorate_types::{
     crypto::Hash,
     failure::Code,
-    genesis::GenesisAccount,
     header::Header,
     ids::{Address, TxId},
     merkle::MerkleProof,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     proof::{TransactionProof, ValueProof},
     receipt::{Outcome, Receipt},
     round::{Height, Sequence, UnixMillis},
-    state_key::{Account, account_key, kv_key},
+    state_key::account_key,
     state_proof::{StateProof, StateTerminal, state_key_hash, state_leaf_hash, state_value_hash},
     transaction::Transaction,
 };

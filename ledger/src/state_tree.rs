@@ -638,11 +638,12 @@ mod tests {
         let change = |last_byte: u8, present: bool| {
             let mut key_hash = Hash([0xa5; 32]);
             key_hash.0.last_mut().into_iter().for_each(|byte| *byte = last_byte);
-            let leaf = Leaf { key_hash, hash: key_hash, key: Box::from([last_byte]), value: Arc::from([last_byte]) };
-            Change { key_hash, leaf: present.then(|| Arc::new(leaf)) }
+            let key: Arc<[u8]> = Arc::from([last_byte]);
+            let leaf = Leaf { key_hash, hash: key_hash, key: Arc::clone(&key), value: Arc::from([last_byte]) };
+            Change { key_hash, key, leaf: present.then(|| Arc::new(leaf)) }
         };
         let root = Node::Empty.apply(0, &[change(2, true), change(3, true)]);
-        let tree = StateTree { root };
+        let tree = StateTree { root, ..StateTree::default() };
         assert_eq!(tree.len(), 2);
         for last_byte in [2, 3] {
             let mut siblings = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 
-use quorate_builtin::Operation;
 use quorate_ledger::MemoryStore;
 use quorate_replica::MemoryWitness;
 use quorate_types::{
@@ -48,8 +47,7 @@ fn start(genesis: &Genesis, number: u8, (store, witness): &Disk) -> Running {
 
 /// A transfer of Alice for this network, which is not the one of [`transfer`].
 fn transfer_of(genesis: &Genesis, sequence: u64) -> Transaction {
-    let operation = Operation::decode(&transfer(sequence).content().payload).unwrap();
-    sign_for(genesis.hash(), sequence, in_a_minute(), &operation)
+    sign_for(genesis.hash(), sequence, in_a_minute(), transfer(sequence).content().payload.clone())
 }
 
 fn sequence(running: &Running) -> Sequence {

@@ -435,7 +435,7 @@ mod tests {
 
     fn run(arguments: &[&str]) -> Result<(), CommandError> {
         let arguments = std::iter::once("node").chain(arguments.iter().copied());
-        Program::try_parse_from(arguments).unwrap().command.run(&Output::new(Format::Json, true))
+        Program::try_parse_from(arguments).unwrap().command.run(&quorate_builtin::app(), &Output::new(Format::Json, true))
     }
 
     #[test]

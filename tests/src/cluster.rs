@@ -347,7 +347,7 @@ impl Cluster {
 
     /// A signed transaction that is valid for an hour.
     pub fn sign(&self, from: &AccountKey, sequence: u64, operation: &Operation) -> Transaction {
-        Transaction::sign(self.genesis.hash(), &from.signing, Sequence(sequence), in_an_hour(), operation)
+        Transaction::sign(self.genesis.hash(), &from.signing, Sequence(sequence), in_an_hour(), operation.encode())
     }
 
     /// Waits until these validators have committed up to `height`, and returns the state root that all of them have there.

@@ -64,7 +64,8 @@ impl Traffic {
                 for sequence in 0.. {
                     use quorate_types::{round::Sequence, transaction::Transaction};
                     let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
-                    let tx = Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
+                    let tx =
+                        Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), operation.encode());
                     loop {
                         if is_over.load(Ordering::Relaxed) {
                             return acknowledged;

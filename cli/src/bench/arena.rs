@@ -98,6 +98,11 @@ impl Arena {
         self.temporary.is_some()
     }
 
+    /// The name of this program.
+    pub(crate) fn program(&self) -> &'static str {
+        self.app.name()
+    }
+
     /// A client of each validator.
     pub(crate) fn clients(&self) -> Result<Vec<Client>, CommandError> {
         self.localnet.urls().iter().map(|url| Ok(Client::new(&[url])?)).collect()

@@ -158,7 +158,7 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
     }
     assert_eq!(ledger.load_pending().unwrap().len(), 5);
     ledger.commit(&[&one], &qc2).unwrap();
-    let ids = |ledger: &Ledger<MemoryStore, _>| ledger.load_pending().unwrap().iter().map(Block::id).collect::<Vec<_>>();
+    let ids = |ledger: &Ledger<MemoryStore>| ledger.load_pending().unwrap().iter().map(Block::id).collect::<Vec<_>>();
     assert_eq!(ids(&ledger), [two.id(), three.id(), fork.id()], "by rising round");
     assert_eq!(ledger.store().scan(Column::Pending, &[], 9).unwrap().len(), 3);
     let qc3 = network.certify(&three, ledger.pending_state(&three.id()).unwrap());

@@ -40,7 +40,7 @@ use quorate_types::{
     ids::TxId,
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, TransactionBatch},
     round::Sequence,
-    rpc::{BatchAnswer, BatchRejected, OutcomeView, Submitted, TransactionStatus, Wait},
+    rpc::{BatchAnswer, BatchRejected, Submitted, TransactionStatus, Wait},
     transaction::{TRANSACTION_BYTES_MAX, Transaction},
 };
 use serde::Deserialize;

@@ -8,8 +8,8 @@ use quorate_types::{
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::{
-        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, KvView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
-        ProofView, Submitted, TransactionStatus, TransactionView, Wait,
+        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
+        ProofView, QueryView, StateView, Submitted, TransactionStatus, TransactionView, Wait,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,14 +49,15 @@ fn the_words_of_the_api_have_golden_json() {
         line(&submitted(committed, Some("00ff".into()))),
         line(&AccountView {
             address: Address(hash(2)),
-            balance: u64::MAX,
             sequence: Sequence(3),
             next_sequence: Sequence(4),
             height: Height(5),
             proof: "00".into(),
             value: None,
+            shown: Some(json!({ "balance": "7" })),
         }),
-        line(&KvView { value: Some("ff".into()), height: Height(5), proof: "00".into() }),
+        line(&StateView { key: "6b".into(), value: Some("ff".into()), height: Height(5), proof: "00".into(), shown: None }),
+        line(&QueryView { answer: "07".into(), height: Height(5), shown: Some(json!(7)) }),
         line(&BlockView {
             height: Height(1),
             epoch: Epoch(0),
@@ -83,6 +84,8 @@ fn the_words_of_the_api_have_golden_json() {
         line(&NodeStatus {
             name: "validator-0".into(),
             version: "0.1.0".into(),
+            application: "counter".into(),
+            application_version: 1,
             network: "local".into(),
             chain_id: ChainId(7),
             genesis_hash: GenesisHash(hash(8)),

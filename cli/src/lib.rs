@@ -92,6 +92,8 @@ enum Command<S: SettingsArgs, C: Extension> {
     Genesis(quorate_genesis::Command<S>),
     #[command(flatten)]
     Extension(C),
+    #[command(flatten)]
+    Service(quorate_wallet::ServiceCommand),
     /// Run a whole network of real validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
@@ -142,6 +144,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
             Command::Node(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),
             Command::Genesis(command) => command.run(app, out),
+            Command::Service(command) => block_on(command.run(app, out)),
             Command::Localnet(command) => command.run(app, out),
             Command::Bench(command) => command.run(app, out),
             Command::Sim(command) => command.run(out),

@@ -198,7 +198,7 @@ impl Session {
         let mut followed = Followed::default();
         let deadline = Instant::now() + timeout;
         let result = timeout_at(deadline, self.follow(earlier, tx, deadline, &mut followed)).await;
-        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"))))
+        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"), false)))
     }
 
     async fn follow(
@@ -260,7 +260,8 @@ impl Session {
             }
             refusals = if is_refused_by_all { refusals.saturating_add(1) } else { 0 };
             if used >= USED_MAX || refusals >= REFUSALS_MAX {
-                return Err(followed.unknown(tx, "the nodes will not have it"));
+                let refused = refusals >= REFUSALS_MAX;
+                return Err(followed.unknown(tx, "the nodes will not have it", refused));
             }
             self.send_again(earlier, deadline.saturating_duration_since(Instant::now())).await;
             // The first that comes free is enough.
@@ -446,7 +447,7 @@ pub fn fate_by_account(tx: &Transaction, next: Sequence, certificate: &Certifica
 }
 
 impl Followed {
-    fn unknown(&self, tx: &Transaction, end: &str) -> ClientError {
+    fn unknown(&self, tx: &Transaction, end: &str, refused: bool) -> ClientError {
         let own = tx.content().sequence;
         let mut reason = match &self.fate {
             Some(Fate::Open { next }) if *next < own => format!("{end}, and it waits for number {next} of its sender, its own is {own}"),
@@ -456,7 +457,7 @@ impl Followed {
         if let Some(words) = &self.words {
             reason = format!("{reason}; {words}");
         }
-        ClientError::Unknown { tx_id: tx.id(), reason }
+        ClientError::Unknown { tx_id: tx.id(), reason, refused }
     }
 }
 

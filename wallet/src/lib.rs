@@ -19,6 +19,7 @@ mod memory;
 pub mod network;
 mod pending;
 mod send;
+pub mod service;
 pub mod settings;
 mod value;
 mod view;
@@ -28,5 +29,6 @@ pub use self::{
     accounts::Party,
     command::{Action, Command},
     network::{NetworkArgs, account},
+    service::ServiceCommand,
     settings::BankSettings,
 };

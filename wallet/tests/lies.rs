@@ -21,7 +21,7 @@ use std::{
 };
 
 use axum::http::Method;
-use quorate_builtin::{Account, KvSpace};
+use quorate_builtin::Account;
 use quorate_client::{
     session,
     terminal::{Format, is_plain},

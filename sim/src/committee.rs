@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use quorate_app::App;
-use quorate_builtin::{GenesisAccount, Settings};
 use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
@@ -12,6 +11,7 @@ use quorate_types::{
     ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
+    settings::Settings,
     verify::Verifier,
 };
 
@@ -27,8 +27,6 @@ pub(crate) const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 pub(crate) struct Setting {
     /// What the network replicates.
     pub(crate) app: App,
-    /// What the founders of the bank decided.
-    pub(crate) settings: Settings,
     pub(crate) genesis: Arc<Genesis>,
     /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
     /// everybody; sharing it checks each signature once instead of once for each validator.
@@ -44,7 +42,7 @@ const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
     /// Draws a network.
-    pub(crate) fn draw(random: &mut Random, validators: u16, accounts: Vec<GenesisAccount>) -> Result<Self, String> {
+    pub(crate) fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
         let weighted = random.chance(250);
         let members: Vec<Member> = (0..validators)
             .map(|number| {
@@ -52,16 +50,12 @@ impl Setting {
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
-        let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= workload::RICH);
         let parameters = parameters(random, members.len());
-        // In some worlds the state costs something, and accounts are soon full.
-        let account_bytes_max = *random.pick(&[1 << 28, 1 << 28, 1_024]).unwrap_or(&1_024);
-        let settings = Settings { account_bytes_max, deposit_per_byte: u32::from(pays_deposit), ..Settings::default() };
-        Self::new(members, settings.with_accounts(accounts), parameters)
+        Self::new(members, app, settings, parameters)
     }
 
     /// A network of validators with one vote each, always the same one.
-    pub(crate) fn fixed(validators: u16, accounts: Vec<GenesisAccount>, parameters: Parameters) -> Result<Self, String> {
+    pub(crate) fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         let seed = |kind: u8, number: u16| {
             let mut seed = [kind; 32];
             let [low, high] = number.to_le_bytes();
@@ -69,7 +63,7 @@ impl Setting {
             seed
         };
         let members: Vec<Member> = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
-        Self::new(members, Settings::default().with_accounts(accounts), parameters)
+        Self::new(members, app, settings, parameters)
     }
 
     /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
@@ -77,15 +71,16 @@ impl Setting {
         random: &mut Random,
         validators: u16,
         parameters: Parameters,
-        accounts: Vec<GenesisAccount>,
+        app: &App,
+        settings: Settings,
     ) -> Result<Self, String> {
         let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
         seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
         let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
-        Self::new(members, Settings::default().with_accounts(accounts), parameters)
+        Self::new(members, app, settings, parameters)
     }
 
-    fn new(mut members: Vec<Member>, settings: Settings, parameters: Parameters) -> Result<Self, String> {
+    fn new(mut members: Vec<Member>, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         members.sort_by_key(|member| member.validator.consensus_key);
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
@@ -94,24 +89,22 @@ impl Setting {
             timestamp: BEGINNING,
             parameters,
             validators: Vec::new(),
-            application: settings.in_genesis(),
+            application: app.in_genesis(settings),
         };
         let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
         let genesis = genesis.with_validators(entries);
         let keys: Vec<SigningKey> = members.into_iter().map(|member| member.consensus).collect();
-        Self::of(genesis, &keys)
+        Self::of(app, genesis, &keys)
     }
 
     /// A network that somebody has thought out, with the consensus keys in the order of the committee.
-    pub(crate) fn of(genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
+    pub(crate) fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
-        let app = quorate_builtin::app();
-        let verifier = verifier(&genesis, &app).map_err(|error| error.to_string())?;
-        let settings = genesis.application.settings.parse().map_err(|error| error.to_string())?;
+        let verifier = verifier(&genesis, app).map_err(|error| error.to_string())?;
         let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
         let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
-        Ok(Self { app, settings, genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
+        Ok(Self { app: app.clone(), genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
     /// The network, by its genesis.

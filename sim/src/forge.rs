@@ -9,7 +9,7 @@
 //! The same validators also found the network a second time, with the same keys and the same number. Whatever they signed there is refused
 //! here, also where the certificates of this network are put in, which nobody has to sign.
 
-use quorate_builtin::GenesisAccount;
+use quorate_builtin::{GenesisAccount, Settings};
 use quorate_types::{
     block::{Block, Payload, Proposal},
     codec::{self, Bounded},
@@ -54,7 +54,8 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
     let account = GenesisAccount { address: Address::default(), balance: 1 };
     let founded = |random: &Random, accounts| {
         let mut random = random.clone();
-        let setting = Setting::draw(&mut random, validators, accounts)?;
+        let settings = Settings::default().with_accounts(accounts).in_genesis().settings;
+        let setting = Setting::draw(&mut random, validators, &quorate_builtin::app(), settings)?;
         Ok::<_, String>((setting, random))
     };
     let ((setting, drawn), (again, _)) = match (founded(&random, Vec::new()), founded(&random, vec![account])) {

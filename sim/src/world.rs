@@ -12,7 +12,6 @@
 
 use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
-use quorate_builtin::Account;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Serve, Ticket,
@@ -45,6 +44,7 @@ use crate::{
     origin::Origin,
     random::Random,
     report::Report,
+    subject::Shared,
     time::{Agenda, Micros},
     workload::{Action, Workload},
 };
@@ -195,11 +195,11 @@ type Happened = Result<(), Violation>;
 
 impl World {
     /// A world before its beginning.
-    pub(crate) fn new(options: SimOptions, faults: Faults) -> Result<Self, String> {
+    pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
-        let mut workload = Workload::new(seed.fork("clients"));
-        let accounts = workload.accounts();
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
         let origin = Origin::new(&setting.app, &setting.genesis)?;
         let mut machine = seed.fork("machine");
@@ -216,7 +216,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), &accounts, setting.settings.clone(), BEGINNING, byzantine);
+                let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };
@@ -1238,14 +1238,8 @@ impl World {
             let Some(replica) = &node.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
-                let account = Account::of(&view.account(&address));
-                let observation = Observation::Account {
-                    node: node.id,
-                    address,
-                    height: view.header().height,
-                    balance: account.balance,
-                    sequence: account.sequence.0,
-                };
+                let record = view.account(&address);
+                let observation = Observation::Account { node: node.id, address, height: view.header().height, record: &record };
                 self.register.observe(self.now, &observation)?;
             }
         }

@@ -122,7 +122,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
             .in_genesis(),
     };
     let genesis = genesis.with_validators(members);
-    Setting::of(genesis, &keys)
+    Setting::of(&quorate_builtin::app(), genesis, &keys)
 }
 
 /// Each validator in its turn, beginning with the first in round 1; nothing where reputation elects.

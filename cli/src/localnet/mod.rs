@@ -80,6 +80,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         directory: DirectoryArgs,
     },
+    /// Print what a shell has to know to use the network: eval "$(quorate localnet env)".
+    Env {
+        #[command(flatten)]
+        directory: DirectoryArgs,
+    },
     /// Compare the ledgers of all running validators, block by block.
     Compare {
         #[command(flatten)]
@@ -142,6 +147,7 @@ impl Command {
                 show::show(&create(app, &directory.dir, &shape)?, out).await
             }
             Self::Status { directory } => show::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Env { directory } => show::environment(&Localnet::load(&directory.dir)?, out),
             Self::Compare { directory } => compare::compare(&Localnet::load(&directory.dir)?, out).await,
             Self::Stop { directory } => run::stop(&directory.dir, out).await,
             Self::Kill { number, directory } => run::kill(&directory.dir, number, out).await,

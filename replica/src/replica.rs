@@ -13,7 +13,7 @@ use std::{
 use quorate_app::{App, Panicked, Remembering, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
-    safety::{SafetyRecord, persist},
+    safety::{Ballot, SafetyRecord, persist},
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
@@ -628,12 +628,23 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether our clock still allows this vote, if it is one: the clock may have been put right since the vote was approved.
+    fn is_still_timely(&self, waiting: &Effect) -> bool {
+        let Effect::Persist { ballot, .. } = waiting else { return true };
+        let Ballot::Vote(vote, _) = ballot.ballot() else { return true };
+        let block = self.engine.tree().get(&vote.id);
+        let times = block.and_then(|block| Some((block.content().timestamp, self.ledger.header(&block.parent_id())?.timestamp)));
+        times.is_none_or(|(time, parent)| self.time.is_timely(time, parent, self.now))
+    }
+
     /// Goes on with the ballots that waited for the others' answers, before all that came later.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
             self.drop_late_ballots();
             for effect in std::mem::take(&mut self.unsigned).into_iter().rev() {
-                self.tasks.push_front(Task::Effect(effect));
+                if self.is_still_timely(&effect) {
+                    self.tasks.push_front(Task::Effect(effect));
+                }
             }
         }
     }

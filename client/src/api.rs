@@ -1,4 +1,5 @@
-//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are [`quorate_types::rpc`].
+//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are
+//! [`quorate_types::rpc`] and [`quorate_types::diagnosis`].
 //!
 //! | Path | Body | Answer |
 //! |---|---|---|
@@ -11,6 +12,8 @@
 //! | `GET /v1/kv/{own\|shared}/{owner, or - for shared}/{key, hexadecimal}` | | `KvView` |
 //! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
+//! | `GET /v1/consensus` | | `ConsensusView` |
+//! | `GET /v1/drops` | | `DropsView` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
@@ -32,6 +35,10 @@ pub const TRANSACTIONS: &str = "/v1/transactions";
 pub const TRANSACTIONS_BATCH: &str = "/v1/transactions/batch";
 /// Where a node says how it is.
 pub const STATUS: &str = "/v1/status";
+/// Where a node says where consensus stands.
+pub const CONSENSUS: &str = "/v1/consensus";
+/// Where a node says what it has dropped.
+pub const DROPS: &str = "/v1/drops";
 /// Where a node shows its genesis.
 pub const GENESIS: &str = "/v1/genesis";
 

@@ -4,6 +4,7 @@
 //! by the genesis ceremony and watched through the HTTP API, like any other.
 
 mod compare;
+mod consensus;
 pub(crate) mod create;
 pub(crate) mod directory;
 mod logs;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     Status {
         #[command(flatten)]
         directory: DirectoryArgs,
+        /// Show where consensus stands instead: rounds, certificates, commits, and who is missing while nothing is committed.
+        #[arg(long)]
+        consensus: bool,
     },
     /// Compare the ledgers of all running validators, block by block.
     Compare {
@@ -140,7 +144,8 @@ impl Command {
                 run::refuse_existing(&directory.dir)?;
                 show::show(&create(&directory.dir, &shape)?, out).await
             }
-            Self::Status { directory } => show::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Status { directory, consensus: true } => consensus::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Status { directory, consensus: false } => show::show(&Localnet::load(&directory.dir)?, out).await,
             Self::Compare { directory } => compare::compare(&Localnet::load(&directory.dir)?, out).await,
             Self::Stop { directory } => run::stop(&directory.dir, out).await,
             Self::Kill { number, directory } => run::kill(&directory.dir, number, out).await,

@@ -141,9 +141,8 @@ impl Drops {
 
     /// What is known of a transaction that the pool does not know (any more): a process before may have dropped it.
     pub(crate) fn transaction(&self, id: &TxId) -> TransactionStatus {
-        let mut state = self.lock();
-        state.forget(unix_now());
-        let found = state.transactions.iter().rev().find(|dropped| dropped.tx_id == *id);
+        let (state, now) = (self.lock(), unix_now());
+        let found = state.transactions.iter().rev().find(|dropped| dropped.tx_id == *id && is_remembered(dropped.at, now));
         found.map_or(TransactionStatus::Unknown, |dropped| TransactionStatus::Dropped {
             code: dropped.code.clone(),
             reason: dropped.reason.clone(),
@@ -162,6 +161,7 @@ impl Drops {
         };
         let written = serde_json::to_vec(&view).map_err(io::Error::other).and_then(|text| replace(&SystemFiles, file, &text, 0o600));
         if let Err(error) = written {
+            self.lock().is_changed = true;
             tracing::warn!(file = %file.display(), "what was dropped cannot be written, and will not be known after a restart: {error}");
         }
     }
@@ -190,14 +190,17 @@ impl State {
         self.forget(now);
     }
 
-    /// Forgets what is older than ten minutes, or what the clock says has not happened yet: it was set back.
     fn forget(&mut self, now: UnixMillis) {
-        let is_remembered = |at: UnixMillis| now.0.abs_diff(at.0) <= REMEMBERED_MS;
-        self.recent.retain(|_, (_, last)| is_remembered(*last));
-        self.transactions.retain(|dropped| is_remembered(dropped.at));
+        self.recent.retain(|_, (_, last)| is_remembered(*last, now));
+        self.transactions.retain(|dropped| is_remembered(dropped.at, now));
         let too_many = self.transactions.len().saturating_sub(TRANSACTIONS_MAX);
         self.transactions.drain(..too_many);
     }
+}
+
+/// For ten minutes. What the clock says has not happened yet is not remembered longer: the clock was set back.
+const fn is_remembered(at: UnixMillis, now: UnixMillis) -> bool {
+    now.0.abs_diff(at.0) <= REMEMBERED_MS
 }
 
 /// Reads a file; `None` when there is none.

@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_app::Application;
 use quorate_ledger::{CommittedView, Store};
 use quorate_network::{Class, Network, PeerIndex};
 use quorate_replica::{Answer, Dropped, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
@@ -125,8 +124,8 @@ pub(crate) struct Outlets {
 }
 
 /// The replica with its inputs and outputs.
-pub(crate) struct EventLoop<S: Store, A: Application> {
-    replica: Replica<S, A>,
+pub(crate) struct EventLoop<S: Store> {
+    replica: Replica<S>,
     clock: Clock,
     mailbox: Mailbox<LoopInput>,
     outlets: Outlets,
@@ -139,8 +138,8 @@ pub(crate) struct EventLoop<S: Store, A: Application> {
     round: Round,
 }
 
-impl<S: Store, A: Application> EventLoop<S, A> {
-    pub(crate) fn new(replica: Replica<S, A>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
+impl<S: Store> EventLoop<S> {
+    pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
         let (waiters, heard) = (BTreeMap::new(), BTreeMap::new());
         Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, round: Round(0) }
     }

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use quorate_app::BuiltIn;
 use quorate_replica::{Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     ids::ValidatorId,
@@ -30,7 +29,7 @@ pub(crate) struct Actor {
     /// What it does about its own signature where it has not signed. Whoever moves actors by hand makes twins and liars of them.
     pub(crate) doubles: Doubles,
     /// `None` while the power is off.
-    pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
+    pub(crate) replica: Option<Box<Replica<SimStore>>>,
     /// By how much its calendar is ahead.
     ahead_ms: u64,
     seen_state: Option<StateRounds>,
@@ -51,7 +50,7 @@ impl Actor {
     /// The process starts on what the disk holds, and does what recovery asks for at once when it next works.
     pub(crate) fn start(&mut self, setting: &Setting, leaders: &Arc<BTreeMap<Round, ValidatorId>>, at: Micros) -> Result<(), String> {
         let config = self.config(setting, leaders)?;
-        let replica = Replica::open(config, self.disk.clone(), BuiltIn).map_err(|error: RecoverError| error.to_string())?;
+        let replica = Replica::open(config, self.disk.clone(), &setting.app).map_err(|error: RecoverError| error.to_string())?;
         self.begin(replica, at);
         Ok(())
     }
@@ -72,7 +71,7 @@ impl Actor {
         Ok(())
     }
 
-    fn begin(&mut self, replica: Replica<SimStore, BuiltIn>, at: Micros) {
+    fn begin(&mut self, replica: Replica<SimStore>, at: Micros) {
         self.replica = Some(Box::new(replica));
         self.seen_state = None;
         self.give(Input::Tick, at);

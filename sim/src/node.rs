@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use quorate_app::BuiltIn;
 use quorate_replica::{Input, MemoryWitness, Now, Replica};
 use quorate_types::{
     ids::ValidatorId,
@@ -31,7 +30,7 @@ pub(crate) struct Node {
     /// The file beside its key; made with the first start.
     pub(crate) witness: Option<MemoryWitness>,
     /// `None` while the power is off.
-    pub(crate) replica: Option<Box<Replica<SimStore, BuiltIn>>>,
+    pub(crate) replica: Option<Box<Replica<SimStore>>>,
     inbox: VecDeque<Input>,
     /// A step is planned.
     pub(crate) busy: bool,

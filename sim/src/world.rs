@@ -12,7 +12,6 @@
 
 use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
-use quorate_app::BuiltIn;
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Serve, Ticket,
@@ -45,6 +44,7 @@ use crate::{
     origin::Origin,
     random::Random,
     report::Report,
+    subject::Shared,
     time::{Agenda, Micros},
     workload::{Action, Workload},
 };
@@ -195,13 +195,13 @@ type Happened = Result<(), Violation>;
 
 impl World {
     /// A world before its beginning.
-    pub(crate) fn new(options: SimOptions, faults: Faults) -> Result<Self, String> {
+    pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
-        let mut workload = Workload::new(seed.fork("clients"));
-        let accounts = workload.accounts();
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
-        let origin = Origin::new(&setting.genesis)?;
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
         let mut machine = seed.fork("machine");
         let committee = setting.verifier.committee();
         let mut chance = seed.fork("faults");
@@ -216,7 +216,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, byzantine);
+                let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };
@@ -433,7 +433,7 @@ impl World {
             node.disk = disk.clone();
             Replica::resume(config, disk, ledger)
         } else {
-            Replica::open(config, node.disk.clone(), BuiltIn)
+            Replica::open(config, node.disk.clone(), &self.setting.app)
         };
         let replica = match opened {
             Ok(_) if node.stopped => {
@@ -1238,14 +1238,8 @@ impl World {
             let Some(replica) = &node.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
-                let account = view.account(&address);
-                let observation = Observation::Account {
-                    node: node.id,
-                    address,
-                    height: view.header().height,
-                    balance: account.balance,
-                    sequence: account.sequence.0,
-                };
+                let record = view.account(&address);
+                let observation = Observation::Account { node: node.id, address, height: view.header().height, record: &record };
                 self.register.observe(self.now, &observation)?;
             }
         }

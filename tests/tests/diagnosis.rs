@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
 use quorate_tests::{Cluster, DEADLINE, eventually};
 use quorate_types::{
     diagnosis::{DropsView, LinkState},
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::{TransactionStatus, Wait},
     transaction::Transaction,
@@ -87,7 +87,7 @@ async fn why_messages_and_transactions_were_dropped_is_known_after_a_restart() {
     // Behind a number that nobody sends: it waits in the pool until it expires.
     let time = cluster.status(0).await.timestamp;
     let expires_at = UnixMillis(time.0 + 2_000);
-    let late = Transaction::sign(network, &alice.signing, Sequence(5), expires_at, &operation);
+    let late = Transaction::sign(network, &alice.signing, Sequence(5), expires_at, operation.encode());
     let client = cluster.client(&[0]);
     client.submit(&late, Wait::Accepted, DEADLINE).await.unwrap();
     let mut forged = cluster.transfer(&alice, 0, alice.public().address, 1).raw().to_vec();

@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation, operation::KV_VALUE_BYTES_MAX};
 use quorate_keygen::{AccountKey, PassphraseSource, load_validator_key};
 use quorate_network::{Class, Hello, IncomingReceivers, Limits, NetworkConfig, Peer, PeerIndex};
 use quorate_tests::{Cluster, DEADLINE, Traffic, eventually};
@@ -22,7 +23,6 @@ use quorate_types::{
     codec::{self, Bounded},
     ids::TxId,
     message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, TransactionBatch},
-    operation::{KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     round::Height,
     transaction::Transaction,
 };

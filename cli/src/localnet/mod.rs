@@ -18,6 +18,7 @@ mod show;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use quorate_app::App;
 use quorate_client::{CommandError, Output};
 
 pub(crate) use self::{
@@ -128,21 +129,21 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
-        crate::block_on(self.execute(out))
+    pub(crate) fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
+        crate::block_on(self.execute(app, out))
     }
 
-    async fn execute(self, out: &Output) -> Result<(), CommandError> {
+    async fn execute(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Start { directory, reset, shape, timeout, scenario } => {
-                let existing = run::existing(&directory.dir, reset, &shape)?;
+                let existing = run::existing(app, &directory.dir, reset, &shape)?;
                 let validators = existing.as_ref().map_or(usize::from(shape.validators()), |localnet| localnet.validators.len());
                 let plan = scenario::plan(scenario.as_deref(), validators, out)?;
-                run::start(&directory.dir, reset, existing, &shape, &plan, timeout.duration(), out).await
+                run::start(app, &directory.dir, (reset, existing), &shape, &plan, timeout.duration(), out).await
             }
             Self::Create { directory, shape } => {
                 run::refuse_existing(&directory.dir)?;
-                show::show(&create(&directory.dir, &shape)?, out).await
+                show::show(&create(app, &directory.dir, &shape)?, out).await
             }
             Self::Status { directory, consensus: true } => consensus::show(&Localnet::load(&directory.dir)?, out).await,
             Self::Status { directory, consensus: false } => show::show(&Localnet::load(&directory.dir)?, out).await,

@@ -148,7 +148,8 @@ mod tests {
     fn what_is_printed_can_be_pasted_whatever_the_path_and_the_number_of_validators() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("it's my $HOME; network");
-        let localnet = create(&path, &Shape { validators: Some(1), accounts: Some(0), ..Shape::default() }).unwrap();
+        let localnet =
+            create(&quorate_builtin::app(), &path, &Shape { validators: Some(1), accounts: Some(0), ..Shape::default() }).unwrap();
         let usage = usage(&localnet);
         let commands: Vec<_> = usage.lines().filter_map(|line| line.strip_prefix("  ")).collect();
         assert_eq!(commands.len(), 5);

@@ -79,9 +79,8 @@ impl World {
             let Some(replica) = &machine.replica else { continue };
             let view = replica.view();
             for address in self.workload.addresses() {
-                let account = view.account(&address);
-                let (height, balance, sequence) = (view.header().height, account.balance, account.sequence.0);
-                let observation = Observation::Account { node: machine.id, address, height, balance, sequence };
+                let record = view.account(&address);
+                let observation = Observation::Account { node: machine.id, address, height: view.header().height, record: &record };
                 self.register.observe(self.now, &observation)?;
             }
         }

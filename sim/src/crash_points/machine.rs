@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use quorate_app::BuiltIn;
 use quorate_replica::{Doubles, Input, Now, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_types::{
     ids::ValidatorId,
@@ -38,7 +37,7 @@ pub(super) struct Machine {
     witness: Option<WatchedWitness>,
     trap: SharedTrap,
     /// `None` while the power is off.
-    pub(super) replica: Option<Box<Replica<WatchedStore, BuiltIn>>>,
+    pub(super) replica: Option<Box<Replica<WatchedStore>>>,
     pub(super) inbox: VecDeque<Input>,
     pub(super) busy: bool,
     pub(super) wake: Option<Micros>,
@@ -123,7 +122,7 @@ impl Machine {
         let new = || WatchedWitness::of_new_key(self.id, key.public(), &self.trap);
         let witness = self.witness.get_or_insert_with(new).clone();
         let config = config(self.id, setting, witness).ok_or_else(stranger)?;
-        self.replica = Some(Box::new(Replica::open(config, self.store.clone(), BuiltIn)?));
+        self.replica = Some(Box::new(Replica::open(config, self.store.clone(), &setting.app)?));
         Ok(())
     }
 
@@ -138,7 +137,7 @@ impl Machine {
         let mut first = None;
         for kept in [0, usize::MAX, usize::MAX] {
             let Some(config) = config(self.id, setting, witness.clone()) else { return Ok(()) };
-            let replica = Replica::open(config, disk.clone(), BuiltIn).map_err(|error| error.to_string())?;
+            let replica = Replica::open(config, disk.clone(), &setting.app).map_err(|error| error.to_string())?;
             let found = (replica.status(), replica.ledger().root().clone(), replica.safety_record().clone());
             drop(replica);
             disk.crash(kept);

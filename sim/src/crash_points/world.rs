@@ -34,6 +34,7 @@ use crate::{
     invariants::{Observation, Register, Violation},
     network::Network,
     random::Random,
+    subject::Shared,
     time::{Agenda, Micros},
     workload::Workload,
 };
@@ -102,14 +103,14 @@ pub(super) struct World {
 pub(super) type Happened = Result<(), Violation>;
 
 impl World {
-    pub(super) fn new(course: Course) -> Result<Self, String> {
+    pub(super) fn new(subject: &Shared, course: Course) -> Result<Self, String> {
         let second = course.second.map_or_else(String::new, |second| second.to_string());
         let seed = Random::new(course.seed).fork(&format!("{} {second} {}", course.point, course.validators));
-        let mut workload = Workload::new(seed.fork("clients"));
-        let accounts = workload.accounts();
-        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts.clone())?;
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
-        let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, SignerSet::default());
+        let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());

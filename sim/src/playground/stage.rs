@@ -72,7 +72,7 @@ impl Player {
         self.replica().map(Replica::engine)
     }
 
-    pub(super) fn replica(&self) -> Option<&Replica<SimStore, quorate_app::BuiltIn>> {
+    pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
         self.actor.replica.as_deref()
     }
 

@@ -12,6 +12,7 @@ use quorate_types::{
     message::{Evidence, Message},
     receipt::Receipt,
     round::Round,
+    settings::Settings,
     verify::VerifyError,
     vote::QuorumCert,
 };
@@ -27,6 +28,7 @@ use crate::{
         live_1::{self, Patience},
     },
     random::Random,
+    subject::{BuiltIn, Subject},
     time::Micros,
 };
 
@@ -73,13 +75,13 @@ impl Stage {
             heartbeat_ms: 500,
             ..Parameters::default()
         };
-        let setting = Setting::fixed(VALIDATORS, Vec::new(), parameters).map_err(broken)?;
+        let setting = Setting::fixed(VALIDATORS, &quorate_builtin::app(), Settings::default(), parameters).map_err(broken)?;
         let ids: Vec<ValidatorId> = setting.verifier.committee().ids().collect();
         let me = random.pick(&ids).copied().unwrap_or_default();
         let leaders = (1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect();
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            register: Register::new(setting.powers(), &[], setting.genesis.parameters.state, BEGINNING, puppets),
+            register: Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, puppets),
             actor: Actor::new(me, 0),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -105,7 +107,7 @@ impl Stage {
         self.leaders.get(&round).copied().unwrap_or_default()
     }
 
-    pub(super) fn replica(&self) -> Option<&Replica<SimStore, quorate_app::BuiltIn>> {
+    pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
         self.actor.replica.as_deref()
     }
 

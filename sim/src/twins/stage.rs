@@ -183,7 +183,7 @@ impl<'a> Stage<'a> {
                 .saturating_mul((script.cast.len() as u64).saturating_pow(2))
                 .saturating_mul(STEPS_OF_PAIR_MAX)
                 .max(STEPS_MAX),
-            register: Register::new(lab.setting.powers(), &lab.accounts, lab.setting.genesis.parameters.state, BEGINNING, faulty),
+            register: Register::new(lab.setting.powers(), lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty),
             expected: None,
             forensics: Forensics::default(),
             chain: BTreeMap::new(),

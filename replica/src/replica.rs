@@ -45,6 +45,7 @@ use crate::{
     recovery::{self, KEY_IS_LOST, RecoverError},
     seen::{self, Seen},
     serve::{Quota, Serve},
+    standing::Standing,
     waiting::{Ticket, TooManyWaiting, Waiting},
     witness::{Attestation, WitnessFile},
 };
@@ -366,6 +367,13 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Where we stand and what we have seen of the others, for people.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
+        Standing::of(&self.engine, self.ledger.root().height, self.catchup.is_behind(), sightings)
+    }
+
     /// What the pool could give to blocks now.
     #[must_use]
     pub const fn ready(&self) -> Load {
@@ -441,6 +449,12 @@ impl<S: Store> Replica<S> {
     #[must_use]
     pub fn dropped(&self, id: &TxId) -> Option<&Rejected> {
         self.pool.dropped(id)
+    }
+
+    /// The newest transactions that left the pool without being committed, of those dropped from a position on; and the position to go on from.
+    #[must_use]
+    pub fn dropped_since(&self, position: u64, max: usize) -> (u64, Vec<Dropped>) {
+        self.pool.dropped_since(position, max)
     }
 
     // ---- inputs -------------------------------------------------------------------------------------------------------------------

@@ -532,7 +532,7 @@ impl<S: Store> Replica<S> {
 
     fn on_submit(&mut self, ticket: Ticket, transaction: Verified<Transaction>, wait: Wait) {
         let id = transaction.id();
-        // What has been committed is answered as committed, however often it is sent (K1).
+        // What has been committed is answered as committed, however often it is sent (EXEC-2).
         if transaction.content().sequence < self.committed_sequence(&transaction.sender()) {
             match self.find_committed(&id) {
                 Ok(Some(answer)) => return self.outputs.push_back(Output::Answer { ticket, answer }),

@@ -1,4 +1,4 @@
-//! Durable before signed, held by types (SAFE-4; protocol.md §7, S10).
+//! Durable before signed, held by types (SAFE-4, S10, deviation D14).
 //!
 //! ```text
 //! rule --> Unsaved<Ballot> --persist(store): write_sync and attest returned Ok--> Saved<Ballot> --sign (consumes)--> one signature

@@ -2,11 +2,10 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
-use quorate_ledger::Committed;
-use quorate_replica::{Answer, Input, Output, Ticket};
+use quorate_ledger::{Committed, LedgerReader};
+use quorate_replica::{Answer, Input, Output, Serve, Ticket};
 use quorate_types::{
     codec,
-    crypto::{Hash, Tag},
     header::Header,
     ids::ValidatorId,
     message::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, Message, Recipients, TransactionBatch},
@@ -17,8 +16,6 @@ use quorate_types::{
 
 use super::world::{Happened, World};
 use crate::{contents, describe, invariants::Observation, workload::Action};
-
-const PACKET: Tag = Tag::new("quorate/sim-packet");
 
 /// Bytes on their way, and what any receiver makes of them.
 #[derive(Debug)]
@@ -48,12 +45,8 @@ impl World {
                 Ok(())
             }
             Output::Serve(job) => {
-                let to = Recipients::One(job.to());
-                let Some(replica) = self.machines.get_mut(id.index()).and_then(|machine| machine.replica.as_mut()) else { return Ok(()) };
-                match replica.serve(*job) {
-                    Ok(message) => self.send(id, to, &message),
-                    Err(error) => Err(self.violation("FATAL", format!("validator {id} cannot read blocks: {error}"))),
-                }
+                self.plan_serving(id, job);
+                Ok(())
             }
             Output::Answer { ticket, answer } => self.answer(id, ticket, &answer),
             Output::Committed(committed) => self.committed(id, &committed),
@@ -62,8 +55,21 @@ impl World {
                 self.audit.record(self.now, 2, &[&id.0.to_le_bytes(), &from.0.to_le_bytes(), reason.as_bytes()]);
                 Ok(())
             }
-            Output::Worked => Ok(()),
+            Output::Worked => {
+                self.audit.record(self.now, 3, &[&id.0.to_le_bytes()]);
+                Ok(())
+            }
         }
+    }
+
+    /// Answers a request for blocks from what the disk holds by now, beside what the replica is doing.
+    pub(super) fn serve(&mut self, id: ValidatorId, job: Serve) -> Happened {
+        let Some(machine) = self.machine(id).filter(|machine| machine.replica.is_some()) else { return Ok(()) };
+        let to = job.to();
+        let answer = job.answer(&LedgerReader::new(machine.store.clone()));
+        let message = answer.map_err(|error| self.violation("FATAL", format!("validator {id} cannot read blocks: {error}")))?;
+        self.give(id, Input::Served { to, bytes: codec::encode(&message).len() });
+        self.send(id, Recipients::One(to), &message)
     }
 
     fn send(&mut self, id: ValidatorId, to: Recipients, message: &Message) -> Happened {
@@ -85,7 +91,7 @@ impl World {
     }
 
     fn carry(&mut self, from: ValidatorId, to: Recipients, bytes: Vec<u8>, gossip: bool) {
-        self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), &Hash::of(&PACKET, &bytes).0]);
+        self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), &bytes]);
         let packet = Rc::new(Packet { bytes, gossip, opened: OnceCell::new() });
         let targets: Vec<ValidatorId> = match to {
             Recipients::Others => self.machines.iter().map(|machine| machine.id).filter(|id| *id != from).collect(),
@@ -169,7 +175,12 @@ impl World {
 
     fn answer(&mut self, id: ValidatorId, ticket: Ticket, answer: &Answer) -> Happened {
         let now = self.now;
-        self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), format!("{answer:?}").as_bytes()]);
+        let (height, word) = match answer {
+            Answer::Accepted => (0, "accepted"),
+            Answer::Committed { height, outcome, .. } => (height.0, if outcome.is_applied() { "applied" } else { "failed" }),
+            Answer::Rejected { code, .. } => (0, &**code),
+        };
+        self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), &height.to_le_bytes(), word.as_bytes()]);
         let transaction = self.workload.transaction_of(ticket);
         self.audit.note(now, || format!("{} -> client  {transaction:?}: {answer:?}", describe::validator(id)));
         if let Some(tx) = transaction {

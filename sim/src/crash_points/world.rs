@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use quorate_ledger::LedgerReader;
-use quorate_replica::Input;
+use quorate_replica::{Input, Serve};
 use quorate_types::{
     committee::SignerSet,
     header::Header,
@@ -45,6 +45,9 @@ const PHASE: Micros = Micros(250_000);
 const PHASE_MAX: Micros = Micros(2_000_000);
 /// How long a run waits for a point to be hit.
 const PATIENCE: Micros = Micros(60_000_000);
+/// How long blocks that somebody asked for take to be read, at most.
+const SERVE_MAX: Micros = Micros(5_000);
+
 /// Something that happens.
 #[derive(Debug)]
 enum Happening {
@@ -60,6 +63,12 @@ enum Happening {
     Wake {
         id: ValidatorId,
         life: u64,
+    },
+    /// The validator's other thread has read blocks that somebody asked for.
+    Serve {
+        id: ValidatorId,
+        life: u64,
+        job: Box<Serve>,
     },
     Client(usize),
     PowerOn {
@@ -191,8 +200,9 @@ impl World {
                 self.give(id, Input::Tick);
                 Ok(())
             }
+            Happening::Serve { id, life, job } if is_current(self, id, life) => self.serve(id, *job),
             Happening::PowerOn { id, life } if is_current(self, id, life) => self.power_on(id),
-            Happening::Step { .. } | Happening::Wake { .. } | Happening::PowerOn { .. } => Ok(()),
+            Happening::Step { .. } | Happening::Wake { .. } | Happening::Serve { .. } | Happening::PowerOn { .. } => Ok(()),
             Happening::Client(index) => self.client(index),
             Happening::Trouble(phase) => {
                 self.trouble(phase);
@@ -330,7 +340,13 @@ impl World {
             return Ok(());
         }
         started.map_err(|error| self.violation("OPEN", format!("validator {id} does not start: {error}")))?;
-        self.give(id, Input::Tick);
+        // As the node's loop does: the time first, then work.
+        if let Some(machine) = self.machines.get_mut(id.index()) {
+            machine.inbox.push_back(Input::Tick);
+            machine.take_inputs(now);
+            machine.busy = true;
+            self.agenda.plan(now, Happening::Step { id, life: machine.life });
+        }
         Ok(())
     }
 
@@ -401,14 +417,14 @@ impl World {
         if fails {
             return self.sprung(id).map(|_| ());
         }
-        let mut delay = Micros(self.random.between(1, 30));
-        for _ in 0..synced {
-            delay = delay.after(Micros(self.random.between(20, self.sync_max.0)));
-        }
         match output {
             Some(output) => {
                 locked(&self.trap).on_output(id, &output);
                 self.output(id, output)?;
+                let mut delay = Micros(self.random.between(1, 30));
+                for _ in 0..synced {
+                    delay = delay.after(Micros(self.random.between(20, self.sync_max.0)));
+                }
                 self.agenda.plan(now.after(delay), Happening::Step { id, life });
             }
             None if self.machines.get_mut(id.index()).is_some_and(|machine| machine.take_inputs(now)) => {
@@ -435,6 +451,13 @@ impl World {
 
     pub(super) fn plan_delivery(&mut self, after: Micros, from: ValidatorId, to: ValidatorId, packet: &Rc<Packet>) {
         self.agenda.plan(self.now.after(after), Happening::Deliver { from, to, packet: Rc::clone(packet) });
+    }
+
+    pub(super) fn plan_serving(&mut self, id: ValidatorId, job: Box<Serve>) {
+        let delay = Micros(self.random.between(1, SERVE_MAX.0));
+        if let Some(machine) = self.machines.get(id.index()) {
+            self.agenda.plan(self.now.after(delay), Happening::Serve { id, life: machine.life, job });
+        }
     }
 
     pub(super) fn plan_end(&mut self, after: Micros) {

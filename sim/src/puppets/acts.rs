@@ -17,8 +17,8 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-use super::stage::{Happened, Stage};
-use crate::{committee::BEGINNING, invariants::Violation, pen::Pen, random::Random};
+use super::stage::Stage;
+use crate::{committee::BEGINNING, harness::Happened, invariants::Violation, pen::Pen, random::Random};
 
 /// A block that is so far ahead of its clock, in milliseconds, must be held until its round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;

@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_deaf_hears_nobody_and_is_heard() {
+        let mut network = Network::new(RULES, Random::new(1));
+        let (a, b) = (ValidatorId(0), ValidatorId(1));
+        network.deafen(b);
+        network.silence(b);
+        assert!(!network.passes(a, b) && network.passes(b, a));
+        assert!(network.is_silent(b) && !network.is_silent(a));
+    }
+
+    #[test]
     fn a_slow_validator_is_slow_in_both_directions_and_nobody_else_is() {
         let mut network = Network::new(RULES, Random::new(1));
         let [a, b, c] = [0, 1, 2].map(ValidatorId);

@@ -13,7 +13,7 @@ use quorate_replica::Output;
 use quorate_types::{
     committee::SignerSet,
     ids::ValidatorId,
-    message::{Message, Recipients},
+    message::Recipients,
     round::{Round, UnixMillis},
 };
 
@@ -210,18 +210,15 @@ impl World {
             }
         }
         let back = self.bench.now.after(Micros(down));
-        match self.course.second.filter(|_| self.armed == 1) {
-            Some(second) => {
-                self.arm(second);
-                if let Some(late) = self.late {
-                    let at = back.after(Micros(self.bench.random.between(1_000, 50_000)));
-                    self.bench.plan(at, Happening::PowerOn { id: late, life: 0 });
-                }
+        if let Some(second) = self.course.second.filter(|_| self.armed == 1) {
+            self.arm(second);
+            if let Some(late) = self.late {
+                let at = back.after(Micros(self.bench.random.between(1_000, 50_000)));
+                self.bench.plan(at, Happening::PowerOn { id: late, life: 0 });
             }
-            None => {
-                let pause = Micros(self.bench.random.below(100_000));
-                self.bench.plan(back.after(pause), Happening::Calm);
-            }
+        } else {
+            let pause = Micros(self.bench.random.below(100_000));
+            self.bench.plan(back.after(pause), Happening::Calm);
         }
         Ok(whose == id)
     }
@@ -320,10 +317,8 @@ impl World {
 
     fn arrive(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
         let opened = self.bench.open(from, packet).map_err(|refused| self.bench.refused(from, &refused))?;
-        if let (Opened::Message(message), Some(machine)) = (&opened, self.bench.machine(to))
-            && matches!(&**message, Message::FetchResponse(_) | Message::CatchupResponse(_))
-        {
-            for block in contents::blocks(message) {
+        if let (Opened::Message(message), Some(machine)) = (&opened, self.bench.machine(to)) {
+            for block in contents::answered_blocks(message).unwrap_or_default() {
                 machine.home.store.fetched(block.id().0.0.to_vec());
             }
         }

@@ -75,3 +75,27 @@ impl Clock {
         Micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)).since(self.start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_calendar_does_not_move_the_clock_for_timers() {
+        let at = Micros::from_ms(90);
+        let right = Clock { start: Micros(7_000), ahead_ms: 5, fault: None };
+        assert_eq!((right.now(at).elapsed, right.unix(at).0), (Duration::from_millis(97), BEGINNING.0 + 95));
+        assert_eq!(right.virtual_time(right.now(at).elapsed), at);
+        for (fault, shows) in [
+            (ClockFault::Behind(1_000), 95 - 1_000),
+            (ClockFault::Ahead(1_000), 95 + 1_000),
+            (ClockFault::Frozen, 15),
+            (ClockFault::Jumping(1_000, Micros::from_ms(20)), 95 + 1_000),
+            (ClockFault::Jumping(1_000, Micros::from_ms(50)), 95),
+        ] {
+            let wrong = Clock { fault: Some((fault, Micros::from_ms(10))), ..right };
+            assert_eq!(wrong.now(at).elapsed, right.now(at).elapsed);
+            assert_eq!(wrong.unix(at).0.wrapping_sub(BEGINNING.0).cast_signed(), shows, "{fault:?}");
+        }
+    }
+}

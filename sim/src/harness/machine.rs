@@ -293,3 +293,71 @@ impl<H: Home> fmt::Debug for Machine<H> {
         f.debug_struct("Machine").field("id", &self.id).field("home", &self.home).field("replica", &self.replica).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{block::Payload, ids::StateId, message::Message, round::UnixMillis};
+
+    use super::*;
+    use crate::{committee::BEGINNING, pen::Pen, twins::Lab};
+
+    fn started(validators: u16) -> (Lab, Machine) {
+        let lab = Lab::new(validators, 3).unwrap();
+        let mut machine = Machine::by_hand(ValidatorId(0), &Arc::default());
+        machine.start_at_genesis(&lab.setting, &lab.origin, Micros(0)).unwrap();
+        (lab, machine)
+    }
+
+    /// A validator alone proposes and votes by itself while there is work.
+    fn work(lab: &Lab, machine: &mut Machine) -> Vec<DurableRecord> {
+        machine.push(Input::Gossip(lab.work[0].clone()), Micros(0));
+        let mut saved = Vec::new();
+        loop {
+            let polled = machine.work();
+            saved.extend(polled.saved);
+            if polled.output.unwrap().is_none() {
+                return saved;
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_for_it_goes_with_the_power_and_what_it_has_saved_does_not() {
+        let (lab, mut machine) = started(1);
+        let saved = work(&lab, &mut machine);
+        assert!(saved.len() > 3 && machine.height() >= Height(3), "{saved:?}");
+        assert_eq!(machine.home.durable().record.as_ref(), saved.last());
+        machine.receive(Input::Tick);
+        machine.stop();
+        assert!(!machine.is_up() && machine.poll().output.unwrap().is_none());
+        assert!(!machine.take_inputs(Micros(0)), "what waited is lost");
+        machine.start(&lab.setting, Micros(1)).unwrap();
+        assert_eq!((machine.life, machine.home.durable().record.as_ref()), (1, saved.last()));
+    }
+
+    #[test]
+    fn a_twin_goes_its_own_way_from_what_the_first_had_saved() {
+        let (lab, mut first) = started(1);
+        let mut twin = first.twin();
+        twin.start(&lab.setting, Micros(0)).unwrap();
+        assert_eq!((twin.id, twin.home.durable().record), (first.id, first.home.durable().record));
+        work(&lab, &mut first);
+        assert_ne!(twin.home.durable().record, first.home.durable().record);
+    }
+
+    #[test]
+    fn only_a_machine_that_may_have_forgotten_notices_that_it_has() {
+        let (lab, mut machine) = started(4);
+        let genesis = lab.setting.verifier.genesis_qc().into_inner();
+        let block = Pen::block(ValidatorId(1), Round(1), UnixMillis(BEGINNING.0 + 1), Payload::default(), &genesis);
+        let vote = Pen::new(&lab.setting).vote(machine.id, &block, StateId::default(), &genesis);
+        let message = lab.setting.verifier.message(machine.id, Message::Vote(Box::new(vote))).unwrap();
+        let show = |machine: &mut Machine| {
+            machine.push(Input::Message { from: ValidatorId(1), message: message.clone() }, Micros(0));
+            machine.was_shown()
+        };
+        assert!(!show(&mut machine));
+        machine.has_forgotten = true;
+        assert!(show(&mut machine));
+    }
+}

@@ -161,3 +161,48 @@ impl Opened {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{
+        message::{BATCH_TRANSACTIONS_MAX, CatchupRequest},
+        round::Height,
+    };
+
+    use super::*;
+    use crate::twins::Lab;
+
+    const SENDER: ValidatorId = ValidatorId(1);
+
+    #[test]
+    fn what_is_encoded_opens_as_what_it_was() {
+        let lab = Lab::new(4, 1).unwrap();
+        let message = Message::CatchupRequest(CatchupRequest { from: Height(7) });
+        let content = Content::Message(Arc::new(message.clone()));
+        for packet in [Packet::plain(content.clone()), content.encode().unwrap()] {
+            let opened = packet.open(&lab.setting.verifier, SENDER).unwrap();
+            let Input::Message { from, message: opened } = opened.into_input(SENDER) else { panic!("a message") };
+            assert_eq!((from, &*opened), (SENDER, &message));
+        }
+    }
+
+    #[test]
+    fn what_does_not_open_is_refused_by_a_word_and_what_is_too_long_is_not_sent() {
+        let lab = Lab::new(4, 1).unwrap();
+        for gossip in [false, true] {
+            let refused = Packet::bytes(vec![0xff; 40], gossip).open(&lab.setting.verifier, SENDER).unwrap_err();
+            assert_eq!(refused.word, "decode", "{refused:?}");
+        }
+        let batch = |count: usize| vec![(*lab.work[0][0]).clone(); count];
+        assert!(Content::Transactions(batch(3)).encode().is_ok());
+        let error = Content::Transactions(batch(BATCH_TRANSACTIONS_MAX + 1)).encode().unwrap_err();
+        assert!(error.contains("gossips a batch"), "{error}");
+    }
+
+    #[test]
+    fn others_are_all_but_the_sender() {
+        let meant = |to| [0, 1, 2].map(ValidatorId).into_iter().filter(|other| is_for(to, SENDER, *other)).collect::<Vec<_>>();
+        assert_eq!(meant(Recipients::Others), [ValidatorId(0), ValidatorId(2)]);
+        assert_eq!(meant(Recipients::One(ValidatorId(2))), [ValidatorId(2)]);
+    }
+}

@@ -1,7 +1,7 @@
 //! What the rules are shown of machines: states, records, messages, commits and answers, each in one form for all searches.
 
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
-use quorate_replica::Answer;
+use quorate_replica::{Answer, Replica};
 use quorate_types::{
     header::Header,
     ids::{Address, TxId, ValidatorId},
@@ -155,7 +155,7 @@ impl Watch {
 
     /// The accounts of clients as a machine has them.
     pub(crate) fn accounts<H: Home>(&mut self, at: Micros, machine: &Machine<H>, addresses: &[Address]) -> Happened {
-        let Some(view) = machine.replica().map(|replica| replica.view()) else { return Ok(()) };
+        let Some(view) = machine.replica().map(Replica::view) else { return Ok(()) };
         let height: Height = view.header().height;
         for address in addresses {
             let account = view.account(address);

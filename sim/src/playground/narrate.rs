@@ -19,7 +19,10 @@ use super::{
     rules,
     stage::{Stage, seen},
 };
-use crate::harness::{Content, is_for};
+use crate::{
+    contents::{self, Statement},
+    harness::{Content, is_for},
+};
 
 /// Rounds of which a process's first proposal is remembered.
 const PROPOSALS_MAX: usize = 16;
@@ -172,8 +175,8 @@ impl Stage {
     /// Takes note of blocks, votes and timeouts when they are sent.
     fn learn(&mut self, seat: Seat, message: &Message) {
         let id = self.player(seat).map_or(ValidatorId(0), |player| player.machine.id);
-        match message {
-            Message::Proposal(proposal) => {
+        match contents::statement(message) {
+            Some(Statement::Proposal(proposal)) => {
                 let block = &proposal.block;
                 self.blocks.learn(block, proposal.last_round_tc.as_ref().map(|tc| tc.round), self.payload(block));
                 if let Some(player) = self.players.get_mut(seat) {
@@ -181,44 +184,32 @@ impl Stage {
                 }
                 self.remember_proposal(seat, block);
             }
-            Message::Vote(vote) => {
+            Some(Statement::Vote(vote)) => {
                 let label = self.vote_label(vote);
                 self.tally.cast(vote.vote_info.round, seat, &label);
             }
-            Message::Timeout(timeout) => {
+            Some(Statement::Timeout(timeout)) => {
                 if let Some(player) = self.players.get_mut(seat) {
                     player.gave_up = player.gave_up.saturating_add(1);
                 }
                 self.tally.hear_up(timeout.timeout.round, seat, id);
             }
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            None => {}
         }
     }
 
     /// Takes note of proposals, votes and timeouts when they arrive.
     pub(super) fn count(&mut self, to: Seat, from: ValidatorId, message: &Message) {
-        match message {
-            Message::Proposal(proposal) => self.remember_proposal(to, &proposal.block),
-            Message::Vote(vote) => {
+        match contents::statement(message) {
+            Some(Statement::Proposal(proposal)) => self.remember_proposal(to, &proposal.block),
+            Some(Statement::Vote(vote)) => {
                 let label = self.vote_label(vote);
                 self.tally.hear(vote.vote_info.round, to, from, &label);
             }
-            Message::Timeout(timeout) => {
+            Some(Statement::Timeout(timeout)) => {
                 self.tally.hear_up(timeout.timeout.round, to, from);
             }
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            None => {}
         }
     }
 

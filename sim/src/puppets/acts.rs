@@ -9,7 +9,7 @@ use quorate_types::{
     committee::SignerSet,
     crypto::{Hash, SigningKey},
     ids::{BlockId, StateId, ValidatorId},
-    message::{CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
+    message::{FetchRequest, FetchResponse, Message, SyncInfo},
     operation::Operation,
     round::{Round, Sequence, UnixMillis},
     timeout::TimeoutCert,
@@ -18,7 +18,7 @@ use quorate_types::{
 };
 
 use super::stage::Stage;
-use crate::{committee::BEGINNING, harness::Happened, invariants::Violation, pen::Pen, random::Random};
+use crate::{committee::BEGINNING, contents, harness::Happened, invariants::Violation, pen::Pen, random::Random};
 
 /// A block that is so far ahead of its clock, in milliseconds, must be held until its round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
@@ -252,7 +252,7 @@ impl Acts {
             for message in &sent {
                 let answer = match message {
                     Message::FetchRequest(request) => self.fetched(request),
-                    Message::CatchupRequest(request) => Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(request.from))),
+                    Message::CatchupRequest(request) => contents::nothing_from(request.from),
                     Message::Proposal(_) => {
                         self.stage.sent.push(message.clone());
                         continue;

@@ -222,7 +222,7 @@ impl Stage {
 /// The highest rounds that a message proves: by a quorum certificate, and by a timeout certificate. An answer proves nothing to a validator
 /// that did not ask.
 fn certificates(message: &Message) -> (Round, Round) {
-    if matches!(message, Message::FetchResponse(_) | Message::CatchupResponse(_)) {
+    if contents::answered_blocks(message).is_some() {
         return (Round(0), Round(0));
     }
     let qc = contents::quorum_certs(message).map(QuorumCert::round).max();

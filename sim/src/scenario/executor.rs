@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     committee::{BEGINNING, Setting},
-    describe,
+    contents, describe,
     harness::{Happened, Packet, Watch, violation},
     invariants::{Observation, Register, Violation},
     random::Random,
@@ -443,28 +443,14 @@ impl<'a> Executor<'a> {
                 self.certificates.entry(qc.round()).or_insert_with(|| qc.clone());
             }
         };
-        let tc = match message {
-            Message::Proposal(proposal) => {
-                certificate(proposal.block.qc());
-                proposal.last_round_tc.as_ref()
-            }
-            Message::Timeout(timeout) => {
-                certificate(&timeout.timeout.high_qc);
-                timeout.last_round_tc.as_ref()
-            }
-            Message::SyncInfo(info) => {
-                certificate(&info.high_qc);
-                info.last_round_tc.as_ref()
-            }
-            Message::Vote(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => None,
-        };
-        self.given_up.extend(tc.map(|tc| tc.round));
+        if let Message::Proposal(proposal) = message {
+            certificate(proposal.block.qc());
+        } else if let Message::Timeout(timeout) = message {
+            certificate(&timeout.timeout.high_qc);
+        } else if let Message::SyncInfo(info) = message {
+            certificate(&info.high_qc);
+        }
+        self.given_up.extend(contents::timeout_cert(message).map(|tc| tc.round));
         self.note_block(message);
     }
 

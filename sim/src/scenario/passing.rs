@@ -6,7 +6,7 @@ use quorate_replica::Answer;
 use quorate_types::{
     crypto::SigningKey,
     ids::{BlockId, ValidatorId},
-    message::{Message, Recipients},
+    message::{Message, Purpose, Recipients},
     receipt::Outcome,
     round::Round,
     transaction::Transaction,
@@ -20,7 +20,7 @@ use super::{
     triggers::{Deed, Event},
 };
 use crate::{
-    contents,
+    contents::{self, Statement},
     harness::{Content, Happened, Packet, is_for},
     invariants::{Observation, Violation},
     time::Micros,
@@ -39,13 +39,13 @@ enum Way {
 }
 
 const fn kind_of(message: &Message) -> Kind {
-    match message {
-        Message::Proposal(_) => Kind::Proposal,
-        Message::Vote(_) => Kind::Vote,
-        Message::Timeout(_) => Kind::TimeOut,
-        Message::SyncInfo(_) => Kind::QC,
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => Kind::SyncRequest,
-        Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::Sightings(_) => Kind::SyncResponse,
+    match message.purpose() {
+        Purpose::Propose => Kind::Proposal,
+        Purpose::Vote => Kind::Vote,
+        Purpose::GiveUp => Kind::TimeOut,
+        Purpose::Inform => Kind::QC,
+        Purpose::Ask => Kind::SyncRequest,
+        Purpose::Answer => Kind::SyncResponse,
     }
 }
 
@@ -244,20 +244,18 @@ impl Executor<'_> {
                     owners.map(|client| (Event::ForwardedRequest, Some(client))).collect()
                 }
                 None => Vec::new(),
-                Some(Content::Message(message)) => match &**message {
-                    Message::Proposal(proposal) => {
+                Some(Content::Message(message)) => match contents::statement(message) {
+                    Some(Statement::Proposal(proposal)) => {
                         let mut events = clients(Event::Shuttle, proposal.block.id());
                         events.extend(clients(Event::ResultShuttle, proposal.block.parent_id()));
                         events
                     }
-                    Message::Vote(vote) => clients(Event::ResultShuttle, vote.vote_info.id),
-                    Message::Timeout(_) => vec![(Event::WedgeRequest, None)],
-                    Message::SyncInfo(_) => vec![(Event::CompletedCheckpoint, None)],
-                    Message::CatchupRequest(_) => vec![(Event::GetRunningState, None)],
-                    Message::FetchRequest(_) => vec![(Event::CatchUp, None)],
-                    Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::SightingsRequest | Message::Sightings(_) => {
-                        Vec::new()
-                    }
+                    Some(Statement::Vote(vote)) => clients(Event::ResultShuttle, vote.vote_info.id),
+                    Some(Statement::Timeout(_)) => vec![(Event::WedgeRequest, None)],
+                    None if matches!(**message, Message::SyncInfo(_)) => vec![(Event::CompletedCheckpoint, None)],
+                    None if matches!(**message, Message::CatchupRequest(_)) => vec![(Event::GetRunningState, None)],
+                    None if matches!(**message, Message::FetchRequest(_)) => vec![(Event::CatchUp, None)],
+                    None => Vec::new(),
                 },
             },
         }
@@ -320,29 +318,22 @@ impl Executor<'_> {
         let (Some(key), Some(seat)) = (key, self.seats.get_mut(id.index())) else { return Lie::None };
         let lies = &mut seat.lies;
         let parcel = |message: Message| Packet::plain(Content::Message(Arc::new(message)));
-        match &**message {
-            Message::Proposal(_) if take(&mut lies.spoil_proposal) => Lie::All(parcel(tamper::spoil(message))),
-            Message::Proposal(proposal) if take(&mut lies.next_round) => {
+        match contents::statement(message) {
+            Some(Statement::Proposal(_)) if take(&mut lies.spoil_proposal) => Lie::All(parcel(tamper::spoil(message))),
+            Some(Statement::Proposal(proposal)) if take(&mut lies.next_round) => {
                 Lie::All(parcel(tamper::claim_round(message, proposal.block.round().next(), &key)))
             }
-            Message::Proposal(proposal) if take(&mut lies.other_block) => Lie::Half(parcel(tamper::other_block(proposal, &key))),
-            Message::Vote(_) if take(&mut lies.drop_vote) => Lie::Silence,
-            Message::Vote(_) if take(&mut lies.spoil_vote) => Lie::All(parcel(tamper::spoil(message))),
-            Message::Vote(vote) if lies.other_state || take(&mut lies.other_result) => Lie::All(parcel(tamper::other_result(vote, &key))),
-            Message::SyncInfo(_) if lies.keep_certificates => Lie::Silence,
-            Message::FetchResponse(_) | Message::CatchupResponse(_) if lies.withhold > 0 => {
+            Some(Statement::Proposal(proposal)) if take(&mut lies.other_block) => Lie::Half(parcel(tamper::other_block(proposal, &key))),
+            Some(Statement::Vote(_)) if take(&mut lies.drop_vote) => Lie::Silence,
+            Some(Statement::Vote(_)) if take(&mut lies.spoil_vote) => Lie::All(parcel(tamper::spoil(message))),
+            Some(Statement::Vote(vote)) if lies.other_state || take(&mut lies.other_result) => {
+                Lie::All(parcel(tamper::other_result(vote, &key)))
+            }
+            None if lies.keep_certificates && message.purpose() == Purpose::Inform => Lie::Silence,
+            None if lies.withhold > 0 && contents::answered_blocks(message).is_some() => {
                 Lie::All(parcel(tamper::withhold(message, lies.withhold)))
             }
-            Message::Proposal(_)
-            | Message::Vote(_)
-            | Message::Timeout(_)
-            | Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => Lie::None,
+            Some(Statement::Proposal(_) | Statement::Vote(_) | Statement::Timeout(_)) | None => Lie::None,
         }
     }
 

@@ -327,19 +327,10 @@ impl<'a> Stage<'a> {
         let Some(actor) = self.actors.get(position) else { return Ok(()) };
         self.watch.sent(self.now, actor, &message)?;
         self.forensics.observe(&message);
-        match &*message {
-            Message::FetchResponse(response) if !response.blocks.is_empty() => self.outcome.counters.fetched = 1,
-            Message::CatchupResponse(response) if !response.blocks.is_empty() => self.outcome.counters.caught_up = 1,
-            Message::FetchResponse(_)
-            | Message::CatchupResponse(_)
-            | Message::Proposal(_)
-            | Message::Vote(_)
-            | Message::Timeout(_)
-            | Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::CatchupRequest(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+        if contents::answered_blocks(&message).is_some_and(|blocks| !blocks.is_empty()) {
+            let counters = &mut self.outcome.counters;
+            let counter = if matches!(*message, Message::FetchResponse(_)) { &mut counters.fetched } else { &mut counters.caught_up };
+            *counter = 1;
         }
         let hearing = self.hearing(position, &message);
         let reached = self
@@ -385,7 +376,7 @@ impl<'a> Stage<'a> {
         let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
         self.watch.committed(self.now, actor, committed)?;
         let headers = || committed.blocks.iter().map(|block| &block.header);
-        let (qc, Some(newest)) = (committed.view.commit_qc(), headers().last()) else { return Ok(()) };
+        let (qc, Some(newest)) = (committed.view.commit_qc(), headers().next_back()) else { return Ok(()) };
         self.note_of(position, |name| format!("{name} commits up to height {} round {} by {qc:?}", newest.height, newest.round));
         self.record(3, position as u64, newest.height.0);
         let Some(progress) = self.progress.get_mut(position) else { return Ok(()) };

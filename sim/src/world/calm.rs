@@ -1,5 +1,6 @@
 //! The calm of a world: after the faults everybody who is connected must commit and settle (LIVE-1), and the idle chain must be quiet.
 
+use quorate_replica::Replica;
 use quorate_types::{ids::ValidatorId, round::Round};
 
 use super::{Happening, World};
@@ -100,7 +101,7 @@ impl World {
             return Ok(());
         }
         let state = |machine: &Machine| {
-            let status = machine.replica().map(|replica| replica.status());
+            let status = machine.replica().map(Replica::status);
             let state = status.map_or_else(
                 || "down".into(),
                 |status| format!("height {} round {} pool {}", status.height, status.round, status.pool_transactions),

@@ -4,6 +4,7 @@ use crate::{byzantine::Liar, fault::PowerCut, harness::SimHome, time::Micros};
 
 /// See the module.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may hold together with any other")]
 pub(super) struct Role {
     /// It belongs to the permanent minority: nobody waits for it.
     pub(super) excused: bool,

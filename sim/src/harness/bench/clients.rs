@@ -6,7 +6,7 @@ use quorate_types::{ids::ValidatorId, round::UnixMillis, rpc::Wait};
 use super::{Bench, Planned};
 use crate::{
     describe,
-    harness::{Happened, Home},
+    harness::{Happened, Home, Machine},
     invariants::Observation,
     workload::Action,
 };
@@ -46,7 +46,7 @@ impl<H: Home, E> Bench<H, E> {
                 }
             }
             Action::Forget { node, ticket } => {
-                if self.machine(node).is_some_and(|machine| machine.is_up()) {
+                if self.machine(node).is_some_and(Machine::is_up) {
                     self.give(node, Input::Forget(ticket));
                 }
             }

@@ -299,3 +299,6 @@ impl<H: Home, E> Bench<H, E> {
         self.machines.iter().map(|machine| machine.reported).max().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use quorate_types::{
 use super::{Bench, Planned};
 use crate::{
     describe,
-    harness::{Content, Happened, Home, Opened, Packet, Refused, is_for},
+    harness::{Content, Happened, Home, Machine, Opened, Packet, Refused, is_for},
     invariants::{Observation, Violation},
 };
 
@@ -93,7 +93,7 @@ impl<H: Home, E> Bench<H, E> {
 
     /// Whether something that should arrive now does.
     pub(super) fn reaches(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> bool {
-        if !self.network.passes(from, to) || !self.machine(to).is_some_and(|machine| machine.is_up()) {
+        if !self.network.passes(from, to) || !self.machine(to).is_some_and(Machine::is_up) {
             return false;
         }
         let length = packet.as_bytes().len() as u64;

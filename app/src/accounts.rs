@@ -1,51 +1,39 @@
-//! Account records in a state. The record itself and its key are [`quorate_types::state_key`]'s, because proofs are about them.
-//!
-//! An account comes into being with its first transaction or the first transfer to it, and never goes away: its sequence number is what
-//! keeps its old transactions from taking effect again (EXEC-2). Where the genesis asks for a deposit, only a transfer brings one into being.
+//! The records of accounts in a state. What they look like is [`quorate_types::state_key`]'s, because proofs are about them.
 
 use quorate_types::{
+    failure::Code,
     ids::Address,
     round::Sequence,
-    state_key::{ACCOUNT_ENTRY_SIZE, Account, account_key},
+    state_key::{AccountRecord, account_key},
 };
 
-use crate::state::{Overlay, StateRead};
+use crate::state::{ACCOUNT_BYTES_MAX, State, StateRead};
 
-/// The account at an address; an account without a record has nothing and has sent nothing.
+/// The record of an account, if it has come into being.
 ///
-/// A record that is none would mean that an application wrote over the key of an account; it reads as an empty account, equally everywhere.
+/// No application can write anything else there, so what is no record would be a fault of ours; it reads as no account, equally everywhere.
 #[must_use]
-pub fn account(state: &dyn StateRead, address: &Address) -> Account {
-    find(state, address).unwrap_or_default()
-}
-
-/// The account at an address, if it has come into being.
-#[must_use]
-pub fn find(state: &dyn StateRead, address: &Address) -> Option<Account> {
-    state.get(&account_key(address)).and_then(|record| Account::decode(&record))
+pub fn find(state: &dyn StateRead, address: &Address) -> Option<AccountRecord> {
+    state.get(&account_key(address)).and_then(AccountRecord::decode)
 }
 
 /// The number of an account's next transaction.
 #[must_use]
 pub fn next_sequence(state: &dyn StateRead, address: &Address) -> Sequence {
-    account(state, address).sequence
+    find(state, address).map_or(Sequence(0), |record| record.sequence())
 }
 
-/// How much an account has, in the smallest unit.
-#[must_use]
-pub fn balance(state: &dyn StateRead, address: &Address) -> u64 {
-    account(state, address).balance
+/// Sets what the application keeps of an account, which comes into being by that if there was none. The sequence number stays. More than
+/// [`ACCOUNT_BYTES_MAX`] bytes are not written: the transaction then fails.
+pub fn set(state: &mut State<'_>, address: &Address, application: &[u8]) {
+    if application.len() > ACCOUNT_BYTES_MAX {
+        return state.refuse(Code::new("account-too-large"), &[application.len() as u64, ACCOUNT_BYTES_MAX as u64]);
+    }
+    let sequence = next_sequence(state, address);
+    put(state, address, AccountRecord::new(sequence, application));
 }
 
-/// Changes an account's balance and leaves the rest of its record as it is.
-pub fn set_balance(state: &mut Overlay<'_>, address: &Address, balance: u64) {
-    let account = Account { balance, ..account(state, address) };
-    put(state, address, account);
-}
-
-/// Sequence numbers belong to [`crate::execute_block`] alone, and what an account holds to [`crate::storage`], so no application can set
-/// either through this module. A new record counts itself.
-pub(crate) fn put(state: &mut Overlay<'_>, address: &Address, account: Account) {
-    let stored = account.stored.max(ACCOUNT_ENTRY_SIZE);
-    state.put(account_key(address), Account { stored, ..account }.encode());
+/// Sequence numbers are [`crate::execute_block`]'s alone.
+pub(crate) fn put(state: &mut State<'_>, address: &Address, record: AccountRecord) {
+    state.put_record(account_key(address).into(), record.into_value());
 }

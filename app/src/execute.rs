@@ -6,19 +6,18 @@
 
 use quorate_types::{
     failure::{Code, Failure},
-    genesis::{Genesis, StateLimits},
     ids::{GenesisHash, TxId},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
-    state_key::{ACCOUNT_ENTRY_SIZE, Account},
+    state_key::AccountRecord,
     transaction::Transaction,
 };
 
 use crate::{
     accounts,
-    application::{AppError, Application, BlockContext, TxRejected},
-    state::{Overlay, StateRead, Writes},
-    storage::room,
+    application::{BlockContext, Explained, TxRejected},
+    machine::Machine,
+    state::{State, StateRead, Writes},
 };
 
 /// The result of a block.
@@ -57,11 +56,13 @@ pub enum InvalidBlock {
         /// Which transaction.
         tx_id: TxId,
     },
-    /// A transaction of an account that does not exist, where accounts cost a deposit.
-    #[error("transaction {tx_id} is of an account that does not exist, and none begins without a deposit here")]
+    /// A transaction of an account that does not exist, and that may not begin with a transaction of its own.
+    #[error("transaction {tx_id} is of an account that does not exist and may not begin so: {failure}")]
     NoAccount {
         /// Which transaction.
         tx_id: TxId,
+        /// Why not.
+        failure: Failure,
     },
     /// A transaction that expired before the block's time.
     #[error("transaction {tx_id} expired at {expires_at} ms, the block is of {timestamp} ms")]
@@ -75,39 +76,51 @@ pub enum InvalidBlock {
     },
 }
 
-/// The first state of a network.
-///
-/// # Errors
-/// The application's [`AppError`].
-pub fn genesis_state<A: Application + ?Sized>(app: &A, genesis: &Genesis) -> Result<Writes, AppError> {
-    let nothing = std::collections::BTreeMap::new();
-    let mut state = Overlay::new(&nothing);
-    app.genesis(genesis, &mut state)?;
-    Ok(state.into_writes())
+/// Why a block has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unexecuted {
+    /// The block's fault.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBlock),
+    /// The application's.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// The application panicked on a transaction: a fault of the program, of which nobody can say what it left behind. The process stops.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the application panicked on transaction {tx_id}: {message}")]
+pub struct Panicked {
+    /// Which transaction.
+    pub tx_id: TxId,
+    /// What the panic said.
+    pub message: String,
 }
 
 /// Executes a block on its parent's state.
 ///
 /// # Errors
-/// [`InvalidBlock`], and then the block has no result.
-pub fn execute_block<A: Application + ?Sized>(
-    app: &A,
+/// [`Unexecuted`], and then the block has no result.
+pub fn execute_block(
+    machine: &Machine,
     base: &dyn StateRead,
     context: &BlockContext,
     payload: &[Transaction],
-) -> Result<Execution, InvalidBlock> {
-    let mut state = Overlay::new(base);
+) -> Result<Execution, Unexecuted> {
+    let mut state = State::new(base);
     let mut receipts = Vec::with_capacity(payload.len());
     let mut answer_bytes = 0u64;
     for tx in payload {
-        let account = next_account(&state, context, tx)?;
-        // The number is consumed before the transaction runs and outside what is rolled back, so that no outcome gives it back (EXEC-2).
-        accounts::put(&mut state, &tx.sender(), account);
+        let record = next_record(machine, &state, context, tx)?;
+        // The number is consumed before the transaction runs and outside what is taken back, so that no outcome gives it back (EXEC-2).
+        accounts::put(&mut state, &tx.sender(), record);
         state.savepoint();
-        let mut outcome = app.execute(&mut state, context, tx);
+        let mut outcome = machine.execute(&mut state, context, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
-            if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
+            if let Some(failure) = state.refusal(context.limits.bytes_max) {
+                outcome = Outcome::Failed(failure);
+            } else if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed(Code::new("block-full"), &[]);
             } else {
                 answer_bytes = bytes;
@@ -121,8 +134,8 @@ pub fn execute_block<A: Application + ?Sized>(
     Ok(Execution { writes: state.into_writes(), receipts })
 }
 
-/// The sender's account once the transaction has consumed its number.
-fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -> Result<Account, InvalidBlock> {
+/// The record of the sender's account once the transaction has consumed its number.
+fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx: &Transaction) -> Result<AccountRecord, InvalidBlock> {
     let tx_id = tx.id();
     let signed = tx.content();
     if signed.genesis_hash != context.genesis_hash {
@@ -131,16 +144,19 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
     if signed.expires_at <= context.timestamp {
         return Err(InvalidBlock::Expired { tx_id, expires_at: signed.expires_at, timestamp: context.timestamp });
     }
-    let account = match accounts::find(state, &tx.sender()) {
-        Some(account) => account,
-        None if context.limits.deposit_per_byte > 0 => return Err(InvalidBlock::NoAccount { tx_id }),
-        None => Account::default(),
-    };
-    if signed.sequence != account.sequence {
-        return Err(InvalidBlock::Sequence { tx_id, sequence: signed.sequence, next: account.sequence });
+    let record = accounts::find(state, &tx.sender());
+    let next = record.as_ref().map_or(Sequence(0), AccountRecord::sequence);
+    if signed.sequence != next {
+        return Err(InvalidBlock::Sequence { tx_id, sequence: signed.sequence, next });
     }
-    let sequence = account.sequence.0.checked_add(1).map(Sequence).ok_or(InvalidBlock::SequenceExhausted { tx_id })?;
-    Ok(Account { sequence, ..account })
+    let sequence = next.0.checked_add(1).map(Sequence).ok_or(InvalidBlock::SequenceExhausted { tx_id })?;
+    match record {
+        Some(record) => Ok(AccountRecord::new(sequence, record.application())),
+        None => match machine.new_account() {
+            Ok(application) => Ok(AccountRecord::new(sequence, &application)),
+            Err(failure) => Err(InvalidBlock::NoAccount { tx_id, failure }),
+        },
+    }
 }
 
 /// Whether a pool may take a transaction at time `now`, as seen from a committed state: the shared rules, then the application's. How far
@@ -148,10 +164,9 @@ fn next_account(state: &Overlay<'_>, context: &BlockContext, tx: &Transaction) -
 ///
 /// # Errors
 /// [`TxRejected`].
-pub fn check_transaction<A: Application + ?Sized>(
-    app: &A,
+pub fn check_transaction(
+    machine: &Machine,
     state: &dyn StateRead,
-    limits: &StateLimits,
     genesis_hash: GenesisHash,
     now: UnixMillis,
     tx: &Transaction,
@@ -166,18 +181,18 @@ pub fn check_transaction<A: Application + ?Sized>(
     if content.sequence == Sequence(u64::MAX) {
         return Err(TxRejected::SequenceExhausted);
     }
-    let account = accounts::find(state, &tx.sender());
-    let next = account.unwrap_or_default().sequence;
+    let record = accounts::find(state, &tx.sender());
+    let next = record.as_ref().map_or(Sequence(0), AccountRecord::sequence);
     if content.sequence < next {
         return Err(TxRejected::SequenceTooOld { next });
     }
+    let fails = |failure: Failure| TxRejected::Fails(Explained { text: machine.app().explain(&failure), failure });
     // Even a failed transaction would bring its sender's account into being, so strangers are turned away here.
-    if account.is_none() {
-        if limits.deposit_per_byte > 0 {
-            let deposit = limits.deposit(ACCOUNT_ENTRY_SIZE);
-            return Err(TxRejected::Fails(Failure::new(Code::new("no-account"), &[deposit])));
+    if record.is_none() {
+        machine.new_account().map_err(fails)?;
+        if state.size() >= machine.limits().bytes_max {
+            return Err(fails(Failure::new(Code::new("state-full"), &[])));
         }
-        room(state, limits).map_err(TxRejected::Fails)?;
     }
-    app.check(state, limits, tx).map_err(TxRejected::Fails)
+    machine.check(state, tx).map_err(fails)
 }

@@ -1,28 +1,50 @@
-//! The state as an application sees it: read through [`StateRead`], written into an [`Overlay`] that can be rolled back.
+//! The state as an application sees it: read through [`StateRead`], written into a [`State`] whose writes can be taken back.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, ops::Bound, sync::Arc};
 
-use quorate_types::state_key::entry_size;
+use quorate_types::{
+    failure::{Code, Failure},
+    state_key::{ACCOUNT, entry_size},
+};
+
+/// Longest key of the state, in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Longest value of the state, in bytes.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes that an application keeps in the record of an account.
+pub const ACCOUNT_BYTES_MAX: usize = 1024;
+/// Longest answer to a transaction or a query, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Changes of the state: the new value of each key, `None` where the key is deleted.
-pub type Writes = BTreeMap<Box<[u8]>, Change>;
+pub type Writes = BTreeMap<Arc<[u8]>, Change>;
 
 /// The new value of a key, `None` where it is deleted.
 type Change = Option<Arc<[u8]>>;
+
+/// A key and its value.
+pub type Entry = (Arc<[u8]>, Arc<[u8]>);
 
 /// A state to read from.
 pub trait StateRead {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>>;
 
+    /// The first entry at or after a key, in the order of the bytes of the keys.
+    fn next(&self, from: Bound<&[u8]>) -> Option<Entry>;
+
     /// The sum of [`entry_size`] over all keys: a function of the keys and values alone, equal on every validator.
     fn size(&self) -> u64;
 }
 
 /// A state in a map, for tests and for the genesis state.
-impl StateRead for BTreeMap<Box<[u8]>, Arc<[u8]>> {
+impl StateRead for BTreeMap<Arc<[u8]>, Arc<[u8]>> {
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         self.get(key).cloned()
+    }
+
+    fn next(&self, from: Bound<&[u8]>) -> Option<Entry> {
+        self.range::<[u8], _>((from, Bound::Unbounded)).next().map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
     }
 
     fn size(&self) -> u64 {
@@ -56,26 +78,32 @@ impl StateRead for Remembering<'_> {
         }
     }
 
+    fn next(&self, from: Bound<&[u8]>) -> Option<Entry> {
+        self.state.next(from)
+    }
+
     fn size(&self) -> u64 {
         self.state.size()
     }
 }
 
-/// Writes over a state that stays as it is. The writes since [`Self::savepoint`] can be taken back.
-pub struct Overlay<'a> {
+/// Writes over a state that stays as it is. The writes of a transaction that fails are taken back.
+pub struct State<'a> {
     base: &'a dyn StateRead,
     writes: Writes,
     /// What each write since the savepoint replaced in `writes`, the oldest first; `None` where there was no write before.
-    undo: Vec<(Box<[u8]>, Option<Change>)>,
+    undo: Vec<(Arc<[u8]>, Option<Change>)>,
     /// Bytes of keys and values ever put or deleted here: the work done, which a rollback does not undo.
     written_bytes: u64,
+    /// The first write since the savepoint that the state does not hold.
+    refused: Option<Failure>,
 }
 
-impl<'a> Overlay<'a> {
+impl<'a> State<'a> {
     /// No writes yet.
     #[must_use]
     pub fn new(base: &'a dyn StateRead) -> Self {
-        Self { base, writes: Writes::new(), undo: Vec::new(), written_bytes: 0 }
+        Self { base, writes: Writes::new(), undo: Vec::new(), written_bytes: 0, refused: None }
     }
 
     /// The value of a key, writes included.
@@ -87,17 +115,60 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// Sets the value of a key.
-    pub fn put(&mut self, key: Box<[u8]>, value: impl Into<Arc<[u8]>>) {
-        self.write(key, Some(value.into()));
+    /// Sets the value of a key. A key of more than [`KEY_BYTES_MAX`] or a value of more than [`VALUE_BYTES_MAX`] bytes, and a key that begins
+    /// as those of accounts do, are not written: the transaction then fails, whatever the application answers.
+    pub fn put(&mut self, key: impl Into<Arc<[u8]>>, value: impl Into<Arc<[u8]>>) {
+        let (key, value) = (key.into(), value.into());
+        if key.len() > KEY_BYTES_MAX {
+            return self.refuse(Code::new("state-key-too-large"), &[key.len() as u64, KEY_BYTES_MAX as u64]);
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return self.refuse(Code::new("state-value-too-large"), &[value.len() as u64, VALUE_BYTES_MAX as u64]);
+        }
+        if is_reserved(&key) {
+            return self.refuse(Code::new("state-key-reserved"), &[]);
+        }
+        self.write(key, Some(value));
     }
 
-    /// Removes a key; does nothing if there is none.
-    pub fn delete(&mut self, key: Box<[u8]>) {
+    /// Removes a key; does nothing if there is none. The record of an account cannot be removed: the transaction then fails.
+    pub fn delete(&mut self, key: impl Into<Arc<[u8]>>) {
+        let key = key.into();
+        if is_reserved(&key) {
+            return self.refuse(Code::new("state-key-reserved"), &[]);
+        }
         self.write(key, None);
     }
 
-    fn write(&mut self, key: Box<[u8]>, value: Option<Arc<[u8]>>) {
+    /// Writes the record of an account.
+    pub(crate) fn put_record(&mut self, key: Arc<[u8]>, value: Arc<[u8]>) {
+        self.write(key, Some(value));
+    }
+
+    /// The transaction fails with this, if it does not fail with another thing first.
+    pub(crate) fn refuse(&mut self, code: Code, numbers: &[u64]) {
+        self.refused.get_or_insert_with(|| Failure::new(code, numbers));
+    }
+
+    /// Why the writes since the savepoint cannot stay: one that the state does not hold, or growth where the state has reached `bytes_max`.
+    pub(crate) fn refusal(&self, bytes_max: u64) -> Option<Failure> {
+        if self.refused.is_some() || self.base.size() < bytes_max {
+            return self.refused.clone();
+        }
+        let (mut before, mut after) = (0u64, 0u64);
+        // The first entry for a key tells what it was; later ones find it already counted.
+        let mut counted = std::collections::BTreeSet::new();
+        for (key, earlier) in &self.undo {
+            if counted.insert(key) {
+                let old = earlier.clone().unwrap_or_else(|| self.base.get(key));
+                before = before.saturating_add(old.map_or(0, |value| entry_size(key, &value)));
+                after = after.saturating_add(self.get(key).map_or(0, |value| entry_size(key, &value)));
+            }
+        }
+        (after > before).then(|| Failure::new(Code::new("state-full"), &[]))
+    }
+
+    fn write(&mut self, key: Arc<[u8]>, value: Option<Arc<[u8]>>) {
         let bytes = key.len().saturating_add(value.as_ref().map_or(0, |value| value.len()));
         self.written_bytes = self.written_bytes.saturating_add(bytes as u64);
         let before = self.writes.insert(key.clone(), value);
@@ -105,12 +176,13 @@ impl<'a> Overlay<'a> {
     }
 
     /// From here on writes can be taken back; those before no longer can.
-    pub fn savepoint(&mut self) {
+    pub(crate) fn savepoint(&mut self) {
         self.undo.clear();
+        self.refused = None;
     }
 
     /// Takes back every write since the last [`Self::savepoint`].
-    pub fn rollback(&mut self) {
+    pub(crate) fn rollback(&mut self) {
         while let Some((key, before)) = self.undo.pop() {
             match before {
                 Some(value) => self.writes.insert(key, value),
@@ -132,9 +204,29 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl StateRead for Overlay<'_> {
+fn is_reserved(key: &[u8]) -> bool {
+    key.first() == Some(&ACCOUNT)
+}
+
+impl StateRead for State<'_> {
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
-        Overlay::get(self, key)
+        State::get(self, key)
+    }
+
+    fn next(&self, from: Bound<&[u8]>) -> Option<Entry> {
+        let mut from: Bound<Arc<[u8]>> = from.map(Into::into);
+        loop {
+            let after = from.as_ref().map(|key| &**key);
+            let below = self.base.next(after);
+            let written = self.writes.range::<[u8], _>((after, Bound::Unbounded)).next();
+            match (below, written) {
+                (below, None) => return below,
+                (Some((key, value)), Some((written, _))) if *key < **written => return Some((key, value)),
+                (_, Some((key, Some(value)))) => return Some((Arc::clone(key), Arc::clone(value))),
+                // Deleted here: whatever is below counts from after it on.
+                (_, Some((key, None))) => from = Bound::Excluded(Arc::clone(key)),
+            }
+        }
     }
 
     /// The size of the state below: before the writes of this block, so that the answer costs nothing.
@@ -149,10 +241,10 @@ mod tests {
 
     use super::*;
 
-    type Map = BTreeMap<Box<[u8]>, Arc<[u8]>>;
+    type Map = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
-    fn key(k: u8) -> Box<[u8]> {
-        Box::new([k])
+    fn key(k: u8) -> Arc<[u8]> {
+        Arc::new([k])
     }
 
     #[derive(Clone, Debug)]
@@ -174,35 +266,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_overlay_reads_like_a_copied_map(base in prop::collection::btree_map(0..8u8, any::<u8>(), 0..8), steps in prop::collection::vec(step(), 0..60)) {
+        fn a_state_reads_like_a_copied_map(base in prop::collection::btree_map(0..8u8, any::<u8>(), 0..8), steps in prop::collection::vec(step(), 0..60)) {
             let base: Map = base.into_iter().map(|(k, v)| (key(k), Arc::from([v]))).collect();
-            let mut overlay = Overlay::new(&base);
+            let mut state = State::new(&base);
             let (mut model, mut saved) = (base.clone(), base.clone());
             for step in steps {
                 match step {
                     Step::Put(k, v) => {
-                        overlay.put(key(k), [v]);
+                        state.put(key(k), [v]);
                         model.insert(key(k), Arc::from([v]));
                     }
                     Step::Delete(k) => {
-                        overlay.delete(key(k));
+                        state.delete(key(k));
                         model.remove(&key(k));
                     }
                     Step::Savepoint => {
-                        overlay.savepoint();
+                        state.savepoint();
                         saved = model.clone();
                     }
                     Step::Rollback => {
-                        overlay.rollback();
+                        state.rollback();
                         model = saved.clone();
                     }
                 }
                 for k in 0..8 {
-                    prop_assert_eq!(overlay.get(&[k]), model.get(&key(k)).cloned());
+                    prop_assert_eq!(state.get(&[k]), model.get(&key(k)).cloned());
                 }
             }
             let mut applied = base.clone();
-            for (k, v) in overlay.into_writes() {
+            let (mut from, mut entries) = (Bound::Unbounded, Vec::new());
+            while let Some((k, v)) = StateRead::next(&state, from.as_ref().map(|k: &Arc<[u8]>| &**k)) {
+                from = Bound::Excluded(Arc::clone(&k));
+                entries.push((k, v));
+            }
+            prop_assert_eq!(entries, model.clone().into_iter().collect::<Vec<_>>());
+            for (k, v) in state.into_writes() {
                 match v {
                     Some(v) => applied.insert(k, v),
                     None => applied.remove(&k),
@@ -220,6 +318,9 @@ mod tests {
                 self.1.set(self.1.get() + 1);
                 self.0.get(key).cloned()
             }
+            fn next(&self, _: Bound<&[u8]>) -> Option<Entry> {
+                None
+            }
             fn size(&self) -> u64 {
                 7
             }
@@ -235,11 +336,11 @@ mod tests {
     #[test]
     fn rolled_back_work_is_still_counted() {
         let base = Map::new();
-        let mut overlay = Overlay::new(&base);
-        overlay.savepoint();
-        overlay.put(key(1), [0; 9]);
-        overlay.rollback();
-        assert_eq!(overlay.written_bytes(), 10);
-        assert!(overlay.into_writes().is_empty());
+        let mut state = State::new(&base);
+        state.savepoint();
+        state.put(key(1), [0; 9]);
+        state.rollback();
+        assert_eq!(state.written_bytes(), 10);
+        assert!(state.into_writes().is_empty());
     }
 }

@@ -1,22 +1,68 @@
-//! The one program `quorate`. It gathers the commands that the other crates offer, adds local networks and measurements, and ends with the
-//! exit codes that `quorate_client::terminal` documents. It decides nothing about the protocol.
+//! The program of an application: `node run`, `keygen`, `genesis`, `localnet`, `bench`, `sim` and the rest, for whatever implements
+//! [`Application`]. It ends with the exit codes that `quorate_client::terminal` documents, and decides nothing about the protocol.
+//!
+//! ```no_run
+//! # use quorate_builtin::BuiltIn as Counter;
+//! fn main() -> std::process::ExitCode {
+//!     quorate_cli::run(Counter)
+//! }
+//! ```
+//!
+//! `quorate` itself is [`Program`] with the built-in application, its options of `genesis new`, and its wallet.
 
 #![forbid(unsafe_code)]
 
 mod bench;
 mod localnet;
+mod quorate;
 mod version;
 
-use std::process::ExitCode;
+pub use quorate::{WalletCommand, quorate};
+
+use std::{marker::PhantomData, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use quorate_app::{App, Application};
 use quorate_client::{
     CommandError, Output,
     terminal::{self, OutputArgs},
 };
+use quorate_genesis::{SettingsArgs, SettingsFile};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs the program of an application: does what the arguments of the process say.
+#[must_use]
+pub fn run<A: Application>(application: A) -> ExitCode {
+    Program::<SettingsFile, NoCommand>::new(App::new(application)).run()
+}
+
+/// A program for one application. `S` are the options of `genesis new` that become its settings, `C` its further commands.
+#[derive(Debug)]
+pub struct Program<S, C> {
+    app: App,
+    arguments: PhantomData<fn() -> (S, C)>,
+}
+
+/// Further commands of a program.
+pub trait Extension: Subcommand {
+    /// Does one. It is dropped with Ctrl-C.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    fn run(self, app: &App, out: &Output) -> impl Future<Output = Result<(), CommandError>>;
+}
+
+/// No further commands.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum NoCommand {}
+
+impl Extension for NoCommand {
+    async fn run(self, _: &App, _: &Output) -> Result<(), CommandError> {
+        match self {}
+    }
+}
 
 /// A permissioned blockchain node: n validators agree by DiemBFT v4 as long as fewer than a third of them fail, in whatever way.
 ///
@@ -26,15 +72,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "this is the help text, which has no markup")]
 #[command(name = "quorate", version = version::LINE, propagate_version = false, max_term_width = 110)]
-struct Program {
+struct CommandLine<S: SettingsArgs, C: Extension> {
     #[command(flatten)]
     output: OutputArgs,
     #[command(subcommand)]
-    command: Command,
+    command: Command<S, C>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Command<S: SettingsArgs, C: Extension> {
     /// Run a validator.
     #[command(subcommand)]
     Node(quorate_node::Command),
@@ -43,9 +89,11 @@ enum Command {
     Keygen(quorate_keygen::Command),
     /// Found a network: the genesis ceremony.
     #[command(subcommand)]
-    Genesis(quorate_genesis::Command),
-    /// Use a network: accounts, transfers, keys and values, each answer proved.
-    Wallet(quorate_wallet::Command),
+    Genesis(quorate_genesis::Command<S>),
+    #[command(flatten)]
+    Extension(C),
+    #[command(flatten)]
+    Service(quorate_wallet::ServiceCommand),
     /// Run a whole network of real validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
@@ -66,41 +114,52 @@ enum Command {
     Version,
 }
 
-/// Does what the arguments of the process say.
-#[must_use]
-pub fn main() -> ExitCode {
-    let Program { output, command } = match terminal::parse() {
-        Ok(program) => program,
-        Err(code) => return code,
-    };
-    let out = output.open();
-    match run(command, &out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            out.error(&error);
-            error.exit.into()
+impl<S: SettingsArgs, C: Extension> Program<S, C> {
+    /// The program of an application.
+    #[must_use]
+    pub const fn new(app: App) -> Self {
+        Self { app, arguments: PhantomData }
+    }
+
+    /// Does what the arguments of the process say.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let CommandLine { output, command } = match terminal::parse::<CommandLine<S, C>>(self.app.name()) {
+            Ok(line) => line,
+            Err(code) => return code,
+        };
+        let out = output.open();
+        match self.execute(command, &out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                out.error(&error);
+                error.exit.into()
+            }
+        }
+    }
+
+    fn execute(&self, command: Command<S, C>, out: &Output) -> Result<(), CommandError> {
+        let app = &self.app;
+        match command {
+            Command::Node(command) => command.run(app, out),
+            Command::Keygen(command) => command.run(out),
+            Command::Genesis(command) => command.run(app, out),
+            Command::Service(command) => block_on(command.run(app, out)),
+            Command::Localnet(command) => command.run(app, out),
+            Command::Bench(command) => command.run(app, out),
+            Command::Sim(command) => command.run(out),
+            Command::Playground(command) => command.run(out),
+            Command::Extension(command) => block_on(command.run(app, out)),
+            Command::Completions { shell } => completions(CommandLine::<S, C>::command().name(app.name()), shell),
+            Command::Version => out.print(&version::Build::default(), || version::LINE.into()),
         }
     }
 }
 
-fn run(command: Command, out: &Output) -> Result<(), CommandError> {
-    match command {
-        Command::Node(command) => command.run(out),
-        Command::Keygen(command) => command.run(out),
-        Command::Genesis(command) => command.run(out),
-        Command::Wallet(command) => block_on(command.run(out)),
-        Command::Localnet(command) => command.run(out),
-        Command::Bench(command) => command.run(out),
-        Command::Sim(command) => command.run(out),
-        Command::Playground(command) => command.run(out),
-        Command::Completions { shell } => completions(shell),
-        Command::Version => out.print(&version::Build::default(), || version::LINE.into()),
-    }
-}
-
-fn completions(shell: clap_complete::Shell) -> Result<(), CommandError> {
+fn completions(mut command: clap::Command, shell: clap_complete::Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Program::command(), "quorate", &mut script);
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut script);
     match std::io::Write::write_all(&mut std::io::stdout(), &script) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(CommandError::failure("output", format!("standard output cannot be written: {error}")))
@@ -128,11 +187,14 @@ fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use quorate_wallet::BankSettings;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Program::command().debug_assert();
+        CommandLine::<BankSettings, WalletCommand>::command().debug_assert();
+        CommandLine::<SettingsFile, NoCommand>::command().debug_assert();
     }
 
     #[test]
@@ -147,6 +209,6 @@ mod tests {
                 check(child, &path);
             }
         }
-        check(&Program::command(), "quorate");
+        check(&CommandLine::<BankSettings, WalletCommand>::command(), "quorate");
     }
 }

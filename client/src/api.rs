@@ -8,7 +8,8 @@
 //! | `GET /v1/transactions/{id}/proof` | | `ProofView` |
 //! | `GET /v1/transactions/{id}/output` | | the raw output |
 //! | `GET /v1/accounts/{address}` | | `AccountView` |
-//! | `GET /v1/kv/{own\|shared}/{owner, or - for shared}/{key, hexadecimal}` | | `KvView` |
+//! | `GET /v1/state/{key, hexadecimal with 0x; or a path that the application knows}` | | `StateView` |
+//! | `POST /v1/query` | a question, as bytes or as JSON | `QueryView` |
 //! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
@@ -18,7 +19,6 @@
 
 use quorate_types::{
     ids::{Address, TxId},
-    operation::KvSpace,
     round::Height,
     rpc::Wait,
 };
@@ -30,6 +30,8 @@ pub const BYTES: &str = "application/octet-stream";
 pub const TRANSACTIONS: &str = "/v1/transactions";
 /// Where batches are posted.
 pub const TRANSACTIONS_BATCH: &str = "/v1/transactions/batch";
+/// Where questions are put to the application.
+pub const QUERY: &str = "/v1/query";
 /// Where a node says how it is.
 pub const STATUS: &str = "/v1/status";
 /// Where a node shows its genesis.
@@ -64,14 +66,10 @@ pub fn account(address: Address) -> String {
     format!("/v1/accounts/{address}")
 }
 
-/// Where a value of the key-value store is. The owner counts only in its own namespace.
+/// Where a value of the state is, by its key.
 #[must_use]
-pub fn kv(space: KvSpace, owner: Address, key: &[u8]) -> String {
-    let key = hex::encode(key);
-    match space {
-        KvSpace::Own => format!("/v1/kv/own/{owner}/{key}"),
-        KvSpace::Shared => format!("/v1/kv/shared/-/{key}"),
-    }
+pub fn state(key: &[u8]) -> String {
+    format!("/v1/state/0x{}", hex::encode(key))
 }
 
 /// Where a transaction's output is, as raw bytes.
@@ -97,8 +95,7 @@ mod tests {
         assert_eq!(submit(Wait::Committed, 250), "/v1/transactions?wait=committed&timeout_ms=250");
         assert_eq!(transaction_proof(TxId::default()), format!("/v1/transactions/{zeros}/proof"));
         assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
-        assert_eq!(kv(KvSpace::Own, Address::default(), b"k/"), format!("/v1/kv/own/{zeros}/6b2f"));
-        assert_eq!(kv(KvSpace::Shared, Address::default(), b"k"), "/v1/kv/shared/-/6b");
+        assert_eq!(state(b"k/"), "/v1/state/0x6b2f");
         assert_eq!(transaction_output(TxId::default()), format!("/v1/transactions/{zeros}/output"));
         assert_eq!((block(None, 0).as_str(), block(Some(Height(7)), 0).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
         assert_eq!(block(Some(Height(7)), 1_024), "/v1/blocks/7?from=1024");

@@ -60,6 +60,8 @@ pub enum ClientError {
         tx_id: TxId,
         /// How the client came to know nothing.
         reason: String,
+        /// Every node that answered refuses it, whose word proves nothing.
+        refused: bool,
     },
     /// A node answered with something else than its API promises.
     #[error("{node} gives an answer that cannot be used: {}", foreign(.reason))]
@@ -171,7 +173,7 @@ mod tests {
             (ClientError::Unreachable { tried: text() }, 3),
             (ClientError::Refused { node: text(), status: 404, code: text(), message: text(), hint: None }, 1),
             (ClientError::NotCommitted { tx_id: TxId::default(), why: expired }, 4),
-            (ClientError::Unknown { tx_id: TxId::default(), reason: text() }, 6),
+            (ClientError::Unknown { tx_id: TxId::default(), reason: text(), refused: false }, 6),
             (ClientError::Answer { node: text(), reason: text() }, 1),
             (ClientError::Unverified(LightError::Proof(ProofError::NotCommitted)), 7),
             (ClientError::Unverified(LightError::NothingCommitted), 7),
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_says_how_to_ask_later_and_names_the_transaction_for_programs() {
-        let error = CommandError::from(ClientError::Unknown { tx_id: TxId::default(), reason: "30 s have passed".into() });
+        let error = CommandError::from(ClientError::Unknown { tx_id: TxId::default(), reason: "30 s have passed".into(), refused: false });
         assert_eq!(error.tx_id, Some(TxId::default()));
         assert!(error.hint.unwrap().contains(&format!("quorate wallet tx {}", TxId::default())));
     }

@@ -18,9 +18,10 @@ use quorate_types::{
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, TxId},
     message::TransactionBatch,
-    operation::KvSpace,
     round::Height,
-    rpc::{AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, KvView, NodeStatus, ProofView, Submitted, TransactionStatus, Wait},
+    rpc::{
+        AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, NodeStatus, ProofView, StateView, Submitted, TransactionStatus, Wait,
+    },
     transaction::Transaction,
 };
 use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
@@ -172,7 +173,7 @@ impl Client {
     /// when it was sent and nothing more is known.
     pub async fn submit(&self, tx: &Transaction, wait: Wait, timeout: Duration) -> Result<Submitted, ClientError> {
         let timeout = timeout.min(WAIT_MAX);
-        let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason };
+        let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason, refused: false };
         let start = Instant::now();
         let mut turn = 0usize;
         let request = submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT));
@@ -240,12 +241,12 @@ impl Client {
         self.get(api::account(address), ANSWER_BYTES_MAX).await
     }
 
-    /// A value of the key-value store, to be checked by a [`crate::LightClient`].
+    /// A value of the state, to be checked by a [`crate::LightClient`].
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn kv(&self, space: KvSpace, owner: Address, key: &[u8]) -> Result<KvView, ClientError> {
-        self.get(api::kv(space, owner, key), ANSWER_BYTES_MAX).await
+    pub async fn state(&self, key: &[u8]) -> Result<StateView, ClientError> {
+        self.get(api::state(key), ANSWER_BYTES_MAX).await
     }
 
     /// A committed block, the last one when no height is given, with all its transactions. Not proved.
@@ -388,6 +389,14 @@ impl Node<'_> {
     /// What it answers under a path, as far as it can be read.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let answer = self.client.ask(self.url, &get(path.into(), ANSWER_BYTES_MAX)).await;
+        accept(&answer.map_err(|silence| self.unreachable(&silence))?)
+    }
+
+    /// What it answers to bytes that are posted under a path, as far as it can be read. Not for transactions.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, ClientError> {
+        let request =
+            Request { method: Method::POST, path: path.into(), body, timeout: ANSWER_TIMEOUT, answer_bytes_max: ANSWER_BYTES_MAX };
+        let answer = self.client.ask(self.url, &request).await;
         accept(&answer.map_err(|silence| self.unreachable(&silence))?)
     }
 

@@ -16,6 +16,7 @@ pub mod args;
 pub mod error;
 pub mod http;
 pub mod light;
+pub mod service;
 pub mod session;
 pub mod terminal;
 
@@ -24,6 +25,7 @@ pub use self::{
     error::{ClientError, NotCommitted},
     http::Client,
     light::{LightClient, LightError, Proven},
+    service::{Service, ServiceError, ServiceOptions},
     session::{Fate, Pace, Seen, Session},
     terminal::{CommandError, Exit, Output},
 };

@@ -13,12 +13,11 @@ use quorate_types::{
     genesis::Genesis,
     header::Header,
     ids::{Address, GenesisHash, StateId, TxId},
-    operation::KvSpace,
     proof::{CommitProof, ProofError, TransactionProof, ValueProof},
     receipt::Receipt,
-    round::{Epoch, Height, Round, Sequence},
-    rpc::{AccountView, KvView},
-    state_key::{ACCOUNT_ENTRY_SIZE, Account, account_key, kv_key},
+    round::{Epoch, Height, Round},
+    rpc::{AccountView, StateView},
+    state_key::{AccountRecord, account_key},
     verify::Verifier,
     vote::QuorumCert,
 };
@@ -99,6 +98,12 @@ impl<T> Proven<T> {
         &self.certificate
     }
 
+    /// The same proof of what the value says in other words.
+    #[must_use]
+    pub fn map<U>(self, reading: impl FnOnce(T) -> U) -> Proven<U> {
+        Proven { value: reading(self.value), certificate: self.certificate }
+    }
+
     /// Both.
     #[must_use]
     pub fn into_parts(self) -> (T, Certificate) {
@@ -150,13 +155,6 @@ impl LightClient {
         self.verifier.genesis_hash()
     }
 
-    /// What an account has at the start.
-    #[must_use]
-    pub fn genesis_account(&self, address: Address) -> Account {
-        let known = self.genesis.accounts.iter().find(|account| account.address == address);
-        known.map_or_else(Account::default, |known| Account { balance: known.balance, sequence: Sequence(0), stored: ACCOUNT_ENTRY_SIZE })
-    }
-
     /// Checks the proof, in hexadecimal, that `tx_id` is committed.
     ///
     /// # Errors
@@ -169,34 +167,32 @@ impl LightClient {
         Ok(Proven { value, certificate: self.certificate(header, &proof.commit.qc) })
     }
 
-    /// Checks a node's word on an account.
+    /// Checks a node's word on an account: its record, the default if it is proved to have none.
     ///
     /// # Errors
     /// [`LightError`].
-    pub fn account(&self, address: Address, view: &AccountView) -> Result<Proven<Account>, LightError> {
-        let proven = self.state(&account_key(&address), view.value.as_deref(), &view.proof, view.height)?;
-        let account = match &proven.value {
-            None => Account::default(),
-            Some(record) => Account::decode(record).ok_or_else(|| LightError::Contradiction("the value is no account record".into()))?,
-        };
-        if view.address != address || view.balance != account.balance || view.sequence != account.sequence {
-            return Err(LightError::Contradiction(format!(
-                "it says balance {} and sequence {}, the proof says {} and {}",
-                view.balance, view.sequence, account.balance, account.sequence
-            )));
+    pub fn account(&self, address: Address, view: &AccountView) -> Result<Proven<AccountRecord>, LightError> {
+        let Proven { value, certificate } = self.value(&account_key(&address), view.value.as_deref(), &view.proof, view.height)?;
+        let malformed = || LightError::Contradiction("the value is no account record".into());
+        let record =
+            value.map_or_else(|| Ok(AccountRecord::default()), |value| AccountRecord::decode(value.into()).ok_or_else(malformed))?;
+        let sequence = record.sequence();
+        if view.address != address || view.sequence != sequence {
+            let said = view.sequence;
+            return Err(LightError::Contradiction(format!("it says sequence {said}, the proof says {sequence}")));
         }
-        Ok(Proven { value: account, certificate: proven.certificate })
+        Ok(Proven { value: record, certificate })
     }
 
-    /// Checks a node's word on a value of the key-value store.
+    /// Checks a node's word on a value of the state: its bytes, or that the key is missing.
     ///
     /// # Errors
     /// [`LightError`].
-    pub fn kv(&self, space: KvSpace, owner: Address, key: &[u8], view: &KvView) -> Result<Proven<Option<Vec<u8>>>, LightError> {
-        self.state(&kv_key(space, &owner, key), view.value.as_deref(), &view.proof, view.height)
+    pub fn state(&self, key: &[u8], view: &StateView) -> Result<Proven<Option<Vec<u8>>>, LightError> {
+        self.value(key, view.value.as_deref(), &view.proof, view.height)
     }
 
-    fn state(&self, key: &[u8], value: Option<&str>, proof: &str, height: Height) -> Result<Proven<Option<Vec<u8>>>, LightError> {
+    fn value(&self, key: &[u8], value: Option<&str>, proof: &str, height: Height) -> Result<Proven<Option<Vec<u8>>>, LightError> {
         let proof: ValueProof = decode(proof)?;
         refuse_genesis(&proof.commit)?;
         let value = value.map(bytes).transpose()?;

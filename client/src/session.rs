@@ -15,10 +15,9 @@ use std::{
 
 use quorate_types::{
     ids::{Address, TxId},
-    operation::KvSpace,
     round::{Height, Round, Sequence, UnixMillis},
-    rpc::{AccountView, KvView, ProofView, TransactionStatus},
-    state_key::Account,
+    rpc::{AccountView, ProofView, StateView, TransactionStatus},
+    state_key::AccountRecord,
     transaction::Transaction,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -199,7 +198,7 @@ impl Session {
         let mut followed = Followed::default();
         let deadline = Instant::now() + timeout;
         let result = timeout_at(deadline, self.follow(earlier, tx, deadline, &mut followed)).await;
-        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"))))
+        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"), false)))
     }
 
     async fn follow(
@@ -261,7 +260,8 @@ impl Session {
             }
             refusals = if is_refused_by_all { refusals.saturating_add(1) } else { 0 };
             if used >= USED_MAX || refusals >= REFUSALS_MAX {
-                return Err(followed.unknown(tx, "the nodes will not have it"));
+                let refused = refusals >= REFUSALS_MAX;
+                return Err(followed.unknown(tx, "the nodes will not have it", refused));
             }
             self.send_again(earlier, deadline.saturating_duration_since(Instant::now())).await;
             // The first that comes free is enough.
@@ -329,14 +329,14 @@ impl Session {
 
     async fn fate_by_account(&self, tx: &Transaction) -> Result<Fate, ClientError> {
         let account = self.account_verified(tx.sender()).await?;
-        Ok(fate_by_account(tx, account.value(), account.certificate()))
+        Ok(fate_by_account(tx, account.value().sequence(), account.certificate()))
     }
 
     /// An account, checked.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Old`] when no node shows a state as new as what was proved before.
-    pub async fn account_verified(&self, address: Address) -> Result<Proven<Account>, ClientError> {
+    pub async fn account_verified(&self, address: Address) -> Result<Proven<AccountRecord>, ClientError> {
         self.state(&api::account(address), false, |view: &AccountView| self.light.account(address, view)).await
     }
 
@@ -344,16 +344,17 @@ impl Session {
     ///
     /// # Errors
     /// As above.
-    pub async fn account_newest(&self, address: Address) -> Result<Proven<Account>, ClientError> {
+    pub async fn account_newest(&self, address: Address) -> Result<Proven<AccountRecord>, ClientError> {
         self.state(&api::account(address), true, |view: &AccountView| self.light.account(address, view)).await
     }
 
-    /// A value of the key-value store, checked; `None` when the key is proved to be missing.
+    /// A value of the state, checked; `None` when the key is proved to be missing. The `Item`s and `Map`s of an application
+    /// tell their keys.
     ///
     /// # Errors
     /// As above.
-    pub async fn kv_verified(&self, space: KvSpace, owner: Address, key: &[u8]) -> Result<Proven<Option<Vec<u8>>>, ClientError> {
-        self.state(&api::kv(space, owner, key), false, |view: &KvView| self.light.kv(space, owner, key, view)).await
+    pub async fn state_verified(&self, key: &[u8]) -> Result<Proven<Option<Vec<u8>>>, ClientError> {
+        self.state(&api::state(key), false, |view: &StateView| self.light.state(key, view)).await
     }
 
     /// The first state of a recent time that a node proves, else (or if `of_all`) the newest of those that all nodes prove.
@@ -430,12 +431,11 @@ pub fn clock() -> UnixMillis {
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What its sender's account, proved, says about a transaction of which no proof is to be had. A committed transaction has used its number,
+/// What the next number of its sender's account, proved, says about a transaction of which no proof is to be had. A committed transaction has used its number,
 /// and a block at or after its expiry cannot hold it.
 #[must_use]
-pub fn fate_by_account(tx: &Transaction, account: &Account, certificate: &Certificate) -> Fate {
+pub fn fate_by_account(tx: &Transaction, next: Sequence, certificate: &Certificate) -> Fate {
     let (content, header) = (tx.content(), &certificate.header);
-    let next = account.sequence;
     if content.sequence < next {
         Fate::Used { next }
     } else if content.expires_at <= header.timestamp {
@@ -447,7 +447,7 @@ pub fn fate_by_account(tx: &Transaction, account: &Account, certificate: &Certif
 }
 
 impl Followed {
-    fn unknown(&self, tx: &Transaction, end: &str) -> ClientError {
+    fn unknown(&self, tx: &Transaction, end: &str, refused: bool) -> ClientError {
         let own = tx.content().sequence;
         let mut reason = match &self.fate {
             Some(Fate::Open { next }) if *next < own => format!("{end}, and it waits for number {next} of its sender, its own is {own}"),
@@ -457,7 +457,7 @@ impl Followed {
         if let Some(words) = &self.words {
             reason = format!("{reason}; {words}");
         }
-        ClientError::Unknown { tx_id: tx.id(), reason }
+        ClientError::Unknown { tx_id: tx.id(), reason, refused }
     }
 }
 

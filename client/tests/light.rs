@@ -5,20 +5,19 @@
 mod fake;
 
 use fake::{Fake, address, hexadecimal};
+use quorate_builtin::{Account, GenesisAccount, KvSpace, keys::kv_key};
 use quorate_client::{LightClient, LightError};
 use quorate_types::{
     codec::Bounded,
     crypto::{Hash, Signature},
     failure::Code,
-    genesis::GenesisAccount,
     header::Header,
     ids::{BlockId, GenesisHash, StateId, TxId, ValidatorId},
-    operation::KvSpace,
     proof::{ProofError, TransactionProof},
     receipt::{Outcome, Receipt},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
-    rpc::{AccountView, KvView},
-    state_key::{Account, account_key, kv_key},
+    rpc::{AccountView, StateView},
+    state_key::{AccountRecord, account_key},
     vote::QuorumCert,
 };
 
@@ -173,15 +172,15 @@ fn garbage_is_no_proof() {
 }
 
 fn account_view(fake: &Fake, account: Account) -> AccountView {
-    let value = account.encode();
+    let value = account.record().into_value();
     AccountView {
         address: address(1),
-        balance: account.balance,
         sequence: account.sequence,
         next_sequence: account.sequence.next(),
         height: Height(6),
         proof: hexadecimal(&fake.value_proof(6, (&account_key(&address(1)), &value))),
         value: Some(hex::encode(value)),
+        shown: None,
     }
 }
 
@@ -190,14 +189,13 @@ fn an_account_is_believed_only_as_the_state_has_it() {
     let (fake, light) = set_up();
     let account = Account { balance: 12, sequence: Sequence(3), stored: 313 };
     let view = account_view(&fake, account);
-    assert_eq!(*light.account(address(1), &view).unwrap().value(), account);
+    assert_eq!(*light.account(address(1), &view).unwrap().value(), account.record());
     let lies = [
-        AccountView { balance: 13, ..view.clone() },
         AccountView { sequence: Sequence(4), ..view.clone() },
         AccountView { height: Height(7), ..view.clone() },
         AccountView { address: address(2), ..view.clone() },
-        AccountView { value: None, balance: 0, sequence: Sequence(0), ..view.clone() },
-        AccountView { value: Some(hex::encode(Account { balance: 13, ..account }.encode())), balance: 13, ..view.clone() },
+        AccountView { value: None, sequence: Sequence(0), ..view.clone() },
+        AccountView { value: Some(hex::encode(Account { balance: 13, ..account }.record().into_value())), ..view.clone() },
     ];
     for lie in lies {
         assert!(light.account(address(1), &lie).is_err(), "{lie:?}");
@@ -210,51 +208,46 @@ fn an_account_that_is_proved_to_be_absent_has_nothing() {
     let (fake, light) = set_up();
     let view = AccountView {
         address: address(2),
-        balance: 0,
         sequence: Sequence(0),
         value: None,
         ..account_view(&fake, Account { balance: 12, sequence: Sequence(3), stored: 313 })
     };
-    assert_eq!(*light.account(address(2), &view).unwrap().value(), Account::default());
-    assert!(light.account(address(2), &AccountView { balance: 1, ..view }).is_err());
+    assert_eq!(*light.account(address(2), &view).unwrap().value(), AccountRecord::default());
+    assert!(light.account(address(2), &AccountView { sequence: Sequence(1), ..view }).is_err());
 }
 
 #[test]
-fn a_value_is_believed_for_its_own_key_and_namespace_only() {
+fn a_value_is_believed_for_its_own_key_only() {
     let (fake, light) = set_up();
     let key = kv_key(KvSpace::Own, &address(1), b"k");
     let proof = hexadecimal(&fake.value_proof(6, (&key, b"v")));
-    let view = KvView { value: Some(hex::encode("v")), height: Height(6), proof };
-    assert_eq!(light.kv(KvSpace::Own, address(1), b"k", &view).unwrap().value().as_deref(), Some(&b"v"[..]));
-    let absent = KvView { value: None, ..view.clone() };
-    assert_eq!(*light.kv(KvSpace::Shared, address(1), b"k", &absent).unwrap().value(), None);
-    assert!(light.kv(KvSpace::Own, address(1), b"k", &absent).is_err());
-    assert!(light.kv(KvSpace::Shared, address(1), b"k", &view).is_err());
-    assert!(light.kv(KvSpace::Own, address(2), b"k", &view).is_err());
-    assert!(light.kv(KvSpace::Own, address(1), b"l", &view).is_err());
-    assert!(light.kv(KvSpace::Own, address(1), b"k", &KvView { value: Some(hex::encode("w")), ..view }).is_err());
+    let view = StateView { key: hex::encode(&key), value: Some(hex::encode("v")), height: Height(6), proof, shown: None };
+    assert_eq!(light.state(&key, &view).unwrap().value().as_deref(), Some(&b"v"[..]));
+    let absent = StateView { value: None, ..view.clone() };
+    let shared = kv_key(KvSpace::Shared, &address(1), b"k");
+    assert_eq!(*light.state(&shared, &absent).unwrap().value(), None);
+    assert!(light.state(&key, &absent).is_err());
+    for other in [shared, kv_key(KvSpace::Own, &address(2), b"k"), kv_key(KvSpace::Own, &address(1), b"l")] {
+        assert!(light.state(&other, &view).is_err());
+    }
+    assert!(light.state(&key, &StateView { value: Some(hex::encode("w")), ..view }).is_err());
 }
 
 #[test]
 fn the_certificate_that_nobody_signs_proves_nothing() {
     let (fake, light) = set_up();
-    let view = KvView { value: None, height: Height(0), proof: hexadecimal(&fake.genesis_proof()) };
-    assert_eq!(light.kv(KvSpace::Shared, address(1), b"k", &view).unwrap_err(), LightError::NothingCommitted);
+    let view = StateView { key: String::new(), value: None, height: Height(0), proof: hexadecimal(&fake.genesis_proof()), shown: None };
+    assert_eq!(light.state(b"k", &view).unwrap_err(), LightError::NothingCommitted);
     // The very stand-in that the client's verifier holds, for which no header can be found.
     let mut proof = fake.genesis_proof();
     proof.commit.qc = QuorumCert::genesis(Epoch(0), fake.genesis.hash(), StateId::default());
-    assert!(light.kv(KvSpace::Shared, address(1), b"k", &KvView { proof: hexadecimal(&proof), ..view }).is_err());
-    assert_eq!(light.genesis_account(address(1)).balance, 500);
-    assert_eq!(light.genesis_account(address(2)), Account::default());
+    assert!(light.state(b"k", &StateView { proof: hexadecimal(&proof), ..view }).is_err());
 }
 
 #[test]
 fn a_genesis_state_that_the_first_block_certifies_is_proved() {
     let (fake, light) = set_up();
-    let view = KvView {
-        value: Some(hex::encode("v")),
-        height: Height(0),
-        proof: hexadecimal(&fake.value_proof(0, (&kv_key(KvSpace::Shared, &address(0), b"k"), b"v"))),
-    };
-    assert!(light.kv(KvSpace::Shared, address(0), b"k", &view).is_ok());
+    let proof = hexadecimal(&fake.value_proof(0, (b"k", b"v")));
+    let view = StateView { key: hex::encode("k"), value: Some(hex::encode("v")), height: Height(0), proof, shown: None };
+    assert!(light.state(b"k", &view).is_ok());
 }

@@ -19,11 +19,11 @@ use axum::{
     routing::{get, post},
 };
 use fake::{Fake, hexadecimal};
+use quorate_builtin::{BankOperation, Operation};
 use quorate_client::{Client, ClientError, LightClient, Pace, Session};
 use quorate_types::{
     crypto::SigningKey,
     ids::{Address, GenesisHash, TxId},
-    operation::{BankOperation, Operation},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
     rpc::Wait,
@@ -90,7 +90,7 @@ async fn a_question_whose_connection_broke_is_asked_once_more_and_a_submission_i
 
 fn transaction() -> Transaction {
     let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
-    Transaction::sign(GenesisHash::default(), &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), &operation)
+    Transaction::sign(GenesisHash::default(), &SigningKey::from_seed(&[1; 32]), Sequence(0), UnixMillis(u64::MAX), operation.encode())
 }
 
 fn submitted(tx: &Transaction, rest: &str) -> String {

@@ -9,7 +9,6 @@ use quorate_types::{
     crypto::{Hash, PublicKey, SigningKey, Tag},
     genesis::Parameters,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
-    operation::Operation,
     round::{Epoch, Round, Sequence, UnixMillis},
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
@@ -95,7 +94,7 @@ impl Members {
 
     pub(crate) fn payload(transactions: u64, salt: u64) -> Payload {
         let key = SigningKey::from_seed(&[9; 32]);
-        let sign = |i| Transaction::sign(NETWORK, &key, Sequence(salt * 1_000 + i), UnixMillis(u64::MAX), &Operation::Opaque(vec![1]));
+        let sign = |i| Transaction::sign(NETWORK, &key, Sequence(salt * 1_000 + i), UnixMillis(u64::MAX), vec![1]);
         Payload::truncated((0..transactions).map(sign).collect())
     }
 

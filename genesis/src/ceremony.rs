@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use quorate_app::App;
 use quorate_types::{
     committee::Validator,
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters},
-    ids::{Address, ChainId, DraftHash},
+    genesis::{Genesis, GenesisApplication, GenesisValidator, Parameters},
+    ids::{ChainId, DraftHash},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
 };
@@ -33,8 +34,8 @@ pub struct Draft {
     pub timestamp: UnixMillis,
     /// The shared rules.
     pub parameters: Parameters,
-    /// The first accounts.
-    pub accounts: Vec<GenesisAccount>,
+    /// What the network replicates.
+    pub application: GenesisApplication,
 }
 
 /// One organisation's entry, signed by both of its keys for one draft.
@@ -50,53 +51,60 @@ pub struct Fragment {
 }
 
 impl Draft {
-    /// A draft with these accounts, which it sorts.
+    /// A draft.
     ///
     /// # Errors
     /// [`CeremonyError`]: what no genesis of this draft could be without.
     pub fn new(
+        app: &App,
         name: String,
         chain_id: ChainId,
         timestamp: UnixMillis,
         parameters: Parameters,
-        accounts: Vec<GenesisAccount>,
+        application: GenesisApplication,
     ) -> Result<Self, CeremonyError> {
-        let accounts = sorted(accounts)?;
-        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, accounts };
-        draft.check()?;
+        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, application };
+        draft.check(app)?;
         Ok(draft)
     }
 
-    /// Checks all that can be told before the committee is known, by the rules for a genesis: nobody signs a draft that `build` will refuse.
-    /// Returns what the proofs of possession sign, which does not depend on the order of the accounts.
+    /// Checks all that can be told before the committee is known, by the rules for a genesis and those of the application: nobody signs a
+    /// draft that `build` will refuse. Returns what the proofs of possession sign.
     ///
     /// # Errors
     /// [`CeremonyError`], which names what is wrong.
-    pub fn check(&self) -> Result<DraftHash, CeremonyError> {
+    pub fn check(&self, app: &App) -> Result<DraftHash, CeremonyError> {
         check_name(&self.name)?;
-        let network = self.network(Vec::new())?;
+        let network = self.network(Vec::new());
         network.check_draft()?;
+        check_application(app, &network)?;
         Ok(network.draft_hash())
     }
 
-    fn network(&self, validators: Vec<GenesisValidator>) -> Result<Genesis, CeremonyError> {
-        Ok(Genesis {
+    fn network(&self, validators: Vec<GenesisValidator>) -> Genesis {
+        Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: self.chain_id,
             name: self.name.clone(),
             timestamp: self.timestamp,
             parameters: self.parameters,
             validators,
-            accounts: sorted(self.accounts.clone())?,
-        })
+            application: self.application.clone(),
+        }
     }
 
     /// An entry for this draft, signed by its owner.
     ///
     /// # Errors
     /// [`CeremonyError`]: what makes the entry useless.
-    pub fn fragment(&self, validator: Validator, consensus: &SigningKey, network: &SigningKey) -> Result<Fragment, CeremonyError> {
-        let draft = self.check()?;
+    pub fn fragment(
+        &self,
+        app: &App,
+        validator: Validator,
+        consensus: &SigningKey,
+        network: &SigningKey,
+    ) -> Result<Fragment, CeremonyError> {
+        let draft = self.check(app)?;
         check_address(&validator.name, &validator.address)?;
         let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
         // A committee of one: name, power and keys by the protocol's own rules.
@@ -110,9 +118,9 @@ impl Draft {
 /// The genesis of a draft and its fragments: the same for everybody, in whatever order the fragments come.
 ///
 /// # Errors
-/// [`CeremonyError`], which names the validator, account or parameter.
-pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
-    let hash = draft.check()?;
+/// [`CeremonyError`], which names the validator, setting or parameter.
+pub fn build(app: &App, draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
+    let hash = draft.check(app)?;
     if let Some(fragment) = fragments.iter().find(|fragment| fragment.draft != hash) {
         let name = fragment.validator.validator.name.clone();
         return Err(CeremonyError::OtherDraft { name, fragment: fragment.draft, draft: hash });
@@ -121,13 +129,13 @@ pub fn build(draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, Ceremon
     // By name as well, so that of two with one key the same one is named first, whatever the order of the files.
     validators.sort_by(|a, b| (&a.validator.consensus_key, &a.validator.name).cmp(&(&b.validator.consensus_key, &b.validator.name)));
     refuse_duplicates(&validators)?;
-    let genesis = draft.network(validators)?;
+    let genesis = draft.network(validators);
     check(&genesis)?;
     Ok(genesis)
 }
 
-/// Everything that can be wrong with a genesis: the protocol's rules, proofs of possession included, and that every validator has a name and
-/// a place of its own.
+/// Everything that can be wrong with a genesis but for the settings of its application ([`check_application`]): the protocol's rules, proofs of
+/// possession included, and that every validator has a name and a place of its own.
 ///
 /// # Errors
 /// [`CeremonyError`], which names what is wrong.
@@ -150,16 +158,13 @@ pub(crate) fn check_address(name: &str, address: &str) -> Result<(), CeremonyErr
     address::check(address).map_err(|reason| CeremonyError::Address { name: name.into(), address: address.into(), reason })
 }
 
-fn sorted(mut accounts: Vec<GenesisAccount>) -> Result<Vec<GenesisAccount>, CeremonyError> {
-    accounts.sort_by_key(|account| account.address);
-    let mut last: Option<Address> = None;
-    for account in &accounts {
-        if last == Some(account.address) {
-            return Err(CeremonyError::AccountTwice(account.address));
-        }
-        last = Some(account.address);
-    }
-    Ok(accounts)
+/// Whether an application runs a network: its name and version, its settings, and that the first state can be.
+///
+/// # Errors
+/// [`CeremonyError::Application`].
+pub fn check_application(app: &App, genesis: &Genesis) -> Result<(), CeremonyError> {
+    app.open(genesis)?.genesis_state()?;
+    Ok(())
 }
 
 fn refuse_duplicates(validators: &[GenesisValidator]) -> Result<(), CeremonyError> {
@@ -180,13 +185,18 @@ fn refuse_duplicates(validators: &[GenesisValidator]) -> Result<(), CeremonyErro
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::{committee::VotingPower, crypto::Hash, genesis::GenesisError};
+    use quorate_builtin::{GenesisAccount, Settings, app};
+    use quorate_types::{committee::VotingPower, crypto::Hash, genesis::GenesisError, ids::Address};
 
     use super::*;
 
+    fn bank(balances: &[(u8, u64)]) -> GenesisApplication {
+        let account = |(byte, balance): &(u8, u64)| GenesisAccount { address: Address(Hash([*byte; 32])), balance: *balance };
+        Settings::default().with_accounts(balances.iter().map(account).collect()).in_genesis()
+    }
+
     fn draft() -> Draft {
-        let account = |byte, balance| GenesisAccount { address: Address(Hash([byte; 32])), balance };
-        Draft::new("test".into(), ChainId(7), UnixMillis(1_700_000_000_000), Parameters::default(), vec![account(9, 5), account(1, 10)])
+        Draft::new(&app(), "test".into(), ChainId(7), UnixMillis(1_700_000_000_000), Parameters::default(), bank(&[(1, 10), (9, 5)]))
             .unwrap()
     }
 
@@ -203,16 +213,15 @@ mod tests {
             address: format!("/ip4/10.0.0.{number}/tcp/6180"),
             power: VotingPower(1),
         };
-        draft.fragment(validator, &consensus, &network).unwrap()
+        draft.fragment(&app(), validator, &consensus, &network).unwrap()
     }
 
     #[test]
-    fn the_genesis_does_not_depend_on_the_order_of_fragments_and_accounts() {
+    fn the_genesis_does_not_depend_on_the_order_of_fragments() {
         let draft = draft();
         let fragments: Vec<_> = (1..=4).map(|number| fragment(&draft, number)).collect();
-        let first = build(&draft, fragments.clone()).unwrap();
-        let backwards = Draft { accounts: draft.accounts.iter().rev().copied().collect(), ..draft.clone() };
-        let second = build(&backwards, fragments.into_iter().rev().collect()).unwrap();
+        let first = build(&app(), &draft, fragments.clone()).unwrap();
+        let second = build(&app(), &draft, fragments.into_iter().rev().collect()).unwrap();
         assert_eq!(serde_json::to_vec(&first).unwrap(), serde_json::to_vec(&second).unwrap());
         assert_eq!(first.hash(), second.hash());
         check(&first).unwrap();
@@ -222,10 +231,10 @@ mod tests {
     fn the_number_of_excluded_leaders_follows_the_committee_unless_it_is_given() {
         let draft = draft();
         let fragments: Vec<_> = (1..=7).map(|number| fragment(&draft, number)).collect();
-        assert_eq!(build(&draft, fragments).unwrap().parameters.excluded(7), 2);
+        assert_eq!(build(&app(), &draft, fragments).unwrap().parameters.excluded(7), 2);
         let of = |size| {
             let draft = Draft { parameters: Parameters { exclude_size: Some(size), ..draft.parameters }, ..draft.clone() };
-            build(&draft, (1..=7).map(|number| fragment(&draft, number)).collect())
+            build(&app(), &draft, (1..=7).map(|number| fragment(&draft, number)).collect())
         };
         assert_eq!(of(4).unwrap().parameters.excluded(7), 4);
         assert!(matches!(of(5), Err(CeremonyError::Genesis(GenesisError::Parameter(_)))));
@@ -245,7 +254,7 @@ mod tests {
             let mut changed = honest.clone();
             change(&mut changed.validator.validator);
             let name = changed.validator.validator.name.clone();
-            let error = build(&draft, vec![changed]).unwrap_err();
+            let error = build(&app(), &draft, vec![changed]).unwrap_err();
             assert!(matches!(&error, CeremonyError::Genesis(GenesisError::Possession(named)) if *named == name), "{error}");
         }
         for (consensus, network) in [(true, false), (false, true)] {
@@ -256,7 +265,7 @@ mod tests {
             if network {
                 changed.validator.validator.network_key = stranger.1.public();
             }
-            assert!(matches!(build(&draft, vec![changed]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+            assert!(matches!(build(&app(), &draft, vec![changed]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
         }
     }
 
@@ -265,20 +274,19 @@ mod tests {
         let draft = draft();
         let mut parameters = draft.parameters;
         parameters.heartbeat_ms += 1;
-        let account = GenesisAccount { balance: 6, ..draft.accounts[0] };
         // The last four are networks founded again under the same number.
         let others = [
             Draft { chain_id: ChainId(8), ..draft.clone() },
             Draft { name: "tests".into(), ..draft.clone() },
             Draft { timestamp: UnixMillis(1), ..draft.clone() },
             Draft { parameters, ..draft.clone() },
-            Draft { accounts: vec![account], ..draft.clone() },
+            Draft { application: bank(&[(1, 6)]), ..draft.clone() },
         ];
         for other in others {
             let entry = fragment(&other, 1);
-            assert!(matches!(build(&draft, vec![entry.clone()]), Err(CeremonyError::OtherDraft { .. })));
-            let disguised = Fragment { draft: draft.check().unwrap(), ..entry };
-            assert!(matches!(build(&draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
+            assert!(matches!(build(&app(), &draft, vec![entry.clone()]), Err(CeremonyError::OtherDraft { .. })));
+            let disguised = Fragment { draft: draft.check(&app()).unwrap(), ..entry };
+            assert!(matches!(build(&app(), &draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
         }
     }
 
@@ -289,18 +297,19 @@ mod tests {
         let validator = fragment(&good, 1).validator.validator;
         let mut parameters = good.parameters;
         parameters.window_size = 0;
-        let account = |byte| GenesisAccount { address: Address(Hash([byte; 32])), balance: u64::MAX };
         let useless = [
             Draft { name: "\u{1b}[2J".into(), ..good.clone() },
             Draft { name: String::new(), ..good.clone() },
             Draft { parameters, ..good.clone() },
-            Draft { accounts: vec![account(1), account(2)], ..good.clone() },
-            Draft { accounts: vec![account(1); 2], ..good },
+            Draft { application: bank(&[(1, u64::MAX), (2, 1)]), ..good.clone() },
+            Draft { application: bank(&[(1, 1), (1, 1)]), ..good.clone() },
+            Draft { application: GenesisApplication { version: 2, ..bank(&[]) }, ..good.clone() },
+            Draft { application: GenesisApplication { name: "other".into(), ..bank(&[]) }, ..good },
         ];
         for draft in useless {
-            assert!(draft.fragment(validator.clone(), &consensus, &network).is_err(), "{draft:?}");
-            let Draft { name, chain_id, timestamp, parameters, accounts, .. } = draft;
-            assert!(Draft::new(name, chain_id, timestamp, parameters, accounts).is_err());
+            assert!(draft.fragment(&app(), validator.clone(), &consensus, &network).is_err(), "{draft:?}");
+            let Draft { name, chain_id, timestamp, parameters, application, .. } = draft;
+            assert!(Draft::new(&app(), name, chain_id, timestamp, parameters, application).is_err());
         }
     }
 
@@ -308,15 +317,15 @@ mod tests {
     fn two_validators_share_no_key_name_or_address() {
         let draft = draft();
         let one = fragment(&draft, 1);
-        let twice = build(&draft, vec![one.clone(), one.clone()]).unwrap_err();
+        let twice = build(&app(), &draft, vec![one.clone(), one.clone()]).unwrap_err();
         assert!(matches!(twice, CeremonyError::Duplicate { what: "consensus key", .. }), "{twice}");
         let again = |change: fn(&mut Validator), network: u8| {
             let (consensus, network) = (keys(2).0, SigningKey::from_seed(&[network; 32]));
             let mut validator =
                 Validator { consensus_key: consensus.public(), network_key: network.public(), ..fragment(&draft, 2).validator.validator };
             change(&mut validator);
-            let second = draft.fragment(validator, &consensus, &network).unwrap();
-            match build(&draft, vec![one.clone(), second]).unwrap_err() {
+            let second = draft.fragment(&app(), validator, &consensus, &network).unwrap();
+            match build(&app(), &draft, vec![one.clone(), second]).unwrap_err() {
                 CeremonyError::Duplicate { what, .. } => what,
                 other => panic!("{other}"),
             }
@@ -329,20 +338,13 @@ mod tests {
     #[test]
     fn nobody_is_no_network_and_a_useless_entry_is_refused_where_it_is_made() {
         let draft = draft();
-        assert!(matches!(build(&draft, Vec::new()), Err(CeremonyError::Genesis(_))));
+        assert!(matches!(build(&app(), &draft, Vec::new()), Err(CeremonyError::Genesis(_))));
         let (consensus, network) = keys(1);
         let good = fragment(&draft, 1).validator.validator;
-        let refused = |validator: Validator| draft.fragment(validator, &consensus, &network).is_err();
+        let refused = |validator: Validator| draft.fragment(&app(), validator, &consensus, &network).is_err();
         assert!(refused(Validator { address: "10.0.0.1:6180".into(), ..good.clone() }));
         assert!(refused(Validator { power: VotingPower(0), ..good.clone() }));
         assert!(refused(Validator { name: String::new(), ..good.clone() }));
         assert!(refused(Validator { network_key: keys(9).1.public(), ..good }));
-    }
-
-    #[test]
-    fn an_account_twice_is_refused() {
-        let account = GenesisAccount { address: Address::default(), balance: 1 };
-        let twice = Draft::new("x".into(), ChainId(1), UnixMillis(0), Parameters::default(), vec![account; 2]);
-        assert!(matches!(twice, Err(CeremonyError::AccountTwice(_))));
     }
 }

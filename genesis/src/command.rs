@@ -2,33 +2,34 @@
 
 use std::{
     path::PathBuf,
-    str::FromStr,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, Subcommand};
+use quorate_app::App;
 use quorate_client::{CommandError, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisAccount, GenesisValidator, Parameters, StateLimits},
-    ids::{Address, ChainId, GenesisHash},
+    genesis::{Genesis, GenesisValidator, Parameters, StateLimits},
+    ids::{ChainId, GenesisHash},
     round::UnixMillis,
+    settings::Settings,
 };
 use serde::Serialize;
 
 use crate::{
     address,
-    ceremony::{Draft, build, check, check_address},
+    ceremony::{Draft, build, check, check_address, check_application},
     error::CeremonyError,
     file,
 };
 
-/// Make a genesis together with others, and check one.
+/// Make a genesis together with others, and check one. `S` are the options that become the settings of the application.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub enum Command<S: SettingsArgs> {
     /// Write a draft: all that is agreed upon before the validators enter.
-    New(NewCommand),
+    New(NewCommand<S>),
     /// Enter a validator: sign its entry with its own keys, offline.
     AddValidator(AddValidatorCommand),
     /// Make the genesis of a draft and the signed entries of all validators.
@@ -41,7 +42,7 @@ pub enum Command {
 
 /// `quorate genesis new`.
 #[derive(Clone, Debug, Args)]
-pub struct NewCommand {
+pub struct NewCommand<S: SettingsArgs> {
     /// The network's name.
     #[arg(long)]
     name: String,
@@ -51,9 +52,8 @@ pub struct NewCommand {
     /// The time of the genesis block, in milliseconds since 1970 [default: now].
     #[arg(long, value_name = "MS")]
     timestamp: Option<u64>,
-    /// An account and what it has at the start, in the smallest unit; repeatable.
-    #[arg(long = "account", value_name = "ADDRESS=AMOUNT")]
-    accounts: Vec<AccountArg>,
+    #[command(flatten)]
+    settings: S,
     #[command(flatten)]
     parameters: ParameterArgs,
     /// The file to write.
@@ -94,17 +94,33 @@ pub struct ParameterArgs {
     /// Most bytes that the transactions of a block may write and answer with.
     #[arg(long, value_name = "BYTES")]
     block_effect_bytes_max: Option<u32>,
-    /// Most bytes of the state that one account may hold.
-    #[arg(long, value_name = "BYTES")]
-    account_bytes_max: Option<u64>,
-    /// How many of the smallest unit must stay in an account for each byte of the state that it holds. With 0 anybody, known or not, fills the
-    /// state for nothing.
-    #[arg(long, value_name = "AMOUNT", default_value_t = DEPOSIT_PER_BYTE)]
-    deposit_per_byte: u32,
 }
 
-/// The deposit of a network that strangers may reach.
-const DEPOSIT_PER_BYTE: u32 = 1;
+/// The options of `genesis new` that become the settings of the application.
+pub trait SettingsArgs: Args + Clone + std::fmt::Debug {
+    /// The settings.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    fn settings(&self, app: &App, parameters: &Parameters) -> Result<Settings, CommandError>;
+}
+
+/// The settings of any application, from a file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingsFile {
+    /// The settings of the application, a JSON file [default: those that the application has].
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+impl SettingsArgs for SettingsFile {
+    fn settings(&self, app: &App, _: &Parameters) -> Result<Settings, CommandError> {
+        match &self.settings {
+            Some(path) => Ok(file::load_settings(path)?),
+            None => Ok(app.default_settings()),
+        }
+    }
+}
 
 impl ParameterArgs {
     fn parameters(&self) -> Parameters {
@@ -124,27 +140,7 @@ impl ParameterArgs {
 
     fn state(&self, default: StateLimits) -> StateLimits {
         let bytes_max = self.state_bytes_max.unwrap_or(default.bytes_max);
-        StateLimits {
-            bytes_max,
-            block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.block_effect_bytes_max),
-            account_bytes_max: self.account_bytes_max.unwrap_or(default.account_bytes_max.min(bytes_max)),
-            deposit_per_byte: self.deposit_per_byte,
-        }
-    }
-}
-
-/// `ADDRESS=AMOUNT`.
-#[derive(Clone, Copy, Debug)]
-struct AccountArg(GenesisAccount);
-
-impl FromStr for AccountArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (address, balance) = text.split_once('=').ok_or("write ADDRESS=AMOUNT")?;
-        let address: Address = address.parse().map_err(|error| format!("an address is 0x and 64 hexadecimal digits: {error}"))?;
-        let balance = balance.parse().map_err(|error| format!("an amount is a whole number of the smallest unit: {error}"))?;
-        Ok(Self(GenesisAccount { address, balance }))
+        StateLimits { bytes_max, block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.block_effect_bytes_max) }
     }
 }
 
@@ -211,28 +207,29 @@ pub struct ShowCommand {
     file: PathBuf,
 }
 
-impl Command {
-    /// Does it.
+impl<S: SettingsArgs> Command<S> {
+    /// Does it for the networks of an application.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub fn run(self, out: &Output) -> Result<(), CommandError> {
+    pub fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
-            Self::New(command) => command.run(out),
-            Self::AddValidator(command) => command.run(out),
-            Self::Build(command) => command.run(out),
-            Self::Verify(command) => command.run(out),
+            Self::New(command) => command.run(app, out),
+            Self::AddValidator(command) => command.run(app, out),
+            Self::Build(command) => command.run(app, out),
+            Self::Verify(command) => command.run(app, out),
             Self::Show(command) => show(&file::load_unchecked(&command.file)?, None, out),
         }
     }
 }
 
-impl NewCommand {
-    fn run(self, out: &Output) -> Result<(), CommandError> {
+impl<S: SettingsArgs> NewCommand<S> {
+    fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         let chain_id = ChainId(self.chain_id.map_or_else(random_chain_id, Ok)?);
         let timestamp = UnixMillis(self.timestamp.map_or_else(now, Ok)?);
-        let accounts = self.accounts.iter().map(|account| account.0).collect();
-        let draft = Draft::new(self.name, chain_id, timestamp, self.parameters.parameters(), accounts)?;
+        let parameters = self.parameters.parameters();
+        let application = app.in_genesis(self.settings.settings(app, &parameters)?);
+        let draft = Draft::new(app, self.name, chain_id, timestamp, parameters, application)?;
         file::write(&self.out, &draft)?;
         out.note(format_args!(
             "wrote {}; give it to every organisation, each runs: quorate genesis add-validator --draft {} --name NAME --address MULTIADDRESS",
@@ -244,7 +241,7 @@ impl NewCommand {
 }
 
 impl AddValidatorCommand {
-    fn run(self, out: &Output) -> Result<(), CommandError> {
+    fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         let draft = file::load_draft(&self.draft)?;
         let path = match self.key {
             Some(path) => path,
@@ -252,7 +249,7 @@ impl AddValidatorCommand {
         };
         let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.fragment.json", self.name.replace(['/', '\\'], "_"))));
         // Before a passphrase is asked for.
-        draft.check()?;
+        draft.check(app)?;
         check_address(&self.name, &self.address)?;
         if address::is_loopback(&self.address) && !self.loopback {
             return Err(CeremonyError::Loopback { name: self.name, address: self.address }.into());
@@ -267,7 +264,7 @@ impl AddValidatorCommand {
             address: self.address,
             power: VotingPower(self.power),
         };
-        let fragment = draft.fragment(validator, &keys.consensus, &keys.network())?;
+        let fragment = draft.fragment(app, validator, &keys.consensus, &keys.network())?;
         file::write(&file, &fragment)?;
         out.note(format_args!("wrote {}; give it to whoever builds the genesis", file.display()));
         out.print(&fragment, || {
@@ -287,10 +284,10 @@ impl AddValidatorCommand {
 }
 
 impl BuildCommand {
-    fn run(self, out: &Output) -> Result<(), CommandError> {
+    fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         let draft = file::load_draft(&self.draft)?;
         let fragments = self.fragments.iter().map(|path| file::load_fragment(path)).collect::<Result<_, _>>()?;
-        let genesis = build(&draft, fragments)?;
+        let genesis = build(app, &draft, fragments)?;
         file::write(&self.out, &genesis)?;
         out.note(format_args!(
             "wrote {}; everybody checks it: quorate genesis verify {} --hash {}",
@@ -305,9 +302,10 @@ impl BuildCommand {
 }
 
 impl VerifyCommand {
-    fn run(self, out: &Output) -> Result<(), CommandError> {
+    fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         let genesis = file::load_unchecked(&self.file)?;
         check(&genesis)?;
+        check_application(app, &genesis)?;
         let actual = genesis.hash();
         if let Some(wanted) = self.hash.filter(|wanted| *wanted != actual) {
             return Err(CeremonyError::OtherHash { actual, wanted }.into());
@@ -334,7 +332,9 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
     let genesis_hash = genesis.hash();
     let total_power = total_power(genesis);
     // By name, as in the file: what is added to the parameters one day is shown too.
-    let parameters = serde_json::to_value(genesis.parameters).map_err(|error| CommandError::failure("output", error))?;
+    let shown = |error| CommandError::failure("output", error);
+    let parameters = serde_json::to_value(genesis.parameters).map_err(shown)?;
+    let settings = serde_json::to_value(&genesis.application.settings).map_err(shown)?;
     out.print(&Shown { genesis_hash, verified, genesis }, || {
         let validators = out.table(
             &["validator", "power", "share", "address", "consensus key"],
@@ -345,18 +345,14 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
                 vec![validator.name.clone(), power, share, validator.address.clone(), validator.consensus_key.to_string()]
             }),
         );
-        let accounts = out.table(
-            &["account", "balance"],
-            genesis.accounts.iter().map(|account| vec![account.address.to_string(), account.balance.to_string()]),
-        );
-        let total = genesis.accounts.iter().fold(0u128, |sum, account| sum.saturating_add(u128::from(account.balance)));
         let parameters = out.table(
             &["parameter", "value"],
             rows(None, &parameters),
         );
+        let settings = out.table(&["setting", "value"], rows(None, &settings));
         format!(
-            "network       {}\nchain id      {}\ntimestamp     {} ms\ntotal supply  {total}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{accounts}",
-            genesis.name, genesis.chain_id, genesis.timestamp
+            "network       {}\nchain id      {}\ntimestamp     {} ms\napplication   {} version {}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{settings}",
+            genesis.name, genesis.chain_id, genesis.timestamp, genesis.application.name, genesis.application.version
         )
     })
 }
@@ -365,9 +361,25 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
 fn rows(group: Option<&str>, values: &serde_json::Value) -> Vec<Vec<String>> {
     let row = |(name, value): (&String, &serde_json::Value)| {
         let name = group.map_or_else(|| name.clone(), |group| format!("{group}.{name}"));
-        if value.is_object() { rows(Some(&name), value) } else { vec![vec![name, value.to_string()]] }
+        match value {
+            serde_json::Value::Object(_) => rows(Some(&name), value),
+            // A list of many things has a row for each of them.
+            serde_json::Value::Array(values) if values.iter().any(serde_json::Value::is_object) => {
+                values.iter().map(|value| vec![name.clone(), compact(value)]).collect()
+            }
+            value => vec![vec![name, compact(value)]],
+        }
     };
     values.as_object().into_iter().flatten().flat_map(row).collect()
+}
+
+/// The values of an object without their names and quotes, anything else as it is.
+fn compact(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(values) => values.values().map(compact).collect::<Vec<_>>().join("  "),
+        serde_json::Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
 }
 
 fn total_power(genesis: &Genesis) -> u128 {
@@ -412,26 +424,28 @@ mod tests {
     use clap::{CommandFactory, Parser};
     use quorate_client::terminal::Format;
     use quorate_keygen::{Sealing, ValidatorKeys, save_validator_key};
+    use quorate_types::ids::Address;
 
     use super::*;
 
     #[derive(Debug, Parser)]
     struct Program {
         #[command(subcommand)]
-        command: Command,
+        command: Command<SettingsFile>,
     }
 
     fn run(directory: &Path, arguments: &[&str]) -> Result<(), CommandError> {
         let home = directory.to_str().unwrap();
         let arguments = arguments.iter().map(|argument| argument.replace("HOME", home));
         let program = Program::try_parse_from(std::iter::once("genesis".to_owned()).chain(arguments)).unwrap();
-        program.command.run(&Output::new(Format::Json, true))
+        program.command.run(&quorate_builtin::app(), &Output::new(Format::Json, true))
     }
 
     fn ceremony(directory: &Path) {
-        let account = format!("{}=1000", Address::default());
-        run(directory, &["new", "--name", "t", "--chain-id", "7", "--timestamp", "1", "--account", &account, "--out", "HOME/draft.json"])
-            .unwrap();
+        let settings = format!(r#"{{"accounts": [{{"address": "{}", "balance": "1000"}}]}}"#, Address::default());
+        fs::write(directory.join("settings.json"), settings).unwrap();
+        let settings = ["--settings", "HOME/settings.json", "--out", "HOME/draft.json"];
+        run(directory, &[&["new", "--name", "t", "--chain-id", "7", "--timestamp", "1"][..], &settings].concat()).unwrap();
         for number in 1..=4 {
             let keys = directory.join(format!("keys{number}"));
             save_validator_key(&keys, &ValidatorKeys::generate().unwrap(), &Sealing::InsecurePlaintext).unwrap();
@@ -461,7 +475,6 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Program::command().debug_assert();
-        assert!(Program::try_parse_from(["genesis", "new", "--name", "t", "--account", "0x12=5"]).is_err());
         assert!(Program::try_parse_from(["genesis", "build"]).is_err(), "no fragments");
     }
 

@@ -93,9 +93,9 @@ pub enum CeremonyError {
     /// No name.
     #[error("the name of a network has 1 to 64 characters")]
     Name,
-    /// An account twice.
-    #[error("account {0} is given twice; give it once, with the sum")]
-    AccountTwice(quorate_types::ids::Address),
+    /// Refused by the application.
+    #[error("the genesis cannot be used: {0}")]
+    Application(#[from] quorate_app::AppError),
     /// Refused by the rules of the protocol.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
@@ -122,10 +122,11 @@ impl From<CeremonyError> for CommandError {
             CeremonyError::TooLong(_) | CeremonyError::TooLarge(_) | CeremonyError::Form { .. } => "form",
             CeremonyError::Version { .. } => "version",
             CeremonyError::OtherDraft { .. } => "other-draft",
-            CeremonyError::Duplicate { .. } | CeremonyError::AccountTwice(_) => "duplicate",
+            CeremonyError::Duplicate { .. } => "duplicate",
             CeremonyError::Address { .. } | CeremonyError::Loopback { .. } => "address",
             CeremonyError::Name => "name",
             CeremonyError::Genesis(_) => "genesis",
+            CeremonyError::Application(_) => "application",
             CeremonyError::OtherHash { .. } => return Self::new(Exit::Unverified, "other-hash", &error),
             CeremonyError::Randomness(_) => "randomness",
         };

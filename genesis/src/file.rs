@@ -7,7 +7,10 @@ use std::{
 };
 
 use quorate_keygen::whole_file::{self, SystemFiles};
-use quorate_types::genesis::{GENESIS_BYTES_MAX, Genesis};
+use quorate_types::{
+    genesis::{GENESIS_BYTES_MAX, Genesis},
+    settings::Settings,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -42,6 +45,14 @@ pub fn parse(source: &Path, bytes: &[u8]) -> Result<Genesis, CeremonyError> {
 /// [`CeremonyError`].
 pub fn load_unchecked(path: &Path) -> Result<Genesis, CeremonyError> {
     json(path, "genesis", &read(path)?)
+}
+
+/// Reads the settings of an application.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn load_settings(path: &Path) -> Result<Settings, CeremonyError> {
+    json(path, "settings of an application", &read(path)?)
 }
 
 /// Reads a draft.

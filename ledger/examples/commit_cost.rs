@@ -4,16 +4,15 @@
 
 use std::{collections::BTreeMap, error::Error, time::Instant};
 
-use quorate_app::BuiltIn;
+use quorate_builtin::{BankOperation, GenesisAccount, Operation};
 use quorate_ledger::{Batch, Ledger, RocksOptions, RocksStore, Store, genesis_header, genesis_qc, schema};
 use quorate_types::{
     block::{Block, BlockContent, Payload},
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     ids::{Address, ChainId, ValidatorId},
     message::PROTOCOL_VERSION,
-    operation::{BankOperation, Operation},
     round::{Epoch, Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::{Verified, Verifier},
@@ -45,7 +44,7 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
     let senders: Vec<SigningKey> = (0..accounts).map(sender).collect();
     let addresses: Vec<Address> = senders.iter().map(|key| Address::of(&key.public())).collect();
     let genesis = genesis(&validator, &addresses);
-    let (header, _) = genesis_header(&BuiltIn, &genesis)?;
+    let (header, _) = genesis_header(&quorate_builtin::app(), &genesis)?;
     let verifier = Verifier::new(genesis.committee()?, genesis_qc(&header), genesis.parameters);
     let mut next = vec![0u64; accounts];
     let txs: Vec<Transaction> = (0..count)
@@ -53,7 +52,13 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
             let (from, to) = (scatter(2 * i, accounts), scatter(2 * i + 1, accounts));
             let sequence = next.get_mut(from)?;
             let operation = Operation::Bank(BankOperation::Transfer { to: *addresses.get(to)?, amount: 1 });
-            let tx = Transaction::sign(verifier.genesis_hash(), senders.get(from)?, Sequence(*sequence), UnixMillis(u64::MAX), &operation);
+            let tx = Transaction::sign(
+                verifier.genesis_hash(),
+                senders.get(from)?,
+                Sequence(*sequence),
+                UnixMillis(u64::MAX),
+                operation.encode(),
+            );
             *sequence += 1;
             Some(tx)
         })
@@ -61,7 +66,7 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
 
     let home = tempfile::tempdir()?;
     let store = RocksStore::open(home.path().join("data"), RocksOptions::default())?;
-    let mut ledger = Ledger::open(store, BuiltIn, &genesis)?;
+    let mut ledger = Ledger::open(store, &quorate_builtin::app(), &genesis)?;
     let (mut speculate, mut commit, mut sync) = (Vec::new(), Vec::new(), Vec::new());
     let mut qc = verifier.genesis_qc().into_inner();
     let mut parent: Option<Block> = None;
@@ -129,8 +134,7 @@ fn genesis(key: &SigningKey, addresses: &[Address]) -> Genesis {
         address: "/ip4/127.0.0.1/tcp/1".into(),
         power: VotingPower(1),
     };
-    let mut accounts: Vec<_> = addresses.iter().map(|address| GenesisAccount { address: *address, balance: 1 << 32 }).collect();
-    accounts.sort_by_key(|account| account.address);
+    let accounts: Vec<_> = addresses.iter().map(|address| GenesisAccount { address: *address, balance: 1 << 32 }).collect();
     Genesis {
         protocol_version: PROTOCOL_VERSION,
         chain_id: ChainId(1),
@@ -138,7 +142,7 @@ fn genesis(key: &SigningKey, addresses: &[Address]) -> Genesis {
         timestamp: UnixMillis(0),
         parameters: Parameters::default(),
         validators: Vec::new(),
-        accounts,
+        application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
     }
     .with_validators([(validator, key, &network)])
 }

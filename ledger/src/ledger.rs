@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_app::{Application, genesis_state};
+use quorate_app::{App, Machine};
 use quorate_types::{
     block::Block,
     crypto::Hash,
-    genesis::{Genesis, StateLimits},
+    genesis::Genesis,
     header::Header,
-    ids::{BlockId, StateId},
+    ids::{BlockId, StateId, TxId},
     merkle,
     receipt::Receipt,
     round::{Epoch, Height, Round},
@@ -17,6 +17,7 @@ use quorate_types::{
 
 use crate::{
     error::LedgerError,
+    poison::Poison,
     reader::LedgerReader,
     schema::{self, Column},
     speculation::{InvalidBlock, Root, Speculation},
@@ -27,19 +28,18 @@ use crate::{
 
 /// The committed chain and the speculative states over it. Owned by one thread; others read through [`LedgerReader`] and [`CommittedView`].
 #[derive(Debug)]
-pub struct Ledger<S: Store, A: Application> {
+pub struct Ledger<S: Store> {
     store: S,
-    app: A,
+    machine: Machine,
     /// The committee of the next block: genesis' for now.
     next_committee: Hash,
-    /// How far the state may grow.
-    limits: StateLimits,
     speculation: Speculation,
     /// The certificate that commits the root.
     commit_qc: QuorumCert,
     /// The rounds of the blocks whose results were forgotten. The blocks stay in the pending column: we may have voted for them, and they may
     /// still be certified.
     forgotten: BTreeMap<BlockId, Round>,
+    poison: Poison,
 }
 
 /// A block that has just been committed.
@@ -72,13 +72,13 @@ pub struct Loading {
 /// After how many keys the progress is told.
 const LOADING_STEP: u64 = 1 << 16;
 
-impl<S: Store, A: Application> Ledger<S, A> {
+impl<S: Store> Ledger<S> {
     /// Opens the ledger on a store: writes the genesis into a new one, and otherwise rebuilds the state tree and checks that its root is the
     /// committed one.
     ///
     /// # Errors
     /// [`LedgerError`]; each names its fix.
-    pub fn open(store: S, app: A, genesis: &Genesis) -> Result<Self, LedgerError> {
+    pub fn open(store: S, app: &App, genesis: &Genesis) -> Result<Self, LedgerError> {
         Self::open_with(store, app, genesis, |_| {})
     }
 
@@ -86,27 +86,21 @@ impl<S: Store, A: Application> Ledger<S, A> {
     ///
     /// # Errors
     /// [`LedgerError`]; each names its fix.
-    pub fn open_with(store: S, app: A, genesis: &Genesis, progress: impl FnMut(Loading)) -> Result<Self, LedgerError> {
+    pub fn open_with(store: S, app: &App, genesis: &Genesis, progress: impl FnMut(Loading)) -> Result<Self, LedgerError> {
         let next_committee = genesis.committee()?.hash();
+        let machine = app.open(genesis)?;
         let given = genesis.hash();
         let (root, commit_qc) = match schema::check_schema(&store)? {
-            None => Self::create(&store, &app, genesis)?,
+            None => Self::create(&store, &machine, genesis)?,
             Some(found) if found != given => return Err(LedgerError::OtherGenesis { found, given }),
             Some(_) => Self::load(&store, progress)?,
         };
-        Ok(Self {
-            store,
-            app,
-            next_committee,
-            limits: genesis.parameters.state,
-            speculation: Speculation::new(root),
-            commit_qc,
-            forgotten: BTreeMap::new(),
-        })
+        let poison = Poison::load(&store)?;
+        Ok(Self { store, machine, next_committee, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new(), poison })
     }
 
-    fn create(store: &S, app: &A, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
-        let (header, state) = genesis_header(app, genesis)?;
+    fn create(store: &S, machine: &Machine, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
+        let (header, state) = first_header(machine, genesis)?;
         let commit_qc = genesis_qc(&header);
         let mut batch = Batch::new();
         schema::put_schema(&mut batch, genesis.hash());
@@ -152,18 +146,15 @@ impl<S: Store, A: Application> Ledger<S, A> {
     /// The same committed chain on `store`, which is a copy of this ledger's own; nothing that is speculated comes along. A simulator opens
     /// the genesis once for all of its validators.
     #[must_use]
-    pub fn on_copy(&self, store: S) -> Self
-    where
-        A: Clone,
-    {
+    pub fn on_copy(&self, store: S) -> Self {
         Self {
             store,
-            app: self.app.clone(),
+            machine: self.machine.clone(),
             next_committee: self.next_committee,
-            limits: self.limits,
             speculation: Speculation::new(self.speculation.root.clone()),
             commit_qc: self.commit_qc.clone(),
             forgotten: BTreeMap::new(),
+            poison: self.poison.clone(),
         }
     }
 
@@ -173,7 +164,25 @@ impl<S: Store, A: Application> Ledger<S, A> {
     /// # Errors
     /// [`InvalidBlock`], and nothing is kept.
     pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
-        self.speculation.speculate(&self.app, self.limits, self.next_committee, block)
+        if let Some(tx_id) = self.poison.find(block) {
+            return Err(InvalidBlock::Poisoned { tx_id });
+        }
+        self.speculation.speculate(&self.machine, self.next_committee, block)
+    }
+
+    /// Whether the application has panicked on a transaction here.
+    #[must_use]
+    pub fn is_poison(&self, id: &TxId) -> bool {
+        self.poison.contains(id)
+    }
+
+    /// Remembers a transaction on which the application panicked. Durable when this returns: no block that contains it is executed here,
+    /// after a restart neither.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn remember_poison(&mut self, id: TxId) -> Result<(), LedgerError> {
+        self.poison.remember(&self.store, id)
     }
 
     /// The result of a block that is speculated or the committed root (paper: `pending_state`).
@@ -267,8 +276,8 @@ impl<S: Store, A: Application> Ledger<S, A> {
         }
         for (key, value) in writes {
             match value {
-                Some(value) => batch.put(Column::State, key, &*value),
-                None => batch.delete(Column::State, key),
+                Some(value) => batch.put(Column::State, &*key, &*value),
+                None => batch.delete(Column::State, &*key),
             }
         }
         let committed = path
@@ -323,10 +332,10 @@ impl<S: Store, A: Application> Ledger<S, A> {
         &self.store
     }
 
-    /// The application.
+    /// The application, with the settings of the network.
     #[must_use]
-    pub const fn app(&self) -> &A {
-        &self.app
+    pub const fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// The blocks of the pending column over the root, parents before children: what a restart speculates on again. Those that a crash
@@ -351,8 +360,12 @@ impl<S: Store, A: Application> Ledger<S, A> {
 ///
 /// # Errors
 /// [`LedgerError::Genesis`], [`LedgerError::Committee`].
-pub fn genesis_header<A: Application>(app: &A, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
-    let state = StateTree::default().update(genesis_state(app, genesis)?);
+pub fn genesis_header(app: &App, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
+    first_header(&app.open(genesis)?, genesis)
+}
+
+fn first_header(machine: &Machine, genesis: &Genesis) -> Result<(Header, StateTree), LedgerError> {
+    let state = StateTree::default().update(machine.genesis_state()?);
     let genesis_hash = genesis.hash();
     let header = Header {
         genesis_hash,

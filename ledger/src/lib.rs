@@ -17,6 +17,7 @@
 mod error;
 mod ledger;
 mod memory;
+mod poison;
 mod reader;
 #[cfg(feature = "rocks")]
 mod rocks;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The version of this file. A directory of another version is refused.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A column: a sorted map of its own, in the same atomic batches as the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,7 @@ pub enum Column {
     /// "schema"    -> ┌─────────────┐    "genesis" -> ┌─────────────────┐    "committed" -> ┌───────────────┐
     ///                │ version u32 │                 │ genesis hash 32 │                   │ height u64 LE │
     ///                └─────────────┘                 └─────────────────┘                   └───────────────┘
+    /// "panicked"  -> BCS list of transaction ids, absent where the application never panicked
     /// ```
     Meta,
     /// What this validator may no longer sign, and the certificates it needs to begin where it ended. Written by the replica, with a sync
@@ -138,6 +139,7 @@ impl Column {
 const SCHEMA: &[u8] = b"schema";
 const GENESIS: &[u8] = b"genesis";
 const COMMITTED: &[u8] = b"committed";
+const PANICKED: &[u8] = b"panicked";
 
 /// What is stored of the result of a committed block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +297,15 @@ pub(crate) fn committed<S: Store>(store: &S) -> Result<Height, LedgerError> {
     let height = store.get(Column::Meta, COMMITTED)?.ok_or(LedgerError::Missing { column: Column::Meta })?;
     let height = height.as_slice().try_into().map_err(|_| LedgerError::Missing { column: Column::Meta })?;
     Ok(Height(u64::from_le_bytes(height)))
+}
+
+/// The transactions on which the application panicked here.
+pub(crate) fn poison<S: Store>(store: &S) -> Result<Vec<TxId>, LedgerError> {
+    get(store, Column::Meta, PANICKED).map(Option::unwrap_or_default)
+}
+
+pub(crate) fn put_poison(batch: &mut Batch, ids: &[TxId]) {
+    batch.put(Column::Meta, PANICKED, codec::encode(ids));
 }
 
 pub(crate) fn header<S: Store>(store: &S, height: Height) -> Result<Option<HeaderRecord>, LedgerError> {

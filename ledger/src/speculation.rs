@@ -6,13 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use quorate_app::{Application, BlockContext, Execution, Writes, execute_block};
+use quorate_app::{BlockContext, Execution, Machine, Panicked, Unexecuted, Writes, execute_block};
 use quorate_types::{
     block::Block,
     crypto::Hash,
-    genesis::StateLimits,
     header::Header,
-    ids::{BlockId, StateId},
+    ids::{BlockId, StateId, TxId},
     merkle,
     receipt::Receipt,
     round::{Height, Round, UnixMillis},
@@ -63,6 +62,24 @@ pub enum InvalidBlock {
     /// One of its transactions.
     #[error(transparent)]
     Payload(#[from] quorate_app::InvalidBlock),
+    /// The application has panicked here on one of its transactions before: it is not executed again. Says nothing about the block.
+    #[error("the application panicked on transaction {tx_id} here before")]
+    Poisoned {
+        /// Which transaction.
+        tx_id: TxId,
+    },
+    /// The application panicked on one of its transactions. Says nothing about the block: this process must stop.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl From<Unexecuted> for InvalidBlock {
+    fn from(error: Unexecuted) -> Self {
+        match error {
+            Unexecuted::Invalid(invalid) => Self::Payload(invalid),
+            Unexecuted::Panicked(panicked) => Self::Panicked(panicked),
+        }
+    }
 }
 
 /// The committed root: what the tree grows from.
@@ -135,13 +152,7 @@ impl Speculation {
     }
 
     /// Executes a block on its parent's state. EXEC-1: the result depends on the parent's result and the block alone.
-    pub(crate) fn speculate<A: Application>(
-        &mut self,
-        app: &A,
-        limits: StateLimits,
-        next_committee: Hash,
-        block: &Block,
-    ) -> Result<StateId, InvalidBlock> {
+    pub(crate) fn speculate(&mut self, machine: &Machine, next_committee: Hash, block: &Block) -> Result<StateId, InvalidBlock> {
         if let Some(known) = self.node(&block.id()) {
             return Ok(known.state_id);
         }
@@ -166,9 +177,10 @@ impl Speculation {
             round: content.round,
             timestamp: content.timestamp,
             author: content.author,
-            limits,
+            id: block.id(),
+            limits: *machine.limits(),
         };
-        let Execution { writes, receipts } = execute_block(app, parent.state, &at, block.payload())?;
+        let Execution { writes, receipts } = execute_block(machine, parent.state, &at, block.payload())?;
         let results = Results::from(receipts);
         let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         let header = Header {

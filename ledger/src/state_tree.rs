@@ -61,8 +61,9 @@
 //! Whoever admits writes must bound the number of keys ([`StateTree::len`] costs nothing) and the size
 //! of keys and values, by a rule that all validators share, well below what the smallest of them has.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Bound, sync::Arc};
 
+use imbl::OrdSet;
 use quorate_app::StateRead;
 use quorate_types::{
     crypto::Hash,
@@ -77,6 +78,8 @@ use quorate_types::{
 #[derive(Clone, Default)]
 pub struct StateTree {
     root: Node,
+    /// The keys in the order of their bytes: the tree itself has them in the order of their hashes. It is no part of the root.
+    keys: OrdSet<Arc<[u8]>>,
 }
 
 /// A subtree. Two words; the depth is not stored, since it follows from the way down.
@@ -96,7 +99,7 @@ struct Leaf {
     key_hash: Hash,
     /// The leaf's own hash. The value's is not kept: only a proof needs it.
     hash: Hash,
-    key: Box<[u8]>,
+    key: Arc<[u8]>,
     value: Arc<[u8]>,
 }
 
@@ -113,6 +116,7 @@ struct Branch {
 /// What an update does to one key: the leaf it leaves behind, or none.
 struct Change {
     key_hash: Hash,
+    key: Arc<[u8]>,
     leaf: Option<Arc<Leaf>>,
 }
 
@@ -122,7 +126,7 @@ impl StateTree {
     /// If a key occurs twice, the later value holds.
     pub fn from_entries<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Self
     where
-        K: Into<Box<[u8]>>,
+        K: Into<Arc<[u8]>>,
         V: Into<Arc<[u8]>>,
     {
         Self::default().update(entries.into_iter().map(|(key, value)| (key, Some(value))))
@@ -170,7 +174,7 @@ impl StateTree {
     #[must_use]
     pub fn update<K, V>(&self, changes: impl IntoIterator<Item = (K, Option<V>)>) -> Self
     where
-        K: Into<Box<[u8]>>,
+        K: Into<Arc<[u8]>>,
         V: Into<Arc<[u8]>>,
     {
         let mut changes: Vec<Change> = changes.into_iter().map(|(key, value)| Change::new(key.into(), value.map(Into::into))).collect();
@@ -182,7 +186,17 @@ impl StateTree {
             }
             same_key
         });
-        Self { root: self.root.apply(0, &changes) }
+        let root = self.root.apply(0, &changes);
+        // Without a deletion, as many keys as before are the same ones.
+        let same = root.len() == self.len() && changes.iter().all(|change| change.leaf.is_some());
+        Self { root, keys: if same { self.keys.clone() } else { reordered(&self.keys, changes) } }
+    }
+
+    /// The first key at or after another, in the order of the bytes, and its value.
+    #[must_use]
+    pub fn next(&self, from: Bound<&[u8]>) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+        let key = self.keys.range::<_, [u8]>((from, Bound::Unbounded)).next()?;
+        Some((Arc::clone(key), Arc::clone(self.get(key)?)))
     }
 
     /// A proof of `key`'s value, or of its absence, under [`StateTree::root_hash`].
@@ -217,9 +231,25 @@ impl StateTree {
     }
 }
 
+/// The keys after changes.
+fn reordered(keys: &OrdSet<Arc<[u8]>>, changes: Vec<Change>) -> OrdSet<Arc<[u8]>> {
+    let mut keys = keys.clone();
+    for Change { key, leaf, .. } in changes {
+        match leaf {
+            Some(_) => keys.insert(key),
+            None => keys.remove(&key),
+        };
+    }
+    keys
+}
+
 impl StateRead for StateTree {
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         Self::get(self, key).cloned()
+    }
+
+    fn next(&self, from: Bound<&[u8]>) -> Option<quorate_app::Entry> {
+        Self::next(self, from)
     }
 
     fn size(&self) -> u64 {
@@ -276,13 +306,13 @@ impl<'a> Iterator for Iter<'a> {
 impl ExactSizeIterator for Iter<'_> {}
 
 impl Change {
-    fn new(key: Box<[u8]>, value: Option<Arc<[u8]>>) -> Self {
+    fn new(key: Arc<[u8]>, value: Option<Arc<[u8]>>) -> Self {
         let key_hash = state_key_hash(&key);
         let leaf = value.map(|value| {
             let hash = state_leaf_hash(&key_hash, &state_value_hash(&value));
-            Arc::new(Leaf { key_hash, hash, key, value })
+            Arc::new(Leaf { key_hash, hash, key: Arc::clone(&key), value })
         });
-        Self { key_hash, leaf }
+        Self { key_hash, key, leaf }
     }
 
     /// The subtree that holds only this change.
@@ -608,11 +638,12 @@ mod tests {
         let change = |last_byte: u8, present: bool| {
             let mut key_hash = Hash([0xa5; 32]);
             key_hash.0.last_mut().into_iter().for_each(|byte| *byte = last_byte);
-            let leaf = Leaf { key_hash, hash: key_hash, key: Box::from([last_byte]), value: Arc::from([last_byte]) };
-            Change { key_hash, leaf: present.then(|| Arc::new(leaf)) }
+            let key: Arc<[u8]> = Arc::from([last_byte]);
+            let leaf = Leaf { key_hash, hash: key_hash, key: Arc::clone(&key), value: Arc::from([last_byte]) };
+            Change { key_hash, key, leaf: present.then(|| Arc::new(leaf)) }
         };
         let root = Node::Empty.apply(0, &[change(2, true), change(3, true)]);
-        let tree = StateTree { root };
+        let tree = StateTree { root, ..StateTree::default() };
         assert_eq!(tree.len(), 2);
         for last_byte in [2, 3] {
             let mut siblings = Vec::new();

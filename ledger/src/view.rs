@@ -7,7 +7,7 @@ use quorate_types::{
     header::Header,
     ids::Address,
     proof::{CommitProof, ValueProof},
-    state_key::{Account, account_key},
+    state_key::AccountRecord,
     vote::QuorumCert,
 };
 
@@ -58,9 +58,9 @@ impl CommittedView {
         (self.state.get(key).cloned(), ValueProof { path: self.state.prove(key), commit: self.commit_proof() })
     }
 
-    /// An account; one without a record is empty.
+    /// The record of an account, the default if it has none.
     #[must_use]
-    pub fn account(&self, address: &Address) -> Account {
-        self.state.get(&account_key(address)).and_then(|record| Account::decode(record)).unwrap_or_default()
+    pub fn account(&self, address: &Address) -> AccountRecord {
+        quorate_app::accounts::find(&self.state, address).unwrap_or_default()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use quorate_app::App;
 use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
 use quorate_types::{
     ids::TxId,
@@ -37,7 +38,7 @@ pub(crate) struct Page {
 /// The past of the chain, whatever it is stored on. No answer holds more than a page.
 pub(crate) trait History: Send + Sync {
     /// The block at a height with its transactions from a position on.
-    fn page(&self, height: Height, from: u32) -> Result<Option<Page>, LedgerError>;
+    fn page(&self, height: Height, from: u32, app: &App) -> Result<Option<Page>, LedgerError>;
 
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
@@ -53,7 +54,7 @@ pub(crate) trait History: Send + Sync {
 }
 
 impl<S: Store> History for LedgerReader<S> {
-    fn page(&self, height: Height, from: u32) -> Result<Option<Page>, LedgerError> {
+    fn page(&self, height: Height, from: u32, app: &App) -> Result<Option<Page>, LedgerError> {
         let Some(stored) = self.block_at(height)? else { return Ok(None) };
         let mut transactions = Vec::new();
         let payload = stored.block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
@@ -69,7 +70,7 @@ impl<S: Store> History for LedgerReader<S> {
                     sender: transaction.sender(),
                     sequence: transaction.content().sequence,
                     receipt: leaf,
-                    outcome: ListedOutcome::from(&receipt.outcome),
+                    outcome: ListedOutcome::new(&receipt.outcome, |failure| app.explain(failure)),
                 });
                 if let Outcome::Applied(output) = &receipt.outcome {
                     bytes = bytes.saturating_add(output.len());

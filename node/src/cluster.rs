@@ -7,7 +7,6 @@ use quorate_replica::MemoryWitness;
 use quorate_types::{
     genesis::Genesis,
     ids::TxId,
-    operation::Operation,
     round::{Height, Sequence},
     rpc::{AccountView, BlockView, NodeStatus, Submitted, TransactionStatus},
     transaction::Transaction,
@@ -48,8 +47,7 @@ fn start(genesis: &Genesis, number: u8, (store, witness): &Disk) -> Running {
 
 /// A transfer of Alice for this network, which is not the one of [`transfer`].
 fn transfer_of(genesis: &Genesis, sequence: u64) -> Transaction {
-    let operation = Operation::decode(&transfer(sequence).content().payload).unwrap();
-    sign_for(genesis.hash(), sequence, in_a_minute(), &operation)
+    sign_for(genesis.hash(), sequence, in_a_minute(), transfer(sequence).content().payload.clone())
 }
 
 fn sequence(running: &Running) -> Sequence {

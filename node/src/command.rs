@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use quorate_app::App;
 use quorate_client::{CommandError, Exit, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseSource, ValidatorKeys, load_validator_key};
 use quorate_ledger::{RocksOptions, RocksStore};
@@ -115,15 +116,15 @@ pub struct RunCommand {
 }
 
 impl Command {
-    /// Does it. Not to be called from within a runtime of tokio.
+    /// Does it with a node that runs an application. Not to be called from within a runtime of tokio.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub fn run(self, out: &Output) -> Result<(), CommandError> {
+    pub fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Init(command) => command.run(out),
-            Self::Check(command) => command.run(out),
-            Self::Run(command) => command.run(),
+            Self::Check(command) => command.run(app, out),
+            Self::Run(command) => command.run(app),
         }
     }
 }
@@ -232,8 +233,9 @@ impl Loaded {
     }
 }
 
-fn load(home: Home, config: Config) -> Result<Loaded, CommandError> {
+fn load(app: &App, home: Home, config: Config) -> Result<Loaded, CommandError> {
     let genesis = quorate_genesis::load(&home.genesis_file())?;
+    quorate_genesis::check_application(app, &genesis)?;
     let passphrase_file = &config.node.passphrase_file;
     let file = (!passphrase_file.as_os_str().is_empty()).then(|| home.path().join(passphrase_file));
     let keys = load_validator_key(&home.key_file(), &PassphraseSource::Usual { file })?;
@@ -241,7 +243,7 @@ fn load(home: Home, config: Config) -> Result<Loaded, CommandError> {
 }
 
 impl CheckCommand {
-    fn run(self, out: &Output) -> Result<(), CommandError> {
+    fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         #[derive(Serialize)]
         struct Checked {
             validator: String,
@@ -257,7 +259,7 @@ impl CheckCommand {
         let home = Home::new(self.home.path()?);
         let config = load_config(&home, &self.settings)?;
         let is_running = DataLock::is_held(&home.data());
-        let loaded = load(home, config)?;
+        let loaded = load(app, home, config)?;
         let (membership, genesis_hash, _) = loaded.check(is_running)?;
         let Loaded { config, genesis, .. } = loaded;
         let checked = Checked {
@@ -294,19 +296,19 @@ impl CheckCommand {
 }
 
 impl RunCommand {
-    fn run(self) -> Result<(), CommandError> {
+    fn run(self, app: &App) -> Result<(), CommandError> {
         let home = Home::new(self.home.path()?);
         let config = load_config(&home, &self.settings)?;
         logging::start(&config.log).map_err(|error| CommandError::failure("log", error))?;
         failure::end_process_on_panic(exit_at_once);
         machine::forbid_core_dumps();
-        let result = Self::run_logged(home, config);
+        let result = Self::run_logged(app, home, config);
         logging::finish();
         result
     }
 
-    fn run_logged(home: Home, config: Config) -> Result<(), CommandError> {
-        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(home, config))?;
+    fn run_logged(app: &App, home: Home, config: Config) -> Result<(), CommandError> {
+        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(app, home, config))?;
         signals.on_started();
         match node.wait(signals.stop()) {
             Ending::Signal(name) => {
@@ -319,9 +321,9 @@ impl RunCommand {
         }
     }
 
-    fn start(home: Home, config: Config) -> Result<Started, CommandError> {
+    fn start(app: &App, home: Home, config: Config) -> Result<Started, CommandError> {
         // Until the keys are read Ctrl-C belongs to whoever asks for a passphrase.
-        let mut loaded = load(home, config)?;
+        let mut loaded = load(app, home, config)?;
         let signals = Signals::listen().map_err(NodeError::Threads)?;
         loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         // First: of two processes the second is told that there is a first, and not that its addresses are taken.
@@ -341,6 +343,7 @@ impl RunCommand {
         let store = RocksStore::open(home.database(), RocksOptions { open_files, ..RocksOptions::default() }).map_err(NodeError::from)?;
         let witness = Box::new(WitnessOnDisk::open(&home.witness_file()).map_err(NodeError::from)?);
         let setup = Setup {
+            app: app.clone(),
             config,
             keys,
             witness,
@@ -432,7 +435,7 @@ mod tests {
 
     fn run(arguments: &[&str]) -> Result<(), CommandError> {
         let arguments = std::iter::once("node").chain(arguments.iter().copied());
-        Program::try_parse_from(arguments).unwrap().command.run(&Output::new(Format::Json, true))
+        Program::try_parse_from(arguments).unwrap().command.run(&quorate_builtin::app(), &Output::new(Format::Json, true))
     }
 
     #[test]

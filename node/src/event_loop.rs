@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_app::Application;
 use quorate_ledger::{CommittedView, Store};
 use quorate_network::{Class, Network, PeerIndex};
 use quorate_replica::{Answer, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
@@ -118,8 +117,8 @@ pub(crate) struct Outlets {
 }
 
 /// The replica with its inputs and outputs.
-pub(crate) struct EventLoop<S: Store, A: Application> {
-    replica: Replica<S, A>,
+pub(crate) struct EventLoop<S: Store> {
+    replica: Replica<S>,
     clock: Clock,
     mailbox: Mailbox<LoopInput>,
     outlets: Outlets,
@@ -128,8 +127,8 @@ pub(crate) struct EventLoop<S: Store, A: Application> {
     swept: Duration,
 }
 
-impl<S: Store, A: Application> EventLoop<S, A> {
-    pub(crate) fn new(replica: Replica<S, A>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
+impl<S: Store> EventLoop<S> {
+    pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
         Self { replica, clock, mailbox, outlets, waiters: BTreeMap::new(), swept: Duration::ZERO }
     }
 

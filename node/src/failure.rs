@@ -93,6 +93,10 @@ pub(crate) fn end_process_on_panic(end: fn(&str)) {
 }
 
 fn on_panic(panic: &PanicHookInfo<'_>, end: fn(&str)) {
+    // Caught where the application was called: what it means there is told there.
+    if quorate_app::is_in_application() {
+        return tracing::error!("the application has panicked: {panic}");
+    }
     let thread = thread::current();
     let name = thread.name().unwrap_or("?");
     let payload = panic.payload();

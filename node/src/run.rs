@@ -18,10 +18,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use quorate_app::{Application, BuiltIn};
+use quorate_app::App;
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
-use quorate_network::{Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
+use quorate_network::{ApplicationId, Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
 use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
@@ -157,6 +157,8 @@ pub enum NodeError {
 /// What a node is started with.
 #[derive(Debug)]
 pub struct Setup {
+    /// What the network replicates.
+    pub app: App,
     /// Its settings.
     pub config: Config,
     /// Its secret keys.
@@ -263,7 +265,7 @@ impl fmt::Debug for Node {
 }
 
 impl Node {
-    /// Starts a node on a store and runs the built-in application. Returns when it answers requests.
+    /// Starts a node on a store. Returns when it answers requests.
     ///
     /// Not to be called from within a runtime of tokio.
     ///
@@ -272,10 +274,10 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { config, keys, witness, genesis, address_files, data_directory, on_failure, .. } = setup;
+        let Setup { app, config, keys, witness, genesis, address_files, data_directory, on_failure, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
         let membership = Membership::find(&genesis, &keys)?;
-        tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, "the network");
+        tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, application = ?app, "the network");
         tracing::info!(validator = membership.validator.name, position = %membership.me, of = membership.committee.len(), "this validator");
 
         // The sockets first: what is taken already is known before the state is read.
@@ -284,8 +286,9 @@ impl Node {
 
         let disk = Arc::new(DiskSpace::new(data_directory, config.store.free_bytes_min).map_err(NodeError::Disk)?);
         let genesis = Arc::new(genesis);
-        let ledger = open_ledger(&store, &genesis)?;
-        let verifier = quorate_replica::verifier(&genesis, &BuiltIn)?;
+        let ledger = open_ledger(&store, &app, &genesis)?;
+        let machine = ledger.machine().clone();
+        let verifier = quorate_replica::verifier(&genesis, &app)?;
         let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed)?;
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
@@ -350,6 +353,7 @@ impl Node {
             transactions: Arc::clone(&transactions),
             tickets: Tickets::default(),
             views: newest,
+            machine,
             history: Arc::new(LedgerReader::new(store)),
             network: network.clone(),
             metrics: Arc::clone(&metrics),
@@ -481,8 +485,8 @@ impl Node {
     }
 }
 
-fn start_replica<S: Store, A: Application>(
-    replica: Replica<S, A>,
+fn start_replica<S: Store>(
+    replica: Replica<S>,
     mailbox: Mailbox<LoopInput>,
     outlets: Outlets,
     failure: &Failure,
@@ -500,7 +504,7 @@ fn start_replica<S: Store, A: Application>(
     })
 }
 
-fn open_ledger<S: Store>(store: &S, genesis: &Genesis) -> Result<Ledger<S, BuiltIn>, LedgerError> {
+fn open_ledger<S: Store>(store: &S, app: &App, genesis: &Genesis) -> Result<Ledger<S>, LedgerError> {
     let started = Instant::now();
     let mut told = Duration::ZERO;
     let tell = |Loading { keys }| {
@@ -510,7 +514,7 @@ fn open_ledger<S: Store>(store: &S, genesis: &Genesis) -> Result<Ledger<S, Built
             tracing::info!(keys, seconds = elapsed.as_secs(), "reading the state");
         }
     };
-    Ledger::open_with(store.clone(), BuiltIn, genesis, tell)
+    Ledger::open_with(store.clone(), app, genesis, tell)
 }
 
 fn pool_limits(config: &PoolConfig) -> PoolLimits {
@@ -547,7 +551,12 @@ fn network_config(
         me: PeerIndex(me.0),
         listen: membership.listen(config),
         peers: peers.collect(),
-        hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis_hash.0.0, protocol_version: PROTOCOL_VERSION },
+        hello: Hello {
+            application: ApplicationId::new(&genesis.application.name, genesis.application.version),
+            chain_id: genesis.chain_id.0,
+            genesis_hash: genesis_hash.0.0,
+            protocol_version: PROTOCOL_VERSION,
+        },
         limits,
     })
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quorate_app::BuiltIn;
+use quorate_builtin::{BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation};
 use quorate_keygen::{ValidatorKeys, ValidatorPublic};
 use quorate_ledger::{MemoryStore, Store};
 use quorate_replica::MemoryWitness;
@@ -15,10 +15,9 @@ use quorate_types::{
     codec,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     ids::{Address, ChainId, GenesisHash},
     message::PROTOCOL_VERSION,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     proof::{TransactionProof, ValueProof},
     round::{Height, Sequence, UnixMillis},
     rpc::{ErrorBody, OutcomeView, Submitted, TransactionStatus},
@@ -67,7 +66,9 @@ pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
         timestamp: UnixMillis(1),
         parameters: Parameters::default(),
         validators: Vec::new(),
-        accounts: vec![GenesisAccount { address: address_of(&alice()), balance: BALANCE }],
+        application: quorate_builtin::Settings::default()
+            .with_accounts(vec![GenesisAccount { address: address_of(&alice()), balance: BALANCE }])
+            .in_genesis(),
     }
     .with_validators(members)
 }
@@ -84,6 +85,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
     let config = Config::default().with(&overrides).unwrap();
     let witness = Box::new(MemoryWitness::of_new_key(keys.public().consensus_key));
     Setup {
+        app: quorate_builtin::app(),
         config,
         keys,
         witness,
@@ -180,7 +182,7 @@ impl Running {
     }
 
     pub(crate) fn verifier(setup: &Setup) -> Arc<Verifier> {
-        quorate_replica::verifier(&setup.genesis, &BuiltIn).unwrap()
+        quorate_replica::verifier(&setup.genesis, &quorate_builtin::app()).unwrap()
     }
 
     pub(crate) fn of<S: Store>(setup: Setup, store: S) -> Self {
@@ -218,7 +220,7 @@ impl Running {
         match submitted.status {
             TransactionStatus::Committed { height, outcome, .. } => {
                 assert_eq!(header.height, height);
-                assert_eq!(OutcomeView::from(&proof.receipt.outcome), outcome);
+                assert_eq!(OutcomeView::new(&proof.receipt.outcome, |failure| quorate_builtin::app().explain(failure)), outcome);
                 (height, outcome)
             }
             other => panic!("{other:?}"),
@@ -244,11 +246,11 @@ pub(crate) fn in_a_minute() -> UnixMillis {
 }
 
 pub(crate) fn sign(sequence: u64, operation: &Operation) -> Transaction {
-    sign_for(genesis().hash(), sequence, in_a_minute(), operation)
+    sign_for(genesis().hash(), sequence, in_a_minute(), operation.encode())
 }
 
-pub(crate) fn sign_for(network: GenesisHash, sequence: u64, expires_at: UnixMillis, operation: &Operation) -> Transaction {
-    Transaction::sign(network, &alice(), Sequence(sequence), expires_at, operation)
+pub(crate) fn sign_for(network: GenesisHash, sequence: u64, expires_at: UnixMillis, payload: Vec<u8>) -> Transaction {
+    Transaction::sign(network, &alice(), Sequence(sequence), expires_at, payload)
 }
 
 pub(crate) fn transfer(sequence: u64) -> Transaction {

@@ -216,11 +216,9 @@ fn forward_gossip(checks: &Checks, mut transactions: Vec<Verified<Transaction>>)
 mod tests {
     use std::collections::VecDeque;
 
-    use quorate_app::BuiltIn;
     use quorate_types::{
         ids::GenesisHash,
         message::{CatchupRequest, FetchRequest},
-        operation::Operation,
         round::{Height, Round, Sequence},
     };
 
@@ -236,7 +234,7 @@ mod tests {
     fn checks() -> Checks {
         let genesis = genesis();
         Checks {
-            verifier: quorate_replica::verifier(&genesis, &BuiltIn).unwrap(),
+            verifier: quorate_replica::verifier(&genesis, &quorate_builtin::app()).unwrap(),
             mailbox: Mailbox::new(),
             transactions: Arc::new(queue()),
             relevance: Arc::default(),
@@ -286,7 +284,7 @@ mod tests {
     #[test]
     fn a_bad_signature_costs_its_sender_and_nobody_else_in_the_batch() {
         let checks = checks();
-        let other_network = sign_for(GenesisHash::default(), 0, in_a_minute(), &Operation::Opaque(vec![]));
+        let other_network = sign_for(GenesisHash::default(), 0, in_a_minute(), vec![]);
         let (good, good_answer) = submission(transfer(0));
         let (bad, bad_answer) = submission(forged(1));
         checks.transactions.submit(good).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_app::Application;
+use quorate_app::App;
 use quorate_consensus::{HISTORY_BLOCKS, Recovered, Root, Summary, safety::SafetyRecord};
 use quorate_ledger::{Ledger, LedgerError, Store, StoreError, genesis_header, genesis_qc};
 use quorate_types::{
@@ -124,15 +124,15 @@ fn forgotten(stored: Option<Round>) -> String {
 ///
 /// # Errors
 /// [`RecoverError::Ledger`]: the genesis does not fit the application.
-pub fn verifier<A: Application>(genesis: &Genesis, app: &A) -> Result<Arc<Verifier>, RecoverError> {
+pub fn verifier(genesis: &Genesis, app: &App) -> Result<Arc<Verifier>, RecoverError> {
     let (header, _) = genesis_header(app, genesis)?;
     let committee = genesis.committee().map_err(LedgerError::from)?;
     Ok(Arc::new(Verifier::new(committee, genesis_qc(&header), genesis.parameters)))
 }
 
 /// Reads what the engine starts from.
-pub(crate) fn recover<S: Store, A: Application>(
-    ledger: &Ledger<S, A>,
+pub(crate) fn recover<S: Store>(
+    ledger: &Ledger<S>,
     verifier: &Verifier,
     me: ValidatorId,
     witness: &mut Attestation,
@@ -170,11 +170,7 @@ pub(crate) fn recover<S: Store, A: Application>(
     })
 }
 
-fn load_record<S: Store, A: Application>(
-    ledger: &Ledger<S, A>,
-    verifier: &Verifier,
-    witness: &mut Attestation,
-) -> Result<SafetyRecord, RecoverError> {
+fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<SafetyRecord, RecoverError> {
     let scope = (verifier.genesis_hash(), verifier.committee().epoch());
     let stored = persistence::load_record(ledger.store())?;
     let record = stored.as_deref().map(SafetyRecord::decode).transpose().map_err(RecoverError::SafetyRecordDamaged)?;
@@ -195,8 +191,8 @@ fn load_record<S: Store, A: Application>(
     }
 }
 
-fn load_certificates<S: Store, A: Application>(
-    ledger: &Ledger<S, A>,
+fn load_certificates<S: Store>(
+    ledger: &Ledger<S>,
     verifier: &Verifier,
     me: ValidatorId,
 ) -> Result<Option<Verified<SyncInfo>>, RecoverError> {

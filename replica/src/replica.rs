@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::{Application, Remembering, accounts, check_transaction};
+use quorate_app::{App, Panicked, Remembering, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
     safety::{SafetyRecord, persist},
@@ -95,6 +95,12 @@ pub enum Fatal {
     /// A rule of the protocol is broken.
     #[error(transparent)]
     Halt(#[from] Halt),
+    /// The application panicked. The transaction is remembered: the replica opens again, and votes for no block that contains it.
+    #[error(
+        "{0}. Nothing was signed for its block. Start again: this validator then goes on and votes for no block with this transaction. Report the \
+         panic to whoever wrote the application; its mending is a new version of its rules"
+    )]
+    Panicked(Panicked),
     /// SAFE-6. It is remembered: the replica does not open again.
     #[error(
         "SAFE-6: {0} was seen that this validator's key has signed and that this validator does not remember. The key runs somewhere else as well, or \
@@ -177,12 +183,12 @@ struct Building {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Replica<S: Store, A: Application> {
+pub struct Replica<S: Store> {
     genesis_hash: GenesisHash,
     parameters: Parameters,
     me: ValidatorId,
     store: S,
-    ledger: Ledger<S, A>,
+    ledger: Ledger<S>,
     engine: Engine,
     pool: Mempool,
     waiting: Waiting,
@@ -212,13 +218,13 @@ pub struct Replica<S: Store, A: Application> {
     counts: Counts,
 }
 
-impl<S: Store, A: Application> Replica<S, A> {
+impl<S: Store> Replica<S> {
     /// Opens the ledger and continues where the store says that we were. Push an input before the first poll: what recovery has to do goes
     /// by the time that it brings.
     ///
     /// # Errors
     /// [`RecoverError`], which says what to do.
-    pub fn open(config: ReplicaConfig, store: S, app: A) -> Result<Self, RecoverError> {
+    pub fn open(config: ReplicaConfig, store: S, app: &App) -> Result<Self, RecoverError> {
         let ledger = Ledger::open(store.clone(), app, &config.genesis)?;
         Self::resume(config, store, ledger)
     }
@@ -227,7 +233,7 @@ impl<S: Store, A: Application> Replica<S, A> {
     ///
     /// # Errors
     /// [`RecoverError`], which says what to do.
-    pub fn resume(config: ReplicaConfig, store: S, ledger: Ledger<S, A>) -> Result<Self, RecoverError> {
+    pub fn resume(config: ReplicaConfig, store: S, ledger: Ledger<S>) -> Result<Self, RecoverError> {
         let committee = config.verifier.committee();
         let public = config.key.public();
         let me = committee.find(&public).ok_or_else(|| RecoverError::NotAValidator(public.to_string()))?;
@@ -409,7 +415,7 @@ impl<S: Store, A: Application> Replica<S, A> {
 
     /// The ledger, to look at.
     #[must_use]
-    pub const fn ledger(&self) -> &Ledger<S, A> {
+    pub const fn ledger(&self) -> &Ledger<S> {
         &self.ledger
     }
 
@@ -551,9 +557,12 @@ impl<S: Store, A: Application> Replica<S, A> {
         if self.pool.contains(&transaction.id()) {
             return Ok(false);
         }
+        if self.ledger.is_poison(&transaction.id()) {
+            return Err(("panicked".into(), "the application panicked on it before, so it is not executed; sign something else".into()));
+        }
         let mut next = Sequence(0);
         if let Some(state) = self.ledger.state(&root).map(|state| Remembering::new(state)) {
-            check_transaction(self.ledger.app(), &state, &self.parameters.state, self.genesis_hash, now, &transaction)
+            check_transaction(self.ledger.machine(), &state, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
             next = accounts::next_sequence(&state, &transaction.sender());
         }
@@ -754,7 +763,12 @@ impl<S: Store, A: Application> Replica<S, A> {
     fn carry_out(&mut self, effect: Effect) -> Result<(), Fatal> {
         match effect {
             Effect::Execute { block } => {
-                let outcome = self.ledger.speculate(&block).map_err(|invalid| RejectedBlock(word(&invalid)));
+                let outcome = self.ledger.speculate(&block);
+                if let Err(InvalidBlock::Panicked(panicked)) = outcome {
+                    self.ledger.remember_poison(panicked.tx_id)?;
+                    return Err(Fatal::Panicked(panicked));
+                }
+                let outcome = outcome.map_err(|invalid| RejectedBlock(word(&invalid)));
                 self.forget();
                 self.tell(Event::Executed { block: block.id(), outcome });
             }
@@ -880,5 +894,6 @@ fn word(invalid: &InvalidBlock) -> &'static str {
         InvalidBlock::ParentState { .. } => "parent-state",
         InvalidBlock::HeightLimit => "height-limit",
         InvalidBlock::Payload(_) => "payload",
+        InvalidBlock::Poisoned { .. } | InvalidBlock::Panicked(_) => "panicked",
     }
 }

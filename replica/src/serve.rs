@@ -8,7 +8,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use quorate_app::Application;
 use quorate_consensus::BlockTree;
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Store};
 use quorate_types::{
@@ -105,7 +104,7 @@ enum Request {
 
 impl Serve {
     /// A block above the root or committed, and its ancestors above a round.
-    pub(crate) fn fetch<S: Store, A: Application>(to: ValidatorId, request: FetchRequest, tree: &BlockTree, ledger: &Ledger<S, A>) -> Self {
+    pub(crate) fn fetch<S: Store>(to: ValidatorId, request: FetchRequest, tree: &BlockTree, ledger: &Ledger<S>) -> Self {
         let mut pending: Vec<Arc<Verified<Block>>> = Vec::new();
         let mut bytes = 0usize;
         let mut next = request.block_id;
@@ -204,7 +203,6 @@ mod tests {
         committee::{SignerSet, VALIDATORS_MAX},
         crypto::{Hash, SigningKey},
         ids::{GenesisHash, StateId},
-        operation::Operation,
         round::{Epoch, Sequence, UnixMillis},
         transaction::Transaction,
         vote::QuorumCert,
@@ -264,7 +262,7 @@ mod tests {
     fn a_block_is_counted_with_every_signature_and_every_length() {
         let (genesis_hash, epoch, hash) = (GenesisHash(Hash([7; 32])), Epoch(u64::MAX), Hash([7; 32]));
         let key = SigningKey::from_seed(&[1; 32]);
-        let smallest = Transaction::sign(genesis_hash, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(Vec::new()));
+        let smallest = Transaction::sign(genesis_hash, &key, Sequence(0), UnixMillis(u64::MAX), Vec::new());
         let all: SignerSet = (0u16..).take(VALIDATORS_MAX).map(ValidatorId).collect();
         for (signers, transactions) in [(0, 0), (VALIDATORS_MAX, 0), (VALIDATORS_MAX, 1), (VALIDATORS_MAX, 8_192)] {
             let signatures = vec![Signature([1; 64]); signers].try_into().unwrap();

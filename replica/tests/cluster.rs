@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::BuiltIn;
+use quorate_builtin::{
+    BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, app, operation::KV_VALUE_BYTES_MAX,
+};
 use quorate_ledger::MemoryStore;
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket, verifier,
@@ -18,10 +20,9 @@ use quorate_types::{
     codec::encode,
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     ids::{Address, ChainId, ValidatorId},
     message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
-    operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     sighting::Sightings,
@@ -62,7 +63,9 @@ fn founded(validators: u8, balance: u64) -> Genesis {
         timestamp: START,
         parameters: Parameters::default(),
         validators: Vec::new(),
-        accounts: vec![GenesisAccount { address: Address::of(&account_key().public()), balance }],
+        application: Settings::default()
+            .with_accounts(vec![GenesisAccount { address: Address::of(&account_key().public()), balance }])
+            .in_genesis(),
     }
     .with_validators(members)
 }
@@ -72,7 +75,7 @@ struct Cluster {
     verifier: Arc<Verifier>,
     stores: Vec<MemoryStore>,
     witnesses: BTreeMap<u16, MemoryWitness>,
-    replicas: BTreeMap<u16, Replica<MemoryStore, BuiltIn>>,
+    replicas: BTreeMap<u16, Replica<MemoryStore>>,
     now: Duration,
     /// To whom, from whom, what.
     wire: VecDeque<(u16, u16, Vec<u8>)>,
@@ -106,7 +109,7 @@ impl Cluster {
     fn of(genesis: Genesis, fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         let validators = u8::try_from(genesis.validators.len()).unwrap();
         let genesis = Arc::new(genesis);
-        let verifier = verifier(&genesis, &BuiltIn).unwrap();
+        let verifier = verifier(&genesis, &app()).unwrap();
         let mut cluster = Self {
             genesis,
             verifier,
@@ -140,7 +143,7 @@ impl Cluster {
         self.push(id, Input::Tick);
     }
 
-    fn open(&mut self, id: u16) -> Result<Replica<MemoryStore, BuiltIn>, RecoverError> {
+    fn open(&mut self, id: u16) -> Result<Replica<MemoryStore>, RecoverError> {
         let public = self.verifier.committee().get(ValidatorId(id)).unwrap().consensus_key;
         let key = (1..=200).map(consensus_key).find(|key| key.public() == public).unwrap();
         let witness = self.witnesses.entry(id).or_insert_with(|| MemoryWitness::of_new_key(public)).clone();
@@ -153,7 +156,7 @@ impl Cluster {
             witness: Box::new(witness),
             doubles: Doubles::Stop,
         };
-        Replica::open(config, self.stores[usize::from(id)].clone(), BuiltIn)
+        Replica::open(config, self.stores[usize::from(id)].clone(), &app())
     }
 
     fn time(&self) -> Now {
@@ -251,7 +254,8 @@ impl Cluster {
     fn transfers(&self, sequences: std::ops::Range<u64>) -> Vec<Verified<Transaction>> {
         let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
         let expires_at = UnixMillis(self.time().unix.0 + 60_000);
-        let sign = |sequence| Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &transfer);
+        let sign =
+            |sequence| Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, transfer.encode());
         self.verifier.transactions(sequences.map(sign).collect()).into_iter().map(Result::unwrap).collect()
     }
 
@@ -267,7 +271,8 @@ impl Cluster {
 
     fn submit_until(&mut self, to: u16, ticket: u64, sequence: u64, expires_at: UnixMillis) {
         let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
-        let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &transfer);
+        let transaction =
+            Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, transfer.encode());
         let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
         self.push(to, Input::Submit { ticket: Ticket(ticket), transaction, wait: Wait::Committed });
         self.run();
@@ -279,7 +284,7 @@ impl Cluster {
             let key = format!("k{sequence}").into_bytes();
             let put = Operation::Kv(KvOperation { space: KvSpace::Shared, key, action: KvAction::Put(vec![7; KV_VALUE_BYTES_MAX]) });
             let expires_at = UnixMillis(self.time().unix.0 + 3_600_000);
-            let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &put);
+            let transaction = Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, put.encode());
             let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
             self.push(to, Input::Submit { ticket: Ticket(sequence), transaction, wait: Wait::Accepted });
         }
@@ -419,7 +424,7 @@ fn transactions_wait_for_company_in_a_block_for_a_bounded_time() {
     // Those that came later do not make it wait longer.
     assert_eq!(cluster.replicas[&leader].next_deadline(), Some(pause));
     cluster.pass(Duration::from_secs(1));
-    assert_eq!(cluster.replicas[&leader].view().account(&Address::of(&account_key().public())).sequence, Sequence(8));
+    assert_eq!(cluster.replicas[&leader].view().account(&Address::of(&account_key().public())).sequence(), Sequence(8));
     let mut blocks = cluster.replicas[&leader].ledger().reader().blocks_from(Height(1), 10, usize::MAX).unwrap().unwrap().0.into_iter();
     assert_eq!(blocks.find(|block| !block.payload().is_empty()).unwrap().payload().len(), 8, "one block holds them all");
     assert_eq!(cluster.sent.get("timeout"), None);
@@ -526,7 +531,7 @@ fn a_home_that_was_put_back_asks_is_shown_its_own_signature_and_stops_before_it_
     assert!(!cluster.replicas.contains_key(&3));
     let stopped = cluster.stopped[&3].clone();
     assert!(stopped.contains("SAFE-6") && stopped.contains("quorate keygen validator"), "{stopped}");
-    assert_eq!(signed_rounds(&cluster.recorded, 3), []);
+    assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0]);
     assert!(cluster.sent["sightings-request"] > 0);
 
     // Nor after a restart.
@@ -556,7 +561,7 @@ fn what_it_has_approved_while_it_asks_hides_nothing_that_it_has_forgotten() {
     cluster.wire.extend(answers);
     cluster.run();
     assert!(cluster.stopped.contains_key(&3));
-    assert_eq!(signed_rounds(&cluster.recorded, 3), []);
+    assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0]);
 }
 
 /// What no net can prove: the home was put back, and those who saw the signatures are away.
@@ -570,7 +575,7 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     cluster.start(3);
     cluster.run();
     cluster.pass(Duration::from_secs(60));
-    assert_eq!(signed_rounds(&cluster.recorded, 3), [], "nobody was heard");
+    assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0], "nobody was heard");
 
     // One that knows nothing is heard.
     let nothing = Message::Sightings(Box::new(Sightings::none(ValidatorId(3))));
@@ -578,7 +583,7 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     cluster.push(3, Input::Message { from: ValidatorId(0), message });
     let base = u64::from(cluster.genesis.parameters.timeout_base_ms);
     cluster.pass(Duration::from_millis(base - 1));
-    assert_eq!(signed_rounds(&cluster.recorded, 3), []);
+    assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0]);
     cluster.pass(Duration::from_secs(60));
     assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");
 }
@@ -760,9 +765,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
     for kind in ["proposal", "vote", "timeout"] {
         assert!(refused.get(kind).is_some_and(|count| *count > 0), "{kind}: {refused:?}");
     }
-    let content = |genesis: &Genesis| {
-        Transaction::sign(genesis.hash(), &account_key(), Sequence(9), UnixMillis(u64::MAX), &Operation::Opaque(vec![]))
-    };
+    let content = |genesis: &Genesis| Transaction::sign(genesis.hash(), &account_key(), Sequence(9), UnixMillis(u64::MAX), vec![]);
     assert!(again.verifier.transactions(vec![content(&first.genesis)]).remove(0).is_err());
     assert!(again.verifier.transactions(vec![content(&again.genesis)]).remove(0).is_ok());
     let entries = Genesis { validators: first.genesis.validators.clone(), ..(*again.genesis).clone() };

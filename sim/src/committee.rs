@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use quorate_app::BuiltIn;
+use quorate_app::App;
 use quorate_replica::verifier;
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{SignatureMemory, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
+    genesis::{Genesis, Parameters, StateLimits},
     ids::{ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
+    settings::Settings,
     verify::Verifier,
 };
 
@@ -24,6 +25,8 @@ pub(crate) const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 /// A network before anything has happened.
 #[derive(Debug)]
 pub(crate) struct Setting {
+    /// What the network replicates.
+    pub(crate) app: App,
     pub(crate) genesis: Arc<Genesis>,
     /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
     /// everybody; sharing it checks each signature once instead of once for each validator.
@@ -39,28 +42,28 @@ const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
     /// Draws a network.
-    pub(crate) fn draw(random: &mut Random, validators: u16, accounts: Vec<GenesisAccount>) -> Result<Self, String> {
+    pub(crate) fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
         let weighted = random.chance(250);
-        let members = (0..validators)
+        let members: Vec<Member> = (0..validators)
             .map(|number| {
                 let (consensus, network) = (workload::seed(random), workload::seed(random));
                 member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
             })
             .collect();
-        let pays_deposit = !accounts.is_empty() && accounts.iter().all(|account| account.balance >= workload::RICH);
-        Self::new(members, accounts, |validators| parameters(random, validators, pays_deposit))
+        let parameters = parameters(random, members.len());
+        Self::new(members, app, settings, parameters)
     }
 
     /// A network of validators with one vote each, always the same one.
-    pub(crate) fn fixed(validators: u16, accounts: Vec<GenesisAccount>, parameters: Parameters) -> Result<Self, String> {
+    pub(crate) fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         let seed = |kind: u8, number: u16| {
             let mut seed = [kind; 32];
             let [low, high] = number.to_le_bytes();
             (seed[0], seed[1]) = (low, high);
             seed
         };
-        let members = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
-        Self::new(members, accounts, |_| parameters)
+        let members: Vec<Member> = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
+        Self::new(members, app, settings, parameters)
     }
 
     /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
@@ -68,39 +71,40 @@ impl Setting {
         random: &mut Random,
         validators: u16,
         parameters: Parameters,
-        accounts: Vec<GenesisAccount>,
+        app: &App,
+        settings: Settings,
     ) -> Result<Self, String> {
         let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
         seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
         let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
-        Self::new(members, accounts, |_| parameters)
+        Self::new(members, app, settings, parameters)
     }
 
-    fn new(mut members: Vec<Member>, accounts: Vec<GenesisAccount>, parameters: impl FnOnce(usize) -> Parameters) -> Result<Self, String> {
+    fn new(mut members: Vec<Member>, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         members.sort_by_key(|member| member.validator.consensus_key);
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,
             name: "simulation".into(),
             timestamp: BEGINNING,
-            parameters: parameters(members.len()),
+            parameters,
             validators: Vec::new(),
-            accounts,
+            application: app.in_genesis(settings),
         };
         let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
         let genesis = genesis.with_validators(entries);
         let keys: Vec<SigningKey> = members.into_iter().map(|member| member.consensus).collect();
-        Self::of(genesis, &keys)
+        Self::of(app, genesis, &keys)
     }
 
     /// A network that somebody has thought out, with the consensus keys in the order of the committee.
-    pub(crate) fn of(genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
+    pub(crate) fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
-        let verifier = verifier(&genesis, &BuiltIn).map_err(|error| error.to_string())?;
+        let verifier = verifier(&genesis, app).map_err(|error| error.to_string())?;
         let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
         let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
-        Ok(Self { genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
+        Ok(Self { app: app.clone(), genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
     /// The network, by its genesis.
@@ -139,7 +143,7 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
 }
 
 /// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
-fn parameters(random: &mut Random, validators: usize, pays_deposit: bool) -> Parameters {
+fn parameters(random: &mut Random, validators: usize) -> Parameters {
     let timeout_base_ms = random.between(150, 250);
     let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);
     let faults = u64::from(Parameters::default().excluded(validators));
@@ -152,11 +156,6 @@ fn parameters(random: &mut Random, validators: usize, pays_deposit: bool) -> Par
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
         exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
-        // In some worlds the state costs something, and accounts are soon full.
-        state: StateLimits {
-            account_bytes_max: *random.pick(&[1 << 28, 1 << 28, 1_024]).unwrap_or(&1_024),
-            deposit_per_byte: u32::from(pays_deposit),
-            ..StateLimits::default()
-        },
+        state: StateLimits::default(),
     }
 }

@@ -9,15 +9,15 @@
 //! The same validators also found the network a second time, with the same keys and the same number. Whatever they signed there is refused
 //! here, also where the certificates of this network are put in, which nobody has to sign.
 
+use quorate_builtin::{GenesisAccount, Settings};
 use quorate_types::{
     block::{Block, Payload, Proposal},
     codec::{self, Bounded},
     committee::SignerSet,
     crypto::{Hash, Signature, SigningKey},
-    genesis::{GenesisAccount, GenesisValidator},
+    genesis::GenesisValidator,
     ids::{Address, BlockId, GenesisHash, StateId, ValidatorId},
     message::{CatchupResponse, FetchResponse, Message, SyncInfo},
-    operation::Operation,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{TimeoutCert, TimeoutMessage},
@@ -54,7 +54,8 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
     let account = GenesisAccount { address: Address::default(), balance: 1 };
     let founded = |random: &Random, accounts| {
         let mut random = random.clone();
-        let setting = Setting::draw(&mut random, validators, accounts)?;
+        let settings = Settings::default().with_accounts(accounts).in_genesis().settings;
+        let setting = Setting::draw(&mut random, validators, &quorate_builtin::app(), settings)?;
         Ok::<_, String>((setting, random))
     };
     let ((setting, drawn), (again, _)) = match (founded(&random, Vec::new()), founded(&random, vec![account])) {
@@ -574,7 +575,7 @@ impl<'a> Forger<'a> {
             signed(remade(&|content| content.payload = list.clone().try_into().unwrap_or_default()))
         });
         add("a transaction signed for another network", "other-network", {
-            let sign = |key| Transaction::sign(another_network(), key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+            let sign = |key| Transaction::sign(another_network(), key, Sequence(0), UnixMillis(u64::MAX), vec![7]);
             signed(remade(&|content| content.payload = vec![sign(&self.key)].try_into().unwrap_or_default()))
         });
         // A genuine signature of the same author over another block.
@@ -758,7 +759,7 @@ fn founded_twice(here: &Setting, elsewhere: &Setting) -> Result<(), String> {
     }
     let accepted = |what: &str| Err(format!("{what} of a network founded twice is accepted"));
     let key = SigningKey::from_seed(&[9; 32]);
-    let sign = |network| Transaction::sign(network, &key, Sequence(0), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+    let sign = |network| Transaction::sign(network, &key, Sequence(0), UnixMillis(u64::MAX), vec![7]);
     let mut relabelled = sign(other).content().clone();
     relabelled.genesis_hash = one;
     let relabelled = [codec::encode(&relabelled), sign(other).signature().0.to_vec()].concat();
@@ -785,7 +786,7 @@ fn another_network() -> GenesisHash {
 }
 
 fn payload(genesis_hash: GenesisHash, key: &SigningKey, transactions: u64) -> Payload {
-    let sign = |number| Transaction::sign(genesis_hash, key, Sequence(number), UnixMillis(u64::MAX), &Operation::Opaque(vec![7]));
+    let sign = |number| Transaction::sign(genesis_hash, key, Sequence(number), UnixMillis(u64::MAX), vec![7]);
     Payload::truncated((0..transactions).map(sign).collect())
 }
 

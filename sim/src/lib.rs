@@ -18,6 +18,8 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+#[cfg(feature = "command")]
+mod attempt;
 mod audit;
 pub mod byzantine;
 mod caught;
@@ -28,6 +30,8 @@ mod contents;
 #[cfg(feature = "command")]
 pub mod crash_points;
 mod describe;
+#[cfg(feature = "command")]
+mod determinism;
 pub mod disk;
 pub mod fault;
 pub mod forensics;
@@ -47,6 +51,7 @@ pub mod scenario;
 #[cfg(feature = "command")]
 mod searches;
 pub mod speed;
+mod subject;
 mod sweep;
 mod time;
 pub mod twins;
@@ -54,7 +59,11 @@ mod workload;
 mod world;
 
 #[cfg(feature = "command")]
+pub use attempt::{Attempt, Broken, Survived, try_to_break};
+#[cfg(feature = "command")]
 pub use command::Command;
+#[cfg(feature = "command")]
+pub use determinism::Different;
 pub use forge::{Forged, forge};
 pub use network::LinkRules;
 #[cfg(feature = "command")]

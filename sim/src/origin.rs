@@ -1,6 +1,6 @@
 //! The beginning that all validators of a network have in common, made once: whoever starts thousands of them copies it.
 
-use quorate_app::BuiltIn;
+use quorate_app::App;
 use quorate_ledger::Ledger;
 use quorate_types::genesis::Genesis;
 
@@ -10,19 +10,19 @@ use crate::disk::SimStore;
 #[derive(Debug)]
 pub(crate) struct Origin {
     disk: SimStore,
-    ledger: Ledger<SimStore, BuiltIn>,
+    ledger: Ledger<SimStore>,
 }
 
 impl Origin {
     /// Writes the genesis.
-    pub(crate) fn new(genesis: &Genesis) -> Result<Self, String> {
+    pub(crate) fn new(app: &App, genesis: &Genesis) -> Result<Self, String> {
         let disk = SimStore::default();
-        let ledger = Ledger::open(disk.clone(), BuiltIn, genesis).map_err(|error| error.to_string())?;
+        let ledger = Ledger::open(disk.clone(), app, genesis).map_err(|error| error.to_string())?;
         Ok(Self { disk, ledger })
     }
 
     /// A disk and a ledger of one's own.
-    pub(crate) fn copy(&self) -> (SimStore, Ledger<SimStore, BuiltIn>) {
+    pub(crate) fn copy(&self) -> (SimStore, Ledger<SimStore>) {
         let disk = self.disk.snapshot();
         (disk.clone(), self.ledger.on_copy(disk))
     }

@@ -13,6 +13,7 @@ use crate::{
     fault::Faults,
     invariants::Violation,
     report::{Report, Summary},
+    subject::Shared,
     world::{SimOptions, World},
 };
 
@@ -29,24 +30,24 @@ pub fn size_of(seed: u64) -> u16 {
 /// Runs one world to its end or to the first rule that is broken.
 #[must_use]
 pub fn run(options: SimOptions) -> Report {
-    run_counted(options).0
+    run_counted(&Shared::default(), options).0
 }
 
 /// As [`run`], with chosen faults.
 #[must_use]
 pub fn run_with(options: SimOptions, faults: Faults) -> Report {
-    run_any(options, faults).0
+    run_any(&Shared::default(), options, faults).0
 }
 
 /// As [`run`], with the number of effects that each validator has gone through.
-pub(crate) fn run_counted(options: SimOptions) -> (Report, Vec<u64>) {
-    run_any(options, Faults::Drawn)
+pub(crate) fn run_counted(subject: &Shared, options: SimOptions) -> (Report, Vec<u64>) {
+    run_any(subject, options, Faults::Drawn)
 }
 
-fn run_any(options: SimOptions, faults: Faults) -> (Report, Vec<u64>) {
+pub(crate) fn run_any(subject: &Shared, options: SimOptions, faults: Faults) -> (Report, Vec<u64>) {
     let (seed, validators) = (options.seed, options.validators);
     let broken = |violation| (Report { seed, validators, violation: Some(violation), faults, ..Report::default() }, Vec::new());
-    match caught(format_args!("seed {seed}, {validators} validators"), || World::new(options, faults).map(World::run)) {
+    match caught(format_args!("seed {seed}, {validators} validators"), || World::new(subject, options, faults).map(World::run)) {
         Ok(Ok(done)) => done,
         Ok(Err(what)) => broken(Violation { invariant: "SETTING".into(), what, at_us: 0 }),
         Err(panic) => broken(panic),

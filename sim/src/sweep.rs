@@ -11,6 +11,7 @@ use crate::{
     random::Random,
     report::Report,
     run::run_counted,
+    subject::Shared,
     time::Micros,
     world::{Directed, SimOptions},
 };
@@ -27,13 +28,18 @@ pub struct Sweep {
 /// Sweeps over the effects of one validator in two rounds that the seed chooses.
 #[must_use]
 pub fn sweep(seed: u64, validators: u16) -> Sweep {
+    sweep_of(&Shared::default(), seed, validators)
+}
+
+/// The same for any application.
+pub(crate) fn sweep_of(subject: &Shared, seed: u64, validators: u16) -> Sweep {
     let mut random = Random::new(seed).fork("sweep");
     let node = ValidatorId(u16::try_from(random.below(u64::from(validators))).unwrap_or_default());
     let first = Round(random.between(1, 6));
     let run_to = |cut: Option<(u64, bool, Micros)>, last_round: Round| {
         let (cut, last_output_lost, down) = cut.map_or((None, false, Micros(0)), |(polls, lost, down)| (Some((node, polls)), lost, down));
         let directed = Directed { cut, down, last_output_lost, last_round };
-        let (report, polls) = run_counted(SimOptions { seed, validators, trace: false, directed: Some(directed) });
+        let (report, polls) = run_counted(subject, SimOptions { seed, validators, trace: false, directed: Some(directed) });
         (report, polls.get(node.index()).copied().unwrap_or_default())
     };
     let (begin, end) = (run_to(None, first), run_to(None, Round(first.0.saturating_add(2))));

@@ -1,4 +1,4 @@
-//! The clients: accounts with real keys that send transfers and key-value operations to random validators, wait, and send again.
+//! The clients: accounts with real keys that send an application's operations to random validators, wait, and send again.
 //!
 //! A client behaves like a wallet that lost its connection: it sends the same transaction again, to another validator, until it is told the
 //! end of it. Some sign two transactions with one sequence number and send both (only one may win), some ask for more than they have, some
@@ -9,20 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::SigningKey,
-    genesis::GenesisAccount,
     ids::{Address, GenesisHash, TxId, ValidatorId},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::Wait,
+    settings::Settings,
     transaction::Transaction,
 };
 
-use crate::{random::Random, time::Micros};
+use crate::{random::Random, subject::Shared, time::Micros};
 
 /// How long a client waits for an answer before it asks somebody else.
 const PATIENCE: Micros = Micros(400_000);
-/// Clients that all have at least so much can pay a deposit for what they hold of the state; elsewhere nobody has so much.
-pub(crate) const RICH: u64 = 1_001;
 /// Time between two looks of a client at its transactions, at most.
 const PAUSE_MAX: Micros = Micros(60_000);
 /// The same in a busy world.
@@ -65,6 +62,7 @@ struct Client {
 /// All clients.
 #[derive(Debug)]
 pub(crate) struct Workload {
+    subject: Shared,
     clients: Vec<Client>,
     tickets: BTreeMap<Ticket, (usize, TxId)>,
     ticket_next: u64,
@@ -74,7 +72,7 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(mut random: Random) -> Self {
+    pub(crate) fn new(subject: Shared, mut random: Random) -> Self {
         // In most worlds the chain falls idle again and again; in a busy one it goes on without a pause, and leaves behind who is away.
         let busy = random.chance(200);
         let clients = (0..random.between(2, 5))
@@ -93,7 +91,7 @@ impl Workload {
             })
             .collect();
         let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
-        Self { clients, tickets: BTreeMap::new(), ticket_next: 0, genesis_hash: GenesisHash::default(), pause_max, random }
+        Self { subject, clients, tickets: BTreeMap::new(), ticket_next: 0, genesis_hash: GenesisHash::default(), pause_max, random }
     }
 
     /// Signs for this network from now on: its genesis holds the accounts of the clients, so they were there before it.
@@ -101,22 +99,10 @@ impl Workload {
         self.genesis_hash = genesis_hash;
     }
 
-    /// The first accounts of the network. One client has none, unless that would keep it out: its first transactions fail or bring the account
-    /// into being.
-    pub(crate) fn accounts(&mut self) -> Vec<GenesisAccount> {
-        // Where all have so much, what they hold of the state can cost a deposit.
-        let least = if self.random.chance(300) { RICH } else { 1 };
-        let mut accounts: Vec<GenesisAccount> = self
-            .clients
-            .iter()
-            .skip(usize::from(least == 1))
-            .map(|client| GenesisAccount {
-                address: client.address,
-                balance: self.random.between(least, least.saturating_add(RICH).saturating_sub(2)),
-            })
-            .collect();
-        accounts.sort_by_key(|account| account.address);
-        accounts
+    /// The settings of the clients' network.
+    pub(crate) fn settings(&mut self) -> Settings {
+        let addresses = self.addresses();
+        self.subject.0.settings(&mut self.random, &addresses)
     }
 
     pub(crate) fn addresses(&self) -> Vec<Address> {
@@ -202,10 +188,11 @@ impl Workload {
             let twins = if client.double_spends && !refill && random.chance(300) { 2 } else { 1 };
             for _ in 0..twins {
                 // What fills a hole must not make another one.
-                let operation = if refill { put(random) } else { operation(random, &addresses) };
+                let subject = &self.subject.0;
+                let payload = if refill { subject.filler(random, &addresses) } else { subject.payload(random, &addresses) };
                 let validity = if !refill && random.chance(100) { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
-                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, &operation);
+                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
                 actions.push(Action::Signed(transaction.clone()));
                 client.pending.insert(transaction.id(), Pending { transaction, sent: None });
             }
@@ -233,7 +220,7 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // It takes another transaction for this number.
-                "expired" | "insufficient-funds" | "deposit-locked" | "no-account" | "zero-amount" | "unsupported" => {
+                code if code == "expired" || self.subject.0.gives_up(code) => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;
@@ -255,33 +242,4 @@ pub(crate) fn seed(random: &mut Random) -> [u8; 32] {
         chunk.copy_from_slice(&random.next().to_le_bytes());
     }
     seed
-}
-
-fn put(random: &mut Random) -> Operation {
-    Operation::Kv(KvOperation { space: KvSpace::Own, key: b"refill".to_vec(), action: KvAction::Put(random.next().to_le_bytes().to_vec()) })
-}
-
-fn operation(random: &mut Random, addresses: &[Address]) -> Operation {
-    if random.chance(500) {
-        let to = random.pick(addresses).copied().unwrap_or_default();
-        // Sometimes nothing, sometimes more than anybody has.
-        let amount = if random.chance(50) { 0 } else { random.between(1, 400) };
-        return Operation::Bank(BankOperation::Transfer { to, amount });
-    }
-    if random.chance(30) {
-        return Operation::Opaque(vec![7; 3]);
-    }
-    let space = if random.chance(500) { KvSpace::Own } else { KvSpace::Shared };
-    let key = vec![b'a', b'0'.saturating_add(u8::try_from(random.below(3)).unwrap_or(0))];
-    let bytes = random.next().to_le_bytes();
-    let length = random.index(bytes.len());
-    let value = bytes.iter().copied().take(length).collect();
-    let action = match random.below(6) {
-        0 | 1 => KvAction::Put(value),
-        2 => KvAction::Get,
-        3 => KvAction::Append(value),
-        4 => KvAction::Slice { start: 0, end: u32::try_from(length).unwrap_or(0) },
-        _ => KvAction::Delete,
-    };
-    Operation::Kv(KvOperation { space, key, action })
 }

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use quorate_builtin::{BankOperation, Operation};
 use quorate_client::{Client, LightClient, Session};
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, StateId},
-    operation::{BankOperation, Operation},
     round::{Height, Sequence, UnixMillis},
     rpc::NodeStatus,
     transaction::Transaction,
@@ -23,7 +23,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
-use crate::program::{command, faketime, program, quorate};
+use crate::program::{command, faketime, program, run};
 
 /// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -33,6 +33,8 @@ const LOG_LINES: usize = 15;
 
 /// Processes of one network. Killed when dropped.
 pub struct Cluster {
+    /// What runs the validators.
+    program: PathBuf,
     directory: TempDir,
     genesis: Genesis,
     validators: Vec<Validator>,
@@ -65,13 +67,18 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
 impl Cluster {
     /// A network of `count` validators and these accounts, of which nothing runs yet.
     pub fn create(count: usize, options: &[&str]) -> Self {
+        Self::create_of(&program(), count, options)
+    }
+
+    fn create_of(program: &Path, count: usize, options: &[&str]) -> Self {
         let turn = std::env::temp_dir().join("quorate-tests.lock");
         let turn = OpenOptions::new().create(true).append(true).open(turn).expect("the lock file can be opened");
         turn.lock().expect("the lock can be taken");
         let directory = tempfile::Builder::new().prefix("quorate-test-").tempdir().expect("a temporary directory");
         let path = directory.path().join("net");
         let (count, path_text) = (count.to_string(), path.to_str().expect("paths are text").to_owned());
-        let view = quorate(&[&["localnet", "create", "-n", &count, "--dir", &path_text, "-o", "json"], options].concat()).ok().json();
+        let arguments = [&["localnet", "create", "-n", &count, "--dir", &path_text, "-o", "json"], options].concat();
+        let view = run(program, &arguments).ok().json();
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         let validators = view["validators"].as_array().expect("validators").iter().map(|row| Validator {
             name: text(&row["name"]),
@@ -84,12 +91,17 @@ impl Cluster {
         let validators = validators.collect();
         let accounts = view["accounts"].as_array().expect("accounts").iter().map(|row| text(&row["name"])).collect();
         let genesis = quorate_genesis::load(&path.join("config/genesis.json")).expect("the genesis is good");
-        Self { directory, genesis, validators, accounts, _turn: turn }
+        Self { program: program.to_path_buf(), directory, genesis, validators, accounts, _turn: turn }
     }
 
     /// A network that runs.
     pub async fn start(count: usize, options: &[&str]) -> Self {
-        let mut cluster = Self::create(count, options);
+        Self::of(&program(), count, options).await
+    }
+
+    /// The same of another program, whose application is its own.
+    pub async fn of(program: &Path, count: usize, options: &[&str]) -> Self {
+        let mut cluster = Self::create_of(program, count, options);
         for index in 0..count {
             cluster.spawn(index);
         }
@@ -152,7 +164,8 @@ impl Cluster {
 
     /// Starts a validator, without waiting for anything.
     pub fn spawn(&mut self, index: usize) {
-        self.spawn_with(index, &program(), &[], |_| {});
+        let program = self.program.clone();
+        self.spawn_with(index, &program, &[], |_| {});
     }
 
     /// The same, with a calendar that is off by `offset`, such as `+290s`. The clock of its timers is right.
@@ -347,7 +360,7 @@ impl Cluster {
 
     /// A signed transaction that is valid for an hour.
     pub fn sign(&self, from: &AccountKey, sequence: u64, operation: &Operation) -> Transaction {
-        Transaction::sign(self.genesis.hash(), &from.signing, Sequence(sequence), in_an_hour(), operation)
+        Transaction::sign(self.genesis.hash(), &from.signing, Sequence(sequence), in_an_hour(), operation.encode())
     }
 
     /// Waits until these validators have committed up to `height`, and returns the state root that all of them have there.

@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
-mod program;
+pub mod program;
 mod traffic;
 
 pub use self::{

@@ -1,6 +1,7 @@
 //! The program under test.
 
 use std::{
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -76,6 +77,15 @@ pub fn quorate_with(arguments: &[&str], variables: &[(&str, String)]) -> Ran {
 /// Runs one of the two programs to its end.
 pub fn run(program: &Path, arguments: &[&str]) -> Ran {
     ran(command(program, arguments))
+}
+
+/// The same with lines on its standard input.
+pub fn run_with_input(program: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("the input can be written");
+    let mut command = command(program, arguments);
+    command.stdin(file);
+    ran(command)
 }
 
 fn ran(mut command: Command) -> Ran {

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use quorate_builtin::{BankOperation, Operation};
 use quorate_client::ClientError;
 use quorate_keygen::AccountKey;
 use quorate_types::{
@@ -61,13 +62,10 @@ impl Traffic {
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
                 for sequence in 0.. {
-                    use quorate_types::{
-                        operation::{BankOperation, Operation},
-                        round::Sequence,
-                        transaction::Transaction,
-                    };
+                    use quorate_types::{round::Sequence, transaction::Transaction};
                     let operation = Operation::Bank(BankOperation::Transfer { to, amount: 1 });
-                    let tx = Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), &operation);
+                    let tx =
+                        Transaction::sign(genesis_hash, &key.signing, Sequence(sequence), crate::cluster::in_an_hour(), operation.encode());
                     loop {
                         if is_over.load(Ordering::Relaxed) {
                             return acknowledged;

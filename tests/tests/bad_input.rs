@@ -6,14 +6,15 @@ use std::{
     time::Duration,
 };
 
+use quorate_builtin::{BankOperation, KvAction, KvOperation, KvSpace, Operation, keys::kv_key};
 use quorate_tests::{Cluster, DEADLINE};
 use quorate_types::{
     genesis::Genesis,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     rpc::{ErrorBody, TransactionStatus, Wait},
     transaction::Transaction,
 };
+use quorate_wallet::account;
 
 const FAR_FUTURE: UnixMillis = UnixMillis(4_000_000_000_000);
 
@@ -61,8 +62,8 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
     *flipped.last_mut().unwrap() ^= 1;
     // The same validators found their network again, under the same number.
     let again = Genesis { timestamp: UnixMillis(1), ..cluster.genesis().clone() };
-    let other_network = Transaction::sign(again.hash(), &alice.signing, Sequence(0), FAR_FUTURE, &operation);
-    let expired = Transaction::sign(genesis_hash, &alice.signing, Sequence(0), UnixMillis(1), &operation);
+    let other_network = Transaction::sign(again.hash(), &alice.signing, Sequence(0), FAR_FUTURE, operation.encode());
+    let expired = Transaction::sign(genesis_hash, &alice.signing, Sequence(0), UnixMillis(1), operation.encode());
     let far = cluster.transfer(&alice, u64::MAX - 1, to, 1);
     let trailing = [good.raw().to_vec(), vec![0]].concat();
     let cases: Vec<(&str, Vec<u8>)> = vec![
@@ -87,9 +88,14 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
         let (status, body) = post(format!("{}{path}", cluster.url(0)), body).await;
         assert!((400..500).contains(&status), "{path}: {status} {body}");
     }
-    for path in
-        ["/v1/blocks/x", "/v1/blocks/99999999", "/v1/accounts/0x12", "/v1/kv/own/0x12/00", "/v1/kv/shared/-/zz", "/v1/transactions/1"]
-    {
+    for path in [
+        "/v1/blocks/x",
+        "/v1/blocks/99999999",
+        "/v1/accounts/0x12",
+        "/v1/state/kv/own/0x12/00",
+        "/v1/state/kv/shared/zz",
+        "/v1/transactions/1",
+    ] {
         let (status, body) = get(format!("{}{path}", cluster.url(0))).await;
         assert!((400..500).contains(&status), "{path}: {status} {body}");
         code(&body);
@@ -127,7 +133,7 @@ async fn a_transaction_sent_again_and_again_takes_effect_once() {
     // Another with the same number comes too late.
     let late = cluster.transfer(&alice, 0, bob.public().address, 8);
     assert!(clients[0].submit(&late, Wait::Committed, DEADLINE).await.is_err());
-    let account = cluster.session(&[3]).account_verified(bob.public().address).await.unwrap();
+    let account = account(&cluster.session(&[3]), bob.public().address).await.unwrap();
     assert_eq!(account.value().balance, 1_000_007);
 }
 
@@ -157,7 +163,7 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "a head of a megabyte is not read to its end");
 
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
-    let value = vec![b'v'; quorate_types::operation::KV_VALUE_BYTES_MAX];
+    let value = vec![b'v'; quorate_builtin::operation::KV_VALUE_BYTES_MAX];
     let put = |value: Vec<u8>| Operation::Kv(KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Put(value) });
     for index in 0..4 {
         let tx = cluster.transfer(&alice, index, bob.public().address, 1);
@@ -167,7 +173,7 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
     let proven = cluster.session(&[0]).submit_and_verify(&largest, DEADLINE).await.unwrap();
     // The last validator may learn of the commit a moment after the one that was asked.
     cluster.equal_roots(&[0, 1, 2, 3], proven.certificate().header.height).await;
-    let stored = cluster.session(&[3]).kv_verified(KvSpace::Own, bob.public().address, b"k").await.unwrap();
+    let stored = cluster.session(&[3]).state_verified(&kv_key(KvSpace::Own, &bob.public().address, b"k")).await.unwrap();
     assert_eq!(stored.value().as_deref(), Some(value.as_slice()));
     drop(held);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_tests::{Acknowledged, Cluster, Traffic, eventually};
 use quorate_types::{ids::Address, round::Height, rpc::ListedOutcome};
+use quorate_wallet::account;
 
 /// Clients that send all the time.
 const CLIENTS: usize = 24;
@@ -53,7 +54,7 @@ async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address)
     );
     for index in everybody {
         let session = cluster.session(&[index]);
-        let (account, _) = session.account_verified(sink).await.unwrap().into_parts();
+        let (account, _) = account(&session, sink).await.unwrap().into_parts();
         assert_eq!(account.balance, 1_000_000 + applied, "{}: every transfer has arrived once", cluster.name(index));
         for promise in promised.iter().filter_map(|promises| promises.last()) {
             let proven = session.transaction(promise.tx_id).await.unwrap();

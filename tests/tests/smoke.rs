@@ -1,11 +1,9 @@
 //! Four processes agree on transfers and on keys and values, and prove it.
 
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation, keys::kv_key};
 use quorate_tests::{Cluster, DEADLINE};
-use quorate_types::{
-    operation::{KvAction, KvOperation, KvSpace, Operation},
-    receipt::Outcome,
-    round::Height,
-};
+use quorate_types::{receipt::Outcome, round::Height};
+use quorate_wallet::account;
 
 fn kv(key: &str, action: KvAction) -> Operation {
     Operation::Kv(KvOperation { space: KvSpace::Own, key: key.into(), action })
@@ -53,16 +51,16 @@ async fn four_validators_commit_transfers_and_values_and_prove_them_from_any_of_
     cluster.equal_roots(&everybody, last).await;
     for index in everybody {
         let session = cluster.session(&[index]);
-        let (poor, rich) = (session.account_verified(from).await.unwrap(), session.account_verified(to).await.unwrap());
+        let (poor, rich) = (account(&session, from).await.unwrap(), account(&session, to).await.unwrap());
         assert_eq!(
             (poor.value().balance, poor.value().sequence.0, rich.value().balance),
             (0, sequence + 1, 2_000),
             "{}",
             cluster.name(index)
         );
-        let value = session.kv_verified(KvSpace::Own, from, b"k").await.unwrap();
+        let value = session.state_verified(&kv_key(KvSpace::Own, &from, b"k")).await.unwrap();
         assert_eq!(value.value().as_deref(), Some(b"world".as_slice()));
-        assert_eq!(session.kv_verified(KvSpace::Own, from, b"gone").await.unwrap().value(), &None, "absence is proved too");
+        assert_eq!(session.state_verified(&kv_key(KvSpace::Own, &from, b"gone")).await.unwrap().value(), &None, "absence is proved too");
         assert!(session.transaction(too_much.id()).await.unwrap().value().receipt.outcome.is_applied());
     }
 }
@@ -75,5 +73,5 @@ async fn a_single_validator_is_a_network_too() {
         let tx = cluster.transfer(&alice, sequence, bob.public().address, 1);
         cluster.session(&[0]).submit_and_verify(&tx, DEADLINE).await.unwrap();
     }
-    assert_eq!(cluster.session(&[0]).account_verified(bob.public().address).await.unwrap().value().balance, 1_000_003);
+    assert_eq!(account(&cluster.session(&[0]), bob.public().address).await.unwrap().value().balance, 1_000_003);
 }

@@ -13,8 +13,7 @@ use quorate_types::{
     committee::{Committee, SignerSet, Validator, VotingPower},
     crypto::{BatchItem, Hash, SigningKey, verify_batch, verify_each},
     genesis::Parameters,
-    ids::{Address, BlockId, GenesisHash, StateId, ValidatorId},
-    operation::{BankOperation, Operation},
+    ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::Verifier,
@@ -107,10 +106,11 @@ fn main() {
         row(&format!("a certificate seen before, n = {count}"), 1, || drop(verifier.quorum_cert(&certificates[0]).expect("valid")));
     }
 
-    let operation = Operation::Bank(BankOperation::Transfer { to: Address::of(&signer.public()), amount: 5 });
+    // As long as a transfer of the bank.
+    let payload = vec![7; 42];
     let transactions: Vec<_> = (0..1_000u64)
         .zip(senders.iter().cycle())
-        .map(|(n, key)| Transaction::sign(NETWORK, key, Sequence(n), UnixMillis(9), &operation))
+        .map(|(n, key)| Transaction::sign(NETWORK, key, Sequence(n), UnixMillis(9), payload.clone()))
         .collect();
     println!("a transfer has {} bytes", transactions[0].raw().len());
     row("Transaction::decode", 1_000, || {

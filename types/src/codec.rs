@@ -36,6 +36,14 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// Encodes a value of somebody else's type.
+///
+/// # Errors
+/// [`DecodeError::Malformed`]: it holds what has no canonical encoding, such as a floating-point number.
+pub fn try_encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, DecodeError> {
+    bcs::to_bytes(value).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
 /// Decodes a value of at most `max` bytes; every byte must be used.
 ///
 /// # Errors
@@ -139,6 +147,32 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
         }
 
         deserializer.deserialize_seq(Elements::<T, MAX>(std::marker::PhantomData)).map(|elements| Self(Arc::new(elements)))
+    }
+}
+
+/// Bytes: as they are in BCS, hexadecimal digits for people.
+pub mod bytes_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    /// See the module.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { hex::encode(bytes).serialize(serializer) } else { serde_bytes::serialize(bytes, serializer) }
+    }
+
+    /// See the module.
+    ///
+    /// # Errors
+    /// The deserializer's, or text that is not hexadecimal.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            hex::decode(text.strip_prefix("0x").unwrap_or(&text)).map_err(D::Error::custom)
+        } else {
+            serde_bytes::deserialize(deserializer)
+        }
     }
 }
 

@@ -84,41 +84,29 @@ impl Failure {
     }
 }
 
-/// A sentence for people. It is no part of what is certified.
+/// A sentence for people on the failures that every application has; others show their code and numbers. It is no part of what is certified.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code(), self.numbers()) {
             ("block-full", _) => f.write_str("the block has no room for this effect; send it again"),
-            ("malformed-operation", _) => f.write_str("its payload is no operation; sign it again with a wallet of this version"),
-            ("unsupported", _) => f.write_str("no application of this network executes it"),
-            ("zero-amount", _) => f.write_str("a transfer needs an amount above zero"),
-            ("insufficient-funds", [balance, amount]) => write!(f, "the sender has {balance}, less than {amount}"),
-            ("balance-overflow", _) => f.write_str("the receiver would have more than can be counted"),
-            ("account-state-full", [stored, max]) => {
-                write!(f, "the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")
+            ("malformed-operation", _) => {
+                f.write_str("its payload is no operation of this application; sign it again with a program of this version")
             }
-            ("deposit-not-covered", [balance, deposit]) => write!(
-                f,
-                "the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more"
-            ),
-            ("deposit-locked", [left, deposit]) => write!(
-                f,
-                "the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys"
-            ),
-            ("below-deposit", [amount, deposit]) => {
-                write!(
-                    f,
-                    "the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much"
-                )
+            ("unsupported", _) => f.write_str("the application does not do that"),
+            ("state-full", _) => f.write_str("the state has reached its largest size; delete something first"),
+            ("malformed-query", _) => f.write_str("its bytes are no question to this application"),
+            ("panicked", _) => f.write_str("the application panicked on it; report it to whoever wrote the application"),
+            ("answer-too-large", [len, max]) => write!(f, "its answer has {len} bytes, at most {max} are allowed"),
+            ("answer-has-no-encoding", _) => {
+                f.write_str("its answer holds what has no canonical encoding, such as a floating-point number")
             }
-            ("no-account", [deposit]) => {
-                write!(f, "the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")
+            ("state-key-too-large", [len, max]) => write!(f, "it writes a key of {len} bytes, at most {max} are allowed"),
+            ("state-value-too-large", [len, max]) => write!(f, "it writes a value of {len} bytes, at most {max} are allowed"),
+            ("state-value-has-no-encoding", _) => {
+                f.write_str("it writes a value that holds what has no canonical encoding, such as a floating-point number")
             }
-            ("state-full", _) => f.write_str("the state has reached its largest size; delete keys, or use an account that exists"),
-            ("key-too-large", [len, max]) => write!(f, "its key has {len} bytes, at most {max} are allowed"),
-            ("value-too-large", [len, max]) => write!(f, "the value would have {len} bytes, at most {max} are allowed"),
-            ("missing-key", _) => f.write_str("there is no such key; `put` it first"),
-            ("bad-range", [start, end, len]) => write!(f, "{start}..{end} is no range of a value of {len} bytes"),
+            ("state-key-reserved", _) => f.write_str("it writes a key that begins with 'a', as those of accounts do"),
+            ("account-too-large", [len, max]) => write!(f, "it keeps {len} bytes of an account, at most {max} are allowed"),
             (code, []) => f.write_str(code),
             (code, numbers) => write!(f, "{code} {numbers:?}"),
         }

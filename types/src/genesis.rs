@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::{self, amount_text},
+    codec,
     committee::{Committee, CommitteeError, NAME_BYTES_MAX, Validator, is_printable},
     crypto::{Hash, Signature, SigningKey, Tag},
-    ids::{Address, ChainId, DraftHash, GenesisHash},
+    ids::{ChainId, DraftHash, GenesisHash},
     message::PROTOCOL_VERSION,
     round::{Epoch, UnixMillis},
-    state_key::ACCOUNT_ENTRY_SIZE,
+    settings::Settings,
 };
 
 /// Domain of genesis hashes.
@@ -45,41 +45,29 @@ pub struct Parameters {
     /// Leader reputation: how many of the last authors are left out, between f and 2f; f where nothing is said.
     #[serde(default)]
     pub exclude_size: Option<u32>,
-    /// How much state there may be, and what it costs.
+    /// How much state there may be.
     pub state: StateLimits,
 }
 
-/// How far the state may grow, and what an account must have to hold a part of it. Sizes are sums of
-/// [`entry_size`](crate::state_key::entry_size) over entries of the state.
+/// How far the state may grow. Sizes are sums of [`entry_size`](crate::state_key::entry_size) over entries of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateLimits {
-    /// Largest size of the state, 1 MiB..=1 TiB. It lives in the memory of every validator. Beyond it no operation adds to the state, and
+    /// Largest size of the state, 1 MiB..=1 TiB. It lives in the memory of every validator. Beyond it no transaction adds to the state, and
     /// only one block's effects can be added past it.
     pub bytes_max: u64,
     /// Most bytes that the transactions of a block may write and answer with, together, 1 MiB..=8 MiB: small transactions can copy large
     /// values, so the size of the payload alone bounds neither the state nor the receipts.
     pub block_effect_bytes_max: u32,
-    /// Most that one account may hold, from what its own record counts for to `bytes_max`.
-    pub account_bytes_max: u64,
-    /// How many of the smallest unit an account must have for each byte that it holds, 0..=2^32-1. With 0 anybody can hold something for
-    /// nothing; above, an account begins with a transfer that covers its record.
-    pub deposit_per_byte: u32,
 }
 
 impl Default for StateLimits {
     fn default() -> Self {
-        Self { bytes_max: 4 << 30, block_effect_bytes_max: 8 << 20, account_bytes_max: 256 << 20, deposit_per_byte: 0 }
+        Self { bytes_max: 4 << 30, block_effect_bytes_max: 8 << 20 }
     }
 }
 
 impl StateLimits {
-    /// What an account that holds so many bytes must have; `u64::MAX` where it is more than can be counted.
-    #[must_use]
-    pub fn deposit(&self, stored: u64) -> u64 {
-        stored.saturating_mul(u64::from(self.deposit_per_byte))
-    }
-
     fn check(&self) -> Result<(), GenesisError> {
         let wrong = |rule: &str| Err(GenesisError::Parameter(rule.into()));
         if !(1 << 20..=1 << 40).contains(&self.bytes_max) {
@@ -87,9 +75,6 @@ impl StateLimits {
         }
         if !(1 << 20..=8 << 20).contains(&self.block_effect_bytes_max) {
             return wrong("state.block_effect_bytes_max must lie in 1048576..=8388608");
-        }
-        if !(ACCOUNT_ENTRY_SIZE..=self.bytes_max).contains(&self.account_bytes_max) {
-            return wrong(&format!("state.account_bytes_max must lie in {ACCOUNT_ENTRY_SIZE}..=state.bytes_max"));
         }
         Ok(())
     }
@@ -164,15 +149,32 @@ impl Parameters {
     }
 }
 
-/// An account of the genesis state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Longest name of an application, in bytes.
+pub const APPLICATION_NAME_BYTES_MAX: usize = 32;
+
+/// The application of a network, and what it begins with. Part of the genesis hash, so nodes that run another application, another version
+/// of it, or other settings are of another network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GenesisAccount {
-    /// Whose.
-    pub address: Address,
-    /// With how much, in the smallest unit.
-    #[serde(with = "amount_text")]
-    pub balance: u64,
+pub struct GenesisApplication {
+    /// Its name: 1 to [`APPLICATION_NAME_BYTES_MAX`] lower-case letters, digits and hyphens.
+    pub name: String,
+    /// The version of its rules: two programs with one version execute every transaction alike.
+    pub version: u32,
+    /// What it begins with and goes by, in its own words.
+    pub settings: Settings,
+}
+
+impl GenesisApplication {
+    fn check(&self) -> Result<(), GenesisError> {
+        let in_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=APPLICATION_NAME_BYTES_MAX).contains(&self.name.len()) && self.name.bytes().all(in_name) {
+            return Ok(());
+        }
+        Err(GenesisError::Parameter(format!(
+            "application.name must have 1..={APPLICATION_NAME_BYTES_MAX} lower-case letters, digits and hyphens"
+        )))
+    }
 }
 
 /// A validator with the proof that whoever entered it holds both of its keys.
@@ -234,19 +236,6 @@ pub enum GenesisError {
     /// Another protocol.
     #[error("the genesis is for protocol version {0}, this program speaks {PROTOCOL_VERSION}")]
     Protocol(u32),
-    /// Accounts out of order or twice, or more money than fits.
-    #[error("genesis accounts must be sorted by address, each once, and their balances must sum to less than 2^64: {0}")]
-    Accounts(String),
-    /// An account that could not have come into being later.
-    #[error("genesis account {address} has {balance}, and the deposit for its record is {deposit}; give it as much, or leave it out")]
-    Deposit {
-        /// Whose.
-        address: Address,
-        /// What it would have.
-        balance: u64,
-        /// The least that it needs.
-        deposit: u64,
-    },
 }
 
 /// A network, from its first state on.
@@ -265,8 +254,8 @@ pub struct Genesis {
     pub parameters: Parameters,
     /// The first committee, sorted by consensus key.
     pub validators: Vec<GenesisValidator>,
-    /// The first accounts, sorted by address.
-    pub accounts: Vec<GenesisAccount>,
+    /// What the network replicates.
+    pub application: GenesisApplication,
 }
 
 impl Genesis {
@@ -291,8 +280,8 @@ impl Genesis {
     /// entry that was signed for one draft is worth nothing in a genesis of another.
     #[must_use]
     pub fn draft_hash(&self) -> DraftHash {
-        let Self { protocol_version, chain_id, name, timestamp, parameters, validators: _, accounts } = self;
-        DraftHash(Hash::of(&DRAFT, &codec::encode(&(protocol_version, chain_id, name, timestamp, parameters, accounts))))
+        let Self { protocol_version, chain_id, name, timestamp, parameters, validators: _, application } = self;
+        DraftHash(Hash::of(&DRAFT, &codec::encode(&(protocol_version, chain_id, name, timestamp, parameters, application))))
     }
 
     /// The first committee, its keys and powers checked; proofs of possession are [`Self::check`]'s.
@@ -303,7 +292,7 @@ impl Genesis {
         Committee::new(Epoch(0), self.validators.iter().map(|entry| entry.validator.clone()).collect())
     }
 
-    /// Checks everything that a genesis promises.
+    /// Checks everything that a genesis promises, but for the settings of its application, which only the application can judge.
     ///
     /// # Errors
     /// [`GenesisError`], which names what is wrong.
@@ -329,19 +318,6 @@ impl Genesis {
             return Err(GenesisError::Parameter(format!("name must have 1..={NAME_BYTES_MAX} bytes and no control characters")));
         }
         self.parameters.check_ranges()?;
-        let mut total = 0u64;
-        let mut last: Option<Address> = None;
-        for account in &self.accounts {
-            if last.is_some_and(|last| last >= account.address) {
-                return Err(GenesisError::Accounts(account.address.to_string()));
-            }
-            last = Some(account.address);
-            let deposit = self.parameters.state.deposit(ACCOUNT_ENTRY_SIZE);
-            if account.balance < deposit {
-                return Err(GenesisError::Deposit { address: account.address, balance: account.balance, deposit });
-            }
-            total = total.checked_add(account.balance).ok_or_else(|| GenesisError::Accounts(account.address.to_string()))?;
-        }
-        Ok(())
+        self.application.check()
     }
 }

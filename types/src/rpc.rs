@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::amount_text,
     crypto::Hash,
+    failure::Failure,
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
@@ -69,14 +69,16 @@ pub enum OutcomeView {
     },
 }
 
-impl From<&Outcome> for OutcomeView {
-    fn from(outcome: &Outcome) -> Self {
+impl OutcomeView {
+    /// A result; `explain` has the application's sentences on failures.
+    #[must_use]
+    pub fn new(outcome: &Outcome, explain: impl FnOnce(&Failure) -> String) -> Self {
         match outcome {
             Outcome::Applied(output) => Self::Applied { output: hex::encode(output) },
             Outcome::Failed(failure) => Self::Failed {
                 code: failure.code().into(),
                 numbers: failure.numbers().iter().map(u64::to_string).collect(),
-                reason: failure.to_string(),
+                reason: explain(failure),
             },
         }
     }
@@ -108,14 +110,16 @@ pub enum ListedOutcome {
     },
 }
 
-impl From<&Outcome> for ListedOutcome {
-    fn from(outcome: &Outcome) -> Self {
+impl ListedOutcome {
+    /// A result; `explain` has the application's sentences on failures.
+    #[must_use]
+    pub fn new(outcome: &Outcome, explain: impl FnOnce(&Failure) -> String) -> Self {
         if let Outcome::Applied(output) = outcome
             && output.len() > LISTED_OUTPUT_BYTES_MAX
         {
             return Self::Applied { output_bytes: output.len() as u64, output: None };
         }
-        match OutcomeView::from(outcome) {
+        match OutcomeView::new(outcome, explain) {
             OutcomeView::Applied { output } => Self::Applied { output_bytes: (output.len() / 2) as u64, output: Some(output) },
             OutcomeView::Failed { code, numbers, reason } => Self::Failed { code, numbers, reason },
         }
@@ -140,9 +144,6 @@ pub struct Submitted {
 pub struct AccountView {
     /// Whose.
     pub address: Address,
-    /// How much, in the smallest unit.
-    #[serde(with = "amount_text")]
-    pub balance: u64,
     /// The number of its next transaction in the chain.
     pub sequence: Sequence,
     /// The number of its next transaction when those in this node's pool are counted.
@@ -153,17 +154,37 @@ pub struct AccountView {
     pub proof: String,
     /// The proved value, hexadecimal; none when the account does not exist.
     pub value: Option<String>,
+    /// What the application keeps of the account, in its own words. The node's reading of `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<serde_json::Value>,
 }
 
-/// A value of the key-value store.
+/// A value of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KvView {
-    /// The value, hexadecimal; none when the key is missing (which reads as empty).
+pub struct StateView {
+    /// The key, hexadecimal: what the proof is about.
+    pub key: String,
+    /// The value, hexadecimal; none when the key is missing.
     pub value: Option<String>,
     /// The state this is read from.
     pub height: Height,
     /// The encoded [`crate::proof::ValueProof`], hexadecimal.
     pub proof: String,
+    /// The value in the application's own words. The node's reading of `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<serde_json::Value>,
+}
+
+/// The answer to a question that the application answers. Nothing proves it: compare the answers of several validators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryView {
+    /// The answer, hexadecimal.
+    pub answer: String,
+    /// The state that the question was put to.
+    pub height: Height,
+    /// The answer in the application's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<serde_json::Value>,
 }
 
 /// Most transactions in one answer about a block.
@@ -222,6 +243,10 @@ pub struct NodeStatus {
     pub name: String,
     /// The program's version.
     pub version: String,
+    /// What the network replicates.
+    pub application: String,
+    /// The version of its rules.
+    pub application_version: u32,
     /// The network's name.
     pub network: String,
     /// The network's number.

@@ -1,35 +1,25 @@
-//! Where things stand in the state: the keys that proofs are about, and the account record.
+//! What every application's state has in common: a record for each account, and what an entry counts for.
 //!
 //! ```text
-//! account      'a' | address 32                  -> account record, 24 bytes (below)
-//! own key      'k' | owner's address 32 | key    -> value
-//! shared key   's' | key                         -> value
-//! its holder   'h' | key                         -> the address of the account that wrote the shared key last, 32 bytes
+//! key 'a' | address 32   ->  sequence u64 LE | what the application keeps of the account
 //! ```
-//! The first byte tells the kinds apart and the address has one length, so no two things share a key.
+//! All keys with another first byte are the application's.
 //!
-//! Every entry is held by one account, whose record counts it: an account holds its own record, its own keys, and the shared keys that it
-//! wrote last, each with the entry that names it as the holder.
+//! An account comes into being with its first transaction, or when the application writes its part of the record, and never goes away: its
+//! sequence number is what keeps its old transactions from taking effect again (EXEC-2).
 
-use crate::{ids::Address, operation::KvSpace, round::Sequence};
+use std::sync::Arc;
 
-/// First byte of the key of an account.
+use crate::{ids::Address, round::Sequence};
+
+/// First byte of the key of an account. No key of an application begins with it.
 pub const ACCOUNT: u8 = b'a';
-/// First byte of the key of an account's own key-value entry.
-pub const KV_OWN: u8 = b'k';
-/// First byte of the key of a shared key-value entry.
-pub const KV_SHARED: u8 = b's';
-/// First byte of the key of the holder of a shared key-value entry.
-pub const KV_HOLDER: u8 = b'h';
 
-/// Length of an account record, in bytes.
-pub const ACCOUNT_BYTES: usize = 24;
+/// Length of the part of an account's record that every application has, in bytes.
+pub const SEQUENCE_BYTES: usize = 8;
 
 /// What an entry of the state counts for beside the bytes of its key and its value: about what it costs in a validator's memory.
 const ENTRY_OVERHEAD: u64 = 256;
-
-/// What an account's own record counts for: the least that an account holds.
-pub const ACCOUNT_ENTRY_SIZE: u64 = ENTRY_OVERHEAD + 1 + 32 + ACCOUNT_BYTES as u64;
 
 /// What an entry of the state counts for, in bytes.
 #[must_use]
@@ -37,74 +27,61 @@ pub fn entry_size(key: &[u8], value: &[u8]) -> u64 {
     ENTRY_OVERHEAD.saturating_add(key.len() as u64).saturating_add(value.len() as u64)
 }
 
+/// What an account's record counts for where the application keeps so many bytes in it.
+#[must_use]
+pub const fn account_entry_size(application_bytes: u64) -> u64 {
+    (ENTRY_OVERHEAD + 1 + 32 + SEQUENCE_BYTES as u64).saturating_add(application_bytes)
+}
+
 /// The key of an account.
 #[must_use]
-pub fn account_key(address: &Address) -> Box<[u8]> {
-    join(ACCOUNT, &[address.0.as_bytes()])
+pub fn account_key(address: &Address) -> [u8; 33] {
+    let mut key = [ACCOUNT; 33];
+    if let Some(place) = key.last_chunk_mut::<32>() {
+        *place = *address.0.as_bytes();
+    }
+    key
 }
 
-/// The key of a key-value entry. For [`KvSpace::Own`] it lies among the entries of `owner`; for [`KvSpace::Shared`] `owner` plays no part.
-#[must_use]
-pub fn kv_key(space: KvSpace, owner: &Address, key: &[u8]) -> Box<[u8]> {
-    match space {
-        KvSpace::Own => join(KV_OWN, &[owner.0.as_bytes(), key]),
-        KvSpace::Shared => join(KV_SHARED, &[key]),
+/// The record of an account, as the state holds it. An account without one has sent nothing, as the default has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord(Arc<[u8]>);
+
+impl Default for AccountRecord {
+    fn default() -> Self {
+        Self::new(Sequence(0), &[])
     }
 }
 
-/// The key under which the holder of a shared key-value entry stands.
-#[must_use]
-pub fn holder_key(key: &[u8]) -> Box<[u8]> {
-    join(KV_HOLDER, &[key])
-}
-
-fn join(kind: u8, parts: &[&[u8]]) -> Box<[u8]> {
-    let mut whole = Vec::with_capacity(parts.iter().fold(1, |sum, part| part.len().saturating_add(sum)));
-    whole.push(kind);
-    for part in parts {
-        whole.extend_from_slice(part);
-    }
-    whole.into_boxed_slice()
-}
-
-/// An account as the state holds it. An account without a record has nothing and has sent nothing: [`Account::default`].
-///
-/// ```text
-/// ┌────────────────┬────────────────┬────────────────┐
-/// │ balance u64 LE │ sequence u64 LE│ stored u64 LE  │
-/// │ 0            8 │ 8           16 │ 16          24 │
-/// └────────────────┴────────────────┴────────────────┘
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// How much it has, in the smallest unit.
-    pub balance: u64,
-    /// The number of its next transaction: every lower one is used up for ever.
-    pub sequence: Sequence,
-    /// How much of the state it holds: the sum of [`entry_size`] over its entries, this record among them. 0 only without a record.
-    pub stored: u64,
-}
-
-impl Account {
-    /// The record.
+impl AccountRecord {
+    /// A record.
     #[must_use]
-    pub fn encode(&self) -> [u8; ACCOUNT_BYTES] {
-        let mut record = [0; ACCOUNT_BYTES];
-        for (place, number) in record.chunks_exact_mut(8).zip([self.balance, self.sequence.0, self.stored]) {
-            place.copy_from_slice(&number.to_le_bytes());
-        }
-        record
+    pub fn new(sequence: Sequence, application: &[u8]) -> Self {
+        Self([&sequence.0.to_le_bytes(), application].concat().into())
     }
 
-    /// Reads a record; `None` when the length is not [`ACCOUNT_BYTES`].
+    /// Reads a record; `None` when it is shorter than a sequence number.
     #[must_use]
-    pub fn decode(record: &[u8]) -> Option<Self> {
-        let record: &[u8; ACCOUNT_BYTES] = record.try_into().ok()?;
-        let (balance, rest) = record.split_first_chunk::<8>()?;
-        let (sequence, rest) = rest.split_first_chunk::<8>()?;
-        let stored: &[u8; 8] = rest.try_into().ok()?;
-        let [balance, sequence, stored] = [balance, sequence, stored].map(|number| u64::from_le_bytes(*number));
-        Some(Self { balance, sequence: Sequence(sequence), stored })
+    pub fn decode(record: Arc<[u8]>) -> Option<Self> {
+        (record.len() >= SEQUENCE_BYTES).then_some(Self(record))
+    }
+
+    /// The number of the account's next transaction: every lower one is used up for ever.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+    }
+
+    /// What the application keeps of the account.
+    #[must_use]
+    pub fn application(&self) -> &[u8] {
+        self.0.get(SEQUENCE_BYTES..).unwrap_or_default()
+    }
+
+    /// The value of the state.
+    #[must_use]
+    pub fn into_value(self) -> Arc<[u8]> {
+        self.0
     }
 }
 
@@ -114,27 +91,20 @@ mod tests {
     use crate::crypto::Hash;
 
     #[test]
-    fn keys_have_golden_bytes() {
-        let owner = Address(Hash([0xab; 32]));
-        assert_eq!(hex::encode(account_key(&owner)), format!("61{}", "ab".repeat(32)));
-        assert_eq!(hex::encode(kv_key(KvSpace::Own, &owner, b"x")), format!("6b{}78", "ab".repeat(32)));
-        assert_eq!(hex::encode(kv_key(KvSpace::Shared, &owner, b"x")), "7378");
-        assert_eq!(hex::encode(holder_key(b"x")), "6878");
+    fn an_account_has_golden_bytes() {
+        assert_eq!(hex::encode(account_key(&Address(Hash([0xab; 32])))), format!("61{}", "ab".repeat(32)));
+        let record = AccountRecord::new(Sequence(0x0102), b"xyz");
+        assert_eq!(hex::encode(record.clone().into_value()), "020100000000000078797a");
+        assert_eq!((record.sequence(), record.application()), (Sequence(0x0102), b"xyz".as_slice()));
+        let value = record.clone().into_value();
+        assert_eq!(entry_size(&account_key(&Address::default()), &value), account_entry_size(3));
+        assert_eq!(AccountRecord::decode(value), Some(record));
     }
 
     #[test]
-    fn the_account_record_has_golden_bytes() {
-        let account = Account { balance: 0x0102_0304_0506_0708, sequence: Sequence(9), stored: 313 };
-        assert_eq!(hex::encode(account.encode()), "080706050403020109000000000000003901000000000000");
-        assert_eq!(Account::decode(&account.encode()), Some(account));
-        let key = account_key(&Address::default());
-        assert_eq!((entry_size(&key, &account.encode()), ACCOUNT_ENTRY_SIZE), (313, 313));
-    }
-
-    #[test]
-    fn a_record_of_another_length_is_no_account() {
-        for len in [0, 8, 16, 23, 25] {
-            assert_eq!(Account::decode(&vec![0; len]), None, "{len} bytes");
+    fn a_record_without_a_whole_sequence_number_is_no_account() {
+        for len in 0..SEQUENCE_BYTES {
+            assert_eq!(AccountRecord::decode(vec![0; len].into()), None, "{len} bytes");
         }
     }
 }

@@ -15,12 +15,14 @@ use crate::{
     codec::{self, DecodeError},
     crypto::{Hash, PublicKey, Signature, SigningKey, Tag},
     ids::{Address, GenesisHash, TxId},
-    operation::{Operation, PAYLOAD_BYTES_MAX},
     round::{Sequence, UnixMillis},
 };
 
 /// Domain of transaction ids.
 pub const TRANSACTION: Tag = Tag::new("quorate/transaction");
+
+/// Longest payload of a transaction, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024;
 
 const SIGNATURE_BYTES: usize = 64;
 /// Longest transaction, in bytes.
@@ -37,7 +39,7 @@ pub struct TransactionContent {
     pub sequence: Sequence,
     /// A block whose timestamp is at or after this cannot contain it, so that a transaction not committed by then never will be.
     pub expires_at: UnixMillis,
-    /// The encoded [`Operation`].
+    /// What the application is asked to do, in its own encoding.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
 }
@@ -53,10 +55,10 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Signs an operation.
+    /// Signs a payload.
     #[must_use]
-    pub fn sign(genesis_hash: GenesisHash, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, operation: &Operation) -> Self {
-        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, payload: codec::encode(operation) };
+    pub fn sign(genesis_hash: GenesisHash, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, payload: Vec<u8>) -> Self {
+        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, payload };
         let mut raw = codec::encode(&content);
         let id = TxId(Hash::of(&TRANSACTION, &raw));
         let signature = key.sign(&id.0);

@@ -1,12 +1,11 @@
 //! Questions: what an account has, what a key holds, what became of a transaction. Every answer is proved, or said not to be.
 
+use quorate_builtin::{Account, KvSpace, keys::kv_key};
 use quorate_client::{ClientError, CommandError, Exit, Fate, LightError, Output, Proven, Session, light::Certificate, session};
 use quorate_types::{
     codec::amount_text,
     ids::{Address, TxId},
-    operation::KvSpace,
     round::{Height, Sequence},
-    state_key::Account,
 };
 use serde::Serialize;
 
@@ -32,26 +31,26 @@ pub(crate) struct AccountShown<'a> {
 }
 
 impl<'a> AccountShown<'a> {
-    pub(crate) fn new(session: &Session, address: Address, proven: &'a Proven<Account>) -> Self {
+    pub(crate) fn new(network: &Network, address: Address, proven: &'a Proven<Account>) -> Self {
         let (Account { balance, sequence, stored }, certificate) = (*proven.value(), proven.certificate());
-        let verified = Verified::new(certificate, session.light().genesis_hash());
-        let deposit = session.light().genesis().parameters.state.deposit(stored);
+        let verified = Verified::new(certificate, network.genesis_hash());
+        let deposit = network.settings.deposit(stored);
         Self { address, balance, sequence, stored, deposit, height: certificate.header.height, verified }
     }
 }
 
 pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -> Result<(), CommandError> {
     let session = &network.session;
-    let proven = session.account_verified(address).await.map_err(|error| {
+    let proven = network.account(address).await.map_err(|error| {
         let nothing = matches!(error, ClientError::Unverified(LightError::NothingCommitted));
         let mut error = CommandError::from(error);
         if nothing {
-            let genesis = session.light().genesis_account(address).balance;
-            error.message = format!("{}: {genesis}", error.message);
+            let known = network.settings.accounts.iter().find(|account| account.address == address);
+            error.message = format!("{}: {}", error.message, known.map_or(0, |account| account.balance));
         }
         error
     })?;
-    let shown = AccountShown::new(session, address, &proven);
+    let shown = AccountShown::new(network, address, &proven);
     let certificate = proven.certificate();
     out.print(&shown, || {
         let AccountShown { balance, sequence, stored, deposit, .. } = &shown;
@@ -80,7 +79,7 @@ pub(crate) async fn get(
         verified: Verified<'a>,
     }
     let session = &network.session;
-    let proven = session.kv_verified(space, owner, key).await?;
+    let proven = session.state_verified(&kv_key(space, &owner, key)).await?;
     let certificate = proven.certificate();
     let bytes = proven.value().as_deref();
     let got = Got {
@@ -100,7 +99,7 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, out: &Output) -> Result<(), CommandError> {
-    let Network { session, memory } = network;
+    let Network { session, memory, .. } = network;
     let error = match session.transaction_with_proof(id).await {
         Ok((proven, proof)) => {
             let own = memory.find(id)?;

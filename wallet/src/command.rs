@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use quorate_builtin::{BankOperation, KvAction, KvSpace, Operation};
 use quorate_client::{CommandError, Output, Pace};
 use quorate_keygen::{
     PassphraseArgs,
@@ -15,10 +16,7 @@ use quorate_keygen::{
     mnemonic::Words,
     passphrase, private_file,
 };
-use quorate_types::{
-    ids::TxId,
-    operation::{BankOperation, KvAction, KvSpace, Operation},
-};
+use quorate_types::ids::TxId;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -168,7 +166,7 @@ impl KeyArgs {
     }
 
     fn operation(&self, action: KvAction) -> Result<Operation, CommandError> {
-        Ok(Operation::Kv(quorate_types::operation::KvOperation { space: self.space(), key: self.key()?, action }))
+        Ok(Operation::Kv(quorate_builtin::operation::KvOperation { space: self.space(), key: self.key()?, action }))
     }
 }
 
@@ -357,7 +355,7 @@ impl Command {
             Action::Watch(args) => {
                 let address = accounts.resolve(&args.account)?;
                 let network = network.open(&accounts, out).await?;
-                let result = watch::run(&network.session, address, args.count, args.interval_ms, out).await;
+                let result = watch::run(&network, address, args.count, args.interval_ms, out).await;
                 network.remember(out);
                 result
             }

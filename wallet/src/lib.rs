@@ -19,6 +19,8 @@ mod memory;
 pub mod network;
 mod pending;
 mod send;
+pub mod service;
+pub mod settings;
 mod value;
 mod view;
 mod watch;
@@ -26,5 +28,7 @@ mod watch;
 pub use self::{
     accounts::Party,
     command::{Action, Command},
-    network::NetworkArgs,
+    network::{NetworkArgs, account},
+    service::ServiceCommand,
+    settings::BankSettings,
 };

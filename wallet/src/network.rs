@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorate_client::{CommandError, LightClient, NodeArgs, Output, Pace, Session, terminal::foreign};
+use quorate_builtin::{Account, Settings, app};
+use quorate_client::{Client, ClientError, CommandError, LightClient, NodeArgs, Output, Pace, Proven, Session, terminal::foreign};
 use quorate_genesis::{CeremonyError, load, parse};
 use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
-use quorate_types::{genesis::Genesis, ids::GenesisHash};
+use quorate_types::{
+    genesis::Genesis,
+    ids::{Address, GenesisHash},
+};
 
 use crate::{accounts::Accounts, memory::Memory};
 
@@ -36,12 +40,19 @@ pub struct NetworkArgs {
 pub(crate) struct Network {
     pub(crate) session: Session,
     pub(crate) memory: Memory,
+    /// What the founders decided about the bank.
+    pub(crate) settings: Settings,
 }
 
 impl Network {
     /// Which network.
     pub(crate) fn genesis_hash(&self) -> GenesisHash {
         self.session.light().genesis_hash()
+    }
+
+    /// An account of the bank, proved.
+    pub(crate) async fn account(&self, address: Address) -> Result<Proven<Account>, ClientError> {
+        account(&self.session, address).await
     }
 
     /// Keeps what was proved for the next command. What a command has found out does not become wrong when that fails.
@@ -61,6 +72,23 @@ impl NetworkArgs {
 
     /// A session that checks against the genesis, and against what this home remembers.
     pub(crate) async fn open(&self, accounts: &Accounts, out: &Output) -> Result<Network, CommandError> {
+        let (genesis, client) = self.genesis(out).await?;
+        let error = |error: &dyn std::fmt::Display| CommandError::failure("other-application", error);
+        app().open(&genesis).map_err(|mismatch| error(&mismatch))?;
+        let settings = genesis.application.settings.parse().map_err(|mismatch| error(&mismatch))?;
+        let (session, memory) = self.session_of(accounts, genesis, client)?;
+        Ok(Network { session, memory, settings })
+    }
+
+    /// A session of a network, and what this home remembers of it.
+    pub(crate) fn session_of(&self, accounts: &Accounts, genesis: Genesis, client: Client) -> Result<(Session, Memory), CommandError> {
+        let memory = Memory::new(accounts.directory(), genesis.hash());
+        let session = Session::new(client, LightClient::new(genesis)?).with_pace(self.pace).remembering(memory.seen()?);
+        Ok((session, memory))
+    }
+
+    /// The genesis, from a file or by its hash from a node, and a client of the nodes.
+    pub(crate) async fn genesis(&self, out: &Output) -> Result<(Genesis, Client), CommandError> {
         let client = self.node.client()?;
         let file = match &self.genesis {
             Some(file) => Some(file.clone()),
@@ -82,10 +110,16 @@ impl NetworkArgs {
                 ));
             }
         };
-        let memory = Memory::new(accounts.directory(), genesis.hash());
-        let session = Session::new(client, LightClient::new(genesis)?).with_pace(self.pace).remembering(memory.seen()?);
-        Ok(Network { session, memory })
+        Ok((genesis, client))
     }
+}
+
+/// An account of the bank, proved; the default if it is proved to have no record.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn account(session: &Session, address: Address) -> Result<Proven<Account>, ClientError> {
+    Ok(session.account_verified(address).await?.map(|record| Account::of(&record)))
 }
 
 fn expect(genesis: Genesis, wanted: Option<GenesisHash>) -> Result<Genesis, CeremonyError> {

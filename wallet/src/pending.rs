@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
 use quorate_client::{ClientError, CommandError, Exit, Fate, NotCommitted, Output, Proven, light::PlacedReceipt};
 use quorate_keygen::AccountKey;
 use quorate_types::{
     ids::{Address, TxId},
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     receipt::Outcome,
     round::{Sequence, UnixMillis},
     transaction::Transaction,
@@ -148,7 +148,7 @@ impl Cancellation<'_> {
     /// Signs an operation that changes nothing with the same number. Only one of the two can be committed; if it is this one, or the other
     /// one expires, that is the proof.
     pub(crate) async fn run(self, out: &Output) -> Result<(), CommandError> {
-        let Network { session, memory } = self.network;
+        let Network { session, memory, .. } = self.network;
         let deadline = Instant::now() + self.timeout;
         match session.fate(self.tx).await? {
             Fate::Open { .. } => {}
@@ -158,7 +158,7 @@ impl Cancellation<'_> {
         let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: CANCELLATION_KEY.into(), action: KvAction::Get });
         // As long as the other one, so that one of them ends the wait whichever is kept by the nodes.
         let replacement =
-            Transaction::sign(session.light().genesis_hash(), &self.key.signing, content.sequence, content.expires_at, &operation);
+            Transaction::sign(session.light().genesis_hash(), &self.key.signing, content.sequence, content.expires_at, operation.encode());
         if memory.find(replacement.id())?.is_none() {
             memory.keep(&replacement)?;
         }

@@ -10,18 +10,14 @@
 
 use std::time::Duration;
 
+use quorate_builtin::{Account, BankOperation, Operation};
 use quorate_client::{
     ClientError, CommandError, Exit, Fate, Output, Proven,
     light::{LightError, PlacedReceipt},
     session,
 };
 use quorate_keygen::AccountKey;
-use quorate_types::{
-    operation::{BankOperation, Operation},
-    round::Sequence,
-    state_key::Account,
-    transaction::Transaction,
-};
+use quorate_types::{round::Sequence, transaction::Transaction};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep},
@@ -69,7 +65,7 @@ impl Sender<'_> {
         timeout: Duration,
         out: &Output,
     ) -> Result<Proven<PlacedReceipt>, CommandError> {
-        let Network { session, memory } = self.network;
+        let Network { session, memory, .. } = self.network;
         let mut interrupt = signal(SignalKind::interrupt())
             .map_err(|error| CommandError::failure("signal", format!("Ctrl-C cannot be listened for: {error}")))?;
         // Said before it leaves, and from here on Ctrl-C names it too: whoever interrupts the wait can ask for it later.
@@ -107,7 +103,7 @@ impl Sender<'_> {
     }
 
     async fn prepare(&self, operation: &Operation, deadline: Instant, out: &Output) -> Result<Prepared, CommandError> {
-        let Network { session, memory } = self.network;
+        let Network { session, memory, .. } = self.network;
         let (account, open) = self.account(deadline, out).await?;
         self.check_funds(operation, &account).await?;
         let taken: Vec<_> = open.iter().map(|tx| tx.content().sequence).collect();
@@ -139,14 +135,14 @@ impl Sender<'_> {
             ));
         }
         let expires_at = expires_at(chain, clock, session.recent_ms(), self.valid_for);
-        let tx = Transaction::sign(session.light().genesis_hash(), &self.key.signing, sequence, expires_at, operation);
+        let tx = Transaction::sign(session.light().genesis_hash(), &self.key.signing, sequence, expires_at, operation.encode());
         memory.keep(&tx)?;
         Ok(Prepared { tx, earlier })
     }
 
     /// The account, proved, and the transactions kept here that may still be committed.
     async fn account(&self, deadline: Instant, out: &Output) -> Result<(Proven<Account>, Vec<Transaction>), CommandError> {
-        let Network { session, memory } = self.network;
+        let Network { session, memory, .. } = self.network;
         let from = self.key.public().address;
         let half = deadline - deadline.saturating_duration_since(Instant::now()) / 2;
         let most = deadline - deadline.saturating_duration_since(Instant::now()) / 4;
@@ -156,7 +152,7 @@ impl Sender<'_> {
             // part of.
             let pending = memory.pending(from)?;
             session.recall(memory.seen()?);
-            let account = match session.account_verified(from).await {
+            let account = match self.network.account(from).await {
                 // A new network commits its first block after some heartbeats.
                 Err(ClientError::Unverified(LightError::NothingCommitted)) if Instant::now() < most => {
                     if !is_told {
@@ -170,7 +166,7 @@ impl Sender<'_> {
             };
             let mut open = Vec::new();
             for tx in pending {
-                match session::fate_by_account(&tx, account.value(), account.certificate()) {
+                match session::fate_by_account(&tx, account.value().sequence, account.certificate()) {
                     Fate::Never(why) => {
                         out.note(format_args!("transaction {}, sent earlier, is not in the chain: {why}", tx.id()));
                         memory.forget(&tx)?;
@@ -197,7 +193,7 @@ impl Sender<'_> {
             return Ok(());
         }
         let newest = self.network.session.account_newest(self.key.public().address).await?;
-        let balance = newest.value().balance;
+        let balance = Account::of(newest.value()).balance;
         if balance >= *amount {
             return Ok(());
         }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use quorate_builtin::{Answer, BankOperation, KvAction, KvOperation, Operation, explain};
 use quorate_client::{
     light::{Certificate, PlacedReceipt, Proven},
     terminal::{CommandError, Exit, Output, foreign},
 };
 use quorate_types::{
+    failure::Failure,
     ids::{Address, BlockId, GenesisHash, TxId},
-    operation::{BankOperation, KvAction, KvOperation, Operation},
     receipt::Outcome,
     round::{Height, Round, UnixMillis},
     rpc::OutcomeView,
@@ -89,7 +90,7 @@ impl Shown {
                 };
                 Self { from, key: Some(value::shown(&key)), action: Some(action), ..Self::default() }
             }
-            Ok(Operation::Admin(_) | Operation::Opaque(_)) | Err(_) => Self { from, ..Self::default() },
+            Err(_) => Self { from, ..Self::default() },
         }
     }
 }
@@ -146,17 +147,18 @@ pub(crate) fn receipt(
 ) -> Result<(), CommandError> {
     let PlacedReceipt { receipt, index } = proven.value();
     let certificate = proven.certificate();
-    let (word, text) = match &receipt.outcome {
-        Outcome::Applied(output) => ("applied".to_owned(), value::text(output).filter(|text| !text.is_empty())),
-        Outcome::Failed(failure) => (format!("failed: {failure} ({})", failure.code()), None),
+    let output = answered(&receipt.outcome);
+    let word = match &receipt.outcome {
+        Outcome::Applied(_) => "applied".to_owned(),
+        Outcome::Failed(failure) => format!("failed: {} ({})", explained(failure), failure.code()),
     };
     let view = CommittedView {
         tx_id: receipt.tx_id,
         status: "committed",
         height: certificate.header.height,
         index: *index,
-        outcome: OutcomeView::from(&receipt.outcome),
-        text,
+        outcome: OutcomeView::new(&receipt.outcome, explained),
+        text: output.as_deref().and_then(value::text).filter(|text| !text.is_empty()),
         shown,
         verified: Verified::new(certificate, genesis_hash),
         proof,
@@ -176,9 +178,7 @@ pub(crate) fn receipt(
         if let Some(key) = &shown.key {
             line("key", key.clone());
         }
-        if let Outcome::Applied(output) = &receipt.outcome
-            && !output.is_empty()
-        {
+        if let Some(output) = output.as_deref().filter(|output| !output.is_empty()) {
             line("output", value::shown(output));
         }
         line("block", format!("height {}, position {index}", certificate.header.height));
@@ -191,8 +191,21 @@ pub(crate) fn receipt(
     match &receipt.outcome {
         Outcome::Applied(_) => Ok(()),
         Outcome::Failed(failure) => {
-            let message = format!("the transaction is in the chain, but failed: {failure}");
+            let message = format!("the transaction is in the chain, but failed: {}", explained(failure));
             Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(receipt.tx_id))
         }
     }
+}
+
+/// The value that a transaction answered, if it took effect and answers one.
+fn answered(outcome: &Outcome) -> Option<Vec<u8>> {
+    let Outcome::Applied(answer) = outcome else { return None };
+    match Answer::decode(answer) {
+        Ok(Answer::Value(value)) => Some(value),
+        Ok(Answer::Done) | Err(_) => None,
+    }
+}
+
+fn explained(failure: &Failure) -> String {
+    explain(failure).unwrap_or_else(|| failure.to_string())
 }

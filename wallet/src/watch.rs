@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use quorate_client::{ClientError, CommandError, Output, Proven, Session};
-use quorate_types::{ids::Address, state_key::Account};
+use quorate_builtin::Account;
+use quorate_client::{ClientError, CommandError, Output, Proven};
+use quorate_types::ids::Address;
 use tokio::time::sleep;
 
-use crate::ask::AccountShown;
+use crate::{ask::AccountShown, network::Network};
 
 pub(crate) async fn run(
-    session: &Session,
+    network: &Network,
     address: Address,
     count: Option<u64>,
     interval_ms: u64,
@@ -17,18 +18,18 @@ pub(crate) async fn run(
 ) -> Result<(), CommandError> {
     let failed = |error| CommandError::failure("signal", format!("Ctrl-C cannot be listened for: {error}"));
     tokio::select! {
-        done = follow(session, address, count, Duration::from_millis(interval_ms), out) => done,
+        done = follow(network, address, count, Duration::from_millis(interval_ms), out) => done,
         signal = tokio::signal::ctrl_c() => Err(signal.map_or_else(failed, |()| CommandError::interrupted())),
     }
 }
 
-async fn follow(session: &Session, address: Address, count: Option<u64>, pause: Duration, out: &Output) -> Result<(), CommandError> {
-    let mut last = session.account_verified(address).await?;
-    show(session, address, &last, out)?;
+async fn follow(network: &Network, address: Address, count: Option<u64>, pause: Duration, out: &Output) -> Result<(), CommandError> {
+    let mut last = network.account(address).await?;
+    show(network, address, &last, out)?;
     let mut changes = 0u64;
     while count.is_none_or(|count| changes < count) {
         sleep(pause).await;
-        let next = match session.account_verified(address).await {
+        let next = match network.account(address).await {
             Ok(next) => next,
             // Without proof there is nothing to show, and with the next look there may be one again.
             Err(error @ ClientError::Genesis(_)) => return Err(error.into()),
@@ -41,14 +42,14 @@ async fn follow(session: &Session, address: Address, count: Option<u64>, pause: 
         last = next;
         if is_new {
             changes = changes.saturating_add(1);
-            show(session, address, &last, out)?;
+            show(network, address, &last, out)?;
         }
     }
     Ok(())
 }
 
-fn show(session: &Session, address: Address, account: &Proven<Account>, out: &Output) -> Result<(), CommandError> {
-    let shown = AccountShown::new(session, address, account);
+fn show(network: &Network, address: Address, account: &Proven<Account>, out: &Output) -> Result<(), CommandError> {
+    let shown = AccountShown::new(network, address, account);
     let height = account.certificate().header.height;
     out.print(&shown, || format!("height {height}  balance {}  sequence {}", account.value().balance, account.value().sequence))
 }

@@ -21,11 +21,12 @@ use std::{
 };
 
 use axum::http::Method;
+use quorate_builtin::Account;
 use quorate_client::{
     session,
     terminal::{Format, is_plain},
 };
-use quorate_types::{ids::Address, operation::KvSpace, round::Sequence, state_key::Account, transaction::Transaction};
+use quorate_types::{ids::Address, round::Sequence, transaction::Transaction};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};
 
@@ -91,7 +92,7 @@ fn request(method: &Method, path: &str) -> Request {
         _ if *method == Method::POST => Request::Submit,
         _ if path.ends_with("/proof") => Request::Proof,
         _ if path.contains("/accounts/") => Request::Account,
-        _ if path.contains("/kv/") => Request::Value,
+        _ if path.contains("/state/") => Request::Value,
         _ if path.contains("/genesis") => Request::Genesis,
         _ => Request::Status,
     }
@@ -255,7 +256,7 @@ fn changed(chain: &Chain, lie: &Lie, path: &str, honest: Answer) -> Option<Answe
         Lie::LongAgo => Answer::json(200, &before(chain, 3, session::clock().0 - 600_000, path)),
         Lie::JustBefore => Answer::json(200, &before(chain, chain.height() - 1, session::clock().0, path)),
         Lie::Else => {
-            let other = if path.contains("/accounts/") { format!("/v1/accounts/{}", address("bob")) } else { "/v1/kv/shared/-/ff".into() };
+            let other = if path.contains("/accounts/") { format!("/v1/accounts/{}", address("bob")) } else { "/v1/state/0x73ff".into() };
             chain.answer(&Method::GET, &other, &[])
         }
     })
@@ -268,7 +269,7 @@ fn before(chain: &Chain, height: u64, timestamp: u64, path: &str) -> Value {
         let of: Address = last.parse().unwrap();
         chain.account_at(height, timestamp, of, Some(Account { balance: 3, sequence: Sequence(1), stored: 313 }))
     } else {
-        chain.value_at(height, timestamp, KvSpace::Shared, Address::default(), &hex::decode(last).unwrap(), Some(b"old"))
+        chain.value_at(height, timestamp, &hex::decode(last.trim_start_matches("0x")).unwrap(), Some(b"old"))
     }
 }
 

@@ -1,30 +1,120 @@
-//! A state in a map, keys, and blocks on it.
+//! An application that does what its operations say, and blocks on its state.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{Application, BlockContext, BuiltIn, Execution, InvalidBlock, accounts, execute_block, genesis_state};
 use quorate_types::{
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters, StateLimits},
-    ids::{Address, ChainId, GenesisHash, ValidatorId},
+    failure::{Code, Failure},
+    genesis::{Genesis, Parameters, StateLimits},
+    ids::{Address, BlockId, ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
+    settings::Settings,
     transaction::Transaction,
 };
+use serde::{Deserialize, Serialize};
+
+use crate::{App, Application, BlockContext, Call, Execution, Machine, Rules, State, StateRead, Unexecuted, accounts, execute_block};
 
 pub(crate) const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000);
 pub(crate) const LATER: UnixMillis = UnixMillis(2_000);
 
-pub(crate) type Map = BTreeMap<Box<[u8]>, Arc<[u8]>>;
+pub(crate) type Entries = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
+
+/// Does what its operations say.
+pub(crate) struct Script;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    Put(Vec<u8>, Vec<u8>),
+    Delete(Vec<u8>),
+    /// Keeps so many bytes in the sender's record.
+    Keep(usize),
+    Answer(usize),
+    Fail,
+    Panic,
+    /// Answers what has no encoding.
+    Float,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScriptSettings {
+    pub(crate) first: Vec<Step>,
+    pub(crate) account_bytes: usize,
+    pub(crate) closed: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Said {
+    Bytes(Vec<u8>),
+    Float(f64),
+}
+
+fn run(steps: &[Step], state: &mut State<'_>, sender: &Address) -> Result<Said, Failure> {
+    let mut answer = Vec::new();
+    for step in steps {
+        match step {
+            Step::Put(key, value) => state.put(key.as_slice(), value.as_slice()),
+            Step::Delete(key) => state.delete(key.as_slice()),
+            Step::Keep(bytes) => accounts::set(state, sender, &vec![9; *bytes]),
+            Step::Answer(bytes) => answer = vec![7; *bytes],
+            Step::Fail => return Err(Failure::new(Code::new("no"), &[])),
+            Step::Panic => panic!("no such luck"),
+            Step::Float => return Ok(Said::Float(0.5)),
+        }
+    }
+    Ok(Said::Bytes(answer))
+}
+
+impl Application for Script {
+    const NAME: &'static str = "script";
+    const VERSION: u32 = 2;
+    type Settings = ScriptSettings;
+    type Operation = Vec<Step>;
+    type Answer = Said;
+    type Query = Vec<Step>;
+    type Found = Said;
+
+    fn check_settings(&self, rules: &Rules<'_, ScriptSettings>) -> Result<(), String> {
+        if rules.settings.account_bytes < 10_000 { Ok(()) } else { Err("account_bytes must be below 10000".into()) }
+    }
+
+    fn genesis(&self, rules: &Rules<'_, ScriptSettings>, state: &mut State<'_>) {
+        let _ = run(&rules.settings.first, state, &Address::default());
+    }
+
+    fn new_account(&self, rules: &Rules<'_, ScriptSettings>) -> Result<Vec<u8>, Failure> {
+        if rules.settings.closed { Err(Failure::new(Code::new("closed"), &[])) } else { Ok(vec![1; rules.settings.account_bytes]) }
+    }
+
+    fn check(&self, _: &Rules<'_, ScriptSettings>, _: &dyn StateRead, _: &Address, steps: &Vec<Step>) -> Result<(), Failure> {
+        assert!(steps.first() != Some(&Step::Panic), "no such luck");
+        if steps.first() == Some(&Step::Fail) { Err(Failure::new(Code::new("no"), &[])) } else { Ok(()) }
+    }
+
+    fn execute(&self, call: &Call<'_, ScriptSettings>, state: &mut State<'_>, steps: Vec<Step>) -> Result<Said, Failure> {
+        run(&steps, state, &call.sender)
+    }
+
+    fn sample(&self, number: u64, _: &[Address]) -> Vec<Step> {
+        vec![Step::Put(b"sample".to_vec(), number.to_le_bytes().to_vec())]
+    }
+
+    fn query(&self, _: &Rules<'_, ScriptSettings>, state: &dyn StateRead, steps: Vec<Step>) -> Result<Said, Failure> {
+        match steps.as_slice() {
+            [Step::Put(key, _)] => Ok(Said::Bytes(state.get(key).unwrap_or_default().to_vec())),
+            steps => run(steps, &mut State::new(state), &Address::default()),
+        }
+    }
+}
 
 /// A chain in which every block is one call.
-pub(crate) struct World<A = BuiltIn> {
-    pub(crate) app: A,
-    pub(crate) state: Map,
-    pub(crate) limits: StateLimits,
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    pub(crate) state: Entries,
 }
 
 pub(crate) fn key(who: u8) -> SigningKey {
@@ -35,8 +125,7 @@ pub(crate) fn address(who: u8) -> Address {
     Address::of(&key(who).public())
 }
 
-pub(crate) fn genesis(balances: &[(u8, u64)]) -> Genesis {
-    let accounts = balances.iter().map(|(who, balance)| GenesisAccount { address: address(*who), balance: *balance }).collect();
+pub(crate) fn genesis(settings: &ScriptSettings) -> Genesis {
     Genesis {
         protocol_version: PROTOCOL_VERSION,
         chain_id: ChainId(7),
@@ -44,7 +133,7 @@ pub(crate) fn genesis(balances: &[(u8, u64)]) -> Genesis {
         timestamp: UnixMillis(0),
         parameters: Parameters::default(),
         validators: Vec::new(),
-        accounts,
+        application: App::new(Script).in_genesis(Settings::of(settings).unwrap()),
     }
 }
 
@@ -54,26 +143,19 @@ pub(crate) fn context() -> BlockContext {
         epoch: Epoch(0),
         height: Height(1),
         round: Round(1),
+        id: BlockId(Hash([9; 32])),
         timestamp: NOW,
         author: ValidatorId(0),
         limits: StateLimits::default(),
     }
 }
 
-pub(crate) fn tx(who: u8, sequence: u64, operation: &Operation) -> Transaction {
-    Transaction::sign(NETWORK, &key(who), Sequence(sequence), LATER, operation)
+pub(crate) fn tx(who: u8, sequence: u64, steps: &[Step]) -> Transaction {
+    Transaction::sign(NETWORK, &key(who), Sequence(sequence), LATER, quorate_types::codec::encode(steps))
 }
 
-pub(crate) fn transfer(to: u8, amount: u64) -> Operation {
-    Operation::Bank(BankOperation::Transfer { to: address(to), amount })
-}
-
-pub(crate) fn kv(space: KvSpace, name: &[u8], action: KvAction) -> Operation {
-    Operation::Kv(KvOperation { space, key: name.into(), action })
-}
-
-pub(crate) fn ok() -> Outcome {
-    Outcome::Applied(b"OK".to_vec())
+pub(crate) fn put(key: &[u8], value: &[u8]) -> Step {
+    Step::Put(key.into(), value.into())
 }
 
 pub(crate) fn code(outcome: &Outcome) -> &str {
@@ -84,19 +166,18 @@ pub(crate) fn code(outcome: &Outcome) -> &str {
 }
 
 impl World {
-    pub(crate) fn with(balances: &[(u8, u64)]) -> Self {
-        Self::of(BuiltIn, balances)
-    }
-}
-
-impl<A: Application> World<A> {
-    pub(crate) fn of(app: A, balances: &[(u8, u64)]) -> Self {
-        let state = genesis_state(&app, &genesis(balances)).unwrap().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Self { app, state, limits: StateLimits::default() }
+    pub(crate) fn new() -> Self {
+        Self::with(&ScriptSettings::default())
     }
 
-    pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, InvalidBlock> {
-        execute_block(&self.app, &self.state, &BlockContext { limits: self.limits, ..context() }, payload)
+    pub(crate) fn with(settings: &ScriptSettings) -> Self {
+        let machine = App::new(Script).open(&genesis(settings)).unwrap();
+        let state = machine.genesis_state().unwrap().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Self { machine, state }
+    }
+
+    pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, Unexecuted> {
+        execute_block(&self.machine, &self.state, &context(), payload)
     }
 
     /// Executes a block and keeps what it writes.
@@ -113,13 +194,9 @@ impl<A: Application> World<A> {
     }
 
     /// Executes the sender's next transaction in a block of its own.
-    pub(crate) fn send(&mut self, who: u8, operation: &Operation) -> Outcome {
-        let sequence = accounts::next_sequence(&self.state, &address(who));
-        self.block(&[tx(who, sequence.0, operation)]).remove(0)
-    }
-
-    pub(crate) fn balance(&self, who: u8) -> u64 {
-        accounts::balance(&self.state, &address(who))
+    pub(crate) fn send(&mut self, who: u8, steps: &[Step]) -> Outcome {
+        let sequence = self.sequence(who);
+        self.block(&[tx(who, sequence, steps)]).remove(0)
     }
 
     pub(crate) fn sequence(&self, who: u8) -> u64 {

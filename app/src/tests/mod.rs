@@ -1,7 +1,4 @@
-//! What holds for the application, rule by rule.
+//! The rules that every application shares.
 
-mod bank;
 mod blocks;
 mod common;
-mod kv;
-mod storage;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use quorate_app::App;
 use quorate_client::{
     Client, CommandError, Output,
     terminal::{program_word, shell_word},
@@ -11,7 +12,6 @@ use quorate_types::{
     codec::Bounded,
     ids::Address,
     message::{BATCH_TRANSACTIONS_MAX, TransactionBatch},
-    operation::{BankOperation, Operation},
     round::{Sequence, UnixMillis},
     rpc::NodeStatus,
     transaction::Transaction,
@@ -30,11 +30,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
 /// How long transactions of a measurement are valid.
 const VALID_FOR: Duration = Duration::from_secs(3_600);
-/// What each account gets to spend: one per transfer.
-const GRANT: u64 = 1_000_000;
 
 /// A network to measure.
 pub(crate) struct Arena {
+    app: App,
     /// With those validators alone that run.
     pub(crate) localnet: Localnet,
     /// The names of the others.
@@ -44,7 +43,7 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// Finds or makes the network.
-    pub(crate) async fn open(place: &Where, out: &Output) -> Result<Self, CommandError> {
+    pub(crate) async fn open(place: &Where, app: &App, out: &Output) -> Result<Self, CommandError> {
         if let Some(directory) = &place.dir {
             if let Some(option) = place.shape.given() {
                 return Err(CommandError::usage(format!(
@@ -52,19 +51,19 @@ impl Arena {
                 ))
                 .with_hint("leave out one of the two"));
             }
-            return Self::running(Localnet::load(directory)?, out);
+            return Self::running(Localnet::load(directory)?, app, out);
         }
         let work_dir = place.work_dir.clone().unwrap_or_else(std::env::temp_dir);
         let temporary = tempfile::Builder::new().prefix("quorate-bench-").tempdir_in(&work_dir);
         let temporary = temporary.map_err(|error| localnet::file_error("make a directory in", &work_dir, &error))?;
-        let localnet = localnet::create(&temporary.path().join("localnet"), &place.shape)?;
-        let mut arena = Self { localnet, stopped: Vec::new(), temporary: Some(temporary) };
-        localnet::start_all(&mut arena.localnet, START_TIMEOUT, out).await?;
+        let localnet = localnet::create(app, &temporary.path().join("localnet"), &place.shape)?;
+        let mut arena = Self { app: app.clone(), localnet, stopped: Vec::new(), temporary: Some(temporary) };
+        localnet::start_all(app, &mut arena.localnet, START_TIMEOUT, out).await?;
         Ok(arena)
     }
 
     /// Those validators of a network that run, if they are a quorum: a network of which some have failed is measured like any other.
-    fn running(mut localnet: Localnet, out: &Output) -> Result<Self, CommandError> {
+    fn running(mut localnet: Localnet, app: &App, out: &Output) -> Result<Self, CommandError> {
         let count = localnet.validators.len();
         let (running, stopped): (Vec<_>, Vec<_>) = localnet.validators.into_iter().partition(localnet::Member::is_running);
         localnet.validators = running;
@@ -86,7 +85,7 @@ impl Arena {
                 localnet.validators.len()
             ));
         }
-        Ok(Self { localnet, stopped, temporary: None })
+        Ok(Self { app: app.clone(), localnet, stopped, temporary: None })
     }
 
     /// Stops a network of its own in an orderly way.
@@ -97,6 +96,11 @@ impl Arena {
     /// Whether the network was made for this measurement.
     pub(crate) const fn is_temporary(&self) -> bool {
         self.temporary.is_some()
+    }
+
+    /// The name of this program.
+    pub(crate) fn program(&self) -> &'static str {
+        self.app.name()
     }
 
     /// A client of each validator.
@@ -120,7 +124,7 @@ impl Arena {
         self.localnet.validators.iter().map(|member| bytes_below(&self.localnet.home(member).join("data"))).collect()
     }
 
-    /// New accounts with money from the faucet.
+    /// New accounts, which the faucet lets send if they need that.
     pub(crate) async fn accounts(&self, count: usize) -> Result<Vec<AccountKey>, CommandError> {
         let mut keys = Vec::with_capacity(count);
         for _ in 0..count {
@@ -129,35 +133,44 @@ impl Arena {
                 .map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))?;
             keys.push(AccountKey::from_seed(seed));
         }
+        let granted = |key: &AccountKey| self.app.grant(&key.public().address);
+        if !keys.iter().any(|key| granted(key).is_some()) {
+            return Ok(keys);
+        }
         let faucet = localnet::faucet(&self.localnet)?;
         let client = Client::new(&self.localnet.urls())?;
         let mut sequence = client.account(faucet.public().address).await?.next_sequence;
         for part in keys.chunks(BATCH_TRANSACTIONS_MAX) {
-            let mut transfers = Vec::with_capacity(part.len());
+            let mut grants = Vec::with_capacity(part.len());
             for key in part {
-                transfers.push(self.transfer(&faucet, sequence, key.public().address, GRANT));
-                sequence = sequence.next();
+                if let Some(payload) = granted(key) {
+                    grants.push(self.sign(&faucet, sequence, payload));
+                    sequence = sequence.next();
+                }
             }
-            let answer = client.submit_batch(&batch(transfers)?).await?;
+            let answer = client.submit_batch(&batch(grants)?).await?;
             if let Some(rejected) = answer.rejected.first() {
-                return Err(CommandError::failure("faucet", format!("the faucet's transfers are refused: {}", rejected.reason)));
+                return Err(CommandError::failure("faucet", format!("the faucet's grants are refused: {}", rejected.reason)));
             }
             self.drain().await?;
         }
         // In the pool of no validator: committed, or dropped, which the last account shows.
         match keys.last() {
-            Some(last) if client.account(last.public().address).await?.balance != GRANT => {
-                Err(CommandError::failure("faucet", "the faucet's transfers were not committed"))
+            Some(last) if client.account(last.public().address).await?.value.is_none() => {
+                Err(CommandError::failure("faucet", "the faucet's grants were not committed"))
             }
             _ => Ok(keys),
         }
     }
 
-    /// A signed transfer.
-    pub(crate) fn transfer(&self, from: &AccountKey, sequence: Sequence, to: Address, amount: u64) -> Transaction {
+    /// A signed transaction that takes effect.
+    pub(crate) fn sample(&self, from: &AccountKey, sequence: Sequence, to: Address) -> Transaction {
+        self.sign(from, sequence, self.app.sample(sequence.0, &[to]))
+    }
+
+    fn sign(&self, from: &AccountKey, sequence: Sequence, payload: Vec<u8>) -> Transaction {
         let expires_at = UnixMillis(localnet::now().0.saturating_add(milliseconds(VALID_FOR)));
-        let operation = Operation::Bank(BankOperation::Transfer { to, amount });
-        Transaction::sign(self.localnet.genesis_hash, &from.signing, sequence, expires_at, &operation)
+        Transaction::sign(self.localnet.genesis_hash, &from.signing, sequence, expires_at, payload)
     }
 
     /// Waits until no validator has a transaction that waits for a block.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use quorate_app::App;
 use quorate_client::{CommandError, Output};
 use serde::Serialize;
 
@@ -43,9 +44,9 @@ struct Figures {
 }
 
 /// Measures and prints.
-pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), CommandError> {
+pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
-    let arena = Arena::open(&arguments.place, out).await?;
+    let arena = Arena::open(&arguments.place, app, out).await?;
     let clients = arena.clients()?;
     let progress = out.progress("leaving the network alone");
     tokio::time::sleep(SETTLE).await;

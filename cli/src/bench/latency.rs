@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use quorate_app::App;
 use quorate_client::{CommandError, Output, Session};
 use quorate_keygen::AccountKey;
 use quorate_types::{receipt::Outcome, round::Sequence};
@@ -57,9 +58,9 @@ struct Run {
 }
 
 /// Measures and prints.
-pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), CommandError> {
+pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
-    let arena = Arena::open(&arguments.place, out).await?;
+    let arena = Arena::open(&arguments.place, app, out).await?;
     let sessions = arena.localnet.urls().into_iter().map(|url| session(&arena.localnet, &[url])).collect::<Result<Vec<_>, _>>()?;
     let keys = arena.accounts(2).await?;
     let [from, to] = keys.as_slice() else { return Err(CommandError::failure("accounts", "two accounts are needed")) };
@@ -118,7 +119,7 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// Sends one transfer to the next validator in turn, and waits for its verified receipt. Signing is not part of the latency.
     async fn transfer(&mut self, index: u64) -> Result<(usize, Duration), CommandError> {
-        let tx = self.arena.transfer(self.from, self.sequence, self.to.public().address, 1);
+        let tx = self.arena.sample(self.from, self.sequence, self.to.public().address);
         let validator = usize::try_from(index).unwrap_or_default() % self.sessions.len();
         let session = self.sessions.get(validator).ok_or_else(|| CommandError::failure("validator", "there is no validator"))?;
         let start = Instant::now();

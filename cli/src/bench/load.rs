@@ -22,6 +22,7 @@ use std::{
 };
 
 use clap::Args;
+use quorate_app::App;
 use quorate_client::{Client, ClientError, CommandError, Output};
 use quorate_keygen::AccountKey;
 use quorate_types::{
@@ -131,9 +132,9 @@ struct Memory {
 }
 
 /// Measures and prints.
-pub(crate) async fn run(arguments: Arguments, out: &Output) -> Result<(), CommandError> {
+pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
-    let arena = Arena::open(&arguments.place, out).await?;
+    let arena = Arena::open(&arguments.place, app, out).await?;
     let clients = arena.clients()?;
     let progress = out.progress("giving money to the senders");
     let senders = arena.accounts(arguments.senders as usize).await?;
@@ -216,7 +217,7 @@ fn sign(arena: &Arena, senders: &[AccountKey], validators: usize, count: u64) ->
         // Each time to another account, so that a block touches as many as it can.
         let to = sequence.wrapping_mul(7).wrapping_add(index).wrapping_add(1) % addresses.len();
         if let (Some(key), Some(to), Some(transfers)) = (senders.get(index), addresses.get(to), accounts.get_mut(index)) {
-            transfers.push_back(arena.transfer(key, Sequence(sequence as u64), *to, 1));
+            transfers.push_back(arena.sample(key, Sequence(sequence as u64), *to));
         }
     }
     let mut crowds: Vec<Crowd> = (0..validators).map(|_| Crowd::default()).collect();
@@ -414,7 +415,7 @@ async fn sample(arena: &Arena, key: &[AccountKey], shared: &Shared) -> Result<Ve
         if shared.is_over.load(Ordering::Relaxed) {
             break;
         }
-        let tx = arena.transfer(key, Sequence(sequence), key.public().address, 1);
+        let tx = arena.sample(key, Sequence(sequence), key.public().address);
         let start = Instant::now();
         session.submit_and_verify(&tx, SAMPLE_TIMEOUT).await?;
         latencies.push(start.elapsed());
@@ -527,7 +528,7 @@ async fn equal_roots(clients: &[Client], statuses: &[NodeStatus]) -> Result<Heig
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::{crypto::SigningKey, ids::GenesisHash, operation::Operation, round::UnixMillis};
+    use quorate_types::{crypto::SigningKey, ids::GenesisHash, round::UnixMillis};
 
     use super::*;
 
@@ -558,7 +559,7 @@ mod tests {
 
     fn transfer(account: u8, sequence: u64) -> Transaction {
         let key = SigningKey::from_seed(&[account; 32]);
-        Transaction::sign(GenesisHash::default(), &key, Sequence(sequence), UnixMillis(u64::MAX), &Operation::Opaque(Vec::new()))
+        Transaction::sign(GenesisHash::default(), &key, Sequence(sequence), UnixMillis(u64::MAX), Vec::new())
     }
 
     fn next_of(accounts: &[Account]) -> Vec<u64> {

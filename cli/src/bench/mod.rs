@@ -14,6 +14,7 @@ mod report;
 mod statistics;
 
 use clap::{Args, Subcommand};
+use quorate_app::App;
 use quorate_client::{CommandError, Output};
 use std::path::PathBuf;
 
@@ -45,12 +46,12 @@ pub(crate) struct Where {
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
+    pub(crate) fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         crate::block_on(async {
             match self {
-                Self::Latency(arguments) => latency::run(arguments, out).await,
-                Self::Load(arguments) => load::run(arguments, out).await,
-                Self::Idle(arguments) => idle::run(arguments, out).await,
+                Self::Latency(arguments) => latency::run(arguments, app, out).await,
+                Self::Load(arguments) => load::run(arguments, app, out).await,
+                Self::Idle(arguments) => idle::run(arguments, app, out).await,
             }
         })
     }

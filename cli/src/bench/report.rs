@@ -1,6 +1,5 @@
 //! A report: the figures, and all that is needed to judge and to repeat them.
 
-use clap::CommandFactory;
 use quorate_client::{CommandError, Output};
 use quorate_types::genesis::Parameters;
 use serde::Serialize;
@@ -42,11 +41,10 @@ pub(crate) fn print<F: Serialize>(
     out: &Output,
 ) -> Result<(), CommandError> {
     let genesis = quorate_genesis::load(&arena.localnet.genesis_file())?;
-    let program = crate::Program::command();
     let arguments = std::env::args().skip(1);
     let report = Report {
         measurement,
-        command: std::iter::once(program.get_name().to_owned()).chain(arguments).collect::<Vec<_>>().join(" "),
+        command: std::iter::once(arena.program().to_owned()).chain(arguments).collect::<Vec<_>>().join(" "),
         version: env!("CARGO_PKG_VERSION"),
         commit: COMMIT,
         measured_at: crate::localnet::now().0,

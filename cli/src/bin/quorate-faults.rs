@@ -3,5 +3,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    quorate_cli::main()
+    quorate_cli::quorate()
 }

@@ -9,15 +9,16 @@ use std::{
 };
 
 use clap::Args;
+use quorate_app::App;
 use quorate_client::CommandError;
 use quorate_genesis::{Draft, build};
 use quorate_keygen::{AccountKey, Sealing, ValidatorKeys, save_account_key, save_validator_key};
 use quorate_node::{Override, render_config};
 use quorate_types::{
     committee::{VALIDATORS_MAX, Validator, VotingPower},
+    genesis::Genesis,
     genesis::Parameters,
-    genesis::{Genesis, GenesisAccount},
-    ids::ChainId,
+    ids::{Address, ChainId},
     round::UnixMillis,
 };
 use zeroize::Zeroizing;
@@ -42,10 +43,10 @@ pub(crate) struct Shape {
     /// First port: the validators' APIs, then their links to each other, then health and metrics. Otherwise free ports are found.
     #[arg(long, value_name = "PORT")]
     pub(crate) base_port: Option<u16>,
-    /// Number of accounts with money: alice, bob, carol and so on [default: 3].
+    /// Number of accounts: alice, bob, carol and so on [default: 3].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=ACCOUNTS_MAX as i64))]
     pub(crate) accounts: Option<u32>,
-    /// What each of them has [default: 1000000].
+    /// What each of them has, where the application knows amounts [default: 1000000].
     #[arg(long, value_name = "AMOUNT", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     pub(crate) balance: Option<u64>,
     /// First duration of a round's timer, in milliseconds; short, since all validators are on one machine [default: 500].
@@ -84,15 +85,15 @@ impl Shape {
     }
 
     /// Refuses what no network can be made of, before anything is made or removed.
-    pub(crate) fn check(&self) -> Result<(), CommandError> {
-        Draft::new("localnet".into(), ChainId(1), now(), parameters(self), Vec::new())?;
+    pub(crate) fn check(&self, app: &App) -> Result<(), CommandError> {
+        Draft::new(app, "localnet".into(), ChainId(1), now(), parameters(self), app.in_genesis(app.trial_settings(&[])))?;
         render(&self.settings).map(drop)
     }
 }
 
 /// Makes a network in a directory where there is none. Nothing runs yet.
-pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, CommandError> {
-    shape.check()?;
+pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Localnet, CommandError> {
+    shape.check(app)?;
     let directory = std::path::absolute(directory).map_err(|error| file_error("find", directory, &error))?;
     fs::create_dir_all(&directory).map_err(|error| file_error("make", &directory, &error))?;
     let count = usize::from(shape.validators());
@@ -103,7 +104,8 @@ pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, Comman
     let (api_ports, rest) = ports.split_at(count);
     let (p2p_ports, metrics_ports) = rest.split_at(count);
     let (accounts, balances) = make_accounts(&directory, shape)?;
-    let draft = Draft::new("localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), balances)?;
+    let application = app.in_genesis(app.trial_settings(&balances));
+    let draft = Draft::new(app, "localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), application)?;
 
     let mut members = Vec::with_capacity(count);
     let mut fragments = Vec::with_capacity(count);
@@ -129,10 +131,10 @@ pub(crate) fn create(directory: &Path, shape: &Shape) -> Result<Localnet, Comman
             address: member.p2p.clone(),
             power: VotingPower(1),
         };
-        fragments.push(draft.fragment(validator, &keys.consensus, &keys.network())?);
+        fragments.push(draft.fragment(app, validator, &keys.consensus, &keys.network())?);
         members.push(member);
     }
-    let genesis = build(&draft, fragments)?;
+    let genesis = build(app, &draft, fragments)?;
 
     write_genesis(&directory, &genesis)?;
     for member in &members {
@@ -157,7 +159,7 @@ fn parameters(shape: &Shape) -> Parameters {
     }
 }
 
-fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<GenesisAccount>), CommandError> {
+fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<(Address, u64)>), CommandError> {
     let wallet = directory.join(quorate_keygen::command::WALLET_DIRECTORY);
     let mut accounts = Vec::new();
     let mut balances = Vec::new();
@@ -171,7 +173,7 @@ fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<G
         save_account_key(&wallet, &name, &key, &Sealing::InsecurePlaintext)?;
         let address = key.public().address;
         accounts.push(Account { name, address });
-        balances.push(GenesisAccount { address, balance });
+        balances.push((address, balance));
     }
     Ok((accounts, balances))
 }
@@ -224,9 +226,10 @@ mod tests {
     fn a_network_of_seven_has_a_genesis_that_verifies_and_a_home_for_each() {
         let directory = tempfile::tempdir().unwrap();
         let shape = Shape { validators: Some(7), accounts: Some(12), ..Shape::default() };
-        let localnet = create(&directory.path().join("net"), &shape).unwrap();
+        let localnet = create(&quorate_builtin::app(), &directory.path().join("net"), &shape).unwrap();
         let genesis = quorate_genesis::load(&localnet.genesis_file()).unwrap();
-        assert_eq!((genesis.validators.len(), genesis.accounts.len(), genesis.hash()), (7, 13, localnet.genesis_hash));
+        let settings: quorate_builtin::Settings = genesis.application.settings.parse().unwrap();
+        assert_eq!((genesis.validators.len(), settings.accounts.len(), genesis.hash()), (7, 13, localnet.genesis_hash));
         let names: Vec<_> = localnet.accounts.iter().map(|account| account.name.as_str()).collect();
         assert_eq!((names[0], names[1], names[12]), ("faucet", "alice", "account-12"));
         for member in &localnet.validators {
@@ -244,7 +247,7 @@ mod tests {
         let unknown = Shape { settings: vec!["api.lisen=1".into()], ..Shape::default() };
         let impatient = Shape { timeout_ms: Some(1), ..Shape::default() };
         for shape in [unknown, impatient] {
-            create(&network, &shape).unwrap_err();
+            create(&quorate_builtin::app(), &network, &shape).unwrap_err();
             assert!(!network.exists(), "{shape:?}");
         }
     }

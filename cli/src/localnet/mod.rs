@@ -17,6 +17,7 @@ mod show;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use quorate_app::App;
 use quorate_client::{CommandError, Output};
 
 pub(crate) use self::{
@@ -79,6 +80,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         directory: DirectoryArgs,
     },
+    /// Print what a shell has to know to use the network: eval "$(quorate localnet env)".
+    Env {
+        #[command(flatten)]
+        directory: DirectoryArgs,
+    },
     /// Compare the ledgers of all running validators, block by block.
     Compare {
         #[command(flatten)]
@@ -124,23 +130,24 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self, out: &Output) -> Result<(), CommandError> {
-        crate::block_on(self.execute(out))
+    pub(crate) fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
+        crate::block_on(self.execute(app, out))
     }
 
-    async fn execute(self, out: &Output) -> Result<(), CommandError> {
+    async fn execute(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Start { directory, reset, shape, timeout, scenario } => {
-                let existing = run::existing(&directory.dir, reset, &shape)?;
+                let existing = run::existing(app, &directory.dir, reset, &shape)?;
                 let validators = existing.as_ref().map_or(usize::from(shape.validators()), |localnet| localnet.validators.len());
                 let plan = scenario::plan(scenario.as_deref(), validators, out)?;
-                run::start(&directory.dir, reset, existing, &shape, &plan, timeout.duration(), out).await
+                run::start(app, &directory.dir, (reset, existing), &shape, &plan, timeout.duration(), out).await
             }
             Self::Create { directory, shape } => {
                 run::refuse_existing(&directory.dir)?;
-                show::show(&create(&directory.dir, &shape)?, out).await
+                show::show(&create(app, &directory.dir, &shape)?, out).await
             }
             Self::Status { directory } => show::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Env { directory } => show::environment(&Localnet::load(&directory.dir)?, out),
             Self::Compare { directory } => compare::compare(&Localnet::load(&directory.dir)?, out).await,
             Self::Stop { directory } => run::stop(&directory.dir, out).await,
             Self::Kill { number, directory } => run::kill(&directory.dir, number, out).await,

@@ -2,16 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use quorate_app::App;
 use quorate_client::{
     Client, CommandError, LightClient, Session,
     terminal::{program_word, shell_word},
 };
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
-use quorate_types::{
-    operation::{BankOperation, Operation},
-    round::UnixMillis,
-    transaction::Transaction,
-};
+use quorate_types::{round::UnixMillis, transaction::Transaction};
 
 use super::{
     create::now,
@@ -76,16 +73,15 @@ fn excerpt(answer: &str) -> String {
     answer.trim().chars().take(REASON_CHARS_MAX).collect()
 }
 
-/// Sends a transfer from the faucet to itself, which changes nobody's money, and checks the proof that it is committed.
-pub(crate) async fn commit_a_transaction(localnet: &Localnet, timeout: Duration) -> Result<(), CommandError> {
+/// Sends an operation of the faucet's about itself, and checks the proof that it is committed.
+pub(crate) async fn commit_a_transaction(app: &App, localnet: &Localnet, timeout: Duration) -> Result<(), CommandError> {
     let session = session(localnet, &localnet.urls())?;
     let key = faucet(localnet)?;
     let address = key.public().address;
     // Our own validators are believed; before the first commit nothing is proved.
     let sequence = session.client().account(address).await?.next_sequence;
-    let operation = Operation::Bank(BankOperation::Transfer { to: address, amount: 1 });
     let expires_at = UnixMillis(now().0.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
-    let tx = Transaction::sign(localnet.genesis_hash, &key.signing, sequence, expires_at, &operation);
+    let tx = Transaction::sign(localnet.genesis_hash, &key.signing, sequence, expires_at, app.sample(0, &[address]));
     session.submit_and_verify(&tx, timeout).await.map(drop).map_err(|error| {
         let mut error = CommandError::from(error);
         error.message = format!("the validators are ready, but the chain commits nothing: {}", error.message);

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use quorate_app::App;
 use quorate_client::{CommandError, Output};
 use serde::Serialize;
 
@@ -24,8 +25,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Such an option; or one that no network can be made of.
-pub(super) fn existing(directory: &Path, reset: bool, shape: &Shape) -> Result<Option<Localnet>, CommandError> {
-    shape.check()?;
+pub(super) fn existing(app: &App, directory: &Path, reset: bool, shape: &Shape) -> Result<Option<Localnet>, CommandError> {
+    shape.check(app)?;
     if reset || !Localnet::exists(directory) {
         return Ok(None);
     }
@@ -39,9 +40,9 @@ pub(super) fn existing(directory: &Path, reset: bool, shape: &Shape) -> Result<O
 
 /// `quorate localnet start`: starts the network that exists, or a new one, with `reset` in place of what may be there.
 pub(super) async fn start(
+    app: &App,
     directory: &Path,
-    reset: bool,
-    existing: Option<Localnet>,
+    (reset, existing): (bool, Option<Localnet>),
     shape: &Shape,
     plan: &Plan,
     timeout: Duration,
@@ -54,19 +55,19 @@ pub(super) async fn start(
             remove(directory, out).await?;
         }
         refuse_existing(directory)?;
-        create(directory, shape)?
+        create(app, directory, shape)?
     };
     let _lock = Localnet::lock(&localnet.directory)?;
     plan.write(&localnet)?;
-    start_all(&mut localnet, timeout, out).await?;
+    start_all(app, &mut localnet, timeout, out).await?;
     show::show(&localnet, out).await?;
-    out.note(show::usage(&localnet));
+    out.note(show::usage(app, &localnet));
     Ok(())
 }
 
 /// Starts the validators that do not run, and waits until the chain commits. When it does not, those that were started are killed again.
 /// With failures planned they need only find each other: what comes of it is what somebody wants to see.
-pub(crate) async fn start_all(localnet: &mut Localnet, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+pub(crate) async fn start_all(app: &App, localnet: &mut Localnet, timeout: Duration, out: &Output) -> Result<(), CommandError> {
     let stopped: Vec<_> = (0..localnet.validators.len()).filter(|index| !localnet.validators[*index].is_running()).collect();
     let _progress = out.progress(format!("starting {} validators", stopped.len()));
     let guard = KillOnDrop::default();
@@ -78,7 +79,7 @@ pub(crate) async fn start_all(localnet: &mut Localnet, timeout: Duration, out: &
         let members: Vec<_> = localnet.validators.iter().collect();
         wait_until_ready(localnet, &members, members.len().saturating_sub(1), timeout).await?;
         let is_faulty = members.iter().any(|member| has_plan(localnet, member));
-        if is_faulty { Ok(()) } else { commit_a_transaction(localnet, timeout).await }
+        if is_faulty { Ok(()) } else { commit_a_transaction(app, localnet, timeout).await }
     };
     started.await?;
     guard.disarm();
@@ -247,10 +248,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("net");
         let of = |validators: u16| Shape { validators: Some(validators), ..Shape::default() };
-        assert!(existing(&path, false, &of(2)).unwrap().is_none());
-        create(&path, &of(2)).unwrap();
+        assert!(existing(&quorate_builtin::app(), &path, false, &of(2)).unwrap().is_none());
+        create(&quorate_builtin::app(), &path, &of(2)).unwrap();
         for shape in [Shape::default(), of(2)] {
-            assert!(existing(&path, false, &shape).unwrap().is_some());
+            assert!(existing(&quorate_builtin::app(), &path, false, &shape).unwrap().is_some());
         }
         let others = [
             of(3),
@@ -262,12 +263,12 @@ mod tests {
             Shape { settings: vec!["log.level=debug".into()], ..Shape::default() },
         ];
         for shape in others {
-            let error = existing(&path, false, &shape).unwrap_err();
+            let error = existing(&quorate_builtin::app(), &path, false, &shape).unwrap_err();
             assert!(error.exit == quorate_client::Exit::Usage && error.message.contains("2 validators"), "{error}");
-            assert!(existing(&path, true, &shape).unwrap().is_none(), "--reset makes a new one");
+            assert!(existing(&quorate_builtin::app(), &path, true, &shape).unwrap().is_none(), "--reset makes a new one");
         }
         let wrong = Shape { settings: vec!["no.such=1".into()], ..Shape::default() };
-        existing(&path, true, &wrong).unwrap_err();
+        existing(&quorate_builtin::app(), &path, true, &wrong).unwrap_err();
         assert!(Localnet::exists(&path), "it is not removed for one that cannot be made");
     }
 

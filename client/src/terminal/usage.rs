@@ -10,9 +10,10 @@ use super::{CommandError, Exit};
 ///
 /// # Errors
 /// The code to end with.
-pub fn parse<P: Parser>() -> Result<P, ExitCode> {
+pub fn parse<P: Parser>(name: &'static str) -> Result<P, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    P::try_parse_from(&arguments).map_err(|error| {
+    let matches = P::command().name(name).bin_name(name).try_get_matches_from(&arguments);
+    matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches)).map_err(|error| {
         if is_wrong(&error) && wants_json(&arguments) {
             anstream::eprintln!("{}", explain(&error).to_json());
             return Exit::Usage.into();

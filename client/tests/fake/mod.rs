@@ -3,11 +3,12 @@
 #![allow(unreachable_pub, reason = "shared by the tests of two crates")]
 #![expect(clippy::cast_possible_truncation, reason = "heights are small here")]
 
+use quorate_builtin::GenesisAccount;
 use quorate_types::{
     codec::{self, Bounded},
     committee::{SignerSet, Validator, VotingPower},
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     header::Header,
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
     merkle::{self, MerkleProof},
@@ -49,7 +50,7 @@ impl Fake {
             timestamp: UnixMillis(1),
             parameters: Parameters::default(),
             validators: Vec::new(),
-            accounts,
+            application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
         };
         let genesis = genesis.with_validators(members);
         genesis.check().unwrap();

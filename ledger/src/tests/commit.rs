@@ -1,6 +1,7 @@
 //! Commits: one batch, atomic, and done again when a crash has lost it.
 
-use quorate_types::{block::Block, ids::StateId, round::Height, state_key::kv_key, vote::QuorumCert};
+use quorate_builtin::keys::kv_key;
+use quorate_types::{block::Block, ids::StateId, round::Height, vote::QuorumCert};
 
 use super::network::{Network, address, put, transfer};
 use crate::{Batch, Column, Ledger, LedgerError, MemoryStore, Store, StoreError, schema};
@@ -85,7 +86,7 @@ pub(super) fn dump<S: Store>(store: &S) -> Vec<(Column, crate::Entry)> {
 }
 
 /// What a replica does before its vote: the block is durable, whatever else is not.
-fn vote_for<S: Store>(ledger: &Ledger<S, quorate_app::BuiltIn>, block: &Block) {
+fn vote_for<S: Store>(ledger: &Ledger<S>, block: &Block) {
     let mut batch = Batch::new();
     schema::put_pending(&mut batch, block);
     ledger.store().write_sync(batch).unwrap();
@@ -157,7 +158,7 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
     }
     assert_eq!(ledger.load_pending().unwrap().len(), 5);
     ledger.commit(&[&one], &qc2).unwrap();
-    let ids = |ledger: &Ledger<MemoryStore, _>| ledger.load_pending().unwrap().iter().map(Block::id).collect::<Vec<_>>();
+    let ids = |ledger: &Ledger<MemoryStore>| ledger.load_pending().unwrap().iter().map(Block::id).collect::<Vec<_>>();
     assert_eq!(ids(&ledger), [two.id(), three.id(), fork.id()], "by rising round");
     assert_eq!(ledger.store().scan(Column::Pending, &[], 9).unwrap().len(), 3);
     let qc3 = network.certify(&three, ledger.pending_state(&three.id()).unwrap());
@@ -181,7 +182,7 @@ fn deleted_and_overwritten_keys_are_so_on_disk() {
     let (_, qc3) = network.extend(&mut ledger, &qc2, 3, vec![]);
     ledger.commit(&[&one, &two], &qc3).unwrap();
     let value = |key: &[u8]| {
-        let key = kv_key(quorate_types::operation::KvSpace::Shared, &address(1), key);
+        let key = kv_key(quorate_builtin::operation::KvSpace::Shared, &address(1), key);
         ledger.store().get(Column::State, &key).unwrap()
     };
     assert_eq!((value(b"a"), value(b"b")), (None, Some(b"2".to_vec())));

@@ -2,15 +2,14 @@
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use quorate_app::BuiltIn;
+use quorate_builtin::{BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, app};
 use quorate_types::{
     block::{Block, BlockContent, Payload},
     committee::{Validator, VotingPower},
     crypto::SigningKey,
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     ids::{Address, ChainId, GenesisHash, StateId, ValidatorId},
     message::PROTOCOL_VERSION,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Epoch, Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::{Verified, Verifier},
@@ -41,7 +40,7 @@ pub(super) fn address(who: u8) -> Address {
 }
 
 pub(super) fn tx(who: u8, sequence: u64, operation: &Operation) -> Transaction {
-    Transaction::sign(genesis_hash(), &account_key_of(who), Sequence(sequence), UnixMillis(u64::MAX), operation)
+    Transaction::sign(genesis_hash(), &account_key_of(who), Sequence(sequence), UnixMillis(u64::MAX), operation.encode())
 }
 
 pub(super) fn transfer(who: u8, sequence: u64, to: u8, amount: u64) -> Transaction {
@@ -73,8 +72,7 @@ impl Network {
             };
             (validator, key, network)
         });
-        let mut accounts: Vec<_> = (1..=3).map(|who| GenesisAccount { address: address(who), balance: 1_000 }).collect();
-        accounts.sort_by_key(|account| account.address);
+        let accounts: Vec<_> = (1..=3).map(|who| GenesisAccount { address: address(who), balance: 1_000 }).collect();
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: ChainId(7),
@@ -83,11 +81,11 @@ impl Network {
             // As golden bytes have them, whatever is recommended.
             parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
             validators: Vec::new(),
-            accounts,
+            application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
         };
         let genesis = genesis.with_validators(members);
         genesis.check().unwrap();
-        let (header, _) = genesis_header(&BuiltIn, &genesis).unwrap();
+        let (header, _) = genesis_header(&app(), &genesis).unwrap();
         Self { genesis_qc: genesis_qc(&header), genesis, keys }
     }
 
@@ -96,12 +94,12 @@ impl Network {
         Verifier::new(self.genesis.committee().unwrap(), self.genesis_qc.clone(), self.genesis.parameters)
     }
 
-    pub(super) fn ledger(&self) -> Ledger<MemoryStore, BuiltIn> {
+    pub(super) fn ledger(&self) -> Ledger<MemoryStore> {
         self.open(MemoryStore::new())
     }
 
-    pub(super) fn open<S: Store>(&self, store: S) -> Ledger<S, BuiltIn> {
-        Ledger::open(store, BuiltIn, &self.genesis).unwrap()
+    pub(super) fn open<S: Store>(&self, store: S) -> Ledger<S> {
+        Ledger::open(store, &app(), &self.genesis).unwrap()
     }
 
     /// A block on the one that `qc` certifies.
@@ -145,7 +143,7 @@ impl Network {
     /// Adds a block on `qc`'s to the ledger; the block and its certificate.
     pub(super) fn extend<S: Store>(
         &self,
-        ledger: &mut Ledger<S, BuiltIn>,
+        ledger: &mut Ledger<S>,
         qc: &QuorumCert,
         round: u64,
         payload: Vec<Transaction>,
@@ -160,7 +158,7 @@ impl Network {
     /// unless that is committed already. Returns the certificate of the last block and the blocks.
     pub(super) fn grow<S: Store>(
         &self,
-        ledger: &mut Ledger<S, BuiltIn>,
+        ledger: &mut Ledger<S>,
         (from, last): (&QuorumCert, Option<&Block>),
         rounds: impl IntoIterator<Item = u64>,
         mut payload: impl FnMut(u64) -> Vec<Transaction>,

@@ -1,6 +1,6 @@
 //! Opening: a new directory, one of ours, and those that must be refused.
 
-use quorate_app::BuiltIn;
+use quorate_builtin::app;
 use quorate_types::{block::Block, codec, round::Height, transaction::Transaction};
 
 use super::network::{Network, put, transfer};
@@ -11,7 +11,7 @@ fn payload(round: u64) -> Vec<Transaction> {
 }
 
 /// A chain of some blocks on a store, and what it ends with.
-fn grown<S: Store>(network: &Network, store: S) -> (Ledger<S, BuiltIn>, Vec<Block>) {
+fn grown<S: Store>(network: &Network, store: S) -> (Ledger<S>, Vec<Block>) {
     let mut ledger = network.open(store);
     let (_, blocks) = network.grow(&mut ledger, (&network.genesis_qc, None), 1..=20, payload);
     (ledger, blocks)
@@ -71,7 +71,7 @@ fn a_crash_while_the_genesis_is_written_leaves_a_new_directory() {
     let network = Network::new();
     let store = MemoryStore::new();
     store.fail_writes_after(0);
-    assert!(Ledger::open(store.clone(), BuiltIn, &network.genesis).is_err());
+    assert!(Ledger::open(store.clone(), &app(), &network.genesis).is_err());
     store.crash(0);
     assert_eq!(super::commit::dump(&store), []);
     assert_eq!(network.open(store.clone()).root().height, Height(0));
@@ -79,7 +79,7 @@ fn a_crash_while_the_genesis_is_written_leaves_a_new_directory() {
 }
 
 fn error(store: &MemoryStore, network: &Network) -> LedgerError {
-    Ledger::open(store.clone(), BuiltIn, &network.genesis).unwrap_err()
+    Ledger::open(store.clone(), &app(), &network.genesis).unwrap_err()
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn overwrite(store: &MemoryStore, column: Column, key: &[u8], value: Option<&[u8
 fn an_unknown_schema_is_refused() {
     let network = Network::new();
     let store = grown(&network, MemoryStore::new()).0.store().clone();
-    overwrite(&store, Column::Meta, b"schema", Some(&3u32.to_le_bytes()));
+    overwrite(&store, Column::Meta, b"schema", Some(&4u32.to_le_bytes()));
     let refused = error(&store, &network);
     assert_eq!(refused, LedgerError::Schema { found: 3 });
     assert!(refused.to_string().contains("version 3") && refused.to_string().contains("version 2"), "{refused}");
@@ -203,7 +203,7 @@ fn opening_tells_its_progress() {
     }
     store.write(batch).unwrap();
     let mut told = Vec::new();
-    let opened = Ledger::open_with(store, BuiltIn, &network.genesis, |loading| told.push(loading.keys));
+    let opened = Ledger::open_with(store, &app(), &network.genesis, |loading| told.push(loading.keys));
     assert!(matches!(opened, Err(LedgerError::StateAltered { .. })));
     assert_eq!(told, [65_536, 131_072, 196_608]);
 }

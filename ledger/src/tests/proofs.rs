@@ -1,11 +1,11 @@
 //! What a client can check for itself, and what another validator can catch up from.
 
+use quorate_builtin::{Account, KvAction, KvOperation, KvSpace, Operation};
 use quorate_types::{
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     proof::{CommitProof, ProofError},
     receipt::Outcome,
     round::Height,
-    state_key::{Account, account_key},
+    state_key::{AccountRecord, account_key},
 };
 
 use super::network::{Network, address, put, transfer, tx};
@@ -136,8 +136,8 @@ fn values_and_their_absence_are_proved_from_a_view_that_stays_as_it_is() {
         let key = account_key(&address(2));
         let (value, proof) = view.prove(&key);
         let value = value.unwrap();
-        assert_eq!(Account::decode(&value).unwrap().balance, 1_000 + transfers);
-        assert_eq!(view.account(&address(2)).balance, 1_000 + transfers);
+        assert_eq!(Account::of(&AccountRecord::decode(value.clone()).unwrap()).balance, 1_000 + transfers);
+        assert_eq!(Account::of(&view.account(&address(2))).balance, 1_000 + transfers);
         assert_eq!(proof.verify(&verifier, &key, Some(&value)).unwrap(), view.header());
         assert!(proof.verify(&verifier, &key, Some(b"other")).is_err());
         assert!(proof.verify(&verifier, &key, None).is_err());
@@ -146,7 +146,7 @@ fn values_and_their_absence_are_proved_from_a_view_that_stays_as_it_is() {
         let (value, proof) = view.prove(&absent);
         assert_eq!(value, None);
         assert!(proof.verify(&verifier, &absent, None).is_ok());
-        assert_eq!(view.account(&address(9)), Account::default());
+        assert_eq!(view.account(&address(9)), AccountRecord::default());
         let CommitProof { headers, .. } = view.commit_proof();
         assert_eq!(&headers[..], std::slice::from_ref(view.header()));
     }

@@ -1,7 +1,11 @@
 //! The tree of speculative states.
 
 use proptest::prelude::*;
-use quorate_types::{ids::StateId, round::Height, state_key::account_key};
+use quorate_types::{
+    ids::StateId,
+    round::Height,
+    state_key::{AccountRecord, account_key},
+};
 
 use super::network::{Network, address, put, transfer};
 use crate::{Batch, InvalidBlock, StateTree, Store, schema};
@@ -27,7 +31,7 @@ fn forks_have_states_of_their_own() {
     let (child, _) = network.extend(&mut ledger, &left_qc, 3, vec![transfer(1, 1, 2, 5)]);
     let balance = |id| {
         let record = ledger.state(&id).unwrap().get(&account_key(&address(2))).unwrap();
-        quorate_types::state_key::Account::decode(record).unwrap().balance
+        quorate_builtin::Account::of(&AccountRecord::decode(record.clone()).unwrap()).balance
     };
     assert_eq!((balance(left.id()), balance(right.id()), balance(child.id())), (1_010, 1_020, 1_015));
     assert_eq!(ledger.header(&child.id()).unwrap().parent, ledger.pending_state(&left.id()).unwrap());

@@ -156,7 +156,7 @@ pub(crate) async fn not_found(uri: Uri) -> ApiError {
 pub(crate) async fn method_not_allowed(uri: Uri) -> ApiError {
     let message = format!("{} does not take this method", quoted(uri.path()));
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
-        .with_hint("only /v1/transactions and /v1/transactions/batch take POST, everything else GET")
+        .with_hint("only /v1/transactions, /v1/transactions/batch and /v1/query take POST, everything else GET")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | [`submit`] |
 //! | `POST /v1/transactions/batch` | [`submit`] |
 //! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
-//! | `GET /v1/accounts/{address}`, `/v1/kv/{own\|shared}/{owner\|-}/{key}` | [`reads`] |
+//! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` `/metrics`, too | [`health`] |
 //!
@@ -34,6 +34,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use quorate_app::Machine;
 use quorate_ledger::{CommittedView, LedgerError};
 use quorate_network::Network;
 use quorate_replica::ReplicaStatus;
@@ -41,6 +42,8 @@ use quorate_types::{
     committee::Committee,
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
+    receipt::Outcome,
+    rpc::OutcomeView,
 };
 use tokio::{
     runtime::Handle,
@@ -75,6 +78,7 @@ const PAGES_WAITING_MAX: usize = 64;
 pub(crate) struct Api {
     pub(crate) config: ApiConfig,
     pub(crate) me: ValidatorId,
+    pub(crate) machine: Machine,
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: GenesisHash,
     pub(crate) genesis_json: Bytes,
@@ -159,14 +163,24 @@ impl Api {
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let busy = |_| ApiError::busy("as many blocks wait to be read for clients as may");
-        let permit = Arc::clone(&self.pages_waiting).try_acquire_owned().map_err(busy)?;
         let history = Arc::clone(&self.history);
-        let reading = self.pages.spawn_blocking(move || {
+        self.judge(self.in_turn(move || read(history.as_ref())).await?)
+    }
+
+    /// Does what may take long where pages are read: one after the other, after everything else.
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<Result<T, JoinError>, ApiError> {
+        let busy = |_| ApiError::busy("as many blocks and questions wait to be read for clients as may");
+        let permit = Arc::clone(&self.pages_waiting).try_acquire_owned().map_err(busy)?;
+        let working = self.pages.spawn_blocking(move || {
             let _permit = permit;
-            read(history.as_ref())
+            work()
         });
-        self.judge(reading.await)
+        Ok(working.await)
+    }
+
+    /// A result in the application's words.
+    fn outcome(&self, outcome: &Outcome) -> OutcomeView {
+        OutcomeView::new(outcome, |failure| self.machine.app().explain(failure))
     }
 
     fn judge<T>(&self, read: Result<Result<T, LedgerError>, JoinError>) -> Result<T, ApiError> {
@@ -199,8 +213,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(TRANSACTION_PROOF, get(reads::transaction_proof))
         .route(TRANSACTION_OUTPUT, get(reads::transaction_output))
         .route(ACCOUNT, get(reads::account))
-        .route(KV_EMPTY_KEY, get(reads::kv_empty_key))
-        .route(KV, get(reads::kv))
+        .route(STATE, get(reads::state))
+        .route(QUERY, post(reads::query))
         .route(BLOCK, get(reads::block))
         .route(STATUS, get(reads::status))
         .route(GENESIS, get(reads::genesis))
@@ -242,8 +256,8 @@ pub(crate) const ROUTES: [&str; 15] = [
     TRANSACTION_PROOF,
     TRANSACTION_OUTPUT,
     ACCOUNT,
-    KV_EMPTY_KEY,
-    KV,
+    STATE,
+    QUERY,
     BLOCK,
     STATUS,
     GENESIS,
@@ -258,8 +272,8 @@ const TRANSACTION: &str = "/v1/transactions/{id}";
 const TRANSACTION_PROOF: &str = "/v1/transactions/{id}/proof";
 const TRANSACTION_OUTPUT: &str = "/v1/transactions/{id}/output";
 const ACCOUNT: &str = "/v1/accounts/{address}";
-const KV_EMPTY_KEY: &str = "/v1/kv/{space}/{owner}/";
-const KV: &str = "/v1/kv/{space}/{owner}/{key}";
+const STATE: &str = "/v1/state/{*path}";
+const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
 const STATUS: &str = "/v1/status";
 const GENESIS: &str = "/v1/genesis";

@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use axum::{
     Json,
+    body::Body,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::header::CONTENT_TYPE,
+    http::{HeaderMap, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
+use quorate_app::{KEY_BYTES_MAX, PathError, Words};
 use quorate_types::{
     codec,
     committee::Committee,
+    failure::Failure,
     ids::{Address, StateId, TxId},
-    operation::{KV_KEY_BYTES_MAX, KvSpace},
     receipt::Outcome,
     round::Height,
-    rpc::{AccountView, BlockView, KvView, NodeStatus, OutcomeView, PeerView, ProofView, Submitted, TransactionStatus},
-    state_key::{account_key, kv_key},
+    rpc::{AccountView, BlockView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus},
+    state_key::account_key,
+    transaction::PAYLOAD_BYTES_MAX,
 };
 use serde::Deserialize;
 
@@ -24,6 +27,7 @@ use super::{
     Api,
     error::{ApiError, quoted},
     seats::Shared,
+    submit::read_body,
 };
 use crate::{
     chain::{Located, Page},
@@ -33,8 +37,7 @@ use crate::{
 /// `GET /v1/transactions/{id}`.
 pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Submitted>, ApiError> {
     let tx_id = tx_id(&id)?;
-    let committed =
-        |Located { height, index, outcome }| TransactionStatus::Committed { height, index, outcome: OutcomeView::from(&outcome) };
+    let committed = |Located { height, index, outcome }| TransactionStatus::Committed { height, index, outcome: api.outcome(&outcome) };
     let status = match api.read(move |history| history.transaction(&tx_id)).await? {
         Some(located) => committed(located),
         None => match api.ask(|reply| Question::Transaction(tx_id, reply)).await? {
@@ -82,46 +85,67 @@ pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<Str
     // The view is let go before anything is waited for: it keeps a version of the state in memory.
     let view = api.views.borrow().clone();
     let (value, proof) = view.prove(&account_key(&address));
-    let account = view.account(&address);
+    let sequence = view.account(&address).sequence();
     Ok(Json(AccountView {
         address,
-        balance: account.balance,
-        sequence: account.sequence,
-        next_sequence: next.max(account.sequence),
+        sequence,
+        next_sequence: next.max(sequence),
         height: view.header().height,
         proof: hex::encode(codec::encode(&proof)),
+        shown: value.as_deref().and_then(|value| api.machine.app().show_entry(&account_key(&address), value)),
         value: value.map(hex::encode),
     }))
 }
 
-/// `GET /v1/kv/{own|shared}/{owner|-}/`: the empty key.
-pub(super) async fn kv_empty_key(state: State<Arc<Api>>, Path((space, owner)): Path<(String, String)>) -> Result<Json<KvView>, ApiError> {
-    kv(state, Path((space, owner, String::new()))).await
-}
-
-/// `GET /v1/kv/{own|shared}/{owner|-}/{key}`.
-pub(super) async fn kv(
-    State(api): State<Arc<Api>>,
-    Path((space, owner, key)): Path<(String, String, String)>,
-) -> Result<Json<KvView>, ApiError> {
-    let (space, owner) = match (space.as_str(), owner.as_str()) {
-        ("own", owner) => (KvSpace::Own, parse_address(owner)?),
-        ("shared", "-") => (KvSpace::Shared, Address::default()),
-        ("shared", _) => {
-            return Err(ApiError::bad_request("owner", "shared keys have no owner").with_hint("write /v1/kv/shared/-/{key}"));
-        }
-        (other, _) => {
-            return Err(ApiError::bad_request("space", format!("{} is no namespace", quoted(other))).with_hint("write own or shared"));
-        }
+/// `GET /v1/state/{key or path}`: one part that begins with `0x` is a key in hexadecimal digits, anything else is the application's to read.
+pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>) -> Result<Json<StateView>, ApiError> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let app = api.machine.app();
+    let key = match parts.as_slice() {
+        [digits] if digits.starts_with("0x") => hex::decode(digits.trim_start_matches("0x"))
+            .map_err(|error| ApiError::bad_request("key", format!("the key is no hexadecimal text: {error}")))?,
+        parts => app.locate(parts).map_err(|error| match error {
+            PathError::Unknown(_) => ApiError::not_found("no-such-path", format!("{error}: {}", quoted(&path)))
+                .with_hint("write /v1/state/0x and the hexadecimal digits of a key, or a path of the application's documentation"),
+            PathError::Malformed(reason) => ApiError::bad_request("path", reason),
+        })?,
     };
-    let key = hex::decode(key.strip_prefix("0x").unwrap_or(&key))
-        .map_err(|error| ApiError::bad_request("key", format!("the key is no hexadecimal text: {error}")))?;
-    if key.len() > KV_KEY_BYTES_MAX {
-        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KV_KEY_BYTES_MAX} are possible", key.len())));
+    if key.len() > KEY_BYTES_MAX {
+        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KEY_BYTES_MAX} are possible", key.len())));
     }
     let view = api.views.borrow().clone();
-    let (value, proof) = view.prove(&kv_key(space, &owner, &key));
-    Ok(Json(KvView { value: value.map(hex::encode), height: view.header().height, proof: hex::encode(codec::encode(&proof)) }))
+    let (value, proof) = view.prove(&key);
+    Ok(Json(StateView {
+        shown: value.as_deref().and_then(|value| app.show_entry(&key, value)),
+        value: value.map(hex::encode),
+        key: hex::encode(key),
+        height: view.header().height,
+        proof: hex::encode(codec::encode(&proof)),
+    }))
+}
+
+/// `POST /v1/query`: a question to the application, in JSON or in its own bytes.
+pub(super) async fn query(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<QueryView>, ApiError> {
+    let is_json =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with("application/json"));
+    let body = read_body(&api, &headers, body, PAYLOAD_BYTES_MAX).await?;
+    let question = if is_json {
+        let text = String::from_utf8(body.to_vec()).map_err(|_| ApiError::bad_request("malformed-query", "the body is no text"))?;
+        api.machine.app().read(Words::Query, &text).map_err(|reason| ApiError::bad_request("malformed-query", reason))?
+    } else {
+        body.to_vec()
+    };
+    let view = api.views.borrow().clone();
+    let machine = api.machine.clone();
+    // An application may take long: it answers where pages are read, which lets all else go first.
+    api.in_turn(move || {
+        let failed = |failure: Failure| ApiError::rejected(failure.code().to_owned(), machine.app().explain(&failure));
+        let answer = machine.query(view.state(), &question).map_err(failed)?;
+        let shown = machine.app().show(Words::Found, &answer);
+        Ok(Json(QueryView { answer: hex::encode(answer), height: view.header().height, shown }))
+    })
+    .await?
+    .unwrap_or_else(|_| Err(ApiError::internal("the question was broken off")))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,9 +170,9 @@ pub(super) async fn block(
             ApiError::bad_request("height", format!("{} is no height", quoted(digits))).with_hint("write a whole number, or latest")
         })?),
     };
-    let committee = Arc::clone(&api.committee);
+    let (committee, app) = (Arc::clone(&api.committee), api.machine.app().clone());
     let page = api.read_page(move |history| {
-        let page = history.page(height, from)?;
+        let page = history.page(height, from, &app)?;
         Ok(page.map(|page| serde_json::to_vec(&block_view(&committee, page, from))))
     });
     match page.await? {
@@ -194,6 +218,8 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
     Ok(Json(NodeStatus {
         name: api.committee.get(api.me).map_or_else(String::new, |validator| validator.name.clone()),
         version: env!("CARGO_PKG_VERSION").into(),
+        application: api.machine.app().name().into(),
+        application_version: api.machine.app().version(),
         network: api.genesis.name.clone(),
         chain_id: api.genesis.chain_id,
         genesis_hash: api.genesis_hash,

@@ -40,7 +40,7 @@ use quorate_types::{
     ids::TxId,
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, TransactionBatch},
     round::Sequence,
-    rpc::{BatchAnswer, BatchRejected, OutcomeView, Submitted, TransactionStatus, Wait},
+    rpc::{BatchAnswer, BatchRejected, Submitted, TransactionStatus, Wait},
     transaction::{TRANSACTION_BYTES_MAX, Transaction},
 };
 use serde::Deserialize;
@@ -137,13 +137,13 @@ async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait,
 
 /// The sender's next number, if the transaction's is used: then it is committed, or never will be.
 fn used_number(view: &CommittedView, transaction: &Transaction) -> Option<Sequence> {
-    let next = view.account(&transaction.sender()).sequence;
+    let next = view.account(&transaction.sender()).sequence();
     (transaction.content().sequence < next).then_some(next)
 }
 
 async fn committed(api: &Api, id: TxId, Located { height, index, outcome }: Located, wait: Wait) -> Result<Response, ApiError> {
     let proof = if wait == Wait::Committed { api.read(move |history| history.proof(&id)).await? } else { None };
-    let status = TransactionStatus::Committed { height, index, outcome: OutcomeView::from(&outcome) };
+    let status = TransactionStatus::Committed { height, index, outcome: api.outcome(&outcome) };
     Ok(submitted(StatusCode::OK, id, status, proof.map(|proof| hex::encode(codec::encode(&proof)))))
 }
 
@@ -261,7 +261,7 @@ pub(super) fn unknown_submission(id: &HeaderValue) -> Response {
 }
 
 /// The whole body, if it is short enough and comes in time.
-async fn read_body(api: &Api, headers: &HeaderMap, mut body: Body, max: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body(api: &Api, headers: &HeaderMap, mut body: Body, max: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", format!("the body may have at most {max} bytes"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let whole = match announced {

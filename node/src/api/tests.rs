@@ -2,20 +2,25 @@
 
 use std::io::Write;
 
+use quorate_builtin::{
+    Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, keys::kv_key,
+    operation::KV_VALUE_BYTES_MAX,
+};
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
 use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
-    genesis::{Genesis, GenesisAccount},
+    genesis::Genesis,
     ids::{Address, TxId},
     message::TransactionBatch,
-    operation::{BankOperation, KV_VALUE_BYTES_MAX, KvAction, KvOperation, KvSpace, Operation},
     proof::TransactionProof,
     round::{Sequence, UnixMillis},
-    rpc::{AccountView, BatchAnswer, BlockView, KvView, ListedOutcome, NodeStatus, OutcomeView, ProofView, Submitted, TransactionStatus},
-    state_key::{Account, account_key, kv_key},
+    rpc::{
+        AccountView, BatchAnswer, BlockView, ListedOutcome, NodeStatus, OutcomeView, ProofView, StateView, Submitted, TransactionStatus,
+    },
+    state_key::account_key,
     transaction::Transaction,
 };
 use zeroize::Zeroizing;
@@ -42,9 +47,10 @@ fn a_transfer_is_committed_proved_and_visible_everywhere() {
     assert_eq!(proof.verify(&running.verifier, transaction.id()).unwrap().height, height);
 
     let account: AccountView = running.get(&format!("/v1/accounts/{}", address_of(&alice())));
-    assert_eq!((account.balance, account.sequence, account.next_sequence), (BALANCE - 10, Sequence(1), Sequence(1)));
-    let record = Account { balance: BALANCE - 10, sequence: Sequence(1), stored: 313 }.encode();
-    assert_eq!(account.value.as_deref(), Some(hex::encode(record).as_str()));
+    assert_eq!((account.sequence, account.next_sequence), (Sequence(1), Sequence(1)));
+    assert_eq!(account.shown.unwrap()["balance"], (BALANCE - 10).to_string());
+    let record = Account { balance: BALANCE - 10, sequence: Sequence(1), stored: 313 }.record().into_value();
+    assert_eq!(account.value.as_deref(), Some(hex::encode(&record).as_str()));
     running.value_proof(&account.proof, &account_key(&address_of(&alice())), Some(&record));
 
     let block: BlockView = running.get(&format!("/v1/blocks/{height}"));
@@ -73,21 +79,24 @@ fn keys_and_values_are_proved_present_and_absent() {
     running.commit(&put(1, KvSpace::Own, b"k", b"own"));
     running.commit(&put(2, KvSpace::Shared, b"", b"empty key"));
     let alice = address_of(&alice());
-    let cases: [KvCase<'_>; 5] = [
-        ("/v1/kv/shared/-/6b".into(), KvSpace::Shared, b"k", Some(b"shared")),
-        (format!("/v1/kv/own/{alice}/0x6b"), KvSpace::Own, b"k", Some(b"own")),
-        ("/v1/kv/shared/-/".into(), KvSpace::Shared, b"", Some(b"empty key")),
-        ("/v1/kv/shared/-/6c".into(), KvSpace::Shared, b"l", None),
-        (format!("/v1/kv/own/{alice}/6c"), KvSpace::Own, b"l", None),
+    let cases: [KvCase<'_>; 6] = [
+        ("/v1/state/kv/shared/6b".into(), KvSpace::Shared, b"k", Some(b"shared")),
+        (format!("/v1/state/kv/own/{alice}/0x6b"), KvSpace::Own, b"k", Some(b"own")),
+        ("/v1/state/kv/shared/".into(), KvSpace::Shared, b"", Some(b"empty key")),
+        ("/v1/state/0x736b".into(), KvSpace::Shared, b"k", Some(b"shared")),
+        ("/v1/state/kv/shared/6c".into(), KvSpace::Shared, b"l", None),
+        (format!("/v1/state/kv/own/{alice}/6c"), KvSpace::Own, b"l", None),
     ];
     for (path, space, key, value) in cases {
-        let view: KvView = running.get(&path);
+        let view: StateView = running.get(&path);
         assert_eq!(view.value, value.map(hex::encode), "{path}");
+        assert_eq!(view.shown, value.map(|value| String::from_utf8_lossy(value).into()), "{path}");
+        assert_eq!(view.key, hex::encode(kv_key(space, &alice, key)));
         running.value_proof(&view.proof, &kv_key(space, &alice, key), value);
     }
     let nobody = address_of(&SigningKey::from_seed(&[99; 32]));
     let account: AccountView = running.get(&format!("/v1/accounts/{nobody}"));
-    assert_eq!((account.balance, account.next_sequence, account.value), (0, Sequence(0), None));
+    assert_eq!((account.next_sequence, account.value, account.shown), (Sequence(0), None, None));
     running.value_proof(&account.proof, &account_key(&nobody), None);
     running.node.stop();
 }
@@ -98,8 +107,8 @@ fn a_transaction_that_is_wrong_gets_its_word_and_its_id() {
     running.commit(&transfer(0));
     let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
     let again = Genesis { timestamp: UnixMillis(2), ..genesis() };
-    let other_network = sign_for(again.hash(), 1, in_a_minute(), &operation);
-    let expired = sign_for(genesis().hash(), 1, UnixMillis(5), &operation);
+    let other_network = sign_for(again.hash(), 1, in_a_minute(), operation.encode());
+    let expired = sign_for(genesis().hash(), 1, UnixMillis(5), operation.encode());
     let mut forged = transfer(1).raw().to_vec();
     *forged.last_mut().unwrap() ^= 1;
     let forged = Transaction::decode(forged.into()).unwrap();
@@ -110,7 +119,7 @@ fn a_transaction_that_is_wrong_gets_its_word_and_its_id() {
         (forged, 400, "signature"),
         (put(0, KvSpace::Own, b"k", b"v"), 409, "sequence-too-old"),
         (transfer(1 << 40), 409, "sequence-too-far"),
-        (sign(1, &Operation::Opaque(vec![1])), 400, "unsupported"),
+        (sign_for(genesis().hash(), 1, in_a_minute(), vec![9]), 400, "malformed-operation"),
         (sign(1, &Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 0 })), 400, "zero-amount"),
         (poor, 409, "insufficient-funds"),
     ];
@@ -131,7 +140,7 @@ fn the_same_transaction_again_is_answered_with_its_one_commit() {
     let first = running.commit(&transaction);
     assert_eq!(running.commit(&transaction), first);
     let account: AccountView = running.get(&format!("/v1/accounts/{}", address_of(&alice())));
-    assert_eq!(account.balance, BALANCE - 10, "once");
+    assert_eq!(account.shown.unwrap()["balance"], (BALANCE - 10).to_string(), "once");
     running.node.stop();
 }
 
@@ -264,11 +273,15 @@ fn a_request_that_is_wrong_gets_a_status_and_a_word() {
         ("GET", "/v1/transactions/0x12".into(), vec![], 400, "transaction-id"),
         ("GET", format!("/v1/transactions/{id}/proof"), vec![], 404, "not-committed"),
         ("GET", "/v1/accounts/alice".into(), vec![], 400, "address"),
-        ("GET", "/v1/kv/mine/-/6b".into(), vec![], 400, "space"),
-        ("GET", "/v1/kv/own/-/6b".into(), vec![], 400, "address"),
-        ("GET", format!("/v1/kv/shared/{id}/6b"), vec![], 400, "owner"),
-        ("GET", "/v1/kv/shared/-/xyz".into(), vec![], 400, "key"),
-        ("GET", format!("/v1/kv/shared/-/{}", "00".repeat(257)), vec![], 400, "key"),
+        ("GET", "/v1/state/kv/mine/6b".into(), vec![], 404, "no-such-path"),
+        ("GET", "/v1/state/kv/own/-/6b".into(), vec![], 400, "path"),
+        ("GET", "/v1/state/kv/shared/xyz".into(), vec![], 400, "path"),
+        ("GET", format!("/v1/state/kv/shared/{}", "00".repeat(257)), vec![], 400, "path"),
+        ("GET", "/v1/state/0x6".into(), vec![], 400, "key"),
+        ("GET", format!("/v1/state/0x{}", "00".repeat(1_025)), vec![], 400, "key"),
+        ("POST", "/v1/query".into(), vec![1], 400, "malformed-query"),
+        ("POST", "/v1/query".into(), vec![0; 40 << 10], 413, "body-too-large"),
+        ("GET", "/v1/query".into(), vec![], 405, "method-not-allowed"),
         ("GET", format!("/v1/transactions/{id}/output"), vec![], 404, "not-committed"),
         ("GET", "/v1/blocks/99999".into(), vec![], 404, "no-such-block"),
         ("GET", "/v1/blocks/0?from=-1".into(), vec![], 400, "query"),
@@ -432,7 +445,7 @@ fn a_client_that_reads_too_slowly_is_cut_off() {
         address[..4].copy_from_slice(&number.to_be_bytes());
         GenesisAccount { address: Address(Hash(address)), balance: 1 }
     };
-    genesis.accounts = (0..100_000).map(account).collect();
+    genesis.application = Settings::default().with_accounts((0..100_000).map(account).collect()).in_genesis();
     let running = Running::of(setup_of(keys(1), genesis, &["api.write_timeout_ms=100"]), MemoryStore::new());
     let mut slow = connect(running.node.api_address());
     slow.write_all(b"GET /v1/genesis HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
@@ -465,7 +478,8 @@ fn a_batch_is_taken_one_by_one() {
     let running = Running::start();
     let mut forged = transfer(2).raw().to_vec();
     *forged.last_mut().unwrap() ^= 1;
-    let batch = vec![transfer(0), Transaction::decode(forged.into()).unwrap(), transfer(1), sign(2, &Operation::Opaque(vec![]))];
+    let batch =
+        vec![transfer(0), Transaction::decode(forged.into()).unwrap(), transfer(1), sign_for(genesis().hash(), 2, in_a_minute(), vec![9])];
     let body = codec::encode(&TransactionBatch(Bounded::truncated(batch)));
     let reply = running.request("POST", "/v1/transactions/batch", &body);
     assert_eq!(reply.status, 200, "{reply:?}");

@@ -49,10 +49,10 @@ impl Chain {
             timestamp: UnixMillis(0),
             parameters: Parameters::default(),
             validators: Vec::new(),
-            accounts: Vec::new(),
+            application: quorate_builtin::Settings::default().in_genesis(),
         };
         let genesis = genesis.with_validators(members);
-        let (header, _) = genesis_header(&quorate_app::BuiltIn, &genesis).unwrap();
+        let (header, _) = genesis_header(&quorate_builtin::app(), &genesis).unwrap();
         let genesis_qc = genesis_qc(&header);
         let verifier = Verifier::new(genesis.committee().unwrap(), genesis_qc.clone(), genesis.parameters);
         let mut chain = Self { verifier, blocks: Vec::new(), certificates: vec![genesis_qc], headers: vec![header] };

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
 use quorate_types::{
     committee::{Committee, Validator, VotingPower},
     crypto::{Hash, SigningKey},
     genesis::Parameters,
     ids::{GenesisHash, StateId},
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     round::Epoch,
     verify::Verifier,
     vote::QuorumCert,
@@ -30,7 +30,7 @@ fn address(sender: u8) -> Address {
 
 fn sign(sender: u8, sequence: u64, expires_at: UnixMillis, value: Vec<u8>) -> Transaction {
     let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Put(value) });
-    Transaction::sign(NETWORK, &key(sender), Sequence(sequence), expires_at, &operation)
+    Transaction::sign(NETWORK, &key(sender), Sequence(sequence), expires_at, operation.encode())
 }
 
 fn verify(transaction: Transaction) -> Verified<Transaction> {

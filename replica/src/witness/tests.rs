@@ -19,7 +19,7 @@ fn after(count: u8) -> MemoryWitness {
     let file = MemoryWitness::of_new_key(key());
     let mut attestation = open(&file).unwrap();
     for number in 1..=count {
-        assert_eq!(attestation.next_count(), number.into());
+        assert_eq!(attestation.next_count(), u64::from(number));
         attestation.note(&[number], Round(number.into())).unwrap();
     }
     file

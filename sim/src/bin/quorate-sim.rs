@@ -21,7 +21,7 @@ struct Program {
 }
 
 fn main() -> ExitCode {
-    let Program { output, command } = match terminal::parse() {
+    let Program { output, command } = match terminal::parse("quorate-sim") {
         Ok(program) => program,
         Err(code) => return code,
     };

@@ -219,7 +219,13 @@ mod tests {
     fn a_cabal_is_more_than_a_committee_bears_and_no_half_is_a_quorum_without_it() {
         for validators in [4, 5, 7, 10] {
             for seed in 0..20 {
-                let setting = Setting::draw(&mut Random::new(seed), validators, Vec::new()).unwrap();
+                let setting = Setting::draw(
+                    &mut Random::new(seed),
+                    validators,
+                    &quorate_builtin::app(),
+                    quorate_types::settings::Settings::default(),
+                )
+                .unwrap();
                 let committee = setting.verifier.committee();
                 let cabal = FaultPlan::beyond(&mut Random::new(seed), committee).cabal.unwrap();
                 let power = |ids: &[ValidatorId]| committee.power(ids.iter().copied().collect());
@@ -230,7 +236,7 @@ mod tests {
                 }
             }
         }
-        let alone = Setting::draw(&mut Random::new(1), 1, Vec::new()).unwrap();
+        let alone = Setting::draw(&mut Random::new(1), 1, &quorate_builtin::app(), quorate_types::settings::Settings::default()).unwrap();
         assert!(Cabal::choose(alone.verifier.committee(), &[ValidatorId(0)]).is_none());
     }
 }

@@ -4,10 +4,9 @@ use quorate_types::{
     block::Proposal,
     codec::Bounded,
     message::Message,
-    operation::Operation,
     round::{Sequence, UnixMillis},
     timeout::TimeoutMessage,
-    transaction::Transaction,
+    transaction::{PAYLOAD_BYTES_MAX, Transaction},
 };
 
 use super::{Behaviour, Mind, Parcel};
@@ -115,11 +114,12 @@ impl Behaviour for Oversize {
         let Some(first) = proposal(&parcel) else { return vec![parcel] };
         let (count, bytes) = if mind.random.chance(500) { (101, 1) } else { (1, 70_000) };
         let expires_at = UnixMillis(mind.unix.0.saturating_add(60_000));
-        let operation = Operation::Opaque(vec![0; bytes.min(60_000)]);
+        let payload = vec![0; bytes.min(PAYLOAD_BYTES_MAX)];
         let count = if bytes > 1 { 2 } else { count };
-        let payload: Vec<Transaction> =
-            (0..count).map(|number| Transaction::sign(mind.genesis_hash, mind.key, Sequence(number), expires_at, &operation)).collect();
-        let large = mind.propose(&first, |content| content.payload = Bounded::truncated(payload));
+        let transactions: Vec<Transaction> = (0..count)
+            .map(|number| Transaction::sign(mind.genesis_hash, mind.key, Sequence(number), expires_at, payload.clone()))
+            .collect();
+        let large = mind.propose(&first, |content| content.payload = Bounded::truncated(transactions));
         instead(mind, &parcel, large)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Point, world::World};
-use crate::{caught::caught, invariants::Violation};
+use crate::{caught::caught, invariants::Violation, subject::Shared};
 
 /// What a run is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +82,14 @@ impl Outcome {
 /// Runs to the end, or to the first rule that is broken.
 #[must_use]
 pub fn run(course: &Course) -> Outcome {
+    run_of(&Shared::default(), course)
+}
+
+/// The same for any application.
+pub(crate) fn run_of(subject: &Shared, course: &Course) -> Outcome {
     let broken = |violation| Outcome { violation: Some(violation), ..Outcome::default() };
     let whose = format_args!("seed {}, point {}", course.seed, course.point);
-    match caught(whose, || World::new(course.clone()).map(World::run)) {
+    match caught(whose, || World::new(subject, course.clone()).map(World::run)) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(what)) => broken(Violation { invariant: "SETTING".into(), what, at_us: 0 }),
         Err(panic) => broken(panic),

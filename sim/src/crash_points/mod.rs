@@ -27,6 +27,7 @@ mod world;
 
 use std::fmt;
 
+pub(crate) use course::run_of;
 pub use course::{Course, Outcome, run};
 pub use matrix::{Matrix, MatrixFailure, PAIRS, POINTS, PointHits, pairs, singles};
 

@@ -33,6 +33,7 @@ use crate::{
     invariants::{Register, Violation},
     network::Network,
     random::Random,
+    subject::Shared,
     time::Micros,
     workload::Workload,
 };
@@ -76,14 +77,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(course: Course) -> Result<Self, String> {
+    pub(super) fn new(subject: &Shared, course: Course) -> Result<Self, String> {
         let second = course.second.map_or_else(String::new, |second| second.to_string());
         let seed = Random::new(course.seed).fork(&format!("{} {second} {}", course.point, course.validators));
-        let mut workload = Workload::new(seed.fork("clients"));
-        let accounts = workload.accounts();
-        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, accounts.clone())?;
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
-        let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, SignerSet::default());
+        let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());
@@ -303,13 +304,18 @@ impl World {
         }
         let Some(output) = output else { return self.bench.idle(id) };
         locked(&self.trap).on_output(id, &output);
-        let committed = if let Output::Committed(committed) = &output { Some(committed.view.commit_qc().round()) } else { None };
-        let is_answer = matches!(output, Output::Answer { .. });
-        self.bench.output(id, output)?;
-        match committed {
-            Some(certified) => self.on_commit(certified)?,
-            None if is_answer => self.settle(),
-            None => {}
+        match output {
+            Output::Committed(committed) => {
+                self.bench.committed(id, &committed)?;
+                self.on_commit(committed.view.commit_qc().round())?;
+            }
+            Output::Answer { ticket, answer } => {
+                self.bench.answered(id, ticket, &answer)?;
+                self.settle();
+            }
+            Output::Send { .. } | Output::Gossip(_) | Output::Serve(_) | Output::Accused(_) | Output::Ignored { .. } | Output::Worked => {
+                self.bench.output(id, output)?;
+            }
         }
         self.bench.go_on(id, polled.synced);
         Ok(())

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::BuiltIn;
 use quorate_consensus::Engine;
 use quorate_replica::{Doubles, Fatal, Input, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
@@ -38,9 +37,6 @@ use crate::{
 
 /// Inputs that are taken before the next effect is carried out, as the node's loop does.
 const INPUTS_AT_ONCE: usize = 256;
-
-/// The replica of a machine with this disk.
-pub(crate) type SimReplica<D> = Replica<D, BuiltIn>;
 
 /// How the replicas of a machine are made, beside what the network says.
 #[derive(Clone, Debug)]
@@ -73,7 +69,7 @@ pub(crate) struct Machine<H: Home = SimHome> {
     pub(crate) setup: Setup,
     pub(crate) clock: Clock,
     /// `None` while the power is off.
-    replica: Option<Box<SimReplica<H::Disk>>>,
+    replica: Option<Box<Replica<H::Disk>>>,
     inbox: VecDeque<Input>,
     /// How often its process has ended: what was planned for an earlier life does not reach a later one.
     pub(crate) life: u64,
@@ -128,7 +124,7 @@ impl<H: Home> Machine<H> {
     /// The process starts on what the disk holds. It needs an input before it is polled: [`Self::start`] gives it the time.
     pub(crate) fn open(&mut self, setting: &Setting) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
-        self.replica = Some(Box::new(Replica::open(config, self.home.disk().clone(), BuiltIn)?));
+        self.replica = Some(Box::new(Replica::open(config, self.home.disk().clone(), &setting.app)?));
         Ok(())
     }
 
@@ -166,7 +162,7 @@ impl<H: Home> Machine<H> {
         self.replica.is_some()
     }
 
-    pub(crate) fn replica(&self) -> Option<&SimReplica<H::Disk>> {
+    pub(crate) fn replica(&self) -> Option<&Replica<H::Disk>> {
         self.replica.as_deref()
     }
 

@@ -23,7 +23,7 @@ pub(crate) use self::{
     bench::{Bench, Event, Parts},
     clock::Clock,
     home::{Home, SimHome},
-    machine::{Machine, Polled, Setup, SimReplica},
+    machine::{Machine, Polled, Setup},
     packet::{Content, Opened, Packet, Refused, is_for},
     watch::{Happened, Watch, violation},
 };

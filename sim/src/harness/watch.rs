@@ -158,9 +158,8 @@ impl Watch {
         let Some(view) = machine.replica().map(Replica::view) else { return Ok(()) };
         let height: Height = view.header().height;
         for address in addresses {
-            let account = view.account(address);
-            let (node, address, balance, sequence) = (machine.id, *address, account.balance, account.sequence.0);
-            self.see(at, &Observation::Account { node, address, height, balance, sequence })?;
+            let record = view.account(address);
+            self.see(at, &Observation::Account { node: machine.id, address: *address, height, record: &record })?;
         }
         Ok(())
     }

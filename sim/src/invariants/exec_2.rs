@@ -1,27 +1,21 @@
 //! EXEC-2: a transaction takes effect at most once, for ever.
 //!
-//! Holds a model of the bank and of the key-value store of its own, as their documentation describes them, feeds it the committed chain
-//! transaction by transaction, and compares every receipt. On the way it checks that no id comes twice, that the sequence numbers of every
-//! sender have neither gap nor repetition, that nothing is committed at or after its expiry, that block times grow, and that the total
-//! supply never changes. What accounts hold of the state is counted anew from the entries, each time somebody writes. At the end the accounts of every validator are compared with the model's.
+//! Follows the committed chain transaction by transaction: no id comes twice, the sequence numbers of every sender have neither gap nor
+//! repetition, nothing is committed at or after its expiry, and block times grow. Where the application has a [model](super::bank) of its
+//! own, every receipt is compared with it, and at the end the accounts of every validator are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::{
-    genesis::{GenesisAccount, StateLimits},
     header::Header,
     ids::{Address, TxId},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::{Outcome, Receipt},
     round::{Height, UnixMillis},
-    state_key::{ACCOUNT_ENTRY_SIZE, entry_size, holder_key, kv_key},
     transaction::Transaction,
 };
 
+use super::bank::Model;
 use super::{Invariant, Observation};
-
-/// What the model expects of a transaction: the answer, or the code of the failure.
-type Expected = Result<Vec<u8>, &'static str>;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,31 +24,16 @@ pub struct OnceAndInOrder {
     committed: BTreeSet<TxId>,
     height: Height,
     timestamp: UnixMillis,
-    balances: BTreeMap<Address, u64>,
     sequences: BTreeMap<Address, u64>,
-    values: BTreeMap<(Option<Address>, Vec<u8>), Vec<u8>>,
-    /// Who wrote a shared key last, and holds it.
-    holders: BTreeMap<Vec<u8>, Address>,
-    limits: StateLimits,
-    supply: u128,
+    model: Option<Box<dyn Model>>,
 }
 
 impl OnceAndInOrder {
-    /// The model of a network's first state.
+    /// Nothing has happened since this time.
     #[must_use]
-    pub fn new(accounts: &[GenesisAccount], timestamp: UnixMillis, limits: StateLimits) -> Self {
-        Self {
-            signed: BTreeMap::new(),
-            committed: BTreeSet::new(),
-            height: Height(0),
-            timestamp,
-            balances: accounts.iter().map(|account| (account.address, account.balance)).collect(),
-            sequences: BTreeMap::new(),
-            values: BTreeMap::new(),
-            holders: BTreeMap::new(),
-            limits,
-            supply: accounts.iter().fold(0, |sum, account| sum.saturating_add(u128::from(account.balance))),
-        }
+    pub fn new(model: Option<Box<dyn Model>>, timestamp: UnixMillis) -> Self {
+        let (signed, committed, sequences) = Default::default();
+        Self { signed, committed, height: Height(0), timestamp, sequences, model }
     }
 
     fn block(&mut self, header: &Header, receipts: &[Receipt]) -> Result<(), String> {
@@ -66,12 +45,8 @@ impl OnceAndInOrder {
         for receipt in receipts {
             self.transaction(header, receipt)?;
         }
-        let supply = self.balances.values().fold(0u128, |sum, balance| sum.saturating_add(u128::from(*balance)));
-        if supply == self.supply {
-            Ok(())
-        } else {
-            Err(format!("the supply is {supply} at height {}, it was {}", header.height, self.supply))
-        }
+        let checked = self.model.as_ref().map_or(Ok(()), |model| model.check());
+        checked.map_err(|what| format!("{what}, at height {}", header.height))
     }
 
     fn transaction(&mut self, header: &Header, receipt: &Receipt) -> Result<(), String> {
@@ -91,104 +66,14 @@ impl OnceAndInOrder {
         if content.expires_at <= header.timestamp {
             return Err(format!("transaction {id} at height {height} had expired"));
         }
-        let expected = self.execute(&transaction);
+        let Some(model) = &mut self.model else { return Ok(()) };
+        let expected = model.execute(&transaction);
         let same = match (&expected, &receipt.outcome) {
             (Ok(answer), Outcome::Applied(output)) => answer == output,
             (Err(expected), Outcome::Failed(failure)) => *expected == failure.code(),
             (Ok(_), Outcome::Failed(_)) | (Err(_), Outcome::Applied(_)) => false,
         };
         if same { Ok(()) } else { Err(format!("transaction {id} at height {height}: expected {expected:?}, got {:?}", receipt.outcome)) }
-    }
-
-    fn execute(&mut self, transaction: &Transaction) -> Expected {
-        match Operation::decode(&transaction.content().payload) {
-            Ok(Operation::Bank(BankOperation::Transfer { to, amount })) => self.transfer(transaction.sender(), to, amount),
-            Ok(Operation::Kv(operation)) => self.kv(transaction.sender(), operation),
-            Ok(Operation::Admin(_) | Operation::Opaque(_)) => Err("unsupported"),
-            Err(_) => Err("malformed-operation"),
-        }
-    }
-
-    fn transfer(&mut self, from: Address, to: Address, amount: u64) -> Expected {
-        if amount == 0 {
-            return Err("zero-amount");
-        }
-        let left = self.balances.get(&from).copied().unwrap_or_default().checked_sub(amount).ok_or("insufficient-funds")?;
-        if from != to && left < self.limits.deposit(self.held(&from)) {
-            return Err("deposit-locked");
-        }
-        if !self.exists(&to) && amount < self.limits.deposit(ACCOUNT_ENTRY_SIZE) {
-            return Err("below-deposit");
-        }
-        self.balances.insert(from, left);
-        let receiver = self.balances.entry(to).or_default();
-        *receiver = receiver.checked_add(amount).ok_or("balance-overflow")?;
-        Ok(b"OK".to_vec())
-    }
-
-    fn kv(&mut self, sender: Address, operation: KvOperation) -> Expected {
-        let owner = match operation.space {
-            KvSpace::Own => Some(sender),
-            KvSpace::Shared => None,
-        };
-        let key = (owner, operation.key);
-        let value = self.values.get(&key).cloned();
-        let (value, answer) = match operation.action {
-            KvAction::Get => return Ok(value.unwrap_or_default()),
-            KvAction::Put(value) => (value, b"OK".to_vec()),
-            KvAction::Delete => {
-                self.values.remove(&key);
-                if key.0.is_none() {
-                    self.holders.remove(&key.1);
-                }
-                return Ok(b"OK".to_vec());
-            }
-            KvAction::Append(more) => ([value.ok_or("missing-key")?, more].concat(), b"OK".to_vec()),
-            KvAction::Slice { start, end } => {
-                let kept = value.ok_or("missing-key")?.get(start as usize..end as usize).ok_or("bad-range")?.to_vec();
-                (kept.clone(), kept)
-            }
-        };
-        self.write(sender, key, value).map(|()| answer)
-    }
-
-    /// The writer holds the entry from now on, if it may hold so much.
-    fn write(&mut self, writer: Address, key: (Option<Address>, Vec<u8>), value: Vec<u8>) -> Result<(), &'static str> {
-        let before = self.held(&writer);
-        let (values, holders) = (self.values.clone(), self.holders.clone());
-        if key.0.is_none() {
-            self.holders.insert(key.1.clone(), writer);
-        }
-        self.values.insert(key, value);
-        let after = self.held(&writer);
-        let refused = if after <= before {
-            None
-        } else if after > self.limits.account_bytes_max {
-            Some("account-state-full")
-        } else if self.balances.get(&writer).copied().unwrap_or_default() < self.limits.deposit(after) {
-            Some("deposit-not-covered")
-        } else {
-            None
-        };
-        let Some(code) = refused else { return Ok(()) };
-        (self.values, self.holders) = (values, holders);
-        Err(code)
-    }
-
-    fn exists(&self, address: &Address) -> bool {
-        self.balances.contains_key(address) || self.sequences.contains_key(address)
-    }
-
-    /// What an account holds of the state: its record, its own entries, and the shared ones that it wrote last with what says so.
-    fn held(&self, address: &Address) -> u64 {
-        let own = self.values.iter().filter(|((owner, _), _)| *owner == Some(*address));
-        let own = own.map(|((_, name), value)| entry_size(&kv_key(KvSpace::Own, address, name), value));
-        let shared = self.holders.iter().filter(|(_, holder)| *holder == address).map(|(name, _)| {
-            let value = self.values.get(&(None, name.clone())).map_or([].as_slice(), Vec::as_slice);
-            let entry = entry_size(&kv_key(KvSpace::Shared, address, name), value);
-            entry.saturating_add(entry_size(&holder_key(name), address.0.as_bytes()))
-        });
-        own.chain(shared).fold(if self.exists(address) { ACCOUNT_ENTRY_SIZE } else { 0 }, u64::saturating_add)
     }
 }
 
@@ -212,14 +97,13 @@ impl Invariant for OnceAndInOrder {
                 }
                 Ok(())
             }
-            Observation::Account { node, address, height, balance, sequence } if *height == self.height => {
-                let expected =
-                    (self.balances.get(address).copied().unwrap_or_default(), self.sequences.get(address).copied().unwrap_or_default());
-                if expected == (*balance, *sequence) {
-                    Ok(())
-                } else {
-                    Err(format!("validator {node} has account {address} with {balance} and sequence {sequence}, expected {expected:?}"))
+            Observation::Account { node, address, height, record } if *height == self.height => {
+                let (sequence, expected) = (record.sequence().0, self.sequences.get(address).copied().unwrap_or_default());
+                if sequence != expected {
+                    return Err(format!("validator {node} has account {address} with sequence {sequence}, expected {expected}"));
                 }
+                let same = self.model.as_ref().map_or(Ok(()), |model| model.account(address, record));
+                same.map_err(|what| format!("validator {node} has {what}"))
             }
             _ => Ok(()),
         }
@@ -228,31 +112,43 @@ impl Invariant for OnceAndInOrder {
 
 #[cfg(test)]
 mod tests {
+    use quorate_builtin::{Account, Answer, BankOperation, GenesisAccount, Operation, Settings};
     use quorate_types::{
         crypto::{Hash, SigningKey},
         failure::Code,
-        ids::{BlockId, GenesisHash, StateId, ValidatorId},
+        genesis::{Genesis, Parameters},
+        ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
         round::Sequence,
     };
 
     use super::*;
-    use crate::invariants::examples;
+    use crate::invariants::{bank::Bank, examples};
 
     fn key() -> SigningKey {
         SigningKey::from_seed(&[1; 32])
     }
 
     fn rule() -> OnceAndInOrder {
-        OnceAndInOrder::new(&[GenesisAccount { address: Address::of(&key().public()), balance: 10 }], UnixMillis(0), StateLimits::default())
+        let account = GenesisAccount { address: Address::of(&key().public()), balance: 10 };
+        let genesis = Genesis {
+            protocol_version: 1,
+            chain_id: ChainId(1),
+            name: "test".into(),
+            timestamp: UnixMillis(0),
+            parameters: Parameters::default(),
+            validators: Vec::new(),
+            application: Settings::default().with_accounts(vec![account]).in_genesis(),
+        };
+        OnceAndInOrder::new(Some(Box::new(Bank::of(&genesis).unwrap())), UnixMillis(0))
     }
 
     fn transfer(sequence: u64, amount: u64, expires_at: u64) -> Transaction {
         let operation = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount });
-        Transaction::sign(GenesisHash(Hash([1; 32])), &key(), Sequence(sequence), UnixMillis(expires_at), &operation)
+        Transaction::sign(GenesisHash(Hash([1; 32])), &key(), Sequence(sequence), UnixMillis(expires_at), operation.encode())
     }
 
     fn applied() -> Outcome {
-        Outcome::Applied(b"OK".to_vec())
+        Outcome::Applied(Answer::Done.encode())
     }
 
     /// Commits one transaction for each height from 1 on.
@@ -293,8 +189,12 @@ mod tests {
     fn catches_an_account_that_differs() {
         let mut rule = rule();
         let address = Address::of(&key().public());
-        let account = |balance| Observation::Account { node: ValidatorId(1), address, height: Height(0), balance, sequence: 0 };
-        rule.observe(&account(10)).unwrap();
-        assert!(rule.observe(&account(11)).is_err());
+        let mut has = |balance, sequence| {
+            let record = Account { balance, sequence: Sequence(sequence), stored: 313 }.record();
+            rule.observe(&Observation::Account { node: ValidatorId(1), address, height: Height(0), record: &record })
+        };
+        has(10, 0).unwrap();
+        assert!(has(11, 0).unwrap_err().contains("expected 10"));
+        assert!(has(10, 1).unwrap_err().contains("sequence 1"));
     }
 }

@@ -3,6 +3,7 @@
 //! A checker sees what an outsider could see: the messages that validators send, the records that their disks keep, what they commit and
 //! what they answer. From that it derives its rule anew. It never calls the code that it checks, so that one mistake is not made twice.
 
+pub mod bank;
 pub mod clnt_1;
 pub mod det_1;
 #[cfg(test)]
@@ -24,17 +25,19 @@ pub mod tree_2;
 use quorate_types::{
     block::Block,
     committee::SignerSet,
-    genesis::{GenesisAccount, Parameters, StateLimits},
+    genesis::Parameters,
     header::Header,
     ids::{TxId, ValidatorId},
     message::{Evidence, Message},
     receipt::{Outcome, Receipt},
     round::{Height, UnixMillis},
+    state_key::AccountRecord,
     transaction::Transaction,
     vote::QuorumCert,
 };
 use serde::Serialize;
 
+use self::bank::Model;
 use crate::{contents, disk::DurableRecord, time::Micros};
 
 /// Something that an outsider sees.
@@ -137,10 +140,8 @@ pub enum Observation<'a> {
         address: quorate_types::ids::Address,
         /// The height of the state.
         height: Height,
-        /// Its balance.
-        balance: u64,
-        /// Its next sequence number.
-        sequence: u64,
+        /// Its record.
+        record: &'a AccountRecord,
     },
 }
 
@@ -229,7 +230,7 @@ impl Register {
     /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs), for a committee of these powers. `faulty` are
     /// the validators that may lie: no rule binds them, and nothing that they say is believed.
     #[must_use]
-    pub fn new(powers: Vec<u64>, accounts: &[GenesisAccount], limits: StateLimits, timestamp: UnixMillis, faulty: SignerSet) -> Self {
+    pub fn new(powers: Vec<u64>, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
         Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),
@@ -240,7 +241,7 @@ impl Register {
                 Box::<tree_1::OneChain>::default(),
                 Box::<tree_2::TwoChain>::default(),
                 Box::<exec_1::OneResult>::default(),
-                Box::new(exec_2::OnceAndInOrder::new(accounts, timestamp, limits)),
+                Box::new(exec_2::OnceAndInOrder::new(model, timestamp)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),

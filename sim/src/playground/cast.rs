@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use quorate_builtin::{GenesisAccount, Settings};
 use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{Hash, SigningKey, Tag},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, Parameters},
     ids::{Address, ValidatorId},
     message::PROTOCOL_VERSION,
     round::Round,
@@ -116,10 +117,12 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
         // heartbeat comes before anybody's timer.
         parameters: Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::default() },
         validators: Vec::new(),
-        accounts: vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }],
+        application: Settings::default()
+            .with_accounts(vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }])
+            .in_genesis(),
     };
     let genesis = genesis.with_validators(members);
-    Setting::of(genesis, &keys)
+    Setting::of(&quorate_builtin::app(), genesis, &keys)
 }
 
 /// Each validator in its turn, beginning with the first in round 1; nothing where reputation elects.

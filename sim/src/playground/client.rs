@@ -1,16 +1,19 @@
 //! The one client of a playground: it holds the keys of all accounts, signs what a person asks for, and counts the validators' answers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use quorate_builtin::{
+    Account, BankOperation, KvAction, KvOperation, KvSpace, Operation, explain,
+    keys::{KV_OWN, KV_SHARED},
+};
 use quorate_ledger::CommittedView;
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::{Hash, SigningKey},
     ids::{Address, GenesisHash, TxId},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::Outcome,
     round::{Height, Sequence, UnixMillis},
-    state_key::{ACCOUNT, Account, KV_OWN, KV_SHARED},
+    state_key::{ACCOUNT, AccountRecord},
     transaction::Transaction,
 };
 
@@ -137,7 +140,8 @@ impl Client {
             self.names.entry(address).or_insert_with(|| name.to_owned());
         }
         let expires_at = UnixMillis(now.0.saturating_add(VALIDITY_MS));
-        let transaction = Transaction::sign(self.genesis_hash, &account_key(order.signer()), sequence, expires_at, &order.operation());
+        let transaction =
+            Transaction::sign(self.genesis_hash, &account_key(order.signer()), sequence, expires_at, order.operation().encode());
         self.sent.push(Sent { id: transaction.id(), words: order.words(), answers: BTreeMap::new() });
         Ok(transaction)
     }
@@ -187,7 +191,7 @@ impl Client {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
                 match *kind {
                     ACCOUNT => {
-                        let balance = Account::decode(value)?.balance;
+                        let balance = Account::of(&AccountRecord::decode(Arc::clone(value))?).balance;
                         Some((0, format!("account {}", self.name(rest)), balance.to_string()))
                     }
                     KV_SHARED => Some((1, format!("key {}", text(rest)), format!("\"{}\"", text(value)))),
@@ -213,9 +217,13 @@ fn hex(bytes: &[u8]) -> String {
 /// What became of a transaction.
 pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Applied(answer) if answer.as_slice() == b"OK" => "applied".into(),
-        Outcome::Applied(answer) => format!("applied, answer \"{}\"", String::from_utf8_lossy(answer).escape_debug()),
-        Outcome::Failed(failure) => format!("failed, {}: {failure}", failure.code()),
+        Outcome::Applied(answer) => match quorate_builtin::Answer::decode(answer) {
+            Ok(quorate_builtin::Answer::Value(value)) => format!("applied, answer \"{}\"", String::from_utf8_lossy(&value).escape_debug()),
+            Ok(quorate_builtin::Answer::Done) | Err(_) => "applied".into(),
+        },
+        Outcome::Failed(failure) => {
+            format!("failed, {}: {}", failure.code(), explain(failure).unwrap_or_else(|| failure.to_string()))
+        }
     }
 }
 

@@ -197,7 +197,7 @@ fn split(line: &str) -> Result<Vec<String>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::operation::KvAction;
+    use quorate_builtin::operation::KvAction;
 
     use super::*;
 

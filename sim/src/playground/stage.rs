@@ -29,7 +29,7 @@ use super::{
 use crate::{
     committee::Setting,
     disk::SimStore,
-    harness::{Content, Machine, Packet, SimReplica},
+    harness::{Content, Machine, Packet},
     time::Micros,
 };
 
@@ -77,7 +77,7 @@ impl Player {
         self.machine.engine()
     }
 
-    pub(super) fn replica(&self) -> Option<&SimReplica<SimStore>> {
+    pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
         self.machine.replica()
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use quorate_app::BuiltIn;
 use quorate_ledger::{Ledger, MemoryStore};
 use quorate_types::{
     block::{Block, Payload},
@@ -10,7 +9,6 @@ use quorate_types::{
     crypto::{Hash, SigningKey},
     ids::{BlockId, StateId, ValidatorId},
     message::{FetchRequest, FetchResponse, Message, SyncInfo},
-    operation::Operation,
     round::{Round, Sequence, UnixMillis},
     timeout::TimeoutCert,
     transaction::Transaction,
@@ -28,7 +26,7 @@ pub(super) struct Acts {
     pub(super) stage: Stage,
     pub(super) random: Random,
     /// Computes the results that honest puppets vote for.
-    ledger: Option<Ledger<MemoryStore, BuiltIn>>,
+    ledger: Option<Ledger<MemoryStore>>,
     blocks: BTreeMap<BlockId, Block>,
     /// The puppets' round, and how many they have played.
     pub(super) round: Round,
@@ -47,7 +45,7 @@ impl Acts {
     pub(super) fn new(stage: Stage, random: Random) -> Self {
         let genesis = stage.setting.verifier.genesis_qc().into_inner();
         Self {
-            ledger: Ledger::open(MemoryStore::default(), BuiltIn, &stage.setting.genesis).ok(),
+            ledger: Ledger::open(MemoryStore::default(), &stage.setting.app, &stage.setting.genesis).ok(),
             blocks: BTreeMap::new(),
             round: Round(1),
             played: 0,
@@ -297,7 +295,7 @@ impl Acts {
         let genesis_hash = self.stage.setting.genesis_hash();
         let sign = |sequence, expires_at| {
             let key = SigningKey::from_seed(&[9; 32]);
-            let signed = Transaction::sign(genesis_hash, &key, Sequence(sequence), UnixMillis(expires_at), &Operation::Opaque(vec![7]));
+            let signed = Transaction::sign(genesis_hash, &key, Sequence(sequence), UnixMillis(expires_at), vec![7]);
             Payload::truncated(vec![signed])
         };
         let none = Payload::default();

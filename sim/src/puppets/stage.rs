@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quorate_replica::{Input, Output};
+use quorate_replica::{Input, Output, Replica};
 use quorate_types::{
     committee::SignerSet,
     genesis::Parameters,
     ids::ValidatorId,
     message::{Evidence, Message},
     round::Round,
+    settings::Settings,
     vote::QuorumCert,
 };
 
@@ -17,9 +18,10 @@ use crate::{
     committee::{BEGINNING, Setting},
     contents,
     disk::SimStore,
-    harness::{Content, Happened, Machine, Opened, SimReplica, Watch, violation},
+    harness::{Content, Happened, Machine, Opened, Watch, violation},
     invariants::{Observation, Register, Violation, live_1},
     random::Random,
+    subject::{BuiltIn, Subject},
     time::Micros,
 };
 
@@ -62,13 +64,13 @@ impl Stage {
             heartbeat_ms: 500,
             ..Parameters::default()
         };
-        let setting = Setting::fixed(VALIDATORS, Vec::new(), parameters).map_err(broken)?;
+        let setting = Setting::fixed(VALIDATORS, &quorate_builtin::app(), Settings::default(), parameters).map_err(broken)?;
         let ids: Vec<ValidatorId> = setting.verifier.committee().ids().collect();
         let me = random.pick(&ids).copied().unwrap_or_default();
         let leaders = Arc::new((1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect());
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            watch: Watch::new(Register::new(setting.powers(), &[], setting.genesis.parameters.state, BEGINNING, puppets)),
+            watch: Watch::new(Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, puppets)),
             machine: Machine::by_hand(me, &leaders),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -93,7 +95,7 @@ impl Stage {
         self.leaders.get(&round).copied().unwrap_or_default()
     }
 
-    pub(super) fn replica(&self) -> Option<&SimReplica<SimStore>> {
+    pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
         self.machine.replica()
     }
 

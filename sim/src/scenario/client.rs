@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use quorate_builtin::{GenesisAccount, KvSpace};
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
     crypto::SigningKey,
-    genesis::GenesisAccount,
     ids::{Address, GenesisHash, TxId, ValidatorId},
-    operation::KvSpace,
     receipt::Outcome,
     round::{Sequence, UnixMillis},
     transaction::Transaction,
@@ -80,7 +79,7 @@ impl Client {
     pub(crate) fn sign(&mut self, genesis_hash: GenesisHash, now: Micros, expires_at: UnixMillis) -> Option<Transaction> {
         let operation = self.operations.get(self.next())?.transacted(self.space);
         let sequence = Sequence(self.next() as u64);
-        let transaction = Transaction::sign(genesis_hash, &self.key, sequence, expires_at, &operation);
+        let transaction = Transaction::sign(genesis_hash, &self.key, sequence, expires_at, operation.encode());
         self.request = Some(Request { transaction: transaction.clone(), sent: 0, since: now, answers: BTreeMap::new() });
         Some(transaction)
     }
@@ -135,8 +134,12 @@ mod tests {
         client
     }
 
+    fn applied(value: &[u8]) -> Outcome {
+        Outcome::Applied(quorate_builtin::Answer::Value(value.to_vec()).encode())
+    }
+
     fn committed(value: &[u8]) -> Answer {
-        Answer::Committed { height: Height(1), index: 0, outcome: Outcome::Applied(value.to_vec()) }
+        Answer::Committed { height: Height(1), index: 0, outcome: applied(value) }
     }
 
     #[test]
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(answer(1, b"a"), None);
         assert_eq!(answer(1, b"a"), None);
         assert_eq!(answer(2, b"b"), None);
-        assert_eq!(answer(3, b"a"), Some(Outcome::Applied(b"a".to_vec())));
+        assert_eq!(answer(3, b"a"), Some(applied(b"a")));
         assert_eq!((client.accepted[0].took, client.next(), client.is_done()), (Micros(15), 1, false));
     }
 

@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use quorate_types::{operation::KvSpace, receipt::Outcome};
+use quorate_builtin::KvSpace;
+use quorate_types::receipt::Outcome;
 
 use super::operations::Operation;
 
@@ -69,7 +70,11 @@ fn owner(client: u16, space: KvSpace) -> Option<u16> {
 /// What the chain answered, in the dictionary's words.
 pub(crate) fn answered(outcome: &Outcome) -> Answered {
     match outcome {
-        Outcome::Applied(answer) => Ok(answer.clone()),
+        Outcome::Applied(answer) => match quorate_builtin::Answer::decode(answer) {
+            Ok(quorate_builtin::Answer::Value(value)) => Ok(value),
+            Ok(quorate_builtin::Answer::Done) => Ok(b"OK".to_vec()),
+            Err(_) => Err(()),
+        },
         Outcome::Failed(_) => Err(()),
     }
 }

@@ -41,6 +41,7 @@ use crate::{
     harness::{Happened, Packet, Watch, violation},
     invariants::{Observation, Register, Violation},
     random::Random,
+    subject::{BuiltIn, Subject},
     time::{Agenda, Micros},
     workload,
 };
@@ -151,12 +152,18 @@ impl<'a> Executor<'a> {
                 client
             })
             .collect();
-        let mut accounts: Vec<_> = clients.iter().map(Client::account).collect();
-        accounts.sort_by_key(|account| account.address);
+        let accounts = clients.iter().map(Client::account).collect();
+        let settings = quorate_builtin::Settings::default().with_accounts(accounts).in_genesis().settings;
         let faulty: SignerSet = scenario.faulty.iter().map(|id| ValidatorId(*id)).collect();
-        let setting = Setting::with_parameters(&mut random.fork("setting"), scenario.validators, scenario.parameters, accounts.clone())?;
+        let setting = Setting::with_parameters(
+            &mut random.fork("setting"),
+            scenario.validators,
+            scenario.parameters,
+            &quorate_builtin::app(),
+            settings,
+        )?;
         let leaders = Arc::new(leaders(scenario));
-        let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, faulty);
+        let register = Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, faulty);
         Ok(Self {
             scenario,
             setting,

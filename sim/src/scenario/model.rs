@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use quorate_types::{genesis::Parameters, operation::KvSpace};
+use quorate_builtin::KvSpace;
+use quorate_types::genesis::Parameters;
 
 use super::{
     operations::{REQUESTS_MAX, Workload},

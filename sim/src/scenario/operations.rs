@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use quorate_types::operation::{KvAction, KvOperation, KvSpace, Operation as Transacted};
+use quorate_builtin::operation::{KvAction, KvOperation, KvSpace, Operation as Transacted};
 
 use super::mt19937::Mt19937;
 

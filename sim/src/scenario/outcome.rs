@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use quorate_builtin::{KvSpace, keys::kv_key};
 use quorate_ledger::LedgerReader;
 use quorate_types::{
     ids::TxId,
-    operation::KvSpace,
     receipt::{Outcome, Receipt},
     round::Height,
-    state_key::kv_key,
 };
 use serde::Serialize;
 

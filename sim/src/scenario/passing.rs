@@ -342,7 +342,7 @@ impl Executor<'_> {
         let Some(seat) = self.seats.get_mut(id.index()) else { return answer };
         match answer {
             Answer::Committed { height, index, .. } if take(&mut seat.lies.false_answer) => {
-                Answer::Committed { height, index, outcome: Outcome::Applied(b"a lie".to_vec()) }
+                Answer::Committed { height, index, outcome: Outcome::Applied(quorate_builtin::Answer::Value(b"a lie".to_vec()).encode()) }
             }
             other @ (Answer::Committed { .. } | Answer::Accepted | Answer::Rejected { .. }) => other,
         }

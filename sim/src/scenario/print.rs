@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use quorate_types::operation::KvSpace;
+use quorate_builtin::operation::KvSpace;
 
 use super::{
     model::{Leaders, Scenario},

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_types::operation::KvSpace;
+use quorate_builtin::operation::KvSpace;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},

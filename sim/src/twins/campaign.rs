@@ -21,7 +21,7 @@ use super::{
     space::{Space, Symmetries},
     stage::{Outcome, play},
 };
-use crate::caught::caught;
+use crate::{caught::caught, subject::Shared};
 
 /// How many violations a tally keeps.
 pub const VIOLATIONS_MAX: usize = 20;
@@ -192,11 +192,17 @@ impl Plan {
     /// # Errors
     /// The space is too large, or the network cannot be made.
     pub fn run(&self, tally: Tally, threads: usize, on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync)) -> Result<Tally, String> {
-        self.run_by(tally, threads, on_piece, &|lab, _, scenario| play(lab, scenario, false))
+        self.run_by(&Shared::default(), tally, threads, on_piece, &|lab, _, scenario| play(lab, scenario, false))
+    }
+
+    /// The same from the beginning, for any application.
+    pub(crate) fn run_for(&self, subject: &Shared, threads: usize) -> Result<Tally, String> {
+        self.run_by(subject, Tally::default(), threads, &|_, _| true, &|lab, _, scenario| play(lab, scenario, false))
     }
 
     fn run_by(
         &self,
+        subject: &Shared,
         tally: Tally,
         threads: usize,
         on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync),
@@ -209,7 +215,7 @@ impl Plan {
         let stopped = AtomicBool::new(false);
         let merged = Mutex::new((tally, BTreeMap::<u64, Tally>::new()));
         let work = || -> Result<(), String> {
-            let lab = Lab::for_rounds(self.space.validators(), self.space.rounds())?;
+            let lab = Lab::of_rounds(subject, self.space.validators(), self.space.rounds())?;
             loop {
                 let piece = next.fetch_add(1, Ordering::Relaxed);
                 if piece >= pieces || stopped.load(Ordering::Relaxed) {
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn a_panic_is_the_violation_of_its_scenario_and_stops_no_other() {
         let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1) };
-        let tally = plan.run_by(Tally::default(), 2, &|_, _| true, &|_, number, _| {
+        let tally = plan.run_by(&Shared::default(), Tally::default(), 2, &|_, _| true, &|_, number, _| {
             assert_ne!(number, 21, "of all numbers");
             Outcome { counters: Counters { scenarios: 1, ..Counters::default() }, ..Outcome::default() }
         });

@@ -2,9 +2,8 @@
 
 use quorate_types::{
     crypto::SigningKey,
-    genesis::{GenesisAccount, Parameters},
+    genesis::Parameters,
     ids::Address,
-    operation::{KvAction, KvOperation, KvSpace, Operation},
     round::{Sequence, UnixMillis},
     transaction::Transaction,
     verify::Verified,
@@ -13,6 +12,7 @@ use quorate_types::{
 use crate::{
     committee::{BEGINNING, Setting},
     origin::Origin,
+    subject::Shared,
 };
 
 /// A validity that no scenario outlasts.
@@ -25,7 +25,7 @@ pub(crate) const TIMEOUT_MS: u32 = 100;
 pub struct Lab {
     pub(crate) setting: Setting,
     pub(crate) origin: Origin,
-    pub(crate) accounts: Vec<GenesisAccount>,
+    pub(crate) subject: Shared,
     /// What a client of the first copies and of everybody else has sent them, and what another client has sent the second copies: while
     /// there is work, the two copies of a leader propose different blocks.
     pub(crate) work: [Vec<Verified<Transaction>>; 2],
@@ -37,10 +37,15 @@ impl Lab {
     /// # Errors
     /// The committee is no committee: none, or more than 128 validators.
     pub fn new(validators: u16, blocks: u64) -> Result<Self, String> {
+        Self::of(&Shared::default(), validators, blocks)
+    }
+
+    /// The same for any application.
+    pub(crate) fn of(subject: &Shared, validators: u16, blocks: u64) -> Result<Self, String> {
         let keys = [SigningKey::from_seed(&[101; 32]), SigningKey::from_seed(&[102; 32])];
-        let mut accounts: Vec<GenesisAccount> =
-            keys.iter().map(|key| GenesisAccount { address: Address::of(&key.public()), balance: 1_000 }).collect();
-        accounts.sort_by_key(|account| account.address);
+        let app = subject.0.app();
+        let accounts = [0, 1].map(|index: usize| keys.get(index).map_or_else(Address::default, |key| Address::of(&key.public())));
+        let settings = app.trial_settings(&accounts.map(|address| (address, 1_000)));
         let parameters = Parameters {
             // One transaction for each block, so that the work lasts.
             block_transactions_max: 1,
@@ -51,20 +56,18 @@ impl Lab {
             heartbeat_ms: TIMEOUT_MS,
             ..Parameters::default()
         };
-        let setting = Setting::fixed(validators, accounts.clone(), parameters)?;
-        let origin = Origin::new(&setting.genesis)?;
+        let setting = Setting::fixed(validators, &app, settings, parameters)?;
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
         let expires_at = UnixMillis(BEGINNING.0.saturating_add(VALIDITY_MS));
         let [first, second] = keys.map(|key| {
             let sign = |sequence: u64| {
-                let action = KvAction::Put(sequence.to_le_bytes().to_vec());
-                let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"twins".to_vec(), action });
-                Transaction::sign(setting.genesis_hash(), &key, Sequence(sequence), expires_at, &operation)
+                Transaction::sign(setting.genesis_hash(), &key, Sequence(sequence), expires_at, app.sample(sequence, &accounts))
             };
             let transactions = (0..blocks).map(sign).collect();
             setting.verifier.transactions(transactions).into_iter().collect::<Result<Vec<_>, _>>()
         });
         let work = [first.map_err(|error| error.to_string())?, second.map_err(|error| error.to_string())?];
-        Ok(Self { setting, origin, accounts, work })
+        Ok(Self { setting, origin, subject: subject.clone(), work })
     }
 
     /// A network for scenarios of this many rounds.
@@ -72,7 +75,12 @@ impl Lab {
     /// # Errors
     /// As [`Self::new`].
     pub fn for_rounds(validators: u16, rounds: u32) -> Result<Self, String> {
+        Self::of_rounds(&Shared::default(), validators, rounds)
+    }
+
+    /// The same for any application.
+    pub(crate) fn of_rounds(subject: &Shared, validators: u16, rounds: u32) -> Result<Self, String> {
         // The rounds after the last one until everybody has committed one of them, which are seldom more.
-        Self::new(validators, u64::from(rounds).saturating_add(4))
+        Self::of(subject, validators, u64::from(rounds).saturating_add(4))
     }
 }

@@ -158,7 +158,7 @@ impl<'a> Stage<'a> {
     fn new(lab: &'a Lab, script: &'a Script, trace: bool) -> Self {
         let (faulty, beyond) = (script.faulty(), script.is_beyond());
         let leaders = Arc::new((1..).map(Round).zip(script.acts.iter().map(|act| act.leader)).collect());
-        let register = Register::new(lab.setting.powers(), &lab.accounts, lab.setting.genesis.parameters.state, BEGINNING, faulty);
+        let register = Register::new(lab.setting.powers(), lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty);
         Self {
             lab,
             script,

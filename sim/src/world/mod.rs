@@ -1,11 +1,11 @@
 //! A world: validators, clients and faults on a [`Bench`], all drawn from one seed.
 //!
-//! ```text
-//!   storm: anything goes                                          │ calm: all but a minority commit, every client learns its end
-//!   faults.rs   power, disks, network, clocks, fates, liars       │ calm.rs   LIVE-1, and the end
-//!   validators.rs   starts, and every step of work ───────────────┴──────────────>
-//!   traffic.rs   what they say, and what liars make of it
-//! ```
+//! | File | What |
+//! |---|---|
+//! | `validators.rs` | how a process starts, works step by step, and gives up where it must |
+//! | `traffic.rs` | what validators say and hear, and what liars make of it |
+//! | `faults.rs` | the storm as it strikes: power, disks, network, clocks, and fates that last |
+//! | `calm.rs` | what must follow when it is over (LIVE-1), and the end |
 
 mod calm;
 mod faults;
@@ -30,6 +30,7 @@ use crate::{
     origin::Origin,
     random::Random,
     report::Report,
+    subject::Shared,
     time::Micros,
     workload::Workload,
 };
@@ -102,13 +103,13 @@ pub(crate) struct World {
 
 impl World {
     /// A world before its beginning.
-    pub(crate) fn new(options: SimOptions, faults: Faults) -> Result<Self, String> {
+    pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
-        let mut workload = Workload::new(seed.fork("clients"));
-        let accounts = workload.accounts();
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, accounts.clone())?;
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
-        let origin = Origin::new(&setting.genesis)?;
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
         let mut random = seed.fork("machine");
         let committee = setting.verifier.committee();
         let mut chance = seed.fork("faults");
@@ -123,7 +124,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), &accounts, setting.genesis.parameters.state, BEGINNING, byzantine);
+                let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };

@@ -1,5 +1,7 @@
 //! A validator's process in a world: it starts, works step by step, and gives up where it must.
 
+use std::sync::Arc;
+
 use quorate_ledger::LedgerError;
 use quorate_replica::{Fatal, RecoverError, Serve};
 use quorate_types::{ids::ValidatorId, message::Recipients};
@@ -118,7 +120,7 @@ impl World {
     pub(super) fn serve(&mut self, id: ValidatorId, job: Serve) -> Happened {
         let to = Recipients::One(job.to());
         match self.bench.serve(id, job) {
-            Ok(Some(message)) => self.send(id, to, std::sync::Arc::new(message)),
+            Ok(Some(message)) => self.send(id, to, Arc::new(message)),
             Ok(None) => Ok(()),
             // A disk that fails stops the replica at its own next step; whoever counts as Byzantine may have lost anything.
             Err(_) if self.is_faulty(id) || self.role(id).is_some_and(|role| role.armed.is_some()) => Ok(()),

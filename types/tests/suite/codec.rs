@@ -15,10 +15,10 @@ use quorate_types::{
         CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message,
         SyncInfo, TransactionBatch,
     },
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     proof::{CommitProof, TransactionProof, ValueProof},
     receipt::Receipt,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
+    settings::Settings,
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{Timeout, TimeoutCert, TimeoutMessage},
     transaction::{Transaction, TransactionContent},
@@ -207,7 +207,7 @@ fn decode_all(bytes: &[u8]) -> impl Iterator<Item = (&'static str, Option<Vec<u8
         ("catch-up response", decode_as::<CatchupResponse>(bytes)),
         ("batch", decode_as::<TransactionBatch>(bytes)),
         ("transaction", Transaction::decode(bytes.into()).ok().map(|transaction| transaction.raw().to_vec())),
-        ("operation", Operation::decode(bytes).ok().map(|operation| codec::encode(&operation))),
+        ("settings", decode_as::<Settings>(bytes)),
         ("header", decode_as::<Header>(bytes)),
         ("receipt", decode_as::<Receipt>(bytes)),
         ("commit proof", decode_as::<CommitProof>(bytes)),
@@ -282,28 +282,6 @@ fn timeout_cert() -> impl Strategy<Value = TimeoutCert> {
             high_qc,
         },
     )
-}
-
-fn operation() -> impl Strategy<Value = Operation> {
-    let bytes = || vec(any::<u8>(), 0..40);
-    let action = prop_oneof![
-        bytes().prop_map(KvAction::Put),
-        Just(KvAction::Get),
-        bytes().prop_map(KvAction::Append),
-        any::<(u32, u32)>().prop_map(|(start, end)| KvAction::Slice { start, end }),
-        Just(KvAction::Delete),
-    ];
-    prop_oneof![
-        (hash(), any::<u64>())
-            .prop_map(|(to, amount)| Operation::Bank(BankOperation::Transfer { to: quorate_types::ids::Address(to), amount })),
-        (any::<bool>(), bytes(), action).prop_map(|(own, key, action)| Operation::Kv(KvOperation {
-            space: if own { KvSpace::Own } else { KvSpace::Shared },
-            key,
-            action
-        })),
-        bytes().prop_map(Operation::Admin),
-        bytes().prop_map(Operation::Opaque),
-    ]
 }
 
 fn transaction() -> impl Strategy<Value = Transaction> {
@@ -408,11 +386,6 @@ proptest! {
         prop_assert_eq!(Message::decode(&bytes), Ok(message));
         prop_assert!(Message::decode(&[&bytes[..], &[0]].concat()).is_err());
         prop_assert!(Message::decode(&bytes[..bytes.len() - 1]).is_err());
-    }
-
-    #[test]
-    fn every_operation_is_read_as_it_was_written(operation in operation()) {
-        prop_assert_eq!(Operation::decode(&codec::encode(&operation)), Ok(operation));
     }
 
     /// The verifier has an answer to everything that decodes, whoever sends it.

@@ -10,12 +10,12 @@ use quorate_types::{
     codec::Bounded,
     committee::{Committee, PerSigner, SignerSet, Validator, VotingPower},
     crypto::{Hash, Signature, SigningKey},
-    genesis::{Genesis, GenesisAccount, Parameters},
+    genesis::{Genesis, GenesisApplication, Parameters},
     header::Header,
-    ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
+    ids::{BlockId, ChainId, GenesisHash, StateId, ValidatorId},
     message::{CatchupResponse, FetchResponse, SyncInfo},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
+    settings::Settings,
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
     transaction::Transaction,
@@ -79,9 +79,6 @@ impl Fixture {
             };
             (validator, consensus, network)
         });
-        let mut accounts: Vec<_> =
-            (0..2).map(|n| GenesisAccount { address: Address::of(&key(200 + n).public()), balance: 1_000_000 }).collect();
-        accounts.sort_by_key(|account| account.address);
         let genesis = Genesis {
             protocol_version: quorate_types::message::PROTOCOL_VERSION,
             chain_id,
@@ -90,7 +87,11 @@ impl Fixture {
             // As golden bytes have them, whatever is recommended.
             parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
             validators: Vec::new(),
-            accounts,
+            application: GenesisApplication {
+                name: "fixture-app".into(),
+                version: 3,
+                settings: Settings::from_json(r#"{"limit": 7, "names": ["b", "a"]}"#).unwrap(),
+            },
         };
         let genesis = genesis.with_validators(members);
         let genesis_hash = genesis.hash();
@@ -278,18 +279,15 @@ impl Fixture {
     }
 
     pub(crate) fn transfer(&self, sequence: u64) -> Transaction {
-        let operation = Operation::Bank(BankOperation::Transfer { to: Address::of(&key(201).public()), amount: 5 });
-        self.transaction(sequence, &operation)
+        self.transaction(sequence, b"five to the second account".to_vec())
     }
 
     pub(crate) fn put(&self, sequence: u64) -> Transaction {
-        let operation =
-            Operation::Kv(KvOperation { space: KvSpace::Own, key: b"colour".to_vec(), action: KvAction::Put(b"green".to_vec()) });
-        self.transaction(sequence, &operation)
+        self.transaction(sequence, b"colour=green".to_vec())
     }
 
-    pub(crate) fn transaction(&self, sequence: u64, operation: &Operation) -> Transaction {
-        Transaction::sign(self.genesis_hash, &key(200), Sequence(sequence), UnixMillis(1_700_000_100_000), operation)
+    pub(crate) fn transaction(&self, sequence: u64, payload: Vec<u8>) -> Transaction {
+        Transaction::sign(self.genesis_hash, &key(200), Sequence(sequence), UnixMillis(1_700_000_100_000), payload)
     }
 }
 

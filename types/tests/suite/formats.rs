@@ -190,13 +190,7 @@ fn every_hash_is_what_the_page_says() {
     .concat();
     assert_eq!(p.exclude_size, None);
     let limits = &p.state;
-    let limits = [
-        numbers([limits.bytes_max]),
-        limits.block_effect_bytes_max.to_le_bytes().to_vec(),
-        numbers([limits.account_bytes_max]),
-        limits.deposit_per_byte.to_le_bytes().to_vec(),
-    ]
-    .concat();
+    let limits = [numbers([limits.bytes_max]), limits.block_effect_bytes_max.to_le_bytes().to_vec()].concat();
     let before = [
         genesis.protocol_version.to_le_bytes().to_vec(),
         numbers([genesis.chain_id.0]),
@@ -207,17 +201,18 @@ fn every_hash_is_what_the_page_says() {
         limits,
     ]
     .concat();
-    let accounts: Vec<u8> =
-        genesis.accounts.iter().flat_map(|account| [&account.address.0.0[..], &numbers([account.balance])].concat()).collect();
-    let accounts = [length(genesis.accounts.len()), accounts].concat();
-    let draft = h("quorate/genesis-draft", &[&before, &accounts]);
+    let application = &genesis.application;
+    let application =
+        [string(application.name.as_bytes()), application.version.to_le_bytes().to_vec(), string(br#"{"limit":7,"names":["b","a"]}"#)]
+            .concat();
+    let draft = h("quorate/genesis-draft", &[&before, &application]);
     assert_eq!(draft, genesis.draft_hash().0);
     let entries: Vec<u8> = genesis
         .validators
         .iter()
         .flat_map(|entry| [validator(&entry.validator), entry.consensus_proof.0.to_vec(), entry.network_proof.0.to_vec()].concat())
         .collect();
-    assert_eq!(h("quorate/genesis", &[&before, &length(genesis.validators.len()), &entries, &accounts]), network().0);
+    assert_eq!(h("quorate/genesis", &[&before, &length(genesis.validators.len()), &entries, &application]), network().0);
     let entry = &genesis.validators[0];
     let possession = h("quorate/possession", &[&draft.0, &validator(&entry.validator)]);
     let key: &SigningKey = &fixture.keys[0];

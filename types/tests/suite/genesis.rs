@@ -1,13 +1,14 @@
 //! What a genesis promises, and what is refused.
 
 use quorate_types::{
-    genesis::{Genesis, GenesisAccount, GenesisError, GenesisValidator, Parameters},
-    ids::{Address, ChainId},
+    genesis::{Genesis, GenesisError, GenesisValidator, Parameters},
+    ids::ChainId,
     message::PROTOCOL_VERSION,
     round::UnixMillis,
+    settings::Settings,
 };
 
-use crate::fixture::{Fixture, hash, key};
+use crate::fixture::{Fixture, key};
 
 fn refused(change: impl FnOnce(&mut Genesis)) -> GenesisError {
     let mut genesis = Fixture::new().genesis;
@@ -24,20 +25,13 @@ fn what_breaks_a_promise_is_refused() {
     assert!(matches!(refused(|genesis| genesis.validators.swap(0, 1)), GenesisError::Committee(_)));
     assert!(matches!(refused(|genesis| genesis.chain_id = ChainId(8)), GenesisError::Possession(_)));
     assert!(matches!(refused(|genesis| genesis.validators[2].validator.address.push('1')), GenesisError::Possession(_)));
-    assert!(matches!(refused(|genesis| genesis.accounts.swap(0, 1)), GenesisError::Accounts(_)));
-    assert!(matches!(refused(|genesis| genesis.accounts[1] = genesis.accounts[0]), GenesisError::Accounts(_)));
-    let too_much = refused(|genesis| genesis.accounts.iter_mut().for_each(|account| account.balance = u64::MAX / 2 + 1));
-    assert!(matches!(too_much, GenesisError::Accounts(_)));
+    for name in ["", "Bank", "a bank", "bank_2", "\u{1b}", &"x".repeat(33)] {
+        let error = refused(|genesis| genesis.application.name = name.into());
+        assert!(matches!(error, GenesisError::Parameter(_)), "{name:?}: {error}");
+    }
     for name in ["", "\u{1b}]0;", &"x".repeat(129)] {
         assert!(matches!(refused(|genesis| genesis.name = name.into()), GenesisError::Parameter(_)), "{name:?}");
     }
-}
-
-#[test]
-fn all_the_money_there_can_be_is_allowed() {
-    let mut genesis = Fixture::new().genesis;
-    (genesis.accounts[0].balance, genesis.accounts[1].balance) = (u64::MAX, 0);
-    assert_eq!(genesis.check_draft(), Ok(()));
 }
 
 /// What validators sign before there is a genesis covers all of it but themselves.
@@ -53,10 +47,10 @@ fn the_draft_hash_covers_everything_but_the_validators() {
         |g| g.parameters.window_size += 1,
         |g| g.parameters.state.bytes_max += 1,
         |g| g.parameters.state.block_effect_bytes_max += 1,
-        |g| g.parameters.state.account_bytes_max += 1,
-        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.parameters.exclude_size = Some(1),
-        |g| g.accounts[0].balance += 1,
+        |g| g.application.name.push('x'),
+        |g| g.application.version += 1,
+        |g| g.application.settings = Settings::default(),
     ];
     for change in changes {
         let mut other = genesis.clone();
@@ -94,7 +88,7 @@ fn parameters_lie_in_their_ranges() {
     for validators in 1..=128 {
         assert_eq!(Parameters::default().check(validators), Ok(()), "{validators}");
     }
-    let wrong: [Wrong; 22] = [
+    let wrong: [Wrong; 20] = [
         ("block_transactions_max", |p| p.block_transactions_max = 0),
         ("block_transactions_max", |p| p.block_transactions_max = 8_193),
         ("block_bytes_max", |p| p.block_bytes_max = 65_535),
@@ -115,8 +109,6 @@ fn parameters_lie_in_their_ranges() {
         ("state.bytes_max", |p| p.state.bytes_max = (1 << 40) + 1),
         ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = (1 << 20) - 1),
         ("state.block_effect_bytes_max", |p| p.state.block_effect_bytes_max = (8 << 20) + 1),
-        ("state.account_bytes_max", |p| p.state.account_bytes_max = 312),
-        ("state.account_bytes_max", |p| p.state.account_bytes_max = p.state.bytes_max + 1),
     ];
     for (name, change) in wrong {
         let mut parameters = Parameters::default();
@@ -131,7 +123,7 @@ fn parameters_lie_in_their_ranges() {
 /// Every part of a genesis is part of the network's name.
 #[test]
 fn the_hash_covers_everything() {
-    let changes: [fn(&mut Genesis); 22] = [
+    let changes: [fn(&mut Genesis); 21] = [
         |g| g.protocol_version += 1,
         |g| g.chain_id.0 += 1,
         |g| g.name.push('x'),
@@ -145,15 +137,14 @@ fn the_hash_covers_everything() {
         |g| g.parameters.window_size += 1,
         |g| g.parameters.state.bytes_max += 1,
         |g| g.parameters.state.block_effect_bytes_max += 1,
-        |g| g.parameters.state.account_bytes_max += 1,
-        |g| g.parameters.state.deposit_per_byte += 1,
         |g| g.parameters.exclude_size = Some(1),
         |g| g.validators[1].validator.power.0 += 1,
         |g| g.validators[1].network_proof.0[0] ^= 1,
         |g| g.validators.truncate(3),
-        |g| g.accounts[0].balance += 1,
-        |g| g.accounts[0].address = Address(hash(1)),
-        |g| g.accounts.push(GenesisAccount { address: Address(hash(0xff)), balance: 0 }),
+        |g| g.application.name.push('x'),
+        |g| g.application.version += 1,
+        |g| g.application.settings = Settings::default(),
+        |g| g.application.settings = Settings::from_json(r#"{"limit": 8, "names": ["b", "a"]}"#).unwrap(),
     ];
     let mut hashes = vec![Fixture::new().genesis.hash()];
     for change in changes {
@@ -168,25 +159,11 @@ fn the_hash_covers_everything() {
 }
 
 #[test]
-fn every_account_of_a_genesis_covers_the_deposit_of_its_record() {
-    let mut genesis = Fixture::new().genesis;
-    genesis.accounts = vec![GenesisAccount { address: Address(hash(1)), balance: 626 }];
-    for (deposit_per_byte, good) in [(0, true), (2, true), (3, false), (u32::MAX, false)] {
-        genesis.parameters.state.deposit_per_byte = deposit_per_byte;
-        match genesis.check_draft() {
-            Ok(()) => assert!(good, "{deposit_per_byte}"),
-            Err(GenesisError::Deposit { balance: 626, deposit, .. }) => assert!(!good && deposit == 313 * u64::from(deposit_per_byte)),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
 fn a_genesis_file_with_an_unknown_word_is_refused() {
     let genesis = Fixture::new().genesis;
     let json = serde_json::to_value(&genesis).unwrap();
     assert_eq!(serde_json::from_value::<Genesis>(json.clone()).unwrap(), genesis);
-    for at in ["", "/parameters", "/validators/0", "/validators/0/validator", "/accounts/0"] {
+    for at in ["", "/parameters", "/validators/0", "/validators/0/validator", "/application"] {
         let mut other = json.clone();
         other.pointer_mut(at).unwrap().as_object_mut().unwrap().insert("unknown".into(), 1.into());
         let error = serde_json::from_value::<Genesis>(other).unwrap_err().to_string();

@@ -10,7 +10,6 @@ use quorate_types::{
     ids::Address,
     merkle::MerkleProof,
     message::{CatchupRequest, FetchRequest, Message, TransactionBatch},
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     receipt::{Outcome, Receipt},
     round::{Height, Round},
     timeout::timeout_digest,
@@ -115,28 +114,6 @@ fn proofs_have_golden_bytes() {
     golden("value-proof", &proofs::value_proof(&fixture));
     let leaves: Vec<_> = (0..7).map(hash).collect();
     golden("merkle-proof", &MerkleProof::of(&leaves, 4).unwrap());
-}
-
-#[test]
-fn operations_have_golden_bytes() {
-    let kv = |space, action| Operation::Kv(KvOperation { space, key: b"key".to_vec(), action });
-    let operations = [
-        ("bank-transfer", Operation::Bank(BankOperation::Transfer { to: Address(hash(9)), amount: 0x0102_0304_0506_0708 })),
-        ("kv-put", kv(KvSpace::Own, KvAction::Put(b"value".to_vec()))),
-        ("kv-get", kv(KvSpace::Shared, KvAction::Get)),
-        ("kv-append", kv(KvSpace::Own, KvAction::Append(b"more".to_vec()))),
-        ("kv-slice", kv(KvSpace::Own, KvAction::Slice { start: 1, end: 0x0102_0304 })),
-        ("kv-delete", kv(KvSpace::Shared, KvAction::Delete)),
-        ("admin", Operation::Admin(vec![1, 2, 3])),
-        ("opaque", Operation::Opaque(vec![4, 5, 6])),
-    ];
-    let mut text = String::new();
-    for (name, operation) in operations {
-        let bytes = codec::encode(&operation);
-        assert_eq!(Operation::decode(&bytes), Ok(operation));
-        writeln!(text, "{name} {}", hex::encode(bytes)).unwrap();
-    }
-    check("operations.txt", &text);
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use quorate_types::{
     block::Block,
     crypto::{Hash, PublicKey, Signature},
-    failure::Code,
-    genesis::GenesisAccount,
+    failure::{Code, Failure},
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::{
-        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, KvView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
-        ProofView, Submitted, TransactionStatus, TransactionView, Wait,
+        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
+        ProofView, QueryView, StateView, Submitted, TransactionStatus, TransactionView, Wait,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,8 +29,8 @@ fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T
 
 #[test]
 fn the_words_of_the_api_have_golden_json() {
-    let outcome = OutcomeView::from(&Outcome::Applied(vec![1, 0xab]));
-    let failed = OutcomeView::from(&Outcome::failed(Code::new("insufficient-funds"), &[3, 5]));
+    let outcome = OutcomeView::new(&Outcome::Applied(vec![1, 0xab]), Failure::to_string);
+    let failed = OutcomeView::new(&Outcome::failed(Code::new("state-key-too-large"), &[3, 5]), Failure::to_string);
     let committed = TransactionStatus::Committed { height: Height(3), index: 1, outcome };
     let dropped = TransactionStatus::Dropped { code: "expired".into(), reason: "too late".into() };
     let submitted = |status, proof| Submitted { tx_id: TxId(hash(1)), status, proof };
@@ -50,14 +49,15 @@ fn the_words_of_the_api_have_golden_json() {
         line(&submitted(committed, Some("00ff".into()))),
         line(&AccountView {
             address: Address(hash(2)),
-            balance: u64::MAX,
             sequence: Sequence(3),
             next_sequence: Sequence(4),
             height: Height(5),
             proof: "00".into(),
             value: None,
+            shown: Some(json!({ "balance": "7" })),
         }),
-        line(&KvView { value: Some("ff".into()), height: Height(5), proof: "00".into() }),
+        line(&StateView { key: "6b".into(), value: Some("ff".into()), height: Height(5), proof: "00".into(), shown: None }),
+        line(&QueryView { answer: "07".into(), height: Height(5), shown: Some(json!(7)) }),
         line(&BlockView {
             height: Height(1),
             epoch: Epoch(0),
@@ -76,7 +76,7 @@ fn the_words_of_the_api_have_golden_json() {
                     sender: Address(hash(2)),
                     sequence: Sequence(0),
                     receipt: hash(9),
-                    outcome: ListedOutcome::from(outcome),
+                    outcome: ListedOutcome::new(outcome, Failure::to_string),
                 })
                 .collect(),
             next: Some(3),
@@ -84,6 +84,8 @@ fn the_words_of_the_api_have_golden_json() {
         line(&NodeStatus {
             name: "validator-0".into(),
             version: "0.1.0".into(),
+            application: "counter".into(),
+            application_version: 1,
             network: "local".into(),
             chain_id: ChainId(7),
             genesis_hash: GenesisHash(hash(8)),
@@ -141,11 +143,16 @@ fn signatures_are_hexadecimal_text() {
 /// A JSON number above 2^53 loses digits in many programs, so amounts are text; and text that is no plain number is no amount.
 #[test]
 fn amounts_are_decimal_text() {
-    let account = |balance| GenesisAccount { address: Address(hash(1)), balance };
-    let json = |balance: serde_json::Value| json!({ "address": Address(hash(1)), "balance": balance });
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Account {
+        #[serde(with = "quorate_types::codec::amount_text")]
+        balance: u64,
+    }
+    let account = |balance| Account { balance };
+    let json = |balance: serde_json::Value| json!({ "balance": balance });
     for balance in [0, 1, (1 << 53) + 1, u64::MAX] {
         assert_eq!(serde_json::to_value(account(balance)).unwrap(), json(json!(balance.to_string())));
-        assert_eq!(serde_json::from_value::<GenesisAccount>(json(json!(balance.to_string()))).unwrap(), account(balance));
+        assert_eq!(serde_json::from_value::<Account>(json(json!(balance.to_string()))).unwrap(), account(balance));
     }
     let wrong = [
         json!(5),
@@ -162,10 +169,10 @@ fn amounts_are_decimal_text() {
         json!(null),
     ];
     for balance in wrong {
-        assert!(serde_json::from_value::<GenesisAccount>(json(balance.clone())).is_err(), "{balance}");
+        assert!(serde_json::from_value::<Account>(json(balance.clone())).is_err(), "{balance}");
     }
-    let twice = r#"{"address": "0x0000000000000000000000000000000000000000000000000000000000000001", "balance": "1", "balance": "2"}"#;
-    assert!(serde_json::from_str::<GenesisAccount>(twice).unwrap_err().to_string().contains("duplicate field"));
+    let twice = r#"{"balance": "1", "balance": "2"}"#;
+    assert!(serde_json::from_str::<Account>(twice).unwrap_err().to_string().contains("duplicate field"));
 }
 
 #[test]

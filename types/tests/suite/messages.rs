@@ -9,11 +9,10 @@ use quorate_types::{
     header::Header,
     ids::ValidatorId,
     message::{ANSWER_BYTES_MAX, CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message, SyncInfo},
-    operation::{Operation, PAYLOAD_BYTES_MAX},
     proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
     sighting::Sightings,
-    transaction::Transaction,
+    transaction::{PAYLOAD_BYTES_MAX, Transaction},
     verify::{Verified, VerifiedMessage, VerifyError},
     vote::QuorumCert,
 };
@@ -282,7 +281,7 @@ fn payloads_are_bounded_by_the_genesis() {
         let block = fixture.block(1, 5, fixture.qc(4, 3), transactions);
         word(&fixture, 1, proposal(fixture.propose(block, None, fixture.qc(4, 3))))
     };
-    let opaque = |sequence, length| fixture.transaction(sequence, &Operation::Opaque(vec![0; length]));
+    let opaque = |sequence, length| fixture.transaction(sequence, vec![0; length]);
     assert_eq!(propose((0..3).map(|n| fixture.transfer(n)).collect()), None);
     assert_eq!(propose((0..4).map(|n| fixture.transfer(n)).collect()), Some("payload-size"));
     assert_eq!(propose(vec![opaque(0, 800)]), None);
@@ -469,7 +468,7 @@ fn the_largest_answer_fits_into_a_message() {
     let all: SignerSet = (0u16..).take(VALIDATORS_MAX).map(ValidatorId).collect();
     let signatures: PerSigner<Signature> = vec![Signature([1; 64]); VALIDATORS_MAX].try_into().unwrap();
     let qc = QuorumCert { signers: all, signatures, ..fixture.qc(4, 3) };
-    let smallest = fixture.transaction(0, &Operation::Opaque(vec![]));
+    let smallest = fixture.transaction(0, vec![]);
     let mut allowed = fixture.genesis.parameters;
     (allowed.block_bytes_max, allowed.block_transactions_max) = (1_048_576, u32::try_from(BLOCK_TRANSACTIONS_MAX).unwrap());
     assert!(allowed.check(4).is_ok());
@@ -480,7 +479,7 @@ fn the_largest_answer_fits_into_a_message() {
         assert!(parameters.check(4).is_err());
     }
     let of_smallest = fixture.block(1, 6, qc.clone(), vec![smallest.clone(); BLOCK_TRANSACTIONS_MAX]);
-    let largest = fixture.transaction(0, &Operation::Opaque(vec![0; PAYLOAD_BYTES_MAX - 4]));
+    let largest = fixture.transaction(0, vec![0; PAYLOAD_BYTES_MAX]);
     let of_largest = fixture.block(1, 6, qc.clone(), vec![largest.clone(); 1_048_576 / largest.raw().len()]);
     for last in [of_smallest.clone(), of_largest.clone()] {
         let line = vec![smallest.clone(); ANSWER_BYTES_MAX / smallest.raw().len()];

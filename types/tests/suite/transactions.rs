@@ -6,9 +6,8 @@ use quorate_types::{
     codec,
     crypto::{Hash, KeyError, PublicKey, Signature},
     ids::{Address, ChainId},
-    operation::{Operation, PAYLOAD_BYTES_MAX},
     round::{Sequence, UnixMillis},
-    transaction::{TRANSACTION, TRANSACTION_BYTES_MAX, Transaction, TransactionContent},
+    transaction::{PAYLOAD_BYTES_MAX, TRANSACTION, TRANSACTION_BYTES_MAX, Transaction, TransactionContent},
     verify::{SIGNATURES_BATCHED, VerifyError},
 };
 
@@ -129,11 +128,10 @@ fn each_transaction_of_a_large_batch_has_its_own_verdict() {
 #[test]
 fn lengths_are_bounded_and_exact() {
     let fixture = Fixture::new();
-    // One byte for the kind of operation and three for the length stand before the bytes themselves.
-    let largest = fixture.transaction(0, &Operation::Opaque(vec![7; PAYLOAD_BYTES_MAX - 4]));
+    let largest = fixture.transaction(0, vec![7; PAYLOAD_BYTES_MAX]);
     assert_eq!((largest.content().payload.len(), largest.raw().len()), (PAYLOAD_BYTES_MAX, TRANSACTION_BYTES_MAX));
     assert_eq!(Transaction::decode(largest.raw().clone()).unwrap(), largest);
-    let larger = fixture.transaction(0, &Operation::Opaque(vec![7; PAYLOAD_BYTES_MAX - 3]));
+    let larger = fixture.transaction(0, vec![7; PAYLOAD_BYTES_MAX + 1]);
     assert!(Transaction::decode(larger.raw().clone()).is_err());
 
     let bytes = fixture.transfer(0).raw().to_vec();
@@ -149,13 +147,4 @@ fn lengths_are_bounded_and_exact() {
     let mut huge = bytes;
     huge.splice(length_at..=length_at, [0xff, 0xff, 0xff, 0xff, 0x07]);
     assert!(Transaction::decode(huge.into()).is_err(), "a length of two thousand million");
-}
-
-#[test]
-fn operations_that_are_not_canonical_are_no_operations() {
-    for bytes in [&[][..], &[4], &[0x80, 0], &[3], &[3, 0x81, 0, 1], &[3, 2, 1], &[3, 1, 1, 1], &[1, 2, 0, 0], &[1, 0, 0, 5], &[0, 1]] {
-        assert!(Operation::decode(bytes).is_err(), "{bytes:?}");
-    }
-    assert!(Operation::decode(&vec![0; PAYLOAD_BYTES_MAX + 1]).is_err());
-    assert_eq!(Operation::decode(&[3, 1, 9]), Ok(Operation::Opaque(vec![9])));
 }

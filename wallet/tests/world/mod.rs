@@ -26,20 +26,19 @@ use axum::{
 };
 use clap::Parser;
 use fake::{Fake, hexadecimal};
+use quorate_builtin::{Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, explain, keys::KV_OWN};
 use quorate_client::{CommandError, Output, Pace, session, terminal::Format, terminal::Written};
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
 use quorate_types::{
     crypto::Hash,
     failure::Code,
-    genesis::GenesisAccount,
     header::Header,
     ids::{Address, TxId},
     merkle::MerkleProof,
-    operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation},
     proof::{TransactionProof, ValueProof},
     receipt::{Outcome, Receipt},
     round::{Height, Sequence, UnixMillis},
-    state_key::{Account, account_key, kv_key},
+    state_key::account_key,
     state_proof::{StateProof, StateTerminal, state_key_hash, state_leaf_hash, state_value_hash},
     transaction::Transaction,
 };
@@ -187,7 +186,7 @@ impl Chain {
                 None => Answer::refusal(404, "not-committed", "it is not committed"),
             },
             ("GET", ["v1", "accounts", address]) => self.account_view(address.parse().unwrap()),
-            ("GET", ["v1", "kv", space, owner, key]) => self.kv_view(space, owner, &hex::decode(key).unwrap()),
+            ("GET", ["v1", "state", key]) => self.state_view(&hex::decode(key.trim_start_matches("0x")).unwrap()),
             ("GET", ["v1", "genesis"]) => Answer { status: 200, body: serde_json::to_vec(&self.fake.genesis).unwrap() },
             _ => Answer::refusal(404, "not-found", "there is nothing here"),
         }
@@ -252,7 +251,10 @@ impl Chain {
         let state = self.state();
         let status = match state.committed.get(&id) {
             Some((height, _, outcome)) => {
-                let outcome = serde_json::to_value(quorate_types::rpc::OutcomeView::from(outcome)).unwrap();
+                let outcome = serde_json::to_value(quorate_types::rpc::OutcomeView::new(outcome, |failure| {
+                    explain(failure).unwrap_or_else(|| failure.to_string())
+                }))
+                .unwrap();
                 json!({ "tx_id": id, "status": "committed", "height": height, "index": 0, "outcome": outcome })
             }
             None if state.pool.values().any(|tx| tx.id() == id) => json!({ "tx_id": id, "status": "pending" }),
@@ -279,29 +281,31 @@ impl Chain {
 
     /// An account as a certified state of this height and time has it.
     pub fn account_at(&self, height: u64, timestamp: u64, of: Address, account: Option<Account>) -> Value {
-        let value = account.map(|account| account.encode().to_vec());
+        let value = account.map(|account| account.record().into_value().to_vec());
         let proof = self.value_proof(height, timestamp, &account_key(&of), value.as_deref());
         let account = account.unwrap_or_default();
         json!({
-            "address": of, "balance": account.balance.to_string(), "sequence": account.sequence, "next_sequence": account.sequence,
+            "address": of, "shown": { "balance": account.balance.to_string() }, "sequence": account.sequence, "next_sequence": account.sequence,
             "height": height, "proof": proof, "value": value.map(hex::encode),
         })
     }
 
-    fn kv_view(&self, space: &str, owner: &str, key: &[u8]) -> Answer {
-        let owner = if space == "shared" { Address::default() } else { owner.parse().unwrap() };
+    fn state_view(&self, key: &[u8]) -> Answer {
+        let (space, owner, name) = match key.split_first().unwrap() {
+            (&KV_OWN, rest) => (KvSpace::Own, Address(Hash(*rest.first_chunk().unwrap())), &rest[32..]),
+            (_, name) => (KvSpace::Shared, Address::default(), name),
+        };
         let (height, timestamp, value) = {
             let state = self.state();
-            (state.height, state.timestamp, state.values.get(&(space == "shared", owner, key.to_vec())).cloned())
+            (state.height, state.timestamp, state.values.get(&(space == KvSpace::Shared, owner, name.to_vec())).cloned())
         };
-        let space = if space == "shared" { KvSpace::Shared } else { KvSpace::Own };
-        Answer::json(200, &self.value_at(height, timestamp, space, owner, key, value.as_deref()))
+        Answer::json(200, &self.value_at(height, timestamp, key, value.as_deref()))
     }
 
     /// A value as a certified state of this height and time has it.
-    pub fn value_at(&self, height: u64, timestamp: u64, space: KvSpace, owner: Address, key: &[u8], value: Option<&[u8]>) -> Value {
-        let proof = self.value_proof(height, timestamp, &kv_key(space, &owner, key), value);
-        json!({ "value": value.map(hex::encode), "height": height, "proof": proof })
+    pub fn value_at(&self, height: u64, timestamp: u64, key: &[u8], value: Option<&[u8]>) -> Value {
+        let proof = self.value_proof(height, timestamp, key, value);
+        json!({ "key": hex::encode(key), "value": value.map(hex::encode), "height": height, "proof": proof })
     }
 
     fn value_proof(&self, height: u64, timestamp: u64, key: &[u8], value: Option<&[u8]>) -> String {
@@ -329,7 +333,7 @@ impl State {
                 }
                 sender.balance -= amount;
                 self.accounts.entry(to).or_default().balance += amount;
-                Outcome::Applied(b"OK".to_vec())
+                done()
             }
             Operation::Kv(KvOperation { space, key, action }) => {
                 let shared = space == KvSpace::Shared;
@@ -337,30 +341,37 @@ impl State {
                 match (action, self.values.get_mut(&place)) {
                     (KvAction::Put(value), _) => {
                         self.values.insert(place, value);
-                        Outcome::Applied(Vec::new())
+                        done()
                     }
-                    (KvAction::Get, value) => Outcome::Applied(value.cloned().unwrap_or_default()),
+                    (KvAction::Get, value) => valued(value.cloned().unwrap_or_default()),
                     (KvAction::Append(more), Some(value)) => {
                         value.extend(more);
-                        Outcome::Applied(Vec::new())
+                        done()
                     }
                     (KvAction::Slice { start, end }, Some(value)) => match value.get(start as usize..end as usize) {
                         Some(part) => {
                             *value = part.to_vec();
-                            Outcome::Applied(value.clone())
+                            valued(value.clone())
                         }
                         None => failed(),
                     },
                     (KvAction::Delete, _) => {
                         self.values.remove(&place);
-                        Outcome::Applied(Vec::new())
+                        done()
                     }
                     (KvAction::Append(_) | KvAction::Slice { .. }, None) => failed(),
                 }
             }
-            Operation::Admin(_) | Operation::Opaque(_) => failed(),
         }
     }
+}
+
+fn done() -> Outcome {
+    Outcome::Applied(quorate_builtin::Answer::Done.encode())
+}
+
+fn valued(value: Vec<u8>) -> Outcome {
+    Outcome::Applied(quorate_builtin::Answer::Value(value).encode())
 }
 
 fn failed() -> Outcome {

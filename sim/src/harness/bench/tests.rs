@@ -29,7 +29,7 @@ fn bench() -> Bench<SimHome, Bell> {
     }
     let network = Network::new(FaultPlan::none(Micros(0)).calm, Random::new(1));
     let watch = Watch::new(Register::one_chain(SignerSet::default()));
-    let workload = Workload::new(Random::new(2));
+    let workload = Workload::new(lab.subject.clone(), Random::new(2));
     let (setting, random) = (lab.setting, Random::new(3));
     Bench::new(Parts { setting, machines, network, workload, watch, audit: Audit::new(false), random })
 }

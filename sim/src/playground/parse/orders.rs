@@ -1,6 +1,6 @@
 //! What a `tx` asks for.
 
-use quorate_types::operation::KvAction;
+use quorate_builtin::operation::KvAction;
 
 use super::{Act, Command, Refusal, reader::Reader};
 use crate::playground::{cast::check_name, client::Order, help::nearest};

@@ -9,35 +9,28 @@
 
 use std::sync::Arc;
 
+use quorate_app::State;
 use quorate_types::{
     crypto::Hash,
     failure::{Code, Failure},
-    genesis::StateLimits,
     ids::Address,
-    operation::KvSpace,
-    state_key::{Account, entry_size, holder_key, kv_key},
+    state_key::entry_size,
 };
 
 use crate::{
-    accounts,
-    state::{Overlay, StateRead},
+    account::{self, Account},
+    keys::{holder_key, kv_key},
+    operation::KvSpace,
+    settings::Settings,
 };
-
-/// Whether the state may grow at all.
-///
-/// # Errors
-/// `state-full`.
-pub(crate) fn room(state: &dyn StateRead, limits: &StateLimits) -> Result<(), Failure> {
-    if state.size() >= limits.bytes_max { Err(Failure::new(Code::new("state-full"), &[])) } else { Ok(()) }
-}
 
 /// Sets the value of a key-value entry for an account, which holds it from now on.
 ///
 /// # Errors
 /// [`Failure`]: the account may not hold so much. What was written meanwhile is the caller's to take back.
 pub(crate) fn put(
-    state: &mut Overlay<'_>,
-    limits: &StateLimits,
+    state: &mut State<'_>,
+    settings: &Settings,
     writer: &Address,
     space: KvSpace,
     name: &[u8],
@@ -47,15 +40,15 @@ pub(crate) fn put(
     let before = size(state, &key);
     let after = entry_size(&key, &value);
     match space {
-        KvSpace::Own => hold(state, limits, writer, before, after)?,
+        KvSpace::Own => hold(state, settings, writer, before, after)?,
         KvSpace::Shared => {
             let holder = Holder::of(state, name);
             if holder.address == Some(*writer) {
-                hold(state, limits, writer, before, after)?;
+                hold(state, settings, writer, before, after)?;
             } else {
                 holder.release(state, before);
                 let entry = writer.0.as_bytes();
-                hold(state, limits, writer, 0, after.saturating_add(entry_size(&holder.key, entry)))?;
+                hold(state, settings, writer, 0, after.saturating_add(entry_size(&holder.key, entry)))?;
                 state.put(holder.key, *entry);
             }
         }
@@ -65,7 +58,7 @@ pub(crate) fn put(
 }
 
 /// Removes a key-value entry; does nothing if there is none.
-pub(crate) fn delete(state: &mut Overlay<'_>, sender: &Address, space: KvSpace, name: &[u8]) {
+pub(crate) fn delete(state: &mut State<'_>, sender: &Address, space: KvSpace, name: &[u8]) {
     let key = kv_key(space, sender, name);
     let before = size(state, &key);
     match space {
@@ -91,7 +84,7 @@ struct Holder {
 }
 
 impl Holder {
-    fn of(state: &Overlay<'_>, name: &[u8]) -> Self {
+    fn of(state: &State<'_>, name: &[u8]) -> Self {
         let key = holder_key(name);
         let entry = state.get(&key);
         let size = entry.as_ref().map_or(0, |entry| entry_size(&key, entry));
@@ -100,7 +93,7 @@ impl Holder {
     }
 
     /// The holder no longer holds the entry, whose value counted for so much.
-    fn release(&self, state: &mut Overlay<'_>, value: u64) {
+    fn release(&self, state: &mut State<'_>, value: u64) {
         if let Some(address) = &self.address {
             release(state, address, value.saturating_add(self.size));
         }
@@ -108,33 +101,33 @@ impl Holder {
 }
 
 /// What an entry counts for, 0 where there is none.
-fn size(state: &Overlay<'_>, key: &[u8]) -> u64 {
+fn size(state: &State<'_>, key: &[u8]) -> u64 {
     state.get(key).map_or(0, |value| entry_size(key, &value))
 }
 
 /// An account holds an entry that counts for `after` in place of one that counted for `before`.
-fn hold(state: &mut Overlay<'_>, limits: &StateLimits, holder: &Address, before: u64, after: u64) -> Result<(), Failure> {
-    let account = accounts::account(state, holder);
+fn hold(state: &mut State<'_>, settings: &Settings, holder: &Address, before: u64, after: u64) -> Result<(), Failure> {
+    let account = account::account(state, holder);
     let stored = account.stored.saturating_sub(before).saturating_add(after);
     if stored > account.stored {
-        if stored > limits.account_bytes_max {
-            return Err(Failure::new(Code::new("account-state-full"), &[stored, limits.account_bytes_max]));
+        if stored > settings.account_bytes_max {
+            return Err(Failure::new(Code::new("account-state-full"), &[stored, settings.account_bytes_max]));
         }
-        let deposit = limits.deposit(stored);
+        let deposit = settings.deposit(stored);
         if account.balance < deposit {
             return Err(Failure::new(Code::new("deposit-not-covered"), &[account.balance, deposit]));
         }
     }
     if stored != account.stored {
-        accounts::put(state, holder, Account { stored, ..account });
+        account::put(state, holder, Account { stored, ..account });
     }
     Ok(())
 }
 
 /// An account no longer holds an entry that counted for so much.
-fn release(state: &mut Overlay<'_>, holder: &Address, size: u64) {
-    let account = accounts::account(state, holder);
+fn release(state: &mut State<'_>, holder: &Address, size: u64) {
+    let account = account::account(state, holder);
     if size > 0 {
-        accounts::put(state, holder, Account { stored: account.stored.saturating_sub(size), ..account });
+        account::put(state, holder, Account { stored: account.stored.saturating_sub(size), ..account });
     }
 }

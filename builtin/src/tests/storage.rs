@@ -1,17 +1,18 @@
 //! What accounts hold of the state, and what they must have for it.
 
 use super::common::{NETWORK, NOW, World, address, code, kv, ok, transfer, tx};
-use crate::{BuiltIn, InvalidBlock, StateRead, accounts, check_transaction};
+use crate::{
+    KvAction,
+    KvSpace::{self, Own, Shared},
+    Operation, Settings,
+    account::{self, ACCOUNT_ENTRY_SIZE},
+    keys::{KV_HOLDER, KV_OWN, KV_SHARED, holder_key},
+};
 use proptest::prelude::*;
+use quorate_app::{InvalidBlock, StateRead, Unexecuted, check_transaction};
 use quorate_types::{
-    genesis::StateLimits,
     ids::Address,
-    operation::{
-        KvAction,
-        KvSpace::{self, Own, Shared},
-        Operation,
-    },
-    state_key::{ACCOUNT_ENTRY_SIZE, KV_HOLDER, KV_OWN, KV_SHARED, account_key, entry_size, holder_key},
+    state_key::{account_key, entry_size},
 };
 
 fn put(space: KvSpace, name: &[u8], len: usize) -> Operation {
@@ -19,7 +20,7 @@ fn put(space: KvSpace, name: &[u8], len: usize) -> Operation {
 }
 
 fn stored(world: &World, who: u8) -> u64 {
-    accounts::account(&world.state, &address(who)).stored
+    account::account(&world.state, &address(who)).stored
 }
 
 /// What an account holds, counted from the state alone.
@@ -27,9 +28,9 @@ fn recount(world: &World, who: u8) -> u64 {
     let address: Address = address(who);
     let holds = |key: &[u8]| match key.split_first() {
         Some((&KV_OWN, rest)) => rest.starts_with(address.0.as_bytes()),
-        Some((&KV_SHARED, name)) => world.state.get(&holder_key(name)).is_some_and(|holder| **holder == *address.0.as_bytes()),
+        Some((&KV_SHARED, name)) => world.state.get(&*holder_key(name)).is_some_and(|holder| **holder == *address.0.as_bytes()),
         Some((&KV_HOLDER, _)) => world.state.get(key).is_some_and(|holder| **holder == *address.0.as_bytes()),
-        _ => *key == *account_key(&address),
+        _ => *key == account_key(&address),
     };
     world.state.iter().filter(|(key, _)| holds(key)).map(|(key, value)| entry_size(key, value)).sum()
 }
@@ -64,7 +65,7 @@ fn an_account_holds_its_record_its_keys_and_the_shared_keys_that_it_wrote_last()
 #[test]
 fn a_write_that_would_hold_more_than_the_quota_fails_and_what_shrinks_does_not() {
     let mut world = World::with(&[(1, 100), (2, 100)]);
-    world.limits.account_bytes_max = ACCOUNT_ENTRY_SIZE + 256 + 33 + 1 + 10;
+    world.settings.account_bytes_max = ACCOUNT_ENTRY_SIZE + 256 + 33 + 1 + 10;
     assert_eq!(code(&world.send(1, &put(Own, b"k", 11))), "account-state-full");
     assert_eq!(world.send(1, &put(Own, b"k", 10)), ok());
     for operation in [put(Own, b"k", 11), put(Own, b"l", 0), put(Shared, b"s", 0), kv(Own, b"k", KvAction::Append(vec![1]))] {
@@ -73,9 +74,9 @@ fn a_write_that_would_hold_more_than_the_quota_fails_and_what_shrinks_does_not()
     assert_eq!(world.send(1, &put(Own, b"k", 9)), ok());
     assert_eq!(world.send(1, &kv(Own, b"k", KvAction::Delete)), ok());
     // A shared key that one may write is taken over only by those who may hold it.
-    world.limits = StateLimits::default();
+    world.settings = Settings::default();
     assert_eq!(world.send(2, &put(Shared, b"s", 500)), ok());
-    world.limits.account_bytes_max = ACCOUNT_ENTRY_SIZE + 400;
+    world.settings.account_bytes_max = ACCOUNT_ENTRY_SIZE + 400;
     assert_eq!(code(&world.send(1, &kv(Shared, b"s", KvAction::Append(vec![])))), "account-state-full");
     assert_eq!((stored(&world, 1), recount(&world, 2)), (ACCOUNT_ENTRY_SIZE, stored(&world, 2)));
 }
@@ -85,7 +86,7 @@ fn a_deposit_stays_in_the_account_and_covers_all_that_it_holds() {
     let entry = 256 + 33 + 1 + 10;
     let (record, needed) = (3 * ACCOUNT_ENTRY_SIZE, 3 * (ACCOUNT_ENTRY_SIZE + entry));
     let mut world = World::with(&[(1, needed), (2, needed - 1)]);
-    world.limits.deposit_per_byte = 3;
+    world.settings.deposit_per_byte = 3;
     assert_eq!(code(&world.send(2, &put(Own, b"k", 10))), "deposit-not-covered");
     assert_eq!(world.send(1, &put(Own, b"k", 10)), ok());
     assert_eq!(code(&world.send(1, &transfer(2, 1))), "deposit-locked");
@@ -104,12 +105,11 @@ fn a_deposit_stays_in_the_account_and_covers_all_that_it_holds() {
 #[test]
 fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     let mut world = World::with(&[(1, 1_000)]);
-    world.limits.deposit_per_byte = 1;
+    world.settings.deposit_per_byte = 1;
     let first = tx(5, 0, &kv(Shared, b"k", KvAction::Get));
-    assert!(matches!(world.execute(std::slice::from_ref(&first)), Err(InvalidBlock::NoAccount { .. })));
-    let check = |world: &World| {
-        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &first).map_err(|error| error.code().into_owned())
-    };
+    assert!(matches!(world.execute(std::slice::from_ref(&first)), Err(Unexecuted::Invalid(InvalidBlock::NoAccount { .. }))));
+    let check =
+        |world: &World| check_transaction(&world.machine(), &world.state, NETWORK, NOW, &first).map_err(|error| error.code().into_owned());
     assert_eq!(check(&world), Err("no-account".into()));
     // With the transfer that opens it, in the same block too.
     assert!(world.execute(&[tx(1, 0, &transfer(5, 400)), first.clone()]).is_ok());
@@ -118,17 +118,17 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     assert!(world.execute(std::slice::from_ref(&first)).is_ok());
     let locked = tx(5, 0, &transfer(1, 400));
     assert_eq!(
-        check_transaction(&BuiltIn, &world.state, &world.limits, NETWORK, NOW, &locked).map_err(|error| error.code().into_owned()),
+        check_transaction(&world.machine(), &world.state, NETWORK, NOW, &locked).map_err(|error| error.code().into_owned()),
         Err("deposit-locked".into())
     );
 }
 
 #[test]
 fn deposits_beyond_all_money_are_no_overflow() {
-    let limits = StateLimits { deposit_per_byte: u32::MAX, ..StateLimits::default() };
-    assert_eq!(limits.deposit(u64::MAX), u64::MAX);
+    let settings = Settings { deposit_per_byte: u32::MAX, ..Settings::default() };
+    assert_eq!(settings.deposit(u64::MAX), u64::MAX);
     let mut world = World::with(&[(1, u64::MAX)]);
-    world.limits = limits;
+    world.settings = settings;
     assert_eq!(world.send(1, &put(Own, b"k", 10)), ok());
     assert_eq!(world.send(1, &transfer(2, u64::MAX / 2)), ok());
 }
@@ -165,13 +165,13 @@ proptest! {
         blocks in prop::collection::vec(prop::collection::vec(act(), 0..10), 1..8),
     ) {
         let mut world = World::with(&[(1, 2_000), (2, 4_000), (3, 700)]);
-        world.limits = StateLimits { deposit_per_byte, account_bytes_max, ..StateLimits::default() };
+        world.settings = Settings { deposit_per_byte, account_bytes_max, ..Settings::default() };
         for acts in blocks {
             let mut payload = Vec::new();
             let mut counts = [0u64; 5];
             for Act { who, operation } in acts {
                 // Account 4 begins with a transfer, if any comes.
-                if deposit_per_byte > 0 && accounts::find(&world.state, &address(who)).is_none() {
+                if deposit_per_byte > 0 && account::find(&world.state, &address(who)).is_none() {
                     continue;
                 }
                 payload.push(tx(who, world.sequence(who) + counts[usize::from(who)], &operation));
@@ -181,7 +181,7 @@ proptest! {
             for who in 1..5u8 {
                 prop_assert_eq!(stored(&world, who), recount(&world, who), "account {}", who);
                 prop_assert!(stored(&world, who) <= account_bytes_max);
-                prop_assert!(world.balance(who) >= world.limits.deposit(stored(&world, who)));
+                prop_assert!(world.balance(who) >= world.settings.deposit(stored(&world, who)));
             }
             prop_assert_eq!((1..5u8).map(|who| stored(&world, who)).sum::<u64>(), world.state.size());
         }

@@ -2,32 +2,30 @@
 //!
 //! | Action | Key present | Key missing |
 //! |---|---|---|
-//! | `put` | sets the value, `OK` | sets the value, `OK` |
+//! | `put` | sets the value, done | sets the value, done |
 //! | `get` | the value | empty (no different from an empty value; a proof of the state tells them apart) |
-//! | `append` | adds to the value, `OK` | fails, `missing-key` |
+//! | `append` | adds to the value, done | fails, `missing-key` |
 //! | `slice` | keeps and answers `start..end`; fails with `bad-range` unless start <= end <= length | fails, `missing-key` |
-//! | `delete` | removes it, `OK` | `OK` |
+//! | `delete` | removes it, done | done |
 //!
 //! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `key-too-large` or
-//! `value-too-large`, and so does an `append` that would make one. When the state is full, `put` and `append` fail with `state-full`.
-//! Whoever writes holds the entry from then on (storage.rs): what would let the account hold more than it may fails with
+//! `value-too-large`, and so does an `append` that would make one. Whoever writes holds the entry from then on (storage.rs): what would let the account hold more than it may fails with
 //! `account-state-full`, and what its balance does not cover with `deposit-not-covered`.
 
 use std::ops::Range;
 
+use quorate_app::State;
 use quorate_types::{
     failure::{Code, Failure},
-    genesis::StateLimits,
     ids::Address,
-    operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KvAction, KvOperation},
-    receipt::Outcome,
-    state_key::kv_key,
 };
 
 use crate::{
-    built_in::OK,
-    state::Overlay,
-    storage::{self, room},
+    built_in::Answer,
+    keys::kv_key,
+    operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, KvAction, KvOperation},
+    settings::Settings,
+    storage,
 };
 
 const KEY_TOO_LARGE: Code = Code::new("key-too-large");
@@ -43,38 +41,32 @@ pub(crate) fn check(operation: &KvOperation) -> Result<(), Failure> {
 }
 
 /// Executes an operation.
-pub(crate) fn execute(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Outcome {
-    run(state, limits, sender, operation).map_or_else(Outcome::Failed, Outcome::Applied)
-}
-
-fn run(state: &mut Overlay<'_>, limits: &StateLimits, sender: &Address, operation: &KvOperation) -> Result<Vec<u8>, Failure> {
+pub(crate) fn execute(state: &mut State<'_>, settings: &Settings, sender: &Address, operation: &KvOperation) -> Result<Answer, Failure> {
     check(operation)?;
     let KvOperation { space, key: name, action } = operation;
     let key = kv_key(*space, sender, name);
     match action {
-        KvAction::Get => Ok(state.get(&key).map_or_else(Vec::new, |value| value.to_vec())),
+        KvAction::Get => Ok(Answer::Value(state.get(&key).map_or_else(Vec::new, |value| value.to_vec()))),
         KvAction::Delete => {
             storage::delete(state, sender, *space, name);
-            Ok(OK.into())
+            Ok(Answer::Done)
         }
         KvAction::Put(value) => {
-            room(state, limits)?;
-            storage::put(state, limits, sender, *space, name, value.as_slice().into())?;
-            Ok(OK.into())
+            storage::put(state, settings, sender, *space, name, value.as_slice().into())?;
+            Ok(Answer::Done)
         }
         KvAction::Append(more) => {
             let value = state.get(&key).ok_or_else(missing)?;
             bounded(VALUE_TOO_LARGE, value.len().saturating_add(more.len()), KV_VALUE_BYTES_MAX)?;
-            room(state, limits)?;
-            storage::put(state, limits, sender, *space, name, [&value, more.as_slice()].concat().into())?;
-            Ok(OK.into())
+            storage::put(state, settings, sender, *space, name, [&value, more.as_slice()].concat().into())?;
+            Ok(Answer::Done)
         }
         KvAction::Slice { start, end } => {
             let value = state.get(&key).ok_or_else(missing)?;
             let kept = slice(&value, *start, *end)
                 .ok_or_else(|| Failure::new(Code::new("bad-range"), &[u64::from(*start), u64::from(*end), value.len() as u64]))?;
-            storage::put(state, limits, sender, *space, name, kept.into())?;
-            Ok(kept.to_vec())
+            storage::put(state, settings, sender, *space, name, kept.into())?;
+            Ok(Answer::Value(kept.to_vec()))
         }
     }
 }

@@ -1,30 +1,24 @@
-//! What a transaction asks for. The first byte of a transaction's payload says which application it is for.
+//! What a transaction asks for.
 
-use serde::{Deserialize, Serialize};
-
-use crate::{
-    codec::{self, DecodeError},
+use quorate_types::{
+    codec::{self, DecodeError, amount_text, bytes_text},
     ids::Address,
+    transaction::PAYLOAD_BYTES_MAX,
 };
+use serde::{Deserialize, Serialize};
 
 /// Longest key of the key-value store, in bytes.
 pub const KV_KEY_BYTES_MAX: usize = 256;
 /// Longest value of the key-value store, in bytes.
 pub const KV_VALUE_BYTES_MAX: usize = 16 * 1024;
-/// Longest payload of a transaction, in bytes.
-pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024;
 
-/// A request to the built-in applications, or bytes for one of the user's own.
+/// A request to the bank or the key-value store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Accounts and transfers.
     Bank(BankOperation),
     /// The key-value store.
     Kv(KvOperation),
-    /// Reserved for changes of the committee; refused by every application so far.
-    Admin(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// Bytes that only a replicated service of the user's own understands.
-    Opaque(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl Operation {
@@ -34,6 +28,12 @@ impl Operation {
     /// [`DecodeError`]: not the canonical encoding of an operation.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         codec::decode(payload, PAYLOAD_BYTES_MAX)
+    }
+
+    /// The payload of a transaction that asks for this.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
     }
 }
 
@@ -45,6 +45,7 @@ pub enum BankOperation {
         /// The receiving account.
         to: Address,
         /// How much, in the smallest unit.
+        #[serde(with = "amount_text")]
         amount: u64,
     },
 }
@@ -55,7 +56,7 @@ pub struct KvOperation {
     /// Whose keys.
     pub space: KvSpace,
     /// The key, at most [`KV_KEY_BYTES_MAX`] bytes.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "bytes_text")]
     pub key: Vec<u8>,
     /// What to do with it.
     pub action: KvAction,
@@ -75,11 +76,11 @@ pub enum KvSpace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KvAction {
     /// Sets the value, at most [`KV_VALUE_BYTES_MAX`] bytes.
-    Put(#[serde(with = "serde_bytes")] Vec<u8>),
+    Put(#[serde(with = "bytes_text")] Vec<u8>),
     /// Reads the value, in the order of the chain; the receipt carries it.
     Get,
     /// Adds bytes to the end of the value.
-    Append(#[serde(with = "serde_bytes")] Vec<u8>),
+    Append(#[serde(with = "bytes_text")] Vec<u8>),
     /// Keeps only the bytes `start..end` of the value and returns them; fails unless `start <= end <= length`.
     Slice {
         /// First byte kept.

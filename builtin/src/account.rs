@@ -1,0 +1,104 @@
+//! What the bank keeps in the record of an account.
+
+use quorate_app::{State, StateRead, accounts};
+use quorate_types::{
+    ids::Address,
+    round::Sequence,
+    state_key::{AccountRecord, account_entry_size},
+};
+
+/// Length of the bank's part of an account's record, in bytes.
+pub const ACCOUNT_BYTES: usize = 16;
+
+/// What an account's own record counts for: the least that an account holds.
+pub const ACCOUNT_ENTRY_SIZE: u64 = account_entry_size(ACCOUNT_BYTES as u64);
+
+/// An account. One without a record has nothing and has sent nothing: [`Account::default`].
+///
+/// ```text
+/// ┌────────────────┬────────────────┬────────────────┐
+/// │ sequence u64 LE│ balance u64 LE │ stored u64 LE  │
+/// │ 0            8 │ 8           16 │ 16          24 │
+/// └────────────────┴────────────────┴────────────────┘
+///    the chain's     the bank's
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The number of its next transaction: every lower one is used up for ever.
+    pub sequence: Sequence,
+    /// How much it has, in the smallest unit.
+    pub balance: u64,
+    /// How much of the state it holds: the sum of [`entry_size`](quorate_types::state_key::entry_size) over its entries, its record among
+    /// them. 0 only without a record.
+    pub stored: u64,
+}
+
+impl Account {
+    /// What a record says.
+    #[must_use]
+    pub fn of(record: &AccountRecord) -> Self {
+        let (balance, stored) = match record.application().split_first_chunk::<8>() {
+            Some((balance, stored)) => (*balance, stored.first_chunk().copied().unwrap_or_default()),
+            None => Default::default(),
+        };
+        Self { sequence: record.sequence(), balance: u64::from_le_bytes(balance), stored: u64::from_le_bytes(stored) }
+    }
+
+    /// The record.
+    #[must_use]
+    pub fn record(&self) -> AccountRecord {
+        AccountRecord::new(self.sequence, &self.application())
+    }
+
+    pub(crate) fn application(&self) -> [u8; ACCOUNT_BYTES] {
+        let mut bytes = [0; ACCOUNT_BYTES];
+        for (place, number) in bytes.chunks_exact_mut(8).zip([self.balance, self.stored]) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// The account at an address; one without a record has nothing and has sent nothing.
+#[must_use]
+pub fn account(state: &dyn StateRead, address: &Address) -> Account {
+    find(state, address).unwrap_or_default()
+}
+
+/// The account at an address, if it has come into being.
+#[must_use]
+pub fn find(state: &dyn StateRead, address: &Address) -> Option<Account> {
+    accounts::find(state, address).as_ref().map(Account::of)
+}
+
+/// How much an account has, in the smallest unit.
+#[must_use]
+pub fn balance(state: &dyn StateRead, address: &Address) -> u64 {
+    account(state, address).balance
+}
+
+/// Changes an account's balance and leaves the rest of its record as it is.
+pub(crate) fn set_balance(state: &mut State<'_>, address: &Address, balance: u64) {
+    put(state, address, Account { balance, ..account(state, address) });
+}
+
+/// Sets the bank's part of a record. A new record counts itself.
+pub(crate) fn put(state: &mut State<'_>, address: &Address, account: Account) {
+    let stored = account.stored.max(ACCOUNT_ENTRY_SIZE);
+    accounts::set(state, address, &Account { stored, ..account }.application());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_types::state_key::{account_key, entry_size};
+
+    #[test]
+    fn the_account_record_has_golden_bytes() {
+        let account = Account { sequence: Sequence(9), balance: 0x0102_0304_0506_0708, stored: 313 };
+        let value = account.record().into_value();
+        assert_eq!(*value, [9, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 57, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Account::of(&account.record()), account);
+        assert_eq!((entry_size(&account_key(&Address::default()), &value), ACCOUNT_ENTRY_SIZE), (313, 313));
+    }
+}

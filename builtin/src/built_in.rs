@@ -1,0 +1,182 @@
+//! [`BuiltIn`]: sends each operation to the [bank](crate::bank) or the [key-value store](crate::kv).
+
+use quorate_app::{Application, Call, Nothing, Rules, State, StateRead};
+use quorate_types::{
+    codec::{self, DecodeError, bytes_text},
+    failure::{Code, Failure},
+    ids::Address,
+    round::Sequence,
+    state_key::{ACCOUNT, AccountRecord, account_key},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    account::{ACCOUNT_ENTRY_SIZE, Account},
+    bank,
+    keys::{KV_OWN, KV_SHARED, kv_key},
+    kv,
+    operation::{BankOperation, KV_KEY_BYTES_MAX, KvSpace, Operation},
+    settings::{self, GenesisAccount, Settings},
+};
+
+/// What an account of a measurement gets to spend: one for each transfer.
+const GRANT: u64 = 1_000_000;
+
+/// The bank and the key-value store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuiltIn;
+
+/// What a transaction that took effect answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It changed something and has nothing else to say.
+    Done,
+    /// The value that it read.
+    Value(#[serde(with = "bytes_text")] Vec<u8>),
+}
+
+impl Answer {
+    /// Reads the answer of a receipt.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: not an answer of this application.
+    pub fn decode(answer: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(answer, quorate_app::ANSWER_BYTES_MAX)
+    }
+
+    /// The answer of a receipt.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+}
+
+impl Application for BuiltIn {
+    const NAME: &'static str = "quorate";
+    const VERSION: u32 = 1;
+
+    type Settings = Settings;
+    type Operation = Operation;
+    type Answer = Answer;
+    type Query = Nothing;
+    type Found = Nothing;
+
+    fn check_settings(&self, rules: &Rules<'_, Settings>) -> Result<(), String> {
+        settings::check(rules)
+    }
+
+    fn genesis(&self, rules: &Rules<'_, Settings>, state: &mut State<'_>) {
+        bank::genesis(rules.settings, state);
+    }
+
+    fn new_account(&self, rules: &Rules<'_, Settings>) -> Result<Vec<u8>, Failure> {
+        if rules.settings.deposit_per_byte > 0 {
+            let deposit = rules.settings.deposit(ACCOUNT_ENTRY_SIZE);
+            return Err(Failure::new(Code::new("no-account"), &[deposit]));
+        }
+        Ok(Account { stored: ACCOUNT_ENTRY_SIZE, ..Account::default() }.application().into())
+    }
+
+    fn check(&self, rules: &Rules<'_, Settings>, state: &dyn StateRead, sender: &Address, operation: &Operation) -> Result<(), Failure> {
+        match operation {
+            Operation::Bank(operation) => bank::check(state, rules.settings, sender, operation),
+            Operation::Kv(operation) => kv::check(operation),
+        }
+    }
+
+    fn execute(&self, call: &Call<'_, Settings>, state: &mut State<'_>, operation: Operation) -> Result<Answer, Failure> {
+        let settings = call.rules.settings;
+        match operation {
+            Operation::Bank(operation) => bank::execute(state, settings, &call.sender, &operation),
+            Operation::Kv(operation) => kv::execute(state, settings, &call.sender, &operation),
+        }
+    }
+
+    /// | Path | Key |
+    /// |---|---|
+    /// | `accounts/ADDRESS` | the record of an account |
+    /// | `kv/own/ADDRESS/KEY` | an account's own key, in hexadecimal digits |
+    /// | `kv/shared/KEY` | a shared key, in hexadecimal digits |
+    fn locate(&self, path: &[&str]) -> Result<Option<Vec<u8>>, String> {
+        let key = match path {
+            ["accounts", address] => account_key(&address_of(address)?).into(),
+            ["kv", "own", owner, key] => kv_key(KvSpace::Own, &address_of(owner)?, &name_of(key)?),
+            ["kv", "shared", key] => kv_key(KvSpace::Shared, &Address::default(), &name_of(key)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(key.into()))
+    }
+
+    fn show(&self, key: &[u8], value: &[u8]) -> Option<serde_json::Value> {
+        match key.first() {
+            Some(&ACCOUNT) => {
+                let Account { balance, stored, .. } = Account::of(&AccountRecord::new(Sequence(0), value));
+                Some(json!({ "balance": balance.to_string(), "stored": stored }))
+            }
+            Some(&KV_OWN | &KV_SHARED) => std::str::from_utf8(value).ok().map(Into::into),
+            _ => None,
+        }
+    }
+
+    /// Transfers of 1.
+    fn sample(&self, number: u64, accounts: &[Address]) -> Operation {
+        let index = number.checked_rem(accounts.len() as u64).and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+        Operation::Bank(BankOperation::Transfer { to: accounts.get(index).copied().unwrap_or_default(), amount: 1 })
+    }
+
+    fn trial_settings(&self, accounts: &[(Address, u64)]) -> Settings {
+        let account = |(address, balance): &(Address, u64)| GenesisAccount { address: *address, balance: *balance };
+        Settings::default().with_accounts(accounts.iter().map(account).collect())
+    }
+
+    fn grant(&self, to: &Address) -> Option<Operation> {
+        Some(Operation::Bank(BankOperation::Transfer { to: *to, amount: GRANT }))
+    }
+
+    fn explain(&self, failure: &Failure) -> Option<String> {
+        explain(failure)
+    }
+}
+
+fn address_of(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|_| format!("{text:?} is no address: write 64 hexadecimal digits, with or without 0x"))
+}
+
+fn name_of(text: &str) -> Result<Vec<u8>, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    if digits.len() > 2 * KV_KEY_BYTES_MAX {
+        return Err(format!("a key has at most {KV_KEY_BYTES_MAX} bytes"));
+    }
+    hex::decode(digits).map_err(|_| format!("{text:?} is no key: write its bytes in hexadecimal digits"))
+}
+
+/// A sentence for people on a failure of this application.
+#[must_use]
+pub fn explain(failure: &Failure) -> Option<String> {
+    Some(match (failure.code(), failure.numbers()) {
+        ("zero-amount", _) => "a transfer needs an amount above zero".into(),
+        ("insufficient-funds", [balance, amount]) => format!("the sender has {balance}, less than {amount}"),
+        ("balance-overflow", _) => "the receiver would have more than can be counted".into(),
+        ("account-state-full", [stored, max]) => {
+            format!("the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")
+        }
+        ("deposit-not-covered", [balance, deposit]) => format!(
+            "the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more"
+        ),
+        ("deposit-locked", [left, deposit]) => format!(
+            "the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys"
+        ),
+        ("below-deposit", [amount, deposit]) => {
+            format!("the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much")
+        }
+        ("no-account", [deposit]) => {
+            format!("the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")
+        }
+        ("key-too-large", [len, max]) => format!("its key has {len} bytes, at most {max} are allowed"),
+        ("value-too-large", [len, max]) => format!("the value would have {len} bytes, at most {max} are allowed"),
+        ("missing-key", _) => "there is no such key; `put` it first".into(),
+        ("bad-range", [start, end, len]) => format!("{start}..{end} is no range of a value of {len} bytes"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,7 @@
+//! What holds for the application, rule by rule.
+
+mod bank;
+mod blocks;
+mod common;
+mod kv;
+mod storage;

@@ -1,0 +1,5 @@
+//! The program of the counter: validators, keys, genesis, local networks, measurements, and a client.
+
+fn main() -> std::process::ExitCode {
+    quorate_cli::run(quorate_example_counter::Counter)
+}

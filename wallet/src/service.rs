@@ -1,0 +1,219 @@
+//! The application of a network from the command line, whatever it is: operations and questions in JSON.
+
+use std::{io::BufRead, time::Duration};
+
+use clap::{Args, Subcommand};
+use quorate_app::{App, Words};
+use quorate_client::{CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
+use quorate_keygen::PassphraseArgs;
+use quorate_types::{failure::Failure, ids::TxId, round::Height};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{accounts::Accounts, network::NetworkArgs};
+
+/// Use the application of a network.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Have an operation executed, and show its answer, proved.
+    Invoke(InvokeArgs),
+    /// Put a question to the application, and show the answer that enough validators agree upon.
+    Query(QueryArgs),
+    /// Invoke and query line by line.
+    Session(SessionArgs),
+}
+
+/// Who sends.
+#[derive(Clone, Debug, Args)]
+struct SenderArgs {
+    /// The account that sends and signs [default: the only one of this wallet].
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// How many seconds to wait for the commit.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// `invoke`.
+#[derive(Clone, Debug, Args)]
+pub struct InvokeArgs {
+    /// The operation, in the application's JSON.
+    #[arg(value_name = "JSON")]
+    operation: String,
+    #[command(flatten)]
+    sender: SenderArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// `query`.
+#[derive(Clone, Debug, Args)]
+pub struct QueryArgs {
+    /// The question, in the application's JSON.
+    #[arg(value_name = "JSON")]
+    question: String,
+    /// How many seconds to wait until enough validators agree.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    timeout: u64,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// `session`.
+#[derive(Clone, Debug, Args)]
+pub struct SessionArgs {
+    #[command(flatten)]
+    sender: SenderArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl ServiceCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`], with the exit code of the documentation.
+    pub async fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
+        match self {
+            Self::Invoke(args) => {
+                let caller = Caller::open(app, &args.network, &args.sender, out).await?;
+                caller.invoke(&args.operation, out).await
+            }
+            Self::Query(args) => {
+                let session = args.network.session(app, out).await?.0;
+                // A question is nobody's: it needs no key, and this one signs nothing.
+                let service = Service::new(session, quorate_types::crypto::SigningKey::from_seed(&[0; 32]));
+                query(app, &service, &args.question, Duration::from_secs(args.timeout), out).await
+            }
+            Self::Session(args) => converse(Caller::open(app, &args.network, &args.sender, out).await?, out).await,
+        }
+    }
+}
+
+/// An account that sends, for as long as it holds the right to number.
+struct Caller<'a> {
+    app: &'a App,
+    service: Service,
+    timeout: Duration,
+    _numbering: crate::memory::Numbering,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    tx_id: TxId,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+    height: Height,
+    signers: &'a [String],
+}
+
+impl<'a> Caller<'a> {
+    async fn open(app: &'a App, network: &NetworkArgs, sender: &SenderArgs, out: &Output) -> Result<Self, CommandError> {
+        let accounts = Accounts::open(&network.home()?);
+        let key = accounts.key(&accounts.sender(sender.from.clone())?, &sender.passphrase.source())?;
+        let timeout = Duration::from_secs(sender.timeout);
+        let (session, memory) = network.session(app, out).await?;
+        let numbering = memory.number(key.public().address, Instant::now() + timeout).await?;
+        Ok(Self { app, service: Service::new(session, key.signing), timeout, _numbering: numbering })
+    }
+
+    async fn invoke(&self, operation: &str, out: &Output) -> Result<(), CommandError> {
+        let payload = read(self.app, Words::Operation, operation)?;
+        let progress = out.progress("waiting for the commit");
+        let Invoked { result, tx_id, certificate } = self.service.invoke_bytes(payload, self.timeout).await.map_err(told)?;
+        drop(progress);
+        let answer = result.as_ref().ok().and_then(|answer| self.app.show(Words::Answer, answer));
+        let failure = result.as_ref().err();
+        let status = if failure.is_some() { "failed" } else { "applied" };
+        let Certificate { header, signers, .. } = &certificate;
+        let shown = Shown { tx_id, status, answer: answer.clone(), failure, height: header.height, signers };
+        out.print(&shown, || answer.map_or_else(String::new, |answer| answer.to_string()))?;
+        out.good(format_args!("verified: {certificate}"));
+        match failure {
+            None => Ok(()),
+            Some(failure) => {
+                let message = format!("the transaction is in the chain, but failed: {}", self.app.explain(failure));
+                Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(tx_id))
+            }
+        }
+    }
+}
+
+async fn query(app: &App, service: &Service, question: &str, timeout: Duration, out: &Output) -> Result<(), CommandError> {
+    #[derive(Serialize)]
+    struct Answered {
+        answer: Option<serde_json::Value>,
+        height: Height,
+        nodes: usize,
+    }
+    let question = read(app, Words::Query, question)?;
+    let agreed = service.query_bytes(&question, timeout).await.map_err(told)?;
+    let answer = app.show(Words::Found, &agreed.value);
+    let answered = Answered { answer: answer.clone(), height: agreed.height, nodes: agreed.nodes };
+    out.print(&answered, || answer.map_or_else(|| hex::encode(&agreed.value), |answer| answer.to_string()))?;
+    out.good(format_args!("{} nodes agree, at height {} or later", agreed.nodes, agreed.height));
+    Ok(())
+}
+
+const HELP: &str = "an operation in JSON is executed; ? and a question in JSON is asked; quit leaves";
+
+/// Reads lines until they end. A line that fails ends nothing.
+async fn converse(caller: Caller<'_>, out: &Output) -> Result<(), CommandError> {
+    out.note(format_args!("{HELP}"));
+    loop {
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().read_line(&mut line);
+            read.map(|bytes| (bytes > 0).then_some(line))
+        });
+        let line = line.await.map_err(|error| CommandError::failure("terminal", error))?;
+        let Some(line) = line.map_err(|error| CommandError::failure("terminal", format!("standard input cannot be read: {error}")))? else {
+            return Ok(());
+        };
+        let done = match line.trim() {
+            "" => Ok(()),
+            "quit" | "exit" => return Ok(()),
+            "help" => {
+                out.note(format_args!("{HELP}"));
+                Ok(())
+            }
+            text => match text.strip_prefix('?') {
+                Some(question) => query(caller.app, &caller.service, question.trim(), caller.timeout, out).await,
+                None => caller.invoke(text, out).await,
+            },
+        };
+        if let Err(error) = done {
+            out.error(&error);
+        }
+    }
+}
+
+fn read(app: &App, words: Words, json: &str) -> Result<Vec<u8>, CommandError> {
+    app.read(words, json).map_err(|reason| {
+        CommandError::usage(format!("{json:?} is not of application {}: {reason}", app.name()))
+            .with_hint("write it in JSON, as the application's documentation has it")
+    })
+}
+
+fn told(error: ServiceError) -> CommandError {
+    match error {
+        ServiceError::Client(error) => error.into(),
+        ServiceError::Type(_) => CommandError::failure("type", error),
+        ServiceError::NoAgreement { .. } => CommandError::new(Exit::TimedOut, "no-agreement", error.to_string())
+            .with_hint("name more nodes, each of another validator: --node URL, repeatable"),
+    }
+}
+
+/// The session of a command, and what its home remembers.
+impl NetworkArgs {
+    async fn session(&self, app: &App, out: &Output) -> Result<(Session, crate::memory::Memory), CommandError> {
+        let (genesis, client) = self.genesis(out).await?;
+        app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
+        self.session_of(&Accounts::open(&self.home()?), genesis, client)
+    }
+}

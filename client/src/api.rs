@@ -1,4 +1,5 @@
-//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are [`quorate_types::rpc`].
+//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are
+//! [`quorate_types::rpc`] and [`quorate_types::diagnosis`].
 //!
 //! | Path | Body | Answer |
 //! |---|---|---|
@@ -12,6 +13,8 @@
 //! | `POST /v1/query` | a question, as bytes or as JSON | `QueryView` |
 //! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
+//! | `GET /v1/consensus` | | `ConsensusView` |
+//! | `GET /v1/drops` | | `DropsView` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
@@ -34,6 +37,10 @@ pub const TRANSACTIONS_BATCH: &str = "/v1/transactions/batch";
 pub const QUERY: &str = "/v1/query";
 /// Where a node says how it is.
 pub const STATUS: &str = "/v1/status";
+/// Where a node says where consensus stands.
+pub const CONSENSUS: &str = "/v1/consensus";
+/// Where a node says what it has dropped.
+pub const DROPS: &str = "/v1/drops";
 /// Where a node shows its genesis.
 pub const GENESIS: &str = "/v1/genesis";
 

@@ -15,6 +15,7 @@ use std::{
 use quorate_types::{
     block::BLOCK_TRANSACTIONS_MAX,
     codec,
+    diagnosis::{ConsensusView, DropsView},
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, TxId},
     message::TransactionBatch,
@@ -284,6 +285,22 @@ impl Client {
     /// [`ClientError`].
     pub async fn status(&self) -> Result<NodeStatus, ClientError> {
         self.get(api::STATUS.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// Where consensus stands, and who is missing while nothing is committed. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn consensus(&self) -> Result<ConsensusView, ClientError> {
+        self.get(api::CONSENSUS.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// What a node has dropped in the last ten minutes. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn drops(&self) -> Result<DropsView, ClientError> {
+        self.get(api::DROPS.into(), ANSWER_BYTES_MAX).await
     }
 
     /// The genesis as JSON, of the first node whose genesis is the `right` one; when there is none, that of the last that answered. Worth

@@ -49,4 +49,4 @@ pub use frame::Class;
 pub use hello::{ApplicationId, Hello};
 pub use inbox::{Incoming, IncomingReceivers, Receiver};
 pub use network::{Network, start};
-pub use status::{PeerState, PeerStatus, Refusal};
+pub use status::{DropCount, PeerState, PeerStatus, Refusal};

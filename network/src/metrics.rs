@@ -6,7 +6,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{frame::Class, status::Refusal};
+use crate::{
+    frame::Class,
+    status::{DropCount, Refusal},
+};
 
 /// Values of a label, all of them in `ALL`, so that every counter can be there from the start.
 macro_rules! labels {
@@ -20,6 +23,13 @@ macro_rules! labels {
 
         impl $name {
             const ALL: &[$name] = &[$($name::$value,)+];
+
+            /// The value of the label.
+            const fn word(self) -> &'static str {
+                match self {
+                    $($name::$value => stringify!($value),)+
+                }
+            }
         }
     };
 }
@@ -210,6 +220,26 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: RefusalReason) {
         self.refused_peers.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Frames dropped, streams closed and peers refused since the start.
+    pub(crate) fn drops(&self) -> Vec<DropCount> {
+        let mut drops = Vec::new();
+        for class in Lane::ALL.iter().copied() {
+            for reason in DropReason::ALL.iter().copied() {
+                let count = self.dropped_frames.get_or_create(&DropLabel { class, reason }).get();
+                drops.push(DropCount { what: format!("{}-frame-dropped", class.word()), reason: reason.word(), count });
+            }
+            for fault in StreamFault::ALL.iter().copied() {
+                let count = self.stream_faults.get_or_create(&FaultLabel { class, fault }).get();
+                drops.push(DropCount { what: format!("{}-stream-closed", class.word()), reason: fault.word(), count });
+            }
+        }
+        for reason in RefusalReason::ALL.iter().copied() {
+            let count = self.refused_peers.get_or_create(&ReasonLabel { reason }).get();
+            drops.push(DropCount { what: "peer-refused".to_owned(), reason: reason.word(), count });
+        }
+        drops
     }
 
     pub(crate) fn replaced_connection(&self) {

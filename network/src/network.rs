@@ -17,7 +17,7 @@ use crate::{
     inbox::{IncomingReceivers, inbox},
     metrics::{DropReason, Lane},
     peers::Shared,
-    status::PeerStatus,
+    status::{DropCount, PeerStatus},
     swarm::{EventLoop, Inboxes},
 };
 
@@ -143,6 +143,12 @@ impl Network {
     pub fn status(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
         self.inner.shared.peers.iter().map(|peer| peer.status(now)).collect()
+    }
+
+    /// What was dropped, which streams were closed and who was refused since the start, by reason; reasons that have not occurred are there with 0.
+    #[must_use]
+    pub fn drops(&self) -> Vec<DropCount> {
+        self.inner.shared.metrics.drops()
     }
 
     /// The addresses we listen on, with the port that the system chose if the configuration said 0.

@@ -67,6 +67,17 @@ impl PeerStatus {
     }
 }
 
+/// How often something was dropped or refused for one reason, since the start; from [`crate::Network::drops`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropCount {
+    /// What, a stable word.
+    pub what: String,
+    /// Why: the label of the metric.
+    pub reason: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
 /// Why two nodes do not talk. Nothing here is for good: the link is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -10,12 +10,12 @@ use std::{
 use bytes::Bytes;
 use quorate_ledger::{CommittedView, Store};
 use quorate_network::{Class, Network, PeerIndex};
-use quorate_replica::{Answer, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
+use quorate_replica::{Answer, Dropped, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
 use quorate_types::{
     codec::{self, Bounded},
     ids::{Address, TxId, ValidatorId},
     message::{Message, Recipients, TransactionBatch},
-    round::{Sequence, UnixMillis},
+    round::{Round, Sequence, UnixMillis},
     rpc::{TransactionStatus, Wait},
     transaction::Transaction,
     verify::Verified,
@@ -23,6 +23,9 @@ use quorate_types::{
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    diagnosis::Snapshot,
+    drops::TRANSACTIONS_MAX,
+    events::Events,
     ingest::TransactionQueue,
     mailbox::{Lane, Mailbox, Taken},
     metrics::Metrics,
@@ -69,6 +72,10 @@ pub(crate) enum LoopInput {
 pub(crate) enum Question {
     /// How the replica is.
     Status(oneshot::Sender<ReplicaStatus>),
+    /// Where it stands, and what it knows of the others.
+    Standing(oneshot::Sender<Snapshot>),
+    /// What has left the pool uncommitted from a position on, and the position to go on from.
+    DroppedSince(u64, oneshot::Sender<(u64, Vec<Dropped>)>),
     /// The number of an account's next transaction, those in the pool counted.
     NextSequence(Address, oneshot::Sender<Sequence>),
     /// What the pool knows of a transaction.
@@ -125,11 +132,16 @@ pub(crate) struct EventLoop<S: Store> {
     /// Clients that wait. Bounded by the submissions that the API lets wait.
     waiters: BTreeMap<Ticket, Reply>,
     swept: Duration,
+    /// When each validator was last heard. Bounded by the committee.
+    heard: BTreeMap<ValidatorId, Duration>,
+    /// The round that was last told to the log.
+    round: Round,
 }
 
 impl<S: Store> EventLoop<S> {
     pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
-        Self { replica, clock, mailbox, outlets, waiters: BTreeMap::new(), swept: Duration::ZERO }
+        let (waiters, heard) = (BTreeMap::new(), BTreeMap::new());
+        Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, round: Round(0) }
     }
 
     /// Works until the mailbox is closed and empty.
@@ -158,8 +170,23 @@ impl<S: Store> EventLoop<S> {
     fn work(&mut self) -> Result<(), Fatal> {
         while let Some(output) = self.replica.poll()? {
             self.on_output(output);
+            self.tell_round();
         }
         Ok(())
+    }
+
+    /// Tells the log of a new round.
+    fn tell_round(&mut self) {
+        let engine = self.replica.engine();
+        let round = engine.round();
+        if round != self.round {
+            self.round = round;
+            self.events().round_entered(round, engine.leader(round), engine.tree().high_qc().round());
+        }
+    }
+
+    fn events(&self) -> &Events {
+        self.outlets.metrics.events()
     }
 
     /// Tells the other threads where the replica stands.
@@ -180,7 +207,12 @@ impl<S: Store> EventLoop<S> {
 
     fn on_input(&mut self, input: LoopInput) {
         match input {
-            LoopInput::Message { from, message } => self.replica.push(self.clock.now(), Input::Message { from, message }),
+            LoopInput::Message { from, message } => {
+                let now = self.clock.now();
+                self.heard.insert(from, now.elapsed);
+                self.events().received(from, &message);
+                self.replica.push(now, Input::Message { from, message });
+            }
             LoopInput::Gossip(transactions) => self.replica.push(self.clock.now(), Input::Gossip(transactions)),
             LoopInput::Submit { claim: Claim { ticket, wait, reply }, transaction } => {
                 let wait = if reply.is_abandoned() {
@@ -195,6 +227,7 @@ impl<S: Store> EventLoop<S> {
                 let bytes = answer.as_ref().map_or(0, |(bytes, _)| bytes.len());
                 if let Some((bytes, message)) = answer {
                     self.outlets.metrics.sent_message(message.kind());
+                    self.events().sent(Recipients::One(to), &message);
                     self.transmit(PeerIndex(to.0), Class::Sync, bytes, &message);
                 }
                 self.replica.push(self.clock.now(), Input::Served { to, bytes });
@@ -206,9 +239,17 @@ impl<S: Store> EventLoop<S> {
     fn on_question(&self, question: Question) {
         match question {
             Question::Status(reply) => drop(reply.send(self.replica.status())),
+            Question::Standing(reply) => drop(reply.send(self.snapshot())),
+            Question::DroppedSince(position, reply) => drop(reply.send(self.replica.dropped_since(position, TRANSACTIONS_MAX))),
             Question::NextSequence(address, reply) => drop(reply.send(self.replica.next_sequence(&address))),
             Question::Transaction(id, reply) => drop(reply.send(self.transaction(&id))),
         }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let now = self.clock.now().elapsed;
+        let silent = self.heard.iter().map(|(id, at)| (*id, now.saturating_sub(*at)));
+        Snapshot { standing: self.replica.standing(), silent: silent.collect() }
     }
 
     /// What the pool knows; what is committed is in the store.
@@ -234,6 +275,9 @@ impl<S: Store> EventLoop<S> {
             Output::Answer { ticket, answer } => self.answer(ticket, answer),
             Output::Committed(committed) => {
                 self.outlets.metrics.committed(&committed, unix_now());
+                for block in &committed.blocks {
+                    Events::committed(&block.header, block.receipts.len());
+                }
                 self.outlets.views.send_replace(committed.view.clone());
             }
             Output::Accused(evidence) => {
@@ -254,6 +298,7 @@ impl<S: Store> EventLoop<S> {
         let bytes = Bytes::from(codec::encode(message));
         let class = if message.is_urgent() { Class::Consensus } else { Class::Sync };
         self.outlets.metrics.sent_message(message.kind());
+        self.events().sent(to, message);
         match to {
             Recipients::One(id) => self.transmit(PeerIndex(id.0), class, bytes, message),
             Recipients::Others => {

@@ -8,6 +8,7 @@
 //! <home>/data/                  blocks, state, safety record: belongs to the running process alone
 //! <home>/data/api.address       where the HTTP API of the running process listens
 //! <home>/data/metrics.address   where its health and metrics are served
+//! <home>/data/drops.json        what was dropped in the last ten minutes
 //! ```
 
 use std::{

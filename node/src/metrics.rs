@@ -3,6 +3,8 @@
 //! Labels take few values: names of validators of the committee, and words that stand in our own code. Nothing that a client or a peer
 //! writes becomes a label.
 //!
+//! Whatever is refused or dropped is told to the log where it is counted, so that no place forgets one of the two.
+//!
 //! Every counter with every value of its labels is there from the start, at zero: one that appeared with its first event would have no growth
 //! that an alarm could see. So the words are listed here, and one that is not counts as [`OTHER`].
 
@@ -32,6 +34,8 @@ use quorate_types::{committee::Committee, ids::ValidatorId, round::UnixMillis};
 use crate::{
     api::ROUTES,
     clock::Clocks,
+    drops,
+    events::Events,
     files, logging,
     submission::{BUSY, DISK_NEARLY_FULL, OVERLOADED, STOPPING},
 };
@@ -140,7 +144,16 @@ const REJECTED: &[&str] = &[
     "expired",
     "block-full",
     "malformed-operation",
+    "malformed-query",
     "unsupported",
+    "panicked",
+    "answer-too-large",
+    "answer-has-no-encoding",
+    "state-key-too-large",
+    "state-value-too-large",
+    "state-value-has-no-encoding",
+    "state-key-reserved",
+    "account-too-large",
     "zero-amount",
     "insufficient-funds",
     "balance-overflow",
@@ -193,6 +206,7 @@ pub(crate) struct QueueLengths {
 pub(crate) struct Metrics {
     registry: Registry,
     names: Vec<String>,
+    events: Events,
     messages_sent: Family<Kind, Counter>,
     messages_received: Family<Kind, Counter>,
     messages_ignored: Family<PeerReason, Counter>,
@@ -224,12 +238,13 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Counters at zero; `others` adds those of other crates to the same registry.
-    pub(crate) fn new(committee: &Committee, others: impl FnOnce(&mut Registry)) -> Self {
+    pub(crate) fn new(committee: &Arc<Committee>, others: impl FnOnce(&mut Registry)) -> Self {
         // From a millisecond to a minute, in half decades.
         let commit_seconds = Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]);
         let mut metrics = Self {
             registry: Registry::default(),
             names: committee.validators().iter().map(|validator| validator.name.clone()).collect(),
+            events: Events::new(Arc::clone(committee)),
             messages_sent: Family::default(),
             messages_received: Family::default(),
             messages_ignored: Family::default(),
@@ -371,11 +386,14 @@ impl Metrics {
     }
 
     pub(crate) fn ignored_message(&self, from: ValidatorId, reason: &'static str) {
+        self.events.message_ignored(from, reason);
         let reason = listed(reason, IGNORED.iter());
         self.messages_ignored.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
     }
 
-    pub(crate) fn refused_message(&self, from: ValidatorId, reason: &'static str) {
+    /// `why` is for people.
+    pub(crate) fn refused_message(&self, from: ValidatorId, reason: &'static str, why: fmt::Arguments<'_>) {
+        self.events.message_refused(from, reason, why);
         let reason = listed(reason, UNREAD.iter().chain(UNVERIFIED));
         self.verify_refused.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
     }
@@ -390,11 +408,13 @@ impl Metrics {
     }
 
     pub(crate) fn dropped_gossip(&self, reason: &'static str, transactions: usize) {
+        Events::gossip_dropped(reason, transactions);
         let reason = listed(reason, UNSEEN.iter());
         self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
     }
 
     pub(crate) fn refused_submission(&self, reason: &str) {
+        Events::submission_refused(reason);
         let reason = listed(reason, REJECTED.iter().chain(UNVERIFIED));
         self.submissions_refused.get_or_create(&Reason { reason }).inc();
     }
@@ -455,6 +475,37 @@ impl Metrics {
 
     pub(crate) fn connections(&self) -> &Gauge {
         &self.http_connections
+    }
+
+    /// What happens, for the log.
+    pub(crate) const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Everything that is dropped or refused, with how often it was.
+    pub(crate) fn drops(&self) -> Vec<(drops::Kind, u64)> {
+        let kind = |what: &str, reason: &str, validator| drops::Kind { what: what.into(), reason: reason.into(), validator };
+        let mut drops = Vec::new();
+        for validator in &self.names {
+            for (what, family, reasons) in [
+                ("message-ignored", &self.messages_ignored, [IGNORED, &[]]),
+                ("message-refused", &self.verify_refused, [UNREAD, UNVERIFIED]),
+            ] {
+                for reason in reasons.concat() {
+                    let count = family.get_or_create(&PeerReason { validator: validator.clone(), reason }).get();
+                    drops.push((kind(what, reason, Some(validator.clone())), count));
+                }
+            }
+        }
+        for (what, family, reasons) in [
+            ("gossip-dropped", &self.gossip_dropped, [UNSEEN, &[]]),
+            ("submission-refused", &self.submissions_refused, [REJECTED, UNVERIFIED]),
+        ] {
+            for reason in reasons.concat() {
+                drops.push((kind(what, reason, None), family.get_or_create(&Reason { reason }).get()));
+            }
+        }
+        drops
     }
 
     /// A validator's name; a stranger cannot get this far.
@@ -612,10 +663,14 @@ mod tests {
                 assert!(list.contains(&word), "{word:?} is missing in the list of metrics.rs");
             }
         }
-        let failures =
-            include_str!("../../types/src/failure.rs").lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", "));
-        let codes: Vec<_> = failures.map(|(code, _)| code).collect();
-        assert!(codes.len() > 4 && codes.iter().all(|code| REJECTED.contains(code)), "{codes:?}");
+        for source in [include_str!("../../types/src/failure.rs"), include_str!("../../builtin/src/built_in.rs")] {
+            let codes: Vec<_> =
+                source.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", ")).map(|(code, _)| code).collect();
+            assert!(codes.len() > 4, "{codes:?}");
+            for code in codes {
+                assert!(REJECTED.contains(&code), "{code:?} is missing in the list of metrics.rs");
+            }
+        }
     }
 
     #[test]

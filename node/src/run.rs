@@ -35,6 +35,7 @@ use crate::{
     api::{self, Api, waiting::Waiting},
     config::{ApiConfig, Config, PoolConfig},
     disk::{self, DiskSpace},
+    drops::{self, Drops},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     failure::{API_THREAD, Failure, Threads},
     files,
@@ -44,7 +45,7 @@ use crate::{
     metrics::Metrics,
     priority,
     relevance::Relevance,
-    serve,
+    serve, stall,
     submission::Tickets,
     verify::{self, Checks},
     watchdog,
@@ -237,6 +238,7 @@ pub struct Node {
     health: Runtime,
     /// So have pages of blocks: see [`Api::pages`].
     pages: Runtime,
+    /// What a stop waits for first.
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     network: Network,
@@ -284,6 +286,7 @@ impl Node {
         let api_listener = listen("the API", "api", config.api.listen)?;
         let metrics_listener = listen("health and metrics", "metrics", config.metrics.listen)?;
 
+        let drops = Arc::new(Drops::open(data_directory.as_deref()));
         let disk = Arc::new(DiskSpace::new(data_directory, config.store.free_bytes_min).map_err(NodeError::Disk)?);
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &app, &genesis)?;
@@ -359,6 +362,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
             disk: Arc::clone(&disk),
+            drops,
             waiting: Waiting::new(&config.api),
             reads: Api::reads(),
             pages: pages.handle().clone(),
@@ -381,6 +385,8 @@ impl Node {
             let serving = api::limits::serve(listener, router, config, Arc::clone(&metrics), stop.subscribe());
             servers.push(failure.spawn(runtime.handle(), name, serving));
         }
+        servers.push(failure.spawn(health.handle(), "drops", drops::run(Arc::clone(&api), stop.subscribe())));
+        failure.spawn(health.handle(), "stall", stall::run(Arc::clone(&api), stop.subscribe()));
         failure.spawn(health.handle(), "watchdog", watchdog::run(Arc::clone(&api), stop.subscribe()));
         failure.spawn(health.handle(), "disk", disk::run(disk, Arc::clone(&metrics), stop.subscribe()));
         if let Some((api_file, metrics_file)) = &address_files {

@@ -93,7 +93,7 @@ fn sort_in(checks: &Checks, waiting: &mut Fair<ValidatorId, Bytes>, incoming: In
     let (Incoming::Frame { from, bytes, .. } | Incoming::Gossip { from, bytes }) = incoming;
     let from = ValidatorId(from.0);
     if waiting.push(from, bytes.len(), bytes).is_err() {
-        checks.metrics.refused_message(from, "flood");
+        checks.metrics.refused_message(from, "flood", format_args!("its share of the queue is full"));
     }
 }
 
@@ -102,15 +102,14 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
     let message = match Message::decode(bytes) {
         Ok(message) => message,
         Err(error) => {
-            tracing::debug!(validator = %from, "a message is malformed: {error}");
-            checks.metrics.refused_message(from, "malformed");
+            checks.metrics.refused_message(from, "malformed", format_args!("{error}"));
             return true;
         }
     };
     let lane = if message.is_urgent() { Lane::Consensus } else { Lane::Sync };
     if (lane == Lane::Consensus) != (class == Class::Consensus) {
         // Blocks for somebody who is behind must not make votes wait.
-        checks.metrics.refused_message(from, "wrong-class");
+        checks.metrics.refused_message(from, "wrong-class", format_args!("a {} on the stream of {class:?}", message.kind()));
         return true;
     }
     let kind = message.kind();
@@ -124,13 +123,12 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
             if matters {
                 checks.metrics.accepted_message(kind);
             } else {
-                checks.metrics.refused_message(from, "pointless-proposal");
+                checks.metrics.refused_message(from, "pointless-proposal", format_args!("only its certificates are used"));
             }
             checks.mailbox.deliver(lane, bytes.len(), LoopInput::Message { from, message }).is_ok()
         }
         Err(error) => {
-            tracing::debug!(validator = %from, kind, "a message is refused: {error}");
-            checks.metrics.refused_message(from, error.word());
+            checks.metrics.refused_message(from, error.word(), format_args!("{kind}: {error}"));
             true
         }
     }
@@ -149,8 +147,7 @@ fn decode_gossip(checks: &Checks, mut receiver: Receiver) {
                 }
             }
             Err(error) => {
-                tracing::debug!(validator = %from, "a gossiped batch is malformed: {error}");
-                checks.metrics.refused_message(from, "malformed");
+                checks.metrics.refused_message(from, "malformed", format_args!("gossip: {error}"));
             }
         }
     }
@@ -179,7 +176,7 @@ fn check_transactions(checks: &Checks) {
         for (from, verdict) in senders.into_iter().zip(verdicts) {
             match verdict {
                 Ok(transaction) => good.push(transaction),
-                Err(error) => checks.metrics.refused_message(from, error.word()),
+                Err(error) => checks.metrics.refused_message(from, error.word(), format_args!("gossip: {error}")),
             }
         }
         forward_gossip(checks, good);

@@ -112,6 +112,11 @@ impl Catchup {
         Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handing: 0, started }
     }
 
+    /// Of whom blocks are fetched.
+    pub(crate) fn committee(&self) -> &Committee {
+        &self.committee
+    }
+
     /// Whether blocks are being fetched, or we have not yet asked around after the start.
     pub(crate) const fn is_behind(&self) -> bool {
         !self.started || self.wanted.is_some()

@@ -21,6 +21,7 @@ mod recovery;
 mod replica;
 mod seen;
 mod serve;
+mod standing;
 mod waiting;
 mod witness;
 
@@ -32,5 +33,6 @@ pub use position::Position;
 pub use recovery::{RecoverError, verifier};
 pub use replica::{Counts, Doubles, Fatal, Replica, ReplicaConfig, ReplicaStatus};
 pub use serve::Serve;
+pub use standing::{LastSeen, Standing};
 pub use waiting::{Ticket, TooManyWaiting, WAITING_MAX, Waiting};
 pub use witness::{MemoryWitness, WitnessFile};

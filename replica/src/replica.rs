@@ -13,7 +13,7 @@ use std::{
 use quorate_app::{App, Panicked, Remembering, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
-    safety::{SafetyRecord, persist},
+    safety::{Ballot, SafetyRecord, persist},
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
@@ -45,6 +45,7 @@ use crate::{
     recovery::{self, KEY_IS_LOST, RecoverError},
     seen::{self, Seen},
     serve::{Quota, Serve},
+    standing::Standing,
     waiting::{Ticket, TooManyWaiting, Waiting},
     witness::{Attestation, WitnessFile},
 };
@@ -366,6 +367,13 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Where we stand and what we have seen of the others, for people.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
+        Standing::of(&self.engine, self.ledger.root().height, self.catchup.is_behind(), sightings)
+    }
+
     /// What the pool could give to blocks now.
     #[must_use]
     pub const fn ready(&self) -> Load {
@@ -441,6 +449,12 @@ impl<S: Store> Replica<S> {
     #[must_use]
     pub fn dropped(&self, id: &TxId) -> Option<&Rejected> {
         self.pool.dropped(id)
+    }
+
+    /// The newest transactions that left the pool without being committed, of those dropped from a position on; and the position to go on from.
+    #[must_use]
+    pub fn dropped_since(&self, position: u64, max: usize) -> (u64, Vec<Dropped>) {
+        self.pool.dropped_since(position, max)
     }
 
     // ---- inputs -------------------------------------------------------------------------------------------------------------------
@@ -628,12 +642,23 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether our clock still allows this vote, if it is one: the clock may have been put right since the vote was approved.
+    fn is_still_timely(&self, waiting: &Effect) -> bool {
+        let Effect::Persist { ballot, .. } = waiting else { return true };
+        let Ballot::Vote(vote, _) = ballot.ballot() else { return true };
+        let block = self.engine.tree().get(&vote.id);
+        let times = block.and_then(|block| Some((block.content().timestamp, self.ledger.header(&block.parent_id())?.timestamp)));
+        times.is_none_or(|(time, parent)| self.time.is_timely(time, parent, self.now))
+    }
+
     /// Goes on with the ballots that waited for the others' answers, before all that came later.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
             self.drop_late_ballots();
             for effect in std::mem::take(&mut self.unsigned).into_iter().rev() {
-                self.tasks.push_front(Task::Effect(effect));
+                if self.is_still_timely(&effect) {
+                    self.tasks.push_front(Task::Effect(effect));
+                }
             }
         }
     }

@@ -150,6 +150,14 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
     assert_eq!(state(&killed, 1), "stopped");
     assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is dead already");
     assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
+    let view = localnet(&["status", "--consensus"]).ok().json();
+    assert_eq!((state(&view, 1), &view["validators"][1]["consensus"]), ("stopped".into(), &serde_json::Value::Null));
+    let of_first = view["validators"][0]["consensus"]["validators"].as_array().unwrap().clone();
+    let link = |name: &str| of_first.iter().find(|validator| validator["name"] == name).unwrap()["link"]["state"].clone();
+    assert_eq!((link("validator-2"), link("validator-3")), ("down".into(), "up".into()), "{view}");
+    let table = quorate(&["localnet", "status", "--consensus", "--dir", &path]).ok().stdout;
+    let first = table.lines().find(|line| line.contains("validator-1")).unwrap();
+    assert!(table.contains("NO LINK TO") && first.ends_with("validator-2"), "{table}");
     // With one stopped the others are measured.
     let measured = localnet_bench(&path);
     assert_eq!(

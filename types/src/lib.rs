@@ -11,6 +11,7 @@ pub mod block;
 pub mod codec;
 pub mod committee;
 pub mod crypto;
+pub mod diagnosis;
 pub mod failure;
 pub mod genesis;
 pub mod header;

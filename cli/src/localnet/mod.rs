@@ -4,6 +4,7 @@
 //! by the genesis ceremony and watched through the HTTP API, like any other.
 
 mod compare;
+mod consensus;
 pub(crate) mod create;
 pub(crate) mod directory;
 mod logs;
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     Status {
         #[command(flatten)]
         directory: DirectoryArgs,
+        /// Show where consensus stands instead: rounds, certificates, commits, and who is missing while nothing is committed.
+        #[arg(long)]
+        consensus: bool,
     },
     /// Print what a shell has to know to use the network: eval "$(quorate localnet env)".
     Env {
@@ -146,7 +150,8 @@ impl Command {
                 run::refuse_existing(&directory.dir)?;
                 show::show(&create(app, &directory.dir, &shape)?, out).await
             }
-            Self::Status { directory } => show::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Status { directory, consensus: true } => consensus::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Status { directory, consensus: false } => show::show(&Localnet::load(&directory.dir)?, out).await,
             Self::Env { directory } => show::environment(&Localnet::load(&directory.dir)?, out),
             Self::Compare { directory } => compare::compare(&Localnet::load(&directory.dir)?, out).await,
             Self::Stop { directory } => run::stop(&directory.dir, out).await,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::directory::Localnet;
 
 /// How long a validator may take to say how it is; one that runs and does not answer must not hold up the table.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct View<'a> {
@@ -60,12 +60,7 @@ pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), Comman
         validators.push(Row {
             number,
             name: &member.name,
-            state: match (process, &status) {
-                (None, _) => "stopped",
-                (Some(_), None) => "no answer",
-                (Some(_), Some(status)) if status.catching_up => "catching up",
-                (Some(_), Some(_)) => "running",
-            },
+            state: state(process.is_some(), status.as_ref().map(|status| status.catching_up)),
             pid: process.map(|process| process.pid),
             api: member.url(),
             p2p: &member.p2p,
@@ -103,6 +98,16 @@ pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), Comman
         });
         out.table(&["n", "validator", "state", "pid", "api", "p2p", "home", "height"], rows)
     })
+}
+
+/// How a validator is, in a word. `catching_up` is its answer, if it gave one.
+pub(super) fn state(is_running: bool, catching_up: Option<bool>) -> &'static str {
+    match (is_running, catching_up) {
+        (false, _) => "stopped",
+        (true, None) => "no answer",
+        (true, Some(true)) => "catching up",
+        (true, Some(false)) => "running",
+    }
 }
 
 async fn status(url: &str) -> Option<NodeStatus> {

@@ -110,6 +110,12 @@ impl Unsaved<Ballot> {
         Self { ballot, record }
     }
 
+    /// What is to be signed.
+    #[must_use]
+    pub const fn ballot(&self) -> &Ballot {
+        &self.ballot
+    }
+
     /// The record that will be written.
     #[must_use]
     pub const fn record(&self) -> &SafetyRecord {

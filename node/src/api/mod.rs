@@ -7,6 +7,7 @@
 //! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
 //! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
+//! | `GET /v1/consensus`, `/v1/drops` | [`explain`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` `/metrics`, too | [`health`] |
 //!
 //! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
@@ -14,6 +15,7 @@
 //! ([`host`]): pages of other origins read nothing.
 
 pub(crate) mod error;
+mod explain;
 mod health;
 pub(crate) mod host;
 pub(crate) mod limits;
@@ -37,7 +39,7 @@ use bytes::Bytes;
 use quorate_app::Machine;
 use quorate_ledger::{CommittedView, LedgerError};
 use quorate_network::Network;
-use quorate_replica::ReplicaStatus;
+use quorate_replica::{Dropped, ReplicaStatus};
 use quorate_types::{
     committee::Committee,
     genesis::Genesis,
@@ -56,7 +58,9 @@ use crate::{
     chain::History,
     clock::Clocks,
     config::ApiConfig,
+    diagnosis::Snapshot,
     disk::DiskSpace,
+    drops::Drops,
     event_loop::{LoopInput, Question, unix_now},
     failure::Failure,
     ingest::TransactionQueue,
@@ -92,6 +96,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
     pub(crate) disk: Arc<DiskSpace>,
+    pub(crate) drops: Arc<Drops>,
     /// Who may wait, and for what.
     pub(crate) waiting: Waiting,
     /// Reads of the store that may still begin.
@@ -124,6 +129,16 @@ impl Api {
     /// Asks the replica how it is, for whoever watches the node: also while clients have more questions than are taken.
     pub(crate) async fn status(&self) -> Result<ReplicaStatus, ApiError> {
         self.put_question(Question::Status).await
+    }
+
+    /// Asks the replica where it stands, for whoever watches the node.
+    pub(crate) async fn standing(&self) -> Result<Snapshot, ApiError> {
+        self.put_question(Question::Standing).await
+    }
+
+    /// What has left the pool uncommitted from a position on, and the position to go on from.
+    pub(crate) async fn dropped_since(&self, position: u64) -> Result<(u64, Vec<Dropped>), ApiError> {
+        self.put_question(|reply| Question::DroppedSince(position, reply)).await
     }
 
     async fn put_question<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
@@ -218,6 +233,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(BLOCK, get(reads::block))
         .route(STATUS, get(reads::status))
         .route(GENESIS, get(reads::genesis))
+        .route(CONSENSUS, get(explain::consensus))
+        .route(DROPS, get(explain::drops))
         .layer(middleware::from_fn_with_state(hosts, host::check));
     finish(router, api)
 }
@@ -249,7 +266,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and of operators, by which answers are counted.
-pub(crate) const ROUTES: [&str; 15] = [
+pub(crate) const ROUTES: [&str; 17] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -261,6 +278,8 @@ pub(crate) const ROUTES: [&str; 15] = [
     BLOCK,
     STATUS,
     GENESIS,
+    CONSENSUS,
+    DROPS,
     LIVEZ,
     READYZ,
     METRICS,
@@ -277,6 +296,8 @@ const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
 const STATUS: &str = "/v1/status";
 const GENESIS: &str = "/v1/genesis";
+const CONSENSUS: &str = "/v1/consensus";
+const DROPS: &str = "/v1/drops";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";

@@ -43,7 +43,7 @@ pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<Stri
         None => match api.ask(|reply| Question::Transaction(tx_id, reply)).await? {
             // Committed after the first look: the second one finds it.
             TransactionStatus::Unknown => {
-                api.read(move |history| history.transaction(&tx_id)).await?.map_or(TransactionStatus::Unknown, committed)
+                api.read(move |history| history.transaction(&tx_id)).await?.map_or_else(|| api.drops.transaction(&tx_id), committed)
             }
             status => status,
         },

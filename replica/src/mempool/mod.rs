@@ -288,6 +288,13 @@ impl Mempool {
         self.dropped.get(id)
     }
 
+    /// The newest of those that were dropped from a position on, at most `max`, the oldest first; and the position to go on from. The first
+    /// position is 0.
+    #[must_use]
+    pub fn dropped_since(&self, position: u64, max: usize) -> (u64, Vec<Dropped>) {
+        self.dropped.since(position, max)
+    }
+
     /// Makes room for a transaction of a sender whose next sequence number is `next`. Only something parked gives way, and only to
     /// something that a block could hold now: otherwise transactions with gaps, which cost their sender nothing, would keep others out.
     fn make_room(&mut self, transaction: &Transaction, next: Sequence) -> Result<Option<Dropped>, Rejected> {

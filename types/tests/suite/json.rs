@@ -3,6 +3,7 @@
 use quorate_types::{
     block::Block,
     crypto::{Hash, PublicKey, Signature},
+    diagnosis::{ConsensusView, DropView, DroppedTransaction, DropsView, LastVote, LinkState, LinkView, Stall, ValidatorStanding},
     failure::{Code, Failure},
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
     receipt::Outcome,
@@ -104,6 +105,64 @@ fn the_words_of_the_api_have_golden_json() {
         line(&BatchAnswer { accepted: 4, rejected: vec![rejected] }),
     ];
     golden::check("api.jsonl", &text.concat());
+}
+
+#[test]
+fn the_words_of_a_diagnosis_have_golden_json() {
+    let nothing = ValidatorStanding {
+        name: "validator-0".into(),
+        power: 1,
+        last_round: None,
+        claimed_round: None,
+        last_vote: None,
+        link: None,
+        heard_ms_ago: None,
+    };
+    let link = |state, reason| Some(LinkView { state, since_ms: 20_000, reason });
+    let consensus = |stall| ConsensusView {
+        name: "validator-0".into(),
+        round: Round(9),
+        leader: "validator-1".into(),
+        high_qc_round: Round(8),
+        height: Height(7),
+        committed_round: Round(6),
+        highest_vote_round: Round(9),
+        locked_round: Round(7),
+        catching_up: false,
+        since_commit_ms: 24_000,
+        patience_ms: 11_000,
+        quorum_power: 3,
+        total_power: 4,
+        validators: vec![
+            nothing.clone(),
+            ValidatorStanding {
+                last_round: Some(Round(8)),
+                claimed_round: Some(Round(u64::MAX)),
+                last_vote: Some(LastVote { round: Round(u64::MAX), block_id: BlockId(hash(3)) }),
+                link: link(LinkState::Up, None),
+                heard_ms_ago: Some(5),
+                ..nothing.clone()
+            },
+            ValidatorStanding { link: link(LinkState::Greeting, Some("another genesis".into())), ..nothing.clone() },
+            ValidatorStanding { link: link(LinkState::Down, Some("connection refused".into())), ..nothing.clone() },
+        ],
+        stall,
+    };
+    let stall = Stall {
+        summary: "nothing was committed for 24 s".into(),
+        answering_power: 2,
+        missing: vec!["validator-2".into(), "validator-3".into()],
+    };
+    let drop =
+        |validator| DropView { what: "message-refused".into(), reason: "signature".into(), validator, count: 3, last: UnixMillis(7) };
+    let transaction = DroppedTransaction { tx_id: TxId(hash(1)), code: "expired".into(), reason: "too late".into(), at: UnixMillis(7) };
+    let text = [
+        line(&consensus(None)),
+        line(&consensus(Some(stall))),
+        line(&DropsView::default()),
+        line(&DropsView { drops: vec![drop(None), drop(Some("validator-1".into()))], transactions: vec![transaction] }),
+    ];
+    golden::check("diagnosis.jsonl", &text.concat());
 }
 
 #[test]

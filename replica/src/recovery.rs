@@ -198,16 +198,6 @@ fn load_certificates<S: Store>(
 ) -> Result<Option<Verified<SyncInfo>>, RecoverError> {
     let Some(bytes) = persistence::load_certificates(ledger.store())? else { return Ok(None) };
     let stored: SyncInfo = codec::decode(&bytes, MESSAGE_BYTES_MAX).map_err(RecoverError::Damaged)?;
-    match verifier.message(me, Message::SyncInfo(Box::new(stored)))?.split() {
-        VerifiedMessage::SyncInfo(info) => Ok(Some(info)),
-        VerifiedMessage::Proposal(_)
-        | VerifiedMessage::Vote(_)
-        | VerifiedMessage::Timeout(_)
-        | VerifiedMessage::FetchRequest(_)
-        | VerifiedMessage::FetchResponse(_)
-        | VerifiedMessage::CatchupRequest(_)
-        | VerifiedMessage::CatchupResponse(_)
-        | VerifiedMessage::SightingsRequest
-        | VerifiedMessage::Sightings(_) => Ok(None),
-    }
+    let opened = verifier.message(me, Message::SyncInfo(Box::new(stored)))?.split();
+    Ok(if let VerifiedMessage::SyncInfo(info) = opened { Some(info) } else { None })
 }

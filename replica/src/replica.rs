@@ -22,7 +22,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Recipients},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients},
     receipt::Outcome,
     round::{Height, Round, Sequence},
     rpc::Wait,
@@ -900,17 +900,11 @@ impl<S: Store> Replica<S> {
     }
 
     fn count_sent(&mut self, message: &Message) {
-        let count = match message {
-            Message::Proposal(_) => &mut self.counts.proposals,
-            Message::Vote(_) => &mut self.counts.votes,
-            Message::Timeout(_) => &mut self.counts.timeouts,
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => return,
+        let count = match message.purpose() {
+            Purpose::Propose => &mut self.counts.proposals,
+            Purpose::Vote => &mut self.counts.votes,
+            Purpose::GiveUp => &mut self.counts.timeouts,
+            Purpose::Inform | Purpose::Ask | Purpose::Answer => return,
         };
         *count = count.saturating_add(1);
     }

@@ -3,13 +3,13 @@
 //!
 //! What it models is what the real store promises. `RocksDB` appends every batch to one log as one record with a checksum, and a start reads
 //! the log up to the first record that is not whole. So:
-//! * D3, D4: a power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
+//! * A power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
 //!   one never survives an earlier one, although its pages may have come to the disk.
-//! * D6: after a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
+//! * After a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
 //!   next one finds is again a prefix, which may hold the very batch whose sync failed.
-//! * D7: a full disk refuses a batch as a whole. The process stops; what was written before is still there.
-//! * D10, D11: another disk altogether, an older copy or an empty one. A validator cannot tell, so it counts as Byzantine: *lost or stale
-//!   safety state is a lost key*.
+//! * A full disk refuses a batch as a whole. The process stops; what was written before is still there.
+//! * Another disk altogether, an older copy or an empty one: the file beside the key tells, and the validator does not start (SAFE-6). If that
+//!   file is an older copy too, it cannot tell and counts as Byzantine: *lost or stale safety state is a lost key*.
 
 use std::{
     fmt,

@@ -35,13 +35,13 @@ pub(crate) struct Network {
     rules: LinkRules,
     /// The directions in which nothing passes, and how many cuts are the reason.
     cuts: BTreeMap<(ValidatorId, ValidatorId), usize>,
-    /// The directions in which nothing ever passes again (N5).
+    /// The directions in which nothing ever passes again.
     for_ever: BTreeSet<(ValidatorId, ValidatorId)>,
     /// Whoever is heard by nobody.
     silent: BTreeSet<ValidatorId>,
     /// Whoever hears nobody.
     deaf: BTreeSet<ValidatorId>,
-    /// Whoever is slow (N6): everything from it and to it takes a hundred times as long.
+    /// Whoever is slow: everything from it and to it takes a hundred times as long.
     slow: BTreeSet<ValidatorId>,
     random: Random,
     mishaps: Mishaps,

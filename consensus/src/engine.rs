@@ -167,9 +167,11 @@ impl Engine {
             tc = stored.last_round_tc();
             certificates.extend(tc.as_ref().map(Verified::<TimeoutCert>::high_qc));
         }
-        // First, so that the tree knows what to keep. What contradicts itself stops us below.
+        // First, so that the tree knows what to keep. What contradicts itself stops us.
         for qc in &certificates {
-            let _again = engine.tree.process_qc(qc);
+            if let Err(halt) = engine.tree.process_qc(qc) {
+                engine.effects.push(Effect::Halt(halt));
+            }
         }
         for block in blocks {
             engine.insert(Arc::new(block));
@@ -256,7 +258,7 @@ impl Engine {
             VerifiedMessage::Timeout(timeout) => self.on_timeout(from, timeout),
             VerifiedMessage::SyncInfo(info) => self.absorb(&[info.high_commit_qc(), info.high_qc()], info.last_round_tc().as_ref(), from),
             // It has just started, or has been away for long.
-            VerifiedMessage::CatchupRequest(_) => self.help(from),
+            VerifiedMessage::CatchupRequest(_) => self.send_sync_info_if_behind(from),
             VerifiedMessage::FetchRequest(_)
             | VerifiedMessage::FetchResponse(_)
             | VerifiedMessage::CatchupResponse(_)
@@ -404,7 +406,7 @@ impl Engine {
                 self.insert(Arc::new(block));
                 return self.resume_parked();
             }
-            self.help(from);
+            self.send_sync_info_if_behind(from);
             return self.ignore(from, Ignored::OldRound);
         }
         if round > self.round() {
@@ -510,7 +512,7 @@ impl Engine {
     fn on_timely(&mut self, id: BlockId) {
         let (Some(accepted), Some(state)) = (self.accepted(id), self.tree.state(&id)) else { return };
         let block = accepted.proposal.block();
-        // A commit that we learnt since may have elected another leader, whom the others go by.
+        // A commit that we learnt since may have elected another leader, which the others use already.
         if self.leaders.leader(block.round()) != block.author() {
             return self.ignore(block.author(), Ignored::NotLeader);
         }
@@ -564,16 +566,16 @@ impl Engine {
     fn on_vote(&mut self, from: ValidatorId, vote: Verified<Vote>) {
         self.absorb(&[vote.high_commit_qc()], None, from);
         match self.votes.add(&self.config.committee, self.round(), vote.clone()) {
-            votes::Added::Counted => {}
-            votes::Added::Certified(qc) => self.absorb(&[*qc], None, from),
-            votes::Added::Equivocation(first) => {
+            votes::VoteOutcome::Counted => {}
+            votes::VoteOutcome::Certified(qc) => self.absorb(&[*qc], None, from),
+            votes::VoteOutcome::Equivocation(first) => {
                 self.accuse(Evidence::Votes(first, Box::new(vote)));
                 self.ignore(from, Ignored::Equivocation);
             }
-            votes::Added::Ignored(reason) => {
+            votes::VoteOutcome::Ignored(reason) => {
                 // A vote that comes after its quorum is everyday; one of a round long over is from somebody who is behind.
                 if vote.vote_info.round.next().next() < self.round() {
-                    self.help(from);
+                    self.send_sync_info_if_behind(from);
                 }
                 self.ignore(from, reason);
             }
@@ -586,24 +588,24 @@ impl Engine {
         self.absorb(&[timeout.high_qc(), timeout.high_commit_qc()], timeout.last_round_tc().as_ref(), from);
         // It may be giving up because a commit has not reached it.
         if timeout.high_commit_qc.round() < self.tree.high_commit_qc().round() {
-            self.help(from);
+            self.send_sync_info_if_behind(from);
         }
         match self.pacemaker.add(&self.config.committee, timeout.clone()) {
-            pacemaker::Added::Counted => {}
-            pacemaker::Added::Amplify => self.local_timeout(),
-            pacemaker::Added::Formed(tc) => {
+            pacemaker::TimeoutOutcome::Counted => {}
+            pacemaker::TimeoutOutcome::Amplify => self.local_timeout(),
+            pacemaker::TimeoutOutcome::Formed(tc) => {
                 let next = tc.round.next();
                 self.absorb(&[], Some(&tc), self.config.me);
                 // Cheap, and it reaches a leader that missed the timeouts.
                 self.send_sync_info(self.leaders.leader(next));
             }
-            pacemaker::Added::Equivocation(first) => {
+            pacemaker::TimeoutOutcome::Equivocation(first) => {
                 self.accuse(Evidence::Timeouts(first, Box::new(timeout)));
                 self.ignore(from, Ignored::Equivocation);
             }
-            pacemaker::Added::Ignored(reason) => {
+            pacemaker::TimeoutOutcome::Ignored(reason) => {
                 if timeout.timeout.round < self.round() {
-                    self.help(from);
+                    self.send_sync_info_if_behind(from);
                 }
                 self.ignore(from, reason);
             }
@@ -717,7 +719,7 @@ impl Engine {
 
     /// Tells a validator that is behind what it has missed, once in each of our rounds. If we have given the round up it hears that as well:
     /// it may be the one that lacks for the end of it, and we say it again only after another timeout.
-    fn help(&mut self, to: ValidatorId) {
+    fn send_sync_info_if_behind(&mut self, to: ValidatorId) {
         let round = self.round();
         if to == self.config.me || self.helped.insert(to, round) == Some(round) {
             return;

@@ -28,7 +28,7 @@ pub const HISTORY_BLOCKS: usize = ELECTION_BLOCKS_MAX + 16;
 const ELECTION_BLOCKS_MAX: usize = 256;
 /// How far ahead of a committed block its election is: the block, its child, the round in which its commit is learnt, the next (paper: q+2
 /// for the certificate of round q = the child's).
-const ROUNDS_AHEAD: u64 = 3;
+const ELECTION_ROUNDS_AHEAD: u64 = 3;
 // The leaders of the rounds to come are those of at most four committed blocks (an odd round may have the leader of the even one before it):
 // each of these finds all that it looks at, and little more is handed over.
 const _: () = assert!(HISTORY_BLOCKS >= ELECTION_BLOCKS_MAX + 4 && HISTORY_BLOCKS < 2 * ELECTION_BLOCKS_MAX);
@@ -103,7 +103,7 @@ impl LeaderElection {
         }
         let Some(elected) = self.elect(block.round) else { return };
         // Two rounds for each leader: an even round takes the odd one after it along. What is elected stays.
-        let first = Round(block.round.0.saturating_add(ROUNDS_AHEAD));
+        let first = Round(block.round.0.saturating_add(ELECTION_ROUNDS_AHEAD));
         self.reputation.entry(first).or_insert(elected);
         if first.0.checked_rem(2) == Some(0) {
             self.reputation.entry(first.next()).or_insert(elected);

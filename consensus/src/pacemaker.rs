@@ -19,7 +19,7 @@ const NORMAL_COMMIT_GAP: u64 = 3;
 /// What a timeout led to.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
-pub(crate) enum Added {
+pub(crate) enum TimeoutOutcome {
     /// Too few so far.
     Counted,
     /// An honest validator gave the round up, so we do too (Bracha amplification, paper p. 14). Told until we have.
@@ -96,16 +96,16 @@ impl Pacemaker {
     }
 
     /// §3.5 `process_remote_timeout`, for our own timeouts too. Each signer counts once (E8).
-    pub(crate) fn add(&mut self, committee: &Committee, timeout: Verified<TimeoutMessage>) -> Added {
+    pub(crate) fn add(&mut self, committee: &Committee, timeout: Verified<TimeoutMessage>) -> TimeoutOutcome {
         if timeout.timeout.round < self.round {
-            return Added::Ignored(Ignored::OldRound);
+            return TimeoutOutcome::Ignored(Ignored::OldRound);
         }
         if timeout.timeout.round > self.round {
-            return Added::Ignored(Ignored::FarRound);
+            return TimeoutOutcome::Ignored(Ignored::FarRound);
         }
         match self.timeouts.get(&timeout.timeout.sender) {
             Some(first) if first.timeout.high_qc.round() != timeout.timeout.high_qc.round() => {
-                return Added::Equivocation(Box::new(first.clone()));
+                return TimeoutOutcome::Equivocation(Box::new(first.clone()));
             }
             Some(_) => {}
             None => {
@@ -116,10 +116,10 @@ impl Pacemaker {
             && let Some(tc) = Verified::<TimeoutCert>::aggregate(committee, &self.timeouts)
         {
             self.formed = true;
-            return Added::Formed(tc);
+            return TimeoutOutcome::Formed(tc);
         }
         let signers = self.timeouts.keys().copied().collect();
-        if self.own.is_none() && committee.holds_honest(signers) { Added::Amplify } else { Added::Counted }
+        if self.own.is_none() && committee.holds_honest(signers) { TimeoutOutcome::Amplify } else { TimeoutOutcome::Counted }
     }
 
     /// How long the current round may last, in milliseconds: the base while commits come, growing by a fixed factor with every further

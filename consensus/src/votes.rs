@@ -15,11 +15,11 @@ use quorate_types::{
 use crate::effect::Ignored;
 
 /// How far above our round a vote may be: its senders have a certificate that is still on its way to us.
-const ROUNDS_AHEAD: u64 = 3;
+const VOTE_ROUNDS_AHEAD_MAX: u64 = 3;
 
 /// What a vote led to.
 #[derive(Debug)]
-pub(crate) enum Added {
+pub(crate) enum VoteOutcome {
     /// Not yet a quorum.
     Counted,
     /// The votes are a quorum now. Told once for each round.
@@ -44,32 +44,32 @@ pub(crate) struct PendingVotes {
 
 impl PendingVotes {
     /// Adds a vote. `current` is our round: votes of the round before it are what its leader waits for.
-    pub(crate) fn add(&mut self, committee: &Committee, current: Round, vote: Verified<Vote>) -> Added {
+    pub(crate) fn add(&mut self, committee: &Committee, current: Round, vote: Verified<Vote>) -> VoteOutcome {
         let round = vote.vote_info.round;
         if round.next() < current {
-            return Added::Ignored(Ignored::OldRound);
+            return VoteOutcome::Ignored(Ignored::OldRound);
         }
-        if round.since(current) > ROUNDS_AHEAD {
-            return Added::Ignored(Ignored::FarRound);
+        if round.since(current) > VOTE_ROUNDS_AHEAD_MAX {
+            return VoteOutcome::Ignored(Ignored::FarRound);
         }
         let votes = self.rounds.entry(round).or_default();
         match votes.by_sender.get(&vote.sender) {
-            Some(first) if first.commit_info == vote.commit_info => return Added::Ignored(Ignored::Duplicate),
-            Some(first) => return Added::Equivocation(Box::new(first.clone())),
+            Some(first) if first.commit_info == vote.commit_info => return VoteOutcome::Ignored(Ignored::Duplicate),
+            Some(first) => return VoteOutcome::Equivocation(Box::new(first.clone())),
             None => {}
         }
         let commit_info = vote.commit_info;
         votes.by_sender.insert(vote.sender, vote);
         if votes.certified {
-            return Added::Counted;
+            return VoteOutcome::Counted;
         }
         let equal: BTreeMap<_, _> = votes.by_sender.iter().map(|(id, v)| (*id, v)).filter(|(_, v)| v.commit_info == commit_info).collect();
         match Verified::<QuorumCert>::aggregate(committee, &equal) {
             Some(qc) => {
                 votes.certified = true;
-                Added::Certified(Box::new(qc))
+                VoteOutcome::Certified(Box::new(qc))
             }
-            None => Added::Counted,
+            None => VoteOutcome::Counted,
         }
     }
 

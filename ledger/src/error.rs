@@ -68,9 +68,9 @@ pub enum LedgerError {
         /// The height.
         height: Height,
     },
-    /// A stored value that is none.
+    /// A stored value that does not decode.
     #[error(
-        "column {column:?} holds bytes that are no value of it ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+        "column {column:?} holds a value that does not decode ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
     )]
     Malformed {
         /// Where.

@@ -284,10 +284,11 @@ impl<S: Store> Ledger<S> {
             .iter()
             .map(|result| CommittedBlock { header: result.header.clone(), receipts: Arc::clone(&result.results.receipts) })
             .collect();
-        let header = new.header.clone();
-        schema::put_committed(&mut batch, header.height);
+        let root = Root { header: new.header.clone(), state_id: new.state_id, state: new.state.clone() };
+        let round = root.header.round;
+        schema::put_committed(&mut batch, root.header.height);
         // Whatever has a round up to the new root's is committed now or never; of the rest, what does not descend from the root.
-        for key in schema::pending_keys(&self.store, self.speculation.root.header.round, header.round)? {
+        for key in schema::pending_keys(&self.store, self.speculation.root.header.round, round)? {
             batch.delete(Column::Pending, key);
         }
         let pruned = self.speculation.not_descending_from(&last);
@@ -307,8 +308,8 @@ impl<S: Store> Ledger<S> {
         // Batches reach the disk in order, so the next synced vote makes this commit durable as well; and as one batch both removes the
         // block from the pending column and adds it to the committed ones, no crash finds it in neither.
         self.store.write(batch)?;
-        self.speculation.advance(&last);
-        self.forgotten.retain(|_, round| *round > header.round);
+        self.speculation.advance(root);
+        self.forgotten.retain(|_, forgotten| *forgotten > round);
         self.commit_qc = qc.clone();
         Ok(Committed { blocks: committed, abandoned, view: self.view() })
     }

@@ -238,15 +238,14 @@ impl Speculation {
         gone
     }
 
-    /// Makes a block the root and drops everything that does not descend from it.
-    pub(crate) fn advance(&mut self, id: &BlockId) {
-        let gone: Vec<BlockId> = self.not_descending_from(id).into_iter().map(|(gone, _)| gone).collect();
-        for gone in gone {
-            self.blocks.remove(&gone);
+    /// Moves the root to one of the blocks and drops everything that does not descend from it.
+    pub(crate) fn advance(&mut self, root: Root) {
+        let id = root.header.block_id;
+        let gone: Vec<BlockId> = self.not_descending_from(&id).into_iter().map(|(gone, _)| gone).collect();
+        for gone in gone.iter().chain([&id]) {
+            self.blocks.remove(gone);
         }
-        if let Some(Speculated { header, state_id, state, .. }) = self.blocks.remove(id) {
-            self.root = Root { header, state_id, state };
-        }
+        self.root = root;
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     metrics::{DropReason, Lane},
     peers::Shared,
     status::{DropCount, PeerStatus},
-    swarm::{EventLoop, Inboxes},
+    swarm::{Inboxes, SwarmLoop},
 };
 
 /// Threads that wait for the system to look up names of peers.
@@ -79,7 +79,7 @@ pub fn start(
             let shared = Arc::clone(&shared);
             move || {
                 runtime.block_on(async move {
-                    match EventLoop::start(committee.keypair, committee.listen, shared, inboxes, guards.clone()).await {
+                    match SwarmLoop::start(committee.keypair, committee.listen, shared, inboxes, guards.clone()).await {
                         Ok(event_loop) => {
                             let _guard = guards.watch("the thread of the network");
                             if report.send(Ok(())).is_ok() {

@@ -104,7 +104,7 @@ struct Link {
 type LookedUp = (usize, io::Result<Vec<Multiaddr>>);
 
 /// The swarm and what its events change.
-pub(crate) struct EventLoop {
+pub(crate) struct SwarmLoop {
     swarm: Swarm<Protocols>,
     shared: Arc<Shared>,
     /// In the order of `shared.peers`.
@@ -126,7 +126,7 @@ struct Strangers {
     logged_at: Option<Instant>,
 }
 
-impl EventLoop {
+impl SwarmLoop {
     /// Opens the listener and starts the streams' tasks. Runs on the network thread, within its runtime.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl EventLoop {
         shared: Arc<Shared>,
         inboxes: Inboxes,
         guards: Guards,
-    ) -> Result<EventLoop, NetworkError> {
+    ) -> Result<SwarmLoop, NetworkError> {
         let topic = gossip::topic(&shared.hello);
         let mut swarm = build(&keypair, &shared, &topic)?;
         std::mem::drop(keypair); // wipes it
@@ -174,7 +174,7 @@ impl EventLoop {
                 Link { dialer: Dialer::new(shared.me, peer.index, is_first, now), is_first, connections: Vec::new() }
             })
             .collect();
-        Ok(EventLoop {
+        Ok(SwarmLoop {
             gossip_sent: shared.metrics.sent(Lane::gossip),
             gossip_received: shared.metrics.received(Lane::gossip),
             swarm,

@@ -100,7 +100,7 @@ pub(crate) struct Catchup {
     /// chain without a direct commit can be longer than a message.
     newest: Option<(BlockId, Height)>,
     /// How often blocks were handed over that the engine has not taken yet: it executes the ones before them first.
-    handing: usize,
+    handovers_in_flight: usize,
     /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
     started: bool,
 }
@@ -109,7 +109,7 @@ impl Catchup {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
         let started = committee.len() == 1;
         let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
-        Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handing: 0, started }
+        Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handovers_in_flight: 0, started }
     }
 
     /// Of whom blocks are fetched.
@@ -179,7 +179,7 @@ impl Catchup {
 
     /// The engine has taken what was handed over: what follows it can be asked for.
     pub(crate) fn handed_over(&mut self, now: Duration) {
-        self.handing = self.handing.saturating_sub(1);
+        self.handovers_in_flight = self.handovers_in_flight.saturating_sub(1);
         if let Some(wanted) = self.wanted.as_mut().filter(|wanted| wanted.by_height && wanted.asked.is_none()) {
             wanted.deadline = now;
         }
@@ -199,7 +199,7 @@ impl Catchup {
         is_known: impl Fn(&BlockId) -> bool,
     ) -> Option<(ValidatorId, Message)> {
         let wanted = self.wanted.as_mut().filter(|wanted| wanted.deadline <= now)?;
-        if wanted.by_height && self.handing > 0 {
+        if wanted.by_height && self.handovers_in_flight > 0 {
             // The engine has enough to do.
             wanted.deadline = now.saturating_add(PATIENCE);
             return None;
@@ -260,7 +260,7 @@ impl Catchup {
             // The engine says what it still lacks when it has them.
             (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
             (self.started, self.changes) = (true, 0);
-            self.handing = self.handing.saturating_add(1);
+            self.handovers_in_flight = self.handovers_in_flight.saturating_add(1);
             return Some((joined, None));
         }
         let bytes = self.waiting.values().fold(0usize, |sum, block| sum.saturating_add(payload_bytes(block.payload())));
@@ -291,7 +291,7 @@ impl Catchup {
             }
             return None;
         }
-        if self.handing > 0 {
+        if self.handovers_in_flight > 0 {
             return None;
         }
         let (mut blocks, commit_qc) = response.into_parts();
@@ -309,7 +309,7 @@ impl Catchup {
             // There may be more: asked for when the engine has taken these.
             (wanted.asked, wanted.deadline) = (None, now.saturating_add(PATIENCE));
         }
-        (self.changes, self.handing) = (0, self.handing.saturating_add(1));
+        (self.changes, self.handovers_in_flight) = (0, self.handovers_in_flight.saturating_add(1));
         Some((blocks, commit_qc))
     }
 

@@ -212,7 +212,7 @@ pub struct Replica<S: Store> {
     /// Transactions of our own clients that the others do not have yet.
     gossip: Vec<Transaction>,
     pool_ready: bool,
-    /// The pool or the committed state is another since it was last asked whether a transaction is ready: to find that out reads the state.
+    /// The pool or the committed state has changed since readiness was last computed, which reads the state.
     pool_touched: bool,
     tasks: VecDeque<Task>,
     outputs: VecDeque<Output>,

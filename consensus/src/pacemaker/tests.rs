@@ -26,9 +26,11 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
             for time in 0..2 {
                 let added = pacemaker.add(&members.committee, timeout(&members, id, 1));
                 match added {
-                    Added::Formed(tc) => assert!(count == n - f && time == 0 && tc.signers.len() == usize::from(n - f), "n = {n}, {count}"),
-                    Added::Amplify => assert!(count > f, "n = {n}, {count}"),
-                    Added::Counted => assert!(count <= f, "n = {n}, {count}"),
+                    TimeoutOutcome::Formed(tc) => {
+                        assert!(count == n - f && time == 0 && tc.signers.len() == usize::from(n - f), "n = {n}, {count}")
+                    }
+                    TimeoutOutcome::Amplify => assert!(count > f, "n = {n}, {count}"),
+                    TimeoutOutcome::Counted => assert!(count <= f, "n = {n}, {count}"),
                     other => panic!("{other:?}"),
                 }
             }
@@ -37,7 +39,7 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
         let mut pacemaker = in_round_one();
         pacemaker.set_own_timeout(timeout(&members, 0, 1));
         for id in 0..n {
-            assert!(!matches!(pacemaker.add(&members.committee, timeout(&members, id, 1)), Added::Amplify));
+            assert!(!matches!(pacemaker.add(&members.committee, timeout(&members, id, 1)), TimeoutOutcome::Amplify));
         }
     }
 }
@@ -55,13 +57,13 @@ fn b3_a_second_timeout_of_a_round_with_another_certificate_is_evidence() {
     pacemaker.set_own_timeout(timeout(0, &qc));
     for (first, second) in [(&qc, &genesis), (&genesis, &qc)] {
         pacemaker.timeouts.clear();
-        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), Added::Counted));
-        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), Added::Counted));
+        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), TimeoutOutcome::Counted));
+        assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), TimeoutOutcome::Counted));
         let added = pacemaker.add(&members.committee, timeout(1, second));
-        assert!(matches!(added, Added::Equivocation(known) if known.timeout.high_qc.round() == first.round()));
-        assert!(matches!(pacemaker.add(&members.committee, timeout(2, &genesis)), Added::Counted));
+        assert!(matches!(added, TimeoutOutcome::Equivocation(known) if known.timeout.high_qc.round() == first.round()));
+        assert!(matches!(pacemaker.add(&members.committee, timeout(2, &genesis)), TimeoutOutcome::Counted));
     }
-    let Added::Formed(tc) = pacemaker.add(&members.committee, timeout(3, &genesis)) else { panic!("a quorum") };
+    let TimeoutOutcome::Formed(tc) = pacemaker.add(&members.committee, timeout(3, &genesis)) else { panic!("a quorum") };
     assert_eq!(tc.high_qc_rounds.to_vec(), [Round(0); 3]);
 }
 
@@ -81,11 +83,11 @@ fn our_own_timeout_is_kept_while_its_round_lasts() {
 fn only_timeouts_of_the_current_round_are_kept() {
     let members = Members::equal(4);
     let mut pacemaker = in_round_one();
-    assert!(matches!(pacemaker.add(&members.committee, timeout(&members, 1, 2)), Added::Ignored(Ignored::FarRound)));
+    assert!(matches!(pacemaker.add(&members.committee, timeout(&members, 1, 2)), TimeoutOutcome::Ignored(Ignored::FarRound)));
     pacemaker.add(&members.committee, timeout(&members, 1, 1));
     assert!(pacemaker.advance(Round(1), None));
     assert!(pacemaker.timeouts.is_empty());
-    assert!(matches!(pacemaker.add(&members.committee, timeout(&members, 1, 1)), Added::Ignored(Ignored::OldRound)));
+    assert!(matches!(pacemaker.add(&members.committee, timeout(&members, 1, 1)), TimeoutOutcome::Ignored(Ignored::OldRound)));
 }
 
 #[test]

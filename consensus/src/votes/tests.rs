@@ -19,7 +19,7 @@ fn a_quorum_is_reached_by_power_for_every_number_of_validators_and_told_once() {
         let members = Members::equal(usize::from(n));
         let (mut votes, block) = (PendingVotes::default(), block(&members, 1, 0));
         let certified: Vec<u16> = (0..n)
-            .filter(|id| matches!(votes.add(&members.committee, Round(1), vote(&members, *id, &block)), Added::Certified(_)))
+            .filter(|id| matches!(votes.add(&members.committee, Round(1), vote(&members, *id, &block)), VoteOutcome::Certified(_)))
             .collect();
         // n - f votes, f the largest minority below a third: not 2f + 1 (deviation D1).
         assert_eq!(certified, [n - (n - 1) / 3 - 1], "n = {n}");
@@ -28,9 +28,9 @@ fn a_quorum_is_reached_by_power_for_every_number_of_validators_and_told_once() {
     let (mut votes, block) = (PendingVotes::default(), block(&members, 1, 0));
     // Total 9, quorum 7: the four small ones are not enough, 5 + 1 + 1 are.
     for id in 1..5 {
-        assert!(matches!(votes.add(&members.committee, Round(1), vote(&members, id, &block)), Added::Counted));
+        assert!(matches!(votes.add(&members.committee, Round(1), vote(&members, id, &block)), VoteOutcome::Counted));
     }
-    assert!(matches!(votes.add(&members.committee, Round(1), vote(&members, 0, &block)), Added::Certified(_)));
+    assert!(matches!(votes.add(&members.committee, Round(1), vote(&members, 0, &block)), VoteOutcome::Certified(_)));
 }
 
 #[test]
@@ -38,13 +38,13 @@ fn s4_a_validator_counts_once_and_its_second_vote_is_evidence() {
     let members = Members::equal(4);
     let (mut votes, one, other) = (PendingVotes::default(), block(&members, 1, 1), block(&members, 1, 2));
     let add = |votes: &mut PendingVotes, id, block| votes.add(&members.committee, Round(1), vote(&members, id, block));
-    assert!(matches!(add(&mut votes, 0, &one), Added::Counted));
-    assert!(matches!(add(&mut votes, 0, &one), Added::Ignored(Ignored::Duplicate)));
-    assert!(matches!(add(&mut votes, 0, &other), Added::Equivocation(first) if first.vote_info.id == one.id()));
+    assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Counted));
+    assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Ignored(Ignored::Duplicate)));
+    assert!(matches!(add(&mut votes, 0, &other), VoteOutcome::Equivocation(first) if first.vote_info.id == one.id()));
     // The first one stays and is counted: 0, 1 and 2 are the quorum for it, 0's second vote is none for the other.
-    assert!(matches!(add(&mut votes, 1, &one), Added::Counted));
-    assert!(matches!(add(&mut votes, 2, &one), Added::Certified(qc) if qc.block_id() == one.id()));
-    assert!(matches!(add(&mut votes, 3, &other), Added::Counted));
+    assert!(matches!(add(&mut votes, 1, &one), VoteOutcome::Counted));
+    assert!(matches!(add(&mut votes, 2, &one), VoteOutcome::Certified(qc) if qc.block_id() == one.id()));
+    assert!(matches!(add(&mut votes, 3, &other), VoteOutcome::Counted));
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn s8_votes_that_name_different_results_are_not_added_up() {
     let (mut votes, block) = (PendingVotes::default(), block(&members, 1, 0));
     let wrong = |id| members.vote(ValidatorId(id), &block, wrong_state_of(block.id()), &members.genesis_qc());
     for vote in [vote(&members, 0, &block), vote(&members, 1, &block), wrong(2), wrong(3)] {
-        assert!(matches!(votes.add(&members.committee, Round(1), vote), Added::Counted));
+        assert!(matches!(votes.add(&members.committee, Round(1), vote), VoteOutcome::Counted));
     }
     assert_eq!(votes.results(Round(1)), 2);
 }
@@ -66,7 +66,7 @@ fn e15_b13_votes_are_kept_for_a_window_of_rounds_only() {
     for (round, accepted) in [(1, false), (8, false), (9, true), (10, true), (13, true), (14, false), (u64::MAX - 9, false)] {
         let block = block(&members, round, 0);
         let added = votes.add(&members.committee, current, vote(&members, 0, &block));
-        assert_eq!(matches!(added, Added::Counted), accepted, "round {round}: {added:?}");
+        assert_eq!(matches!(added, VoteOutcome::Counted), accepted, "round {round}: {added:?}");
     }
     assert_eq!(votes.rounds.len(), 3);
     // Everybody votes for everything: no more than one vote of each in five rounds.

@@ -164,6 +164,16 @@ enum Task {
     Effect(Box<Effect>),
     /// An answer that came for us, for the engine.
     Event(Box<Event>),
+    /// A client's transaction with a number that its account has used: whether it is committed is on the disk.
+    Lookup(Box<Submission>),
+}
+
+/// A transaction from a client of ours.
+#[derive(Debug)]
+struct Submission {
+    ticket: Ticket,
+    transaction: Verified<Transaction>,
+    wait: Wait,
 }
 
 /// The block that the engine wants to propose.
@@ -308,7 +318,7 @@ impl<S: Store> Replica<S> {
                     let _refused = self.admit(transaction).is_err();
                 }
             }
-            Input::Submit { ticket, transaction, wait } => self.on_submit(ticket, transaction, wait),
+            Input::Submit { ticket, transaction, wait } => self.on_submit(Submission { ticket, transaction, wait }),
             Input::Served { to, bytes } => self.quota.served(to, bytes),
             Input::Forget(ticket) => self.waiting.forget(ticket),
             Input::Tick => {}
@@ -530,16 +540,31 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    fn on_submit(&mut self, ticket: Ticket, transaction: Verified<Transaction>, wait: Wait) {
-        let id = transaction.id();
-        // What has been committed is answered as committed, however often it is sent (EXEC-2).
-        if transaction.content().sequence < self.committed_sequence(&transaction.sender()) {
-            match self.find_committed(&id) {
-                Ok(Some(answer)) => return self.outputs.push_back(Output::Answer { ticket, answer }),
-                Ok(None) => {}
-                Err(error) => return self.refuse(ticket, "store-failed", error.to_string()),
-            }
+    fn on_submit(&mut self, submission: Submission) {
+        let content = submission.transaction.content();
+        if content.sequence < self.committed_sequence(&submission.transaction.sender()) {
+            self.tasks.push_back(Task::Lookup(Box::new(submission)));
+        } else {
+            self.enter(submission);
         }
+    }
+
+    /// What has been committed is answered as committed, however often it is sent (EXEC-2).
+    fn look_up(&mut self, submission: Submission) -> Result<(), LedgerError> {
+        let ticket = submission.ticket;
+        match self.find_committed(&submission.transaction.id()) {
+            Ok(Some(answer)) => self.outputs.push_back(Output::Answer { ticket, answer }),
+            Ok(None) => self.enter(submission),
+            Err(error) if error.is_damage() => self.refuse(ticket, "store-failed", error.to_string()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Takes a client's transaction into the pool, or refuses it.
+    fn enter(&mut self, submission: Submission) {
+        let Submission { ticket, transaction, wait } = submission;
+        let id = transaction.id();
         let copy = (*transaction).clone();
         match self.admit(transaction) {
             Err((code, reason)) => self.refuse(ticket, code, reason),
@@ -776,6 +801,7 @@ impl<S: Store> Replica<S> {
     fn run(&mut self, task: Task) -> Result<(), Fatal> {
         match task {
             Task::Effect(effect) => self.carry_out(*effect)?,
+            Task::Lookup(submission) => self.look_up(*submission)?,
             Task::Event(event) => {
                 self.tell(*event);
                 self.catchup.handed_over(self.now.elapsed);

@@ -17,6 +17,9 @@ const THIS_FILE: &str = "tests/tests/references.rs";
 /// Where every rule of the paper has a row that begins with its section, and `.txt` is a transcript.
 const PROTOCOL: &str = "docs/protocol.md";
 
+/// Commented, so they cite as sources do.
+const TRANSCRIPTS: &str = "consensus/tests/transcripts/";
+
 /// The repository as far as it can be cited: every file by its path from the root, and the text of sources and pages.
 struct Repository {
     files: BTreeSet<String>,
@@ -45,7 +48,9 @@ impl Repository {
                 }
             } else if kind.is_file() {
                 let from_root = format!("{prefix}{name}");
-                if ["rs", "md", "toml"].iter().any(|one| path.extension().is_some_and(|extension| extension == *one)) {
+                if from_root.starts_with(TRANSCRIPTS)
+                    || ["rs", "md", "toml"].iter().any(|one| path.extension().is_some_and(|extension| extension == *one))
+                {
                     self.texts.insert(from_root.clone(), fs::read_to_string(&path).expect("sources and pages are UTF-8"));
                 }
                 self.files.insert(from_root);
@@ -95,6 +100,12 @@ impl Repository {
         })
     }
 
+    fn is_ours(&self, path: &str) -> bool {
+        path.split_once('/').is_some_and(|(first, _)| {
+            self.files.range(format!("{first}/")..).next().is_some_and(|file| file.starts_with(&format!("{first}/")))
+        })
+    }
+
     /// Everything that is cited in vain, as lines of `file:line: what`.
     fn broken(&self) -> Vec<String> {
         let (defined, sections) = (self.definitions(), self.sections());
@@ -109,8 +120,9 @@ impl Repository {
                     let exists = match path.rsplit_once('.').map(|(_, extension)| extension) {
                         Some("md") => self.page(file, path).is_some(),
                         Some("rs") => self.source(path),
-                        Some("txt") if file == PROTOCOL => self.source(&format!("consensus/tests/transcripts/{path}")),
-                        _ => true,
+                        Some("txt") if file == PROTOCOL => self.source(&format!("{TRANSCRIPTS}{path}")),
+                        // What people and tests call their own files is their business; not so where it begins with a directory of ours.
+                        _ => !self.is_ours(path) || self.source(path),
                     };
                     if !exists {
                         report(format!("there is no file {path}"));
@@ -206,9 +218,9 @@ fn paths(text: &str) -> Vec<&str> {
     let (mut found, mut elsewhere) = (Vec::new(), false);
     for part in text.split_inclusive(|c| !of_path(c)) {
         let path = part.trim_end_matches(|c| !of_path(c)).trim_end_matches(['.', '*']);
-        let named = path
-            .rsplit_once('.')
-            .is_some_and(|(name, extension)| !name.is_empty() && !name.ends_with('/') && matches!(extension, "md" | "rs" | "txt"));
+        let named = path.rsplit_once('.').is_some_and(|(name, extension)| {
+            !name.is_empty() && !name.ends_with('/') && matches!(extension, "md" | "rs" | "txt" | "json" | "toml" | "sh" | "play" | "py")
+        });
         if named && !elsewhere {
             found.push(path);
         }
@@ -316,6 +328,7 @@ fn citations_in_vain_are_found() {
         ("//! The rules (notes.md).", "there is no file notes.md"),
         ("// see ../rules.md", "there is no file ../rules.md"),
         ("// `sim/src/forger.rs`", "there is no file sim/src/forger.rs"),
+        ("// sim/reports/a.json", "there is no file sim/reports/a.json"),
         ("// `node/src/forge.rs`", "there is no file node/src/forge.rs"),
         ("// §3.9 of the paper", "docs/protocol.md has no row for §3.9 of the paper"),
         ("// protocol.md §3.1", "protocol.md has no section 3.1"),
@@ -327,7 +340,7 @@ fn citations_in_vain_are_found() {
     }
     for text in [
         "// SAFE-1, JOLT-L1, D1: paper §3.1, §3, §4.3. UTF-8, BIP-39, P9, V6, SHA3, CVE-2025-1, S123, D1x, 0xD7.",
-        "// docs/rules.md, `rules.md`, ../../docs/rules.md, `types/certificates.rs`, certificates.rs, src/for*.rs, https://docs.rs, a/b:notes.md",
+        "// docs/rules.md, `rules.md`, ../../docs/rules.md, `types/certificates.rs`, certificates.rs, src/for*.rs, https://docs.rs, a/b:notes.md, mine/a.json, a.txt",
     ] {
         assert_eq!(found("sim/src/lib.rs", text), [""; 0], "{text}");
     }

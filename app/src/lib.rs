@@ -17,6 +17,11 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod accounts;
+#[cfg(panic = "abort")]
+compile_error!(
+    "a panic of an application must be caught, so that it stops one validator once: take `panic = \"abort\"` out of the profile"
+);
+
 mod application;
 mod execute;
 mod machine;

@@ -128,7 +128,7 @@ impl App {
     /// Bytes of the chain as JSON; `None` where they are not of this application.
     #[must_use]
     pub fn show(&self, words: Words, bytes: &[u8]) -> Option<serde_json::Value> {
-        self.0.show(words, bytes)
+        catch(|| self.0.show(words, bytes)).unwrap_or_default()
     }
 
     /// The bytes that a JSON text stands for.
@@ -136,7 +136,7 @@ impl App {
     /// # Errors
     /// What does not fit.
     pub fn read(&self, words: Words, json: &str) -> Result<Vec<u8>, String> {
-        self.0.read(words, json)
+        catch(|| self.0.read(words, json)).unwrap_or_else(|_| Err(PANICKED.into()))
     }
 
     /// The key of the state that a path of the API names.
@@ -144,7 +144,8 @@ impl App {
     /// # Errors
     /// [`PathError`].
     pub fn locate(&self, path: &[&str]) -> Result<Vec<u8>, PathError> {
-        self.0.locate(path).map_err(PathError::Malformed)?.ok_or(PathError::Unknown(self.name()))
+        let located = catch(|| self.0.locate(path)).unwrap_or_else(|_| Err(PANICKED.into()));
+        located.map_err(PathError::Malformed)?.ok_or(PathError::Unknown(self.name()))
     }
 
     /// An entry of the state as JSON, if the application shows it.
@@ -157,7 +158,7 @@ impl App {
     /// A sentence for people on a failure.
     #[must_use]
     pub fn explain(&self, failure: &Failure) -> String {
-        self.0.explain(failure).unwrap_or_else(|| failure.to_string())
+        catch(|| self.0.explain(failure)).unwrap_or_default().unwrap_or_else(|| failure.to_string())
     }
 }
 
@@ -232,6 +233,9 @@ impl fmt::Debug for Machine {
     }
 }
 
+/// What a call that panicked says.
+const PANICKED: &str = "the application panicked on it; report it to whoever wrote the application";
+
 /// A panic in a call that decides nothing ends that call only.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch(call).unwrap_or_else(|_| Err(Failure::new(Code::new("panicked"), &[])))
@@ -248,9 +252,9 @@ pub fn is_in_application() -> bool {
 }
 
 fn catch<T>(call: impl FnOnce() -> T) -> std::thread::Result<T> {
-    IN_APPLICATION.set(true);
+    let outer = IN_APPLICATION.replace(true);
     let result = catch_unwind(AssertUnwindSafe(call));
-    IN_APPLICATION.set(false);
+    IN_APPLICATION.set(outer);
     result
 }
 

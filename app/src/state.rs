@@ -102,7 +102,7 @@ pub struct State<'a> {
 impl<'a> State<'a> {
     /// No writes yet.
     #[must_use]
-    pub fn new(base: &'a dyn StateRead) -> Self {
+    pub(crate) fn new(base: &'a dyn StateRead) -> Self {
         Self { base, writes: Writes::new(), undo: Vec::new(), written_bytes: 0, refused: None }
     }
 
@@ -199,7 +199,7 @@ impl<'a> State<'a> {
 
     /// The writes.
     #[must_use]
-    pub fn into_writes(self) -> Writes {
+    pub(crate) fn into_writes(self) -> Writes {
         self.writes
     }
 }

@@ -147,7 +147,8 @@ impl BlockTree {
     }
 
     /// The result that a quorum certified for a block, as far as the certificates at hand tell.
-    pub(crate) fn certified_state(&self, id: &BlockId) -> Option<StateId> {
+    #[must_use]
+    pub fn certified_state(&self, id: &BlockId) -> Option<StateId> {
         self.certificates().find_map(|qc| {
             if qc.block_id() == *id {
                 return Some(qc.vote_info.exec_state_id);

@@ -164,9 +164,6 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     /// [`InvalidBlock`], and nothing is kept.
     pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
-        if let Some(tx_id) = self.poison.find(block) {
-            return Err(InvalidBlock::Poisoned { tx_id });
-        }
         self.speculation.speculate(&self.machine, self.next_committee, block)
     }
 
@@ -176,13 +173,24 @@ impl<S: Store> Ledger<S> {
         self.poison.contains(id)
     }
 
-    /// Remembers a transaction on which the application panicked. Durable when this returns: no block that contains it is executed here,
-    /// after a restart neither.
+    /// A transaction of this block on which the application has panicked here, in this block or another one.
+    #[must_use]
+    pub fn poison_in(&self, block: &Block) -> Option<TxId> {
+        self.poison.find(block)
+    }
+
+    /// The transaction on which the application panicked when this very block was executed here.
+    #[must_use]
+    pub fn panicked_in(&self, id: &BlockId) -> Option<TxId> {
+        self.poison.of_block(id)
+    }
+
+    /// Remembers a transaction on which the application panicked, and the block. Durable when this returns.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn remember_poison(&mut self, id: TxId) -> Result<(), LedgerError> {
-        self.poison.remember(&self.store, id)
+    pub fn remember_poison(&mut self, id: TxId, block: BlockId) -> Result<(), LedgerError> {
+        self.poison.remember(&self.store, id, block)
     }
 
     /// The result of a block that is speculated or the committed root (paper: `pending_state`).

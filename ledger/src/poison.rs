@@ -1,11 +1,17 @@
 //! The transactions on which the application panicked here, so that a restart does not run into the same panic again.
 //!
 //! A panic says nothing about the block: it is a fault of this program, or of this machine. The process stops, since nobody knows what the
-//! panic left behind; after the restart, no block that contains the transaction is executed here. If that is so on every validator, no such
-//! block is ever certified and the chain goes on without the transaction. If a quorum certifies one nevertheless, this validator differs
-//! from the others, and stops for good.
+//! panic left behind. After the restart this validator executes no block that contains the transaction, so it votes for none. If that is so on
+//! every validator, no such block is ever certified and the chain goes on without the transaction.
+//!
+//! There are two blocks that it executes all the same. One that a quorum has certified: the transaction may panic on one state and not on
+//! another, and those who certified it have seen that it does not panic there. And one that was executed here before the panic: a vote for it
+//! may be out, so it must not be forgotten.
 
-use quorate_types::{block::Block, ids::TxId};
+use quorate_types::{
+    block::Block,
+    ids::{BlockId, TxId},
+};
 
 use crate::{
     error::LedgerError,
@@ -13,12 +19,12 @@ use crate::{
     store::{Batch, Store},
 };
 
-/// Most transactions that are remembered: each of them has stopped the process once.
+/// Most panics that are remembered: each of them has stopped the process once.
 pub(crate) const POISON_MAX: usize = 1_024;
 
-/// What is remembered, the newest last.
+/// What is remembered, the newest last: the transaction, and the block that was executed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Poison(Vec<TxId>);
+pub(crate) struct Poison(Vec<(TxId, BlockId)>);
 
 impl Poison {
     pub(crate) fn load<S: Store>(store: &S) -> Result<Self, LedgerError> {
@@ -26,19 +32,25 @@ impl Poison {
     }
 
     pub(crate) fn contains(&self, id: &TxId) -> bool {
-        self.0.contains(id)
+        self.0.iter().any(|(known, _)| known == id)
+    }
+
+    /// The transaction of this very block on which the application panicked.
+    pub(crate) fn of_block(&self, id: &BlockId) -> Option<TxId> {
+        self.0.iter().find(|(_, block)| block == id).map(|(tx_id, _)| *tx_id)
     }
 
     /// The first transaction of a block that is remembered.
     pub(crate) fn find(&self, block: &Block) -> Option<TxId> {
         // As a rule there are none, and no id is looked at.
-        let known = (!self.0.is_empty()).then(|| block.payload().iter().map(quorate_types::transaction::Transaction::id))?;
-        known.into_iter().find(|id| self.contains(id))
+        let ids = (!self.0.is_empty()).then(|| block.payload().iter().map(quorate_types::transaction::Transaction::id))?;
+        ids.into_iter().find(|id| self.contains(id))
     }
 
-    /// Remembers a transaction. Durable when this returns.
-    pub(crate) fn remember<S: Store>(&mut self, store: &S, id: TxId) -> Result<(), LedgerError> {
-        self.0.push(id);
+    /// Remembers a transaction and the block. Durable when this returns.
+    pub(crate) fn remember<S: Store>(&mut self, store: &S, id: TxId, block: BlockId) -> Result<(), LedgerError> {
+        self.0.retain(|known| *known != (id, block));
+        self.0.push((id, block));
         self.0.drain(..self.0.len().saturating_sub(POISON_MAX));
         let mut batch = Batch::new();
         schema::put_poison(&mut batch, &self.0);
@@ -63,7 +75,7 @@ mod tests {
             TxId(Hash(bytes))
         };
         for number in 0..=POISON_MAX as u64 {
-            poison.remember(&store, id(number)).unwrap();
+            poison.remember(&store, id(number), BlockId::default()).unwrap();
         }
         store.crash(0);
         let again = Poison::load(&store).unwrap();

@@ -299,12 +299,12 @@ pub(crate) fn committed<S: Store>(store: &S) -> Result<Height, LedgerError> {
     Ok(Height(u64::from_le_bytes(height)))
 }
 
-/// The transactions on which the application panicked here.
-pub(crate) fn poison<S: Store>(store: &S) -> Result<Vec<TxId>, LedgerError> {
+/// The transactions on which the application panicked here, and the blocks that were executed.
+pub(crate) fn poison<S: Store>(store: &S) -> Result<Vec<(TxId, BlockId)>, LedgerError> {
     get(store, Column::Meta, PANICKED).map(Option::unwrap_or_default)
 }
 
-pub(crate) fn put_poison(batch: &mut Batch, ids: &[TxId]) {
+pub(crate) fn put_poison(batch: &mut Batch, ids: &[(TxId, BlockId)]) {
     batch.put(Column::Meta, PANICKED, codec::encode(ids));
 }
 

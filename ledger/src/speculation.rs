@@ -11,7 +11,7 @@ use quorate_types::{
     block::Block,
     crypto::Hash,
     header::Header,
-    ids::{BlockId, StateId, TxId},
+    ids::{BlockId, StateId},
     merkle,
     receipt::Receipt,
     round::{Height, Round, UnixMillis},
@@ -62,12 +62,6 @@ pub enum InvalidBlock {
     /// One of its transactions.
     #[error(transparent)]
     Payload(#[from] quorate_app::InvalidBlock),
-    /// The application has panicked here on one of its transactions before: it is not executed again. Says nothing about the block.
-    #[error("the application panicked on transaction {tx_id} here before")]
-    Poisoned {
-        /// Which transaction.
-        tx_id: TxId,
-    },
     /// The application panicked on one of its transactions. Says nothing about the block: this process must stop.
     #[error(transparent)]
     Panicked(#[from] Panicked),

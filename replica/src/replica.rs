@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -21,7 +21,7 @@ use quorate_types::{
     codec::{self, Bounded},
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
-    ids::{Address, BlockId, GenesisHash, TxId, ValidatorId},
+    ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients},
     receipt::Outcome,
     round::{Height, Round, Sequence},
@@ -99,9 +99,15 @@ pub enum Fatal {
     /// The application panicked. The transaction is remembered: the replica opens again, and votes for no block that contains it.
     #[error(
         "{0}. Nothing was signed for its block. Start again: this validator then goes on and votes for no block with this transaction. Report the \
-         panic to whoever wrote the application; its mending is a new version of its rules"
+         panic to whoever wrote the application"
     )]
     Panicked(Panicked),
+    /// The application panicked on a block that a quorum certified, so others have executed it: the program or the machine is wrong here.
+    #[error(
+        "{0}. But a quorum has executed its block and certified it, so this validator cannot go on without it. Check that this program is the one \
+         that the others run, and the machine's memory; then start again"
+    )]
+    PanickedAlone(Panicked),
     /// SAFE-6. It is remembered: the replica does not open again.
     #[error(
         "SAFE-6: {0} was seen that this validator's key has signed and that this validator does not remember. The key runs somewhere else as well, or \
@@ -213,6 +219,8 @@ pub struct Replica<S: Store> {
     /// Our signature was seen under this, and we do not remember it.
     stopping: Option<Stop>,
     asking: Asking,
+    /// Blocks that were on the disk at the start and are not executed again yet.
+    recovered: BTreeSet<BlockId>,
     /// Ballots that are not persisted before the asking is over.
     unsigned: VecDeque<Box<Effect>>,
     now: Now,
@@ -269,6 +277,7 @@ impl<S: Store> Replica<S> {
             fixed_leaders: config.fixed_leaders,
         };
         let durable = recovered.record.clone();
+        let on_disk = recovered.blocks.iter().map(|block| block.id()).collect();
         let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
         let time = BlockTime::new(&config.genesis.parameters, ledger.root().timestamp);
         let mut replica = Self {
@@ -288,6 +297,7 @@ impl<S: Store> Replica<S> {
             seen,
             stopping: None,
             asking,
+            recovered: on_disk,
             unsigned: VecDeque::new(),
             now: Now::default(),
             time,
@@ -811,15 +821,28 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
+    /// Executes a block, unless it holds a transaction on which the application has panicked here; then we vote for no such block. A block that
+    /// a quorum certified is executed all the same, and so is one that was executed here before the panic (see [`Ledger::remember_poison`]).
+    fn execute(&mut self, block: &Verified<Block>) -> Result<Result<StateId, RejectedBlock>, Fatal> {
+        let id = block.id();
+        let is_certified = self.engine.tree().certified_state(&id).is_some();
+        let poison = if self.recovered.remove(&id) { self.ledger.panicked_in(&id) } else { self.ledger.poison_in(block) };
+        if poison.is_some() && !is_certified {
+            return Ok(Err(RejectedBlock(PANICKED)));
+        }
+        match self.ledger.speculate(block) {
+            Err(InvalidBlock::Panicked(panicked)) => {
+                self.ledger.remember_poison(panicked.tx_id, id)?;
+                Err(if is_certified { Fatal::PanickedAlone(panicked) } else { Fatal::Panicked(panicked) })
+            }
+            outcome => Ok(outcome.map_err(|invalid| RejectedBlock(word(&invalid)))),
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) -> Result<(), Fatal> {
         match effect {
             Effect::Execute { block } => {
-                let outcome = self.ledger.speculate(&block);
-                if let Err(InvalidBlock::Panicked(panicked)) = outcome {
-                    self.ledger.remember_poison(panicked.tx_id)?;
-                    return Err(Fatal::Panicked(panicked));
-                }
-                let outcome = outcome.map_err(|invalid| RejectedBlock(word(&invalid)));
+                let outcome = self.execute(&block)?;
                 self.forget();
                 self.tell(Event::Executed { block: block.id(), outcome });
             }
@@ -937,6 +960,9 @@ impl<S: Store> Replica<S> {
 }
 
 /// A stable word for why a block has no result.
+/// Why a block with a transaction on which the application panics, or has panicked, is refused.
+const PANICKED: &str = "panicked";
+
 fn word(invalid: &InvalidBlock) -> &'static str {
     match invalid {
         InvalidBlock::UnknownParent { .. } => "unknown-parent",
@@ -945,6 +971,6 @@ fn word(invalid: &InvalidBlock) -> &'static str {
         InvalidBlock::ParentState { .. } => "parent-state",
         InvalidBlock::HeightLimit => "height-limit",
         InvalidBlock::Payload(_) => "payload",
-        InvalidBlock::Poisoned { .. } | InvalidBlock::Panicked(_) => "panicked",
+        InvalidBlock::Panicked(_) => PANICKED,
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use quorate_builtin::{
     BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, app, operation::KV_VALUE_BYTES_MAX,
 };
-use quorate_ledger::MemoryStore;
+use quorate_ledger::{Ledger, MemoryStore};
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket, verifier,
 };
@@ -21,7 +21,7 @@ use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
-    ids::{Address, ChainId, ValidatorId},
+    ids::{Address, BlockId, ChainId, ValidatorId},
     message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
@@ -611,6 +611,55 @@ fn a_vote_that_waited_is_judged_again_by_the_clock_of_the_moment_of_its_signatur
         cluster.run();
         assert_eq!(signed_rounds(&cluster.recorded, 3).contains(&round.0), !is_put_right, "{:?}", cluster.stopped);
     }
+}
+
+/// A validator on which the application has panicked on the transaction of this number, in a block that is not the chain's.
+fn panicked_elsewhere(cluster: &mut Cluster, id: u16, sequence: u64) {
+    cluster.replicas.remove(&id);
+    let transaction = cluster.transfers(sequence..sequence + 1).remove(0);
+    let mut ledger = Ledger::open(cluster.stores[usize::from(id)].clone(), &app(), &cluster.genesis).unwrap();
+    ledger.remember_poison(transaction.id(), BlockId::default()).unwrap();
+    cluster.start(id);
+    cluster.run();
+}
+
+/// The same transaction may run well on another state: those who certified it have seen it.
+#[test]
+fn a_certified_block_is_executed_though_the_application_panicked_on_its_transaction_in_another_block() {
+    let mut cluster = Cluster::new(4);
+    panicked_elsewhere(&mut cluster, 3, 0);
+    cluster.submit(0, 0, 0);
+    for sequence in 1..4 {
+        cluster.submit(0, sequence, sequence);
+        cluster.pass(Duration::from_secs(10));
+    }
+    assert!(cluster.stopped.is_empty(), "{:?}", cluster.stopped);
+    assert!(matches!(cluster.answers[&0], Answer::Committed { .. }));
+    assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+/// Its vote may be in a certificate that nobody has seen yet, so the block must be there after the restart.
+#[test]
+fn a_block_that_was_executed_before_the_panic_is_not_forgotten_and_the_block_that_panicked_is() {
+    let mut cluster = Cluster::led_by(4, Arc::new((1..100).map(|round| (Round(round), ValidatorId(0))).collect()));
+    cluster.replicas.retain(|id, _| [0, 3].contains(id));
+    cluster.submit(0, 0, 0);
+    let stored = |cluster: &Cluster| {
+        let ledger = Ledger::open(cluster.stores[3].clone(), &app(), &cluster.genesis).unwrap();
+        ledger.load_pending().unwrap().into_iter().filter(|block| !block.payload().is_empty()).map(|block| block.id()).collect::<Vec<_>>()
+    };
+    let blocks = stored(&cluster);
+    let [block] = blocks.as_slice() else { panic!("one block with the transaction: {blocks:?}") };
+    panicked_elsewhere(&mut cluster, 3, 0);
+    assert_eq!(cluster.replicas[&3].status().pending_blocks, 1);
+
+    cluster.replicas.remove(&3);
+    let transaction = cluster.transfers(0..1).remove(0);
+    let mut ledger = Ledger::open(cluster.stores[3].clone(), &app(), &cluster.genesis).unwrap();
+    ledger.remember_poison(transaction.id(), *block).unwrap();
+    cluster.start(3);
+    cluster.run();
+    assert_eq!(cluster.replicas[&3].status().pending_blocks, 0);
 }
 
 #[test]

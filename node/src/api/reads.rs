@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use quorate_app::{KEY_BYTES_MAX, PathError, Words};
@@ -102,7 +102,7 @@ pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>)
     let parts: Vec<&str> = path.split('/').collect();
     let app = api.machine.app();
     let key = match parts.as_slice() {
-        [digits] if digits.starts_with("0x") => hex::decode(digits.trim_start_matches("0x"))
+        [digits] if digits.starts_with("0x") => hex::decode(digits.strip_prefix("0x").unwrap_or_default())
             .map_err(|error| ApiError::bad_request("key", format!("the key is no hexadecimal text: {error}")))?,
         parts => app.locate(parts).map_err(|error| match error {
             PathError::Unknown(_) => ApiError::not_found("no-such-path", format!("{error}: {}", quoted(&path)))
@@ -135,11 +135,13 @@ pub(super) async fn query(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     } else {
         body.to_vec()
     };
-    let view = api.views.borrow().clone();
-    let machine = api.machine.clone();
-    // An application may take long: it answers where pages are read, which lets all else go first.
+    let (views, machine) = (api.views.clone(), api.machine.clone());
+    // An application may take long: it answers where pages are read, which lets all else go first. The view is taken when its turn has come:
+    // a view keeps a version of the state in memory.
     api.in_turn(move || {
-        let failed = |failure: Failure| ApiError::rejected(failure.code().to_owned(), machine.app().explain(&failure));
+        let view = views.borrow().clone();
+        // The code is the application's own: what the API means by the same word is not meant.
+        let failed = |failure: Failure| ApiError::new(StatusCode::BAD_REQUEST, failure.code().to_owned(), machine.app().explain(&failure));
         let answer = machine.query(view.state(), &question).map_err(failed)?;
         let shown = machine.app().show(Words::Found, &answer);
         Ok(Json(QueryView { answer: hex::encode(answer), height: view.header().height, shown }))

@@ -44,8 +44,7 @@ step "Four validators, each a process of its own: keys, a genesis by the ceremon
 run localnet start -n 4
 
 # The wallet knows all four, so it finds one that lives.
-nodes=$("$quorate" localnet status | awk 'NR > 1 { for (i = 1; i <= NF; i++) if ($i ~ /^http:/) print $i }' | paste -s -d , -)
-export QUORATE_NODE="$nodes"
+eval "$("$quorate" localnet env)"
 
 step "A new account, and money for it. Each receipt is proved by a quorum's signatures, which the wallet checks itself"
 run wallet create dora --insecure-plaintext

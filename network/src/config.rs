@@ -419,7 +419,7 @@ mod tests {
             me: PeerIndex(0),
             listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
             peers,
-            hello: Hello { chain_id: 1, genesis_hash: [0; 32], protocol_version: 1 },
+            hello: Hello { application: crate::ApplicationId::new("test", 1), chain_id: 1, genesis_hash: [0; 32], protocol_version: 1 },
             limits: Limits::default(),
         }
     }

@@ -4,13 +4,16 @@
 //! differ, so that both operators read which value differs.
 //!
 //! ```text
-//! hello   | magic "QRTH" | protocol_version u32 | chain_id u64 | genesis_hash [u8; 32] |    48 bytes, integers big-endian
+//! hello   | magic "QRTH" | protocol_version u32 | application [u8; 32] | application_version u32 | chain_id u64 | genesis_hash [u8; 32] |
+//!                                                                                            84 bytes, integers big-endian
 //! answer  | 0 |                              accepted
 //!         | 1 | hello of the acceptor |      refused
 //!         | 2 |                              accepted, and: another connection with this identity was up until a moment ago
 //! ```
 //!
 //! A peer with a valid key but another chain is a mistake of an operator, not an attack: it is told, and tried again later.
+
+use std::fmt;
 
 use thiserror::Error;
 
@@ -19,6 +22,8 @@ use crate::status::Refusal;
 /// What two validators must agree on before they exchange anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
+    /// What the network replicates.
+    pub application: ApplicationId,
     /// Identifier of the chain.
     pub chain_id: u64,
     /// Hash of the genesis file.
@@ -27,8 +32,36 @@ pub struct Hello {
     pub protocol_version: u32,
 }
 
+/// An application and the version of its rules. It is part of the genesis hash; said here so that a difference can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplicationId {
+    /// Its name, filled up with zeros.
+    name: [u8; 32],
+    version: u32,
+}
+
+impl ApplicationId {
+    /// An application; of a name only the first 32 bytes count.
+    #[must_use]
+    pub fn new(name: &str, version: u32) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+        Self { name: bytes, version }
+    }
+}
+
+impl fmt::Display for ApplicationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A peer's bytes: nothing of them but what a name may have gets into a log.
+        let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        let name: String =
+            self.name.iter().take_while(|byte| **byte != 0).map(|byte| if is_plain(byte) { char::from(*byte) } else { '?' }).collect();
+        write!(f, "{name} version {}", self.version)
+    }
+}
+
 /// Bytes of an encoded hello.
-pub(crate) const HELLO_BYTES: usize = 48;
+pub(crate) const HELLO_BYTES: usize = 84;
 
 /// Answer of an acceptor that agrees.
 pub(crate) const ANSWER_ACCEPTED: u8 = 0;
@@ -52,20 +85,25 @@ impl Hello {
         let mut bytes = [0; HELLO_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4..8].copy_from_slice(&self.protocol_version.to_be_bytes());
-        bytes[8..16].copy_from_slice(&self.chain_id.to_be_bytes());
-        bytes[16..].copy_from_slice(&self.genesis_hash);
+        bytes[8..40].copy_from_slice(&self.application.name);
+        bytes[40..44].copy_from_slice(&self.application.version.to_be_bytes());
+        bytes[44..52].copy_from_slice(&self.chain_id.to_be_bytes());
+        bytes[52..].copy_from_slice(&self.genesis_hash);
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8; HELLO_BYTES]) -> Result<Hello, MalformedHello> {
         let (magic, rest) = bytes.split_first_chunk::<4>().ok_or(MalformedHello)?;
         let (protocol_version, rest) = rest.split_first_chunk::<4>().ok_or(MalformedHello)?;
+        let (name, rest) = rest.split_first_chunk::<32>().ok_or(MalformedHello)?;
+        let (version, rest) = rest.split_first_chunk::<4>().ok_or(MalformedHello)?;
         let (chain_id, rest) = rest.split_first_chunk::<8>().ok_or(MalformedHello)?;
         let (genesis_hash, _) = rest.split_first_chunk::<32>().ok_or(MalformedHello)?;
         if *magic != MAGIC {
             return Err(MalformedHello);
         }
         Ok(Hello {
+            application: ApplicationId { name: *name, version: u32::from_be_bytes(*version) },
             chain_id: u64::from_be_bytes(*chain_id),
             genesis_hash: *genesis_hash,
             protocol_version: u32::from_be_bytes(*protocol_version),
@@ -76,6 +114,8 @@ impl Hello {
     pub(crate) fn difference(&self, theirs: &Hello) -> Option<Refusal> {
         if self.protocol_version != theirs.protocol_version {
             Some(Refusal::ProtocolVersion { ours: self.protocol_version, theirs: theirs.protocol_version })
+        } else if self.application != theirs.application {
+            Some(Refusal::Application { ours: self.application, theirs: theirs.application })
         } else if self.chain_id != theirs.chain_id {
             Some(Refusal::ChainId { ours: self.chain_id, theirs: theirs.chain_id })
         } else if self.genesis_hash != theirs.genesis_hash {
@@ -90,14 +130,18 @@ impl Hello {
 mod tests {
     use super::*;
 
-    const HELLO: Hello = Hello { chain_id: 0x0102, genesis_hash: [7; 32], protocol_version: 3 };
+    fn hello() -> Hello {
+        Hello { application: ApplicationId::new("counter", 5), chain_id: 0x0102, genesis_hash: [7; 32], protocol_version: 3 }
+    }
 
     #[test]
     fn a_hello_has_these_golden_bytes() {
-        let mut golden = b"QRTH\0\0\0\x03\0\0\0\0\0\0\x01\x02".to_vec();
+        let mut golden = b"QRTH\0\0\0\x03counter".to_vec();
+        golden.extend([0; 25]);
+        golden.extend(b"\0\0\0\x05\0\0\0\0\0\0\x01\x02");
         golden.extend([7; 32]);
-        assert_eq!(HELLO.encode().to_vec(), golden);
-        assert_eq!(Hello::decode(&HELLO.encode()), Ok(HELLO));
+        assert_eq!(hello().encode().to_vec(), golden);
+        assert_eq!(Hello::decode(&hello().encode()), Ok(hello()));
     }
 
     #[test]
@@ -107,12 +151,15 @@ mod tests {
 
     #[test]
     fn the_difference_names_the_value_that_differs() {
-        assert_eq!(HELLO.difference(&HELLO), None);
-        let version = Hello { protocol_version: 4, ..HELLO };
-        assert_eq!(HELLO.difference(&version), Some(Refusal::ProtocolVersion { ours: 3, theirs: 4 }));
-        let chain = Hello { chain_id: 9, ..HELLO };
-        assert_eq!(HELLO.difference(&chain), Some(Refusal::ChainId { ours: 0x0102, theirs: 9 }));
-        let genesis = Hello { genesis_hash: [8; 32], ..HELLO };
-        assert_eq!(HELLO.difference(&genesis), Some(Refusal::GenesisHash { ours: [7; 32], theirs: [8; 32] }));
+        assert_eq!(hello().difference(&hello()), None);
+        let version = Hello { protocol_version: 4, ..hello() };
+        assert_eq!(hello().difference(&version), Some(Refusal::ProtocolVersion { ours: 3, theirs: 4 }));
+        let application = Hello { application: ApplicationId::new("bell\x07", 1), ..hello() };
+        let refusal = hello().difference(&application).unwrap();
+        assert_eq!(refusal.to_string(), "application differs: ours counter version 5, theirs bell? version 1");
+        let chain = Hello { chain_id: 9, ..hello() };
+        assert_eq!(hello().difference(&chain), Some(Refusal::ChainId { ours: 0x0102, theirs: 9 }));
+        let genesis = Hello { genesis_hash: [8; 32], ..hello() };
+        assert_eq!(hello().difference(&genesis), Some(Refusal::GenesisHash { ours: [7; 32], theirs: [8; 32] }));
     }
 }

@@ -46,7 +46,7 @@ pub use config::{
     network_public_key, peer_id, try_listen,
 };
 pub use frame::Class;
-pub use hello::Hello;
+pub use hello::{ApplicationId, Hello};
 pub use inbox::{Incoming, IncomingReceivers, Receiver};
 pub use network::{Network, start};
 pub use status::{DropCount, PeerState, PeerStatus, Refusal};

@@ -97,6 +97,7 @@ labels! {
     RefusalReason {
         not_in_committee,
         too_many_connections,
+        application,
         chain_id,
         genesis_hash,
         protocol_version,
@@ -109,6 +110,7 @@ labels! {
 impl From<&Refusal> for RefusalReason {
     fn from(refusal: &Refusal) -> RefusalReason {
         match refusal {
+            Refusal::Application { .. } => RefusalReason::application,
             Refusal::ChainId { .. } => RefusalReason::chain_id,
             Refusal::GenesisHash { .. } => RefusalReason::genesis_hash,
             Refusal::ProtocolVersion { .. } => RefusalReason::protocol_version,

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     clock::{PeerClock, Reading},
     config::PeerIndex,
+    hello::ApplicationId,
 };
 
 /// How far the link to a peer has come.
@@ -80,6 +81,13 @@ pub struct DropCount {
 /// Why two nodes do not talk. Nothing here is for good: the link is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The networks replicate other applications, or other versions of one.
+    Application {
+        /// Ours.
+        ours: ApplicationId,
+        /// The peer's.
+        theirs: ApplicationId,
+    },
     /// The chain ids differ.
     ChainId {
         /// Our value.
@@ -120,6 +128,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Refusal::Application { ours, theirs } => write!(f, "application differs: ours {ours}, theirs {theirs}"),
             Refusal::ChainId { ours, theirs } => write!(f, "chain id differs: ours {ours}, theirs {theirs}"),
             Refusal::GenesisHash { ours, theirs } => {
                 write!(f, "genesis hash differs: ours {}, theirs {}", Hex(ours), Hex(theirs))

@@ -21,13 +21,15 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::{
-    Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState, PeerStatus,
-    Receiver, Refusal,
+    ApplicationId, Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState,
+    PeerStatus, Receiver, Refusal,
     hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES},
     network_public_key, start,
 };
 
-const HELLO: Hello = Hello { chain_id: 7, genesis_hash: [3; 32], protocol_version: 1 };
+fn hello() -> Hello {
+    Hello { application: ApplicationId::new("counter", 1), chain_id: 7, genesis_hash: [3; 32], protocol_version: 1 }
+}
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -62,7 +64,7 @@ impl Committee {
             peers: peers
                 .map(|other| Peer { index: index(other), network_key: network_public_key(&seed(other)), address: self.address(other) })
                 .collect(),
-            hello: HELLO,
+            hello: hello(),
             limits: Limits::default(),
         }
     }
@@ -199,7 +201,7 @@ impl Rogue {
     /// Opens a stream to `member` with a proper hello, and returns the answer; tries again when libp2p-stream drops it.
     async fn open_answered(&mut self, member: usize, class: Class) -> (Stream, u8) {
         loop {
-            let mut stream = self.open(member, class, &HELLO.encode()).await;
+            let mut stream = self.open(member, class, &hello().encode()).await;
             let mut answer = [0xff];
             if stream.read_exact(&mut answer).await.is_ok() {
                 return (stream, answer[0]);
@@ -309,15 +311,21 @@ async fn a_stranger_gets_no_stream_and_is_counted() {
 #[tokio::test]
 async fn a_different_chain_genesis_or_version_is_refused_by_name_on_both_sides() {
     let cases = [
-        (Hello { chain_id: 8, ..HELLO }, Refusal::ChainId { ours: 7, theirs: 8 }, Refusal::ChainId { ours: 8, theirs: 7 }, "chain_id"),
         (
-            Hello { genesis_hash: [4; 32], ..HELLO },
+            Hello { application: ApplicationId::new("counter", 2), ..hello() },
+            Refusal::Application { ours: ApplicationId::new("counter", 1), theirs: ApplicationId::new("counter", 2) },
+            Refusal::Application { ours: ApplicationId::new("counter", 2), theirs: ApplicationId::new("counter", 1) },
+            "application",
+        ),
+        (Hello { chain_id: 8, ..hello() }, Refusal::ChainId { ours: 7, theirs: 8 }, Refusal::ChainId { ours: 8, theirs: 7 }, "chain_id"),
+        (
+            Hello { genesis_hash: [4; 32], ..hello() },
             Refusal::GenesisHash { ours: [3; 32], theirs: [4; 32] },
             Refusal::GenesisHash { ours: [4; 32], theirs: [3; 32] },
             "genesis_hash",
         ),
         (
-            Hello { protocol_version: 2, ..HELLO },
+            Hello { protocol_version: 2, ..hello() },
             Refusal::ProtocolVersion { ours: 1, theirs: 2 },
             Refusal::ProtocolVersion { ours: 2, theirs: 1 },
             "protocol_version",
@@ -340,7 +348,7 @@ async fn a_different_chain_genesis_or_version_is_refused_by_name_on_both_sides()
 async fn a_peer_that_comes_back_with_the_right_chain_is_welcome() {
     let committee = Committee::of(2);
     let ours = committee.start(0);
-    let wrong = node(NetworkConfig { hello: Hello { chain_id: 8, ..HELLO }, ..committee.config(1) });
+    let wrong = node(NetworkConfig { hello: Hello { chain_id: 8, ..hello() }, ..committee.config(1) });
     eventually("refused", || ours.refused(1).is_some()).await;
     wrong.network.shutdown();
     let right = committee.start(1);
@@ -381,7 +389,7 @@ async fn bad_frames_close_only_their_own_stream() {
     let mut answer = [0xff; 1 + HELLO_BYTES];
     garbage.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer[0], ANSWER_REFUSED);
-    assert_eq!(answer[1..], HELLO.encode());
+    assert_eq!(answer[1..], hello().encode());
     assert!(is_ended(&mut garbage).await);
     eventually("shown", || node.refused(2) == Some(Refusal::MalformedHello)).await;
 

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use quorate_app::App;
 use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
-use quorate_network::{Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
+use quorate_network::{ApplicationId, Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
 use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
@@ -557,7 +557,12 @@ fn network_config(
         me: PeerIndex(me.0),
         listen: membership.listen(config),
         peers: peers.collect(),
-        hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis_hash.0.0, protocol_version: PROTOCOL_VERSION },
+        hello: Hello {
+            application: ApplicationId::new(&genesis.application.name, genesis.application.version),
+            chain_id: genesis.chain_id.0,
+            genesis_hash: genesis_hash.0.0,
+            protocol_version: PROTOCOL_VERSION,
+        },
         limits,
     })
 }

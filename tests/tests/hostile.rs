@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation, operation::KV_VALUE_BYTES_MAX};
 use quorate_keygen::{AccountKey, PassphraseSource, load_validator_key};
-use quorate_network::{Class, Hello, IncomingReceivers, Limits, NetworkConfig, Peer, PeerIndex};
+use quorate_network::{ApplicationId, Class, Hello, IncomingReceivers, Limits, NetworkConfig, Peer, PeerIndex};
 use quorate_tests::{Cluster, DEADLINE, Traffic, eventually};
 use quorate_types::{
     codec::{self, Bounded},
@@ -405,7 +405,12 @@ fn attacker(cluster: &Cluster, validator: usize) -> (quorate_network::Network, I
         me: PeerIndex(me.0),
         listen: committee.get(me).expect("it is a validator").address.clone(),
         peers: peers.collect(),
-        hello: Hello { chain_id: genesis.chain_id.0, genesis_hash: genesis.hash().0.0, protocol_version: PROTOCOL_VERSION },
+        hello: Hello {
+            application: ApplicationId::new(&genesis.application.name, genesis.application.version),
+            chain_id: genesis.chain_id.0,
+            genesis_hash: genesis.hash().0.0,
+            protocol_version: PROTOCOL_VERSION,
+        },
         limits,
     };
     quorate_network::start(config, |what| eprintln!("the attacker's network has ended: {what}")).expect("the links can be opened")

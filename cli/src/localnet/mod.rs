@@ -84,6 +84,11 @@ pub(crate) enum Command {
         #[arg(long)]
         consensus: bool,
     },
+    /// Print what a shell has to know to use the network: eval "$(quorate localnet env)".
+    Env {
+        #[command(flatten)]
+        directory: DirectoryArgs,
+    },
     /// Compare the ledgers of all running validators, block by block.
     Compare {
         #[command(flatten)]
@@ -147,6 +152,7 @@ impl Command {
             }
             Self::Status { directory, consensus: true } => consensus::show(&Localnet::load(&directory.dir)?, out).await,
             Self::Status { directory, consensus: false } => show::show(&Localnet::load(&directory.dir)?, out).await,
+            Self::Env { directory } => show::environment(&Localnet::load(&directory.dir)?, out),
             Self::Compare { directory } => compare::compare(&Localnet::load(&directory.dir)?, out).await,
             Self::Stop { directory } => run::stop(&directory.dir, out).await,
             Self::Kill { number, directory } => run::kill(&directory.dir, number, out).await,

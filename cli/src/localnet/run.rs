@@ -61,7 +61,7 @@ pub(super) async fn start(
     plan.write(&localnet)?;
     start_all(app, &mut localnet, timeout, out).await?;
     show::show(&localnet, out).await?;
-    out.note(show::usage(&localnet));
+    out.note(show::usage(app, &localnet));
     Ok(())
 }
 

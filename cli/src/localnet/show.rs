@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use quorate_app::{App, Application, Words};
+use quorate_builtin::BuiltIn;
 use quorate_client::{
     Client, CommandError, Output,
     terminal::{program_word, shell_word},
 };
-use quorate_types::rpc::NodeStatus;
+use quorate_types::{ids::Address, rpc::NodeStatus};
 use serde::Serialize;
 
 use super::directory::Localnet;
@@ -113,23 +115,41 @@ async fn status(url: &str) -> Option<NodeStatus> {
     tokio::time::timeout(STATUS_TIMEOUT, client.status()).await.ok()?.ok()
 }
 
+/// What a shell has to know to use the network.
+pub(super) fn environment(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
+    #[derive(Serialize)]
+    struct Environment {
+        #[serde(rename = "QUORATE_HOME")]
+        home: std::path::PathBuf,
+        #[serde(rename = "QUORATE_NODE")]
+        nodes: String,
+    }
+    let environment = Environment { home: localnet.directory.clone(), nodes: localnet.urls().join(",") };
+    out.print(&environment, || format!("export QUORATE_HOME={} QUORATE_NODE={}", shell_word(&environment.home), environment.nodes))
+}
+
 /// How to talk to the network, in commands to be pasted.
-pub(super) fn usage(localnet: &Localnet) -> String {
+pub(super) fn usage(app: &App, localnet: &Localnet) -> String {
     let (quorate, directory) = (program_word(), shell_word(&localnet.directory));
-    let node = localnet.urls().first().cloned().unwrap_or_default();
+    let nodes = localnet.urls().join(",");
     // The last one: where there are several, the first goes on answering.
     let last = localnet.validators.len();
     let mut people = localnet.accounts.iter().map(|account| account.name.as_str()).filter(|name| *name != super::FAUCET);
     let from = people.next().unwrap_or(super::FAUCET);
     let to = people.next().unwrap_or(super::FAUCET);
+    let calls = if app.name() == BuiltIn::NAME {
+        format!("  {quorate} wallet balance {from}\n  {quorate} wallet transfer --from {from} --to {to} --amount 100")
+    } else {
+        let operation = app.show(Words::Operation, &app.sample(0, &[Address::default()])).unwrap_or_default().to_string();
+        format!("  {quorate} invoke {} --from {from}", shell_word(std::path::Path::new(&operation)))
+    };
     format!(
         "
 genesis hash {}
 The keys of this network lie in plain text in {}: use it for nothing of value.
 
-  export QUORATE_HOME={directory} QUORATE_NODE={node}
-  {quorate} wallet balance {from}
-  {quorate} wallet transfer --from {from} --to {to} --amount 100
+  export QUORATE_HOME={directory} QUORATE_NODE={nodes}
+{calls}
   {quorate} localnet kill {last} --dir {directory}
   {quorate} localnet destroy --dir {directory}",
         localnet.genesis_hash,
@@ -150,7 +170,7 @@ mod tests {
         let path = directory.path().join("it's my $HOME; network");
         let localnet =
             create(&quorate_builtin::app(), &path, &Shape { validators: Some(1), accounts: Some(0), ..Shape::default() }).unwrap();
-        let usage = usage(&localnet);
+        let usage = usage(&quorate_builtin::app(), &localnet);
         let commands: Vec<_> = usage.lines().filter_map(|line| line.strip_prefix("  ")).collect();
         assert_eq!(commands.len(), 5);
         // A shell splits each into the words that were meant; the program is replaced by one that prints them.

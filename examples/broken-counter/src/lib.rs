@@ -1,5 +1,5 @@
-//! A counter with two mistakes that every author of a replicated service makes once: it reads a clock, and it goes through a hash map in
-//! whatever order that has. Tests of one process find neither; the simulator does.
+//! A counter with a mistake of those that authors of replicated services make: it reads a clock, goes through a hash map in whatever order
+//! that has, or panics. Tests of one process find neither of the first two; the simulator does.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,6 +17,8 @@ pub enum Mistake {
     Clock,
     /// Notes who leads, and of several with one score whoever a hash map shows first.
     HashMap,
+    /// Panics on the name "poison".
+    Panic,
 }
 
 /// Counts for each name, and keeps a note that it should not.
@@ -61,6 +63,7 @@ impl Application for BrokenCounter {
                 let leader = counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name);
                 LEADER.put(state, &leader.unwrap_or_default());
             }
+            Mistake::Panic => assert!(!counts.contains_key("poison"), "this name was not thought of"),
         }
         Ok(answer)
     }

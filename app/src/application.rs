@@ -128,7 +128,8 @@ pub trait Application: Send + Sync + 'static {
     }
 
     /// An operation that takes effect whenever one of these accounts sends it, on a network for trying out: what local networks, measurements
-    /// and the simulator send. Different numbers may give different operations. There is at least one account.
+    /// and the simulator send. Different numbers may give different operations; 0 is what a local network commits first, to see that it works,
+    /// and is best one that changes little. There is at least one account.
     fn sample(&self, number: u64, accounts: &[Address]) -> Self::Operation;
 
     /// The settings of a network for trying out, with accounts and the amount that each should have where the application knows amounts. The

@@ -334,7 +334,7 @@ impl Engine {
         self.start_timer();
     }
 
-    /// §9 of protocol.md: the certificate of a block that we lack, and with it everything between it and our chain.
+    /// Deviation D5: the certificate of a block that we lack, and with it everything between it and our chain.
     fn missing(&self) -> Option<&QuorumCert> {
         let accepted = self.accepted.as_ref().filter(|accepted| !accepted.inserted).map(|accepted| &accepted.proposal.block);
         let parked = |id: BlockId| self.parked.iter().map(|block| &**block).chain(accepted).find(|block| block.id() == id);

@@ -514,7 +514,7 @@ mod tests {
         let error = verify(text.replace("\"power\": 1", "\"power\": 2"));
         assert!(error.contains("v1") && error.contains("proof of possession"), "{error}");
         // In each object of the file.
-        for place in ["\"name\": \"t\"", "\"window_size\"", "\"address\": \"/ip4", "\"consensus_proof\"", "\"balance\""] {
+        for place in ["\"name\": \"t\"", "\"window_size\"", "\"address\": \"/ip4", "\"consensus_proof\""] {
             let at = text.find(place).unwrap();
             let error = verify(format!("{}\"colour\": 1, {}", &text[..at], &text[at..]));
             assert!(error.contains("`colour`"), "{place}: {error}");

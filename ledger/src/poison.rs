@@ -45,3 +45,29 @@ impl Poison {
         Ok(store.write_sync(batch)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::crypto::Hash;
+
+    use super::*;
+    use crate::MemoryStore;
+
+    #[test]
+    fn what_is_remembered_survives_a_power_cut_and_is_bounded() {
+        let store = MemoryStore::new();
+        let mut poison = Poison::load(&store).unwrap();
+        let id = |number: u64| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_le_bytes());
+            TxId(Hash(bytes))
+        };
+        for number in 0..=POISON_MAX as u64 {
+            poison.remember(&store, id(number)).unwrap();
+        }
+        store.crash(0);
+        let again = Poison::load(&store).unwrap();
+        assert!(!again.contains(&id(0)), "the oldest makes room");
+        assert!((1..=POISON_MAX as u64).all(|number| again.contains(&id(number))));
+    }
+}

@@ -6,7 +6,7 @@
 //! +----------------------+----------------------+
 //! ```
 //!
-//! The length is checked before a single byte is allocated for the frame (reliability N11).
+//! The length is checked before a single byte is allocated for the frame.
 
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! Limits on incoming connections that libp2p's own limits do not have.
 //!
 //! - Handshakes in progress with addresses outside the committee may fill only a part of all slots, so a flood of half-open
-//!   connections from anywhere cannot keep a validator out (reliability N7, N10).
+//!   connections from anywhere cannot keep a validator out.
 //! - A validator may connect only so often. Each connection costs libp2p-stream 0.5.0-alpha some bytes that it never gives back
 //!   (`Shared::senders`), so without this a hostile validator could eat our memory by reconnecting.
 

@@ -1,4 +1,4 @@
-//! Gossipsub in its one-hop form (libraries.md 2.6): the publisher sends to every subscribed peer, nobody forwards.
+//! Gossipsub in its one-hop form: the publisher sends to every subscribed peer, nobody forwards.
 //!
 //! Messages are anonymous, because the connection already authenticates the publisher and signing twice halves the throughput;
 //! `from` is therefore the peer at the other end of the connection. Gossipsub loses messages for slow peers without telling the
@@ -21,7 +21,7 @@ use crate::{
     status::Hex,
 };
 
-/// Gossipsub that knows exactly one topic; subscriptions of peers to others are ignored (reliability N8).
+/// Gossipsub that knows exactly one topic; subscriptions of peers to others are ignored.
 pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
 
 type SubscriptionFilter = MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>;

@@ -41,7 +41,7 @@ struct Inner {
 /// Connects a node to its committee. Returns once the listener is open; peers connect in the background, for ever.
 ///
 /// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
-/// threads cost up to 60 % more CPU for the same work (libraries.md 2.3).
+/// threads cost up to 60 % more CPU for the same work.
 ///
 /// `on_failure` is called, from any thread, with the reason when a part of the network has ended by a defect. The node should stop then:
 /// links that are gone do not come back.

@@ -55,7 +55,7 @@ enum OpenFault {
     /// The two nodes do not belong together.
     Refused(Refusal),
     /// No answer to our hello. libp2p-stream drops an inbound stream without a word when two arrive at once, so this is
-    /// expected now and then at start, and trying again at once is right (libraries.md 2.7, pitfall 1).
+    /// expected now and then at start, and trying again at once is right.
     NoAnswer,
     /// The connection is going or gone.
     Closed,

@@ -1,6 +1,6 @@
 //! A bounded queue of frames that never makes its producer wait: when it is full, the oldest frame goes.
 //!
-//! The oldest is the right one to lose: a newer vote, timeout or proposal supersedes an older one (reliability N6).
+//! The oldest is the right one to lose: a newer vote, timeout or proposal supersedes an older one.
 //! Many producers on any thread, one consumer on the network thread.
 
 use std::{

@@ -375,7 +375,7 @@ impl EventLoop {
                 self.swarm.close_connection(loser);
                 continue;
             }
-            // N12: the newest authenticated connection wins. The peer has restarted, or noticed before us that the old
+            // The newest authenticated connection wins. The peer has restarted, or noticed before us that the old
             // connection is dead; or two nodes run with one key, which the counter shows.
             self.shared.metrics.replaced_connection();
             peer.doubled.store(true, Ordering::Relaxed);

@@ -17,7 +17,11 @@ use std::{
 use bytes::Bytes;
 use quorate_faults::{Dice, Fault, Kind, PLAN_BYTES_MAX, Passing, Plan, first_match};
 use quorate_network::{Class, Network, PeerIndex};
-use quorate_types::{ids::ValidatorId, message::Message, round::Round};
+use quorate_types::{
+    ids::ValidatorId,
+    message::{Message, Purpose},
+    round::Round,
+};
 
 /// Most messages that are held back at a time; further ones are lost.
 const LATE_MAX: usize = 10_000;
@@ -112,14 +116,15 @@ impl Faults {
 
 /// The kind of a message, and the round that it was made in if it names one.
 pub(crate) fn kind_and_round(message: &Message) -> (Kind, Option<Round>) {
-    match message {
-        Message::Proposal(proposal) => (Kind::Proposal, Some(proposal.block.round())),
-        Message::Vote(vote) => (Kind::Vote, Some(vote.vote_info.round)),
-        Message::Timeout(timeout) => (Kind::TimeOut, Some(timeout.timeout.round)),
-        Message::SyncInfo(_) => (Kind::QC, None),
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => (Kind::SyncRequest, None),
-        Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::Sightings(_) => (Kind::SyncResponse, None),
-    }
+    let kind = match message.purpose() {
+        Purpose::Propose => Kind::Proposal,
+        Purpose::Vote => Kind::Vote,
+        Purpose::GiveUp => Kind::TimeOut,
+        Purpose::Inform => Kind::QC,
+        Purpose::Ask => Kind::SyncRequest,
+        Purpose::Answer => Kind::SyncResponse,
+    };
+    (kind, message.round())
 }
 
 fn hold_back(queue: &mpsc::Receiver<Late>, network: &Network) {

@@ -144,7 +144,16 @@ const REJECTED: &[&str] = &[
     "expired",
     "block-full",
     "malformed-operation",
+    "malformed-query",
     "unsupported",
+    "panicked",
+    "answer-too-large",
+    "answer-has-no-encoding",
+    "state-key-too-large",
+    "state-value-too-large",
+    "state-value-has-no-encoding",
+    "state-key-reserved",
+    "account-too-large",
     "zero-amount",
     "insufficient-funds",
     "balance-overflow",
@@ -654,10 +663,14 @@ mod tests {
                 assert!(list.contains(&word), "{word:?} is missing in the list of metrics.rs");
             }
         }
-        let failures =
-            include_str!("../../types/src/failure.rs").lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", "));
-        let codes: Vec<_> = failures.map(|(code, _)| code).collect();
-        assert!(codes.len() > 4 && codes.iter().all(|code| REJECTED.contains(code)), "{codes:?}");
+        for source in [include_str!("../../types/src/failure.rs"), include_str!("../../builtin/src/built_in.rs")] {
+            let codes: Vec<_> =
+                source.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", ")).map(|(code, _)| code).collect();
+            assert!(codes.len() > 4, "{codes:?}");
+            for code in codes {
+                assert!(REJECTED.contains(&code), "{code:?} is missing in the list of metrics.rs");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `RocksDB` forgets in silence when its log was cut or a bit of it flipped: the file beside the key remembers (D12, SAFE-6).
+//! What `RocksDB` forgets in silence when its log was cut or a bit of it flipped: the file beside the key remembers (SAFE-6).
 
 use std::{
     fs,

@@ -111,13 +111,20 @@ impl BlockTime {
 
     /// Whether the block of our round may be voted for now. Otherwise it is held.
     pub(crate) fn check(&mut self, (round, block): (Round, BlockId), time: UnixMillis, parent: UnixMillis, now: Now) -> bool {
-        let due = UnixMillis(time.0.saturating_sub(self.tolerance_ms));
-        if time <= parent.next() || due <= now.unix {
-            self.held = None;
-            return true;
-        }
-        self.held = Some(Held { round, block, due, look_at: look_at(due, now) });
-        false
+        let is_timely = self.is_timely(time, parent, now);
+        let due = self.due_at(time);
+        self.held = (!is_timely).then(|| Held { round, block, due, look_at: look_at(due, now) });
+        is_timely
+    }
+
+    /// Whether a block of this time may be voted for now.
+    pub(crate) fn is_timely(&self, time: UnixMillis, parent: UnixMillis, now: Now) -> bool {
+        time <= parent.next() || self.due_at(time) <= now.unix
+    }
+
+    /// What our clock must show for a vote for a block of this time.
+    const fn due_at(&self, time: UnixMillis) -> UnixMillis {
+        UnixMillis(time.0.saturating_sub(self.tolerance_ms))
     }
 
     /// The block that was held and may be voted for now, `round` being ours.

@@ -1,4 +1,4 @@
-//! What a validator remembers besides its ledger: the safety record and the certificates that lead into its round (protocol.md §7).
+//! What a validator remembers besides its ledger: the safety record and the certificates that lead into its round (docs/protocol.md, D14 and D15).
 //!
 //! ```text
 //! column safety   "record"        SafetyRecord (consensus/src/safety)

@@ -1,4 +1,4 @@
-//! Coming back: everything the engine must know, read from the store and verified again (protocol.md §9, S9-S12).
+//! Coming back: everything the engine must know, read from the store and verified again (docs/protocol.md, S9 to S12).
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub enum RecoverError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// P8: a validator without its memory must not sign.
+    /// SAFE-6: a validator without its memory must not sign.
     #[error(
         "SAFE-1: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. \
          Do not run it with this key; restore the whole data directory, or have the committee replace the key"
@@ -198,16 +198,6 @@ fn load_certificates<S: Store>(
 ) -> Result<Option<Verified<SyncInfo>>, RecoverError> {
     let Some(bytes) = persistence::load_certificates(ledger.store())? else { return Ok(None) };
     let stored: SyncInfo = codec::decode(&bytes, MESSAGE_BYTES_MAX).map_err(RecoverError::Damaged)?;
-    match verifier.message(me, Message::SyncInfo(Box::new(stored)))?.split() {
-        VerifiedMessage::SyncInfo(info) => Ok(Some(info)),
-        VerifiedMessage::Proposal(_)
-        | VerifiedMessage::Vote(_)
-        | VerifiedMessage::Timeout(_)
-        | VerifiedMessage::FetchRequest(_)
-        | VerifiedMessage::FetchResponse(_)
-        | VerifiedMessage::CatchupRequest(_)
-        | VerifiedMessage::CatchupResponse(_)
-        | VerifiedMessage::SightingsRequest
-        | VerifiedMessage::Sightings(_) => Ok(None),
-    }
+    let opened = verifier.message(me, Message::SyncInfo(Box::new(stored)))?.split();
+    Ok(if let VerifiedMessage::SyncInfo(info) = opened { Some(info) } else { None })
 }

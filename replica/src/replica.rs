@@ -13,7 +13,7 @@ use std::{
 use quorate_app::{App, Panicked, Remembering, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
-    safety::{SafetyRecord, persist},
+    safety::{Ballot, SafetyRecord, persist},
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
@@ -22,7 +22,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Recipients},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients},
     receipt::Outcome,
     round::{Height, Round, Sequence},
     rpc::Wait,
@@ -532,7 +532,7 @@ impl<S: Store> Replica<S> {
 
     fn on_submit(&mut self, ticket: Ticket, transaction: Verified<Transaction>, wait: Wait) {
         let id = transaction.id();
-        // What has been committed is answered as committed, however often it is sent (K1).
+        // What has been committed is answered as committed, however often it is sent (EXEC-2).
         if transaction.content().sequence < self.committed_sequence(&transaction.sender()) {
             match self.find_committed(&id) {
                 Ok(Some(answer)) => return self.outputs.push_back(Output::Answer { ticket, answer }),
@@ -642,12 +642,23 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether our clock still allows this vote, if it is one: the clock may have been put right since the vote was approved.
+    fn is_still_timely(&self, waiting: &Effect) -> bool {
+        let Effect::Persist { ballot, .. } = waiting else { return true };
+        let Ballot::Vote(vote, _) = ballot.ballot() else { return true };
+        let block = self.engine.tree().get(&vote.id);
+        let times = block.and_then(|block| Some((block.content().timestamp, self.ledger.header(&block.parent_id())?.timestamp)));
+        times.is_none_or(|(time, parent)| self.time.is_timely(time, parent, self.now))
+    }
+
     /// Goes on with the ballots that waited for the others' answers, before all that came later.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
             self.drop_late_ballots();
             for effect in std::mem::take(&mut self.unsigned).into_iter().rev() {
-                self.tasks.push_front(Task::Effect(effect));
+                if self.is_still_timely(&effect) {
+                    self.tasks.push_front(Task::Effect(effect));
+                }
             }
         }
     }
@@ -889,17 +900,11 @@ impl<S: Store> Replica<S> {
     }
 
     fn count_sent(&mut self, message: &Message) {
-        let count = match message {
-            Message::Proposal(_) => &mut self.counts.proposals,
-            Message::Vote(_) => &mut self.counts.votes,
-            Message::Timeout(_) => &mut self.counts.timeouts,
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => return,
+        let count = match message.purpose() {
+            Purpose::Propose => &mut self.counts.proposals,
+            Purpose::Vote => &mut self.counts.votes,
+            Purpose::GiveUp => &mut self.counts.timeouts,
+            Purpose::Inform | Purpose::Ask | Purpose::Answer => return,
         };
         *count = count.saturating_add(1);
     }

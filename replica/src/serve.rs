@@ -1,4 +1,4 @@
-//! Answers to validators that are behind (B21).
+//! Answers to validators that are behind, and bounds for those that ask without end (B21).
 //!
 //! The replica decides who is answered and keeps the accounts; reading the blocks is left to whoever drives it, off the protocol's thread:
 //! ```text

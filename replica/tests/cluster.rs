@@ -588,6 +588,31 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");
 }
 
+/// Every clock was an hour ahead when it approved its vote, and is put right, or not, before the vote is signed.
+#[test]
+fn a_vote_that_waited_is_judged_again_by_the_clock_of_the_moment_of_its_signature() {
+    for is_put_right in [false, true] {
+        let mut cluster = Cluster::led_by(4, Arc::new((1..100).map(|round| (Round(round), ValidatorId(0))).collect()));
+        cluster.submit(0, 0, 0);
+        cluster.pass(Duration::from_secs(10));
+        cluster.replicas.retain(|id, _| *id < 2);
+        cluster.ahead = (0..4).map(|id| (id, HOUR_MS)).collect();
+        (cluster.record, cluster.withholds) = (true, Some("sightings"));
+        cluster.start(3);
+        cluster.run();
+        cluster.submit_until(0, 1, 1, UnixMillis(cluster.time().unix.0.saturating_add_signed(2 * HOUR_MS)));
+        let round = cluster.replicas[&3].safety_record().highest_vote_round();
+        if is_put_right {
+            cluster.ahead.clear();
+        }
+        let answers = std::mem::take(&mut cluster.withheld);
+        assert!(!answers.is_empty());
+        cluster.wire.extend(answers);
+        cluster.run();
+        assert_eq!(signed_rounds(&cluster.recorded, 3).contains(&round.0), !is_put_right, "{:?}", cluster.stopped);
+    }
+}
+
 #[test]
 fn a_validator_whose_data_is_gone_or_old_does_not_open() {
     let mut cluster = Cluster::new(4);

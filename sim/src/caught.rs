@@ -1,4 +1,4 @@
-//! P6: no input crashes a validator. A panic is the violation of the run in which it happens, not the end of all the others.
+//! No input crashes a validator. A panic is the violation of the run in which it happens, not the end of all the others.
 
 use std::{
     fmt::Display,

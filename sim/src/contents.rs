@@ -1,23 +1,89 @@
-//! What a message carries: blocks, certificates, a round. One list for all who look into messages, so that nothing in a message is looked
-//! at by some and missed by others.
+//! What a message carries: a statement, blocks, certificates. One list for all who look into messages, so that nothing in a message is looked
+//! at by some and missed by others, and so that a new kind of message is told of here and not in every search.
 
-use quorate_types::{block::Block, ids::ValidatorId, message::Message, round::Round, timeout::TimeoutCert, vote::QuorumCert};
+use quorate_types::{
+    block::{Block, Proposal},
+    crypto::Signature,
+    ids::ValidatorId,
+    message::{CatchupResponse, Message},
+    round::{Height, Round},
+    timeout::{TimeoutCert, TimeoutMessage},
+    vote::{QuorumCert, Vote},
+};
 
 use crate::disk::DurableRecord;
 
-/// Every block in it.
-pub(crate) fn blocks(message: &Message) -> &[Block] {
+/// What a sender signs in a round of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Statement<'a> {
+    Proposal(&'a Proposal),
+    Vote(&'a Vote),
+    Timeout(&'a TimeoutMessage),
+}
+
+/// The statement that it is, if it is one.
+pub(crate) fn statement(message: &Message) -> Option<Statement<'_>> {
     match message {
-        Message::Proposal(proposal) => std::slice::from_ref(&proposal.block),
-        Message::FetchResponse(response) => &response.blocks,
-        Message::CatchupResponse(response) => &response.blocks,
-        Message::Vote(_)
+        Message::Proposal(proposal) => Some(Statement::Proposal(proposal)),
+        Message::Vote(vote) => Some(Statement::Vote(vote)),
+        Message::Timeout(timeout) => Some(Statement::Timeout(timeout)),
+        Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_)
+        | Message::SightingsRequest
+        | Message::Sightings(_) => None,
+    }
+}
+
+/// The blocks that somebody had asked for, if it is an answer of blocks.
+pub(crate) fn answered_blocks(message: &Message) -> Option<&[Block]> {
+    match message {
+        Message::FetchResponse(response) => Some(&response.blocks),
+        Message::CatchupResponse(response) => Some(&response.blocks),
+        Message::Proposal(_)
+        | Message::Vote(_)
         | Message::Timeout(_)
         | Message::SyncInfo(_)
         | Message::FetchRequest(_)
         | Message::CatchupRequest(_)
         | Message::SightingsRequest
-        | Message::Sightings(_) => &[],
+        | Message::Sightings(_) => None,
+    }
+}
+
+/// An answer of committed blocks that has none; anything else as it is.
+pub(crate) fn without_blocks(message: &Message) -> Message {
+    if let Message::CatchupResponse(response) = message { nothing_from(response.from) } else { message.clone() }
+}
+
+/// The answer that there are no committed blocks from a height on.
+pub(crate) fn nothing_from(height: Height) -> Message {
+    Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(height)))
+}
+
+/// The sender's own signature, if there is one.
+pub(crate) fn signature_mut(message: &mut Message) -> Option<&mut Signature> {
+    match message {
+        Message::Proposal(proposal) => Some(&mut proposal.signature),
+        Message::Vote(vote) => Some(&mut vote.signature),
+        Message::Timeout(timeout) => Some(&mut timeout.timeout.signature),
+        Message::SyncInfo(_)
+        | Message::FetchRequest(_)
+        | Message::FetchResponse(_)
+        | Message::CatchupRequest(_)
+        | Message::CatchupResponse(_)
+        | Message::SightingsRequest
+        | Message::Sightings(_) => None,
+    }
+}
+
+/// Every block in it.
+pub(crate) fn blocks(message: &Message) -> &[Block] {
+    match statement(message) {
+        Some(Statement::Proposal(proposal)) => std::slice::from_ref(&proposal.block),
+        Some(Statement::Vote(_) | Statement::Timeout(_)) | None => answered_blocks(message).unwrap_or_default(),
     }
 }
 
@@ -60,40 +126,25 @@ pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRe
     let (voted, gave_up) = (record.last_vote_round.unwrap_or(0), record.last_timeout_round.unwrap_or(0));
     let in_qcs = quorum_certs(message).any(|qc| qc.signers.contains(of) && qc.round().0 > voted);
     let in_tc = timeout_cert(message).is_some_and(|tc| tc.signers.contains(of) && tc.round.0 > gave_up);
-    let said = match message {
-        Message::Proposal(proposal) => proposal.block.author() == of && proposal.block.round().0 > record.last_proposed_round,
-        Message::Vote(vote) => vote.sender == of && vote.vote_info.round.0 > voted,
-        Message::Timeout(message) => message.timeout.sender == of && message.timeout.round.0 > gave_up,
-        Message::Sightings(seen) if seen.of == of => {
-            seen.vote.is_some_and(|vote| vote.vote_info.round.0 > voted)
-                || seen.timeout.is_some_and(|timeout| timeout.round.0 > gave_up)
-                || seen.proposal.is_some_and(|proposal| proposal.head.round.0 > record.last_proposed_round)
-        }
-        Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => false,
-    };
-    in_qcs || in_tc || said
+    let said = statement(message).is_some_and(|statement| match statement {
+        Statement::Proposal(proposal) => proposal.block.author() == of && proposal.block.round().0 > record.last_proposed_round,
+        Statement::Vote(vote) => vote.sender == of && vote.vote_info.round.0 > voted,
+        Statement::Timeout(message) => message.timeout.sender == of && message.timeout.round.0 > gave_up,
+    });
+    let told = matches!(message, Message::Sightings(seen) if seen.of == of
+        && (seen.vote.is_some_and(|vote| vote.vote_info.round.0 > voted)
+            || seen.timeout.is_some_and(|timeout| timeout.round.0 > gave_up)
+            || seen.proposal.is_some_and(|proposal| proposal.head.round.0 > record.last_proposed_round)));
+    in_qcs || in_tc || said || told
 }
 
 /// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
 pub(crate) fn round_of(message: &Message) -> Option<Round> {
-    match message {
-        Message::Proposal(proposal) => Some(proposal.block.round()),
-        Message::Vote(vote) => Some(vote.vote_info.round),
-        Message::Timeout(timeout) => Some(timeout.timeout.round),
-        Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
-    }
+    statement(message).map(|statement| match statement {
+        Statement::Proposal(proposal) => proposal.block.round(),
+        Statement::Vote(vote) => vote.vote_info.round,
+        Statement::Timeout(timeout) => timeout.timeout.round,
+    })
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 //!
 //! What it models is what the real store promises. `RocksDB` appends every batch to one log as one record with a checksum, and a start reads
 //! the log up to the first record that is not whole. So:
-//! * D3, D4: a power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
+//! * A power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
 //!   one never survives an earlier one, although its pages may have come to the disk.
-//! * D6: after a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
+//! * After a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
 //!   next one finds is again a prefix, which may hold the very batch whose sync failed.
-//! * D7: a full disk refuses a batch as a whole. The process stops; what was written before is still there.
-//! * D10, D11: another disk altogether, an older copy or an empty one. A validator cannot tell, so it counts as Byzantine: *lost or stale
-//!   safety state is a lost key*.
+//! * A full disk refuses a batch as a whole. The process stops; what was written before is still there.
+//! * Another disk altogether, an older copy or an empty one: the file beside the key tells, and the validator does not start (SAFE-6). If that
+//!   file is an older copy too, it cannot tell and counts as Byzantine: *lost or stale safety state is a lost key*.
 
 use std::{
     fmt,
@@ -91,6 +91,15 @@ impl Reader<'_> {
     }
 }
 
+/// What a power cut right now would leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Durable {
+    /// The safety record, where there is one yet.
+    pub(crate) record: Option<DurableRecord>,
+    /// How often the disk was synced.
+    pub(crate) syncs: u64,
+}
+
 /// A handle to one validator's disk; the disk outlives the process that uses it.
 #[derive(Clone, Default)]
 pub struct SimStore {
@@ -154,9 +163,10 @@ impl SimStore {
         self.memory.fail_syncs_after(usize::MAX);
     }
 
-    /// What a power cut right now would leave of the safety record.
-    pub(crate) fn durable_record(&self) -> Option<DurableRecord> {
-        self.lock().durable
+    /// What it has kept so far.
+    pub(crate) fn durable(&self) -> Durable {
+        let seen = self.lock();
+        Durable { record: seen.durable, syncs: seen.syncs }
     }
 
     /// How many keys it holds, and how many bytes in them and their values.
@@ -168,11 +178,6 @@ impl SimStore {
             bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
         }
         Ok((keys, bytes))
-    }
-
-    /// How often the disk was synced.
-    pub(crate) fn syncs(&self) -> u64 {
-        self.lock().syncs
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -250,15 +255,15 @@ mod tests {
     #[test]
     fn knows_what_a_power_cut_would_leave() {
         let disk = SimStore::default();
-        assert_eq!(disk.durable_record(), None);
+        assert_eq!(disk.durable().record, None);
         disk.write_sync(record(7)).unwrap();
         let durable = DurableRecord { highest_vote_round: 7, highest_qc_round: 2, last_proposed_round: 3, ..DurableRecord::default() };
-        assert_eq!(disk.durable_record(), Some(durable));
+        assert_eq!(disk.durable().record, Some(durable));
         disk.write(record(8)).unwrap();
-        assert_eq!(disk.durable_record(), Some(durable));
+        assert_eq!(disk.durable().record, Some(durable));
         disk.write_sync(Batch::new()).unwrap();
-        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 8);
-        assert_eq!(disk.syncs(), 2);
+        assert_eq!(disk.durable().record.unwrap().highest_vote_round, 8);
+        assert_eq!(disk.durable().syncs, 2);
         let (keys, bytes) = disk.size().unwrap();
         assert!(keys == 1 && bytes > 40, "the record, written twice: {keys} keys of {bytes} bytes");
     }
@@ -285,10 +290,10 @@ mod tests {
         disk.fail_at_write(1);
         disk.write_sync(record(7)).unwrap();
         assert!(disk.write_sync(record(8)).is_err());
-        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 7);
+        assert_eq!(disk.durable().record.unwrap().highest_vote_round, 7);
         disk.crash(&mut Random::new(1));
         disk.write_sync(record(9)).unwrap();
-        assert_eq!(disk.durable_record().unwrap().highest_vote_round, 9);
+        assert_eq!(disk.durable().record.unwrap().highest_vote_round, 9);
     }
 
     #[test]
@@ -299,9 +304,9 @@ mod tests {
             disk.write_sync(record(7)).unwrap();
             disk.fail_at_sync(0);
             assert!(disk.write_sync(record(8)).is_err());
-            assert_eq!(disk.durable_record().unwrap().highest_vote_round, 7, "nobody may rely on it");
+            assert_eq!(disk.durable().record.unwrap().highest_vote_round, 7, "nobody may rely on it");
             let lost = disk.crash(&mut Random::new(seed));
-            assert_eq!(disk.durable_record().unwrap().highest_vote_round, if lost == 0 { 8 } else { 7 });
+            assert_eq!(disk.durable().record.unwrap().highest_vote_round, if lost == 0 { 8 } else { 7 });
             survived[lost] = true;
         }
         assert_eq!(survived, [true; 2]);
@@ -313,7 +318,7 @@ mod tests {
         disk.write_sync(record(7)).unwrap();
         let old = disk.snapshot();
         disk.write_sync(record(8)).unwrap();
-        assert_eq!(old.durable_record().unwrap().highest_vote_round, 7);
+        assert_eq!(old.durable().record.unwrap().highest_vote_round, 7);
         assert_eq!(old.get(Column::Safety, RECORD).unwrap().map(|bytes| bytes[41]), Some(7));
     }
 }

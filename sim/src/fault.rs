@@ -14,6 +14,7 @@ use quorate_types::{
     ids::ValidatorId,
 };
 
+pub use crate::harness::clock::ClockFault;
 use crate::{
     byzantine::{Lie, collusion::Cabal},
     network::LinkRules,
@@ -34,32 +35,6 @@ pub enum PowerCut {
     AtWitness(usize, usize),
     /// From the nth write on the disk is full. The process stops, the machine goes on; there is space again when it comes back.
     Full(usize),
-}
-
-/// A calendar that is wrong. Timers go by another clock, which runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockFault {
-    /// By so many milliseconds in the past.
-    Behind(u64),
-    /// By so many milliseconds in the future.
-    Ahead(u64),
-    /// It stands still from now on.
-    Frozen,
-    /// It jumps forward by so many milliseconds, and back again, every so often.
-    Jumping(u64, Micros),
-}
-
-impl ClockFault {
-    /// What reports count it by.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Behind(_) => "fault: clock behind",
-            Self::Ahead(_) => "fault: clock ahead",
-            Self::Frozen => "fault: clock frozen",
-            Self::Jumping(..) => "fault: clock jumping",
-        }
-    }
 }
 
 /// Something that goes wrong, or right again.

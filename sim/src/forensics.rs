@@ -15,7 +15,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
-use crate::contents;
+use crate::contents::{self, Statement};
 
 /// Two statements that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,25 +70,19 @@ pub struct Forensics {
 impl Forensics {
     /// Writes down what a verified message says, which an honest validator has received.
     pub fn saw(&mut self, message: &Message) {
-        match message {
-            Message::Vote(vote) => self.voted(vote.sender, vote.vote_info, vote.commit_info),
-            Message::Timeout(timeout) => {
+        match contents::statement(message) {
+            Some(Statement::Vote(vote)) => self.voted(vote.sender, vote.vote_info, vote.commit_info),
+            Some(Statement::Timeout(timeout)) => {
                 self.gave_up(timeout.timeout.sender, timeout.timeout.round, timeout.timeout.high_qc.round());
             }
-            Message::Proposal(proposal) => {
+            Some(Statement::Proposal(proposal)) => {
                 let (author, round, id) = (proposal.block.author(), proposal.block.round(), proposal.block.id());
                 let first = *self.statements.entry(author).or_default().proposals.entry(round).or_insert(id);
                 if first != id {
                     self.convict(author, Contradiction::Proposals { round: round.0 });
                 }
             }
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            None => {}
         }
         if let Some(tc) = contents::timeout_cert(message) {
             for (signer, high_qc) in tc.signers.iter().zip(&tc.high_qc_rounds) {

@@ -18,7 +18,6 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
-mod actor;
 #[cfg(feature = "command")]
 mod attempt;
 mod audit;
@@ -37,9 +36,9 @@ pub mod disk;
 pub mod fault;
 pub mod forensics;
 mod forge;
+mod harness;
 pub mod invariants;
 mod network;
-mod node;
 mod origin;
 mod pen;
 #[cfg(feature = "command")]

@@ -35,9 +35,13 @@ pub(crate) struct Network {
     rules: LinkRules,
     /// The directions in which nothing passes, and how many cuts are the reason.
     cuts: BTreeMap<(ValidatorId, ValidatorId), usize>,
-    /// The directions in which nothing ever passes again (N5).
+    /// The directions in which nothing ever passes again.
     for_ever: BTreeSet<(ValidatorId, ValidatorId)>,
-    /// Whoever is slow (N6): everything from it and to it takes a hundred times as long.
+    /// Whoever is heard by nobody.
+    silent: BTreeSet<ValidatorId>,
+    /// Whoever hears nobody.
+    deaf: BTreeSet<ValidatorId>,
+    /// Whoever is slow: everything from it and to it takes a hundred times as long.
     slow: BTreeSet<ValidatorId>,
     random: Random,
     mishaps: Mishaps,
@@ -56,8 +60,8 @@ pub(crate) struct Mishaps {
 
 impl Network {
     pub(crate) fn new(rules: LinkRules, random: Random) -> Self {
-        let (cuts, for_ever, slow) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { rules, cuts, for_ever, slow, random, mishaps: Mishaps::default() }
+        let (silent, deaf, slow) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { rules, cuts: BTreeMap::new(), for_ever: BTreeSet::new(), silent, deaf, slow, random, mishaps: Mishaps::default() }
     }
 
     pub(crate) const fn mishaps(&self) -> Mishaps {
@@ -77,6 +81,18 @@ impl Network {
 
     pub(crate) fn cut_for_ever(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         self.for_ever.extend(directions);
+    }
+
+    pub(crate) fn silence(&mut self, id: ValidatorId) {
+        self.silent.insert(id);
+    }
+
+    pub(crate) fn deafen(&mut self, id: ValidatorId) {
+        self.deaf.insert(id);
+    }
+
+    pub(crate) fn is_silent(&self, id: ValidatorId) -> bool {
+        self.silent.contains(&id)
     }
 
     pub(crate) fn slow_down(&mut self, id: ValidatorId) {
@@ -100,7 +116,7 @@ impl Network {
 
     /// Whether a message that arrives now gets through: a cut also swallows what is on its way.
     pub(crate) fn passes(&self, from: ValidatorId, to: ValidatorId) -> bool {
-        !self.cuts.contains_key(&(from, to)) && !self.for_ever.contains(&(from, to))
+        !self.cuts.contains_key(&(from, to)) && !self.for_ever.contains(&(from, to)) && !self.deaf.contains(&to)
     }
 
     /// The delays of the copies that arrive: none, one or two.
@@ -182,6 +198,16 @@ mod tests {
         network.cut_for_ever([(a, b)]);
         network.heal_all();
         assert!(!network.passes(a, b) && network.passes(b, a));
+    }
+
+    #[test]
+    fn whoever_is_deaf_hears_nobody_and_is_heard() {
+        let mut network = Network::new(RULES, Random::new(1));
+        let (a, b) = (ValidatorId(0), ValidatorId(1));
+        network.deafen(b);
+        network.silence(b);
+        assert!(!network.passes(a, b) && network.passes(b, a));
+        assert!(network.is_silent(b) && !network.is_silent(a));
     }
 
     #[test]

@@ -7,17 +7,21 @@
 #[cfg(feature = "command")]
 pub(crate) mod command;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use quorate_replica::{Input, Output};
 use quorate_types::{
     ids::ValidatorId,
-    message::{Message, Recipients},
+    message::Recipients,
     round::{Height, Round},
 };
 use serde::Serialize;
 
-use crate::{actor::Actor, time::Micros, twins::Lab};
+use crate::{
+    harness::{Content, Machine, Packet, is_for},
+    time::Micros,
+    twins::Lab,
+};
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -44,49 +48,49 @@ pub struct SpeedRun {
 pub fn honest(validators: u16, rounds: Round, transactions: u64) -> Result<SpeedRun, String> {
     let lab = Lab::new(validators, transactions)?;
     let leaders = Arc::default();
-    let mut actors: Vec<Actor> = (0..validators).map(|id| Actor::new(ValidatorId(id), 0)).collect();
+    let mut machines: Vec<Machine> = (0..validators).map(|id| Machine::by_hand(ValidatorId(id), &leaders)).collect();
     let (mut run, mut now) = (SpeedRun { validators, ..SpeedRun::default() }, Micros(0));
-    let mut parcels: VecDeque<(ValidatorId, Recipients, Arc<Message>)> = VecDeque::new();
-    for actor in &mut actors {
-        actor.start_at_genesis(&lab.setting, &lab.origin, &leaders, now)?;
-        actor.give(Input::Gossip(lab.work.first().cloned().unwrap_or_default()), now);
+    let mut sent: VecDeque<Sent> = VecDeque::new();
+    for machine in &mut machines {
+        machine.start_at_genesis(&lab.setting, &lab.origin, now).map_err(|error| error.to_string())?;
+        machine.push(Input::Gossip(lab.work.first().cloned().unwrap_or_default()), now);
     }
-    for actor in &mut actors {
-        work(actor, &mut parcels, &mut run)?;
+    for machine in &mut machines {
+        work(machine, &mut sent, &mut run)?;
     }
     while run.rounds < rounds.0 {
-        let Some((from, to, message)) = parcels.pop_front() else {
-            now = actors.iter().filter_map(Actor::deadline).min().ok_or("everybody waits for ever")?.max(now);
-            for actor in actors.iter_mut().filter(|actor| actor.deadline().is_some_and(|deadline| deadline <= now)) {
-                actor.give(Input::Tick, now);
-                work(actor, &mut parcels, &mut run)?;
+        let Some(Sent { from, to, packet }) = sent.pop_front() else {
+            now = machines.iter().filter_map(Machine::deadline).min().ok_or("everybody waits for ever")?.max(now);
+            for machine in machines.iter_mut().filter(|machine| machine.deadline().is_some_and(|deadline| deadline <= now)) {
+                machine.push(Input::Tick, now);
+                work(machine, &mut sent, &mut run)?;
             }
             continue;
         };
-        let message = Arc::unwrap_or_clone(message);
-        let verified = lab.setting.verifier.message(from, message).map_err(|error| error.to_string())?;
-        let receives = |actor: &Actor| match to {
-            Recipients::Others => actor.id != from,
-            Recipients::One(to) => actor.id == to,
-        };
-        for actor in actors.iter_mut().filter(|actor| receives(actor)) {
+        for machine in machines.iter_mut().filter(|machine| is_for(to, from, machine.id)) {
             run.messages = run.messages.saturating_add(1);
-            actor.give(Input::Message { from, message: verified.clone() }, now);
-            work(actor, &mut parcels, &mut run)?;
+            let opened = packet.open(&lab.setting.verifier, from).map_err(|refused| refused.what)?;
+            machine.push(opened.into_input(from), now);
+            work(machine, &mut sent, &mut run)?;
         }
     }
-    let heights = actors.iter().filter_map(|actor| actor.replica.as_ref()).map(|replica| replica.ledger().root().height);
-    run.height = heights.min().unwrap_or(Height(0)).0;
+    run.height = machines.iter().map(Machine::height).min().unwrap_or(Height(0)).0;
     run.virtual_ms = now.ms();
     Ok(run)
 }
 
+struct Sent {
+    from: ValidatorId,
+    to: Recipients,
+    packet: Rc<Packet>,
+}
+
 /// Lets a validator do all that it can do.
-fn work(actor: &mut Actor, parcels: &mut VecDeque<(ValidatorId, Recipients, Arc<Message>)>, run: &mut SpeedRun) -> Result<(), String> {
-    let id = actor.id;
-    while let Some(output) = actor.work().map_err(|fatal| format!("validator {id} stops: {fatal}"))? {
+fn work(machine: &mut Machine, sent: &mut VecDeque<Sent>, run: &mut SpeedRun) -> Result<(), String> {
+    let id = machine.id;
+    while let Some(output) = machine.work().output.map_err(|fatal| format!("validator {id} stops: {fatal}"))? {
         match output {
-            Output::Send { to, message } => parcels.push_back((id, to, message)),
+            Output::Send { to, message } => sent.push_back(Sent { from: id, to, packet: Packet::plain(Content::Message(message)) }),
             Output::Committed(committed) if id == ValidatorId(0) => {
                 let receipts: usize = committed.blocks.iter().map(|block| block.receipts.len()).sum();
                 run.transactions = run.transactions.saturating_add(receipts as u64);
@@ -100,8 +104,7 @@ fn work(actor: &mut Actor, parcels: &mut VecDeque<(ValidatorId, Recipients, Arc<
             | Output::Worked => {}
         }
     }
-    let round = actor.replica.as_ref().map_or(0, |replica| replica.engine().round().0);
-    run.rounds = run.rounds.max(round);
+    run.rounds = run.rounds.max(machine.round().0);
     Ok(())
 }
 

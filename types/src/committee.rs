@@ -1,4 +1,4 @@
-//! The validators of an epoch, their voting power, and what a quorum is (paper §2; protocol.md §2).
+//! The validators of an epoch, their voting power, and what a quorum is (paper §2; deviation D1).
 
 use std::sync::Arc;
 

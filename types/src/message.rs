@@ -83,19 +83,61 @@ impl Message {
         }
     }
 
-    /// Whether it is part of the protocol proper, which must never wait behind blocks on their way to somebody who is behind.
+    /// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
     #[must_use]
-    pub const fn is_urgent(&self) -> bool {
+    pub const fn round(&self) -> Option<Round> {
         match self {
-            Self::Proposal(_) | Self::Vote(_) | Self::Timeout(_) | Self::SyncInfo(_) => true,
-            Self::FetchRequest(_)
+            Self::Proposal(proposal) => Some(proposal.block.round()),
+            Self::Vote(vote) => Some(vote.vote_info.round),
+            Self::Timeout(message) => Some(message.timeout.round),
+            Self::SyncInfo(_)
+            | Self::FetchRequest(_)
             | Self::FetchResponse(_)
             | Self::CatchupRequest(_)
             | Self::CatchupResponse(_)
             | Self::SightingsRequest
-            | Self::Sightings(_) => false,
+            | Self::Sightings(_) => None,
         }
     }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Proposal(_) => Purpose::Propose,
+            Self::Vote(_) => Purpose::Vote,
+            Self::Timeout(_) => Purpose::GiveUp,
+            Self::SyncInfo(_) => Purpose::Inform,
+            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => Purpose::Ask,
+            Self::FetchResponse(_) | Self::CatchupResponse(_) | Self::Sightings(_) => Purpose::Answer,
+        }
+    }
+
+    /// Whether it is part of the protocol proper, which must never wait behind blocks on their way to somebody who is behind.
+    #[must_use]
+    pub const fn is_urgent(&self) -> bool {
+        match self.purpose() {
+            Purpose::Propose | Purpose::Vote | Purpose::GiveUp | Purpose::Inform => true,
+            Purpose::Ask | Purpose::Answer => false,
+        }
+    }
+}
+
+/// What a message is for: the one classification of kinds, for all who treat some kinds alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A leader's block for a round.
+    Propose,
+    /// A vote in a round.
+    Vote,
+    /// A round is given up.
+    GiveUp,
+    /// Certificates, unasked for.
+    Inform,
+    /// A question.
+    Ask,
+    /// The answer to one.
+    Answer,
 }
 
 /// Whom a message is for.

@@ -205,7 +205,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// K3, EXEC-2: whatever is sent, the supply stays, every transfer counts once, and nothing that was sent before is valid again. The
+    /// EXEC-2: whatever is sent, the supply stays, every transfer counts once, and nothing that was sent before is valid again. The
     /// model is a plain list of balances that knows nothing of records, overlays and receipts' reasons.
     #[test]
     fn random_blocks_keep_the_supply_and_execute_everything_exactly_once(blocks in prop::collection::vec(prop::collection::vec(act(), 0..8), 1..8)) {

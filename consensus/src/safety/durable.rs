@@ -1,4 +1,4 @@
-//! Durable before signed, held by types (SAFE-4; protocol.md §7, S10).
+//! Durable before signed, held by types (SAFE-4, S10, deviation D14).
 //!
 //! ```text
 //! rule --> Unsaved<Ballot> --persist(store): write_sync and attest returned Ok--> Saved<Ballot> --sign (consumes)--> one signature
@@ -108,6 +108,12 @@ pub trait SafetyStore {
 impl Unsaved<Ballot> {
     pub(super) const fn new(ballot: Ballot, record: SafetyRecord) -> Self {
         Self { ballot, record }
+    }
+
+    /// What is to be signed.
+    #[must_use]
+    pub const fn ballot(&self) -> &Ballot {
+        &self.ballot
     }
 
     /// The record that will be written.

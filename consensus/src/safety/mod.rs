@@ -271,7 +271,7 @@ impl Safety {
         let content = LastTimeout { round, high_qc: (**high_qc).clone(), last_round_tc: last_round_tc.map(|tc| (**tc).clone()) };
         let ballot = || Ballot::Timeout { round, high_qc: high_qc.clone(), last_round_tc: last_round_tc.cloned() };
         match &self.record.last_timeout {
-            // The same timeout again is harmless; another one of the same round would accuse us (B3).
+            // The same timeout again is harmless; another one of the same round would accuse us (D10).
             Some(last) if last.round == round => {
                 return if *last == content { Ok(Unsaved::new(ballot(), self.record.clone())) } else { Err(Unsafe::Voted(round)) };
             }

@@ -21,7 +21,7 @@ fn a_quorum_is_reached_by_power_for_every_number_of_validators_and_told_once() {
         let certified: Vec<u16> = (0..n)
             .filter(|id| matches!(votes.add(&members.committee, Round(1), vote(&members, *id, &block)), Added::Certified(_)))
             .collect();
-        // n - f votes, f the largest minority below a third: not 2f + 1 (protocol.md §2).
+        // n - f votes, f the largest minority below a third: not 2f + 1 (deviation D1).
         assert_eq!(certified, [n - (n - 1) / 3 - 1], "n = {n}");
     }
     let members = Members::new(&[5, 1, 1, 1, 1]);

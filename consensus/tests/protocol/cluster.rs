@@ -321,7 +321,7 @@ impl Cluster {
             }
             Message::Timeout(t) => {
                 let high = t.timeout.high_qc.round();
-                assert_eq!(*self.timeouts.entry((from, t.timeout.round)).or_insert(high), high, "B3: two timeouts of {from}");
+                assert_eq!(*self.timeouts.entry((from, t.timeout.round)).or_insert(high), high, "D10: two timeouts of {from}");
             }
             Message::Proposal(p) => {
                 let first = *self.proposals.entry((from, p.block.round())).or_insert(p.block.id());

@@ -64,7 +64,7 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
         [
             (text("committed"), "0100000000000000".into()),
             (text("genesis"), network.genesis.hash().0.to_string()),
-            (text("schema"), "02000000".into()),
+            (text("schema"), "03000000".into()),
         ]
     );
     let mut positions: Vec<_> = blocks[0].payload().iter().map(|tx| tx.id().0.to_string()).zip(["00", "01", "02"]).collect();

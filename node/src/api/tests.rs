@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use quorate_builtin::{
-    Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, keys::kv_key,
+    Account, Answer, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, keys::kv_key,
     operation::KV_VALUE_BYTES_MAX,
 };
 use quorate_keygen::ValidatorKeys;
@@ -206,8 +206,8 @@ fn a_block_is_listed_in_parts_and_long_outputs_by_their_length_and_digest() {
     let block: BlockView = running.get(&format!("/v1/blocks/{height}"));
     let long = block.transactions.last().unwrap();
     assert_eq!((long.tx_id, long.receipt), (last, proof.receipt.leaf()));
-    assert_eq!(long.outcome, ListedOutcome::Applied { output_bytes: 1_000, output: None });
-    assert_eq!(running.request("GET", &format!("/v1/transactions/{last}/output"), &[]).body, value);
+    assert_eq!(long.outcome, ListedOutcome::Applied { output_bytes: 1_003, output: None });
+    assert_eq!(running.request("GET", &format!("/v1/transactions/{last}/output"), &[]).body, codec::encode(&Answer::Value(value)));
 
     let total = block.transactions_total;
     assert_eq!((total, block.next), (u32::try_from(block.transactions.len()).unwrap(), None));
@@ -485,7 +485,7 @@ fn a_batch_is_taken_one_by_one() {
     assert_eq!(reply.status, 200, "{reply:?}");
     let answer: BatchAnswer = reply.json();
     let rejected: Vec<_> = answer.rejected.iter().map(|rejected| (rejected.index, rejected.code.as_str())).collect();
-    assert_eq!((answer.accepted, rejected), (2, vec![(1, "signature"), (3, "unsupported")]));
+    assert_eq!((answer.accepted, rejected), (2, vec![(1, "signature"), (3, "malformed-operation")]));
     running.eventually("both are committed", |running| {
         running.get::<AccountView>(&format!("/v1/accounts/{}", address_of(&alice()))).sequence == Sequence(2)
     });

@@ -1,6 +1,6 @@
 //! §3.6 `MemPool`: transactions that wait for a block.
 //!
-//! The paper leaves this module abstract (`get_transactions()`); the rules here are protocol.md S17 and the pool traps of other chains.
+//! The paper leaves this module abstract (`get_transactions()`); the rules here come from S17 of docs/protocol.md and the pool traps of other chains.
 //!
 //! ```text
 //!            add                      select                     committed

@@ -19,6 +19,7 @@ use quorate_types::{
 };
 
 use super::{Behaviour, Mind, Parcel, voters::certificate};
+use crate::contents;
 
 /// Who colludes, and how the others are cut in two.
 #[derive(Clone, Debug)]
@@ -176,7 +177,7 @@ impl Behaviour for Collude {
                 parcels.extend(plot.show(mind));
             }
             // Whoever asks for blocks of the common branch gets them.
-            Some(Message::FetchResponse(_) | Message::CatchupResponse(_)) => return vec![parcel],
+            Some(message) if contents::answered_blocks(&message).is_some() => return vec![parcel],
             _ => {}
         }
         let second = plot.second_half();

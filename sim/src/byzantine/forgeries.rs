@@ -4,13 +4,14 @@ use quorate_types::{
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, SigningKey},
     ids::{GenesisHash, ValidatorId},
-    message::{Message, SyncInfo},
+    message::{Message, Purpose, SyncInfo},
     round::{Epoch, Round},
     timeout::{TimeoutCert, timeout_digest},
     vote::QuorumCert,
 };
 
 use super::{Behaviour, Mind, Parcel, voters::invented};
+use crate::contents::{self, Statement};
 
 /// A certificate carried by the two messages that may carry any.
 fn carriers(mind: &mut Mind<'_>, forged: QuorumCert, parcel: Option<&Parcel>) -> Vec<Parcel> {
@@ -131,32 +132,26 @@ impl Behaviour for AlterSigned {
         if !mind.random.chance(300) {
             return true;
         }
-        match message {
-            Message::Vote(vote) => {
+        match contents::statement(message) {
+            Some(Statement::Vote(vote)) => {
                 let mut vote = vote.clone();
                 vote.vote_info.round = vote.vote_info.round.next();
                 if mind.random.chance(500) {
                     vote.sender = mind.me;
                 }
-                out.push(mind.parcel(mind.others(), Message::Vote(vote)));
+                out.push(mind.parcel(mind.others(), Message::Vote(Box::new(vote))));
             }
-            Message::Timeout(timeout) => {
+            Some(Statement::Timeout(timeout)) => {
                 let mut timeout = timeout.clone();
                 timeout.timeout.round = timeout.timeout.round.next();
                 if mind.random.chance(500) {
                     timeout.timeout.sender = mind.me;
                 }
-                out.push(mind.parcel(mind.others(), Message::Timeout(timeout)));
+                out.push(mind.parcel(mind.others(), Message::Timeout(Box::new(timeout))));
             }
             // The words of others as they are, but in its own name.
-            Message::Proposal(_) => out.push(mind.parcel(mind.others(), message.clone())),
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            Some(Statement::Proposal(_)) => out.push(mind.parcel(mind.others(), message.clone())),
+            None => {}
         }
         true
     }
@@ -213,31 +208,25 @@ impl Behaviour for ForgeTc {
         let Some(message) = parcel.honest().cloned() else { return vec![parcel] };
         let Some(tc) = Self::forge(mind) else { return vec![parcel] };
         let mut parcels = Vec::new();
-        match message {
-            Message::Proposal(mut proposal) => {
-                proposal.last_round_tc = Some(tc);
-                parcels.push(mind.parcel(parcel.to.clone(), Message::Proposal(proposal)));
+        match message.purpose() {
+            Purpose::Propose | Purpose::GiveUp => {
+                if let Message::Proposal(mut proposal) = message {
+                    proposal.last_round_tc = Some(tc);
+                    parcels.push(mind.parcel(parcel.to.clone(), Message::Proposal(proposal)));
+                } else if let Message::Timeout(mut timeout) = message {
+                    timeout.last_round_tc = Some(tc);
+                    parcels.push(mind.parcel(parcel.to.clone(), Message::Timeout(timeout)));
+                    parcels.push(parcel);
+                }
             }
-            Message::Timeout(mut timeout) => {
-                timeout.last_round_tc = Some(tc);
-                parcels.push(mind.parcel(parcel.to.clone(), Message::Timeout(timeout)));
-                parcels.push(parcel);
-            }
-            Message::Vote(_) | Message::SyncInfo(_) => {
+            Purpose::Vote | Purpose::Inform => {
                 if let (Some(high_qc), Some(high_commit_qc)) = (mind.memory.high_qc().cloned(), mind.memory.high_commit_qc().cloned()) {
                     let info = SyncInfo { high_qc, high_commit_qc, last_round_tc: Some(tc) };
                     parcels.push(mind.parcel(mind.others(), Message::SyncInfo(Box::new(info))));
                 }
                 parcels.push(parcel);
             }
-            Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {
-                parcels.push(parcel);
-            }
+            Purpose::Ask | Purpose::Answer => parcels.push(parcel),
         }
         parcels
     }

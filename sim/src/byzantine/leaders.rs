@@ -13,18 +13,7 @@ use super::{Behaviour, Mind, Parcel};
 
 /// The proposal that its replica makes.
 fn proposal(parcel: &Parcel) -> Option<Proposal> {
-    match parcel.honest()? {
-        Message::Proposal(proposal) => Some((**proposal).clone()),
-        Message::Vote(_)
-        | Message::Timeout(_)
-        | Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
-    }
+    if let Message::Proposal(proposal) = parcel.honest()? { Some((**proposal).clone()) } else { None }
 }
 
 /// A proposal instead of the honest one, to the same validators.

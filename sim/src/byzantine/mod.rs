@@ -2,7 +2,7 @@
 //!
 //! A `Behaviour` sees every message that its validator's replica sends and every one that comes for it. It holds the validator's key, so it
 //! can sign whatever it likes; it decides what goes to whom, may send messages of its own at any time, and may keep messages from the
-//! replica. The ids are those of the catalogue of attacks (B1 to B21, docs/invariants.md).
+//! replica. The ids are those of the catalogue of lies (B1 to B21, docs/invariants.md).
 //!
 //! A liar stays a liar in the calm: the others must commit in spite of it. What it can never do is sign for somebody else.
 

@@ -24,7 +24,7 @@ impl Behaviour for Mutate {
         if mind.random.chance(500) { vec![mutated] } else { vec![mutated, parcel] }
     }
 
-    /// Old messages come again (N3), whole or mutated.
+    /// Old messages come again, whole or mutated.
     fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
         let old: Vec<_> = mind.memory.messages.iter().cloned().collect();
         let Some(message) = mind.random.pick(&old) else { return Vec::new() };

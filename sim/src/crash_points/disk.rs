@@ -12,7 +12,10 @@ use super::{
     site::{self, IdBytes},
     trap::{Act, Trap},
 };
-use crate::{disk::DurableRecord, random::Random};
+use crate::{
+    disk::{Durable, DurableRecord},
+    random::Random,
+};
 
 /// The trap as all disks and files of a world share it.
 pub(super) type SharedTrap = Arc<Mutex<Trap>>;
@@ -35,8 +38,7 @@ pub(super) struct WatchedStore {
 struct Seen {
     /// The power is off: nothing works until [`WatchedStore::crash`].
     off: bool,
-    durable: Option<DurableRecord>,
-    syncs: u64,
+    durable: Durable,
     fetched: BTreeSet<IdBytes>,
 }
 
@@ -59,21 +61,16 @@ impl WatchedStore {
             _ => random.index(unsynced.saturating_add(1)),
         };
         self.memory.crash(kept);
-        let durable = self.record();
+        let record = self.record();
         let mut seen = locked(&self.seen);
         seen.off = false;
-        seen.durable = durable;
+        seen.durable.record = record;
         unsynced.saturating_sub(kept)
     }
 
-    /// What a power cut right now would leave of the safety record.
-    pub(super) fn durable_record(&self) -> Option<DurableRecord> {
+    /// What it has kept so far.
+    pub(super) fn durable(&self) -> Durable {
         locked(&self.seen).durable
-    }
-
-    /// How often it was synced.
-    pub(super) fn syncs(&self) -> u64 {
-        locked(&self.seen).syncs
     }
 
     /// A block came in an answer to a request of ours.
@@ -108,10 +105,9 @@ impl WatchedStore {
             Act::FailBefore => {}
             Act::Pass | Act::FailAfter if sync => {
                 self.memory.write_sync(batch)?;
-                let durable = self.record();
-                let mut seen = locked(&self.seen);
-                seen.durable = durable;
-                seen.syncs = seen.syncs.saturating_add(1);
+                let record = self.record();
+                let durable = &mut locked(&self.seen).durable;
+                *durable = Durable { record, syncs: durable.syncs.saturating_add(1) };
             }
             Act::Pass | Act::FailAfter | Act::FailUnsynced => self.memory.write(batch)?,
         }

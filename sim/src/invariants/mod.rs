@@ -268,12 +268,18 @@ impl Register {
     /// # Errors
     /// The first rule that it breaks.
     pub fn observe(&mut self, at: Micros, observation: &Observation<'_>) -> Result<(), Violation> {
-        let faulty = observation.node().is_some_and(|node| self.faulty.contains(node));
+        let faulty = observation.node().is_some_and(|node| !self.binds(node));
         let proposed = matches!(observation, Observation::Sent { message: Message::Proposal(_), .. });
         for invariant in self.invariants.iter_mut().filter(|invariant| !faulty || (proposed && invariant.hears_faulty_proposals())) {
             invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())
+    }
+
+    /// Whether the rules bind a validator: it does not lie.
+    #[must_use]
+    pub fn binds(&self, id: ValidatorId) -> bool {
+        !self.faulty.contains(id)
     }
 
     /// Whether two blocks were committed at one height. TREE-1 may be broken in other ways too.

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use quorate_types::{ids::ValidatorId, message::Message};
+use quorate_types::ids::ValidatorId;
 
 use super::{Invariant, Observation};
-use crate::disk::DurableRecord;
+use crate::{
+    contents::{self, Statement},
+    disk::DurableRecord,
+};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -37,26 +40,19 @@ impl Invariant for DurableBeforeSigned {
             }
             Observation::Sent { node, message, durable } => {
                 let durable = durable.unwrap_or_default();
-                let covered = match message {
+                let covered = contents::statement(message).is_none_or(|statement| match statement {
                     // The counter is raised by votes and by timeouts: which of them it was, the last vote and the last timeout tell.
-                    Message::Vote(vote) => {
+                    Statement::Vote(vote) => {
                         let round = vote.vote_info.round.0;
                         let is_written = durable.highest_vote_round >= round && durable.last_vote_round >= Some(round);
                         is_written && durable.highest_qc_round >= vote.vote_info.parent_round.0
                     }
-                    Message::Timeout(timeout) => {
+                    Statement::Timeout(timeout) => {
                         let round = timeout.timeout.round.0;
                         durable.highest_vote_round >= round && durable.last_timeout_round >= Some(round)
                     }
-                    Message::Proposal(proposal) => durable.last_proposed_round >= proposal.block.round().0,
-                    Message::SyncInfo(_)
-                    | Message::FetchRequest(_)
-                    | Message::FetchResponse(_)
-                    | Message::CatchupRequest(_)
-                    | Message::CatchupResponse(_)
-                    | Message::SightingsRequest
-                    | Message::Sightings(_) => true,
-                };
+                    Statement::Proposal(proposal) => durable.last_proposed_round >= proposal.block.round().0,
+                });
                 if covered { Ok(()) } else { Err(format!("validator {node} sent {message:?}, but only {durable:?} is durable")) }
             }
             _ => Ok(()),
@@ -66,7 +62,7 @@ impl Invariant for DurableBeforeSigned {
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::ids::BlockId;
+    use quorate_types::{ids::BlockId, message::Message};
 
     use super::*;
     use crate::invariants::examples;

@@ -16,12 +16,12 @@ use quorate_types::{
 use super::{
     cast::VALIDATORS_MAX,
     client::{Client, Order},
-    flight::{Content, Seat},
+    flight::Seat,
     narrate::Note,
     paint::{count, row},
     stage::Stage,
 };
-use crate::committee::BEGINNING;
+use crate::{committee::BEGINNING, harness::Content};
 
 /// Domain of results that nobody computed.
 const FALSE_RESULT: Tag = Tag::new("quorate/playground-false-result");
@@ -63,7 +63,7 @@ impl Stage {
         player.manual = manual;
         let waiting = if manual { Vec::new() } else { std::mem::take(&mut player.undecided) };
         for (from, message) in waiting {
-            self.hand(seat, from, message)?;
+            self.hand(seat, from, Content::Message(message))?;
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Stage {
         // What is older than what was decided is over.
         player.undecided.retain(|(_, other)| round(other) >= decided);
         if yes {
-            return self.hand(seat, from, message);
+            return self.hand(seat, from, Content::Message(message));
         }
         let label = waiting.get(chosen).cloned().unwrap_or_default();
         self.note(Note::mark("vote", format!("{name} withholds its vote for {label}; it keeps the certificates that came with it")));
@@ -113,7 +113,7 @@ impl Stage {
     pub(super) fn crash(&mut self, seat: Seat) -> Result<(), String> {
         let name = self.up(seat)?.name.clone();
         if let Some(player) = self.players.get_mut(seat) {
-            player.actor.replica = None;
+            player.machine.stop();
             player.undecided.clear();
         }
         let lost = self.flight.lose_to(seat);
@@ -174,9 +174,9 @@ impl Stage {
         if self.players.len() >= PLAYERS_MAX {
             return Err(format!("no more than {PLAYERS_MAX} processes; `reset` begins anew"));
         }
-        let actor = player.actor.twin();
+        let machine = player.machine.twin();
         let proposals = player.proposals.clone();
-        let twin = self.seat(twin_name.clone(), actor);
+        let twin = self.seat(twin_name.clone(), machine);
         if let Some(player) = self.players.get_mut(twin) {
             player.clock = clock;
             player.proposals = proposals;
@@ -189,7 +189,7 @@ impl Stage {
     /// A validator's key signs a vote that its replica did not decide on: for the block, or for a result that nobody computed.
     pub(super) fn lie(&mut self, seat: Seat, to: &[Seat], yes: bool, block: Option<&str>) -> Result<(), String> {
         let player = self.up(seat)?;
-        let (name, id) = (player.name.clone(), player.actor.id);
+        let (name, id) = (player.name.clone(), player.machine.id);
         let high_commit_qc = player.engine().map(|engine| engine.tree().high_commit_qc().clone()).ok_or("it does not run")?;
         let known = match block {
             Some(label) => self.blocks.find(label).ok_or_else(|| format!("there is no block {label}; `tree` shows all"))?,
@@ -224,7 +224,7 @@ impl Stage {
         let message = std::sync::Arc::new(Message::from(vote));
         for receiver in to {
             let whom = self.name(*receiver);
-            if self.player(*receiver).is_some_and(|player| player.actor.id == id) {
+            if self.player(*receiver).is_some_and(|player| player.machine.id == id) {
                 return Err(format!("{whom} holds {name}'s own key; name somebody else"));
             }
             self.up(*receiver)?;

@@ -38,9 +38,9 @@ impl Stage {
             format!(
                 "leads round {round} and has nothing to propose: a `tx` gives it something, `heartbeat {name}` makes it propose an empty block"
             )
-        } else if record.highest_vote_round() == round || leader == player.actor.id {
+        } else if record.highest_vote_round() == round || leader == player.machine.id {
             let next = round.next();
-            if engine.leader(next) == player.actor.id {
+            if engine.leader(next) == player.machine.id {
                 format!(
                     "voted in round {round} and collects the votes for it, as leader of round {next}: it has {}",
                     self.votes_at(round, seat)

@@ -1,8 +1,8 @@
 //! What is on its way. Nothing arrives before somebody says so, and nothing crosses a cut.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use quorate_types::{message::Message, transaction::Transaction};
+use crate::harness::Content;
 
 /// Most messages on their way; beyond, the oldest is lost.
 pub(super) const FLIGHT_MAX: usize = 4_096;
@@ -10,26 +10,15 @@ pub(super) const FLIGHT_MAX: usize = 4_096;
 /// The position of a validator's process among all of them; twins have positions of their own.
 pub(super) type Seat = usize;
 
-/// What is sent.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    /// Between validators.
-    Message(Arc<Message>),
-    /// Transactions for the other's pool.
-    Transactions(Vec<Transaction>),
-}
-
 /// The kinds of messages by the words that a person types.
 pub(super) const KINDS: &[&str] =
     &["proposal", "vote", "timeout", "sync-info", "fetch-request", "fetch-response", "catchup-request", "catchup-response", "transactions"];
 
-impl Content {
-    /// One of [`KINDS`].
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Message(message) => message.kind(),
-            Self::Transactions(_) => "transactions",
-        }
+/// One of [`KINDS`].
+pub(super) fn kind_of(content: &Content) -> &'static str {
+    match content {
+        Content::Message(message) => message.kind(),
+        Content::Transactions(_) => "transactions",
     }
 }
 
@@ -95,7 +84,7 @@ impl Flight {
             Pick::Like { from, to, kind } => {
                 from.is_none_or(|from| from == letter.from)
                     && to.is_none_or(|to| to == letter.to)
-                    && kind.is_none_or(|kind| kind == letter.content.kind())
+                    && kind.is_none_or(|kind| kind == kind_of(&letter.content))
             }
         };
         self.letters().filter(|(number, letter)| meant(*number, letter)).map(|(number, _)| number).collect()

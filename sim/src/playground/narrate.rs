@@ -14,10 +14,14 @@ use quorate_types::{
 
 use super::{
     client::outcome_words,
-    flight::{Content, Seat},
+    flight::Seat,
     paint::{Line, Tone, row},
     rules,
-    stage::{Player, Stage, seen},
+    stage::{Stage, seen},
+};
+use crate::{
+    contents::{self, Statement},
+    harness::{Content, is_for},
 };
 
 /// Rounds of which a process's first proposal is remembered.
@@ -73,13 +77,13 @@ impl Stage {
     /// Tells what changed in a replica since the last look.
     pub(super) fn observe(&mut self, seat: Seat) {
         let Some(player) = self.players.get_mut(seat) else { return };
-        let Some(engine) = player.actor.replica.as_deref().map(quorate_replica::Replica::engine) else { return };
+        let Some(engine) = player.machine.engine() else { return };
         let (before, now) = (player.seen, seen(engine));
         if before == now {
             return;
         }
         let name = player.name.clone();
-        let me = player.actor.id;
+        let me = player.machine.id;
         let qc = (**engine.tree().high_qc()).clone();
         let leader = engine.leader(now.round);
         let collects = engine.leader(now.voted.next()) == me;
@@ -126,7 +130,7 @@ impl Stage {
 
     pub(super) fn on_output(&mut self, seat: Seat, output: Output) {
         match output {
-            // The actor answers requests for blocks.
+            // The machine answers requests for blocks.
             Output::Serve(_) | Output::Worked => {}
             Output::Send { to, message } => self.on_send(seat, to, &message),
             Output::Gossip(transactions) => self.on_gossip(seat, &transactions),
@@ -138,13 +142,10 @@ impl Stage {
     }
 
     fn on_send(&mut self, seat: Seat, to: Recipients, message: &Arc<Message>) {
-        let Some(me) = self.player(seat).map(|player| player.actor.id) else { return };
+        let Some(me) = self.player(seat).map(|player| player.machine.id) else { return };
         self.learn(seat, message);
-        let meant = |player: &Player| match to {
-            Recipients::Others => player.actor.id != me,
-            Recipients::One(id) => player.actor.id == id,
-        };
-        let receivers: Vec<Seat> = self.players.iter().enumerate().filter(|(_, player)| meant(player)).map(|(seat, _)| seat).collect();
+        let meant = self.players.iter().enumerate().filter(|(_, player)| is_for(to, me, player.machine.id));
+        let receivers: Vec<Seat> = meant.map(|(seat, _)| seat).collect();
         let (tag, text, is_mark) = self.describe_sent(seat, to, message);
         let mut numbers = Vec::new();
         let mut lost = Vec::new();
@@ -173,9 +174,9 @@ impl Stage {
 
     /// Takes note of blocks, votes and timeouts when they are sent.
     fn learn(&mut self, seat: Seat, message: &Message) {
-        let id = self.player(seat).map_or(ValidatorId(0), |player| player.actor.id);
-        match message {
-            Message::Proposal(proposal) => {
+        let id = self.player(seat).map_or(ValidatorId(0), |player| player.machine.id);
+        match contents::statement(message) {
+            Some(Statement::Proposal(proposal)) => {
                 let block = &proposal.block;
                 self.blocks.learn(block, proposal.last_round_tc.as_ref().map(|tc| tc.round), self.payload(block));
                 if let Some(player) = self.players.get_mut(seat) {
@@ -183,44 +184,32 @@ impl Stage {
                 }
                 self.remember_proposal(seat, block);
             }
-            Message::Vote(vote) => {
+            Some(Statement::Vote(vote)) => {
                 let label = self.vote_label(vote);
                 self.tally.cast(vote.vote_info.round, seat, &label);
             }
-            Message::Timeout(timeout) => {
+            Some(Statement::Timeout(timeout)) => {
                 if let Some(player) = self.players.get_mut(seat) {
                     player.gave_up = player.gave_up.saturating_add(1);
                 }
                 self.tally.hear_up(timeout.timeout.round, seat, id);
             }
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            None => {}
         }
     }
 
     /// Takes note of proposals, votes and timeouts when they arrive.
     pub(super) fn count(&mut self, to: Seat, from: ValidatorId, message: &Message) {
-        match message {
-            Message::Proposal(proposal) => self.remember_proposal(to, &proposal.block),
-            Message::Vote(vote) => {
+        match contents::statement(message) {
+            Some(Statement::Proposal(proposal)) => self.remember_proposal(to, &proposal.block),
+            Some(Statement::Vote(vote)) => {
                 let label = self.vote_label(vote);
                 self.tally.hear(vote.vote_info.round, to, from, &label);
             }
-            Message::Timeout(timeout) => {
+            Some(Statement::Timeout(timeout)) => {
                 self.tally.hear_up(timeout.timeout.round, to, from);
             }
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            None => {}
         }
     }
 
@@ -234,10 +223,10 @@ impl Stage {
     }
 
     fn on_gossip(&mut self, seat: Seat, transactions: &[Transaction]) {
-        let Some(me) = self.player(seat).map(|player| player.actor.id) else { return };
+        let Some(me) = self.player(seat).map(|player| player.machine.id) else { return };
         let mut numbers = Vec::new();
         for receiver in 0..self.players.len() {
-            let Some(player) = self.player(receiver).filter(|player| player.actor.id != me) else { continue };
+            let Some(player) = self.player(receiver).filter(|player| player.machine.id != me) else { continue };
             let Some(replica) = player.replica() else { continue };
             let committed =
                 |transaction: &Transaction| matches!(replica.ledger().reader().find_transaction(&transaction.id()), Ok(Some(_)));
@@ -256,7 +245,7 @@ impl Stage {
         let Some((words, text, equal)) = self.client.on_answer(ticket, answer) else { return };
         // A twin answers with its original's voice.
         let voices = |seats: &mut dyn Iterator<Item = &Seat>| -> usize {
-            seats.filter_map(|seat| self.player(*seat)).map(|player| player.actor.id).collect::<BTreeSet<ValidatorId>>().len()
+            seats.filter_map(|seat| self.player(*seat)).map(|player| player.machine.id).collect::<BTreeSet<ValidatorId>>().len()
         };
         let needed = self.faults().saturating_add(1);
         let enough = voices(&mut equal.iter()) >= needed && voices(&mut equal.iter().filter(|other| **other != seat)) < needed;
@@ -321,14 +310,14 @@ impl Stage {
         }
         if reason == "unsafe-vote"
             && let Some(Message::Proposal(proposal)) = delivering.as_deref()
-            && let (Some(engine), Some(key)) = (player.engine(), self.setting.key(player.actor.id))
+            && let (Some(engine), Some(key)) = (player.engine(), self.setting.key(player.machine.id))
             && let Ok(proposal) = self.setting.verifier.proposal((**proposal).clone())
-            && let Some(rule) = rules::why_no_vote(engine.safety_record(), key, player.actor.id, &proposal)
+            && let Some(rule) = rules::why_no_vote(engine.safety_record(), key, player.machine.id, &proposal)
         {
             why = rule;
         }
         // Our own vote, which we told everybody again: the copy for ourselves says nothing to anybody.
-        if from == player.actor.id && reason == "duplicate" {
+        if from == player.machine.id && reason == "duplicate" {
             return;
         }
         let block = match delivering.as_deref() {

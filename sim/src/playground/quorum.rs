@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use quorate_types::{ids::ValidatorId, round::Round};
 
 use super::{
-    flight::{Content, Seat},
+    flight::Seat,
     paint::{Line, Tone, row, table},
     stage::Stage,
     tally::RoundTally,
 };
+use crate::harness::Content;
 
 impl Stage {
     /// The votes and timeouts of a round; the highest one where none is named.
@@ -52,7 +53,7 @@ impl Stage {
 
     fn quorum_row(&self, seat: Seat, round: Round, tally: &RoundTally) -> Vec<String> {
         let Some(player) = self.player(seat) else { return Vec::new() };
-        let id = player.actor.id;
+        let id = player.machine.id;
         let cast = tally.cast.get(&seat).map_or(&[][..], Vec::as_slice);
         let votes = if cast.is_empty() { "-".into() } else { cast.join(" and ") };
         // Of two votes of one key, only the first counts.

@@ -6,11 +6,11 @@
 //! ```
 //! Never here: a rule of the protocol. What happens is what the replicas do; the stage only decides what reaches them, and when.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quorate_consensus::Engine;
 use quorate_ledger::CommittedView;
-use quorate_replica::{Input, Replica};
+use quorate_replica::{Input, Now, Replica};
 use quorate_types::{
     ids::{BlockId, ValidatorId},
     message::{Message, SyncInfo},
@@ -21,12 +21,17 @@ use super::{
     blocks::Blocks,
     cast::{Options, faults, found, leaders},
     client::Client,
-    flight::{Content, Flight, Letter, Pick, Seat},
+    flight::{Flight, Letter, Pick, Seat},
     narrate::Note,
     paint::count,
     tally::Tally,
 };
-use crate::{actor::Actor, committee::Setting, disk::SimStore, time::Micros};
+use crate::{
+    committee::Setting,
+    disk::SimStore,
+    harness::{Content, Machine, Packet},
+    time::Micros,
+};
 
 /// Most pieces of work that a replica does before it waits again; a bound on loops, far beyond what happens.
 const WORK_MAX: usize = 100_000;
@@ -49,7 +54,7 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct Player {
     pub(super) name: String,
-    pub(super) actor: Actor,
+    pub(super) machine: Machine,
     /// Its clock: moves only where its timer is made to run out.
     pub(super) clock: Micros,
     /// A person votes for it.
@@ -69,11 +74,11 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) fn engine(&self) -> Option<&Engine> {
-        self.replica().map(Replica::engine)
+        self.machine.engine()
     }
 
     pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
-        self.actor.replica.as_deref()
+        self.machine.replica()
     }
 
     pub(super) fn view(&self) -> Option<CommittedView> {
@@ -81,13 +86,13 @@ impl Player {
     }
 
     pub(super) const fn is_up(&self) -> bool {
-        self.actor.replica.is_some()
+        self.machine.is_up()
     }
 
     /// It leads its round, has not proposed, and waits: for a transaction, or for its heartbeat.
     pub(super) fn is_idle_leader(&self) -> bool {
         self.engine().is_some_and(|engine| {
-            engine.leader(engine.round()) == self.actor.id
+            engine.leader(engine.round()) == self.machine.id
                 && engine.safety_record().last_proposed_round() < engine.round()
                 && engine.tree().state(&engine.tree().high_qc().block_id()).is_some()
         })
@@ -98,7 +103,6 @@ impl Player {
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) setting: Setting,
-    pub(super) leaders: Arc<BTreeMap<Round, ValidatorId>>,
     /// The validators in the order of the committee, then twins.
     pub(super) players: Vec<Player>,
     pub(super) flight: Flight,
@@ -121,7 +125,6 @@ impl Stage {
         let client = Client::new(setting.genesis_hash());
         let mut stage = Self {
             setting,
-            leaders,
             players: Vec::new(),
             flight: Flight::default(),
             blocks: Blocks::default(),
@@ -133,7 +136,7 @@ impl Stage {
             delivering: None,
         };
         for (id, name) in (0u16..).map(ValidatorId).zip(&options.names) {
-            let seat = stage.seat(name.clone(), Actor::new(id, 0));
+            let seat = stage.seat(name.clone(), Machine::by_hand(id, &leaders));
             stage.begin(seat)?;
         }
         // After all have begun, so that nobody asks somebody who is not there yet.
@@ -149,10 +152,10 @@ impl Stage {
         Ok(stage)
     }
 
-    pub(super) fn seat(&mut self, name: String, actor: Actor) -> Seat {
+    pub(super) fn seat(&mut self, name: String, machine: Machine) -> Seat {
         self.players.push(Player {
             name,
-            actor,
+            machine,
             clock: Micros(0),
             manual: false,
             undecided: Vec::new(),
@@ -175,9 +178,8 @@ impl Stage {
 
     fn begin(&mut self, seat: Seat) -> Result<(), String> {
         self.spend()?;
-        let Self { players, setting, leaders, .. } = self;
-        let Some(player) = players.get_mut(seat) else { return Ok(()) };
-        player.actor.start(setting, leaders, player.clock)?;
+        let Some(player) = self.players.get_mut(seat) else { return Ok(()) };
+        player.machine.start(&self.setting, player.clock).map_err(|error| error.to_string())?;
         player.halted = None;
         player.seen = player.engine().map(seen).unwrap_or_default();
         Ok(())
@@ -238,7 +240,8 @@ impl Stage {
         self.spend()?;
         let Some(player) = self.players.get_mut(seat) else { return Ok(()) };
         self.calendar = self.calendar.max(player.clock);
-        player.actor.give_with_calendar(input, player.clock, self.calendar);
+        let now = Now { elapsed: Duration::from_micros(player.clock.0), unix: player.machine.clock.unix(self.calendar) };
+        player.machine.push_now(input, now);
         Ok(())
     }
 
@@ -246,7 +249,7 @@ impl Stage {
         for _ in 0..WORK_MAX {
             self.observe(seat);
             let Some(player) = self.players.get_mut(seat) else { return };
-            match player.actor.work() {
+            match player.machine.work().output {
                 Ok(None) => return,
                 Ok(Some(output)) => {
                     self.observe(seat);
@@ -254,7 +257,7 @@ impl Stage {
                 }
                 Err(fatal) => {
                     let why = fatal.to_string();
-                    player.actor.replica = None;
+                    player.machine.stop();
                     player.undecided.clear();
                     player.halted = Some(why.clone());
                     let lost = self.flight.lose_to(seat);
@@ -288,12 +291,9 @@ impl Stage {
         }
         let Some(letter) = self.flight.take(number) else { return Ok(()) };
         self.note(Note::head(number, self.describe(&letter)));
-        let from = self.player(letter.from).map_or(ValidatorId(0), |player| player.actor.id);
+        let from = self.player(letter.from).map_or(ValidatorId(0), |player| player.machine.id);
         match letter.content {
-            Content::Transactions(transactions) => {
-                let checked = self.setting.verifier.transactions(transactions);
-                self.give(letter.to, Input::Gossip(checked.into_iter().flatten().collect()))
-            }
+            transactions @ Content::Transactions(_) => self.hand(letter.to, from, transactions),
             Content::Message(message) => self.receive(letter.to, from, message),
         }
     }
@@ -306,7 +306,7 @@ impl Stage {
             }
             _ => false,
         };
-        if asked { self.ask(to, from, message) } else { self.hand(to, from, message) }
+        if asked { self.ask(to, from, message) } else { self.hand(to, from, Content::Message(message)) }
     }
 
     /// The person votes for this validator: it takes the certificates of the proposal now, and the block when the person says yes.
@@ -318,7 +318,7 @@ impl Stage {
             last_round_tc: proposal.last_round_tc.clone(),
         };
         let label = self.blocks.label(&proposal.block.id());
-        self.hand(to, from, Arc::new(Message::SyncInfo(Box::new(certificates))))?;
+        self.hand(to, from, Content::Message(Arc::new(Message::SyncInfo(Box::new(certificates)))))?;
         let name = self.name(to);
         if let Some(player) = self.players.get_mut(to)
             && player.is_up()
@@ -335,17 +335,18 @@ impl Stage {
         Ok(())
     }
 
-    /// Hands a message to a replica, as the network layer does: only if everything signed in it is sound.
-    pub(super) fn hand(&mut self, to: Seat, from: ValidatorId, message: Arc<Message>) -> Result<(), String> {
-        match self.setting.verifier.message(from, (*message).clone()) {
-            Ok(verified) => {
-                self.delivering = Some(message);
-                let result = self.give(to, Input::Message { from, message: verified });
+    /// Hands something to a replica, as the network layer does: only if everything signed in it is sound.
+    pub(super) fn hand(&mut self, to: Seat, from: ValidatorId, content: Content) -> Result<(), String> {
+        let packet = Packet::plain(content);
+        match packet.open(&self.setting.verifier, from) {
+            Ok(opened) => {
+                self.delivering = packet.message().cloned();
+                let result = self.give(to, opened.into_input(from));
                 self.delivering = None;
                 result
             }
-            Err(error) => {
-                self.note(Note::bad("refused", format!("by {}, §3.4 valid_signatures: {error}", self.name(to))));
+            Err(refused) => {
+                self.note(Note::bad("refused", format!("by {}, §3.4 valid_signatures: {}", self.name(to), refused.what)));
                 Ok(())
             }
         }
@@ -372,7 +373,7 @@ impl Stage {
     fn tick_until(&mut self, seat: Seat, done: impl Fn(&Player) -> bool) -> Result<bool, String> {
         for _ in 0..TICKS_MAX {
             let Some(player) = self.players.get_mut(seat) else { return Ok(false) };
-            let Some(deadline) = player.actor.deadline() else { return Ok(false) };
+            let Some(deadline) = player.machine.deadline() else { return Ok(false) };
             player.clock = player.clock.max(deadline);
             self.give(seat, Input::Tick)?;
             if self.player(seat).is_none_or(|player| !player.is_up() || done(player)) {
@@ -401,7 +402,7 @@ impl Stage {
         let player = self.up(seat)?;
         let (name, round, before) = (player.name.clone(), player.seen.round, player.proposed);
         if !player.is_idle_leader() {
-            let leads = player.engine().is_some_and(|engine| engine.leader(round) == player.actor.id);
+            let leads = player.engine().is_some_and(|engine| engine.leader(round) == player.machine.id);
             let why = if leads {
                 format!("{name} has proposed in round {round} already (SAFE-5: once in a round)")
             } else {

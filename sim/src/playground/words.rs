@@ -9,10 +9,11 @@ use quorate_types::{
 };
 
 use super::{
-    flight::{Content, Letter, Seat},
+    flight::{Letter, Seat},
     paint::{count, row},
     stage::{Player, Stage},
 };
+use crate::harness::Content;
 
 impl Stage {
     /// A message that is sent: the kind of note, the words, and whether an outline tells it.

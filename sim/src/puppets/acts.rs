@@ -8,15 +8,15 @@ use quorate_types::{
     committee::SignerSet,
     crypto::{Hash, SigningKey},
     ids::{BlockId, StateId, ValidatorId},
-    message::{CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
+    message::{FetchRequest, FetchResponse, Message, SyncInfo},
     round::{Round, Sequence, UnixMillis},
     timeout::TimeoutCert,
     transaction::Transaction,
     vote::QuorumCert,
 };
 
-use super::stage::{Happened, Stage};
-use crate::{committee::BEGINNING, invariants::Violation, pen::Pen, random::Random};
+use super::stage::Stage;
+use crate::{committee::BEGINNING, contents, harness::Happened, invariants::Violation, pen::Pen, random::Random};
 
 /// A block that is so far ahead of its clock, in milliseconds, must be held until its round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
@@ -250,7 +250,7 @@ impl Acts {
             for message in &sent {
                 let answer = match message {
                     Message::FetchRequest(request) => self.fetched(request),
-                    Message::CatchupRequest(request) => Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(request.from))),
+                    Message::CatchupRequest(request) => contents::nothing_from(request.from),
                     Message::Proposal(_) => {
                         self.stage.sent.push(message.clone());
                         continue;

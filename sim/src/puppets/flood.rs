@@ -15,8 +15,8 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-use super::{acts::Acts, stage::Happened};
-use crate::pen::Pen;
+use super::acts::Acts;
+use crate::{harness::Happened, pen::Pen};
 
 /// Rounds after which the validator is measured for the first time: by then every bounded buffer is full.
 const FULL_AFTER: u64 = 40;

@@ -4,29 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_replica::{Input, Output, Replica};
 use quorate_types::{
-    codec,
     committee::SignerSet,
     genesis::Parameters,
-    header::Header,
     ids::ValidatorId,
     message::{Evidence, Message},
-    receipt::Receipt,
     round::Round,
     settings::Settings,
-    verify::VerifyError,
     vote::QuorumCert,
 };
 
 use super::{VALIDATORS, flood::Size};
 use crate::{
-    actor::Actor,
     committee::{BEGINNING, Setting},
     contents,
-    disk::{DurableRecord, SimStore},
-    invariants::{
-        Observation, Register, Violation,
-        live_1::{self, Patience},
-    },
+    disk::SimStore,
+    harness::{Content, Happened, Machine, Opened, Watch, violation},
+    invariants::{Observation, Register, Violation, live_1},
     random::Random,
     subject::{BuiltIn, Subject},
     time::Micros,
@@ -44,8 +37,8 @@ pub(super) struct Stage {
     pub(super) setting: Setting,
     pub(super) me: ValidatorId,
     pub(super) leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    actor: Actor,
-    register: Register,
+    machine: Machine,
+    watch: Watch,
     disks: Random,
     at: Micros,
     /// The highest certificates that it was shown in this life: of a quorum, and of timeouts.
@@ -54,19 +47,15 @@ pub(super) struct Stage {
     signed: Round,
     /// Why it stopped.
     pub(super) stopped: Option<String>,
-    /// What explains its timer.
-    patience: Patience,
     /// What it has sent and not yet been looked at.
     pub(super) sent: Vec<Message>,
     /// Whom it accused, of what round.
     pub(super) accused: Vec<(ValidatorId, Round)>,
 }
 
-pub(super) type Happened = Result<(), Violation>;
-
 impl Stage {
     pub(super) fn new(random: &mut Random) -> Result<Self, Violation> {
-        let broken = |what: String| Violation { invariant: "SETTING".into(), what, at_us: 0 };
+        let broken = |what: String| violation(Micros(0), "SETTING", what);
         // A timer that doubles is at its maximum after a few rounds.
         let parameters = Parameters {
             timeout_base_ms: 200,
@@ -78,20 +67,19 @@ impl Stage {
         let setting = Setting::fixed(VALIDATORS, &quorate_builtin::app(), Settings::default(), parameters).map_err(broken)?;
         let ids: Vec<ValidatorId> = setting.verifier.committee().ids().collect();
         let me = random.pick(&ids).copied().unwrap_or_default();
-        let leaders = (1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect();
+        let leaders = Arc::new((1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect());
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            register: Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, puppets),
-            actor: Actor::new(me, 0),
+            watch: Watch::new(Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, puppets)),
+            machine: Machine::by_hand(me, &leaders),
             disks: random.fork("disks"),
             at: Micros(0),
             shown: (Round(0), Round(0)),
             signed: Round(0),
             stopped: None,
-            patience: Patience::default(),
             sent: Vec::new(),
             accused: Vec::new(),
-            leaders: Arc::new(leaders),
+            leaders,
             setting,
             me,
         };
@@ -108,19 +96,19 @@ impl Stage {
     }
 
     pub(super) fn replica(&self) -> Option<&Replica<SimStore>> {
-        self.actor.replica.as_deref()
+        self.machine.replica()
     }
 
     /// How large it is, in memory and on disk.
     pub(super) fn size(&self) -> Result<Size, Violation> {
-        let disk = self.actor.disk.size().map_err(|error| self.violation("FATAL", error.to_string()))?;
+        let disk = self.machine.home.disk.size().map_err(|error| self.violation("FATAL", error.to_string()))?;
         let description = self.replica().map_or(0, |replica| format!("{replica:?}").len());
         Ok(Size { description, disk_keys: disk.0, disk_bytes: disk.1 })
     }
 
     /// Its round.
     pub(super) fn round(&self) -> Round {
-        self.replica().map_or(Round(0), |replica| replica.engine().round())
+        self.machine.round()
     }
 
     pub(super) const fn at(&self) -> Micros {
@@ -128,46 +116,46 @@ impl Stage {
     }
 
     pub(super) fn violation(&self, invariant: &str, what: String) -> Violation {
-        Violation { invariant: invariant.into(), what, at_us: self.at.0 }
+        violation(self.at, invariant, what)
     }
 
     fn start(&mut self) -> Happened {
-        let started = self.actor.start(&self.setting, &self.leaders, self.at);
-        started.map_err(|what| self.violation("OPEN", format!("the validator does not start: {what}")))?;
-        self.saved(self.actor.disk.durable_record())?;
+        let started = self.machine.start(&self.setting, self.at);
+        started.map_err(|error| self.violation("OPEN", format!("the validator does not start: {error}")))?;
+        self.watch.started(self.at, &mut self.machine)?;
         self.settle()
     }
 
     /// A puppet sends it something that it must be able to verify.
     pub(super) fn tell(&mut self, from: ValidatorId, message: &Message) -> Happened {
-        self.register.observe(self.at, &Observation::Sent { node: from, message, durable: None })?;
-        let bytes = codec::encode(message);
-        let opened = Message::decode(&bytes).map_err(|error| self.violation("WIRE", error.to_string()))?;
-        let verified = self.setting.verifier.message(from, opened);
-        let verified = verified.map_err(|error: VerifyError| self.violation("WIRE", format!("{}: {error}", message.kind())))?;
+        self.watch.see(self.at, &Observation::Sent { node: from, message, durable: None })?;
+        let packet = Content::Message(Arc::new(message.clone())).encode().map_err(|what| self.violation("WIRE", what))?;
+        let opened = packet.open(&self.setting.verifier, from);
+        let opened = opened.map_err(|refused| self.violation("WIRE", format!("{}: {}", message.kind(), refused.what)))?;
         let (qc, tc) = certificates(message);
         self.shown = (self.shown.0.max(qc), self.shown.1.max(tc));
         self.at = self.at.after(PACE);
-        self.register.observe(self.at, &Observation::Received { node: self.me, from, message: &verified })?;
-        self.actor.give(Input::Message { from, message: verified }, self.at);
+        if let Opened::Message(message) = &opened {
+            self.watch.see(self.at, &Observation::Received { node: self.me, from, message })?;
+        }
+        self.machine.push(opened.into_input(from), self.at);
         self.settle()
     }
 
     /// Its next timer runs out.
     pub(super) fn wait(&mut self) -> Happened {
-        if let Some(deadline) = self.actor.deadline() {
+        if let Some(deadline) = self.machine.deadline() {
             self.at = self.at.max(deadline).after(Micros(1));
         }
-        self.actor.give(Input::Tick, self.at);
+        self.machine.push(Input::Tick, self.at);
         self.settle()
     }
 
     /// Its power fails, and comes back.
     pub(super) fn restart(&mut self) -> Happened {
-        self.actor.replica = None;
-        self.actor.disk.crash(&mut self.disks);
+        self.machine.stop();
+        self.machine.home.crash(&mut self.disks);
         self.shown = (Round(0), Round(0));
-        self.patience = Patience::default();
         self.sent.clear();
         self.start()?;
         if self.stopped.is_none() && self.round() < self.signed {
@@ -175,33 +163,20 @@ impl Stage {
             let what = format!("after a restart it stands in round {round}, although it has signed in round {signed}");
             return Err(self.violation("CERT-2", what));
         }
-        let height = self.replica().map(|replica| replica.ledger().root().height).unwrap_or_default();
-        self.register.observe(self.at, &Observation::Started { node: self.me, height })
+        Ok(())
     }
 
     /// Lets it do everything that it can do, and looks at it.
     fn settle(&mut self) -> Happened {
         for _ in 0..WORK_MAX {
-            let record = self.actor.disk.durable_record();
-            let worked = self.actor.work();
-            let newest = self.actor.disk.durable_record();
-            if newest != record {
-                self.saved(newest)?;
-            }
-            match worked {
-                Ok(output) => {
-                    if let Some(replica) = &self.actor.replica {
-                        self.patience.look(replica.engine());
-                    }
-                    if let Some(state) = self.actor.new_state() {
-                        self.register.observe(self.at, &Observation::State { node: self.me, state })?;
-                    }
-                    let Some(output) = output else { return self.check() };
-                    self.output(output)?;
-                }
+            let worked = self.machine.work();
+            self.watch.polled(self.at, &mut self.machine, &worked)?;
+            match worked.output {
+                Ok(Some(output)) => self.output(output)?,
+                Ok(None) => return self.check(),
                 Err(fatal) => {
                     self.stopped = Some(fatal.to_string());
-                    self.actor.replica = None;
+                    self.machine.stop();
                     return Ok(());
                 }
             }
@@ -209,28 +184,17 @@ impl Stage {
         Err(self.violation("LIVE-1", "it works without end".into()))
     }
 
-    /// Shows the rules what its disk would give back now.
-    fn saved(&mut self, record: Option<DurableRecord>) -> Happened {
-        let Some(record) = record else { return Ok(()) };
-        self.register.observe(self.at, &Observation::Saved { node: self.me, record })
-    }
-
     fn output(&mut self, output: Output) -> Happened {
         match output {
             Output::Send { message, .. } => {
-                let durable = self.actor.disk.durable_record();
-                self.register.observe(self.at, &Observation::Sent { node: self.me, message: &message, durable })?;
+                self.watch.sent(self.at, &self.machine, &message)?;
                 self.signed = self.signed.max(contents::round_of(&message).unwrap_or_default());
                 self.sent.push(Message::clone(&message));
             }
-            Output::Committed(committed) => {
-                let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
-                let qc = committed.view.commit_qc();
-                self.register.observe(self.at, &Observation::Committed { node: self.me, blocks: &blocks, qc })?;
-            }
+            Output::Committed(committed) => self.watch.committed(self.at, &mut self.machine, &committed)?,
             Output::Accused(evidence) => {
                 let evidence: &Evidence = &evidence;
-                self.register.observe(self.at, &Observation::Accused { node: self.me, evidence })?;
+                self.watch.see(self.at, &Observation::Accused { node: self.me, evidence })?;
                 self.accused.push((evidence.culprit(), evidence.round()));
             }
             Output::Gossip(_) | Output::Serve(_) | Output::Answer { .. } | Output::Ignored { .. } | Output::Worked => {}
@@ -250,8 +214,8 @@ impl Stage {
             let what = format!("it was shown certificates of rounds {qc} and {tc}, and stands in round {round}");
             return Err(self.violation("CERT-2", what));
         }
-        let waits = self.actor.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
-        live_1::wait(&self.setting.genesis.parameters, self.patience.gap(), waits)
+        let waits = self.machine.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
+        live_1::wait(&self.setting.genesis.parameters, self.machine.gap(), waits)
             .map_err(|what| self.violation("LIVE-1", format!("it {what}")))?;
         Ok(())
     }
@@ -260,7 +224,7 @@ impl Stage {
 /// The highest rounds that a message proves: by a quorum certificate, and by a timeout certificate. An answer proves nothing to a validator
 /// that did not ask.
 fn certificates(message: &Message) -> (Round, Round) {
-    if matches!(message, Message::FetchResponse(_) | Message::CatchupResponse(_)) {
+    if contents::answered_blocks(message).is_some() {
         return (Round(0), Round(0));
     }
     let qc = contents::quorum_certs(message).map(QuorumCert::round).max();

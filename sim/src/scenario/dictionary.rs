@@ -14,7 +14,7 @@ use quorate_types::receipt::Outcome;
 
 use super::operations::Operation;
 
-/// The longest value that the chain keeps; a longer one is refused there (types/src/operation.rs says so).
+/// The longest value that the chain keeps; a longer one is refused there (builtin/src/operation.rs says so).
 const VALUE_BYTES_MAX: usize = 16 * 1_024;
 
 /// An answer: `Ok` with its bytes, or `fail`.

@@ -9,7 +9,6 @@
 //! ```
 
 use std::{
-    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
@@ -20,10 +19,8 @@ use quorate_replica::{Answer, Input, Output, Ticket};
 use quorate_types::{
     block::Block,
     committee::SignerSet,
-    header::Header,
     ids::{Address, BlockId, TxId, ValidatorId},
     message::{Message, Recipients},
-    receipt::Receipt,
     round::{Height, Round},
     rpc::Wait,
     transaction::Transaction,
@@ -40,7 +37,8 @@ use super::{
 };
 use crate::{
     committee::{BEGINNING, Setting},
-    describe,
+    contents, describe,
+    harness::{Happened, Packet, Watch, violation},
     invariants::{Observation, Register, Violation},
     random::Random,
     subject::{BuiltIn, Subject},
@@ -74,36 +72,11 @@ pub(super) enum Happening {
 #[derive(Clone, Debug)]
 pub(super) enum Load {
     /// Between validators.
-    Parcel(Rc<Parcel>),
+    Parcel(Rc<Packet>),
     /// A client's request.
     Request { client: u16, ticket: Ticket, transaction: Verified<Transaction> },
     /// The answer to it.
     Answer { ticket: Ticket, answer: Answer },
-}
-
-/// A message between validators. Verifying is a function of the message, its sender and the committee, so it is done once for all receivers.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) content: Content,
-    opened: OnceCell<Result<Opened, String>>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Message(Arc<Message>),
-    Gossip(Vec<Transaction>),
-}
-
-#[derive(Clone, Debug)]
-enum Opened {
-    Message(Verified<Message>),
-    Gossip(Vec<Verified<Transaction>>),
-}
-
-impl Parcel {
-    pub(super) fn new(content: Content) -> Rc<Self> {
-        Rc::new(Self { content, opened: OnceCell::new() })
-    }
 }
 
 /// What makes something fail.
@@ -129,13 +102,10 @@ pub(super) struct Counted {
     pub(super) last_commit: Option<Micros>,
 }
 
-pub(super) type Happened = Result<(), Violation>;
-
 /// See the module.
 pub(super) struct Executor<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) setting: Setting,
-    leaders: Arc<BTreeMap<Round, ValidatorId>>,
     pub(super) agenda: Agenda<Happening>,
     pub(super) now: Micros,
     pub(super) seats: Vec<Seat>,
@@ -143,7 +113,7 @@ pub(super) struct Executor<'a> {
     pub(super) client_logs: Vec<Log>,
     pub(super) owners: BTreeMap<Address, u16>,
     pub(super) requests: BTreeMap<TxId, (u16, usize)>,
-    pub(super) register: Register,
+    pub(super) watch: Watch,
     pub(super) network: Random,
     pub(super) dice: Random,
     disks: Random,
@@ -192,19 +162,19 @@ impl<'a> Executor<'a> {
             &quorate_builtin::app(),
             settings,
         )?;
+        let leaders = Arc::new(leaders(scenario));
         let register = Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, faulty);
         Ok(Self {
             scenario,
             setting,
-            leaders: Arc::new(leaders(scenario)),
             agenda: Agenda::new(),
             now: Micros(0),
-            seats: (0..scenario.validators).map(|id| Seat::new(ValidatorId(id), scenario.faulty.contains(&id))).collect(),
+            seats: (0..scenario.validators).map(|id| Seat::new(ValidatorId(id), scenario.faulty.contains(&id), &leaders)).collect(),
             client_logs: clients.iter().map(|_| Log::default()).collect(),
             owners: clients.iter().map(|client| (client.address, client.number)).collect(),
             clients,
             requests: BTreeMap::new(),
-            register,
+            watch: Watch::new(register),
             network: random.fork("network"),
             dice: random.fork("dice"),
             disks: random.fork("disks"),
@@ -234,7 +204,7 @@ impl<'a> Executor<'a> {
             self.happen(happening)?;
         }
         // Answers that were on their way speak of commits that are reported by now.
-        self.register.finish(self.now)
+        self.watch.finish(self.now)
     }
 
     fn happen(&mut self, happening: Happening) -> Happened {
@@ -245,7 +215,7 @@ impl<'a> Executor<'a> {
                 Ok(())
             }
             Happening::Wake(id, life) => {
-                let Some(seat) = self.seats.get_mut(id.index()).filter(|seat| seat.life == life) else { return Ok(()) };
+                let Some(seat) = self.seats.get_mut(id.index()).filter(|seat| seat.machine.life == life) else { return Ok(()) };
                 // The deadline has moved since, and another wake-up is planned. If this one planned a next one too, there would be more of
                 // them with each deadline that moves.
                 if seat.wake != Some(self.now) {
@@ -257,7 +227,7 @@ impl<'a> Executor<'a> {
                     return Ok(());
                 }
                 seat.wake = None;
-                seat.actor.give(Input::Tick, self.now);
+                seat.machine.push(Input::Tick, self.now);
                 self.work(id)
             }
             Happening::Restart(id) => self.start(id),
@@ -284,7 +254,7 @@ impl<'a> Executor<'a> {
     }
 
     pub(super) fn violation(&self, invariant: &str, what: String) -> Violation {
-        Violation { invariant: invariant.into(), what, at_us: self.now.0 }
+        violation(self.now, invariant, what)
     }
 
     pub(super) fn log(&mut self, id: ValidatorId, text: &str) {
@@ -298,82 +268,48 @@ impl<'a> Executor<'a> {
     fn start(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
-        if seat.gone || seat.actor.replica.is_some() {
+        if seat.gone || seat.machine.is_up() {
             return Ok(());
         }
-        if let Err(error) = seat.actor.start(&self.setting, &self.leaders, now) {
+        if let Err(error) = seat.machine.start(&self.setting, now) {
             return Err(self.violation("OPEN", format!("validator {id} does not start: {error}")));
         }
-        let height = seat.actor.replica.as_ref().map_or(Height(0), |replica| replica.ledger().root().height);
+        let height = seat.machine.height();
         (seat.wake, seat.asleep_until, seat.lies) = (None, Micros(0), Lies::default());
         seat.counts.clear();
         seat.log.add(now, &format!("starts at height {height}"));
-        if let Some(record) = seat.actor.disk.durable_record() {
-            self.register.observe(now, &Observation::Saved { node: id, record })?;
-        }
-        self.report_recovered(id, height)?;
+        self.watch.started(now, &mut seat.machine)?;
+        self.count_requests(id, height)?;
         self.work(id)?;
         self.settle();
         Ok(())
     }
 
-    /// Commits that were written, but not reported before the power failed, are reported now; those that were lost are no more.
-    fn report_recovered(&mut self, id: ValidatorId, height: Height) -> Happened {
-        let Some(seat) = self.seats.get(id.index()) else { return Ok(()) };
-        let reader = LedgerReader::new(seat.actor.disk.clone());
-        let mut batch: Vec<(Header, Vec<Receipt>)> = Vec::new();
-        let mut reported = seat.reported.min(height);
-        let mut next = reported.next();
-        let committed = self.requests_up_to(id, height)?;
-        while next <= height {
-            let stored = match (reader.block_at(next), reader.receipts_at(next)) {
-                (Ok(Some(stored)), Ok(receipts)) => (stored, receipts.unwrap_or_default()),
-                (stored, _) => {
-                    let what = format!("validator {id} cannot read its height {next} after a restart: {:?}", stored.err());
-                    return Err(self.violation("TREE-1", what));
-                }
-            };
-            batch.push((stored.0.header, stored.1));
-            if let Some(qc) = stored.0.commit_qc {
-                let blocks: Vec<(&Header, &[Receipt])> = batch.iter().map(|(header, receipts)| (header, receipts.as_slice())).collect();
-                self.register.observe(self.now, &Observation::Committed { node: id, blocks: &blocks, qc: &qc })?;
-                batch.clear();
-                reported = next;
-            }
-            next = next.next();
-        }
-        self.register.observe(self.now, &Observation::Started { node: id, height: reported })?;
-        if let Some(seat) = self.seats.get_mut(id.index()) {
-            seat.reported = reported;
-            seat.committed = committed;
-        }
-        Ok(())
-    }
-
     /// The clients' requests in a validator's ledger. Only the ledger knows: what was committed and not synced is lost with the power.
-    fn requests_up_to(&self, id: ValidatorId, height: Height) -> Result<BTreeSet<TxId>, Violation> {
-        let Some(seat) = self.seats.get(id.index()) else { return Ok(BTreeSet::new()) };
-        let reader = LedgerReader::new(seat.actor.disk.clone());
-        let mut committed = BTreeSet::new();
+    fn count_requests(&mut self, id: ValidatorId, height: Height) -> Happened {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
+        let reader = LedgerReader::new(seat.machine.home.disk.clone());
+        seat.committed.clear();
         for number in (1..=height.0).map(Height) {
             let receipts = reader.receipts_at(number).map_err(|error| {
-                self.violation("TREE-1", format!("validator {id} cannot read the receipts of height {number} after a restart: {error}"))
+                let what = format!("validator {id} cannot read the receipts of height {number} after a restart: {error}");
+                violation(self.now, "TREE-1", what)
             })?;
             let ids = receipts.iter().flatten().map(|receipt| receipt.tx_id);
-            committed.extend(ids.filter(|id| self.requests.contains_key(id)));
+            seat.committed.extend(ids.filter(|id| self.requests.contains_key(id)));
         }
-        Ok(committed)
+        Ok(())
     }
 
     /// The power fails: what was not synced is lost.
     pub(super) fn power_off(&mut self, id: ValidatorId, down: Option<Micros>) {
         let now = self.now;
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        if seat.actor.replica.take().is_none() {
+        if !seat.machine.is_up() {
             return;
         }
-        let lost = seat.actor.disk.crash(&mut self.disks);
-        seat.life = seat.life.saturating_add(1);
+        seat.machine.stop();
+        let lost = seat.machine.home.crash(&mut self.disks);
         seat.gone = down.is_none();
         seat.log.add(now, &format!("loses power and {lost} unsynced writes"));
         self.counted.crashes = self.counted.crashes.saturating_add(1);
@@ -384,7 +320,7 @@ impl<'a> Executor<'a> {
     }
 
     fn arrive(&mut self, from: Option<ValidatorId>, to: ValidatorId, load: Load) -> Happened {
-        let Some(seat) = self.seats.get(to.index()).filter(|seat| seat.actor.replica.is_some()) else { return Ok(()) };
+        let Some(seat) = self.seats.get(to.index()).filter(|seat| seat.machine.is_up()) else { return Ok(()) };
         if seat.asleep_until > self.now {
             let awake = seat.asleep_until;
             self.agenda.plan(awake, Happening::Arrive { from, to: Some(to), load });
@@ -393,10 +329,9 @@ impl<'a> Executor<'a> {
         let input = match &load {
             Load::Parcel(parcel) => {
                 let Some(from) = from else { return Ok(()) };
-                match parcel.opened.get_or_init(|| self.open(from, &parcel.content)).clone() {
-                    Ok(Opened::Message(message)) => Input::Message { from, message },
-                    Ok(Opened::Gossip(transactions)) => Input::Gossip(transactions),
-                    Err(error) => return self.refused(from, to, &error),
+                match parcel.open(&self.setting.verifier, from) {
+                    Ok(opened) => opened.into_input(from),
+                    Err(refused) => return self.refused(from, to, &refused.what),
                 }
             }
             Load::Request { ticket, transaction, .. } => {
@@ -410,25 +345,12 @@ impl<'a> Executor<'a> {
             }
         }
         if let Input::Message { from, message } = &input {
-            self.register.observe(self.now, &Observation::Received { node: to, from: *from, message })?;
+            self.watch.see(self.now, &Observation::Received { node: to, from: *from, message })?;
         }
         if let Some(seat) = self.seats.get_mut(to.index()) {
-            seat.actor.give(input, self.now);
+            seat.machine.push(input, self.now);
         }
         self.work(to)
-    }
-
-    fn open(&self, from: ValidatorId, content: &Content) -> Result<Opened, String> {
-        let verifier = &self.setting.verifier;
-        match content {
-            Content::Message(message) => {
-                verifier.message(from, (**message).clone()).map(Opened::Message).map_err(|error| error.to_string())
-            }
-            Content::Gossip(transactions) => {
-                let verdicts = verifier.transactions(transactions.clone());
-                verdicts.into_iter().collect::<Result<_, _>>().map(Opened::Gossip).map_err(|error| error.to_string())
-            }
-        }
     }
 
     fn refused(&mut self, from: ValidatorId, to: ValidatorId, error: &str) -> Happened {
@@ -445,8 +367,9 @@ impl<'a> Executor<'a> {
         let now = self.now;
         loop {
             let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
-            let before = seat.actor.disk.durable_record();
-            let output = match seat.actor.work() {
+            let worked = seat.machine.work();
+            self.watch.polled(now, &mut seat.machine, &worked)?;
+            let output = match worked.output {
                 Ok(Some(output)) => output,
                 Ok(None) => break,
                 Err(fatal) if seat.faulty => {
@@ -456,25 +379,16 @@ impl<'a> Executor<'a> {
                 }
                 Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
             };
-            let record = seat.actor.disk.durable_record();
-            if record != before
-                && let Some(record) = record
-            {
-                self.register.observe(now, &Observation::Saved { node: id, record })?;
-            }
-            if let Some(state) = seat.actor.new_state() {
-                self.register.observe(now, &Observation::State { node: id, state })?;
-            }
             self.output(id, output)?;
         }
         self.look_at_round(id);
         let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
-        if let Some(deadline) = seat.actor.deadline() {
+        if let Some(deadline) = seat.machine.deadline() {
             // The next full microsecond, so that the deadline has come by then.
             let at = deadline.max(now).after(Micros(1));
             if seat.wake.is_none_or(|planned| planned > at) {
                 seat.wake = Some(at);
-                self.agenda.plan(at, Happening::Wake(id, seat.life));
+                self.agenda.plan(at, Happening::Wake(id, seat.machine.life));
             }
         }
         Ok(())
@@ -483,7 +397,7 @@ impl<'a> Executor<'a> {
     /// Whether the validator has entered a new round, and how.
     fn look_at_round(&mut self, id: ValidatorId) {
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        let Some(round) = seat.actor.replica.as_ref().map(|replica| replica.engine().round()) else { return };
+        let round = seat.machine.round();
         if round > seat.round {
             seat.round = round;
             seat.log.add(self.now, &format!("enters round {round}"));
@@ -498,8 +412,7 @@ impl<'a> Executor<'a> {
             Output::Send { to, message } => {
                 // What a faulty one really sends is only known when it leaves: passing.rs tells it.
                 if let Some(seat) = self.seats.get(id.index()).filter(|seat| !seat.faulty) {
-                    let durable = seat.actor.disk.durable_record();
-                    self.register.observe(self.now, &Observation::Sent { node: id, message: &message, durable })?;
+                    self.watch.sent(self.now, &seat.machine, &message)?;
                 }
                 let name = match to {
                     Recipients::Others => "all".into(),
@@ -516,7 +429,7 @@ impl<'a> Executor<'a> {
             Output::Answer { ticket, answer } => self.answer(id, ticket, answer),
             Output::Committed(committed) => self.committed(id, &committed),
             Output::Accused(evidence) => {
-                self.register.observe(self.now, &Observation::Accused { node: id, evidence: &evidence })?;
+                self.watch.see(self.now, &Observation::Accused { node: id, evidence: &evidence })?;
                 self.counted.accusations.insert(evidence.culprit());
                 self.log(id, &format!("accuses v{} of two different messages in round {}", evidence.culprit(), evidence.round()));
                 Ok(())
@@ -525,7 +438,7 @@ impl<'a> Executor<'a> {
                 self.log(id, &format!("ignores v{from}: {reason}"));
                 Ok(())
             }
-            // The actor has answered it.
+            // The machine has answered it.
             Output::Serve(_) | Output::Worked => Ok(()),
         }
     }
@@ -537,28 +450,14 @@ impl<'a> Executor<'a> {
                 self.certificates.entry(qc.round()).or_insert_with(|| qc.clone());
             }
         };
-        let tc = match message {
-            Message::Proposal(proposal) => {
-                certificate(proposal.block.qc());
-                proposal.last_round_tc.as_ref()
-            }
-            Message::Timeout(timeout) => {
-                certificate(&timeout.timeout.high_qc);
-                timeout.last_round_tc.as_ref()
-            }
-            Message::SyncInfo(info) => {
-                certificate(&info.high_qc);
-                info.last_round_tc.as_ref()
-            }
-            Message::Vote(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => None,
-        };
-        self.given_up.extend(tc.map(|tc| tc.round));
+        if let Message::Proposal(proposal) = message {
+            certificate(proposal.block.qc());
+        } else if let Message::Timeout(timeout) = message {
+            certificate(&timeout.timeout.high_qc);
+        } else if let Message::SyncInfo(info) = message {
+            certificate(&info.high_qc);
+        }
+        self.given_up.extend(contents::timeout_cert(message).map(|tc| tc.round));
         self.note_block(message);
     }
 
@@ -575,14 +474,10 @@ impl<'a> Executor<'a> {
 
     fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
         let now = self.now;
-        let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
-        let qc = committed.view.commit_qc();
-        self.register.observe(now, &Observation::Committed { node: id, blocks: &blocks, qc })?;
-        let Some((last, _)) = blocks.last() else { return Ok(()) };
-        let (height, round) = (last.height, last.round);
-        let ids: Vec<TxId> = blocks.iter().flat_map(|(_, receipts)| receipts.iter().map(|receipt| receipt.tx_id)).collect();
-        if let Some(seat) = self.seats.get_mut(id.index()) {
-            seat.reported = height;
+        let ids: Vec<TxId> = committed.blocks.iter().flat_map(|block| block.receipts.iter().map(|receipt| receipt.tx_id)).collect();
+        if let (Some(seat), Some(last)) = (self.seats.get_mut(id.index()), committed.blocks.last()) {
+            self.watch.committed(now, &mut seat.machine, committed)?;
+            let (height, round) = (last.header.height, last.header.round);
             seat.committed.extend(ids.iter().filter(|id| self.requests.contains_key(*id)));
             if !seat.faulty {
                 self.counted.last_commit = Some(now);

@@ -225,7 +225,7 @@ fn end_of(executor: &Executor<'_>, seat: &Seat, ledger: &Ledger) -> ValidatorEnd
 
 /// The committed chain on a validator's disk, in words.
 fn read_ledger(executor: &Executor<'_>, seat: &Seat) -> Result<Ledger, String> {
-    let reader = LedgerReader::new(seat.actor.disk.clone());
+    let reader = LedgerReader::new(seat.machine.home.disk.clone());
     let failed = |error: &dyn std::fmt::Display| format!("the ledger of validator {} cannot be read: {error}", seat.id);
     let height = reader.height().map_err(|error| failed(&error))?;
     let mut ledger = Ledger { lines: Vec::new(), entries: Vec::new() };
@@ -366,7 +366,7 @@ fn dictionary(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
         return bad(format!("clients accepted {accepted} results, but only {compared} of their requests are in the ledger"));
     }
     for (seat, other) in judged.iter().filter(|(_, other)| other.lines.len() == ledger.lines.len()) {
-        let Some(replica) = &seat.actor.replica else { continue };
+        let Some(replica) = seat.machine.replica() else { continue };
         let view = replica.view();
         for (owner, key, value) in model.entries() {
             let address = owner.and_then(|owner| executor.clients.get(usize::from(owner))).map(|client: &Client| client.address);

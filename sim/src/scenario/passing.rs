@@ -1,26 +1,27 @@
 //! What becomes of a message between its sender and its receivers: rules, lies and triggers.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use quorate_replica::Answer;
 use quorate_types::{
     crypto::SigningKey,
     ids::{BlockId, ValidatorId},
-    message::{Message, Recipients},
+    message::{Message, Purpose, Recipients},
     receipt::Outcome,
     round::Round,
     transaction::Transaction,
 };
 
 use super::{
-    executor::{Cause, Content, Executor, Happened, Happening, Load, Parcel},
+    executor::{Cause, Executor, Happening, Load},
     rules::{Attribute, Fault, Kind, Passing, first_match},
     seat::take,
     tamper,
     triggers::{Deed, Event},
 };
 use crate::{
-    contents,
+    contents::{self, Statement},
+    harness::{Content, Happened, Packet, is_for},
     invariants::{Observation, Violation},
     time::Micros,
 };
@@ -38,36 +39,32 @@ enum Way {
 }
 
 const fn kind_of(message: &Message) -> Kind {
-    match message {
-        Message::Proposal(_) => Kind::Proposal,
-        Message::Vote(_) => Kind::Vote,
-        Message::Timeout(_) => Kind::TimeOut,
-        Message::SyncInfo(_) => Kind::QC,
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => Kind::SyncRequest,
-        Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::Sightings(_) => Kind::SyncResponse,
+    match message.purpose() {
+        Purpose::Propose => Kind::Proposal,
+        Purpose::Vote => Kind::Vote,
+        Purpose::GiveUp => Kind::TimeOut,
+        Purpose::Inform => Kind::QC,
+        Purpose::Ask => Kind::SyncRequest,
+        Purpose::Answer => Kind::SyncResponse,
     }
 }
 
 impl Executor<'_> {
-    fn others(&self, id: ValidatorId) -> Vec<ValidatorId> {
-        self.seats.iter().map(|seat| seat.id).filter(|other| *other != id).collect()
+    fn targets(&self, from: ValidatorId, to: Recipients) -> Vec<ValidatorId> {
+        self.seats.iter().map(|seat| seat.id).filter(|other| is_for(to, from, *other)).collect()
     }
 
-    fn current_round(&self, id: ValidatorId) -> Round {
-        let replica = self.seats.get(id.index()).and_then(|seat| seat.actor.replica.as_ref());
-        replica.map_or(Round(0), |replica| replica.engine().round())
+    pub(super) fn current_round(&self, id: ValidatorId) -> Round {
+        self.seats.get(id.index()).map_or(Round(0), |seat| seat.machine.round())
     }
 
     /// A validator sends a message.
     pub(super) fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
-        let targets = match to {
-            Recipients::Others => self.others(id),
-            Recipients::One(to) => vec![to],
-        };
+        let targets = self.targets(id, to);
         // A message that names its round was made in that round, even if its sender has gone on since.
         let round = contents::round_of(message).unwrap_or_else(|| self.current_round(id));
         let kind = kind_of(message);
-        let parcel = Parcel::new(Content::Message(Arc::clone(message)));
+        let parcel = Packet::plain(Content::Message(Arc::clone(message)));
         let lie = self.lie(id, message);
         for (index, to) in targets.into_iter().enumerate() {
             let parcel = match &lie {
@@ -83,7 +80,7 @@ impl Executor<'_> {
                     }
                 }
             };
-            if !self.pass(Some(id), Some(to), kind, round, Load::Parcel(std::rc::Rc::clone(parcel)))? {
+            if !self.pass(Some(id), Some(to), kind, round, Load::Parcel(Rc::clone(parcel)))? {
                 break;
             }
         }
@@ -93,9 +90,9 @@ impl Executor<'_> {
     /// A validator passes transactions on.
     pub(super) fn gossip(&mut self, id: ValidatorId, transactions: Vec<Transaction>) -> Happened {
         let round = self.current_round(id);
-        let parcel = Parcel::new(Content::Gossip(transactions));
-        for to in self.others(id) {
-            if !self.pass(Some(id), Some(to), Kind::Gossip, round, Load::Parcel(std::rc::Rc::clone(&parcel)))? {
+        let parcel = Packet::plain(Content::Transactions(transactions));
+        for to in self.targets(id, Recipients::Others) {
+            if !self.pass(Some(id), Some(to), Kind::Gossip, round, Load::Parcel(Rc::clone(&parcel)))? {
                 break;
             }
         }
@@ -118,7 +115,7 @@ impl Executor<'_> {
             Way::Goes(later) => self.carry(from, to, later, load)?,
             Way::Instead(messages) => {
                 for message in messages {
-                    self.carry(from, to, Micros(0), Load::Parcel(Parcel::new(Content::Message(Arc::new(message)))))?;
+                    self.carry(from, to, Micros(0), Load::Parcel(Packet::plain(Content::Message(Arc::new(message)))))?;
                 }
             }
         }
@@ -137,19 +134,19 @@ impl Executor<'_> {
     /// sends was told when its replica sent it.
     fn leaves(&mut self, from: Option<ValidatorId>, load: &Load) -> Happened {
         let (Some(from), Load::Parcel(parcel)) = (from, load) else { return Ok(()) };
-        let Content::Message(message) = &parcel.content else { return Ok(()) };
+        let Some(Content::Message(message)) = parcel.content() else { return Ok(()) };
         if !self.seats.get(from.index()).is_some_and(|seat| seat.faulty) {
             return Ok(());
         }
         self.note_block(message);
-        self.register.observe(self.now, &Observation::Sent { node: from, message, durable: None })
+        self.watch.see(self.now, &Observation::Sent { node: from, message, durable: None })
     }
 
     fn way(&mut self, from: Option<ValidatorId>, to: Option<ValidatorId>, kind: Kind, round: Round, load: &Load) -> Way {
         let scenario = self.scenario;
         let leader = |round: Round| {
-            let replica = from.and_then(|from| self.seats.get(from.index())?.actor.replica.as_ref());
-            replica.map(|replica| replica.engine().leader(round).0)
+            let engine = from.and_then(|from| self.seats.get(from.index())?.machine.engine());
+            engine.map(|engine| engine.leader(round).0)
         };
         let passing = Passing {
             src: from.map(|id| id.0),
@@ -200,8 +197,8 @@ impl Executor<'_> {
     }
 
     /// What a validator with another state would send; `None` where it would send the same.
-    fn set_attribute(&self, parcel: &Parcel, attribute: Attribute, value: Round, key: &SigningKey) -> Option<Vec<Message>> {
-        let Content::Message(message) = &parcel.content else { return None };
+    fn set_attribute(&self, parcel: &Packet, attribute: Attribute, value: Round, key: &SigningKey) -> Option<Vec<Message>> {
+        let Some(Content::Message(message)) = parcel.content() else { return None };
         let own = (**message).clone();
         let instead = match (attribute, &own) {
             (Attribute::CurrentRound, _) => vec![tamper::claim_round(&own, value, key)],
@@ -241,25 +238,24 @@ impl Executor<'_> {
         match load {
             Load::Answer { .. } => Vec::new(),
             Load::Request { client, .. } => vec![(Event::ClientRequest, Some(*client))],
-            Load::Parcel(parcel) => match &parcel.content {
-                Content::Gossip(transactions) => {
+            Load::Parcel(parcel) => match parcel.content() {
+                Some(Content::Transactions(transactions)) => {
                     let owners = transactions.iter().filter_map(|transaction| self.owners.get(&transaction.sender()).copied());
                     owners.map(|client| (Event::ForwardedRequest, Some(client))).collect()
                 }
-                Content::Message(message) => match &**message {
-                    Message::Proposal(proposal) => {
+                None => Vec::new(),
+                Some(Content::Message(message)) => match contents::statement(message) {
+                    Some(Statement::Proposal(proposal)) => {
                         let mut events = clients(Event::Shuttle, proposal.block.id());
                         events.extend(clients(Event::ResultShuttle, proposal.block.parent_id()));
                         events
                     }
-                    Message::Vote(vote) => clients(Event::ResultShuttle, vote.vote_info.id),
-                    Message::Timeout(_) => vec![(Event::WedgeRequest, None)],
-                    Message::SyncInfo(_) => vec![(Event::CompletedCheckpoint, None)],
-                    Message::CatchupRequest(_) => vec![(Event::GetRunningState, None)],
-                    Message::FetchRequest(_) => vec![(Event::CatchUp, None)],
-                    Message::FetchResponse(_) | Message::CatchupResponse(_) | Message::SightingsRequest | Message::Sightings(_) => {
-                        Vec::new()
-                    }
+                    Some(Statement::Vote(vote)) => clients(Event::ResultShuttle, vote.vote_info.id),
+                    Some(Statement::Timeout(_)) => vec![(Event::WedgeRequest, None)],
+                    None if matches!(**message, Message::SyncInfo(_)) => vec![(Event::CompletedCheckpoint, None)],
+                    None if matches!(**message, Message::CatchupRequest(_)) => vec![(Event::GetRunningState, None)],
+                    None if matches!(**message, Message::FetchRequest(_)) => vec![(Event::CatchUp, None)],
+                    None => Vec::new(),
                 },
             },
         }
@@ -321,30 +317,23 @@ impl Executor<'_> {
         let key = self.setting.key(id);
         let (Some(key), Some(seat)) = (key, self.seats.get_mut(id.index())) else { return Lie::None };
         let lies = &mut seat.lies;
-        let parcel = |message: Message| Parcel::new(Content::Message(Arc::new(message)));
-        match &**message {
-            Message::Proposal(_) if take(&mut lies.spoil_proposal) => Lie::All(parcel(tamper::spoil(message))),
-            Message::Proposal(proposal) if take(&mut lies.next_round) => {
+        let parcel = |message: Message| Packet::plain(Content::Message(Arc::new(message)));
+        match contents::statement(message) {
+            Some(Statement::Proposal(_)) if take(&mut lies.spoil_proposal) => Lie::All(parcel(tamper::spoil(message))),
+            Some(Statement::Proposal(proposal)) if take(&mut lies.next_round) => {
                 Lie::All(parcel(tamper::claim_round(message, proposal.block.round().next(), &key)))
             }
-            Message::Proposal(proposal) if take(&mut lies.other_block) => Lie::Half(parcel(tamper::other_block(proposal, &key))),
-            Message::Vote(_) if take(&mut lies.drop_vote) => Lie::Silence,
-            Message::Vote(_) if take(&mut lies.spoil_vote) => Lie::All(parcel(tamper::spoil(message))),
-            Message::Vote(vote) if lies.other_state || take(&mut lies.other_result) => Lie::All(parcel(tamper::other_result(vote, &key))),
-            Message::SyncInfo(_) if lies.keep_certificates => Lie::Silence,
-            Message::FetchResponse(_) | Message::CatchupResponse(_) if lies.withhold > 0 => {
+            Some(Statement::Proposal(proposal)) if take(&mut lies.other_block) => Lie::Half(parcel(tamper::other_block(proposal, &key))),
+            Some(Statement::Vote(_)) if take(&mut lies.drop_vote) => Lie::Silence,
+            Some(Statement::Vote(_)) if take(&mut lies.spoil_vote) => Lie::All(parcel(tamper::spoil(message))),
+            Some(Statement::Vote(vote)) if lies.other_state || take(&mut lies.other_result) => {
+                Lie::All(parcel(tamper::other_result(vote, &key)))
+            }
+            None if lies.keep_certificates && message.purpose() == Purpose::Inform => Lie::Silence,
+            None if lies.withhold > 0 && contents::answered_blocks(message).is_some() => {
                 Lie::All(parcel(tamper::withhold(message, lies.withhold)))
             }
-            Message::Proposal(_)
-            | Message::Vote(_)
-            | Message::Timeout(_)
-            | Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => Lie::None,
+            Some(Statement::Proposal(_) | Statement::Vote(_) | Statement::Timeout(_)) | None => Lie::None,
         }
     }
 
@@ -363,8 +352,8 @@ impl Executor<'_> {
 enum Lie {
     None,
     Silence,
-    All(std::rc::Rc<Parcel>),
-    Half(std::rc::Rc<Parcel>),
+    All(Rc<Packet>),
+    Half(Rc<Packet>),
 }
 
 const fn deed_name(deed: Deed) -> &'static str {

@@ -8,11 +8,11 @@ use quorate_types::{
 
 use super::{
     client::Client,
-    executor::{Executor, Happened, Happening, Load},
+    executor::{Executor, Happening, Load},
     rules::Kind,
     seat::Seat,
 };
-use crate::{committee::BEGINNING, invariants::Observation, time::Micros};
+use crate::{committee::BEGINNING, harness::Happened, invariants::Observation, time::Micros};
 
 /// How long an answer may stay open after everybody has everything.
 const SETTLE_MS: u64 = 50;
@@ -33,7 +33,7 @@ impl Executor<'_> {
             return Ok(());
         };
         self.requests.insert(transaction.id(), (client.number, number));
-        self.register.observe(self.now, &Observation::Signed { transaction: &transaction })?;
+        self.watch.see(self.now, &Observation::Signed { transaction: &transaction })?;
         self.send_request(index)
     }
 
@@ -82,14 +82,12 @@ impl Executor<'_> {
             let accepted = client.accepted.get(number).map(|accepted| accepted.id);
             accepted.or_else(|| client.request.as_ref().filter(|_| client.next() == number).map(|request| request.transaction.id()))
         });
-        if let (Some(tx), Answer::Committed { height, index, outcome }) = (transaction, &answer) {
-            let receipt = Observation::Receipt { node: id, id: tx, height: *height, index: *index, outcome };
-            self.register.observe(self.now, &receipt)?;
+        if let (Some(tx), Some(seat)) = (transaction, self.seats.get(id.index())) {
+            self.watch.answered(self.now, &seat.machine, tx, &answer)?;
         }
         self.log(id, &format!("answers request {number} of client {index}: {answer:?}"));
         let answer = self.false_answer(id, answer);
-        let round =
-            self.seats.get(id.index()).and_then(|seat| seat.actor.replica.as_ref()).map_or(Round(0), |replica| replica.engine().round());
+        let round = self.current_round(id);
         self.pass(Some(id), None, Kind::Response, round, Load::Answer { ticket, answer }).map(|_| ())
     }
 
@@ -130,7 +128,7 @@ impl Executor<'_> {
     /// kept is only known then.
     pub(super) fn is_complete(&self) -> bool {
         let all = self.requests.len();
-        let has_all = |seat: &Seat| seat.actor.replica.is_some() && seat.committed.len() == all;
+        let has_all = |seat: &Seat| seat.machine.is_up() && seat.committed.len() == all;
         self.clients.iter().all(Client::is_done) && self.seats.iter().filter(|seat| seat.is_judged()).all(has_all)
     }
 }

@@ -1,14 +1,17 @@
 //! A validator of a scenario: the production replica, and what its process and its faults keep around it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quorate_types::{
     ids::{TxId, ValidatorId},
-    round::{Height, Round},
+    round::Round,
 };
 
 use super::triggers::Event;
-use crate::{actor::Actor, time::Micros};
+use crate::{harness::Machine, time::Micros};
 
 /// Most lines that a log keeps: the first ones, and a last line that says how many more there were.
 const LOG_LINES_MAX: usize = 100_000;
@@ -63,13 +66,11 @@ pub(crate) fn take(count: &mut u32) -> bool {
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) id: ValidatorId,
-    pub(crate) actor: Actor,
+    pub(crate) machine: Machine,
     /// It may lie: nothing is asked of it.
     pub(crate) faulty: bool,
     /// It has crashed and will not come back.
     pub(crate) gone: bool,
-    /// How often it has started: what was planned for an earlier life does not reach a later one.
-    pub(crate) life: u64,
     /// The deadline for which a wake-up is planned.
     pub(crate) wake: Option<Micros>,
     /// Until then it does nothing.
@@ -77,8 +78,6 @@ pub(crate) struct Seat {
     pub(crate) lies: Lies,
     /// How often each event has happened in this life.
     pub(crate) counts: BTreeMap<(Event, Option<u16>), u64>,
-    /// Up to which height its commits were reported to the invariants.
-    pub(crate) reported: Height,
     /// The clients' transactions in its ledger, as far as it can still know them: those of lost commits are taken out when it restarts.
     pub(crate) committed: BTreeSet<TxId>,
     pub(crate) round: Round,
@@ -86,18 +85,16 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(id: ValidatorId, faulty: bool) -> Self {
+    pub(crate) fn new(id: ValidatorId, faulty: bool, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         Self {
             id,
-            actor: Actor::new(id, 0),
+            machine: Machine::by_hand(id, leaders),
             faulty,
             gone: false,
-            life: 0,
             wake: None,
             asleep_until: Micros(0),
             lies: Lies::default(),
             counts: BTreeMap::new(),
-            reported: Height(0),
             committed: BTreeSet::new(),
             round: Round(0),
             log: Log::default(),

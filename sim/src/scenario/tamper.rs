@@ -3,39 +3,35 @@
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
     codec::Bounded,
-    crypto::{Signature, SigningKey},
-    message::{CatchupResponse, FetchResponse, Message},
+    crypto::SigningKey,
+    message::{FetchResponse, Message},
     round::{Round, UnixMillis},
     timeout::{TimeoutMessage, timeout_digest},
     vote::{QuorumCert, Vote},
 };
 
+use crate::contents::{self, Statement};
+
 /// The message of a validator that believes to be in another round.
 pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
-    match message {
-        Message::Proposal(proposal) => {
+    match contents::statement(message) {
+        Some(Statement::Proposal(proposal)) => {
             let content = BlockContent { round, ..proposal.block.content().clone() };
             propose(proposal, content, key)
         }
-        Message::Vote(vote) => {
-            let mut vote = (**vote).clone();
+        Some(Statement::Vote(vote)) => {
+            let mut vote = vote.clone();
             vote.vote_info.round = round;
             // What it would commit is made to fit, as a validator would that believes in the round.
             vote.commit_info.commit_state_id = vote.vote_info.commits_parent().then_some(vote.vote_info.exec_state_id);
             Message::Vote(Box::new(sign_vote(vote, key)))
         }
-        Message::Timeout(timeout) => {
-            let mut timeout = (**timeout).clone();
+        Some(Statement::Timeout(timeout)) => {
+            let mut timeout = timeout.clone();
             timeout.timeout.round = round;
             Message::Timeout(Box::new(sign_timeout(timeout, key)))
         }
-        other @ (Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
+        None => message.clone(),
     }
 }
 
@@ -48,28 +44,23 @@ pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&
             forged
         })
     };
-    match message {
-        Message::Proposal(proposal) => {
+    match contents::statement(message) {
+        Some(Statement::Proposal(proposal)) => {
             let content = BlockContent { qc: certificate(proposal.block.qc()), ..proposal.block.content().clone() };
             propose(proposal, content, key)
         }
-        Message::Timeout(timeout) => {
-            let mut timeout = (**timeout).clone();
+        Some(Statement::Timeout(timeout)) => {
+            let mut timeout = timeout.clone();
             timeout.timeout.high_qc = certificate(&timeout.timeout.high_qc);
             Message::Timeout(Box::new(sign_timeout(timeout, key)))
         }
-        Message::SyncInfo(info) => {
-            let mut info = (**info).clone();
-            info.high_qc = certificate(&info.high_qc);
-            Message::SyncInfo(Box::new(info))
+        Some(Statement::Vote(_)) | None => {
+            let mut own = message.clone();
+            if let Message::SyncInfo(info) = &mut own {
+                info.high_qc = certificate(&info.high_qc);
+            }
+            own
         }
-        other @ (Message::Vote(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
     }
 }
 
@@ -93,19 +84,7 @@ pub(crate) fn other_block(proposal: &Proposal, key: &SigningKey) -> Message {
 /// The message with a signature that does not verify.
 pub(crate) fn spoil(message: &Message) -> Message {
     let mut spoilt = message.clone();
-    let signature: Option<&mut Signature> = match &mut spoilt {
-        Message::Proposal(proposal) => Some(&mut proposal.signature),
-        Message::Vote(vote) => Some(&mut vote.signature),
-        Message::Timeout(timeout) => Some(&mut timeout.timeout.signature),
-        Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::FetchResponse(_)
-        | Message::CatchupRequest(_)
-        | Message::CatchupResponse(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_) => None,
-    };
-    if let Some(first) = signature.and_then(|signature| signature.0.first_mut()) {
+    if let Some(first) = contents::signature_mut(&mut spoilt).and_then(|signature| signature.0.first_mut()) {
         *first = !*first;
     }
     spoilt
@@ -114,24 +93,13 @@ pub(crate) fn spoil(message: &Message) -> Message {
 /// An answer with blocks, without its newest ones.
 pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
     let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
-    match message {
-        Message::FetchResponse(response) => {
-            // The newest come first; without the block that was asked for, nothing is left to say.
-            let kept: Vec<Block> = response.blocks.iter().take(response.blocks.len().saturating_sub(blocks)).cloned().collect();
-            Message::FetchResponse(Box::new(FetchResponse { block_id: response.block_id, blocks: Bounded::truncated(kept) }))
-        }
-        Message::CatchupResponse(response) => {
-            // The certificate commits the last block, so without that block it commits nothing that is there.
-            Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(response.from)))
-        }
-        other @ (Message::Proposal(_)
-        | Message::Vote(_)
-        | Message::Timeout(_)
-        | Message::SyncInfo(_)
-        | Message::FetchRequest(_)
-        | Message::CatchupRequest(_)
-        | Message::SightingsRequest
-        | Message::Sightings(_)) => other.clone(),
+    if let Message::FetchResponse(response) = message {
+        // The newest come first; without the block that was asked for, nothing is left to say.
+        let kept: Vec<Block> = response.blocks.iter().take(response.blocks.len().saturating_sub(blocks)).cloned().collect();
+        Message::FetchResponse(Box::new(FetchResponse { block_id: response.block_id, blocks: Bounded::truncated(kept) }))
+    } else {
+        // A certificate commits the last block, so without that block it commits nothing that is there.
+        contents::without_blocks(message)
     }
 }
 

@@ -14,7 +14,7 @@ use quorate_types::{
     vote::{QuorumCert, VoteInfo},
 };
 
-use crate::contents;
+use crate::contents::{self, Statement};
 
 /// What has been signed, as far as it was seen.
 #[derive(Debug, Default)]
@@ -31,21 +31,14 @@ pub(crate) struct Forensics {
 impl Forensics {
     /// Looks at a message.
     pub(crate) fn observe(&mut self, message: &Message) {
-        match message {
-            Message::Proposal(proposal) => {
+        match contents::statement(message) {
+            Some(Statement::Proposal(proposal)) => {
                 let block: &Block = &proposal.block;
                 self.proposals.entry((block.round(), block.author())).or_default().insert(block.id());
                 self.after_timeout |= proposal.last_round_tc.is_some();
             }
-            Message::Vote(vote) => self.signed(&vote.vote_info, std::iter::once(vote.sender).collect()),
-            Message::Timeout(_)
-            | Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+            Some(Statement::Vote(vote)) => self.signed(&vote.vote_info, std::iter::once(vote.sender).collect()),
+            Some(Statement::Timeout(_)) | None => {}
         }
         contents::quorum_certs(message).for_each(|qc| self.certificate(qc));
     }

@@ -2,7 +2,11 @@
 //!
 //! Every [`Scenario`](super::Scenario) of the space is one, in which all hear each other on two sides; files (import.rs) hold others.
 
-use quorate_types::{committee::SignerSet, ids::ValidatorId, message::Message};
+use quorate_types::{
+    committee::SignerSet,
+    ids::ValidatorId,
+    message::{Message, Purpose},
+};
 
 use super::scenario::Scenario;
 
@@ -52,17 +56,11 @@ pub struct Act {
 
 impl Act {
     pub(super) const fn hearing(&self, message: &Message) -> &Hearing {
-        match message {
-            Message::Proposal(_) => &self.proposals,
-            Message::Vote(_) => &self.votes,
-            Message::Timeout(_) => &self.timeouts,
-            Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::FetchResponse(_)
-            | Message::CatchupRequest(_)
-            | Message::CatchupResponse(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => &self.rest,
+        match message.purpose() {
+            Purpose::Propose => &self.proposals,
+            Purpose::Vote => &self.votes,
+            Purpose::GiveUp => &self.timeouts,
+            Purpose::Inform | Purpose::Ask | Purpose::Answer => &self.rest,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -22,7 +23,6 @@ use quorate_types::{
     header::Header,
     ids::ValidatorId,
     message::{Evidence, Message, Recipients},
-    receipt::Receipt,
     round::{Height, Round},
 };
 use serde::Serialize;
@@ -35,9 +35,9 @@ use super::{
     script::Script,
 };
 use crate::{
-    actor::Actor,
     committee::BEGINNING,
     contents, describe,
+    harness::{Content, Happened as Played, Machine, Packet, Watch, is_for, violation},
     invariants::{Observation, Register, Violation, live_1},
     time::Micros,
 };
@@ -98,7 +98,8 @@ pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
     let script = Script::from(scenario);
     let mut stage = Stage::new(lab, &script, trace);
     for actor in &mut stage.actors {
-        actor.doubles = Doubles::Stop;
+        actor.setup.doubles = Doubles::Stop;
+        actor.has_forgotten = true;
     }
     stage.guarded = true;
     let result = stage.begin().and_then(|()| stage.go_on());
@@ -110,7 +111,7 @@ struct Parcel {
     from: usize,
     /// Bit i is set if it will reach actor i.
     to: u32,
-    message: Arc<Message>,
+    packet: Rc<Packet>,
 }
 
 /// What an honest validator, or a copy of another, has come to.
@@ -120,17 +121,14 @@ struct Progress {
     height: Height,
     /// It has committed a block of a round in which everybody heard everybody.
     is_settled: bool,
-    /// It was shown its own signature that its record does not remember.
-    is_shown: bool,
 }
 
 struct Stage<'a> {
     lab: &'a Lab,
     script: &'a Script,
-    actors: Vec<Actor>,
+    actors: Vec<Machine>,
     progress: Vec<Progress>,
     faulty: SignerSet,
-    leaders: Arc<BTreeMap<Round, ValidatorId>>,
     /// See [`play_guarded`].
     guarded: bool,
     /// There are more twins than the protocol can bear.
@@ -147,9 +145,7 @@ struct Stage<'a> {
     moved: Micros,
     steps: u64,
     steps_max: u64,
-    register: Register,
-    /// The first violation where there are more twins than the protocol can bear: then it is no reason to stop.
-    expected: Option<Violation>,
+    watch: Watch,
     forensics: Forensics,
     chain: BTreeMap<Height, Header>,
     accused: SignerSet,
@@ -158,20 +154,19 @@ struct Stage<'a> {
     trace: bool,
 }
 
-type Played = Result<(), Violation>;
-
 impl<'a> Stage<'a> {
     fn new(lab: &'a Lab, script: &'a Script, trace: bool) -> Self {
-        let faulty = script.faulty();
+        let (faulty, beyond) = (script.faulty(), script.is_beyond());
+        let leaders = Arc::new((1..).map(Round).zip(script.acts.iter().map(|act| act.leader)).collect());
+        let register = Register::new(lab.setting.powers(), lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty);
         Self {
             lab,
             script,
             progress: vec![Progress::default(); script.cast.len()],
-            actors: script.cast.iter().map(|id| Actor::new(*id, 0)).collect(),
+            actors: script.cast.iter().map(|id| Machine::by_hand(*id, &leaders)).collect(),
             faulty,
-            leaders: Arc::default(),
             guarded: false,
-            beyond: script.is_beyond(),
+            beyond,
             timeouts_lost: script.timeouts_lost,
             last: Round(script.acts.len() as u64),
             joined: Round(0),
@@ -183,8 +178,7 @@ impl<'a> Stage<'a> {
                 .saturating_mul((script.cast.len() as u64).saturating_pow(2))
                 .saturating_mul(STEPS_OF_PAIR_MAX)
                 .max(STEPS_MAX),
-            register: Register::new(lab.setting.powers(), lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty),
-            expected: None,
+            watch: if beyond { Watch::tolerant(register) } else { Watch::new(register) },
             forensics: Forensics::default(),
             chain: BTreeMap::new(),
             accused: SignerSet::default(),
@@ -195,21 +189,19 @@ impl<'a> Stage<'a> {
     }
 
     fn begin(&mut self) -> Played {
-        let leaders: BTreeMap<Round, ValidatorId> = (1..).map(Round).zip(self.script.acts.iter().map(|act| act.leader)).collect();
-        self.leaders = Arc::new(leaders);
         for transaction in self.lab.work.iter().flatten() {
-            self.observe(&Observation::Signed { transaction })?;
+            self.watch.see(self.now, &Observation::Signed { transaction })?;
         }
         let mut last = None;
         for position in 0..self.actors.len() {
             let Some(actor) = self.actors.get_mut(position) else { break };
-            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, &self.leaders, self.now) {
+            if let Err(error) = actor.start_at_genesis(&self.lab.setting, &self.lab.origin, self.now) {
                 return Err(self.violation("OPEN", format!("actor {position} does not start: {error}")));
             }
             let [first, second] = &self.lab.work;
             let is_second = last.replace(actor.id) == Some(actor.id);
             let work = if is_second { second } else { first };
-            actor.give(Input::Gossip(work.clone()), self.now);
+            actor.push(Input::Gossip(work.clone()), self.now);
         }
         (0..self.actors.len()).try_for_each(|position| self.work(position))
     }
@@ -230,7 +222,7 @@ impl<'a> Stage<'a> {
 
     /// The next deadline comes. Whether there was one.
     fn jump(&mut self) -> Result<bool, Violation> {
-        let Some(next) = self.actors.iter().filter_map(Actor::deadline).min() else {
+        let Some(next) = self.actors.iter().filter_map(Machine::deadline).min() else {
             return if self.beyond { Ok(false) } else { Err(self.violation("LIVE-1", "everybody waits for ever".into())) };
         };
         self.now = next.max(self.now);
@@ -246,7 +238,7 @@ impl<'a> Stage<'a> {
         for position in 0..self.actors.len() {
             let Some(actor) = self.actors.get_mut(position) else { break };
             if actor.deadline().is_some_and(|deadline| deadline <= self.now) {
-                actor.give(Input::Tick, self.now);
+                actor.push(Input::Tick, self.now);
                 self.work(position)?;
             }
         }
@@ -266,21 +258,19 @@ impl<'a> Stage<'a> {
 
     fn deliver(&mut self, parcel: &Parcel) -> Played {
         let Some(from) = self.actors.get(parcel.from).map(|actor| actor.id) else { return Ok(()) };
-        let verified = match self.lab.setting.verifier.message(from, (*parcel.message).clone()) {
-            Ok(verified) => verified,
-            Err(error) => return Err(self.violation("WIRE", format!("what {from} sent does not verify: {error}"))),
-        };
         for position in (0..self.actors.len()).filter(|position| (parcel.to >> position) & 1 == 1) {
+            let input = match parcel.packet.open(&self.lab.setting.verifier, from) {
+                Ok(opened) => opened.into_input(from),
+                Err(refused) => return Err(self.violation("WIRE", format!("what {from} sent does not verify: {}", refused.what))),
+            };
             self.count_step()?;
             self.outcome.counters.messages = self.outcome.counters.messages.saturating_add(1);
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
-            let node = actor.id;
-            if let (true, Some(record), Some(progress)) = (self.guarded, actor.disk.durable_record(), self.progress.get_mut(position)) {
-                progress.is_shown |= contents::shows_beyond(&verified, node, record);
+            if let Input::Message { message, .. } = &input {
+                self.watch.see(self.now, &Observation::Received { node: actor.id, from, message })?;
             }
-            actor.give(Input::Message { from, message: verified.clone() }, self.now);
-            self.observe(&Observation::Received { node, from, message: &verified })?;
+            actor.push(input, self.now);
             self.work(position)?;
         }
         Ok(())
@@ -290,26 +280,16 @@ impl<'a> Stage<'a> {
     fn work(&mut self, position: usize) -> Played {
         loop {
             let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
-            let (id, record) = (actor.id, actor.disk.durable_record());
-            let worked = actor.work();
-            let newest = actor.disk.durable_record();
-            if let (true, Some(record)) = (newest != record, newest) {
-                self.observe(&Observation::Saved { node: id, record })?;
-            }
-            match worked {
-                Ok(output) => {
-                    self.look(position, id)?;
-                    let Some(output) = output else { break };
-                    self.output(position, id, output)?;
-                }
+            let (id, worked) = (actor.id, actor.work());
+            self.watch.polled(self.now, actor, &worked)?;
+            match worked.output {
+                Ok(Some(output)) => self.output(position, id, output)?,
+                Ok(None) => break,
                 // Two validators with one key: that one of them gives up is as good as anything.
                 Err(fatal) if self.faulty.contains(id) || self.beyond => {
                     self.outcome.counters.twins_stopped = 1;
-                    let comes_back = self.actors.get_mut(position).is_some_and(|actor| {
-                        actor.replica = None;
-                        self.guarded && actor.start(&self.lab.setting, &self.leaders, self.now).is_ok()
-                    });
-                    if comes_back {
+                    actor.stop();
+                    if self.guarded && actor.start(&self.lab.setting, self.now).is_ok() {
                         return Err(self.violation("SAFE-6", format!("actor {position} starts again after {fatal}")));
                     }
                     self.note_of(position, |name| format!("{name} stops: {fatal}"));
@@ -318,8 +298,8 @@ impl<'a> Stage<'a> {
                 Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
             }
         }
-        let round = self.actors.get(position).and_then(|actor| actor.replica.as_ref()).map(|replica| replica.engine().round());
-        if let (Some(round), Some(progress)) = (round, self.progress.get_mut(position))
+        let round = self.actors.get(position).map(Machine::round).unwrap_or_default();
+        if let Some(progress) = self.progress.get_mut(position)
             && round > progress.round
         {
             progress.round = round;
@@ -327,16 +307,6 @@ impl<'a> Stage<'a> {
             self.note_of(position, |name| format!("{name} enters round {round}"));
         }
         Ok(())
-    }
-
-    /// Shows the rules the state of an actor.
-    fn look(&mut self, position: usize, id: ValidatorId) -> Played {
-        if self.expected.is_some() {
-            return Ok(());
-        }
-        let Some(state) = self.actors.get_mut(position).and_then(Actor::new_state) else { return Ok(()) };
-        let shown = self.register.observe(self.now, &Observation::State { node: id, state });
-        self.judge(shown)
     }
 
     fn output(&mut self, position: usize, id: ValidatorId, output: Output) -> Played {
@@ -354,36 +324,20 @@ impl<'a> Stage<'a> {
     }
 
     fn send(&mut self, position: usize, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Played {
-        if contents::round_of(&message).is_some() && self.progress.get(position).is_some_and(|progress| progress.is_shown) {
-            let what = format!("actor {position} was shown its own signature that it does not remember, and then sent {message:?}");
-            return Err(self.violation("SAFE-6", what));
-        }
-        let durable = self.actors.get(position).and_then(|actor| actor.disk.durable_record());
+        let Some(actor) = self.actors.get(position) else { return Ok(()) };
+        self.watch.sent(self.now, actor, &message)?;
         self.forensics.observe(&message);
-        self.observe(&Observation::Sent { node: id, message: &message, durable })?;
-        match &*message {
-            Message::FetchResponse(response) if !response.blocks.is_empty() => self.outcome.counters.fetched = 1,
-            Message::CatchupResponse(response) if !response.blocks.is_empty() => self.outcome.counters.caught_up = 1,
-            Message::FetchResponse(_)
-            | Message::CatchupResponse(_)
-            | Message::Proposal(_)
-            | Message::Vote(_)
-            | Message::Timeout(_)
-            | Message::SyncInfo(_)
-            | Message::FetchRequest(_)
-            | Message::CatchupRequest(_)
-            | Message::SightingsRequest
-            | Message::Sightings(_) => {}
+        if contents::answered_blocks(&message).is_some_and(|blocks| !blocks.is_empty()) {
+            let counters = &mut self.outcome.counters;
+            let counter = if matches!(*message, Message::FetchResponse(_)) { &mut counters.fetched } else { &mut counters.caught_up };
+            *counter = 1;
         }
         let hearing = self.hearing(position, &message);
         let reached = self
             .actors
             .iter()
             .enumerate()
-            .filter(|(_, actor)| match to {
-                Recipients::Others => actor.id != id,
-                Recipients::One(to) => actor.id == to && to != id,
-            })
+            .filter(|(_, actor)| actor.id != id && is_for(to, id, actor.id))
             .fold(0u32, |set, (other, _)| set | 1 << other)
             & hearing;
         self.record(2, position as u64, u64::from(reached));
@@ -399,7 +353,7 @@ impl<'a> Stage<'a> {
             self.note(|| line);
         }
         if reached != 0 {
-            self.parcels.push_back(Parcel { from: position, to: reached, message });
+            self.parcels.push_back(Parcel { from: position, to: reached, packet: Packet::plain(Content::Message(message)) });
         }
         Ok(())
     }
@@ -410,10 +364,7 @@ impl<'a> Stage<'a> {
             self.timeouts_lost = left;
             return 0;
         }
-        let round = contents::round_of(message).unwrap_or_else(|| {
-            let replica = self.actors.get(position).and_then(|actor| actor.replica.as_ref());
-            replica.map(|replica| replica.engine().round()).unwrap_or_default()
-        });
+        let round = contents::round_of(message).unwrap_or_else(|| self.actors.get(position).map(Machine::round).unwrap_or_default());
         if round <= self.joined || round > self.last {
             return u32::MAX;
         }
@@ -422,9 +373,10 @@ impl<'a> Stage<'a> {
     }
 
     fn committed(&mut self, position: usize, id: ValidatorId, committed: &Committed) -> Played {
-        let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
-        let qc = committed.view.commit_qc();
-        let Some((newest, _)) = blocks.last() else { return Err(self.violation("TREE-2", format!("validator {id} committed nothing"))) };
+        let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
+        self.watch.committed(self.now, actor, committed)?;
+        let headers = || committed.blocks.iter().map(|block| &block.header);
+        let (qc, Some(newest)) = (committed.view.commit_qc(), headers().next_back()) else { return Ok(()) };
         self.note_of(position, |name| format!("{name} commits up to height {} round {} by {qc:?}", newest.height, newest.round));
         self.record(3, position as u64, newest.height.0);
         let Some(progress) = self.progress.get_mut(position) else { return Ok(()) };
@@ -441,7 +393,7 @@ impl<'a> Stage<'a> {
                 Err(what) => return Err(self.violation("LIVE-1", format!("validator {id}: {what}"))),
             }
         }
-        if blocks.iter().any(|(header, _)| header.round <= self.last) {
+        if headers().any(|header| header.round <= self.last) {
             counters.early_blocks_committed = 1;
         }
         if !committed.abandoned.is_empty() {
@@ -451,12 +403,12 @@ impl<'a> Stage<'a> {
             counters.certified_forks_pruned = 1;
         }
         if self.beyond {
-            for (header, _) in &blocks {
-                let first = self.chain.entry(header.height).or_insert_with(|| (*header).clone());
-                self.outcome.forked |= first != *header;
+            for header in headers() {
+                let first = self.chain.entry(header.height).or_insert_with(|| header.clone());
+                self.outcome.forked |= first != header;
             }
         }
-        self.observe(&Observation::Committed { node: id, blocks: &blocks, qc })
+        Ok(())
     }
 
     fn accused(&mut self, position: usize, id: ValidatorId, evidence: &Evidence) -> Played {
@@ -471,7 +423,7 @@ impl<'a> Stage<'a> {
             Evidence::Timeouts(..) => counters.accused_of_timeouts = 1,
             Evidence::Proposals(..) => counters.accused_of_proposals = 1,
         }
-        self.observe(&Observation::Accused { node: id, evidence })
+        self.watch.see(self.now, &Observation::Accused { node: id, evidence })
     }
 
     /// Whether everybody honest has committed a block of a round after the last one of the scenario, and the same.
@@ -494,12 +446,13 @@ impl<'a> Stage<'a> {
     }
 
     fn end(mut self, result: Played) -> Outcome {
-        let result = result.and_then(|()| if self.beyond { Ok(()) } else { self.register.finish(self.now) });
+        let result = result.and_then(|()| if self.beyond { Ok(()) } else { self.watch.finish(self.now) });
         if let Err(violation) = result {
             self.note(|| format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
-        } else {
-            self.outcome.violation = self.expected;
+        } else if let Some(violation) = self.watch.broken().cloned() {
+            self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
+            self.outcome.violation = Some(violation);
         }
         let culprits = self.forensics.culprits();
         let counters = &mut self.outcome.counters;
@@ -513,26 +466,6 @@ impl<'a> Stage<'a> {
         self.outcome
     }
 
-    /// Shows the rules what happened.
-    fn observe(&mut self, observation: &Observation<'_>) -> Played {
-        if self.expected.is_some() {
-            return Ok(());
-        }
-        let shown = self.register.observe(self.now, observation);
-        self.judge(shown)
-    }
-
-    fn judge(&mut self, shown: Played) -> Played {
-        match shown {
-            Err(violation) if self.beyond => {
-                self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
-                self.expected = Some(violation);
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
     fn highest_round(&self) -> Round {
         self.progress.iter().map(|progress| progress.round).max().unwrap_or_default()
     }
@@ -544,7 +477,7 @@ impl<'a> Stage<'a> {
     }
 
     fn violation(&self, invariant: &str, what: String) -> Violation {
-        Violation { invariant: invariant.into(), what, at_us: self.now.0 }
+        violation(self.now, invariant, what)
     }
 
     /// Mixes an event into the history.

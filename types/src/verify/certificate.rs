@@ -1,4 +1,4 @@
-//! Quorum and timeout certificates (protocol.md §8).
+//! Quorum and timeout certificates: what must hold of them before they count (paper §3.3, "well-formed"; S1, S3, E13).
 
 use super::{Verified, Verifier, VerifyError, lock};
 use crate::{

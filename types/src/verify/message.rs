@@ -1,4 +1,4 @@
-//! Messages of the protocol (protocol.md §8): everything that can be checked without the state of a replica is checked here, before it
+//! Messages of the protocol: everything that can be checked without the state of a replica is checked here, before it
 //! costs the replica anything.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The encoding: one spelling of each value, bounds before allocation, and no bytes at all that make it panic (B14, B15, K4).
+//! The encoding: one spelling of each value, bounds before allocation, and no bytes at all that make it panic (B14, B15).
 
 use std::{cell::Cell, fmt, sync::OnceLock};
 

@@ -1,4 +1,4 @@
-//! Who is a quorum (protocol.md §2), and who may be a committee.
+//! Who is a quorum (deviation D1), and who may be a committee.
 
 use quorate_types::{
     committee::{Committee, CommitteeError, POWER_MAX, SignerSet, Validator, VotingPower},

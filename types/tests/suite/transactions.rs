@@ -1,4 +1,4 @@
-//! Transactions of hostile clients: K1, K4, K5, B11.
+//! Transactions of hostile clients: sent again, for another network, wrongly encoded, with signatures that are none (B11) or were varied.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ fn planned(executor: &mut Executor<'_>) -> Vec<Micros> {
 }
 
 fn life(executor: &Executor<'_>) -> u64 {
-    executor.seats[0].life
+    executor.seats[0].machine.life
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! The calm of a world: after the faults everybody who is connected must commit and settle (LIVE-1), and the idle chain must be quiet.
+
+use quorate_replica::Replica;
+use quorate_types::{ids::ValidatorId, round::Round};
+
+use super::{Happening, World};
+use crate::{
+    describe,
+    harness::{Happened, Machine},
+    invariants::live_1,
+    time::Micros,
+};
+
+/// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
+const REPORT_MS: u64 = 20;
+
+/// The end of the faults, and what followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calm {
+    pub(super) at: Micros,
+    /// The highest round of a connected validator.
+    pub(super) round: Round,
+    /// How many rounds above the newest commit that it knew the one of them stood who knew least.
+    pub(super) gap: u64,
+    /// After how many rounds somebody connected first committed, and when.
+    pub(super) first_commit: Option<(u64, Micros)>,
+    /// When everything was settled, and in which round.
+    pub(super) settled: Option<(Micros, Round)>,
+}
+
+impl World {
+    pub(super) fn begin_calm(&mut self) -> Happened {
+        let now = self.bench.now;
+        self.bench.audit.record(now, 10, &[]);
+        self.bench.audit.note(now, || "the faults stop".into());
+        self.bench.network.heal_all();
+        self.bench.network.set_rules(self.plan.calm);
+        let mut down = Vec::new();
+        for (machine, role) in self.bench.machines.iter_mut().zip(&mut self.roles) {
+            machine.home.repair();
+            role.armed = None;
+            if !role.clock_stays_wrong {
+                machine.clock.fault = None;
+            }
+            if !machine.is_up() && !role.gone {
+                down.push(machine.id);
+            }
+        }
+        self.bench.workload.last_quota();
+        for id in down {
+            self.start(id)?;
+        }
+        let round = self.bench.highest_round(|id| !self.is_excused(id));
+        let gap = self.connected().map(Machine::gap).max().unwrap_or_default();
+        self.calm = Some(Calm { at: now, round, gap, first_commit: None, settled: None });
+        let validators = u64::from(self.options.validators);
+        let longest = live_1::time_max(validators, &self.bench.setting.genesis.parameters);
+        self.bench.plan_after(longest, Happening::GiveUp);
+        Ok(())
+    }
+
+    /// The validators that somebody waits for.
+    fn connected(&self) -> impl Iterator<Item = &Machine> {
+        self.bench.machines.iter().filter(|machine| !self.is_excused(machine.id))
+    }
+
+    /// Whether every client knows its end and every connected validator has come to the same height; then the chain is watched for some
+    /// more time, in which it should be quiet.
+    pub(super) fn settle(&mut self) {
+        let Some(calm) = self.calm.filter(|calm| calm.settled.is_none() && calm.first_commit.is_some()) else { return };
+        if !self.bench.workload.is_done() {
+            return;
+        }
+        let (now, round) = (self.bench.now, self.bench.highest_round(|id| !self.is_excused(id)));
+        let highest = self.connected().map(|machine| machine.reported).max();
+        if self.connected().all(|machine| Some(machine.reported) == highest) {
+            self.calm = Some(Calm { settled: Some((now, round)), ..calm });
+            let heartbeat = u64::from(self.bench.setting.genesis.parameters.heartbeat_ms);
+            // A validator may have answered its clients, but not yet reported the commit itself.
+            let watched = self.options.seed.is_multiple_of(4);
+            let quiet = if watched { heartbeat.saturating_mul(live_1::QUIET_HEARTBEATS) } else { REPORT_MS };
+            let quiet = Micros::from_ms(quiet);
+            self.bench.audit.note(now, || "everything is settled".into());
+            self.bench.plan_after(quiet, Happening::EndOfQuiet);
+        }
+    }
+
+    pub(super) fn end_quiet(&mut self) -> Happened {
+        self.ended = true;
+        let round = self.bench.highest_round(|id| !self.is_excused(id));
+        let Some((_, settled)) = self.calm.and_then(|calm| calm.settled) else { return Ok(()) };
+        live_1::quiet(u64::from(self.options.validators), settled, round).map_err(|what| self.bench.violation("LIVE-1", what))
+    }
+
+    pub(super) fn give_up(&mut self) -> Happened {
+        if self.forensics.is_some() {
+            self.ended = true;
+            return Ok(());
+        }
+        if self.calm.is_some_and(|calm| calm.settled.is_some()) {
+            return Ok(());
+        }
+        let state = |machine: &Machine| {
+            let status = machine.replica().map(Replica::status);
+            let state = status.map_or_else(
+                || "down".into(),
+                |status| format!("height {} round {} pool {}", status.height, status.round, status.pool_transactions),
+            );
+            let excused = if self.is_excused(machine.id) { " (excused)" } else { "" };
+            format!("{}{excused}: {state}", describe::validator(machine.id))
+        };
+        let validators: Vec<String> = self.bench.machines.iter().map(state).collect();
+        let first = self.calm.and_then(|calm| calm.first_commit);
+        let what =
+            format!("not settled in time; first commit {first:?}; {}; clients: {}", validators.join("; "), self.bench.workload.open());
+        Err(self.bench.violation("LIVE-1", what))
+    }
+
+    pub(super) fn finish(&mut self) -> Happened {
+        let replicas = self.bench.machines.iter().filter_map(Machine::replica);
+        let held: u64 = replicas.map(|replica| replica.status().counts.held).sum();
+        if held > 0 {
+            self.report.seen.insert("proposal held for its time".into(), held);
+        }
+        let addresses = self.bench.workload.addresses();
+        for machine in &self.bench.machines {
+            self.bench.watch.accounts(self.bench.now, machine, &addresses)?;
+        }
+        // In a directed world the end may fall between an answer and the commit it speaks of.
+        if self.options.directed.is_some() { Ok(()) } else { self.bench.watch.finish(self.bench.now) }
+    }
+
+    /// In a world with more liars than a committee bears the chain must have forked, and the evidence must name them: so many that the
+    /// others could not have done it, and nobody who is honest.
+    pub(super) fn judge_fork(&mut self, result: Happened) -> Happened {
+        let Some(forensics) = &self.forensics else { return result };
+        let culprits = forensics.culprits();
+        let named = culprits.iter().map(|culprit| ValidatorId(culprit.validator)).collect();
+        let committee = self.bench.setting.verifier.committee();
+        let byzantine = self.plan.byzantine();
+        let judged = match result {
+            Err(violation) if violation.invariant != "TREE-1" || !self.bench.watch.has_seen_fork() => return Err(violation),
+            Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
+            Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
+            Err(_) => Ok(()),
+            Ok(()) => Err("more collude than the committee bears, and yet the chain did not fork".into()),
+        };
+        self.report.culprits = culprits;
+        judged.map_err(|what: String| self.bench.violation("B25", what))
+    }
+}

@@ -1,0 +1,277 @@
+//! A world: validators, clients and faults on a [`Bench`], all drawn from one seed.
+//!
+//! | File | What |
+//! |---|---|
+//! | `validators.rs` | how a process starts, works step by step, and gives up where it must |
+//! | `traffic.rs` | what validators say and hear, and what liars make of it |
+//! | `faults.rs` | the storm as it strikes: power, disks, network, clocks, and fates that last |
+//! | `calm.rs` | what must follow when it is over (LIVE-1), and the end |
+
+mod calm;
+mod faults;
+mod role;
+mod traffic;
+mod validators;
+
+use quorate_types::{
+    ids::ValidatorId,
+    round::{Round, UnixMillis},
+};
+
+use self::{calm::Calm, role::Role};
+use crate::{
+    audit::Audit,
+    committee::{BEGINNING, Setting},
+    fault::{Fate, FaultPlan, Faults, Incident},
+    forensics::Forensics,
+    harness::{Bench, Clock, Event, Happened, Machine, Parts, Setup, SimHome, Watch},
+    invariants::Register,
+    network::{Mishaps, Network},
+    origin::Origin,
+    random::Random,
+    report::Report,
+    subject::Shared,
+    time::Micros,
+    workload::Workload,
+};
+
+/// What a world is made from.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    /// Decides everything.
+    pub seed: u64,
+    /// How many validators there are, 1..=128.
+    pub validators: u16,
+    /// Keep a readable log of what happens.
+    pub trace: bool,
+    /// Instead of the faults that the seed would draw.
+    pub directed: Option<Directed>,
+}
+
+/// One chosen power cut in a world without other faults, for sweeps over all moments of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Directed {
+    /// Whose power fails, and after how many effects; nobody's for a first run that only counts.
+    pub cut: Option<(ValidatorId, u64)>,
+    /// How long it is off.
+    pub down: Micros,
+    /// Whether the output of the last effect still got out.
+    pub last_output_lost: bool,
+    /// In which round the world ends.
+    pub last_round: Round,
+}
+
+/// Something that happens.
+#[derive(Debug)]
+enum Happening {
+    Incident(Incident),
+    Fate(ValidatorId, Fate),
+    /// A validator's home is copied.
+    Copy(ValidatorId),
+    /// Somebody who lies may say something.
+    Pulse(ValidatorId),
+    /// The power is back.
+    Restart {
+        id: ValidatorId,
+        life: u64,
+    },
+    /// The storm is over.
+    Calm,
+    /// Everything is settled, and the chain was watched in its idleness for a while.
+    EndOfQuiet,
+    /// The time allowed is over.
+    GiveUp,
+}
+
+/// See the module.
+pub(crate) struct World {
+    options: SimOptions,
+    plan: FaultPlan,
+    origin: Origin,
+    bench: Bench<SimHome, Happening>,
+    /// In the order of the committee.
+    roles: Vec<Role>,
+    disks: Random,
+    calm: Option<Calm>,
+    /// The time of the newest block that anybody has committed.
+    chain_time: UnixMillis,
+    report: Report,
+    /// What honest validators see, in worlds that fork.
+    forensics: Option<Forensics>,
+    ended: bool,
+}
+
+impl World {
+    /// A world before its beginning.
+    pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
+        let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
+        let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let settings = workload.settings();
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
+        workload.join(setting.genesis_hash());
+        let origin = Origin::new(&setting.app, &setting.genesis)?;
+        let mut random = seed.fork("machine");
+        let committee = setting.verifier.committee();
+        let mut chance = seed.fork("faults");
+        let plan = match (options.directed, faults) {
+            (Some(_), _) => FaultPlan::none(Micros(u64::MAX)),
+            (None, Faults::Drawn) => FaultPlan::draw(&mut chance, committee),
+            (None, Faults::Lie(lie)) => FaultPlan::lie(&mut chance, committee, lie),
+            (None, Faults::Clocks(clocks)) => FaultPlan::clocks(&mut chance, committee, clocks),
+            (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, committee),
+        };
+        let byzantine = plan.byzantine();
+        let register = match faults {
+            Faults::Beyond => Register::one_chain(byzantine),
+            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
+                let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, byzantine);
+                register.with_clocks(&setting.genesis.parameters, BEGINNING)
+            }
+        };
+        let mut machine = |id| Machine::new(id, SimHome::default(), Setup::real(), Clock::ahead(random.below(100)));
+        let machines: Vec<Machine> = committee.ids().map(&mut machine).collect();
+        let report = Report {
+            seed: options.seed,
+            validators: options.validators,
+            byzantine: byzantine.iter().map(|id| id.0).collect(),
+            faults,
+            ..Report::default()
+        };
+        let network = Network::new(plan.storm, seed.fork("network"));
+        let (watch, audit) = (Watch::new(register), Audit::new(options.trace));
+        Ok(Self {
+            roles: machines.iter().map(|_| Role::default()).collect(),
+            bench: Bench::new(Parts { setting, machines, network, workload, watch, audit, random }),
+            disks: seed.fork("disks"),
+            calm: None,
+            chain_time: BEGINNING,
+            forensics: (faults == Faults::Beyond).then(Forensics::default),
+            ended: false,
+            options,
+            origin,
+            plan,
+            report,
+        })
+    }
+
+    /// Runs to the end. Also says how many effects each validator has gone through.
+    pub(crate) fn run(mut self) -> (Report, Vec<u64>) {
+        let result = self.begin().and_then(|()| self.go_on()).and_then(|()| self.finish());
+        let result = self.judge_fork(result);
+        if let Err(violation) = result {
+            self.bench.audit.note(self.bench.now, || format!("VIOLATION of {}: {}", violation.invariant, violation.what));
+            self.report.violation = Some(violation);
+        }
+        let Mishaps { lost, doubled, late } = self.bench.network.mishaps();
+        for (what, count) in [("fault: lost message", lost), ("fault: doubled message", doubled), ("fault: late message", late)] {
+            if count > 0 {
+                self.report.seen.insert(what.into(), count);
+            }
+        }
+        self.report.event_hash = self.bench.audit.hash().to_string();
+        self.report.events = self.bench.audit.events();
+        self.report.messages = self.bench.messages;
+        self.report.virtual_ms = self.bench.now.ms();
+        self.report.height = self.bench.highest().0;
+        self.report.round = self.bench.highest_round(|_| true).0;
+        if let Some(calm) = self.calm {
+            self.report.rounds_to_commit = calm.first_commit.map(|(rounds, _)| rounds);
+            self.report.ms_to_commit = calm.first_commit.map(|(_, at)| at.since(calm.at).ms());
+            self.report.ms_to_settle = calm.settled.map(|(at, _)| at.since(calm.at).ms());
+        }
+        self.report.trace = self.bench.audit.into_trace();
+        (self.report, self.roles.iter().map(|role| role.polls).collect())
+    }
+
+    fn begin(&mut self) -> Happened {
+        self.corrupt();
+        for id in self.bench.ids() {
+            self.start(id)?;
+        }
+        self.plan_faults();
+        if self.options.directed.is_none() && self.forensics.is_none() {
+            self.bench.plan(self.plan.storm_end, Happening::Calm);
+        } else {
+            self.bench.plan(Micros::from_ms(60_000), Happening::GiveUp);
+        }
+        self.bench.plan_clients();
+        Ok(())
+    }
+
+    fn go_on(&mut self) -> Happened {
+        while !self.ended
+            && let Some(event) = self.bench.next()
+        {
+            match event {
+                Event::Arrival { from, to, packet } => self.arrive(from, to, &packet)?,
+                Event::Step(id) => self.step(id)?,
+                Event::Serve(id, job) => self.serve(id, *job)?,
+                Event::Client(index) => self.client(index)?,
+                Event::Own(happening) => self.happen(happening)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: Happening) -> Happened {
+        match happening {
+            Happening::Incident(incident) => {
+                self.incident(incident);
+                Ok(())
+            }
+            Happening::Fate(id, fate) => {
+                self.fate(id, &fate);
+                Ok(())
+            }
+            Happening::Copy(id) => {
+                if let (Some(machine), Some(role)) = (self.bench.machine(id), self.roles.get_mut(id.index())) {
+                    role.old_home = Some(machine.home.copy());
+                }
+                Ok(())
+            }
+            Happening::Pulse(id) => self.pulse(id),
+            Happening::Restart { id, life } => {
+                let waits = self.bench.machine(id).is_some_and(|machine| machine.life == life && !machine.is_up());
+                if waits && !self.role(id).is_some_and(|role| role.gone) { self.start(id) } else { Ok(()) }
+            }
+            Happening::Calm => self.begin_calm(),
+            Happening::EndOfQuiet => self.end_quiet(),
+            Happening::GiveUp => self.give_up(),
+        }
+    }
+
+    fn client(&mut self, index: usize) -> Happened {
+        let live: Vec<ValidatorId> = self
+            .bench
+            .machines
+            .iter()
+            .filter(|machine| machine.is_up() && (self.calm.is_none() || !self.is_excused(machine.id)))
+            .map(|machine| machine.id)
+            .collect();
+        self.bench.client(index, self.chain_time, &live)
+    }
+
+    fn role(&self, id: ValidatorId) -> Option<&Role> {
+        self.roles.get(id.index())
+    }
+
+    /// Whether nobody waits for it.
+    fn is_excused(&self, id: ValidatorId) -> bool {
+        self.role(id).is_some_and(|role| role.excused)
+    }
+
+    /// Whether it lies, or otherwise counts as Byzantine: no rule binds it.
+    fn is_faulty(&self, id: ValidatorId) -> bool {
+        !self.bench.watch.binds(id)
+    }
+
+    /// Counts what the world goes through.
+    fn seen(&mut self, what: &str) {
+        match self.report.seen.get_mut(what) {
+            Some(count) => *count = count.saturating_add(1),
+            None => {
+                self.report.seen.insert(what.into(), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What validators of a world say and hear: those that lie through their liars.
+
+use std::sync::Arc;
+
+use quorate_ledger::Committed;
+use quorate_replica::{Answer, Output};
+use quorate_types::{
+    codec,
+    ids::ValidatorId,
+    message::{Message, Recipients},
+};
+
+use super::{Happening, World};
+use crate::{
+    byzantine::{Content, Parcel},
+    describe,
+    harness::{Bench, Happened, Opened, Packet},
+    invariants::{Observation, live_1},
+    time::Micros,
+};
+
+/// Between two moments in which somebody who lies says something out of itself, at most.
+pub(super) const PULSE_MAX: Micros = Micros(250_000);
+
+impl World {
+    pub(super) fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
+        match output {
+            Output::Send { to, message } => self.send(id, to, message),
+            Output::Committed(committed) => self.committed(id, &committed),
+            Output::Answer { ticket, answer } => {
+                self.count_answer(&answer);
+                self.bench.answered(id, ticket, &answer)?;
+                self.settle();
+                Ok(())
+            }
+            Output::Ignored { reason, .. } => {
+                self.seen(&format!("ignored: {reason}"));
+                self.bench.output(id, output)
+            }
+            Output::Gossip(_) | Output::Serve(_) | Output::Accused(_) | Output::Worked => self.bench.output(id, output),
+        }
+    }
+
+    pub(super) fn send(&mut self, id: ValidatorId, to: Recipients, message: Arc<Message>) -> Happened {
+        let now = self.bench.now;
+        if let (Some(machine), Some(liar)) = (self.bench.machine(id), self.roles.get_mut(id.index()).and_then(|role| role.liar.as_mut())) {
+            let parcels = liar.says(to, message, machine.clock.unix(now));
+            return self.utter(id, parcels);
+        }
+        self.seen(describe::kind(&message));
+        self.bench.send(id, to, &message)
+    }
+
+    /// Somebody who lies says what it likes.
+    fn utter(&mut self, id: ValidatorId, parcels: Vec<Parcel>) -> Happened {
+        let now = self.bench.now;
+        for Parcel { to, content, lie } in parcels {
+            if let Some(lie) = lie {
+                self.seen(lie.name());
+            }
+            let packet = match content {
+                Content::Bytes { bytes, gossip } => Packet::bytes(bytes, gossip),
+                Content::Message(message) => {
+                    if lie.is_some() {
+                        self.seen(&format!("lie: {}", describe::kind(&message)));
+                    }
+                    self.bench.audit.note(now, || {
+                        let to: Vec<String> = to.iter().map(|id| describe::validator(*id)).collect();
+                        let lie = lie.map_or_else(String::new, |lie| format!(" ({})", lie.name()));
+                        format!("{} -> {}{lie}  {}", describe::validator(id), to.join(" "), describe::message(&message))
+                    });
+                    self.bench.watch.see(now, &Observation::Sent { node: id, message: &message, durable: None })?;
+                    Packet::bytes(codec::encode(&*message), false)
+                }
+            };
+            self.bench.carry_to(id, &to, &packet);
+        }
+        Ok(())
+    }
+
+    /// Somebody who lies may say something out of itself.
+    pub(super) fn pulse(&mut self, id: ValidatorId) -> Happened {
+        let pause = Micros(self.bench.random.between(20_000, PULSE_MAX.0));
+        self.bench.plan_after(pause, Happening::Pulse(id));
+        let Some(machine) = self.bench.machine(id).filter(|machine| machine.is_up()) else { return Ok(()) };
+        let unix = machine.clock.unix(self.bench.now);
+        let liar = self.roles.get_mut(id.index()).and_then(|role| role.liar.as_mut());
+        let parcels = liar.map(|liar| liar.pulse(unix)).unwrap_or_default();
+        self.utter(id, parcels)
+    }
+
+    pub(super) fn arrive(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
+        let opened = match self.bench.open(from, packet) {
+            Ok(opened) => opened,
+            // Whoever lies is not believed.
+            Err(refused) if self.role(from).is_some_and(|role| role.liar.is_some()) => {
+                self.seen(&format!("refused: {}", refused.word));
+                return Ok(());
+            }
+            Err(refused) => return Err(self.bench.refused(from, &refused)),
+        };
+        let Opened::Message(message) = &opened else { return self.bench.hear(from, to, opened) };
+        let Bench { machines, now, .. } = &self.bench;
+        if let (Some(machine), Some(liar)) = (machines.get(to.index()), self.roles.get_mut(to.index()).and_then(|role| role.liar.as_mut()))
+        {
+            let (passes, parcels) = liar.hears(from, message, machine.clock.unix(*now));
+            if passes {
+                self.bench.hear(from, to, opened)?;
+            }
+            return self.utter(to, parcels);
+        }
+        if self.bench.watch.binds(to)
+            && let Some(forensics) = &mut self.forensics
+        {
+            forensics.saw(message);
+        }
+        self.bench.hear(from, to, opened)
+    }
+
+    fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
+        if let Some(liar) = self.roles.get_mut(id.index()).and_then(|role| role.liar.as_mut()) {
+            committed.blocks.iter().for_each(|block| liar.commits(&block.header));
+        }
+        let (now, qc, highest) = (self.bench.now, committed.view.commit_qc(), self.bench.highest());
+        if let Some(forensics) = self.forensics.as_mut().filter(|_| self.bench.watch.binds(id)) {
+            forensics.quorum_cert(qc);
+        }
+        self.bench.committed(id, committed)?;
+        self.chain_time = self.chain_time.max(committed.view.header().timestamp);
+        let fresh = committed.blocks.iter().filter(|block| block.header.height > highest);
+        let transactions: usize = fresh.map(|block| block.receipts.len()).sum();
+        self.report.transactions = self.report.transactions.saturating_add(transactions as u64);
+        let connected = !self.is_excused(id);
+        if let Some(calm) = self.calm.as_mut().filter(|calm| connected && calm.first_commit.is_none() && qc.round() > calm.round) {
+            let parameters = &self.bench.setting.genesis.parameters;
+            let judged = live_1::first_commit(u64::from(self.options.validators), calm.round, qc.round())
+                .and_then(|rounds| live_1::first_commit_in_time(parameters, (calm.gap, rounds), now.since(calm.at)).map(|()| rounds));
+            let rounds = judged.map_err(|what| self.bench.violation("LIVE-1", what))?;
+            calm.first_commit = Some((rounds, now));
+        }
+        if self.options.directed.is_some_and(|directed| self.bench.highest_round(|_| true) >= directed.last_round) {
+            self.ended = true;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn count_answer(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Accepted => self.seen("answer: accepted"),
+            Answer::Committed { outcome, .. } if outcome.is_applied() => self.seen("answer: applied"),
+            Answer::Committed { .. } => self.seen("answer: failed"),
+            Answer::Rejected { code, .. } => self.seen(&format!("answer: {code}")),
+        }
+    }
+}

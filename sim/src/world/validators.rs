@@ -1,0 +1,130 @@
+//! A validator's process in a world: it starts, works step by step, and gives up where it must.
+
+use std::sync::Arc;
+
+use quorate_ledger::LedgerError;
+use quorate_replica::{Fatal, RecoverError, Serve};
+use quorate_types::{ids::ValidatorId, message::Recipients};
+
+use super::{Happening, World};
+use crate::{
+    describe,
+    fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut},
+    harness::{Bench, Happened},
+    time::Micros,
+};
+
+impl World {
+    /// A validator's process starts on what its disk holds.
+    pub(super) fn start(&mut self, id: ValidatorId) -> Happened {
+        let now = self.bench.now;
+        let clock_start = Micros(self.bench.random.below(1 << 40));
+        let clock_lost = self.bench.random.chance(100) && now > Micros(0) && now < self.plan.storm_end && self.options.directed.is_none();
+        let behind = ClockFault::Behind(self.bench.random.between(1_000, CLOCK_OFF_MS_MAX));
+        let Bench { machines, setting, watch, .. } = &mut self.bench;
+        let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
+        // All begin with the same genesis on the disk; it is made once.
+        let opened = if machine.life == 0 { machine.open_at_genesis(setting, &self.origin) } else { machine.open(setting) };
+        match opened {
+            Ok(()) if role.stopped => {
+                let what = format!("validator {id} starts again after it was stopped for ever");
+                return Err(self.bench.violation("SAFE-6", what));
+            }
+            Ok(()) => {}
+            Err(RecoverError::Stopped(_)) if role.stopped => {
+                role.gone = true;
+                self.seen("net: remembers its stop");
+                return Ok(());
+            }
+            Err(RecoverError::DataBehind { .. }) if role.disk_has_forgotten => {
+                role.gone = true;
+                self.seen("net: refuses a disk that has forgotten");
+                return Ok(());
+            }
+            // The power failed again while it was starting.
+            Err(_) if role.armed.is_some() => {
+                self.lose_power(id);
+                return Ok(());
+            }
+            Err(_) if !watch.binds(id) => {
+                role.gone = true;
+                self.seen("byzantine: does not start");
+                return Ok(());
+            }
+            Err(error) => return Err(self.bench.violation("OPEN", format!("validator {id} does not start: {error}"))),
+        }
+        machine.clock.start = clock_start;
+        // A battery is dead: the calendar starts anywhere in the past, until somebody sets it.
+        let clock_lost = clock_lost && !role.clock_stays_wrong;
+        if !role.clock_stays_wrong {
+            machine.clock.fault = clock_lost.then_some((behind, now));
+        }
+        if clock_lost {
+            self.seen("fault: clock behind");
+        }
+        self.bench.started(id)?;
+        self.bench.begin_work(id)
+    }
+
+    /// One poll.
+    pub(super) fn step(&mut self, id: ValidatorId) -> Happened {
+        let polled = self.bench.poll(id)?;
+        let output = match polled.output {
+            Ok(Some(output)) => output,
+            Ok(None) => return self.bench.idle(id),
+            Err(fatal) => return self.give_in(id, &fatal),
+        };
+        let Some(role) = self.roles.get_mut(id.index()) else { return Ok(()) };
+        role.polls = role.polls.saturating_add(1);
+        let cut = self.options.directed.filter(|directed| directed.cut == Some((id, role.polls)));
+        if !cut.is_some_and(|directed| directed.last_output_lost) {
+            self.output(id, output)?;
+        }
+        match cut {
+            Some(directed) => self.power_cut(id, PowerCut::Now, directed.down),
+            None => self.bench.go_on(id, polled.synced),
+        }
+        Ok(())
+    }
+
+    /// A validator's replica has given up: whether it may.
+    fn give_in(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
+        let now = self.bench.now;
+        let Bench { machines, watch, .. } = &mut self.bench;
+        let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
+        match fatal {
+            Fatal::Store(_) | Fatal::Ledger(LedgerError::Store(_)) if role.armed.is_some() => self.lose_power(id),
+            Fatal::Doubled(stop) if machine.has_forgotten => {
+                (role.stopped, role.armed) = (true, None);
+                machine.stop();
+                let life = machine.life;
+                self.seen("net: stops at its own signature");
+                self.bench.audit.note(now, || format!("{} stops for ever: {stop}", describe::validator(id)));
+                // Somebody starts it again.
+                let back = Micros(self.bench.random.between(1_000, 100_000));
+                self.bench.plan_after(back, Happening::Restart { id, life });
+            }
+            // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
+            _ if !watch.binds(id) || self.forensics.is_some() => {
+                (role.gone, role.armed) = (true, None);
+                machine.stop();
+                self.seen("byzantine: stopped itself");
+                self.bench.audit.note(now, || format!("{} stops: {fatal}", describe::validator(id)));
+            }
+            _ => return Err(self.bench.violation("FATAL", format!("validator {id} stops: {fatal}"))),
+        }
+        Ok(())
+    }
+
+    /// A validator has read the blocks that somebody asked for.
+    pub(super) fn serve(&mut self, id: ValidatorId, job: Serve) -> Happened {
+        let to = Recipients::One(job.to());
+        match self.bench.serve(id, job) {
+            Ok(Some(message)) => self.send(id, to, Arc::new(message)),
+            Ok(None) => Ok(()),
+            // A disk that fails stops the replica at its own next step; whoever counts as Byzantine may have lost anything.
+            Err(_) if self.is_faulty(id) || self.role(id).is_some_and(|role| role.armed.is_some()) => Ok(()),
+            Err(error) => Err(self.bench.violation("FATAL", format!("validator {id} cannot read blocks: {error}"))),
+        }
+    }
+}

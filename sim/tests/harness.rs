@@ -1,0 +1,42 @@
+//! One harness under all searches: what is told of in one place stays there.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
+use std::{fs, path::Path};
+
+/// The sources of the simulator that have one of these texts in them, tests left out.
+fn naming(texts: &[&str]) -> Vec<String> {
+    fn walk(directory: &Path, texts: &[&str], found: &mut Vec<String>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, texts, found);
+            } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                if texts.iter().any(|wanted| code.contains(wanted)) {
+                    found.push(path.strip_prefix("src").unwrap().display().to_string());
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new("src"), texts, &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn only_a_machine_of_the_harness_opens_feeds_and_polls_a_replica() {
+    assert_eq!(
+        naming(&["Replica::open(", "Replica::resume(", "replica.poll(", "replica.push(", "ReplicaConfig {"]),
+        ["harness/machine.rs"]
+    );
+}
+
+/// What carries it, what tells it to people, what forges it and what lies about it: nobody else cares which kind of answer it is.
+#[test]
+fn a_kind_of_message_is_named_where_it_is_told_of_and_where_somebody_makes_one() {
+    let expected = ["byzantine/mutator.rs", "byzantine/syncing.rs", "contents.rs", "describe.rs", "forge.rs", "playground/words.rs"];
+    assert_eq!(naming(&["CatchupResponse"]), expected);
+}

@@ -116,29 +116,29 @@ impl Place<'_> {
             self.committee.ids().zip(validators).filter(|(_, validator)| answers(validator)).map(|(id, _)| id).collect();
         let missing: Vec<_> = validators.iter().filter(|validator| !answers(validator)).collect();
         let has_quorum = self.committee.is_quorum(answering);
-        let mut summary = format!("nothing was committed for {} s", since_commit.as_secs());
-        summary.push_str(if has_quorum { " although a quorum answers: " } else { ": " });
-        summary.push_str(&self.count(answering));
+        let quorum = if has_quorum { " although a quorum answers" } else { "" };
+        let mut parts = vec![format!("nothing was committed for {} s{quorum}: {}", since_commit.as_secs(), self.count(answering))];
         if !missing.is_empty() {
             let mut named: Vec<_> = missing.iter().take(NAMED_MAX).map(|validator| describe(validator)).collect();
             let more = missing.len().saturating_sub(NAMED_MAX);
             if more > 0 {
                 named.push(format!("and {more} more (GET /v1/consensus)"));
             }
-            summary.push_str(&format!("; missing: {}", named.join(", ")));
+            parts.push(format!("missing: {}", named.join(", ")));
         }
         if standing.results_in_votes > 1 {
-            summary
-                .push_str("; votes name different results for one round: some validators compute another state, so compare their versions");
+            parts.push(
+                "votes name different results for one round: some validators compute another state, so compare their versions".into(),
+            );
         }
         if standing.catching_up {
-            summary.push_str("; this validator lacks blocks and is fetching them");
+            parts.push("this validator lacks blocks and is fetching them".into());
         } else if has_quorum && missing.is_empty() {
-            summary
-                .push_str("; compare GET /v1/consensus of the others: a link between two of them may be down, or a clock wrong (/readyz)");
+            parts
+                .push("compare GET /v1/consensus of the others: a link between two of them may be down, or a clock wrong (/readyz)".into());
         }
         let missing = missing.into_iter().map(|validator| validator.name.clone()).collect();
-        Stall { summary, answering_power: self.committee.power(answering), missing }
+        Stall { summary: parts.join("; "), answering_power: self.committee.power(answering), missing }
     }
 
     /// How many answer and how many are needed; by voting power where that is not equal.

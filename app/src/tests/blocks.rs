@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use quorate_types::{
     codec,
     crypto::Hash,
+    failure::{Code, Failure},
     genesis::StateLimits,
     ids::GenesisHash,
     receipt::Outcome,
@@ -219,6 +220,15 @@ fn whoever_may_not_begin_an_account_is_in_no_block() {
     let mut world = World::with(&ScriptSettings { account_bytes: 3, ..Default::default() });
     world.send(1, &[]);
     assert_eq!(accounts::find(&world.state, &address(1)), Some(AccountRecord::new(Sequence(1), &[1; 3])));
+}
+
+#[test]
+fn a_panic_in_a_call_for_people_ends_that_call_only() {
+    let app = App::new(Script);
+    let failure = Failure::new(Code::new("anything"), &[]);
+    assert_eq!(app.explain(&failure), failure.to_string());
+    assert_eq!(app.show_entry(b"k", b"v"), None);
+    assert!(app.locate(&["k"]).unwrap_err().to_string().contains("panicked"));
 }
 
 #[test]

@@ -99,6 +99,18 @@ impl Application for Script {
         run(&steps, state, &call.sender)
     }
 
+    fn locate(&self, path: &[&str]) -> Result<Option<Vec<u8>>, String> {
+        panic!("no such luck with {path:?}")
+    }
+
+    fn show(&self, key: &[u8], _: &[u8]) -> Option<serde_json::Value> {
+        panic!("no such luck with {key:?}")
+    }
+
+    fn explain(&self, failure: &Failure) -> Option<String> {
+        panic!("no such luck with {failure:?}")
+    }
+
     fn sample(&self, number: u64, _: &[Address]) -> Vec<Step> {
         vec![Step::Put(b"sample".to_vec(), number.to_le_bytes().to_vec())]
     }

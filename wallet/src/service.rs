@@ -204,8 +204,17 @@ fn told(error: ServiceError) -> CommandError {
     match error {
         ServiceError::Client(error) => error.into(),
         ServiceError::Type(_) => CommandError::failure("type", error),
-        ServiceError::NoAgreement { .. } => CommandError::new(Exit::TimedOut, "no-agreement", error.to_string())
-            .with_hint("name more nodes, each of another validator: --node URL, repeatable"),
+        // The word for an answer that no node gave, but something before it.
+        ServiceError::Refused { ref code, .. } if code.starts_with("http-") => {
+            CommandError::failure("refused", error).with_hint("are these URLs the API of quorate nodes?")
+        }
+        ServiceError::Refused { .. } => CommandError::failure("refused", error)
+            .with_hint("the nodes are well, it is the question that they refuse: ask as the application's documentation has it"),
+        ServiceError::NoAgreement { asked, needed, .. } => {
+            let hint = "name more nodes, each of another validator: --node URL, repeatable";
+            let hint = if asked < needed { hint.into() } else { format!("ask again, or for longer with --timeout; or {hint}") };
+            CommandError::new(Exit::TimedOut, "no-agreement", error.to_string()).with_hint(hint)
+        }
     }
 }
 
@@ -215,5 +224,21 @@ impl NetworkArgs {
         let (genesis, client) = self.genesis(out).await?;
         app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
         self.session_of(&Accounts::open(&self.home()?), genesis, client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_is_refused_is_no_reason_to_name_more_nodes() {
+        let refused = |code: &str| told(ServiceError::Refused { code: code.into(), message: "no".into(), nodes: 2 });
+        let error = refused("unsupported");
+        assert_eq!((error.code.as_str(), error.exit), ("refused", Exit::Failure), "a node's word is no code of ours");
+        assert!(error.message.contains("unsupported") && error.hint.unwrap().contains("the question"));
+        assert!(refused("http-404").hint.unwrap().contains("URL"));
+        let too_few = |asked| told(ServiceError::NoAgreement { most: 1, asked, needed: 2, reason: String::new() }).hint.unwrap();
+        assert!(too_few(1).starts_with("name more nodes") && too_few(4).starts_with("ask again"));
     }
 }

@@ -4,9 +4,9 @@ use std::{io::BufRead, time::Duration};
 
 use clap::{Args, Subcommand};
 use quorate_app::{App, Words};
-use quorate_client::{CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
+use quorate_client::{ClientError, CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
 use quorate_keygen::PassphraseArgs;
-use quorate_types::{failure::Failure, ids::TxId, round::Height};
+use quorate_types::{failure::Failure, ids::TxId, receipt::Outcome, round::Height};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub enum ServiceCommand {
     Query(QueryArgs),
     /// Invoke and query line by line.
     Session(SessionArgs),
+    /// Show what became of a transaction, and check its proof.
+    Tx(ServiceTxArgs),
 }
 
 /// Who sends.
@@ -70,6 +72,15 @@ pub struct SessionArgs {
     network: NetworkArgs,
 }
 
+/// `tx`.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceTxArgs {
+    /// The transaction's id.
+    id: TxId,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
 impl ServiceCommand {
     /// Does it.
     ///
@@ -86,6 +97,10 @@ impl ServiceCommand {
                 // A question is nobody's: it needs no key, and this one signs nothing.
                 let service = Service::new(session, quorate_types::crypto::SigningKey::from_seed(&[0; 32]));
                 query(app, &service, &args.question, Duration::from_secs(args.timeout), out).await
+            }
+            Self::Tx(args) => {
+                let session = args.network.session(app, out).await?.0;
+                transaction(app, &session, args.id, out).await
             }
             Self::Session(args) => converse(Caller::open(app, &args.network, &args.sender, out).await?, out).await,
         }
@@ -127,19 +142,43 @@ impl<'a> Caller<'a> {
         let progress = out.progress("waiting for the commit");
         let Invoked { result, tx_id, certificate } = self.service.invoke_bytes(payload, self.timeout).await.map_err(told)?;
         drop(progress);
-        let answer = result.as_ref().ok().and_then(|answer| self.app.show(Words::Answer, answer));
-        let failure = result.as_ref().err();
-        let status = if failure.is_some() { "failed" } else { "applied" };
-        let Certificate { header, signers, .. } = &certificate;
-        let shown = Shown { tx_id, status, answer: answer.clone(), failure, height: header.height, signers };
-        out.print(&shown, || answer.map_or_else(String::new, |answer| answer.to_string()))?;
-        out.good(format_args!("verified: {certificate}"));
-        match failure {
-            None => Ok(()),
-            Some(failure) => {
-                let message = format!("the transaction is in the chain, but failed: {}", self.app.explain(failure));
-                Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(tx_id))
-            }
+        show(self.app, &Invoked { result, tx_id, certificate }, out)
+    }
+}
+
+/// Shows what became of an operation; one that failed is an error.
+fn show(app: &App, Invoked { result, tx_id, certificate }: &Invoked<Vec<u8>>, out: &Output) -> Result<(), CommandError> {
+    let answer = result.as_ref().ok().and_then(|answer| app.show(Words::Answer, answer));
+    let failure = result.as_ref().err();
+    let status = if failure.is_some() { "failed" } else { "applied" };
+    let Certificate { header, signers, .. } = certificate;
+    let shown = Shown { tx_id: *tx_id, status, answer: answer.clone(), failure, height: header.height, signers };
+    out.print(&shown, || answer.map_or_else(String::new, |answer| answer.to_string()))?;
+    out.good(format_args!("verified: {certificate}"));
+    match failure {
+        None => Ok(()),
+        Some(failure) => {
+            let message = format!("the transaction is in the chain, but failed: {}", app.explain(failure));
+            Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(*tx_id))
+        }
+    }
+}
+
+async fn transaction(app: &App, session: &Session, id: TxId, out: &Output) -> Result<(), CommandError> {
+    match session.transaction(id).await {
+        Ok(proven) => {
+            let (placed, certificate) = proven.into_parts();
+            let result = match placed.receipt.outcome {
+                Outcome::Applied(answer) => Ok(answer),
+                Outcome::Failed(failure) => Err(failure),
+            };
+            show(app, &Invoked { result, tx_id: id, certificate }, out)
+        }
+        // Somebody shows a proof that is none, or nobody is there.
+        Err(error @ (ClientError::Unverified(_) | ClientError::Unreachable { .. })) => Err(error.into()),
+        Err(error) => {
+            let message = format!("no node proves that transaction {id} is in the chain, nor that it is not: {error}");
+            Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("ask again, or ask another node: --node URL").about(id))
         }
     }
 }

@@ -8,7 +8,7 @@ use quorate_types::{
 
 use crate::{
     light::LightError,
-    terminal::{CommandError, Exit, foreign},
+    terminal::{CommandError, Exit, foreign, program_word},
 };
 
 /// Why a client has no answer.
@@ -141,7 +141,8 @@ impl From<ClientError> for CommandError {
             ClientError::NotCommitted { tx_id, why } => Self::new(Exit::Rejected, why.code(), message).about(tx_id),
             ClientError::Unknown { tx_id, .. } => Self::new(Exit::TimedOut, "unknown", message)
                 .with_hint(format!(
-                    "do not send it again under another number; ask later: quorate wallet tx {tx_id}, or quorate wallet pending"
+                    "it may still take effect, so before it is sent anew ask what became of it: {} tx {tx_id}",
+                    program_word()
                 ))
                 .about(tx_id),
             ClientError::Answer { .. } => Self::failure("bad-answer", message).with_hint("is this URL the API of a quorate node?"),
@@ -152,7 +153,9 @@ impl From<ClientError> for CommandError {
             ClientError::Old { .. } => {
                 Self::new(Exit::Unverified, "old", message).with_hint("ask another node: --node URL, or ask again in a moment")
             }
-            ClientError::Genesis(_) => Self::failure("genesis", message).with_hint("run `quorate genesis verify` on the file"),
+            ClientError::Genesis(_) => {
+                Self::failure("genesis", message).with_hint(format!("run `{} genesis verify` on the file", program_word()))
+            }
         }
     }
 }
@@ -187,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_outcome_says_how_to_ask_later_and_names_the_transaction_for_programs() {
+    fn an_unknown_outcome_says_how_to_ask_this_program_later_and_names_the_transaction_for_programs() {
         let error = CommandError::from(ClientError::Unknown { tx_id: TxId::default(), reason: "30 s have passed".into(), refused: false });
         assert_eq!(error.tx_id, Some(TxId::default()));
-        assert!(error.hint.unwrap().contains(&format!("quorate wallet tx {}", TxId::default())));
+        assert!(error.hint.unwrap().ends_with(&format!("{} tx {}", program_word(), TxId::default())));
     }
 
     #[test]

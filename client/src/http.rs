@@ -6,6 +6,7 @@
 //! a proof.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
@@ -119,6 +120,7 @@ impl From<Nobody> for ClientError {
 
 impl Client {
     /// A client of these nodes, such as `http://127.0.0.1:8080`. Asks nothing yet. For https the certificates of the system are trusted.
+    /// Who is named twice counts once.
     ///
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].
@@ -137,7 +139,7 @@ impl Client {
                 reason: format!("{} nodes are named, 1 to {NODES_MAX} can be", nodes.len()),
             });
         }
-        let nodes = nodes.iter().map(|node| parse(node.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let nodes = distinct(nodes.iter().map(|node| parse(node.as_ref())).collect::<Result<Vec<_>, _>>()?);
         let builder = match ca_file {
             Some(file) => without_tls().tls_certs_only(certificates(file)?),
             None if nodes.iter().any(|node| node.scheme() == "https") => with_tls(),
@@ -421,14 +423,31 @@ impl Node<'_> {
         ClientError::Unreachable { tried: format!("{} ({})", self.name(), silence.reason) }
     }
 
+    /// Gives it a transaction, and hears whether its pool has taken it: `false` when it does not know yet.
+    pub(crate) async fn offer(&self, tx: &Transaction, timeout: Duration) -> Result<bool, Unsubmitted> {
+        let answer = self.exchange(tx, Wait::Accepted, timeout, timeout).await?;
+        submitted(tx, &answer).map_err(Unsubmitted::sent)?;
+        Ok(answer.status == StatusCode::OK)
+    }
+
     /// Gives it a transaction, lets it wait for the commit, and hears what it says.
     pub(crate) async fn submit(&self, tx: &Transaction, wait: Duration, timeout: Duration) -> Result<Submitted, Unsubmitted> {
-        let sent = |error| Unsubmitted { error, is_unsent: false, retry_after: None };
-        match self.client.ask(self.url, &submission(tx, Wait::Committed, wait, timeout)).await {
-            Ok(answer) if answer.status.is_success() => submitted(tx, &answer).map_err(sent),
-            Ok(answer) => Err(Unsubmitted { retry_after: answer.retry_after, ..sent(refused(&answer)) }),
-            Err(silence) => Err(Unsubmitted { is_unsent: !silence.doubtful, ..sent(self.unreachable(&silence)) }),
+        submitted(tx, &self.exchange(tx, Wait::Committed, wait, timeout).await?).map_err(Unsubmitted::sent)
+    }
+
+    /// Its answer to a transaction that it does not refuse.
+    async fn exchange(&self, tx: &Transaction, wait: Wait, patience: Duration, timeout: Duration) -> Result<Answer, Unsubmitted> {
+        match self.client.ask(self.url, &submission(tx, wait, patience, timeout)).await {
+            Ok(answer) if answer.status.is_success() => Ok(answer),
+            Ok(answer) => Err(Unsubmitted { retry_after: answer.retry_after, ..Unsubmitted::sent(refused(&answer)) }),
+            Err(silence) => Err(Unsubmitted { is_unsent: !silence.doubtful, ..Unsubmitted::sent(self.unreachable(&silence)) }),
         }
+    }
+}
+
+impl Unsubmitted {
+    const fn sent(error: ClientError) -> Self {
+        Self { error, is_unsent: false, retry_after: None }
     }
 }
 
@@ -492,6 +511,14 @@ fn parse(text: &str) -> Result<Url, ClientError> {
         return Err(wrong("it must be a scheme, a host and a port"));
     }
     Ok(url)
+}
+
+/// Each node once, in the order in which they were named: one that is named twice must not count as two that agree.
+fn distinct(mut nodes: Vec<Url>) -> Vec<Url> {
+    let mut known = BTreeSet::new();
+    // A name and a password are no part of where it is, nor is a slash at the end.
+    nodes.retain(|url| known.insert((url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())));
+    nodes
 }
 
 /// From half as long as a node asked for to half as long again: the bytes of the id spread those who were refused together.

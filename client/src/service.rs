@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use futures::future::join_all;
+use futures::{StreamExt, stream::FuturesUnordered};
 use quorate_types::{
     codec,
     crypto::SigningKey,
@@ -30,15 +30,17 @@ use quorate_types::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::Semaphore,
+    sync::{Mutex as Turns, Semaphore},
     time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
     api,
     error::{ClientError, NotCommitted},
+    http::Node,
     light::{Certificate, LightError},
-    session::{Session, clock},
+    session::{Session, clock, is_final},
+    terminal::foreign,
 };
 
 /// After how long the account is looked at again.
@@ -49,7 +51,8 @@ const APPLICATION_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How a [`Service`] behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceOptions {
-    /// Most operations on their way at a time; further calls wait. A pool holds a bounded number of each account.
+    /// Most operations on their way at a time; further calls wait. A pool holds a bounded number of each account. With 1 each operation is
+    /// sent when the one before it has ended.
     pub window: usize,
     /// How long one signed transaction is valid. When it was proved to have expired, the operation is signed again, until its call's time is
     /// over.
@@ -68,6 +71,8 @@ pub struct Service {
     key: SigningKey,
     options: ServiceOptions,
     window: Semaphore,
+    /// Who has it may number and send. Held until a node has accepted what was sent: a number that is refused would hold up all after it.
+    turns: Turns<()>,
     numbers: Mutex<Numbers>,
 }
 
@@ -115,6 +120,17 @@ pub enum ServiceError {
     /// What is sent or came back is not of the types of this program.
     #[error("not of the application's types: {0}; use a program of the network's version")]
     Type(String),
+    /// So many validators refuse the question alike that one of them is honest. On which states they do, a refusal does not say: nodes that
+    /// are behind may refuse what newer states would answer.
+    #[error("{nodes} nodes refuse the question alike: \"{}\" ({})", foreign(.message), foreign(.code))]
+    Refused {
+        /// The stable word that they gave, the application's own or the node's.
+        code: String,
+        /// The sentence of one of them.
+        message: String,
+        /// How many refuse alike.
+        nodes: usize,
+    },
     /// Too few of the nodes gave the same answer in time.
     #[error("{most} of {asked} nodes gave the same answer, {needed} are needed: {reason}")]
     NoAgreement {
@@ -177,7 +193,7 @@ impl Service {
     /// The same with other options.
     #[must_use]
     pub fn with_options(session: Session, key: SigningKey, options: ServiceOptions) -> Self {
-        Self { session, key, options, window: Semaphore::new(options.window.max(1)), numbers: Mutex::default() }
+        Self { session, key, options, window: Semaphore::new(options.window.max(1)), turns: Turns::new(()), numbers: Mutex::default() }
     }
 
     /// The account.
@@ -195,6 +211,10 @@ impl Service {
     /// Has an operation executed in the order of the chain, once, and returns its proved result. Calls may run at the same time; they are
     /// numbered in the order in which they get their turn. A call that is dropped, and one that ends with [`ClientError::Unknown`], may still
     /// take effect.
+    ///
+    /// An operation is sent when a node has accepted the one before it, so that one that the nodes refuse holds up none after it; they wait
+    /// for their commits together. Where nodes accept an operation and drop it later, those after it wait until it is sent again, or another
+    /// call gets its number.
     ///
     /// # Errors
     /// [`ServiceError`]. With [`ClientError::NotCommitted`] and [`ClientError::Unreachable`] the operation has no effect and never will.
@@ -221,9 +241,13 @@ impl Service {
         let late = || ClientError::Unreachable { tried: format!("{timeout:?} have passed before it was sent") };
         let _permit = timeout_at(deadline, self.window.acquire()).await.map_err(|_| late())?;
         loop {
+            let turn = timeout_at(deadline, self.turns.lock()).await.map_err(|_| late())?;
             let (taken, tx, earlier) = timeout_at(deadline, self.sign(&payload)).await.map_err(|_| late())??;
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.session.submit_after(&earlier, &tx, left).await {
+            // Where one operation is on its way at a time, nobody waits for the turn.
+            let mut turn = (self.options.window > 1).then_some(turn);
+            // Not over before it is settled what becomes of the number: the next one to number must find it free.
+            match self.session.submit_in_turn(&earlier, &tx, left, &mut turn).await {
                 Ok(proven) => {
                     taken.used();
                     let (placed, certificate) = proven.into_parts();
@@ -279,11 +303,11 @@ impl Service {
     }
 
     /// Puts a question to the application on every node, until so many give the same answer that at least one of them is honest: more than
-    /// the validators that may fail. So the nodes have to be of different validators. Within a session answers on older states than what was
-    /// proved before do not count.
+    /// the validators that may fail. So the nodes have to be of different validators. Of each node the last answer counts, and none is waited
+    /// for when the others are enough. Within a session answers on older states than what was proved before do not count.
     ///
     /// # Errors
-    /// [`ServiceError`].
+    /// [`ServiceError`]; [`ServiceError::Refused`] when so many refuse it alike.
     pub async fn invoke_unordered<Q, F>(&self, question: &Q, timeout: Duration) -> Result<Agreed<F>, ServiceError>
     where
         Q: Serialize + ?Sized,
@@ -301,42 +325,91 @@ impl Service {
     pub async fn query_bytes(&self, question: &[u8], timeout: Duration) -> Result<Agreed<Vec<u8>>, ServiceError> {
         let deadline = Instant::now() + timeout;
         let needed = answers_needed(self.session.light().genesis());
-        let asked = self.session.client().len();
-        let mut reason = format!("name {needed} nodes of different validators or more");
-        loop {
-            let mut most = 0;
-            if asked >= needed {
-                let answers = join_all(self.session.client().nodes().map(|node| async move {
-                    node.post::<QueryView>(api::QUERY, question.to_vec()).await.and_then(|view| answer(&view, node.name()))
-                }));
-                let Ok(answers) = timeout_at(deadline, answers).await else {
-                    return Err(ServiceError::NoAgreement { most, asked, needed, reason: format!("{timeout:?} have passed") });
-                };
-                let seen = self.session.seen().map_or(Height(0), |seen| seen.height);
-                let mut counts: BTreeMap<Vec<u8>, (usize, Height)> = BTreeMap::new();
-                for answer in answers {
-                    match answer {
-                        Ok((_, height)) if height < seen => reason = format!("a node is at height {height}, and {seen} was proved before"),
-                        Ok((value, height)) => {
-                            let entry = counts.entry(value).or_insert((0, height));
-                            *entry = (entry.0.saturating_add(1), entry.1.min(height));
-                        }
-                        // The application's own word on the question is an answer as well, and the last one here.
-                        Err(error) => reason = error.to_string(),
-                    }
-                }
-                if let Some((value, (nodes, height))) = counts.into_iter().max_by_key(|(_, (count, _))| *count) {
-                    if nodes >= needed {
-                        return Ok(Agreed { value, height, nodes });
-                    }
-                    most = nodes;
-                }
-            }
-            if asked < needed || Instant::now() + self.session.pace().pause >= deadline {
-                return Err(ServiceError::NoAgreement { most, asked, needed, reason });
-            }
-            sleep(self.session.pace().pause).await;
+        let nodes: Vec<_> = self.session.client().nodes().collect();
+        let asked = nodes.len();
+        let none = |most, reason| ServiceError::NoAgreement { most, asked, needed, reason };
+        if asked < needed {
+            return Err(none(0, format!("name {needed} nodes of different validators or more")));
         }
+        // Each node is asked again by itself, so that a silent one keeps nobody from it.
+        let mut asking: FuturesUnordered<_> = (0..).zip(nodes).map(|(index, node)| ask(index, node, question, Duration::ZERO)).collect();
+        let mut words = Words { last: vec![None; asked], most: 0 };
+        let mut reason = String::new();
+        while let Ok(Some((index, node, answer))) = timeout_at(deadline, asking.next()).await {
+            let seen = self.session.seen().map_or(Height(0), |seen| seen.height);
+            let word = match answer {
+                Ok((_, height)) if height < seen => {
+                    reason = format!("; a node is at height {height}, and {seen} was proved before");
+                    None
+                }
+                Ok((value, height)) => Some(Word { said: Ok(value), height, message: String::new() }),
+                Err(error) => {
+                    reason = format!("; {error}");
+                    match error {
+                        ClientError::Refused { ref code, ref message, .. } if is_final(&error) => {
+                            // Where it stands it does not say.
+                            Some(Word { said: Err(code.clone()), height: seen, message: message.clone() })
+                        }
+                        _ => None,
+                    }
+                }
+            };
+            let (nodes, height) = words.add(index, word.clone(), seen);
+            if nodes >= needed
+                && let Some(Word { said, message, .. }) = word
+            {
+                return match said {
+                    Ok(value) => Ok(Agreed { value, height, nodes }),
+                    Err(code) => Err(ServiceError::Refused { code, message, nodes }),
+                };
+            }
+            asking.push(ask(index, node, question, self.session.pace().pause));
+        }
+        Err(none(words.most, format!("{timeout:?} have passed{reason}")))
+    }
+}
+
+/// Puts a question to one node after a pause. With the node's number among those who are asked.
+async fn ask<'a>(
+    index: usize,
+    node: Node<'a>,
+    question: &[u8],
+    pause: Duration,
+) -> (usize, Node<'a>, Result<(Vec<u8>, Height), ClientError>) {
+    sleep(pause).await;
+    let answer = node.post::<QueryView>(api::QUERY, question.to_vec()).await;
+    (index, node, answer.and_then(|view| answered(&view, node.name())))
+}
+
+/// What a node said to a question.
+#[derive(Clone)]
+struct Word {
+    /// The answer, or the code of the refusal.
+    said: Result<Vec<u8>, String>,
+    height: Height,
+    /// The sentence of a refusal.
+    message: String,
+}
+
+/// What the nodes said last.
+struct Words {
+    last: Vec<Option<Word>>,
+    /// The most that agreed so far.
+    most: usize,
+}
+
+impl Words {
+    /// Takes a node's new word in the place of its last one. How many say the same, and the oldest of their states.
+    fn add(&mut self, index: usize, word: Option<Word>, seen: Height) -> (usize, Height) {
+        if let Some(last) = self.last.get_mut(index) {
+            last.clone_from(&word);
+        }
+        let Some(word) = word else { return (0, seen) };
+        // What was new enough when it came may not be any more.
+        let alike = self.last.iter().flatten().filter(|last| last.said == word.said && (last.said.is_err() || last.height >= seen));
+        let (nodes, height) = alike.fold((0usize, word.height), |(nodes, height), last| (nodes.saturating_add(1), height.min(last.height)));
+        self.most = self.most.max(nodes);
+        (nodes, height)
     }
 }
 
@@ -373,7 +446,7 @@ impl Numbers {
     }
 }
 
-fn answer(view: &QueryView, node: &str) -> Result<(Vec<u8>, Height), ClientError> {
+fn answered(view: &QueryView, node: &str) -> Result<(Vec<u8>, Height), ClientError> {
     let wrong = |reason: String| ClientError::Answer { node: node.to_owned(), reason };
     let bytes = hex::decode(&view.answer).map_err(|error| wrong(error.to_string()))?;
     Ok((bytes, view.height))

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures::future::join_all;
 use quorate_types::{
     ids::{Address, TxId},
     round::{Height, Round, Sequence, UnixMillis},
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::{
     api,
     error::{ClientError, NotCommitted},
-    http::{ANSWER_TIMEOUT, Client, Node, spread},
+    http::{ANSWER_TIMEOUT, Client, Node, Unsubmitted, spread},
     light::{Certificate, LightClient, LightError, PlacedReceipt, Proven},
     terminal::foreign,
 };
@@ -195,10 +196,58 @@ impl Session {
         tx: &Transaction,
         timeout: Duration,
     ) -> Result<Proven<PlacedReceipt>, ClientError> {
+        self.submit_in_turn(earlier, tx, timeout, &mut None::<()>).await
+    }
+
+    /// The same, for a sender who has more to send: `turn` is dropped as soon as a node has taken the transaction into its pool, so that the
+    /// next one never waits in the pools for a number that all nodes refuse.
+    pub(crate) async fn submit_in_turn<T: Send>(
+        &self,
+        earlier: &[Transaction],
+        tx: &Transaction,
+        timeout: Duration,
+        turn: &mut Option<T>,
+    ) -> Result<Proven<PlacedReceipt>, ClientError> {
         let mut followed = Followed::default();
         let deadline = Instant::now() + timeout;
-        let result = timeout_at(deadline, self.follow(earlier, tx, deadline, &mut followed)).await;
+        let result = timeout_at(deadline, async {
+            if turn.is_some() && self.is_accepted(tx, deadline, &mut followed).await {
+                *turn = None;
+            }
+            self.follow(earlier, tx, deadline, &mut followed).await
+        })
+        .await;
         result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"), false)))
+    }
+
+    /// Gives a transaction to node after node until one has taken it into its pool. That is the node's word, on which nothing hangs but when
+    /// the next transaction is sent.
+    async fn is_accepted(&self, tx: &Transaction, deadline: Instant, followed: &mut Followed) -> bool {
+        // The other half of the time is for those who do not take it.
+        let deadline = deadline - deadline.saturating_duration_since(Instant::now()) / 2;
+        for (asked, node) in self.client.nodes().enumerate() {
+            let wait = self.pace.patience.min(self.part(deadline, asked));
+            match node.offer(tx, wait).await {
+                Ok(is_accepted) => {
+                    followed.is_sent = true;
+                    if is_accepted {
+                        node.prefer();
+                        return true;
+                    }
+                }
+                Err(unsubmitted) => {
+                    followed.is_sent |= !unsubmitted.is_unsent;
+                    followed.words = Some(unsubmitted.error.to_string());
+                }
+            }
+        }
+        false
+    }
+
+    /// The part of the time that is left for one of the nodes, so that a silent one does not keep the others from being asked.
+    fn part(&self, deadline: Instant, asked: usize) -> Duration {
+        let parts = u32::try_from(self.client.len().saturating_sub(asked)).unwrap_or(u32::MAX).max(1);
+        deadline.saturating_duration_since(Instant::now()).checked_div(parts).unwrap_or_default()
     }
 
     async fn follow(
@@ -215,9 +264,7 @@ impl Session {
             let mut retry_after = Vec::new();
             let mut tried = Vec::new();
             for (asked, node) in self.client.nodes().enumerate() {
-                // Each node of this turn gets its part of the time that is left, so that a silent one does not keep the others from being asked.
-                let parts = u32::try_from(self.client.len().saturating_sub(asked)).unwrap_or(u32::MAX).max(1);
-                let part = deadline.saturating_duration_since(Instant::now()).checked_div(parts).unwrap_or_default();
+                let part = self.part(deadline, asked);
                 let wait = self.pace.patience.min(part / 2);
                 match node.submit(tx, wait, wait.saturating_add(ANSWER_TIMEOUT).min(part)).await {
                     Ok(submitted) => {
@@ -263,7 +310,7 @@ impl Session {
                 let refused = refusals >= REFUSALS_MAX;
                 return Err(followed.unknown(tx, "the nodes will not have it", refused));
             }
-            self.send_again(earlier, deadline.saturating_duration_since(Instant::now())).await;
+            self.send_again(earlier, self.pace.patience.min(deadline.saturating_duration_since(Instant::now()))).await;
             // The first that comes free is enough.
             let first = retry_after.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
             sleep(first.map_or(self.pace.pause, |after| spread(after, tx.id(), turn).max(self.pace.pause))).await;
@@ -271,14 +318,12 @@ impl Session {
         }
     }
 
-    /// Gives transactions to all nodes once more, unchanged, each node having at most `timeout` for each. What they say does not matter: only
-    /// a proof will.
+    /// Gives transactions to all nodes once more, unchanged, to all nodes at the same time; each has at most `timeout` for each transaction,
+    /// and one that has let this pass gets no more of them. What they say does not matter: only a proof will.
     pub async fn send_again(&self, transactions: &[Transaction], timeout: Duration) {
-        for node in self.client.nodes() {
-            for tx in transactions {
-                drop(node.submit(tx, Duration::ZERO, ANSWER_TIMEOUT.min(timeout)).await);
-            }
-        }
+        let timeout = ANSWER_TIMEOUT.min(timeout);
+        let all = self.client.nodes().map(|node| send_all(node, transactions, timeout));
+        join_all(all).await;
     }
 
     /// Fetches and checks the proof of a committed transaction, from whichever node has it.
@@ -461,8 +506,18 @@ impl Followed {
     }
 }
 
-/// Whether a node will say the same of the same transaction in a moment: it refuses it, and is not merely busy.
-fn is_final(error: &ClientError) -> bool {
+/// Gives transactions to one node, until it lets `timeout` pass.
+async fn send_all(node: Node<'_>, transactions: &[Transaction], timeout: Duration) {
+    for tx in transactions {
+        let answer = node.submit(tx, Duration::ZERO, timeout).await;
+        if matches!(answer, Err(Unsubmitted { error: ClientError::Unreachable { .. }, .. })) {
+            break;
+        }
+    }
+}
+
+/// Whether a node will say the same of the same transaction or question in a moment: it refuses it, and is not merely busy.
+pub(crate) fn is_final(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused { status: 400..=499, .. })
         && !matches!(error, ClientError::Refused { status: 408 | 425 | 429, .. })
 }

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use quorate_client::{CommandError, Output};
+use quorate_client::{CommandError, Output, terminal::program_word};
 use quorate_keygen::{
     AccountKey, AccountPublic, KeyError, PassphraseSource, Sealing, account::check_name, command::WALLET_DIRECTORY, load_account_key,
     load_account_public, save_account_key,
@@ -80,7 +80,7 @@ impl Accounts {
         match self.names()?.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(CommandError::usage(format!("there is no account in {}", self.0.display()))
-                .with_hint("make one: quorate wallet create NAME")),
+                .with_hint(format!("make one: {} keygen account NAME", program_word()))),
             several => {
                 Err(CommandError::usage("this wallet has several accounts").with_hint(format!("name one: --from {}", several.join("|"))))
             }
@@ -142,8 +142,12 @@ impl Accounts {
     fn explain(&self, name: &str, error: KeyError) -> CommandError {
         match &error {
             KeyError::Io { error: cause, .. } if cause.kind() == ErrorKind::NotFound => {
-                CommandError::failure("no-such-account", format!("there is no account {name:?} in {}", self.0.display()))
-                    .with_hint("see `quorate wallet list`, or name another directory with --home")
+                CommandError::failure("no-such-account", format!("there is no account {name:?} in {}", self.0.display())).with_hint(
+                    match self.names().unwrap_or_default().as_slice() {
+                        [] => format!("make it: {} keygen account NAME, or name another directory with --home", program_word()),
+                        names => format!("there are {}; or name another directory with --home", names.join(", ")),
+                    },
+                )
             }
             _ => error.into(),
         }
@@ -163,7 +167,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let accounts = Accounts::open(home.path());
         let out = Output::new(Format::Json, true);
-        assert_eq!(accounts.sender(None).unwrap_err().exit.code(), 2);
+        let none = accounts.sender(None).unwrap_err();
+        assert_eq!(none.exit.code(), 2);
+        assert!(none.hint.unwrap().ends_with(" keygen account NAME"), "a command of every program");
         accounts.import("bob", WORDS, 1, &Sealing::InsecurePlaintext, &out).unwrap();
         assert_eq!(accounts.sender(None).unwrap(), "bob");
         accounts.import("alice", WORDS, 0, &Sealing::InsecurePlaintext, &out).unwrap();
@@ -177,5 +183,6 @@ mod tests {
         assert_eq!(again.code, "key-exists");
         let missing = accounts.resolve(&Party::Name("eve".into())).unwrap_err();
         assert_eq!(missing.code, "no-such-account");
+        assert_eq!(missing.hint.unwrap(), "there are alice, bob; or name another directory with --home");
     }
 }

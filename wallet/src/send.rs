@@ -98,6 +98,13 @@ impl Sender<'_> {
                 memory.forget(tx)?;
                 Err(error.into())
             }
+            // It is kept here, so the wallet can tell more than the proof of a transaction can.
+            Err(error @ ClientError::Unknown { .. }) => {
+                let id = tx.id();
+                let hint =
+                    format!("do not send it again under another number; ask later: quorate wallet tx {id}, or quorate wallet pending");
+                Err(CommandError::from(error).with_hint(hint))
+            }
             Err(error) => Err(error.into()),
         }
     }

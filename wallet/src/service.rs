@@ -4,9 +4,9 @@ use std::{io::BufRead, time::Duration};
 
 use clap::{Args, Subcommand};
 use quorate_app::{App, Words};
-use quorate_client::{CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
+use quorate_client::{ClientError, CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
 use quorate_keygen::PassphraseArgs;
-use quorate_types::{failure::Failure, ids::TxId, round::Height};
+use quorate_types::{failure::Failure, ids::TxId, receipt::Outcome, round::Height};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub enum ServiceCommand {
     Query(QueryArgs),
     /// Invoke and query line by line.
     Session(SessionArgs),
+    /// Show what became of a transaction, and check its proof.
+    Tx(ServiceTxArgs),
 }
 
 /// Who sends.
@@ -70,6 +72,15 @@ pub struct SessionArgs {
     network: NetworkArgs,
 }
 
+/// `tx`.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceTxArgs {
+    /// The transaction's id.
+    id: TxId,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
 impl ServiceCommand {
     /// Does it.
     ///
@@ -86,6 +97,10 @@ impl ServiceCommand {
                 // A question is nobody's: it needs no key, and this one signs nothing.
                 let service = Service::new(session, quorate_types::crypto::SigningKey::from_seed(&[0; 32]));
                 query(app, &service, &args.question, Duration::from_secs(args.timeout), out).await
+            }
+            Self::Tx(args) => {
+                let session = args.network.session(app, out).await?.0;
+                transaction(app, &session, args.id, out).await
             }
             Self::Session(args) => converse(Caller::open(app, &args.network, &args.sender, out).await?, out).await,
         }
@@ -127,19 +142,43 @@ impl<'a> Caller<'a> {
         let progress = out.progress("waiting for the commit");
         let Invoked { result, tx_id, certificate } = self.service.invoke_bytes(payload, self.timeout).await.map_err(told)?;
         drop(progress);
-        let answer = result.as_ref().ok().and_then(|answer| self.app.show(Words::Answer, answer));
-        let failure = result.as_ref().err();
-        let status = if failure.is_some() { "failed" } else { "applied" };
-        let Certificate { header, signers, .. } = &certificate;
-        let shown = Shown { tx_id, status, answer: answer.clone(), failure, height: header.height, signers };
-        out.print(&shown, || answer.map_or_else(String::new, |answer| answer.to_string()))?;
-        out.good(format_args!("verified: {certificate}"));
-        match failure {
-            None => Ok(()),
-            Some(failure) => {
-                let message = format!("the transaction is in the chain, but failed: {}", self.app.explain(failure));
-                Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(tx_id))
-            }
+        show(self.app, &Invoked { result, tx_id, certificate }, out)
+    }
+}
+
+/// Shows what became of an operation; one that failed is an error.
+fn show(app: &App, Invoked { result, tx_id, certificate }: &Invoked<Vec<u8>>, out: &Output) -> Result<(), CommandError> {
+    let answer = result.as_ref().ok().and_then(|answer| app.show(Words::Answer, answer));
+    let failure = result.as_ref().err();
+    let status = if failure.is_some() { "failed" } else { "applied" };
+    let Certificate { header, signers, .. } = certificate;
+    let shown = Shown { tx_id: *tx_id, status, answer: answer.clone(), failure, height: header.height, signers };
+    out.print(&shown, || answer.map_or_else(String::new, |answer| answer.to_string()))?;
+    out.good(format_args!("verified: {certificate}"));
+    match failure {
+        None => Ok(()),
+        Some(failure) => {
+            let message = format!("the transaction is in the chain, but failed: {}", app.explain(failure));
+            Err(CommandError::new(Exit::TransactionFailed, failure.code(), message).about(*tx_id))
+        }
+    }
+}
+
+async fn transaction(app: &App, session: &Session, id: TxId, out: &Output) -> Result<(), CommandError> {
+    match session.transaction(id).await {
+        Ok(proven) => {
+            let (placed, certificate) = proven.into_parts();
+            let result = match placed.receipt.outcome {
+                Outcome::Applied(answer) => Ok(answer),
+                Outcome::Failed(failure) => Err(failure),
+            };
+            show(app, &Invoked { result, tx_id: id, certificate }, out)
+        }
+        // Somebody shows a proof that is none, or nobody is there.
+        Err(error @ (ClientError::Unverified(_) | ClientError::Unreachable { .. })) => Err(error.into()),
+        Err(error) => {
+            let message = format!("no node proves that transaction {id} is in the chain, nor that it is not: {error}");
+            Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("ask again, or ask another node: --node URL").about(id))
         }
     }
 }
@@ -204,8 +243,17 @@ fn told(error: ServiceError) -> CommandError {
     match error {
         ServiceError::Client(error) => error.into(),
         ServiceError::Type(_) => CommandError::failure("type", error),
-        ServiceError::NoAgreement { .. } => CommandError::new(Exit::TimedOut, "no-agreement", error.to_string())
-            .with_hint("name more nodes, each of another validator: --node URL, repeatable"),
+        // The word for an answer that no node gave, but something before it.
+        ServiceError::Refused { ref code, .. } if code.starts_with("http-") => {
+            CommandError::failure("refused", error).with_hint("are these URLs the API of quorate nodes?")
+        }
+        ServiceError::Refused { .. } => CommandError::failure("refused", error)
+            .with_hint("the nodes are well, it is the question that they refuse: ask as the application's documentation has it"),
+        ServiceError::NoAgreement { asked, needed, .. } => {
+            let hint = "name more nodes, each of another validator: --node URL, repeatable";
+            let hint = if asked < needed { hint.into() } else { format!("ask again, or for longer with --timeout; or {hint}") };
+            CommandError::new(Exit::TimedOut, "no-agreement", error.to_string()).with_hint(hint)
+        }
     }
 }
 
@@ -215,5 +263,21 @@ impl NetworkArgs {
         let (genesis, client) = self.genesis(out).await?;
         app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
         self.session_of(&Accounts::open(&self.home()?), genesis, client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_is_refused_is_no_reason_to_name_more_nodes() {
+        let refused = |code: &str| told(ServiceError::Refused { code: code.into(), message: "no".into(), nodes: 2 });
+        let error = refused("unsupported");
+        assert_eq!((error.code.as_str(), error.exit), ("refused", Exit::Failure), "a node's word is no code of ours");
+        assert!(error.message.contains("unsupported") && error.hint.unwrap().contains("the question"));
+        assert!(refused("http-404").hint.unwrap().contains("URL"));
+        let too_few = |asked| told(ServiceError::NoAgreement { most: 1, asked, needed: 2, reason: String::new() }).hint.unwrap();
+        assert!(too_few(1).starts_with("name more nodes") && too_few(4).starts_with("ask again"));
     }
 }

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quorate_client::CommandError;
+use quorate_client::{CommandError, terminal::program_word};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, ChainId, GenesisHash},
@@ -122,7 +122,7 @@ impl Localnet {
                 return file_error("read", &path, &error);
             }
             CommandError::failure("no-localnet", format!("there is no local network in {}", directory.display()))
-                .with_hint("`quorate localnet start` makes one; --dir or QUORATE_LOCALNET says where")
+                .with_hint(format!("`{} localnet start` makes one; --dir or QUORATE_LOCALNET says where", program_word()))
         })?;
         let broken = |reason: String| {
             CommandError::failure("localnet-file", format!("{} cannot be used: {reason}", path.display()))

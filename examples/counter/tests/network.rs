@@ -81,6 +81,7 @@ fn the_program_is_a_client_too() {
     };
     let first = run(&["invoke", "5", "--from", "alice"]).ok().json();
     assert_eq!((first["status"].as_str(), first["answer"].as_u64()), (Some("applied"), Some(5)), "{first}");
+    assert_eq!(run(&["tx", first["tx_id"].as_str().unwrap()]).ok().json(), first, "the same receipt later");
     assert_eq!(run(&["query", "null"]).ok().json()["answer"], 5);
     let overflow = run(&["invoke", "18446744073709551615", "--from", "alice"]);
     assert_eq!(overflow.code, Some(5), "{overflow:?}");

@@ -109,7 +109,8 @@ fn parse_stat(stat: &str) -> Option<Usage> {
     let ticks = number(14)?.saturating_add(number(15)?);
     Some(Usage {
         started: field(22)?.to_owned(),
-        is_zombie: matches!(field(3)?, "Z" | "X"),
+        // Of a process that was killed the first thread may be dead while others still hold its files.
+        is_zombie: matches!(field(3)?, "Z" | "X") && number(20)? <= 1,
         cpu: Duration::from_micros(ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second().max(1)),
         resident_bytes: number(24)?.saturating_mul(rustix::param::page_size() as u64),
     })

@@ -169,6 +169,9 @@ mod tests {
         assert_eq!((usage.started.as_str(), usage.is_zombie), ("987654", false));
         assert_eq!(usage.cpu, Duration::from_micros(200_000_000 / rustix::param::clock_ticks_per_second()));
         assert_eq!(usage.resident_bytes, 256 * rustix::param::page_size() as u64);
+        let dying =
+            |threads: u8| parse_stat(&format!("42 (a) Z 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 {threads} 0 987654 0 0 0")).unwrap().is_zombie;
+        assert_eq!((dying(3), dying(1)), (false, true), "a thread still holds its files");
         assert_eq!(parse_stat("42 (x"), None);
     }
 

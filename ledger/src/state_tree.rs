@@ -194,7 +194,7 @@ impl StateTree {
 
     /// The first key at or after another, in the order of the bytes, and its value.
     #[must_use]
-    pub fn next(&self, from: Bound<&[u8]>) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+    pub fn next(&self, from: Bound<&[u8]>) -> Option<quorate_app::Entry> {
         let key = self.keys.range::<_, [u8]>((from, Bound::Unbounded)).next()?;
         Some((Arc::clone(key), Arc::clone(self.get(key)?)))
     }

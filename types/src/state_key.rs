@@ -20,6 +20,8 @@ pub const SEQUENCE_BYTES: usize = 8;
 
 /// What an entry of the state counts for beside the bytes of its key and its value: about what it costs in a validator's memory.
 const ENTRY_OVERHEAD: u64 = 256;
+/// The same for an account: its key, and the sequence number before what the application keeps.
+const ACCOUNT_OVERHEAD: u64 = ENTRY_OVERHEAD + 1 + 32 + SEQUENCE_BYTES as u64;
 
 /// What an entry of the state counts for, in bytes.
 #[must_use]
@@ -30,7 +32,7 @@ pub fn entry_size(key: &[u8], value: &[u8]) -> u64 {
 /// What an account's record counts for where the application keeps so many bytes in it.
 #[must_use]
 pub const fn account_entry_size(application_bytes: u64) -> u64 {
-    (ENTRY_OVERHEAD + 1 + 32 + SEQUENCE_BYTES as u64).saturating_add(application_bytes)
+    ACCOUNT_OVERHEAD.saturating_add(application_bytes)
 }
 
 /// The key of an account.

@@ -159,7 +159,9 @@ fn parameters(shape: &Shape) -> Parameters {
     }
 }
 
-fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Vec<(Address, u64)>), CommandError> {
+type Balances = Vec<(Address, u64)>;
+
+fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Balances), CommandError> {
     let wallet = directory.join(quorate_keygen::command::WALLET_DIRECTORY);
     let mut accounts = Vec::new();
     let mut balances = Vec::new();

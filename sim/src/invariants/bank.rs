@@ -17,7 +17,10 @@ use quorate_types::{
 
 /// The rules of an application, written down a second time. It is fed the committed chain, transaction by transaction.
 pub trait Model: Debug + Send {
-    /// What becomes of the next transaction: the answer, or the code of the failure.
+    /// What becomes of the next transaction: its answer.
+    ///
+    /// # Errors
+    /// The code of the failure.
     fn execute(&mut self, transaction: &Transaction) -> Result<Vec<u8>, &'static str>;
 
     /// What must hold after every block.

@@ -7,8 +7,10 @@ use std::{
 
 use serde_json::Value;
 
+type Names = &'static [&'static str];
+
 /// Each crate, the crates of ours that it may name, the outside crates that it must never name, and what its features may add to it.
-const TABLE: &[(&str, &[&str], &[&str], &[&str])] = &[
+const TABLE: &[(&str, Names, Names, Names)] = &[
     ("types", &[], OUTSIDE, &[]),
     ("consensus", &["types"], OUTSIDE, &[]),
     ("app", &["types"], OUTSIDE, &[]),

@@ -16,12 +16,12 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-pub mod accounts;
 #[cfg(panic = "abort")]
 compile_error!(
     "a panic of an application must be caught, so that it stops one validator once: take `panic = \"abort\"` out of the profile"
 );
 
+pub mod accounts;
 mod application;
 mod execute;
 mod machine;

@@ -821,8 +821,8 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Executes a block, unless it holds a transaction on which the application has panicked here; then we vote for no such block. A block that
-    /// a quorum certified is executed all the same, and so is one that was executed here before the panic (see [`Ledger::remember_poison`]).
+    /// Executes a block, unless it holds a transaction on which the application has panicked here: we vote for no such block. A block that a
+    /// quorum certified is executed all the same, and so is one that was on the disk at the start: our vote for it may be out.
     fn execute(&mut self, block: &Verified<Block>) -> Result<Result<StateId, RejectedBlock>, Fatal> {
         let id = block.id();
         let is_certified = self.engine.tree().certified_state(&id).is_some();

@@ -2,9 +2,10 @@
 //! through faults, liars, twins and power cuts.
 //!
 //! ```no_run
-//! # use quorate_builtin::BuiltIn as Counter;
-//! # fn operation(_: &mut quorate_sim::Random) -> quorate_builtin::Operation { unimplemented!() }
-//! quorate_sim::try_to_break(Counter, |random, _accounts| operation(random)).unwrap();
+//! use quorate_app::Application;
+//! use quorate_builtin::BuiltIn;
+//!
+//! quorate_sim::try_to_break(BuiltIn, |random, accounts| BuiltIn.sample(random.below(8), accounts)).unwrap();
 //! ```
 
 use std::{

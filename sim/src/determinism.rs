@@ -100,7 +100,7 @@ impl Check {
         check.first = check.execute()?;
         if std::env::var_os(CHILD).is_some() {
             // The other process: it says what it has seen, and that is all it is for.
-            println!("{LINE}{}", hex(&codec::encode(&check.first)));
+            println!("{LINE}{}", hex::encode(codec::encode(&check.first)));
             std::process::exit(0);
         }
         Ok(check)
@@ -182,7 +182,7 @@ impl Check {
         let output = command.env(CHILD, "1").stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().find_map(|line| line.split_once(LINE).map(|(_, line)| line.trim().to_owned()));
-        let steps = line.and_then(|line| unhex(&line)).and_then(|bytes| codec::decode::<Vec<Step>>(&bytes, usize::MAX).ok());
+        let steps = line.and_then(|line| hex::decode(&line).ok()).and_then(|bytes| codec::decode::<Vec<Step>>(&bytes, usize::MAX).ok());
         let Some(steps) = steps else {
             // Not a difference: whoever calls from elsewhere than a test does without this check.
             return Ok(());
@@ -202,11 +202,11 @@ impl Check {
             let what = match key {
                 Some(key) => {
                     let value = |of: &BTreeMap<Vec<u8>, Option<Vec<u8>>>| match of.get(key) {
-                        Some(Some(value)) => format!("0x{}", hex(value)),
+                        Some(Some(value)) => format!("0x{}", hex::encode(value)),
                         Some(None) => "deleted".into(),
                         None => "not written".into(),
                     };
-                    format!("key 0x{} ({}) is {} once, and {} then", hex(key), printable(key), value(wrote), value(written))
+                    format!("key 0x{} ({}) is {} once, and {} then", hex::encode(key), printable(key), value(wrote), value(written))
                 }
                 None => format!("the answer is {} once, and {} then", self.answer(one), self.answer(two)),
             };
@@ -221,24 +221,16 @@ impl Check {
 
     fn answer(&self, outcome: &Outcome) -> String {
         match outcome {
-            Outcome::Applied(answer) => self.app.show(Words::Answer, answer).map_or_else(|| hex(answer), |json| json.to_string()),
+            Outcome::Applied(answer) => self.app.show(Words::Answer, answer).map_or_else(|| hex::encode(answer), |json| json.to_string()),
             Outcome::Failed(failure) => self.app.explain(failure),
         }
     }
 
     fn different(&self, number: usize, what: String, place: &'static str) -> Different {
         let payload = self.transactions.get(number).map(|tx| tx.content().payload.as_slice()).unwrap_or_default();
-        let operation = self.app.show(Words::Operation, payload).map_or_else(|| hex(payload), |json| json.to_string());
+        let operation = self.app.show(Words::Operation, payload).map_or_else(|| hex::encode(payload), |json| json.to_string());
         Different { number, operation, what, place }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn printable(bytes: &[u8]) -> String {

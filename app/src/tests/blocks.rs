@@ -103,9 +103,9 @@ fn what_a_state_does_not_hold_fails_the_transaction_that_writes_it() {
     let mut world = World::new();
     let mut record = account_key(&address(2)).to_vec();
     let table = [
-        (put(&[b'k'; KEY_BYTES_MAX], &[0; VALUE_BYTES_MAX]), "applied"),
+        (put(&[b'k'; KEY_BYTES_MAX], &vec![0; VALUE_BYTES_MAX]), "applied"),
         (put(&[b'k'; KEY_BYTES_MAX + 1], b""), "state-key-too-large"),
-        (put(b"k", &[0; VALUE_BYTES_MAX + 1]), "payload"),
+        (put(b"k", &vec![0; VALUE_BYTES_MAX + 1]), "payload"),
         (put(&record, b"mine"), "state-key-reserved"),
         (put(b"a", b"mine"), "state-key-reserved"),
         (Step::Delete(std::mem::take(&mut record)), "state-key-reserved"),

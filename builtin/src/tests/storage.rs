@@ -165,7 +165,7 @@ proptest! {
         blocks in prop::collection::vec(prop::collection::vec(act(), 0..10), 1..8),
     ) {
         let mut world = World::with(&[(1, 2_000), (2, 4_000), (3, 700)]);
-        world.settings = Settings { deposit_per_byte, account_bytes_max, ..Settings::default() };
+        world.settings = Settings { account_bytes_max, deposit_per_byte, ..Settings::default() };
         for acts in blocks {
             let mut payload = Vec::new();
             let mut counts = [0u64; 5];

@@ -27,7 +27,7 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
                 let added = pacemaker.add(&members.committee, timeout(&members, id, 1));
                 match added {
                     TimeoutOutcome::Formed(tc) => {
-                        assert!(count == n - f && time == 0 && tc.signers.len() == usize::from(n - f), "n = {n}, {count}")
+                        assert!(count == n - f && time == 0 && tc.signers.len() == usize::from(n - f), "n = {n}, {count}");
                     }
                     TimeoutOutcome::Amplify => assert!(count > f, "n = {n}, {count}"),
                     TimeoutOutcome::Counted => assert!(count <= f, "n = {n}, {count}"),

@@ -5,9 +5,9 @@ use quorate_sim::{Broken, try_to_break};
 
 fn tried(mistake: Mistake) -> String {
     let broken = try_to_break(BrokenCounter(mistake), |random, _| Increment { name: format!("n{}", random.below(8)), by: 1 });
-    match broken.unwrap_err() {
-        Broken::Different(different) => different.to_string(),
-        other => panic!("{other}"),
+    match broken {
+        Err(Broken::Different(different)) => different.to_string(),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -28,20 +28,20 @@ async fn a_poison_transaction_stops_each_validator_once_and_nothing_committed_is
     drop(cluster.client(&[0]).submit(&poison, Wait::None, Duration::from_secs(5)).await);
     let mut ended = [false; 4];
     while ended.iter().filter(|ended| **ended).count() < 3 {
-        for index in 0..4 {
+        for (index, ended) in ended.iter_mut().enumerate() {
             if let Some(status) = cluster.ended(index, Duration::from_millis(200)).await {
                 let log = cluster.log(index);
                 assert!(!status.success() && log.contains(&format!("the application panicked on transaction {}", poison.id())), "{log}");
                 assert!(log.contains("this name was not thought of"), "{log}");
-                assert!(!ended[index], "{} has ended a second time", cluster.name(index));
-                ended[index] = true;
+                assert!(!*ended, "{} has ended a second time", cluster.name(index));
+                *ended = true;
                 cluster.spawn(index);
             }
         }
     }
     // The fourth may have executed it or not.
-    for index in 0..4 {
-        if !ended[index] && cluster.ended(index, Duration::from_secs(2)).await.is_some() {
+    for (index, ended) in ended.iter().enumerate() {
+        if !ended && cluster.ended(index, Duration::from_secs(2)).await.is_some() {
             cluster.spawn(index);
         }
         cluster.ready(index).await;

@@ -12,7 +12,7 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
     let mut parts = PAGE.split("```");
     let mut blocks = Vec::new();
     while let (Some(_), Some(block)) = (parts.next(), parts.next()) {
-        blocks.push(block.split_once('\n').expect("a fence ends its line"));
+        blocks.push(block.split_once('\n').unwrap_or_else(|| panic!("no line ends the fence of {block}")));
     }
     blocks
 }

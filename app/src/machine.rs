@@ -234,7 +234,7 @@ impl fmt::Debug for Machine {
 }
 
 /// What a call that panicked says.
-const PANICKED: &str = "the application panicked on it; report it to whoever wrote the application";
+const PANICKED: &str = "the application panicked on it; report this to the application's authors";
 
 /// A panic in a call that decides nothing ends that call only.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {

@@ -18,27 +18,27 @@ use crate::{
 pub const BLOCK: Tag = Tag::new("quorate/block");
 /// Domain of payload digests.
 pub const PAYLOAD: Tag = Tag::new("quorate/payload");
-/// Domain of what a proposal signs.
+/// Domain of proposal signatures.
 pub const PROPOSAL: Tag = Tag::new("quorate/proposal");
 
-/// Most transactions of a block, whatever the genesis says.
+/// Most transactions in a block; a genesis can only lower it.
 pub const BLOCK_TRANSACTIONS_MAX: usize = 8_192;
 
 /// The transactions of a block.
 pub type Payload = Bounded<Transaction, BLOCK_TRANSACTIONS_MAX>;
 
-/// What the author of a block decided.
+/// The content of a block, as its author chose it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockContent {
-    /// The network, by its genesis.
+    /// The network.
     pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
-    /// Who made it.
+    /// The validator that proposed it.
     pub author: ValidatorId,
     /// Its round.
     pub round: Round,
-    /// Its time: later than its parent's.
+    /// Its time, later than its parent's.
     pub timestamp: UnixMillis,
     /// Its transactions.
     pub payload: Payload,
@@ -46,16 +46,16 @@ pub struct BlockContent {
     pub qc: QuorumCert,
 }
 
-/// A block without its transactions and its certificate, which are there by their hashes: enough to compute its id.
+/// A block with hashes in place of its transactions and its certificate: enough to compute its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockHead {
-    /// Who made it.
+    /// The validator that proposed it.
     pub author: ValidatorId,
     /// Its round.
     pub round: Round,
     /// Its time.
     pub timestamp: UnixMillis,
-    /// How many transactions it has.
+    /// The number of its transactions.
     pub transactions: u64,
     /// The hash of its transactions.
     pub payload: Hash,
@@ -64,7 +64,7 @@ pub struct BlockHead {
 }
 
 impl BlockHead {
-    /// The id of the block on a network, in an epoch.
+    /// The block's id on a network, in an epoch.
     #[must_use]
     pub fn id(&self, genesis_hash: GenesisHash, epoch: Epoch) -> BlockId {
         let mut hasher = Hasher::new(&BLOCK);
@@ -76,19 +76,19 @@ impl BlockHead {
             .update(&self.timestamp.0.to_le_bytes())
             .update(&self.transactions.to_le_bytes())
             .update(&self.payload.0)
-            // The parent's id and who certified it: the voters of every embedded certificate are the same for everybody (leader election).
+            // Covers the parent's id and the signers of its certificate: leader election needs every validator to see the same signers.
             .update(&self.qc.0);
         BlockId(hasher.finish())
     }
 
-    /// What its author signs to propose it.
+    /// The digest that its author signs to propose it.
     #[must_use]
     pub fn proposal_digest(&self, genesis_hash: GenesisHash, epoch: Epoch) -> Hash {
         Hash::of(&PROPOSAL, &self.id(genesis_hash, epoch).0.0)
     }
 }
 
-/// A block with its id, which is always computed from the content and never taken from a message.
+/// A block with its id, which is always computed from the content, never read from a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     content: BlockContent,
@@ -115,7 +115,7 @@ impl Block {
         Self { id: head.id(content.genesis_hash, content.epoch), head, content }
     }
 
-    /// What its id is computed from.
+    /// The part that its id is computed from.
     #[must_use]
     pub const fn head(&self) -> &BlockHead {
         &self.head
@@ -127,7 +127,7 @@ impl Block {
         self.id
     }
 
-    /// What its author decided.
+    /// Its content, as the author chose it.
     #[must_use]
     pub const fn content(&self) -> &BlockContent {
         &self.content
@@ -164,7 +164,7 @@ impl Block {
         self.content.qc.vote_info.id
     }
 
-    /// What its author signs to propose it.
+    /// The digest that its author signs to propose it.
     #[must_use]
     pub fn proposal_digest(&self) -> Hash {
         Hash::of(&PROPOSAL, &self.id.0.0)
@@ -195,32 +195,32 @@ impl Serialize for Block {
 impl<'de> Deserialize<'de> for Block {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            return Err(D::Error::custom("blocks are read from their canonical bytes only"));
+            return Err(D::Error::custom("a block decodes from its canonical bytes only"));
         }
         BlockContent::deserialize(deserializer).map(Self::new)
     }
 }
 
-/// A leader's block for the current round (paper: `ProposalMsg`). The sender is the block's author.
+/// A leader's block for the current round (paper: `ProposalMsg`). Its sender is the block's author.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// The block.
     pub block: Block,
-    /// The timeout certificate of the round before, exactly when the block's certificate is not of the round before.
+    /// The timeout certificate of the previous round; present exactly when the block's certificate is not of that round.
     pub last_round_tc: Option<TimeoutCert>,
-    /// The newest certificate with a commit that the leader knows.
+    /// The leader's newest certificate that commits a block.
     pub high_commit_qc: QuorumCert,
-    /// The author's, over the block id.
+    /// The author's, over [`Block::proposal_digest`].
     pub signature: Signature,
 }
 
-/// The encoded size of a payload, in bytes: what the genesis limit on blocks counts.
+/// The total length of the transactions, in bytes: what the genesis parameter `block_bytes_max` limits.
 #[must_use]
 pub fn payload_bytes(payload: &[Transaction]) -> usize {
     payload.iter().fold(0, |sum, tx| sum.saturating_add(tx.raw().len()))
 }
 
-/// The encoding of a block as it is stored.
+/// Encodes a block as it is stored.
 #[must_use]
 pub fn encode_block(block: &Block) -> Vec<u8> {
     codec::encode(block)

@@ -1,7 +1,7 @@
 //! The canonical, bounded encoding: BCS, in which a value has exactly one encoding.
 //!
-//! What BCS leaves open is closed here: a sequence has a named maximum that is checked on its length prefix, before anything is allocated;
-//! signed and stored types hold no sets, no floats, no unordered maps and no sequences of empty elements.
+//! What BCS leaves open is settled here: every sequence has a named maximum, checked against its length prefix before anything is allocated;
+//! signed and stored types hold no sets, no floats, no unordered maps and no sequences of zero-sized elements.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -10,15 +10,15 @@ use serde::{
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 
-/// The bytes are not the encoding of such a value.
+/// The bytes do not encode a value of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// More bytes than such a value may have.
-    #[error("{len} bytes, at most {max} are allowed")]
+    /// More bytes than the value may have, or more elements than a [`Bounded`] may have.
+    #[error("too long: the length is {len}, at most {max} is allowed")]
     TooLong {
-        /// How many came.
+        /// The actual length.
         len: usize,
-        /// How many may come.
+        /// The largest allowed length.
         max: usize,
     },
     /// Not a canonical encoding.
@@ -28,23 +28,23 @@ pub enum DecodeError {
 
 /// Encodes a value.
 #[must_use]
-#[expect(clippy::expect_used, reason = "types of this crate hold nothing that BCS cannot encode; a type that does fails its golden test")]
+#[expect(clippy::expect_used, reason = "BCS can encode every type of this crate; a type that it cannot encode fails its golden test")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    // Most of what is hashed or stored fits without growing.
+    // Most values that are hashed or stored fit without growing.
     let mut bytes = Vec::with_capacity(512);
-    bcs::serialize_into(&mut bytes, value).expect("our types are encodable");
+    bcs::serialize_into(&mut bytes, value).expect("BCS can encode our types");
     bytes
 }
 
-/// Encodes a value of somebody else's type.
+/// Encodes a value of a type from outside, such as an application's.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`]: it holds what has no canonical encoding, such as a floating-point number.
+/// [`DecodeError::Malformed`]: it contains something without a canonical encoding, such as a floating-point number.
 pub fn try_encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, DecodeError> {
     bcs::to_bytes(value).map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
-/// Decodes a value of at most `max` bytes; every byte must be used.
+/// Decodes a value from at most `max` bytes, all of which must be used.
 ///
 /// # Errors
 /// [`DecodeError`].
@@ -67,7 +67,7 @@ impl<T, const MAX: usize> Clone for Bounded<T, MAX> {
 }
 
 impl<T: Clone, const MAX: usize> Bounded<T, MAX> {
-    /// The sequence itself; a copy of it where there are other clones.
+    /// The elements; copies them if there are other clones.
     #[must_use]
     pub fn into_inner(self) -> Vec<T> {
         Arc::unwrap_or_clone(self.0)
@@ -129,7 +129,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
-                /// What is reserved on the word of a length prefix; the rest is paid for by bytes that have come.
+                /// Elements to reserve on the strength of a length prefix; beyond that, memory grows only with received bytes.
                 const RESERVED: usize = 64;
                 let announced = sequence.size_hint().unwrap_or(0);
                 if announced > MAX {
@@ -150,7 +150,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
     }
 }
 
-/// Bytes: as they are in BCS, hexadecimal digits for people.
+/// Bytes: raw in BCS, hexadecimal digits for people.
 pub mod bytes_text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -176,7 +176,7 @@ pub mod bytes_text {
     }
 }
 
-/// An amount: 8 bytes in BCS, a decimal text for people, because JSON numbers lose digits above 2^53.
+/// An amount: 8 bytes in BCS, decimal text for people, because JSON numbers lose digits above 2^53.
 pub mod amount_text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -191,13 +191,13 @@ pub mod amount_text {
     /// See the module.
     ///
     /// # Errors
-    /// The deserializer's, or text that is no amount.
+    /// The deserializer's, or text that is not an amount.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
-            // `parse` alone takes a plus sign.
+            // `parse` alone would accept a plus sign.
             if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(D::Error::custom(format_args!("{text:?} is no amount: write it in decimal digits, in quotes")));
+                return Err(D::Error::custom(format_args!("{text:?} is not an amount; write decimal digits, in quotes")));
             }
             text.parse().map_err(D::Error::custom)
         } else {

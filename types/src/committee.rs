@@ -14,9 +14,9 @@ use crate::{
 /// Domain of committee hashes.
 pub const COMMITTEE: Tag = Tag::new("quorate/committee");
 
-/// Most validators of a committee: a set of signers is one 128-bit word.
+/// Most validators in a committee: a [`SignerSet`] is one 128-bit word.
 pub const VALIDATORS_MAX: usize = 128;
-/// Largest voting power of one validator; the total of a committee cannot overflow.
+/// Largest voting power of one validator, so that the total of a committee cannot overflow.
 pub const POWER_MAX: u64 = 1 << 48;
 /// Longest name and longest network address of a validator, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -30,52 +30,50 @@ pub struct VotingPower(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validator {
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
-    /// The key of its votes; the committee is sorted by it.
+    /// Signs its votes, timeouts and proposals; the committee is sorted by it.
     pub consensus_key: PublicKey,
-    /// The key of its network identity.
+    /// Its identity on the network.
     pub network_key: PublicKey,
-    /// Where it is reached: a multiaddress such as `/ip4/10.0.0.1/tcp/6180`.
+    /// The multiaddress that peers dial, such as `/ip4/10.0.0.1/tcp/6180`.
     pub address: String,
     /// How much its signature counts.
     pub power: VotingPower,
 }
 
-/// Why a set of validators is no committee.
+/// Why a set of validators is not a committee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitteeError {
-    /// Nobody.
+    /// No validators.
     #[error("a committee needs at least one validator")]
     Empty,
     /// More than [`VALIDATORS_MAX`].
-    #[error("{0} validators, at most {VALIDATORS_MAX} are possible")]
+    #[error("{0} validators are too many; a committee has at most {VALIDATORS_MAX}")]
     TooMany(usize),
-    /// Not in the order of consensus keys, or a key twice.
-    #[error("validator {0:?} is out of order or its consensus key is used twice")]
+    /// Not sorted by consensus key, or a consensus key used twice.
+    #[error("validator {0:?} is out of order, or its consensus key is used twice; sort validators by consensus key and use each key once")]
     Order(String),
-    /// A network key twice, which would make two validators one peer.
-    #[error("validator {0:?} has a network key that another validator or its own consensus key uses")]
+    /// A network key that is used twice, which would make two validators the same peer, or that is also a consensus key.
+    #[error("the network key of validator {0:?} is also another validator's network key or a consensus key; generate another one")]
     NetworkKey(String),
     /// No power, or more than [`POWER_MAX`].
-    #[error("validator {0:?} has a voting power outside 1..=2^48")]
+    #[error("the voting power of validator {0:?} is outside 1..=2^48")]
     Power(String),
-    /// A name or an address that is empty, too long, or would write control characters to people's terminals.
-    #[error(
-        "validator {0:?} has an empty or too long name or address (at most {NAME_BYTES_MAX} bytes each), or one with control characters"
-    )]
+    /// A name or an address that is empty, too long, or would write control characters to a terminal.
+    #[error("the name or the address of validator {0:?} is not 1 to {NAME_BYTES_MAX} bytes of text without control characters")]
     Name(String),
-    /// A key nobody could rely on.
+    /// An invalid key.
     #[error("validator {name:?}: {error}")]
     Key {
-        /// Whose.
+        /// The validator.
         name: String,
-        /// What is wrong.
+        /// What is wrong with the key.
         error: KeyError,
     },
 }
 
-/// Whether a text that one organisation chooses may be shown on the terminals of the others.
+/// Whether a text chosen by one organisation is safe to show on the terminals of others.
 pub(crate) fn is_printable(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
@@ -97,10 +95,10 @@ pub struct Committee {
 }
 
 impl Committee {
-    /// Checks a set of validators, which must be sorted by consensus key.
+    /// Makes a committee of validators that are sorted by consensus key.
     ///
     /// # Errors
-    /// [`CommitteeError`], which names the validator.
+    /// [`CommitteeError`], which names the validator at fault.
     pub fn new(epoch: Epoch, validators: Vec<Validator>) -> Result<Arc<Self>, CommitteeError> {
         if validators.is_empty() {
             return Err(CommitteeError::Empty);
@@ -139,7 +137,7 @@ impl Committee {
         Ok(Arc::new(Self { epoch, validators, keys, total, hash }))
     }
 
-    /// The epoch it serves.
+    /// The epoch that it serves.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
@@ -162,7 +160,7 @@ impl Committee {
         (0..u16::try_from(self.validators.len()).unwrap_or(u16::MAX)).map(ValidatorId)
     }
 
-    /// How many members it has, at least 1.
+    /// The number of its members, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a committee is never empty")]
     pub fn len(&self) -> usize {
@@ -188,26 +186,26 @@ impl Committee {
         u16::try_from(position).ok().map(ValidatorId)
     }
 
-    /// All voting power.
+    /// The voting power of all members.
     #[must_use]
     pub const fn total_power(&self) -> u64 {
         self.total
     }
 
-    /// The power of a quorum: all but the largest minority that may be faulty, `total - (total - 1) / 3`. Two quorums always share an
-    /// honest validator, for every total; the paper's 2f+1 is this number only where total = 3f+1.
+    /// The power of a quorum: all but the largest minority that may be faulty, `total - (total - 1) / 3`. For every total, two quorums
+    /// share an honest validator; the paper's 2f+1 equals this only if total = 3f+1.
     #[must_use]
     pub const fn quorum_power(&self) -> u64 {
         self.total.saturating_sub(self.total.saturating_sub(1) / 3)
     }
 
-    /// The power that holds at least one honest validator: what a quorum cannot be formed without (the paper's f+1).
+    /// The least power that is sure to include an honest validator, and without which no quorum can form (the paper's f+1).
     #[must_use]
     pub const fn amplify_power(&self) -> u64 {
         self.total.saturating_sub(self.quorum_power()).saturating_add(1)
     }
 
-    /// The power of a set of members. Members outside the committee count nothing.
+    /// The power of a set of members. Ids outside the committee count for nothing.
     #[must_use]
     pub fn power(&self, signers: SignerSet) -> u64 {
         signers.iter().filter_map(|id| self.get(id)).fold(0, |sum, validator| sum.saturating_add(validator.power.0))
@@ -219,7 +217,7 @@ impl Committee {
         self.power(signers) >= self.quorum_power()
     }
 
-    /// Whether at least one of these members is honest.
+    /// Whether these members are sure to include an honest one.
     #[must_use]
     pub fn holds_honest(&self, signers: SignerSet) -> bool {
         self.power(signers) >= self.amplify_power()
@@ -232,13 +230,13 @@ impl Committee {
     }
 }
 
-/// A set of validators as a bitmap over the sorted committee: a duplicate cannot be written down.
+/// A set of validators, as a bitmap over the sorted committee: it cannot express a duplicate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignerSet(u128);
 
 impl SignerSet {
-    /// Adds a member. Whether it was new.
+    /// Adds a member; returns whether it was new.
     pub fn insert(&mut self, id: ValidatorId) -> bool {
         let bit = 1u128.checked_shl(u32::from(id.0)).unwrap_or(0);
         let new = bit != 0 && self.0 & bit == 0;
@@ -252,13 +250,13 @@ impl SignerSet {
         self.0 & 1u128.checked_shl(u32::from(id.0)).unwrap_or(0) != 0
     }
 
-    /// How many members it holds.
+    /// The number of its members.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// Whether it holds nobody.
+    /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -269,7 +267,7 @@ impl SignerSet {
         (0u16..).take(VALIDATORS_MAX).map(ValidatorId).filter(move |id| self.contains(*id))
     }
 
-    /// The members of both.
+    /// The members of either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -1,7 +1,7 @@
-//! The words with which a node explains itself, shared by node and client: where consensus stands and who is missing (`GET /v1/consensus`),
-//! and what was dropped lately (`GET /v1/drops`).
+//! The types with which a node explains itself, shared by node and client: the state of consensus and the missing validators
+//! (`GET /v1/consensus`), and recent drops (`GET /v1/drops`).
 //!
-//! None of it is proved, and nothing may be decided by it.
+//! None of it is proved, so no decision may rest on it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,62 +10,62 @@ use crate::{
     round::{Height, Round, UnixMillis},
 };
 
-/// Where a validator stands in the protocol, what it knows of the others, and, while nothing is committed, what it lacks.
+/// The position of a validator in the protocol, what it knows of the others, and what is missing while nothing is committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsensusView {
-    /// The name of the validator that was asked.
+    /// The name of the queried validator.
     pub name: String,
     /// Its current round.
     pub round: Round,
     /// The name of the validator that leads this round.
     pub leader: String,
-    /// The round of the highest quorum certificate that it has.
+    /// The round of its highest quorum certificate.
     pub high_qc_round: Round,
-    /// The height of the newest block that it has committed.
+    /// The height of its newest committed block.
     pub height: Height,
     /// The round of that block.
     pub committed_round: Round,
     /// The highest round in which it has signed a vote or a timeout.
     pub highest_vote_round: Round,
-    /// Its lock: the highest round whose certificate it has voted on.
+    /// Its lock: the highest round of a certificate that it has voted on.
     pub locked_round: Round,
-    /// Whether it is fetching blocks that it lacks.
+    /// Whether it is fetching missing blocks.
     pub catching_up: bool,
     /// Milliseconds since this process last committed a block, or since its start.
     pub since_commit_ms: u64,
-    /// The longest time between two commits while nothing is wrong: one heartbeat and one timer of a round, in milliseconds.
+    /// The longest time between two commits while nothing is wrong, in milliseconds: one heartbeat plus one round timer.
     pub patience_ms: u64,
     /// The voting power of a quorum.
     pub quorum_power: u64,
     /// The voting power of all validators.
     pub total_power: u64,
-    /// What is known of each validator, in the order of the committee; the one that was asked is among them.
+    /// What is known of each validator, in the order of the committee; includes the queried one.
     pub validators: Vec<ValidatorStanding>,
-    /// What is wrong; none unless nothing was committed for two patience periods.
+    /// What is wrong, once nothing has been committed for two patience periods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall: Option<Stall>,
 }
 
-/// What a validator knows of one validator.
+/// What the queried validator knows of one validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidatorStanding {
     /// Its name.
     pub name: String,
     /// Its voting power.
     pub power: u64,
-    /// The highest round in which a message signed by it was seen, of the rounds that certificates have led to.
+    /// The highest round of a message signed by it, among the rounds that certificates have led to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_round: Option<Round>,
-    /// A round beyond those, of a message signed by it: it claims to be there, and no certificate proves that anybody can be.
+    /// A round beyond those, of a message signed by it: it claims to be there, but no certificate proves that any validator can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_round: Option<Round>,
-    /// Its newest vote that was seen, alone or in a certificate.
+    /// Its newest vote seen, alone or in a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_vote: Option<LastVote>,
-    /// The link to it; none for the validator that was asked.
+    /// The link to it; none for the queried validator itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkView>,
-    /// Milliseconds since a valid message came from it over the link; none if none came since the start.
+    /// Milliseconds since the last valid message from it over the link; none if there was none since the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_ms_ago: Option<u64>,
 }
@@ -82,22 +82,22 @@ pub struct LastVote {
 /// A link to another validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkView {
-    /// How far it has come.
+    /// Its state.
     pub state: LinkState,
-    /// For how long, in milliseconds.
+    /// Time in this state, in milliseconds.
     pub since_ms: u64,
     /// Why it is not up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// How far a link has come.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
-    /// There is no connection.
+    /// Not connected.
     Down,
-    /// There is a connection, and the other end has not accepted us yet.
+    /// Connected, but not yet accepted by the peer.
     Greeting,
     /// Messages flow.
     Up,
@@ -106,11 +106,11 @@ pub enum LinkState {
 /// Why nothing is committed, as far as one validator can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stall {
-    /// The whole of it in one sentence: what the log says.
+    /// All of it in one sentence, as in the log.
     pub summary: String,
-    /// The voting power of the validators that answer, the one that was asked among them.
+    /// The voting power of the validators that answer, including the queried one.
     pub answering_power: u64,
-    /// The names of the others.
+    /// The names of the validators that do not answer.
     pub missing: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ pub struct Stall {
 pub struct DropsView {
     /// Messages, frames, submissions and peers, by reason.
     pub drops: Vec<DropView>,
-    /// The newest transactions that left the pool without being committed, the oldest first.
+    /// The newest transactions that left the pool without being committed, oldest first.
     pub transactions: Vec<DroppedTransaction>,
 }
 
@@ -128,16 +128,16 @@ pub struct DropsView {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropView {
-    /// What was dropped, a stable word such as `message-refused`.
+    /// What was dropped, as a stable code such as `message-refused`.
     pub what: String,
-    /// Why, a stable word: the label of the metric that counts it.
+    /// Why, as a stable code: the label of the metric that counts it.
     pub reason: String,
-    /// The name of the validator that it came from, where that is known.
+    /// The name of the validator that it came from, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator: Option<String>,
-    /// How often, since it was not dropped for ten minutes.
+    /// How often, since the last ten minutes without such a drop.
     pub count: u64,
-    /// When this was last noticed, by the node's clock; it looks every ten seconds.
+    /// When the last one was noticed, by the node's clock; it looks every ten seconds.
     pub last: UnixMillis,
 }
 
@@ -145,9 +145,9 @@ pub struct DropView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DroppedTransaction {
-    /// Which one.
+    /// The transaction.
     pub tx_id: TxId,
-    /// Why, as a stable word.
+    /// Why, as a stable code.
     pub code: String,
     /// Why, for people.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! The genesis of a network: who validates, by which parameters, and what the state starts from.
+//! The genesis of a network: its validators, its parameters and its initial state.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// Domain of genesis hashes.
 pub const GENESIS: Tag = Tag::new("quorate/genesis");
-/// Domain of the hashes of drafts.
+/// Domain of draft hashes.
 pub const DRAFT: Tag = Tag::new("quorate/genesis-draft");
 /// Domain of proofs of possession.
 pub const POSSESSION: Tag = Tag::new("quorate/possession");
@@ -24,39 +24,39 @@ pub const POSSESSION: Tag = Tag::new("quorate/possession");
 /// Longest genesis file, in bytes.
 pub const GENESIS_BYTES_MAX: usize = 64 << 20;
 
-/// The rules that all validators of a network share. They are part of the genesis hash.
+/// The parameters that all validators of a network share. They are part of the genesis hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
-    /// Most transactions of a block, 1..=8192.
+    /// Most transactions in a block, 1..=8192.
     pub block_transactions_max: u32,
-    /// Most bytes of transactions of a block, 65,536..=1,048,576.
+    /// Most bytes of transactions in a block, 65,536..=1,048,576.
     pub block_bytes_max: u32,
-    /// First duration of a round's timer, in milliseconds: at least five times the network's delay (paper Lemma 9).
+    /// First duration of the round timer, in milliseconds, at least 10. Should be at least five times the network's delay (paper Lemma 9).
     pub timeout_base_ms: u32,
-    /// How much longer each further round without a commit lasts, in percent of the one before, 100..=300.
+    /// Duration of each further round without a commit, in percent of the one before, 100..=300.
     pub timeout_growth_percent: u32,
-    /// Longest duration of a round's timer, in milliseconds.
+    /// Longest duration of the round timer, in milliseconds, at least `timeout_base_ms`.
     pub timeout_max_ms: u32,
-    /// How long an idle chain waits before it makes an empty block, in milliseconds.
+    /// How long an idle chain waits before it makes an empty block, in milliseconds, at least `timeout_base_ms`.
     pub heartbeat_ms: u32,
-    /// Leader reputation: how many committed blocks are looked at (paper §3.7).
+    /// Leader reputation: the number of committed blocks that elections look back on, 1..=256 (paper §3.7).
     pub window_size: u32,
-    /// Leader reputation: how many of the last authors are left out, between f and 2f; f where nothing is said.
+    /// Leader reputation: the number of latest authors that elections exclude, f..=2f; f if absent.
     #[serde(default)]
     pub exclude_size: Option<u32>,
-    /// How much state there may be.
+    /// Limits on the state.
     pub state: StateLimits,
 }
 
-/// How far the state may grow. Sizes are sums of [`entry_size`](crate::state_key::entry_size) over entries of the state.
+/// Limits on the state. Sizes are sums of [`entry_size`](crate::state_key::entry_size) over its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateLimits {
-    /// Largest size of the state, 1 MiB..=1 TiB. It lives in the memory of every validator. Beyond it no transaction adds to the state, and
-    /// only one block's effects can be added past it.
+    /// Largest size of the state, 1 MiB..=1 TiB. Every validator holds it in memory. A block on a state of this size cannot add to it, so the
+    /// state exceeds this by one block's effects at most.
     pub bytes_max: u64,
-    /// Most bytes that the transactions of a block may write and answer with, together, 1 MiB..=8 MiB: small transactions can copy large
+    /// Most bytes that the transactions of a block may write and answer with, together, 1 MiB..=8 MiB. Small transactions can copy large
     /// values, so the size of the payload alone bounds neither the state nor the receipts.
     pub block_effect_bytes_max: u32,
 }
@@ -97,14 +97,14 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// How far the time of a block may be ahead of a validator's clock when it votes, in milliseconds: a quarter of the first timer. A block
-    /// that is ahead by this much and takes a round trip to be certified is still within one base timeout of the clock.
+    /// How far a block's time may be ahead of a validator's clock when it votes, in milliseconds: a quarter of `timeout_base_ms`. Even if
+    /// certifying such a block takes a round trip, it stays within one base timeout of the clock.
     #[must_use]
     pub fn clock_tolerance_ms(&self) -> u64 {
         u64::from(self.timeout_base_ms / 4)
     }
 
-    /// How many of the last authors a committee of this size leaves out of its elections: `exclude_size`, or f.
+    /// The number of latest authors that elections exclude in a committee of this size: `exclude_size`, or f.
     #[must_use]
     pub fn excluded(&self, validators: usize) -> u32 {
         self.exclude_size.unwrap_or_else(|| u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX))
@@ -113,7 +113,7 @@ impl Parameters {
     /// Checks the parameters for a committee of this size.
     ///
     /// # Errors
-    /// [`GenesisError::Parameter`] with the first rule that is broken.
+    /// [`GenesisError::Parameter`] with the first broken rule.
     pub fn check(&self, validators: usize) -> Result<(), GenesisError> {
         self.check_ranges()?;
         let faults = validators.saturating_sub(1) / 3;
@@ -152,16 +152,16 @@ impl Parameters {
 /// Longest name of an application, in bytes.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 32;
 
-/// The application of a network, and what it begins with. Part of the genesis hash, so nodes that run another application, another version
-/// of it, or other settings are of another network.
+/// The application of a network and its settings. Part of the genesis hash, so nodes that run another application, version or settings
+/// belong to another network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisApplication {
     /// Its name: 1 to [`APPLICATION_NAME_BYTES_MAX`] lower-case letters, digits and hyphens.
     pub name: String,
-    /// The version of its rules: two programs with one version execute every transaction alike.
+    /// The version of its rules: programs with the same version execute every transaction identically.
     pub version: u32,
-    /// What it begins with and goes by, in its own words.
+    /// Its rules and initial state, in its own format.
     pub settings: Settings,
 }
 
@@ -177,15 +177,15 @@ impl GenesisApplication {
     }
 }
 
-/// A validator with the proof that whoever entered it holds both of its keys.
+/// A validator with proofs that its owner holds both of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisValidator {
     /// The validator.
     pub validator: Validator,
-    /// By the consensus key, over [`GenesisValidator::possession_digest`].
+    /// The consensus key's signature over [`GenesisValidator::possession_digest`].
     pub consensus_proof: Signature,
-    /// By the network key, over the same.
+    /// The network key's signature over the same digest.
     pub network_proof: Signature,
 }
 
@@ -197,7 +197,7 @@ impl GenesisValidator {
         Self { consensus_proof: consensus.sign(&digest), network_proof: network.sign(&digest), validator }
     }
 
-    /// What both keys sign: the whole entry, for one draft.
+    /// The digest that both keys sign: the whole entry, for one draft.
     #[must_use]
     pub fn possession_digest(draft: DraftHash, validator: &Validator) -> Hash {
         Hash::of(&POSSESSION, &codec::encode(&(draft, validator)))
@@ -222,45 +222,45 @@ impl GenesisValidator {
 /// Why a genesis is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GenesisError {
-    /// The committee.
+    /// The committee is invalid.
     #[error(transparent)]
     Committee(#[from] CommitteeError),
-    /// A proof of possession.
+    /// A proof of possession does not verify.
     #[error(
-        "validator {0:?}: its proof of possession does not verify; let its owner run `quorate genesis add-validator` again on this draft"
+        "the proof of possession of validator {0:?} does not verify; its owner must run `quorate genesis add-validator` again on this draft"
     )]
     Possession(String),
-    /// A parameter.
-    #[error("genesis parameter out of range: {0}")]
+    /// A parameter breaks a rule.
+    #[error("invalid genesis parameter: {0}")]
     Parameter(String),
-    /// Another protocol.
-    #[error("the genesis is for protocol version {0}, this program speaks {PROTOCOL_VERSION}")]
+    /// The genesis is for another version of the protocol.
+    #[error("the genesis is for protocol version {0}, but this program speaks version {PROTOCOL_VERSION}; use a matching program")]
     Protocol(u32),
 }
 
-/// A network, from its first state on.
+/// What a network is founded on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// The version of messages and signed values.
     pub protocol_version: u32,
-    /// The network's number, for people and for programs that tell networks apart by numbers. The genesis hash covers it.
+    /// The network's number, by which people and programs tell networks apart.
     pub chain_id: ChainId,
     /// The network's name, for people.
     pub name: String,
     /// The time of the genesis block.
     pub timestamp: UnixMillis,
-    /// The shared rules.
+    /// The parameters that all validators share.
     pub parameters: Parameters,
     /// The first committee, sorted by consensus key.
     pub validators: Vec<GenesisValidator>,
-    /// What the network replicates.
+    /// The application that the network replicates.
     pub application: GenesisApplication,
 }
 
 impl Genesis {
-    /// The same network with these validators in the order of the committee, each entry signed by its consensus and its network key: what the
-    /// ceremony makes, for those who hold all keys.
+    /// This genesis with these validators, in the order of the committee, each entry signed by its consensus and its network key: the result
+    /// of the ceremony, for a caller that holds all keys.
     #[must_use]
     pub fn with_validators<'a>(mut self, members: impl IntoIterator<Item = (Validator, &'a SigningKey, &'a SigningKey)>) -> Self {
         let draft = self.draft_hash();
@@ -270,21 +270,21 @@ impl Genesis {
         self
     }
 
-    /// The hash that names the network. Two files with the same content have the same hash, however they are laid out.
+    /// The hash that identifies the network. Files with the same content have the same hash, whatever their layout.
     #[must_use]
     pub fn hash(&self) -> GenesisHash {
         GenesisHash(Hash::of(&GENESIS, &codec::encode(self)))
     }
 
-    /// The hash of what the validators agreed upon before they entered: everything but themselves. Their proofs of possession sign it, so an
-    /// entry that was signed for one draft is worth nothing in a genesis of another.
+    /// The hash of what the validators agreed on before they entered: everything but themselves. Their proofs of possession cover it, so an
+    /// entry signed for one draft is worthless in a genesis of another.
     #[must_use]
     pub fn draft_hash(&self) -> DraftHash {
         let Self { protocol_version, chain_id, name, timestamp, parameters, validators: _, application } = self;
         DraftHash(Hash::of(&DRAFT, &codec::encode(&(protocol_version, chain_id, name, timestamp, parameters, application))))
     }
 
-    /// The first committee, its keys and powers checked; proofs of possession are [`Self::check`]'s.
+    /// The first committee, with its keys and powers checked. Proofs of possession are left to [`Self::check`].
     ///
     /// # Errors
     /// [`CommitteeError`].
@@ -292,7 +292,7 @@ impl Genesis {
         Committee::new(Epoch(0), self.validators.iter().map(|entry| entry.validator.clone()).collect())
     }
 
-    /// Checks everything that a genesis promises, but for the settings of its application, which only the application can judge.
+    /// Checks everything but the application's settings, which only the application can judge.
     ///
     /// # Errors
     /// [`GenesisError`], which names what is wrong.
@@ -306,7 +306,7 @@ impl Genesis {
         self.parameters.check(self.validators.len())
     }
 
-    /// Checks what a draft promises: everything that does not depend on the validators.
+    /// Checks everything that does not depend on the validators.
     ///
     /// # Errors
     /// [`GenesisError`], which names what is wrong.

@@ -13,10 +13,10 @@ use crate::{
 pub const HEADER: Tag = Tag::new("quorate/header");
 
 /// The result of executing a block on its parent. Its hash is the [`StateId`] in votes and certificates, so a quorum's signatures certify
-/// the whole result, and a validator that computes another result cannot help to certify it.
+/// the whole result, and a validator with another result cannot contribute to the certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The network, by its genesis.
+    /// The network.
     pub genesis_hash: GenesisHash,
     /// The epoch of the block.
     pub epoch: Epoch,
@@ -26,7 +26,7 @@ pub struct Header {
     pub round: Round,
     /// The block.
     pub block_id: BlockId,
-    /// The result of the parent; zero for genesis.
+    /// The id of the parent's result; zero for genesis.
     pub parent: StateId,
     /// The block's time.
     pub timestamp: UnixMillis,
@@ -36,7 +36,7 @@ pub struct Header {
     pub receipts_root: Hash,
     /// Root of the authenticated state after the block.
     pub state_root: Hash,
-    /// The committee of the next block.
+    /// Hash of the committee of the next block.
     pub next_committee: Hash,
 }
 

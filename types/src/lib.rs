@@ -1,7 +1,7 @@
-//! The words that every part of quorate uses: identities, blocks, votes, certificates, messages, transactions, receipts, proofs, genesis;
-//! their canonical encoding, their domain-separated hashes, and the one signature rule.
+//! The types that every part of quorate shares: identifiers, blocks, votes, certificates, messages, transactions, receipts, proofs and
+//! genesis; their canonical encoding, their domain-separated hashes, and the one signature rule.
 //!
-//! Pure and deterministic: no clock, no I/O, no randomness. A value is [`verify::Verified`] only after a check in [`verify`].
+//! Pure and deterministic: no clock, no I/O, no randomness. Only [`verify`] makes [`verify::Verified`] values.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]

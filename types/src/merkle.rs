@@ -1,4 +1,4 @@
-//! Merkle trees over lists, in the shape of RFC 6962: the left subtree of n leaves has the largest power of two below n.
+//! Merkle trees over lists, in the shape of RFC 6962: of n leaves, the left subtree has the largest power of two below n.
 //! The root covers the number of leaves, so a proof cannot move a leaf to another position.
 
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ const ROOT: Tag = Tag::new("quorate/list-root");
 /// Longest path: lists have fewer than 2^32 elements.
 pub const MERKLE_DEPTH_MAX: usize = 32;
 
-/// The leaf of an element's encoding.
+/// The leaf for an element's encoding.
 #[must_use]
 pub fn leaf(data: &[u8]) -> Hash {
     Hash::of(&LEAF, data)
@@ -54,25 +54,25 @@ fn top(leaves: &[Hash]) -> Hash {
 /// The root of a list of leaves.
 #[must_use]
 pub fn root(leaves: &[Hash]) -> Hash {
-    /// Every empty block has two of these.
+    /// Cached because every empty block needs it twice.
     static EMPTY: OnceLock<Hash> = OnceLock::new();
     let of = |leaves: &[Hash]| seal(leaves.len(), &top(leaves));
     if leaves.is_empty() { *EMPTY.get_or_init(|| of(&[])) } else { of(leaves) }
 }
 
-/// That an element stands at a position of a list.
+/// Proves that an element is at a position of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MerkleProof {
     /// The position, from 0.
     pub index: u32,
-    /// How many elements the list has.
+    /// The number of elements in the list.
     pub count: u32,
     /// The sibling hashes from the leaf to the top.
     pub siblings: Bounded<Hash, MERKLE_DEPTH_MAX>,
 }
 
 impl MerkleProof {
-    /// The proof for the leaf at `index`; `None` when there is no such leaf.
+    /// The proof for the leaf at `index`; `None` if there is no such leaf.
     #[must_use]
     pub fn of(leaves: &[Hash], index: usize) -> Option<Self> {
         leaves.get(index)?;
@@ -94,14 +94,14 @@ impl MerkleProof {
         Some(Self { index: index.try_into().ok()?, count: leaves.len().try_into().ok()?, siblings: siblings.try_into().ok()? })
     }
 
-    /// Whether `leaf` stands at this position of the list with this root.
+    /// Whether `leaf` is at this position of the list with this root.
     #[must_use]
     pub fn proves(&self, root: &Hash, leaf: &Hash) -> bool {
         let (Ok(mut position), Ok(mut count)) = (usize::try_from(self.index), usize::try_from(self.count)) else { return false };
         if position >= count {
             return false;
         }
-        // From the top down: which side is the leaf on at each level.
+        // From the top down: whether the leaf is on the left at each level.
         let mut on_left = Vec::with_capacity(MERKLE_DEPTH_MAX);
         while count > 1 {
             let at = split(count);

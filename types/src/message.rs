@@ -1,4 +1,4 @@
-//! What validators send each other.
+//! The messages that validators send each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +16,18 @@ use crate::{
     vote::{QuorumCert, Vote},
 };
 
-/// The version of the messages and of every signed value; validators of different versions do not talk.
+/// The version of messages and signed values. Validators of different versions do not talk to each other.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// Longest message, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
-/// Most blocks of an answer to a fetch.
+/// Most blocks in a fetch response.
 pub const FETCH_BLOCKS_MAX: usize = 64;
-/// Most blocks of an answer to a catch-up.
+/// Most blocks in a catch-up response.
 pub const CATCHUP_BLOCKS_MAX: usize = 256;
-/// Bytes of blocks after which an answer is cut (at least one block is sent). Of a fetch the block that crosses the line is still sent, so the
-/// line plus the largest block that a genesis can allow stays below [`MESSAGE_BYTES_MAX`].
+/// Bytes of blocks after which a response ends; it holds at least one block. A fetch response still includes the block that crosses this
+/// line, so the line plus the largest block that a genesis can allow stays below [`MESSAGE_BYTES_MAX`].
 pub const ANSWER_BYTES_MAX: usize = 768 << 10;
-/// Most transactions of a gossip batch.
+/// Most transactions in a gossip batch.
 pub const BATCH_TRANSACTIONS_MAX: usize = 1_024;
 /// Longest gossip batch, in bytes.
 pub const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -39,26 +39,26 @@ pub enum Message {
     Proposal(Box<Proposal>),
     /// A vote, to the leader of the next round.
     Vote(Box<Vote>),
-    /// A round is given up.
+    /// The sender gives up a round.
     Timeout(Box<TimeoutMessage>),
-    /// The sender's certificates, for one that is behind. Never answered (S22).
+    /// The sender's certificates, for a lagging peer. Never answered (S22).
     SyncInfo(Box<SyncInfo>),
     /// Asks for blocks that are not yet committed.
     FetchRequest(FetchRequest),
-    /// Answers.
+    /// Answers a [`Self::FetchRequest`].
     FetchResponse(Box<FetchResponse>),
     /// Asks for committed blocks.
     CatchupRequest(CatchupRequest),
-    /// Answers.
+    /// Answers a [`Self::CatchupRequest`].
     CatchupResponse(Box<CatchupResponse>),
     /// Asks for the newest statements of the sender that the receiver has seen.
     SightingsRequest,
-    /// Answers.
+    /// Answers a [`Self::SightingsRequest`].
     Sightings(Box<Sightings>),
 }
 
 impl Message {
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
     /// [`DecodeError`].
@@ -66,7 +66,7 @@ impl Message {
         codec::decode(bytes, MESSAGE_BYTES_MAX)
     }
 
-    /// A word for logs, metrics and fault files.
+    /// Its name in logs, metrics and fault files.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Message {
         }
     }
 
-    /// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
+    /// The round that its sender signs for, in proposals, votes and timeouts; `None` in all other messages.
     #[must_use]
     pub const fn round(&self) -> Option<Round> {
         match self {
@@ -100,7 +100,7 @@ impl Message {
         }
     }
 
-    /// What it is for.
+    /// Its purpose.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
         match self {
@@ -113,7 +113,7 @@ impl Message {
         }
     }
 
-    /// Whether it is part of the protocol proper, which must never wait behind blocks on their way to somebody who is behind.
+    /// Whether it belongs to the consensus protocol proper, which must never queue behind blocks for a lagging peer.
     #[must_use]
     pub const fn is_urgent(&self) -> bool {
         match self.purpose() {
@@ -123,29 +123,29 @@ impl Message {
     }
 }
 
-/// What a message is for: the one classification of kinds, for all who treat some kinds alike.
+/// What a message is for: the one classification of messages, for all code that treats several kinds alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A leader's block for a round.
     Propose,
     /// A vote in a round.
     Vote,
-    /// A round is given up.
+    /// A timeout: the sender gives up a round.
     GiveUp,
-    /// Certificates, unasked for.
+    /// Certificates that nobody asked for.
     Inform,
-    /// A question.
+    /// A request.
     Ask,
-    /// The answer to one.
+    /// A response to a request.
     Answer,
 }
 
-/// Whom a message is for.
+/// The recipients of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipients {
     /// Every validator but the sender.
     Others,
-    /// One.
+    /// One validator.
     One(ValidatorId),
 }
 
@@ -154,7 +154,7 @@ pub enum Recipients {
 pub struct SyncInfo {
     /// The highest certificate.
     pub high_qc: QuorumCert,
-    /// The newest with a commit.
+    /// The newest certificate that commits a block.
     pub high_commit_qc: QuorumCert,
     /// The timeout certificate that led into the sender's round, if one did.
     pub last_round_tc: Option<TimeoutCert>,
@@ -165,16 +165,16 @@ pub struct SyncInfo {
 pub struct FetchRequest {
     /// The newest block wanted; a certificate names it.
     pub block_id: BlockId,
-    /// The asker has its chain up to this round; only blocks of higher rounds are wanted.
+    /// The requester has the chain up to this round; only blocks of higher rounds are wanted.
     pub above: Round,
 }
 
-/// Blocks, the newest first, each the parent of the one before.
+/// Blocks, newest first, each the parent of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchResponse {
-    /// The block that was asked for.
+    /// The requested block.
     pub block_id: BlockId,
-    /// That block and its ancestors; empty when the sender does not have it.
+    /// That block and its ancestors; empty if the sender does not have it.
     pub blocks: Bounded<Block, FETCH_BLOCKS_MAX>,
 }
 
@@ -185,33 +185,33 @@ pub struct CatchupRequest {
     pub from: Height,
 }
 
-/// Committed blocks, the oldest first, and what proves that they are.
+/// Committed blocks, oldest first, with the proof that they are committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatchupResponse {
     /// The height of the first block.
     pub from: Height,
-    /// The blocks; empty when the sender has none from there on.
+    /// The blocks; empty if the sender has none from that height on.
     pub blocks: Bounded<Block, CATCHUP_BLOCKS_MAX>,
-    /// Empty where the certificate commits the last block. Where it commits a later one, because there are more blocks up to it than a
-    /// message may hold: the headers of the last block, of the one that it commits, and of all between.
+    /// Empty if the certificate commits the last block. If it commits a later one, because a message cannot hold all blocks up to that one:
+    /// the headers from the last block to the committed one, both included.
     pub headers: Bounded<Header, PROOF_HEADERS_MAX>,
-    /// The certificate; `None` exactly when there are no blocks.
+    /// The certificate; `None` exactly if there are no blocks.
     pub commit_qc: Option<QuorumCert>,
 }
 
 impl CatchupResponse {
-    /// The answer of one that has no blocks from a height on.
+    /// The response of a validator that has no blocks from this height on.
     #[must_use]
     pub fn nothing_from(from: Height) -> Self {
         Self { from, blocks: Bounded::default(), headers: Bounded::default(), commit_qc: None }
     }
 }
 
-/// Transactions on their way to the other validators' pools.
+/// Transactions gossiped to the other validators' pools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionBatch(pub Bounded<Transaction, BATCH_TRANSACTIONS_MAX>);
 
-/// Two signed messages that no honest validator signs both: anyone can check them without this node.
+/// Two messages signed by one validator, of which an honest one signs at most one. Anyone can check them without trusting this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// Two votes in one round.
@@ -223,7 +223,7 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// Who is accused.
+    /// The accused validator.
     #[must_use]
     pub fn culprit(&self) -> ValidatorId {
         match self {
@@ -233,7 +233,7 @@ impl Evidence {
         }
     }
 
-    /// In which round.
+    /// The round of both messages.
     #[must_use]
     pub fn round(&self) -> Round {
         match self {

@@ -1,4 +1,4 @@
-//! Proofs that a client checks for itself: the committee's keys are all it needs to know.
+//! Proofs that a client verifies by itself, knowing only the committee's keys.
 //!
 //! ```text
 //! quorum's signatures --> LedgerCommitInfo.commit_state_id = hash(last header) --parent--> ... --> header of the block
@@ -18,43 +18,44 @@ use crate::{
     vote::QuorumCert,
 };
 
-/// Most headers between a block and the certificate that commits it: rounds that were certified without two in a row.
+/// Most headers in a [`CommitProof`]. It has more than one if the block was committed through a later one, because no two consecutive rounds
+/// were certified before that.
 pub const PROOF_HEADERS_MAX: usize = 1_024;
 
-/// Why a proof proves nothing.
+/// Why a proof is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// The certificate.
+    /// The certificate does not verify.
     #[error("the certificate does not verify: {0}")]
     Certificate(#[from] VerifyError),
-    /// The certificate commits something else.
+    /// The certificate commits another block or result, or none.
     #[error("the certificate does not commit the last header")]
     NotCommitted,
-    /// The headers are no chain, or none.
-    #[error("the headers of the proof do not follow each other")]
+    /// There are no headers, or they do not form a chain.
+    #[error("the headers of the proof do not form a chain")]
     Headers,
-    /// The path to the receipt.
+    /// The path does not lead from the receipt to the header.
     #[error("the receipt is not in the block")]
     Receipt,
-    /// It is about something else.
+    /// The proof is about another transaction.
     #[error("the proof is about another transaction, {0}")]
     OtherTransaction(TxId),
-    /// The path to the value.
+    /// The path does not prove the value, or its absence.
     #[error("the value is not in the state: {0}")]
     State(#[from] StateProofError),
 }
 
-/// That a block is committed, with its result.
+/// Proves that a block is committed, with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitProof {
-    /// The block's header, and those after it up to the one that the certificate commits directly.
+    /// The headers from the proved block to the one that the certificate commits directly.
     pub headers: Bounded<Header, PROOF_HEADERS_MAX>,
     /// The certificate of the child of the last header's block.
     pub qc: QuorumCert,
 }
 
 impl CommitProof {
-    /// The proved header.
+    /// Checks the proof and returns the proved header.
     ///
     /// # Errors
     /// [`ProofError`].
@@ -68,14 +69,14 @@ impl CommitProof {
             parent = Some(header.state_id());
         }
         let qc = verifier.quorum_cert(&self.qc)?;
-        // The signatures cover the committed state, the header that hashes to it names the block.
+        // The signatures cover the committed state id; the header with that hash names the block.
         let committed =
             qc.commits().is_some_and(|(block, round, state)| Some(state) == parent && block == last.block_id && round == last.round);
         if committed { Ok(first) } else { Err(ProofError::NotCommitted) }
     }
 }
 
-/// That a transaction is committed, with its receipt.
+/// Proves that a transaction is committed, with its receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionProof {
     /// The result.
@@ -87,7 +88,7 @@ pub struct TransactionProof {
 }
 
 impl TransactionProof {
-    /// The header of the block that holds `tx_id` with this receipt.
+    /// Checks the proof and returns the header of the block that holds `tx_id` with this receipt.
     ///
     /// # Errors
     /// [`ProofError`].
@@ -100,7 +101,7 @@ impl TransactionProof {
     }
 }
 
-/// That a key has a value, or none, in a committed state.
+/// Proves that a key has a value, or none, in a committed state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueProof {
     /// From the value to the header's state root.
@@ -110,7 +111,7 @@ pub struct ValueProof {
 }
 
 impl ValueProof {
-    /// The header of the state in which `key` has exactly this value, or is absent.
+    /// Checks the proof and returns the header of the state in which `key` has exactly this value (`None`: is absent).
     ///
     /// # Errors
     /// [`ProofError`].

@@ -13,9 +13,9 @@ use crate::{
 /// What became of a transaction. Either way it is part of the chain and its sequence number is used up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It took effect; the application's answer.
+    /// It took effect, with the application's answer.
     Applied(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// It had no effect but for its sequence number.
+    /// It had no effect except on its sequence number.
     Failed(Failure),
 }
 
@@ -33,7 +33,7 @@ impl Outcome {
     }
 }
 
-/// A transaction's result, as the header's receipts root covers it.
+/// A transaction's result, as covered by the header's receipts root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The transaction.

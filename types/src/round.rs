@@ -1,4 +1,4 @@
-//! Numbers with a meaning. None converts from a plain integer by accident, and none overflows.
+//! Numbers as types of their own: none converts implicitly from a plain integer, and none overflows.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ macro_rules! number {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The next one. Stays at the largest number, which no valid message carries.
+            /// The next number. Saturates at the largest one, which no valid message carries.
             #[must_use]
             pub const fn next(self) -> Self {
                 Self(self.0.saturating_add(1))
             }
 
-            /// The one before, `None` before zero.
+            /// The previous number; `None` for zero.
             #[must_use]
             pub fn previous(self) -> Option<Self> {
                 self.0.checked_sub(1).map(Self)
             }
 
-            /// How far this lies above `other`; zero when it does not.
+            /// The distance from `other` up to this number; zero if `other` is larger.
             #[must_use]
             pub const fn since(self, other: Self) -> u64 {
                 self.0.saturating_sub(other.0)
@@ -40,11 +40,11 @@ macro_rules! number {
 }
 
 number! {
-    /// A round of the protocol: 0 is genesis, each later one has one leader (paper §3).
+    /// A round of the protocol: 0 is genesis, and every later round has one leader (paper §3).
     Round
 }
 number! {
-    /// A period with one committee. Rounds start again in each epoch.
+    /// A period with one committee. Rounds start over in each epoch.
     Epoch
 }
 number! {
@@ -56,11 +56,11 @@ number! {
     UnixMillis
 }
 number! {
-    /// The number of an account's next transaction, from 0.
+    /// The position of a transaction among its sender's, from 0.
     Sequence
 }
 
 impl Round {
-    /// No valid message carries a round at or above this one, so that `next` never saturates.
+    /// No valid message carries a round at or above this one, so `next` never saturates.
     pub const LIMIT: Self = Self(u64::MAX - 8);
 }

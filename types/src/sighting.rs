@@ -1,7 +1,7 @@
-//! What others have seen of a validator: the newest statement of each kind that carries its signature (protocol.md, "A lost memory").
+//! What peers have seen of a validator: its newest signed statement of each kind (protocol.md, "A lost memory").
 //!
-//! A validator that starts asks for this before it signs. An answer holds the signatures themselves, so a liar can withhold one, and
-//! cannot invent one.
+//! A starting validator asks its peers for this before it signs anything. An answer holds the signatures themselves, so a lying peer can
+//! withhold a statement but not invent one.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl fmt::Display for StatementKind {
     }
 }
 
-/// What a validator's signature says, without the signature.
+/// A signed statement without its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statement {
     /// A vote.
@@ -68,7 +68,7 @@ impl Statement {
         }
     }
 
-    /// The round that it is made in.
+    /// The round that it was made in.
     #[must_use]
     pub const fn round(&self) -> Round {
         match self {
@@ -83,9 +83,9 @@ impl Statement {
 pub struct SeenVote {
     /// The block.
     pub vote_info: VoteInfo,
-    /// What is signed.
+    /// The signed part.
     pub commit_info: LedgerCommitInfo,
-    /// Over `commit_info`.
+    /// The voter's, over `commit_info`.
     pub signature: Signature,
 }
 
@@ -98,23 +98,23 @@ pub struct SeenTimeout {
     pub round: Round,
     /// The round of the signer's highest certificate.
     pub high_qc_round: Round,
-    /// Over [`crate::timeout::timeout_digest`].
+    /// The signer's, over [`crate::timeout::timeout_digest`].
     pub signature: Signature,
 }
 
 /// A proposal that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenProposal {
-    /// The block without its content: its id can be computed.
+    /// The block without its content; enough to compute its id.
     pub head: BlockHead,
-    /// Over [`BlockHead::proposal_digest`].
+    /// The author's, over [`BlockHead::proposal_digest`].
     pub signature: Signature,
 }
 
-/// The newest statements of one validator that another has seen.
+/// The newest statements of one validator, as seen by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
-    /// Whose statements.
+    /// The validator that made the statements.
     pub of: ValidatorId,
     /// The vote of the highest round.
     pub vote: Option<SeenVote>,
@@ -125,7 +125,7 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    /// Of a validator that was never seen.
+    /// The sightings of a validator that was never seen.
     #[must_use]
     pub const fn none(of: ValidatorId) -> Self {
         Self { of, vote: None, timeout: None, proposal: None }

@@ -1,35 +1,35 @@
-//! What every application's state has in common: a record for each account, and what an entry counts for.
+//! What the states of all applications have in common: a record for each account, and the size that an entry counts for.
 //!
 //! ```text
 //! key 'a' | address 32   ->  sequence u64 LE | what the application keeps of the account
 //! ```
-//! All keys with another first byte are the application's.
+//! Keys with any other first byte belong to the application.
 //!
-//! An account comes into being with its first transaction, or when the application writes its part of the record, and never goes away: its
-//! sequence number is what keeps its old transactions from taking effect again (EXEC-2).
+//! An account is created by its first transaction, or when the application writes its part of the record, and is never deleted: its sequence
+//! number keeps its old transactions from taking effect again (EXEC-2).
 
 use std::sync::Arc;
 
 use crate::{ids::Address, round::Sequence};
 
-/// First byte of the key of an account. No key of an application begins with it.
+/// First byte of the key of an account. No application key begins with it.
 pub const ACCOUNT: u8 = b'a';
 
-/// Length of the part of an account's record that every application has, in bytes.
+/// Length of the sequence number at the start of an account's record, in bytes.
 pub const SEQUENCE_BYTES: usize = 8;
 
-/// What an entry of the state counts for beside the bytes of its key and its value: about what it costs in a validator's memory.
+/// What a state entry counts for besides the bytes of its key and value: about what it costs in a validator's memory.
 const ENTRY_OVERHEAD: u64 = 256;
-/// The same for an account: its key, and the sequence number before what the application keeps.
+/// The same for an account, with its key and its sequence number.
 const ACCOUNT_OVERHEAD: u64 = ENTRY_OVERHEAD + 1 + 32 + SEQUENCE_BYTES as u64;
 
-/// What an entry of the state counts for, in bytes.
+/// The size that a state entry counts for, in bytes.
 #[must_use]
 pub fn entry_size(key: &[u8], value: &[u8]) -> u64 {
     ENTRY_OVERHEAD.saturating_add(key.len() as u64).saturating_add(value.len() as u64)
 }
 
-/// What an account's record counts for where the application keeps so many bytes in it.
+/// The size that an account counts for if the application keeps `application_bytes` bytes in its record.
 #[must_use]
 pub const fn account_entry_size(application_bytes: u64) -> u64 {
     ACCOUNT_OVERHEAD.saturating_add(application_bytes)
@@ -45,7 +45,7 @@ pub fn account_key(address: &Address) -> [u8; 33] {
     key
 }
 
-/// The record of an account, as the state holds it. An account without one has sent nothing, as the default has.
+/// The record of an account, as the state holds it. The default stands for an account without a record, which has sent nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRecord(Arc<[u8]>);
 
@@ -56,31 +56,31 @@ impl Default for AccountRecord {
 }
 
 impl AccountRecord {
-    /// A record.
+    /// A record from its parts.
     #[must_use]
     pub fn new(sequence: Sequence, application: &[u8]) -> Self {
         Self([&sequence.0.to_le_bytes(), application].concat().into())
     }
 
-    /// Reads a record; `None` when it is shorter than a sequence number.
+    /// Decodes a record; `None` if it is shorter than a sequence number.
     #[must_use]
     pub fn decode(record: Arc<[u8]>) -> Option<Self> {
         (record.len() >= SEQUENCE_BYTES).then_some(Self(record))
     }
 
-    /// The number of the account's next transaction: every lower one is used up for ever.
+    /// The number of the account's next transaction; all lower ones are used up.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         Sequence(self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)))
     }
 
-    /// What the application keeps of the account.
+    /// The application's part.
     #[must_use]
     pub fn application(&self) -> &[u8] {
         self.0.get(SEQUENCE_BYTES..).unwrap_or_default()
     }
 
-    /// The value of the state.
+    /// The record as a value of the state.
     #[must_use]
     pub fn into_value(self) -> Arc<[u8]> {
         self.0

@@ -4,8 +4,8 @@
 //! raw = genesis_hash 32 | sender 32 | sequence u64 | expires_at u64 | payload (ULEB length, bytes) | signature 64
 //!       '----------------------------- content: id = SHA3(tag | content) -------------------'
 //! ```
-//! A transaction stays one shared buffer from its arrival to the disk, and its id is computed once. The id does not cover the signature,
-//! so another valid signature of the same content is the same transaction: it can take effect once only.
+//! A transaction stays one shared buffer from its arrival to the disk, and its id is computed once. The id does not cover the signature, so
+//! the same content under another valid signature is the same transaction and can take effect only once.
 
 use std::{fmt, sync::Arc};
 
@@ -28,23 +28,23 @@ const SIGNATURE_BYTES: usize = 64;
 /// Longest transaction, in bytes.
 pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 32 + 32 + 8 + 8 + 3 + SIGNATURE_BYTES;
 
-/// What the sender decides and signs.
+/// The part of a transaction that its sender chooses and signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionContent {
-    /// The network it is for, by its genesis.
+    /// The network that it is for.
     pub genesis_hash: GenesisHash,
-    /// Who sends it.
+    /// The key of the sending account.
     pub sender: PublicKey,
     /// Its number among the sender's transactions: each is used exactly once, in order.
     pub sequence: Sequence,
-    /// A block whose timestamp is at or after this cannot contain it, so that a transaction not committed by then never will be.
+    /// No block with this timestamp or a later one can contain it, so a transaction that is not committed by then never will be.
     pub expires_at: UnixMillis,
-    /// What the application is asked to do, in its own encoding.
+    /// The operation, in the application's own encoding.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
 }
 
-/// A signed transaction. Its form has been checked; its signature only where a [`crate::verify::Verified`] says so.
+/// A signed transaction. It is well formed; its signature is known to be valid only in a [`crate::verify::Verified`].
 #[derive(Clone)]
 pub struct Transaction {
     raw: Arc<[u8]>,
@@ -66,7 +66,7 @@ impl Transaction {
         Self { raw: raw.into(), id, address: Address::of(&content.sender), content: Arc::new(content), signature }
     }
 
-    /// Reads a transaction and computes its id. Checks the form, not the signature.
+    /// Decodes a transaction and computes its id. Does not check the signature.
     ///
     /// # Errors
     /// [`DecodeError`]: too long, or not canonical.
@@ -100,7 +100,7 @@ impl Transaction {
         self.address
     }
 
-    /// What was signed.
+    /// The signed part.
     #[must_use]
     pub fn content(&self) -> &TransactionContent {
         &self.content

@@ -12,13 +12,13 @@ use crate::{
     round::{Epoch, Round},
 };
 
-/// Domain of what a vote signs.
+/// Domain of vote signatures.
 pub const VOTE: Tag = Tag::new("quorate/vote");
-/// Domain of the hash of a [`VoteInfo`].
+/// Domain of [`VoteInfo`] hashes.
 pub const VOTE_INFO: Tag = Tag::new("quorate/vote-info");
 /// Domain of the genesis block's id.
 pub const GENESIS_BLOCK: Tag = Tag::new("quorate/genesis-block");
-/// Domain of the digests of quorum certificates: they name certificates in caches, and block ids cover them.
+/// Domain of quorum certificate digests, which identify certificates in caches and which block ids cover.
 pub const CERTIFICATE: Tag = Tag::new("quorate/certificate");
 
 /// The block a vote is for, its parent, and its result.
@@ -30,7 +30,7 @@ pub struct VoteInfo {
     pub round: Round,
     /// The block's parent.
     pub parent_id: BlockId,
-    /// The parent's round: with it one certificate tells a commit without any block.
+    /// The parent's round, which lets a certificate show without any block whether it commits.
     pub parent_round: Round,
     /// The result of executing the block (paper: `exec_state_id`).
     pub exec_state_id: StateId,
@@ -43,64 +43,64 @@ impl VoteInfo {
         Hash::of(&VOTE_INFO, &codec::encode(self))
     }
 
-    /// Whether a certificate of this vote directly commits the parent: the two rounds follow each other (the 2-chain rule, paper Def. 2).
+    /// Whether a certificate of this vote directly commits the parent: the two rounds are consecutive (the 2-chain rule, paper Def. 2).
     #[must_use]
     pub fn commits_parent(&self) -> bool {
         self.parent_round.next() == self.round
     }
 }
 
-/// What a voter signs: the result that becomes committed if this vote is certified, and the vote itself by its hash.
+/// The signed part of a vote: the result that is committed if this vote is certified, and the hash of the vote info.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LedgerCommitInfo {
-    /// The network, by its genesis. Erratum E14: the paper signs neither network nor epoch.
+    /// The network. Erratum E14: the paper signs neither network nor epoch.
     pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
-    /// The result of the parent if certifying this vote commits it, otherwise nothing.
+    /// The parent's result if certifying this vote commits the parent, otherwise `None`.
     pub commit_state_id: Option<StateId>,
     /// The hash of the vote info.
     pub vote_info_hash: Hash,
 }
 
 impl LedgerCommitInfo {
-    /// What is signed.
+    /// The digest that is signed.
     #[must_use]
     pub fn digest(&self) -> Hash {
         Hash::of(&VOTE, &codec::encode(self))
     }
 }
 
-/// A vote for a block, with the certificate of the highest commit its voter knows.
+/// A vote for a block, with the voter's newest certificate that commits a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
     /// The block.
     pub vote_info: VoteInfo,
-    /// What is signed.
+    /// The signed part.
     pub commit_info: LedgerCommitInfo,
-    /// The newest certificate with a commit that the voter knows.
+    /// The voter's newest certificate that commits a block.
     pub high_commit_qc: QuorumCert,
-    /// Who votes.
+    /// The voter.
     pub sender: ValidatorId,
-    /// Over `commit_info`.
+    /// The voter's, over `commit_info`.
     pub signature: Signature,
 }
 
-/// A quorum of equal votes: the block is certified, and so is its parent's commit where the rounds follow each other.
+/// A quorum of equal votes. It certifies the block and, if the rounds are consecutive, the commit of its parent.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuorumCert {
     /// The block.
     pub vote_info: VoteInfo,
-    /// What was signed.
+    /// The signed part of the votes.
     pub commit_info: LedgerCommitInfo,
-    /// Who signed.
+    /// The voters.
     pub signers: SignerSet,
-    /// Their signatures in the order of signers.
+    /// Their signatures, in the order of signers.
     pub signatures: PerSigner<Signature>,
 }
 
 impl QuorumCert {
-    /// The certificate of genesis: round 0, its own parent, committed by itself, signed by nobody (S3).
+    /// The certificate of genesis: round 0, its own parent, commits itself, signed by nobody (S3).
     #[must_use]
     pub fn genesis(epoch: Epoch, genesis_hash: GenesisHash, state_id: StateId) -> Self {
         let id = genesis_block_id(genesis_hash);
@@ -127,7 +127,7 @@ impl QuorumCert {
         self.commit_info.commit_state_id.map(|state| (self.vote_info.parent_id, self.vote_info.parent_round, state))
     }
 
-    /// A name for the certificate with its signatures.
+    /// The hash of the whole certificate, signatures included.
     #[must_use]
     pub fn digest(&self) -> Hash {
         Hash::of(&CERTIFICATE, &codec::encode(self))

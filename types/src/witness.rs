@@ -1,15 +1,16 @@
-//! How far a consensus key has signed: a small file beside the key, outside the data directory, whose loss or age it is to notice.
+//! How far a consensus key has signed: a small file beside the key. It lies outside the data directory so that it can reveal a lost or
+//! outdated one.
 //!
-//! Whoever makes a key writes the first one, which says that the key is unused. From then on it is written and synced before every
-//! signature, after the safety record is: so what it says is never ahead of the record, and at most one write behind it.
+//! Generating a key writes the first version, which marks the key as unused. From then on the file is written and synced before every
+//! signature, after the safety record, so it is never ahead of the record and at most one write behind it.
 //!
 //! ```text
-//! file   | slot 0, padded to 4,096 bytes | slot 1, padded to 4,096 bytes |    written in turns, so a torn write spares the older slot
+//! file   | slot 0, padded to 4,096 bytes | slot 1, padded to 4,096 bytes |    written alternately, so a torn write spares the older slot
 //! slot   | magic "QRTWITN1" | counter u64 | state u8 | key 32 | genesis 32 | count u64 | round u64 | record 32 | kind u8 | stopped u64
 //!        | checksum 32 |                                                      170 bytes, integers little-endian
-//! state    0 unused (the rest is zero), 1 signed, 2 stopped: in round `stopped` a statement of `kind` (0 vote, 1 timeout, 2 proposal) was
-//!          seen that carries the key's signature and that the record does not know
-//! count    how many safety records were made durable; round: the highest round signed in; record: hash of the newest record
+//! state    0 unused (all fields after the key are zero), 1 signed, 2 stopped: a statement of round `stopped` and of `kind` (0 vote,
+//!          1 timeout, 2 proposal) was seen that carries the key's signature but is missing from the record
+//! count    number of safety records made durable; round: the highest round signed in; record: hash of the newest record
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -22,48 +23,48 @@ use crate::{
     sighting::StatementKind,
 };
 
-/// Domain of the checksum of a slot.
+/// Domain of slot checksums.
 pub const WITNESS_SLOT: Tag = Tag::new("quorate/witness-slot");
-/// Domain of the hash of a safety record.
+/// Domain of safety record hashes.
 pub const SAFETY_RECORD: Tag = Tag::new("quorate/safety-record");
 /// Length of the file, in bytes.
 pub const WITNESS_BYTES: usize = 2 * STRIDE;
 
-/// Slots lie in different pages and sectors.
+/// Puts the slots into different pages and sectors.
 const STRIDE: usize = 4_096;
 const MAGIC: [u8; 8] = *b"QRTWITN1";
-/// Of a slot without its checksum.
+/// Length of a slot without its checksum.
 const BODY_BYTES: usize = 138;
 const CHECKSUM_BYTES: usize = 32;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Witness {
-    /// The key that it is about.
+    /// The consensus key.
     pub key: PublicKey,
-    /// What that key has done.
+    /// How far it has signed.
     pub history: History,
 }
 
-/// What a key has done.
+/// The signing history of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum History {
     /// It has signed nothing, on any network.
     Unused,
     /// It has signed on one network.
     Signed(Mark),
-    /// Its signature was seen under a statement that its record does not know: it must never sign again.
+    /// A statement with its signature was seen that is missing from its record: it must never sign again.
     Stopped(Mark, Stop),
 }
 
 /// How far a key has signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// On which network.
+    /// The network that it has signed on.
     pub genesis: GenesisHash,
-    /// How many safety records were made durable for it.
+    /// The number of safety records made durable for it.
     pub count: u64,
-    /// The highest round in which something was signed.
+    /// The highest round that it has signed in.
     pub round: Round,
     /// The hash of the newest safety record.
     pub record: Hash,
@@ -72,9 +73,9 @@ pub struct Mark {
 /// Why a key must never sign again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// What was seen.
+    /// The kind of statement that was seen.
     pub kind: StatementKind,
-    /// Of which round.
+    /// The statement's round.
     pub round: Round,
 }
 
@@ -84,9 +85,9 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// The file holds no slot that is whole.
+/// Neither slot of the file is intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("neither of its two slots is whole")]
+#[error("neither of its two slots is intact")]
 pub struct WitnessDamaged;
 
 #[derive(Serialize, Deserialize)]
@@ -103,17 +104,17 @@ struct Body {
     stopped: Round,
 }
 
-/// What to write where.
+/// A slot to write to the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotWrite {
-    /// The offset in the file.
+    /// Offset in the file, in bytes.
     pub at: usize,
-    /// The bytes.
+    /// The slot.
     pub bytes: Vec<u8>,
 }
 
 impl Witness {
-    /// The file of a key that was just made.
+    /// The file for a newly generated key.
     #[must_use]
     pub fn of_new_key(key: PublicKey) -> Vec<u8> {
         let unused = Self { key, history: History::Unused };
@@ -125,16 +126,16 @@ impl Witness {
         file
     }
 
-    /// The newest whole slot of a file, with its counter.
+    /// The content of a file and its counter, from the newest intact slot.
     ///
     /// # Errors
-    /// [`WitnessDamaged`]: there is none.
+    /// [`WitnessDamaged`] if there is none.
     pub fn read(file: &[u8]) -> Result<(u64, Self), WitnessDamaged> {
         let slots = [0, STRIDE].map(|at| file.get(at..)?.get(..BODY_BYTES.checked_add(CHECKSUM_BYTES)?).and_then(Self::decode));
         slots.into_iter().flatten().max_by_key(|(counter, _)| *counter).ok_or(WitnessDamaged)
     }
 
-    /// The slot that this goes to under a counter one above the last one.
+    /// Encodes this as a slot. `counter` is one above that of the last write; its parity selects the place.
     #[must_use]
     pub fn slot(&self, counter: u64) -> SlotWrite {
         let mut body = Body {

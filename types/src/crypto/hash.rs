@@ -10,7 +10,7 @@ use sha3::{Digest, Sha3_256};
 pub struct Tag([u8; 32]);
 
 impl Tag {
-    /// A tag from its text, at most 32 ASCII characters. Fails to compile (in a `const`) when the text is longer.
+    /// A tag from its text, at most 32 ASCII characters. In a `const`, a longer text fails to compile.
     #[must_use]
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated in constants; the assert bounds the index")]
     pub const fn new(text: &str) -> Self {
@@ -39,7 +39,7 @@ impl Hash {
         hasher.finish()
     }
 
-    /// The bytes of the digest.
+    /// The digest as bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -77,8 +77,8 @@ impl FromStr for Hash {
     }
 }
 
-/// 32 bytes in BCS; `0x` and 64 digits for people. To BCS the bytes are given as two numbers, which it writes low byte first and without
-/// anything between: the same bytes as an array of 32, with a sixteenth of the calls.
+/// 32 bytes in BCS; `0x` and 64 hexadecimal digits for people. BCS gets the bytes as two numbers, which it writes low byte first with nothing
+/// between: the same bytes as for an array of 32, in a sixteenth of the calls.
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -127,7 +127,7 @@ impl Hasher {
         Self(inner)
     }
 
-    /// Adds bytes. The caller makes the sequence of updates unambiguous (fixed lengths or length prefixes).
+    /// Adds bytes. The caller must make the sequence of updates unambiguous, by fixed lengths or length prefixes.
     pub fn update(&mut self, data: &[u8]) -> &mut Self {
         self.0.update(data);
         self

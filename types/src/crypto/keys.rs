@@ -1,4 +1,4 @@
-//! Ed25519 keys. Signing is ed25519-dalek's; checking is [`super::zip215`].
+//! Ed25519 keys. Signing is done by ed25519-dalek, checking by [`super::zip215`].
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -11,26 +11,26 @@ use super::{BadSignature, Hash, SignatureMemory, hash::halves, zip215};
 /// Why a key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The 32 bytes are no point of the curve.
+    /// The 32 bytes do not encode a point of the curve.
     #[error("the public key is not a point of the curve")]
     NotAPoint,
     /// The point has small order: signatures under it do not bind a message.
-    #[error("the public key has small order and cannot identify anyone")]
+    #[error("the public key has small order, so it cannot identify anyone; generate another one")]
     SmallOrder,
     /// The point is outside the prime-order group.
     #[error("the public key has a torsion component; generate another one")]
     Torsion,
     /// The text is not 64 hexadecimal digits.
-    #[error("a key is 64 hexadecimal digits")]
+    #[error("not a key: a key is 64 hexadecimal digits")]
     Text,
 }
 
-/// A public key as it travels: 32 bytes, not yet known to be a point.
+/// An encoded public key: 32 bytes, not yet known to be a point.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Decodes the point, by the ZIP-215 rule (any encoding of any point), and refuses points of small order.
+    /// Decodes the point by the ZIP-215 rule (any encoding of any point), but refuses points of small order.
     ///
     /// # Errors
     /// [`KeyError::NotAPoint`], [`KeyError::SmallOrder`].
@@ -42,7 +42,7 @@ impl PublicKey {
         Ok(VerifyingKey { encoded: *self, point })
     }
 
-    /// Decodes a key that is being registered for good (a validator's): in the prime-order group as well.
+    /// Decodes a key that is to be registered (a validator's): it must also lie in the prime-order group.
     ///
     /// # Errors
     /// Those of [`Self::decode`] and [`KeyError::Torsion`].
@@ -84,7 +84,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A public key whose point has been decoded once, ready for many checks.
+/// A public key with its decoded point, ready for many checks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifyingKey {
     pub(super) encoded: PublicKey,
@@ -100,7 +100,7 @@ impl VerifyingKey {
         zip215::verify(self, digest, signature)
     }
 
-    /// The key as it travels.
+    /// The encoded key.
     #[must_use]
     pub const fn encoded(&self) -> PublicKey {
         self.encoded
@@ -125,7 +125,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// Bytes on the wire: exactly 64, without a length (a fixed array is a tuple in BCS).
+/// In BCS, exactly 64 bytes without a length, as a fixed-size array.
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -161,15 +161,15 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key of a 32-byte seed. The caller keeps the seed secret and wipes its copy.
+    /// The key from a 32-byte seed. The caller keeps the seed secret and wipes its copy.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let secret = ed25519_dalek::SigningKey::from_bytes(seed);
         Self { public: PublicKey(secret.verifying_key().to_bytes()), secret: Arc::new(secret), memory: None }
     }
 
-    /// Another handle to this key, which looks into `memory` before it signs. Signing is deterministic, so the signatures are the same; a
-    /// simulator that goes through the same digests again and again makes each signature once.
+    /// Another handle to this key, which consults `memory` before it signs. Signing is deterministic, so the signatures are the same; a
+    /// simulator that signs the same digests over and over computes each signature once.
     #[must_use]
     pub fn remembering(&self, memory: &Arc<SignatureMemory>) -> Self {
         Self { secret: Arc::clone(&self.secret), public: self.public, memory: Some(Arc::clone(memory)) }

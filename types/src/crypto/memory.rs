@@ -1,14 +1,14 @@
-//! Signatures that are known to be valid: because they were checked, or because they were made here.
+//! Signatures known to be valid, because they were checked or made here.
 //!
-//! Only [`super::SigningKey::sign`] and the checks of [`crate::verify`] write into it, so it holds no signature that would not verify: it
-//! saves work and decides nothing.
+//! Only [`super::SigningKey::sign`] and the checks of [`crate::verify`] write to it, so it holds no signature that would not verify: it saves
+//! work and changes no verdict.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Hash, PublicKey, Signature};
 use crate::seen::Seen;
 
-/// See the module. Bounded: it forgets the oldest signatures first, and whatever it has forgotten is checked again.
+/// See the module. Bounded: it forgets the oldest signatures first; a forgotten one is checked again.
 #[derive(Debug)]
 pub struct SignatureMemory {
     valid: Mutex<Seen<(Hash, PublicKey), Known>>,
@@ -18,39 +18,39 @@ pub struct SignatureMemory {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     signature: Signature,
-    /// By a key of this process. A holder of the key can make other valid signatures of the same digest, and may have sent us one of those:
-    /// what is given out as signed anew must be what signing anew would give.
+    /// Made by a key of this process. A holder of the key can make other valid signatures of the same digest and may have sent us one, but
+    /// `sign` must return exactly what signing anew would give.
     made_here: bool,
 }
 
 impl SignatureMemory {
-    /// An empty memory of the newest `capacity` signatures, and at most twice as many.
+    /// An empty memory for the newest `capacity` signatures; it holds at most twice as many.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { valid: Mutex::new(Seen::new(capacity)) }
     }
 
-    /// Whether this very signature is known to be valid.
+    /// Whether exactly this signature is known to be valid.
     pub(crate) fn holds(&self, key: &PublicKey, digest: &Hash, signature: &Signature) -> bool {
         self.lock().get(&(*digest, *key)).is_some_and(|known| known.signature == *signature)
     }
 
-    /// Keeps a signature that has been checked.
+    /// Remembers a signature that has been checked.
     pub(crate) fn remember(&self, key: PublicKey, digest: Hash, signature: Signature) {
         self.lock().insert((digest, key), Known { signature, made_here: false });
     }
 
-    /// The signature that a key of this process has made.
+    /// The signature of `digest` if a key of this process has made it.
     pub(super) fn made_by(&self, key: &PublicKey, digest: &Hash) -> Option<Signature> {
         self.lock().get(&(*digest, *key)).filter(|known| known.made_here).map(|known| known.signature)
     }
 
-    /// Keeps a signature that has just been made.
+    /// Remembers a signature that has just been made.
     pub(super) fn remember_made(&self, key: PublicKey, digest: Hash, signature: Signature) {
         self.lock().insert((digest, key), Known { signature, made_here: true });
     }
 
-    /// What it holds is true whichever thread wrote it, so a panic elsewhere does not spoil it.
+    /// Every entry is valid whichever thread wrote it, so a panic in another thread does no harm.
     fn lock(&self) -> MutexGuard<'_, Seen<(Hash, PublicKey), Known>> {
         self.valid.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +88,7 @@ mod tests {
     fn what_was_signed_is_not_signed_again() {
         let memory = Arc::new(SignatureMemory::new(2));
         let key = SigningKey::from_seed(&[1; 32]);
-        // No signature at all, so that it can have come from nowhere else.
+        // Not a valid signature, so it can only come from the memory.
         let noted = Signature([3; 64]);
         memory.remember_made(key.public(), DIGEST, noted);
         assert_eq!(key.remembering(&memory).sign(&DIGEST), noted);
@@ -126,7 +126,7 @@ mod tests {
         };
         let commit_state_id = Some(StateId::default());
         let commit_info = LedgerCommitInfo { genesis_hash, epoch, commit_state_id, vote_info_hash: vote_info.digest() };
-        // No signature at all: whoever accepts it has looked nowhere else.
+        // Not a valid signature: only a verifier that trusts the memory accepts it.
         let signature = Signature([3; 64]);
         let vote = Vote { vote_info, commit_info, high_commit_qc: genesis.clone(), sender: ValidatorId(0), signature };
         let memory = Arc::new(SignatureMemory::new(2));

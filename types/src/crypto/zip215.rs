@@ -2,8 +2,8 @@
 //!
 //! A signature (R, s) of message m under key A is valid when s is canonical, R and A decode to points in any encoding, and
 //! `[8]([s]B - R - [k]A) = 0` with `k = SHA-512(R || A || m)`. Because the check is cofactored, a batch accepts exactly what single checks
-//! accept (up to a chance of 2^-128 that no sender can steer), so validity never depends on the path that a signature took.
-//! The strict and the cofactorless rules do not have this property, and validators that mix paths under them can be split by crafted input.
+//! accept (up to a chance of 2^-128 that no sender can influence), so validity never depends on the path that a signature took.
+//! The strict and the cofactorless rules lack this property: under them, crafted input can split validators that mix paths.
 
 use curve25519_dalek::{
     constants::ED25519_BASEPOINT_POINT,
@@ -23,9 +23,9 @@ pub struct BadSignature;
 /// One signature of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchItem<'a> {
-    /// Who is said to have signed.
+    /// The key of the claimed signer.
     pub key: &'a VerifyingKey,
-    /// What was signed.
+    /// The signed digest.
     pub digest: Hash,
     /// The signature.
     pub signature: Signature,
@@ -53,7 +53,7 @@ pub(super) fn verify(key: &VerifyingKey, digest: &Hash, signature: &Signature) -
     verify_message(key, &digest.0, signature)
 }
 
-/// The rule itself, for a message of any length as the published vectors have them; the chain signs digests only.
+/// The rule itself, for messages of any length, as in the published vectors; the chain signs only digests.
 #[expect(clippy::arithmetic_side_effects, reason = "arithmetic of a group and of a field does not overflow")]
 fn verify_message(key: &VerifyingKey, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
     let Decoded { r, s, k } = decode(key, message, signature)?;
@@ -61,12 +61,12 @@ fn verify_message(key: &VerifyingKey, message: &[u8], signature: &Signature) -> 
     if difference.mul_by_cofactor().is_identity() { Ok(()) } else { Err(BadSignature) }
 }
 
-/// Checks that all signatures of a batch are valid; an empty batch is.
+/// Checks that all signatures of a batch are valid; an empty batch passes.
 ///
 /// The random coefficients of the check come from a hash of the whole batch, so the result is a function of the input alone.
 ///
 /// # Errors
-/// [`BadSignature`] when at least one is not valid; [`verify_each`] finds out which.
+/// [`BadSignature`] if at least one is not valid; [`verify_each`] tells which.
 #[expect(clippy::arithmetic_side_effects, reason = "arithmetic of a group and of a field does not overflow")]
 pub fn verify_batch(items: &[BatchItem<'_>]) -> Result<(), BadSignature> {
     match items {
@@ -95,7 +95,7 @@ pub fn verify_batch(items: &[BatchItem<'_>]) -> Result<(), BadSignature> {
     if sum.mul_by_cofactor().is_identity() { Ok(()) } else { Err(BadSignature) }
 }
 
-/// The hash of everything that is checked: whoever changes a bit of the batch changes every coefficient.
+/// The hash of the whole batch, so that changing any bit of it changes every coefficient.
 fn seed(items: &[BatchItem<'_>]) -> [u8; 64] {
     let mut transcript = Sha512::new();
     transcript.update(b"quorate/batch");
@@ -117,21 +117,21 @@ fn coefficient(seed: &[u8; 64], index: u64) -> Scalar {
     Scalar::from(u128::from_le_bytes(bytes))
 }
 
-/// The verdict on each signature. One batch check when all are good, which is the usual case. When one is not, each quarter is checked by
-/// itself, and of a bad quarter each signature: so a bad one costs two batches and a quarter of single checks.
+/// The verdict on each signature. If all are valid, the usual case, this is one batch check. If not, each quarter is checked as a batch, and
+/// the signatures of a bad quarter one by one: one bad signature costs two batches and single checks of a quarter.
 #[must_use]
 pub fn verify_each(items: &[BatchItem<'_>]) -> Vec<Result<(), BadSignature>> {
     verdicts(items, |quarter| verdicts(quarter, |one_by_one| one_by_one.iter().map(verify_item).collect()))
 }
 
-/// All good, or what `otherwise` says of the quarters.
+/// All valid, or the verdicts of `otherwise` on the quarters.
 fn verdicts<'a>(
     items: &[BatchItem<'a>],
     otherwise: impl Fn(&[BatchItem<'a>]) -> Vec<Result<(), BadSignature>>,
 ) -> Vec<Result<(), BadSignature>> {
     match (verify_batch(items), items) {
         (Ok(()), _) => vec![Ok(()); items.len()],
-        // Of one signature this was the single check already.
+        // For one signature, this was already the single check.
         (Err(bad), [_]) => vec![Err(bad)],
         (Err(_), _) => items.chunks(items.len().div_ceil(4)).flat_map(otherwise).collect(),
     }

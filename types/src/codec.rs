@@ -14,7 +14,7 @@ use serde::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// More bytes than the value may have, or more elements than a [`Bounded`] may have.
-    #[error("too long: the length is {len}, at most {max} is allowed")]
+    #[error("length {len} is over the maximum of {max}")]
     TooLong {
         /// The actual length.
         len: usize,

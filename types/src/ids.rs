@@ -1,4 +1,4 @@
-//! Identities.
+//! Identifiers.
 
 use std::{fmt, str::FromStr};
 
@@ -39,7 +39,7 @@ macro_rules! digest {
 }
 
 digest! {
-    /// A block: the hash of everything its author decided, the parent's certificate with its signatures included.
+    /// A block: the hash of its whole content, including the parent's certificate with its signatures.
     BlockId
 }
 digest! {
@@ -51,8 +51,8 @@ digest! {
     TxId
 }
 digest! {
-    /// A genesis: what a network is, in one hash. Part of every signed value, so nothing that is signed for one network is valid in another,
-    /// not even in one that the same validators found again under the same number.
+    /// A genesis, and so a network. Part of every signed value: nothing that is signed for one network is valid in another, not even if the
+    /// same validators found it again under the same number.
     GenesisHash
 }
 digest! {
@@ -60,7 +60,7 @@ digest! {
     DraftHash
 }
 digest! {
-    /// An account. Derived from the public key, so that a key can one day be replaced.
+    /// An account: the hash of its public key, so that a key can one day be replaced.
     Address
 }
 
@@ -72,7 +72,8 @@ impl Address {
     }
 }
 
-/// The number of a network. People and programs tell networks apart by it; what tells signatures apart is the [`GenesisHash`], which covers it.
+/// The number of a network, by which people and programs tell networks apart. Signatures are told apart by the [`GenesisHash`], which covers
+/// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChainId(pub u64);

@@ -1,4 +1,4 @@
-//! The words of the HTTP API, shared by node and client. Amounts are texts, ids are `0x` and 64 hexadecimal digits.
+//! The types of the HTTP API, shared by node and client. Amounts are decimal text; ids are `0x` and 64 hexadecimal digits.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +10,16 @@ use crate::{
     round::{Epoch, Height, Round, Sequence, UnixMillis},
 };
 
-/// Until when a submitter waits.
+/// What a submission waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wait {
-    /// Not at all: the answer is the id.
+    /// Nothing: the answer is the id.
     None,
-    /// Until this node's pool has taken it.
+    /// This node's pool to accept the transaction.
     #[default]
     Accepted,
-    /// Until it is committed.
+    /// The commit of the transaction.
     Committed,
 }
 
@@ -27,22 +27,22 @@ pub enum Wait {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum TransactionStatus {
-    /// This node has never seen it, or forgot it.
+    /// This node has never seen it, or has forgotten it.
     Unknown,
     /// In the pool, waiting for a block (or for an earlier sequence number of its sender).
     Pending,
-    /// In the chain for ever.
+    /// In the chain for good.
     Committed {
-        /// In the block at this height.
+        /// The height of its block.
         height: Height,
-        /// At this position of the block.
+        /// Its position in the block, from 0.
         index: u32,
-        /// With this result.
+        /// Its result.
         outcome: OutcomeView,
     },
-    /// Will not be in the chain unless it is sent again.
+    /// Will not enter the chain unless it is sent again.
     Dropped {
-        /// Why, as a stable word.
+        /// Why, as a stable code.
         code: String,
         /// Why, for people.
         reason: String,
@@ -58,19 +58,19 @@ pub enum OutcomeView {
         /// The application's answer, hexadecimal.
         output: String,
     },
-    /// It had no effect but for its sequence number.
+    /// It had no effect except on its sequence number.
     Failed {
-        /// A stable word.
+        /// Why, as a stable code.
         code: String,
-        /// The numbers that explain it, as decimal texts.
+        /// The numbers that explain it, as decimal text.
         numbers: Vec<String>,
-        /// A sentence for people, made of the two. It is not certified.
+        /// A sentence for people, made from the two. It is not certified.
         reason: String,
     },
 }
 
 impl OutcomeView {
-    /// A result; `explain` has the application's sentences on failures.
+    /// A result as shown; `explain` makes the application's sentence about a failure.
     #[must_use]
     pub fn new(outcome: &Outcome, explain: impl FnOnce(&Failure) -> String) -> Self {
         match outcome {
@@ -84,7 +84,7 @@ impl OutcomeView {
     }
 }
 
-/// Longest output that stands in a list of results, in bytes. A longer one is at a path of its own.
+/// Longest output that a list of results shows, in bytes. A longer one has a path of its own.
 pub const LISTED_OUTPUT_BYTES_MAX: usize = 64;
 
 /// A result as a list shows it: long outputs are left out.
@@ -93,25 +93,25 @@ pub const LISTED_OUTPUT_BYTES_MAX: usize = 64;
 pub enum ListedOutcome {
     /// It took effect.
     Applied {
-        /// How many bytes the application's answer has.
+        /// Length of the application's answer, in bytes.
         output_bytes: u64,
-        /// The answer, hexadecimal, if it has at most [`LISTED_OUTPUT_BYTES_MAX`] bytes; `/v1/transactions/{id}/output` has every one.
+        /// The answer, hexadecimal, if it has at most [`LISTED_OUTPUT_BYTES_MAX`] bytes; `/v1/transactions/{id}/output` serves any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
     },
-    /// It had no effect but for its sequence number.
+    /// It had no effect except on its sequence number.
     Failed {
-        /// A stable word.
+        /// Why, as a stable code.
         code: String,
-        /// The numbers that explain it, as decimal texts.
+        /// The numbers that explain it, as decimal text.
         numbers: Vec<String>,
-        /// A sentence for people, made of the two. It is not certified.
+        /// A sentence for people, made from the two. It is not certified.
         reason: String,
     },
 }
 
 impl ListedOutcome {
-    /// A result; `explain` has the application's sentences on failures.
+    /// A result as shown; `explain` makes the application's sentence about a failure.
     #[must_use]
     pub fn new(outcome: &Outcome, explain: impl FnOnce(&Failure) -> String) -> Self {
         if let Outcome::Applied(output) = outcome
@@ -142,19 +142,19 @@ pub struct Submitted {
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
-    /// Whose.
+    /// Its address.
     pub address: Address,
     /// The number of its next transaction in the chain.
     pub sequence: Sequence,
-    /// The number of its next transaction when those in this node's pool are counted.
+    /// The number of its next transaction, counting those in this node's pool.
     pub next_sequence: Sequence,
-    /// The state this is read from.
+    /// The height of the state that this was read from.
     pub height: Height,
     /// The encoded [`crate::proof::ValueProof`], hexadecimal.
     pub proof: String,
-    /// The proved value, hexadecimal; none when the account does not exist.
+    /// The proved value, hexadecimal; none if the account does not exist.
     pub value: Option<String>,
-    /// What the application keeps of the account, in its own words. The node's reading of `value`.
+    /// The application's part of the account, in its own format: the node's reading of `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<serde_json::Value>,
 }
@@ -162,27 +162,27 @@ pub struct AccountView {
 /// A value of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateView {
-    /// The key, hexadecimal: what the proof is about.
+    /// The key that the proof is about, hexadecimal.
     pub key: String,
-    /// The value, hexadecimal; none when the key is missing.
+    /// The value, hexadecimal; none if the key is absent.
     pub value: Option<String>,
-    /// The state this is read from.
+    /// The height of the state that this was read from.
     pub height: Height,
     /// The encoded [`crate::proof::ValueProof`], hexadecimal.
     pub proof: String,
-    /// The value in the application's own words. The node's reading of `value`.
+    /// The value in the application's own format: the node's reading of `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<serde_json::Value>,
 }
 
-/// The answer to a question that the application answers. Nothing proves it: compare the answers of several validators.
+/// The application's answer to a query. Nothing proves it: compare the answers of several validators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryView {
     /// The answer, hexadecimal.
     pub answer: String,
-    /// The state that the question was put to.
+    /// The height of the queried state.
     pub height: Height,
-    /// The answer in the application's own words.
+    /// The answer in the application's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<serde_json::Value>,
 }
@@ -199,7 +199,7 @@ pub struct BlockView {
     pub epoch: Epoch,
     /// Its round.
     pub round: Round,
-    /// Its id; none for genesis only in the sense that nobody proposed it.
+    /// Its id. Genesis has one too, although nobody proposed it.
     pub block_id: BlockId,
     /// The result of executing it.
     pub state_id: StateId,
@@ -211,12 +211,11 @@ pub struct BlockView {
     pub timestamp: UnixMillis,
     /// The name of its author; none for genesis.
     pub author: Option<String>,
-    /// How many transactions it has.
+    /// The number of its transactions.
     pub transactions_total: u32,
-    /// Its transactions with their results, in order, from the position that was asked for (the first, if none was); not necessarily to the
-    /// end.
+    /// Its transactions with their results, in order, from the requested position on (by default the first), not necessarily to the end.
     pub transactions: Vec<TransactionView>,
-    /// From which position to ask for more; none at the end.
+    /// The position to ask for next; none at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u32>,
 }
@@ -226,9 +225,9 @@ pub struct BlockView {
 pub struct TransactionView {
     /// Its id.
     pub tx_id: TxId,
-    /// Who sent it.
+    /// The account that sent it.
     pub sender: Address,
-    /// Its number among the sender's.
+    /// Its sequence number.
     pub sequence: Sequence,
     /// The digest of the result: the leaf of its receipt in the tree under the header's receipts root.
     pub receipt: Hash,
@@ -236,22 +235,22 @@ pub struct TransactionView {
     pub outcome: ListedOutcome,
 }
 
-/// Where a node stands.
+/// The status of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// The validator's name.
     pub name: String,
     /// The program's version.
     pub version: String,
-    /// What the network replicates.
+    /// The name of the application.
     pub application: String,
-    /// The version of its rules.
+    /// The version of the application's rules.
     pub application_version: u32,
     /// The network's name.
     pub network: String,
     /// The network's number.
     pub chain_id: ChainId,
-    /// The network's genesis.
+    /// The hash of the network's genesis.
     pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
@@ -259,15 +258,15 @@ pub struct NodeStatus {
     pub round: Round,
     /// The last committed height.
     pub height: Height,
-    /// Its result.
+    /// The result of the block at that height.
     pub state_id: StateId,
-    /// Root of its state.
+    /// Root of the state after that block.
     pub state_root: StateId,
-    /// Its time.
+    /// That block's time.
     pub timestamp: UnixMillis,
-    /// Transactions in the pool.
+    /// The number of transactions in the pool.
     pub pool_transactions: u64,
-    /// Whether it is fetching blocks that the others have committed.
+    /// Whether the node is fetching blocks that others have committed.
     pub catching_up: bool,
     /// The other validators.
     pub peers: Vec<PeerView>,
@@ -287,17 +286,17 @@ pub struct PeerView {
     pub reason: Option<String>,
 }
 
-/// An error: a stable word, a sentence, and what to do about it.
+/// The body of an answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// See [`ErrorView`].
+    /// The error.
     pub error: ErrorView,
 }
 
-/// See [`ErrorBody`].
+/// An error: a stable code, a sentence, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: String,
     /// What is wrong.
     pub message: String,
@@ -316,18 +315,18 @@ pub struct ProofView {
 /// The answer to a batch of transactions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAnswer {
-    /// How many the pool has taken.
+    /// How many the pool has accepted.
     pub accepted: u32,
-    /// The others.
+    /// The transactions that it has not accepted.
     pub rejected: Vec<BatchRejected>,
 }
 
-/// A transaction of a batch that was not taken.
+/// A transaction of a batch that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchRejected {
-    /// Its position in the batch.
+    /// Its position in the batch, from 0.
     pub index: u32,
-    /// Why, as a stable word.
+    /// Why, as a stable code.
     pub code: String,
     /// Why, for people.
     pub reason: String,

@@ -1,12 +1,12 @@
-//! A bounded memory: the newest entries, at most twice `capacity` of them.
+//! A bounded memory of the newest `capacity` entries; it holds at most twice as many.
 //!
-//! Hashed with a key of the process, so nobody outside can make entries collide.
+//! Entries are hashed with a random key of the process, so no peer can make them collide.
 
-#![expect(clippy::disallowed_types, reason = "entries are looked up, never listed, so their order shows nowhere")]
+#![expect(clippy::disallowed_types, reason = "entries are looked up, never iterated, so their order has no effect")]
 
 use std::{collections::HashMap, hash::Hash};
 
-/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+/// Two generations: a full young one replaces the old one, which is forgotten.
 #[derive(Debug)]
 pub(crate) struct Seen<K, V> {
     young: HashMap<K, V>,

@@ -1,8 +1,8 @@
-//! The settings of an application: a part of the genesis whose meaning only the application knows.
+//! The settings of an application: a part of the genesis that only the application interprets.
 //!
-//! They are JSON, so that people and programs of any language can read them, in one canonical form, so that they have one hash: no white
-//! space, the names of an object sorted by their bytes and each once, integers only, text escaped as little as JSON allows. Whatever
-//! layout a file has, what is hashed is the canonical text.
+//! They are JSON, so that people and programs in any language can read them, and in one canonical form, so that they have one hash: no white
+//! space, the names of an object unique and sorted by their bytes, integers only, text escaped as little as JSON allows. Whatever the layout
+//! of a file, the canonical text is hashed.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -15,16 +15,16 @@ use serde::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings(Arc<str>);
 
-/// Why a value cannot be settings, or settings do not fit an application.
+/// Why a value cannot be settings, or why settings do not fit an application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
 
 impl Settings {
-    /// The settings that a value says.
+    /// The settings that a value serializes to.
     ///
     /// # Errors
-    /// [`SettingsError`]: the value holds something that settings do not, such as a floating-point number.
+    /// [`SettingsError`]: the value contains something that settings cannot hold, such as a floating-point number.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, SettingsError> {
         let error = |error: serde_json::Error| SettingsError(error.to_string());
         Self::from_json(&serde_json::to_string(value).map_err(error)?)
@@ -33,7 +33,7 @@ impl Settings {
     /// The settings in a JSON text of any layout.
     ///
     /// # Errors
-    /// [`SettingsError`]: no JSON, a name twice, or a number that is no integer.
+    /// [`SettingsError`]: not JSON, a duplicate name, or a number that is not an integer.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
         serde_json::from_str::<Json>(text).map(|json| json.settings()).map_err(|error| SettingsError(error.to_string()))
     }
@@ -41,10 +41,10 @@ impl Settings {
     /// Reads them as an application's own type.
     ///
     /// # Errors
-    /// [`SettingsError`]: what does not fit, by its name.
+    /// [`SettingsError`], which names what does not fit.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
         serde_json::from_str(&self.0).map_err(|error| {
-            // The place is one in the canonical text, which nobody has in front of them.
+            // The position is one in the canonical text, which users never see.
             let text = error.to_string();
             SettingsError(text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned()))
         })
@@ -88,13 +88,13 @@ impl<'de> Deserialize<'de> for Settings {
         let text = String::deserialize(deserializer)?;
         match Self::from_json(&text) {
             Ok(settings) if *settings.0 == *text => Ok(settings),
-            Ok(_) => Err(D::Error::custom("settings that are not in their canonical form")),
+            Ok(_) => Err(D::Error::custom("the settings are not in canonical form")),
             Err(error) => Err(D::Error::custom(error)),
         }
     }
 }
 
-/// JSON without floating-point numbers, whose objects are sorted.
+/// JSON with sorted objects and without floating-point numbers.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Json {
@@ -109,7 +109,7 @@ enum Json {
 
 impl Json {
     fn settings(&self) -> Settings {
-        // Text, integers and sorted maps with text for names: nothing that serde_json could fail on.
+        // Text, integers and maps with text for names: serde_json cannot fail on these.
         Settings(serde_json::to_string(self).unwrap_or_default().into())
     }
 }
@@ -161,7 +161,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut object = BTreeMap::new();
         while let Some((name, value)) = map.next_entry::<String, Json>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("{name:?} twice in one object: keep one")));
+                return Err(A::Error::custom(format_args!("{name:?} occurs twice in one object; keep one")));
             }
             object.insert(name, value);
         }

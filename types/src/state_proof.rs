@@ -1,6 +1,6 @@
 //! Proofs about one key of the committed state, verifiable without a ledger.
 //!
-//! A client that trusts a state root (because a commit certificate signs it) learns from a
+//! A client that trusts a state root (because a commit certificate covers it) learns from a
 //! [`StateProof`] whether a key is present, and with which value, from a server it does not trust.
 //!
 //! The tree is a binary sparse Merkle tree over the 256 bits of the key's hash, most significant
@@ -16,7 +16,7 @@
 //!
 //! A subtree with exactly one leaf *is* that leaf, at whatever depth; a subtree without leaves is
 //! empty; only a subtree with two or more leaves is a branch. So the root is a function of the
-//! key-value pairs alone, not of the order or the history in which they were written.
+//! key-value pairs alone, not of the order or the history of the writes.
 //!
 //! Why a proof cannot lie: under an honestly computed root, the bits of a key lead to exactly one
 //! place where the tree ends, either empty or a leaf. Leaves and branches are hashed under different
@@ -88,7 +88,7 @@ pub fn state_path_turns_right(key_hash: &Hash, depth: u8) -> bool {
     key_hash.0.get(usize::from(depth >> 3)).is_some_and(|byte| byte.rotate_left(u32::from(depth & 7)) & 0x80 != 0)
 }
 
-/// What one key's path through the tree looks like: enough to recompute the root.
+/// One key's path through the tree: enough to recompute the root.
 ///
 /// The bytes (BCS):
 ///
@@ -112,9 +112,9 @@ pub struct StateProof {
 /// What the path of a key ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateTerminal {
-    /// No key's path goes here.
+    /// No key's path leads here.
     Empty,
-    /// Exactly one key's path goes here: the proved key's own, or another's (an exclusion).
+    /// Exactly one key's path leads here: the proved key's own, or another's (a proof of absence).
     Leaf {
         /// The hash of the key in the leaf.
         key_hash: Hash,
@@ -123,31 +123,31 @@ pub enum StateTerminal {
     },
 }
 
-/// What a proof shows about its key under a root.
+/// What a proof shows about a key under a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Proven {
     /// The state does not have the key.
     Absent,
-    /// The state has the key, with the value of this hash.
+    /// The state has the key, with a value of this hash.
     Present {
         /// The hash of the key's value, see [`state_value_hash`].
         value_hash: Hash,
     },
 }
 
-/// Why a proof shows nothing, or not what the caller expected.
+/// Why a proof shows nothing, or something other than the caller expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateProofError {
     /// The proof has more siblings than a key hash has bits.
-    #[error("the state proof has {siblings} siblings, at most {MAX_STATE_PROOF_DEPTH} are possible")]
+    #[error("the state proof has {siblings} siblings; at most {MAX_STATE_PROOF_DEPTH} are possible")]
     TooDeep {
         /// How many siblings it has.
         siblings: usize,
     },
-    /// The proof ends in the leaf of another key that does not lie on this key's path, so it says
-    /// nothing about this key.
-    #[error("the state proof ends in a leaf whose path leaves the key's path at bit {diverges_at}")]
+    /// The proof ends in the leaf of another key, off this key's path, so it says nothing about this
+    /// key.
+    #[error("the state proof ends in a leaf whose path diverges from the key's path at bit {diverges_at}")]
     ForeignLeaf {
         /// The first bit in which the two key hashes differ.
         diverges_at: u8,
@@ -236,10 +236,10 @@ impl StateProof {
         }
     }
 
-    /// A leaf of another key shows absence only where the key itself would have to be: its path is
-    /// the same as the key's down to the leaf. Under an honest root the hashes alone enforce this,
-    /// because honest trees have no leaf off its path; the check makes the verdict independent of
-    /// how the root came about, and names the reason before the siblings are hashed.
+    /// A leaf of another key shows absence only where the key itself would have to be: both paths
+    /// are the same down to the leaf. Under an honest root the hashes alone enforce this, because
+    /// honest trees have no leaf off its path; the check makes the verdict independent of the
+    /// origin of the root, and gives the reason before the siblings are hashed.
     fn check_on_path(&self, path: &Hash, leaf_key_hash: &Hash) -> Result<(), StateProofError> {
         let diverges = (0..=u8::MAX)
             .zip(&self.siblings)
@@ -261,8 +261,7 @@ fn bounded_siblings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Ha
 mod tests {
     use super::*;
 
-    /// A second statement of the tree, from its definition only: hashes the pairs below `prefix`,
-    /// and, on the way to `wanted`, notes the siblings and the end.
+    /// A second implementation of the tree, from its definition alone.
     struct Reference {
         leaves: Vec<(String, Hash, Hash)>,
     }
@@ -324,18 +323,18 @@ mod tests {
                     }
                 }
             }
-            unreachable!("two keys have one hash")
+            unreachable!("two keys have the same hash")
         }
     }
 
-    /// Keys in the reference trees of at most 40 keys, and keys that are not.
+    /// The keys of the reference trees (at most 40), and keys that no reference tree has.
     fn names() -> impl Iterator<Item = String> {
         (0..40).map(|i| format!("key-{i}")).chain((0..40).map(|i| format!("absent-{i}")))
     }
 
     fn flipped(hash: &Hash, bit: u8) -> Hash {
         let mut hash = *hash;
-        let byte = hash.0.get_mut(usize::from(bit >> 3)).expect("a u8 has 32 byte places");
+        let byte = hash.0.get_mut(usize::from(bit >> 3)).expect("256 bits are 32 bytes");
         *byte ^= 1_u8.rotate_left(u32::from(bit & 7));
         hash
     }
@@ -416,7 +415,7 @@ mod tests {
                 }
             }
         }
-        // Each about itself at least, and some exclusions that hold for a neighbour too.
+        // At least each about its own key, and some proofs of absence hold for a neighbour too.
         assert!(shown > 80, "only {shown} proofs showed anything");
     }
 
@@ -479,13 +478,13 @@ mod tests {
             let name = format!("key-{i}");
             let honest = tree.prove(&name);
 
-            // The end denied.
+            // The leaf denied.
             for kept in 0..=honest.siblings.len() {
                 let siblings = honest.siblings.iter().take(kept).copied().collect();
                 let forged = StateProof { siblings, terminal: StateTerminal::Empty };
                 assert!(forged.verify(&root, name.as_bytes()).is_err(), "{name} at {kept}");
             }
-            // The end replaced by every other leaf, with the own siblings and with the leaf's.
+            // The leaf replaced by every other one, with the honest siblings and with that leaf's.
             for other in names().filter(|other| *other != name) {
                 let other = tree.prove(&other);
                 let mixed = StateProof { terminal: other.terminal, ..honest.clone() };
@@ -511,7 +510,7 @@ mod tests {
                 let (left, right) = if turns_right { (tree.root(), Hash([9; 32])) } else { (Hash([9; 32]), tree.root()) };
                 (state_branch_hash(&left, &right), asked)
             })
-            .expect("half of the names");
+            .expect("about half of the names are on the other side");
         let forged = StateProof { siblings: vec![Hash([9; 32])], terminal: leaf };
         assert_eq!(forged.verify(&wrong_root, asked.as_bytes()), Err(StateProofError::ForeignLeaf { diverges_at: 0 }));
     }

@@ -13,10 +13,10 @@ use crate::{
     vote::QuorumCert,
 };
 
-/// Domain of what a timeout signs.
+/// Domain of timeout signatures.
 pub const TIMEOUT: Tag = Tag::new("quorate/timeout");
-/// Domain of the digests of timeout certificates, which only name them in caches. Another than that of quorum certificates, which stand in the
-/// same cache: no bytes can be read as both.
+/// Domain of timeout certificate digests, which only identify certificates in caches. Distinct from that of quorum certificates, which share
+/// the cache: no bytes can be read as both.
 pub const TIMEOUT_CERTIFICATE: Tag = Tag::new("quorate/timeout-certificate");
 
 #[derive(Serialize)]
@@ -27,24 +27,24 @@ struct Signed {
     high_qc_round: Round,
 }
 
-/// What the signer of a timeout signs: that it gives the round up, and the round of its highest certificate.
+/// The digest that a timeout signs: it covers the round given up and the round of the signer's highest certificate.
 #[must_use]
 pub fn timeout_digest(genesis_hash: GenesisHash, epoch: Epoch, round: Round, high_qc_round: Round) -> Hash {
     Hash::of(&TIMEOUT, &codec::encode(&Signed { genesis_hash, epoch, round, high_qc_round }))
 }
 
-/// One validator gives a round up (paper: `TimeoutInfo`).
+/// One validator's statement that it gives up a round (paper: `TimeoutInfo`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeout {
     /// The epoch.
     pub epoch: Epoch,
     /// The round given up.
     pub round: Round,
-    /// The highest certificate of the sender.
+    /// The sender's highest certificate.
     pub high_qc: QuorumCert,
-    /// Who gives up.
+    /// The validator that gives up the round.
     pub sender: ValidatorId,
-    /// Over [`timeout_digest`] of the round and `high_qc`'s round.
+    /// The sender's, over [`timeout_digest`] of the round and `high_qc`'s round.
     pub signature: Signature,
 }
 
@@ -53,37 +53,37 @@ pub struct Timeout {
 pub struct TimeoutMessage {
     /// The timeout.
     pub timeout: Timeout,
-    /// The timeout certificate of the round before, exactly when `high_qc` is not of the round before.
+    /// The timeout certificate of the previous round; present exactly when `high_qc` is not of that round.
     pub last_round_tc: Option<TimeoutCert>,
-    /// The newest certificate with a commit that the sender knows.
+    /// The sender's newest certificate that commits a block.
     pub high_commit_qc: QuorumCert,
 }
 
-/// A quorum gave a round up.
+/// A quorum's timeouts of one round.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeoutCert {
     /// The epoch.
     pub epoch: Epoch,
     /// The round given up.
     pub round: Round,
-    /// Who gave it up.
+    /// The validators that gave it up.
     pub signers: SignerSet,
     /// The round of each signer's highest certificate, in the order of signers.
     pub high_qc_rounds: PerSigner<Round>,
-    /// The signatures in the order of signers.
+    /// Their signatures, in the order of signers.
     pub signatures: PerSigner<Signature>,
-    /// The highest certificate of any signer itself: no signer can claim a round for which no certificate exists (S1).
+    /// The highest of the signers' certificates, carried whole so that no signer can claim a round for which no certificate exists (S1).
     pub high_qc: QuorumCert,
 }
 
 impl TimeoutCert {
-    /// The highest round of a certificate that a signer claimed (paper: max of `tmo_high_qc_rounds`).
+    /// The highest certificate round that a signer claims (paper: max of `tmo_high_qc_rounds`).
     #[must_use]
     pub fn highest_qc_round(&self) -> Round {
         self.high_qc_rounds.iter().copied().max().unwrap_or_default()
     }
 
-    /// A name for the certificate with its signatures.
+    /// The hash of the whole certificate, signatures included.
     #[must_use]
     pub fn digest(&self) -> Hash {
         Hash::of(&TIMEOUT_CERTIFICATE, &codec::encode(self))

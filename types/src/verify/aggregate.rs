@@ -1,4 +1,4 @@
-//! Verified values that we make ourselves: by signing, by putting verified parts together, and by taking verified wholes apart.
+//! Verified values that we make ourselves: by signing, by combining verified parts, and by taking verified values apart.
 
 use std::{borrow::Borrow, collections::BTreeMap};
 
@@ -62,13 +62,13 @@ impl Verified<TimeoutMessage> {
         Verified(self.0.timeout.high_qc.clone())
     }
 
-    /// The newest certificate with a commit.
+    /// The sender's newest certificate that commits a block.
     #[must_use]
     pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
         Verified(self.0.high_commit_qc.clone())
     }
 
-    /// The certificate that led into the round, if a timeout did.
+    /// The timeout certificate that led into the round, if one did.
     #[must_use]
     pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
         self.0.last_round_tc.clone().map(Verified)
@@ -99,13 +99,13 @@ impl Verified<Proposal> {
         Verified(self.0.block.clone())
     }
 
-    /// The newest certificate with a commit.
+    /// The sender's newest certificate that commits a block.
     #[must_use]
     pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
         Verified(self.0.high_commit_qc.clone())
     }
 
-    /// The certificate that led into the round, if a timeout did.
+    /// The timeout certificate that led into the round, if one did.
     #[must_use]
     pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
         self.0.last_round_tc.clone().map(Verified)
@@ -113,7 +113,7 @@ impl Verified<Proposal> {
 }
 
 impl Verified<Block> {
-    /// A block of our own making.
+    /// A block of our own.
     #[must_use]
     pub fn own(content: OwnBlock, qc: &Verified<QuorumCert>) -> Self {
         let OwnBlock { genesis_hash, epoch, author, round, timestamp, payload } = content;
@@ -127,14 +127,14 @@ impl Verified<Block> {
     }
 }
 
-/// What we decide about a block of our own.
+/// The content of a block of our own, without its certificate.
 #[derive(Debug)]
 pub struct OwnBlock {
-    /// The network, by its genesis.
+    /// The network.
     pub genesis_hash: GenesisHash,
     /// The epoch.
     pub epoch: Epoch,
-    /// We.
+    /// This validator.
     pub author: ValidatorId,
     /// The round we lead.
     pub round: Round,
@@ -165,13 +165,13 @@ impl Verified<SyncInfo> {
         Verified(self.0.high_qc.clone())
     }
 
-    /// The newest certificate with a commit.
+    /// The sender's newest certificate that commits a block.
     #[must_use]
     pub fn high_commit_qc(&self) -> Verified<QuorumCert> {
         Verified(self.0.high_commit_qc.clone())
     }
 
-    /// The timeout certificate of the sender's last round.
+    /// The timeout certificate that led into the sender's round, if one did.
     #[must_use]
     pub fn last_round_tc(&self) -> Option<Verified<TimeoutCert>> {
         self.0.last_round_tc.clone().map(Verified)
@@ -185,7 +185,7 @@ impl Verified<TimeoutCert> {
         Verified(self.0.high_qc.clone())
     }
 
-    /// The certificate of these timeouts, if they are a quorum's of one round.
+    /// The certificate of these timeouts, if they are a quorum's and of one round.
     #[must_use]
     pub fn aggregate(committee: &Committee, timeouts: &BTreeMap<ValidatorId, Verified<TimeoutMessage>>) -> Option<Self> {
         let mut each = timeouts.iter();
@@ -230,7 +230,7 @@ impl Verified<QuorumCert> {
 }
 
 impl Verified<FetchResponse> {
-    /// The blocks, the newest first.
+    /// The blocks, newest first.
     #[must_use]
     pub fn into_blocks(self) -> Vec<Verified<Block>> {
         self.0.blocks.into_inner().into_iter().map(Verified).collect()
@@ -238,8 +238,9 @@ impl Verified<FetchResponse> {
 }
 
 impl Verified<CatchupResponse> {
-    /// The blocks, the oldest first, and the certificate that commits the last or a later one. The blocks are verified because what that
-    /// certificate commits leads back to the last of them and each names the one before with its certificate: a quorum has checked them all.
+    /// The blocks, oldest first, and the certificate that commits the last one or a later one. The blocks count as verified because what that
+    /// certificate commits leads back to the last of them, and each names its predecessor and carries its certificate: a quorum has checked
+    /// them all.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Verified<Block>>, Option<Verified<QuorumCert>>) {
         (self.0.blocks.into_inner().into_iter().map(Verified).collect(), self.0.commit_qc.map(Verified))

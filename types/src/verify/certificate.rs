@@ -1,4 +1,4 @@
-//! Quorum and timeout certificates: what must hold of them before they count (paper §3.3, "well-formed"; S1, S3, E13).
+//! Checks of quorum and timeout certificates (paper §3.3, "well-formed"; S1, S3, E13).
 
 use super::{Verified, Verifier, VerifyError, lock};
 use crate::{
@@ -19,13 +19,13 @@ impl Verifier {
         Ok(Verified(qc.clone()))
     }
 
-    /// The same without a copy.
+    /// The same without copying.
     pub(super) fn check_quorum_cert(&self, qc: &QuorumCert) -> Result<(), VerifyError> {
-        // S3: round 0 is genesis, and there is exactly one certificate of it.
+        // S3: round 0 is genesis, and it has exactly one certificate.
         if qc.round() == Round(0) {
             return if *qc == self.genesis_qc { Ok(()) } else { Err(VerifyError::Round(Round(0))) };
         }
-        // To compare a certificate costs a tenth of hashing it, and in a round all messages carry the same two or three.
+        // Comparing a certificate costs a tenth of hashing it, and all messages of a round carry the same two or three.
         if lock(&self.recent_qcs).contains(qc) {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Verifier {
         Ok(Verified(tc.clone()))
     }
 
-    /// The same without a copy.
+    /// The same without copying.
     pub(super) fn check_timeout_cert(&self, tc: &TimeoutCert) -> Result<(), VerifyError> {
         if lock(&self.recent_tcs).contains(tc) {
             return Ok(());
@@ -80,7 +80,8 @@ impl Verifier {
         Ok(())
     }
 
-    /// The rules that a vote and a certificate share: what is signed is what is said, for this network, and the commit fits the rounds.
+    /// The rules that votes and certificates share: the vote info is the signed one, the network and the epoch are ours, and the commit
+    /// matches the rounds.
     pub(super) fn check_vote_content(&self, vote: &VoteInfo, commit: &LedgerCommitInfo) -> Result<(), VerifyError> {
         self.check_network(commit.genesis_hash)?;
         self.check_epoch(commit.epoch)?;
@@ -97,7 +98,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// A quorum of the committee signed, each member its own digest. The cheap tests come first.
+    /// Checks that a quorum of the committee signed, each member its own digest. Cheap checks come first.
     fn check_quorum(
         &self,
         signers: SignerSet,
@@ -117,7 +118,7 @@ impl Verifier {
         for (position, (signer, signature)) in signers.iter().zip(signatures).enumerate() {
             let digest = digest_at(position).ok_or(VerifyError::SignerCount)?;
             let key = self.key(signer)?;
-            // Whoever has seen the votes, or the timeouts, has checked them already.
+            // If the vote or timeout came before the certificate, its signature has been checked already.
             if !self.signatures.holds(&key.encoded(), &digest, signature) {
                 items.push(BatchItem { key, digest, signature: *signature });
             }

@@ -1,5 +1,4 @@
-//! Messages of the protocol: everything that can be checked without the state of a replica is checked here, before it
-//! costs the replica anything.
+//! Checks of protocol messages: everything that needs no replica state is checked here, before it costs the replica anything.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ use crate::{
 };
 
 impl Verifier {
-    /// Checks a message that came from `from`.
+    /// Checks a message from `from`.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -24,8 +23,8 @@ impl Verifier {
         self.message_if(from, message, |_| true)
     }
 
-    /// Checks a message that came from `from`, but the transactions of a proposal only if it `matters`, which is asked when everything else
-    /// has been checked. Of a proposal that does not matter its certificates are left, as a [`Message::SyncInfo`].
+    /// Checks a message from `from`, but the transactions of a proposal only if it `matters`, which is called once everything else has been
+    /// checked. A proposal that does not matter is reduced to its certificates, as a [`Message::SyncInfo`].
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -62,7 +61,7 @@ impl Verifier {
         Ok(Verified(message))
     }
 
-    /// Checks a proposal: block, certificates, author's signature, and every transaction's.
+    /// Checks a proposal: the block, the certificates, and the signatures of the author and of every transaction.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -89,7 +88,7 @@ impl Verifier {
         Ok(Verified(timeout))
     }
 
-    /// Checks a block without its author's signature: one that a certificate names.
+    /// Checks a block without its author's signature, as for a block that a certificate names.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -117,7 +116,7 @@ impl Verifier {
         self.check_network(content.genesis_hash)?;
         self.check_epoch(content.epoch)?;
         self.key(content.author)?;
-        // Round 0 is genesis, which is never taken from anybody (S3).
+        // Round 0 is genesis, which is never accepted from a peer (S3).
         if content.round >= Round::LIMIT || content.round <= content.qc.round() {
             return Err(VerifyError::Round(content.round));
         }
@@ -144,7 +143,7 @@ impl Verifier {
     fn check_timeout(&self, message: &TimeoutMessage) -> Result<(), VerifyError> {
         let timeout = &message.timeout;
         self.check_epoch(timeout.epoch)?;
-        // S2: the certificate is older than the round given up, and its round is the one that is signed.
+        // S2: the certificate is older than the round given up, and its round is the signed one.
         if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc.round() {
             return Err(VerifyError::Round(timeout.round));
         }
@@ -156,7 +155,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Paper p. 12: a message of round r carries a certificate of round r-1, its QC or else a TC, and never both.
+    /// Paper p. 12: a message of round r carries a certificate of round r-1, either a QC or a TC, never both.
     fn check_leads_into(&self, round: Round, qc: &QuorumCert, tc: Option<&TimeoutCert>) -> Result<(), VerifyError> {
         let before = round.previous().ok_or(VerifyError::Round(round))?;
         match tc {
@@ -166,7 +165,7 @@ impl Verifier {
         }
     }
 
-    /// Every message carries the newest certificate that its sender knows to commit something: one without a commit is not that.
+    /// This certificate must commit a block: messages carry it as the newest one that does.
     fn check_high_commit_qc(&self, qc: &QuorumCert) -> Result<(), VerifyError> {
         if qc.commits().is_none() {
             return Err(VerifyError::CommitRule);
@@ -195,7 +194,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// The certificate commits the last block, or a later one whose header leads back to it, and each block names the one before: one quorum
+    /// The certificate commits the last block, or a later one whose header leads back to it, and each block names its predecessor: one quorum
     /// of signatures covers them all.
     fn check_catchup_response(&self, response: &CatchupResponse) -> Result<(), VerifyError> {
         let Some(qc) = &response.commit_qc else {
@@ -218,7 +217,7 @@ impl Verifier {
         if response.blocks.is_empty() { Err(VerifyError::NotAChain) } else { Ok(()) }
     }
 
-    /// Each statement is signed by whom the answer is about; who sends it does not matter.
+    /// Each statement must be signed by the validator that the answer is about; the sender does not matter.
     fn check_sightings(&self, sightings: &Sightings) -> Result<(), VerifyError> {
         let of = sightings.of;
         self.key(of)?;

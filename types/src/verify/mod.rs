@@ -1,7 +1,7 @@
-//! What has been checked: [`Verified`] values exist only through this module, by a check or by signing with our own key.
+//! Verification. Only this module makes [`Verified`] values, by a check or by signing with our own key.
 //!
-//! A [`Verifier`] knows the committee and remembers what it has checked, so that each certificate, and each transaction, costs its
-//! signatures once however often it comes. It is shared by the threads of a node.
+//! A [`Verifier`] knows the committee and remembers what it has checked, so the signatures of a certificate or a transaction are checked once
+//! however often it arrives. The threads of a node share one.
 
 mod aggregate;
 mod certificate;
@@ -33,15 +33,14 @@ use crate::{
 
 /// How many certificates a [`Verifier`] remembers.
 pub const CERTIFICATES_REMEMBERED: usize = 4_096;
-/// How many signatures of validators a [`Verifier`] remembers: those of the votes and timeouts that certificates are made of come again in
-/// the certificates.
+/// How many signatures of validators a [`Verifier`] remembers: those of votes and timeouts come again in the certificates made of them.
 pub const SIGNATURES_REMEMBERED: usize = 4_096;
 /// How many transactions a [`Verifier`] remembers.
 pub const TRANSACTIONS_REMEMBERED: usize = 32_768;
 /// How many senders' decoded keys a [`Verifier`] remembers.
 pub const KEYS_REMEMBERED: usize = 16_384;
-// S21: what comes again is still known. Each message of a round may carry three certificates of its own; the largest block was seen
-// transaction by transaction, each perhaps by another sender, before it came.
+// S21: what comes again is still remembered. Each message of a round may carry three certificates of its own; the transactions of the largest
+// block may have arrived one by one before it, each from another sender.
 const _: () = assert!(CERTIFICATES_REMEMBERED >= 3 * VALIDATORS_MAX);
 const _: () = assert!(TRANSACTIONS_REMEMBERED >= BLOCK_TRANSACTIONS_MAX && KEYS_REMEMBERED >= BLOCK_TRANSACTIONS_MAX);
 
@@ -65,43 +64,43 @@ impl<T> Deref for Verified<T> {
     }
 }
 
-/// Why a value is refused. Every variant is a fact about the sender, so it is counted and never a panic.
+/// Why a value is refused. Every variant is the sender's fault: counted, never a panic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Signed for another network.
-    #[error("it is for the network of genesis {0}")]
+    #[error("it is for another network, the one with genesis {0}")]
     OtherNetwork(GenesisHash),
     /// Of another epoch.
-    #[error("it is of epoch {0}")]
+    #[error("it is of another epoch, {0}")]
     OtherEpoch(Epoch),
-    /// Said to be by somebody who is not in the committee.
+    /// Attributed to a validator outside the committee.
     #[error("validator {0} is not in the committee")]
     NotInCommittee(ValidatorId),
     /// Sent by one validator in the name of another.
     #[error("validator {sender} sent it in the name of validator {author}")]
     OtherSender {
-        /// Who sent it.
+        /// The peer that sent it.
         sender: ValidatorId,
-        /// Who is said to have made it.
+        /// The validator that it is attributed to.
         author: ValidatorId,
     },
-    /// A round outside the possible.
+    /// A round that cannot be.
     #[error("round {0} is not possible here")]
     Round(Round),
     /// `vote_info_hash` is not the hash of `vote_info` (E13).
     #[error("the vote info is not the one that was signed")]
     VoteInfoHash,
-    /// A commit where the rounds do not follow each other, or none where they do.
-    #[error("the commit does not fit the rounds")]
+    /// A commit although the rounds are not consecutive, or none although they are; or a certificate without a commit where one is needed.
+    #[error("the commit does not match the rounds, or is missing")]
     CommitRule,
     /// Fewer signers than a quorum.
     #[error("the signers are not a quorum")]
     NoQuorum,
-    /// Not one signature (and one round) for each signer.
-    #[error("the signatures do not fit the signers")]
+    /// Not one signature (and, in a timeout certificate, one round) for each signer.
+    #[error("the signatures do not match the signers")]
     SignerCount,
-    /// A timeout certificate that claims certificates it does not carry (S1).
-    #[error("the highest certificate of the timeout certificate is not the one it carries")]
+    /// A timeout certificate that carries another certificate than the highest one its signers claim (S1).
+    #[error("the timeout certificate does not carry the highest certificate that its signers claim")]
     HighQcMismatch,
     /// The certificates do not lead into the round (paper p. 12: well-formedness).
     #[error("its certificates do not lead into its round")]
@@ -109,22 +108,22 @@ pub enum VerifyError {
     /// Too many or too large transactions.
     #[error("the payload is larger than the genesis allows")]
     PayloadSize,
-    /// A transaction twice.
-    #[error("transaction {0} twice in one block")]
+    /// A transaction that occurs twice.
+    #[error("transaction {0} occurs twice in the block")]
     DuplicateTransaction(TxId),
-    /// Blocks that are not each other's parents, or not those that were asked for.
-    #[error("the blocks are not a chain")]
+    /// Blocks that are not each other's parents, or not the ones that the response names.
+    #[error("the blocks do not form the chain that the response names")]
     NotAChain,
-    /// A key that is no key.
+    /// An invalid key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A signature.
+    /// An invalid signature.
     #[error(transparent)]
     Signature(#[from] BadSignature),
 }
 
 impl VerifyError {
-    /// A word for metrics.
+    /// Its label in metrics.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -156,7 +155,7 @@ pub struct Verifier {
     genesis_qc: QuorumCert,
     parameters: Parameters,
     signatures: Arc<SignatureMemory>,
-    /// By their digests.
+    /// By digest.
     certificates: Mutex<Seen<Hash, ()>>,
     recent_qcs: Mutex<Recent<QuorumCert>>,
     recent_tcs: Mutex<Recent<TimeoutCert>>,
@@ -165,7 +164,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that has seen nothing, for the network whose genesis the certificate names.
+    /// A verifier that has seen nothing, for the network of this genesis certificate.
     #[must_use]
     pub fn new(committee: Arc<Committee>, genesis_qc: QuorumCert, parameters: Parameters) -> Self {
         Self {
@@ -182,13 +181,13 @@ impl Verifier {
         }
     }
 
-    /// With another memory of signatures: a larger one, or one that others have.
+    /// With another memory of signatures: a larger or a shared one.
     #[must_use]
     pub fn with_signatures(self, signatures: Arc<SignatureMemory>) -> Self {
         Self { signatures, ..self }
     }
 
-    /// The network, by its genesis: part of everything that is signed.
+    /// The network's genesis hash, part of everything that is signed.
     #[must_use]
     pub const fn genesis_hash(&self) -> GenesisHash {
         self.genesis_hash
@@ -206,7 +205,7 @@ impl Verifier {
         Verified(self.genesis_qc.clone())
     }
 
-    /// The network's shared rules.
+    /// The network's parameters.
     #[must_use]
     pub const fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -225,7 +224,7 @@ impl Verifier {
     }
 }
 
-/// What a memory holds is true whichever thread wrote it, so a panic elsewhere does not spoil it.
+/// Every entry of a memory is valid whichever thread wrote it, so a panic in another thread does no harm.
 fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! The last few values that were checked, whole: to be compared instead of hashed.
+//! The last few checked values, kept whole so that a repeated one is compared instead of hashed.
 
 use std::collections::VecDeque;
 
-/// How many are kept. The certificates of two rounds, with different sets of signers, and of those who are behind.
+/// How many are kept: enough for the certificates of two rounds with different sets of signers, and for those of lagging peers.
 const RECENT: usize = 16;
 
-/// See the module; the newest first.
+/// See the module. Newest first.
 #[derive(Debug)]
 pub(super) struct Recent<T>(VecDeque<T>);
 

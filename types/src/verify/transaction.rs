@@ -1,4 +1,4 @@
-//! Transactions: chain, key and signature. Sequence numbers and expiry depend on the state and are the ledger's.
+//! Checks of transactions: network, key and signature. Sequence numbers and expiry depend on the state and are checked at execution.
 
 use super::{Verified, Verifier, VerifyError, lock};
 use crate::{
@@ -6,34 +6,34 @@ use crate::{
     transaction::Transaction,
 };
 
-/// How many signatures are checked together. A larger batch is hardly cheaper for each signature, and a bad signature costs more in it.
+/// How many signatures are checked together. A larger batch is hardly cheaper per signature, and a bad signature costs more in it.
 pub const SIGNATURES_BATCHED: usize = 512;
 
-/// What is left to do for a transaction.
+/// What remains to be done for a transaction.
 enum Step {
     Done(Result<(), VerifyError>),
     Check(VerifyingKey),
 }
 
 impl Verifier {
-    /// Checks transactions together; a verdict for each. One that was checked before costs no signature.
+    /// Checks transactions together; returns a verdict for each. A signature that was checked before is not checked again.
     pub fn transactions(&self, transactions: Vec<Transaction>) -> Vec<Result<Verified<Transaction>, VerifyError>> {
         let verdicts: Vec<_> = transactions.chunks(SIGNATURES_BATCHED).flat_map(|batch| self.check_batch(batch)).collect();
         transactions.into_iter().zip(verdicts).map(|(tx, verdict)| verdict.map(|()| Verified(tx))).collect()
     }
 
-    /// Whether all transactions are valid. Stops at the first batch that holds one that is not.
+    /// Checks that all transactions are valid. Stops at the first batch with an invalid one.
     pub(super) fn check_payload(&self, transactions: &[Transaction]) -> Result<(), VerifyError> {
         transactions.chunks(SIGNATURES_BATCHED).try_for_each(|batch| self.check_batch(batch).into_iter().collect())
     }
 
-    /// Checks at most [`SIGNATURES_BATCHED`] transactions; a verdict for each.
+    /// Checks at most [`SIGNATURES_BATCHED`] transactions; returns a verdict for each.
     fn check_batch(&self, transactions: &[Transaction]) -> Vec<Result<(), VerifyError>> {
         let known: Vec<bool> = {
             let seen = lock(&self.transactions);
             transactions.iter().map(|tx| seen.get(&tx.id()) == Some(tx.signature())).collect()
         };
-        // No lock is held while points are decoded and signatures checked: other threads do the same.
+        // No lock is held while points are decoded and signatures checked, so threads do this in parallel.
         let steps: Vec<Step> = transactions.iter().zip(known).map(|(tx, known)| self.first_step(tx, known)).collect();
         let items: Vec<BatchItem<'_>> = transactions
             .iter()

@@ -1,8 +1,8 @@
-//! What the checks of this crate cost on this machine, in microseconds: the tenth percentile, which other load on the machine disturbs least.
+//! The cost of this crate's checks on this machine, in microseconds: the tenth percentile, which other load on the machine disturbs least.
 //!
 //! `cargo run --release -p quorate-types --example crypto_cost`
 
-#![expect(clippy::expect_used, reason = "a measurement, not a part of the product")]
+#![expect(clippy::expect_used, reason = "a benchmark, not part of the product")]
 #![expect(clippy::disallowed_types, reason = "it measures time")]
 
 use std::{hint::black_box, sync::Arc, time::Instant};
@@ -106,7 +106,7 @@ fn main() {
         row(&format!("a certificate seen before, n = {count}"), 1, || drop(verifier.quorum_cert(&certificates[0]).expect("valid")));
     }
 
-    // As long as a transfer of the bank.
+    // As long as a bank transfer.
     let payload = vec![7; 42];
     let transactions: Vec<_> = (0..1_000u64)
         .zip(senders.iter().cycle())

@@ -43,7 +43,7 @@ fn fewer_than_a_quorum_do_not_certify() {
 
 #[test]
 fn power_counts_and_not_heads() {
-    // Total 10, quorum 7: the second validator alone is nearly one.
+    // Total 10, quorum 7: the second validator alone is almost a quorum.
     let fixture = Fixture::with(CHAIN, &[1, 6, 2, 1]);
     let valid = fixture.qc(4, 3);
     for (signers, expected) in [
@@ -65,7 +65,7 @@ fn strangers_certify_nothing() {
     let valid = fixture.qc(4, 3);
     let signed = valid.commit_info.digest();
     for stranger in [4, 5, 64, 127] {
-        // Beside a quorum, and in its place.
+        // In addition to a quorum, and instead of part of it.
         let mut signatures = valid.signatures.to_vec();
         signatures.push(key(77).sign(&signed));
         let beside = QuorumCert { signers: set(&[0, 1, 2, stranger]), signatures: signatures.try_into().unwrap(), ..valid.clone() };
@@ -84,7 +84,7 @@ fn each_signer_has_exactly_one_signature() {
         let qc = QuorumCert { signatures: vec![signature; count].try_into().unwrap(), ..valid.clone() };
         assert_eq!(word(&fixture, &qc), Some("signer-count"), "{count}");
     }
-    // A signature three times is not three signers.
+    // One signature three times is not three signers.
     let repeated = QuorumCert { signatures: vec![signature; 3].try_into().unwrap(), ..valid };
     assert_eq!(word(&fixture, &repeated), Some("signature"));
 }
@@ -95,7 +95,7 @@ fn a_duplicate_signer_cannot_be_written_down() {
     assert!(signers.insert(ValidatorId(2)));
     assert!(!signers.insert(ValidatorId(2)));
     assert_eq!((signers.len(), codec::encode(&signers).len()), (1, 16));
-    // Every bitmap is a different set, so there is no second spelling of a set either.
+    // Every bitmap is a different set, so a set has only one encoding.
     for outside in [128, 129, 1_000, u16::MAX] {
         assert!(!signers.insert(ValidatorId(outside)));
         assert!(!signers.contains(ValidatorId(outside)));
@@ -107,11 +107,11 @@ fn a_duplicate_signer_cannot_be_written_down() {
 fn a_certificate_of_another_network_is_refused() {
     let (ours, theirs) = (Fixture::new(), Fixture::with(ChainId(8), &[1; 4]));
     assert_eq!(word(&ours, &theirs.qc(4, 3)), Some("other-network"));
-    // With our genesis put in, what they signed no longer fits.
+    // With our genesis hash put in, the signatures no longer match.
     let mut relabelled = theirs.qc(4, 3);
     relabelled.commit_info.genesis_hash = network();
     assert_eq!(word(&ours, &relabelled), Some("signature"));
-    // Timeouts do not name the network, they sign it.
+    // Timeouts do not carry the network; their signatures cover it.
     assert_eq!(tc_word(&ours, &theirs.tc_with(EPOCH, 5, &[(0, 4), (1, 4), (2, 4)], ours.qc(4, 3))), Some("signature"));
 }
 
@@ -125,14 +125,14 @@ fn a_certificate_of_another_epoch_is_refused() {
         let claims = [(0, 4), (1, 4), (2, 4)];
         assert_eq!(tc_word(&fixture, &fixture.tc_with(Epoch(epoch), 5, &claims, valid)), Some("other-epoch"));
     }
-    // Mixed: the timeout of this epoch, the certificate in it of another.
+    // Mixed: a timeout certificate of this epoch with a quorum certificate of another.
     let valid = fixture.qc(4, 3);
     let commit_info = LedgerCommitInfo { epoch: Epoch(1), ..valid.commit_info };
     let mixed = fixture.tc_with(EPOCH, 5, &[(0, 4), (1, 4), (2, 4)], fixture.certify(valid.vote_info, commit_info, &[0, 1, 2]));
     assert_eq!(tc_word(&fixture, &mixed), Some("other-epoch"));
 }
 
-/// E13: votes sign the hash of the vote info only.
+/// E13: votes sign only the hash of the vote info.
 #[test]
 fn a_vote_info_that_was_not_signed_is_refused() {
     let fixture = Fixture::new();
@@ -141,7 +141,7 @@ fn a_vote_info_that_was_not_signed_is_refused() {
     assert_eq!(word(&fixture, &qc), Some("vote-info-hash"));
 }
 
-/// The commit in a certificate is a function of its rounds, so even a quorum of signatures cannot say otherwise.
+/// Whether a certificate commits is a function of its rounds, so even a quorum of signatures cannot change it.
 #[test]
 fn the_commit_follows_the_rounds() {
     let fixture = Fixture::new();
@@ -170,7 +170,7 @@ fn a_round_is_above_its_parents_and_below_the_limit() {
     assert_eq!(word(&fixture, &fixture.qc(last, last - 1)), None);
 }
 
-/// S3: there is one certificate of round 0, and it is known beforehand.
+/// S3: there is one certificate of round 0, known in advance.
 #[test]
 fn only_the_genesis_certificate_itself_is_taken_for_round_zero() {
     let fixture = Fixture::new();
@@ -183,7 +183,7 @@ fn only_the_genesis_certificate_itself_is_taken_for_round_zero() {
         QuorumCert::genesis(Epoch(1), fixture.genesis.hash(), state(0x60)),
         QuorumCert::genesis(EPOCH, GenesisHash(hash(1)), state(0x60)),
         QuorumCert::genesis(EPOCH, fixture.genesis.hash(), state(0x61)),
-        // The genuine infos, signed by everybody; signed infos of round 0; signers without signatures.
+        // The genuine infos, signed by all; other signed infos of round 0; signers without signatures.
         fixture.certify(genesis.vote_info, genesis.commit_info, &[0, 1, 2, 3]),
         fixture.certify(VoteInfo { id: block_id(1), ..genesis.vote_info }, genesis.commit_info, &[0, 1, 2, 3]),
         QuorumCert { signers: set(&[0, 1, 2]), ..genesis.clone() },
@@ -192,7 +192,7 @@ fn only_the_genesis_certificate_itself_is_taken_for_round_zero() {
     for (n, other) in others.iter().enumerate() {
         assert_eq!(verifier.quorum_cert(other), Err(VerifyError::Round(Round(0))), "{n}");
     }
-    // Without signatures no other round passes.
+    // No other round passes without signatures.
     let mut later = genesis;
     later.vote_info.round = Round(1);
     later.commit_info.vote_info_hash = later.vote_info.digest();
@@ -216,7 +216,7 @@ fn signatures_of_other_kinds_of_messages_are_no_votes() {
     }
 }
 
-/// A verdict is remembered for exactly the bytes it was about.
+/// A verdict is remembered only for exactly the same bytes.
 #[test]
 fn a_remembered_certificate_does_not_vouch_for_another() {
     let fixture = Fixture::new();
@@ -227,11 +227,11 @@ fn a_remembered_certificate_does_not_vouch_for_another() {
     let mut signatures = valid.signatures.to_vec();
     signatures[2] = Signature([0; 64]);
     assert!(verifier.quorum_cert(&QuorumCert { signatures: signatures.try_into().unwrap(), ..valid.clone() }).is_err());
-    // Nor does a bad one spoil the good one.
+    // Nor does a bad one invalidate the good one.
     assert!(verifier.quorum_cert(&valid).is_ok());
 }
 
-/// Quorum and timeout certificates share a memory, and must not share a name.
+/// Quorum and timeout certificates share a memory, so they must not share digests.
 #[test]
 fn digests_of_the_two_kinds_of_certificates_lie_in_different_domains() {
     let fixture = Fixture::new();
@@ -257,17 +257,17 @@ fn a_timeout_certificate_needs_a_quorum() {
 #[test]
 fn an_inflated_claim_is_refused() {
     let fixture = Fixture::new();
-    // Signer 3 signs that it has a certificate of round 9, and nobody has one.
+    // Signer 3 claims a certificate of round 9, which does not exist.
     let claims = [(0, 3), (1, 4), (3, 9)];
     for carried in [fixture.qc(4, 3), fixture.qc(3, 2), fixture.genesis_qc.clone()] {
         assert_eq!(tc_word(&fixture, &fixture.tc_with(EPOCH, 10, &claims, carried)), Some("high-qc-mismatch"));
     }
-    // It forges the certificate as well.
+    // It forges that certificate, too.
     let forged = fixture.certify(fixture.qc(9, 8).vote_info, fixture.qc(9, 8).commit_info, &[3]);
     assert_eq!(tc_word(&fixture, &fixture.tc_with(EPOCH, 10, &claims, forged)), Some("no-quorum"));
-    // A carried certificate above all claims is as wrong: the claims are what the proposal is measured by.
+    // A carried certificate above all claims is wrong as well: the proposal is checked against the claims.
     assert_eq!(tc_word(&fixture, &fixture.tc_with(EPOCH, 10, &[(0, 3), (1, 4), (3, 2)], fixture.qc(9, 8))), Some("high-qc-mismatch"));
-    // With a real one, it is right.
+    // With a genuine certificate, the claim is right.
     assert_eq!(tc_word(&fixture, &fixture.tc_with(EPOCH, 10, &claims, fixture.qc(9, 8))), None);
 }
 
@@ -323,12 +323,12 @@ fn votes_aggregate_when_they_are_equal_and_a_quorums() {
 
     let qc = aggregate(by_id([(0, vote(0)), (1, vote(1)), (3, vote(3))])).unwrap();
     assert_eq!((qc.vote_info, qc.commit_info, qc.signers), (valid.vote_info, valid.commit_info, set(&[0, 1, 3])));
-    assert!(fixture.verifier().quorum_cert(&qc).is_ok(), "what we aggregate, others accept");
+    assert!(fixture.verifier().quorum_cert(&qc).is_ok(), "others accept what we aggregate");
     assert!(aggregate(by_id([(0, vote(0)), (1, vote(1)), (2, vote(2)), (3, vote(3))])).is_some());
 
     assert!(aggregate(by_id([])).is_none());
     assert!(aggregate(by_id([(0, vote(0)), (1, vote(1))])).is_none());
-    // A vote filed under another name does not count twice.
+    // A vote filed under another validator's id does not count twice.
     assert!(aggregate(by_id([(0, vote(0)), (1, vote(1)), (2, vote(1))])).is_none());
     // S8: another result of the same block is another vote.
     let vote_info = VoteInfo { exec_state_id: state(9), ..valid.vote_info };
@@ -362,7 +362,7 @@ fn timeouts_aggregate_when_they_are_of_one_round_and_a_quorums() {
     let tc = aggregate(by_id([(0, timeout(0, 3)), (1, timeout(1, 4)), (2, timeout(2, 2))])).unwrap();
     assert_eq!((tc.round, tc.highest_qc_round(), tc.high_qc.round()), (Round(6), Round(4), Round(4)));
     assert_eq!(tc.high_qc_rounds.to_vec(), [Round(3), Round(4), Round(2)]);
-    assert!(fixture.verifier().timeout_cert(&tc).is_ok(), "what we aggregate, others accept");
+    assert!(fixture.verifier().timeout_cert(&tc).is_ok(), "others accept what we aggregate");
 
     assert!(aggregate(by_id([])).is_none());
     assert!(aggregate(by_id([(0, timeout(0, 3)), (1, timeout(1, 4))])).is_none());
@@ -371,10 +371,10 @@ fn timeouts_aggregate_when_they_are_of_one_round_and_a_quorums() {
     assert!(aggregate(by_id([(0, timeout(0, 3)), (1, timeout(1, 4)), (2, of_another_round)])).is_none());
 }
 
-/// Nobody could check the signature of a stranger, so a certificate with one in it convinces nobody.
+/// Nobody can check a stranger's signature, so a certificate that contains one is worthless.
 #[test]
 fn a_stranger_beside_a_quorum_makes_no_certificate() {
-    // The first four are a quorum in both committees, of which the smaller one does not know the fifth.
+    // The first four are a quorum in both committees; the smaller one does not have the fifth.
     let (larger, smaller) = (Fixture::with(CHAIN, &[10, 10, 10, 10, 1]), Fixture::new());
     let verifier = larger.verifier();
     let valid = larger.vote();
@@ -390,7 +390,7 @@ fn a_stranger_beside_a_quorum_makes_no_certificate() {
     }
 }
 
-/// What people read in logs.
+/// The form in which certificates appear in logs.
 #[test]
 fn certificates_show_their_rounds_and_what_they_commit() {
     let fixture = Fixture::new();

@@ -1,4 +1,4 @@
-//! The encoding: one spelling of each value, bounds before allocation, and no bytes at all that make it panic (B14, B15).
+//! The encoding: one encoding of each value, bounds checked before allocation, and no bytes that make decoding panic (B14, B15).
 
 use std::{cell::Cell, fmt, sync::OnceLock};
 
@@ -38,7 +38,7 @@ thread_local! {
     static ELEMENTS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// An element that counts how many of its kind were begun.
+/// An element that counts how many elements began to decode.
 #[derive(Debug, PartialEq, Eq)]
 struct Counted(u8);
 
@@ -74,7 +74,7 @@ fn a_length_above_the_maximum_is_refused_before_the_first_element() {
         assert!(result.unwrap_err().contains(&format!("{announced} elements, at most 8")), "{announced}");
     }
     let (begun, result) = elements_begun::<8>(&[0xff, 0xff, 0xff, 0xff, 0x0f]);
-    assert_eq!((begun, result.is_err()), (0, true), "more than any sequence may have");
+    assert_eq!((begun, result.is_err()), (0, true), "longer than any sequence may be");
     assert_eq!(elements_begun::<8>(&[8, 0, 0, 0, 0, 0, 0, 0, 0]), (8, Ok(8)));
     assert_eq!(elements_begun::<8>(&[0]), (0, Ok(0)));
 }
@@ -115,7 +115,7 @@ fn little_is_allocated_on_the_word_of_a_length_prefix() {
     assert!(Bounded::<[u64; 16], MAX>::deserialize(Boaster(MAX + 1)).is_err());
 }
 
-/// Every sequence of a message, with a prefix that announces the most there is.
+/// Every sequence of a message, with a prefix that announces the largest possible length.
 #[test]
 fn huge_lengths_in_messages_are_refused() {
     let fixture = Fixture::new();
@@ -163,7 +163,7 @@ fn a_sequence_in_json_is_bounded_as_well() {
     assert!(serde_json::from_str::<Bounded<u8, 3>>("[1,2,3,4]").is_err());
 }
 
-/// Sequences of nothing would let a few bytes announce millions of elements, and unordered or floating values have many spellings.
+/// Sequences of zero-sized elements would let a few bytes announce millions of them; unordered or floating values have many encodings.
 #[test]
 fn no_type_of_the_crate_has_what_the_encoding_cannot_make_canonical() {
     let mut directories = vec![std::path::PathBuf::from("src")];
@@ -175,7 +175,7 @@ fn no_type_of_the_crate_has_what_the_encoding_cannot_make_canonical() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap();
-            // What was seen is never encoded.
+            // The memory of seen entries is never encoded.
             let is_memory = path.ends_with("seen.rs");
             for word in source.split(|c: char| !c.is_alphanumeric()).filter(|_| !is_memory) {
                 assert!(!["HashMap", "HashSet", "f32", "f64"].contains(&word), "{} has {word}", path.display());
@@ -187,12 +187,12 @@ fn no_type_of_the_crate_has_what_the_encoding_cannot_make_canonical() {
     }
 }
 
-/// Reads bytes as a type; its encoding if they are one.
+/// Decodes bytes as a type and encodes the value again; `None` if they do not decode.
 fn decode_as<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<Vec<u8>> {
     codec::decode::<T>(bytes, MESSAGE_BYTES_MAX).ok().map(|value| codec::encode(&value))
 }
 
-/// Reads bytes as every type that peers, clients and disks give us.
+/// Decodes bytes as every type that we read from peers, clients and disks.
 fn decode_all(bytes: &[u8]) -> impl Iterator<Item = (&'static str, Option<Vec<u8>>)> {
     [
         ("message", decode_as::<Message>(bytes)),
@@ -219,7 +219,7 @@ fn decode_all(bytes: &[u8]) -> impl Iterator<Item = (&'static str, Option<Vec<u8
     .into_iter()
 }
 
-/// Honest bytes of every kind.
+/// Honest encodings of every kind.
 fn encodings(fixture: &Fixture) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("proposal", codec::encode(&Message::Proposal(Box::new(fixture.proposal())))),
@@ -388,7 +388,7 @@ proptest! {
         prop_assert!(Message::decode(&bytes[..bytes.len() - 1]).is_err());
     }
 
-    /// The verifier has an answer to everything that decodes, whoever sends it.
+    /// The verifier returns a verdict on everything that decodes, whoever sends it.
     #[test]
     fn the_verifier_refuses_nonsense_without_a_panic(message in message(), from: u16) {
         let verdict = Fixture::new().verifier().message(ValidatorId(from % 5), message.clone());
@@ -413,7 +413,7 @@ proptest! {
         }
     }
 
-    /// Honest bytes, cut, overwritten, stretched and put together anew.
+    /// Honest bytes, cut, overwritten, stretched and recombined.
     #[test]
     fn mutated_bytes_are_refused_or_are_the_one_encoding_of_a_value(
         which: prop::sample::Index,

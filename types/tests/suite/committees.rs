@@ -1,4 +1,4 @@
-//! Who is a quorum (deviation D1), and who may be a committee.
+//! What is a quorum (deviation D1), and what may be a committee.
 
 use quorate_types::{
     committee::{Committee, CommitteeError, POWER_MAX, SignerSet, Validator, VotingPower},
@@ -20,15 +20,15 @@ fn with_total(total: u64) -> Committee {
     std::sync::Arc::into_inner(Committee::new(Epoch(0), only).unwrap()).unwrap()
 }
 
-/// With less than a third of the power faulty (the largest such power is `(total - 1) / 3`).
+/// If less than a third of the power is faulty (the largest such power is `(total - 1) / 3`).
 #[test]
 fn two_quorums_share_an_honest_validator_for_every_total() {
     for total in 1..=300 {
         let committee = with_total(total);
         let (quorum, amplify, faulty) = (committee.quorum_power(), committee.amplify_power(), (total - 1) / 3);
         assert_eq!(committee.total_power(), total);
-        assert!(2 * quorum > total + faulty, "two quorums overlap in more than the faulty: total {total}");
-        assert!(quorum <= total - faulty, "the honest alone are a quorum: total {total}");
+        assert!(2 * quorum > total + faulty, "two quorums overlap in more than the faulty power: total {total}");
+        assert!(quorum <= total - faulty, "the honest validators alone are a quorum: total {total}");
         assert_eq!(amplify + quorum, total + 1, "total {total}");
         assert!(amplify > faulty, "at least one of them is honest: total {total}");
         assert_eq!(quorum, 2 * total / 3 + 1, "the other way to write it: total {total}");
@@ -50,7 +50,7 @@ fn quorums_of_equal_powers_are_the_known_numbers() {
     }
 }
 
-/// Every pair of quorums of a small committee with unequal powers, counted by members.
+/// Every pair of quorums of small committees with unequal powers, member by member.
 #[test]
 fn weighted_quorums_intersect_in_more_than_the_faulty() {
     for powers in [&[1, 1, 1, 7][..], &[5, 4, 3, 2, 1], &[1, 6, 2, 1], &[10, 10, 10, 1, 1], &[3, 3, 3], &[100, 1]] {

@@ -1,4 +1,4 @@
-//! The domains of all hashes: each used for one thing, and none ever renamed.
+//! The domains of all hashes: each is used for one thing, and none is ever renamed.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -6,7 +6,7 @@ use quorate_types::crypto::{Hash, Hasher, Tag};
 
 use crate::golden;
 
-/// Every `Tag::new("...")` in the sources below a directory, with the name of its file.
+/// Every `Tag::new("...")` in the sources below a directory, with its file name.
 fn tags(directory: &Path, found: &mut Vec<(String, String)>) {
     let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
@@ -43,7 +43,7 @@ fn all_domains_are_listed_and_differ() {
 fn another_domain_gives_another_hash() {
     const SHORT: Tag = Tag::new("quorate/a");
     const LONG: Tag = Tag::new("quorate/ab");
-    // A tag fills 32 bytes, so the end of a tag cannot be taken for the beginning of what is hashed.
+    // A tag fills 32 bytes, so its end cannot be taken for the beginning of the data.
     assert_ne!(Hash::of(&SHORT, b"b"), Hash::of(&LONG, b""));
     let mut hasher = Hasher::new(&SHORT);
     hasher.update(b"in ").update(b"parts");

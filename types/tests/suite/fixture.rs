@@ -1,4 +1,4 @@
-//! A network of four validators with keys from fixed seeds, and honest values of every kind, really signed.
+//! A network of four validators with keys from fixed seeds, and honest values of every kind with real signatures.
 
 use std::{
     collections::BTreeMap,
@@ -84,7 +84,7 @@ impl Fixture {
             chain_id,
             name: "fixture".into(),
             timestamp: UnixMillis(1_700_000_000_000),
-            // As golden bytes have them, whatever is recommended.
+            // As in the golden bytes; independent of the recommended values.
             parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
             validators: Vec::new(),
             application: GenesisApplication {
@@ -113,7 +113,7 @@ impl Fixture {
         signers.into_iter().map(|id| self.signature(*id, digest)).collect::<Vec<_>>().try_into().unwrap()
     }
 
-    /// Signed honestly over whatever the infos say.
+    /// Genuine signatures over these infos, whatever they say.
     pub(crate) fn certify(&self, vote_info: VoteInfo, commit_info: LedgerCommitInfo, signers: &[u16]) -> QuorumCert {
         QuorumCert { vote_info, commit_info, signers: set(signers), signatures: self.signatures(signers, &commit_info.digest()) }
     }
@@ -145,7 +145,7 @@ impl Fixture {
         self.certify(vote_info, self.commit_info(&vote_info), &[0, 1, 2])
     }
 
-    /// A timeout certificate of `round`: signer `n` claims the round `claims[n]`, and the certificate of the highest is carried.
+    /// A timeout certificate of `round` in which signer `n` claims the round `claims[n]`; it carries the certificate of the highest claim.
     pub(crate) fn tc(&self, round: u64, claims: &[(u16, u64)]) -> TimeoutCert {
         let highest = claims.iter().map(|(_, claim)| *claim).max().unwrap_or(0);
         let high_qc = if highest == 0 { self.genesis_qc.clone() } else { self.qc(highest, highest - 1) };
@@ -245,21 +245,21 @@ impl Fixture {
         (blocks, qc)
     }
 
-    /// An answer with the newest of five blocks first.
+    /// A response with five blocks, newest first.
     pub(crate) fn fetch_response(&self) -> FetchResponse {
         let (mut blocks, _) = self.chain(5);
         blocks.reverse();
         FetchResponse { block_id: blocks[0].id(), blocks: blocks.try_into().unwrap() }
     }
 
-    /// An answer with four blocks, of which the certificate of the fifth commits the last.
+    /// A response with four blocks; the certificate of a fifth commits the last of them.
     pub(crate) fn catchup_response(&self) -> CatchupResponse {
         let (mut blocks, qc) = self.chain(5);
         blocks.pop();
         CatchupResponse { from: Height(1), blocks: blocks.try_into().unwrap(), headers: Bounded::default(), commit_qc: Some(qc) }
     }
 
-    /// An answer with the first two of four blocks: they follow each other without a direct commit up to the fourth, to which the headers lead.
+    /// A response with the first two of four blocks, of which only the fourth is committed directly; the headers lead to it.
     pub(crate) fn part_of_a_stretch(&self) -> CatchupResponse {
         let (mut blocks, mut headers): (Vec<Block>, Vec<Header>) = (Vec::new(), Vec::new());
         let mut qc = self.genesis_qc.clone();
@@ -305,7 +305,7 @@ pub(crate) fn vote_info(block: &Block) -> VoteInfo {
     }
 }
 
-/// The same block with a part of its content changed.
+/// The same block with its content changed.
 pub(crate) fn changed(block: &Block, change: impl FnOnce(&mut BlockContent)) -> Block {
     let mut content = block.content().clone();
     change(&mut content);
@@ -316,7 +316,7 @@ pub(crate) fn payload(transactions: Vec<Transaction>) -> Payload {
     transactions.try_into().unwrap()
 }
 
-/// Entries by validator, as the aggregating constructors take them.
+/// Entries by validator, as the `aggregate` constructors expect them.
 pub(crate) fn by_id<T>(entries: impl IntoIterator<Item = (u16, T)>) -> BTreeMap<ValidatorId, T> {
     entries.into_iter().map(|(id, entry)| (ValidatorId(id), entry)).collect()
 }

@@ -1,4 +1,4 @@
-//! docs/formats.md, followed to the letter: every hash is put together here from bytes and SHA3-256, as another implementation would do it, and
+//! docs/formats.md, followed to the letter: every hash is built here from bytes and SHA3-256, as another implementation would do it, and
 //! compared with what this program computes. The vectors on the page are the golden ones.
 
 use quorate_types::{
@@ -68,7 +68,7 @@ fn commit_info(info: &LedgerCommitInfo) -> Vec<u8> {
 }
 
 fn certificate(qc: &QuorumCert) -> Vec<u8> {
-    // Validator i is bit i, the lowest bit of the first byte first.
+    // Validator i is bit i; bit 0 is the lowest bit of the first byte.
     let mut signers = [0u8; 16];
     for id in qc.signers.iter() {
         signers[usize::from(id.0) / 8] |= 1 << (id.0 % 8);

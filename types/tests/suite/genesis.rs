@@ -1,4 +1,4 @@
-//! What a genesis promises, and what is refused.
+//! What a genesis guarantees, and which ones are refused.
 
 use quorate_types::{
     genesis::{Genesis, GenesisError, GenesisValidator, Parameters},
@@ -34,7 +34,7 @@ fn what_breaks_a_promise_is_refused() {
     }
 }
 
-/// What validators sign before there is a genesis covers all of it but themselves.
+/// What validators sign before there is a genesis covers all of it but the validators.
 #[test]
 fn the_draft_hash_covers_everything_but_the_validators() {
     let genesis = Fixture::new().genesis;
@@ -66,7 +66,7 @@ fn the_draft_hash_covers_everything_but_the_validators() {
     assert_eq!(genesis.with_validators([(validator, &consensus, &network)]).draft_hash(), draft);
 }
 
-/// Nobody registers a key that it does not hold, not even with a proof that another made.
+/// Nobody can register a key that it does not hold, not even with somebody else's proof.
 #[test]
 fn both_keys_prove_possession() {
     let validator = Fixture::new().genesis.validators[0].validator.clone();
@@ -80,7 +80,7 @@ fn both_keys_prove_possession() {
     }
 }
 
-/// A parameter's name, and how to spoil it.
+/// A parameter's name, and a change that makes it invalid.
 type Wrong = (&'static str, fn(&mut Parameters));
 
 #[test]
@@ -120,7 +120,7 @@ fn parameters_lie_in_their_ranges() {
     }
 }
 
-/// Every part of a genesis is part of the network's name.
+/// The hash that identifies the network covers every part of its genesis.
 #[test]
 fn the_hash_covers_everything() {
     let changes: [fn(&mut Genesis); 21] = [

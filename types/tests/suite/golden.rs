@@ -1,5 +1,5 @@
-//! The bytes of every type that is sent, stored or signed, and every hash, as they are for good. A change of any file here is a change of the
-//! protocol: other programs, old ledgers and signatures depend on them.
+//! The bytes of every type that is sent, stored or signed, and every hash, fixed for good. A change of any golden file changes the protocol:
+//! other programs, old ledgers and signatures depend on it.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -24,7 +24,7 @@ use crate::{
 const REGENERATE: &str = "QUORATE_REGENERATE_GOLDEN";
 const COMMAND: &str = "QUORATE_REGENERATE_GOLDEN=1 cargo test --release -p quorate-types --test suite";
 
-/// Compares a text with its golden file, or writes the file when that was asked for.
+/// Compares a text with its golden file, or writes the file if [`REGENERATE`] is set to 1.
 pub(crate) fn check(file: &str, actual: &str) {
     let path = Path::new("tests/golden").join(file);
     if std::env::var_os(REGENERATE).is_some_and(|value| value == "1") {
@@ -44,16 +44,16 @@ pub(crate) fn check(file: &str, actual: &str) {
         }
     }
     panic!(
-        "types/tests/golden/{file} has changed.\n{diff}If that is meant, it is another version of the protocol. Regenerate with\n\n    {COMMAND}\n"
+        "types/tests/golden/{file} has changed.\n{diff}If that is intended, this is a new version of the protocol. Regenerate with\n\n    {COMMAND}\n"
     );
 }
 
-/// Hexadecimal, 32 bytes a line.
+/// Hexadecimal, 32 bytes per line.
 pub(crate) fn hex_lines(bytes: &[u8]) -> String {
     bytes.chunks(32).fold(String::new(), |text, line| text + &hex::encode(line) + "\n")
 }
 
-/// The golden bytes of a value: they are what is encoded, they decode to it, and nothing can be cut off or put behind them.
+/// Checks the golden bytes of a value: it encodes to them, they decode to it, and cut or extended bytes are refused.
 fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
     let bytes = codec::encode(value);
     check(&format!("{name}.hex"), &hex_lines(&bytes));
@@ -64,7 +64,7 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &
     }
     let mut longer = bytes;
     longer.push(0);
-    assert!(codec::decode::<T>(&longer, max).is_err(), "{name} with a byte behind it");
+    assert!(codec::decode::<T>(&longer, max).is_err(), "{name} with a byte appended");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The words of the HTTP API as JSON, and the texts of ids, keys and amounts.
+//! The types of the HTTP API as JSON, and the text forms of ids, keys and amounts.
 
 use quorate_types::{
     block::Block,
@@ -21,7 +21,7 @@ use crate::{
     golden,
 };
 
-/// A value as a line of JSON that reads back as the value.
+/// A value as a line of JSON; checks that it parses back to the value.
 fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> String {
     let line = serde_json::to_string(value).unwrap();
     assert_eq!(&serde_json::from_str::<T>(&line).unwrap(), value);
@@ -199,7 +199,7 @@ fn signatures_are_hexadecimal_text() {
     }
 }
 
-/// A JSON number above 2^53 loses digits in many programs, so amounts are text; and text that is no plain number is no amount.
+/// JSON numbers above 2^53 lose digits in many programs, so amounts are text; only plain decimal digits are an amount.
 #[test]
 fn amounts_are_decimal_text() {
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -1,6 +1,6 @@
-//! The words of the chain as a hostile peer or client meets them: forged, cut, stretched, replayed, out of order. And their golden bytes.
+//! The types of the chain as a hostile peer or client sends them: forged, cut, stretched, replayed, out of order. And their golden bytes.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+#![expect(clippy::unwrap_used, reason = "clippy does not count test helpers as tests")]
 
 mod certificates;
 mod codec;

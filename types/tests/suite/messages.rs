@@ -1,4 +1,4 @@
-//! Messages of hostile validators: B11 to B16, S2, S3, S22, and answers that are no chains (B19).
+//! Messages of hostile validators: B11 to B16, S2, S3, S22, and responses that are not chains (B19).
 
 use quorate_types::{
     block::{BLOCK_TRANSACTIONS_MAX, Block},
@@ -75,7 +75,7 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
     }
 }
 
-/// Certificates and blocks are taken out of a message that was checked as a whole: nothing may get lost or change on the way.
+/// Certificates and blocks taken out of a checked message are exactly those that were sent.
 #[test]
 fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
     let fixture = Fixture::new();
@@ -140,7 +140,7 @@ fn messages_in_the_name_of_another_are_refused() {
             assert_eq!(send(&fixture, sender, message.clone()), Some(expected));
         }
     }
-    // The sender writes its own name on what another signed.
+    // The sender puts its own id on a vote that another validator signed.
     let mut vote = fixture.vote();
     vote.sender = ValidatorId(0);
     assert_eq!(word(&fixture, 0, Message::Vote(Box::new(vote))), Some("signature"));
@@ -158,14 +158,14 @@ fn largest_numbers_are_refused_or_harmless() {
         let vote = fixture.vote_of(2, vote.vote_info, fixture.commit_info(&vote.vote_info));
         assert_eq!(word(&fixture, 2, Message::Vote(Box::new(vote))), Some("round"));
         assert_eq!(word(&fixture, 3, timeout(fixture.timeout_of(3, round, fixture.qc(4, 3), None))), Some("round"));
-        // Requests claim nothing; whoever answers them compares and never adds.
+        // Requests claim nothing; code that answers them compares these numbers and never adds to them.
         assert_eq!(word(&fixture, 0, Message::FetchRequest(FetchRequest { block_id: block_id(1), above: Round(round) })), None);
         assert_eq!(word(&fixture, 0, Message::CatchupRequest(CatchupRequest { from: Height(round) })), None);
     }
     assert_eq!((Round(u64::MAX).next(), Round(0).previous(), Round(3).since(Round(u64::MAX))), (Round(u64::MAX), None, 0));
 }
 
-/// Whoever sends it: each statement is signed by whom the answer is about, for rounds that are possible.
+/// Whoever sends it, each statement must be signed by the validator that the answer is about, for a possible round.
 #[test]
 fn sightings_prove_themselves() {
     let fixture = Fixture::new();
@@ -177,7 +177,7 @@ fn sightings_prove_themselves() {
     };
     for from in 0..4 {
         assert_eq!(refused(from, |_| {}), None);
-        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(3))), None, "nothing seen is an answer");
+        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(3))), None, "no sightings is a valid answer");
         assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(4))), Some("not-in-committee"));
         assert_eq!(refused(from, |seen| (seen.of, seen.proposal) = (ValidatorId(3), None)), Some("signature"));
         assert_eq!(refused(from, |seen| seen.of = ValidatorId(3)), Some("signature"));
@@ -195,7 +195,7 @@ fn sightings_prove_themselves() {
     assert_eq!(refused(0, |seen| seen.timeout.as_mut().unwrap().high_qc_round = Round(6)), Some("round"), "as high as its round");
 }
 
-/// S3: genesis is never taken from anybody.
+/// S3: genesis is never accepted from a peer.
 #[test]
 fn blocks_votes_and_timeouts_of_round_zero_are_refused() {
     let fixture = Fixture::new();
@@ -208,7 +208,7 @@ fn blocks_votes_and_timeouts_of_round_zero_are_refused() {
     assert_eq!(word(&fixture, 2, Message::Vote(Box::new(vote))), Some("round"));
 }
 
-/// Paper p. 12: a message of round r carries the certificate of r - 1, or else the timeout certificate of r - 1, never both, never neither.
+/// Paper p. 12: a message of round r carries either the certificate or the timeout certificate of r - 1, never both, never neither.
 #[test]
 fn certificates_lead_into_the_round_in_exactly_one_way() {
     let fixture = Fixture::new();
@@ -235,7 +235,7 @@ fn certificates_lead_into_the_round_in_exactly_one_way() {
         let message = timeout(fixture.timeout_of(3, round, qc.clone(), tc.clone()));
         assert_eq!(word(&fixture, 3, message), expected, "timeout of round {round} with {tc:?}");
     }
-    // The first round comes out of genesis.
+    // Genesis leads into the first round.
     let genesis_qc = fixture.genesis_qc.clone();
     let first = fixture.block(0, 1, genesis_qc.clone(), vec![]);
     assert_eq!(word(&fixture, 0, proposal(fixture.propose(first, None, genesis_qc.clone()))), None);
@@ -244,7 +244,7 @@ fn certificates_lead_into_the_round_in_exactly_one_way() {
     assert_eq!(word(&fixture, 0, proposal(fixture.propose(second, Some(tc), genesis_qc))), None);
 }
 
-/// S2: what is signed is the round of the very certificate that is carried.
+/// S2: the signed round is that of the carried certificate.
 #[test]
 fn a_timeout_signs_the_round_of_the_certificate_it_carries() {
     let fixture = Fixture::new();
@@ -373,7 +373,7 @@ fn fetched_blocks_are_linked_from_the_one_asked_for() {
     for (name, blocks) in not_a_chain {
         assert_eq!(send(valid.block_id, blocks), Some("not-a-chain"), "{name}");
     }
-    // A chain of his own with a certificate of his own.
+    // A block of the sender's own making, with a forged certificate.
     let forged = changed(five, |content| content.qc.signers = SignerSet::default());
     assert_eq!(send(forged.id(), vec![forged.clone()]), Some("signer-count"));
     let of_round_zero = fixture.block(0, 0, fixture.genesis_qc.clone(), vec![]);
@@ -419,7 +419,7 @@ fn caught_up_blocks_are_a_chain_that_the_certificate_commits() {
     let mut poisoned = chain[..4].to_vec();
     poisoned[1] = changed(&poisoned[1], |content| content.payload = payload(vec![fixture.transfer(77)]));
     assert_eq!(send(&poisoned, Some(qc5)), Some("not-a-chain"));
-    // A certified block that commits nothing.
+    // A certificate that commits nothing.
     let gap_qc = fixture.qc(9, 3);
     assert_eq!(send(&chain[..4], Some(gap_qc)), Some("commit-rule"));
 }
@@ -446,7 +446,7 @@ fn caught_up_blocks_may_lead_by_headers_to_what_the_certificate_commits() {
     for headers in no_way {
         assert_eq!(with_headers(headers), Some("not-a-chain"), "{headers:?}");
     }
-    // A header of the liar's own: for another block, or on another result.
+    // A forged header: for another block, or on another result.
     let other = Header { block_id: block_id(1), ..first.clone() };
     assert_eq!(with_headers(&[&other, second, third]), Some("not-a-chain"));
     assert_eq!(with_headers(&[&other, &Header { parent: other.state_id(), ..second.clone() }, third]), Some("not-a-chain"));
@@ -460,8 +460,8 @@ fn caught_up_blocks_may_lead_by_headers_to_what_the_certificate_commits() {
     assert_eq!(send(&|response| response.commit_qc = Some(fixture.qc(7, 5))), Some("commit-rule"));
 }
 
-/// The largest answer that the limits allow still is a message: a committee of 128, whose every block carries all signatures, blocks up to
-/// the line, and then the largest block that a genesis can allow.
+/// The largest response that the limits allow fits into a message: a committee of 128, blocks with all 128 signatures, blocks up to the line,
+/// and then the largest block that a genesis can allow.
 #[test]
 fn the_largest_answer_fits_into_a_message() {
     let fixture = Fixture::new();
@@ -489,7 +489,7 @@ fn the_largest_answer_fits_into_a_message() {
         assert!(bytes.len() <= MESSAGE_BYTES_MAX, "{}", bytes.len());
         assert_eq!(Message::decode(&bytes).unwrap(), answer);
     }
-    // Of a catch-up no block crosses the line but the first, and headers may follow it.
+    // In a catch-up response only the first block can cross the line, and headers may follow it.
     for only in [of_smallest, of_largest] {
         let (blocks, headers) = (Bounded::truncated(vec![only]), Bounded::truncated(vec![header(1); PROOF_HEADERS_MAX]));
         let answer = Message::CatchupResponse(Box::new(CatchupResponse { from: Height(1), blocks, headers, commit_qc: Some(qc.clone()) }));
@@ -528,8 +528,8 @@ fn of_a_proposal_that_does_not_matter_the_certificates_are_left_and_its_transact
     assert_eq!(judge(&sent, true).map(drop).unwrap_err().word(), "signature");
     let Message::SyncInfo(info) = judge(&sent, false).unwrap().into_inner() else { panic!("its certificates") };
     assert_eq!(*info, SyncInfo { high_qc: fixture.qc(4, 3), high_commit_qc: fixture.qc(4, 3), last_round_tc: None });
-    // Everything else is checked before anybody is asked whether it matters.
+    // Everything else is checked before `matters` is called.
     let unsigned = quorate_types::block::Proposal { signature: quorate_types::crypto::Signature([0; 64]), ..sent };
-    let asked = verifier.message_if(ValidatorId(1), proposal(unsigned), |_| panic!("nobody is asked"));
+    let asked = verifier.message_if(ValidatorId(1), proposal(unsigned), |_| panic!("`matters` was called"));
     assert_eq!(asked.map(drop).unwrap_err().word(), "signature");
 }

@@ -94,7 +94,7 @@ fn a_proof_about_another_transaction_is_refused() {
     let proof = transaction_proof(&fixture);
     let asked = fixture.transfer(0).id();
     assert_eq!(proof.verify(&fixture.verifier(), asked), Err(ProofError::OtherTransaction(proof.receipt.tx_id)));
-    // The receipt relabelled is not in the block.
+    // The block does not contain the relabelled receipt.
     let relabelled = TransactionProof { receipt: Receipt { tx_id: TxId(hash(5)), ..proof.receipt.clone() }, ..proof };
     assert_eq!(relabelled.verify(&fixture.verifier(), TxId(hash(5))), Err(ProofError::Receipt));
 }
@@ -111,7 +111,7 @@ fn headers_that_do_not_end_in_the_committed_state_prove_nothing() {
     assert_eq!(verify(vec![headers[0].clone(), headers[2].clone()]), ProofError::Headers, "a gap");
     assert_eq!(verify(headers.iter().rev().cloned().collect()), ProofError::Headers, "reordered");
     assert_eq!(verify(headers[..2].to_vec()), ProofError::NotCommitted, "the end cut off");
-    assert_eq!(verify(vec![header(9)]), ProofError::NotCommitted, "a header of his own");
+    assert_eq!(verify(vec![header(9)]), ProofError::NotCommitted, "a forged header");
     let forged_first = [vec![Header { height: Height(1), ..headers[0].clone() }], headers[1..].to_vec()].concat();
     assert_eq!(verify(forged_first), ProofError::Headers);
     assert_eq!(
@@ -124,7 +124,7 @@ fn headers_that_do_not_end_in_the_committed_state_prove_nothing() {
 fn a_certificate_that_commits_nothing_proves_nothing() {
     let fixture = Fixture::new();
     let valid = commit_proof(&fixture);
-    // It certifies the child of the last header's block, but not in the next round.
+    // It certifies a child of the last header's block, but not in the next round.
     let vote_info = VoteInfo { round: Round(9), ..valid.qc.vote_info };
     let qc = fixture.certify(vote_info, fixture.commit_info(&vote_info), &[0, 1, 2]);
     let proof = CommitProof { qc, ..valid.clone() };
@@ -144,7 +144,7 @@ fn genesis_is_proved_by_its_own_certificate() {
     assert!(proof.verify(&Fixture::new().verifier()).is_err(), "of another genesis");
 }
 
-/// Every bit of a proof is needed for what it proves.
+/// No bit of a proof can change.
 #[test]
 fn every_bit_of_a_proof_is_covered() {
     let fixture = Fixture::new();
@@ -166,7 +166,7 @@ fn every_bit_of_a_proof_is_covered() {
     }
 }
 
-/// What is certified holds no sentence: rewording a message, or another version of a library, must not change a root.
+/// Certified data holds no sentences: rewording a message or changing a library version must not change a root.
 #[test]
 fn a_receipt_has_no_room_for_a_sentence() {
     use quorate_types::failure::{CODE_BYTES_MAX, FAILURE_NUMBERS_MAX};

@@ -1,7 +1,7 @@
-//! Every field and every bit of a valid value is covered: whatever is changed, the value is refused.
+//! Every field and every bit of a valid value is covered: whatever changes, the value is refused.
 //!
-//! "Refused" is a decode error or a verify error. The verifier is warm (it has accepted the untouched value), so a certificate that was seen
-//! before cannot carry a changed one along. Exceptions stand in the tests that have them, with the reason.
+//! "Refused" means a decode error or a verify error. The verifier is warm (it has accepted the untouched value), so these tests also show that
+//! a remembered certificate does not vouch for a changed one. Exceptions are stated, with the reason, in the tests that have them.
 
 use quorate_types::{
     block::Proposal,
@@ -44,7 +44,7 @@ fn assert_covers_every_bit<T: Serialize + DeserializeOwned + PartialEq>(value: &
     assert!(accepted.is_empty(), "accepted with these bits flipped: {accepted:?}");
 }
 
-/// Applies each change, to a fresh and to a warm verifier.
+/// Applies each change and shows the result to a fresh and to a warm verifier.
 fn refuses_all<T: Clone + PartialEq>(valid: &T, changes: Vec<Change<T>>, accepts: impl Fn(&quorate_types::verify::Verifier, T) -> bool) {
     let fixture = Fixture::new();
     let warm = fixture.verifier();
@@ -79,7 +79,7 @@ fn vote_info_changes<T: 'static>(at: fn(&mut T) -> &mut VoteInfo) -> Vec<Change<
         change("vote_info.parent_id", move |x| at(x).parent_id = block_id(0xff)),
         change("vote_info.parent_round", move |x| at(x).parent_round = at(x).parent_round.previous().unwrap()),
         change("vote_info.exec_state_id", move |x| at(x).exec_state_id = state(0xff)),
-        // Both rounds, so that the commit rule holds and only the hash can notice (E13).
+        // Both rounds, so that the commit rule holds and only the hash can reveal it (E13).
         change("vote_info rounds", move |x| {
             at(x).round = at(x).round.next();
             at(x).parent_round = at(x).parent_round.next();
@@ -94,7 +94,7 @@ fn commit_info_changes<T: 'static>(at: fn(&mut T) -> (&mut LedgerCommitInfo, &mu
         change("commit_info.commit_state_id", move |x| at(x).0.commit_state_id = Some(state(0xff))),
         change("commit_info.commit_state_id gone", move |x| at(x).0.commit_state_id = None),
         change("commit_info.vote_info_hash", move |x| at(x).0.vote_info_hash.0[0] ^= 1),
-        // A consistent pair: only the signature can notice.
+        // A consistent pair: only the signature can reveal it.
         change("vote_info.id with its hash", move |x| {
             let (commit, vote) = at(x);
             vote.id = block_id(0xff);
@@ -175,7 +175,7 @@ fn timeout_cert_changes<T: 'static>(at: fn(&mut T) -> &mut TimeoutCert) -> Vec<C
             rounds.swap(0, 2);
             at(x).high_qc_rounds = rounds.try_into().unwrap();
         }),
-        // An honest certificate, but not the one that the signers claim: higher, and lower.
+        // A genuine certificate, but not the one that the signers claim: a higher and a lower one.
         change("tc.high_qc: a lower one", move |x| at(x).high_qc = Fixture::new().qc(3, 2)),
         change("tc.high_qc: genesis", move |x| at(x).high_qc = Fixture::new().genesis_qc),
     ];
@@ -227,8 +227,8 @@ fn every_bit_of_a_vote_is_covered() {
     assert_covers_every_bit(&fixture.vote(), |vote| accepts_vote(&verifier, vote));
 }
 
-/// The certificate that a vote carries along is not under the vote's signature: it proves itself. Another valid one is legal, and tells the
-/// receiver nothing that its signers did not sign.
+/// A vote's signature does not cover the certificate that it carries, which proves itself. Another valid one is legal and tells the receiver
+/// nothing that its signers did not sign.
 #[test]
 fn another_valid_commit_certificate_in_a_vote_is_legal() {
     let fixture = Fixture::new();
@@ -306,7 +306,7 @@ fn every_bit_of_a_proposal_is_covered() {
     assert_covers_every_bit(&fixture.proposal(), |proposal| accepts_proposal(&verifier, proposal));
 }
 
-/// Even the leader itself cannot put a forged part under its own good signature.
+/// Not even the leader can put a forged part under its own valid signature.
 #[test]
 fn a_leader_that_signs_a_forged_block_is_refused() {
     let fixture = Fixture::new();
@@ -326,7 +326,7 @@ fn a_leader_that_signs_a_forged_block_is_refused() {
     assert!(!accepts_proposal(&verifier, resigned(|content| content.epoch = Epoch(1))));
     assert!(!accepts_proposal(&verifier, resigned(|content| content.round = Round(7))));
     assert!(!accepts_proposal(&verifier, resigned(|content| content.round = Round(4))));
-    assert!(accepts_proposal(&verifier, resigned(|content| content.timestamp = UnixMillis(1))), "times are the replica's to judge");
+    assert!(accepts_proposal(&verifier, resigned(|content| content.timestamp = UnixMillis(1))), "the replica judges times");
 }
 
 #[test]
@@ -374,8 +374,7 @@ fn every_bit_of_a_sync_info_is_covered() {
     assert_covers_every_bit(&fixture.sync_info(), accepts);
 }
 
-/// Of an answer to a fetch every bit but those of transactions' signatures is covered by the block ids, and those are as well: ids of blocks
-/// cover whole transactions.
+/// Block ids cover every bit of a fetch response, the signatures of transactions included.
 #[test]
 fn every_bit_of_a_fetch_response_is_covered() {
     let fixture = Fixture::new();
@@ -392,8 +391,8 @@ fn every_bit_of_sightings_is_covered() {
     assert_covers_every_bit(&fixture.sightings(), accepts);
 }
 
-/// The exception: `from` is the sender's word. Blocks carry no height; the replica takes an answer only at the height it asked for, and only
-/// when the first block's parent is its own last one.
+/// The exception: nothing covers `from`. Blocks carry no height; the replica accepts a response only at the height it asked for, and only if
+/// the first block's parent is its own last block.
 #[test]
 fn every_bit_of_a_catchup_response_but_the_height_is_covered() {
     let fixture = Fixture::new();

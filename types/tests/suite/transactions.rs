@@ -1,4 +1,4 @@
-//! Transactions of hostile clients: sent again, for another network, wrongly encoded, with signatures that are none (B11) or were varied.
+//! Transactions of hostile clients: replayed, for another network, wrongly encoded, with invalid (B11) or altered signatures.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn the_id_does_not_cover_the_signature() {
     assert_eq!(signed.id().0, Hash::of(&TRANSACTION, &codec::encode(signed.content())));
 }
 
-/// A verdict is remembered for a signature, not for an id: the id is the same under a bad signature.
+/// A verdict is remembered for a signature, not for an id: a bad signature does not change the id.
 #[test]
 fn a_remembered_transaction_does_not_vouch_for_another_signature() {
     let fixture = Fixture::new();
@@ -73,7 +73,7 @@ fn a_transaction_of_another_network_is_refused() {
 #[test]
 fn keys_that_bind_nobody_are_refused() {
     let fixture = Fixture::new();
-    // The identity: with R = identity and s = 0 it would sign every message.
+    // The identity as a key: with R = identity and s = 0, every message would count as signed.
     let mut identity = [0; 32];
     identity[0] = 1;
     let mut signature = [0; 64];
@@ -110,7 +110,7 @@ fn each_transaction_of_a_large_batch_has_its_own_verdict() {
             _ => fixture.transfer(n),
         })
         .collect();
-    // The second time the good ones are remembered.
+    // In the second pass, the valid ones are remembered.
     for _ in 0..2 {
         let verdicts = verifier.transactions(transactions.clone());
         assert_eq!(verdicts.len(), transactions.len());
@@ -146,5 +146,5 @@ fn lengths_are_bounded_and_exact() {
     assert!(Transaction::decode(padded.into()).is_err(), "a length in more bytes than it needs");
     let mut huge = bytes;
     huge.splice(length_at..=length_at, [0xff, 0xff, 0xff, 0xff, 0x07]);
-    assert!(Transaction::decode(huge.into()).is_err(), "a length of two thousand million");
+    assert!(Transaction::decode(huge.into()).is_err(), "a length of two billion");
 }

@@ -1,4 +1,4 @@
-//! The file beside a validator's key: golden bytes, and what is left of it when a write is torn or a bit flips.
+//! The file beside a validator's key: golden bytes, and what remains of it when a write is torn or a bit flips.
 
 use quorate_types::{
     crypto::Hash,
@@ -59,7 +59,7 @@ fn a_write_that_is_torn_anywhere_leaves_the_one_before() {
     for torn in 0..slot.bytes.len() {
         let mut file = file.clone();
         file[slot.at..slot.at + torn].copy_from_slice(&slot.bytes[..torn]);
-        // Where only the counter differs so far, the old bytes may still make a whole slot, which is the older one.
+        // As long as no differing byte is written, the slot is still whole, but it is the older one.
         let (counter, found) = Witness::read(&file).unwrap();
         assert_eq!((counter, found), (3, signed(2)), "torn after {torn} bytes");
     }
@@ -88,5 +88,5 @@ fn a_file_without_a_whole_slot_is_damaged() {
     for damaged in [&both[..], cut, &[], &vec![0; WITNESS_BYTES]] {
         assert_eq!(Witness::read(damaged), Err(WitnessDamaged));
     }
-    assert!(Witness::read(&file[..4_096]).is_ok(), "one whole slot is enough");
+    assert!(Witness::read(&file[..4_096]).is_ok(), "one intact slot is enough");
 }

@@ -1,4 +1,4 @@
-//! The rule against the published vectors, against crafted input, and against the other implementation of it.
+//! The rule checked against the published vectors, against crafted input, and against another implementation.
 
 use curve25519_dalek::constants::EIGHT_TORSION;
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ fn raw_key(encoded: [u8; 32]) -> VerifyingKey {
     VerifyingKey { encoded: PublicKey(encoded), point: CompressedEdwardsY(encoded).decompress().expect("a point") }
 }
 
-/// What the other implementation of ZIP-215 says.
+/// The verdict of the other implementation of ZIP-215.
 fn zebra(key: [u8; 32], message: &[u8], signature: &Signature) -> bool {
     ed25519_zebra::VerificationKey::try_from(key).is_ok_and(|key| key.verify(&ed25519_zebra::Signature::from(signature.0), message).is_ok())
 }
@@ -80,7 +80,7 @@ fn digest(number: u64) -> Hash {
     Hash(bytes)
 }
 
-/// s + L: the same number modulo the order of the group, written in another way.
+/// s + L: the same number modulo the order of the group, in another encoding.
 fn plus_l(s: [u8; 32]) -> [u8; 32] {
     let (mut sum, mut carry) = ([0; 32], 0u16);
     for (i, l) in bytes::<32>(L).into_iter().enumerate() {
@@ -144,7 +144,7 @@ fn bytes_that_are_no_point_are_no_key() {
         encoded[0] = y;
         refused += u32::from(PublicKey(encoded).decode() == Err(KeyError::NotAPoint));
     }
-    // About half of all numbers are the y of a point.
+    // About half of all numbers are the y coordinate of a point.
     assert!((64..192).contains(&refused), "{refused}");
 }
 
@@ -193,8 +193,8 @@ fn s_plus_l_is_refused_single_and_in_a_batch() {
     }
 }
 
-/// Torsion in R, in A, or in both, beside companions that differ from batch to batch. A cofactorless batch accepts such a signature in about
-/// one batch of eight and so splits honest nodes; here all paths agree, always.
+/// Torsion in R, in A, or in both, together with companions that differ from batch to batch. A cofactorless batch accepts such a signature in
+/// about one batch of eight and so splits honest nodes; here all paths always agree.
 #[test]
 fn single_and_batch_agree_on_torsion_whatever_the_companions() {
     let good = crafted(0, 0, 0);
@@ -205,7 +205,7 @@ fn single_and_batch_agree_on_torsion_whatever_the_companions() {
         let odd_digest = digest(round);
         let mut odd_signature = odd.sign(&odd_digest.0);
         if round % 3 == 0 {
-            // One that is wrong by more than torsion.
+            // A signature that is wrong by more than torsion.
             odd_signature.0[33] ^= 1;
         }
         let single = verify(&odd_key, &odd_digest, &odd_signature);
@@ -222,10 +222,10 @@ fn single_and_batch_agree_on_torsion_whatever_the_companions() {
     }
 }
 
-/// Points whose y has a second encoding, y + p: as R they are taken, and hashed as they came.
+/// Points whose y has a second encoding, y + p: as R they are accepted, and hashed as received.
 #[test]
 fn non_canonical_encodings_of_r_are_taken_as_they_are_written() {
-    // R = the identity, so s = k * a is a signature; k differs with the encoding of R.
+    // With R = identity, s = k * a is a valid signature; k depends on the encoding of R.
     let signer = crafted(5, 0, 0);
     let key = raw_key(signer.key());
     let encodings = [SMALL_ORDER[0], SMALL_ORDER[8], SMALL_ORDER[10], SMALL_ORDER[11]];
@@ -240,14 +240,14 @@ fn non_canonical_encodings_of_r_are_taken_as_they_are_written() {
         assert_eq!(verify(&key, &digest(1), one), Ok(()));
         assert!(zebra(signer.key(), &digest(1).0, one));
     }
-    // The encoding is part of the challenge: the s of one does not serve another.
+    // The encoding is part of the challenge: the s for one encoding does not fit another.
     let mixed = signature(bytes(encodings[1]), signatures[0].0[32..].try_into().unwrap());
     assert_eq!(verify(&key, &digest(1), &mixed), Err(BadSignature));
     let items: Vec<_> = signatures.iter().map(|signature| BatchItem { key: &key, digest: digest(1), signature: *signature }).collect();
     assert_eq!(verify_batch(&items), Ok(()));
 }
 
-/// In the manner of the Wycheproof suite: what must not verify, and what it is called.
+/// In the style of the Wycheproof suite: named cases that must not verify.
 #[test]
 fn broken_signatures_are_refused_single_and_in_a_batch() {
     let signer = SigningKey::from_seed(&[3; 32]);
@@ -278,7 +278,7 @@ fn broken_signatures_are_refused_single_and_in_a_batch() {
         ("R = identity", signature(bytes(SMALL_ORDER[0]), s)),
         ("-R", signature(minus_r, s)),
         ("-R and -s", signature(minus_r, negative)),
-        ("R is no point", signature(no_point, s)),
+        ("R is not a point", signature(no_point, s)),
         ("R and s swapped", signature(s, r)),
         ("reversed", reversed),
         ("R is the key", signature(signer.public().0, s)),
@@ -338,7 +338,7 @@ fn errors_that_cancel_out_do_not_pass() {
     let unchanged = items(Scalar::ZERO, Scalar::ZERO);
     assert_eq!(verify_batch(&unchanged), Ok(()));
     assert_eq!(verify_batch(&items(Scalar::ONE, -Scalar::ONE)), Err(BadSignature));
-    // Errors made for the coefficients of the unchanged batch: z1 * e1 + z2 * e2 = 0.
+    // Errors chosen for the coefficients of the unchanged batch: z1 * e1 + z2 * e2 = 0.
     let seed = seed(&unchanged);
     let (z1, z2) = (coefficient(&seed, 0), coefficient(&seed, 1));
     assert_eq!(verify_batch(&items(z2, -z1)), Err(BadSignature));
@@ -351,7 +351,7 @@ fn the_coefficients_are_a_function_of_the_batch_alone() {
     let mut items: Vec<_> = (0..4).map(|n| BatchItem { key: &key, digest: digest(n), signature: signer.sign(&digest(n)) }).collect();
     let first = seed(&items);
     assert_eq!(seed(&items.clone()), first);
-    // Golden: every build and every machine draws the same.
+    // Golden: every build on every machine draws the same.
     assert_eq!(hex::encode(coefficient(&first, 0).to_bytes()), "5bc02626bcca2010657184112e21963300000000000000000000000000000000");
     let mut drawn: Vec<_> = (0..1_000).map(|index| coefficient(&first, index).to_bytes()).collect();
     assert!(drawn.iter().all(|z| z[16..] == [0; 16]), "128 bits");
@@ -373,7 +373,7 @@ fn the_coefficients_are_a_function_of_the_batch_alone() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Honest, crafted, mutated and random signatures: this implementation, its batch and the other implementation say the same.
+    /// Honest, crafted, mutated and random signatures: this implementation, its batch and the other implementation agree.
     #[test]
     fn agrees_with_the_other_implementation(
         number: u64,

@@ -1,4 +1,4 @@
-//! What a transfer costs in the ledger: µs of speculation and of commit, on `RocksDB`, for blocks of several sizes.
+//! The cost of a transfer in the ledger: µs of speculation and of commit, on `RocksDB`, for blocks of several sizes.
 //!
 //! `cargo run --release -p quorate-ledger --features rocks --example commit_cost -- [accounts] [transfers]`
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let accounts: usize = arguments.next().map_or(Ok(10_000), |text| text.parse())?;
     let transfers: usize = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
-    println!("{accounts} accounts, {transfers} transfers for each size of block (1/100 of them for blocks of 1, 1/10 for blocks of 10)");
+    println!("{accounts} accounts, {transfers} transfers per block size (1/100 of that for blocks of 1, 1/10 for blocks of 10)");
     println!("{:>10} {:>14} {:>14} {:>14} {:>14}", "block", "speculate µs", "commit µs", "sum µs/tx", "vote sync µs");
     for size in BLOCK_SIZES {
         let count = match size {
@@ -84,7 +84,7 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
         let state_id = ledger.speculate(&block)?;
         speculate.push(micros(start));
 
-        // What the replica does before its vote leaves.
+        // The replica does this before its vote leaves.
         let start = Instant::now();
         let mut batch = Batch::new();
         schema::put_pending(&mut batch, &block);
@@ -104,7 +104,7 @@ fn run(size: usize, accounts: usize, count: usize) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// The machine has other work; a median over blocks sees less of it than a mean.
+/// Other load on the machine disturbs a median over blocks less than a mean.
 fn median(mut micros: Vec<f64>) -> f64 {
     micros.sort_by(f64::total_cmp);
     micros.get(micros.len() / 2).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Why the ledger stops.
+//! Errors of the ledger.
 
 use quorate_app::AppError;
 use quorate_types::{
@@ -14,43 +14,43 @@ use crate::{
     store::StoreError,
 };
 
-/// Why the ledger cannot open, read or commit. Fatal, the process stops and nothing is tried again; but for reads of committed blocks that
-/// are damaged ([`Self::is_damage`]).
+/// Why the ledger cannot open, read or commit. Fatal: the process stops and nothing is retried. The exception is reads of damaged history
+/// ([`Self::is_damage`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// The disk.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A directory of another version.
+    /// The directory has another schema version.
     #[error(
-        "the data directory has schema version {found}, this program writes version {SCHEMA_VERSION}; start the version of the program that wrote it, or choose another directory"
+        "the data directory has schema version {found}, but this program writes version {SCHEMA_VERSION}; start the version of the program that wrote it, or choose another directory"
     )]
     Schema {
         /// The version found.
         found: u32,
     },
-    /// A directory that is not ours.
-    #[error("the data directory holds something that this program did not write; choose another directory")]
+    /// The directory is not ours.
+    #[error("the data directory holds data that this program did not write; choose another directory")]
     NoSchema,
-    /// A directory of another network.
+    /// The directory belongs to another network.
     #[error(
-        "the data directory belongs to the network with genesis {found}, the genesis given has hash {given}; give that network's genesis file, or choose another directory"
+        "the data directory belongs to the network with genesis {found}, but the given genesis has hash {given}; pass that network's genesis file, or choose another directory"
     )]
     OtherGenesis {
-        /// Of the directory.
+        /// The directory's.
         found: GenesisHash,
-        /// Of the file.
+        /// The given one's.
         given: GenesisHash,
     },
-    /// A genesis that this application refuses.
+    /// This application refuses the genesis.
     #[error("the genesis cannot be used: {0}")]
     Genesis(#[from] AppError),
-    /// A genesis without a committee.
+    /// The genesis has no valid committee.
     #[error("the genesis cannot be used: {0}")]
     Committee(#[from] CommitteeError),
     /// The state on disk is not the one that was committed.
     #[error(
-        "the state on disk at height {height} has root {found}, committed was {committed}: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+        "the state on disk at height {height} has root {found}, but {committed} was committed: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator again with a new key"
     )]
     StateAltered {
         /// The height.
@@ -60,9 +60,9 @@ pub enum LedgerError {
         /// The root that was committed.
         committed: Hash,
     },
-    /// The header on disk is not of the block that its certificate commits.
+    /// The header on disk is not the one that its certificate commits.
     #[error(
-        "the header on disk at height {height} is not the one that its certificate commits: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+        "the header on disk at height {height} is not the one that its certificate commits: the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator again with a new key"
     )]
     HeaderAltered {
         /// The height.
@@ -70,50 +70,50 @@ pub enum LedgerError {
     },
     /// A stored value that does not decode.
     #[error(
-        "column {column:?} holds a value that does not decode ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+        "column {column:?} holds a value that does not decode ({error}): the disk has altered data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator again with a new key"
     )]
     Malformed {
-        /// Where.
+        /// The value's column.
         column: Column,
         /// What is wrong.
         error: DecodeError,
     },
-    /// A stored value that should be there and is not.
+    /// A stored value that should exist but does not.
     #[error(
-        "column {column:?} lacks a value that another one refers to: the disk has lost data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator anew with a new key"
+        "column {column:?} lacks a value that another one refers to: the disk has lost data. Replace the disk and restore this data directory from a copy made after the last stop, or register this validator again with a new key"
     )]
     Missing {
-        /// Where.
+        /// The value's column.
         column: Column,
     },
-    /// A quorum has committed another result of a block than ours: our state, or theirs, is wrong.
+    /// A quorum has committed another result of a block than ours: our state or theirs is wrong.
     #[error(
-        "the quorum committed result {certified} of block {block}, this validator computed {ours}: it has diverged and stops. Keep the data directory for analysis; check that this program is the version the others run"
+        "the quorum committed result {certified} of block {block}, but this validator computed {ours}: it has diverged and stops. Keep the data directory for analysis, and check that this program is the version that the other validators run"
     )]
     Diverged {
         /// The block.
         block: BlockId,
         /// Our result.
         ours: StateId,
-        /// Theirs.
+        /// The quorum's result.
         certified: StateId,
     },
-    /// A caller's bug: blocks to commit that are not a chain on the committed one, or were not speculated.
+    /// The caller's bug: the blocks to commit do not form a chain on the committed one, or were not speculated.
     #[error(
         "invariant TREE-2 broken: block {0} was to be committed, but it is not the speculated child of the one before; please report this"
     )]
     NotNext(BlockId),
-    /// A caller's bug: no blocks to commit.
+    /// The caller's bug: no blocks to commit.
     #[error("invariant TREE-2 broken: a commit without blocks; please report this")]
     NothingToCommit,
-    /// A caller's bug: a certificate that does not commit the last of the blocks.
+    /// The caller's bug: the certificate does not commit the last of the blocks.
     #[error("invariant TREE-2 broken: the certificate does not commit block {0}; please report this")]
     NotCommitted(BlockId),
 }
 
 impl LedgerError {
-    /// Whether a part of the history is damaged: nothing that is signed later rests on it, so whoever reads goes on without it. Where the
-    /// ledger opens, this is as fatal as everything else: the newest block is more than history.
+    /// Whether only history is damaged. No later signature depends on it, so readers continue without it. While the ledger opens, this is as
+    /// fatal as any other error: the newest block is more than history.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         match self {

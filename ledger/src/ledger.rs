@@ -26,17 +26,17 @@ use crate::{
     view::CommittedView,
 };
 
-/// The committed chain and the speculative states over it. Owned by one thread; others read through [`LedgerReader`] and [`CommittedView`].
+/// The committed chain and the speculative states above it. Owned by one thread; others read through [`LedgerReader`] and [`CommittedView`].
 #[derive(Debug)]
 pub struct Ledger<S: Store> {
     store: S,
     machine: Machine,
-    /// The committee of the next block: genesis' for now.
+    /// Hash of the committee of the next block; for now always that of genesis.
     next_committee: Hash,
     speculation: Speculation,
     /// The certificate that commits the root.
     commit_qc: QuorumCert,
-    /// The rounds of the blocks whose results were forgotten. The blocks stay in the pending column: we may have voted for them, and they may
+    /// The rounds of blocks whose results were forgotten. The blocks stay in the pending column: we may have voted for them, and they may
     /// still be certified.
     forgotten: BTreeMap<BlockId, Round>,
     poison: Poison,
@@ -54,26 +54,26 @@ pub struct CommittedBlock {
 /// What a commit did.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    /// The blocks that are now committed, the oldest first.
+    /// The newly committed blocks, oldest first.
     pub blocks: Vec<CommittedBlock>,
-    /// The blocks that never will be: those that were speculated and do not descend from the new root.
+    /// The speculated blocks that never will be committed, because they do not descend from the new root.
     pub abandoned: Vec<BlockId>,
     /// The new committed state.
     pub view: CommittedView,
 }
 
-/// How far a ledger has come with opening, for people who wait.
+/// Progress of opening a ledger, for people who wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loading {
     /// Keys of the state read so far.
     pub keys: u64,
 }
 
-/// After how many keys the progress is told.
+/// Keys between two reports of progress.
 const LOADING_STEP: u64 = 1 << 16;
 
 impl<S: Store> Ledger<S> {
-    /// Opens the ledger on a store: writes the genesis into a new one, and otherwise rebuilds the state tree and checks that its root is the
+    /// Opens the ledger on a store. Writes the genesis into a new store; otherwise rebuilds the state tree and checks that its root is the
     /// committed one.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl<S: Store> Ledger<S> {
         Self::open_with(store, app, genesis, |_| {})
     }
 
-    /// As [`Self::open`], which takes about three microseconds for each key of the state; tells how far it has come.
+    /// Like [`Self::open`], but reports progress: opening takes about three microseconds per key of the state.
     ///
     /// # Errors
     /// [`LedgerError`]; each names its fix.
@@ -117,7 +117,7 @@ impl<S: Store> Ledger<S> {
         let height = schema::committed(store)?;
         let missing = LedgerError::Missing { column: Column::Header };
         let record = schema::header(store, height)?.ok_or_else(|| missing.clone())?;
-        // Every commit ends with the block that its certificate names.
+        // The last block of every commit is stored with its certificate.
         let commit_qc = record.commit_qc.ok_or(missing)?;
 
         let mut failure = None;
@@ -143,8 +143,8 @@ impl<S: Store> Ledger<S> {
         Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
     }
 
-    /// The same committed chain on `store`, which is a copy of this ledger's own; nothing that is speculated comes along. A simulator opens
-    /// the genesis once for all of its validators.
+    /// The same committed chain on `store`, a copy of this ledger's store, without the speculated blocks. Lets a simulator open the genesis
+    /// once for all of its validators.
     #[must_use]
     pub fn on_copy(&self, store: S) -> Self {
         Self {
@@ -158,11 +158,11 @@ impl<S: Store> Ledger<S> {
         }
     }
 
-    /// Executes a block on its parent's state and keeps the result (paper: `speculate`). Again for a block that is known: its result. The
-    /// caller bounds how many blocks it speculates on without committing, with [`Self::forget`].
+    /// Executes a block on its parent's state and keeps the result (paper: `speculate`). Returns the kept result for a known block. The caller
+    /// bounds the number of speculated blocks with [`Self::forget`].
     ///
     /// # Errors
-    /// [`InvalidBlock`], and nothing is kept.
+    /// [`InvalidBlock`]; nothing is kept.
     pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
         self.speculation.speculate(&self.machine, self.next_committee, block)
     }
@@ -173,19 +173,19 @@ impl<S: Store> Ledger<S> {
         self.poison.contains(id)
     }
 
-    /// A transaction of this block on which the application has panicked here, in this block or another one.
+    /// A transaction of this block on which the application has panicked here, in this block or in another.
     #[must_use]
     pub fn poison_in(&self, block: &Block) -> Option<TxId> {
         self.poison.find(block)
     }
 
-    /// The transaction on which the application panicked when this very block was executed here.
+    /// The transaction on which the application panicked when exactly this block was executed here.
     #[must_use]
     pub fn panicked_in(&self, id: &BlockId) -> Option<TxId> {
         self.poison.of_block(id)
     }
 
-    /// Remembers a transaction on which the application panicked, and the block. Durable when this returns.
+    /// Remembers a transaction on which the application panicked, and its block. Durable once this returns.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -193,25 +193,25 @@ impl<S: Store> Ledger<S> {
         self.poison.remember(&self.store, id, block)
     }
 
-    /// The result of a block that is speculated or the committed root (paper: `pending_state`).
+    /// The result of a speculated block or of the committed root (paper: `pending_state`).
     #[must_use]
     pub fn pending_state(&self, id: &BlockId) -> Option<StateId> {
         self.speculation.node(id).map(|node| node.state_id)
     }
 
-    /// The header of a block that is speculated or the committed root.
+    /// The header of a speculated block or of the committed root.
     #[must_use]
     pub fn header(&self, id: &BlockId) -> Option<&Header> {
         self.speculation.node(id).map(|node| node.header)
     }
 
-    /// The state after a block that is speculated or the committed root: what a leader builds the next payload on.
+    /// The state after a speculated block or the committed root: what a leader builds the next payload on.
     #[must_use]
     pub fn state(&self, id: &BlockId) -> Option<&StateTree> {
         self.speculation.node(id).map(|node| node.state)
     }
 
-    /// The receipts of a speculated block; none for the root and for blocks that are not known.
+    /// The receipts of a speculated block; none for the root and for unknown blocks.
     #[must_use]
     pub fn receipts(&self, id: &BlockId) -> Option<&Arc<[Receipt]>> {
         self.speculation.block(id).map(|block| &block.results.receipts)
@@ -229,32 +229,32 @@ impl<S: Store> Ledger<S> {
         &self.commit_qc
     }
 
-    /// How many blocks are speculated.
+    /// The number of speculated blocks.
     #[must_use]
     pub fn speculated(&self) -> usize {
         self.speculation.len()
     }
 
-    /// Drops the results of the blocks that the caller does not keep. What is built on one of them must not be kept either.
+    /// Drops the results of the blocks that the caller does not keep. The caller must not keep descendants of those either.
     pub fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) {
         self.forgotten.extend(self.speculation.forget(keeps));
     }
 
-    /// The round of a block whose result was forgotten, while it may still be certified: [`LedgerReader::block`] has the block.
+    /// The round of a block whose result was forgotten, while it may still be certified. [`LedgerReader::block`] reads the block by it.
     #[must_use]
     pub fn forgotten(&self, id: &BlockId) -> Option<Round> {
         self.forgotten.get(id).copied()
     }
 
-    /// Commits speculated blocks, the oldest first, the first of them on the root. `qc` commits the last of them, and by that the others
-    /// (paper: `commit`). One batch holds everything; see below why it needs no sync of its own.
+    /// Commits speculated blocks, oldest first, the first of them on the root. `qc` commits the last of them, and with it the others (paper:
+    /// `commit`). Everything is one batch; a comment in the body explains why it needs no sync of its own.
     ///
     /// # Errors
-    /// [`LedgerError`]; fatal, as the store and this value may then differ.
+    /// [`LedgerError`]; fatal, because the store and this value may then differ.
     pub fn commit(&mut self, blocks: &[&Block], qc: &QuorumCert) -> Result<Committed, LedgerError> {
         let last = blocks.last().ok_or(LedgerError::NothingToCommit)?.id();
         let path = self.speculation.path_to(&last).ok_or(LedgerError::NotNext(last))?;
-        // The root itself has an empty path: a commit of what is committed is the caller's bug (E10).
+        // The root itself has an empty path: committing it again is the caller's bug (E10).
         if path.len() != blocks.len() {
             return Err(LedgerError::NotNext(last));
         }
@@ -274,7 +274,7 @@ impl<S: Store> Ledger<S> {
         let mut batch = Batch::new();
         let mut writes = quorate_app::Writes::new();
         for (at, (block, result)) in blocks.iter().zip(&path).enumerate() {
-            // In its grandchild stands the certificate of its child, which commits it directly where the rounds follow each other.
+            // Its grandchild holds the certificate of its child, which commits it directly if their rounds are consecutive.
             let grandchild = at.checked_add(2).and_then(|at| blocks.get(at));
             let ours = (block.id(), block.round(), result.state_id);
             let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits() == Some(ours));
@@ -295,7 +295,7 @@ impl<S: Store> Ledger<S> {
         let root = Root { header: new.header.clone(), state_id: new.state_id, state: new.state.clone() };
         let round = root.header.round;
         schema::put_committed(&mut batch, root.header.height);
-        // Whatever has a round up to the new root's is committed now or never; of the rest, what does not descend from the root.
+        // Remove what has a round up to the new root's, which is committed now or never, and what does not descend from the new root.
         for key in schema::pending_keys(&self.store, self.speculation.root.header.round, round)? {
             batch.delete(Column::Pending, key);
         }
@@ -309,12 +309,12 @@ impl<S: Store> Ledger<S> {
             }
         }
 
-        // No sync. A commit needs a certificate for a child of the block, so before their votes for that child left, a quorum had synced the
-        // child, the block, and the block's certificate (in the child) to their pending columns. Should all validators lose power at once,
-        // this quorum comes back with them: whatever is certified from then on extends the block, a certificate on a descendant commits it
-        // again, and `speculate` computes the same result (EXEC-1). A validator that had the blocks by catch-up gets them so again.
-        // Batches reach the disk in order, so the next synced vote makes this commit durable as well; and as one batch both removes the
-        // block from the pending column and adds it to the committed ones, no crash finds it in neither.
+        // No sync. A commit needs a certificate for a child of the block, so before its votes for that child left, a quorum had synced the
+        // child, the block, and the block's certificate (in the child) to its pending columns. If all validators lose power at once, this
+        // quorum comes back with them: everything certified from then on extends the block, a certificate on a descendant commits it again,
+        // and `speculate` computes the same result (EXEC-1). A validator that had the blocks from catch-up gets them that way again.
+        // Batches reach the disk in order, so the next synced vote makes this commit durable as well. One batch both removes the block from
+        // the pending column and adds it to the committed ones, so it is in one of them after any crash.
         self.store.write(batch)?;
         self.speculation.advance(root);
         self.forgotten.retain(|_, forgotten| *forgotten > round);
@@ -322,7 +322,7 @@ impl<S: Store> Ledger<S> {
         Ok(Committed { blocks: committed, abandoned, view: self.view() })
     }
 
-    /// The committed state and its proof, cheap to clone, for other threads.
+    /// The committed state with its proof, for other threads; cheap to clone.
     #[must_use]
     pub fn view(&self) -> CommittedView {
         let Root { header, state, .. } = &self.speculation.root;
@@ -335,7 +335,7 @@ impl<S: Store> Ledger<S> {
         LedgerReader::new(self.store.clone())
     }
 
-    /// The store, for the records of others in the same batches.
+    /// The store, where the replica keeps records of its own.
     #[must_use]
     pub const fn store(&self) -> &S {
         &self.store
@@ -347,8 +347,8 @@ impl<S: Store> Ledger<S> {
         &self.machine
     }
 
-    /// The blocks of the pending column over the root, parents before children: what a restart speculates on again. Those that a crash
-    /// between two writes has left behind are removed.
+    /// The blocks of the pending column above the root, parents before children, for a restart to speculate on again. Removes older blocks
+    /// that a crash between two writes has left behind.
     ///
     /// # Errors
     /// [`LedgerError`].

@@ -1,9 +1,9 @@
-//! The ledger (paper §3.2): the committed chain on a [`Store`], and over it, in memory, the tree of speculative states of the blocks that
+//! The ledger (paper §3.2): the committed chain on a [`Store`], and above it, in memory, the tree of speculative states of the blocks that
 //! are not yet committed.
 //!
 //! ```text
 //!                    pending, in memory:  StateTree + writes + receipts each
-//!   committed, on disk         ┌── B7 ── B9        speculate(block): a child
+//!   committed, on disk         ┌── B7 ── B9        speculate(block): adds a child
 //!   B1 ── B2 ── B3 ── B4 ──────┤                   commit(B5, B6):   they go to disk in one batch, B6 is the new root,
 //!                     root     └── B5 ── B6 ── B8                    B7 and B9 are dropped
 //! ```

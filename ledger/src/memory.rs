@@ -1,4 +1,4 @@
-//! A disk in memory, for tests and the simulator. It forgets in a crash what a real disk may forget, and fails when told to.
+//! A disk in memory, for tests and the simulator. In a crash it loses what a real disk may lose, and it fails on request.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use crate::{
 
 type Table = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
-/// How many keys an iterator copies at first, and at most, at a time.
+/// How many keys an iterator copies at a time, at first and at most.
 const PIECES: (usize, usize) = (4, 1_024);
 
 /// A disk in memory. The value is a handle: clones are the same disk.
@@ -22,20 +22,20 @@ pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
 }
 
-/// Where, which key, and the value that a batch replaced there, `None` where there was none.
+/// A column, a key, and the value that a batch replaced there; `None` if there was none.
 type Replaced = (Column, Box<[u8]>, Option<Box<[u8]>>);
 
 #[derive(Clone, Default)]
 struct Disk {
     /// Everything written, synced or not.
     tables: BTreeMap<Column, Table>,
-    /// For each batch since the last sync, the oldest first: what it replaced, in the order of its changes.
+    /// For each batch since the last sync, oldest first, the values that it replaced, in the order of its changes.
     unsynced: Vec<Vec<Replaced>>,
-    /// How many more writes succeed before one fails.
+    /// Writes that succeed before one fails; `None` if none is to fail.
     writes_left: Option<usize>,
-    /// How many more syncs succeed before one fails.
+    /// Syncs that succeed before one fails; `None` if none is to fail.
     syncs_left: Option<usize>,
-    /// Why nothing works any more.
+    /// The failure after which every call is refused.
     failed: Option<String>,
 }
 
@@ -46,8 +46,8 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Cuts the power: of the batches that were written since the last sync, the first `keep_unsynced` survive. What survives is durable
-    /// then, and an injected failure is over: the next process finds a disk that works.
+    /// Cuts the power: of the batches written since the last sync, the first `keep_unsynced` survive and become durable. An injected failure
+    /// is over: the next process finds a working disk.
     pub fn crash(&self, keep_unsynced: usize) {
         let mut disk = self.lock();
         while disk.unsynced.len() > keep_unsynced {
@@ -59,25 +59,25 @@ impl MemoryStore {
         disk.work_again();
     }
 
-    /// The process ends, but not the machine: an injected failure is over for the next process, and nothing that was written is lost.
+    /// Ends the process but not the machine: nothing written is lost, and an injected failure is over for the next process.
     pub fn reopen(&self) {
         self.lock().work_again();
     }
 
-    /// How many batches a crash could lose.
+    /// The number of batches that a crash could lose.
     #[must_use]
     pub fn unsynced(&self) -> usize {
         self.lock().unsynced.len()
     }
 
-    /// Lets the next `count` writes succeed, and the one after them fail without effect. From then on everything fails, until a
-    /// [`Self::crash`].
+    /// Lets the next `count` writes succeed and the one after them fail without effect. From then on everything fails until a [`Self::crash`]
+    /// or [`Self::reopen`].
     pub fn fail_writes_after(&self, count: usize) {
         self.lock().writes_left = Some(count);
     }
 
-    /// Lets the next `count` synced writes succeed, and the sync of the one after them fail: its batch has been written, and a crash may lose
-    /// it or not. From then on everything fails, until a [`Self::crash`].
+    /// Lets the next `count` synced writes succeed and the sync of the one after them fail: its batch is written, but a crash may lose it. From
+    /// then on everything fails until a [`Self::crash`] or [`Self::reopen`].
     pub fn fail_syncs_after(&self, count: usize) {
         self.lock().syncs_left = Some(count);
     }
@@ -88,7 +88,7 @@ impl MemoryStore {
         Self { disk: Arc::new(Mutex::new(self.lock().clone())) }
     }
 
-    /// A panic of another thread in a test cannot leave a batch half applied: nothing in [`Self::apply`] panics.
+    /// A panic of another thread in a test cannot leave a batch half applied, because nothing in [`Self::apply`] panics.
     fn lock(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,7 +105,7 @@ impl MemoryStore {
             disk.writes_left = Some(left);
         }
         let sync_fails = sync && disk.syncs_left == Some(0);
-        // What is synced will never be taken back.
+        // A synced batch is never undone.
         let is_final = sync && !sync_fails;
         let mut replaced = Vec::with_capacity(if is_final { 0 } else { batch.entries().len() });
         for entry in batch {
@@ -136,7 +136,7 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl Disk {
-    /// Sets or removes a value, and says what was there before.
+    /// Sets or removes a value; returns the previous one.
     fn set(&mut self, column: Column, key: Box<[u8]>, value: Option<Box<[u8]>>) -> Option<Box<[u8]>> {
         let table = self.tables.entry(column).or_default();
         match value {

@@ -1,12 +1,12 @@
-//! The transactions on which the application panicked here, so that a restart does not run into the same panic again.
+//! The transactions on which the application panicked here, remembered so that a restart does not run into the same panic again.
 //!
-//! A panic says nothing about the block: it is a fault of this program, or of this machine. The process stops, since nobody knows what the
-//! panic left behind. After the restart this validator executes no block that contains the transaction, so it votes for none. If that is so on
-//! every validator, no such block is ever certified and the chain goes on without the transaction.
+//! A panic says nothing about the block: it is a fault of this program or this machine. The process stops, because the state that the panic
+//! left behind is unknown. After the restart this validator executes no block that contains the transaction, so it votes for none. If all
+//! validators do the same, no such block is ever certified and the chain continues without the transaction.
 //!
-//! There are two blocks that it executes all the same. One that a quorum has certified: the transaction may panic on one state and not on
-//! another, and those who certified it have seen that it does not panic there. And one that was executed here before the panic: a vote for it
-//! may be out, so it must not be forgotten.
+//! Two kinds of blocks are executed all the same. One is a block that a quorum has certified: the transaction may panic on one state and not on
+//! another, and the quorum has seen that it does not panic there. The other is a block that was executed here before the panic: we may have
+//! voted for it, so it must not be forgotten.
 
 use quorate_types::{
     block::Block,
@@ -19,10 +19,10 @@ use crate::{
     store::{Batch, Store},
 };
 
-/// Most panics that are remembered: each of them has stopped the process once.
+/// Most panics to remember. Each has stopped the process once.
 pub(crate) const POISON_MAX: usize = 1_024;
 
-/// What is remembered, the newest last: the transaction, and the block that was executed.
+/// The remembered transactions, newest last, each with the block that was being executed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Poison(Vec<(TxId, BlockId)>);
 
@@ -35,19 +35,19 @@ impl Poison {
         self.0.iter().any(|(known, _)| known == id)
     }
 
-    /// The transaction of this very block on which the application panicked.
+    /// The transaction on which the application panicked while it executed exactly this block.
     pub(crate) fn of_block(&self, id: &BlockId) -> Option<TxId> {
         self.0.iter().find(|(_, block)| block == id).map(|(tx_id, _)| *tx_id)
     }
 
-    /// The first transaction of a block that is remembered.
+    /// The first remembered transaction of a block.
     pub(crate) fn find(&self, block: &Block) -> Option<TxId> {
-        // As a rule there are none, and no id is looked at.
+        // Normally nothing is remembered, and no id is looked up.
         let ids = (!self.0.is_empty()).then(|| block.payload().iter().map(quorate_types::transaction::Transaction::id))?;
         ids.into_iter().find(|id| self.contains(id))
     }
 
-    /// Remembers a transaction and the block. Durable when this returns.
+    /// Remembers a transaction and the block. Durable once this returns.
     pub(crate) fn remember<S: Store>(&mut self, store: &S, id: TxId, block: BlockId) -> Result<(), LedgerError> {
         self.0.retain(|known| *known != (id, block));
         self.0.push((id, block));
@@ -79,7 +79,7 @@ mod tests {
         }
         store.crash(0);
         let again = Poison::load(&store).unwrap();
-        assert!(!again.contains(&id(0)), "the oldest makes room");
+        assert!(!again.contains(&id(0)), "the oldest is evicted");
         assert!((1..=POISON_MAX as u64).all(|number| again.contains(&id(number))));
     }
 }

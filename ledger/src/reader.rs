@@ -1,4 +1,4 @@
-//! The committed chain, readable from any thread while the ledger goes on. What is committed never changes, so these reads need no lock.
+//! The committed chain, readable from any thread while the ledger keeps working. Committed data never changes, so reads need no lock.
 
 use quorate_types::{
     block::Block,
@@ -21,7 +21,7 @@ use crate::{
 
 const MISSING_RECEIPT: LedgerError = LedgerError::Missing { column: Column::Receipts };
 
-/// The committed chain. The value is a handle on a store, for any thread.
+/// The committed chain. A handle on the store, usable from any thread.
 #[derive(Clone, Debug)]
 pub struct LedgerReader<S> {
     store: S,
@@ -34,17 +34,17 @@ pub struct StoredBlock {
     pub block: Option<Block>,
     /// The result.
     pub header: Header,
-    /// The certificate that commits this very block; `None` when one for a later block did.
+    /// The certificate that commits this block directly; `None` if it was committed with a later block.
     pub commit_qc: Option<QuorumCert>,
 }
 
 impl<S: Store> LedgerReader<S> {
-    /// Reads from a store that a [`crate::Ledger`] has been opened on.
+    /// A reader of a store on which a [`crate::Ledger`] has been opened.
     pub const fn new(store: S) -> Self {
         Self { store }
     }
 
-    /// What of the history could not be read since the store was opened.
+    /// The history that could not be read since the store was opened.
     #[must_use]
     pub fn damage(&self) -> Damage {
         self.store.damage()
@@ -79,7 +79,7 @@ impl<S: Store> LedgerReader<S> {
         Ok(schema::header(&self.store, height)?.map(|record| record.header))
     }
 
-    /// A block by its id: a committed one, or one that is stored, but not committed (yet), if `round` is its round.
+    /// A block by its id: a committed one or, if `round` is given, a pending one of that round.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -91,7 +91,7 @@ impl<S: Store> LedgerReader<S> {
         }
     }
 
-    /// Where a committed block stands.
+    /// The height of a committed block.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -99,7 +99,7 @@ impl<S: Store> LedgerReader<S> {
         schema::height_of(&self.store, *id)
     }
 
-    /// The receipts of a committed block, all of them: up to `BLOCK_EFFECT_BYTES_MAX` bytes. None for genesis.
+    /// All receipts of a committed block, with answers of up to `block_effect_bytes_max` bytes in total. None for genesis.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -115,8 +115,8 @@ impl<S: Store> LedgerReader<S> {
         Ok(Some(receipts))
     }
 
-    /// The receipts of a committed block from the transaction `id` on, which is one of the block's, each with its leaf in the tree over them:
-    /// read a row at a time, and the leaves as they are kept, since to hash a megabyte of answers takes longer than to read it.
+    /// The receipts of the block that contains transaction `id`, from that transaction on, each with its leaf in the tree over them. Reads one
+    /// row at a time, and the stored leaves, because hashing a megabyte of answers takes longer than reading it.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -135,7 +135,7 @@ impl<S: Store> LedgerReader<S> {
         Ok(leaves.zip(receipts.skip(earlier)).map(|(leaf, receipt)| Ok((leaf, receipt?))))
     }
 
-    /// Where a committed transaction stands: its block's height and its position in the block.
+    /// The height of a committed transaction's block, and its position in the block.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -155,8 +155,8 @@ impl<S: Store> LedgerReader<S> {
         Ok(Some((height, index, receipt)))
     }
 
-    /// That the block at a height is committed: the headers from it to the one that a certificate commits directly. `None` when there is no
-    /// committed block, or more than [`PROOF_HEADERS_MAX`] lie between.
+    /// Proves that the block at a height is committed, with the headers from it to the one that a certificate commits directly. `None` if there
+    /// is no committed block, or if these are more than [`PROOF_HEADERS_MAX`] headers.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -172,7 +172,7 @@ impl<S: Store> LedgerReader<S> {
         Ok(None)
     }
 
-    /// That a transaction is committed, with its receipt. `None` when it is not, or its block has no [`Self::commit_proof`].
+    /// Proves that a transaction is committed, with its receipt. `None` if it is not committed or its block has no [`Self::commit_proof`].
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -184,11 +184,12 @@ impl<S: Store> LedgerReader<S> {
         Ok(self.commit_proof(height)?.map(|commit| TransactionProof { receipt, path, commit }))
     }
 
-    /// Committed blocks from a height on, the oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of
-    /// at most `bytes_max` bytes, but at least one. `None` when there are none from there on, or they have no [`Self::commit_proof`]. The answer
-    /// ends before a block that is damaged.
+    /// Committed blocks from a height on, oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of at
+    /// most `bytes_max` bytes in total, but at least one block. `None` if there are none, or if they have no [`Self::commit_proof`]. The answer
+    /// ends before a damaged block.
     ///
-    /// The answer ends where a certificate commits directly, if there is such a block within the limits: then the proof is one header.
+    /// If a block within the limits is committed directly by a certificate, the answer ends with the last such block, and the proof is one
+    /// header.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -218,7 +219,7 @@ impl<S: Store> LedgerReader<S> {
         Ok(Some((blocks, proof)))
     }
 
-    /// A record with its block, and how many bytes that has.
+    /// A record with its block and the block's length in bytes.
     fn block_of(&self, record: HeaderRecord) -> Result<(HeaderRecord, Block, usize), LedgerError> {
         let bytes = schema::block_bytes(&self.store, record.header.height)?.ok_or(LedgerError::Missing { column: Column::Block })?;
         Ok((record, schema::decode_block(&bytes)?, bytes.len()))

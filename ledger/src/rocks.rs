@@ -1,4 +1,4 @@
-//! The store of a real validator: `RocksDB`. The only file that names it.
+//! The store of a real validator, on `RocksDB`. Only this file names it.
 
 use std::{
     fs::{self, File},
@@ -16,16 +16,16 @@ use crate::{
     store::{Batch, Damage, Entry, Store, StoreError},
 };
 
-/// How much memory and how many threads a store may use. The defaults suit four validators on a machine with two cores.
+/// Limits on the memory, threads and files of a store. The defaults suit four validators on a machine with two cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RocksOptions {
-    /// Most bytes of written data held in memory, all columns together.
+    /// Most bytes of written data buffered in memory, all columns together.
     pub write_buffer_bytes: usize,
-    /// Bytes of read data held in memory, all columns together.
+    /// Bytes of read data cached in memory, all columns together.
     pub cache_bytes: usize,
-    /// Most threads that write data out and compact it.
+    /// Most threads that flush and compact data.
     pub background_jobs: i32,
-    /// Most files open at once.
+    /// Most open files.
     pub open_files: i32,
 }
 
@@ -35,12 +35,12 @@ impl Default for RocksOptions {
     }
 }
 
-/// Bytes of log after which the columns that hold it back are written out: bounds the time to open after a crash.
+/// Bytes of write-ahead log after which the columns that still need it are flushed. Bounds the time to open after a crash.
 const WAL_BYTES_MAX: u64 = 64 << 20;
-/// Bytes of `RocksDB`'s own text log, and how many such files are kept.
+/// Bytes per file of `RocksDB`'s own text log, and the number of such files to keep.
 const LOG_FILE: (usize, usize) = (1 << 20, 2);
 
-/// A directory of `RocksDB`. The value is a handle; the directory is closed with the last of them.
+/// A `RocksDB` directory. The value is a handle; dropping the last handle closes the directory.
 #[derive(Clone)]
 pub struct RocksStore {
     inner: Arc<Inner>,
@@ -49,19 +49,19 @@ pub struct RocksStore {
 struct Inner {
     db: DB,
     path: PathBuf,
-    /// The first failure. After it nothing is asked of the disk again: a failed fsync may have dropped the very pages it should have kept,
-    /// and a second fsync that succeeds would then vouch for data that is gone.
+    /// The first failure. After it the disk is not used again: a failed fsync may have dropped the very pages it should have kept, and a
+    /// second fsync that succeeds would then vouch for lost data.
     failed: OnceLock<String>,
-    /// What was not readable of the history, where we go on.
+    /// Failed reads of history, after which we keep running.
     damage: Mutex<Damage>,
 }
 
 impl RocksStore {
-    /// Opens the directory, and creates it if there is none.
+    /// Opens the directory; creates it if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another process has it open, [`StoreError::OtherVersion`] when it has columns that this version does not
-    /// know, otherwise [`StoreError::Open`].
+    /// [`StoreError::InUse`] if another process has it open, [`StoreError::OtherVersion`] if it has columns unknown to this version,
+    /// otherwise [`StoreError::Open`].
     pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         create_directory(&path).map_err(|error| StoreError::Open { path: path.clone(), reason: error.to_string() })?;
@@ -114,7 +114,7 @@ impl Inner {
         StoreError::Disk(text)
     }
 
-    /// A read failed. A bad sector or a flipped bit in a table of old blocks says nothing about what is written and synced next.
+    /// Handles a failed read. A bad sector or a flipped bit in a table of old blocks says nothing about later writes and syncs.
     fn fail_read(&self, column: Column, error: &rocksdb::Error) -> StoreError {
         if !column.is_history() {
             return self.fail(error);
@@ -159,7 +159,7 @@ impl Store for RocksStore {
     }
 }
 
-/// Creates the directory so that it survives a power cut: its name is in its parent, which has to be synced as well.
+/// Creates the directory so that it survives a power cut: its name is stored in its parent, which must be synced as well.
 fn create_directory(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -171,9 +171,9 @@ fn create_directory(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Refuses a directory with columns of another version, before anything in it changes.
+/// Refuses a directory with columns of another version before anything in it changes.
 fn check_columns(path: &Path) -> Result<(), StoreError> {
-    // RocksDB's own mark of a directory that it has written.
+    // RocksDB writes this file into every directory of its own.
     if !path.join("CURRENT").exists() {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn check_columns(path: &Path) -> Result<(), StoreError> {
 
 fn open_error(path: &Path, error: &rocksdb::Error) -> StoreError {
     let (path, reason) = (path.to_path_buf(), error.to_string());
-    // RocksDB names its lock file in both cases: held by another process, or by another handle in this one.
+    // RocksDB names its lock file whether another process or another handle in this one holds it.
     if reason.contains("lock") && reason.contains("LOCK") { StoreError::InUse { path } } else { StoreError::Open { path, reason } }
 }
 
@@ -204,22 +204,22 @@ fn database_options(options: RocksOptions) -> Options {
     db.set_db_write_buffer_size(options.write_buffer_bytes);
     db.set_max_total_wal_size(WAL_BYTES_MAX);
     db.set_paranoid_checks(true);
-    // A whole log file that is gone, or shorter than it was synced, is an error and not a shorter history.
+    // A log file that is missing, or shorter than when it was synced, is an error and not a shorter history.
     db.set_track_and_verify_wals_in_manifest(true);
     db.set_log_level(LogLevel::Warn);
     db.set_max_log_file_size(LOG_FILE.0);
     db.set_keep_log_file_num(LOG_FILE.1);
     db.set_stats_dump_period_sec(0);
     db.set_stats_persist_period_sec(0);
-    // What recovery may forget. After a power cut the log normally ends in a record that is not whole: it was never synced, so nothing was
-    // promised on it, and it is dropped. Any other damage is in a record that may have been synced, a vote's perhaps, and then the store must
-    // not open.
+    // What recovery may drop. After a power cut the log normally ends in an incomplete record: it was never synced, so nothing was promised on
+    // it, and it is dropped. Any other damage is in a record that may have been synced, perhaps that of a vote, and then the store must not
+    // open.
     //   * AbsoluteConsistency refuses the torn end too: every power cut would need an operator.
-    //   * PointInTime, the default, drops everything from the first bad record on, without a word: one flipped bit before a vote's record, and
-    //     the validator has forgotten that it voted and may vote again (SAFE-1, SAFE-4).
-    //   * TolerateCorruptedTailRecords drops an incomplete last record only, and reports a bad checksum anywhere as corruption. That is it.
-    // A file system that writes pages of the unsynced end out of order can make such a report after a power cut without anything being lost
-    // that was synced; journalling file systems do not lengthen a file before its data is written, so this is rare, and stopping is safe.
+    //   * PointInTime, the default, silently drops everything from the first bad record on: after one flipped bit before a vote's record, the
+    //     validator has forgotten that it voted and may vote again (SAFE-1, SAFE-4).
+    //   * TolerateCorruptedTailRecords drops only an incomplete last record and reports a bad checksum anywhere as corruption: what we need.
+    // A file system that writes pages of the unsynced end out of order can cause such a report after a power cut although no synced data was
+    // lost. Journalling file systems do not lengthen a file before its data is written, so this is rare, and stopping is safe.
     db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     db
 }
@@ -227,12 +227,12 @@ fn database_options(options: RocksOptions) -> Options {
 fn column_options(cache: &Cache, options: RocksOptions) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
-    // Most look-ups by hash ask for something that is not there.
+    // Most lookups by hash find nothing.
     table.set_bloom_filter(10.0, false);
     let mut column = Options::default();
     column.set_block_based_table_factory(&table);
     column.set_compression_type(DBCompressionType::Lz4);
-    // The bound over all columns is the database's; one column may take up to half of it.
+    // The database bounds all columns together; one column may take up to half of that.
     column.set_write_buffer_size(options.write_buffer_bytes / 2);
     column
 }
@@ -309,7 +309,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
         store.write(batch(b"a", b"1")).unwrap();
-        // An error of RocksDB's from elsewhere stands for a disk that fails.
+        // An unrelated RocksDB error stands in for a failing disk.
         let error = DB::list_cf(&Options::default(), home.path().join("nothing")).unwrap_err();
         assert!(matches!(store.inner.fail(&error), StoreError::Disk(_)));
         assert!(matches!(store.write(batch(b"a", b"2")), Err(StoreError::Stopped { .. })));
@@ -320,7 +320,7 @@ mod tests {
 
     /// Flips a bit of every table of a column.
     fn rot(path: &Path, column: Column) {
-        // What is in the log goes to tables when the directory is opened.
+        // Opening the directory moves the content of the log into tables.
         drop(RocksStore::open(path, RocksOptions::default()).unwrap());
         let store = RocksStore::open(path, RocksOptions::default()).unwrap();
         let files = store.inner.db.live_files().unwrap();
@@ -362,7 +362,7 @@ mod tests {
         }
     }
 
-    /// The log of a store that was not closed, as a crash leaves it.
+    /// A copy of a store that was not closed, as a crash leaves it, and the paths of its logs.
     fn log_with(values: &[&[u8]]) -> (tempfile::TempDir, Vec<PathBuf>) {
         let home = tempfile::tempdir().unwrap();
         let copy = tempfile::tempdir().unwrap();

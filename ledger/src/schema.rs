@@ -1,6 +1,6 @@
 //! Everything on disk, byte for byte. Numbers in keys are big-endian, so that they sort; values are BCS (numbers little-endian).
 //!
-//! A change of anything here changes [`SCHEMA_VERSION`], and the golden tests below with it.
+//! Any change here requires a new [`SCHEMA_VERSION`], and new golden bytes in `ledger/src/tests/stored.rs`.
 
 use quorate_types::{
     block::{Block, encode_block},
@@ -21,29 +21,29 @@ use crate::{
     store::{Batch, Store, StoreError},
 };
 
-/// The version of this file. A directory of another version is refused.
+/// The version of everything in this file. A directory of another version is refused.
 pub const SCHEMA_VERSION: u32 = 3;
 
-/// A column: a sorted map of its own, in the same atomic batches as the others.
+/// A column: a sorted map of its own. A batch changes several columns atomically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Column {
-    /// What the directory is, and where its chain ends.
+    /// The directory's version and network, and the end of its chain.
     ///
     /// ```text
     /// "schema"    -> ┌─────────────┐    "genesis" -> ┌─────────────────┐    "committed" -> ┌───────────────┐
     ///                │ version u32 │                 │ genesis hash 32 │                   │ height u64 LE │
     ///                └─────────────┘                 └─────────────────┘                   └───────────────┘
-    /// "panicked"  -> BCS list of transaction ids, absent where the application never panicked
+    /// "panicked"  -> BCS list of pairs of transaction id and block id; absent if the application never panicked
     /// ```
     Meta,
-    /// What this validator may no longer sign, and the certificates it needs to begin where it ended. Written by the replica, with a sync
+    /// What this validator may no longer sign, and the certificates it needs to resume where it stopped. Written and synced by the replica
     /// before every signature; the ledger neither reads nor deletes it.
     ///
     /// ```text
     /// replica's name of the record -> replica's record (quorate-replica, persistence.rs)
     /// ```
     Safety,
-    /// Blocks that are not yet committed; by round, so that parents come before children and a commit finds what it has overtaken.
+    /// Blocks that are not yet committed, by round: parents come before children, and a commit finds the blocks that it has overtaken.
     ///
     /// ```text
     /// ┌──────────────┬─────────────┐    ┌───────────┐
@@ -59,7 +59,7 @@ pub enum Column {
     /// └───────────────┘    └───────────┘
     /// ```
     Block,
-    /// Results of committed blocks, genesis included, and the certificate where there is one that commits the block directly (see
+    /// Results of committed blocks, genesis included, each with the certificate that commits the block directly, if there is one (see
     /// [`HeaderRecord`]).
     ///
     /// ```text
@@ -68,7 +68,7 @@ pub enum Column {
     /// └───────────────┘    └────────────────┴───────────────────────┘
     /// ```
     Header,
-    /// Where a committed block stands.
+    /// The height of a committed block.
     ///
     /// ```text
     /// ┌─────────────┐    ┌───────────────┐
@@ -77,8 +77,8 @@ pub enum Column {
     /// ```
     Height,
     /// The receipts of a committed block, in the order of its transactions. First the leaves of the tree under the header's receipts root;
-    /// then the receipts themselves, in rows of at most [`RECEIPTS_ROW_BYTES_MAX`] bytes (or of one receipt), each under the position of its
-    /// first one. So one receipt is read, and its proof is made, without the others.
+    /// then the receipts themselves, in rows of at most [`RECEIPTS_ROW_BYTES_MAX`] bytes (or of one receipt), each keyed by the position of its
+    /// first receipt. So one receipt can be read and proved without the others.
     ///
     /// ```text
     /// ┌───────────────┐                       ┌─────────────┐
@@ -89,7 +89,7 @@ pub enum Column {
     /// └───────────────┴──────────────────┘    └──────────────────┘
     /// ```
     Receipts,
-    /// Where a committed transaction stands, and the row of its receipt.
+    /// The position of a committed transaction, and the row of its receipt.
     ///
     /// ```text
     /// ┌───────────────────┐    ┌───────────────┬─────────────────┬────────────┐
@@ -97,7 +97,7 @@ pub enum Column {
     /// └───────────────────┘    └───────────────┴─────────────────┴────────────┘
     /// ```
     Transaction,
-    /// The committed state, flat; the tree over it is rebuilt at start.
+    /// The committed state, flat; the tree over it is rebuilt at startup.
     ///
     /// ```text
     /// state key (types::state_key) -> value
@@ -110,7 +110,7 @@ impl Column {
     pub const ALL: [Self; 9] =
         [Self::Meta, Self::Safety, Self::Pending, Self::Block, Self::Header, Self::Height, Self::Receipts, Self::Transaction, Self::State];
 
-    /// Whether it holds the past alone: what can be lost without anything that is signed later resting on it.
+    /// Whether it holds only the past: no later signature depends on it.
     #[must_use]
     pub const fn is_history(self) -> bool {
         match self {
@@ -141,16 +141,16 @@ const GENESIS: &[u8] = b"genesis";
 const COMMITTED: &[u8] = b"committed";
 const PANICKED: &[u8] = b"panicked";
 
-/// What is stored of the result of a committed block.
+/// The stored result of a committed block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderRecord {
     /// The result.
     pub header: Header,
-    /// The certificate that commits this very block; `None` when it was committed by a certificate for a later one.
+    /// The certificate that commits this block directly; `None` if it was committed with a later block.
     pub commit_qc: Option<QuorumCert>,
 }
 
-/// Where a committed transaction stands.
+/// The position of a committed transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub(crate) height: Height,
@@ -159,11 +159,11 @@ pub(crate) struct Position {
     pub(crate) row: u32,
 }
 
-/// Longest row of several receipts, in bytes. A block of ordinary transfers has a handful of rows; whoever reads one receipt decodes no more.
+/// Longest row of several receipts, in bytes. A block of ordinary transfers has a handful of rows, and reading one receipt decodes one row.
 pub const RECEIPTS_ROW_BYTES_MAX: usize = 16 << 10;
-/// What a receipt takes besides its output: the transaction's id, the tag and the length of the output.
+/// Length of a receipt besides its output, at most: the transaction's id, the tag and the length of the output.
 const RECEIPT_OVERHEAD_BYTES: usize = 38;
-/// What the receipt of a failed transaction takes, at most: the transaction's id, the tag, and a failure's code and numbers.
+/// Longest receipt of a failed transaction: the transaction's id, the tag, and the failure's code and numbers.
 const FAILED_RECEIPT_BYTES_MAX: usize = 33 + (1 + CODE_BYTES_MAX) + (1 + 8 * FAILURE_NUMBERS_MAX);
 
 fn height_key(height: Height) -> [u8; 8] {
@@ -223,7 +223,7 @@ pub(crate) fn put_committed(batch: &mut Batch, height: Height) {
     batch.put(Column::Meta, COMMITTED, height.0.to_le_bytes());
 }
 
-/// A committed block; its parts go to five columns.
+/// Adds a committed block; its parts go to five columns.
 pub(crate) fn put_block(batch: &mut Batch, block: &Block, header: &Header, commit_qc: Option<&QuorumCert>, results: &Results) {
     let height = header.height;
     batch.put(Column::Block, height_key(height), encode_block(block));
@@ -257,7 +257,7 @@ fn rows(receipts: &[Receipt]) -> impl Iterator<Item = &[Receipt]> {
     })
 }
 
-/// How many bytes a receipt takes, at most.
+/// An upper bound on the encoded length of a receipt.
 fn receipt_bytes(receipt: &Receipt) -> usize {
     match &receipt.outcome {
         Outcome::Applied(output) => output.len().saturating_add(RECEIPT_OVERHEAD_BYTES),
@@ -275,10 +275,10 @@ pub(crate) fn put_header(batch: &mut Batch, header: &Header, commit_qc: Option<&
     batch.put(Column::Height, header.block_id.0.0, header.height.0.to_le_bytes());
 }
 
-/// Whether the store has been written by this version. `None`: it is new.
+/// Checks that this version wrote the store, and returns its genesis; `None` if the store is new.
 pub(crate) fn check_schema<S: Store>(store: &S) -> Result<Option<GenesisHash>, LedgerError> {
     let Some(version) = store.get(Column::Meta, SCHEMA)? else {
-        // A directory with anything in it but no version is not ours to write over.
+        // A directory that has content but no version is not ours to overwrite.
         return match store.scan(Column::Meta, &[], 1)?.first() {
             None => Ok(None),
             Some(_) => Err(LedgerError::NoSchema),
@@ -299,7 +299,7 @@ pub(crate) fn committed<S: Store>(store: &S) -> Result<Height, LedgerError> {
     Ok(Height(u64::from_le_bytes(height)))
 }
 
-/// The transactions on which the application panicked here, and the blocks that were executed.
+/// The transactions on which the application panicked here, each with the block that was being executed.
 pub(crate) fn poison<S: Store>(store: &S) -> Result<Vec<(TxId, BlockId)>, LedgerError> {
     get(store, Column::Meta, PANICKED).map(Option::unwrap_or_default)
 }
@@ -312,7 +312,7 @@ pub(crate) fn header<S: Store>(store: &S, height: Height) -> Result<Option<Heade
     get(store, Column::Header, &height_key(height))
 }
 
-/// The records from `from` on.
+/// The header records from a height on.
 pub(crate) fn headers_from<S: Store>(store: &S, from: Height) -> impl Iterator<Item = Result<HeaderRecord, LedgerError>> {
     store.iter(Column::Header, &height_key(from)).map(|entry| {
         let (_, value) = entry?;
@@ -324,7 +324,7 @@ pub(crate) fn block<S: Store>(store: &S, height: Height) -> Result<Option<Block>
     get(store, Column::Block, &height_key(height))
 }
 
-/// A committed block as it is stored, for those who only count its bytes.
+/// The stored bytes of a committed block, so that the caller knows their number.
 pub(crate) fn block_bytes<S: Store>(store: &S, height: Height) -> Result<Option<Vec<u8>>, LedgerError> {
     Ok(store.get(Column::Block, &height_key(height))?)
 }
@@ -348,7 +348,7 @@ pub(crate) fn receipts_row<S: Store>(store: &S, height: Height, row: u32) -> Res
     get(store, Column::Receipts, &row_key(height, row))
 }
 
-/// The receipts of a block from the beginning of a row on, row by row.
+/// The receipts of a block from a row on, row by row.
 pub(crate) fn receipts_from<S: Store>(store: &S, height: Height, row: u32) -> impl Iterator<Item = Result<Vec<Receipt>, LedgerError>> {
     let end = height_key(height.next());
     store

@@ -1,5 +1,5 @@
 //! The tree of speculative states: the result of every block that is not yet committed, on top of its parent's (paper §3.2, `speculate` and
-//! `pending_state`; execution comes before the vote).
+//! `pending_state`). Execution comes before the vote.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +20,10 @@ use quorate_types::{
 
 use crate::state_tree::StateTree;
 
-/// Why a block has no result here. Not voted for.
+/// Why a block has no result here; we do not vote for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBlock {
-    /// Its parent is neither the committed root nor speculated: fetch it first. Says nothing about the block.
+    /// Its parent is neither the committed root nor speculated; fetch it first. Says nothing about the block.
     #[error("parent {parent} is not known here")]
     UnknownParent {
         /// The parent.
@@ -45,21 +45,21 @@ pub enum InvalidBlock {
         /// Its parent's round.
         parent: Round,
     },
-    /// A quorum certified another result of its parent than ours: either we, or more validators than may be faulty, have diverged (S8). An
-    /// alarm, not an everyday refusal.
-    #[error("DIVERGED: the quorum certified result {certified} of parent {parent}, this validator computed {ours}")]
+    /// A quorum certified another result of its parent than ours: either we have diverged, or more validators than may be faulty have (S8).
+    /// An alarm, not an everyday refusal.
+    #[error("DIVERGED: the quorum certified result {certified} of parent {parent}, but this validator computed {ours}")]
     ParentState {
         /// The parent.
         parent: BlockId,
         /// Our result.
         ours: StateId,
-        /// Theirs.
+        /// The quorum's result.
         certified: StateId,
     },
-    /// Heights have run out.
+    /// Its height would overflow.
     #[error("the chain has reached the largest height")]
     HeightLimit,
-    /// One of its transactions.
+    /// One of its transactions is invalid.
     #[error(transparent)]
     Payload(#[from] quorate_app::InvalidBlock),
     /// The application panicked on one of its transactions. Says nothing about the block: this process must stop.
@@ -76,7 +76,7 @@ impl From<Unexecuted> for InvalidBlock {
     }
 }
 
-/// The committed root: what the tree grows from.
+/// The committed root, from which the tree grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     pub(crate) header: Header,
@@ -108,11 +108,11 @@ impl From<Vec<Receipt>> for Results {
     }
 }
 
-/// The root and the blocks over it.
+/// The root and the blocks above it.
 #[derive(Debug)]
 pub(crate) struct Speculation {
     pub(crate) root: Root,
-    /// Bounded by the caller, who says which blocks it keeps.
+    /// Bounded by the caller through [`Self::forget`].
     blocks: BTreeMap<BlockId, Speculated>,
 }
 
@@ -145,7 +145,7 @@ impl Speculation {
         self.blocks.len()
     }
 
-    /// Executes a block on its parent's state. EXEC-1: the result depends on the parent's result and the block alone.
+    /// Executes a block on its parent's state. EXEC-1: the result depends only on the parent's result and the block.
     pub(crate) fn speculate(&mut self, machine: &Machine, next_committee: Hash, block: &Block) -> Result<StateId, InvalidBlock> {
         if let Some(known) = self.node(&block.id()) {
             return Ok(known.state_id);
@@ -196,7 +196,7 @@ impl Speculation {
         Ok(state_id)
     }
 
-    /// The blocks from the root's child to this one, the oldest first; `None` when it is not in the tree over the root.
+    /// The blocks from the root's child to this one, oldest first; `None` if it does not descend from the root.
     pub(crate) fn path_to(&self, id: &BlockId) -> Option<Vec<&Speculated>> {
         let mut path = Vec::new();
         let mut next = id;
@@ -209,9 +209,9 @@ impl Speculation {
         Some(path)
     }
 
-    /// The blocks that do not descend from this one and are not it.
+    /// All blocks but this one and its descendants.
     pub(crate) fn not_descending_from(&self, id: &BlockId) -> Vec<(BlockId, &Speculated)> {
-        // By rising round, so that a parent is looked at before its children.
+        // By ascending round, so that parents come before their children.
         let mut by_round: Vec<_> = self.blocks.iter().map(|(id, block)| (*id, block)).collect();
         by_round.sort_by_key(|(_, block)| block.header.round);
         let mut kept = BTreeSet::from([*id]);
@@ -225,14 +225,14 @@ impl Speculation {
         by_round
     }
 
-    /// Drops the blocks that are not to be kept. What is built on one of them must not be kept either.
+    /// Drops and returns the blocks that are not to be kept. Their descendants must not be kept either.
     pub(crate) fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Vec<(BlockId, Round)> {
         let gone = self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (*id, block.header.round)).collect();
         self.blocks.retain(|id, _| keeps(id));
         gone
     }
 
-    /// Moves the root to one of the blocks and drops everything that does not descend from it.
+    /// Moves the root to one of the blocks and drops all blocks that do not descend from it.
     pub(crate) fn advance(&mut self, root: Root) {
         let id = root.header.block_id;
         let gone: Vec<BlockId> = self.not_descending_from(&id).into_iter().map(|(gone, _)| gone).collect();
@@ -243,7 +243,7 @@ impl Speculation {
     }
 }
 
-/// Root over the ids of a block's transactions.
+/// Merkle root over the ids of a block's transactions.
 pub(crate) fn transactions_root(payload: &[Transaction]) -> Hash {
     let leaves: Vec<Hash> = payload.iter().map(|tx| merkle::leaf(&tx.id().0.0)).collect();
     merkle::root(&leaves)

@@ -16,12 +16,12 @@
 //! ```
 //!
 //! Nodes are immutable and shared. A clone copies one pointer; an update makes new nodes along the
-//! changed paths and shares the rest. So each uncommitted block has its own tree that costs only
-//! its changes, abandoning a fork is dropping a tree, and a reader on another thread keeps the view
-//! that it cloned. A tree never changes once made.
+//! changed paths and shares the rest. So each uncommitted block has a tree of its own that costs only
+//! its changes, abandoning a fork means dropping a tree, and a reader on another thread keeps the
+//! version that it cloned.
 //!
-//! What this module must never do: make the root depend on anything but the set of pairs (not on
-//! order, history, or which fork did the writing), or panic on any key or value.
+//! The root must depend on nothing but the set of pairs (not on order, history, or the fork that
+//! wrote them), and no key or value may cause a panic.
 //!
 //! # Measured
 //!
@@ -29,8 +29,8 @@
 //! AMD EPYC at a load of about one; keys of 34 bytes (`a/` and 32 more), values of 16; one hash took
 //! 0.40 to 0.43 µs. Wall time; lowest and highest of three runs (100,000) and four (1,000,000); for
 //! updates, the median of 60 in each. The command was `cargo run --release --example bench 100000`
-//! (and `1000000`) in a throw-away project around this file: build the tree, then 60 times write
-//! 1,000 random existing keys, and keep all 60 results. Memory is the growth of the resident set.
+//! (and `1000000`) in a throwaway project around this file: it builds the tree, then 60 times writes
+//! 1,000 random existing keys, and keeps all 60 results. Memory is the growth of the resident set.
 //!
 //! | | 100,000 keys | 1,000,000 keys |
 //! |---|---|---|
@@ -45,21 +45,21 @@
 //! | memory of an update's result kept beside the old tree, per changed key | 1.0 kB | 1.3 kB |
 //! | dropping that result, per changed key | 1.1–1.2 µs | 1.7–1.8 µs |
 //!
-//! A rebuild hashes 4.44 times per key (key, value, leaf, and 1.44 branches on average), which is
+//! A rebuild hashes 4.44 times per key (key, value, leaf, and 1.44 branches on average), which takes
 //! about three quarters of its time.
 //!
 //! # Memory
 //!
 //! A key costs about 266 bytes (a leaf of 128, 1.44 branches of 96) plus its key and its value, each
 //! in an allocation of its own. One gibibyte thus holds about 2.9 million keys of the measured size.
-//! While a rebuild runs, the peak is about a tenth higher. A block of 1,000 writes on a state of a
-//! million keys adds 1.3 MB for as long as both versions live, so the uncommitted blocks, and readers
-//! that hold on to old clones, have to be few.
+//! During a rebuild the peak is about a tenth higher. A block of 1,000 writes on a state of a million
+//! keys adds 1.3 MB for as long as both versions live, so uncommitted blocks, and readers that hold
+//! old clones, must be few.
 //!
-//! The tree has no limit of its own and nothing moves to disk: beyond the memory of the machine the
-//! process is killed, and since all validators hold the same state, many at about the same height.
-//! Whoever admits writes must bound the number of keys ([`StateTree::len`] costs nothing) and the size
-//! of keys and values, by a rule that all validators share, well below what the smallest of them has.
+//! The tree has no limit of its own and does not spill to disk: a process that outgrows its machine's
+//! memory is killed, and since all validators hold the same state, many are at about the same height.
+//! The code that admits writes must bound the size of the state ([`StateTree::size`] costs nothing),
+//! by a rule that all validators share, well below the memory of the smallest.
 
 use std::{fmt, ops::Bound, sync::Arc};
 
@@ -78,11 +78,11 @@ use quorate_types::{
 #[derive(Clone, Default)]
 pub struct StateTree {
     root: Node,
-    /// The keys in the order of their bytes: the tree itself has them in the order of their hashes. It is no part of the root.
+    /// The keys in the order of their bytes; the tree has them in the order of their hashes. Not covered by the root.
     keys: OrdSet<Arc<[u8]>>,
 }
 
-/// A subtree. Two words; the depth is not stored, since it follows from the way down.
+/// A subtree. Two words; the depth is not stored, because it is known from the descent.
 #[derive(Clone, Default)]
 enum Node {
     /// No keys.
@@ -95,9 +95,9 @@ enum Node {
 }
 
 struct Leaf {
-    /// The path; kept, because each write nearby needs its bits.
+    /// The path; stored because each write nearby needs its bits.
     key_hash: Hash,
-    /// The leaf's own hash. The value's is not kept: only a proof needs it.
+    /// The leaf's own hash. The value's hash is not stored: only a proof needs it.
     hash: Hash,
     key: Arc<[u8]>,
     value: Arc<[u8]>,
@@ -113,7 +113,7 @@ struct Branch {
     right: Node,
 }
 
-/// What an update does to one key: the leaf it leaves behind, or none.
+/// The effect of an update on one key: its new leaf, or none.
 struct Change {
     key_hash: Hash,
     key: Arc<[u8]>,
@@ -121,9 +121,9 @@ struct Change {
 }
 
 impl StateTree {
-    /// Builds the tree that has exactly `entries`, as after reading them from disk.
+    /// Builds the tree of exactly `entries`, for example from disk.
     ///
-    /// If a key occurs twice, the later value holds.
+    /// If a key occurs twice, the later value wins.
     pub fn from_entries<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<Arc<[u8]>>,
@@ -132,7 +132,7 @@ impl StateTree {
         Self::default().update(entries.into_iter().map(|(key, value)| (key, Some(value))))
     }
 
-    /// The state root: what blocks certify, and what proofs are verified against.
+    /// The state root, which headers carry and proofs are verified against.
     #[must_use]
     pub fn root_hash(&self) -> Hash {
         self.root.hash()
@@ -144,7 +144,7 @@ impl StateTree {
         self.root.len()
     }
 
-    /// What the state counts for against the genesis' `state.bytes_max`: the sum of [`entry_size`] over its keys. Costs nothing.
+    /// The size that `state.bytes_max` in the genesis limits: the sum of [`entry_size`] over the entries. Costs nothing.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.root.size()
@@ -169,8 +169,8 @@ impl StateTree {
     /// The state after all `changes` of a block at once; `None` deletes. `self` stays as it is.
     ///
     /// Each key, and each branch on the way, is hashed once, however many changes are below it.
-    /// Writing the value that a key has, or deleting a key that is absent, changes nothing. The
-    /// order does not matter; if a key occurs twice, the later change holds.
+    /// Writing the value that a key has, or deleting an absent key, changes nothing. The order does
+    /// not matter, except that the later of two changes to one key wins.
     #[must_use]
     pub fn update<K, V>(&self, changes: impl IntoIterator<Item = (K, Option<V>)>) -> Self
     where
@@ -187,12 +187,12 @@ impl StateTree {
             same_key
         });
         let root = self.root.apply(0, &changes);
-        // Without a deletion, as many keys as before are the same ones.
+        // Without deletions, the same number of keys means the same keys.
         let same = root.len() == self.len() && changes.iter().all(|change| change.leaf.is_some());
         Self { root, keys: if same { self.keys.clone() } else { reordered(&self.keys, changes) } }
     }
 
-    /// The first key at or after another, in the order of the bytes, and its value.
+    /// The first key from a bound on, in the order of the bytes, and its value.
     #[must_use]
     pub fn next(&self, from: Bound<&[u8]>) -> Option<quorate_app::Entry> {
         let key = self.keys.range::<_, [u8]>((from, Bound::Unbounded)).next()?;
@@ -216,7 +216,7 @@ impl StateTree {
         Iter { pending: vec![&self.root], remaining: self.len() }
     }
 
-    /// Follows the bits of `key_hash` to where the tree ends: an empty node or a leaf. Shows the
+    /// Follows the bits of `key_hash` to where the tree ends: an empty node or a leaf. Passes the
     /// other child of each branch on the way to `on_sibling`, the root's first.
     fn descend<'a>(&'a self, key_hash: &Hash, mut on_sibling: impl FnMut(&'a Node)) -> &'a Node {
         let mut node = &self.root;
@@ -231,7 +231,7 @@ impl StateTree {
     }
 }
 
-/// The keys after changes.
+/// The ordered keys after changes.
 fn reordered(keys: &OrdSet<Arc<[u8]>>, changes: Vec<Change>) -> OrdSet<Arc<[u8]>> {
     let mut keys = keys.clone();
     for Change { key, leaf, .. } in changes {
@@ -275,7 +275,7 @@ impl<'a> IntoIterator for &'a StateTree {
 /// The keys and values of a [`StateTree`], in the order of the key hashes.
 #[must_use]
 pub struct Iter<'a> {
-    /// Subtrees not yet visited, the next one last; at most one for each bit of a key hash.
+    /// Subtrees not yet visited, the next one last; at most one per depth and one more.
     pending: Vec<&'a Node>,
     /// The number of keys in `pending`.
     remaining: usize,
@@ -346,11 +346,11 @@ impl Node {
         }
     }
 
-    /// This subtree, which begins at `depth`, after `changes`, all of which belong below it: sorted
-    /// by key hash, without duplicates.
+    /// This subtree, which begins at `depth`, after `changes`, which all belong below it and are
+    /// sorted by key hash, without duplicates.
     ///
-    /// A function of its arguments only, so the two halves may run on two threads. It goes at most
-    /// 256 deep: two different key hashes part before that, and one alone ends the descent.
+    /// Depends only on its arguments, so the two halves could run on two threads. Recurses at most
+    /// 256 deep: different key hashes diverge before that, and a single key ends the descent.
     fn apply(&self, depth: u8, changes: &[Change]) -> Node {
         match (self, changes) {
             (_, []) => return self.clone(),
@@ -374,7 +374,7 @@ impl Node {
                 }
                 Node::join(left, right)
             }
-            // A lone leaf moves down beside the new ones, as far as their paths go together.
+            // A lone leaf moves down as far as it shares the path of the new ones.
             Node::Leaf(leaf) if state_path_turns_right(&leaf.key_hash, depth) => {
                 Node::join(Node::Empty.apply(below, changes_left), self.apply(below, changes_right))
             }
@@ -382,7 +382,7 @@ impl Node {
         }
     }
 
-    /// The subtree with these halves: a lone leaf moves up, two keys or more make a branch.
+    /// The subtree with these halves: a lone leaf moves up; two or more keys make a branch.
     fn join(left: Node, right: Node) -> Node {
         match (left, right) {
             (Node::Empty, lone @ (Node::Empty | Node::Leaf(_))) | (lone @ Node::Leaf(_), Node::Empty) => lone,
@@ -412,7 +412,7 @@ mod tests {
     type Model = BTreeMap<Vec<u8>, Vec<u8>>;
     type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-    /// The root of `model`, stated a second time from the definition only.
+    /// The root of `model`, by a second implementation from the definition alone.
     fn reference_root(model: &Model) -> Hash {
         fn hash_of(tag: &'static Tag, parts: &[&[u8]]) -> Hash {
             let mut hasher = Hasher::new(tag);
@@ -459,7 +459,7 @@ mod tests {
         tree.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
     }
 
-    /// Few distinct keys, so that batches overwrite and delete each other's; values often equal.
+    /// Few distinct keys, so that batches overwrite and delete each other's; values are often equal.
     fn key() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             8 => (0..60_u8).prop_map(|i| vec![b'a', b'/', i]),
@@ -634,7 +634,7 @@ mod tests {
 
     #[test]
     fn two_paths_that_part_at_the_last_bit_make_the_deepest_tree() {
-        // No known keys hash so; the leaves are made by hand.
+        // No known keys have such hashes, so the leaves are made by hand.
         let change = |last_byte: u8, present: bool| {
             let mut key_hash = Hash([0xa5; 32]);
             key_hash.0.last_mut().into_iter().for_each(|byte| *byte = last_byte);
@@ -651,10 +651,10 @@ mod tests {
             assert!(matches!(end, Node::Leaf(leaf) if *leaf.key == [last_byte]));
             assert_eq!(siblings, [vec![0; 255], vec![1]].concat());
         }
-        // A change on the same path that is neither: it parts at the last bit but one.
+        // Other changes on the same path: they diverge at the last bit but one.
         assert_eq!(tree.root.apply(0, &[change(1, false)]).hash(), tree.root_hash());
         assert_eq!(tree.root.apply(0, &[change(0, true), change(1, true)]).len(), 4);
-        // Without the other, a leaf moves all the way up.
+        // A lone leaf moves all the way up.
         let lone = tree.root.apply(0, &[change(2, false)]);
         assert!(matches!(&lone, Node::Leaf(leaf) if *leaf.key == [3]));
         assert!(matches!(lone.apply(0, &[change(2, false), change(3, false)]), Node::Empty));
@@ -732,6 +732,6 @@ mod tests {
         });
         let _updated = tree.update([(b"key-7".to_vec(), None::<Vec<u8>>)]);
         drop(tree);
-        assert_eq!(reader.join().expect("the reader ends"), Ok(root));
+        assert_eq!(reader.join().expect("the reader does not panic"), Ok(root));
     }
 }

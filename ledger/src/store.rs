@@ -1,4 +1,4 @@
-//! What the ledger asks of a disk: ordered columns of keys and values, and atomic batches.
+//! What the ledger requires of a disk: ordered columns of keys and values, and atomic batches.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use crate::schema::Column;
 /// A key and its value.
 pub type Entry = (Box<[u8]>, Box<[u8]>);
 
-/// A disk. The value is a handle: clones are the same disk, and may be used from any thread.
+/// A disk. The value is a handle: clones are the same disk and can be used from any thread.
 ///
-/// Batches reach the disk in the order of the calls: what a crash loses is always a tail of them, never one with a later one kept.
+/// Batches reach the disk in the order of the calls: a crash always loses a tail of them, never a batch before one that survives.
 ///
-/// After one failed write or sync nothing is known about what the disk holds, and asking again would only hide that: the store then refuses
-/// every further call, and the process stops (`StoreError` is fatal to its caller).
+/// After a failed write or sync, the content of the disk is unknown, and a retry would only hide that: the store then refuses every further
+/// call, and the process stops (`StoreError` is fatal to its caller).
 pub trait Store: Clone + Send + Sync + 'static {
     /// The value of a key.
     ///
@@ -20,23 +20,23 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// [`StoreError`].
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The keys from `from` on, ascending, with their values. Reads on as it is used and holds no more than a piece in memory. Keys that are
-    /// written meanwhile may or may not be seen.
+    /// The keys from `from` on, ascending, with their values. Reads lazily and holds only a piece of the column in memory. Keys written
+    /// meanwhile may or may not be seen.
     fn iter<'a>(&'a self, column: Column, from: &[u8]) -> Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a>;
 
-    /// Applies a batch, all of it or nothing. It can still be lost in a crash.
+    /// Applies a batch atomically. A crash can still lose it.
     ///
     /// # Errors
     /// [`StoreError`].
     fn write(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Applies a batch, all of it or nothing. When this returns, the batch and every one before it survive a crash.
+    /// Applies a batch atomically. Once this returns, the batch and all batches before it survive a crash.
     ///
     /// # Errors
     /// [`StoreError`].
     fn write_sync(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// What of the history could not be read since the store was opened.
+    /// The history that could not be read since the store was opened.
     fn damage(&self) -> Damage {
         Damage::default()
     }
@@ -53,9 +53,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 /// Reads of history that failed ([`StoreError::Damaged`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// How many.
+    /// The number of failed reads.
     pub reads: u64,
-    /// What was wrong first.
+    /// The first of their errors.
     pub first: Option<StoreError>,
 }
 
@@ -68,27 +68,27 @@ pub struct Batch {
 /// One change of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchEntry {
-    /// Where.
+    /// The column to change.
     pub column: Column,
-    /// Which key.
+    /// The key to set or remove.
     pub key: Box<[u8]>,
     /// Its new value; `None` removes the key.
     pub value: Option<Box<[u8]>>,
 }
 
 impl Batch {
-    /// No changes.
+    /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the value of a key. The last change of a key holds.
+    /// Sets the value of a key. The last change of a key wins.
     pub fn put(&mut self, column: Column, key: impl Into<Box<[u8]>>, value: impl Into<Box<[u8]>>) {
         self.entries.push(BatchEntry { column, key: key.into(), value: Some(value.into()) });
     }
 
-    /// Removes a key; does nothing if there is none.
+    /// Removes a key; does nothing if it is absent.
     pub fn delete(&mut self, column: Column, key: impl Into<Box<[u8]>>) {
         self.entries.push(BatchEntry { column, key: key.into(), value: None });
     }
@@ -115,24 +115,24 @@ impl IntoIterator for Batch {
     }
 }
 
-/// Why a store does not do what it was asked. Fatal but for [`Self::Damaged`]: the process stops before it signs anything else.
+/// Why a store call failed. All but [`Self::Damaged`] are fatal: the process stops before it signs anything else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The disk or the file system failed, or a checksum did.
+    /// The disk or the file system failed, or a checksum did not match.
     #[error("the disk failed: {0}; check the disk and its free space, then start again")]
     Disk(String),
-    /// A part of the history cannot be read: old blocks, their results, or where they stand. Nothing that this validator signs rests on it,
-    /// so the store goes on.
+    /// A part of the history cannot be read: old blocks, their results, or their positions. Nothing that this validator signs depends on it,
+    /// so the store keeps working.
     #[error(
-        "a part of the history on disk cannot be read (column {column:?}: {reason}); nothing that is signed rests on it, so this validator goes on, and refers whoever asks for it to the others. Check the disk, whose next error may stop it"
+        "a part of the history on disk cannot be read (column {column:?}: {reason}); nothing that this validator signs depends on it, so it keeps running and refers requests for that part to the other validators. Check the disk: its next error may stop the validator"
     )]
     Damaged {
-        /// Where.
+        /// The damaged column.
         column: Column,
-        /// What the store says.
+        /// The underlying error.
         reason: String,
     },
-    /// The store has failed before and does nothing any more.
+    /// The store has failed before and refuses every call.
     #[error("the store stopped after an earlier failure ({first}); check the disk and its free space, then start again")]
     Stopped {
         /// The earlier failure.
@@ -149,10 +149,10 @@ pub enum StoreError {
     Open {
         /// The directory.
         path: PathBuf,
-        /// What the store says.
+        /// The underlying error.
         reason: String,
     },
-    /// Written by a version that stores something else.
+    /// The directory was written by a version with another layout.
     #[error(
         "the data directory {} was written by another version of this program ({reason}); start that version, or choose another directory",
         path.display()
@@ -163,7 +163,7 @@ pub enum StoreError {
         /// What differs.
         reason: String,
     },
-    /// A bug of ours: a column that was not opened.
+    /// Our bug: a column that was not opened.
     #[error("column {0:?} is not open")]
     NoColumn(Column),
 }

@@ -1,4 +1,4 @@
-//! The committed state as other threads see it: one version, with its proof, for as long as they keep it.
+//! The committed state for other threads: one version with its proof, unchanged for as long as it is kept.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::state_tree::StateTree;
 
 /// A committed state, its header, and the certificate that commits it. A clone copies pointers.
 ///
-/// Each view keeps its version of the state in memory, so those who answer from one take the newest and let it go.
+/// A view keeps its version of the state in memory, so readers should take the newest view for each answer and then drop it.
 #[derive(Clone, Debug)]
 pub struct CommittedView {
     header: Arc<Header>,
@@ -46,19 +46,19 @@ impl CommittedView {
         &self.commit_qc
     }
 
-    /// That the block is committed.
+    /// Proves that the block is committed.
     #[must_use]
     pub fn commit_proof(&self) -> CommitProof {
         CommitProof { headers: Bounded::truncated(vec![Header::clone(&self.header)]), qc: QuorumCert::clone(&self.commit_qc) }
     }
 
-    /// The value of a state key, or that there is none, with the proof.
+    /// The value of a state key, `None` if it is absent, with the proof.
     #[must_use]
     pub fn prove(&self, key: &[u8]) -> (Option<Arc<[u8]>>, ValueProof) {
         (self.state.get(key).cloned(), ValueProof { path: self.state.prove(key), commit: self.commit_proof() })
     }
 
-    /// The record of an account, the default if it has none.
+    /// The record of an account; the default if it has none.
     #[must_use]
     pub fn account(&self, address: &Address) -> AccountRecord {
         quorate_app::accounts::find(&self.state, address).unwrap_or_default()

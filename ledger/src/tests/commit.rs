@@ -1,4 +1,4 @@
-//! Commits: one batch, atomic, and done again when a crash has lost it.
+//! Commits: one atomic batch, repeated if a crash has lost it.
 
 use quorate_builtin::keys::kv_key;
 use quorate_types::{block::Block, ids::StateId, round::Height, vote::QuorumCert};
@@ -70,7 +70,7 @@ fn refuses_to_commit_what_is_not_the_certified_chain_over_the_root() {
     assert_eq!(refused(&[&one, &one, &two], &qc3), LedgerError::NotNext(two.id()));
     assert_eq!(refused(&[&stranger], &qc3), LedgerError::NotNext(stranger.id()));
     assert_eq!(refused(&[&one], &qc3), LedgerError::NotCommitted(one.id()));
-    // Round 4 is missing between: the certificate of 5 commits nothing.
+    // Round 4 is missing, so the certificate of 5 commits nothing.
     assert_eq!(refused(&[&one, &two, &three], &qc5), LedgerError::NotCommitted(three.id()));
     let ours = qc2.vote_info.exec_state_id;
     let certified = StateId::default();
@@ -78,14 +78,14 @@ fn refuses_to_commit_what_is_not_the_certified_chain_over_the_root() {
     assert_eq!(dump(ledger.store()), dump(&before), "nothing was written");
 
     ledger.commit(&[&one, &two], &qc3).unwrap();
-    assert_eq!(ledger.commit(&[&two], &qc3).unwrap_err(), LedgerError::NotNext(two.id()), "E10: never twice");
+    assert_eq!(ledger.commit(&[&two], &qc3).unwrap_err(), LedgerError::NotNext(two.id()), "E10: a block is never committed twice");
 }
 
 pub(super) fn dump<S: Store>(store: &S) -> Vec<(Column, crate::Entry)> {
     Column::ALL.into_iter().flat_map(|column| store.iter(column, &[]).map(move |entry| (column, entry.unwrap()))).collect()
 }
 
-/// What a replica does before its vote: the block is durable, whatever else is not.
+/// A replica's write before its vote, which makes at least the block durable.
 fn vote_for<S: Store>(ledger: &Ledger<S>, block: &Block) {
     let mut batch = Batch::new();
     schema::put_pending(&mut batch, block);
@@ -122,7 +122,7 @@ fn a_commit_is_in_the_store_as_a_whole_or_not_at_all_and_a_lost_one_is_done_agai
         for block in &pending {
             recovered.speculate(block).unwrap();
         }
-        // The certificate of block 1 comes back inside block 2, and so on; the last one from a peer.
+        // The certificate of block 1 comes back inside block 2, and so on; the last certificate comes from a peer.
         let rest = [(&one, &qc2), (&two, &qc3)];
         for (block, qc) in &rest[keep..] {
             recovered.commit(&[block], qc).unwrap();
@@ -151,7 +151,7 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
     let (two, qc2) = network.extend(&mut ledger, &qc1, 2, vec![]);
     let (three, _) = network.extend(&mut ledger, &qc2, 3, vec![]);
     let (fork, _) = network.extend(&mut ledger, &qc1, 9, vec![]);
-    // Stored, but never executed here: overtaken by its round.
+    // Stored but never executed here; overtaken, because its round is too low.
     let unknown = network.block(&network.certify(&network.block(&network.genesis_qc, 5, vec![]), StateId::default()), 1, vec![]);
     for block in [&one, &two, &three, &fork, &unknown] {
         vote_for(&ledger, block);
@@ -159,7 +159,7 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
     assert_eq!(ledger.load_pending().unwrap().len(), 5);
     ledger.commit(&[&one], &qc2).unwrap();
     let ids = |ledger: &Ledger<MemoryStore>| ledger.load_pending().unwrap().iter().map(Block::id).collect::<Vec<_>>();
-    assert_eq!(ids(&ledger), [two.id(), three.id(), fork.id()], "by rising round");
+    assert_eq!(ids(&ledger), [two.id(), three.id(), fork.id()], "by ascending round");
     assert_eq!(ledger.store().scan(Column::Pending, &[], 9).unwrap().len(), 3);
     let qc3 = network.certify(&three, ledger.pending_state(&three.id()).unwrap());
     let (four, qc4) = network.extend(&mut ledger, &qc3, 4, vec![]);
@@ -167,7 +167,7 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
     ledger.commit(&[&two, &three], &qc4).unwrap();
     assert_eq!(ids(&ledger), [four.id()]);
 
-    // Left behind by a crash between two writes: gone after the next start.
+    // Left behind by a crash between two writes; removed when the pending blocks are loaded.
     vote_for(&ledger, &one);
     assert_eq!(ids(&ledger), [four.id()]);
     assert_eq!(ledger.store().scan(Column::Pending, &[], 9).unwrap().len(), 1);

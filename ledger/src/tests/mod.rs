@@ -1,4 +1,4 @@
-//! What holds for the ledger, on memory and, with the feature `rocks`, on a real disk.
+//! Tests of the ledger, in memory and, with the feature `rocks`, on a real disk.
 
 mod commit;
 mod network;

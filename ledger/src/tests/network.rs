@@ -1,4 +1,4 @@
-//! Four validators with real keys, and blocks and certificates of theirs.
+//! Four validators with real keys, and their blocks and certificates.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -78,7 +78,7 @@ impl Network {
             chain_id: ChainId(7),
             name: name.into(),
             timestamp: UnixMillis(0),
-            // As golden bytes have them, whatever is recommended.
+            // As in the golden bytes; independent of the recommended values.
             parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
             validators: Vec::new(),
             application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
@@ -89,7 +89,7 @@ impl Network {
         Self { genesis_qc: genesis_qc(&header), genesis, keys }
     }
 
-    /// A client's verifier: it has seen nothing of what the tests made.
+    /// A client's verifier, which has seen nothing that the tests made.
     pub(super) fn verifier(&self) -> Verifier {
         Verifier::new(self.genesis.committee().unwrap(), self.genesis_qc.clone(), self.genesis.parameters)
     }
@@ -102,7 +102,7 @@ impl Network {
         Ledger::open(store, &app(), &self.genesis).unwrap()
     }
 
-    /// A block on the one that `qc` certifies.
+    /// A block on the block that `qc` certifies.
     #[expect(clippy::unused_self, reason = "tests read better with one subject")]
     pub(super) fn block(&self, qc: &QuorumCert, round: u64, payload: Vec<Transaction>) -> Block {
         Self::block_at(qc, round, 1_000 * round, payload)
@@ -120,7 +120,7 @@ impl Network {
         })
     }
 
-    /// What three of the four sign about a block and its result.
+    /// The certificate of three of the four validators for a block and its result.
     pub(super) fn certify(&self, block: &Block, state_id: StateId) -> QuorumCert {
         let parent = block.qc().vote_info;
         let vote_info =
@@ -140,7 +140,7 @@ impl Network {
         Verified::<QuorumCert>::aggregate(&self.genesis.committee().unwrap(), &votes).unwrap().into_inner()
     }
 
-    /// Adds a block on `qc`'s to the ledger; the block and its certificate.
+    /// Adds a block on `qc`'s block to the ledger; returns the block and its certificate.
     pub(super) fn extend<S: Store>(
         &self,
         ledger: &mut Ledger<S>,
@@ -154,8 +154,8 @@ impl Network {
         (block, qc)
     }
 
-    /// A chain of blocks in the given rounds, each committed as soon as a certificate commits it. `last` is the block that `from` certifies,
-    /// unless that is committed already. Returns the certificate of the last block and the blocks.
+    /// Adds a chain of blocks in the given rounds, each committed as soon as a certificate commits it. `last` is the block that `from`
+    /// certifies, unless that is committed already. Returns the certificate of the last block and the blocks.
     pub(super) fn grow<S: Store>(
         &self,
         ledger: &mut Ledger<S>,

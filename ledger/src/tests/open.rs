@@ -1,4 +1,4 @@
-//! Opening: a new directory, one of ours, and those that must be refused.
+//! Opening a new directory, one of ours, and those that must be refused.
 
 use quorate_builtin::app;
 use quorate_types::{block::Block, codec, round::Height, transaction::Transaction};
@@ -10,7 +10,7 @@ fn payload(round: u64) -> Vec<Transaction> {
     vec![transfer(1, 2 * round - 2, 2, 1), put(1, 2 * round - 1, &round.to_le_bytes(), b"value")]
 }
 
-/// A chain of some blocks on a store, and what it ends with.
+/// A ledger on a store with a chain of 20 blocks, and the blocks.
 fn grown<S: Store>(network: &Network, store: S) -> (Ledger<S>, Vec<Block>) {
     let mut ledger = network.open(store);
     let (_, blocks) = network.grow(&mut ledger, (&network.genesis_qc, None), 1..=20, payload);
@@ -29,7 +29,7 @@ fn opens_again_with_the_same_root_and_goes_on<S: Store>(store: S, reopen: impl F
     assert_eq!(super::commit::dump(ledger.store()), dump, "opening changes nothing");
     assert_eq!(ledger.state(&root.block_id).unwrap().root_hash(), root.state_root);
 
-    // The last block was speculated only: it is executed again, and the chain goes on.
+    // The last block was only speculated: it is executed again, and the chain continues.
     let last = blocks.last().unwrap();
     let state_id = ledger.speculate(last).unwrap();
     network.grow(&mut ledger, (&network.certify(last, state_id), Some(last)), 21..=30, payload);

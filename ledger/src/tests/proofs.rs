@@ -1,4 +1,4 @@
-//! What a client can check for itself, and what another validator can catch up from.
+//! Proofs for clients, and blocks for validators that catch up.
 
 use quorate_builtin::{Account, KvAction, KvOperation, KvSpace, Operation};
 use quorate_types::{
@@ -11,7 +11,7 @@ use quorate_types::{
 use super::network::{Network, address, put, transfer, tx};
 use crate::{Batch, Column, LedgerReader, Store};
 
-/// Rounds with gaps: a block is committed directly only where the next round has a block too.
+/// Rounds with gaps: a block is committed directly only if the next round has a block too.
 const ROUNDS: [u64; 12] = [1, 2, 4, 6, 8, 9, 10, 12, 14, 16, 17, 18];
 // heights                   1  2  3  4  5  6  7   8   9  10  11  12
 // committed directly by the certificate of the next: 1, 5, 6, 10, 11
@@ -21,7 +21,7 @@ fn payload(round: u64) -> Vec<quorate_types::transaction::Transaction> {
     vec![transfer(1, 2 * round, 2, 1), transfer(1, 2 * round + 1, 9, 5_000)]
 }
 
-/// Sequence numbers by position in the chain rather than by round.
+/// Payloads with sequence numbers by position in the chain rather than by round.
 fn numbered() -> impl FnMut(u64) -> Vec<quorate_types::transaction::Transaction> {
     let mut position = 0;
     move |_| {
@@ -44,7 +44,7 @@ fn every_committed_transaction_is_proved_with_its_receipt() {
             let header = proof.verify(&verifier, tx.id()).unwrap();
             assert_eq!((header.height, header.block_id), (Height(height), block.id()));
             assert_eq!(proof.receipt.outcome.is_applied(), index == 0);
-            // The proof of one transaction proves no other, and no other outcome.
+            // The proof of one transaction proves neither another one nor another outcome.
             let other = block.payload()[usize::from(index == 0)].id();
             assert_eq!(proof.verify(&verifier, other), Err(ProofError::OtherTransaction(tx.id())));
             let mut forged = proof;
@@ -52,7 +52,7 @@ fn every_committed_transaction_is_proved_with_its_receipt() {
             assert_eq!(forged.verify(&verifier, tx.id()), Err(ProofError::Receipt));
         }
     }
-    // The last block is certified, not committed.
+    // The last block is certified but not committed.
     assert_eq!(reader.transaction_proof(&blocks[11].payload()[0].id()).unwrap(), None);
 }
 
@@ -71,7 +71,7 @@ fn one_receipt_and_its_proof_are_read_without_the_others() {
     let since: Vec<_> = reader.receipts_since(&payload[3].id()).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(since, whole[3..].iter().map(|receipt| (receipt.leaf(), receipt.clone())).collect::<Vec<_>>());
 
-    // Every row is gone but the one that is asked for.
+    // All rows but the requested one are gone.
     for (index, tx) in (0u32..).zip(&payload) {
         let store = ledger.store().snapshot();
         let row = [4, 3, 2, 0].into_iter().find(|row| *row <= index).unwrap();
@@ -101,7 +101,7 @@ fn blocks_for_a_catch_up_end_before_one_that_is_damaged() {
         batch.put(column, 8u64.to_be_bytes(), [0xff; 40]);
         ledger.store().write(batch).unwrap();
         let (got, proof) = ledger.reader().blocks_from(Height(2), 100, usize::MAX).unwrap().unwrap();
-        // The last one before it that a certificate commits directly.
+        // Up to the last block before it that a certificate commits directly.
         assert_eq!(got, blocks[1..6], "{column:?}");
         assert!(proof.verify(&network.verifier()).is_ok());
         assert!(ledger.reader().blocks_from(Height(8), 100, usize::MAX).unwrap_err().is_damage());

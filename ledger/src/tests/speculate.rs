@@ -67,7 +67,7 @@ fn a_result_that_is_forgotten_can_come_again_and_its_block_stays_until_it_can_no
     assert_eq!((ledger.speculated(), ledger.pending_state(&right.id())), (3, None));
     assert_eq!(ledger.forgotten(&right.id()), Some(right.round()));
     assert_eq!(ledger.reader().block(&right.id(), Some(right.round())).unwrap(), Some(right.clone()));
-    assert_eq!(ledger.forgotten(&left.id()), None, "its result is there");
+    assert_eq!(ledger.forgotten(&left.id()), None, "its result was kept");
     assert_eq!(ledger.load_pending().unwrap(), [left.clone(), right.clone(), child.clone()]);
     assert!(ledger.speculate(&right).is_ok());
     ledger.forget(|id| *id != right.id());
@@ -81,7 +81,7 @@ fn refuses_what_has_no_result_here_and_keeps_nothing() {
     let mut ledger = network.ledger();
     let (parent, qc) = network.extend(&mut ledger, &network.genesis_qc, 2, vec![]);
 
-    // The same parent, but a quorum that computed something else.
+    // The same parent, but with another result of a quorum.
     let mut diverged = qc.clone();
     diverged.vote_info.exec_state_id = StateId::default();
     let ours = qc.vote_info.exec_state_id;
@@ -126,7 +126,7 @@ fn the_header_says_everything_about_the_block() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// EXEC-1: a state is the set of its pairs, however the transactions were put into blocks and whichever of them were committed.
+    /// EXEC-1: a state is the set of its pairs, however the transactions were cut into blocks and whichever of these were committed.
     #[test]
     fn the_state_does_not_depend_on_how_the_blocks_were_cut(cuts in prop::collection::vec(1..4usize, 1..6), commit in any::<bool>()) {
         let network = Network::new();

@@ -1,4 +1,4 @@
-//! Golden bytes: what is on disk stays readable, or the schema version changes.
+//! Golden bytes: data on disk stays readable, or the schema version changes.
 
 use quorate_types::{
     crypto::{Hash, Tag},
@@ -77,7 +77,7 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
     assert_eq!(pending.1, hex::encode(quorate_types::block::encode_block(&blocks[1])));
     assert_eq!(entries(Column::State).len(), 5);
 
-    // All of them by their digests: a change here is a change of the schema, or of what blocks mean.
+    // All columns by their digests: a change here changes the schema or the meaning of blocks.
     let digest = |column| {
         let mut bytes = Vec::new();
         for entry in ledger.store().iter(column, &[]) {

@@ -84,7 +84,7 @@ impl Failure {
     }
 }
 
-/// A sentence for people about a failure that every application has; any other shows its code and numbers. It is not certified.
+/// A sentence for people, for failures that all applications have; any other failure shows its code and numbers. It is not certified.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code(), self.numbers()) {

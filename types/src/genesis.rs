@@ -161,7 +161,7 @@ pub struct GenesisApplication {
     pub name: String,
     /// The version of its rules: programs with the same version execute every transaction identically.
     pub version: u32,
-    /// Its rules and initial state, in its own format.
+    /// Its settings and initial state, in its own format.
     pub settings: Settings,
 }
 

@@ -51,8 +51,8 @@ digest! {
     TxId
 }
 digest! {
-    /// A genesis, and so a network. Part of every signed value: nothing that is signed for one network is valid in another, not even if the
-    /// same validators found it again under the same number.
+    /// A network: the hash of its genesis. Part of every signed value, so nothing signed for one network is valid in another, not even if the
+    /// same validators founded both under the same number.
     GenesisHash
 }
 digest! {

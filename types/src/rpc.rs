@@ -10,16 +10,16 @@ use crate::{
     round::{Epoch, Height, Round, Sequence, UnixMillis},
 };
 
-/// What a submission waits for.
+/// How long a submission waits for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wait {
-    /// Nothing: the answer is the id.
+    /// Not at all: the answer is the id.
     None,
-    /// This node's pool to accept the transaction.
+    /// Until this node's pool has accepted it.
     #[default]
     Accepted,
-    /// The commit of the transaction.
+    /// Until it is committed.
     Committed,
 }
 

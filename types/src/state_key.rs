@@ -1,7 +1,7 @@
 //! What the states of all applications have in common: a record for each account, and the size that an entry counts for.
 //!
 //! ```text
-//! key 'a' | address 32   ->  sequence u64 LE | what the application keeps of the account
+//! key 'a' | address 32   ->  sequence u64 LE | the application's part
 //! ```
 //! Keys with any other first byte belong to the application.
 //!

@@ -19,11 +19,11 @@
 //! key-value pairs alone, not of the order or the history of the writes.
 //!
 //! Why a proof cannot lie: under an honestly computed root, the bits of a key lead to exactly one
-//! place where the tree ends, either empty or a leaf. Leaves and branches are hashed under different
-//! tags, and each hash names its children, so a proof with more or fewer siblings, or with another
-//! end, needs a collision of SHA3-256. The verifier turns left and right by the bits of the key it
-//! was asked about, never by what the proof says, and takes a leaf of another key as absence only
-//! where that leaf lies on the key's own path ([`StateProofError::ForeignLeaf`]).
+//! place where the tree ends, either empty or a leaf. Leaves and branches are hashed in different
+//! domains, and each hash covers its children, so a proof with more or fewer siblings, or with
+//! another end, needs a collision of SHA3-256. The verifier turns left and right by the bits of the
+//! key it was asked about, never by what the proof says, and accepts a leaf of another key as proof
+//! of absence only if that leaf lies on the key's own path ([`StateProofError::ForeignLeaf`]).
 //!
 //! This module must never accept a proof that the recomputed root does not confirm, and never
 //! panic, whatever bytes a peer sends.
@@ -35,19 +35,19 @@ use crate::{
     crypto::{Hash, Hasher, Tag},
 };
 
-/// Tag of the hash of a key: its place in the tree.
+/// Domain of key hashes, which are the keys' places in the tree.
 pub const STATE_KEY: Tag = Tag::new("quorate/state-key");
-/// Tag of the hash of a value.
+/// Domain of value hashes.
 pub const STATE_VALUE: Tag = Tag::new("quorate/state-value");
-/// Tag of the hash of a leaf.
+/// Domain of leaf hashes.
 pub const STATE_LEAF: Tag = Tag::new("quorate/state-leaf");
-/// Tag of the hash of a branch.
+/// Domain of branch hashes.
 pub const STATE_BRANCH: Tag = Tag::new("quorate/state-branch");
 
 /// The hash of a subtree without leaves, and the root of the empty state.
 pub const EMPTY_STATE_ROOT: Hash = Hash([0; 32]);
 
-/// The most siblings a proof can have: one for each bit of a key hash.
+/// Most siblings in a proof: one for each bit of a key hash.
 pub const MAX_STATE_PROOF_DEPTH: usize = 256;
 
 /// The hash of `key`, whose bits are the key's path in the tree.
@@ -105,11 +105,11 @@ pub struct StateProof {
     /// At most [`MAX_STATE_PROOF_DEPTH`]; decoding refuses more before it stores them.
     #[serde(deserialize_with = "bounded_siblings")]
     pub siblings: Vec<Hash>,
-    /// What the key's path ends in, below the last sibling.
+    /// The end of the key's path, below the last sibling.
     pub terminal: StateTerminal,
 }
 
-/// What the path of a key ends in.
+/// The end of a key's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateTerminal {
     /// No key's path leads here.
@@ -142,7 +142,7 @@ pub enum StateProofError {
     /// The proof has more siblings than a key hash has bits.
     #[error("the state proof has {siblings} siblings; at most {MAX_STATE_PROOF_DEPTH} are possible")]
     TooDeep {
-        /// How many siblings it has.
+        /// The number of its siblings.
         siblings: usize,
     },
     /// The proof ends in the leaf of another key, off this key's path, so it says nothing about this
@@ -533,7 +533,7 @@ mod tests {
         let too_deep = bcs::to_bytes(&proof(257)).expect("encodes");
         let error = bcs::from_bytes::<StateProof>(&too_deep).expect_err("one sibling too many");
         assert!(error.to_string().contains("at most 256"), "{error}");
-        // JSON announces no length: refused while reading.
+        // JSON announces no length, so it is refused while reading.
         let json = serde_json::to_string(&proof(257)).expect("encodes");
         assert!(serde_json::from_str::<StateProof>(&json).is_err());
         // A claimed length without the bytes is refused at once.

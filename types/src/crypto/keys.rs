@@ -21,7 +21,7 @@ pub enum KeyError {
     #[error("the public key has a torsion component; generate another one")]
     Torsion,
     /// The text is not 64 hexadecimal digits.
-    #[error("not a key: a key is 64 hexadecimal digits")]
+    #[error("not a public key; enter 64 hexadecimal digits")]
     Text,
 }
 

@@ -1,7 +1,7 @@
 //! Hashes, keys and the one signature rule of the chain.
 //!
 //! Every hash is SHA3-256 over a fixed 32-byte domain tag and the canonical encoding of a value; every signature signs such a hash.
-//! So a signature made for one kind of message can never be read as a signature of another kind.
+//! So a signature made for one kind of message is never valid for another kind.
 
 mod hash;
 mod keys;

@@ -185,7 +185,7 @@ impl Verified<TimeoutCert> {
         Verified(self.0.high_qc.clone())
     }
 
-    /// The certificate of these timeouts, if they are a quorum's and of one round.
+    /// The certificate of these timeouts, if they are from a quorum and of one round.
     #[must_use]
     pub fn aggregate(committee: &Committee, timeouts: &BTreeMap<ValidatorId, Verified<TimeoutMessage>>) -> Option<Self> {
         let mut each = timeouts.iter();
@@ -211,7 +211,7 @@ impl Verified<TimeoutCert> {
 }
 
 impl Verified<QuorumCert> {
-    /// The certificate of these votes, if they are equal and a quorum's.
+    /// The certificate of these votes, if they are equal and from a quorum.
     #[must_use]
     pub fn aggregate(committee: &Committee, votes: &BTreeMap<ValidatorId, impl Borrow<Verified<Vote>>>) -> Option<Self> {
         let first: &Vote = votes.values().next()?.borrow();

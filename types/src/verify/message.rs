@@ -88,7 +88,7 @@ impl Verifier {
         Ok(Verified(timeout))
     }
 
-    /// Checks a block without its author's signature, as for a block that a certificate names.
+    /// Checks a block but not its author's signature, which a block named by a certificate comes without.
     ///
     /// # Errors
     /// [`VerifyError`].

@@ -40,6 +40,7 @@ mod harness;
 pub mod invariants;
 mod network;
 mod origin;
+mod panicking;
 mod pen;
 #[cfg(feature = "command")]
 pub mod playground;

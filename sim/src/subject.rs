@@ -8,6 +8,7 @@ use quorate_types::{codec, genesis::Genesis, ids::Address, settings::Settings};
 
 use crate::{
     invariants::bank::{Bank, Model},
+    panicking::Panicking,
     random::Random,
 };
 
@@ -31,6 +32,16 @@ pub(crate) trait Subject: Send + Sync {
 
     /// The application's rules, written down a second time, if somebody has.
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>>;
+
+    /// The same application with a fault that makes it panic, if there is one.
+    fn panicking(&self) -> Option<Shared> {
+        None
+    }
+
+    /// A payload on which it panics, if it is such a one.
+    fn poison(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// The bank and the key-value store.
@@ -79,6 +90,10 @@ impl Subject for BuiltIn {
 
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>> {
         Bank::of(genesis).map(|bank| Box::new(bank) as Box<dyn Model>)
+    }
+
+    fn panicking(&self) -> Option<Shared> {
+        Some(Shared(Arc::new(Panicking)))
     }
 }
 

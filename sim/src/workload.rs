@@ -26,6 +26,8 @@ const PAUSE_MAX: Micros = Micros(60_000);
 const PAUSE_MAX_BUSY: Micros = Micros(12_000);
 /// How long a transaction is valid by the time of the chain: what a wallet that nobody tells otherwise takes.
 const VALIDITY_MS: u64 = 60_000;
+/// How many transactions in a thousand the application panics on, where it is made to.
+const POISON_PERMILLE: u64 = 150;
 
 /// What clients do.
 #[derive(Debug)]
@@ -68,6 +70,10 @@ pub(crate) struct Workload {
     ticket_next: u64,
     genesis_hash: GenesisHash,
     pause_max: Micros,
+    /// Whether transactions on which the application panics are still sent.
+    poisons: bool,
+    /// Those that were signed.
+    poison: BTreeSet<TxId>,
     random: Random,
 }
 
@@ -91,7 +97,17 @@ impl Workload {
             })
             .collect();
         let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
-        Self { subject, clients, tickets: BTreeMap::new(), ticket_next: 0, genesis_hash: GenesisHash::default(), pause_max, random }
+        Self {
+            poisons: subject.0.poison().is_some(),
+            poison: BTreeSet::new(),
+            subject,
+            clients,
+            tickets: BTreeMap::new(),
+            ticket_next: 0,
+            genesis_hash: GenesisHash::default(),
+            pause_max,
+            random,
+        }
     }
 
     /// Signs for this network from now on: its genesis holds the accounts of the clients, so they were there before it.
@@ -115,6 +131,7 @@ impl Workload {
 
     /// In the calm every client sends some more, so that there is something to commit, and comes to its end.
     pub(crate) fn last_quota(&mut self) {
+        self.poisons = false;
         for client in &mut self.clients {
             client.quota = client.quota.min(3).saturating_add(self.random.between(1, 2));
         }
@@ -189,14 +206,29 @@ impl Workload {
             for _ in 0..twins {
                 // What fills a hole must not make another one.
                 let subject = &self.subject.0;
-                let payload = if refill { subject.filler(random, &addresses) } else { subject.payload(random, &addresses) };
-                let validity = if !refill && random.chance(100) { random.between(50, 1_500) } else { VALIDITY_MS };
+                let poison = subject.poison().filter(|_| self.poisons && !refill && random.chance(POISON_PERMILLE));
+                let is_poison = poison.is_some();
+                let payload = match poison {
+                    Some(poison) => poison,
+                    None if refill => subject.filler(random, &addresses),
+                    None => subject.payload(random, &addresses),
+                };
+                let is_short = is_poison || !refill && random.chance(100);
+                let validity = if is_short { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
                 let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
+                if is_poison {
+                    self.poison.insert(transaction.id());
+                }
                 actions.push(Action::Signed(transaction.clone()));
                 client.pending.insert(transaction.id(), Pending { transaction, sent: None });
             }
         }
+    }
+
+    /// Whether the application is made to panic on this transaction.
+    pub(crate) fn is_poison(&self, id: &TxId) -> bool {
+        self.poison.contains(id)
     }
 
     /// The transaction of a ticket.

@@ -11,6 +11,7 @@ pub(crate) mod examples;
 pub mod exec_1;
 pub mod exec_2;
 pub mod exec_3;
+pub mod exec_4;
 pub mod jolteon;
 pub mod live_1;
 pub mod safe_1;
@@ -132,6 +133,13 @@ pub enum Observation<'a> {
         /// The time of the last block that this validator has committed.
         committed: UnixMillis,
     },
+    /// A validator's process ends, because the application panicked.
+    Panicked {
+        /// Whose.
+        node: ValidatorId,
+        /// The transaction that it panicked on.
+        id: TxId,
+    },
     /// The state of an account as a validator has it.
     Account {
         /// Who.
@@ -159,6 +167,7 @@ impl Observation<'_> {
             | Observation::Accused { node, .. }
             | Observation::Receipt { node, .. }
             | Observation::Expired { node, .. }
+            | Observation::Panicked { node, .. }
             | Observation::Account { node, .. } => Some(*node),
             Observation::Signed { .. } => None,
         }
@@ -243,6 +252,7 @@ impl Register {
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(model, timestamp)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
+                Box::<exec_4::OnePanicEach>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],

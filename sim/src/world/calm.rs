@@ -50,13 +50,26 @@ impl World {
         for id in down {
             self.start(id)?;
         }
-        let round = self.bench.highest_round(|id| !self.is_excused(id));
-        let gap = self.connected().map(Machine::gap).max().unwrap_or_default();
-        self.calm = Some(Calm { at: now, round, gap, first_commit: None, settled: None });
+        self.calm = Some(self.calm_from_now());
         let validators = u64::from(self.options.validators);
         let longest = live_1::time_max(validators, &self.bench.setting.genesis.parameters);
         self.bench.plan_after(longest, Happening::GiveUp);
         Ok(())
+    }
+
+    fn calm_from_now(&self) -> Calm {
+        let round = self.bench.highest_round(|id| !self.is_excused(id));
+        let gap = self.connected().map(Machine::gap).max().unwrap_or_default();
+        Calm { at: self.bench.now, round, gap, first_commit: None, settled: None }
+    }
+
+    /// A fault that reached into the calm: the first commit is waited for from here on.
+    pub(super) fn faults_go_on(&mut self) {
+        if let Some(before) = self.calm.filter(|calm| calm.first_commit.is_none()) {
+            let now = self.calm_from_now();
+            // Who is down has no round.
+            self.calm = Some(Calm { round: now.round.max(before.round), gap: now.gap.max(before.gap), ..now });
+        }
     }
 
     /// The validators that somebody waits for.

@@ -35,6 +35,9 @@ use crate::{
     workload::Workload,
 };
 
+/// How many worlds in a thousand run an application with a fault, where there is such a one.
+const PANICS_PERMILLE: u64 = 125;
+
 /// What a world is made from.
 #[derive(Clone, Debug)]
 pub struct SimOptions {
@@ -105,6 +108,8 @@ impl World {
     /// A world before its beginning.
     pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
+        let panics = faults == Faults::Drawn && options.directed.is_none() && seed.fork("panics").chance(PANICS_PERMILLE);
+        let subject = subject.0.panicking().filter(|_| panics).unwrap_or_else(|| subject.clone());
         let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
         let settings = workload.settings();
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use quorate_app::Panicked;
 use quorate_ledger::LedgerError;
 use quorate_replica::{Fatal, RecoverError, Serve};
-use quorate_types::{ids::ValidatorId, message::Recipients};
+use quorate_types::{
+    ids::{TxId, ValidatorId},
+    message::Recipients,
+};
 
 use super::{Happening, World};
 use crate::{
     describe,
     fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut},
     harness::{Bench, Happened},
+    invariants::Observation,
     time::Micros,
 };
 
@@ -89,6 +94,10 @@ impl World {
 
     /// A validator's replica has given up: whether it may.
     fn give_in(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
+        match fatal {
+            Fatal::Panicked(Panicked { tx_id, .. }) if self.bench.workload.is_poison(tx_id) => return self.panicked(id, *tx_id),
+            _ => {}
+        }
         let now = self.bench.now;
         let Bench { machines, watch, .. } = &mut self.bench;
         let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
@@ -113,6 +122,25 @@ impl World {
             }
             _ => return Err(self.bench.violation("FATAL", format!("validator {id} stops: {fatal}"))),
         }
+        Ok(())
+    }
+
+    /// The application has panicked where it is made to: the process ends, and somebody starts it again.
+    fn panicked(&mut self, id: ValidatorId, tx_id: TxId) -> Happened {
+        self.seen("fault: panic");
+        let now = self.bench.now;
+        self.bench.audit.note(now, || format!("the application of {} panics on {tx_id}", describe::validator(id)));
+        self.faults_go_on();
+        let pause = Micros(self.bench.random.between(1_000, 50_000));
+        let Bench { machines, watch, .. } = &mut self.bench;
+        let Some(machine) = machines.get_mut(id.index()) else { return Ok(()) };
+        machine.stop();
+        let life = machine.life;
+        // An older copy of its home may not know of the panic.
+        if !machine.has_forgotten {
+            watch.see(now, &Observation::Panicked { node: id, id: tx_id })?;
+        }
+        self.bench.plan_after(pause, Happening::Restart { id, life });
         Ok(())
     }
 

@@ -1,11 +1,11 @@
-//! Messages as the trace tells them.
+//! Messages as the trace shows them.
 
 use quorate_types::{
     ids::ValidatorId,
     message::{CatchupResponse, Message},
 };
 
-/// One line for a message.
+/// A one-line description of a message.
 pub(crate) fn message(message: &Message) -> String {
     match message {
         Message::Proposal(proposal) => {
@@ -38,12 +38,12 @@ pub(crate) fn message(message: &Message) -> String {
     }
 }
 
-/// A validator.
+/// A validator's name in traces.
 pub(crate) fn validator(id: ValidatorId) -> String {
     format!("v{id}")
 }
 
-/// The kind of a message, for counting what worlds go through.
+/// The kind of a message, for counting in reports.
 pub(crate) fn kind(message: &Message) -> &'static str {
     match message {
         Message::Proposal(proposal) if proposal.last_round_tc.is_some() => "proposal after a timeout",

@@ -737,7 +737,7 @@ fn signs_something(message: &Message) -> bool {
     }
 }
 
-/// Checks signatures outside of messages: transactions, the certificate under a receipt's proof, and proofs of possession.
+/// Checks signatures outside of messages: transactions and proofs of possession.
 fn founded_twice(here: &Setting, elsewhere: &Setting) -> Result<(), String> {
     let (one, other) = (here.genesis_hash(), elsewhere.genesis_hash());
     if one == other || here.genesis.chain_id != elsewhere.genesis.chain_id {

@@ -3,7 +3,7 @@
 //! ```text
 //! trouble, repeatedly                                            point    second point    calm
 //!   only the victim hears one validator          ─┐               │           │            │
-//!   (timeouts, their certificates, dead blocks)   ├───────────────┴───────────┴────────────┼──> everybody connected and up: settled
+//!   (timeouts, their certificates, dead blocks)   ├───────────────┴───────────┴────────────┼──> all connected and up: settled
 //!   the victim is cut off (fetches, catches up)  ─┘                                        │
 //! ```
 

@@ -26,7 +26,7 @@ pub(crate) type Happened = Result<(), Violation>;
 /// The rules, and what to do when one is broken.
 pub(crate) struct Watch {
     register: Register,
-    /// A broken rule does not stop the run: more validators lie than any rule bears.
+    /// A broken rule does not stop the run: more validators lie than any rule tolerates.
     tolerates: bool,
     broken: Option<Violation>,
 }

@@ -86,7 +86,7 @@ pub enum Observation<'a> {
     Clock {
         /// The owner of the clock.
         node: ValidatorId,
-        /// Reading of its calendar.
+        /// Reading of its wall clock.
         unix: UnixMillis,
     },
     /// A validator commits blocks.
@@ -257,7 +257,7 @@ impl Register {
         self
     }
 
-    /// Checks only TREE-1: for worlds with more faulty validators than any other rule can bear.
+    /// Checks only TREE-1: for worlds with more faulty validators than any other rule tolerates.
     #[must_use]
     pub fn one_chain(faulty: SignerSet) -> Self {
         Self { invariants: vec![Box::<tree_1::OneChain>::default()], faulty }

@@ -105,7 +105,7 @@ impl Invariant for VotesExtend {
         let several = |votes: &[(ValidatorId, VoteInfo)]| votes.iter().any(|(who, _)| votes.first().is_some_and(|(first, _)| who != first));
         match self.open.iter().find(|(_, votes)| several(votes)) {
             Some((block, votes)) => {
-                Err(format!("several validators voted for block {block}, which nobody sent and nobody received: {votes:?}"))
+                Err(format!("several validators voted for block {block}, which no validator sent or received: {votes:?}"))
             }
             None => Ok(()),
         }
@@ -142,7 +142,7 @@ mod tests {
         see(&mut rule, 2, &examples::vote(2, 5, 4, id)).unwrap();
         rule.finish().unwrap();
         see(&mut rule, 3, &examples::vote(3, 5, 4, id)).unwrap();
-        assert!(rule.finish().unwrap_err().contains("nobody sent and nobody received"));
+        assert!(rule.finish().unwrap_err().contains("no validator sent or received"));
     }
 
     #[test]

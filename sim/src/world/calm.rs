@@ -130,7 +130,7 @@ impl World {
         if self.options.directed.is_some() { Ok(()) } else { self.bench.watch.finish(self.bench.now) }
     }
 
-    /// A world with more liars than the committee bears must have forked, and the evidence must name enough of them that the rest could not
+    /// A world with more liars than the committee tolerates must have forked, and the evidence must name enough of them that the rest could not
     /// have done it, and no honest validator.
     pub(super) fn judge_fork(&mut self, result: Happened) -> Happened {
         let Some(forensics) = &self.forensics else { return result };
@@ -143,7 +143,7 @@ impl World {
             Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
             Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
             Err(_) => Ok(()),
-            Ok(()) => Err("more validators collude than the committee bears, but the chain did not fork".into()),
+            Ok(()) => Err("more validators collude than the committee tolerates, but the chain did not fork".into()),
         };
         self.report.culprits = culprits;
         judged.map_err(|what: String| self.bench.violation("B25", what))

@@ -191,7 +191,7 @@ impl World {
             }
             Fate::Deaf(_) => {
                 network.deafen(id);
-                ("fault: deaf for ever", "hears nobody any more")
+                ("fault: deaf for ever", "goes deaf for ever")
             }
             Fate::Frayed(_, directions) => {
                 network.cut_for_ever(directions.iter().copied());

@@ -28,12 +28,12 @@ pub(crate) fn message(message: &Message) -> String {
             let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
             format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
         }
-        Message::SightingsRequest => "what was seen of me?".into(),
+        Message::SightingsRequest => "sightings request".into(),
         Message::Sightings(seen) => {
             let vote = seen.vote.map(|vote| vote.vote_info.round.0);
             let timeout = seen.timeout.map(|timeout| timeout.round.0);
             let proposal = seen.proposal.map(|proposal| proposal.head.round.0);
-            format!("seen of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
+            format!("sightings of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
         }
     }
 }

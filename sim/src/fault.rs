@@ -68,8 +68,8 @@ pub enum Fate {
     Stale(Micros, Micros),
     /// Crashes and comes back with its key, its witness and an empty disk. It must notice, too.
     Wiped(Micros),
-    /// Its whole home is copied, and later restored. It cannot know until it is shown what it has forgotten, so it counts as Byzantine; from
-    /// then on it must sign nothing (SAFE-6).
+    /// Its whole home is copied, and later restored. It cannot know until it is shown what it has forgotten, so it counts as Byzantine; once
+    /// shown, it must sign nothing more (SAFE-6).
     RolledBack(Micros, Micros),
     /// Has a wrong wall clock, but is honest otherwise and has to keep up.
     WrongClock(Micros, ClockFault),

@@ -44,7 +44,7 @@ const PHASE: Micros = Micros(250_000);
 const PHASE_MAX: Micros = Micros(2_000_000);
 /// How long a run waits for a point to be hit.
 const PATIENCE: Micros = Micros(60_000_000);
-/// An event of a world's own.
+/// A world's own event.
 #[derive(Debug)]
 pub(super) enum Happening {
     PowerOn {

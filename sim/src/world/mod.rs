@@ -61,7 +61,7 @@ pub struct Directed {
     pub last_round: Round,
 }
 
-/// An event of a world's own.
+/// A world's own event.
 #[derive(Debug)]
 enum Happening {
     Incident(Incident),

@@ -1,8 +1,8 @@
-//! A validator's role in a world: its faults, and their consequences.
+//! A validator's role in a world.
 
 use crate::{byzantine::Liar, fault::PowerCut, harness::SimHome, time::Micros};
 
-/// A validator's faults, and what has become of it.
+/// A validator's faults and their consequences.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may hold together with any other")]
 pub(super) struct Role {

@@ -78,7 +78,7 @@ pub(crate) enum Event<E> {
     Serve(ValidatorId, Box<Serve>),
     /// A client's turn.
     Client(usize),
-    /// An event of the search's own.
+    /// The search's own event.
     Own(E),
 }
 

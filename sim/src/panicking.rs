@@ -1,4 +1,4 @@
-//! The built-in application with a fault in it: it panics on one operation.
+//! The built-in application with a bug: it panics on one operation.
 
 use std::panic::resume_unwind;
 
@@ -12,7 +12,7 @@ use crate::{
     subject::{self, Subject},
 };
 
-/// The operation.
+/// The operation that panics.
 fn poison() -> Operation {
     Operation::Kv(KvOperation { space: KvSpace::Own, key: b"poison".to_vec(), action: KvAction::Get })
 }
@@ -53,7 +53,7 @@ impl Application for Faulty {
 
     fn execute(&self, call: &Call<'_, BuiltInSettings>, state: &mut State<'_>, operation: Operation) -> Result<Answer, Failure> {
         if operation == poison() {
-            // A panic that no hook reports: it is no news here.
+            // Unwinds without the panic hook, which would print a report for each of thousands.
             resume_unwind(Box::new("the operation that panics"));
         }
         BuiltIn.execute(call, state, operation)

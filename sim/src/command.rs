@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 
 use crate::{
     crash_points::command::CrashPointsCommand,
@@ -247,7 +247,7 @@ fn many_text(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The searches beside random worlds, as commands. Each is a list of scenarios, one for every seed.
 
 use clap::Args;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use crate::{

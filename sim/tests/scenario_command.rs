@@ -7,8 +7,8 @@ use std::{
 };
 
 use clap::Parser;
-use quorate_client::{CommandError, terminal::OutputArgs};
 use quorate_sim::Command;
+use quorate_terminal::{CommandError, OutputArgs};
 
 #[derive(Debug, Parser)]
 struct Program {

@@ -23,14 +23,21 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
         "sim",
         &["types", "consensus", "app", "builtin", "ledger", "replica", "faults"],
         OUTSIDE,
-        &["anstyle", "clap", "indicatif", "mimalloc", "quorate-client", "quorate-keygen", "rustyline", "serde_json"],
+        &["anstyle", "clap", "indicatif", "mimalloc", "quorate-keygen", "quorate-terminal", "rustyline", "serde_json"],
     ),
     ("network", &[], &["rocksdb", "axum", "reqwest"], &[]),
-    ("node", &["types", "app", "ledger", "replica", "network", "client", "keygen", "genesis"], &["rocksdb", "libp2p"], &["quorate-faults"]),
-    ("client", &["types"], &["rocksdb", "libp2p", "axum"], &[]),
-    ("wallet", &["types", "app", "builtin", "client", "keygen", "genesis"], &["rocksdb", "libp2p", "axum"], &[]),
-    ("keygen", &["types", "client"], &["rocksdb", "libp2p", "axum"], &[]),
-    ("genesis", &["types", "app", "client", "keygen"], &["rocksdb", "libp2p", "axum"], &[]),
+    (
+        "node",
+        &["types", "app", "ledger", "replica", "network", "client", "keygen", "genesis", "terminal"],
+        &["rocksdb", "libp2p"],
+        &["quorate-faults"],
+    ),
+    ("client", &["types", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
+    ("wallet", &["types", "app", "builtin", "client", "keygen", "genesis", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
+    ("terminal", &["types"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
+    // Keys and ceremonies work offline.
+    ("keygen", &["types", "terminal"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
+    ("genesis", &["types", "app", "keygen", "terminal"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
 ];
 
 /// What a deterministic crate must never name.

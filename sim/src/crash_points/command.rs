@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use super::{Course, Instant, Matrix, Outcome, POINTS, Point, PointHits, Site, pairs, run, singles};
@@ -212,7 +212,7 @@ fn many_text(matrix: &Matrix) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

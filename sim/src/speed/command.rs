@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use quorate_types::round::Round;
 use serde::Serialize;
 

@@ -233,8 +233,8 @@ impl fmt::Debug for Machine {
     }
 }
 
-/// Error text of a call that panicked.
-const PANICKED: &str = "the application panicked on it; report it to whoever wrote the application";
+/// Error of a call that panicked.
+const PANICKED: &str = "the application panicked on it; report this to the application's authors";
 
 /// Runs a call that decides nothing, so that its panic ends that call only.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {

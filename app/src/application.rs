@@ -215,7 +215,7 @@ impl BlockContext {
 pub enum AppError {
     /// The genesis is for another application.
     #[error(
-        "the genesis is for application {found} version {found_version}, this program runs {ours} version {our_version}; use the program that the network runs"
+        "the genesis is for application {found} version {found_version}, but this program runs {ours} version {our_version}; use the program that the network runs"
     )]
     OtherApplication {
         /// Application in the genesis.

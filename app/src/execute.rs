@@ -41,7 +41,7 @@ pub enum InvalidBlock {
         genesis_hash: GenesisHash,
     },
     /// A transaction that is not the sender's next.
-    #[error("transaction {tx_id} has sequence number {sequence}, the sender's next is {next}")]
+    #[error("transaction {tx_id} has sequence number {sequence}, but the sender's next is {next}")]
     Sequence {
         /// The transaction.
         tx_id: TxId,
@@ -65,7 +65,7 @@ pub enum InvalidBlock {
         failure: Failure,
     },
     /// A transaction that expired before the block's time.
-    #[error("transaction {tx_id} expired at {expires_at} ms, the block is of {timestamp} ms")]
+    #[error("transaction {tx_id} expired at {expires_at} ms; the block's time is {timestamp} ms")]
     Expired {
         /// The transaction.
         tx_id: TxId,

@@ -171,10 +171,10 @@ pub fn explain(failure: &Failure) -> Option<String> {
             format!("the receiver has no account, and a new one needs a deposit of {deposit}; {amount} is less, send at least that much")
         }
         ("no-account", [deposit]) => {
-            format!("the sender has no account; have it sent at least {deposit}, the deposit for a new one")
+            format!("the sender has no account; ask someone to send it at least {deposit}, the deposit for a new one")
         }
-        ("key-too-large", [len, max]) => format!("its key has {len} bytes, at most {max} are allowed"),
-        ("value-too-large", [len, max]) => format!("the value would have {len} bytes, at most {max} are allowed"),
+        ("key-too-large", [len, max]) => format!("the key has {len} bytes; at most {max} are allowed"),
+        ("value-too-large", [len, max]) => format!("the value would have {len} bytes; at most {max} are allowed"),
         ("missing-key", _) => "the key does not exist; `put` it first".into(),
         ("bad-range", [start, end, len]) => format!("{start}..{end} is not a valid range of a value of {len} bytes"),
         _ => return None,

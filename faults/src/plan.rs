@@ -31,8 +31,8 @@ fn impossible(rule: &Rule) -> Option<&'static str> {
     match (rule.fault, rule.kind) {
         (Fault::SetAttr(..), _) => Some("a process cannot lie about its state"),
         (Fault::Crash(_), _) => Some("a process cannot cut its own power"),
-        (_, Some(Kind::Request | Kind::Response)) => Some("messages from and to clients are left alone"),
-        (_, Some(Kind::Gossip)) if rule.dest != Party::Any => Some("gossip goes to all or to nobody: leave out dest"),
+        (_, Some(Kind::Request | Kind::Response)) => Some("messages from and to clients are not affected"),
+        (_, Some(Kind::Gossip)) if rule.dest != Party::Any => Some("gossip goes to all or to nobody; leave out dest"),
         (Fault::Delay(_), Some(Kind::Gossip)) => Some("gossip is lost or sent, but never held back"),
         (Fault::MsgLoss | Fault::Delay(_) | Fault::NoPropose, _) => None,
     }

@@ -63,7 +63,7 @@ impl Application for BrokenCounter {
                 let leader = counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name);
                 LEADER.put(state, &leader.unwrap_or_default());
             }
-            Mistake::Panic => assert!(!counts.contains_key("poison"), "this name was not thought of"),
+            Mistake::Panic => assert!(!counts.contains_key("poison"), "this name was not expected"),
         }
         Ok(answer)
     }

@@ -32,7 +32,7 @@ async fn a_poison_transaction_stops_each_validator_once_and_nothing_committed_is
             if let Some(status) = cluster.ended(index, Duration::from_millis(200)).await {
                 let log = cluster.log(index);
                 assert!(!status.success() && log.contains(&format!("the application panicked on transaction {}", poison.id())), "{log}");
-                assert!(log.contains("this name was not thought of"), "{log}");
+                assert!(log.contains("this name was not expected"), "{log}");
                 assert!(!*ended, "{} has ended a second time", cluster.name(index));
                 *ended = true;
                 cluster.spawn(index);

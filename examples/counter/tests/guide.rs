@@ -24,7 +24,7 @@ fn the_code_of_the_page_is_the_code_of_the_example() {
     for (fence, text) in blocks() {
         let Some(path) = fence.strip_prefix("rust ") else { continue };
         let file = std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert_eq!(text, file, "docs/service.md does not show {path} as it is");
+        assert_eq!(text, file, "docs/service.md does not show the current {path}");
         shown += 1;
     }
     assert_eq!(shown, 4);

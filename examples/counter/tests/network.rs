@@ -98,5 +98,5 @@ fn another_program_does_not_run_this_network() {
     cluster.kill(0);
     let refused = program::run(&program::program(), &["node", "run", "--home", home.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("application counter version 1, this program runs quorate version 1"), "{refused:?}");
+    assert!(refused.stderr.contains("application counter version 1, but this program runs quorate version 1"), "{refused:?}");
 }

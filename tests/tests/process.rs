@@ -178,7 +178,7 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
         (("QUORATE__NETWORK__LISTEN", format!("/ip4/127.0.0.1/tcp/{}", taken.port())), "[network] listen"),
         (("QUORATE__API__LISTEN", "192.0.2.1:8080".into()), "cannot listen on 192.0.2.1:8080"),
         (("QUORATE__NODE__PASSPHRASE_FILE", "nowhere".into()), "node.passphrase_file"),
-        (("QUORATE__NETWORK__PEERS", "{ nobody = \"/ip4/127.0.0.1/tcp/1\" }".into()), "no validator of the genesis has that name"),
+        (("QUORATE__NETWORK__PEERS", "{ nobody = \"/ip4/127.0.0.1/tcp/1\" }".into()), "no validator in the genesis has that name"),
     ];
     let commands: [&[&str]; 3] = [
         &["node", "init", "--home", &new_home, "--genesis", &genesis],

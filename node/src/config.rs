@@ -488,7 +488,7 @@ impl Config {
 }
 
 fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(range(key, value.to_string(), format!("must be in {min}..={max}"))) }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(range(key, value.to_string(), format!("must lie in {min}..={max}"))) }
 }
 
 fn range(key: &'static str, value: impl Into<String>, rule: impl Into<String>) -> ConfigError {
@@ -644,7 +644,7 @@ mod tests {
 
     /// One case per setting.
     const CASES: &[Case] = &[
-        ("api.connections_max", &["1", "65536"], &[("0", "must be in"), ("65537", "must be in"), ("many", "whole number")]),
+        ("api.connections_max", &["1", "65536"], &[("0", "must lie in"), ("65537", "must lie in"), ("many", "whole number")]),
         (
             "api.hosts",
             &["[]", "[\"node.example.org\"]", "[\"*\"]"],
@@ -658,10 +658,10 @@ mod tests {
             ],
         ),
         ("api.listen", &["127.0.0.1:0", "[::1]:8081"], &[("8080", "address"), ("localhost:8080", "address"), ("127.0.0.1", "address")]),
-        ("api.read_timeout_ms", &["100"], &[("99", "must be in"), ("1s", "whole number")]),
-        ("api.threads", &["1", "64"], &[("0", "must be in"), ("65", "must be in"), ("1.5", "whole number")]),
-        ("api.waiting_max", &["1"], &[("0", "must be in"), ("-1", "expected u32")]),
-        ("api.write_timeout_ms", &["600000"], &[("600001", "must be in"), ("", "empty")]),
+        ("api.read_timeout_ms", &["100"], &[("99", "must lie in"), ("1s", "whole number")]),
+        ("api.threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("1.5", "whole number")]),
+        ("api.waiting_max", &["1"], &[("0", "must lie in"), ("-1", "expected u32")]),
+        ("api.write_timeout_ms", &["600000"], &[("600001", "must lie in"), ("", "empty")]),
         ("log.format", &["pretty", "json"], &[("xml", "pretty"), ("JSON", "json")]),
         (
             "log.level",
@@ -696,10 +696,10 @@ mod tests {
             &[("0x12", "64 hexadecimal digits"), ("", "empty")],
         ),
         ("node.passphrase_file", &["secrets/passphrase"], &[("", "empty")]),
-        ("node.verify_threads", &["1", "64"], &[("0", "must be in"), ("65", "must be in"), ("70000", "expected u16")]),
-        ("pool.bytes_max", &["1048576"], &[("1", "must be in"), ("64 MiB", "whole number")]),
-        ("pool.sender_transactions_max", &["1"], &[("0", "must be in"), ("x", "whole number")]),
-        ("pool.transactions_max", &["1"], &[("0", "must be in"), ("", "empty")]),
+        ("node.verify_threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("70000", "expected u16")]),
+        ("pool.bytes_max", &["1048576"], &[("1", "must lie in"), ("64 MiB", "whole number")]),
+        ("pool.sender_transactions_max", &["1"], &[("0", "must lie in"), ("x", "whole number")]),
+        ("pool.transactions_max", &["1"], &[("0", "must lie in"), ("", "empty")]),
         ("store.free_bytes_min", &["0", "536870912"], &[("-1", "expected u64"), ("512 MiB", "whole number")]),
     ];
 

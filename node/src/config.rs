@@ -668,7 +668,7 @@ mod tests {
             &["info", "warn,quorate_network=debug", "off"],
             &[
                 ("inf", "did you mean info"),
-                ("verbose", "no level"),
+                ("verbose", "not a level"),
                 ("", "empty"),
                 ("info,", "missing"),
                 ("quorate_nod=info", "did you mean quorate_node"),

@@ -128,15 +128,15 @@ impl Place<'_> {
             parts.push(format!("missing: {}", named.join(", ")));
         }
         if standing.results_in_votes > 1 {
-            parts.push(
-                "votes name different results for one round: validators compute different states, so compare their versions".into(),
-            );
+            parts.push("votes name different results for one round: validators compute different states, so compare their versions".into());
         }
         if standing.catching_up {
             parts.push("this validator lacks blocks and is fetching them".into());
         } else if has_quorum && missing.is_empty() {
-            parts
-                .push("compare GET /v1/consensus of the other validators: a link between two of them may be down, or a clock wrong (/readyz)".into());
+            parts.push(
+                "compare GET /v1/consensus of the other validators: a link between two of them may be down, or a clock wrong (/readyz)"
+                    .into(),
+            );
         }
         let missing = missing.into_iter().map(|validator| validator.name.clone()).collect();
         Stall { summary: parts.join("; "), answering_power: self.committee.power(answering), missing }

@@ -59,7 +59,7 @@ pub(crate) struct Kind {
 /// The drops of the last ten minutes.
 #[derive(Debug)]
 pub(crate) struct Drops {
-/// `None`: kept in memory only.
+    /// `None`: kept in memory only.
     file: Option<PathBuf>,
     state: Mutex<State>,
 }

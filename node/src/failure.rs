@@ -139,9 +139,9 @@ impl Threads {
     }
 
     /// Waits until all threads have ended.
-        ///
-        /// # Errors
-        /// The names of the threads still running after `patience`.
+    ///
+    /// # Errors
+    /// The names of the threads still running after `patience`.
     pub(crate) fn join(self, patience: Duration) -> Result<(), Vec<String>> {
         drop(self.alive);
         if self.ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {

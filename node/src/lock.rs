@@ -23,8 +23,8 @@ pub enum LockError {
         directory: PathBuf,
         /// The process that holds the lock, as far as known.
         holder: String,
-        },
-        /// The lock file cannot be opened, locked or written.
+    },
+    /// The lock file cannot be opened, locked or written.
     #[error("cannot lock the data directory {}: {source}", directory.display())]
     Io {
         /// The data directory.

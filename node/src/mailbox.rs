@@ -33,7 +33,7 @@ impl Lane {
     const ALL: [Self; 4] = [Self::Consensus, Self::Questions, Self::Sync, Self::Transactions];
 
     /// Bounds on waiting inputs: their number, and their bytes (one input always fits). Bytes stand for work as well
-        /// ([`TRANSACTION_WORK_BYTES`]).
+    /// ([`TRANSACTION_WORK_BYTES`]).
     const fn waiting_max(self) -> (usize, usize) {
         match self {
             Self::Consensus => (1_024, 32 << 20),

@@ -72,7 +72,7 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 #sender_transactions_max = 5000
 
 [log]
-# Log filter: off, error, warn, info, debug or trace, also per crate: "info,quorate_network=debug".
+# Log filter: off, error, warn, info, debug or trace, also per target: "info,quorate_network=debug".
 #level = "info"
 
 # "pretty" for humans, "json" for programs: one object per line.

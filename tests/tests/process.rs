@@ -166,7 +166,7 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
     let metrics = cluster.metrics_url(0).trim_start_matches("http://").to_owned();
     let cases: Vec<((&str, String), &str)> = vec![
         (("QUORATE__LOG__LEVEL", "inf".into()), "did you mean info?"),
-        (("QUORATE__LOG__LEVEL", "verbose".into()), "no level"),
+        (("QUORATE__LOG__LEVEL", "verbose".into()), "not a level"),
         (("QUORATE__LOG__LEVEL", String::new()), "empty"),
         (("QUORATE__NODE__GENESIS_HASH", String::new()), "empty"),
         (("QUORATE__NODE__GENESIS_HASH", "11".repeat(32)), "the genesis has hash"),

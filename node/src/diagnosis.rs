@@ -289,13 +289,13 @@ mod tests {
         let peers = [
             peer(1, PeerState::Connected, None),
             peer(2, PeerState::Disconnected, Some("Connection refused")),
-            peer(3, PeerState::Disconnected, Some("its name\nis not found")),
+            peer(3, PeerState::Disconnected, Some("its name\ncannot be resolved")),
         ];
         let stall = stall(&snapshot([Some(1), Some(20), None]), &peers);
         assert_eq!(
             stall.summary,
             "nothing has been committed for 24 s: 2 of 4 validators answer, 3 are needed; missing: carol (last seen in round 118, link down for 20 s: \
-             Connection refused), dave (last seen in round 119, link down for 20 s: its name is not found)"
+             Connection refused), dave (last seen in round 119, link down for 20 s: its name cannot be resolved)"
         );
         assert_eq!((stall.answering_power, stall.missing), (2, vec!["carol".to_owned(), "dave".to_owned()]));
     }

@@ -64,7 +64,7 @@ const TELL_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The genesis is not the one that was announced.
-    #[error("the genesis has hash {found}, expected {expected}; get the genesis file from the network's organizers again")]
+    #[error("the genesis has hash {found}, expected {expected}; get the genesis file from the network's organisers again")]
     GenesisHash {
         /// Hash of the file.
         found: GenesisHash,

@@ -11,7 +11,7 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # (QUORATE__API__LISTEN=127.0.0.1:8081), this file, default. An unknown key is an error, and so is an empty value outside this file.
 
 [node]
-# Expected hash of config/genesis.json, as announced by the network's organizers. Empty: not checked.
+# Expected hash of config/genesis.json, as announced by the network's organisers. Empty: not checked.
 #genesis_hash = ""
 
 # A file whose first line is the passphrase of keys/validator.key, relative to the home directory. Empty: the passphrase is taken from the

@@ -157,7 +157,7 @@ async fn greet(hello: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
             tracing::error!(
                 validator = %peer.index,
                 "this validator was still linked to a node with our keys when we connected: either we have just restarted, or two processes run \
-                with our keys. If there is another process with them, stop one at once, before the two sign conflicting messages"
+                 with our keys. If there is another process with them, stop one at once, before the two sign conflicting messages"
             );
             Ok(None)
         }

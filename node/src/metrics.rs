@@ -372,7 +372,7 @@ impl Metrics {
         registry.register_collector(Box::new(LogCollector));
     }
 
-    /// All metrics in the OpenMetrics text format.
+    /// All metrics in the text format of `OpenMetrics`.
     pub(crate) fn encode(&self, replica: Option<ReplicaStatus>, lengths: QueueLengths) -> Result<String, fmt::Error> {
         *self.replica.lock().unwrap_or_else(PoisonError::into_inner) = replica;
         let lengths = [lengths.consensus, lengths.sync, lengths.transactions, lengths.checks, lengths.waiting_clients];

@@ -76,7 +76,7 @@ pub enum NodeError {
     Committee(#[from] CommitteeError),
     /// Our key is not in the committee.
     #[error(
-        "the consensus key {key} is not in the genesis of {network:?}; use the key that was added with `quorate genesis add-validator`, or the right genesis"
+        "the consensus key {key} is not in the genesis of {network:?}; use the key that was entered with `quorate genesis add-validator`, or the right genesis"
     )]
     NotInCommittee {
         /// Our consensus key.
@@ -86,7 +86,7 @@ pub enum NodeError {
     },
     /// Our network key is not the one in the genesis.
     #[error(
-        "the key file's network key is {ours}, the genesis has {theirs} for validator {name:?}; use the key file that was added with `quorate genesis add-validator`"
+        "the key file's network key is {ours}, the genesis has {theirs} for validator {name:?}; use the key file that was entered with `quorate genesis add-validator`"
     )]
     NetworkKey {
         /// Our name in the genesis.

@@ -108,12 +108,12 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// For [`Self::reads`].
+    /// [`READS_MAX`] permits.
     pub(crate) fn reads() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(READS_MAX))
     }
 
-    /// For [`Self::pages_waiting`].
+    /// [`PAGES_WAITING_MAX`] permits.
     pub(crate) fn pages_waiting() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(PAGES_WAITING_MAX))
     }

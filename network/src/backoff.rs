@@ -1,11 +1,11 @@
-//! Growing pauses between attempts, spread out without randomness.
+//! Exponential backoff with deterministic jitter.
 
 use std::time::Duration;
 
-/// Pause before attempt number `attempt` (from 0): doubles from `first` up to `max`, then varied by up to a quarter either way.
+/// Pause before attempt number `attempt` (from 0): doubles from `first` up to `max`, plus or minus up to a quarter of jitter.
 ///
-/// The variation depends only on the arguments, so a run can be repeated, while different `seed`s (one per pair of peers) do not
-/// knock at the same moment after a restart of the whole committee.
+/// The jitter depends only on the arguments, so runs are reproducible, yet pairs of peers (each with its own `seed`) do not dial at the same
+/// moment after a restart of the whole committee.
 pub(crate) fn pause(first: Duration, max: Duration, attempt: u32, seed: u64) -> Duration {
     let doubled = first.saturating_mul(1_u32.checked_shl(attempt.min(16)).unwrap_or(u32::MAX)).min(max);
     let share = mix(seed ^ (u64::from(attempt) << 32)) % 501; // 0..=500 thousandths

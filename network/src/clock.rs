@@ -1,11 +1,11 @@
-//! The other validators' clocks: each is asked what its calendar shows when the link comes up, and now and then.
+//! The other validators' clocks: each peer is asked for its wall-clock time when the link comes up, and periodically.
 //!
 //! ```text
 //! question | the opened stream, nothing else                    |
 //! answer   | milliseconds since 1970, u64 big-endian (8 bytes)  |   then the stream ends
 //! ```
-//! On a stream of its own rather than in the greeting: calendars jump while links stay. What a peer says is a claim. Whoever uses it asks how
-//! much power stands behind it, and nothing that is voted for depends on it.
+//! This has a stream of its own and is not part of the hello, because clocks can jump while links stay up. An answer is only a claim: its
+//! users weigh it by voting power, and no vote depends on it.
 
 use std::{
     collections::BTreeMap,
@@ -26,23 +26,23 @@ use crate::peers::{Peer, Shared};
 
 /// Name of the stream protocol.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/quorate/clock/1");
-/// Time between two questions to a peer.
+/// Interval between two questions to a peer.
 const EVERY: Duration = Duration::from_secs(10);
-/// The same while there is no answer yet.
+/// Pause after a question without an answer.
 const SOON: Duration = Duration::from_secs(1);
-/// How long a question or an answer may take.
+/// Timeout of a question and of an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a peer's clock shows, by the peer's own words.
+/// A peer's clock, as the peer claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerClock {
-    /// Its calendar now, in milliseconds since 1970: its last answer and the time since.
+    /// Its current time, in milliseconds since 1970: its last answer plus the time elapsed since.
     pub unix_ms: u64,
-    /// By how much that may be wrong, because of the way of the question and the answer.
+    /// Possible error of `unix_ms` due to network latency.
     pub uncertainty: Duration,
 }
 
-/// An answer, and when it came.
+/// An answer, and when it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     unix_ms: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn now(&self, now: Instant) -> PeerClock {
-        // It was made somewhere on the way: in the middle, give or take half of it.
+        // The peer read its clock at some point of the round trip: in the middle, plus or minus half.
         let uncertainty = self.round_trip / 2;
         let since = now.saturating_duration_since(self.at).saturating_add(uncertainty);
         PeerClock { unix_ms: self.unix_ms.saturating_add(millis(since)), uncertainty }
@@ -61,12 +61,12 @@ impl Reading {
 
 /// Answers questions, for ever.
 pub(crate) async fn answer(shared: Arc<Shared>, mut streams: IncomingStreams) {
-    // At most one task for each peer: a newer question replaces an older one.
+    // At most one task per peer: a newer question replaces an older one.
     let mut answering: BTreeMap<usize, AbortHandle> = BTreeMap::new();
     while let Some((peer_id, stream)) = streams.next().await {
         let Some(slot) = shared.by_id(&peer_id).map(|peer| peer.slot) else { continue };
         let task = tokio::spawn(async move {
-            // A peer that does not take eight bytes asks again, or does not want to know.
+            // If the peer does not read the eight bytes in time, it can ask again.
             drop(timeout(PATIENCE, tell(stream)).await);
         });
         if let Some(older) = answering.insert(slot, task.abort_handle()) {
@@ -94,7 +94,7 @@ pub(crate) async fn ask(peer: Arc<Peer>, mut control: Control) {
                 peer.record().clock = Some(reading);
                 EVERY
             }
-            // libp2p-stream drops a stream now and then; asked again, it answers.
+            // libp2p-stream drops a stream now and then; a retry succeeds.
             Ok(None) | Err(_) => SOON,
         };
         tokio::select! {

@@ -1,6 +1,6 @@
-//! What an operator decides: who is in the committee, where it listens, and how much may be queued.
+//! Configuration of the network: the committee, the addresses, and the bounds on queues.
 //!
-//! Everything wrong with it is found here, before a socket is opened, and reported as one line that names the fix.
+//! Everything is checked here, before a socket is opened, and each error is one line that names the fix.
 
 use std::{
     collections::BTreeSet,
@@ -29,9 +29,9 @@ impl fmt::Display for PeerIndex {
 pub struct Peer {
     /// Its position in the committee.
     pub index: PeerIndex,
-    /// Its Ed25519 public key for network links (not the key it signs votes with). The libp2p peer id derives from it.
+    /// Its Ed25519 public key for network links (not the key that signs votes). The libp2p peer id derives from it.
     pub network_key: [u8; 32],
-    /// Where it listens: `/ip4/10.0.0.7/tcp/4001`, the `/ip6` form, or a name that is looked up before each attempt
+    /// The address to dial: `/ip4/10.0.0.7/tcp/4001`, the `/ip6` form, or a name that is looked up before each attempt
     /// (`/dns4/node.example.org/tcp/4001`; `/dns6` and `/dns` likewise).
     pub address: String,
 }
@@ -42,19 +42,19 @@ pub struct NetworkConfig {
     pub secret: Box<Zeroizing<[u8; 32]>>,
     /// Our own position in the committee.
     pub me: PeerIndex,
-    /// Where to listen, a multiaddress like [`Peer::address`] but no name; port 0 lets the system choose, see
+    /// Listen address, a multiaddress like [`Peer::address`] but without names; port 0 lets the system choose, see
     /// [`crate::Network::listen_addresses`].
     pub listen: String,
-    /// The other validators, without ourselves.
+    /// Every validator but this one.
     pub peers: Vec<Peer>,
-    /// What peers must agree on with us.
+    /// What a peer must agree with.
     pub hello: Hello,
-    /// Sizes of frames and queues.
+    /// Bounds on frames and queues.
     pub limits: Limits,
 }
 
 impl fmt::Debug for NetworkConfig {
-    // By hand, so that the secret never reaches a log.
+    // Not derived, so that the secret never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkConfig")
             .field("me", &self.me)
@@ -77,31 +77,31 @@ pub struct Limits {
     pub gossip: GossipLimits,
 }
 
-/// Bounds for one class of direct traffic.
+/// Bounds on one class of direct traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassLimits {
-    /// Longest frame in bytes; a peer that announces more loses the stream.
+    /// Largest frame. If a peer announces a larger one, its stream is closed.
     pub frame_bytes_max: usize,
-    /// Frames waiting for one connected peer; then the oldest is dropped.
+    /// Frames queued for one connected peer; beyond that, the oldest is dropped.
     pub queue_frames_max: usize,
-    /// Bytes waiting for one peer; then the oldest is dropped.
+    /// Bytes queued for one peer; beyond that, the oldest frame is dropped.
     pub queue_bytes_max: usize,
-    /// Frames kept for a peer that is not connected. Small: they will be superseded before it is back.
+    /// Frames kept for a disconnected peer. Small, because they are usually superseded before it is back.
     pub offline_frames_max: usize,
-    /// Bytes from one peer that wait for our own consumer; beyond that, that peer's stream is not read. At least one frame fits.
+    /// Bytes from one peer that wait for our consumer; beyond that, the peer's stream is not read. At least one frame fits.
     pub inbox_bytes_max: usize,
 }
 
-/// Bounds for gossip.
+/// Bounds on gossip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GossipLimits {
-    /// Longest frame in bytes.
+    /// Largest frame.
     pub frame_bytes_max: usize,
-    /// Frames waiting to be published; then the oldest is dropped.
+    /// Frames queued for publishing; beyond that, the oldest is dropped.
     pub queue_frames_max: usize,
-    /// Bytes waiting to be published; then the oldest is dropped.
+    /// Bytes queued for publishing; beyond that, the oldest frame is dropped.
     pub queue_bytes_max: usize,
-    /// Bytes from one peer that wait for our own consumer; beyond that, frames of that peer are dropped.
+    /// Bytes from one peer that wait for our consumer; beyond that, the peer's frames are dropped.
     pub inbox_bytes_max: usize,
 }
 
@@ -110,37 +110,37 @@ const KIB: usize = 1024;
 /// One binary megabyte.
 const MIB: usize = 1024 * KIB;
 
-/// Longest consensus frame.
+/// Largest consensus frame.
 const CONSENSUS_FRAME_BYTES_MAX: usize = MIB;
-/// Longest sync frame.
+/// Largest sync frame.
 const SYNC_FRAME_BYTES_MAX: usize = 2 * MIB;
-/// Longest gossip frame.
+/// Largest gossip frame.
 const GOSSIP_FRAME_BYTES_MAX: usize = 512 * KIB;
-/// Consensus frames waiting for one peer.
+/// Consensus frames queued for one peer.
 const CONSENSUS_QUEUE_FRAMES_MAX: usize = 1024;
-/// Consensus bytes waiting for one peer.
+/// Consensus bytes queued for one peer.
 const CONSENSUS_QUEUE_BYTES_MAX: usize = 8 * MIB;
-/// Consensus frames kept for a peer that is away.
+/// Consensus frames kept for a disconnected peer.
 const CONSENSUS_OFFLINE_FRAMES_MAX: usize = 64;
-/// Consensus bytes of one peer waiting for our consumer.
+/// Consensus bytes from one peer that wait for our consumer.
 const CONSENSUS_INBOX_BYTES_MAX: usize = 4 * MIB;
-/// Sync frames waiting for one peer.
+/// Sync frames queued for one peer.
 const SYNC_QUEUE_FRAMES_MAX: usize = 64;
-/// Sync bytes waiting for one peer.
+/// Sync bytes queued for one peer.
 const SYNC_QUEUE_BYTES_MAX: usize = 16 * MIB;
-/// Sync frames kept for a peer that is away: what it asked for, it will ask for again.
+/// Sync frames kept for a disconnected peer. Few, because it will repeat its requests.
 const SYNC_OFFLINE_FRAMES_MAX: usize = 4;
-/// Sync bytes of one peer waiting for our consumer.
+/// Sync bytes from one peer that wait for our consumer.
 const SYNC_INBOX_BYTES_MAX: usize = 4 * MIB;
-/// Gossip frames waiting to be published.
+/// Gossip frames queued for publishing.
 const GOSSIP_QUEUE_FRAMES_MAX: usize = 256;
-/// Gossip bytes waiting to be published.
+/// Gossip bytes queued for publishing.
 const GOSSIP_QUEUE_BYTES_MAX: usize = 16 * MIB;
-/// Gossip bytes of one peer waiting for our consumer.
+/// Gossip bytes from one peer that wait for our consumer.
 const GOSSIP_INBOX_BYTES_MAX: usize = 8 * MIB;
-/// Longest name of a host.
+/// Longest host name.
 const NAME_BYTES_MAX: usize = 253;
-/// Largest frame that may be configured: a frame and its prefix must be addressable and fit the budget of an inbox.
+/// Upper bound on configured limits: a frame with its prefix must be addressable and fit the budget of an inbox.
 const FRAME_BYTES_CEILING: usize = 64 * MIB;
 
 impl Default for Limits {
@@ -170,13 +170,13 @@ impl Default for Limits {
     }
 }
 
-/// Why the network could not start. Each names what to change.
+/// Why the network could not start. Each message names what to change.
 #[derive(Debug, Error)]
 pub enum NetworkError {
-    /// Not a multiaddress, or one we do not dial.
+    /// Not a multiaddress, or not a supported one.
     #[error("{whose} address {address:?} is not usable: {problem}; write it like /ip4/10.0.0.7/tcp/4001")]
     Address {
-        /// `listen`, or the peer whose address it is.
+        /// "the listen", or the peer in the possessive, as the message needs it.
         whose: String,
         /// As configured.
         address: String,
@@ -186,53 +186,53 @@ pub enum NetworkError {
     /// The 32 bytes are not an Ed25519 public key.
     #[error("the network key of validator {index} is not an Ed25519 public key")]
     Key {
-        /// The peer whose key it is.
+        /// Owner of the key.
         index: PeerIndex,
     },
     /// Two members of the committee share an index or a key.
     #[error("validator {index} appears twice in the committee, by index or by network key")]
     Duplicate {
-        /// The second of the two.
+        /// The second occurrence.
         index: PeerIndex,
     },
     /// A limit is zero or too large.
     #[error("limit {name} is {value}; it must be between 1 and {max}")]
     Limit {
-        /// Which limit.
+        /// Name of the limit.
         name: &'static str,
         /// As configured.
         value: usize,
         /// Largest allowed value.
         max: usize,
     },
-    /// The socket could not be opened.
+    /// The listener could not be opened.
     #[error("cannot listen on {address}: {source}; is another node running there?")]
     Listen {
-        /// The configured listen address.
+        /// As configured.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The network thread or its runtime could not be started.
     #[error("cannot start the network thread: {source}")]
     Thread {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// libp2p refused its own configuration: a defect of this crate.
+    /// libp2p refused the configuration that we gave it: a bug in this crate.
     #[error("cannot set up {part}: {problem}")]
     Setup {
-        /// Which part.
+        /// The part that cannot be set up.
         part: &'static str,
-        /// What it says.
+        /// The part's error.
         problem: String,
     },
 }
 
-/// The Ed25519 public key that belongs to the seed of a network key.
+/// The Ed25519 public key for the seed of a network key.
 #[must_use]
 pub fn network_public_key(seed: &[u8; 32]) -> [u8; 32] {
-    // `None` is impossible: every 32 bytes are a seed. An all-zero key is in no committee.
+    // `None` is impossible: any 32 bytes are a seed. An all-zero key is in no committee.
     keypair(seed).map_or([0; 32], |pair| pair.public().to_bytes())
 }
 
@@ -252,7 +252,7 @@ pub(crate) struct Member {
 
 /// The configuration after checking.
 pub(crate) struct Committee {
-    /// On the heap, so that it is not copied when this value moves; a copy that is left behind is never wiped.
+    /// Boxed, so that moving this value leaves no unwiped copy behind.
     pub(crate) keypair: Box<identity::Keypair>,
     pub(crate) me: PeerIndex,
     pub(crate) my_id: PeerId,
@@ -298,7 +298,7 @@ fn peer_id_of(network_key: &[u8; 32]) -> Option<PeerId> {
     Some(identity::PublicKey::from(key).to_peer_id())
 }
 
-/// Checks an address at which to dial a peer; `whose` is for the error.
+/// Checks the address of a peer; `whose` is for the error message.
 ///
 /// # Errors
 /// [`NetworkError::Address`].
@@ -306,7 +306,7 @@ pub fn check_peer_address(whose: &str, address: &str) -> Result<(), NetworkError
     parse_address(whose, address, Names::Allowed, None).map(drop)
 }
 
-/// Checks an address at which to listen.
+/// Checks a listen address.
 ///
 /// # Errors
 /// [`NetworkError::Address`].
@@ -314,10 +314,10 @@ pub fn check_listen_address(address: &str) -> Result<(), NetworkError> {
     listen_address(address).map(drop)
 }
 
-/// Opens an address at which to listen, for a moment.
+/// Binds a listen address for a moment.
 ///
 /// # Errors
-/// [`NetworkError::Address`], or [`NetworkError::Listen`] where this machine cannot listen there, or somebody does already.
+/// [`NetworkError::Address`], or [`NetworkError::Listen`] if this machine does not have the address or it is already in use.
 pub fn try_listen(address: &str) -> Result<(), NetworkError> {
     probe(&listen_address(address)?)
 }
@@ -326,8 +326,8 @@ fn listen_address(address: &str) -> Result<Multiaddr, NetworkError> {
     parse_address("the listen", address, Names::Refused, None)
 }
 
-/// libp2p listens with `SO_REUSEPORT`, so a second node on the same port would start, and each would get some of the connections. A plain
-/// socket notices.
+/// Fails if the address is in use. libp2p listens with `SO_REUSEPORT`, so a second node on the same port would start and the two would share
+/// the incoming connections; a plain socket detects that.
 pub(crate) fn probe(listen: &Multiaddr) -> Result<(), NetworkError> {
     let failed = |source| NetworkError::Listen { address: listen.to_string(), source };
     socket_address(listen).map_or(Ok(()), |address| TcpListener::bind(address).map(drop).map_err(failed))
@@ -346,15 +346,15 @@ fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     }
 }
 
-/// Whether an address may begin with a name.
+/// Whether an address may begin with a host name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
     Allowed,
     Refused,
 }
 
-/// Accepts exactly `/ip4|ip6|dns|dns4|dns6/…/tcp/…`, with an optional `/p2p/…` that must be the peer's own id where that is known; returns it
-/// without the latter.
+/// Accepts exactly `/ip4|ip6|dns|dns4|dns6/…/tcp/…`, with an optional `/p2p/…` that must be the peer's own id if that is known; returns the
+/// address without the latter.
 fn parse_address(whose: &str, address: &str, names: Names, expected: Option<PeerId>) -> Result<Multiaddr, NetworkError> {
     let wrong = |problem: String| NetworkError::Address { whose: whose.to_owned(), address: address.to_owned(), problem };
     let parsed: Multiaddr = address.parse().map_err(|error| wrong(format!("{error}")))?;
@@ -363,16 +363,16 @@ fn parse_address(whose: &str, address: &str, names: Names, expected: Option<Peer
         Some(Protocol::Ip4(_) | Protocol::Ip6(_)) => {}
         Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) if names == Names::Allowed => {
             if name.is_empty() || name.len() > NAME_BYTES_MAX {
-                return Err(wrong(format!("a name has 1 to {NAME_BYTES_MAX} bytes")));
+                return Err(wrong(format!("a name must have 1 to {NAME_BYTES_MAX} bytes")));
             }
         }
         Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => {
-            return Err(wrong("one listens at an IP address of this machine, not at a name".to_owned()));
+            return Err(wrong("listen at an IP address of this machine, not at a name".to_owned()));
         }
         _ => return Err(wrong("it must begin with /ip4, /ip6, /dns4 or /dns6".to_owned())),
     }
     if !matches!(parts.next(), Some(Protocol::Tcp(_))) {
-        return Err(wrong("after the IP address or name comes /tcp/<port>".to_owned()));
+        return Err(wrong("the IP address or name must be followed by /tcp/<port>".to_owned()));
     }
     match (parts.next(), expected) {
         (None, _) => {}
@@ -384,7 +384,7 @@ fn parse_address(whose: &str, address: &str, names: Names, expected: Option<Peer
         (Some(other), _) => return Err(wrong(format!("unexpected {other}"))),
     }
     if parts.next().is_some() {
-        return Err(wrong("something follows the peer id".to_owned()));
+        return Err(wrong("nothing may follow the peer id".to_owned()));
     }
     Ok(parsed.iter().take(2).collect())
 }
@@ -437,8 +437,8 @@ mod tests {
     fn an_address_that_is_not_ip_and_tcp_is_refused_by_name() {
         for (address, problem) in [
             ("/dnsaddr/example.org/tcp/1", "must begin with /ip4, /ip6, /dns4 or /dns6"),
-            ("/dns4/example.org", "after the IP address or name comes /tcp/<port>"),
-            ("/ip4/127.0.0.1/udp/1", "after the IP address or name comes /tcp/<port>"),
+            ("/dns4/example.org", "the IP address or name must be followed by /tcp/<port>"),
+            ("/ip4/127.0.0.1/udp/1", "the IP address or name must be followed by /tcp/<port>"),
             ("/ip4/127.0.0.1/tcp/1/ws", "unexpected /ws"),
             ("10.0.0.1:80", "invalid multiaddr"),
             ("", "must begin with /ip4, /ip6, /dns4 or /dns6"),
@@ -464,7 +464,7 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let message = try_listen(&format!("/ip4/127.0.0.1/tcp/{port}")).unwrap_err().to_string();
         assert!(message.contains(&port.to_string()) && message.contains("is another node running there"), "{message}");
-        // An address for documentation, which no machine has.
+        // An address reserved for documentation, which no machine has.
         assert!(try_listen("/ip4/192.0.2.1/tcp/0").is_err());
         assert!(try_listen("/ip4/127.0.0.1/tcp/0").is_ok());
     }

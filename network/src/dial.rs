@@ -1,9 +1,8 @@
-//! When to dial whom.
+//! Decides when to dial a peer.
 //!
-//! Both of two validators dial, so that a link comes up whichever of them has the other's right address: one may have moved, or stand
-//! behind something that lets nobody in. The one with the higher peer id dials first, the other a moment later and less often, so they
-//! rarely open two connections at once; if they do, both keep the one that the first has opened. Attempts go on for ever, with pauses up to
-//! [`PAUSE_MAX`]; validators are never given up.
+//! Two validators dial each other, so that a link comes up if either of them can reach the other: one may have moved, or be behind a firewall.
+//! The one with the higher peer id dials first, the other a moment later and less often, so they rarely open two connections at once; if they
+//! do, both keep the first dialer's. Attempts go on for ever, with pauses up to [`PAUSE_MAX`]: no validator is ever given up.
 
 use std::time::{Duration, Instant};
 
@@ -11,36 +10,36 @@ use libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{backoff, config::PeerIndex};
 
-/// First pause between attempts of the one that dials first.
+/// Initial pause of the first dialer between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
-/// First pause of the other.
+/// Initial pause of the second dialer between attempts.
 const SECOND_PAUSE: Duration = Duration::from_secs(1);
-/// How long the other waits at its start. A validator that comes back waits this long for its links, and not for the next attempt of those
-/// who have tried in vain while it was away.
+/// How long the second dialer waits after it starts. A returning validator waits this long for its links, instead of waiting for the next
+/// attempt of peers that have backed off while it was away.
 const SECOND_WAIT: Duration = Duration::from_millis(100);
-/// Longest pause.
+/// Longest pause before jitter.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A connection that lasted this long was a good one: the next pause is short again. A shorter one counts as a failed attempt,
-/// or a peer that hangs up at once would be dialled in a storm.
+/// A connection that lasted this long resets the backoff. A shorter one counts as a failed attempt, because otherwise a peer that hangs up at
+/// once would be dialled in a tight loop.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
-/// Whether we dial `peer` first, and it dials us second.
+/// Whether we are the first dialer of the two.
 pub(crate) fn is_first(me: &PeerId, peer: &PeerId) -> bool {
     me.to_bytes() > peer.to_bytes()
 }
 
-/// Of two connections that cross, one that each end has dialled, the one of the first stays: whether that is the older, at the end that
-/// dials first or the other. Both ends decide alike, in whatever order they have seen the two.
+/// Whether the older of two crossing connections, one dialled by each end, stays: the first dialer's does. Both ends reach the same decision,
+/// in whatever order they have seen the two.
 pub(crate) fn older_stays(older_is_ours: bool, is_first: bool) -> bool {
     older_is_ours == is_first
 }
 
-/// What is going on to reach a peer.
+/// An attempt in progress.
 #[derive(Debug, PartialEq, Eq)]
 enum Attempt {
-    /// Its name is being looked up.
+    /// Looking up the peer's name.
     LookingUp,
-    /// It is being dialled.
+    /// Dialling the peer.
     Dialling(ConnectionId),
 }
 
@@ -50,7 +49,7 @@ pub(crate) struct Dialer {
     seed: u64,
     first_pause: Duration,
     failures: u32,
-    /// When to try next; `None` while connected or trying.
+    /// Time of the next attempt; `None` while connected or attempting.
     next: Option<Instant>,
     attempt: Option<Attempt>,
     connected_at: Option<Instant>,
@@ -63,7 +62,7 @@ impl Dialer {
         Dialer { seed, first_pause, failures: 0, next: Some(now + wait), attempt: None, connected_at: None }
     }
 
-    /// When to try next.
+    /// Time of the next attempt; `None` while connected or attempting.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next
     }
@@ -77,7 +76,7 @@ impl Dialer {
         self.attempt = Some(Attempt::LookingUp);
     }
 
-    /// Whether the answer of the look-up is still of use.
+    /// Whether the result of the look-up is still needed.
     pub(crate) fn is_looking_up(&self) -> bool {
         self.attempt == Some(Attempt::LookingUp)
     }
@@ -87,13 +86,13 @@ impl Dialer {
         self.attempt = Some(Attempt::Dialling(connection));
     }
 
-    /// The name was not found.
+    /// The look-up failed.
     pub(crate) fn on_not_found(&mut self, now: Instant) {
         self.attempt = None;
         self.schedule(now);
     }
 
-    /// An attempt failed; ours or not, only ours counts. Returns whether it was.
+    /// A dial failed. Only our own attempt counts; returns whether it was ours.
     pub(crate) fn on_failed(&mut self, connection: ConnectionId, now: Instant) -> bool {
         let is_ours = self.attempt == Some(Attempt::Dialling(connection));
         if is_ours {
@@ -177,7 +176,7 @@ mod tests {
         dialer.on_disconnected(start);
         dialer.on_looking_up();
         dialer.on_not_found(start);
-        assert!(dialer.next().is_some(), "and it is tried again");
+        assert!(dialer.next().is_some(), "another attempt is scheduled");
     }
 
     #[test]

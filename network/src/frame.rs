@@ -1,4 +1,4 @@
-//! Classes of direct traffic and the length prefix of a frame.
+//! Classes of direct traffic, and the length prefix of frames.
 //!
 //! ```text
 //! +----------------------+----------------------+
@@ -6,16 +6,16 @@
 //! +----------------------+----------------------+
 //! ```
 //!
-//! The length is checked before a single byte is allocated for the frame.
+//! The length is checked before any memory is allocated for the frame.
 
 use thiserror::Error;
 
-/// Kind of direct traffic; each has its own stream per (sender, receiver) and its own limits.
+/// Class of direct traffic; each has its own stream per (sender, receiver) and its own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Proposals, votes, timeouts: small, urgent, superseded by newer ones.
+    /// Proposals, votes, timeouts, certificates: small, urgent, superseded by newer ones.
     Consensus,
-    /// Requests and answers for missing blocks, payloads and state.
+    /// Requests and their answers, such as for missing blocks.
     Sync,
 }
 
@@ -31,8 +31,7 @@ impl Class {
         }
     }
 
-    /// Name of the libp2p stream protocol. The number changes only if the framing itself changes; versions of the
-    /// messages are compared in [`crate::Hello`].
+    /// Name of the libp2p stream protocol. Its number changes only with the framing; [`crate::Hello`] compares the versions of messages.
     pub(crate) fn protocol(self) -> &'static str {
         match self {
             Class::Consensus => "/quorate/consensus/1",
@@ -44,7 +43,7 @@ impl Class {
 /// Bytes of the length prefix.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
-/// A length prefix that a peer must not send; closes the stream it came on.
+/// A length prefix that a peer must not send. Its stream is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum FrameFault {
     /// The length is zero.
@@ -53,14 +52,14 @@ pub(crate) enum FrameFault {
     /// The length is above the limit of the class.
     #[error("a frame of {length} bytes, above the limit of {limit}")]
     Oversized {
-        /// Length that the prefix claims.
+        /// Announced by the prefix.
         length: usize,
-        /// Limit of the class.
+        /// The class's limit.
         limit: usize,
     },
 }
 
-/// The length that a prefix announces, once it is known to be acceptable.
+/// The length in a prefix, checked.
 ///
 /// # Errors
 /// [`FrameFault`] for zero and for more than `limit` bytes.

@@ -1,9 +1,9 @@
-//! Limits on incoming connections that libp2p's own limits do not have.
+//! Limits on incoming connections that libp2p lacks.
 //!
-//! - Handshakes in progress with addresses outside the committee may fill only a part of all slots, so a flood of half-open
-//!   connections from anywhere cannot keep a validator out.
-//! - A validator may connect only so often. Each connection costs libp2p-stream 0.5.0-alpha some bytes that it never gives back
-//!   (`Shared::senders`), so without this a hostile validator could eat our memory by reconnecting.
+//! - Unfinished handshakes with addresses outside the committee may fill only a part of all slots, so that a flood of half-open connections
+//!   cannot lock validators out.
+//! - The rate of connections per validator is limited. Each connection leaks a few bytes in libp2p-stream 0.5.0-alpha (`Shared::senders`), so
+//!   otherwise a hostile validator could exhaust our memory by reconnecting.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -24,14 +24,14 @@ use libp2p::{
 };
 use thiserror::Error;
 
-/// Unfinished handshakes with addresses outside the committee, all together.
+/// Most unfinished handshakes with addresses outside the committee, in total.
 pub(crate) const PENDING_FOREIGN_MAX: usize = 32;
-/// Connections a validator may make in a row.
+/// Connections that a validator may make at once.
 const CONNECTIONS_BURST: u32 = 16;
-/// Time after which it may make one more.
+/// Time after which a validator may make one more connection.
 const CONNECTION_REFILL: Duration = Duration::from_secs(1);
 
-/// Why a connection was refused here; it may be tried again later.
+/// Why a connection was refused. The peer may retry later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Crowded {
     #[error("too many unfinished handshakes from outside the committee")]
@@ -40,19 +40,19 @@ pub(crate) enum Crowded {
     TooOften,
 }
 
-/// The behaviour; it must come before `libp2p_stream` in the list of protocols.
+/// The libp2p behaviour. It must come before `libp2p_stream` in the list of protocols.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// The addresses of the committee. Its members may come from others too, with less right to a slot.
+    /// IP addresses of the committee. Members may connect from others as well, but then compete with strangers for slots.
     known: BTreeSet<IpAddr>,
-    /// The same for members that have a name: where it led to last.
+    /// For members with a host name: the addresses that it last resolved to.
     found: BTreeMap<PeerId, Vec<IpAddr>>,
     pending_foreign: HashSet<ConnectionId>,
-    /// Per peer that the allow list let through: so there is a bound on them.
+    /// Bounded by the committee, because the allow list lets only members through.
     allowances: BTreeMap<PeerId, Allowance>,
 }
 
-/// A bucket of connections that fills up again.
+/// A token bucket of connections.
 #[derive(Clone, Copy, Debug)]
 struct Allowance {
     left: u32,
@@ -69,7 +69,7 @@ impl Gate {
         }
     }
 
-    /// The name of a member leads to these addresses now.
+    /// Records the addresses that a member's host name resolves to.
     pub(crate) fn found(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
         self.found.insert(peer, addresses.iter().filter_map(ip).collect());
     }
@@ -145,7 +145,7 @@ impl NetworkBehaviour for Gate {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(dummy::ConnectionHandler) // our own dials have their own pace
+        Ok(dummy::ConnectionHandler) // our own dials are paced by the dialer
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(gate.on_pending(next, &foreign), Err(Crowded::Foreign));
         assert_eq!(gate.on_pending(next, &member_from), Ok(()));
         gate.found(PeerId::random(), &["/ip4/10.0.0.2/tcp/4001".parse().unwrap()]);
-        assert_eq!(gate.on_pending(next, &"/ip4/10.0.0.2/tcp/55555".parse().unwrap()), Ok(()), "a member that has a name");
+        assert_eq!(gate.on_pending(next, &"/ip4/10.0.0.2/tcp/55555".parse().unwrap()), Ok(()), "a member with a host name");
         let done = ConnectionId::new_unchecked(0);
         assert_eq!(gate.on_established(done, PeerId::random(), Instant::now()), Ok(()));
         assert_eq!(gate.on_pending(next, &foreign), Ok(()));

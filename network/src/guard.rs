@@ -1,11 +1,11 @@
-//! The end of a thread or task that the network cannot do without. Nobody would notice it otherwise: the links would be gone for good
-//! while everything else goes on.
+//! Detects the end of a thread or task that the network cannot do without. It would otherwise go unnoticed: the links would be gone for good
+//! while everything else went on.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Tells the node that the network has failed.
+/// Reports to the node that the network has failed.
 pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Makes guards. Cheap to clone.
@@ -16,7 +16,7 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
-    /// `stop` becomes true, or loses its sender, before anything may end.
+    /// Once `stop` becomes true or loses its sender, watched threads and tasks may end.
     pub(crate) fn new(on_failure: OnFailure, stop: watch::Receiver<bool>) -> Guards {
         Guards { on_failure, stop }
     }
@@ -26,7 +26,7 @@ impl Guards {
         Guard { guards: self.clone(), name: name.into() }
     }
 
-    /// Runs a task that must not end.
+    /// Spawns a task that must not end.
     pub(crate) fn spawn(&self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
         let guard = self.watch(name);
         tokio::spawn(async move {
@@ -35,7 +35,7 @@ impl Guards {
         });
     }
 
-    /// Something else that the network cannot do without has gone.
+    /// Reports any other failure of the network.
     pub(crate) fn fail(&self, what: &str) {
         (self.on_failure)(what);
     }
@@ -45,7 +45,7 @@ impl Guards {
     }
 }
 
-/// Reports the end of whoever held it, unless the network stops.
+/// Reports a failure when dropped, unless the network is stopping.
 pub(crate) struct Guard {
     guards: Guards,
     name: String,
@@ -54,7 +54,7 @@ pub(crate) struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() || !self.guards.is_stopping() {
-            self.guards.fail(&format!("{} has ended, which is a defect of this program", self.name));
+            self.guards.fail(&format!("{} has ended, which is a bug in this program", self.name));
         }
     }
 }

@@ -1,17 +1,17 @@
-//! The first bytes of every stream: who we think we are talking to.
+//! The first bytes of every stream, which check that both ends belong to the same network.
 //!
-//! The opener sends a hello, the acceptor compares it with its own and answers with one byte, followed by its own hello if they
-//! differ, so that both operators read which value differs.
+//! The opener sends a hello. The acceptor compares it with its own and answers with one byte, followed by its own hello if they differ, so
+//! that both operators see which value differs.
 //!
 //! ```text
 //! hello   | magic "QRTH" | protocol_version u32 | application [u8; 32] | application_version u32 | chain_id u64 | genesis_hash [u8; 32] |
 //!                                                                                            84 bytes, integers big-endian
 //! answer  | 0 |                              accepted
 //!         | 1 | hello of the acceptor |      refused
-//!         | 2 |                              accepted, and: another connection with this identity was up until a moment ago
+//!         | 2 |                              accepted, and another connection with this identity was up until a moment ago
 //! ```
 //!
-//! A peer with a valid key but another chain is a mistake of an operator, not an attack: it is told, and tried again later.
+//! A peer with a valid key but another chain is an operator's mistake, not an attack: it gets an explanation, and the link is retried later.
 
 use std::fmt;
 
@@ -24,24 +24,24 @@ use crate::status::Refusal;
 pub struct Hello {
     /// What the network replicates.
     pub application: ApplicationId,
-    /// Identifier of the chain.
+    /// The chain id in the genesis.
     pub chain_id: u64,
-    /// Hash of the genesis file.
+    /// The hash of the genesis.
     pub genesis_hash: [u8; 32],
-    /// Version of the messages that travel in frames.
+    /// Version of the messages carried in frames.
     pub protocol_version: u32,
 }
 
-/// An application and the version of its rules. It is part of the genesis hash; said here so that a difference can be named.
+/// An application and the version of its rules. The genesis hash covers both; they are repeated here so that a difference can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplicationId {
-    /// Its name, filled up with zeros.
+    /// Padded with zeros.
     name: [u8; 32],
     version: u32,
 }
 
 impl ApplicationId {
-    /// An application; of a name only the first 32 bytes count.
+    /// Only the first 32 bytes of `name` count.
     #[must_use]
     pub fn new(name: &str, version: u32) -> Self {
         let mut bytes = [0; 32];
@@ -52,7 +52,7 @@ impl ApplicationId {
 
 impl fmt::Display for ApplicationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A peer's bytes: nothing of them but what a name may have gets into a log.
+        // These may be a peer's bytes: only characters that are legal in a name get into a log.
         let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
         let name: String =
             self.name.iter().take_while(|byte| **byte != 0).map(|byte| if is_plain(byte) { char::from(*byte) } else { '?' }).collect();
@@ -60,17 +60,17 @@ impl fmt::Display for ApplicationId {
     }
 }
 
-/// Bytes of an encoded hello.
+/// Length of an encoded hello.
 pub(crate) const HELLO_BYTES: usize = 84;
 
-/// Answer of an acceptor that agrees.
+/// Answer of an acceptor whose hello is equal.
 pub(crate) const ANSWER_ACCEPTED: u8 = 0;
 
-/// Answer of an acceptor that does not; its own hello follows.
+/// Answer of an acceptor whose hello differs; its hello follows.
 pub(crate) const ANSWER_REFUSED: u8 = 1;
 
-/// Answer of an acceptor that agrees, and to which somebody with the opener's identity was connected when the opener came. It is a hint, and
-/// proves nothing: the opener may have restarted, or run twice.
+/// Answer of an acceptor whose hello is equal, if a node with the opener's identity was still connected when the opener connected. It is a
+/// hint and proves nothing: the opener may have restarted, or two nodes may run with its key.
 pub(crate) const ANSWER_DOUBLED: u8 = 2;
 
 const MAGIC: [u8; 4] = *b"QRTH";
@@ -110,7 +110,7 @@ impl Hello {
         })
     }
 
-    /// The first difference between our hello (`self`) and a peer's, or `None` if they agree.
+    /// The first difference between our hello (`self`) and a peer's, or `None` if they are equal.
     pub(crate) fn difference(&self, theirs: &Hello) -> Option<Refusal> {
         if self.protocol_version != theirs.protocol_version {
             Some(Refusal::ProtocolVersion { ours: self.protocol_version, theirs: theirs.protocol_version })

@@ -6,9 +6,9 @@
 //!   reader of peer 3 --budget--+
 //! ```
 //!
-//! A frame is charged to the budget of its sender from before it is allocated until the consumer takes it. A peer that sends
-//! faster than we consume exhausts only its own budget: its stream is no longer read (or, for gossip, its frames are dropped),
-//! while the others keep flowing.
+//! A frame is charged to its sender's budget from before it is allocated until the consumer takes it. A peer that sends faster than we
+//! consume exhausts only its own budget: its stream is no longer read (or, for gossip, its frames are dropped), while other peers' frames
+//! keep flowing.
 
 use std::sync::Arc;
 
@@ -17,28 +17,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::{config::PeerIndex, frame::Class};
 
-/// Something a peer sent.
+/// A frame from a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A frame from a direct stream, in the order in which the peer sent it.
     Frame {
-        /// The authenticated sender.
+        /// The sender, authenticated by the connection.
         from: PeerIndex,
-        /// Which stream it came on.
+        /// The class of the stream it arrived on.
         class: Class,
         /// 1 to `frame_bytes_max` bytes.
         bytes: Bytes,
     },
-    /// A frame from gossip: no order, at most once per content within some seconds.
+    /// A frame from gossip: unordered, and possibly repeated.
     Gossip {
-        /// The authenticated peer that published it.
+        /// The publisher, authenticated by the connection.
         from: PeerIndex,
         /// 0 to `frame_bytes_max` bytes.
         bytes: Bytes,
     },
 }
 
-/// The three receivers of a node. Consume each without waiting for the others. Dropping one discards its traffic.
+/// The three receivers of a node. Consume each independently of the others. Dropping one discards its traffic.
 #[derive(Debug)]
 pub struct IncomingReceivers {
     /// [`Incoming::Frame`]s of [`Class::Consensus`].
@@ -56,50 +56,50 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The next item; `None` once the network has ended: after [`crate::Network::shutdown`], or else by a defect on which the node
+    /// Waits for the next item; `None` once the network has ended: after [`crate::Network::shutdown`], or because of a bug, on which the node
     /// should stop. Cancel safe.
     pub async fn recv(&mut self) -> Option<Incoming> {
         self.frames.recv().await.map(|charged| charged.incoming)
     }
 
-    /// The next item if there is one now.
+    /// The next item, if one is waiting.
     pub fn try_recv(&mut self) -> Option<Incoming> {
         self.frames.try_recv().ok().map(|charged| charged.incoming)
     }
 
-    /// The next item, for threads without a runtime; `None` once the network has shut down. Panics within a tokio runtime.
+    /// Blocks until the next item, for threads without a runtime; `None` once the network has shut down. Panics within a tokio runtime.
     pub fn blocking_recv(&mut self) -> Option<Incoming> {
         self.frames.blocking_recv().map(|charged| charged.incoming)
     }
 }
 
-/// Least charge for a frame, so that the budget in bytes also bounds the number of tiny frames.
+/// Minimum charge for a frame, so that the budget in bytes also bounds the number of tiny frames.
 const CHARGE_BYTES_MIN: usize = 4096;
 
 #[derive(Debug)]
 struct Charged {
     incoming: Incoming,
-    /// Given back to the sender's budget when the consumer takes the item.
+    /// Returned to the sender's budget when the consumer takes the item.
     _charge: OwnedSemaphorePermit,
 }
 
-/// The filling end, held by the readers.
+/// The sending end, held by the readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     frames: mpsc::Sender<Charged>,
-    /// One per peer, in the order of the committee's members.
+    /// One per peer, by slot.
     budgets: Vec<Arc<Semaphore>>,
     budget_bytes: usize,
 }
 
-/// Room for one frame, held while the frame is being read.
+/// Budget reserved for one frame, held while the frame is being read.
 #[derive(Debug)]
 pub(crate) struct Room(OwnedSemaphorePermit);
 
-/// An inbox in which each of `peers` may have `budget_bytes` waiting, at least one frame of `frame_bytes_max`.
+/// An inbox in which each of `peers` peers may have `budget_bytes` waiting, but at least one frame of `frame_bytes_max`.
 pub(crate) fn inbox(peers: usize, budget_bytes: usize, frame_bytes_max: usize) -> (Inbox, Receiver) {
     let budget_bytes = budget_bytes.max(frame_bytes_max).max(CHARGE_BYTES_MIN);
-    // Enough slots for every budget at once, so that only budgets make anyone wait.
+    // Enough slots for all budgets at once, so that only budgets cause waiting.
     let slots = peers.max(1).saturating_mul(budget_bytes / CHARGE_BYTES_MIN);
     let (sender, receiver) = mpsc::channel(slots.min(Semaphore::MAX_PERMITS));
     let budgets = (0..peers).map(|_| Arc::new(Semaphore::new(budget_bytes))).collect();
@@ -113,13 +113,13 @@ impl Inbox {
         budget.acquire_many_owned(self.charge(length)).await.ok().map(Room)
     }
 
-    /// Room for `length` bytes if there is some now.
+    /// Room for `length` bytes, if the peer's budget has it now.
     pub(crate) fn try_reserve(&self, slot: usize, length: usize) -> Option<Room> {
         let budget = Arc::clone(self.budgets.get(slot)?);
         budget.try_acquire_many_owned(self.charge(length)).ok().map(Room)
     }
 
-    /// Hands over an item; false if nobody receives any more.
+    /// Delivers an item; false if the receiver has been dropped.
     pub(crate) fn deliver(&self, room: Room, incoming: Incoming) -> bool {
         self.frames.try_send(Charged { incoming, _charge: room.0 }).is_ok()
     }

@@ -1,7 +1,7 @@
-//! The receiving side of a direct stream: accept, compare hellos, read frames.
+//! The receiving side of a direct stream: accepts it, compares hellos, reads frames.
 //!
-//! At most one task per (peer, class): a newer stream replaces the older one, so a peer that opens streams in a storm gains
-//! nothing. A reader that waits for our own consumer waits alone; the connection and every other stream go on.
+//! There is at most one task per (peer, class): a newer stream replaces the older one, so a peer gains nothing by opening many. A reader that
+//! waits for our own consumer waits alone; the connection and all other streams go on.
 
 use std::{
     collections::BTreeMap,
@@ -25,12 +25,12 @@ use crate::{
     status::Refusal,
 };
 
-/// How long the opener may take to send its hello.
+/// Timeout of the exchange of hellos.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// Small frames are read together.
+/// Read buffer, which takes many small frames in one read.
 const READ_BUFFER_BYTES: usize = 32 * 1024;
 
-/// Why a stream came to an end.
+/// Why a stream ended.
 enum ReadEnd {
     Fault(FrameFault),
     Closed,
@@ -46,7 +46,7 @@ impl From<io::Error> for ReadEnd {
 pub(crate) async fn run(shared: Arc<Shared>, class: Class, mut streams: IncomingStreams, inbox: Inbox) {
     let mut readers: BTreeMap<usize, AbortHandle> = BTreeMap::new();
     while let Some((peer_id, stream)) = streams.next().await {
-        // The allow list lets only members through; this is the second lock on the same door.
+        // The allow list lets only members through; this is defence in depth.
         let Some(peer) = shared.by_id(&peer_id).cloned() else { continue };
         let slot = peer.slot;
         let reader = tokio::spawn(serve(Arc::clone(&shared), peer, class, stream, inbox.clone()));
@@ -77,7 +77,7 @@ async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut stream: S
     }
 }
 
-/// Reads the opener's hello and answers it; the refusal if we do not agree.
+/// Reads and answers the opener's hello. Returns the refusal if the hellos differ.
 async fn answer(ours: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Option<Refusal>> {
     let mut bytes = [0; HELLO_BYTES];
     stream.read_exact(&mut bytes).await?;
@@ -92,7 +92,7 @@ async fn answer(ours: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
     } else {
         stream.write_all(&[ANSWER_REFUSED]).await?;
         stream.write_all(&ours.encode()).await?;
-        // Closing, rather than dropping, lets the answer arrive before the end of the stream.
+        // Close instead of drop, so that the answer arrives before the end of the stream.
         stream.close().await?;
     }
     Ok(refusal)
@@ -108,7 +108,7 @@ async fn read_frames(shared: &Shared, peer: &Peer, class: Class, stream: Stream,
             Ok(length) => length,
             Err(end) => return end,
         };
-        // Back-pressure: while our consumer lags, this stream alone is not read, and the peer's queue drops its oldest.
+        // Back-pressure: while our consumer lags, only this stream is not read, and the peer's queue drops its oldest frames.
         let Some(room) = inbox.reserve(peer.slot, length).await else { return ReadEnd::Closed };
         let mut bytes = vec![0; length];
         if stream.read_exact(&mut bytes).await.is_err() {

@@ -1,18 +1,18 @@
 //! Authenticated links between the validators of a committee.
 //!
-//! This crate moves bytes and knows no rounds. [`start`] takes the committee (network keys and addresses) and gives back a
+//! This crate moves bytes and knows nothing of consensus. [`start`] takes the committee (network keys and addresses) and returns a
 //! [`Network`] handle for sending and three bounded receivers, one per kind of traffic:
 //!
-//! | traffic | carried by | order | when it is too much |
+//! | traffic | carried by | order | on overload |
 //! |---|---|---|---|
 //! | [`Class::Consensus`] | one long-lived stream per (sender, receiver) | kept | sender drops the oldest frame |
 //! | [`Class::Sync`] | a second stream, so that votes never wait behind it | kept | sender drops the oldest frame |
 //! | gossip | gossipsub, one hop, content-hash ids | none | dropped and counted |
 //!
-//! Delivery is best effort: whoever sends must be able to send again or to be asked again.
+//! Delivery is best effort: senders must be able to send again or to be asked again.
 //!
-//! What it must never do: block a caller of [`Network::send`] or [`Network::gossip`]; let one peer delay another; allocate for a
-//! length that a peer claims before checking it; panic on anything a peer sends; ban a validator for good.
+//! The crate never blocks a caller of [`Network::send`] or [`Network::gossip`], never lets one peer delay another, never allocates by an
+//! unchecked length from a peer, never panics on what a peer sends, and never bans a validator for good.
 //!
 //! Start reading at [`start`], then `swarm.rs` (connections), `outgoing.rs` and `incoming.rs` (streams).
 #![forbid(unsafe_code)]

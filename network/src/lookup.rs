@@ -1,13 +1,13 @@
-//! Names of peers: looked up by the operating system before each attempt, so that a name may move.
+//! Host names of peers. The operating system looks them up before each attempt, so that their addresses may change.
 
 use std::{io, net::IpAddr};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
-/// Addresses of one name that are dialled.
+/// Most addresses of one name that are dialled.
 const ADDRESSES_MAX: usize = 8;
 
-/// What a name is asked for.
+/// The address family of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     V4,
@@ -15,7 +15,7 @@ enum Family {
     Any,
 }
 
-/// A name with its port, as an address of a peer gives it.
+/// The host name and port in a peer's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
     host: String,
@@ -24,7 +24,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// The name in an address; `None` where it has an IP address.
+    /// The name in `address`; `None` if it has an IP address instead.
     pub(crate) fn of(address: &Multiaddr) -> Option<Name> {
         let mut parts = address.iter();
         let (host, family) = match parts.next()? {
@@ -37,8 +37,8 @@ impl Name {
         Some(Name { host: host.into_owned(), port, family })
     }
 
-    /// Asks the system. There is no time limit but the system's: whoever gave up earlier would ask again, and the threads that wait for
-    /// answers would pile up.
+    /// Asks the system. There is no timeout but the system's own: after an earlier one we would ask again, and threads waiting for answers
+    /// would pile up.
     pub(crate) async fn look_up(self) -> io::Result<Vec<Multiaddr>> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
         let addresses: Vec<Multiaddr> =
@@ -83,7 +83,7 @@ mod tests {
     async fn a_name_is_found_only_in_its_family() {
         let found = name("/dns4/localhost/tcp/7").unwrap().look_up().await.unwrap();
         assert_eq!(found, ["/ip4/127.0.0.1/tcp/7".parse().unwrap()]);
-        // A number needs no look-up, and is of the other family.
+        // A literal address needs no look-up, and this one is of the other family.
         assert!(name("/dns6/127.0.0.1/tcp/7").unwrap().look_up().await.is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Counters of the network, named `quorate_network_<what>_<unit>[_total]`.
+//! Metrics of the network, named `quorate_network_<what>_<unit>[_total]`.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
@@ -11,7 +11,7 @@ use crate::{
     status::{DropCount, Refusal},
 };
 
-/// Values of a label, all of them in `ALL`, so that every counter can be there from the start.
+/// Defines a label and its values, all listed in `ALL`, so that every counter can exist from the start.
 macro_rules! labels {
     ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $value:ident,)+ }) => {
         $(#[$about])*
@@ -24,7 +24,7 @@ macro_rules! labels {
         impl $name {
             const ALL: &[$name] = &[$($name::$value,)+];
 
-            /// The value of the label.
+            /// The label's value as text.
             const fn word(self) -> &'static str {
                 match self {
                     $($name::$value => stringify!($value),)+
@@ -35,7 +35,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// The kinds of traffic.
+    /// Kind of traffic: a class, or gossip.
     Lane {
         consensus,
         sync,
@@ -55,23 +55,23 @@ impl From<Class> for Lane {
 labels! {
     /// Why a frame was dropped.
     DropReason {
-        /// The outgoing queue was full, the oldest went; also while the peer is away.
+        /// The outgoing queue was full and dropped its oldest frame; also while the peer is disconnected.
         queue_full,
-        /// Our own frame is above the limit of its class, or empty.
+        /// Our own frame is empty or above the limit of its class.
         bad_length,
         /// The receiver is not in the committee.
         unknown_peer,
         /// The stream ended while the frame was being written.
         stream_lost,
-        /// Our own consumer lags behind.
+        /// Our own consumer lags.
         consumer_lagging,
-        /// Our own consumer has gone.
+        /// Our own consumer has been dropped.
         consumer_gone,
-        /// Nobody listens to our gossip yet.
+        /// No peer has subscribed to our gossip yet.
         no_subscriber,
         /// The same bytes were published shortly before.
         duplicate,
-        /// Gossipsub could not send it to anyone, or dropped it for a slow peer.
+        /// Gossipsub could not send it to any peer, or dropped it for a slow peer.
         slow_peer,
     }
 }
@@ -83,7 +83,7 @@ labels! {
         empty_frame,
         /// The peer announced a frame above the limit.
         oversized_frame,
-        /// The peer did not take a byte for too long.
+        /// The peer did not read a single byte for too long.
         write_stalled,
         /// The peer did not answer our hello in time.
         no_answer,
@@ -171,7 +171,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Every counter at zero: one that appears only when something happens looks, to whoever watches its growth, as if nothing had.
+    /// Every counter starts at zero with all its labels: one that appeared with its first event would show no increase for an alert to see.
     pub(crate) fn new() -> Metrics {
         let metrics = Metrics {
             frames_received: Family::default(),
@@ -222,7 +222,7 @@ impl Metrics {
         self.refused_peers.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// Frames dropped, streams closed and peers refused since the start.
+    /// Counts of frames dropped, streams closed and peers refused since the start.
     pub(crate) fn drops(&self) -> Vec<DropCount> {
         let mut drops = Vec::new();
         for class in Lane::ALL.iter().copied() {
@@ -261,7 +261,7 @@ impl Metrics {
         network.register("refused_peers", "Peers or strangers refused, by reason", self.refused_peers.clone());
         network.register(
             "replaced_connections",
-            "Connections replaced by a newer one of the same identity",
+            "Connections replaced by a newer one with the same identity",
             self.replaced_connections.clone(),
         );
         network.register("connected_peers", "Peers with an authenticated connection", self.connected_peers.clone());

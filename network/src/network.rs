@@ -1,4 +1,4 @@
-//! The handle of a node on its network, and the thread behind it.
+//! A node's handle to its network, and the thread behind it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -21,11 +21,11 @@ use crate::{
     swarm::{Inboxes, SwarmLoop},
 };
 
-/// Threads that wait for the system to look up names of peers.
+/// Threads that may block in the system's look-ups of peers' names.
 const LOOKUP_THREADS_MAX: usize = 4;
 
-/// Sends frames to the other validators and tells how the links are. Cheap to clone; every method may be called from any thread
-/// and none but [`Network::shutdown`] waits. The network stops when the last clone is dropped.
+/// Sends frames to other validators and reports the state of the links. Cheap to clone; every method may be called from any thread, and only
+/// [`Network::shutdown`] blocks. The network stops when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Network {
     inner: Arc<Inner>,
@@ -43,8 +43,8 @@ struct Inner {
 /// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
 /// threads cost up to 60 % more CPU for the same work.
 ///
-/// `on_failure` is called, from any thread, with the reason when a part of the network has ended by a defect. The node should stop then:
-/// links that are gone do not come back.
+/// If a part of the network ends because of a bug, `on_failure` is called with the reason, from any thread. The node should then stop, because
+/// the lost links will not come back.
 ///
 /// # Errors
 /// [`NetworkError`], one line that names what to change in the configuration.
@@ -81,7 +81,7 @@ pub fn start(
                 runtime.block_on(async move {
                     match SwarmLoop::start(committee.keypair, committee.listen, shared, inboxes, guards.clone()).await {
                         Ok(event_loop) => {
-                            let _guard = guards.watch("the thread of the network");
+                            let _guard = guards.watch("the network thread");
                             if report.send(Ok(())).is_ok() {
                                 event_loop.run(stopped).await;
                             }
@@ -93,14 +93,14 @@ pub fn start(
                         }
                     }
                 });
-                // A name may still be looked up, which can take long and concerns nobody any more.
+                // A look-up may still be running, which can take long and is no longer needed.
                 runtime.shutdown_background();
             }
         })
         .map_err(thread_error)?;
     match started.recv() {
         Ok(result) => result?,
-        Err(_) => return Err(thread_error(std::io::Error::other("it ended before it was ready"))),
+        Err(_) => return Err(thread_error(std::io::Error::other("the thread ended before it was ready"))),
     }
     let inner = Inner { shared, stop, thread: Mutex::new(Some(thread)) };
     let receivers = IncomingReceivers { consensus: consensus_receiver, sync: sync_receiver, gossip: gossip_receiver };
@@ -108,8 +108,8 @@ pub fn start(
 }
 
 impl Network {
-    /// Queues a frame of 1 to `frame_bytes_max` bytes for `to`. Frames of one class arrive in order, or not at all: when the queue
-    /// is full, its oldest frame is dropped and counted; while the peer is away, only a few are kept.
+    /// Queues a frame of 1 to `frame_bytes_max` bytes for `to`. Frames of one class arrive in order or not at all: when the queue is full, its
+    /// oldest frame is dropped and counted; while the peer is disconnected, only a few are kept.
     pub fn send(&self, to: PeerIndex, class: Class, frame: Bytes) {
         let shared = &self.inner.shared;
         let lane = Lane::from(class);
@@ -125,8 +125,8 @@ impl Network {
         shared.metrics.dropped(lane, DropReason::queue_full, dropped);
     }
 
-    /// Queues a frame of 1 to `frame_bytes_max` bytes (a batch of transactions) for every peer that is connected when its turn
-    /// comes. The same bytes within ten seconds are sent once.
+    /// Queues a frame of 1 to `frame_bytes_max` bytes (a batch of transactions) for every peer that is connected when the frame is sent. The
+    /// same bytes again within a few milliseconds are dropped as a duplicate.
     pub fn gossip(&self, frame: Bytes) {
         let shared = &self.inner.shared;
         let limit = shared.limits.gossip.frame_bytes_max;
@@ -145,13 +145,13 @@ impl Network {
         self.inner.shared.peers.iter().map(|peer| peer.status(now)).collect()
     }
 
-    /// What was dropped, which streams were closed and who was refused since the start, by reason; reasons that have not occurred are there with 0.
+    /// Frames dropped, streams closed and peers refused since the start, by reason, including reasons with a count of 0.
     #[must_use]
     pub fn drops(&self) -> Vec<DropCount> {
         self.inner.shared.metrics.drops()
     }
 
-    /// The addresses we listen on, with the port that the system chose if the configuration said 0.
+    /// The addresses we listen on, with the port that the system chose if 0 was configured.
     #[must_use]
     pub fn listen_addresses(&self) -> Vec<String> {
         self.inner.shared.listen_addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -163,18 +163,17 @@ impl Network {
         self.inner.shared.me
     }
 
-    /// Adds the counters `quorate_network_…` to a registry.
+    /// Adds the metrics `quorate_network_…` to a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.inner.shared.metrics.register(registry);
     }
 
-    /// Closes every connection and the listener, and waits until that is done (milliseconds). Frames still queued are lost.
-    /// The receivers then end.
+    /// Closes all connections and the listener, and waits until that is done (milliseconds). Queued frames are lost. The receivers then end.
     pub fn shutdown(&self) {
         self.inner.stop.send_replace(true);
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the network thread had panicked");
+            tracing::error!("the network thread panicked");
         }
     }
 }

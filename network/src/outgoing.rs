@@ -6,7 +6,7 @@
 //!            +------------------ pause, longer each time <------- stream ended or stalled ----+
 //! ```
 //!
-//! The tasks know nothing of each other: a peer that is slow, frozen or dead occupies only its own two.
+//! The tasks are independent: a slow, frozen or dead peer occupies only its own two.
 
 use std::{
     io,
@@ -29,39 +29,39 @@ use crate::{
     status::Refusal,
 };
 
-/// How long libp2p may take to open a stream on an existing connection.
+/// Timeout for libp2p to open a stream on an existing connection.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the acceptor may take to answer our first hello; doubles up to [`ANSWER_TIMEOUT_MAX`].
+/// Timeout for the answer to our first hello; doubles up to [`ANSWER_TIMEOUT_MAX`].
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Longest wait for an answer.
+/// Longest timeout for an answer.
 const ANSWER_TIMEOUT_MAX: Duration = Duration::from_secs(2);
-/// First pause after a stream ended or could not be opened.
+/// Initial pause after a stream ended or could not be opened.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Longest pause.
+/// Longest pause before jitter.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// A stream that lasted this long was a good one: the next pause is short again.
+/// A stream that lasted this long resets the backoff.
 const GOOD_STREAM: Duration = Duration::from_secs(5);
-/// Pause after a hello was refused: an operator has to change something first.
+/// Pause after a refused hello: an operator must change something first.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
-/// A peer that does not take a single byte for this long loses the stream.
+/// If a peer reads not a single byte for this long, the stream is closed.
 const WRITE_STALL: Duration = Duration::from_secs(10);
-/// Taken from the queue at once. What stays in the queue can still be superseded.
+/// Bytes taken from the queue at once. Frames left in the queue can still be superseded.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
-/// Frames up to this size are copied together, so that many votes cost one write.
+/// Frames up to this size are copied together, so that many votes take one write.
 const COALESCE_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a stream was not opened.
 enum OpenFault {
-    /// The two nodes do not belong together.
+    /// The two nodes do not belong to the same network.
     Refused(Refusal),
-    /// No answer to our hello. libp2p-stream drops an inbound stream without a word when two arrive at once, so this is
-    /// expected now and then at start, and trying again at once is right.
+    /// No answer to our hello. libp2p-stream silently drops an inbound stream when two arrive at once, so this is normal now and then at
+    /// startup, and an immediate retry is right.
     NoAnswer,
-    /// The connection is going or gone.
+    /// The connection is closing or closed.
     Closed,
 }
 
-/// Why an open stream came to an end.
+/// Why an open stream ended.
 enum StreamEnd {
     Stalled,
     Closed,
@@ -111,7 +111,7 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut 
             Err(OpenFault::Closed) => {}
         }
         attempt = attempt.saturating_add(1);
-        // A new connection is a new chance: the peer may have restarted with the right configuration.
+        // Retry at once on a new connection: the peer may have restarted with the right configuration.
         connected.mark_unchanged();
         tokio::select! {
             () = sleep(pause) => {}
@@ -137,13 +137,13 @@ async fn open(shared: &Shared, peer: &Peer, class: Class, control: &mut Control,
     match timeout(patience, greet(&shared.hello, peer, &mut stream)).await {
         Ok(Ok(None)) => Ok(stream),
         Ok(Ok(Some(refusal))) => Err(OpenFault::Refused(refusal)),
-        // A stream that the acceptor's side dropped is reset at once or never answered: both mean "try again".
+        // A stream dropped on the acceptor's side is either reset at once or never answered: both mean "retry".
         Ok(Err(_)) => Err(OpenFault::Closed),
         Err(_) => Err(OpenFault::NoAnswer),
     }
 }
 
-/// Sends our hello; the refusal if the acceptor does not agree.
+/// Sends our hello and reads the answer. Returns the refusal if the hellos differ.
 async fn greet(hello: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Option<Refusal>> {
     stream.write_all(&hello.encode()).await?;
     stream.flush().await?;
@@ -153,11 +153,11 @@ async fn greet(hello: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
     match answer {
         ANSWER_ACCEPTED => Ok(None),
         ANSWER_DOUBLED => {
-            // Only a hint: a signature of ours that we have not made is what stops us.
+            // Only a hint. What stops us is a signature by our key that we have not made.
             tracing::error!(
                 validator = %peer.index,
-                "this validator was still linked to a node with our keys when we came: either we have just restarted, or our keys run twice. \
-                 If there is another process with them, stop one at once, before the two contradict each other"
+                "this validator was still linked to a node with our keys when we connected: either we have just restarted, or two processes run \
+                 with our keys. If there is another process with them, stop one at once, before the two sign conflicting messages"
             );
             Ok(None)
         }
@@ -183,15 +183,15 @@ async fn pump(shared: &Shared, peer: &Peer, class: Class, stream: Stream) -> Str
         let mut unexpected = [0];
         tokio::select! {
             biased;
-            // The acceptor says nothing after its answer, so whatever comes means that the stream is over. Without this an
-            // idle stream would notice the end only when it has lost its next frame.
+            // The acceptor sends nothing after its answer, so any result means that the stream has ended. Without this, the end of an idle
+            // stream would be noticed only when its next frame is lost.
             _ = from_peer.read(&mut unexpected) => return StreamEnd::Closed,
             () = queue.filled() => {}
         }
         queue.take_batch(BATCH_BYTES_MAX, &mut batch);
         let frames = metrics::bytes(batch.len());
         if let Err(end) = write_batch(&mut to_peer, &batch, &mut joined, &sent).await {
-            // Some of the batch may have arrived; it is counted as lost as a whole.
+            // Some of the batch may have arrived, but all of it is counted as lost.
             shared.metrics.dropped(lane, DropReason::stream_lost, frames);
             return end;
         }
@@ -226,7 +226,7 @@ async fn write_batch(to_peer: &mut (impl AsyncWrite + Unpin), batch: &[Bytes], j
     Ok(())
 }
 
-/// Writes all of `bytes`; a slow peer is fine as long as it takes something now and then.
+/// Writes all of `bytes`. A slow peer is fine as long as it reads at least one byte per [`WRITE_STALL`].
 async fn write(to_peer: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> Result<(), StreamEnd> {
     while !bytes.is_empty() {
         let written = match timeout(WRITE_STALL, to_peer.write(bytes)).await {

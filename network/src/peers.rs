@@ -1,4 +1,4 @@
-//! The state that the handle, the event loop and the streams share: one entry per peer, the queues, the counters.
+//! State shared by the handle, the event loop and the stream tasks: one entry per peer, the queues, the counters.
 
 use std::{
     collections::BTreeMap,
@@ -28,9 +28,9 @@ pub(crate) struct Peer {
     pub(crate) address: Multiaddr,
     /// Outgoing frames, one queue per class.
     pub(crate) queues: [Queue; 2],
-    /// Whether there is an authenticated connection; the writers wait for it.
+    /// Whether there is an authenticated connection; writers wait for it.
     pub(crate) connected: watch::Sender<bool>,
-    /// A connection of it replaced another one that was up, and it was not told yet.
+    /// A new connection of this peer has replaced a live one, and the peer has not been told yet.
     pub(crate) doubled: AtomicBool,
     record: Mutex<Record>,
 }
@@ -64,7 +64,7 @@ impl Peer {
     }
 }
 
-/// What the parts of the network share.
+/// State shared by all parts of the network.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) me: PeerIndex,
@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Vec<Arc<Peer>>,
     by_index: BTreeMap<PeerIndex, usize>,
     by_id: BTreeMap<PeerId, usize>,
-    /// Frames that wait to be published.
+    /// Gossip frames queued for publishing.
     pub(crate) gossip: Queue,
     pub(crate) listen_addresses: Mutex<Vec<String>>,
 }
@@ -128,7 +128,7 @@ impl Shared {
         class_limits(&self.limits, class)
     }
 
-    /// A stream of ours to `peer` was accepted (`true`) or ended (`false`): the queue may hold much or little.
+    /// Our stream to `peer` was accepted (`true`) or has ended (`false`). Sets the bound of the queue accordingly.
     pub(crate) fn on_stream(&self, peer: &Peer, class: Class, accepted: bool) {
         let limits = self.class_limits(class);
         let dropped = peer.queue(class).set_bound(if accepted { online(limits) } else { offline(limits) });
@@ -136,14 +136,14 @@ impl Shared {
         peer.record().on_stream(class.slot(), accepted, Instant::now());
     }
 
-    /// Remembers why `peer` could not be reached, and says so once in the log.
+    /// Records why `peer` could not be reached, and logs it once.
     pub(crate) fn on_unreachable(peer: &Peer, why: &str) {
         if peer.record().on_error(why.to_owned()) {
             tracing::info!(validator = %peer.index, address = %peer.address, "cannot connect, will keep trying: {why}");
         }
     }
 
-    /// Counts and remembers why `peer` and we do not talk, and says so once in the log.
+    /// Counts and records why `peer` and we refuse each other, and logs it once.
     pub(crate) fn on_refused(&self, peer: &Peer, refusal: Refusal) {
         self.metrics.refused((&refusal).into());
         let text = refusal.to_string();

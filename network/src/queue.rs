@@ -1,7 +1,7 @@
-//! A bounded queue of frames that never makes its producer wait: when it is full, the oldest frame goes.
+//! A bounded queue of frames that never blocks its producers: when it is full, it drops the oldest frame.
 //!
-//! The oldest is the right one to lose: a newer vote, timeout or proposal supersedes an older one.
-//! Many producers on any thread, one consumer on the network thread.
+//! The oldest is the right one to drop, because a newer vote, timeout or proposal supersedes it. There may be many producers on any thread,
+//! but only one consumer, on the network thread.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// How much a queue may hold; both bounds hold at once.
+/// Capacity of a queue. Both bounds apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub(crate) frames: usize,
@@ -37,7 +37,7 @@ impl Queue {
         Queue { state: Mutex::new(State { frames: VecDeque::new(), bytes: 0, bound }), filled: Notify::new() }
     }
 
-    /// Adds a frame; returns how many frames were dropped to make room (the frame itself, if it alone is above the bound).
+    /// Adds a frame; returns how many frames were dropped to make room (including the new one if it alone exceeds the bound).
     pub(crate) fn push(&self, frame: Bytes) -> u64 {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_add(frame.len());
@@ -48,14 +48,14 @@ impl Queue {
         dropped
     }
 
-    /// Changes the bound; returns how many frames no longer fitted.
+    /// Changes the bound; returns how many frames were dropped to meet it.
     pub(crate) fn set_bound(&self, bound: Bound) -> u64 {
         let mut state = self.lock();
         state.bound = bound;
         state.trim()
     }
 
-    /// Waits until there is something to take. Cancel safe; for one consumer.
+    /// Waits until the queue is not empty. Cancel safe; for a single consumer.
     pub(crate) async fn filled(&self) {
         loop {
             let filled = self.filled.notified();
@@ -66,7 +66,7 @@ impl Queue {
         }
     }
 
-    /// Moves the oldest frames to the end of `batch`: at least one if there is one, then as many as fit in `bytes_max`.
+    /// Moves the oldest frames to the end of `batch`: as many as fit in `bytes_max`, but at least one if there is any.
     pub(crate) fn take_batch(&self, bytes_max: usize, batch: &mut Vec<Bytes>) {
         let mut state = self.lock();
         let mut taken: usize = 0;
@@ -82,7 +82,7 @@ impl Queue {
         state.bytes = state.bytes.saturating_sub(taken);
     }
 
-    /// Frames waiting.
+    /// Number of waiting frames.
     pub(crate) fn len(&self) -> usize {
         self.lock().frames.len()
     }
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(queue.push(frame(1, 4)), 0);
         assert_eq!(queue.push(frame(2, 4)), 0);
         assert_eq!(queue.push(frame(3, 8)), 2);
-        assert_eq!(queue.push(frame(4, 11)), 2, "a frame above the bound cannot stay either");
+        assert_eq!(queue.push(frame(4, 11)), 2, "a frame above the bound is dropped as well");
         assert_eq!(queue.len(), 0);
     }
 

@@ -1,4 +1,4 @@
-//! What an operator sees of each peer, and why a peer is refused.
+//! The status of each peer, for operators, and the reasons for refusing a peer.
 
 use std::{
     fmt,
@@ -11,14 +11,14 @@ use crate::{
     hello::ApplicationId,
 };
 
-/// How far the link to a peer has come.
+/// State of the link to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerState {
     /// No connection.
     Disconnected,
-    /// An authenticated connection, but the peer has not accepted our hello on every stream yet.
+    /// An authenticated connection, but the peer has not yet accepted our hello on every stream.
     Greeting,
-    /// The peer accepted our hello on the stream of every class: frames flow.
+    /// The peer has accepted our hello on the stream of every class: frames flow.
     Connected,
 }
 
@@ -31,19 +31,19 @@ pub struct PeerStatus {
     pub peer_id: String,
     /// The configured address.
     pub address: String,
-    /// How far the link has come.
+    /// State of the link.
     pub state: PeerState,
-    /// How long it has been in this state.
+    /// Time spent in this state.
     pub since: Duration,
     /// Last measured round trip; `None` while not connected.
     pub round_trip: Option<Duration>,
-    /// What its clock shows, by its own words; `None` while not connected, or before the first answer.
+    /// The time that the peer claims; `None` while not connected, or before the first answer.
     pub clock: Option<PeerClock>,
-    /// Frames that wait to be sent, all classes together.
+    /// Frames waiting to be sent, over all classes.
     pub queued_frames: usize,
-    /// Why the peer is refused, or refuses us; cleared when the two agree.
+    /// Why the peer is refused or refuses us; cleared when the peer accepts a stream.
     pub refused: Option<Refusal>,
-    /// The last failure to connect, or why the last connection ended, in words; cleared when connected.
+    /// Why the last attempt to connect failed or the last connection ended, in words; cleared on connecting.
     pub last_error: Option<String>,
 }
 
@@ -54,38 +54,38 @@ impl PeerStatus {
         self.state == PeerState::Connected
     }
 
-    /// Why frames do not flow, in words; `None` while they do.
+    /// Why frames do not flow; `None` while they do.
     #[must_use]
     pub fn down_because(&self) -> Option<String> {
         let refused = self.refused.as_ref().map(ToString::to_string);
         let error = self.last_error.clone();
         match self.state {
             PeerState::Connected => None,
-            PeerState::Greeting => Some(refused.unwrap_or_else(|| "connected, but it has not accepted our streams yet".to_owned())),
+            PeerState::Greeting => Some(refused.unwrap_or_else(|| "connected, but the peer has not accepted our streams yet".to_owned())),
             PeerState::Disconnected => Some(error.or(refused).unwrap_or_else(|| "not tried yet".to_owned())),
         }
     }
 }
 
-/// How often something was dropped or refused for one reason, since the start; from [`crate::Network::drops`].
+/// Count of one kind of drop or refusal since the start, from [`crate::Network::drops`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropCount {
-    /// What, a stable word.
+    /// The kind, a stable word.
     pub what: String,
-    /// Why: the label of the metric.
+    /// The reason, as in the metric's label.
     pub reason: &'static str,
-    /// How often.
+    /// Occurrences since the start.
     pub count: u64,
 }
 
-/// Why two nodes do not talk. Nothing here is for good: the link is tried again.
+/// Why two nodes refuse each other. No refusal is permanent: the link is retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The networks replicate other applications, or other versions of one.
+    /// The applications or their versions differ.
     Application {
-        /// Ours.
+        /// Our value.
         ours: ApplicationId,
-        /// The peer's.
+        /// The peer's value.
         theirs: ApplicationId,
     },
     /// The chain ids differ.
@@ -102,25 +102,25 @@ pub enum Refusal {
         /// The peer's value.
         theirs: [u8; 32],
     },
-    /// The software versions do not understand each other.
+    /// The protocol versions differ.
     ProtocolVersion {
         /// Our value.
         ours: u32,
         /// The peer's value.
         theirs: u32,
     },
-    /// What the peer sent instead of a hello, or of an answer to ours, makes no sense.
+    /// The peer's hello, or its answer to ours, does not decode.
     MalformedHello,
-    /// The peer does not speak this protocol at all.
+    /// The peer does not support the stream protocol.
     UnsupportedProtocol {
-        /// The protocol we asked for.
+        /// The requested protocol.
         protocol: String,
     },
     /// A node with another network key answers at the peer's address.
     WrongKey {
-        /// The peer id found there.
+        /// The peer id that answers there.
         found: String,
-        /// The address.
+        /// The address dialled.
         address: String,
     },
 }
@@ -136,10 +136,10 @@ impl fmt::Display for Refusal {
             Refusal::ProtocolVersion { ours, theirs } => {
                 write!(f, "protocol version differs: ours {ours}, theirs {theirs}")
             }
-            Refusal::MalformedHello => f.write_str("the peer did not answer with a valid hello"),
-            Refusal::UnsupportedProtocol { protocol } => write!(f, "the peer does not speak {protocol}"),
+            Refusal::MalformedHello => f.write_str("the peer did not send a valid hello"),
+            Refusal::UnsupportedProtocol { protocol } => write!(f, "the peer does not support {protocol}"),
             Refusal::WrongKey { found, address } => {
-                write!(f, "at {address} answers a node with another network key: {found}")
+                write!(f, "the node at {address} has another network key: {found}")
             }
         }
     }
@@ -154,14 +154,14 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Least time between two log lines about refusals of the same peer that alternate.
+/// Minimum time between two log lines about alternating refusals of the same peer.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// The changing part of a peer's status.
 #[derive(Debug)]
 pub(crate) struct Record {
     connected: bool,
-    /// Per class: whether the peer accepted our stream.
+    /// Per class: whether the peer has accepted our stream.
     accepted: [bool; 2],
     since: Instant,
     pub(crate) round_trip: Option<Duration>,
@@ -233,14 +233,14 @@ impl Record {
         });
     }
 
-    /// Notes a failure to connect; true if it is news and belongs in the log.
+    /// Records a failure to connect; true if it is new and should be logged.
     pub(crate) fn on_error(&mut self, error: String) -> bool {
         let is_news = self.last_error.as_ref() != Some(&error);
         self.last_error = Some(error);
         is_news
     }
 
-    /// Notes a refusal; true if it belongs in the log: once per reason, and not in a storm if reasons alternate.
+    /// Records a refusal; true if it should be logged: once per reason, and rate limited if reasons alternate.
     pub(crate) fn on_refused(&mut self, refusal: Refusal, now: Instant) -> bool {
         let is_news = match &self.logged {
             None => true,
@@ -250,7 +250,7 @@ impl Record {
             self.logged = Some((refusal.clone(), now));
         }
         self.refused = Some(refusal);
-        // An error is older news than this.
+        // The last error is older than this refusal.
         self.last_error = None;
         is_news
     }

@@ -1,7 +1,7 @@
 //! Connections: the libp2p swarm and its event loop.
 //!
-//! TCP, Noise, Yamux; who may connect is decided by the allow list before any other protocol speaks. The loop never waits for
-//! anything but its events: frames are moved by the tasks in `outgoing.rs` and `incoming.rs`.
+//! TCP, Noise, Yamux. The allow list decides who may connect before any other protocol runs. The loop waits only for its events: the tasks in
+//! `outgoing.rs` and `incoming.rs` move the frames.
 
 use std::{
     io,
@@ -41,30 +41,30 @@ use crate::{
     status::Refusal,
 };
 
-/// Longest handshake of a connection, either way.
+/// Timeout of a connection's handshake, in both directions.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// Inbound connections whose handshake is not finished; see also [`crate::gate`].
+/// Most unfinished handshakes of incoming connections; see also [`crate::gate`].
 const PENDING_INCOMING_MAX: u32 = 64;
-/// Connections with one peer: the old one and the one that replaces it.
+/// Connections with one peer: the old one and its replacement.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// Streams of one connection. We need two each way, gossip, pings and questions for clocks; a peer that opens more loses the connection.
+/// Streams on one connection. We need two each way, gossip, pings and clock questions; if a peer opens more, the connection is closed.
 const STREAMS_MAX: usize = 64;
-/// A connection without traffic stays.
+/// Idle connections are kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
-/// Time between two pings on a connection.
+/// Interval between two pings on a connection.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// How long an answer to a ping may take.
+/// Timeout for the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// A connection that misses so many pings in a row is closed and dialled again.
+/// After this many unanswered pings in a row, the connection is closed and dialled again.
 const PING_FAILURES_MAX: u32 = 2;
-/// How long the listener may take to report its address.
+/// Timeout for the listener to report its address.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Gossip published before other events have their turn.
+/// Bytes of gossip published before other events have their turn.
 const GOSSIP_BATCH_BYTES_MAX: usize = 512 * 1024;
-/// Least time between two log lines about strangers.
+/// Minimum time between two log lines about strangers.
 const STRANGER_LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// The protocols of a node. The order matters: the first three refuse a connection before the others hear of it.
+/// The protocols of a node. The order matters: the first three can refuse a connection before the rest hear of it.
 #[derive(NetworkBehaviour)]
 struct Protocols {
     allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
@@ -75,7 +75,7 @@ struct Protocols {
     ping: ping::Behaviour,
 }
 
-/// The receiving ends that the network fills.
+/// The inboxes that the network fills.
 pub(crate) struct Inboxes {
     pub(crate) consensus: Inbox,
     pub(crate) sync: Inbox,
@@ -85,7 +85,7 @@ pub(crate) struct Inboxes {
 /// One live connection.
 struct Connection {
     id: ConnectionId,
-    /// Whether we have dialled it.
+    /// We dialled it.
     is_ours: bool,
     since: Instant,
     missed_pings: u32,
@@ -94,16 +94,16 @@ struct Connection {
 /// The event loop's own view of a peer.
 struct Link {
     dialer: Dialer,
-    /// Whether we dial first: of two connections that cross, the one that the first has dialled stays.
+    /// We are the first dialer, whose connection stays if two cross.
     is_first: bool,
     /// Oldest first; at most [`CONNECTIONS_PER_PEER_MAX`].
     connections: Vec<Connection>,
 }
 
-/// What came of a name: the slot of its peer, and its addresses.
+/// The result of a look-up: the peer's slot, and its addresses.
 type LookedUp = (usize, io::Result<Vec<Multiaddr>>);
 
-/// The swarm and what its events change.
+/// The swarm and the state that its events change.
 pub(crate) struct SwarmLoop {
     swarm: Swarm<Protocols>,
     shared: Arc<Shared>,
@@ -114,7 +114,7 @@ pub(crate) struct SwarmLoop {
     gossip_sent: Flow,
     gossip_received: Flow,
     strangers: Strangers,
-    /// At most one for each peer.
+    /// At most one per peer.
     lookups: FuturesUnordered<BoxFuture<'static, LookedUp>>,
     guards: Guards,
 }
@@ -127,7 +127,7 @@ struct Strangers {
 }
 
 impl SwarmLoop {
-    /// Opens the listener and starts the streams' tasks. Runs on the network thread, within its runtime.
+    /// Opens the listener and starts the stream tasks. Runs on the network thread, within its runtime.
     ///
     /// # Errors
     /// [`NetworkError`] if the listen address cannot be used.
@@ -150,7 +150,7 @@ impl SwarmLoop {
         let of_class = |class: Class| accept(libp2p::StreamProtocol::new(class.protocol()));
         let (consensus, sync, questions) = (of_class(Class::Consensus)?, of_class(Class::Sync)?, accept(clock::PROTOCOL)?);
         listen_on(&mut swarm, listen, &shared).await?;
-        // From here on nothing fails: whatever ends now ends unasked.
+        // Nothing below can fail, so from here on the end of a task is a bug.
         for (class, streams, inbox) in [(Class::Consensus, consensus, inboxes.consensus), (Class::Sync, sync, inboxes.sync)] {
             let name = format!("the network's task that accepts {class:?} streams");
             guards.spawn(name, incoming::run(Arc::clone(&shared), class, streams, inbox));
@@ -159,7 +159,7 @@ impl SwarmLoop {
                 guards.spawn(name, outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
             }
         }
-        guards.spawn("the network's task that tells our clock", clock::answer(Arc::clone(&shared), questions));
+        guards.spawn("the network's task that answers clock questions", clock::answer(Arc::clone(&shared), questions));
         for peer in &shared.peers {
             let name = format!("the network's task that asks validator {} for its clock", peer.index);
             guards.spawn(name, clock::ask(Arc::clone(peer), control.clone()));
@@ -188,7 +188,7 @@ impl SwarmLoop {
         })
     }
 
-    /// Runs until `stop` becomes true or every handle has gone.
+    /// Runs until `stop` becomes true or every handle is dropped.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         let mut batch = Vec::new();
@@ -237,7 +237,7 @@ impl SwarmLoop {
             }
             Err(error) => {
                 link.dialer.on_not_found(Instant::now());
-                Shared::on_unreachable(peer, &format!("its name is not found: {error}"));
+                Shared::on_unreachable(peer, &format!("its name cannot be resolved: {error}"));
             }
         }
     }
@@ -247,7 +247,7 @@ impl SwarmLoop {
         let options = DialOpts::peer_id(peer.id)
             .addresses(addresses)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            // Dialling from the listening port would collide with the remains of the previous connection.
+            // Dialling from the listen port would collide with remnants of the previous connection.
             .allocate_new_port()
             .build();
         let connection = options.connection_id();
@@ -303,7 +303,7 @@ impl SwarmLoop {
                 self.guards.fail(&format!("the listener for other validators has closed: {reason:?}"));
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("the listener reports: {error}"),
-            // The enum is open for additions, and none of the rest concerns a fixed committee.
+            // The enum is non-exhaustive, and no other event matters for a fixed committee.
             event => tracing::trace!(?event, "swarm event"),
         }
     }
@@ -311,7 +311,7 @@ impl SwarmLoop {
     fn on_gossip(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
-                // "Ignore": consumed, not forwarded, not punished.
+                // "Ignore" means: consumed, not forwarded, not punished.
                 self.swarm.behaviour_mut().gossip.report_message_validation_result(
                     &message_id,
                     &propagation_source,
@@ -371,12 +371,12 @@ impl SwarmLoop {
         for older in &link.connections {
             if newer.crosses(older) {
                 let loser = if dial::older_stays(older.is_ours, link.is_first) { id } else { older.id };
-                tracing::debug!(validator = %peer.index, "both have dialled: closing the connection of the second");
+                tracing::debug!(validator = %peer.index, "both ends have dialled: closing the second dialer's connection");
                 self.swarm.close_connection(loser);
                 continue;
             }
-            // The newest authenticated connection wins. The peer has restarted, or noticed before us that the old
-            // connection is dead; or two nodes run with one key, which the counter shows.
+            // The newest authenticated connection wins. Either the peer has restarted or noticed before us that the old connection is dead, or
+            // two nodes run with one key, which the counter shows.
             self.shared.metrics.replaced_connection();
             peer.doubled.store(true, Ordering::Relaxed);
             tracing::warn!(
@@ -414,7 +414,7 @@ impl SwarmLoop {
     fn on_dial_failed(&mut self, peer_id: &PeerId, id: ConnectionId, error: DialError) {
         let Some(peer) = self.shared.by_id(peer_id) else { return };
         let Some(link) = self.links.get_mut(peer.slot) else { return };
-        // Gossipsub and libp2p-stream ask for connections too, without knowing an address; that fails at once and is no news.
+        // Gossipsub and libp2p-stream also request connections, without an address; that fails at once and is not worth reporting.
         if !link.dialer.on_failed(id, Instant::now()) {
             return;
         }
@@ -453,15 +453,15 @@ impl SwarmLoop {
 }
 
 impl Connection {
-    /// Whether both ends have dialled at the same time, as far as one end can tell. Both then close the same connection, whereas each would
-    /// close the other's if only the newest counted.
+    /// Whether both ends have dialled at the same time, as far as one end can tell. Both must then close the same connection; if the newest
+    /// always won, each end might close the one that the other keeps.
     fn crosses(&self, older: &Connection) -> bool {
         self.is_ours != older.is_ours && self.since.saturating_duration_since(older.since) < CONNECTION_TIMEOUT
     }
 }
 
 impl Strangers {
-    /// At most one log line per [`STRANGER_LOG_PAUSE`], however many come.
+    /// Logs at most one line per [`STRANGER_LOG_PAUSE`], however many strangers come.
     fn on_refused(&mut self, from: &Multiaddr, cause: &ConnectionDenied) {
         self.unreported = self.unreported.saturating_add(1);
         let now = Instant::now();
@@ -494,8 +494,8 @@ fn build(keypair: &identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Re
     };
     let mut multiplexer = yamux::Config::default();
     multiplexer.set_max_num_streams(STREAMS_MAX);
-    // By hand: libp2p's builder moves the key from one of its stages to the next, and leaves a copy of it behind each time. Noise signs its own
-    // key once and needs ours no more.
+    // Not with libp2p's builder, which moves the key through its stages and leaves a copy behind each time. Noise uses our key only once, to
+    // sign its own.
     let noise = noise::Config::new(keypair).map_err(|error| NetworkError::Setup { part: "noise", problem: error.to_string() })?;
     let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
@@ -507,7 +507,7 @@ fn build(keypair: &identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Re
     Ok(Swarm::new(transport, protocols, shared.my_id, config))
 }
 
-/// Opens the listener and waits for its address, so that a port in use is an error of `start`.
+/// Opens the listener and waits for its address, so that `start` fails if the port is in use.
 async fn listen_on(swarm: &mut Swarm<Protocols>, listen: Multiaddr, shared: &Shared) -> Result<(), NetworkError> {
     let failed = |source: io::Error| NetworkError::Listen { address: listen.to_string(), source };
     config::probe(&listen)?;
@@ -523,7 +523,7 @@ async fn listen_on(swarm: &mut Swarm<Protocols>, listen: Multiaddr, shared: &Sha
                 SwarmEvent::ListenerClosed { reason, .. } => {
                     return Err(reason.err().unwrap_or_else(|| io::Error::other("the listener closed")));
                 }
-                // Nothing can have connected: the address is the first thing a listener reports.
+                // No peer can have connected yet: a listener first reports its address.
                 event => tracing::trace!(?event, "before listening"),
             }
         }
@@ -549,7 +549,7 @@ fn is_stranger(cause: &ConnectionDenied) -> bool {
     cause.downcast_ref::<allow_block_list::NotAllowed>().is_some()
 }
 
-/// The last error of a chain: libp2p wraps "Connection refused" three times.
+/// The root cause: libp2p wraps "Connection refused" three times.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

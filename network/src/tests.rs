@@ -1,6 +1,6 @@
-//! Real nodes on sockets of 127.0.0.1, and a rogue that holds a key but does as it likes.
+//! Real nodes on 127.0.0.1, and a rogue peer with a key and arbitrary behaviour.
 //!
-//! Waits are bounded and poll a condition; nothing is asserted about how long anything takes.
+//! Every wait is bounded and polls a condition; no test asserts how long anything takes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +33,7 @@ fn hello() -> Hello {
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
 
-/// A committee of which each member may run or not.
+/// A committee whose members are started one by one.
 struct Committee {
     ports: Vec<u16>,
 }
@@ -46,7 +46,7 @@ struct Node {
 
 impl Committee {
     fn of(size: usize) -> Committee {
-        // All bound at once, so that the ports differ; then free for the nodes.
+        // All bound at once, so that the ports differ, and then released for the nodes.
         let listeners: Vec<_> = (0..size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         Committee { ports: listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect() }
     }
@@ -102,7 +102,7 @@ impl Node {
         self.network.status().iter().all(PeerStatus::is_connected)
     }
 
-    /// The value of a counter; `name` includes the labels.
+    /// The value of a metric; `name` includes the labels.
     fn metric(&self, name: &str) -> u64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
@@ -141,7 +141,7 @@ fn number_of(bytes: &Bytes) -> u32 {
     u32::from_be_bytes(bytes[..4].try_into().unwrap())
 }
 
-/// A libp2p node with any key that speaks nothing but raw streams.
+/// A libp2p node with any key that uses only raw streams.
 struct Rogue {
     control: Control,
     /// Runs the swarm until dropped.
@@ -156,7 +156,7 @@ impl Drop for Rogue {
 }
 
 impl Rogue {
-    /// Connects to `address` that often.
+    /// Connects to `address` the given number of times.
     fn connect(key: [u8; 32], address: &str, times: usize) -> Rogue {
         let mut swarm: Swarm<libp2p_stream::Behaviour> =
             SwarmBuilder::with_existing_identity(identity::Keypair::ed25519_from_bytes(key).unwrap())
@@ -198,7 +198,7 @@ impl Rogue {
         }
     }
 
-    /// Opens a stream to `member` with a proper hello, and returns the answer; tries again when libp2p-stream drops it.
+    /// Opens a stream to `member` with a proper hello, and returns the answer; retries if libp2p-stream drops it.
     async fn open_answered(&mut self, member: usize, class: Class) -> (Stream, u8) {
         loop {
             let mut stream = self.open(member, class, &hello().encode()).await;
@@ -243,7 +243,7 @@ async fn four_nodes_connect_and_every_class_delivers_in_order_to_everyone() {
         for number in 0..FRAMES {
             for peer in node.network.status() {
                 node.network.send(peer.index, Class::Consensus, numbered(number, 200));
-                // Sizes on both sides of what is coalesced into one write.
+                // Sizes below and above the limit for coalescing.
                 node.network.send(peer.index, Class::Sync, numbered(number, 1 + 700 * number as usize));
             }
         }
@@ -273,14 +273,14 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
     let mut nodes: Vec<Node> = (0..4).map(|member| committee.start(member)).collect();
     eventually("all connected", || nodes.iter().all(Node::is_connected_to_all)).await;
 
-    // Subscriptions travel in the background: publish numbered frames until every node heard every other one.
+    // Subscriptions propagate in the background: publish numbered frames until every node has heard every other one.
     let mut heard: Vec<BTreeSet<(PeerIndex, u32)>> = vec![BTreeSet::new(); 4];
     let mut number = 0;
     let deadline = Instant::now() + PATIENCE;
     while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == 3) {
         assert!(Instant::now() < deadline, "gossip: {heard:?}");
         for node in &nodes {
-            // The sender's index in the frame, because equal bytes count as one message.
+            // The frame includes the sender's index, because equal bytes count as one message.
             node.network.gossip(numbered(number * 10 + u32::from(node.network.me().0), 1000));
         }
         number += 1;
@@ -288,7 +288,7 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
         for (node, heard) in nodes.iter_mut().zip(&mut heard) {
             while let Some(incoming) = node.receivers.gossip.try_recv() {
                 let Incoming::Gossip { from, bytes } = incoming else { panic!("not gossip") };
-                assert_eq!(number_of(&bytes) % 10, u32::from(from.0), "it comes from its publisher");
+                assert_eq!(number_of(&bytes) % 10, u32::from(from.0), "`from` is the publisher");
                 assert!(heard.insert((from, number_of(&bytes))), "twice: {bytes:?}");
             }
         }
@@ -381,10 +381,10 @@ async fn bad_frames_close_only_their_own_stream() {
         *faults.entry(fault).or_default() += 1;
         let metric = format!("stream_faults_total{{class=\"consensus\",fault=\"{fault}\"}}");
         eventually(fault, || node.metric(&metric) == faults[fault]).await;
-        assert_eq!(next_number(&mut node.receivers.consensus).await, number, "what came before it counts");
+        assert_eq!(next_number(&mut node.receivers.consensus).await, number, "frames before the fault are delivered");
     }
 
-    // Garbage in place of a hello is answered with our own, so that a confused operator sees it.
+    // Garbage in place of a hello is answered with our own hello, so that the peer's operator can see the mismatch.
     let mut garbage = rogue.open(0, Class::Consensus, &[0x5a; HELLO_BYTES]).await;
     let mut answer = [0xff; 1 + HELLO_BYTES];
     garbage.read_exact(&mut answer).await.unwrap();
@@ -393,7 +393,7 @@ async fn bad_frames_close_only_their_own_stream() {
     assert!(is_ended(&mut garbage).await);
     eventually("shown", || node.refused(2) == Some(Refusal::MalformedHello)).await;
 
-    // The rogue's other stream, its connection and the honest peer are as before.
+    // The rogue's other stream, its connection and the honest peer are unaffected.
     write_frame(&mut sync, &numbered(77, 10)).await;
     assert_eq!(next_number(&mut node.receivers.sync).await, 77);
     assert_eq!(*rogue.closed.borrow(), 0);
@@ -408,7 +408,7 @@ async fn a_peer_that_never_reads_does_not_delay_the_others() {
     let node = committee.start(0);
     let mut honest = committee.start(1);
     let mut rogue = Rogue::connect(seed(2), &committee.address(0), 1);
-    // The rogue accepts the streams it is offered, and then takes nothing from them.
+    // The rogue accepts the streams that it is offered, and then never reads from them.
     let mut held = Vec::new();
     for class in Class::ALL {
         let mut offered = rogue.control.accept(StreamProtocol::new(class.protocol())).unwrap();
@@ -434,7 +434,7 @@ async fn a_peer_that_never_reads_does_not_delay_the_others() {
     let queued = node.network.status()[1].queued_frames * 100 * 1024;
     assert!(queued <= Limits::default().consensus.queue_bytes_max, "{queued} bytes wait");
 
-    // After ten seconds without a byte taken, the stream is closed and a new one offered.
+    // After ten seconds without a byte read, the stream is closed and a new one offered.
     let stalled = "stream_faults_total{class=\"consensus\",fault=\"write_stalled\"}";
     eventually("stalled", || node.metric(stalled) == 1).await;
     let (offered, _) = &mut held[0];
@@ -447,7 +447,7 @@ async fn a_consumer_that_lags_in_one_class_does_not_delay_the_other_class() {
     let committee = Committee::of(2);
     let (sender, mut receiver) = (committee.start(0), committee.start(1));
     eventually("connected", || sender.is_connected_to_all()).await;
-    // Sixteen megabytes of sync, of which the idle consumer's budget takes four.
+    // Sixteen megabytes of sync frames, of which the idle consumer's budget admits four.
     for number in 0..64 {
         sender.network.send(index(1), Class::Sync, numbered(number, 256 * 1024));
     }
@@ -457,7 +457,7 @@ async fn a_consumer_that_lags_in_one_class_does_not_delay_the_other_class() {
     for number in 0..200 {
         assert_eq!(next_number(&mut receiver.receivers.consensus).await, number);
     }
-    // Once the consumer is back, nothing was lost.
+    // Once the consumer is back, it finds that nothing was lost.
     for number in 0..64 {
         assert_eq!(next_number(&mut receiver.receivers.sync).await, number);
     }
@@ -604,7 +604,7 @@ async fn a_validator_that_has_moved_is_linked_whichever_of_the_two_knows_the_add
     let committee = Committee::of(3);
     for moved in 0..2 {
         let stays = 1 - moved;
-        // It listens where nobody looks for it: the other one tries its old address in vain.
+        // It listens at an address unknown to its peer, which keeps dialling the old one.
         let listen = committee.address(2);
         let mover = node(NetworkConfig { listen, ..committee.config(moved) });
         let other = committee.start(stays);
@@ -621,7 +621,7 @@ async fn a_peer_is_found_by_its_name() {
         let mut config = committee.config(1 - named);
         config.peers[0].address = format!("/dns4/localhost/tcp/{}", committee.ports[named]);
         let seeks = node(config);
-        // Nobody else could: the one that has the name knows a wrong address.
+        // The other end cannot open the link: it has a wrong address.
         let mut config = committee.config(named);
         config.peers[0].address = "/ip4/127.0.0.1/tcp/9".to_owned();
         let found = node(config);
@@ -693,7 +693,7 @@ async fn a_peer_may_claim_anything_about_its_clock() {
         stream.write_all(bytes).await.unwrap();
         stream.close().await.unwrap();
     };
-    // Too short: asked again.
+    // Too short an answer: the node asks again.
     answer(&[1, 2, 3]).await;
     answer(&u64::MAX.to_be_bytes()).await;
     let claimed = || node.network.status()[0].clock.map(|clock| clock.unix_ms);

@@ -1,4 +1,4 @@
-//! The committed chain as the API reads it: past blocks from the store, the newest state from memory. No read waits for the replica.
+//! The committed chain as the API reads it, from the store. No read waits for the replica.
 
 use std::collections::BTreeSet;
 
@@ -12,41 +12,41 @@ use quorate_types::{
     rpc::{LISTED_TRANSACTIONS_MAX, ListedOutcome, TransactionView},
 };
 
-/// After how many bytes of outputs a page of a block ends: it reads them all, though it shows the short ones only.
+/// Bytes of outputs after which a page of a block ends: it reads all outputs, though it shows only the short ones.
 const PAGE_OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// A committed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
-    /// Its block.
+    /// Height of its block.
     pub(crate) height: Height,
     /// Its position in the block.
     pub(crate) index: u32,
-    /// Its result.
+    /// What became of it.
     pub(crate) outcome: Outcome,
 }
 
-/// A block and a part of its transactions.
+/// A block and some of its transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// The block.
+    /// The whole block.
     pub(crate) block: StoredBlock,
-    /// Its transactions from a position on.
+    /// A run of its transactions.
     pub(crate) transactions: Vec<TransactionView>,
 }
 
-/// The past of the chain, whatever it is stored on. No answer holds more than a page.
+/// The chain's history, on any store. No answer holds more than a page.
 pub(crate) trait History: Send + Sync {
-    /// The block at a height with its transactions from a position on.
+    /// The block at a height, with its transactions from position `from` on.
     fn page(&self, height: Height, from: u32, app: &App) -> Result<Option<Page>, LedgerError>;
 
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
 
-    /// What could not be read since the start.
+    /// Failed reads since the process started.
     fn damage(&self) -> Damage;
 
-    /// A committed transaction.
+    /// The place and outcome of a committed transaction.
     fn transaction(&self, id: &TxId) -> Result<Option<Located>, LedgerError>;
 
     /// The proof of a committed transaction.

@@ -1,8 +1,8 @@
-//! This machine's clock beside the clocks of the other validators.
+//! Compares this machine's clock with those of the other validators.
 //!
-//! Each says what its clock shows, and anybody may lie or be wrong. So nothing but words for people come of it: a check of `/readyz`, a line of
-//! the watchdog, a metric. The committee's time is what more than half of the known power stands behind from either side; where the known
-//! clocks do not add up to a quorum, nothing is said.
+//! Each validator reports its clock, and any may lie or be wrong. So the comparison only informs humans: a check in `/readyz`, a line from the
+//! watchdog, a metric. The committee's time is an interval: more than half of the known power is at or after its start, and more than half at
+//! or before its end. While the known clocks do not make a quorum, there is no verdict.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ use quorate_types::{
 /// The known clocks, compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clocks {
-    /// How far each validator's clock is ahead of the committee's, ours among them; in the order of the committee.
+    /// Each known clock's offset from the committee's time, including ours; in the order of the committee.
     pub(crate) ahead: Vec<(ValidatorId, Offset)>,
     me: ValidatorId,
     tolerance_ms: u64,
 }
 
-/// How far a clock is ahead, in milliseconds; negative when it is behind.
+/// How far a clock is ahead, in milliseconds; negative if it is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Offset(pub(crate) i64);
 
@@ -34,7 +34,7 @@ impl fmt::Display for Offset {
 }
 
 impl Clocks {
-    /// Compares the clocks of the linked validators with ours; `None` while they are too few.
+    /// Compares the clocks of the linked validators with ours; `None` while they and we are no quorum.
     pub(crate) fn compare(
         committee: &Committee,
         (me, ours): (ValidatorId, UnixMillis),
@@ -44,7 +44,7 @@ impl Clocks {
         let of_peer = |peer: &PeerStatus| {
             let clock = peer.clock?;
             let ahead = i128::from(clock.unix_ms) - i128::from(ours.0);
-            // As near to ours as its answer allows.
+            // As close to ours as the uncertainty allows.
             let uncertain = i128::try_from(clock.uncertainty.as_millis()).unwrap_or(i128::MAX);
             let ahead = ahead.signum() * ahead.abs().saturating_sub(uncertain).max(0);
             let clamped = i64::try_from(ahead).unwrap_or(if ahead < 0 { i64::MIN } else { i64::MAX });
@@ -59,7 +59,7 @@ impl Clocks {
         let power_where = |stands: &dyn Fn(i64) -> bool| -> u64 {
             committee.power(clocks.iter().filter(|(_, ahead)| stands(*ahead)).map(|(id, _)| *id).collect())
         };
-        // Where powers are even, what lies between the two middle clocks is nobody's mistake.
+        // If the power is split evenly, no clock between the two middle ones counts as wrong.
         let values = || clocks.iter().map(|(_, ahead)| *ahead);
         let latest = values().filter(|value| power_where(&|ahead| ahead <= *value) > half).min()?;
         let earliest = values().filter(|value| power_where(&|ahead| ahead >= *value) > half).max()?;
@@ -69,12 +69,12 @@ impl Clocks {
         Some(Self { ahead, me, tolerance_ms })
     }
 
-    /// By how much our clock is wrong, if the others hold blocks because of it, or we theirs.
+    /// Our clock's offset, if it is large enough that other validators hold our proposals, or we theirs.
     pub(crate) fn ours(&self) -> Option<Offset> {
         self.wrong().find(|(id, _)| *id == self.me).map(|(_, offset)| offset)
     }
 
-    /// The other validators whose clocks are wrong.
+    /// Other validators whose clocks are wrong, with their offsets.
     pub(crate) fn others(&self) -> Vec<(ValidatorId, Offset)> {
         self.wrong().filter(|(id, _)| *id != self.me).collect()
     }
@@ -83,14 +83,14 @@ impl Clocks {
         self.ahead.iter().copied().filter(|(_, offset)| offset.0.unsigned_abs() > self.tolerance_ms)
     }
 
-    /// One sentence, with what to do.
+    /// One sentence on all clocks, with the fix.
     pub(crate) fn say(&self, committee: &Committee) -> String {
         let name = |id: ValidatorId| committee.get(id).map_or_else(|| id.to_string(), |validator| validator.name.clone());
         let others: Vec<_> = self.others().into_iter().map(|(id, offset)| format!("{} is {offset}", name(id))).collect();
         let known = self.ahead.len();
         let ours = match self.ours() {
             Some(offset) => format!(
-                "this machine's clock is {offset} of the committee's ({known} clocks compared); set it, and keep it set by NTP (`timedatectl set-ntp true`)"
+                "by the committee's time, this machine's clock is {offset} ({known} clocks compared); keep it set by NTP (`timedatectl set-ntp true`)"
             ),
             None => format!("this machine's clock agrees with the committee's ({known} clocks compared)"),
         };
@@ -115,7 +115,7 @@ mod tests {
         genesis_of(&members).committee().unwrap()
     }
 
-    /// Validator 0 looks at what 1, 2, ... claim about their clocks: milliseconds ahead of its own, `None` where there is no link.
+    /// Validator 0 compares the claimed clocks of 1, 2, ...: milliseconds ahead of its own, `None` where there is no link.
     fn compared(claims: &[Option<i64>]) -> Option<Clocks> {
         let peers: Vec<_> = (1u16..).zip(claims).map(|(index, ahead)| peer(index, *ahead)).collect();
         Clocks::compare(&committee(), (ValidatorId(0), UnixMillis(NOW)), &peers, 250)
@@ -145,7 +145,7 @@ mod tests {
             ([Some(-290_005), Some(-290_005), Some(-290_005)], Some(Offset(290_000)), vec![]),
             ([Some(hour + 5), Some(hour + 5), Some(hour + 5)], Some(Offset(-hour)), vec![]),
             ([Some(hour + 5), Some(hour + 5), None], Some(Offset(-hour)), vec![]),
-            // Two of four an hour ahead: no majority says who is wrong.
+            // Two of four an hour ahead: no majority shows which clocks are wrong.
             ([Some(0), Some(hour), Some(hour)], None, vec![]),
         ] {
             let clocks = compared(&claims).unwrap();
@@ -170,7 +170,7 @@ mod tests {
     fn the_sentence_names_the_offset_the_validator_and_the_fix() {
         let committee = committee();
         let ours = compared(&[Some(-290_005); 3]).unwrap().say(&committee);
-        assert!(ours.contains("290.000 s ahead of the committee's") && ours.contains("NTP"), "{ours}");
+        assert!(ours.contains("this machine's clock is 290.000 s ahead") && ours.contains("NTP"), "{ours}");
         let name = &committee.get(ValidatorId(3)).unwrap().name;
         let other = compared(&[Some(0), Some(0), Some(-2_005)]).unwrap().say(&committee);
         assert!(other.contains("agrees") && other.contains(&format!("the clock of {name} is 2.000 s behind")), "{other}");

@@ -1,4 +1,4 @@
-//! Four whole nodes in one process, with real sockets between them. Waits are bounded and end with what they wait for.
+//! Four whole nodes in one process, with real sockets between them. Every wait is bounded and ends as soon as its condition holds.
 
 use std::net::TcpListener;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 
-/// A network on ports that are free now, with quick rounds.
+/// A network on ports that are free now, with short rounds.
 fn network() -> Genesis {
     // All bound at once, so that the ports differ.
     let listeners: Vec<_> = NAMES.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -33,7 +33,7 @@ fn network() -> Genesis {
     genesis
 }
 
-/// What outlives a process: its store, and the file beside its key.
+/// What outlives a process: its store and its witness.
 type Disk = (MemoryStore, MemoryWitness);
 
 fn disk(number: u8) -> Disk {
@@ -45,7 +45,7 @@ fn start(genesis: &Genesis, number: u8, (store, witness): &Disk) -> Running {
     Running::of(setup, store.clone())
 }
 
-/// A transfer of Alice for this network, which is not the one of [`transfer`].
+/// A transfer by Alice in this network, which is not that of [`transfer`].
 fn transfer_of(genesis: &Genesis, sequence: u64) -> Transaction {
     sign_for(genesis.hash(), sequence, in_a_minute(), transfer(sequence).content().payload.clone())
 }
@@ -67,7 +67,7 @@ fn four_validators_commit_go_on_without_one_and_it_catches_up() {
         node.eventually("linked to a quorum", |node| node.request("GET", "/readyz?min_peers=3", &[]).status == 200);
     }
     for number in 0..8u8 {
-        // Through each of them in turn: what one takes, all commit.
+        // Through each of them in turn: what one accepts, all commit.
         nodes[usize::from(number) % 4].commit(&transfer_of(&genesis, number.into()));
     }
 
@@ -86,7 +86,7 @@ fn four_validators_commit_go_on_without_one_and_it_catches_up() {
     assert!(matches!(known.status, TransactionStatus::Committed { .. }));
     back.commit(&transfer_of(&genesis, 16));
 
-    // The same blocks with the same results, as far as all have come.
+    // The same blocks with the same results, up to the lowest height of all.
     let common = nodes.iter().map(height).min().unwrap();
     for at in 0..=common.0 {
         let blocks: Vec<BlockView> = nodes.iter().map(|node| node.get(&format!("/v1/blocks/{at}"))).collect();

@@ -30,9 +30,9 @@ use crate::{
 /// Run a validator.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Write the configuration of a validator, every setting with its meaning.
+    /// Write a validator's configuration file, with every setting explained.
     Init(InitCommand),
-    /// Check configuration, key and genesis without starting anything.
+    /// Check configuration, key and genesis without starting the validator.
     Check(CheckCommand),
     /// Run the validator until SIGTERM or SIGINT.
     Run(RunCommand),
@@ -42,25 +42,25 @@ pub enum Command {
 #[expect(clippy::doc_markdown, reason = "the words are help on a terminal")]
 #[derive(Clone, Debug, Default, Args)]
 pub struct SettingArgs {
-    /// Any setting of the configuration, such as api.listen=127.0.0.1:8081. Repeatable.
+    /// Set any configuration key, as in api.listen=127.0.0.1:8081. Repeatable.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = Override::from_set)]
     set: Vec<Override>,
-    /// Where the HTTP API listens; the same as --set api.listen.
+    /// Listen address of the HTTP API; the same as --set api.listen.
     #[arg(long, value_name = "ADDRESS")]
     api_listen: Option<String>,
-    /// Where to listen for other validators, a multiaddress; the same as --set network.listen.
+    /// Listen address for other validators, a multiaddress; the same as --set network.listen.
     #[arg(long, value_name = "MULTIADDRESS")]
     network_listen: Option<String>,
-    /// What is logged; the same as --set log.level.
+    /// Log filter; the same as --set log.level.
     #[arg(long, value_name = "FILTER")]
     log_level: Option<String>,
-    /// The form of the log; the same as --set log.format.
+    /// Log format; the same as --set log.format.
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// The hash that the genesis must have; the same as --set node.genesis_hash.
+    /// Expected hash of the genesis; the same as --set node.genesis_hash.
     #[arg(long, value_name = "HASH")]
     genesis_hash: Option<GenesisHash>,
-    /// File whose first line is the passphrase of the key; the same as --set node.passphrase_file.
+    /// File whose first line is the key's passphrase; the same as --set node.passphrase_file.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ impl SettingArgs {
         });
         flag("--log-format", "log.format", format);
         flag("--genesis-hash", "node.genesis_hash", self.genesis_hash.map(|hash| hash.to_string()));
-        // In the file it is relative to the home directory, on the command line to where the operator stands.
+        // In the file the path is relative to the home directory, on the command line to the working directory.
         let path = self.passphrase_file.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         flag("--passphrase-file", "node.passphrase_file", path.map(|path| path.display().to_string()));
         all
@@ -116,7 +116,7 @@ pub struct RunCommand {
 }
 
 impl Command {
-    /// Does it with a node that runs an application. Not to be called from within a runtime of tokio.
+    /// Runs the command for a node of this application. Must not be called from within a tokio runtime.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -138,7 +138,7 @@ impl InitCommand {
         }
         let home = Home::new(self.home.path()?);
         let text = template::render(&self.settings.overrides()).map_err(config_error)?;
-        // The environment is not written down, but it is there when the node runs.
+        // The environment is not written to the file, but it will apply when the node runs.
         let config = Config::default().with(&overrides(&self.settings)?).map_err(config_error)?;
         let genesis = self.genesis.as_deref().map(quorate_genesis::load).transpose()?;
         check_before_there_is_a_key(&home, &config, genesis.as_ref())?;
@@ -151,7 +151,7 @@ impl InitCommand {
         out.note(format_args!("wrote {}", config.display()));
         for (file, advice) in [
             (home.key_file(), "quorate keygen validator --home"),
-            (home.genesis_file(), "when the network has its genesis, put it there; the home is"),
+            (home.genesis_file(), "put the network's genesis there once it exists; the home is"),
         ] {
             if !file.exists() {
                 out.note(format_args!("{} is missing: {advice} {}", file.display(), shell_word(home.path())));
@@ -162,7 +162,7 @@ impl InitCommand {
     }
 }
 
-/// What can be checked of a home that is being made.
+/// The checks that are possible before the home has a key.
 fn check_before_there_is_a_key(home: &Home, config: &Config, genesis: Option<&Genesis>) -> Result<(), CommandError> {
     let committee = match genesis {
         Some(genesis) => {
@@ -185,20 +185,22 @@ fn write_new(path: &std::path::Path, text: &str) -> Result<(), CommandError> {
     use std::io::Write;
     let result = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     result.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CommandError::failure("exists", format!("{} exists and is not overwritten", path.display()))
-            .with_hint("edit it, or move it away first"),
+        std::io::ErrorKind::AlreadyExists => {
+            CommandError::failure("exists", format!("{} already exists and is not overwritten", path.display()))
+                .with_hint("edit it, or move it away first")
+        }
         _ => CommandError::failure("io", format!("{}: {error}", path.display())),
     })
 }
 
-/// A node that runs, and what it needs to stay so.
+/// A running node, and what must live as long as it.
 struct Started {
     node: Node,
     signals: Signals,
     lock: DataLock,
 }
 
-/// Everything that a node is started with, read and checked.
+/// The files a node starts from, read and decoded.
 struct Loaded {
     home: Home,
     config: Config,
@@ -206,7 +208,7 @@ struct Loaded {
     genesis: Genesis,
 }
 
-/// The settings of the environment, and those of the command line over them.
+/// The settings from the environment, then those from the command line, which win.
 fn overrides(settings: &SettingArgs) -> Result<Vec<Override>, CommandError> {
     let mut overrides = from_environment(std::env::vars_os()).map_err(config_error)?;
     overrides.extend(settings.overrides());
@@ -218,7 +220,7 @@ fn load_config(home: &Home, settings: &SettingArgs) -> Result<Config, CommandErr
 }
 
 impl Loaded {
-    /// Everything that the start of the node checks, short of the data.
+    /// Everything that the start of a node checks, except its data.
     fn check(&self, is_running: bool) -> Result<(Membership, GenesisHash, Files), CommandError> {
         let genesis_hash = check_genesis_hash(&self.genesis, &self.config)?;
         let membership = Membership::find(&self.genesis, &self.keys)?;
@@ -288,9 +290,9 @@ impl CheckCommand {
             text
         })?;
         if is_running {
-            out.note("it runs now: its addresses are its own, and were not tried");
+            out.note("the validator is running; its listen addresses were not tried");
         }
-        out.good("configuration, key and genesis fit together, and this machine can do it");
+        out.good("configuration, key and genesis agree, and this machine can run the validator");
         Ok(())
     }
 }
@@ -322,17 +324,17 @@ impl RunCommand {
     }
 
     fn start(app: &App, home: Home, config: Config) -> Result<Started, CommandError> {
-        // Until the keys are read Ctrl-C belongs to whoever asks for a passphrase.
+        // Until the keys are read, Ctrl-C belongs to the passphrase prompt.
         let mut loaded = load(app, home, config)?;
         let signals = Signals::listen().map_err(NodeError::Threads)?;
         loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
-        // First: of two processes the second is told that there is a first, and not that its addresses are taken.
+        // Before the addresses: a second process should hear that the first exists, not that its addresses are taken.
         let lock = DataLock::take(&loaded.home.data())?;
         let (_, _, files) = loaded.check(false)?;
-        tracing::info!(files = files.total, store = files.store, clients = files.clients, "files that this process may open, and who may");
+        tracing::info!(files = files.total, store = files.store, clients = files.clients, "the limit of open files and its division");
         if files.clients < loaded.config.api.connections_max {
             tracing::warn!(
-                "api.connections_max is {}, and the limit of open files leaves room for {}; raise it (ulimit -n)",
+                "api.connections_max is {}, but the limit of open files leaves room for only {}; raise the limit (ulimit -n)",
                 loaded.config.api.connections_max,
                 files.clients
             );
@@ -358,10 +360,10 @@ impl RunCommand {
     }
 }
 
-/// Does something on a thread whose stack is given back to the system when it is done. Keys leave copies behind on the stack wherever they are
-/// read, decoded and moved, and nobody could wipe them on a stack that stays.
+/// Runs `work` on a thread whose stack is returned to the system afterwards. Reading, decoding and moving keys leaves copies on the stack,
+/// which could not be wiped from a stack that stays.
 fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError> + Send) -> Result<T, CommandError> {
-    /// More than the system keeps for the next thread. Only what is used is ever there.
+    /// Larger than the stacks that libc caches for reuse by the next thread. Only touched pages take memory.
     const STACK_BYTES: usize = 64 << 20;
     let done = thread::scope(|scope| {
         let thread = thread::Builder::new().name("start".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
@@ -369,11 +371,11 @@ fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError>
     });
     match done.map_err(NodeError::Threads)? {
         Ok(result) => result,
-        Err(_) => Err(CommandError::failure("panic", "the start has panicked, which is a defect of this program; the log says where")),
+        Err(_) => Err(CommandError::failure("panic", "startup panicked, which is a bug in this program; the log says where")),
     }
 }
 
-/// The log has the reason. No destructor runs: nothing more is to reach the disk.
+/// The reason is in the log. No destructor runs: nothing more may reach the disk.
 fn exit_at_once(_what: &str) {
     logging::finish();
     std::process::exit(i32::from(Exit::Failure.code()));
@@ -407,8 +409,10 @@ impl From<NodeError> for CommandError {
 impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
         let hint = match &error {
-            LockError::InUse { .. } => "stop that process, or give this one another --home; never run one validator's key twice",
-            LockError::Io { .. } => "is the directory there, and may this user write to it?",
+            LockError::InUse { .. } => {
+                "stop that process, or give this one another --home; never run two processes with one validator's key"
+            }
+            LockError::Io { .. } => "does the directory exist, and may this user write to it?",
         };
         Self::failure("data-in-use", error).with_hint(hint)
     }

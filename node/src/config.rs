@@ -1,10 +1,10 @@
-//! What an operator decides: `<home>/config/config.toml`.
+//! The operator's settings: `<home>/config/config.toml`.
 //!
-//! A setting is looked for in this order: command-line flag, environment (`QUORATE__<SECTION>__<KEY>`), file, default. A key that does
-//! not exist is an error wherever it stands, because a setting that is silently ignored is worse than none; for the same reason so is a
-//! variable that can only be meant as a setting, and an empty value in the environment or on the command line.
+//! A setting is taken from the first of: command-line flag, environment (`QUORATE__<SECTION>__<KEY>`), file, default. An unknown key is an
+//! error in each of them, because a silently ignored setting is worse than none; for the same reason, so are a variable that can only be
+//! a misspelled setting and an empty value in the environment or on the command line.
 //!
-//! What is checked here needs only the settings themselves; [`crate::machine`] checks them against the machine and the genesis. `quorate node
+//! The checks here need only the settings themselves; [`crate::machine`] checks them against the machine and the genesis. `quorate node
 //! init`, `check` and `run` all do both.
 
 use std::{
@@ -26,12 +26,12 @@ use crate::{
     nearest::nearest,
 };
 
-/// Longest configuration file, in bytes.
+/// Largest configuration file accepted.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
-/// Variables of this program that are no settings of a node.
+/// Variables of this program that are not node settings.
 const OTHER_VARIABLES: [&str; 6] =
     ["QUORATE_HOME", "QUORATE_PASSPHRASE", "QUORATE_NODE", "QUORATE_GENESIS", "QUORATE_GENESIS_HASH", "QUORATE_LOCALNET"];
-/// What the names of our environment variables begin with.
+/// Prefix of the environment variables for settings.
 pub const ENVIRONMENT_PREFIX: &str = "QUORATE__";
 
 /// The configuration of a node.
@@ -40,7 +40,7 @@ pub const ENVIRONMENT_PREFIX: &str = "QUORATE__";
 pub struct Config {
     /// The validator.
     pub node: NodeConfig,
-    /// The links to the other validators.
+    /// The links to other validators.
     pub network: NetworkConfig,
     /// The HTTP API.
     pub api: ApiConfig,
@@ -48,7 +48,7 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// The database.
     pub store: StoreConfig,
-    /// The transactions that wait for a block.
+    /// The transaction pool.
     pub pool: PoolConfig,
     /// The log.
     pub log: LogConfig,
@@ -58,21 +58,21 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeConfig {
-    /// The hash that the genesis must have; empty: not checked.
+    /// Expected hash of the genesis; empty: not checked.
     pub genesis_hash: String,
-    /// A file whose first line is the passphrase of the validator's key; empty: asked for, or taken from the environment.
+    /// A file whose first line is the passphrase of the validator's key; empty: read from the environment or the terminal.
     pub passphrase_file: PathBuf,
-    /// Threads that check the signatures of transactions.
+    /// Threads that verify transaction signatures.
     pub verify_threads: u16,
 }
 
-/// The links to the other validators.
+/// The links to other validators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Where to listen, a multiaddress; empty: at the address that the genesis gives for this validator.
+    /// Listen address, a multiaddress; empty: this validator's address in the genesis.
     pub listen: String,
-    /// Where to dial validators that are no longer where the genesis says, by their names.
+    /// Dial addresses by validator name, for validators that have moved from their address in the genesis.
     pub peers: BTreeMap<String, String>,
 }
 
@@ -80,19 +80,19 @@ pub struct NetworkConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
-    /// Where to listen; port 0 lets the system choose.
+    /// Listen address; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// Threads that serve requests.
     pub threads: u16,
-    /// Connections at the same time; beyond that, the idlest is closed for each new one.
+    /// Concurrent connections. At the limit, each new connection closes the idlest.
     pub connections_max: u32,
-    /// Transactions at the same time that wait for the pool; further ones are told that the node is busy.
+    /// Transactions waiting to enter the pool. Beyond that, clients are told that the node is busy.
     pub waiting_max: u32,
-    /// How long a request may take to arrive, head and body each.
+    /// Longest time for the head of a request to arrive, and for its body.
     pub read_timeout_ms: u32,
-    /// How long a client may take no byte of an answer, or fall behind the lowest rate.
+    /// Longest time for which a client may read none of a response, or stay below the minimum rate.
     pub write_timeout_ms: u32,
-    /// Names of this node by which clients may ask for it, besides its addresses and `localhost`; `*` for any name.
+    /// Host names accepted in requests, besides IP addresses and `localhost`; `*` for any name.
     pub hosts: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ pub struct ApiConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Where to serve `/metrics`, `/livez` and `/readyz`, out of reach of the clients of the API; port 0 lets the system choose.
+    /// Listen address of `/metrics`, `/livez` and `/readyz`, separate from the API's; port 0 lets the system choose.
     pub listen: SocketAddr,
 }
 
@@ -108,19 +108,19 @@ pub struct MetricsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// While less is free on the disk of `data/`, transactions of clients are refused; 0: never.
+    /// While less than this is free on the disk that holds `data/`, clients' transactions are refused; 0: never.
     pub free_bytes_min: u64,
 }
 
-/// The transactions that wait for a block.
+/// The transaction pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolConfig {
-    /// Transactions that wait at the same time.
+    /// Transactions in the pool.
     pub transactions_max: u32,
-    /// Their bytes.
+    /// Total bytes of the transactions in the pool.
     pub bytes_max: u64,
-    /// Transactions of one sender that wait at the same time.
+    /// Transactions of one sender in the pool.
     pub sender_transactions_max: u32,
 }
 
@@ -128,17 +128,17 @@ pub struct PoolConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// What is logged, as a filter of the `tracing` family.
+    /// A `tracing` filter directive.
     pub level: String,
-    /// How.
+    /// Text or JSON.
     pub format: LogFormat,
 }
 
-/// The form of the log.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines for humans.
     #[default]
     Pretty,
     /// One JSON object per line.
@@ -190,93 +190,93 @@ impl Default for LogConfig {
 }
 
 impl ApiConfig {
-    /// How long a request may take to arrive.
+    /// [`Self::read_timeout_ms`] as a duration.
     #[must_use]
     pub fn read_timeout(&self) -> Duration {
         Duration::from_millis(self.read_timeout_ms.into())
     }
 
-    /// How long a client may take no byte of an answer.
+    /// [`Self::write_timeout_ms`] as a duration.
     #[must_use]
     pub fn write_timeout(&self) -> Duration {
         Duration::from_millis(self.write_timeout_ms.into())
     }
 }
 
-/// Why a configuration is refused. Each names the place and the fix.
+/// Why a configuration is refused. Each message names the place and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {}: {source}; `quorate node init` writes one", path.display())]
     Read {
-        /// Which file.
+        /// The configuration file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is no TOML, or a value is of the wrong kind.
+    /// The file is not TOML, or a value has the wrong type.
     #[error("{}:{line}: {problem}", path.display())]
     Syntax {
-        /// Which file.
+        /// The configuration file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Counted from 1.
         line: usize,
         /// What is wrong.
         problem: String,
     },
-    /// A key of the file that does not exist.
+    /// The file has an unknown key.
     #[error("{}:{line}: there is no setting `{key}`{}", path.display(), did_you_mean(nearest.as_deref()))]
     UnknownKey {
-        /// Which file.
+        /// The configuration file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Counted from 1.
         line: usize,
         /// The key with its section.
         key: String,
-        /// The one that may have been meant.
+        /// The key that was probably meant.
         nearest: Option<String>,
     },
-    /// An environment variable or a flag for a setting that does not exist.
+    /// An environment variable or a flag names an unknown setting.
     #[error("{origin}: there is no setting `{key}`{}", did_you_mean(nearest.as_deref()))]
     UnknownOverride {
         /// The variable or the flag.
         origin: String,
         /// The key with its section.
         key: String,
-        /// The one that may have been meant.
+        /// The key that was probably meant.
         nearest: Option<String>,
     },
-    /// An environment variable that is meant as a setting and is written like none.
-    #[error("the environment variable {name} is no setting; did you mean {nearest}?")]
+    /// An environment variable that can only be a misspelled setting.
+    #[error("the environment variable {name} is not a setting; did you mean {nearest}?")]
     Variable {
-        /// As it is written.
+        /// As found in the environment.
         name: String,
-        /// The variable of the setting.
+        /// The variable that was probably meant.
         nearest: String,
     },
-    /// An environment variable or a flag with a value of the wrong kind.
-    #[error("{origin}: {value:?} is no value for `{key}`: {problem}")]
+    /// An environment variable or a flag has a value of the wrong type.
+    #[error("{origin}: {value:?} is not a valid value for `{key}`: {problem}")]
     Override {
         /// The variable or the flag.
         origin: String,
         /// The key with its section.
         key: String,
-        /// The value.
+        /// As given.
         value: String,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         problem: String,
     },
-    /// A value outside its range.
-    #[error("`{key}` = {value} is not possible: {rule}")]
+    /// A value is out of range.
+    #[error("`{key}` = {value} is not allowed: {rule}")]
     Range {
         /// The key with its section.
         key: &'static str,
-        /// The value.
+        /// As given.
         value: String,
-        /// What it must be.
+        /// What the value must be.
         rule: String,
     },
-    /// The log's filter.
+    /// The log filter does not parse.
     #[error(transparent)]
     Log(#[from] LoggingError),
 }
@@ -285,25 +285,25 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }
 
-/// A setting that does not come from the file.
+/// A setting from the environment or the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Where it comes from, for errors: a variable or a flag.
+    /// The variable or flag, for error messages.
     pub origin: String,
-    /// The key with its section, `api.listen`.
+    /// The key with its section, as in `api.listen`.
     pub key: String,
-    /// The value as text.
+    /// The unparsed value.
     pub value: String,
 }
 
 impl Override {
-    /// One from a flag.
+    /// From a flag.
     #[must_use]
     pub fn flag(flag: &str, key: &str, value: impl Into<String>) -> Self {
         Self { origin: flag.into(), key: key.into(), value: value.into() }
     }
 
-    /// One from `--set section.key=value`.
+    /// From `--set section.key=value`.
     ///
     /// # Errors
     /// The text has no `=`.
@@ -316,8 +316,8 @@ impl Override {
 /// The settings among these environment variables.
 ///
 /// # Errors
-/// [`ConfigError`]: a variable can only be meant as a setting, and is none: `QUORATE_API_LISTEN`, `quorate__api__listen`. Others that begin
-/// with `QUORATE_` are left alone: those of other commands, and those that Kubernetes makes for a service of this name.
+/// [`ConfigError`] for a variable that can only be a misspelled setting, such as `QUORATE_API_LISTEN` or `quorate__api__listen`. Other
+/// variables that begin with `QUORATE_` are ignored: those of other commands, and those that Kubernetes sets for a service named quorate.
 pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Override>, ConfigError> {
     let mut ours = Vec::new();
     for (name, value) in variables {
@@ -327,17 +327,17 @@ pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)
         match value.into_string() {
             Ok(value) => ours.push(Override { origin, key: setting, value }),
             Err(value) => {
-                let (value, problem) = (value.to_string_lossy().into_owned(), "it is no text in UTF-8".into());
+                let (value, problem) = (value.to_string_lossy().into_owned(), "it is not valid UTF-8".into());
                 return Err(ConfigError::Override { origin, key: setting, value, problem });
             }
         }
     }
-    // The environment has no order; errors must.
+    // The environment is unordered; which error is reported first must not depend on that.
     ours.sort_by(|one, other| one.origin.cmp(&other.origin));
     Ok(ours)
 }
 
-/// The key of the setting that a variable is for.
+/// The key of the setting that a variable sets, if it sets one.
 fn setting_of(name: &str) -> Result<Option<String>, ConfigError> {
     let is_upper = !name.contains(|letter: char| letter.is_ascii_lowercase());
     if let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| is_upper) {
@@ -347,7 +347,7 @@ fn setting_of(name: &str) -> Result<Option<String>, ConfigError> {
     if OTHER_VARIABLES.contains(&name) || !upper.starts_with("QUORATE_") {
         return Ok(None);
     }
-    // However the words are joined.
+    // Compare the words alone, however they are joined.
     let plain = |text: &str| text.replace(['_', '.', '-'], "");
     let known = Config::default().settings();
     let words: Vec<_> = known.keys().map(|key| (plain(key), key)).collect();
@@ -368,7 +368,7 @@ fn variable_of(key: &str) -> String {
 }
 
 impl Config {
-    /// Reads the file and lays the overrides over it, later ones over earlier ones.
+    /// Reads the file and applies the overrides; later ones win.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -376,12 +376,12 @@ impl Config {
         let read = |source| ConfigError::Read { path: path.into(), source };
         let length = fs::metadata(path).map_err(read)?.len();
         if length > CONFIG_BYTES_MAX {
-            return Err(read(io::Error::other(format!("{length} bytes are too many"))));
+            return Err(read(io::Error::other(format!("{length} bytes is too large"))));
         }
         Self::parse(path, &fs::read_to_string(path).map_err(read)?)?.with(overrides)
     }
 
-    /// Reads the text of a file; `path` is for errors.
+    /// Parses the text of a configuration file; `path` is for error messages.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -399,7 +399,7 @@ impl Config {
         config.check()
     }
 
-    /// Lays the overrides over these settings, later ones over earlier ones.
+    /// Applies the overrides to these settings; later ones win.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -418,13 +418,13 @@ impl Config {
                 problem,
             };
             if one.value.trim().is_empty() {
-                return Err(wrong("it is empty; leave it out to have the default".into()));
+                return Err(wrong("it is empty; leave it out to use the default".into()));
             }
             *setting = match setting {
                 toml::Value::Array(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a list like ["one", "two"]"#.into()))?,
                 toml::Value::Table(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a table like { one = "value" }"#.into()))?,
-                toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("a whole number is needed".into()))?),
-                toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("true or false is needed".into()))?),
+                toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("expected a whole number".into()))?),
+                toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("expected true or false".into()))?),
                 _ => toml::Value::String(one.value.clone()),
             };
             config = nested(settings).try_into().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
@@ -432,10 +432,10 @@ impl Config {
         config.check()
     }
 
-    /// Every setting by its full key. The same keys for every configuration: no setting is optional in its type.
+    /// Every setting by its full key. Every configuration has the same keys: no setting's type is optional.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, toml::Value> {
-        // A configuration is tables of plain values, which TOML always has a form for.
+        // A configuration is tables of plain values, which TOML can always represent.
         let sections = toml::Table::try_from(self).unwrap_or_default();
         let settings = sections.into_iter().flat_map(|(section, keys)| match keys {
             toml::Value::Table(keys) => keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)).collect(),
@@ -444,7 +444,7 @@ impl Config {
         settings.collect()
     }
 
-    /// The hash that the genesis must have, if one is set.
+    /// The expected hash of the genesis, if one is set.
     ///
     /// # Errors
     /// [`ConfigError::Range`].
@@ -453,7 +453,7 @@ impl Config {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| range("node.genesis_hash", text, "it must be 64 hexadecimal digits, with or without 0x"))
+        text.parse().map(Some).map_err(|_| range("node.genesis_hash", text, "must be 64 hexadecimal digits, with or without 0x"))
     }
 
     fn check(self) -> Result<Self, ConfigError> {
@@ -471,7 +471,7 @@ impl Config {
             host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule))?;
         }
         if self.api.listen == self.metrics.listen && self.api.listen.port() != 0 {
-            return Err(range("metrics.listen", self.metrics.listen.to_string(), "the API listens there (api.listen)"));
+            return Err(range("metrics.listen", self.metrics.listen.to_string(), "the API already listens there (api.listen)"));
         }
         within("node.verify_threads", self.node.verify_threads.into(), 1, 64)?;
         within("api.threads", self.api.threads.into(), 1, 64)?;
@@ -488,14 +488,14 @@ impl Config {
 }
 
 fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(range(key, value.to_string(), format!("it must lie in {min}..={max}"))) }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(range(key, value.to_string(), format!("must lie in {min}..={max}"))) }
 }
 
 fn range(key: &'static str, value: impl Into<String>, rule: impl Into<String>) -> ConfigError {
     ConfigError::Range { key, value: value.into(), rule: rule.into() }
 }
 
-/// A value as it stands in a file.
+/// Parses a value in TOML syntax.
 fn literal(text: &str) -> Option<toml::Value> {
     let mut table: toml::Table = format!("value = {text}").parse().ok()?;
     table.remove("value").filter(|_| table.is_empty())
@@ -513,7 +513,7 @@ fn nested(settings: BTreeMap<String, toml::Value>) -> toml::Table {
     sections
 }
 
-/// The first key that does not exist, and where it stands.
+/// The first unknown key and its byte offset.
 fn unknown_key(table: &DeTable<'_>) -> Option<(String, usize)> {
     let known = Config::default().settings();
     let is_section = |name: &str| known.keys().any(|key| key.split_once('.').is_some_and(|(section, _)| section == name));
@@ -526,7 +526,7 @@ fn unknown_key(table: &DeTable<'_>) -> Option<(String, usize)> {
                 let full = format!("{name}.{}", key.get_ref());
                 (!known.contains_key(&full)).then_some((full, key.span().start))
             })),
-            // A value where a section belongs: serde says so, with the line.
+            // A value in place of a section: serde reports it, with the line.
             _ => {}
         }
     }
@@ -639,10 +639,10 @@ mod tests {
         assert!(Override::from_set("api.listen").is_err());
     }
 
-    /// A setting, values that it can have, and values that it cannot, each with a word of the refusal.
+    /// A setting, some valid values, and some invalid values, each with a word of its error.
     type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
-    /// All settings.
+    /// One case per setting.
     const CASES: &[Case] = &[
         ("api.connections_max", &["1", "65536"], &[("0", "must lie in"), ("65537", "must lie in"), ("many", "whole number")]),
         (
@@ -668,7 +668,7 @@ mod tests {
             &["info", "warn,quorate_network=debug", "off"],
             &[
                 ("inf", "did you mean info"),
-                ("verbose", "no level"),
+                ("verbose", "not a level"),
                 ("", "empty"),
                 ("info,", "missing"),
                 ("quorate_nod=info", "did you mean quorate_node"),
@@ -723,14 +723,14 @@ mod tests {
             }
             for (value, word) in impossible {
                 for refused in [Config::default().with(&variable(value)), Config::default().with(&set(value))] {
-                    let message = refused.err().unwrap_or_else(|| panic!("{key} = {value} is taken")).to_string();
+                    let message = refused.err().unwrap_or_else(|| panic!("{key} = {value} is accepted")).to_string();
                     assert!(message.contains(key) && message.contains(word), "{key} = {value}: {message}");
                 }
-                // In a file an empty text is the written form of some defaults.
+                // In a file, an empty string is how some defaults are written.
                 assert!(file(value).is_err() || *word == "empty", "{key} = {value} in a file");
             }
         }
-        assert!(parse("[log]\nlevel = \"\"\n").is_err(), "not of this one");
+        assert!(parse("[log]\nlevel = \"\"\n").is_err(), "an empty log.level is not a default");
     }
 
     #[test]
@@ -748,7 +748,7 @@ mod tests {
             ("QUORATE_NODE_PASSPHRASE_FILE", "QUORATE__NODE__PASSPHRASE_FILE"),
             ("quorate__x", "QUORATE__API__LISTEN"),
         ] {
-            // With two underscores at the right places, a wrong word is refused when it is laid over the settings.
+            // A wrong word with its underscores in the right places is refused only when the override is applied.
             let message = refusal(name).unwrap_or_else(|| {
                 let overrides = from_environment([(name.into(), "x".into())]).unwrap();
                 Config::default().with(&overrides).unwrap_err().to_string().replace("api.listen", "QUORATE__API__LISTEN")

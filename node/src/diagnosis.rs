@@ -1,6 +1,7 @@
-//! Why nothing is committed, in plain words: who is missing, where they were last seen, how their links are, and what is needed.
+//! Explains in plain words why nothing is committed: which validators are missing, where they were last seen, the state of their links, and
+//! what is needed.
 //!
-//! What others have signed and no certificate proves is told as their claim. Nothing here decides anything: it is for people.
+//! What a validator has signed but no certificate proves is reported as its claim. This is for humans; no code depends on it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,41 +16,41 @@ use quorate_types::{
 
 use crate::api::Api;
 
-/// After how many patience periods without a commit the chain counts as stalled.
+/// Patience periods without a commit after which the chain counts as stalled.
 pub(crate) const STALLED_PERIODS: u32 = 2;
-/// Missing validators that a sentence names; the others are counted.
+/// Missing validators named in a sentence; the rest are counted.
 const NAMED_MAX: usize = 10;
-/// Longest reason of a link that a sentence quotes, in characters.
+/// Longest quote of a link's error, in characters.
 const REASON_CHARS_MAX: usize = 160;
 
-/// What the replica's thread knows.
+/// The replica thread's part of a diagnosis.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) standing: Standing,
-    /// For how long each validator has sent nothing valid; those that never did are not there.
+    /// Time since each validator's last valid message; validators never heard from have no entry.
     pub(crate) silent: BTreeMap<ValidatorId, Duration>,
 }
 
-/// The longest time between two commits while nothing is wrong: an idle chain makes a block at each heartbeat, a busy one in each round.
+/// The patience period: longest time between two commits of a healthy chain. An idle chain makes a block per heartbeat, a busy one per round.
 pub(crate) fn patience(parameters: &Parameters) -> Duration {
     let ms = u64::from(parameters.heartbeat_ms).saturating_add(parameters.timeout_base_ms.into());
-    // Not more than a line in a second, however quick the rounds are.
+    // At most one log line per second, however short the rounds are.
     Duration::from_millis(ms).max(Duration::from_secs(1))
 }
 
-/// For how long a validator that works sends nothing to us, at most, while nothing is committed: then it gives rounds up, and tells everybody.
+/// The longest that a working validator is silent while nothing is committed: it then times out of rounds, and broadcasts that.
 fn silence_max(parameters: &Parameters) -> Duration {
     let ms = u64::from(parameters.heartbeat_ms).saturating_add(parameters.timeout_max_ms.into());
     Duration::from_millis(ms).max(patience(parameters))
 }
 
-/// The view of a node.
+/// The node's view of consensus.
 pub(crate) fn of(api: &Api, snapshot: &Snapshot) -> ConsensusView {
     let place = Place { committee: &api.committee, me: api.me, parameters: &api.genesis.parameters };
     place.view(snapshot, &api.network.status(), api.metrics.since_commit())
 }
 
-/// Where we are.
+/// The network, and our place in it.
 #[derive(Clone, Copy, Debug)]
 struct Place<'a> {
     committee: &'a Committee,
@@ -109,7 +110,7 @@ impl Place<'_> {
         let silence_max = millis(silence_max(self.parameters));
         let answers = |validator: &ValidatorStanding| match &validator.link {
             Some(link) => link.state == LinkState::Up && validator.heard_ms_ago.is_some_and(|ms| ms <= silence_max),
-            // It is us.
+            // Only we have no link.
             None => true,
         };
         let answering: SignerSet =
@@ -117,7 +118,7 @@ impl Place<'_> {
         let missing: Vec<_> = validators.iter().filter(|validator| !answers(validator)).collect();
         let has_quorum = self.committee.is_quorum(answering);
         let quorum = if has_quorum { " although a quorum answers" } else { "" };
-        let mut parts = vec![format!("nothing was committed for {} s{quorum}: {}", since_commit.as_secs(), self.count(answering))];
+        let mut parts = vec![format!("nothing has been committed for {} s{quorum}: {}", since_commit.as_secs(), self.count(answering))];
         if !missing.is_empty() {
             let mut named: Vec<_> = missing.iter().take(NAMED_MAX).map(|validator| describe(validator)).collect();
             let more = missing.len().saturating_sub(NAMED_MAX);
@@ -127,21 +128,21 @@ impl Place<'_> {
             parts.push(format!("missing: {}", named.join(", ")));
         }
         if standing.results_in_votes > 1 {
-            parts.push(
-                "votes name different results for one round: some validators compute another state, so compare their versions".into(),
-            );
+            parts.push("votes name different results for one round: validators compute different states, so compare their versions".into());
         }
         if standing.catching_up {
             parts.push("this validator lacks blocks and is fetching them".into());
         } else if has_quorum && missing.is_empty() {
-            parts
-                .push("compare GET /v1/consensus of the others: a link between two of them may be down, or a clock wrong (/readyz)".into());
+            parts.push(
+                "compare GET /v1/consensus of the other validators: a link between two of them may be down, or a clock wrong (/readyz)"
+                    .into(),
+            );
         }
         let missing = missing.into_iter().map(|validator| validator.name.clone()).collect();
         Stall { summary: parts.join("; "), answering_power: self.committee.power(answering), missing }
     }
 
-    /// How many answer and how many are needed; by voting power where that is not equal.
+    /// How many answer and how many are needed; in voting power if that is unequal.
     fn count(self, answering: SignerSet) -> String {
         let needed = self.committee.quorum_power();
         let powers = || self.committee.validators().iter().map(|validator| validator.power.0);
@@ -177,14 +178,14 @@ fn describe(validator: &ValidatorStanding) -> String {
             },
             LinkState::Down | LinkState::Greeting => {
                 let state = if link.state == LinkState::Down { "down" } else { "not accepted" };
-                format!("link {state} for {seconds} s: {}", quote(link.reason.as_deref().unwrap_or("the reason is not known")))
+                format!("link {state} for {seconds} s: {}", quote(link.reason.as_deref().unwrap_or("reason unknown")))
             }
         }
     }));
     format!("{} ({})", validator.name, facts.join(", "))
 }
 
-/// A reason as part of a line: without line breaks, and cut.
+/// Fits a reason into a line: no control characters, and truncated.
 fn quote(reason: &str) -> String {
     reason.chars().take(REASON_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -210,11 +211,11 @@ mod tests {
     const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Alice, bob, carol and dave, in this order, with these powers.
+    /// alice, bob, carol and dave, in this order, with these powers.
     fn committee(powers: [u64; 4]) -> Arc<Committee> {
         let members: Vec<_> = (1..).zip(NAMES).map(|(number, name)| (name, keys(number), "/ip4/127.0.0.1/tcp/1".into())).collect();
         let genesis = genesis_of(&members);
-        // The order of a committee is that of its keys.
+        // A committee is ordered by its keys.
         let validators = genesis.validators.iter().zip(NAMES.iter().zip(powers));
         let validators = validators.map(|(entry, (name, power))| Validator {
             name: (*name).into(),
@@ -280,7 +281,7 @@ mod tests {
         let stalled = |since| view_of([1; 4], &snapshot([Some(1); 3]), &up(), since).stall.is_some();
         assert!(!stalled(Duration::from_millis(21_999)) && stalled(Duration::from_secs(22)));
         let quick = Parameters { heartbeat_ms: 10, timeout_base_ms: 10, ..Parameters::default() };
-        assert_eq!(super::patience(&quick), SECOND, "a log is not flooded by it");
+        assert_eq!(super::patience(&quick), SECOND, "the log is not flooded");
     }
 
     #[test]
@@ -288,13 +289,13 @@ mod tests {
         let peers = [
             peer(1, PeerState::Connected, None),
             peer(2, PeerState::Disconnected, Some("Connection refused")),
-            peer(3, PeerState::Disconnected, Some("its name\nis not found")),
+            peer(3, PeerState::Disconnected, Some("its name\ncannot be resolved")),
         ];
         let stall = stall(&snapshot([Some(1), Some(20), None]), &peers);
         assert_eq!(
             stall.summary,
-            "nothing was committed for 24 s: 2 of 4 validators answer, 3 are needed; missing: carol (last seen in round 118, link down for 20 s: \
-             Connection refused), dave (last seen in round 119, link down for 20 s: its name is not found)"
+            "nothing has been committed for 24 s: 2 of 4 validators answer, 3 are needed; missing: carol (last seen in round 118, link down for 20 s: \
+             Connection refused), dave (last seen in round 119, link down for 20 s: its name cannot be resolved)"
         );
         assert_eq!((stall.answering_power, stall.missing), (2, vec!["carol".to_owned(), "dave".to_owned()]));
     }

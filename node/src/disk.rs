@@ -1,7 +1,7 @@
-//! How much room the file system of `data/` has left.
+//! Watches the free space of the file system that holds `data/`.
 //!
-//! Below a mark, transactions of clients are refused: blocks, votes and what is in the pools still need room, and a validator that takes
-//! nothing new for a while is better than one that stops because nothing can be written. Consensus goes on.
+//! Below a threshold, clients' transactions are refused while consensus goes on: blocks, votes and pooled transactions still need space, and a
+//! validator that takes nothing new for a while is better than one that stops because it cannot write.
 
 use std::{
     io,
@@ -20,44 +20,44 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How often the room is measured. The fastest chain writes some tens of megabytes meanwhile.
+/// Interval between measurements. The fastest chain writes some tens of megabytes meanwhile.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// See the module.
+/// Free disk space, as of the last measurement.
 #[derive(Debug)]
 pub(crate) struct DiskSpace {
-    /// `None`: nothing is written anywhere, and there is always room.
+    /// `None`: nothing is written to disk, so there is always room.
     directory: Option<PathBuf>,
-    /// The least that must be free; 0: nothing is asked.
+    /// The threshold; 0: none.
     free_bytes_min: u64,
-    /// What was free at the last look.
+    /// Free bytes at the last measurement.
     free_bytes: AtomicU64,
 }
 
 impl DiskSpace {
-    /// The room where this directory is, measured once.
+    /// Measures the free space where `directory` is.
     ///
     /// # Errors
-    /// The system does not say.
+    /// The system's error.
     pub(crate) fn new(directory: Option<PathBuf>, free_bytes_min: u64) -> io::Result<Self> {
         let disk = Self { directory, free_bytes_min, free_bytes: AtomicU64::new(u64::MAX) };
         disk.look()?;
         Ok(disk)
     }
 
-    /// Measures again.
+    /// Measures the free space again.
     fn look(&self) -> io::Result<u64> {
         let free = self.directory.as_deref().map_or(Ok(u64::MAX), free_bytes)?;
         self.free_bytes.store(free, Ordering::Relaxed);
         Ok(free)
     }
 
-    /// Whether transactions of clients are taken.
+    /// Whether there is room for clients' transactions.
     pub(crate) fn has_room(&self) -> bool {
         self.free_bytes.load(Ordering::Relaxed) >= self.free_bytes_min
     }
 
-    /// Takes a transaction of a client, or refuses it.
+    /// Refuses a client's transaction if there is no room.
     pub(crate) fn admit(&self) -> Result<(), ApiError> {
         if self.has_room() { Ok(()) } else { Err(ApiError::disk_nearly_full(self.to_string())) }
     }
@@ -67,30 +67,30 @@ impl std::fmt::Display for DiskSpace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mib = |bytes: u64| bytes >> 20;
         let free = mib(self.free_bytes.load(Ordering::Relaxed));
-        write!(f, "{free} MiB of the disk are free, store.free_bytes_min is {} MiB", mib(self.free_bytes_min))
+        write!(f, "{free} MiB are free on disk, store.free_bytes_min is {} MiB", mib(self.free_bytes_min))
     }
 }
 
-/// What the system lets us write there.
+/// Bytes that an unprivileged user may still write.
 fn free_bytes(directory: &Path) -> io::Result<u64> {
     let system = rustix::fs::statvfs(directory)?;
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
-/// Looks at the room until the node stops.
+/// Measures the free space until the node stops.
 pub(crate) async fn run(disk: Arc<DiskSpace>, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     let mut had_room = true;
     loop {
         let looking = Arc::clone(&disk);
         match tokio::task::spawn_blocking(move || looking.look()).await {
             Ok(Ok(free)) => metrics.disk_free(free),
-            // What was known last holds on.
-            Ok(Err(error)) => tracing::warn!(%error, "the free room of the disk cannot be measured"),
+            // The last measurement stays in force.
+            Ok(Err(error)) => tracing::warn!(%error, "free disk space cannot be measured"),
             Err(_) => {}
         }
         match (had_room, disk.has_room()) {
-            (true, false) => tracing::warn!("{disk}: transactions of clients are refused until there is more; consensus goes on"),
-            (false, true) => tracing::info!("{disk}: transactions of clients are taken again"),
+            (true, false) => tracing::warn!("{disk}: clients' transactions are refused until more is free; consensus goes on"),
+            (false, true) => tracing::info!("{disk}: clients' transactions are accepted again"),
             (true, true) | (false, false) => {}
         }
         had_room = disk.has_room();

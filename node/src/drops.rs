@@ -1,13 +1,13 @@
-//! What was dropped in the last ten minutes and why, over a restart too: the first question after one is often what went wrong before it.
+//! What was dropped in the last ten minutes and why. It survives a restart, after which the first question is often what went wrong before.
 //!
 //! ```text
-//! counters of node and network, the pool --looked at every 10 s--> here --GET /v1/drops, GET /v1/transactions/{id}--> people
-//!                                                                   |  ^
-//!                                       at the stop, every minute   v  | at the start
-//!                                                         <home>/data/drops.json
+//! counters of node and network, the pool --polled every 10 s--> here --GET /v1/drops, GET /v1/transactions/{id}--> humans
+//!                                                                |  ^
+//!                                 at shutdown, every minute      v  | at startup
+//!                                                      <home>/data/drops.json
 //! ```
-//! Nothing is added to what drops: this looks at counters that are there anyway. The file holds what `GET /v1/drops` answers, and may be lost
-//! at any time: one that is damaged is left out with a warning.
+//! Code that drops things pays nothing for this, which only polls existing counters. The file holds the answer to `GET /v1/drops` and may be
+//! lost at any time: a damaged one is ignored with a warning.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -33,22 +33,22 @@ use crate::{
     event_loop::unix_now,
 };
 
-/// The file in the data directory.
+/// Name of the file in the data directory.
 pub(crate) const FILE: &str = "drops.json";
 /// How long a drop is remembered.
 const REMEMBERED_MS: u64 = 10 * 60 * 1_000;
-/// How many dropped transactions are: the newest.
+/// Dropped transactions that are remembered: the newest.
 pub(crate) const TRANSACTIONS_MAX: usize = 1_000;
-/// How often the counters are looked at.
+/// Interval at which the counters are polled.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How often the file is written while something is dropped.
+/// Interval at which the file is written while there are drops.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
-/// Longest file that is read. The longest that is written is shorter: each reason for each of 128 validators, and the transactions.
+/// Largest file that is read. The largest ever written is smaller: each reason for each of 128 validators, and the transactions.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-/// How long the last look at the pool may take: a stop waits for it.
+/// Time limit for the last poll of the pool, for which shutdown waits.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// What was dropped, why, and whose it was: words that stand in our own code, or in the file of the last process.
+/// What was dropped, why, and whose it was. The words come from our own code or from the previous process's file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind {
     pub(crate) what: String,
@@ -56,29 +56,29 @@ pub(crate) struct Kind {
     pub(crate) validator: Option<String>,
 }
 
-/// See the module.
+/// The drops of the last ten minutes.
 #[derive(Debug)]
 pub(crate) struct Drops {
-    /// `None`: nothing is written anywhere.
+    /// `None`: kept in memory only.
     file: Option<PathBuf>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The counters as they were at the last look.
+    /// The counters as of the last poll.
     counted: BTreeMap<Kind, u64>,
-    /// How often, and when last. Bounded by the labels of our metrics, and by the file of the last process.
+    /// Count, and time of the last drop. Bounded by the labels of our metrics and by the previous process's file.
     recent: BTreeMap<Kind, (u64, UnixMillis)>,
-    /// The oldest first.
+    /// Oldest first.
     transactions: VecDeque<DroppedTransaction>,
-    /// How far the pool has told us of its drops.
+    /// The position in the pool's list of drops up to which we have read.
     pool_position: u64,
     is_changed: bool,
 }
 
 impl Drops {
-    /// What the process before has left in a data directory. A file that cannot be used is left out.
+    /// Loads what the previous process left in a data directory. An unusable file is ignored with a warning.
     pub(crate) fn open(data_directory: Option<&Path>) -> Self {
         let file = data_directory.map(|directory| directory.join(FILE));
         let mut state = State::default();
@@ -87,25 +87,25 @@ impl Drops {
             Some(Ok(Some(view))) => state.restore(view, unix_now()),
             Some(Err(error)) => tracing::warn!(
                 file = %file.as_deref().unwrap_or(Path::new("")).display(),
-                "what was dropped before the restart is not known, as its file cannot be used; it will be written anew: {error}"
+                "cannot load what was dropped before the restart, so starting afresh: {error}"
             ),
         }
         if !state.recent.is_empty() || !state.transactions.is_empty() {
             tracing::info!(
                 reasons = state.recent.len(),
                 transactions = state.transactions.len(),
-                "what was dropped in the ten minutes before this start is known: GET /v1/drops"
+                "loaded what was dropped in the ten minutes before this start: GET /v1/drops"
             );
         }
         Self { file, state: Mutex::new(state) }
     }
 
-    /// How far the pool has told of its drops.
+    /// The position in the pool's list of drops from which to read on.
     fn pool_position(&self) -> u64 {
         self.lock().pool_position
     }
 
-    /// Takes note of all counters.
+    /// Records the increase of each counter since the last call.
     fn note_counts(&self, counts: impl IntoIterator<Item = (Kind, u64)>, now: UnixMillis) {
         let mut state = self.lock();
         for (kind, count) in counts {
@@ -121,7 +121,7 @@ impl Drops {
         state.forget(now);
     }
 
-    /// Takes note of what has left the pool up to a position, since the last time.
+    /// Records the transactions that have left the pool since the last call, up to `position`.
     fn note_transactions(&self, position: u64, dropped: Vec<Dropped>, now: UnixMillis) {
         let mut state = self.lock();
         state.pool_position = position;
@@ -132,14 +132,14 @@ impl Drops {
         state.forget(now);
     }
 
-    /// Everything, for whoever asks.
+    /// Everything that is remembered.
     pub(crate) fn view(&self) -> DropsView {
         let mut state = self.lock();
         state.forget(unix_now());
         state.view()
     }
 
-    /// What is known of a transaction that the pool does not know (any more): a process before may have dropped it.
+    /// The status of a transaction that the pool does not know (any more); a previous process may have dropped it.
     pub(crate) fn transaction(&self, id: &TxId) -> TransactionStatus {
         let (state, now) = (self.lock(), unix_now());
         let found = state.transactions.iter().rev().find(|dropped| dropped.tx_id == *id && is_remembered(dropped.at, now));
@@ -149,7 +149,7 @@ impl Drops {
         })
     }
 
-    /// Writes the file, if there is something new to write. Waits for the disk.
+    /// Writes the file if anything has changed. Blocks on the disk.
     fn save(&self) {
         let Some(file) = &self.file else { return };
         let view = {
@@ -162,7 +162,7 @@ impl Drops {
         let written = serde_json::to_vec(&view).map_err(io::Error::other).and_then(|text| replace(&SystemFiles, file, &text, 0o600));
         if let Err(error) = written {
             self.lock().is_changed = true;
-            tracing::warn!(file = %file.display(), "what was dropped cannot be written, and will not be known after a restart: {error}");
+            tracing::warn!(file = %file.display(), "cannot save what was dropped, so it will be unknown after a restart: {error}");
         }
     }
 
@@ -198,12 +198,12 @@ impl State {
     }
 }
 
-/// For ten minutes. What the clock says has not happened yet is not remembered longer: the clock was set back.
+/// Drops are remembered for ten minutes. Drops further in the future than that are forgotten as well: the clock was set back.
 const fn is_remembered(at: UnixMillis, now: UnixMillis) -> bool {
     now.0.abs_diff(at.0) <= REMEMBERED_MS
 }
 
-/// Reads a file; `None` when there is none.
+/// Reads the file; `None` if it does not exist.
 fn load(file: &Path) -> io::Result<Option<DropsView>> {
     let file = match fs::File::open(file) {
         Ok(file) => file,
@@ -213,12 +213,12 @@ fn load(file: &Path) -> io::Result<Option<DropsView>> {
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+        return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
     }
     Ok(Some(serde_json::from_slice(&text)?))
 }
 
-/// Looks at the counters and writes the file until the node stops, and once more then.
+/// Polls the counters and writes the file until the node stops, and once more then.
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     let mut saved = Instant::now();
     loop {
@@ -228,14 +228,14 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
         };
         api.drops.note_counts(counts(&api), unix_now());
         let pool = api.dropped_since(api.drops.pool_position());
-        // A replica that does not answer is the watchdog's matter.
+        // The watchdog reports a replica that does not answer.
         if let Ok(Ok((position, dropped))) = tokio::time::timeout(if is_stopping { LAST_LOOK } else { QUESTION_TIMEOUT }, pool).await {
             api.drops.note_transactions(position, dropped, unix_now());
         }
         if is_stopping || saved.elapsed() >= SAVE_EVERY {
             saved = Instant::now();
             let drops = Arc::clone(&api.drops);
-            // Without a thread for it the file stays as it is.
+            // If no thread can be started for it, the file stays as it is.
             drop(tokio::task::spawn_blocking(move || drops.save()).await);
         }
         if is_stopping {
@@ -244,7 +244,7 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// All counters of drops, of the network's too.
+/// All drop counters, including the network's.
 fn counts(api: &Api) -> impl Iterator<Item = (Kind, u64)> {
     let of_network = api.network.drops().into_iter();
     let of_network = of_network.map(|drop| (Kind { what: drop.what, reason: drop.reason.into(), validator: None }, drop.count));
@@ -284,7 +284,7 @@ mod tests {
         let drops = Drops::open(None);
         let told = |drops: &Drops| drops.lock().view().drops.into_iter().map(|drop| (drop.count, drop.last)).collect::<Vec<_>>();
         drops.note_counts(refused(0), START);
-        assert!(told(&drops).is_empty(), "what has not happened is not told");
+        assert!(told(&drops).is_empty(), "zero counts are not reported");
         drops.note_counts(refused(3), START);
         drops.note_counts(refused(3), later(REMEMBERED_MS - 1));
         assert_eq!(told(&drops), [(3, START)]);
@@ -293,7 +293,7 @@ mod tests {
         drops.note_counts(refused(5), later(REMEMBERED_MS * 2 + 1));
         assert!(told(&drops).is_empty());
         drops.note_counts(refused(6), later(REMEMBERED_MS * 2 + 2));
-        assert_eq!(told(&drops), [(1, later(REMEMBERED_MS * 2 + 2))], "it is counted anew");
+        assert_eq!(told(&drops), [(1, later(REMEMBERED_MS * 2 + 2))], "the count starts again");
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(second.view(), first.view());
         assert!(matches!(second.transaction(&id(7)), TransactionStatus::Dropped { code, .. } if code == "sequence-used"));
         assert_eq!(second.transaction(&id(8)), TransactionStatus::Unknown);
-        // Its own counters begin at zero.
+        // Its own counters start at zero.
         second.note_counts(refused(2), now);
         assert_eq!(second.view().drops[0].count, 5);
         second.note_transactions(1, used(8..9), now);
@@ -335,7 +335,7 @@ mod tests {
         for damaged in [&whole[..whole.len() / 2], b"", b"{}", &[0xff; 100], &too_long] {
             fs::write(&file, damaged).unwrap();
             load(&file).unwrap_err();
-            assert_eq!(of(unix_now()).drops.len(), 1, "it starts, and writes it anew");
+            assert_eq!(of(unix_now()).drops.len(), 1, "it starts, and writes a new file");
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_longest_file_that_is_written_can_be_read() {
-        // 128 validators, each with more reasons than there are.
+        // 128 validators, each with more reasons than exist.
         let reasons = 36 * 128;
         let drop = DropView {
             what: "consensus-frame-dropped".into(),

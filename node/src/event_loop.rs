@@ -1,5 +1,5 @@
-//! The replica's own thread: takes inputs, lets the replica work, hands its outputs on. No other thread touches the replica, and this one
-//! never waits for anything but inputs, time and the disk.
+//! The replica's own thread: takes inputs, runs the replica, passes its outputs on. No other thread touches the replica, and this one waits
+//! only for inputs, time and the disk.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,55 +34,55 @@ use crate::{
     submission::{Claim, Reply},
 };
 
-/// Longest wait for an input; the loop then merely looks around.
+/// Longest wait for an input when no timer is due; the loop then makes one idle turn.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the loop looks for clients that have gone away.
+/// How often the loop looks for clients that have disconnected.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// What other threads tell or ask the replica's thread.
+/// Inputs of the replica's thread.
 pub(crate) enum LoopInput {
-    /// A message of another validator.
+    /// A message from another validator.
     Message {
-        /// Who sent it.
+        /// Authenticated by the link.
         from: ValidatorId,
-        /// What.
+        /// Its signatures are verified.
         message: Verified<Message>,
     },
-    /// Transactions that other validators gossiped.
+    /// Transactions gossiped by other validators.
     Gossip(Vec<Verified<Transaction>>),
     /// A client's transaction.
     Submit {
-        /// Whom to answer and when.
+        /// Where and when to send the answer.
         claim: Claim,
-        /// The transaction, checked.
+        /// Its signature is verified.
         transaction: Verified<Transaction>,
     },
-    /// Blocks that another validator asked for, as bytes too; nothing when they could not be read.
+    /// Blocks read for another validator.
     Served {
-        /// Who asked.
+        /// The validator that requested them.
         to: ValidatorId,
-        /// The answer.
+        /// The answer, encoded and decoded; `None` if the blocks could not be read.
         answer: Option<(Bytes, Message)>,
     },
     /// A question that only the replica can answer.
     Ask(Question),
 }
 
-/// A question with the way back of its answer. An asker that has gone away is no error.
+/// A question with the channel for its answer. It is no error if the asker no longer listens.
 pub(crate) enum Question {
-    /// How the replica is.
+    /// The replica's status.
     Status(oneshot::Sender<ReplicaStatus>),
-    /// Where it stands, and what it knows of the others.
+    /// The replica's position in the protocol, and when each validator was last heard.
     Standing(oneshot::Sender<Snapshot>),
-    /// What has left the pool uncommitted from a position on, and the position to go on from.
+    /// Transactions that have left the pool uncommitted from a position on, and the position to continue from.
     DroppedSince(u64, oneshot::Sender<(u64, Vec<Dropped>)>),
-    /// The number of an account's next transaction, those in the pool counted.
+    /// An account's next sequence number, counting its transactions in the pool.
     NextSequence(Address, oneshot::Sender<Sequence>),
     /// What the pool knows of a transaction.
     Transaction(TxId, oneshot::Sender<TransactionStatus>),
 }
 
-/// The clocks.
+/// The monotonic clock and the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -98,7 +98,7 @@ impl Clock {
     }
 }
 
-/// The time of the day.
+/// Wall-clock time.
 pub(crate) fn unix_now() -> UnixMillis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
@@ -107,18 +107,18 @@ pub(crate) fn unix_now() -> UnixMillis {
 /// Where outputs go.
 pub(crate) struct Outlets {
     pub(crate) network: Network,
-    /// The other validators.
+    /// Every validator but this one.
     pub(crate) others: Vec<PeerIndex>,
-    /// The newest committed state, for whoever reads.
+    /// The newest committed state, for readers.
     pub(crate) views: watch::Sender<CommittedView>,
-    /// The transactions on their way in, which go by how full the pool is.
+    /// The queue in front of the pool; its admission depends on how full the pool is.
     pub(crate) transactions: Arc<TransactionQueue>,
-    /// Where the protocol stands, for whoever checks proposals.
+    /// The replica's position in the protocol, for the threads that verify proposals.
     pub(crate) relevance: Arc<Relevance>,
-    /// Who reads blocks for others.
+    /// Reads blocks for other validators.
     pub(crate) server: Server,
     pub(crate) metrics: Arc<Metrics>,
-    /// What goes wrong with messages on purpose.
+    /// Injected message failures.
     #[cfg(feature = "faults")]
     pub(crate) faults: Option<crate::faults::Faults>,
 }
@@ -129,12 +129,12 @@ pub(crate) struct EventLoop<S: Store> {
     clock: Clock,
     mailbox: Mailbox<LoopInput>,
     outlets: Outlets,
-    /// Clients that wait. Bounded by the submissions that the API lets wait.
+    /// Waiting clients. Bounded by the submissions that the API lets wait.
     waiters: BTreeMap<Ticket, Reply>,
     swept: Duration,
-    /// When each validator was last heard. Bounded by the committee.
+    /// When each validator was last heard from. Bounded by the committee.
     heard: BTreeMap<ValidatorId, Duration>,
-    /// The round that was last told to the log.
+    /// The last round reported to the log.
     round: Round,
 }
 
@@ -144,10 +144,10 @@ impl<S: Store> EventLoop<S> {
         Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, round: Round(0) }
     }
 
-    /// Works until the mailbox is closed and empty.
+    /// Runs until the mailbox is closed and empty.
     pub(crate) fn run(&mut self) -> Result<(), Fatal> {
         let mut batch = VecDeque::new();
-        // The first look at the time starts the timers.
+        // The first tick starts the timers.
         self.replica.push(self.clock.now(), Input::Tick);
         loop {
             self.work()?;
@@ -166,7 +166,7 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    /// Lets the replica carry out what it has to do.
+    /// Runs the replica until it has no more outputs.
     fn work(&mut self) -> Result<(), Fatal> {
         while let Some(output) = self.replica.poll()? {
             self.on_output(output);
@@ -175,7 +175,7 @@ impl<S: Store> EventLoop<S> {
         Ok(())
     }
 
-    /// Tells the log of a new round.
+    /// Reports a new round to the log.
     fn tell_round(&mut self) {
         let engine = self.replica.engine();
         let round = engine.round();
@@ -189,7 +189,7 @@ impl<S: Store> EventLoop<S> {
         self.outlets.metrics.events()
     }
 
-    /// Tells the other threads where the replica stands.
+    /// Publishes the replica's load and position to the other threads.
     fn publish(&self) {
         let waiting = Load { transactions: self.mailbox.waiting(Lane::Transactions), bytes: 0 };
         let of_clients = self.replica.ready_of_clients();
@@ -252,7 +252,7 @@ impl<S: Store> EventLoop<S> {
         Snapshot { standing: self.replica.standing(), silent: silent.collect() }
     }
 
-    /// What the pool knows; what is committed is in the store.
+    /// The pool's knowledge only; committed transactions are in the store.
     fn transaction(&self, id: &TxId) -> TransactionStatus {
         if self.replica.is_pending(id) {
             return TransactionStatus::Pending;
@@ -286,7 +286,7 @@ impl<S: Store> EventLoop<S> {
                     validator = %evidence.culprit(),
                     round = %evidence.round(),
                     ?evidence,
-                    "a validator has signed two contradicting messages: its operator runs it twice, or it is malicious"
+                    "a validator has signed two conflicting messages: either two processes run with its key, or it is malicious"
                 );
             }
             Output::Ignored { from, reason } => self.outlets.metrics.ignored_message(from, reason),
@@ -331,7 +331,7 @@ impl<S: Store> EventLoop<S> {
         #[cfg(feature = "faults")]
         if let Some(faults) = &self.outlets.faults {
             let engine = self.replica.engine();
-            // It goes to all or to nobody, and is not held back: every validator gossips again what was not committed.
+            // A batch goes to all peers or to none, and is never delayed: every validator gossips uncommitted transactions again.
             let fate = faults.fate(None, quorate_faults::Kind::Gossip, engine.round(), |round| engine.leader(round));
             if fate != crate::faults::Fate::Sent {
                 return;
@@ -352,7 +352,7 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    /// Forgets the clients that have gone away.
+    /// Forgets clients that have disconnected.
     fn sweep(&mut self, now: Now) {
         if self.waiters.is_empty() || now.elapsed.saturating_sub(self.swept) < SWEEP_EVERY {
             return;

@@ -1,7 +1,7 @@
-//! What happens in consensus, told to the log: `log.level = "info,quorate_consensus=debug"`.
+//! Logs what happens in consensus: `log.level = "info,quorate_consensus=debug"`.
 //!
-//! The core is pure and logs nothing; these events are made of what goes into the replica and what comes out. Their names and fields are stable
-//! and stand in docs/operate.md. Where nobody listens an event costs a look at one flag: no field is computed.
+//! The core is pure and logs nothing; these events are derived from the replica's inputs and outputs. Their names and fields are stable and
+//! documented in docs/operate.md. A disabled event costs the check of one flag: no field is computed.
 
 use std::{fmt, sync::Arc};
 
@@ -13,17 +13,17 @@ use quorate_types::{
     round::Round,
 };
 
-/// The target of all of them: the part of the program that a level in `log.level` is for.
+/// The target of all events, for `log.level`.
 pub(crate) const TARGET: &str = "quorate_consensus";
 
-/// An event: its name is its message as well, which is what a log shows.
+/// Emits an event. Its name is also its message, because a log shows only the message.
 macro_rules! event {
     ($level:ident, $name:literal, $($fields:tt)+) => {
         tracing::$level!(name: $name, target: TARGET, $($fields)+, $name)
     };
 }
 
-/// Tells the log what happens, with the names of validators.
+/// Logs consensus events, with validators by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     committee: Arc<Committee>,
@@ -110,7 +110,7 @@ impl Events {
             Message::CatchupResponse(response) => {
                 event!(debug, "catchup-received", from = self.name(from), from_height = response.from.0, blocks = response.blocks.len());
             }
-            // What is asked of us is told with its answer, or as a refusal.
+            // Requests are logged with our answer, or as refusals.
             Message::FetchRequest(_)
             | Message::CatchupRequest(_)
             | Message::SyncInfo(_)
@@ -123,7 +123,7 @@ impl Events {
         event!(debug, "committed", height = header.height.0, round = header.round.0, block = %header.block_id, transactions);
     }
 
-    /// A message that did not verify, or was not looked at. `why` is for people.
+    /// A message that did not verify, or was dropped unverified. `why` is for humans.
     pub(crate) fn message_refused(&self, from: ValidatorId, reason: &str, why: fmt::Arguments<'_>) {
         event!(debug, "message-refused", from = self.name(from), reason, %why);
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::testing::genesis;
 
-    /// Name, level, fields: what somebody who reads a log goes by.
+    /// Name, level, fields.
     type Told = (String, String, Vec<String>);
 
     #[derive(Clone, Default)]
@@ -243,7 +243,7 @@ mod tests {
         let told: BTreeSet<Told> = heard.0.lock().unwrap().iter().cloned().collect();
 
         let places = include_str!("events.rs").split("mod tests").next().unwrap().matches("event!(").count();
-        assert_eq!(told.len(), places, "every event of this file was told: {told:?}");
+        assert_eq!(told.len(), places, "not every event of this file was emitted: {told:?}");
         let documentation = include_str!("../../docs/operate.md").split_once("\n### Events of consensus\n").unwrap().1;
         let table = documentation.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `"));
         let documented: BTreeSet<Told> = table

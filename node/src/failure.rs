@@ -1,7 +1,7 @@
-//! The end of a node that must not go on: an invariant is broken, the disk failed, or a thread or task that it needs has ended.
+//! Fail-stop: ends a node that must not go on because an invariant is broken, the disk failed, or a thread or task that it needs has ended.
 //!
-//! Nothing is tried again, and nothing more is signed: the replica's thread has ended when a failure is reported. A node that had lost one
-//! of its threads would look alive to whoever watches it, and do only part of its work for ever.
+//! Nothing is retried, and nothing more is signed: the replica's thread has ended by the time its failure is reported. A node that ran on
+//! without one of its threads would look alive to monitoring, yet do only part of its work for ever.
 
 use std::{
     fmt, io,
@@ -17,16 +17,16 @@ use std::{
 
 use tokio::{runtime::Handle, sync::watch};
 
-/// The threads on which requests of clients are answered. A panic there is the end of one answer; the tasks that must go on have alarms.
+/// Name of the threads that answer clients' requests. A panic there costs one answer; tasks that must not end have an [`Alarm`].
 pub(crate) const API_THREAD: &str = "api";
 
-/// Where the first failure is reported. Clones share it.
+/// Records the first failure. Clones share one record.
 #[derive(Clone)]
 pub(crate) struct Failure {
     first: Arc<watch::Sender<Option<String>>>,
-    /// Called at once by the thread that fails, before it cleans up anything.
+    /// Called immediately by the failing thread, before any cleanup.
     hook: fn(&str),
-    /// From the end of the start to the beginning of the stop: nothing may end then.
+    /// True from the end of startup to the beginning of shutdown: no watched thread or task may end meanwhile.
     is_running: Arc<AtomicBool>,
 }
 
@@ -41,12 +41,12 @@ impl Failure {
         Self { first: Arc::new(watch::Sender::new(None)), hook, is_running: Arc::default() }
     }
 
-    /// From now on every thread and task that is watched must go on, or, with `false`, may end.
+    /// Sets whether the end of a watched thread or task is a failure from now on.
     pub(crate) fn set_running(&self, is_running: bool) {
         self.is_running.store(is_running, Ordering::SeqCst);
     }
 
-    /// Runs a task that must go on as long as the node.
+    /// Spawns a task that must not end before the node does.
     pub(crate) fn spawn(
         &self,
         runtime: &Handle,
@@ -60,7 +60,7 @@ impl Failure {
         })
     }
 
-    /// Reports a failure; later ones only tell the log.
+    /// Reports a failure. Only the first is recorded; all are logged and passed to the hook.
     pub(crate) fn report(&self, what: &str) {
         tracing::error!("stopping at once: {what}");
         (self.hook)(what);
@@ -71,7 +71,7 @@ impl Failure {
         });
     }
 
-    /// What failed, if anything did.
+    /// The first failure, if any.
     pub(crate) fn get(&self) -> Option<String> {
         self.first.borrow().clone()
     }
@@ -87,13 +87,13 @@ impl Failure {
     }
 }
 
-/// Ends the process with the reason when any of its threads panics, whosever it is: threads of libraries have no alarms.
+/// Ends the process with the reason if any thread but those of the API panics, including threads of libraries, which have no [`Alarm`].
 pub(crate) fn end_process_on_panic(end: fn(&str)) {
     std::panic::set_hook(Box::new(move |panic| on_panic(panic, end)));
 }
 
 fn on_panic(panic: &PanicHookInfo<'_>, end: fn(&str)) {
-    // Caught where the application was called: what it means there is told there.
+    // The caller of the application catches this panic and reports what it means there.
     if quorate_app::is_in_application() {
         return tracing::error!("the application has panicked: {panic}");
     }
@@ -103,14 +103,14 @@ fn on_panic(panic: &PanicHookInfo<'_>, end: fn(&str)) {
     let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let message = message.unwrap_or("for an unknown reason");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    let what = format!("the thread `{name}` has panicked at {place}, which is a defect of this program: {message}");
+    let what = format!("the thread `{name}` has panicked at {place}, which is a bug in this program: {message}");
     tracing::error!("{what}");
     if name != API_THREAD {
         end(&what);
     }
 }
 
-/// The threads that a node cannot do without: the end of one is a failure.
+/// Threads that the node cannot do without: the end of one is a failure.
 #[derive(Debug)]
 pub(crate) struct Threads {
     failure: Failure,
@@ -126,7 +126,7 @@ impl Threads {
         Self { failure, handles: Vec::new(), alive, ended }
     }
 
-    /// Starts one.
+    /// Starts a thread.
     pub(crate) fn start(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let alarm = Alarm { failure: self.failure.clone(), name: format!("the thread `{name}`") };
         let alive = self.alive.clone();
@@ -138,7 +138,10 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits until all have ended; the names of those that have not, when time is up.
+    /// Waits until all threads have ended.
+    ///
+    /// # Errors
+    /// The names of the threads still running after `patience`.
     pub(crate) fn join(self, patience: Duration) -> Result<(), Vec<String>> {
         drop(self.alive);
         if self.ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -146,14 +149,14 @@ impl Threads {
             return Err(running.map(|handle| handle.thread().name().unwrap_or_default().to_owned()).collect());
         }
         for handle in self.handles {
-            // A panic has been reported by the thread's alarm.
+            // The thread's alarm has already reported a panic.
             drop(handle.join());
         }
         Ok(())
     }
 }
 
-/// Held by what must not end.
+/// Held by a thread or task that must not end; reports a failure when dropped.
 struct Alarm {
     failure: Failure,
     name: String,
@@ -162,9 +165,9 @@ struct Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.failure.report(&format!("{} has panicked, which is a defect of this program", self.name));
+            self.failure.report(&format!("{} has panicked, which is a bug in this program", self.name));
         } else if self.failure.is_running.load(Ordering::SeqCst) && self.failure.get().is_none() {
-            self.failure.report(&format!("{} has ended, which is a defect of this program", self.name));
+            self.failure.report(&format!("{} has ended, which is a bug in this program", self.name));
         }
     }
 }

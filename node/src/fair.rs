@@ -1,21 +1,21 @@
-//! A queue that takes turns between those who fill it: whoever sends more waits longer, and keeps nobody else waiting.
+//! A queue that serves its sources round robin: a source that sends more waits longer and delays no other.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How much one source may have waiting.
+/// Bounds on the waiting items of one source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
-    /// Items.
+    /// Number of items.
     pub(crate) items_max: usize,
-    /// Bytes; one item always fits.
+    /// Total bytes; one item always fits.
     pub(crate) bytes_max: usize,
 }
 
-/// Items by source. At most one source for each validator and one for all clients, so the map is bounded by the committee.
+/// Items by source. The sources are validators, so the map is bounded by the committee.
 pub(crate) struct Fair<S, T> {
     share: Share,
     queues: BTreeMap<S, Queue<T>>,
-    /// Whose turn was last.
+    /// The source that was served last.
     last: Option<S>,
     items: usize,
 }
@@ -31,7 +31,7 @@ impl<S: Ord + Copy, T> Fair<S, T> {
         Self { share, queues: BTreeMap::new(), last: None, items: 0 }
     }
 
-    /// Adds an item of `bytes`, or gives it back when its source has its share waiting already.
+    /// Adds an item of `bytes`, or hands it back if its source has used up its share.
     pub(crate) fn push(&mut self, source: S, bytes: usize, item: T) -> Result<(), T> {
         let queue = self.queues.entry(source).or_insert_with(|| Queue { items: VecDeque::new(), bytes: 0 });
         let is_over = queue.bytes.saturating_add(bytes) > self.share.bytes_max && !queue.items.is_empty();
@@ -44,7 +44,7 @@ impl<S: Ord + Copy, T> Fair<S, T> {
         Ok(())
     }
 
-    /// The oldest item of the source whose turn it is.
+    /// Removes the oldest item of the source whose turn it is.
     pub(crate) fn pop(&mut self) -> Option<(S, T)> {
         use std::ops::Bound::{Excluded, Unbounded};
         let is_ready = |(source, queue): (&S, &Queue<T>)| (!queue.items.is_empty()).then_some(*source);
@@ -58,12 +58,12 @@ impl<S: Ord + Copy, T> Fair<S, T> {
         Some((source, item))
     }
 
-    /// Whether nothing waits.
+    /// Whether no item waits.
     pub(crate) const fn is_empty(&self) -> bool {
         self.items == 0
     }
 
-    /// How many items wait.
+    /// Number of waiting items.
     pub(crate) const fn len(&self) -> usize {
         self.items
     }

@@ -1,7 +1,7 @@
-//! Injected failures of messages, for experiments with real processes. Compiled in only with the feature `faults`, which releases lack.
+//! Injected message failures, for experiments with real processes. Compiled in only with the feature `faults`, which releases lack.
 //!
-//! The rules come from `config/faults.json` in the home directory, where `quorate localnet start --scenario` writes them. A message that is
-//! held back waits on a thread of its own, at most [`LATE_MAX`] of them at a time.
+//! The rules come from `config/faults.json` in the home directory, which `quorate localnet start --scenario` writes. Delayed messages, at most
+//! [`LATE_MAX`], wait on a separate thread.
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +23,12 @@ use quorate_types::{
     round::Round,
 };
 
-/// Most messages that are held back at a time; further ones are lost.
+/// Most delayed messages; further ones are lost.
 const LATE_MAX: usize = 10_000;
-/// Longest sleep of the thread without work.
+/// Longest sleep of the idle thread.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// A message that is held back.
+/// A delayed message.
 struct Late {
     due: Instant,
     peer: PeerIndex,
@@ -36,18 +36,18 @@ struct Late {
     bytes: Bytes,
 }
 
-/// What becomes of a message.
+/// What is done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is sent now.
+    /// Send it now.
     Sent,
-    /// It is lost.
+    /// Drop it.
     Lost,
-    /// It is sent after this time.
+    /// Send it after this delay.
     Late(Duration),
 }
 
-/// The failures of one process.
+/// The failures that one process injects.
 pub(crate) struct Faults {
     me: ValidatorId,
     plan: Plan,
@@ -56,7 +56,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Reads the rules, if there are any, and starts the thread that holds messages back.
+    /// Reads the rules, if the file exists, and starts the thread that delays messages.
     pub(crate) fn start(file: &Path, me: ValidatorId, network: &Network) -> io::Result<Option<Self>> {
         let size = match fs::metadata(file) {
             Ok(metadata) => metadata.len(),
@@ -64,7 +64,7 @@ impl Faults {
             Err(error) => return Err(error),
         };
         if size > PLAN_BYTES_MAX {
-            return Err(io::Error::other(format!("{} is longer than {PLAN_BYTES_MAX} bytes", file.display())));
+            return Err(io::Error::other(format!("{} is larger than {PLAN_BYTES_MAX} bytes", file.display())));
         }
         let plan: Plan = serde_json::from_slice(&fs::read(file)?)
             .map_err(|error| io::Error::other(format!("{}: {error}; let `quorate localnet start --scenario` write it", file.display())))?;
@@ -78,7 +78,7 @@ impl Faults {
         Ok(Some(Self { me, dice: Mutex::new(Dice::new(plan.seed, me.0)), plan, late }))
     }
 
-    /// What becomes of a message to one receiver; of gossip, which goes to all, where `to` is nobody.
+    /// Decides what is done with a message to `to`, or, for `None`, with gossip, which goes to all.
     pub(crate) fn fate(&self, to: Option<ValidatorId>, kind: Kind, round: Round, leader: impl Fn(Round) -> ValidatorId) -> Fate {
         let passing = Passing {
             src: Some(self.me.0),
@@ -100,21 +100,21 @@ impl Faults {
         match rule.fault {
             Fault::MsgLoss | Fault::NoPropose => Fate::Lost,
             Fault::Delay(micros) => Fate::Late(Duration::from_micros(micros)),
-            // Refused at the start.
+            // Refused at startup.
             Fault::SetAttr(..) | Fault::Crash(_) => Fate::Sent,
         }
     }
 
-    /// Sends a message later.
+    /// Sends a message after a delay.
     pub(crate) fn later(&self, after: Duration, peer: PeerIndex, class: Class, bytes: Bytes) {
         let late = Late { due: Instant::now() + after, peer, class, bytes };
         if self.late.try_send(late).is_err() {
-            tracing::warn!("more than {LATE_MAX} messages are held back; this one is lost");
+            tracing::warn!("{LATE_MAX} messages are delayed already; this one is lost");
         }
     }
 }
 
-/// The kind of a message, and the round that it was made in if it names one.
+/// A message's kind, and its round if it names one.
 pub(crate) fn kind_and_round(message: &Message) -> (Kind, Option<Round>) {
     let kind = match message.purpose() {
         Purpose::Propose => Kind::Proposal,
@@ -137,9 +137,9 @@ fn hold_back(queue: &mpsc::Receiver<Late>, network: &Network) {
                 count = count.saturating_add(1);
                 held.insert((late.due, count), late);
             }
-            Ok(_) => tracing::warn!("more than {LATE_MAX} messages are held back; this one is lost"),
+            Ok(_) => tracing::warn!("{LATE_MAX} messages are delayed already; this one is lost"),
             Err(RecvTimeoutError::Timeout) => {}
-            // The replica has stopped; what it sent is of no use any more.
+            // The replica has stopped, so its messages are of no more use.
             Err(RecvTimeoutError::Disconnected) => return,
         }
         while let Some(first) = held.first_entry().filter(|first| first.key().0 <= Instant::now()) {

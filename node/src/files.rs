@@ -1,62 +1,62 @@
-//! Open files: how many the system lets the process have, and who may have how many of them.
+//! Divides the limit of open files among their users.
 //!
-//! Sockets are files, too. If strangers could use them up, the store would fail the next time it opens a table, and with it the validator.
-//! So what there is is divided at the start, and everybody stays within a share that has a limit of its own:
+//! Sockets are files. If strangers could use them up, the store would fail the next time it opens a table, and with it the validator. So the
+//! limit is divided at startup, and each share is enforced by a limit of its own:
 //!
 //! | Share | Limit |
 //! |---|---|
 //! | the process itself: log, locks, listeners, timers, the store's own logs | [`OWN`] |
-//! | validators: each with two connections and one that is being dialled, and handshakes that are not finished | by the committee |
+//! | validators: two connections and one dial each ([`PER_PEER`]), and unfinished handshakes ([`HANDSHAKES`]) | by the committee |
 //! | health and metrics | [`HEALTH`] |
-//! | clients who are told that there is no room | [`REFUSED`] |
-//! | the store's tables | half of the rest, at most what it asks for |
-//! | connections of clients | what remains, at most `api.connections_max` |
+//! | clients being told that there is no room | [`REFUSED`] |
+//! | the store's tables | half of the rest, at most as many as it wants |
+//! | client connections | the remainder, at most `api.connections_max` |
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// For the process itself.
 const OWN: u64 = 96;
-/// For each of the other validators.
+/// For each other validator.
 const PER_PEER: u64 = 3;
 /// For unfinished handshakes with validators and strangers (`network/src/swarm.rs` and `gate.rs`).
 const HANDSHAKES: u64 = 64;
 /// Connections for health and metrics.
 pub(crate) const HEALTH: u32 = 32;
-/// For clients who are one too many, while they are told so.
+/// For clients over the connection limit, while they are refused.
 const REFUSED: u64 = 64;
-/// The store cannot work well with fewer tables.
+/// Fewest open tables with which the store works well.
 const STORE_MIN: u64 = 64;
-/// Fewer connections are no API.
+/// Fewest client connections for a useful API.
 const CLIENTS_MIN: u64 = 16;
-/// More than anybody needs. Some systems have no limit, or one in the billions.
+/// More than is ever needed. Some systems have no limit, or one in the billions.
 const WANTED_MAX: u64 = 1 << 20;
 
-/// The shares.
+/// The shares that depend on the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Files {
-    /// What the system lets the process have.
+    /// The limit itself.
     pub(crate) total: u64,
-    /// Tables of the store.
+    /// The store's open tables.
     pub(crate) store: u32,
-    /// Connections of clients.
+    /// Client connections.
     pub(crate) clients: u32,
 }
 
-/// There are too few.
+/// The limit of open files is too low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the system lets this process open {total} files, and {needed} are needed; raise the limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in a unit of systemd)"
+    "the system lets this process open {total} files, but it needs {needed}; raise the limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in the systemd unit)"
 )]
 pub struct TooFewFiles {
-    /// What there is.
+    /// The limit.
     pub total: u64,
-    /// The least that works.
+    /// The smallest sufficient limit.
     pub needed: u64,
-    /// What everybody's full share takes.
+    /// The limit at which every share is at its maximum.
     pub wanted: u64,
 }
 
-/// Raises the limit as far as it goes without asking an administrator, and returns what it is now.
+/// Raises the soft limit as far as possible without privileges, and returns it.
 pub(crate) fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.unwrap_or(WANTED_MAX).min(WANTED_MAX);
@@ -64,13 +64,13 @@ pub(crate) fn raise() -> u64 {
     if now < wanted && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok() { wanted } else { now }
 }
 
-/// The limit as it is now.
+/// The current soft limit; `None` if there is none.
 pub(crate) fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
 impl Files {
-    /// Divides `total` files between a store that would like `store` tables, `peers` other validators and at most `clients` connections.
+    /// Divides `total` files among a store that wants `store` tables, `peers` other validators and at most `clients` connections.
     pub(crate) fn divide(total: u64, store: u32, peers: usize, clients: u32) -> Result<Self, TooFewFiles> {
         let peers = PER_PEER.saturating_mul(u64::try_from(peers).unwrap_or(u64::MAX));
         let fixed = peers.saturating_add(OWN + HANDSHAKES + REFUSED + u64::from(HEALTH));
@@ -81,7 +81,7 @@ impl Files {
             return Err(TooFewFiles { total, needed, wanted });
         }
         let rest = total.saturating_sub(fixed);
-        // What the clients do not take is the store's, too.
+        // The store also gets what the clients do not need.
         let store = (rest / 2).max(rest.saturating_sub(clients_max)).max(STORE_MIN).min(store_max);
         let clients = rest.saturating_sub(store).min(clients_max);
         let share = |files: u64| u32::try_from(files).unwrap_or(u32::MAX);

@@ -1,14 +1,14 @@
-//! Where a node keeps its files.
+//! The layout of a node's home directory.
 //!
 //! ```text
-//! <home>/config/config.toml     what the operator decides
-//! <home>/config/genesis.json    the network; public, the same for everybody
+//! <home>/config/config.toml     the operator's settings
+//! <home>/config/genesis.json    the network; public, the same on every node
 //! <home>/keys/validator.key     the validator's secret keys
-//! <home>/keys/validator.signed  how far the consensus key has signed; made with the key, written before every signature
-//! <home>/data/                  blocks, state, safety record: belongs to the running process alone
-//! <home>/data/api.address       where the HTTP API of the running process listens
-//! <home>/data/metrics.address   where its health and metrics are served
-//! <home>/data/drops.json        what was dropped in the last ten minutes
+//! <home>/keys/validator.signed  the witness: how far the consensus key has signed; created with the key, written before every signature
+//! <home>/data/                  blocks, state, safety record: owned by the running process alone
+//! <home>/data/api.address       listen address of the running process's HTTP API
+//! <home>/data/metrics.address   listen address of its health and metrics
+//! <home>/data/drops.json        transactions dropped in the last ten minutes
 //! ```
 
 use std::{
@@ -21,7 +21,7 @@ use std::{
 pub struct Home(PathBuf);
 
 impl Home {
-    /// The home at this path; nothing is read or written.
+    /// The home at this path. Does not touch the disk.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
@@ -45,7 +45,7 @@ impl Home {
         self.0.join("config").join("genesis.json")
     }
 
-    /// The failures to inject, if there are any.
+    /// The failures to inject; optional.
     #[cfg(feature = "faults")]
     #[must_use]
     pub fn faults_file(&self) -> PathBuf {
@@ -58,7 +58,7 @@ impl Home {
         self.0.join("keys").join("validator.key")
     }
 
-    /// How far the validator's key has signed.
+    /// The witness: how far the validator's key has signed.
     #[must_use]
     pub fn witness_file(&self) -> PathBuf {
         self.0.join("keys").join(quorate_keygen::VALIDATOR_WITNESS_FILE)
@@ -76,23 +76,23 @@ impl Home {
         self.data().join("db")
     }
 
-    /// The file that a running process writes the address of its HTTP API to, such as `127.0.0.1:8080`.
+    /// The file to which a running process writes the address of its HTTP API, such as `127.0.0.1:8080`.
     #[must_use]
     pub fn api_address_file(&self) -> PathBuf {
         self.data().join("api.address")
     }
 
-    /// The same for its health and metrics.
+    /// The same for health and metrics.
     #[must_use]
     pub fn metrics_address_file(&self) -> PathBuf {
         self.data().join("metrics.address")
     }
 
-    /// Makes the directories that are missing; keys and data only for their owner. When this returns, their names survive a power cut: a
-    /// home that comes back without its `data` would be one that has never signed anything.
+    /// Creates missing directories, `keys` and `data` accessible to their owner only. When this returns, the new entries survive a power cut:
+    /// a home that came back without its `data` would look like one that has never signed.
     ///
     /// # Errors
-    /// The system's, with the directory.
+    /// The system's error, with the directory.
     pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
         let changed = self.changed_by_create();
         for (directory, is_private) in [("config", false), ("keys", true), ("data", true)] {
@@ -105,7 +105,7 @@ impl Home {
         Ok(())
     }
 
-    /// The directories in which [`Self::create`] may make something: the home, and what holds each directory on the way to it that is missing.
+    /// The directories in which [`Self::create`] may add an entry: the home, and the parent of each missing directory on the path to it.
     fn changed_by_create(&self) -> Vec<PathBuf> {
         let or_here = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.into() };
         let missing = self.0.ancestors().take_while(|path| !or_here(path).exists());

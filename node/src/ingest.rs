@@ -1,8 +1,8 @@
-//! Transactions on their way in: who is let in before any signature is checked, and how many are checked together.
+//! The queue of incoming transactions: which are admitted before any signature is verified, and how many are verified together.
 //!
-//! Checking signatures must not starve the ordering of what has been checked already: beyond what the next blocks can take, a transaction is
-//! refused at the price of a comparison. And since a signature in a large batch costs a third of one alone, checks linger a little where
-//! there is traffic.
+//! Verification must not starve the ordering of transactions already verified: beyond what the next blocks can hold, a transaction is refused
+//! at the cost of a comparison. And since verifying a signature in a large batch costs a third of verifying it alone, batches linger briefly
+//! while there is traffic.
 
 use std::{
     collections::VecDeque,
@@ -21,27 +21,27 @@ use crate::{
     submission::{NoRoom, Submission},
 };
 
-/// Gossip of one validator that waits to be checked.
+/// Gossip of one validator that may wait for verification.
 pub(crate) const GOSSIP_SHARE: Share = Share { items_max: 64, bytes_max: 4 << 20 };
-/// Submissions of clients that wait to be checked.
+/// Clients' submissions that may wait for verification.
 const SUBMISSIONS_MAX: usize = 16_384;
-/// Their bytes.
+/// Bytes of the submissions that may wait for verification.
 const SUBMISSIONS_BYTES_MAX: usize = 32 << 20;
-/// Transactions that are checked together, at most (one gossip batch more where gossip comes in large batches).
+/// Most transactions verified together (the last gossip batch may exceed it).
 pub(crate) const BATCH_TRANSACTIONS: usize = 512;
-/// How many of them clients get before gossip has its turn.
+/// Transactions that clients get of a batch before gossip has its turn.
 const CLIENTS_FIRST: usize = 256;
-/// So many full blocks may wait, in the pool and on the way there, before clients are refused; of what other validators have let in alone, so
-/// many before gossip is dropped.
+/// Full blocks that may wait, in the pool and on the way to it, before clients are refused. Gossip is dropped once transactions that came by
+/// gossip alone fill as many.
 const BLOCKS_WAITING_MAX: usize = 3;
-/// So many blocks of our own clients' transactions may always wait: otherwise a validator that gossips without end would keep them out.
+/// Full blocks of our own clients' transactions that may always wait: otherwise a validator that gossips without end could lock clients out.
 const BLOCKS_OF_CLIENTS: usize = 1;
-/// How long transactions wait for others to be checked with, where there is traffic.
+/// How long a batch waits for more transactions while there is traffic.
 const LINGER: Duration = Duration::from_millis(5);
-/// So many do not wait: more would not make a signature cheaper.
+/// A batch of this size does not linger: a larger one would not make signatures cheaper.
 const LINGER_TRANSACTIONS_MAX: usize = 128;
 
-/// How full the pool is, as of the replica's last turn, and how full it may be.
+/// The pool's load as of the replica's last turn, and its limits.
 #[derive(Debug)]
 pub(crate) struct Admission {
     waiting_max: Load,
@@ -50,7 +50,7 @@ pub(crate) struct Admission {
     of_others: Published,
 }
 
-/// A [`Load`] that another thread reads. Its two numbers need not be of the same moment.
+/// A [`Load`] shared between threads. Its two numbers may be from different moments.
 #[derive(Debug, Default)]
 struct Published {
     transactions: AtomicUsize,
@@ -85,13 +85,13 @@ impl Admission {
         }
     }
 
-    /// What blocks could hold now of what is in the pool or about to get there: from clients of ours, and from other validators alone.
+    /// Publishes the load that could go into blocks now, in the pool or about to enter it: from our clients, and from gossip alone.
     pub(crate) fn publish(&self, of_clients: Load, of_others: Load) {
         self.of_clients.set(of_clients);
         self.of_others.set(of_others);
     }
 
-    /// Whether a client is refused while so much of our clients' is on the way to the pool.
+    /// Whether clients are refused while `queued` of their transactions are on the way to the pool.
     fn is_full_for_clients(&self, queued: Load) -> bool {
         let of_clients = self.of_clients.get().plus(queued);
         of_clients.fills(self.sure_of_clients) && of_clients.plus(self.of_others.get()).fills(self.waiting_max)
@@ -102,13 +102,13 @@ impl Admission {
     }
 }
 
-/// What one look at the signatures takes together.
+/// Transactions that are verified together.
 pub(crate) struct Batch {
     pub(crate) submissions: Vec<Submission>,
     pub(crate) gossip: Vec<(ValidatorId, Vec<Transaction>)>,
 }
 
-/// The batch that was taken last.
+/// Time and size of the last batch.
 #[derive(Clone, Copy)]
 struct Taken {
     at: Instant,
@@ -116,7 +116,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// How much longer `waiting` transactions wait for others. Where the last one was alone there is no traffic, and nobody waits.
+    /// How much longer `waiting` transactions linger. If the last batch was a single transaction, there is no traffic and no lingering.
     fn linger(self, waiting: usize, now: Instant) -> Option<Duration> {
         let rest = LINGER.saturating_sub(now.saturating_duration_since(self.at));
         (self.transactions > 1 && waiting < LINGER_TRANSACTIONS_MAX && !rest.is_zero()).then_some(rest)
@@ -130,12 +130,12 @@ struct Waiting {
     /// Transactions in `peers`.
     peers_transactions: usize,
     last: Option<Taken>,
-    /// Somebody waits for more than there is.
+    /// A thread is lingering over a batch that is not full.
     is_lingering: bool,
     is_closed: bool,
 }
 
-/// Transactions that wait for their signatures to be checked.
+/// Transactions that wait for verification.
 pub(crate) struct TransactionQueue {
     admission: Admission,
     waiting: Mutex<Waiting>,
@@ -156,12 +156,12 @@ impl TransactionQueue {
         Self { admission, waiting: Mutex::new(waiting), arrived: Condvar::new() }
     }
 
-    /// Whether clients' transactions are let in.
+    /// Decides whether transactions are admitted.
     pub(crate) const fn admission(&self) -> &Admission {
         &self.admission
     }
 
-    /// Whether a client's next transaction would be refused, however it looks.
+    /// Whether any client transaction would be refused now, whatever its content.
     pub(crate) fn check_room(&self) -> Result<(), NoRoom> {
         self.check_room_in(&self.lock())
     }
@@ -180,7 +180,7 @@ impl TransactionQueue {
         Ok(())
     }
 
-    /// Queues a client's transaction. Without room its reply is dropped.
+    /// Queues a client's transaction. If there is no room, its reply channel is dropped.
     pub(crate) fn submit(&self, submission: Submission) -> Result<(), NoRoom> {
         let mut waiting = self.lock();
         self.check_room_in(&waiting)?;
@@ -190,7 +190,7 @@ impl TransactionQueue {
         Ok(())
     }
 
-    /// Queues a validator's batch; false when it has its share waiting already, or more waits for blocks than gossip may add to.
+    /// Queues a validator's batch; false if the validator has used up its share or gossip is not admitted now.
     pub(crate) fn gossip(&self, from: ValidatorId, bytes: usize, batch: Vec<Transaction>) -> bool {
         if batch.is_empty() {
             return true;
@@ -205,19 +205,19 @@ impl TransactionQueue {
         true
     }
 
-    /// How many jobs wait: transactions of clients and batches of validators.
+    /// Number of waiting jobs: clients' transactions and validators' batches.
     pub(crate) fn len(&self) -> usize {
         let waiting = self.lock();
         waiting.clients.len().saturating_add(waiting.peers.len())
     }
 
-    /// No more transactions; what is queued is still checked.
+    /// Refuses further transactions; queued ones are still verified.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.arrived.notify_all();
     }
 
-    /// The next batch; waits for one. `None` once the queue is closed and empty.
+    /// Waits for the next batch. `None` once the queue is closed and empty.
     pub(crate) fn collect(&self) -> Option<Batch> {
         let mut waiting = self.lock();
         loop {
@@ -237,7 +237,7 @@ impl TransactionQueue {
     }
 
     fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
-        // Whoever lingers comes by itself, unless there is enough.
+        // A lingering thread wakes up by itself; wake it only if the batch is large enough.
         let is_due = !waiting.is_lingering || waiting.transactions() >= LINGER_TRANSACTIONS_MAX;
         drop(waiting);
         if is_due {
@@ -316,13 +316,13 @@ pub(crate) mod tests {
         let queue = queue();
         let flood = (0..100_000).take_while(|_| queue.gossip(ValidatorId(1), 1_000, vec![transfer(0)])).count();
         assert_eq!(flood, GOSSIP_SHARE.items_max);
-        assert!(queue.gossip(ValidatorId(2), 1_000, vec![transfer(1)]), "the others have theirs");
+        assert!(queue.gossip(ValidatorId(2), 1_000, vec![transfer(1)]), "other validators have their own share");
         let (client, _answer) = submission(transfer(2));
         queue.submit(client).unwrap();
         let Batch { submissions, gossip } = queue.collect().unwrap();
         assert_eq!(submissions.len(), 1);
         let second = gossip.iter().position(|(from, _)| *from == ValidatorId(2)).unwrap();
-        assert!(second <= 1, "and their turn");
+        assert!(second <= 1, "and their own turn");
     }
 
     #[test]
@@ -335,13 +335,13 @@ pub(crate) mod tests {
         queue.admission().publish(Load { transactions: 2 * block, bytes: 0 }, Load::default());
         assert_eq!(fill(), block);
         assert_eq!((submit(), queue.check_room()), (Err(NoRoom::OVERLOADED), Err(NoRoom::OVERLOADED)));
-        // What has left the queue counts as soon as it is in the pool.
+        // Transactions that have left the queue count again once they are in the pool.
         let taken = queue.collect().unwrap().submissions.len();
         assert_eq!(taken, BATCH_TRANSACTIONS);
         assert_eq!(queue.check_room(), Ok(()));
         queue.admission().publish(Load { transactions: 2 * block + taken, bytes: 0 }, Load::default());
         assert_eq!(submit(), Err(NoRoom::OVERLOADED));
-        // A few large transactions fill blocks, too.
+        // A few large transactions fill blocks as well.
         queue.admission().publish(Load { transactions: 3, bytes: 3 << 20 }, Load::default());
         assert_eq!(submit(), Err(NoRoom::OVERLOADED));
         queue.admission().publish(Load::default(), Load::default());
@@ -357,11 +357,11 @@ pub(crate) mod tests {
         let full = Load { transactions: 3 * block, bytes: 0 };
         queue.admission().publish(full, Load::default());
         assert_eq!(queue.check_room(), Err(NoRoom::OVERLOADED));
-        assert!(queue.gossip(ValidatorId(1), 200, vec![transfer(0)]), "another validator has let it in");
+        assert!(queue.gossip(ValidatorId(1), 200, vec![transfer(0)]), "another validator has admitted it");
         queue.admission().publish(Load::default(), full);
         assert_eq!(queue.check_room(), Ok(()));
         assert!(!queue.gossip(ValidatorId(1), 200, vec![transfer(1)]));
-        // Beyond a block of their own clients wait until there is room for all.
+        // Beyond their guaranteed block, clients are refused until there is room overall.
         let a_block = Load { transactions: block, bytes: 0 };
         queue.admission().publish(a_block, Load { transactions: 2 * block - 1, bytes: 0 });
         assert_eq!(queue.check_room(), Ok(()));
@@ -383,7 +383,7 @@ pub(crate) mod tests {
         let after = |micros: u64| at + Duration::from_micros(micros);
         let alone = Taken { at, transactions: 1 };
         let traffic = Taken { at, transactions: 2 };
-        assert_eq!(alone.linger(1, after(1)), None, "who comes one after the other waits for nobody");
+        assert_eq!(alone.linger(1, after(1)), None, "single transactions do not linger");
         assert_eq!(traffic.linger(1, after(1_000)), Some(Duration::from_millis(4)));
         assert_eq!(traffic.linger(LINGER_TRANSACTIONS_MAX, after(1_000)), None);
         assert_eq!(traffic.linger(1, at + LINGER), None, "the traffic is over");

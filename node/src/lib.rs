@@ -1,4 +1,4 @@
-//! The validator process: a [replica](quorate_replica) with its clock, its threads, its network, its HTTP API and its operator.
+//! The validator process: a [replica](quorate_replica) with clock, threads, network, HTTP API and operator interface.
 //!
 //! ```text
 //!  validators <--> network --bytes--> verify --Verified--> mailbox --> event_loop: Replica::push, poll --> network, watch, answers
@@ -6,7 +6,7 @@
 //!                   ^-- questions -----------------------------' '--------- committed views, answers ----------'
 //! ```
 //!
-//! No decision of the protocol is taken here. Start reading at [`Node::start`], then `event_loop.rs`.
+//! No protocol decision is made here. Start reading at [`Node::start`], then `event_loop.rs`.
 #![forbid(unsafe_code)]
 
 mod api;

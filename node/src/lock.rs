@@ -1,5 +1,5 @@
-//! One process for one data directory. Two that vote with one key, each with its own memory of what was voted, are how a validator
-//! contradicts itself.
+//! One process per data directory. Two processes that vote with one key, each with its own safety record, are how a validator ends up
+//! equivocating.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -7,38 +7,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The lock on a data directory; given up when dropped, and by the system when the process ends, however it ends.
+/// The lock on a data directory; released on drop, and by the system however the process ends.
 #[derive(Debug)]
 pub(crate) struct DataLock {
     _file: File,
 }
 
-/// Why the lock was not given.
+/// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process holds it.
     #[error("the data directory {} is in use by {holder}", directory.display())]
     InUse {
-        /// Which directory.
+        /// The data directory.
         directory: PathBuf,
-        /// Who uses it, as far as it is known.
+        /// The process that holds the lock, as far as known.
         holder: String,
     },
-    /// The system did not let us.
+    /// The lock file cannot be opened, locked or written.
     #[error("cannot lock the data directory {}: {source}", directory.display())]
     Io {
-        /// Which directory.
+        /// The data directory.
         directory: PathBuf,
-        /// What it says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Longest lock file that is read back.
+/// Bytes of the lock file that are read back.
 const NOTE_BYTES_MAX: u64 = 64;
 
 impl DataLock {
-    /// Takes the lock on a directory that exists.
+    /// Takes the lock on an existing directory.
     pub(crate) fn take(directory: &Path) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { directory: directory.into(), source };
         let path = directory.join("lock");
@@ -48,7 +48,7 @@ impl DataLock {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
             Err(TryLockError::WouldBlock) => {
                 let mut note = String::new();
-                // The number only helps people; without it the message is as true.
+                // The process id is only a help in the message; do without it if it cannot be read.
                 let pid = file.take(NOTE_BYTES_MAX).read_to_string(&mut note).ok().and_then(|_| note.trim().parse::<u32>().ok());
                 let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 return Err(LockError::InUse { directory: directory.into(), holder });
@@ -58,7 +58,7 @@ impl DataLock {
         Ok(Self { _file: file })
     }
 
-    /// Whether somebody holds the lock on a directory. Where that cannot be seen, nobody does.
+    /// Whether a process holds the lock on a directory; false if that cannot be determined.
     pub(crate) fn is_held(directory: &Path) -> bool {
         let file = File::open(directory.join("lock"));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

@@ -1,5 +1,5 @@
-//! Settings against the machine and the genesis: whatever would make `quorate node run` fail at its start is found here, by the same code for
-//! `init`, `check` and `run`, so that none of them accepts what another refuses.
+//! Checks settings against the machine and the genesis: anything that would make `quorate node run` fail at startup is found here. `init`,
+//! `check` and `run` share this code, so none of them accepts what another refuses.
 
 use std::{
     collections::BTreeMap,
@@ -28,30 +28,30 @@ use crate::{
 /// Why a setting does not fit the machine or the genesis.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// A directory.
+    /// A directory is not writable.
     #[error("{} cannot be written: {source}; the user that runs the validator must own it", path.display())]
     Directory {
-        /// Which.
+        /// The directory, or its first existing ancestor.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file of the passphrase.
-    #[error("`node.passphrase_file` = {path:?} is not possible: {source}")]
+    /// The passphrase file cannot be opened.
+    #[error("`node.passphrase_file` = {path:?} cannot be opened: {source}")]
     PassphraseFile {
-        /// Which.
+        /// As configured, resolved against the home directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// An address for a validator that there is not.
-    #[error("`network.peers` names {name:?}, and {}{}", if *is_us { "that is this validator" } else { "no validator of the genesis has that name" }, did_you_mean(nearest.as_deref()))]
+    /// `network.peers` has an entry for an unknown validator or for this one.
+    #[error("`network.peers` names {name:?}, but {}{}", if *is_us { "that is this validator" } else { "no validator in the genesis has that name" }, did_you_mean(nearest.as_deref()))]
     Peer {
-        /// The name.
+        /// The name in the setting.
         name: String,
-        /// Whether it is our own.
+        /// It is this validator's own name.
         is_us: bool,
-        /// The one that may have been meant.
+        /// The name that was probably meant.
         nearest: Option<String>,
     },
 }
@@ -60,29 +60,29 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest:?}?"))
 }
 
-/// The validator that the settings are for, as far as it is known.
+/// The validator that the settings are for, as far as known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) committee: &'a Committee,
-    /// Our position; unknown before there is a key.
+    /// Our position; `None` before there is a key.
     pub(crate) me: Option<ValidatorId>,
 }
 
-/// What else is known when the settings are checked.
+/// The context in which settings are checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
     /// `None` before there is a genesis.
     pub(crate) place: Option<Place<'a>>,
-    /// Where to listen for other validators, once it is known.
+    /// Listen address for validators, once known.
     pub(crate) network_listen: Option<&'a str>,
-    /// This home's validator runs: its addresses are taken, by itself.
+    /// This home's validator is running, so its own listeners hold the addresses.
     pub(crate) is_running: bool,
 }
 
-/// Checks the settings, and divides the files that the process may open.
+/// Checks the settings and divides the limit of open files among its users.
 ///
 /// # Errors
-/// [`NodeError`], as the start of a node would fail.
+/// The [`NodeError`] with which the node would fail to start.
 pub(crate) fn check(config: &Config, home: &Home, circumstances: Circumstances<'_>) -> Result<Files, NodeError> {
     let Circumstances { place, network_listen, is_running } = circumstances;
     let peers = place.map_or(0, |place| place.committee.len().saturating_sub(1));
@@ -101,7 +101,7 @@ pub(crate) fn check(config: &Config, home: &Home, circumstances: Circumstances<'
     }
     check_threads(usize::from(config.node.verify_threads).saturating_add(usize::from(config.api.threads)))?;
     if !is_running {
-        // All at once, as they will be: two of them may be the same.
+        // All held at once, as in a running node, so that two equal addresses collide.
         let _api = listen("the API", "api", config.api.listen)?;
         let _metrics = listen("health and metrics", "metrics", config.metrics.listen)?;
         if let Some(address) = network_listen {
@@ -111,7 +111,7 @@ pub(crate) fn check(config: &Config, home: &Home, circumstances: Circumstances<'
     Ok(files)
 }
 
-/// Opens an address for clients.
+/// Binds a TCP listener for clients.
 pub(crate) fn listen(what: &'static str, section: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
     let failed = |source| NodeError::Listen { what, section, address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
@@ -119,7 +119,7 @@ pub(crate) fn listen(what: &'static str, section: &'static str, address: SocketA
     Ok(listener)
 }
 
-/// Where validators are to be dialled instead of where the genesis says.
+/// The configured dial addresses, which override those in the genesis.
 pub(crate) fn peer_addresses(
     config: &Config,
     committee: &Committee,
@@ -140,7 +140,7 @@ pub(crate) fn peer_addresses(
     config.network.peers.iter().map(find).collect()
 }
 
-/// Whether files can be made in a directory, or it in the first of its parents that exists.
+/// Checks that files can be created in `directory` or, if it is missing, in its first existing ancestor.
 fn check_directory(directory: &Path) -> Result<(), MachineError> {
     let failed = |path: &Path, source: io::Error| MachineError::Directory { path: path.into(), source };
     for path in directory.ancestors() {
@@ -155,7 +155,7 @@ fn check_directory(directory: &Path) -> Result<(), MachineError> {
     Ok(())
 }
 
-/// Whether the system gives so many threads, by having them all for a moment.
+/// Checks that the system grants `count` threads, by running that many at the same time for a moment.
 fn check_threads(count: usize) -> Result<(), NodeError> {
     let gate = Mutex::new(());
     let started = thread::scope(|scope| {
@@ -165,13 +165,13 @@ fn check_threads(count: usize) -> Result<(), NodeError> {
     started.map_err(NodeError::Threads)
 }
 
-/// Keeps the memory of this process, and with it the validator's keys, out of files that others may read.
+/// Keeps this process's memory, and with it the validator's keys, out of core dumps.
 pub(crate) fn forbid_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!("core dumps cannot be turned off: {error}");
     }
-    // The limit does not hold for a program that takes core dumps from the kernel.
+    // The limit does not bind a core dump handler that the kernel pipes to.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
         tracing::warn!("core dumps cannot be turned off: {error}");
@@ -216,7 +216,7 @@ mod tests {
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
         let file = file.to_str().unwrap();
-        // 192.0.2.1 is for documentation: no machine has it.
+        // 192.0.2.1 is reserved for documentation: no machine has it.
         for (setting, words) in [
             (format!("api.listen=127.0.0.1:{port}"), ["[api] listen", "another node running"]),
             ("api.listen=192.0.2.1:80".into(), ["192.0.2.1:80", "[api] listen"]),
@@ -233,9 +233,9 @@ mod tests {
         for setting in ["network.peers={ two = \"/dns4/two.example.org/tcp/1\" }", &format!("node.passphrase_file={file}")] {
             checked(directory.path(), &[setting], false).unwrap();
         }
-        // What the validator of this home has opened itself is no obstacle.
+        // Addresses that this home's own running validator holds are not tried.
         checked(directory.path(), &[&format!("api.listen=127.0.0.1:{port}")], true).unwrap();
-        // A file where a directory belongs.
+        // A file in place of a directory.
         assert!(checked(&Path::new(file).join("home"), &[], false).unwrap_err().contains(file));
         checked(&directory.path().join("home/to/be"), &[], false).unwrap();
     }

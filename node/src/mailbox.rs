@@ -1,4 +1,4 @@
-//! The one way into the replica's thread: a bounded queue with a lane for each kind of input.
+//! The only entrance to the replica's thread: a bounded queue with a lane for each kind of input.
 //!
 //! ```text
 //! consensus verifier --waits when full-----> | consensus    |
@@ -7,8 +7,8 @@
 //! transaction checks --refused when full---> | transactions |
 //! ```
 //!
-//! One turn takes at most a share of each lane, in this order: votes never wait behind blocks for somebody else or behind clients,
-//! and no lane, however full it is kept, starves another.
+//! One turn takes at most a share of each lane, in this order: votes never wait behind clients or behind blocks served to peers, and no lane,
+//! however full, starves another.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// What an input is, and so which lane it takes.
+/// The kind of an input, which determines its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// Proposals, votes, timeouts, certificates.
@@ -25,14 +25,15 @@ pub(crate) enum Lane {
     Questions,
     /// Requests for blocks, and blocks.
     Sync,
-    /// Transactions, of clients and gossip.
+    /// Transactions, from clients and gossip.
     Transactions,
 }
 
 impl Lane {
     const ALL: [Self; 4] = [Self::Consensus, Self::Questions, Self::Sync, Self::Transactions];
 
-    /// How many inputs may wait, and their bytes (one input always fits); bytes stand for work as well ([`TRANSACTION_WORK_BYTES`]).
+    /// Bounds on waiting inputs: their number, and their bytes (one input always fits). Bytes stand for work as well
+    /// ([`TRANSACTION_WORK_BYTES`]).
     const fn waiting_max(self) -> (usize, usize) {
         match self {
             Self::Consensus => (1_024, 32 << 20),
@@ -42,7 +43,7 @@ impl Lane {
         }
     }
 
-    /// How many inputs one turn takes, together 256; and after how many bytes it takes no more.
+    /// One turn's share: the number of inputs, 256 over all lanes, and the bytes after which it takes no more.
     const fn share(self) -> (usize, usize) {
         match self {
             Self::Consensus => (64, 4 << 20),
@@ -62,23 +63,23 @@ impl Lane {
     }
 }
 
-/// What a transaction costs the replica's thread besides its bytes, counted as bytes: it is looked up, checked against the state and pooled.
-/// So a lane of many small transactions is as full as its work is long.
+/// What a transaction costs the replica's thread besides its bytes, in bytes: the work to look it up, check it against the state and pool it.
+/// So a lane of many small transactions is as full as the work it holds.
 pub(crate) const TRANSACTION_WORK_BYTES: usize = 1_024;
 
-/// An input that was not taken, given back.
+/// An input that was not queued, handed back.
 #[derive(Debug)]
 pub(crate) enum Refused<T> {
     /// Its lane is full.
     Full(T),
-    /// The node stops.
+    /// The node is stopping.
     Closed(T),
 }
 
 /// How a [`Mailbox::take`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// With inputs, or because time was up.
+    /// With inputs, or by timeout.
     Inputs,
     /// Closed and empty: there will be no more.
     Closed,
@@ -119,13 +120,13 @@ struct State<T> {
 
 struct Inner<T> {
     state: Mutex<State<T>>,
-    /// Something came for the taker.
+    /// An input has arrived.
     arrived: Condvar,
     /// A lane has room again.
     drained: Condvar,
 }
 
-/// The queue. Clones share it.
+/// The queue. Clones share one queue.
 pub(crate) struct Mailbox<T>(Arc<Inner<T>>);
 
 impl<T> Clone for Mailbox<T> {
@@ -135,13 +136,13 @@ impl<T> Clone for Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// An empty one.
+    /// An empty mailbox.
     pub(crate) fn new() -> Self {
         let state = State { lanes: empty(), is_waiting: false, is_closed: false };
         Self(Arc::new(Inner { state: Mutex::new(state), arrived: Condvar::new(), drained: Condvar::new() }))
     }
 
-    /// Queues an input that takes about `bytes` of memory, or gives it back when its lane is full.
+    /// Queues an input that takes about `bytes` of memory, or hands it back if its lane is full.
     pub(crate) fn offer(&self, lane: Lane, bytes: usize, input: T) -> Result<(), Refused<T>> {
         let state = self.lock();
         if state.is_closed {
@@ -154,7 +155,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Queues an input, and waits while its lane is full: only for a thread that serves this lane alone, whose other work may wait with it.
+    /// Queues an input, blocking while its lane is full. Only for threads that can afford to block on this lane.
     pub(crate) fn deliver(&self, lane: Lane, bytes: usize, input: T) -> Result<(), Refused<T>> {
         let mut state = self.lock();
         while !state.is_closed && is_full(&state, lane) {
@@ -167,7 +168,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Moves one turn's inputs to the end of `batch`; waits for the first of them, at most for `patience`.
+    /// Moves one turn's inputs to the end of `batch`, waiting at most `patience` for the first.
     pub(crate) fn take(&self, batch: &mut VecDeque<T>, patience: Duration) -> Taken {
         let mut state = self.lock();
         if state.lanes.iter().all(|queue| queue.inputs.is_empty()) {
@@ -175,7 +176,7 @@ impl<T> Mailbox<T> {
                 return Taken::Closed;
             }
             state.is_waiting = true;
-            // Woken for nothing is fine: the caller looks at its timers and comes again.
+            // A spurious wake-up is harmless: the caller looks at its timers and calls again.
             state = self.0.arrived.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
             state.is_waiting = false;
         }
@@ -193,14 +194,14 @@ impl<T> Mailbox<T> {
         Taken::Inputs
     }
 
-    /// No more inputs; what is queued can still be taken.
+    /// Refuses further inputs; queued ones can still be taken.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.0.arrived.notify_all();
         self.0.drained.notify_all();
     }
 
-    /// No more inputs, and what is queued is thrown away: there is nobody to take it.
+    /// Refuses further inputs and discards queued ones, as there is no taker left.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -211,7 +212,7 @@ impl<T> Mailbox<T> {
         self.0.drained.notify_all();
     }
 
-    /// How many inputs wait in a lane.
+    /// Number of inputs waiting in a lane.
     pub(crate) fn waiting(&self, lane: Lane) -> usize {
         self.lock().lanes.get(lane.slot()).map_or(0, |queue| queue.inputs.len())
     }
@@ -228,7 +229,7 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// A queue is whole after every statement, so another thread's panic does not spoil it.
+    /// The queues are consistent after every statement, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,11 +1,11 @@
-//! The word that may have been meant.
+//! Suggestions for misspelled words.
 
 use strsim::levenshtein;
 
-/// The candidate with the fewest letters to change, if they are few.
+/// The candidate at the smallest edit distance, if it is small.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
-    // A third of the letters, and at least two.
+    // A third of the letters, but at least two.
     let limit = (length / 3).max(2);
     let scored = candidates.into_iter().map(|candidate| (levenshtein(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)

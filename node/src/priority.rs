@@ -1,23 +1,23 @@
-//! Which threads let others go first when the processor is short.
+//! Thread priorities, for when CPU is scarce.
 
-/// How much nicer than the others: such a thread gets about a tenth of the time of one that it competes with.
+/// Added to the niceness of background threads: such a thread gets about a tenth of the CPU time of a normal one that it competes with.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
-/// The least that a thread can have: what is left over when nobody else wants it.
+/// The lowest priority: the thread gets the CPU time that no other thread wants.
 #[cfg(target_os = "linux")]
 const MOST_NICENESS: i32 = 19;
 
-/// Puts the calling thread behind those that order what has been taken in already. Without it a flood of transactions takes the time that
-/// their blocks need, and throughput collapses.
+/// Lowers the calling thread's priority below that of the threads that order transactions. Otherwise a flood of new transactions takes the
+/// CPU time that ordering the admitted ones needs, and throughput collapses.
 ///
-/// On Linux a thread has a priority of its own, although POSIX gives one to the process alone. Elsewhere this does nothing, and admission
-/// alone ([`crate::ingest`]) keeps the balance.
+/// Linux has a priority per thread, where POSIX has one per process. Elsewhere this does nothing, and only admission ([`crate::ingest`]) keeps
+/// the balance.
 pub(crate) fn let_ordering_go_first() {
     #[cfg(target_os = "linux")]
     be_nicer(NICENESS);
 }
 
-/// Puts the calling thread behind all others: for work that costs clients nothing to ask for, and much to do.
+/// Lowers the calling thread's priority below all others: for work that is cheap for clients to request and expensive to do.
 pub(crate) fn let_everybody_go_first() {
     #[cfg(target_os = "linux")]
     be_nicer(MOST_NICENESS);
@@ -26,6 +26,6 @@ pub(crate) fn let_everybody_go_first() {
 #[cfg(target_os = "linux")]
 fn be_nicer(by: i32) {
     if let Err(error) = rustix::process::nice(by) {
-        tracing::warn!("a thread keeps its priority: {error}");
+        tracing::warn!("cannot lower a thread's priority: {error}");
     }
 }

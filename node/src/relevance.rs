@@ -1,8 +1,8 @@
-//! Which proposals can matter, before the signatures of their transactions are checked.
+//! Decides which proposals can matter, before the signatures of their transactions are verified.
 //!
-//! A full block costs more to check than everything else in a round together, and any validator can sign one at any time. So the replica
-//! says where the protocol stands, and the transactions of a proposal are checked only if it may be the one that the replica votes for, or
-//! the block that it lacks. Of any other proposal the certificates are left, which is all that the replica would take from it.
+//! A full block costs more to verify than everything else in a round together, and any validator can sign one at any time. So the replica
+//! publishes its position in the protocol, and the transactions of a proposal are verified only if the replica might vote for it or is missing
+//! its block. Any other proposal is reduced to its certificates, which is all that the replica would take from it.
 
 use std::{
     collections::BTreeMap,
@@ -16,24 +16,24 @@ use quorate_types::{
     round::Round,
 };
 
-/// How many blocks of one leader and round are looked at: the second one is the evidence against it.
+/// Blocks considered per author and round: the second one is the evidence against the author.
 const BLOCKS_PER_ROUND_MAX: usize = 2;
 
-/// See the module.
+/// The replica's position, and the blocks already considered.
 #[derive(Debug, Default)]
 pub(crate) struct Relevance {
     position: Mutex<Position>,
-    /// The newest round of each author whose blocks were looked at, and these blocks. Bounded by the committee.
+    /// For each author, the newest round considered and its blocks. Bounded by the committee.
     seen: Mutex<BTreeMap<ValidatorId, (Round, Vec<BlockId>)>>,
 }
 
 impl Relevance {
-    /// Tells where the protocol stands now.
+    /// Sets the replica's current position.
     pub(crate) fn publish(&self, position: Position) {
         *lock(&self.position) = position;
     }
 
-    /// Whether the transactions of a proposal are to be checked; everything else of it has been.
+    /// Whether the transactions of a proposal should be verified. Everything else in it already is.
     pub(crate) fn matters(&self, proposal: &Proposal) -> bool {
         let position = *lock(&self.position);
         let (author, round, id) = (proposal.block.author(), proposal.block.round(), proposal.block.id());
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(looked_at(1, 5, 0..1_000), BLOCKS_PER_ROUND_MAX);
         assert_eq!(looked_at(2, 5, 0..1_000), BLOCKS_PER_ROUND_MAX, "each validator's count is its own");
         assert_eq!(looked_at(1, 6, 0..1_000), BLOCKS_PER_ROUND_MAX);
-        assert_eq!(looked_at(1, 5, 1_000..2_000), 0, "it has gone on to another round itself");
+        assert_eq!(looked_at(1, 5, 1_000..2_000), 0, "the author itself has moved on to another round");
         assert!(relevance.matters(&proposal(3, 5, 0)) && !relevance.matters(&proposal(3, 5, 0)), "the same block once");
     }
 

@@ -1,4 +1,4 @@
-//! A node from its start to its orderly stop.
+//! A node, from start to orderly shutdown.
 //!
 //! ```text
 //!                      +--------------------- verify (threads) <--- network (thread) <--- validators
@@ -7,7 +7,7 @@
 //!        |                                           ^
 //!        +-- committed views (watch), answers -------+
 //! ```
-//! It stops in the direction of the arrows: first nobody is let in any more, then what is under way is finished, the store is closed last.
+//! Shutdown follows the arrows: first nothing new is admitted, then work in progress is finished, and the store is closed last.
 
 use std::{
     fmt, fs, io,
@@ -51,27 +51,27 @@ use crate::{
     watchdog,
 };
 
-/// How long an orderly stop may take, all in all.
+/// Time limit for an orderly shutdown as a whole.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long servers and their requests may take of it.
+/// The part of [`STOP_PATIENCE`] that servers and their requests may take.
 const SERVERS_PATIENCE: Duration = Duration::from_millis(2_500);
-/// Threads of the API that may wait for the disk.
+/// API threads that may block on the disk.
 const DISK_THREADS: usize = 4;
-/// Reading the state is told to people when it takes longer than this, and then every so often.
+/// Progress of reading the state is logged at this interval.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The genesis is not the one that was announced.
-    #[error("the genesis has hash {found}, expected is {expected}; get the genesis file from the organisers of the network again")]
+    #[error("the genesis has hash {found}, expected {expected}; get the genesis file from the network's organisers again")]
     GenesisHash {
-        /// Of the file.
+        /// Hash of the file.
         found: GenesisHash,
-        /// As configured or given.
+        /// As configured.
         expected: GenesisHash,
     },
-    /// The genesis has no committee.
+    /// The genesis has no valid committee.
     #[error("the genesis cannot be used: {0}")]
     Committee(#[from] CommitteeError),
     /// Our key is not in the committee.
@@ -79,27 +79,27 @@ pub enum NodeError {
         "the consensus key {key} is not in the genesis of {network:?}; use the key that was entered with `quorate genesis add-validator`, or the right genesis"
     )]
     NotInCommittee {
-        /// Ours.
+        /// Our consensus key.
         key: String,
         /// The network's name.
         network: String,
     },
-    /// Our network key is another one than the genesis says.
+    /// Our network key is not the one in the genesis.
     #[error(
         "the key file's network key is {ours}, the genesis has {theirs} for validator {name:?}; use the key file that was entered with `quorate genesis add-validator`"
     )]
     NetworkKey {
-        /// The validator's name.
+        /// Our name in the genesis.
         name: String,
-        /// Ours.
+        /// The key file's network key.
         ours: String,
-        /// The one in the genesis.
+        /// The network key in the genesis.
         theirs: String,
     },
-    /// What is on disk cannot be continued.
+    /// The replica cannot resume from what is on disk.
     #[error(transparent)]
     Recover(#[from] RecoverError),
-    /// It is not known how far the key has signed.
+    /// The witness cannot be opened.
     #[error(transparent)]
     Witness(#[from] crate::witness_file::WitnessError),
     /// The store cannot be opened.
@@ -108,85 +108,85 @@ pub enum NodeError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The network cannot be opened.
+    /// The network cannot start.
     #[error("{0}; see [network] listen in the configuration")]
     Network(#[from] NetworkError),
-    /// The API cannot listen.
+    /// An HTTP listener cannot be bound.
     #[error("cannot listen on {address} for {what}: {source}; is another node running there? see [{section}] listen in the configuration")]
     Listen {
-        /// For what.
+        /// The service: the API, or health and metrics.
         what: &'static str,
-        /// Where the setting is.
+        /// Configuration section of the address.
         section: &'static str,
         /// As configured.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A setting.
+    /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     /// A setting does not fit the machine or the genesis.
     #[error(transparent)]
     Machine(#[from] MachineError),
-    /// The process may open too few files.
+    /// The limit of open files is too low.
     #[error(transparent)]
     Files(#[from] files::TooFewFiles),
-    /// The file with an address cannot be written.
-    #[error("{}, where the address of the listener is left for others, cannot be written: {source}; may this user write to that directory?", path.display())]
+    /// An address file cannot be written.
+    #[error("cannot write {}, which tells other programs where this node listens: {source}; may this user write to that directory?", path.display())]
     AddressFile {
-        /// The file.
+        /// One of [`Setup::address_files`].
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system gives no threads.
-    #[error("the system gives no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
+    /// The system grants no more threads, sockets or signal handlers.
+    #[error("the system grants no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
     Threads(io::Error),
-    /// The disk cannot be measured.
-    #[error("the free room on the disk of the data directory cannot be measured: {0}; is the directory there?")]
+    /// Free disk space cannot be measured.
+    #[error("the free space on the disk that holds the data directory cannot be measured: {0}; does the directory exist?")]
     Disk(io::Error),
     /// The failures to inject cannot be read.
     #[cfg(feature = "faults")]
     #[error("the failures to inject cannot be read: {0}")]
     Faults(io::Error),
-    /// The genesis cannot be written as JSON, a defect.
+    /// The genesis cannot be written as JSON, which is a bug.
     #[error("the genesis cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// What a node is started with.
+/// Everything a node starts from.
 #[derive(Debug)]
 pub struct Setup {
     /// What the network replicates.
     pub app: App,
-    /// Its settings.
+    /// The operator's settings.
     pub config: Config,
-    /// Its secret keys.
+    /// The validator's secret keys.
     pub keys: ValidatorKeys,
-    /// How far its consensus key has signed.
+    /// How far the consensus key has signed.
     pub witness: Box<dyn WitnessFile>,
-    /// Its network; [`quorate_genesis::load`] has checked it.
+    /// Already checked by [`quorate_genesis::load`].
     pub genesis: Genesis,
-    /// Where to write the addresses of the API and of health and metrics, if anywhere.
+    /// Where to write the listen addresses of the API and of health and metrics, if anywhere.
     pub address_files: Option<(PathBuf, PathBuf)>,
-    /// Where the store writes, if anywhere: the disk whose free room is watched.
+    /// Where the store writes, if anywhere. Free space is watched on this disk.
     pub data_directory: Option<PathBuf>,
-    /// The failures to inject, where the file exists.
+    /// The failures to inject; the file may be missing.
     #[cfg(feature = "faults")]
     pub faults_file: Option<PathBuf>,
-    /// Called at once, by the thread that fails, when the node must not go on.
+    /// Called immediately, on the failing thread, when the node must not go on.
     pub on_failure: fn(&str),
 }
 
 /// Our place in the committee.
 #[derive(Debug)]
 pub struct Membership {
-    /// The committee.
+    /// The committee in the genesis.
     pub committee: Arc<Committee>,
     /// Our position.
     pub me: ValidatorId,
-    /// Our entry.
+    /// Our entry in the committee.
     pub validator: Validator,
 }
 
@@ -194,7 +194,7 @@ impl Membership {
     /// Finds our keys in the genesis.
     ///
     /// # Errors
-    /// [`NodeError`], which says what does not fit.
+    /// [`NodeError`]: no valid committee, our key is not in it, or our network key differs.
     pub fn find(genesis: &Genesis, keys: &ValidatorKeys) -> Result<Self, NodeError> {
         let committee = genesis.committee()?;
         let public = keys.public();
@@ -211,7 +211,7 @@ impl Membership {
         Ok(Self { committee, me, validator })
     }
 
-    /// Where to listen for the others: as configured, otherwise where the genesis says that they will look for us.
+    /// Listen address for validators: as configured, otherwise our address in the genesis, where peers dial us.
     #[must_use]
     pub fn listen(&self, config: &Config) -> String {
         let configured = config.network.listen.trim();
@@ -234,11 +234,11 @@ pub fn check_genesis_hash(genesis: &Genesis, config: &Config) -> Result<GenesisH
 /// A running node.
 pub struct Node {
     runtime: Runtime,
-    /// Health and metrics have a thread of their own: what clients ask for does not make them wait.
+    /// Health and metrics have a thread of their own, so that clients' requests cannot delay them.
     health: Runtime,
     /// So have pages of blocks: see [`Api::pages`].
     pages: Runtime,
-    /// What a stop waits for first.
+    /// The tasks that a shutdown waits for first.
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     network: Network,
@@ -254,9 +254,9 @@ pub struct Node {
 /// Why a node stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Somebody asked for it, by this signal.
+    /// The process received this signal.
     Signal(&'static str),
-    /// It must not go on.
+    /// A failure after which the node must not go on.
     Failure(String),
 }
 
@@ -267,9 +267,9 @@ impl fmt::Debug for Node {
 }
 
 impl Node {
-    /// Starts a node on a store. Returns when it answers requests.
+    /// Starts a node on a store. Returns once it answers requests.
     ///
-    /// Not to be called from within a runtime of tokio.
+    /// Must not be called from within a tokio runtime.
     ///
     /// # Errors
     /// [`NodeError`].
@@ -282,7 +282,7 @@ impl Node {
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, application = ?app, "the network");
         tracing::info!(validator = membership.validator.name, position = %membership.me, of = membership.committee.len(), "this validator");
 
-        // The sockets first: what is taken already is known before the state is read.
+        // Sockets first, so that an address in use is reported before the state is read.
         let api_listener = listen("the API", "api", config.api.listen)?;
         let metrics_listener = listen("health and metrics", "metrics", config.metrics.listen)?;
 
@@ -422,19 +422,19 @@ impl Node {
         })
     }
 
-    /// Where the API listens.
+    /// Listen address of the API.
     #[must_use]
     pub const fn api_address(&self) -> SocketAddr {
         self.api_address
     }
 
-    /// Where health and metrics are served.
+    /// Listen address of health and metrics.
     #[must_use]
     pub const fn metrics_address(&self) -> SocketAddr {
         self.metrics_address
     }
 
-    /// Where the other validators find this one.
+    /// Listen addresses for validators.
     #[must_use]
     pub fn network_addresses(&self) -> Vec<String> {
         self.network.listen_addresses()
@@ -446,7 +446,7 @@ impl Node {
         self.failure.get()
     }
 
-    /// Waits until somebody asks for a stop, by the signal that `stop` ends with, or something fails.
+    /// Waits until `stop` resolves to the name of a signal, or the node fails.
     pub fn wait(&self, stop: impl Future<Output = &'static str>) -> Ending {
         self.runtime.block_on(async {
             tokio::select! {
@@ -456,7 +456,7 @@ impl Node {
         })
     }
 
-    /// Stops in order, within five seconds. What clients were told is committed is on disk before this begins.
+    /// Shuts down in order, within five seconds. Everything that clients were told is committed is already on disk.
     pub fn stop(self) {
         let started = Instant::now();
         let Self { runtime, health, pages, servers, stop, network, transactions, mailbox, threads, failure, address_files, .. } = self;
@@ -465,19 +465,19 @@ impl Node {
         runtime.block_on(async {
             let all = async {
                 for server in servers {
-                    // A server that panicked has stopped, too.
+                    // A server that panicked has stopped as well.
                     drop(server.await);
                 }
             };
             if tokio::time::timeout(SERVERS_PATIENCE, all).await.is_err() {
-                tracing::warn!("the API did not stop in time; its connections are cut");
+                tracing::warn!("the API did not stop in time; closing its connections");
             }
         });
         network.shutdown();
         transactions.close();
         mailbox.close();
         if let Err(running) = threads.join(STOP_PATIENCE.saturating_sub(started.elapsed())) {
-            tracing::warn!("threads that did not stop in time and end with the process: {}", running.join(", "));
+            tracing::warn!("these threads did not stop in time and will end with the process: {}", running.join(", "));
         }
         for runtime in [runtime, health, pages] {
             runtime.shutdown_timeout(STOP_PATIENCE.saturating_sub(started.elapsed()));
@@ -502,9 +502,9 @@ fn start_replica<S: Store>(
     let failure = failure.clone();
     threads.start("replica", move || {
         if let Err(fatal) = event_loop.run() {
-            // Before anything is cleaned up: the process may end right here.
+            // Before any cleanup: the process may end right here.
             failure.report(&fatal.to_string());
-            // Where it goes on (in tests), nobody waits for answers that will never come.
+            // Where the process lives on (in tests), nobody may wait for answers that will never come.
             mailbox.abandon();
         }
     })
@@ -549,7 +549,7 @@ fn network_config(
         address: moved.remove(&id).unwrap_or_else(|| validator.address.clone()),
     });
     let mut limits = Limits::default();
-    // The longest message there is must fit: a full block with its certificates.
+    // The longest message must fit: a full block with its certificates.
     limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
     Ok(NetworkConfig {
@@ -567,7 +567,7 @@ fn network_config(
     })
 }
 
-/// Its threads answer requests: a panic on one of them is the end of one answer.
+/// A runtime whose threads answer requests: a panic on one of them costs one answer, not the process.
 fn runtime(threads: u16, begin: impl Fn() + Send + Sync + 'static) -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads.max(1)))
@@ -578,7 +578,7 @@ fn runtime(threads: u16, begin: impl Fn() + Send + Sync + 'static) -> io::Result
         .build()
 }
 
-/// A reader sees the whole file or none, also after a power cut.
+/// A reader sees the old file or the new one, never a part, even after a power cut.
 fn write_whole(path: &std::path::Path, text: &str) -> io::Result<()> {
     quorate_keygen::whole_file::replace(&quorate_keygen::whole_file::SystemFiles, path, text.as_bytes(), 0o666)
 }

@@ -1,5 +1,5 @@
-//! The thread that reads blocks for validators that are behind, so that the replica's own never waits for a disk on their account. What is
-//! served to whom is the replica's decision, and its accounts bound the queue.
+//! The thread that reads blocks for lagging validators, so that the replica's thread never waits for the disk on their behalf. The replica
+//! decides what is served to whom, and its quotas bound the queue.
 
 use std::{
     io,
@@ -18,14 +18,14 @@ use crate::{
     priority,
 };
 
-/// Most jobs that wait: more than a whole committee may have under way.
+/// Most waiting jobs: more than the whole committee may have outstanding.
 const JOBS_MAX: usize = 1_024;
 
-/// The way to the thread.
+/// The sending end of the thread's job queue.
 pub(crate) struct Server(SyncSender<Box<Serve>>);
 
 impl Server {
-    /// Hands a job over, or gives it back when too many wait or the thread has ended.
+    /// Queues a job, or hands it back if the queue is full or the thread has ended.
     pub(crate) fn serve(&self, job: Box<Serve>) -> Result<(), Box<Serve>> {
         self.0.try_send(job).map_err(|(TrySendError::Full(job) | TrySendError::Disconnected(job))| job)
     }
@@ -47,8 +47,8 @@ fn serve<S: Store>(reader: &LedgerReader<S>, queue: &Receiver<Box<Serve>>, mailb
         let answer = match job.answer(reader) {
             Ok(message) => Some((Bytes::from(codec::encode(&message)), message)),
             Err(error) => {
-                // Whoever asked asks somebody else. What concerns our own votes is read, and found out, elsewhere.
-                tracing::error!(validator = %to, "blocks that were asked for cannot be read: {error}");
+                // The requester will ask another peer. Damage that affects our own votes is detected elsewhere.
+                tracing::error!(validator = %to, "requested blocks cannot be read: {error}");
                 None
             }
         };

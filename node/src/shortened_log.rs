@@ -1,4 +1,4 @@
-//! What `RocksDB` forgets in silence when its log was cut or a bit of it flipped: the file beside the key remembers (SAFE-6).
+//! When its log is truncated or a bit flips in it, `RocksDB` silently forgets writes. The witness detects that (SAFE-6).
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     witness_file::WitnessOnDisk,
 };
 
-/// `RocksDB`'s log: blocks of this length, of records with checksum u32, length u16, type u8.
+/// `RocksDB`'s log consists of blocks of this length, which hold records: checksum u32, length u16, type u8, payload.
 const BLOCK: usize = 32 << 10;
 const HEADER: usize = 7;
 
@@ -42,7 +42,7 @@ fn last_records(log: &[u8]) -> Vec<usize> {
     records
 }
 
-/// A validator that has committed a few blocks by itself and was stopped.
+/// The home of a single validator that has committed a few blocks and was stopped.
 fn stopped() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join(VALIDATOR_WITNESS_FILE), Witness::of_new_key(keys(1).public().consensus_key)).unwrap();
@@ -55,7 +55,7 @@ fn stopped() -> tempfile::TempDir {
 }
 
 fn refused(home: &Path) -> String {
-    // Again and again.
+    // A second attempt fails the same way.
     let errors = [start(home), start(home)].map(|started| started.unwrap_err().to_string());
     assert_eq!(errors[0], errors[1]);
     assert!(errors[0].contains("SAFE-6") && errors[0].contains("quorate keygen validator"), "{}", errors[0]);
@@ -81,7 +81,7 @@ fn a_flipped_top_bit_of_the_length_of_any_record_in_the_last_block_is_noticed_or
     assert!(records.len() > 4, "{records:?}");
     let everything = tempfile::tempdir().unwrap();
     for record in [records[records.len() / 4], records[records.len() / 2]] {
-        // RocksDB writes a new log when it opens: each flip has a home of its own.
+        // RocksDB writes a new log when it opens, so each flip gets a home of its own.
         let copy = everything.path().join(record.to_string());
         fs::create_dir_all(copy.join("db")).unwrap();
         for entry in fs::read_dir(home.path().join("db")).unwrap() {
@@ -95,7 +95,7 @@ fn a_flipped_top_bit_of_the_length_of_any_record_in_the_last_block_is_noticed_or
         refused(&copy);
     }
 
-    // Untouched it goes on where it was.
+    // With its log intact, the validator resumes where it was.
     let running = Running { node: start(home.path()).unwrap(), verifier: Running::verifier(&setup(&[])) };
     assert_eq!(running.get::<AccountView>(&format!("/v1/accounts/{}", address_of(&alice()))).sequence, Sequence(6));
     running.commit(&transfer(6));

@@ -1,13 +1,13 @@
-//! What the system and its operator tell the process.
+//! Signal handling.
 //!
-//! | Signal | What happens |
+//! | Signal | Effect |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | an orderly stop; while the node is still starting, the end at once |
-//! | SIGHUP, SIGUSR1, SIGUSR2 | a line in the log: there is nothing to read again |
-//! | SIGXFSZ | a line in the log; the write that made a file too long fails, and says so |
-//! | SIGPIPE | nothing (Rust ignores it): whoever writes learns that nobody reads |
+//! | SIGTERM, SIGINT, SIGQUIT | orderly shutdown; immediate exit while the node is still starting |
+//! | SIGHUP, SIGUSR1, SIGUSR2 | a line in the log: there is nothing to reload |
+//! | SIGXFSZ | a line in the log; the write that exceeded the file size limit fails and is reported |
+//! | SIGPIPE | none (Rust ignores it): the write to the closed pipe fails |
 //!
-//! By default most of them would kill a validator without a word, a terminal that is closed for example, or a tool that rotates logs.
+//! By default, most of them would kill a validator without a word, for example when a terminal closes or a tool rotates logs.
 
 use std::{
     io,
@@ -30,26 +30,26 @@ const STOPPING: [(&str, SignalKind); 3] =
     [("SIGTERM", SignalKind::terminate()), ("SIGINT", SignalKind::interrupt()), ("SIGQUIT", SignalKind::quit())];
 
 const HARMLESS: [(&str, SignalKind, &str); 4] = [
-    ("SIGHUP", SignalKind::hangup(), "there is nothing to read again, settings are read at the start; the node goes on"),
-    ("SIGUSR1", SignalKind::user_defined1(), "it means nothing here; the node goes on"),
-    ("SIGUSR2", SignalKind::user_defined2(), "it means nothing here; the node goes on"),
-    ("SIGXFSZ", SignalKind::from_raw(FILE_SIZE), "a file has reached the limit of this process (ulimit -f); raise it"),
+    ("SIGHUP", SignalKind::hangup(), "there is nothing to reload, settings are read at startup; the node goes on"),
+    ("SIGUSR1", SignalKind::user_defined1(), "this signal has no meaning here; the node goes on"),
+    ("SIGUSR2", SignalKind::user_defined2(), "this signal has no meaning here; the node goes on"),
+    ("SIGXFSZ", SignalKind::from_raw(FILE_SIZE), "a file has reached this process's file size limit; raise it (ulimit -f)"),
 ];
 
 /// SIGXFSZ, on Linux and macOS alike.
 const FILE_SIZE: i32 = 25;
 
-/// Receives the signals of the process.
+/// Receives the process's signals.
 pub(crate) struct Signals {
     stop: watch::Receiver<Option<&'static str>>,
     is_started: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Takes the signals over, for as long as the process lives.
+    /// Installs handlers that stay for the life of the process.
     ///
     /// # Errors
-    /// The system gives no thread, or does not let us.
+    /// The system grants no thread or no handler.
     pub(crate) fn listen() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stopping, stop) = watch::channel(None);
@@ -63,9 +63,9 @@ impl Signals {
                 while signals.recv().await.is_some() {
                     stopping.send_replace(Some(name));
                     if !is_started.load(Ordering::SeqCst) {
-                        tracing::info!("{name}: ending before the start is complete");
+                        tracing::info!("{name}: exiting before startup is complete");
                         logging::finish();
-                        // Nobody waits for an orderly stop yet, and the start may take minutes. A validator may be killed at any moment.
+                        // Nothing handles an orderly shutdown yet, and startup may take minutes. A validator may be killed at any moment.
                         std::process::exit(0);
                     }
                 }
@@ -84,12 +84,12 @@ impl Signals {
         Ok(Self { stop, is_started })
     }
 
-    /// From now on somebody waits in [`Signals::stop`].
+    /// Declares that from now on the caller waits in [`Signals::stop`].
     pub(crate) fn on_started(&self) {
         self.is_started.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for a signal to stop; its name. Those that came earlier count.
+    /// Waits for a stop signal and returns its name. An earlier signal counts.
     pub(crate) async fn stop(&self) -> &'static str {
         let mut stop = self.stop.clone();
         match stop.wait_for(Option::is_some).await {

@@ -1,4 +1,4 @@
-//! Says why, while nothing is committed: the first question of every operator.
+//! While nothing is committed, logs why: every operator's first question.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     diagnosis,
 };
 
-/// Looks at the chain until the node stops. While it stands still there is a line in the log for each patience period.
+/// Watches the chain until the node stops. While it is stalled, logs a line per patience period.
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     let patience = diagnosis::patience(&api.genesis.parameters);
     let stalled_after = patience.saturating_mul(diagnosis::STALLED_PERIODS);
@@ -30,10 +30,10 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             continue;
         }
         wait = patience;
-        // A replica that does not answer is the watchdog's matter.
+        // The watchdog reports a replica that does not answer.
         let Ok(snapshot) = api.standing().await else { continue };
         let view = diagnosis::of(&api, &snapshot);
-        // Something may have been committed meanwhile.
+        // A block may have been committed meanwhile.
         let Some(stall) = &view.stall else { continue };
         was_stalled = true;
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! A client's transaction on its way to the replica, and the way back of the answer.
+//! A client's transaction on its way to the replica, and the channel for its answer.
 
 use std::{
     borrow::Cow,
@@ -12,23 +12,23 @@ use quorate_replica::{Answer, Ticket};
 use quorate_types::{rpc::Wait, transaction::Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-/// The code of a refusal because a queue of ours is full.
+/// Refusal code: one of our queues is full.
 pub(crate) const BUSY: &str = "busy";
-/// Code of a refusal while the disk has too little room for what transactions write.
+/// Refusal code: too little disk space is free.
 pub(crate) const DISK_NEARLY_FULL: &str = "disk-nearly-full";
-/// The code of a refusal because as many transactions wait for blocks as may.
+/// Refusal code: too many transactions already wait for blocks.
 pub(crate) const OVERLOADED: &str = "overloaded";
-/// The code of a refusal because the node stops.
+/// Refusal code: the node is stopping.
 pub(crate) const STOPPING: &str = "stopping";
 
-/// Where an answer goes. A client that has gone away is no error.
+/// Where an answer goes. It is no error if the client has disconnected.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// To a submission of its own.
+    /// A single submission.
     One(oneshot::Sender<Answer>),
-    /// To a batch, with the transaction's position in it. The channel is as long as the batch.
+    /// A batch, with the transaction's position in it. The channel has room for the largest batch.
     Part(u32, mpsc::Sender<(u32, Answer)>),
-    /// To nobody.
+    /// No answer is wanted.
     Nobody,
 }
 
@@ -41,7 +41,7 @@ impl Reply {
         }
     }
 
-    /// Whether nobody waits any more.
+    /// Whether no client waits any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::One(reply) => reply.is_closed(),
@@ -55,7 +55,7 @@ impl Reply {
     }
 }
 
-/// Who submitted, and what for.
+/// Where and when to send the answer to a submission.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) ticket: Ticket,
@@ -63,14 +63,14 @@ pub(crate) struct Claim {
     pub(crate) reply: Reply,
 }
 
-/// A client's transaction, not yet checked.
+/// A client's transaction, not yet verified.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) claim: Claim,
     pub(crate) transaction: Transaction,
 }
 
-/// Why a submission goes no further: a queue is full, or the node stops.
+/// Why a submission is refused: a queue is full, or the node is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom {
     pub(crate) code: &'static str,
@@ -80,11 +80,11 @@ pub(crate) struct NoRoom {
 impl NoRoom {
     pub(crate) const BUSY: Self = Self { code: BUSY, reason: "the node has more transactions than it can handle now" };
     pub(crate) const OVERLOADED: Self =
-        Self { code: OVERLOADED, reason: "as many transactions wait for blocks here as the next few can hold; this one was not looked at" };
+        Self { code: OVERLOADED, reason: "enough transactions to fill the next few blocks already wait here; this one was not examined" };
     pub(crate) const STOPPING: Self = Self { code: STOPPING, reason: "the node is stopping" };
 }
 
-/// Gives each submission its own number.
+/// Numbers the submissions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tickets(Arc<AtomicU64>);
 

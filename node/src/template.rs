@@ -1,5 +1,5 @@
-//! The configuration file that `quorate node init` writes: every setting, what it means, and its default, all commented out, so that the
-//! file shows at a glance what an operator has changed and a better default of a later version is not held back.
+//! The configuration file that `quorate node init` writes: every setting with its meaning and default, all commented out, so that the file
+//! shows at a glance what the operator has changed and does not pin defaults that a later version improves.
 
 use crate::config::{Config, ConfigError, Override};
 
@@ -7,82 +7,82 @@ use crate::config::{Config, ConfigError, Override};
 const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 #
 # Each setting is shown with its default; remove the `#` in front of a line to change it.
-# A setting is looked for in this order: command-line flag, environment variable QUORATE__<SECTION>__<KEY>
+# A setting is taken from the first of: command-line flag, environment variable QUORATE__<SECTION>__<KEY>
 # (QUORATE__API__LISTEN=127.0.0.1:8081), this file, default. An unknown key is an error, and so is an empty value outside this file.
 
 [node]
-# The hash that config/genesis.json must have, as the organisers of the network announced it. Empty: not checked.
+# Expected hash of config/genesis.json, as announced by the network's organisers. Empty: not checked.
 #genesis_hash = ""
 
-# A file whose first line is the passphrase of keys/validator.key. Empty: the environment variable QUORATE_PASSPHRASE, or a question on
-# the terminal. Relative to the home directory.
+# A file whose first line is the passphrase of keys/validator.key, relative to the home directory. Empty: the passphrase is taken from the
+# environment variable QUORATE_PASSPHRASE or asked for on the terminal.
 #passphrase_file = ""
 
-# Threads that check the signatures of transactions.
+# Threads that verify transaction signatures.
 #verify_threads = 1
 
 [network]
-# Where to listen for the other validators, such as "/ip4/0.0.0.0/tcp/6180".
-# Empty: at the address that the genesis gives for this validator.
+# Listen address for other validators, such as "/ip4/0.0.0.0/tcp/6180". Empty: this validator's address in the genesis.
 #listen = ""
 
-# Where to dial validators that are no longer at the address that the genesis gives, by their names, such as
+# Addresses of validators that have moved from their address in the genesis, by name, such as
 # { validator-2 = "/ip4/203.0.113.7/tcp/6180", validator-3 = "/dns4/node3.example.org/tcp/6180" }
 #peers = {}
 
 [api]
-# Where the HTTP API listens. It has no access control beyond the signatures of transactions: put a proxy with TLS in front of it before
-# strangers reach it. Port 0 lets the system choose; data/api.address says what it chose.
+# Listen address of the HTTP API. Its only access control is transaction signatures: put a TLS proxy in front of it before exposing it to
+# strangers. Port 0 lets the system choose; the chosen address is in data/api.address.
 #listen = "127.0.0.1:8080"
 
 # Threads that serve requests.
 #threads = 1
 
-# Connections at the same time. Beyond that, the one whose client has kept the node waiting longest is closed for each new one. A quarter of
-# them may wait for commits; who comes then is told that its transaction is pending, and asks again.
+# Concurrent connections. At the limit, each new connection closes the one whose client has kept the node waiting longest. At most a quarter
+# of them may wait for commits; further clients are told that their transaction is pending and ask again.
 #connections_max = 1024
 
-# Transactions at the same time that wait for the pool; further ones are told that the node is busy.
+# Transactions waiting to enter the pool. Beyond that, clients are told that the node is busy.
 #waiting_max = 10000
 
-# How long a request may take to arrive, head and body each, in milliseconds.
+# Longest time for the head of a request to arrive, and for its body, in milliseconds.
 #read_timeout_ms = 10000
 
-# How long a client may take no byte of an answer, or fall behind 32 KiB a second, in milliseconds.
+# Longest time for which a client may read none of a response, or stay below 32 KiB/s, in milliseconds.
 #write_timeout_ms = 30000
 
-# Names by which clients may ask for this node, such as ["node.example.org"], besides IP addresses and localhost; ["*"] for any name.
-# A request for another name is refused: it may come from a web page that has led a visitor's browser here.
+# Host names that requests may carry, such as ["node.example.org"], besides IP addresses and localhost; ["*"] for any name.
+# Requests for other names are refused: they may come from a web page that has pointed a visitor's browser here (DNS rebinding).
 #hosts = []
 
 [metrics]
-# Where /metrics, /livez and /readyz are served. However many clients the API has, these answer. Port 0 lets the system choose.
+# Listen address of /metrics, /livez and /readyz, which answer however busy the API is. Port 0 lets the system choose.
 #listen = "127.0.0.1:9101"
 
 [store]
-# While less than this is free on the disk of data/, transactions of clients are refused (disk-nearly-full); the validator goes on. 0: never.
+# While fewer bytes than this are free on the disk that holds data/, clients' transactions are refused (disk-nearly-full); the validator
+# keeps running. 0: never refuse.
 #free_bytes_min = 536870912
 
 [pool]
-# Transactions that wait for a block at the same time, and their bytes.
+# Transactions in the pool, and their total bytes.
 #transactions_max = 50000
 #bytes_max = 67108864
 
-# Transactions of one sender that wait at the same time, and how far above its next sequence number they may reach.
+# Transactions of one sender in the pool, and how far above its next sequence number they may reach.
 #sender_transactions_max = 5000
 
 [log]
-# What is logged: error, warn, info, debug, trace, or by part: "info,quorate_network=debug".
+# Log filter: off, error, warn, info, debug or trace, also per target: "info,quorate_network=debug".
 #level = "info"
 
-# "pretty" for people, "json" for programs: one object per line.
+# "pretty" for humans, "json" for programs: one object per line.
 #format = "pretty"
 "#;
 
-/// The file, with these settings written out.
+/// The template with these settings filled in.
 ///
 /// # Errors
-/// [`ConfigError`]: a setting does not exist or its value is not possible.
+/// [`ConfigError`]: a setting does not exist or its value is not allowed.
 pub fn render(overrides: &[Override]) -> Result<String, ConfigError> {
     let settings = Config::default().with(overrides)?.settings();
     let mut section = String::new();

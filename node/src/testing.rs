@@ -1,4 +1,4 @@
-//! What the tests of this crate share: a network to test with, a node that runs, and the smallest HTTP client there is.
+//! Shared by the tests of this crate: a test network, a running node, and a minimal HTTP client.
 
 use std::{
     io::{Read, Write},
@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 use crate::{Config, Node, Override, Setup, event_loop::unix_now};
 
-/// How long a test waits for what must come.
+/// How long a test waits for a condition that must come true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const CHAIN: ChainId = ChainId(7);
 pub(crate) const BALANCE: u64 = 1_000_000;
@@ -46,12 +46,12 @@ pub(crate) fn address_of(key: &SigningKey) -> Address {
     Address::of(&key.public())
 }
 
-/// The genesis of one validator, `one`.
+/// A genesis with one validator, `one`.
 pub(crate) fn genesis() -> Genesis {
     genesis_of(&[("one", keys(1), "/ip4/127.0.0.1/tcp/0".into())])
 }
 
-/// A genesis of these validators, and Alice with some money.
+/// A genesis with these validators, and an account of Alice's with [`BALANCE`].
 pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
     let networks: Vec<SigningKey> = members.iter().map(|(_, keys, _)| keys.network()).collect();
     let members = members.iter().zip(&networks).map(|((name, keys, address), network)| {
@@ -73,7 +73,7 @@ pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
     .with_validators(members)
 }
 
-/// What validator `one` is started with.
+/// The setup of validator `one`.
 pub(crate) fn setup(settings: &[&str]) -> Setup {
     setup_of(keys(1), genesis(), settings)
 }
@@ -98,7 +98,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
     }
 }
 
-/// A node that answers, and what its proofs are checked with.
+/// A running node, and the verifier for its proofs.
 pub(crate) struct Running {
     pub(crate) node: Node,
     pub(crate) verifier: Arc<Verifier>,
@@ -135,10 +135,10 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Everything until the node closes the connection.
+/// Reads until the node closes the connection.
 pub(crate) fn read_reply(stream: &mut TcpStream) -> Option<Reply> {
     let mut bytes = Vec::new();
-    // A reset after the answer is an end, too: the node has closed while we had more to send.
+    // A reset after the answer also ends it: the node has closed the connection while we had more to send.
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
@@ -167,7 +167,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str, body: &[u8]
     let mut stream = connect(address);
     let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
-    // The node may have answered and closed before it has read everything.
+    // The node may answer and close before it has read everything.
     drop(stream.write_all(body));
     read_reply(&mut stream).unwrap()
 }
@@ -210,7 +210,7 @@ impl Running {
         self.request("POST", &format!("/v1/transactions?wait={wait}&timeout_ms=60000"), transaction.raw())
     }
 
-    /// Submits and waits for the commit; the proof is checked.
+    /// Submits, waits for the commit, and verifies the proof.
     pub(crate) fn commit(&self, transaction: &Transaction) -> (Height, OutcomeView) {
         let reply = self.submit(transaction, "committed");
         assert_eq!(reply.status, 200, "{reply:?}");

@@ -1,4 +1,4 @@
-//! Signature checks, off the replica's thread: what reaches the replica is `Verified`.
+//! Signature verification, off the replica's thread: everything that reaches the replica is `Verified`.
 //!
 //! ```text
 //! network: consensus --> thread "verify-votes"  --waits-----> mailbox
@@ -7,8 +7,8 @@
 //! HTTP API           --------------------------------+--> transactions --> threads "verify-tx" (batches) --or refuses--> mailbox
 //! ```
 //!
-//! A validator that sends more than its share waits behind the others (or is dropped and counted), never they behind it. Bad messages are
-//! counted by validator and reason.
+//! Messages of a validator that exceeds its share wait behind the other validators' (or are dropped and counted), never the reverse. Bad
+//! messages are counted by validator and reason.
 
 use std::{io, sync::Arc};
 
@@ -34,12 +34,12 @@ use crate::{
     submission::{Claim, NoRoom},
 };
 
-/// What one validator may have waiting to be checked; the network holds as much again.
+/// Messages of one validator that may wait for verification; the network holds as much again.
 const MESSAGES_SHARE: Share = Share { items_max: 1_024, bytes_max: 8 << 20 };
-/// Messages that are moved out of the network's queue before one is checked.
+/// Most messages moved out of the network's queue before one is verified.
 const MOVED_MAX: usize = 4_096;
 
-/// What every checking thread has.
+/// What all verifying threads share.
 #[derive(Clone)]
 pub(crate) struct Checks {
     pub(crate) verifier: Arc<Verifier>,
@@ -49,7 +49,7 @@ pub(crate) struct Checks {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Starts the threads. They end when the network has shut down and the queue of transactions is closed.
+/// Starts the threads. They end once the network has shut down and the transaction queue is closed.
 pub(crate) fn start(checks: &Checks, receivers: IncomingReceivers, count: u16, threads: &mut Threads) -> io::Result<()> {
     let IncomingReceivers { consensus, sync, gossip } = receivers;
     for (name, receiver, class) in [("verify-votes", consensus, Class::Consensus), ("verify-blocks", sync, Class::Sync)] {
@@ -97,7 +97,7 @@ fn sort_in(checks: &Checks, waiting: &mut Fair<ValidatorId, Bytes>, incoming: In
     }
 }
 
-/// Checks one message and hands it on; false when the node stops.
+/// Verifies one message and passes it on; false if the node is stopping.
 fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class) -> bool {
     let message = match Message::decode(bytes) {
         Ok(message) => message,
@@ -108,8 +108,8 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
     };
     let lane = if message.is_urgent() { Lane::Consensus } else { Lane::Sync };
     if (lane == Lane::Consensus) != (class == Class::Consensus) {
-        // Blocks for somebody who is behind must not make votes wait.
-        checks.metrics.refused_message(from, "wrong-class", format_args!("a {} on the stream of {class:?}", message.kind()));
+        // Blocks for a lagging validator must not delay votes.
+        checks.metrics.refused_message(from, "wrong-class", format_args!("a {} on the {class:?} stream", message.kind()));
         return true;
     }
     let kind = message.kind();
@@ -123,7 +123,7 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
             if matters {
                 checks.metrics.accepted_message(kind);
             } else {
-                checks.metrics.refused_message(from, "pointless-proposal", format_args!("only its certificates are used"));
+                checks.metrics.refused_message(from, "pointless-proposal", format_args!("only its certificates were used"));
             }
             checks.mailbox.deliver(lane, bytes.len(), LoopInput::Message { from, message }).is_ok()
         }
@@ -270,12 +270,12 @@ mod tests {
             assert!(check_message(&checks, from, &bytes, class));
             assert!(refused(&checks, reason), "{reason}");
         }
-        // Nobody outside the committee gets this far; if one does, it is counted under its number.
+        // Only committee members get this far; any other sender would be counted under its number.
         assert!(check_message(&checks, ValidatorId(9), &request, Class::Sync));
         assert!(taken(&checks).is_empty());
 
         checks.mailbox.close();
-        assert!(!check_message(&checks, PEER, &request, Class::Sync), "the thread ends when the node stops");
+        assert!(!check_message(&checks, PEER, &request, Class::Sync), "the thread ends once the node is stopping");
     }
 
     #[test]

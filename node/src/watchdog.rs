@@ -1,5 +1,4 @@
-//! Says whose clock is wrong, when the disk no longer gives back old blocks, and when the replica's thread is stuck. Why the chain stands still,
-//! [`crate::stall`] says.
+//! Logs wrong clocks, blocks that can no longer be read from disk, and a stuck replica thread. [`crate::stall`] logs why the chain is stalled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,12 +10,12 @@ use crate::{
     clock::Clocks,
 };
 
-/// How often the node is looked at.
+/// Interval between checks.
 const EVERY: Duration = Duration::from_secs(10);
-/// In every how many looks a clock that stays wrong is named again.
+/// Checks after which a clock that stays wrong is logged again.
 const CLOCKS_EVERY: u32 = 30;
 
-/// Looks at the node until the node stops.
+/// Checks the node until it stops.
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     let mut clocks = WrongClocks::default();
     let mut damaged_reads = 0;
@@ -44,7 +43,7 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Whose clocks were wrong at the last looks: told when that changes, and now and then.
+/// The clocks last logged as wrong: logged again when the set changes, and every [`CLOCKS_EVERY`] checks.
 #[derive(Debug, Default)]
 struct WrongClocks {
     whose: (bool, Vec<ValidatorId>),

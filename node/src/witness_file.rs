@@ -1,7 +1,7 @@
-//! `validator.signed`, the file beside the key that says how far it has signed (format: `quorate_types::witness`), on a real disk.
+//! The witness on disk: `validator.signed`, the file beside the key that records how far it has signed (format: `quorate_types::witness`).
 //!
-//! It is written in place, so that a unit may allow writing to this one file; its two slots bear a torn write. The file is locked while it is
-//! open: a second process with the same key file is refused, wherever its data directory is.
+//! It is written in place, so that a systemd unit can grant write access to this one file; its two slots survive a torn write. The file stays
+//! locked while it is open: a second process with the same key file is refused, wherever its data directory is.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -14,30 +14,30 @@ use quorate_ledger::StoreError;
 use quorate_replica::WitnessFile;
 use quorate_types::witness::WITNESS_BYTES;
 
-/// Why the file cannot be used.
+/// Why the witness cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessError {
-    /// There is none.
+    /// The file does not exist.
     #[error(
-        "SAFE-6: {} is missing, so it is not known what this validator's key has signed. Copy it from where the key was made or ran last, \
-         together with the key; if it is lost, never start this key again, but make a new one (`quorate keygen validator`) and have the \
-         committee replace it (docs/operate.md, \"Lost or old data\")", .0.display()
+        "SAFE-6: {} is missing, so it is not known what this validator's key has signed. Copy it, together with the key, from where the key \
+         was made or last ran; if it is lost, never start this key again: make a new one (`quorate keygen validator`) and have the committee \
+         replace it (docs/operate.md, \"Lost or old data\")", .0.display()
     )]
     Missing(PathBuf),
-    /// Another process has it.
-    #[error("{} is in use by another process with this key: stop that one. One key, one process", .0.display())]
+    /// Another process has locked it.
+    #[error("{} is in use by another process with this key; stop that process: one key, one process", .0.display())]
     InUse(PathBuf),
-    /// The system.
-    #[error("{}: {error}; this process must be able to read, write and lock it, and nobody else", path.display())]
+    /// The file cannot be opened or locked.
+    #[error("{}: {error}; this process, and no other, must be able to read, write and lock it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// See the module.
+/// The witness file, open and locked.
 #[derive(Debug)]
 pub(crate) struct WitnessOnDisk {
     path: PathBuf,
@@ -45,7 +45,7 @@ pub(crate) struct WitnessOnDisk {
 }
 
 impl WitnessOnDisk {
-    /// Opens and locks the file, which must be there.
+    /// Opens and locks the file, which must exist.
     pub(crate) fn open(path: &Path) -> Result<Self, WitnessError> {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => WitnessError::Missing(path.into()),
@@ -65,9 +65,9 @@ impl WitnessOnDisk {
 
 impl WitnessFile for WitnessOnDisk {
     fn read(&self) -> Result<Vec<u8>, StoreError> {
-        // A process that ended between a write and its sync has left it to the system's memory, where it would be read and relied on.
+        // If the last process ended between a write and its sync, that write may be only in the page cache, where we would read and rely on it.
         self.file.sync_data().map_err(|error| self.failed(&error))?;
-        // What was cut off reads as nothing: those slots are not whole.
+        // A truncated tail reads as zeros, so its slots do not decode.
         let mut bytes = vec![0; WITNESS_BYTES];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().len(), WITNESS_BYTES as u64);
 
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(10).unwrap();
-        assert!(Witness::read(&file.read().unwrap()).is_err(), "cut short is damaged, and no panic");
+        assert!(Witness::read(&file.read().unwrap()).is_err(), "a truncated file is an error, not a panic");
         drop(file);
         assert!(WitnessOnDisk::open(&path).is_ok());
     }

@@ -166,7 +166,7 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
     let metrics = cluster.metrics_url(0).trim_start_matches("http://").to_owned();
     let cases: Vec<((&str, String), &str)> = vec![
         (("QUORATE__LOG__LEVEL", "inf".into()), "did you mean info?"),
-        (("QUORATE__LOG__LEVEL", "verbose".into()), "no level"),
+        (("QUORATE__LOG__LEVEL", "verbose".into()), "not a level"),
         (("QUORATE__LOG__LEVEL", String::new()), "empty"),
         (("QUORATE__NODE__GENESIS_HASH", String::new()), "empty"),
         (("QUORATE__NODE__GENESIS_HASH", "11".repeat(32)), "the genesis has hash"),
@@ -178,7 +178,7 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
         (("QUORATE__NETWORK__LISTEN", format!("/ip4/127.0.0.1/tcp/{}", taken.port())), "[network] listen"),
         (("QUORATE__API__LISTEN", "192.0.2.1:8080".into()), "cannot listen on 192.0.2.1:8080"),
         (("QUORATE__NODE__PASSPHRASE_FILE", "nowhere".into()), "node.passphrase_file"),
-        (("QUORATE__NETWORK__PEERS", "{ nobody = \"/ip4/127.0.0.1/tcp/1\" }".into()), "no validator of the genesis has that name"),
+        (("QUORATE__NETWORK__PEERS", "{ nobody = \"/ip4/127.0.0.1/tcp/1\" }".into()), "no validator in the genesis has that name"),
     ];
     let commands: [&[&str]; 3] = [
         &["node", "init", "--home", &new_home, "--genesis", &genesis],

@@ -1,11 +1,11 @@
-//! Errors of the API: a status, a stable word, a sentence, and what to do.
+//! Errors of the API: an HTTP status, a stable code, a sentence, and a hint on what to do.
 //!
 //! | Status | Meaning |
 //! |---|---|
-//! | 400 | the request can never work |
-//! | 404, 405, 408, 413, 431 | as HTTP has it |
-//! | 409 | the transaction does not fit the state of its account |
-//! | 503 | this node cannot serve it now; another one may; `Retry-After` says when to come again |
+//! | 400 | the request can never succeed |
+//! | 404, 405, 408, 413, 431 | as in HTTP |
+//! | 409 | the transaction conflicts with the state of its account |
+//! | 503 | this node cannot serve it now, another one may; `Retry-After` says when to retry |
 
 use std::borrow::Cow;
 
@@ -23,15 +23,15 @@ use quorate_types::{
 
 use crate::submission::{BUSY, DISK_NEARLY_FULL, NoRoom, OVERLOADED, STOPPING};
 
-/// Carries the id of a submitted transaction, in errors too, wherever its bytes could be read.
+/// Carries the id of a submitted transaction, also in errors, provided that the transaction decodes.
 pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-tx-id");
 
-/// When a client that was refused for want of room should come again: the shortest time that HTTP can say. Clients spread it out.
+/// When a client that was refused for lack of room should retry: the shortest time that HTTP can express. Clients add jitter.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const HISTORY_DAMAGED: &str = "history-damaged";
 
-/// An answer that is no success.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -63,27 +63,27 @@ impl ApiError {
 
     pub(crate) fn disk_nearly_full(message: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, DISK_NEARLY_FULL, message)
-            .with_hint("send it to another node; whoever runs this one frees or adds disk space, or lowers store.free_bytes_min")
+            .with_hint("send it to another node; the operator of this one must free or add disk space, or lower store.free_bytes_min")
     }
 
-    /// Old blocks that the disk no longer gives back.
+    /// Old blocks can no longer be read from disk.
     pub(crate) fn damaged() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, HISTORY_DAMAGED, "this node's disk has lost a part of its history")
-            .with_hint("ask another node; the operator of this one finds what to do in its log")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, HISTORY_DAMAGED, "a part of this node's history cannot be read from disk")
+            .with_hint("ask another node; this one's log tells its operator what to do")
     }
 
     pub(crate) fn internal(message: &str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log says more")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_hint("ask another node; this one's log has the details")
     }
 
-    /// A transaction that is not taken.
+    /// A transaction is rejected.
     pub(crate) fn rejected(code: impl Into<Cow<'static, str>>, reason: String) -> Self {
         let code = code.into();
         let (status, hint) = judge(&code);
         Self { hint: hint.map(Cow::Borrowed), ..Self::new(status, code, reason) }
     }
 
-    /// A transaction whose number is used by another one.
+    /// Another transaction has used the transaction's sequence number.
     pub(crate) fn used_number(next: Sequence) -> Self {
         let rejected = TxRejected::SequenceTooOld { next };
         Self::rejected(rejected.code(), rejected.to_string())
@@ -100,20 +100,20 @@ impl From<NoRoom> for ApiError {
     }
 }
 
-/// The status and the advice for a stable word. The words are those of the verifier, the application and the pool.
+/// The status and the hint for a rejection code of the verifier, the application or the pool.
 fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
     match code {
         BUSY | OVERLOADED | STOPPING | "pool-full" | "too-many-waiting" | "crowded-out" => {
             (StatusCode::SERVICE_UNAVAILABLE, Some("send the same transaction again in a moment, or to another node"))
         }
         "sequence-too-old" | "sequence-used" | "sequence-taken" | "sequence-too-far" => {
-            (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} tells the next sequence number"))
+            (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} returns the next sequence number"))
         }
         "sender-full" => (StatusCode::CONFLICT, Some("wait until some of the sender's transactions are committed")),
         "insufficient-funds" | "state-full" | "sequence-exhausted" | "deposit-locked" | "no-account" => (StatusCode::CONFLICT, None),
-        "other-network" => (StatusCode::BAD_REQUEST, Some("GET /v1/status tells the genesis hash of this network")),
-        "expired" => (StatusCode::BAD_REQUEST, Some("sign it again with an expiry a few minutes ahead")),
-        "signature" => (StatusCode::BAD_REQUEST, Some("the signature is over the transaction's id, by the sender's key")),
+        "other-network" => (StatusCode::BAD_REQUEST, Some("GET /v1/status returns the genesis hash of this network")),
+        "expired" => (StatusCode::BAD_REQUEST, Some("sign it again, to expire a few minutes from now")),
+        "signature" => (StatusCode::BAD_REQUEST, Some("sign the transaction's id with the sender's key")),
         _ => (StatusCode::BAD_REQUEST, None),
     }
 }
@@ -121,7 +121,7 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
-        // What only an operator ends is not over in a second.
+        // Conditions that only an operator can end do not pass within a second.
         let is_passing = status == StatusCode::SERVICE_UNAVAILABLE && ![STOPPING, DISK_NEARLY_FULL, HISTORY_DAMAGED].contains(&&*code);
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
         let mut response = (status, Json(ErrorBody { error: view })).into_response();
@@ -132,31 +132,31 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Writes the id of a transaction into the head of an answer.
+/// Sets the header with a transaction's id.
 pub(crate) fn name_transaction(response: &mut Response, id: TxId) {
-    // `0x` and hexadecimal digits are always a value.
+    // `0x` and hexadecimal digits always make a valid value.
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(TX_ID_HEADER, value);
     }
 }
 
-/// Longest part of a client's own words that an error repeats.
+/// Longest quote of a client's input in an error.
 const QUOTED_CHARS_MAX: usize = 100;
 
-/// A client's words as an error may repeat them.
+/// A client's input, escaped and truncated for an error.
 pub(crate) fn quoted(text: &str) -> String {
     let short: String = text.chars().take(QUOTED_CHARS_MAX).collect();
     if short.len() < text.len() { format!("{short:?}…") } else { format!("{short:?}") }
 }
 
 pub(crate) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::not_found("no-such-path", format!("there is nothing at {}", quoted(uri.path()))).with_hint("GET /v1/status is a good start")
+    ApiError::not_found("no-such-path", format!("there is nothing at {}", quoted(uri.path()))).with_hint("start with GET /v1/status")
 }
 
 pub(crate) async fn method_not_allowed(uri: Uri) -> ApiError {
-    let message = format!("{} does not take this method", quoted(uri.path()));
+    let message = format!("{} does not support this method", quoted(uri.path()));
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
-        .with_hint("only /v1/transactions, /v1/transactions/batch and /v1/query take POST, everything else GET")
+        .with_hint("/v1/transactions, /v1/transactions/batch and /v1/query take POST, everything else GET")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why: where consensus stands and who is missing, and what was dropped lately. For people; nothing of it is proved.
+//! Diagnosis for humans: where consensus stands, which validators are missing, and what was recently dropped. None of it is proved.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! How the node is, for those who watch it: machines that restart it, load balancers that send clients to it, people at a dashboard.
+//! Health and metrics, for supervisors that restart the node, load balancers in front of it, and dashboards.
 //!
-//! All of it has a listener and a thread of its own (`metrics.listen`), which clients of the API cannot fill. `/livez` and `/readyz` are answered
-//! by the API too, for whoever sends clients there; whoever restarts a validator asks here.
+//! They have a listener and a thread of their own (`metrics.listen`), which clients of the API cannot exhaust. The API serves `/livez` and
+//! `/readyz` too, for load balancers; supervisors should use this listener.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Api, error::ApiError};
 use crate::{event_loop::unix_now, mailbox::Lane, metrics::QueueLengths};
 
-/// `GET /livez`: whether the replica's thread works. If not, a restart helps.
+/// `GET /livez`: whether the replica's thread responds. If not, a restart helps.
 pub(super) async fn livez(State(api): State<Arc<Api>>) -> Response {
     let is_alive = api.failure.get().is_none() && api.status().await.is_ok();
     let status = if is_alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -30,13 +30,13 @@ pub(super) async fn livez(State(api): State<Arc<Api>>) -> Response {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ReadyQuery {
-    /// The last block must not be older. An idle chain makes blocks only at its heartbeat.
+    /// Maximum age of the last block. An idle chain makes blocks only at its heartbeat.
     max_block_age_ms: Option<u64>,
-    /// At least this many links must be up.
+    /// Minimum number of links that are up.
     min_peers: Option<usize>,
 }
 
-/// The answer of `/readyz`.
+/// The answer to `/readyz`.
 #[derive(Debug, Serialize)]
 struct Readiness {
     ready: bool,
@@ -67,7 +67,7 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([api.me]).collect();
     let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| name(&api.committee, peer.index.0)).collect();
     let mut detail = format!(
-        "linked voting power {} of {}, a quorum is {}",
+        "linked voting power {} of {}, quorum {}",
         api.committee.power(linked),
         api.committee.total_power(),
         api.committee.quorum_power()
@@ -85,17 +85,17 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     ];
     checks.push(Check { name: "disk", ok: api.disk.has_room(), detail: api.disk.to_string() });
     if let Some(replica) = replica {
-        let detail = if replica.catching_up { "is fetching blocks that the others have committed" } else { "is up to date" };
+        let detail = if replica.catching_up { "is fetching committed blocks" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
     }
-    // A clock that is wrong is a matter for clients and people, not for `/livez`: a restart sets no clock.
+    // A wrong clock concerns readiness, not liveness: a restart does not set the clock.
     checks.push(match api.clocks() {
         Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(&api.committee) },
-        None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks with".into() },
+        None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks".into() },
     });
     let damage = api.history.damage();
     if let Some(first) = damage.first {
-        // The newest state is whole, so clients are served; what is old, others have.
+        // The newest state is whole, so clients are still served; other nodes have the old blocks.
         checks.push(Check { name: "history", ok: true, detail: format!("{} reads failed, the first: {first}", damage.reads) });
     }
     if let Some(max) = query.max_block_age_ms {
@@ -103,12 +103,12 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     }
     if let Some(min) = query.min_peers {
         let connected = peers.len().saturating_sub(missing.len());
-        checks.push(Check { name: "peers", ok: connected >= min, detail: format!("{connected} links are up, {min} are asked for") });
+        checks.push(Check { name: "peers", ok: connected >= min, detail: format!("{connected} links are up, {min} required") });
     }
     checks
 }
 
-/// How old the last block is by our clock; where that is in the future, how long ago it was committed here.
+/// The last block's age by our clock, or, if its timestamp is in the future, the time since it was committed here.
 fn block_age(api: &Api, max: u64) -> Check {
     let (now, time) = (unix_now(), api.views.borrow().header().timestamp);
     let (age, detail) = if time > now {
@@ -117,12 +117,12 @@ fn block_age(api: &Api, max: u64) -> Check {
         (
             age,
             format!(
-                "the last block was committed here {age} ms ago, {max} are allowed; its time is {ahead} ms ahead of this machine's clock"
+                "the last block was committed here {age} ms ago, {max} allowed; its timestamp is {ahead} ms ahead of this machine's clock"
             ),
         )
     } else {
         let age = now.since(time);
-        (age, format!("the last block is {age} ms old, {max} are allowed"))
+        (age, format!("the last block is {age} ms old, {max} allowed"))
     };
     Check { name: "block-age", ok: age <= max, detail }
 }
@@ -131,9 +131,9 @@ fn name(committee: &Committee, index: u16) -> String {
     committee.get(ValidatorId(index)).map_or_else(|| index.to_string(), |validator| validator.name.clone())
 }
 
-/// `GET /metrics`: for Prometheus.
+/// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
-    // A replica that does not answer has no numbers; the others are the more interesting.
+    // If the replica does not answer, its numbers are left out; the rest are all the more interesting.
     let replica = api.status().await.ok();
     let lengths = QueueLengths {
         consensus: api.mailbox.waiting(Lane::Consensus),
@@ -144,6 +144,6 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
     };
     api.metrics.compared_clocks(api.clocks().as_ref());
     api.metrics.damaged_reads(api.history.damage().reads);
-    let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be written"))?;
+    let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be encoded"))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

@@ -1,8 +1,8 @@
-//! Whom a request is for: the `Host` header.
+//! Checks the `Host` header.
 //!
-//! A web page may make a visitor's browser believe that the page's own name leads to 127.0.0.1 (DNS rebinding), and then send requests here
-//! and read the answers, as if this node were its server. Such a request names the page's host, so only IP addresses, `localhost` and the
-//! names of `api.hosts` are answered. A client that is no browser may leave the header out.
+//! A web page can point its own host name at 127.0.0.1 (DNS rebinding), and then send requests here from a visitor's browser and read the
+//! answers, as if this node were its server. Such requests carry the page's host name, so only IP addresses, `localhost` and the names in
+//! `api.hosts` are accepted. Clients other than browsers may omit the header.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -15,33 +15,33 @@ use axum::{
 
 use super::error::{ApiError, quoted};
 
-/// Longest name of a host.
+/// Longest host name.
 const NAME_BYTES_MAX: usize = 253;
-/// In place of names: every name is answered.
+/// In place of a name: every name is accepted.
 const ANY: &str = "*";
 
-/// Checks a name of `api.hosts`.
+/// Checks a name in `api.hosts`.
 ///
 /// # Errors
-/// What it must be.
+/// What the name must be.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_');
     if name == ANY || ((1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_fit)) {
         return Ok(());
     }
-    Err(format!("it must be the name of a host, without a port, such as node.example.org, or {ANY} for any name"))
+    Err(format!("must be a host name without a port, such as node.example.org, or {ANY} for any name"))
 }
 
-/// Passes on what is for this node, and refuses the rest.
+/// Passes on requests for this node, and refuses all others.
 pub(super) async fn check(State(hosts): State<std::sync::Arc<[String]>>, request: Request, next: Next) -> Response {
     let named = request.headers().get_all(HOST).iter().map(|value| value.to_str().ok());
-    // A request through a proxy names its host in the first line.
+    // A request to a proxy names the host in its first line.
     let named = named.chain(request.uri().authority().map(|authority| Some(authority.as_str())));
     for name in named {
         if !name.is_some_and(|name| is_ours(name, &hosts)) {
             let message = format!("this node is not {}", quoted(name.unwrap_or("?")));
             return ApiError::new(StatusCode::MISDIRECTED_REQUEST, "host", message)
-                .with_hint("ask for it by its IP address, or let its operator add the name to api.hosts")
+                .with_hint("use its IP address, or ask its operator to add the name to api.hosts")
                 .into_response();
         }
     }
@@ -53,7 +53,7 @@ fn is_ours(named: &str, hosts: &[String]) -> bool {
         return true;
     }
     let Ok(authority) = named.parse::<Authority>() else { return false };
-    // Whoever wrote `user@host` is no client of ours.
+    // No client of ours sends `user@host`.
     if authority.as_str().contains('@') {
         return false;
     }

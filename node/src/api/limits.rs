@@ -1,13 +1,13 @@
-//! The listener and what it allows: how many connections, how slow, how long a head.
+//! The HTTP listener and its limits.
 //!
 //! | Limit | Against |
 //! |---|---|
-//! | connections at the same time; beyond them the idlest gives way ([`super::seats`]) | floods of connections |
-//! | a head must be whole `read_timeout` after its connection was opened or became idle | slow senders, idle connections |
+//! | concurrent connections; at the limit the idlest gives way ([`super::seats`]) | floods of connections |
+//! | a head must be complete within `read_timeout` after the connection was opened or became idle | slow senders, idle connections |
 //! | [`HEAD_BYTES_MAX`], [`HEADERS_MAX`] | long heads |
-//! | a body must be whole in `read_timeout`, and is bounded by its route | slow senders, long bodies |
-//! | an answer must be taken at [`ANSWER_RATE_MIN`]; a client may fall behind that by `write_timeout` | slow readers |
-//! | one budget for the bytes of all answers ([`super::seats`]); [`SOCKET_BYTES`] of each in the system | many long answers |
+//! | a body must be complete within `read_timeout`; its route bounds its length | slow senders, long bodies |
+//! | a client must read its answer at [`ANSWER_RATE_MIN`]; it may lag by `write_timeout` | slow readers |
+//! | one budget for the bytes of all answers ([`super::seats`]); [`SOCKET_BYTES`] of each in the socket buffer | many long answers |
 
 use std::{
     convert::Infallible,
@@ -53,24 +53,24 @@ use crate::{config::ApiConfig, metrics::Metrics};
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
-/// How long requests that are being answered get when the node stops.
+/// Time for requests in progress to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Pause after the system could not accept a connection, most likely for want of file descriptors.
+/// Pause after a failed accept, which most likely means that file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a refused client may take for its refusal.
+/// Timeout for sending a refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Refusals under way; further clients are cut off without a word.
+/// Most refusals being sent; further clients are disconnected without one.
 const REFUSALS_MAX: usize = 64;
-/// How fast a client has to take an answer, in bytes a second.
+/// Minimum rate at which a client must read an answer, in bytes per second.
 const ANSWER_RATE_MIN: u32 = 32 << 10;
-/// How much of an answer the system takes from us before its client has taken it: without this bound, megabytes for each connection.
+/// Size of a socket's send buffer. Without this bound, the system buffers megabytes for each connection.
 const SOCKET_BYTES: usize = 128 << 10;
 
-/// Said to a client that is one too many.
+/// The response to a client over the connection limit.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 144\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-{\"error\":{\"code\":\"busy\",\"message\":\"the node has as many connections as it takes\",\"hint\":\"try again in a moment, or ask another node\"}}          ";
+{\"error\":{\"code\":\"busy\",\"message\":\"the node has reached its connection limit\",\"hint\":\"try again in a moment, or ask another node\"}}             ";
 
-/// Serves until `stop` is true and the requests that were being answered are done, or [`DRAIN`] is over.
+/// Serves until `stop` is true and then until requests in progress are answered, for at most [`DRAIN`].
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -80,7 +80,7 @@ pub(crate) async fn serve(
 ) {
     let seats = Seats::new(usize::try_from(config.connections_max).unwrap_or(usize::MAX), ANSWERS_BYTES_MAX);
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-    // Every connection holds a clone while it is served.
+    // Every served connection holds a clone.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
@@ -90,7 +90,7 @@ pub(crate) async fn serve(
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                tracing::warn!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -99,7 +99,7 @@ pub(crate) async fn serve(
             Seating::Free(seat, notice) => (seat, notice),
             Seating::Freed(seat, notice) => {
                 metrics.closed_idle_connection();
-                // Its socket is closed before the next one is taken.
+                // Let its socket close before the next connection is accepted.
                 tokio::task::yield_now().await;
                 (seat, notice)
             }
@@ -120,23 +120,23 @@ pub(crate) async fn serve(
     }
     drop((listener, alive));
     if timeout(DRAIN, ended.recv()).await.is_err() {
-        tracing::info!("closing connections whose requests are not answered yet");
+        tracing::info!("closing connections whose requests are still unanswered");
     }
 }
 
 /// Waits until the node stops.
 pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, and so the node.
+    // An error means that the sender is gone, and with it the node.
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// One write into an empty socket buffer: done at once, or not at all.
+/// Sends a refusal: one write into an empty socket buffer, which succeeds at once or not at all.
 async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) -> io::Result<()> {
     stream.write_all(REFUSAL).await?;
     stream.shutdown().await
 }
 
-/// What a connection needs of its listener.
+/// What a connection needs from its listener.
 struct Server {
     router: Router,
     config: ApiConfig,
@@ -148,10 +148,10 @@ impl Server {
     async fn serve(self, stream: TcpStream, seat: Arc<Seat>, notice: Notice) {
         let Self { router, config, metrics, mut stop } = self;
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("nodelay was refused: {error}");
+            tracing::debug!("cannot set TCP_NODELAY: {error}");
         }
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SOCKET_BYTES) {
-            tracing::debug!("a smaller buffer was refused: {error}");
+            tracing::debug!("cannot shrink the send buffer: {error}");
         }
         metrics.connections().inc();
         let stream = TokioIo::new(Impatient::new(stream, config.write_timeout()));
@@ -180,14 +180,14 @@ impl Server {
                     tracing::debug!("a connection was closed: {error}");
                 }
             }
-            // The sender is in the table of connections and never sends.
+            // Resolves when its sender is dropped from the table of connections; the sender never sends.
             _ = notice => tracing::debug!("an idle connection made room for another"),
         }
         metrics.connections().dec();
     }
 }
 
-/// Answers one request of a connection.
+/// Answers one request on a connection.
 async fn answer(
     seat: Arc<Seat>,
     router: TowerToHyperService<Router>,
@@ -215,7 +215,7 @@ async fn answer(
     Ok(response)
 }
 
-/// What is said in the place of an answer that has no room. What was submitted may have been taken: then nothing else is claimed.
+/// The replacement for an answer that exceeds the budget. A submission may have been accepted, so its replacement must not claim otherwise.
 fn without_room(answer: &axum::http::response::Parts, error: ApiError) -> Response {
     match answer.headers.get(TX_ID_HEADER) {
         Some(id) if answer.status.is_success() => {
@@ -227,7 +227,7 @@ fn without_room(answer: &axum::http::response::Parts, error: ApiError) -> Respon
     }
 }
 
-/// The body of a request: while we wait for it, the client has the word, and has had it since its head came.
+/// A request body. While we wait for it, it is the client's turn, counted from the arrival of the head.
 struct Sent {
     incoming: Incoming,
     seat: Arc<Seat>,
@@ -257,15 +257,15 @@ impl hyper::body::Body for Sent {
     }
 }
 
-/// A stream that gives up on a reader who takes too little. Time in which a write waits is owed by the reader, and every byte that it takes
-/// pays for some of it; a reader who owes more than `patience` has gone.
+/// A stream that gives up on slow readers. The time that a write waits is charged to the reader, and every byte that it reads pays some of it
+/// off; a reader that owes more than `patience` is cut off.
 struct Impatient {
     stream: TcpStream,
     patience: Duration,
     owed: Duration,
-    /// Since when a write waits.
+    /// Start of the pending write, if any.
     waiting: Option<Instant>,
-    /// Runs while a write waits.
+    /// Runs while a write is pending.
     deadline: Pin<Box<Sleep>>,
 }
 
@@ -274,7 +274,7 @@ impl Impatient {
         Self { stream, patience, owed: Duration::ZERO, waiting: None, deadline: Box::pin(sleep(patience)) }
     }
 
-    /// Passes on what a write did, unless its reader owes too much time.
+    /// Passes on the result of a write, unless the reader owes too much time.
     fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         match written {
@@ -298,7 +298,7 @@ impl Impatient {
 }
 
 fn too_slow() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client takes too little of its answer")
+    io::Error::new(io::ErrorKind::TimedOut, "the client reads its answer too slowly")
 }
 
 impl AsyncRead for Impatient {
@@ -323,7 +323,7 @@ impl AsyncWrite for Impatient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The system takes all that it was given; there is nothing to wait for.
+        // A TCP stream has no buffer of its own, so this never waits.
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

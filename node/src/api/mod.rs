@@ -1,4 +1,4 @@
-//! The HTTP API: submit transactions, read what is committed, see how the node is. Its words are [`quorate_types::rpc`].
+//! The HTTP API: submits transactions, reads committed data, reports the node's health. Its types are in [`quorate_types::rpc`].
 //!
 //! | Path | Answer |
 //! |---|---|
@@ -8,11 +8,11 @@
 //! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /v1/consensus`, `/v1/drops` | [`explain`] |
-//! | `GET /livez`, `/readyz`; at `metrics.listen` `/metrics`, too | [`health`] |
+//! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
 //!
-//! Nothing here changes anything but by a signed transaction, so there is no access control. Whatever a client sends, and however slowly,
-//! is bounded ([`limits`]); an error is JSON with a stable word ([`error`]). No CORS header is ever sent, and a request has to name this host
-//! ([`host`]): pages of other origins read nothing.
+//! Only signed transactions change anything, so there is no access control. Everything that a client sends is bounded in size and time
+//! ([`limits`]); an error is JSON with a stable code ([`error`]). No CORS header is ever sent, and a request must name this host ([`host`]), so
+//! pages of other origins cannot read answers.
 
 pub(crate) mod error;
 mod explain;
@@ -69,16 +69,16 @@ use crate::{
     submission::Tickets,
 };
 
-/// How long the replica may take to answer a question before it counts as stuck.
+/// Time after which a replica that has not answered a question counts as stuck.
 pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions of clients that wait for the replica; the rest of the lane is for those who ask how the node is.
+/// Clients' questions that may wait for the replica; the rest of the lane is reserved for health checks.
 const CLIENT_QUESTIONS_MAX: usize = 896;
-/// Reads of the store at the same time; further ones wait.
+/// Concurrent reads of the store; further ones wait.
 const READS_MAX: usize = 16;
-/// Pages of blocks that wait to be read; further ones are refused. One may cost as much as a hundred other reads.
+/// Pages of blocks that may wait to be read; further ones are refused. One may cost as much as a hundred other reads.
 const PAGES_WAITING_MAX: usize = 64;
 
-/// What every request can reach.
+/// State shared by all requests.
 pub(crate) struct Api {
     pub(crate) config: ApiConfig,
     pub(crate) me: ValidatorId,
@@ -97,46 +97,46 @@ pub(crate) struct Api {
     pub(crate) failure: Failure,
     pub(crate) disk: Arc<DiskSpace>,
     pub(crate) drops: Arc<Drops>,
-    /// Who may wait, and for what.
+    /// Bounds on waiting requests.
     pub(crate) waiting: Waiting,
-    /// Reads of the store that may still begin.
+    /// Permits to read the store.
     pub(crate) reads: Arc<Semaphore>,
-    /// Where pages of blocks are read and put into words: on one thread, which lets all others go first.
+    /// Reads and encodes pages of blocks, on a single thread with the lowest priority.
     pub(crate) pages: Handle,
-    /// Pages that may still wait for it.
+    /// Permits to wait for a page.
     pub(crate) pages_waiting: Arc<Semaphore>,
 }
 
 impl Api {
-    /// Room for this many reads of the store.
+    /// [`READS_MAX`] permits.
     pub(crate) fn reads() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(READS_MAX))
     }
 
-    /// Room for this many pages that wait.
+    /// [`PAGES_WAITING_MAX`] permits.
     pub(crate) fn pages_waiting() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(PAGES_WAITING_MAX))
     }
 
-    /// Asks the replica something for a client.
+    /// Asks the replica a question for a client.
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, ApiError> {
         if self.mailbox.waiting(Lane::Questions) >= CLIENT_QUESTIONS_MAX {
-            return Err(ApiError::busy("too many questions to the replica wait"));
+            return Err(ApiError::busy("too many questions are waiting for the replica"));
         }
         self.put_question(question).await
     }
 
-    /// Asks the replica how it is, for whoever watches the node: also while clients have more questions than are taken.
+    /// Asks for the replica's status, for health checks: succeeds even while clients' questions are refused.
     pub(crate) async fn status(&self) -> Result<ReplicaStatus, ApiError> {
         self.put_question(Question::Status).await
     }
 
-    /// Asks the replica where it stands, for whoever watches the node.
+    /// Asks for the replica's position in the protocol, for health checks.
     pub(crate) async fn standing(&self) -> Result<Snapshot, ApiError> {
         self.put_question(Question::Standing).await
     }
 
-    /// What has left the pool uncommitted from a position on, and the position to go on from.
+    /// Transactions that have left the pool uncommitted from `position` on, and the position to continue from.
     pub(crate) async fn dropped_since(&self, position: u64) -> Result<(u64, Vec<Dropped>), ApiError> {
         self.put_question(|reply| Question::DroppedSince(position, reply)).await
     }
@@ -145,7 +145,7 @@ impl Api {
         let (reply, answer) = oneshot::channel();
         self.mailbox
             .offer(Lane::Questions, 0, LoopInput::Ask(question(reply)))
-            .map_err(|_| ApiError::busy("too many questions to the replica wait"))?;
+            .map_err(|_| ApiError::busy("too many questions are waiting for the replica"))?;
         match tokio::time::timeout(QUESTION_TIMEOUT, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(ApiError::stopping()),
@@ -153,13 +153,13 @@ impl Api {
         }
     }
 
-    /// The clocks of the linked validators and ours; `None` while they are too few.
+    /// Compares the clocks of the linked validators and ours; `None` while they are too few.
     pub(crate) fn clocks(&self) -> Option<Clocks> {
         let tolerance_ms = self.genesis.parameters.clock_tolerance_ms();
         Clocks::compare(&self.committee, (self.me, unix_now()), &self.network.status(), tolerance_ms)
     }
 
-    /// Reads from the store on a thread that may wait for the disk.
+    /// Reads from the store on a thread that may block on the disk.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
@@ -173,7 +173,7 @@ impl Api {
         self.judge(reading.await)
     }
 
-    /// The same for a page of a block, which costs more: whoever asks for many of them waits behind himself, and nobody else does.
+    /// Reads a page of a block, which costs more: requests for pages wait for each other, and other requests do not wait for them.
     async fn read_page<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
@@ -182,9 +182,9 @@ impl Api {
         self.judge(self.in_turn(move || read(history.as_ref())).await?)
     }
 
-    /// Does what may take long where pages are read: one after the other, after everything else.
+    /// Runs possibly long work on the page-reading thread: one piece at a time, at the lowest priority.
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<Result<T, JoinError>, ApiError> {
-        let busy = |_| ApiError::busy("as many blocks and questions wait to be read for clients as may");
+        let busy = |_| ApiError::busy("too many blocks and queries are waiting to be read");
         let permit = Arc::clone(&self.pages_waiting).try_acquire_owned().map_err(busy)?;
         let working = self.pages.spawn_blocking(move || {
             let _permit = permit;
@@ -193,7 +193,7 @@ impl Api {
         Ok(working.await)
     }
 
-    /// A result in the application's words.
+    /// An outcome, with failures explained by the application.
     fn outcome(&self, outcome: &Outcome) -> OutcomeView {
         OutcomeView::new(outcome, |failure| self.machine.app().explain(failure))
     }
@@ -202,18 +202,18 @@ impl Api {
         match read {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_damage() => {
-                // Where the store did not notice: a row that is gone, or does not mean anything.
+                // The store did not notice damage: a row is missing or does not decode.
                 if !matches!(error, LedgerError::Store(_)) {
                     tracing::error!("a part of the history on disk cannot be read: {error}");
                 }
                 Err(ApiError::damaged())
             }
             Ok(Err(error)) => {
-                // What the disk no longer gives back, a vote may rest on.
+                // A vote may depend on what can no longer be read.
                 self.failure.report(&error.to_string());
-                Err(ApiError::internal("the disk failed; the node stops"))
+                Err(ApiError::internal("the disk failed; the node is stopping"))
             }
-            Err(_) => Err(ApiError::internal("the read was broken off")),
+            Err(_) => Err(ApiError::internal("the read was aborted")),
         }
     }
 }
@@ -239,7 +239,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
     finish(router, api)
 }
 
-/// The routes for operators alone.
+/// The routes for operators.
 pub(crate) fn operator_router(api: Arc<Api>) -> Router {
     finish(with_health(Router::new()).route(METRICS, get(health::metrics)), api)
 }
@@ -256,7 +256,7 @@ fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-/// Counts answers by route, as the router knows it: a path that a client made up must not become a label.
+/// Counts answers by route pattern: a path that a client made up must not become a label.
 async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>();
     let route = ROUTES.into_iter().find(|route| matched.is_some_and(|path| path.as_str() == *route)).unwrap_or(OTHER);
@@ -265,7 +265,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
     response
 }
 
-/// All routes, of the API and of operators, by which answers are counted.
+/// All routes, of the API and for operators: the labels by which answers are counted.
 pub(crate) const ROUTES: [&str; 17] = [
     SUBMIT,
     SUBMIT_BATCH,
@@ -301,5 +301,5 @@ const DROPS: &str = "/v1/drops";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";
-/// Whatever is no route.
+/// Every path that matches no route.
 const OTHER: &str = "other";

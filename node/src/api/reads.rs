@@ -1,4 +1,4 @@
-//! Reading what is committed, with the proofs that let a client believe no node.
+//! Reads committed data, with proofs, so that clients need not trust any node.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<Stri
     let status = match api.read(move |history| history.transaction(&tx_id)).await? {
         Some(located) => committed(located),
         None => match api.ask(|reply| Question::Transaction(tx_id, reply)).await? {
-            // Committed after the first look: the second one finds it.
+            // It may have been committed since the first read; the second one finds it.
             TransactionStatus::Unknown => {
                 api.read(move |history| history.transaction(&tx_id)).await?.map_or_else(|| api.drops.transaction(&tx_id), committed)
             }
@@ -60,7 +60,7 @@ pub(super) async fn transaction_proof(State(api): State<Arc<Api>>, Path(id): Pat
     }
 }
 
-/// `GET /v1/transactions/{id}/output`: the application's answer, as it is.
+/// `GET /v1/transactions/{id}/output`: the raw bytes of the application's answer.
 pub(super) async fn transaction_output(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let tx_id = tx_id(&id)?;
     match api.read(move |history| history.transaction(&tx_id)).await? {
@@ -68,21 +68,21 @@ pub(super) async fn transaction_output(State(api): State<Arc<Api>>, Path(id): Pa
             Ok(([(CONTENT_TYPE, "application/octet-stream")], output).into_response())
         }
         Some(_) => Err(ApiError::not_found("no-output", format!("transaction {tx_id} failed, so it has no output"))
-            .with_hint("GET /v1/transactions/{id} tells why it failed")),
+            .with_hint("GET /v1/transactions/{id} says why it failed")),
         None => Err(not_committed(tx_id)),
     }
 }
 
 fn not_committed(tx_id: TxId) -> ApiError {
-    ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed, as far as this node knows"))
-        .with_hint("GET /v1/transactions/{id} tells where it is")
+    ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed as far as this node knows"))
+        .with_hint("GET /v1/transactions/{id} returns its status")
 }
 
 /// `GET /v1/accounts/{address}`.
 pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<String>) -> Result<Json<AccountView>, ApiError> {
     let address = parse_address(&address)?;
     let next = api.ask(|reply| Question::NextSequence(address, reply)).await?;
-    // The view is let go before anything is waited for: it keeps a version of the state in memory.
+    // Taken after the wait, because a view keeps a version of the state in memory.
     let view = api.views.borrow().clone();
     let (value, proof) = view.prove(&account_key(&address));
     let sequence = view.account(&address).sequence();
@@ -97,21 +97,21 @@ pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<Str
     }))
 }
 
-/// `GET /v1/state/{key or path}`: one part that begins with `0x` is a key in hexadecimal digits, anything else is the application's to read.
+/// `GET /v1/state/{key or path}`: a single segment that begins with `0x` is a key in hexadecimal; any other path is the application's to parse.
 pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>) -> Result<Json<StateView>, ApiError> {
     let parts: Vec<&str> = path.split('/').collect();
     let app = api.machine.app();
     let key = match parts.as_slice() {
         [digits] if digits.starts_with("0x") => hex::decode(digits.strip_prefix("0x").unwrap_or_default())
-            .map_err(|error| ApiError::bad_request("key", format!("the key is no hexadecimal text: {error}")))?,
+            .map_err(|error| ApiError::bad_request("key", format!("the key is not valid hexadecimal: {error}")))?,
         parts => app.locate(parts).map_err(|error| match error {
             PathError::Unknown(_) => ApiError::not_found("no-such-path", format!("{error}: {}", quoted(&path)))
-                .with_hint("write /v1/state/0x and the hexadecimal digits of a key, or a path of the application's documentation"),
+                .with_hint("use /v1/state/0x followed by the key in hexadecimal, or a path from the application's documentation"),
             PathError::Malformed(reason) => ApiError::bad_request("path", reason),
         })?,
     };
     if key.len() > KEY_BYTES_MAX {
-        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KEY_BYTES_MAX} are possible", key.len())));
+        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KEY_BYTES_MAX} are allowed", key.len())));
     }
     let view = api.views.borrow().clone();
     let (value, proof) = view.prove(&key);
@@ -124,36 +124,36 @@ pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>)
     }))
 }
 
-/// `POST /v1/query`: a question to the application, in JSON or in its own bytes.
+/// `POST /v1/query`: a question to the application, in JSON or in the application's own encoding.
 pub(super) async fn query(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<QueryView>, ApiError> {
     let is_json =
         headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with("application/json"));
     let body = read_body(&api, &headers, body, PAYLOAD_BYTES_MAX).await?;
     let question = if is_json {
-        let text = String::from_utf8(body.to_vec()).map_err(|_| ApiError::bad_request("malformed-query", "the body is no text"))?;
+        let text = String::from_utf8(body.to_vec()).map_err(|_| ApiError::bad_request("malformed-query", "the body is not valid UTF-8"))?;
         api.machine.app().read(Words::Query, &text).map_err(|reason| ApiError::bad_request("malformed-query", reason))?
     } else {
         body.to_vec()
     };
     let (views, machine) = (api.views.clone(), api.machine.clone());
-    // An application may take long: it answers where pages are read, which lets all else go first. The view is taken when its turn has come:
-    // a view keeps a version of the state in memory.
+    // An application may take long, so it runs on the page-reading thread, at the lowest priority. The view is taken only then, because a view
+    // keeps a version of the state in memory.
     api.in_turn(move || {
         let view = views.borrow().clone();
-        // The code is the application's own: what the API means by the same word is not meant.
+        // The code is the application's own, even if the API has one of the same name.
         let failed = |failure: Failure| ApiError::new(StatusCode::BAD_REQUEST, failure.code().to_owned(), machine.app().explain(&failure));
         let answer = machine.query(view.state(), &question).map_err(failed)?;
         let shown = machine.app().show(Words::Found, &answer);
         Ok(Json(QueryView { answer: hex::encode(answer), height: view.header().height, shown }))
     })
     .await?
-    .unwrap_or_else(|_| Err(ApiError::internal("the question was broken off")))
+    .unwrap_or_else(|_| Err(ApiError::internal("the query was aborted")))
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PageQuery {
-    /// The position of the first transaction to list.
+    /// Position of the first transaction to list.
     from: u32,
 }
 
@@ -169,7 +169,7 @@ pub(super) async fn block(
     let height = match height.as_str() {
         "latest" => latest,
         digits => Height(digits.parse().map_err(|_| {
-            ApiError::bad_request("height", format!("{} is no height", quoted(digits))).with_hint("write a whole number, or latest")
+            ApiError::bad_request("height", format!("{} is not a height", quoted(digits))).with_hint("write a whole number, or latest")
         })?),
     };
     let (committee, app) = (Arc::clone(&api.committee), api.machine.app().clone());
@@ -245,11 +245,11 @@ pub(super) async fn genesis(State(api): State<Arc<Api>>) -> Response {
 }
 
 fn tx_id(text: &str) -> Result<TxId, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request("transaction-id", format!("{} is no transaction id", quoted(text))).with_hint(DIGITS))
+    text.parse().map_err(|_| ApiError::bad_request("transaction-id", format!("{} is not a transaction id", quoted(text))).with_hint(DIGITS))
 }
 
 fn parse_address(text: &str) -> Result<Address, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request("address", format!("{} is no address", quoted(text))).with_hint(DIGITS))
+    text.parse().map_err(|_| ApiError::bad_request("address", format!("{} is not an address", quoted(text))).with_hint(DIGITS))
 }
 
-const DIGITS: &str = "it is 64 hexadecimal digits, with or without 0x";
+const DIGITS: &str = "write 64 hexadecimal digits, with or without 0x";

@@ -1,12 +1,12 @@
-//! Who is served: the table of connections, and the one budget of bytes for all answers under way.
+//! The table of connections, and the byte budget for all answers in flight.
 //!
-//! A connection is at its client's turn (to send a head or a body, to take an answer, or to ask again) or at ours. When the table or the
-//! budget is full, a newcomer is not locked out: whoever has kept us waiting longest gives way to it, of all those at their client's turn.
-//! First go the connections of the address that has most of them. So a flood of idle connections, of slow senders or of clients that do not
-//! read costs the flood itself its places, and needs no guess at how many connections one address may have: behind a proxy all clients have
-//! one address.
+//! On each connection, it is either the client's turn (to send a head or a body, to read an answer, or to send the next request) or ours. When
+//! the table or the budget is full, a newcomer is not locked out: of the connections at their client's turn, the one that has kept us waiting
+//! longest gives way, starting with the address that has the most connections. So a flood of idle connections, slow senders or clients that do
+//! not read loses its own places first. This needs no limit per address, which would have to be guessed: behind a proxy, all clients share one
+//! address.
 //!
-//! A connection at our turn never gives way. How many those are is bounded elsewhere: by how long we take, and for clients that wait for a
+//! A connection at our turn never gives way. The number of those is bounded elsewhere: by how long we take, and for clients that wait for a
 //! commit by [`super::waiting`].
 
 use std::{
@@ -23,18 +23,18 @@ use tokio::sync::oneshot;
 
 use super::error::ApiError;
 
-/// Longest answer that takes no share of the budget: a connection has one answer under way, so these are bounded by the connections.
+/// Largest answer that takes no share of the budget. A connection has one answer in flight, so the connections bound these.
 pub(crate) const SMALL_ANSWER_BYTES: usize = 8 << 10;
-/// Bytes of all longer answers under way on a listener together.
+/// The budget: total bytes of larger answers in flight on a listener.
 pub(crate) const ANSWERS_BYTES_MAX: usize = 32 << 20;
-/// How long a client has to take its answer before it may have to give way to another client's.
+/// Time that a client has to read its answer before it may have to give way to another client's.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// On a response whose body all requests share, so that it costs no memory of its own.
+/// Marks a response whose body all requests share, so that it costs no memory of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared;
 
-/// Where a client is: its IPv4 address, or the network of its IPv6 address (whoever has one address there has 2^64).
+/// A client's IPv4 address, or the /64 network of its IPv6 address, because a host there commands all 2^64 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Origin(IpAddr);
 
@@ -51,7 +51,7 @@ impl From<IpAddr> for Origin {
 }
 
 impl Origin {
-    /// Whether this is the machine itself, and so perhaps a proxy with many clients behind it.
+    /// Whether this is the machine itself, and so possibly a proxy with many clients behind it.
     pub(crate) const fn is_loopback(self) -> bool {
         self.0.is_loopback()
     }
@@ -68,18 +68,18 @@ enum Turn {
 struct Entry {
     origin: Origin,
     turn: Turn,
-    /// Its share of the budget.
+    /// Its share of the budget, in bytes.
     bytes: usize,
-    /// Dropped with the entry, which ends the connection.
+    /// Dropped with the entry, which closes the connection.
     _stay: oneshot::Sender<()>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     entries: BTreeMap<u64, Entry>,
-    /// The number of the next connection.
+    /// Number of the next connection.
     next: u64,
-    /// The sum of all shares.
+    /// Sum of all shares.
     bytes: usize,
 }
 
@@ -90,7 +90,7 @@ impl Table {
         true
     }
 
-    /// Who gives way to a newcomer.
+    /// The connection that gives way to a newcomer.
     fn idlest(&self) -> Option<u64> {
         let mut by_origin: BTreeMap<Origin, usize> = BTreeMap::new();
         for entry in self.entries.values() {
@@ -104,8 +104,8 @@ impl Table {
         idle.min().map(|(_, _, number)| number)
     }
 
-    /// Who gives way to another answer: of the address that holds most of the budget, the slowest reader. It has had its time, or its address
-    /// holds more than half.
+    /// The connection that gives way to another answer: the slowest reader at the address that holds most of the budget, provided that its time
+    /// is up or its address holds more than half.
     fn slowest_reader(&self, now: Instant, bytes_max: usize) -> Option<u64> {
         let mut by_origin: BTreeMap<Origin, usize> = BTreeMap::new();
         for entry in self.entries.values() {
@@ -130,7 +130,7 @@ pub(crate) struct Seats {
     bytes_max: usize,
 }
 
-/// A connection's place. Given back when dropped.
+/// A connection's place in the table. Freed on drop.
 #[derive(Debug)]
 pub(crate) struct Seat {
     seats: Arc<Seats>,
@@ -138,17 +138,17 @@ pub(crate) struct Seat {
     origin: Origin,
 }
 
-/// Ends, with an error, when the connection has to give way.
+/// Resolves, with an error, when the connection must give way.
 pub(crate) type Notice = oneshot::Receiver<()>;
 
-/// What became of a connection that asked for a place.
+/// The result of taking a place.
 #[derive(Debug)]
 pub(crate) enum Seating {
     /// There was room.
     Free(Seat, Notice),
-    /// Another one had to give way.
+    /// Another connection had to give way.
     Freed(Seat, Notice),
-    /// Nobody could: we owe everybody an answer.
+    /// No connection could give way: it is our turn on all of them.
     Full,
 }
 
@@ -157,7 +157,7 @@ impl Seats {
         Arc::new(Self { table: Mutex::default(), connections_max, bytes_max })
     }
 
-    /// A place for a new connection, which is at its client's turn.
+    /// Takes a place for a new connection, which starts at its client's turn.
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Seating {
         let origin = Origin::from(address);
         let mut table = self.lock();
@@ -189,12 +189,12 @@ impl Seat {
         self.origin
     }
 
-    /// We have what we need from the client.
+    /// It is our turn: we have what we need from the client.
     pub(crate) fn is_ours(&self) {
         self.turn(Turn::Ours);
     }
 
-    /// The client has had the word since then.
+    /// It has been the client's turn since then.
     pub(crate) fn is_theirs(&self, since: Instant) {
         self.turn(Turn::Theirs { since });
     }
@@ -205,7 +205,7 @@ impl Seat {
         }
     }
 
-    /// A share of the budget, if need be at the cost of clients that do not take their answers.
+    /// Takes a share of the budget, if need be by closing connections of slow readers.
     fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let mut table = self.seats.lock();
         let now = Instant::now();
@@ -220,17 +220,17 @@ impl Seat {
         Some(Share { seat: Arc::clone(self), bytes })
     }
 
-    /// The body of an answer within the budget. Its share is held until the system has taken its last byte, or the connection ended.
+    /// Charges the body of an answer to the budget, until the system has taken its last byte or the connection has ended.
     ///
     /// # Errors
-    /// The budget is spent on clients that take their answers.
+    /// The budget is taken up by clients that are reading their answers.
     pub(crate) async fn answer(self: &Arc<Self>, body: Body) -> Result<Body, ApiError> {
-        // All our answers are whole before they are sent.
-        let bytes = body.collect().await.map_err(|_| ApiError::internal("the answer was broken off"))?.to_bytes();
+        // None of our answers is streamed.
+        let bytes = body.collect().await.map_err(|_| ApiError::internal("the answer was aborted"))?.to_bytes();
         if bytes.len() <= SMALL_ANSWER_BYTES {
             return Ok(Body::from(bytes));
         }
-        let busy = || ApiError::busy("as many bytes of answers are under way as may be");
+        let busy = || ApiError::busy("too many bytes of answers are in flight");
         let share = self.share(bytes.len()).ok_or_else(busy)?;
         Ok(Body::from(Bytes::from_owner(Charged { bytes, _share: share })))
     }
@@ -242,7 +242,7 @@ impl Drop for Seat {
     }
 }
 
-/// Bytes of the budget, given back when dropped.
+/// Bytes of the budget, returned on drop.
 #[derive(Debug)]
 struct Share {
     seat: Arc<Seat>,
@@ -252,7 +252,7 @@ struct Share {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut table = self.seat.seats.lock();
-        // A connection that gave way has given its share back with its place.
+        // A connection that gave way has already returned its share.
         if let Some(entry) = table.entries.get_mut(&self.seat.number) {
             entry.bytes = entry.bytes.saturating_sub(self.bytes);
             table.bytes = table.bytes.saturating_sub(self.bytes);
@@ -260,7 +260,7 @@ impl Drop for Share {
     }
 }
 
-/// Bytes that are charged to the budget while they exist.
+/// Bytes that count against the budget while they exist.
 struct Charged {
     bytes: Bytes,
     _share: Share,
@@ -297,11 +297,11 @@ mod tests {
     fn the_one_that_kept_us_waiting_longest_gives_way() {
         let seats = Seats::new(FULL, 0);
         let mut taken: Vec<_> = (0..FULL).map(|_| take(&seats, address(1))).collect();
-        // The first has asked, and we owe it an answer; the second has had the word for longer than all others.
+        // We owe the first an answer; of the rest, the second has kept us waiting longest.
         taken[0].0.is_ours();
         let (_newcomer, _) = take(&seats, address(1));
         assert_eq!(taken.iter_mut().map(|(_, notice)| has_gone(notice)).collect::<Vec<_>>(), [false, true, false, false]);
-        // Its end frees no second place.
+        // Dropping it later frees no second place.
         drop(taken.remove(1));
         assert!(matches!(seats.take(address(1)), Seating::Freed(..)));
     }
@@ -312,10 +312,10 @@ mod tests {
         let (_honest, mut honest) = take(&seats, address(1));
         let mut flood: Vec<_> = (0..FULL - 1).map(|_| take(&seats, address(2))).collect();
         let (_second, mut second) = take(&seats, address(3));
-        assert!(!has_gone(&mut honest), "it waits for longest, but it is alone");
+        assert!(!has_gone(&mut honest), "it has been idle longest, but it is its address's only connection");
         assert!(has_gone(&mut flood[0].1));
         let (_third, _) = take(&seats, address(2));
-        assert!(has_gone(&mut flood[1].1) && !has_gone(&mut honest) && !has_gone(&mut second), "a flood takes its own places");
+        assert!(has_gone(&mut flood[1].1) && !has_gone(&mut honest) && !has_gone(&mut second), "a flood loses its own places");
     }
 
     #[test]
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(seats.bytes(), 0);
         drop(share);
         assert_eq!(seats.bytes(), 0);
-        assert!(seat.share(1).is_none(), "who has gone gets nothing");
+        assert!(seat.share(1).is_none(), "a connection that has ended gets nothing");
     }
 
     #[test]

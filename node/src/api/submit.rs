@@ -1,20 +1,20 @@
-//! Submitting transactions.
+//! Submits transactions.
 //!
-//! A submission is safe to repeat: the same transaction has the same id and takes effect once. Every answer names the id, so that nobody has
-//! to guess what became of a transaction. What each answer promises:
+//! Submitting is idempotent: the same transaction has the same id and takes effect once. Every answer carries the id, so that a client can
+//! always find out what became of its transaction. What each answer promises:
 //!
 //! | Answer | Promise |
 //! |---|---|
-//! | 200 `committed` | in the chain for ever, with this result; with `wait=committed` the proof is attached |
-//! | 200 `pending` | in this node's pool, which a crash of this node empties; with `wait=committed`: too many wait here, ask again |
-//! | 202 `pending` | sent; time was up before more was known |
-//! | 202 `unknown` | `wait=none`: sent, not looked at yet |
-//! | 4xx, 503 | this node has not taken it from this request |
+//! | 200 `committed` | in the chain for ever, with this outcome; with `wait=committed` the proof is attached |
+//! | 200 `pending` | in this node's pool, which a crash of this node empties; with `wait=committed`: too many clients wait here, ask again |
+//! | 202 `pending` | queued; the timeout passed before more was known |
+//! | 202 `unknown` | `wait=none`: queued, not yet examined |
+//! | 4xx, 503 | this node has not accepted it from this request |
 //!
 //! While more transactions wait than the next blocks can hold, a submission is refused before it is decoded (503, `overloaded`).
 //!
-//! What is committed already is recognised in the store, before its signature is checked and before the replica hears of it: sending it again
-//! costs the chain nothing. Only a transaction whose sequence number is used can be committed, so a new one costs no look into the store.
+//! A transaction that is already committed is found in the store before its signature is verified and before it reaches the replica, so
+//! resending it costs the chain nothing. Only a transaction with a used sequence number can be committed, so a new one needs no store lookup.
 
 use std::{
     borrow::Cow,
@@ -61,12 +61,12 @@ use crate::{
 
 /// Longest wait that a client may ask for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
-/// The wait of a client that asks for none.
+/// The wait if the client does not specify one.
 const WAIT_DEFAULT: Duration = Duration::from_secs(20);
-/// How much of a body that is too long is read and thrown away, and for how long, so that its client comes to read the answer.
+/// How much of an oversized body is read and discarded, and for how long, so that its client gets to read the answer.
 const DISCARD_BYTES_MAX: usize = 2 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
-/// How long the pool may take for a batch.
+/// Time limit for the pool's verdicts on a batch.
 const BATCH_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,14 +89,14 @@ pub(super) async fn one(
     })?;
     let patience = timeout_ms.map_or(WAIT_DEFAULT, Duration::from_millis);
     if patience > WAIT_MAX {
-        let message = format!("timeout_ms is at most {}", WAIT_MAX.as_millis());
+        let message = format!("timeout_ms must be at most {}", WAIT_MAX.as_millis());
         return Err(ApiError::bad_request("timeout-too-long", message).with_hint("wait again with GET /v1/transactions/{id}"));
     }
     let bytes = read_body(&api, &headers, body, TRANSACTION_BYTES_MAX).await?;
     check_room(&api)?;
     let transaction = Transaction::decode(Arc::from(bytes.as_ref())).map_err(|error| {
-        ApiError::bad_request("malformed-transaction", format!("the body is no transaction: {error}"))
-            .with_hint("the body is the raw bytes of one signed transaction, not JSON and not hexadecimal text")
+        ApiError::bad_request("malformed-transaction", format!("the body is not a transaction: {error}"))
+            .with_hint("send the raw bytes of one signed transaction, not JSON or hexadecimal text")
     })?;
     let id = transaction.id();
     let mut response = submit(&api, origin, transaction, wait, patience).await.unwrap_or_else(IntoResponse::into_response);
@@ -106,7 +106,7 @@ pub(super) async fn one(
 
 async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait, patience: Duration) -> Result<Response, ApiError> {
     let id = transaction.id();
-    // Copied: whoever holds the view keeps the replica's thread from the next one.
+    // Cloned, because a borrow of the channel blocks the replica's thread when it publishes the next view.
     let view = api.views.borrow().clone();
     let used = used_number(&view, &transaction);
     if let Some(next) = used {
@@ -135,7 +135,7 @@ async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait,
     }
 }
 
-/// The sender's next number, if the transaction's is used: then it is committed, or never will be.
+/// The sender's next sequence number, if the transaction's is used up: then it is already committed, or never will be.
 fn used_number(view: &CommittedView, transaction: &Transaction) -> Option<Sequence> {
     let next = view.account(&transaction.sender()).sequence();
     (transaction.content().sequence < next).then_some(next)
@@ -151,13 +151,13 @@ fn submitted(code: StatusCode, tx_id: TxId, status: TransactionStatus, proof: Op
     (code, Json(Submitted { tx_id, status, proof })).into_response()
 }
 
-/// `POST /v1/transactions/batch`: many transactions at once, each on its own; waits until the pool has looked at each.
+/// `POST /v1/transactions/batch`: many independent transactions in one request; waits for the pool's verdict on each.
 pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<BatchAnswer>, ApiError> {
     let bytes = read_body(&api, &headers, body, BATCH_BYTES_MAX).await?;
     check_room(&api)?;
     let batch: TransactionBatch = codec::decode(&bytes, BATCH_BYTES_MAX).map_err(|error| {
-        ApiError::bad_request("malformed-batch", format!("the body is no batch of transactions: {error}"))
-            .with_hint("the body is the BCS encoding of at most 1,024 transactions")
+        ApiError::bad_request("malformed-batch", format!("the body is not a batch of transactions: {error}"))
+            .with_hint("send the BCS encoding of at most 1,024 transactions")
     })?;
     admit_by_disk(&api)?;
     let transactions = batch.0.into_inner();
@@ -192,21 +192,21 @@ pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body:
             None => result.rejected.push(BatchRejected {
                 index,
                 code: "no-answer".into(),
-                reason: "the node did not get to it in time, and may yet take it; ask for its status, or send it again".into(),
+                reason: "the node did not get to it in time, but may still accept it; ask for its status, or send it again".into(),
             }),
         }
     }
     Ok(Json(result))
 }
 
-/// What is to be done with each transaction of a batch, by its position.
+/// The transactions of a batch, sorted by what is to be done with them; each with its position in the batch.
 #[derive(Default)]
 struct Sorted {
-    /// For the pool.
+    /// To be sent to the pool.
     fresh: Vec<(u32, Transaction)>,
-    /// What the store has decided.
+    /// Decided by a look at the store.
     verdicts: BTreeMap<u32, Result<(), (Cow<'static, str>, String)>>,
-    /// Another copy of the transaction at this position.
+    /// Duplicates, with the position of the first copy.
     copies: BTreeMap<u32, u32>,
 }
 
@@ -241,7 +241,7 @@ async fn sort(api: &Api, transactions: Vec<Transaction>) -> Result<Sorted, ApiEr
     Ok(sorted)
 }
 
-/// Refuses what has no chance before anything else is done with it.
+/// Refuses early, before any other work, what the queue would refuse anyway.
 fn check_room(api: &Api) -> Result<(), ApiError> {
     Ok(api.transactions.check_room().inspect_err(|full| api.metrics.refused_submission(full.code))?)
 }
@@ -254,13 +254,13 @@ fn admit_by_disk(api: &Api) -> Result<(), ApiError> {
     api.disk.admit().inspect_err(|_| api.metrics.refused_submission(DISK_NEARLY_FULL))
 }
 
-/// What is known of a submission whose own answer could not be sent.
+/// The answer to a submission whose own answer could not be sent.
 pub(super) fn unknown_submission(id: &HeaderValue) -> Response {
     let body = serde_json::json!({ "tx_id": String::from_utf8_lossy(id.as_bytes()), "status": "unknown" });
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-/// The whole body, if it is short enough and comes in time.
+/// Reads the whole body, if it is short enough and arrives in time.
 pub(super) async fn read_body(api: &Api, headers: &HeaderMap, mut body: Body, max: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", format!("the body may have at most {max} bytes"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -273,15 +273,15 @@ pub(super) async fn read_body(api: &Api, headers: &HeaderMap, mut body: Body, ma
     match whole {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => {
-            // A client that is still writing when the connection closes may lose the answer.
+            // If the connection closes while the client is still writing, the client may never see the answer.
             drop(timeout(DISCARD_TIME, collect(&mut body, DISCARD_BYTES_MAX)).await);
             Err(too_large())
         }
-        Err(error) => Err(ApiError::bad_request("body", format!("the body did not arrive whole: {error}"))),
+        Err(error) => Err(ApiError::bad_request("body", format!("the body did not arrive completely: {error}"))),
     }
 }
 
-/// What is left of a body; nothing when that is more than `max` bytes.
+/// The rest of a body; `None` if it is longer than `max` bytes.
 async fn collect(body: &mut Body, max: usize) -> Result<Option<Bytes>, axum::Error> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {

@@ -1,4 +1,4 @@
-//! A whole node of one validator, asked over real sockets. Waits are bounded and end with what they wait for.
+//! A whole single-validator node, tested over real sockets. Every wait is bounded and ends as soon as its condition holds.
 
 use std::io::Write;
 
@@ -161,7 +161,7 @@ fn what_is_committed_is_answered_by_the_store_without_a_look_at_its_signature() 
     let copies = codec::encode(&TransactionBatch(Bounded::truncated(vec![transaction; 1_024])));
     let answer: BatchAnswer = running.request("POST", "/v1/transactions/batch", &copies).json();
     assert_eq!((answer.accepted, answer.rejected.len()), (1_024, 0));
-    // Another one with a used number can never be committed, whatever its signature.
+    // Another transaction with a used sequence number can never be committed, whatever its signature.
     let mut forged = put(0, KvSpace::Own, b"k", b"v").raw().to_vec();
     *forged.last_mut().unwrap() ^= 1;
     let forged = Transaction::decode(forged.into()).unwrap();
@@ -169,7 +169,7 @@ fn what_is_committed_is_answered_by_the_store_without_a_look_at_its_signature() 
     let batch = codec::encode(&TransactionBatch(Bounded::truncated(vec![forged])));
     let answer: BatchAnswer = running.request("POST", "/v1/transactions/batch", &batch).json();
     assert_eq!(answer.rejected.iter().map(|rejected| rejected.code.as_str()).collect::<Vec<_>>(), ["sequence-too-old"]);
-    assert_eq!(metric(&running, "quorate_verify_transactions_total"), checked, "not one signature was checked");
+    assert_eq!(metric(&running, "quorate_verify_transactions_total"), checked, "no signature was verified");
     running.node.stop();
 }
 
@@ -295,7 +295,7 @@ fn a_request_that_is_wrong_gets_a_status_and_a_word() {
     for (method, path, body, status, code) in cases {
         let reply = running.request(method, &path, &body);
         assert_eq!((reply.status, reply.code().as_str()), (status, code), "{method} {path}: {reply:?}");
-        assert!(!reply.head.to_lowercase().contains("access-control"), "no page of another origin may read: {reply:?}");
+        assert!(!reply.head.to_lowercase().contains("access-control"), "pages of other origins must not read answers: {reply:?}");
         assert!(reply.body.len() < 1_000, "{reply:?}");
     }
     let unknown: Submitted = running.get(&format!("/v1/transactions/{id}"));
@@ -326,7 +326,7 @@ fn a_client_that_sends_its_head_or_body_too_slowly_is_cut_off() {
     let running = Running::with(&["api.read_timeout_ms=100"], MemoryStore::new());
     let mut stream = connect(running.node.api_address());
     stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost:").unwrap();
-    assert!(read_reply(&mut stream).is_none_or(|reply| reply.status == 408), "closed without having asked");
+    assert!(read_reply(&mut stream).is_none_or(|reply| reply.status == 408), "closed before a complete request");
 
     let mut stream = connect(running.node.api_address());
     stream.write_all(b"POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nonly this").unwrap();
@@ -353,7 +353,7 @@ fn a_connection_too_many_takes_the_place_of_the_idlest() {
     running.node.stop();
 }
 
-/// A client that waits for the commit of a transaction that comes too early.
+/// A client that waits for the commit of a transaction whose predecessors are missing.
 fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
     let mut waiting = connect(running.node.api_address());
     let early = transfer(5);
@@ -361,7 +361,7 @@ fn wait_for_a_gap(running: &Running) -> std::net::TcpStream {
     let head =
         format!("POST /v1/transactions?wait=committed&timeout_ms=60000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     waiting.write_all(&[head.as_bytes(), early.raw()].concat()).unwrap();
-    running.eventually("it waits", |running| metric(running, "quorate_pool_waiting_clients") == 1);
+    running.eventually("the client waits", |running| metric(running, "quorate_pool_waiting_clients") == 1);
     waiting
 }
 
@@ -371,7 +371,7 @@ fn a_connection_too_many_is_told_that_the_node_is_busy_where_all_others_are_owed
     let waiting = wait_for_a_gap(&running);
     let second = running.request("GET", "/v1/status", &[]);
     assert_eq!((second.status, second.code().as_str()), (503, "busy"));
-    assert_eq!(request(running.node.metrics_address(), "GET", "/livez", &[]).status, 200, "the operator is served all the same");
+    assert_eq!(request(running.node.metrics_address(), "GET", "/livez", &[]).status, 200, "the operator is still served");
     drop(waiting);
     running.eventually("room again", |running| running.request("GET", "/v1/status", &[]).status == 200);
     running.node.stop();
@@ -401,13 +401,13 @@ fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on
     let (height, _) = running.commit(&transaction);
     running.commit(&transfer(1));
     running.node.stop();
-    // Opening writes what is in the log to tables.
+    // Opening flushes the log to tables.
     drop(open());
     let mut rotten = 0;
     for entry in std::fs::read_dir(home.path()).unwrap() {
         let path = entry.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
-        // The properties at the end of a table name its column.
+        // The properties at the end of a table name its column family.
         if path.extension().is_some_and(|extension| extension == "sst") && bytes.windows(8).any(|window| window == b"receipts") {
             bytes[10] ^= 1;
             std::fs::write(&path, bytes).unwrap();
@@ -439,7 +439,7 @@ fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on
 #[test]
 fn a_client_that_reads_too_slowly_is_cut_off() {
     let mut genesis = genesis();
-    // An answer of ten megabytes, more than the system buffers for a reader that takes nothing.
+    // An answer of ten megabytes, more than the system buffers for a client that does not read.
     let account = |number: u32| {
         let mut address = [0; 32];
         address[..4].copy_from_slice(&number.to_be_bytes());
@@ -452,7 +452,7 @@ fn a_client_that_reads_too_slowly_is_cut_off() {
     running.eventually("the request has come", |running| {
         metric(running, "quorate_api_requests_total{route=\"/v1/genesis\",status=\"2xx\"}") > 0
     });
-    // One connection is that of the question itself.
+    // One connection is that of the metrics request itself.
     running.eventually("the slow reader is cut off", |running| metric(running, "quorate_api_connections") == 1);
     drop(slow);
     running.node.stop();
@@ -508,7 +508,7 @@ fn a_submission_without_waiting_is_answered_with_its_id_and_committed_later() {
 #[test]
 fn a_wait_that_is_over_too_soon_says_pending_and_names_the_id() {
     let running = Running::start();
-    // It waits for sequence 0, which never comes.
+    // It waits for sequence number 0, which does not come.
     let transaction = transfer(1);
     let reply = running.request("POST", "/v1/transactions?wait=committed&timeout_ms=50", transaction.raw());
     assert_eq!(reply.status, 202, "{reply:?}");
@@ -517,7 +517,7 @@ fn a_wait_that_is_over_too_soon_says_pending_and_names_the_id() {
     running.eventually("the pool has it", |running| {
         running.get::<Submitted>(&format!("/v1/transactions/{}", transaction.id())).status == TransactionStatus::Pending
     });
-    // The one it waits for, and then itself.
+    // First its predecessor, then itself.
     running.commit(&transfer(0));
     running.commit(&transaction);
     running.node.stop();
@@ -629,7 +629,7 @@ fn a_request_for_another_host_is_refused_and_one_for_a_configured_name_answered(
     for hosts in ["host: evil.example\r\n", "host: evil.example:8080\r\n", "host: localhost\r\nhost: evil.example\r\n"] {
         for path in ["/v1/status", "/livez"] {
             let reply = ask(path, hosts);
-            // Two headers may be refused earlier.
+            // A request with two headers may be refused earlier.
             assert!(reply.status == 421 || (reply.status == 400 && hosts.contains("localhost")), "{hosts:?}: {reply:?}");
         }
     }
@@ -652,7 +652,7 @@ fn a_node_continues_where_it_stopped() {
     running.node.stop();
 }
 
-/// SAFE-6: what is at stake is named, and so is the way out.
+/// SAFE-6: the error says what is at stake and what to do.
 #[test]
 fn a_node_whose_data_is_gone_does_not_start_and_says_what_to_do() {
     let witness = MemoryWitness::of_new_key(keys(1).public().consensus_key);

@@ -1,13 +1,12 @@
-//! Who may wait here, and for what.
+//! Bounds on waiting requests.
 //!
-//! | Waits for | Bound |
+//! | Waiting for | Bound |
 //! |---|---|
-//! | the pool to look at a transaction (milliseconds) | `waiting_max` transactions; then 503 |
-//! | a commit (up to a minute; for a transaction that comes too early, all of it) | a quarter of the connections; then 200 `pending` at once |
+//! | the pool's verdict on a transaction (milliseconds) | `waiting_max` transactions; then 503 |
+//! | a commit (up to a minute; that long if its predecessors are missing) | a quarter of the connections; then 200 `pending` at once |
 //!
-//! So however many clients wait for commits, three quarters of the connections are left for everything else. Half of the places are the most
-//! that one address gets, so that the other half is left to others. The machine itself is exempt: a proxy before the node makes everybody's
-//! address its own.
+//! So however many clients wait for commits, three quarters of the connections remain for everything else. One address gets at most half of
+//! the places to wait for a commit. Loopback addresses are exempt from that, because clients behind a local proxy all share one.
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{error::ApiError, seats::Origin};
 use crate::config::ApiConfig;
 
-/// Which part of the connections may wait for commits: one in so many.
+/// One in this many connections may wait for a commit.
 const COMMITS_PART: u32 = 4;
-/// Which part of these places one address may have: one in so many.
+/// One in this many of these places may be taken by one address.
 const ORIGIN_PART: usize = 2;
 
-/// The places.
+/// The waiting places.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     submissions: Arc<Semaphore>,
@@ -44,13 +43,13 @@ impl Waiting {
         }
     }
 
-    /// Room for transactions at which the pool is to look.
+    /// Takes places for transactions to wait for the pool.
     pub(crate) fn for_the_pool(&self, transactions: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let count = u32::try_from(transactions).unwrap_or(u32::MAX);
-        Arc::clone(&self.submissions).try_acquire_many_owned(count).map_err(|_| ApiError::busy("as many submissions wait here as may"))
+        Arc::clone(&self.submissions).try_acquire_many_owned(count).map_err(|_| ApiError::busy("too many submissions are waiting here"))
     }
 
-    /// Room to wait for a commit; `None`: ask again later.
+    /// Takes a place to wait for a commit; `None` if there is none.
     pub(crate) fn for_a_commit(&self, origin: Origin) -> Option<CommitPlace> {
         let origin_max = if origin.is_loopback() { self.commits_max } else { self.commits_max.div_ceil(ORIGIN_PART) };
         let mut commits = lock(&self.commits);
@@ -63,13 +62,13 @@ impl Waiting {
         Some(CommitPlace { commits: Arc::clone(&self.commits), origin })
     }
 
-    /// How many transactions wait here for the pool.
+    /// Number of transactions waiting for the pool.
     pub(crate) fn len(&self) -> usize {
         self.submissions_max.saturating_sub(self.submissions.available_permits())
     }
 }
 
-/// A place to wait for a commit, given back when dropped.
+/// A place to wait for a commit, freed on drop.
 #[derive(Debug)]
 pub(crate) struct CommitPlace {
     commits: Arc<Mutex<BTreeMap<Origin, usize>>>,

@@ -1,4 +1,4 @@
-//! `log.level`: what is logged. Strict, since a filter that is taken for something else silences the whole validator.
+//! Parses `log.level`. Strictly, because a misread filter could silence the whole validator.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -15,7 +15,7 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
 ];
 
-/// The parts of the program: `quorate` is all of them.
+/// Our own targets; `quorate` matches all of them.
 const OURS: [&str; 10] = [
     "quorate",
     "quorate_app",
@@ -29,16 +29,15 @@ const OURS: [&str; 10] = [
     "quorate_types",
 ];
 
-/// What the names of libraries that log begin with.
+/// Prefixes of the targets of libraries that log.
 const LIBRARIES: [&str; 9] = ["axum", "hyper", "libp2p", "mio", "multistream_select", "netlink", "tokio", "tower", "yamux"];
 
-/// Libraries speak to their own authors; unless they are asked to, they say at most this.
+/// Most verbose level of libraries, whose logs address their own authors, unless the filter asks for more.
 const LIBRARY_LEVEL: LevelFilter = LevelFilter::WARN;
-/// This one warns of what is everyday life here: a validator that is away.
+/// This library warns of something normal here: an absent validator.
 const CHATTY: (&str, LevelFilter) = ("libp2p_gossipsub", LevelFilter::ERROR);
 
-/// Reads a filter: a level, or levels of parts (`quorate_network=debug`), or both, separated by commas. Without a level of its own the rest
-/// is logged at `info`.
+/// Parses a comma-separated filter: at most one level, and levels of targets (`quorate_network=debug`). The default level is `info`.
 ///
 /// # Errors
 /// [`LoggingError::Level`].
@@ -51,7 +50,7 @@ pub(crate) fn check_level(text: &str) -> Result<Targets, LoggingError> {
             None if word.is_empty() => return Err(wrong("a level is missing".into())),
             None => {
                 if rest.replace(level(word).map_err(wrong)?).is_some() {
-                    return Err(wrong("it has two levels for everything".into()));
+                    return Err(wrong("it has two levels without a target".into()));
                 }
             }
             Some((part, word)) => {
@@ -77,7 +76,7 @@ fn level(word: &str) -> Result<LevelFilter, String> {
     found.map(|(_, level)| *level).ok_or_else(|| {
         let names = LEVELS.map(|(name, _)| name);
         let hint = nearest(word, names).map_or_else(|| names.join(", "), |name| format!("did you mean {name}?"));
-        format!("{word:?} is no level ({hint})")
+        format!("{word:?} is not a level ({hint})")
     })
 }
 
@@ -87,7 +86,7 @@ fn is_known(part: &str) -> Result<(), String> {
         return Ok(());
     }
     let hint = nearest(name, OURS).map_or_else(|| format!("there are {}", OURS.join(", ")), |near| format!("did you mean {near}?"));
-    Err(format!("there is no part {part:?} ({hint})"))
+    Err(format!("there is no target {part:?} ({hint})"))
 }
 
 #[cfg(test)]
@@ -103,16 +102,16 @@ mod tests {
             (" ", "missing"),
             ("info,", "missing"),
             ("inf", "did you mean info?"),
-            ("verbose", "no level"),
-            ("2", "no level"),
+            ("verbose", "not a level"),
+            ("2", "not a level"),
             ("info,debug", "two levels"),
-            ("quorate_network", "no level"),
-            ("quorate_network=", "no level"),
-            ("quorate_network=loud", "no level"),
+            ("quorate_network", "not a level"),
+            ("quorate_network=", "not a level"),
+            ("quorate_network=loud", "not a level"),
             ("quorate_netwrk=debug", "did you mean quorate_network?"),
-            ("network=debug", "no part"),
+            ("network=debug", "no target"),
             ("quorate_node=debug,quorate_node=info", "two levels"),
-            ("quorate[span]=debug", "no part"),
+            ("quorate[span]=debug", "no target"),
         ] {
             let message = check_level(text).unwrap_err().to_string();
             assert!(message.contains(word) && message.contains("log.level"), "{text:?}: {message}");

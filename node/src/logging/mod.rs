@@ -1,7 +1,7 @@
-//! Logs: to standard error, for people or as one JSON object per line.
+//! Logging to standard error, for humans or as one JSON object per line.
 //!
-//! A log is best effort, the validator is not: whoever logs never waits for the reader of the log and never fails because of it. Lines that
-//! cannot be written ([`writer`]) and lines that repeat themselves too fast ([`repeats`]) are left out and counted.
+//! The log is best effort, the validator is not: logging never blocks on the reader of the log and never fails. Lines that cannot be written
+//! ([`writer`]) and lines that repeat too fast ([`repeats`]) are left out and counted.
 
 mod level;
 mod repeats;
@@ -16,38 +16,38 @@ pub(crate) use self::level::check_level;
 use self::{repeats::Repeats, writer::Lines};
 use crate::config::{LogConfig, LogFormat};
 
-/// How long the end of the process waits for its last lines to be written.
+/// How long process exit waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The filter does not parse.
-    #[error("`log.level` = {level:?} is not possible: {problem}; write it like info or info,quorate_network=debug")]
+    #[error("`log.level` = {level:?} is not valid: {problem}; write it like info or info,quorate_network=debug")]
     Level {
         /// As configured.
         level: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// The process logs already.
+    /// Logging is already set up.
     #[error("logging is already set up in this process")]
     Twice,
-    /// There is no standard error, or no thread that writes to it.
+    /// There is no standard error, or the system grants no thread to write to it.
     #[error("nothing can be logged: {0}")]
     System(#[from] io::Error),
 }
 
-/// Lines of this process that are not in its log.
+/// Lines missing from this process's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     /// The reader of the log was too slow, or gone.
     pub(crate) lost: u64,
-    /// The same place in the program had said too much in a short time.
+    /// The same call site had logged too much in a short time.
     pub(crate) repeated: u64,
 }
 
-/// What has been left out since the process started.
+/// Lines left out since the process started.
 pub(crate) fn left_out() -> LeftOut {
     LeftOut { lost: writer::lost(), repeated: repeats::left_out() }
 }
@@ -68,7 +68,7 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), LoggingError> {
     .map_err(|_| LoggingError::Twice)
 }
 
-/// Waits a moment until everything that was logged is written; before the process ends.
+/// Waits briefly for everything logged to be written. Call it before the process exits.
 pub(crate) fn finish() {
     writer::finish(LAST_WORDS);
 }

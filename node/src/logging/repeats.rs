@@ -1,5 +1,4 @@
-//! Lines that repeat themselves: each place in the program that logs may say so much at once and so much in the long run, so that none of
-//! them, with whatever makes it speak, buries the others.
+//! Rate limit for repeated lines: each call site has a burst and a long-term rate, so that none, whatever triggers it, buries the others.
 
 use std::{
     collections::HashMap,
@@ -13,9 +12,9 @@ use std::{
 use tracing::{Event, Level, Subscriber, callsite::Identifier};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Lines that one place may log at once.
+/// Lines that a call site may log at once.
 const BURST: u32 = 100;
-/// Time after which it may log one more.
+/// Time after which a call site may log one more line.
 const REFILL: Duration = Duration::from_secs(1);
 
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -25,10 +24,10 @@ pub(super) fn left_out() -> u64 {
     LEFT_OUT.load(Ordering::Relaxed)
 }
 
-/// The filter. Lines below `info` are only there when somebody has asked for them, so they are not limited.
+/// The filter. `debug` and `trace` lines appear only on request, so they are not limited.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    /// As many entries as there are such places in the program.
+    /// Bounded by the call sites in the program.
     places: Mutex<HashMap<Identifier, Allowance>>,
 }
 

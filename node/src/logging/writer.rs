@@ -1,7 +1,7 @@
-//! The lines of the log on their way out: a bounded queue, and a thread that alone waits for whoever reads them.
+//! Writes the log: a bounded queue, and a thread, the only one that ever blocks on the reader of the log.
 //!
-//! A reader that has stopped reading fills a pipe, one that has died breaks it, a full disk refuses: all of it costs lines, never the
-//! validator. Lost lines are counted, and the log says how many there were as soon as it can.
+//! A stalled reader fills the pipe, a dead one breaks it, a full disk refuses the write: each costs lines, never the validator. Lost lines are
+//! counted, and the log reports their number as soon as it can.
 
 use std::{
     collections::VecDeque,
@@ -20,13 +20,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{LeftOut, left_out};
 
-/// Lines that wait to be written, in bytes.
+/// Bytes of lines that may wait to be written.
 const WAITING_BYTES_MAX: usize = 4 << 20;
-/// Least time between two lines about lines that were left out.
+/// Minimum time between two reports of left-out lines.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 static LOST: AtomicU64 = AtomicU64::new(0);
-/// The queue of this process.
+/// This process's queue.
 static QUEUE: OnceLock<Lines> = OnceLock::new();
 
 /// Lines lost since the process started.
@@ -34,7 +34,7 @@ pub(super) fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Waits until the queue of this process is written, at most for `patience`.
+/// Waits until this process's queue is written, at most `patience`.
 pub(super) fn finish(patience: Duration) {
     if let Some(lines) = QUEUE.get() {
         lines.finish(patience);
@@ -55,21 +55,21 @@ struct Queue {
     written: Condvar,
 }
 
-/// The queue. Clones share it.
+/// The queue. Clones share one queue.
 #[derive(Clone, Default)]
 pub(super) struct Lines(Arc<Queue>);
 
 impl Lines {
     /// A queue whose lines go to standard error.
     pub(super) fn to_standard_error() -> io::Result<Self> {
-        // A file of its own: whoever holds the lock of `io::stderr` while its reader sleeps makes everybody wait who wants to say something.
+        // Not `io::stderr`: holding its lock while the reader stalls would block every other thread that writes to it.
         let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let lines = QUEUE.get_or_init(Self::default).clone();
         lines.clone().write_to(file, REPORT_EVERY)?;
         Ok(lines)
     }
 
-    /// Starts the thread that writes.
+    /// Starts the writing thread.
     fn write_to(self, mut out: impl Write + Send + 'static, report_every: Duration) -> io::Result<()> {
         thread::Builder::new().name("log".into()).spawn(move || {
             let (mut reported, mut reported_at) = (left_out(), Instant::now());
@@ -89,7 +89,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Takes all lines; waits for the first, at most for `patience`.
+    /// Takes all lines, waiting at most `patience` for the first.
     fn take(&self, patience: Duration) -> VecDeque<Vec<u8>> {
         let mut state = self.lock();
         if state.lines.is_empty() {
@@ -119,22 +119,22 @@ impl Lines {
 
     fn finish(&self, patience: Duration) {
         let is_busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
-        // Whether in time or not: there is nobody to tell.
+        // A timeout cannot be reported anywhere.
         drop(self.0.written.wait_timeout_while(self.lock(), patience, is_busy));
     }
 
-    /// A queue is whole after every statement, so another thread's panic does not spoil it.
+    /// The queue is consistent after every statement, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Says what was left out since the last time; in the log itself, where it can be missing too.
+/// Logs the number of lines left out since the last report. This line, too, can get lost.
 fn report(reported: &mut LeftOut) {
     let now = left_out();
     let (lost, repeated) = (now.lost.saturating_sub(reported.lost), now.repeated.saturating_sub(reported.repeated));
     if lost > 0 || repeated > 0 {
-        tracing::warn!(lost, repeated, "lines are missing here: they repeated others too fast, or this log is read too slowly");
+        tracing::warn!(lost, repeated, "lines are missing here: they repeated too fast, or this log is read too slowly");
     }
     *reported = now;
 }
@@ -167,7 +167,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Takes nothing until it is let, then fails.
+    /// Blocks until released, then fails.
     struct Stuck(mpsc::Receiver<()>);
 
     impl Write for Stuck {
@@ -197,7 +197,7 @@ mod tests {
         lines.finish(Duration::from_millis(1));
         drop(release);
         lines.finish(PATIENCE);
-        assert_eq!(lost() - before, 3 * (WAITING_BYTES_MAX >> 10) as u64, "the reader has died: all are lost, and counted");
+        assert_eq!(lost() - before, 3 * (WAITING_BYTES_MAX >> 10) as u64, "the reader is dead: all lines are lost, and counted");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub fn check(address: &str) -> Result<(), &'static str> {
         "ip4" => check_ip(host.parse::<Ipv4Addr>().map_err(|_| "its host is not an IPv4 address")?.into())?,
         "ip6" => check_ip(host.parse::<Ipv6Addr>().map_err(|_| "its host is not an IPv6 address")?.into())?,
         "dns" | "dns4" | "dns6" => check_name(host)?,
-        _ => return Err("it names no host; /ip4, /ip6, /dns, /dns4 or /dns6 must come first"),
+        _ => return Err("it does not start with /ip4, /ip6, /dns, /dns4 or /dns6"),
     }
     if parts.next() != Some("tcp") {
         return Err("its transport is not tcp");

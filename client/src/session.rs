@@ -494,7 +494,7 @@ impl Followed {
         let own = tx.content().sequence;
         let mut reason = match &self.fate {
             Some(Fate::Open { next }) if *next < own => {
-                format!("{end}; it waits for the sender's sequence number {next}, and has {own} itself")
+                format!("{end}; it waits for sequence number {next} of its sender, and its own is {own}")
             }
             Some(Fate::Used { .. }) => format!("{end}; its sequence number {own} is used, and no node proves by which transaction"),
             _ => end.to_owned(),

@@ -235,11 +235,11 @@ async fn a_transaction_that_waits_says_for_which_number_and_the_next_one_warns_t
     let short = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "1"]].concat()).await;
     let long = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "3600"]].concat()).await;
     assert_eq!((short.code, long.code), (6, 6));
-    assert!(long.written.stderr.contains(&format!("waits for number {SEQUENCE}")), "{long:?}");
+    assert!(long.written.stderr.contains(&format!("waits for sequence number {SEQUENCE}")), "{long:?}");
     chain.run_ahead(Duration::from_secs(60));
     let pending = home.json(&[&node], &["pending"]).await.ok();
     assert_eq!(states(&pending), ["never", "open"]);
-    assert!(pending.json()[1]["detail"].as_str().unwrap().contains(&format!("waits for number {SEQUENCE}, which")), "{pending:?}");
+    assert!(pending.json()[1]["detail"].as_str().unwrap().contains(&format!("waits for sequence number {SEQUENCE}, which")), "{pending:?}");
     // The number that is missing: what the new one takes.
     chain.hold(false);
     let third = home.json(&[&node], &TRANSFER).await.ok();

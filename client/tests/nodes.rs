@@ -1,6 +1,6 @@
 //! A client with several nodes: it finds a live one, bounds what it reads, and reports what it does not know.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 

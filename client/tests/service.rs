@@ -1,6 +1,6 @@
 //! A service whose nodes are silent, refuse, or are one node under two names.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 

@@ -1,6 +1,6 @@
 //! https: the client trusts exactly the certificates that the user passes.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! The wallet's commands against nodes with a real committee's keys: what they verify, what they remember, and how they end.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod world;
 

@@ -8,7 +8,7 @@
 //! After each command, its result is compared with the true state of the chain, which the wallet does not see. `make test` runs a few hundred
 //! lies; `make lies`, or `QUORATE_LIES=all`, runs all; `QUORATE_LIES=N` runs number N.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod world;
 

@@ -115,7 +115,7 @@ twins: build ## all twins scenarios of four rounds
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
 
-hunt: ## plant 31 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
+hunt: ## plant 32 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
 	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
 
 fresh: ## do `make demo` and `make test` work on fresh machines? chroots of Debian, as root: make fresh STATES=gcc COMMANDS=demo

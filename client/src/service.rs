@@ -39,8 +39,8 @@ use crate::{
     http::Node,
     light::{Certificate, LightError},
     session::{Session, clock, is_final},
-    terminal::foreign,
 };
+use quorate_terminal::foreign;
 
 /// How often the account is read again.
 const LOOK_AFTER: Duration = Duration::from_secs(5);

@@ -28,8 +28,8 @@ use crate::{
     error::{ClientError, NotCommitted},
     http::{ANSWER_TIMEOUT, Client, Node, Unsubmitted, spread},
     light::{Certificate, LightClient, LightError, PlacedReceipt, Proven},
-    terminal::foreign,
 };
+use quorate_terminal::foreign;
 
 /// Age of a state, in heartbeats by this machine's clock, from which other nodes are asked for a newer one.
 const HEARTBEATS_UNTIL_OLD: u64 = 3;

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use quorate_client::{CommandError, terminal::shell_word};
+use quorate_terminal::{CommandError, shell_word};
 
 /// Why a key could not be created, read or saved.
 #[derive(Debug, thiserror::Error)]

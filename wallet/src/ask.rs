@@ -1,7 +1,8 @@
 //! Reads: an account, a key, the outcome of a transaction. Every result is proved, or reported as unproved.
 
 use quorate_builtin::{Account, KvSpace, keys::kv_key};
-use quorate_client::{ClientError, CommandError, Exit, Fate, LightError, Output, Proven, Session, light::Certificate, session};
+use quorate_client::{ClientError, Fate, LightError, Proven, Session, light::Certificate, session};
+use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{
     codec::amount_text,
     ids::{Address, TxId},

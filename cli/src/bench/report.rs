@@ -1,6 +1,6 @@
 //! A report: the results, and everything needed to judge and repeat them.
 
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use quorate_types::genesis::Parameters;
 use serde::Serialize;
 use serde_json::Value;

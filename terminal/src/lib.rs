@@ -3,6 +3,8 @@
 //! Standard output carries only data: text, or one JSON object per command (per line, for commands that keep running). Standard error carries
 //! everything meant for people: notes, progress, errors.
 
+#![forbid(unsafe_code)]
+
 mod failure;
 mod json;
 mod output;

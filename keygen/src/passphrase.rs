@@ -169,7 +169,7 @@ fn read_line(path: &Path) -> Result<Passphrase, KeyError> {
     let file = File::open(path).map_err(|error| KeyError::Io { path: path.into(), error })?;
     if check_given(path, &file)? {
         Output::default().note(format_args!(
-            "warning: every user of this machine can read the passphrase in {0}; run: chmod 440 {0} (in Kubernetes: defaultMode: 0440)",
+            "warning: every user of this machine can read the passphrase in {0}; run: chmod 440 {0} (in Kubernetes, set defaultMode: 0440)",
             shell_word(path)
         ));
     }

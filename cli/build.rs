@@ -1,4 +1,4 @@
-//! Tells the program which commit it was built from. Without git, or outside a checkout, it says "unknown".
+//! Sets the commit that the program is built from: "unknown" without git or outside a checkout.
 
 use std::{env, process::Command};
 
@@ -9,7 +9,7 @@ fn git(arguments: &[&str]) -> Option<String> {
 
 fn main() {
     println!("cargo:rerun-if-env-changed=QUORATE_COMMIT");
-    // HEAD changes with the branch, the index with each commit: a change of either may be another commit.
+    // HEAD changes on a checkout of another branch, the index on every commit.
     for file in ["HEAD", "index"] {
         if let Some(path) = git(&["rev-parse", "--path-format=absolute", "--git-path", file]) {
             println!("cargo:rerun-if-changed={path}");

@@ -1,5 +1,5 @@
-//! The program of an application: `node run`, `keygen`, `genesis`, `localnet`, `bench`, `sim` and the rest, for whatever implements
-//! [`Application`]. It ends with the exit codes that `quorate_terminal` documents, and decides nothing about the protocol.
+//! The program for any [`Application`]: `node run`, `keygen`, `genesis`, `localnet`, `bench`, `sim` and the rest. It exits with the codes
+//! documented in `quorate_terminal`, and decides nothing about the protocol.
 //!
 //! ```no_run
 //! # use quorate_builtin::BuiltIn as Counter;
@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! `quorate` itself is [`Program`] with the built-in application, its options of `genesis new`, and its wallet.
+//! `quorate` itself is [`Program`] with the built-in application, its options for `genesis new`, and its wallet.
 
 #![forbid(unsafe_code)]
 
@@ -29,29 +29,29 @@ use quorate_terminal::{CommandError, Output, OutputArgs};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the program of an application: does what the arguments of the process say.
+/// Runs the program of an application with the process's arguments.
 #[must_use]
 pub fn run<A: Application>(application: A) -> ExitCode {
     Program::<SettingsFile, NoCommand>::new(App::new(application)).run()
 }
 
-/// A program for one application. `S` are the options of `genesis new` that become its settings, `C` its further commands.
+/// A program for one application. `S` holds the options of `genesis new` that become its settings, `C` its additional commands.
 #[derive(Debug)]
 pub struct Program<S, C> {
     app: App,
     arguments: PhantomData<fn() -> (S, C)>,
 }
 
-/// Further commands of a program.
+/// Additional commands of a program.
 pub trait Extension: Subcommand {
-    /// Does one. It is dropped with Ctrl-C.
+    /// Runs a command. The future is dropped on Ctrl-C.
     ///
     /// # Errors
     /// [`CommandError`].
     fn run(self, app: &App, out: &Output) -> impl Future<Output = Result<(), CommandError>>;
 }
 
-/// No further commands.
+/// No additional commands.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum NoCommand {}
 
@@ -61,13 +61,13 @@ impl Extension for NoCommand {
     }
 }
 
-/// A permissioned blockchain node: n validators agree by DiemBFT v4 as long as fewer than a third of them fail, in whatever way.
+/// A permissioned blockchain node: validators agree by DiemBFT v4 while less than a third of their voting power is faulty.
 ///
-/// Exit codes: 0 it worked; 1 it failed; 2 wrong usage; 3 no node could be reached; 4 the transaction is not in the chain and never
-/// will be; 5 it is in the chain, but failed; 6 whether it is or will be in the chain is not known; 7 a proof did not verify, or nothing as new
-/// as what was proved before; 130 interrupted.
+/// Exit codes: 0 success; 1 failure; 2 wrong usage; 3 no node reachable, nothing sent; 4 the transaction is not in the chain and never will be;
+/// 5 it is in the chain, but failed; 6 outcome unknown, it may be in the chain, now or later; 7 a proof did not verify, or was older than what
+/// was proved before; 130 interrupted.
 #[derive(Debug, Parser)]
-#[expect(clippy::doc_markdown, reason = "this is the help text, which has no markup")]
+#[expect(clippy::doc_markdown, reason = "help text, which has no markup")]
 #[command(name = "quorate", version = version::LINE, propagate_version = false, max_term_width = 110)]
 struct CommandLine<S: SettingsArgs, C: Extension> {
     #[command(flatten)]
@@ -81,44 +81,44 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run a validator.
     #[command(subcommand)]
     Node(quorate_node::Command),
-    /// Make the keys of validators and accounts.
+    /// Create the keys of validators and accounts.
     #[command(subcommand)]
     Keygen(quorate_keygen::Command),
-    /// Found a network: the genesis ceremony.
+    /// Run the genesis ceremony that founds a network.
     #[command(subcommand)]
     Genesis(quorate_genesis::Command<S>),
     #[command(flatten)]
     Extension(C),
     #[command(flatten)]
     Service(quorate_wallet::ServiceCommand),
-    /// Run a whole network of real validator processes on this machine.
+    /// Run a network of validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
     /// Measure a network on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
-    /// Run many validators in one process on a virtual clock, with faults that a seed decides.
+    /// Simulate many validators in one process on a virtual clock, with faults chosen by a seed.
     #[command(subcommand)]
     Sim(quorate_sim::Command),
-    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    /// Step through a network of four validators by hand: deliver messages, vote, and lie.
     Playground(quorate_sim::PlaygroundCommand),
-    /// Print the completion script of a shell.
+    /// Print a shell completion script.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Say which version this is, and what it was built from.
+    /// Print the version, and what it was built from.
     Version,
 }
 
 impl<S: SettingsArgs, C: Extension> Program<S, C> {
-    /// The program of an application.
+    /// A program for this application.
     #[must_use]
     pub const fn new(app: App) -> Self {
         Self { app, arguments: PhantomData }
     }
 
-    /// Does what the arguments of the process say.
+    /// Runs the command in the process's arguments.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let CommandLine { output, command } = match quorate_terminal::parse::<CommandLine<S, C>>(self.app.name()) {
@@ -159,22 +159,22 @@ fn completions(mut command: clap::Command, shell: clap_complete::Shell) -> Resul
     clap_complete::generate(shell, &mut command, name, &mut script);
     match std::io::Write::write_all(&mut std::io::stdout(), &script) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(CommandError::failure("output", format!("standard output cannot be written: {error}")))
+            Err(CommandError::failure("output", format!("cannot write to standard output: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// A future run to its end, or to Ctrl-C, which drops it: whatever it has started is cleaned up by destructors.
+/// Runs a future to its end, or drops it on Ctrl-C: destructors clean up what it has started.
 fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|error| CommandError::failure("runtime", format!("no threads can be started: {error}")))?;
+        .map_err(|error| CommandError::failure("runtime", format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
         tokio::select! {
-            // A command that listens for Ctrl-C itself has more to say about it.
+            // A command that handles Ctrl-C itself takes precedence.
             biased;
             result = future => result,
             _ = tokio::signal::ctrl_c() => Err(CommandError::interrupted()),

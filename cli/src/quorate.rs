@@ -1,4 +1,4 @@
-//! `quorate`: the program of the application that it ships, with a wallet.
+//! `quorate`: the program of the built-in application, with a wallet.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use quorate_wallet::BankSettings;
 
 use crate::{Extension, Program};
 
-/// What `quorate` does beside what the program of every application does.
+/// Commands of `quorate` beyond those of every application's program.
 #[derive(Debug, Subcommand)]
 pub enum WalletCommand {
-    /// Use a network: accounts, transfers, keys and values, each answer proved.
+    /// Use a network: accounts, transfers, keys and values, with every answer proved.
     Wallet(quorate_wallet::Command),
 }
 

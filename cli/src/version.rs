@@ -1,13 +1,13 @@
-//! Which version this is.
+//! The program's version.
 
 use serde::Serialize;
 
 /// Version, commit and target in one line.
 pub(crate) const LINE: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("QUORATE_BUILT_FROM"), ", ", env!("QUORATE_BUILT_FOR"), ")");
-/// The commit that the program was built from, or "unknown".
+/// Commit that the program was built from, or "unknown".
 pub(crate) const COMMIT: &str = env!("QUORATE_BUILT_FROM");
 
-/// The same for programs.
+/// The same as JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct Build {
     version: &'static str,

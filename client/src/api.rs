@@ -1,16 +1,16 @@
-//! The paths of the HTTP API, as the node serves them and the client asks for them. The bodies are
+//! The paths of the HTTP API, shared by node and client. The bodies are
 //! [`quorate_types::rpc`] and [`quorate_types::diagnosis`].
 //!
 //! | Path | Body | Answer |
 //! |---|---|---|
-//! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | a raw transaction | 200 `Submitted`; 202 `Submitted` when the wait timed out |
+//! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | a raw transaction | 200 `Submitted`; 202 `Submitted` if the wait timed out |
 //! | `POST /v1/transactions/batch` | BCS of `TransactionBatch` | 200 `BatchAnswer` |
 //! | `GET /v1/transactions/{id}` | | `Submitted` without proof |
 //! | `GET /v1/transactions/{id}/proof` | | `ProofView` |
 //! | `GET /v1/transactions/{id}/output` | | the raw output |
 //! | `GET /v1/accounts/{address}` | | `AccountView` |
-//! | `GET /v1/state/{key, hexadecimal with 0x; or a path that the application knows}` | | `StateView` |
-//! | `POST /v1/query` | a question, as bytes or as JSON | `QueryView` |
+//! | `GET /v1/state/{key in hexadecimal with 0x, or a path known to the application}` | | `StateView` |
+//! | `POST /v1/query` | a query, as bytes or JSON | `QueryView` |
 //! | `GET /v1/blocks/{height, or latest}?from=N` | | `BlockView` |
 //! | `GET /v1/status` | | `NodeStatus` |
 //! | `GET /v1/consensus` | | `ConsensusView` |
@@ -18,7 +18,7 @@
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
-//! An error is 4xx or 5xx with `ErrorBody`. 429, 502, 503 and 504 mean that another node may do better.
+//! An error is 4xx or 5xx with `ErrorBody`. 429, 500, 502, 503 and 504 mean that another node may succeed.
 
 use quorate_types::{
     ids::{Address, TxId},
@@ -29,22 +29,22 @@ use quorate_types::{
 /// Content type of transactions and batches.
 pub const BYTES: &str = "application/octet-stream";
 
-/// Where transactions are posted.
+/// Path of transactions.
 pub const TRANSACTIONS: &str = "/v1/transactions";
-/// Where batches are posted.
+/// Path to submit a batch.
 pub const TRANSACTIONS_BATCH: &str = "/v1/transactions/batch";
-/// Where questions are put to the application.
+/// Path of queries to the application.
 pub const QUERY: &str = "/v1/query";
-/// Where a node says how it is.
+/// Path of the node's status.
 pub const STATUS: &str = "/v1/status";
-/// Where a node says where consensus stands.
+/// Path of the node's view of consensus.
 pub const CONSENSUS: &str = "/v1/consensus";
-/// Where a node says what it has dropped.
+/// Path of what the node has dropped.
 pub const DROPS: &str = "/v1/drops";
-/// Where a node shows its genesis.
+/// Path of the genesis.
 pub const GENESIS: &str = "/v1/genesis";
 
-/// Where one transaction is posted.
+/// Path to submit one transaction.
 #[must_use]
 pub fn submit(wait: Wait, timeout_ms: u64) -> String {
     let wait = match wait {
@@ -55,37 +55,37 @@ pub fn submit(wait: Wait, timeout_ms: u64) -> String {
     format!("{TRANSACTIONS}?wait={wait}&timeout_ms={timeout_ms}")
 }
 
-/// Where a transaction's status is.
+/// Path of a transaction's status.
 #[must_use]
 pub fn transaction(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}")
 }
 
-/// Where a transaction's proof is.
+/// Path of a transaction's proof.
 #[must_use]
 pub fn transaction_proof(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}/proof")
 }
 
-/// Where an account is.
+/// Path of an account.
 #[must_use]
 pub fn account(address: Address) -> String {
     format!("/v1/accounts/{address}")
 }
 
-/// Where a value of the state is, by its key.
+/// Path of a value of the state.
 #[must_use]
 pub fn state(key: &[u8]) -> String {
     format!("/v1/state/0x{}", hex::encode(key))
 }
 
-/// Where a transaction's output is, as raw bytes.
+/// Path of a transaction's output, as raw bytes.
 #[must_use]
 pub fn transaction_output(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}/output")
 }
 
-/// Where a block is; the last one when no height is given. With its transactions from a position on.
+/// Path of a block (the last one without a height), listing its transactions from position `from`.
 #[must_use]
 pub fn block(height: Option<Height>, from: u32) -> String {
     let path = height.map_or_else(|| "/v1/blocks/latest".into(), |height| format!("/v1/blocks/{height}"));

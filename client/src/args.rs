@@ -1,4 +1,4 @@
-//! `--node URL`: which nodes a command asks, and by whose certificates they are known.
+//! `--node URL` and `--ca-file FILE`: the nodes a command uses, and the certificates it trusts.
 
 use std::path::PathBuf;
 
@@ -6,26 +6,26 @@ use clap::Args;
 
 use crate::{error::ClientError, http::Client};
 
-/// The variable that names the nodes, separated by commas.
+/// Environment variable for the node URLs, separated by commas.
 pub const NODE_VARIABLE: &str = "QUORATE_NODE";
-/// The node of a localnet or of the machine itself.
+/// Default: a node on this machine.
 pub const NODE_DEFAULT: &str = "http://127.0.0.1:8080";
-/// The variable that names the file of certificates.
+/// Environment variable for the file of trusted certificates.
 pub const CA_FILE_VARIABLE: &str = "QUORATE_CA_FILE";
 
-/// The nodes that a command asks: any one will do, the others are tried when it does not answer.
+/// The nodes a command uses. Any one of them will do; the others are tried if it does not answer.
 #[derive(Clone, Debug, Args)]
 pub struct NodeArgs {
-    /// Node to ask, http or https; repeatable, the next is tried when one does not answer or has no proof.
+    /// URL of a node, http or https; repeatable, the next one is tried if one does not answer or has no proof.
     #[arg(long = "node", env = NODE_VARIABLE, value_delimiter = ',', value_name = "URL", default_value = NODE_DEFAULT, global = true)]
     pub nodes: Vec<String>,
-    /// Certificates (PEM) of the authorities that https nodes are checked against [default: those of the system].
+    /// CA certificates (PEM) to trust for https nodes [default: the system's].
     #[arg(long, env = CA_FILE_VARIABLE, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
 }
 
 impl NodeArgs {
-    /// A client of these nodes.
+    /// A client for these nodes.
     ///
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].

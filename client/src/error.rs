@@ -1,4 +1,4 @@
-//! What can go wrong between a client and its nodes, and which exit code it is.
+//! Errors of a client, and their exit codes.
 
 use quorate_types::{
     genesis::GenesisError,
@@ -9,101 +9,103 @@ use quorate_types::{
 use crate::light::LightError;
 use quorate_terminal::{CommandError, Exit, foreign, program_word};
 
-/// Why a client has no answer.
+/// Why a client has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// A node's URL that cannot be used.
-    #[error("{url:?} is no URL of a node: {reason}")]
+    /// An unusable node URL, or an unusable number of them.
+    #[error("{url:?} is not the URL of a node: {reason}")]
     Url {
-        /// What was given.
+        /// The URL.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
     /// TLS cannot be set up.
-    #[error("https cannot be spoken: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(String),
     /// No node answered.
-    #[error("no node answers: {tried}")]
+    #[error("no node answered: {tried}")]
     Unreachable {
-        /// Each node that was tried, with the reason.
+        /// The nodes tried, each with its error.
         tried: String,
     },
-    /// A node answered with an error. These are its words, and they prove nothing.
-    #[error("{node} refuses: \"{}\" ({})", foreign(.message), foreign(.code))]
+    /// A node answered with an error, which proves nothing.
+    #[error("{node} refused the request: \"{}\" ({})", foreign(.message), foreign(.code))]
     Refused {
-        /// Which node.
+        /// URL of the node.
         node: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// The node's stable word.
+        /// The node's error code.
         code: String,
-        /// The node's sentence.
+        /// The node's error message.
         message: String,
-        /// The node's advice.
+        /// The node's hint.
         hint: Option<String>,
     },
-    /// It is proved that the transaction is not in the chain and never will be.
+    /// Proved: the transaction is not in the chain and never will be.
     #[error("transaction {tx_id} is not in the chain and never will be: {why}")]
     NotCommitted {
-        /// Which.
+        /// The transaction.
         tx_id: TxId,
-        /// By what that is proved.
+        /// The proof.
         why: NotCommitted,
     },
-    /// The transaction was sent, and nothing more is known.
-    #[error("transaction {tx_id} was sent, but whether it is committed is not known: {reason}")]
+    /// The transaction was sent, and its outcome is unknown.
+    #[error("transaction {tx_id} was sent, but its outcome is unknown: {reason}")]
     Unknown {
-        /// Which.
+        /// The transaction.
         tx_id: TxId,
-        /// How the client came to know nothing.
+        /// Why the outcome is unknown.
         reason: String,
-        /// Every node that answered refuses it, whose word proves nothing.
+        /// Every node that answered refused it, which proves nothing.
         refused: bool,
     },
-    /// A node answered with something else than its API promises.
-    #[error("{node} gives an answer that cannot be used: {}", foreign(.reason))]
+    /// A node's answer does not follow the API.
+    #[error("{node} sent an invalid answer: {}", foreign(.reason))]
     Answer {
-        /// Which node.
+        /// URL of the node.
         node: String,
-        /// What is wrong with its answer.
+        /// What is wrong with the answer.
         reason: String,
     },
-    /// A proof does not prove.
+    /// A proof did not verify.
     #[error("not verified: {0}")]
     Unverified(#[from] LightError),
-    /// Every proof that was shown is older than one that was checked before.
-    #[error("the nodes show nothing newer than height {shown}, but height {known} was proved before: they are behind, or hide what is new")]
+    /// Every proof is older than one that was verified before.
+    #[error(
+        "the nodes show nothing newer than height {shown}, but height {known} was proved before: they are behind, or hide newer blocks"
+    )]
     Old {
-        /// The newest that they show.
+        /// Newest height that the nodes showed.
         shown: Height,
-        /// What was proved before.
+        /// Newest height proved before.
         known: Height,
     },
-    /// The genesis that everything is checked against.
-    #[error("the genesis cannot be used: {0}")]
+    /// The genesis is invalid, so nothing can be checked against it.
+    #[error("the genesis is invalid: {0}")]
     Genesis(#[from] GenesisError),
 }
 
-/// By what it is proved that a transaction will never be in the chain.
+/// The proof that a transaction will never be in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotCommitted {
-    /// A committed block is so late that no later one can hold it, and its number was not used until then.
-    #[error("it expired at {expires_at} ms, and the block of height {height}, of {timestamp} ms, is later and without it")]
+    /// A block at or after its expiry is committed, and its sequence number is still unused in that block's state.
+    #[error("it expired at {expires_at} ms, and the chain reached height {height} at {timestamp} ms without it")]
     Expired {
-        /// From when on no block can hold it.
+        /// Its expiry: no block at or after this time can hold it.
         expires_at: UnixMillis,
-        /// The block.
+        /// The block's height.
         height: Height,
         /// The block's time.
         timestamp: UnixMillis,
     },
-    /// Another transaction with its number is committed.
-    #[error("transaction {by} of the same sender has its number, {sequence}, and is committed")]
+    /// Another transaction with its sequence number is committed.
+    #[error("transaction {by} of the same sender, with the same sequence number {sequence}, is committed")]
     Replaced {
-        /// The number.
+        /// The sequence number.
         sequence: Sequence,
-        /// The other transaction.
+        /// The committed transaction.
         by: TxId,
     },
 }
@@ -122,34 +124,32 @@ impl From<ClientError> for CommandError {
         let message = error.to_string();
         match error {
             ClientError::Url { .. } => {
-                Self::new(Exit::Usage, "node-url", message).with_hint("give URLs such as --node http://127.0.0.1:8080")
+                Self::new(Exit::Usage, "node-url", message).with_hint("pass a URL such as --node http://127.0.0.1:8080")
             }
-            ClientError::Tls(_) => Self::failure("tls", message)
-                .with_hint("install the system's certificates (Debian: ca-certificates), or name those to trust with --ca-file FILE"),
+            ClientError::Tls(_) => Self::failure("tls", message).with_hint(
+                "install the system's certificates (Debian: ca-certificates), or pass the certificates to trust with --ca-file FILE",
+            ),
             ClientError::Unreachable { .. } => Self::new(Exit::Unreachable, "unreachable", message)
-                .with_hint("start a node, or name others with --node URL (repeatable) or QUORATE_NODE"),
-            // A node's word must not pass for one of ours, neither as a code nor as advice.
+                .with_hint("start a node, or name other nodes with --node URL (repeatable) or QUORATE_NODE"),
+            // A node's code or hint must not pass for ours.
             ClientError::Refused { hint, .. } => {
                 let error = Self::failure("refused", message);
                 match hint {
                     Some(hint) => error.with_hint(format!("the node advises: \"{}\"", foreign(&hint))),
-                    None => error.with_hint("ask another node: --node URL"),
+                    None => error.with_hint("try another node: --node URL"),
                 }
             }
             ClientError::NotCommitted { tx_id, why } => Self::new(Exit::Rejected, why.code(), message).about(tx_id),
             ClientError::Unknown { tx_id, .. } => Self::new(Exit::TimedOut, "unknown", message)
-                .with_hint(format!(
-                    "it may still take effect, so before it is sent anew ask what became of it: {} tx {tx_id}",
-                    program_word()
-                ))
+                .with_hint(format!("it may still take effect; before sending it again, look up its outcome: {} tx {tx_id}", program_word()))
                 .about(tx_id),
             ClientError::Answer { .. } => Self::failure("bad-answer", message).with_hint("is this URL the API of a quorate node?"),
             ClientError::Unverified(LightError::NothingCommitted) => Self::new(Exit::Unverified, "nothing-committed", message)
-                .with_hint("a new network commits its first block within three heartbeats: ask again then, or ask another node"),
+                .with_hint("a new network commits its first block within three heartbeats; try again then, or try another node"),
             ClientError::Unverified(_) => Self::new(Exit::Unverified, "unverified", message)
-                .with_hint("is the genesis that of the nodes' network? if it is, do not believe this node"),
+                .with_hint("check that the genesis is that of the nodes' network; if it is, do not trust this node"),
             ClientError::Old { .. } => {
-                Self::new(Exit::Unverified, "old", message).with_hint("ask another node: --node URL, or ask again in a moment")
+                Self::new(Exit::Unverified, "old", message).with_hint("try another node with --node URL, or try again in a moment")
             }
             ClientError::Genesis(_) => {
                 Self::failure("genesis", message).with_hint(format!("run `{} genesis verify` on the file", program_word()))
@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_says_how_to_ask_this_program_later_and_names_the_transaction_for_programs() {
-        let error = CommandError::from(ClientError::Unknown { tx_id: TxId::default(), reason: "30 s have passed".into(), refused: false });
+        let error =
+            CommandError::from(ClientError::Unknown { tx_id: TxId::default(), reason: "timed out after 30 s".into(), refused: false });
         assert_eq!(error.tx_id, Some(TxId::default()));
         assert!(error.hint.unwrap().ends_with(&format!("{} tx {}", program_word(), TxId::default())));
     }

@@ -1,9 +1,8 @@
-//! The HTTP client: several nodes, of which any one will do.
+//! The HTTP client for several nodes, any one of which will do.
 //!
-//! It asks the node that answered last, and goes on to the next when that one cannot be reached, is overloaded or breaks off. That is safe
-//! for submissions too: a transaction has one id and takes effect once, however often it is sent. Whatever a node sends is bounded here
-//! before it is kept. `Node` is one of them, for those who go on to the next for reasons of their own: [`crate::Session`] does until it has
-//! a proof.
+//! It asks the node that answered last, and moves on to the next if that one is unreachable, overloaded, or breaks the connection. This is
+//! safe for submissions too: a transaction has one id and takes effect once, however often it is sent. Answers are bounded before they are
+//! kept. `Node` is a single node, for callers that move on for reasons of their own: [`crate::Session`] does until it has a proof.
 
 use std::{
     collections::BTreeSet,
@@ -33,33 +32,33 @@ use tokio::time::{Instant, sleep};
 use crate::{api, error::ClientError};
 use quorate_terminal::foreign;
 
-/// Most nodes that one client knows.
+/// Most nodes of one client.
 pub const NODES_MAX: usize = 128;
-/// Longest answer that is kept, in bytes; a proof with 1,024 headers and 128 signatures fits twice.
+/// Longest answer accepted, in bytes: twice the size of a proof with 1,024 headers and 128 signatures.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// Longest part of an answer that is not ours and still shown, in bytes.
+/// Longest excerpt shown of an answer that is not from the API, in bytes.
 const FOREIGN_ANSWER_BYTES_MAX: usize = 200;
-/// Longest file of certificates, in bytes.
+/// Longest certificate file, in bytes.
 const CA_FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// How long a node may take to accept a connection.
+/// Timeout for connecting to a node.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a node is asked to hold a submission at most; after that it is asked for the status.
+/// Longest time that a node is asked to wait for a commit before it answers a submission.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
-/// How long a node may take to answer, beyond what it was asked to wait.
+/// Timeout for an answer, on top of the time that the node was asked to wait.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest pause that a node can ask for.
+/// Cap on `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
-/// How long a connection without a request is kept: half as long as a node keeps it (`api.read_timeout_ms`), so that the two hardly ever meet.
+/// How long an idle connection is kept: half as long as a node keeps it (`api.read_timeout_ms`), so that the node rarely closes it first.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
-/// A client of several nodes.
+/// A client for several nodes.
 #[derive(Debug)]
 pub struct Client {
     nodes: Vec<Url>,
     http: reqwest::Client,
-    /// The node that answered last.
+    /// Index of the node that answered last.
     preferred: AtomicUsize,
 }
 
@@ -71,12 +70,12 @@ pub(crate) struct Node<'a> {
     url: &'a Url,
 }
 
-/// How the submission to one node ended without a result.
+/// A submission to one node that gave no result.
 pub(crate) struct Unsubmitted {
     pub(crate) error: ClientError,
-    /// The transaction certainly did not leave this machine.
+    /// The transaction certainly was not sent.
     pub(crate) is_unsent: bool,
-    /// When a node that cannot serve now wants to be asked again.
+    /// How long an overloaded node asks us to wait before a retry.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -92,22 +91,22 @@ struct Answer {
     node: String,
     status: StatusCode,
     body: Vec<u8>,
-    /// When a node that cannot serve now wants to be asked again.
+    /// How long an overloaded node asks us to wait before a retry.
     retry_after: Option<Duration>,
-    /// Another node may have taken the same request before, without an answer.
+    /// An earlier node may have received the same request without answering.
     doubtful: bool,
 }
 
-/// One node's failure to answer.
+/// A request to one node without an answer.
 struct Silence {
     reason: String,
-    /// The request may have arrived nevertheless.
+    /// The node may have received the request.
     doubtful: bool,
     /// The connection ended before the answer.
     broke_off: bool,
 }
 
-/// Nobody answered.
+/// No node answered.
 struct Nobody {
     tried: String,
     doubtful: bool,
@@ -120,8 +119,8 @@ impl From<Nobody> for ClientError {
 }
 
 impl Client {
-    /// A client of these nodes, such as `http://127.0.0.1:8080`. Asks nothing yet. For https the certificates of the system are trusted.
-    /// Who is named twice counts once.
+    /// A client for these nodes, such as `http://127.0.0.1:8080`. Sends no request yet. For https the system's certificates are trusted.
+    /// A node that is named twice counts once.
     ///
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].
@@ -129,7 +128,7 @@ impl Client {
         Self::with_ca_file(nodes, None)
     }
 
-    /// The same; for https only the authorities whose certificates are in the file (PEM) are trusted.
+    /// The same; for https, only the CA certificates in the file (PEM) are trusted.
     ///
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].
@@ -137,7 +136,7 @@ impl Client {
         if nodes.is_empty() || nodes.len() > NODES_MAX {
             return Err(ClientError::Url {
                 url: String::new(),
-                reason: format!("{} nodes are named, 1 to {NODES_MAX} can be", nodes.len()),
+                reason: format!("{} nodes are named, but 1 to {NODES_MAX} are allowed", nodes.len()),
             });
         }
         let nodes = distinct(nodes.iter().map(|node| parse(node.as_ref())).collect::<Result<Vec<_>, _>>()?);
@@ -146,7 +145,7 @@ impl Client {
             None if nodes.iter().any(|node| node.scheme() == "https") => with_tls(),
             None => without_tls(),
         };
-        // No redirect: a node answers for itself.
+        // A node must answer itself, so redirects are not followed.
         let http = builder
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
@@ -156,7 +155,7 @@ impl Client {
         Ok(Self { nodes, http, preferred: AtomicUsize::new(0) })
     }
 
-    /// The nodes, beginning with the one that answered last.
+    /// The nodes, starting with the one that answered last.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> + Send {
         let first = self.preferred.load(Ordering::Relaxed);
         let node = |(index, url)| Node { client: self, index, url };
@@ -164,24 +163,24 @@ impl Client {
         all().skip(first).chain(all().take(first)).map(node)
     }
 
-    /// How many nodes there are.
+    /// Number of nodes.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Submits a transaction and waits as long as `wait` says, at most `timeout` and at most [`WAIT_MAX`]. What a node answers is its word;
-    /// [`crate::Session::submit_and_verify`] waits for proof. While all nodes are full it is sent again when they ask for it.
+    /// Submits a transaction and waits as `wait` says, at most `timeout` and at most [`WAIT_MAX`]. The answer is unproved;
+    /// [`crate::Session::submit_and_verify`] waits for a proof. While all nodes are overloaded, it retries as they ask.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] when it was not sent, [`ClientError::Refused`] when a node will not have it, [`ClientError::Unknown`]
-    /// when it was sent and nothing more is known.
+    /// [`ClientError::Unreachable`] if it was not sent, [`ClientError::Refused`] if a node refused it, [`ClientError::Unknown`] if it was
+    /// sent and nothing more is known.
     pub async fn submit(&self, tx: &Transaction, wait: Wait, timeout: Duration) -> Result<Submitted, ClientError> {
         let timeout = timeout.min(WAIT_MAX);
         let unknown = |reason: String| ClientError::Unknown { tx_id: tx.id(), reason, refused: false };
         let start = Instant::now();
         let mut turn = 0usize;
         let request = submission(tx, wait, timeout, timeout.saturating_add(ANSWER_TIMEOUT));
-        // A node that broke off may have it, whatever is answered after that.
+        // A node that broke the connection may have the transaction, whatever later answers say.
         let mut doubtful = false;
         let answer = loop {
             let answer = match self.exchange(&request).await {
@@ -198,18 +197,18 @@ impl Client {
             }
         };
         if answer.status.is_success() {
-            // The node has it; an answer that cannot be read does not change that.
+            // The node has the transaction, even if its answer does not parse.
             return submitted(tx, &answer).map_err(|error| unknown(error.to_string()));
         }
         let refused = refused(&answer);
-        // An earlier node may have brought it into the chain, and this one refuses it for that very reason.
-        Err(if doubtful { unknown(format!("one node broke off, the next one says: {refused}")) } else { refused })
+        // An earlier node may have got it committed, and this one refuses it for that very reason.
+        Err(if doubtful { unknown(format!("one node broke the connection, and then {refused}")) } else { refused })
     }
 
-    /// Submits many transactions at once, without waiting for any.
+    /// Submits many transactions in one request, without waiting for their commits.
     ///
     /// # Errors
-    /// [`ClientError`]; single refusals are part of the answer.
+    /// [`ClientError`]; refusals of single transactions are part of the answer.
     pub async fn submit_batch(&self, batch: &TransactionBatch) -> Result<BatchAnswer, ClientError> {
         let request = Request {
             method: Method::POST,
@@ -221,7 +220,7 @@ impl Client {
         accept(&self.exchange(&request).await?)
     }
 
-    /// What a node knows of a transaction. Not proved.
+    /// A transaction's status. Not proved.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -253,7 +252,7 @@ impl Client {
         self.get(api::state(key), ANSWER_BYTES_MAX).await
     }
 
-    /// A committed block, the last one when no height is given, with all its transactions. Not proved.
+    /// A committed block (the last one without a height) with all its transactions. Not proved.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -261,10 +260,10 @@ impl Client {
         let mut block: BlockView = self.get(api::block(height, 0), ANSWER_BYTES_MAX).await?;
         while let Some(from) = block.next {
             let more: BlockView = self.get(api::block(Some(block.height), from), ANSWER_BYTES_MAX).await?;
-            // What a node says must neither go on for ever nor mix two blocks.
+            // A lying node must not make this loop endless or mix two blocks.
             let is_next = more.block_id == block.block_id && !more.transactions.is_empty() && more.next.is_none_or(|next| next > from);
             if !is_next || block.transactions.len() > BLOCK_TRANSACTIONS_MAX {
-                let reason = format!("the transactions of block {} from position {from} on do not follow the others", block.height);
+                let reason = format!("the transactions of block {} from position {from} do not continue the list", block.height);
                 return Err(ClientError::Answer { node: self.preferred_node(), reason });
             }
             block.transactions.extend(more.transactions);
@@ -282,7 +281,7 @@ impl Client {
         if answer.status.is_success() { Ok(answer.body) } else { Err(refused(&answer)) }
     }
 
-    /// How a node is. Not proved.
+    /// A node's status. Not proved.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -290,7 +289,7 @@ impl Client {
         self.get(api::STATUS.into(), ANSWER_BYTES_MAX).await
     }
 
-    /// Where consensus stands, and who is missing while nothing is committed. Not proved.
+    /// A node's view of consensus, and which validators are missing while nothing is committed. Not proved.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -306,8 +305,8 @@ impl Client {
         self.get(api::DROPS.into(), ANSWER_BYTES_MAX).await
     }
 
-    /// The genesis as JSON, of the first node whose genesis is the `right` one; when there is none, that of the last that answered. Worth
-    /// something only to whoever knows the genesis hash from elsewhere.
+    /// The genesis as JSON, from the first node whose genesis satisfies `right`, else from the last node that answered. Not proved: compare
+    /// its hash with one from a trusted source.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -330,12 +329,12 @@ impl Client {
         accept(&self.exchange(&get(path, answer_bytes_max)).await?)
     }
 
-    /// The node that answered last.
+    /// URL of the node that answered last.
     fn preferred_node(&self) -> String {
         self.nodes.get(self.preferred.load(Ordering::Relaxed)).map(Url::to_string).unwrap_or_default()
     }
 
-    /// Asks one node after the other until one answers for good.
+    /// Asks node after node until one answers and is not overloaded.
     async fn exchange(&self, request: &Request) -> Result<Answer, Nobody> {
         let mut tried = Vec::new();
         let mut doubtful = false;
@@ -361,7 +360,7 @@ impl Client {
         }
     }
 
-    /// A node ends connections that are idle, perhaps just when a question is on its way. To read a second time changes nothing.
+    /// Sends a request, and a GET once more if the connection breaks: a node may close an idle connection just as a request is sent.
     async fn ask(&self, node: &Url, request: &Request) -> Result<Answer, Silence> {
         match self.ask_once(node, request).await {
             Err(silence) if silence.broke_off && request.method == Method::GET => self.ask_once(node, request).await,
@@ -396,23 +395,23 @@ impl Client {
 }
 
 impl Node<'_> {
-    /// Its URL.
+    /// The node's URL.
     pub(crate) fn name(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Asks this node first from now on.
+    /// Makes this the first node to ask from now on.
     pub(crate) fn prefer(&self) {
         self.client.preferred.store(self.index, Ordering::Relaxed);
     }
 
-    /// What it answers under a path, as far as it can be read.
+    /// GETs `path` and parses the answer.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let answer = self.client.ask(self.url, &get(path.into(), ANSWER_BYTES_MAX)).await;
         accept(&answer.map_err(|silence| self.unreachable(&silence))?)
     }
 
-    /// What it answers to bytes that are posted under a path, as far as it can be read. Not for transactions.
+    /// POSTs `body` to `path` and parses the answer. Not for transactions.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, ClientError> {
         let request =
             Request { method: Method::POST, path: path.into(), body, timeout: ANSWER_TIMEOUT, answer_bytes_max: ANSWER_BYTES_MAX };
@@ -424,19 +423,19 @@ impl Node<'_> {
         ClientError::Unreachable { tried: format!("{} ({})", self.name(), silence.reason) }
     }
 
-    /// Gives it a transaction, and hears whether its pool has taken it: `false` when it does not know yet.
+    /// Submits a transaction, and returns whether the pool has accepted it: `false` if the node does not know yet.
     pub(crate) async fn offer(&self, tx: &Transaction, timeout: Duration) -> Result<bool, Unsubmitted> {
         let answer = self.exchange(tx, Wait::Accepted, timeout, timeout).await?;
         submitted(tx, &answer).map_err(Unsubmitted::sent)?;
         Ok(answer.status == StatusCode::OK)
     }
 
-    /// Gives it a transaction, lets it wait for the commit, and hears what it says.
+    /// Submits a transaction, and lets the node wait up to `wait` for the commit before it answers.
     pub(crate) async fn submit(&self, tx: &Transaction, wait: Duration, timeout: Duration) -> Result<Submitted, Unsubmitted> {
         submitted(tx, &self.exchange(tx, Wait::Committed, wait, timeout).await?).map_err(Unsubmitted::sent)
     }
 
-    /// Its answer to a transaction that it does not refuse.
+    /// Submits a transaction, and turns a refusal into an error.
     async fn exchange(&self, tx: &Transaction, wait: Wait, patience: Duration, timeout: Duration) -> Result<Answer, Unsubmitted> {
         match self.client.ask(self.url, &submission(tx, wait, patience, timeout)).await {
             Ok(answer) if answer.status.is_success() => Ok(answer),
@@ -452,29 +451,29 @@ impl Unsubmitted {
     }
 }
 
-/// The beginning of every HTTP client of ours: no proxy, since a variable of the environment must not send transactions elsewhere. It trusts
-/// no certificate, so that a machine without any can still speak http.
+/// The base of every HTTP client here. No proxy: an environment variable must not redirect transactions. It trusts no certificate, so it
+/// works on a machine that has none.
 pub fn without_tls() -> ClientBuilder {
     with_tls().tls_certs_only([])
 }
 
 #[expect(clippy::disallowed_methods, reason = "the provider is installed here")]
 fn with_tls() -> ClientBuilder {
-    // The whole process has one; that it was there already is fine.
+    // The provider is global to the process, and may be installed already.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().pool_idle_timeout(IDLE_MAX)
 }
 
-/// The certificates of a file.
+/// Reads a certificate file.
 fn certificates(file: &Path) -> Result<Vec<Certificate>, ClientError> {
     let wrong = |reason: String| ClientError::Tls(format!("{}: {reason}", file.display()));
     let size = fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
     if size > CA_FILE_BYTES_MAX {
-        return Err(wrong(format!("a file of certificates has at most {CA_FILE_BYTES_MAX} bytes, this one {size}")));
+        return Err(wrong(format!("a certificate file must have at most {CA_FILE_BYTES_MAX} bytes, and this one has {size}")));
     }
     let pem = fs::read(file).map_err(|error| wrong(error.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(with_causes(&error)))?;
-    if certificates.is_empty() { Err(wrong("there is no certificate (PEM) in it".into())) } else { Ok(certificates) }
+    if certificates.is_empty() { Err(wrong("it contains no PEM certificate".into())) } else { Ok(certificates) }
 }
 
 fn submission(tx: &Transaction, wait: Wait, patience: Duration, timeout: Duration) -> Request {
@@ -488,7 +487,7 @@ fn submission(tx: &Transaction, wait: Wait, patience: Duration, timeout: Duratio
     }
 }
 
-/// The answer to a submission, if it is about this transaction.
+/// Parses the answer to a submission, and checks that it is about this transaction.
 fn submitted(tx: &Transaction, answer: &Answer) -> Result<Submitted, ClientError> {
     let submitted: Submitted = read(answer)?;
     if submitted.tx_id == tx.id() {
@@ -506,29 +505,29 @@ fn parse(text: &str) -> Result<Url, ClientError> {
     let wrong = |reason: &str| ClientError::Url { url: text.into(), reason: reason.into() };
     let url: Url = text.trim().parse().map_err(|_| wrong("it does not parse"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https are spoken here"));
+        return Err(wrong("its scheme is neither http nor https"));
     }
     if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it must be a scheme, a host and a port"));
+        return Err(wrong("it must have a host, and neither query nor fragment"));
     }
     Ok(url)
 }
 
-/// Each node once, in the order in which they were named: one that is named twice must not count as two that agree.
+/// Removes duplicates and keeps the order: a node that is named twice must not count as two that agree.
 fn distinct(mut nodes: Vec<Url>) -> Vec<Url> {
     let mut known = BTreeSet::new();
-    // A name and a password are no part of where it is, nor is a slash at the end.
+    // User name, password and a trailing slash do not make it another node.
     nodes.retain(|url| known.insert((url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())));
     nodes
 }
 
-/// From half as long as a node asked for to half as long again: the bytes of the id spread those who were refused together.
+/// Jitter: half to one and a half times what a node asked for. Bytes of the id spread clients that were refused together.
 pub(crate) fn spread(retry_after: Duration, id: TxId, turn: usize) -> Duration {
     let byte = id.0.0.get(turn % 32).copied().unwrap_or_default();
     retry_after.mul_f64(0.5 + f64::from(byte) / 255.0)
 }
 
-/// Statuses by which a node says that it cannot serve now.
+/// Statuses after which another node, or the same one later, may succeed.
 fn may_do_better(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
@@ -546,7 +545,7 @@ fn refused(answer: &Answer) -> ClientError {
     ClientError::Refused { node: answer.node.clone(), status: answer.status.as_u16(), code, message, hint }
 }
 
-/// The node's error, or what can be told of an answer that some proxy made up.
+/// The node's error, or a description of an answer that is not from the API, such as a proxy's.
 fn read_error(answer: &Answer) -> ErrorView {
     serde_json::from_slice::<ErrorBody>(&answer.body).map_or_else(
         |_| {
@@ -562,7 +561,7 @@ fn read_error(answer: &Answer) -> ErrorView {
     )
 }
 
-/// The whole chain of causes: reqwest's own text does not say "connection refused".
+/// The innermost cause: reqwest's own message does not say "connection refused".
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -570,6 +569,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    // The causes of a failed exchange may quote what was received.
+    // The cause may quote bytes that were received.
     foreign(&text)
 }

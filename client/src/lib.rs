@@ -1,13 +1,13 @@
-//! How programs talk to quorate nodes: the HTTP client and the light client that checks what nodes say.
+//! How programs talk to quorate nodes: the HTTP client and the light client that verifies answers.
 //!
 //! ```text
-//! wallet, tests ──> Client ── HTTP ──> any of several nodes (none of them trusted)
+//! wallet, tests ──> Client ── HTTP ──> any of several nodes (none is trusted)
 //!                     │ answers with proofs
 //!                     v
 //!                 LightClient ── committee of the genesis ──> verified receipts, balances, values
 //! ```
-//! Nothing here may believe a node: a value is [`light::Proven`] only after a quorum's signatures, the header and the path were checked, and
-//! what a node says without proof is at most quoted, escaped and cut.
+//! Nothing here trusts a node: a value is [`light::Proven`] only after a quorum's signatures, the header and the path were checked, and
+//! unproved text from a node is at most quoted, escaped and truncated.
 
 #![forbid(unsafe_code)]
 

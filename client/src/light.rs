@@ -1,10 +1,10 @@
-//! The light client: it knows the genesis, and believes nothing but what a quorum of its committee has signed.
+//! The light client: it knows the genesis, and trusts only what a quorum of its committee has signed.
 //!
 //! ```text
-//! a node's answer --hex--> proof --QC signatures--> header --Merkle path--> receipt or value == what the node says
+//! a node's answer --hex--> proof --QC signatures--> header --Merkle path--> receipt or value == the node's claim
 //! ```
-//! A proof shows that something *was* committed, at the height and time of its header. A node may show an old state; it cannot show a
-//! false one. How old is the header's timestamp, which callers show.
+//! A proof shows that something *was* committed, at the height and time of its header. A node can show an old state but not a false one.
+//! Callers show the header's timestamp, which tells how old the state is.
 
 use std::fmt;
 
@@ -24,22 +24,22 @@ use quorate_types::{
 
 use crate::error::ClientError;
 
-/// Longest encoded proof, in bytes: 1,024 headers, 128 signatures, a 256-step path and a receipt fit twice.
+/// Longest encoded proof, in bytes: twice the size of 1,024 headers, 128 signatures, a 256-step path and a receipt.
 pub const PROOF_BYTES_MAX: usize = 1 << 20;
 
-/// Why an answer is not believed.
+/// Why a proof was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LightError {
-    /// No bytes, or not those of a proof.
-    #[error("the proof cannot be read: {0}")]
+    /// The proof does not decode.
+    #[error("the proof does not decode: {0}")]
     Form(String),
-    /// It proves nothing.
+    /// The proof does not verify.
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// It is about genesis, which nobody signs.
-    #[error("nothing is committed yet as far as this node shows; until then, what accounts have is in the genesis file")]
+    /// The proof has the genesis certificate, which nobody signs.
+    #[error("nothing is committed yet, as far as this node shows; until then, the state is the one in the genesis file")]
     NothingCommitted,
-    /// The proof is right, and the words around it are not.
+    /// The proof verifies, but the rest of the answer contradicts it.
     #[error("the node contradicts its own proof: {0}")]
     Contradiction(String),
 }
@@ -50,18 +50,18 @@ impl From<DecodeError> for LightError {
     }
 }
 
-/// By whom something is proved.
+/// The certificate behind a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The header of the block that holds it, or after which it holds.
+    /// Header of the block that holds the transaction, or whose state holds the value.
     pub header: Header,
-    /// The round of the certificate that commits the block.
+    /// Round of the certificate that commits the block.
     pub round: Round,
-    /// Who signed, by name.
+    /// Names of the signers.
     pub signers: Vec<String>,
-    /// The signers' voting power.
+    /// Voting power of the signers.
     pub power: u64,
-    /// The committee's voting power.
+    /// Voting power of the committee.
     pub power_total: u64,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// A value that a quorum's signatures prove. Made by [`LightClient`] alone.
+/// A value proved by a quorum's signatures. Only [`LightClient`] creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven<T> {
     value: T,
@@ -86,41 +86,41 @@ pub struct Proven<T> {
 }
 
 impl<T> Proven<T> {
-    /// What is proved.
+    /// The proved value.
     #[must_use]
     pub const fn value(&self) -> &T {
         &self.value
     }
 
-    /// By whom.
+    /// The certificate that proves it.
     #[must_use]
     pub const fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// The same proof of what the value says in other words.
+    /// The same proof for another reading of the value.
     #[must_use]
     pub fn map<U>(self, reading: impl FnOnce(T) -> U) -> Proven<U> {
         Proven { value: reading(self.value), certificate: self.certificate }
     }
 
-    /// Both.
+    /// The value and its certificate.
     #[must_use]
     pub fn into_parts(self) -> (T, Certificate) {
         (self.value, self.certificate)
     }
 }
 
-/// A receipt and its place in the block.
+/// A receipt and its position in the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedReceipt {
-    /// The result.
+    /// Transaction id and outcome.
     pub receipt: Receipt,
-    /// The transaction's position in its block.
+    /// Position in the block.
     pub index: u32,
 }
 
-/// Checks proofs against the committee of a genesis.
+/// Verifies proofs against the committee of a genesis.
 #[derive(Debug)]
 pub struct LightClient {
     verifier: Verifier,
@@ -128,34 +128,34 @@ pub struct LightClient {
 }
 
 impl LightClient {
-    /// A light client of the network of this genesis, which must come from a source that the user trusts.
+    /// A light client for the network with this genesis, which must come from a trusted source.
     ///
     /// # Errors
     /// [`ClientError::Genesis`].
     pub fn new(genesis: Genesis) -> Result<Self, ClientError> {
         genesis.check()?;
         let committee = genesis.committee().map_err(quorate_types::genesis::GenesisError::from)?;
-        // The certificate of genesis names the state after executing genesis, which a client has not done. The zero id stands in for it,
-        // and lets nothing through: the verifier takes a certificate of round 0 only if it equals this one, and a proof with this one
-        // would need a header whose hash is zero. Everything else a proof can carry is signed by a quorum.
+        // The genesis certificate names the state after executing genesis, which a client has not done. The zero id stands in for it. This
+        // is safe: the verifier accepts a certificate of round 0 only if it equals this one, and a proof with this one would need a header
+        // whose hash is zero. Everything else in a proof is signed by a quorum.
         let placeholder = QuorumCert::genesis(Epoch(0), genesis.hash(), StateId::default());
         let verifier = Verifier::new(committee, placeholder, genesis.parameters);
         Ok(Self { verifier, genesis })
     }
 
-    /// The genesis that everything is checked against.
+    /// The trusted genesis.
     #[must_use]
     pub const fn genesis(&self) -> &Genesis {
         &self.genesis
     }
 
-    /// The network.
+    /// Hash of the trusted genesis.
     #[must_use]
     pub const fn genesis_hash(&self) -> GenesisHash {
         self.verifier.genesis_hash()
     }
 
-    /// Checks the proof, in hexadecimal, that `tx_id` is committed.
+    /// Verifies a proof, in hexadecimal, that `tx_id` is committed.
     ///
     /// # Errors
     /// [`LightError`].
@@ -167,24 +167,24 @@ impl LightClient {
         Ok(Proven { value, certificate: self.certificate(header, &proof.commit.qc) })
     }
 
-    /// Checks a node's word on an account: its record, the default if it is proved to have none.
+    /// Verifies a node's answer about an account. Returns its record, or the default if it is proved to have none.
     ///
     /// # Errors
     /// [`LightError`].
     pub fn account(&self, address: Address, view: &AccountView) -> Result<Proven<AccountRecord>, LightError> {
         let Proven { value, certificate } = self.value(&account_key(&address), view.value.as_deref(), &view.proof, view.height)?;
-        let malformed = || LightError::Contradiction("the value is no account record".into());
+        let malformed = || LightError::Contradiction("the value is not an account record".into());
         let record =
             value.map_or_else(|| Ok(AccountRecord::default()), |value| AccountRecord::decode(value.into()).ok_or_else(malformed))?;
         let sequence = record.sequence();
         if view.address != address || view.sequence != sequence {
             let said = view.sequence;
-            return Err(LightError::Contradiction(format!("it says sequence {said}, the proof says {sequence}")));
+            return Err(LightError::Contradiction(format!("the answer has sequence number {said}, and the proof {sequence}")));
         }
         Ok(Proven { value: record, certificate })
     }
 
-    /// Checks a node's word on a value of the state: its bytes, or that the key is missing.
+    /// Verifies a node's answer about a key of the state. Returns the value, or `None` if the key is proved to be missing.
     ///
     /// # Errors
     /// [`LightError`].
@@ -198,12 +198,12 @@ impl LightClient {
         let value = value.map(bytes).transpose()?;
         let header = proof.verify(&self.verifier, key, value.as_deref())?.clone();
         if header.height != height {
-            return Err(LightError::Contradiction(format!("it says height {height}, the proof says {}", header.height)));
+            return Err(LightError::Contradiction(format!("the answer has height {height}, and the proof {}", header.height)));
         }
         Ok(Proven { value, certificate: self.certificate(header, &proof.commit.qc) })
     }
 
-    /// The words for a certificate that has been verified.
+    /// Describes a verified certificate.
     fn certificate(&self, header: Header, qc: &QuorumCert) -> Certificate {
         let committee = self.verifier.committee();
         Certificate {
@@ -216,7 +216,7 @@ impl LightClient {
     }
 }
 
-/// The certificate of genesis has no signatures, so nothing can be checked against it.
+/// The genesis certificate has no signatures, so it proves nothing.
 fn refuse_genesis(proof: &CommitProof) -> Result<(), LightError> {
     if proof.qc.round() == Round(0) { Err(LightError::NothingCommitted) } else { Ok(()) }
 }

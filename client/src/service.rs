@@ -1,14 +1,13 @@
-//! An account that uses a replicated service: operations in the order of the chain, each answered by a proved receipt, and questions without
-//! a transaction.
+//! An account that uses a replicated service: ordered operations, each answered by a proved receipt, and queries without a transaction.
 //!
 //! ```text
-//! invoke_ordered(operation)   number it, sign it, give it to node after node -> the proved receipt; many at a time, each once
+//! invoke_ordered(operation)   number it, sign it, submit it to node after node -> the proved receipt; many at a time, each once
 //! read(key)                   a value of the state with its proof, from one node
-//! invoke_unordered(question)  the same answer from so many validators that one of them is honest
+//! invoke_unordered(query)     the same answer from enough validators that one of them is honest
 //! ```
 //!
-//! One account has one [`Service`]: it gives out the account's numbers. Where two programs share an account, each may find a number taken by
-//! the other; nothing is lost by that, but they slow each other down.
+//! Use one [`Service`] per account: it assigns the account's sequence numbers. Two programs that share an account may each find a sequence
+//! number taken by the other; nothing is lost, but they slow each other down.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,19 +42,19 @@ use crate::{
 };
 use quorate_terminal::foreign;
 
-/// After how long the account is looked at again.
+/// How often the account is read again.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 /// Longest answer of an application, in bytes.
 const APPLICATION_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// How a [`Service`] behaves.
+/// Options of a [`Service`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceOptions {
-    /// Most operations on their way at a time; further calls wait. A pool holds a bounded number of each account. With 1 each operation is
-    /// sent when the one before it has ended.
+    /// Most operations in flight; further calls wait. Pools bound the transactions of one account. With 1, each operation is sent when the
+    /// one before it has ended.
     pub window: usize,
-    /// How long one signed transaction is valid. When it was proved to have expired, the operation is signed again, until its call's time is
-    /// over.
+    /// How long a signed transaction is valid. An operation whose transaction is proved to have expired is signed again, until the call
+    /// times out.
     pub valid_for: Duration,
 }
 
@@ -71,32 +70,32 @@ pub struct Service {
     key: SigningKey,
     options: ServiceOptions,
     window: Semaphore,
-    /// Who has it may number and send. Held until a node has accepted what was sent: a number that is refused would hold up all after it.
+    /// Held from numbering until a node has accepted the transaction: a refused sequence number would block all later ones.
     turns: Turns<()>,
     numbers: Mutex<Numbers>,
 }
 
-/// The numbers of the account.
+/// The account's sequence numbers.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// The first that was never given out.
+    /// First one never assigned.
     next: Sequence,
-    /// When the account was looked at last.
+    /// When the account was last read.
     looked: Option<Instant>,
-    /// Given out, and not used.
+    /// Assigned and returned unused.
     free: BTreeSet<Sequence>,
-    /// Of calls that ended without knowing what became of their transaction. Later ones wait for it, so it is sent again when they wait.
+    /// Transactions of calls that ended with the outcome unknown. Later transactions wait for them, so they are resent.
     abandoned: BTreeMap<Sequence, Transaction>,
 }
 
-/// What became of an operation, by a proved receipt.
+/// The outcome of an operation, from a proved receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invoked<T> {
     /// The application's answer, or why the operation had no effect.
     pub result: Result<T, Failure>,
-    /// The transaction.
+    /// Id of the operation's transaction.
     pub tx_id: TxId,
-    /// By whom its block is certified.
+    /// Certificate of its block.
     pub certificate: Certificate,
 }
 
@@ -105,42 +104,42 @@ pub struct Invoked<T> {
 pub struct Agreed<T> {
     /// The answer.
     pub value: T,
-    /// The oldest of the states that the answers were given on.
+    /// Height of the oldest state that an answer is from.
     pub height: Height,
-    /// How many gave it.
+    /// Number of nodes that gave it.
     pub nodes: usize,
 }
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// See the error.
+    /// An error of the client.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// What is sent or came back is not of the types of this program.
-    #[error("not of the application's types: {0}; use a program of the network's version")]
+    /// An operation or answer does not match this program's types.
+    #[error("type mismatch with the application: {0}; use a program of the network's version")]
     Type(String),
-    /// So many validators refuse the question alike that one of them is honest. On which states they do, a refusal does not say: nodes that
-    /// are behind may refuse what newer states would answer.
-    #[error("{nodes} nodes refuse the question alike: \"{}\" ({})", foreign(.message), foreign(.code))]
+    /// Enough nodes gave the same refusal that one of them is honest. A refusal does not say on which state: lagging nodes may refuse a query
+    /// that a newer state answers.
+    #[error("{nodes} nodes gave the same refusal: \"{}\" ({})", foreign(.message), foreign(.code))]
     Refused {
-        /// The stable word that they gave, the application's own or the node's.
+        /// Code of the refusal, the application's or the node's own.
         code: String,
-        /// The sentence of one of them.
+        /// Message of one of them.
         message: String,
-        /// How many refuse alike.
+        /// Number of nodes that gave this refusal.
         nodes: usize,
     },
-    /// Too few of the nodes gave the same answer in time.
-    #[error("{most} of {asked} nodes gave the same answer, {needed} are needed: {reason}")]
+    /// Too few nodes gave the same answer in time.
+    #[error("{most} of {asked} nodes gave the same answer, but {needed} are needed: {reason}")]
     NoAgreement {
-        /// The most that agreed.
+        /// Most nodes that agreed.
         most: usize,
-        /// How many were asked.
+        /// Number of nodes asked.
         asked: usize,
-        /// How many have to agree, so that one of them is honest.
+        /// Number that must agree, so that one of them is honest.
         needed: usize,
-        /// The last thing that went wrong.
+        /// Why: too few nodes, or the timeout and the last error.
         reason: String,
     },
 }
@@ -151,19 +150,19 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// A number that was given out. Dropped without a word, its call was cancelled, and its transaction may be on its way.
+/// An assigned sequence number. If it is dropped without [`Self::used`] or [`Self::unused`], its transaction may be in flight.
 struct Taken<'a> {
     numbers: &'a Mutex<Numbers>,
     transaction: Option<Transaction>,
 }
 
 impl Taken<'_> {
-    /// The number is used.
+    /// Marks the sequence number as used.
     fn used(mut self) {
         self.transaction = None;
     }
 
-    /// The number was not used, and can be given out again.
+    /// Returns the sequence number for reuse.
     fn unused(mut self) {
         if let Some(tx) = self.transaction.take() {
             lock(self.numbers).free.insert(tx.content().sequence);
@@ -184,40 +183,39 @@ fn lock(numbers: &Mutex<Numbers>) -> MutexGuard<'_, Numbers> {
 }
 
 impl Service {
-    /// The service of a network for an account.
+    /// A service for the account with this key.
     #[must_use]
     pub fn new(session: Session, key: SigningKey) -> Self {
         Self::with_options(session, key, ServiceOptions::default())
     }
 
-    /// The same with other options.
+    /// The same with `options`.
     #[must_use]
     pub fn with_options(session: Session, key: SigningKey, options: ServiceOptions) -> Self {
         Self { session, key, options, window: Semaphore::new(options.window.max(1)), turns: Turns::new(()), numbers: Mutex::default() }
     }
 
-    /// The account.
+    /// Address of the account.
     #[must_use]
     pub fn address(&self) -> Address {
         Address::of(&self.key.public())
     }
 
-    /// The session.
+    /// The underlying session.
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Has an operation executed in the order of the chain, once, and returns its proved result. Calls may run at the same time; they are
-    /// numbered in the order in which they get their turn. A call that is dropped, and one that ends with [`ClientError::Unknown`], may still
-    /// take effect.
+    /// Executes an operation in chain order, exactly once, and returns its proved result. Calls may run concurrently; they are numbered in the
+    /// order in which they get their turn. A call that is dropped or ends with [`ClientError::Unknown`] may still take effect.
     ///
-    /// An operation is sent when a node has accepted the one before it, so that one that the nodes refuse holds up none after it; they wait
-    /// for their commits together. Where nodes accept an operation and drop it later, those after it wait until it is sent again, or another
-    /// call gets its number.
+    /// An operation is sent once a node has accepted the one before it, so a refused operation does not block later ones; all then wait for
+    /// their commits concurrently. If nodes accept an operation and drop it later, later ones wait until it is resent, or until another call
+    /// gets its sequence number.
     ///
     /// # Errors
-    /// [`ServiceError`]. With [`ClientError::NotCommitted`] and [`ClientError::Unreachable`] the operation has no effect and never will.
+    /// [`ServiceError`]. After [`ClientError::NotCommitted`] or [`ClientError::Unreachable`] the operation has no effect and never will.
     pub async fn invoke_ordered<O, A>(&self, operation: &O, timeout: Duration) -> Result<Invoked<A>, ServiceError>
     where
         O: Serialize + ?Sized,
@@ -232,21 +230,21 @@ impl Service {
         Ok(Invoked { result, tx_id, certificate })
     }
 
-    /// The same in the bytes of the chain.
+    /// The same with encoded bytes.
     ///
     /// # Errors
     /// As above.
     pub async fn invoke_bytes(&self, payload: Vec<u8>, timeout: Duration) -> Result<Invoked<Vec<u8>>, ServiceError> {
         let deadline = Instant::now() + timeout;
-        let late = || ClientError::Unreachable { tried: format!("{timeout:?} have passed before it was sent") };
+        let late = || ClientError::Unreachable { tried: format!("timed out after {timeout:?} before it was sent") };
         let _permit = timeout_at(deadline, self.window.acquire()).await.map_err(|_| late())?;
         loop {
             let turn = timeout_at(deadline, self.turns.lock()).await.map_err(|_| late())?;
             let (taken, tx, earlier) = timeout_at(deadline, self.sign(&payload)).await.map_err(|_| late())??;
             let left = deadline.saturating_duration_since(Instant::now());
-            // Where one operation is on its way at a time, nobody waits for the turn.
+            // With a window of 1 no other call waits for the turn, so it is held to the end.
             let mut turn = (self.options.window > 1).then_some(turn);
-            // Not over before it is settled what becomes of the number: the next one to number must find it free.
+            // The turn must last until it is settled what becomes of the sequence number: the next call must find it free.
             match self.session.submit_in_turn(&earlier, &tx, left, &mut turn).await {
                 Ok(proven) => {
                     taken.used();
@@ -257,7 +255,7 @@ impl Service {
                     };
                     return Ok(Invoked { result, tx_id: tx.id(), certificate });
                 }
-                // It has no effect and never will: its number is free, or somebody else's, and the operation can be signed again.
+                // No effect, now or later: the sequence number is free or used by another transaction, and the operation can be re-signed.
                 Err(ClientError::NotCommitted { why, .. }) if Instant::now() < deadline => match why {
                     NotCommitted::Expired { .. } => taken.unused(),
                     NotCommitted::Replaced { .. } => taken.used(),
@@ -271,12 +269,12 @@ impl Service {
         }
     }
 
-    /// Takes a number and signs for it. With the transactions of earlier calls that it may have to wait for.
+    /// Takes a sequence number and signs a transaction with it. Also returns earlier calls' transactions that it may have to wait for.
     async fn sign(&self, payload: &[u8]) -> Result<(Taken<'_>, Transaction, Vec<Transaction>), ServiceError> {
         if lock(&self.numbers).is_old() {
             let (committed, chain) = match self.session.account_verified(self.address()).await {
                 Ok(proven) => (proven.value().sequence(), proven.certificate().header.timestamp),
-                // Nobody has signed anything yet, so no number is used.
+                // Nothing is committed yet, so no sequence number is used.
                 Err(ClientError::Unverified(LightError::NothingCommitted)) => (Sequence(0), UnixMillis(0)),
                 Err(error) => return Err(error.into()),
             };
@@ -292,8 +290,8 @@ impl Service {
         Ok((Taken { numbers: &self.numbers, transaction: Some(tx.clone()) }, tx, earlier))
     }
 
-    /// A value of the state, proved, by its key; `None` where there is none. The `Item`s and `Map`s of an application tell their keys.
-    /// Within a session the state never gets older.
+    /// A proved value of the state; `None` if the key is missing. An application's `Item`s and `Map`s give their keys. Within a session the
+    /// state never goes backwards.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -302,12 +300,12 @@ impl Service {
         Ok((value.map(|value| decode(&value)).transpose()?, certificate))
     }
 
-    /// Puts a question to the application on every node, until so many give the same answer that at least one of them is honest: more than
-    /// the validators that may fail. So the nodes have to be of different validators. Of each node the last answer counts, and none is waited
-    /// for when the others are enough. Within a session answers on older states than what was proved before do not count.
+    /// Sends a query to every node until enough of them give the same answer that at least one is honest, which takes more validators than
+    /// may be faulty. So the nodes must belong to different validators. The last answer of each node counts, and silent nodes are not waited
+    /// for. Answers on a state older than one proved before in the session do not count.
     ///
     /// # Errors
-    /// [`ServiceError`]; [`ServiceError::Refused`] when so many refuse it alike.
+    /// [`ServiceError`]; [`ServiceError::Refused`] if that many nodes give the same refusal.
     pub async fn invoke_unordered<Q, F>(&self, question: &Q, timeout: Duration) -> Result<Agreed<F>, ServiceError>
     where
         Q: Serialize + ?Sized,
@@ -318,7 +316,7 @@ impl Service {
         Ok(Agreed { value: decode(&value)?, height, nodes })
     }
 
-    /// The same in the application's bytes.
+    /// The same with encoded bytes.
     ///
     /// # Errors
     /// As above.
@@ -329,9 +327,9 @@ impl Service {
         let asked = nodes.len();
         let none = |most, reason| ServiceError::NoAgreement { most, asked, needed, reason };
         if asked < needed {
-            return Err(none(0, format!("name {needed} nodes of different validators or more")));
+            return Err(none(0, format!("name at least {needed} nodes of different validators")));
         }
-        // Each node is asked again by itself, so that a silent one keeps nobody from it.
+        // Nodes are polled independently, so a silent one does not hold up the others.
         let mut asking: FuturesUnordered<_> = (0..).zip(nodes).map(|(index, node)| ask(index, node, question, Duration::ZERO)).collect();
         let mut words = Words { last: vec![None; asked], most: 0 };
         let mut reason = String::new();
@@ -339,7 +337,7 @@ impl Service {
             let seen = self.session.seen().map_or(Height(0), |seen| seen.height);
             let word = match answer {
                 Ok((_, height)) if height < seen => {
-                    reason = format!("; a node is at height {height}, and {seen} was proved before");
+                    reason = format!("; a node is at height {height}, but {seen} was proved before");
                     None
                 }
                 Ok((value, height)) => Some(Word { said: Ok(value), height, message: String::new() }),
@@ -347,7 +345,7 @@ impl Service {
                     reason = format!("; {error}");
                     match error {
                         ClientError::Refused { ref code, ref message, .. } if is_final(&error) => {
-                            // Where it stands it does not say.
+                            // A refusal does not carry the node's height.
                             Some(Word { said: Err(code.clone()), height: seen, message: message.clone() })
                         }
                         _ => None,
@@ -365,11 +363,11 @@ impl Service {
             }
             asking.push(ask(index, node, question, self.session.pace().pause));
         }
-        Err(none(words.most, format!("{timeout:?} have passed{reason}")))
+        Err(none(words.most, format!("timed out after {timeout:?}{reason}")))
     }
 }
 
-/// Puts a question to one node after a pause. With the node's number among those who are asked.
+/// Sends a query to one node after a pause. Returns the node and its index with the answer.
 async fn ask<'a>(
     index: usize,
     node: Node<'a>,
@@ -381,31 +379,31 @@ async fn ask<'a>(
     (index, node, answer.and_then(|view| answered(&view, node.name())))
 }
 
-/// What a node said to a question.
+/// A node's response to a query.
 #[derive(Clone)]
 struct Word {
-    /// The answer, or the code of the refusal.
+    /// The answer, or the refusal's code.
     said: Result<Vec<u8>, String>,
     height: Height,
-    /// The sentence of a refusal.
+    /// The refusal's message.
     message: String,
 }
 
-/// What the nodes said last.
+/// The last response of each node.
 struct Words {
     last: Vec<Option<Word>>,
-    /// The most that agreed so far.
+    /// Most nodes that have agreed so far.
     most: usize,
 }
 
 impl Words {
-    /// Takes a node's new word in the place of its last one. How many say the same, and the oldest of their states.
+    /// Replaces a node's last response. Returns how many nodes agree with it, and the oldest of their heights.
     fn add(&mut self, index: usize, word: Option<Word>, seen: Height) -> (usize, Height) {
         if let Some(last) = self.last.get_mut(index) {
             last.clone_from(&word);
         }
         let Some(word) = word else { return (0, seen) };
-        // What was new enough when it came may not be any more.
+        // An answer that was new enough when it arrived may no longer be.
         let alike = self.last.iter().flatten().filter(|last| last.said == word.said && (last.said.is_err() || last.height >= seen));
         let (nodes, height) = alike.fold((0usize, word.height), |(nodes, height), last| (nodes.saturating_add(1), height.min(last.height)));
         self.most = self.most.max(nodes);
@@ -414,13 +412,13 @@ impl Words {
 }
 
 impl Numbers {
-    /// Whether the account is to be looked at before a number is given out: the first time, now and then, and while nobody knows what became
-    /// of a transaction.
+    /// Whether the account must be read before a sequence number is assigned: at first, every [`LOOK_AFTER`], and while there are abandoned
+    /// transactions.
     fn is_old(&self) -> bool {
         !self.abandoned.is_empty() || self.looked.is_none_or(|looked| looked.elapsed() > LOOK_AFTER)
     }
 
-    /// Forgets what the chain has settled: numbers that are used, and transactions that have expired.
+    /// Forgets what the chain has settled: used sequence numbers and expired transactions.
     fn settle(&mut self, committed: Sequence, chain: UnixMillis) {
         self.looked = Some(Instant::now());
         self.next = self.next.max(committed);
@@ -435,7 +433,7 @@ impl Numbers {
         self.abandoned.retain(|number, _| *number >= committed);
     }
 
-    /// The lowest number that can be used.
+    /// The lowest usable sequence number.
     fn take(&mut self) -> Sequence {
         if let Some(free) = self.free.pop_first() {
             return free;
@@ -452,7 +450,7 @@ fn answered(view: &QueryView, node: &str) -> Result<(Vec<u8>, Height), ClientErr
     Ok((bytes, view.height))
 }
 
-/// The least number of validators of which one is honest, whichever they are: the weakest ones have more power than may fail.
+/// The least number of validators of which one is surely honest: even the weakest that many have more power than may be faulty.
 fn answers_needed(genesis: &Genesis) -> usize {
     let mut powers: Vec<u64> = genesis.validators.iter().map(|entry| entry.validator.power.0).collect();
     powers.sort_unstable();
@@ -495,7 +493,7 @@ mod tests {
         assert_eq!([take(&mut numbers), take(&mut numbers), take(&mut numbers)], [5, 6, 7]);
         numbers.free.insert(Sequence(6));
         assert_eq!([take(&mut numbers), take(&mut numbers)], [6, 8]);
-        // Another program has used numbers meanwhile.
+        // Another program has used sequence numbers in the meantime.
         numbers.settle(Sequence(20), UnixMillis(0));
         assert_eq!(numbers.take().0, 20);
     }

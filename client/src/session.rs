@@ -1,12 +1,11 @@
-//! A client together with a light client: ask any node, believe none.
+//! A client combined with a light client: ask any node, trust none.
 //!
 //! ```text
-//! account, value     node after node until a proof is good, new enough by what was proved before, and of a recent time
-//! transaction        the same signed bytes to node after node, until one proves the receipt
-//!                    or an account's proof settles that it never will be committed; else the outcome is unknown
+//! account, value     node after node, until a proof verifies, is no older than what was proved before, and is recent
+//! transaction        the same signed bytes to node after node, until one proves the receipt, or an account's proof
+//!                    settles that the transaction never will be committed; else the outcome is unknown
 //! ```
-//! Refusals, statuses, heights, sequence numbers and texts that come without proof decide nothing here; they are quoted where nothing better
-//! is known.
+//! Unproved refusals, statuses, heights, sequence numbers and texts decide nothing here; they are only quoted in errors.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -32,25 +31,25 @@ use crate::{
 };
 use quorate_terminal::foreign;
 
-/// How many heartbeats of the chain a state may be old by this machine's clock before other nodes are asked for a newer one.
+/// Age of a state, in heartbeats by this machine's clock, from which other nodes are asked for a newer one.
 const HEARTBEATS_UNTIL_OLD: u64 = 3;
-/// After how many turns in which every node refuses a transaction the wait ends.
+/// Consecutive rounds of refusals by every node after which the wait for a transaction ends.
 const REFUSALS_MAX: u32 = 2;
-/// How often all nodes are asked for the proof of a transaction whose number is used, before it is given up.
+/// How often all nodes are asked to prove a transaction whose sequence number is used, before giving up.
 const USED_MAX: u32 = 3;
 
-/// How long a session waits for what.
+/// Timing of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// The pause between two turns through the nodes.
+    /// Pause between two passes over the nodes.
     pub pause: Duration,
-    /// How long one node may take over a transaction before the next one is given it as well; and how long nodes that are behind are given
-    /// to catch up with what was proved before.
+    /// How long one node may take over a transaction before the next one gets it too, and how long lagging nodes may take to catch up with
+    /// what was proved before.
     pub patience: Duration,
 }
 
 impl Pace {
-    /// For people and real networks.
+    /// For interactive use on real networks.
     pub const USUAL: Self = Self { pause: Duration::from_millis(250), patience: Duration::from_secs(5) };
 }
 
@@ -60,15 +59,15 @@ impl Default for Pace {
     }
 }
 
-/// The newest block that was proved. A proof of an older one is true and no news.
+/// The newest proved block. A proof of an older one is still valid, but outdated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
-    /// Its height.
+    /// The block's height.
     pub height: Height,
-    /// Its round.
+    /// The block's round.
     pub round: Round,
-    /// Its time.
+    /// The block's timestamp.
     pub timestamp: UnixMillis,
 }
 
@@ -79,26 +78,26 @@ impl From<&Certificate> for Seen {
     }
 }
 
-/// What can be proved of a transaction.
+/// What is proved about a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is in the chain.
     Committed(Box<Proven<PlacedReceipt>>),
     /// It is not in the chain, and never will be.
     Never(NotCommitted),
-    /// Its number is used, by it or by another transaction; no node proves by which.
+    /// Its sequence number is used, by it or another transaction; no node proves by which.
     Used {
-        /// The sender's next number.
+        /// The sender's next sequence number.
         next: Sequence,
     },
     /// It may still be committed.
     Open {
-        /// The sender's next number: it waits for all from this one to its own.
+        /// The sender's next sequence number. The transaction waits for every one from this to its own.
         next: Sequence,
     },
 }
 
-/// Asks nodes and checks their answers.
+/// Asks nodes and verifies their answers.
 #[derive(Debug)]
 pub struct Session {
     client: Client,
@@ -107,50 +106,50 @@ pub struct Session {
     seen: Mutex<Option<Seen>>,
 }
 
-/// What goes on while a transaction is followed: what can be told when the time is over.
+/// Progress of a transaction that is being followed, to report on a timeout.
 #[derive(Default)]
 struct Followed {
     is_sent: bool,
-    /// The last words of a node.
+    /// The last message from a node.
     words: Option<String>,
-    /// What its sender's proved account says.
+    /// What the sender's proved account says about it.
     fate: Option<Fate>,
 }
 
 impl Session {
-    /// A session with these nodes of the light client's network.
+    /// A session with the client's nodes, checked by the light client.
     #[must_use]
     pub const fn new(client: Client, light: LightClient) -> Self {
         Self { client, light, pace: Pace::USUAL, seen: Mutex::new(None) }
     }
 
-    /// The same at another pace.
+    /// The same with this pace.
     #[must_use]
     pub const fn with_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// The same, which takes no state for the current one that is older than what was proved before.
+    /// The same, rejecting any state older than `seen`.
     #[must_use]
     pub fn remembering(self, seen: Option<Seen>) -> Self {
         self.recall(seen);
         self
     }
 
-    /// Learns what was proved elsewhere meanwhile.
+    /// Takes over a block that was proved elsewhere, if it is newer.
     pub fn recall(&self, seen: Option<Seen>) {
         let mut memory = self.memory();
         *memory = memory.into_iter().chain(seen).max_by_key(|seen| seen.height);
     }
 
-    /// The newest that was proved so far, in this session or before it.
+    /// The newest proved block, from this session or before it.
     #[must_use]
     pub fn seen(&self) -> Option<Seen> {
         *self.memory()
     }
 
-    /// The client.
+    /// The HTTP client.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
@@ -162,7 +161,7 @@ impl Session {
         &self.light
     }
 
-    /// The pause between two looks.
+    /// The session's timing.
     #[must_use]
     pub const fn pace(&self) -> Pace {
         self.pace
@@ -176,17 +175,17 @@ impl Session {
         self.recall(Some(Seen::from(proven.certificate())));
     }
 
-    /// Submits a transaction, waits until it is committed, and checks the proof of its receipt. A failed transaction is a receipt too.
+    /// Submits a transaction, waits for its commit, and verifies the proof of its receipt. A failed transaction has a receipt too.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] when it was not sent; [`ClientError::NotCommitted`] when it is proved that it never will be in the chain;
-    /// [`ClientError::Unknown`] when `timeout` passed first, or every node refuses it, whose word proves nothing.
+    /// [`ClientError::Unreachable`] if it was not sent; [`ClientError::NotCommitted`] if it is proved that it never will be in the chain;
+    /// [`ClientError::Unknown`] on a timeout, or if every node refuses it, which proves nothing.
     pub async fn submit_and_verify(&self, tx: &Transaction, timeout: Duration) -> Result<Proven<PlacedReceipt>, ClientError> {
         self.submit_after(&[], tx, timeout).await
     }
 
-    /// The same for a transaction that waits for these of the same sender, which were sent before: should the nodes have lost them, they
-    /// are sent again, unchanged.
+    /// The same for a transaction that has to wait for `earlier` ones of the same sender. They are resent unchanged, in case the nodes have
+    /// lost them.
     ///
     /// # Errors
     /// As above.
@@ -199,8 +198,8 @@ impl Session {
         self.submit_in_turn(earlier, tx, timeout, &mut None::<()>).await
     }
 
-    /// The same, for a sender who has more to send: `turn` is dropped as soon as a node has taken the transaction into its pool, so that the
-    /// next one never waits in the pools for a number that all nodes refuse.
+    /// The same, for a sender with more to send: `turn` is dropped as soon as a node has accepted the transaction into its pool, so the next
+    /// one never waits in the pools for a sequence number that all nodes refuse.
     pub(crate) async fn submit_in_turn<T: Send>(
         &self,
         earlier: &[Transaction],
@@ -217,13 +216,13 @@ impl Session {
             self.follow(earlier, tx, deadline, &mut followed).await
         })
         .await;
-        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("{timeout:?} have passed"), false)))
+        result.unwrap_or_else(|_| Err(followed.unknown(tx, &format!("timed out after {timeout:?}"), false)))
     }
 
-    /// Gives a transaction to node after node until one has taken it into its pool. That is the node's word, on which nothing hangs but when
-    /// the next transaction is sent.
+    /// Submits a transaction to node after node until one claims to have accepted it into its pool. The claim is unproved, and only decides
+    /// when the next transaction is sent.
     async fn is_accepted(&self, tx: &Transaction, deadline: Instant, followed: &mut Followed) -> bool {
-        // The other half of the time is for those who do not take it.
+        // The other half of the time is for following the transaction.
         let deadline = deadline - deadline.saturating_duration_since(Instant::now()) / 2;
         for (asked, node) in self.client.nodes().enumerate() {
             let wait = self.pace.patience.min(self.part(deadline, asked));
@@ -244,7 +243,7 @@ impl Session {
         false
     }
 
-    /// The part of the time that is left for one of the nodes, so that a silent one does not keep the others from being asked.
+    /// One node's share of the remaining time, so that a silent node leaves time for the others.
     fn part(&self, deadline: Instant, asked: usize) -> Duration {
         let parts = u32::try_from(self.client.len().saturating_sub(asked)).unwrap_or(u32::MAX).max(1);
         deadline.saturating_duration_since(Instant::now()).checked_div(parts).unwrap_or_default()
@@ -260,7 +259,7 @@ impl Session {
         let (mut turn, mut refusals, mut used) = (0usize, 0u32, 0u32);
         loop {
             let mut is_refused_by_all = true;
-            // When nodes want to be asked again: `None` from one that is not too busy.
+            // The nodes' `Retry-After`: `None` from a node that is not overloaded.
             let mut retry_after = Vec::new();
             let mut tried = Vec::new();
             for (asked, node) in self.client.nodes().enumerate() {
@@ -275,7 +274,7 @@ impl Session {
                             node.prefer();
                             return Ok(proven);
                         }
-                        followed.words = Some(format!("{} says that it is {}", node.name(), word(&submitted.status)));
+                        followed.words = Some(format!("{} says it is {}", node.name(), word(&submitted.status)));
                     }
                     Err(unsubmitted) => {
                         followed.is_sent |= !unsubmitted.is_unsent;
@@ -308,33 +307,33 @@ impl Session {
             refusals = if is_refused_by_all { refusals.saturating_add(1) } else { 0 };
             if used >= USED_MAX || refusals >= REFUSALS_MAX {
                 let refused = refusals >= REFUSALS_MAX;
-                return Err(followed.unknown(tx, "the nodes will not have it", refused));
+                return Err(followed.unknown(tx, "no node accepts it or proves its outcome", refused));
             }
             self.send_again(earlier, self.pace.patience.min(deadline.saturating_duration_since(Instant::now()))).await;
-            // The first that comes free is enough.
+            // Retry when the first node may be free.
             let first = retry_after.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
             sleep(first.map_or(self.pace.pause, |after| spread(after, tx.id(), turn).max(self.pace.pause))).await;
             turn = turn.saturating_add(1);
         }
     }
 
-    /// Gives transactions to all nodes once more, unchanged, to all nodes at the same time; each has at most `timeout` for each transaction,
-    /// and one that has let this pass gets no more of them. What they say does not matter: only a proof will.
+    /// Resends transactions unchanged, to all nodes at the same time. A node has `timeout` for each transaction, and gets no more after a
+    /// timeout. The answers are ignored: only a proof counts.
     pub async fn send_again(&self, transactions: &[Transaction], timeout: Duration) {
         let timeout = ANSWER_TIMEOUT.min(timeout);
         let all = self.client.nodes().map(|node| send_all(node, transactions, timeout));
         join_all(all).await;
     }
 
-    /// Fetches and checks the proof of a committed transaction, from whichever node has it.
+    /// Fetches and verifies the proof of a committed transaction, from any node that has it.
     ///
     /// # Errors
-    /// [`ClientError`]: that of the node whose answer says most. That no node has a proof proves nothing.
+    /// The most telling [`ClientError`] of all nodes. That no node has a proof proves nothing.
     pub async fn transaction(&self, id: TxId) -> Result<Proven<PlacedReceipt>, ClientError> {
         Ok(self.transaction_with_proof(id).await?.0)
     }
 
-    /// The same together with the proof as the node gave it, in hexadecimal.
+    /// The same with the proof as the node sent it, in hexadecimal.
     ///
     /// # Errors
     /// As above.
@@ -357,16 +356,16 @@ impl Session {
         Ok((proven, view.proof))
     }
 
-    /// What can be proved of a signed transaction, all nodes being asked.
+    /// What the nodes can prove about a signed transaction.
     ///
     /// # Errors
-    /// [`ClientError`]: nothing can be proved now.
+    /// [`ClientError`], if nothing can be proved now.
     pub async fn fate(&self, tx: &Transaction) -> Result<Fate, ClientError> {
         if let Ok(proven) = self.transaction(tx.id()).await {
             return Ok(Fate::Committed(Box::new(proven)));
         }
         match self.fate_by_account(tx).await? {
-            // Committed between the two questions, perhaps.
+            // It may have been committed between the two requests.
             used @ Fate::Used { .. } => Ok(self.transaction(tx.id()).await.map_or(used, |proven| Fate::Committed(Box::new(proven)))),
             fate => Ok(fate),
         }
@@ -377,15 +376,15 @@ impl Session {
         Ok(fate_by_account(tx, account.value().sequence(), account.certificate()))
     }
 
-    /// An account, checked.
+    /// A proved account.
     ///
     /// # Errors
-    /// [`ClientError`]; [`ClientError::Old`] when no node shows a state as new as what was proved before.
+    /// [`ClientError`]; [`ClientError::Old`] if every node's state is older than what was proved before.
     pub async fn account_verified(&self, address: Address) -> Result<Proven<AccountRecord>, ClientError> {
         self.state(&api::account(address), false, |view: &AccountView| self.light.account(address, view)).await
     }
 
-    /// The same, as the newest state has it that any of the nodes proves.
+    /// The same, from the newest state that any node proves.
     ///
     /// # Errors
     /// As above.
@@ -393,8 +392,7 @@ impl Session {
         self.state(&api::account(address), true, |view: &AccountView| self.light.account(address, view)).await
     }
 
-    /// A value of the state, checked; `None` when the key is proved to be missing. The `Item`s and `Map`s of an application
-    /// tell their keys.
+    /// A proved value of the state; `None` if the key is proved to be missing. An application's `Item`s and `Map`s give their keys.
     ///
     /// # Errors
     /// As above.
@@ -402,7 +400,7 @@ impl Session {
         self.state(&api::state(key), false, |view: &StateView| self.light.state(key, view)).await
     }
 
-    /// The first state of a recent time that a node proves, else (or if `of_all`) the newest of those that all nodes prove.
+    /// The first recent state that a node proves; if none is recent, or if `of_all`, the newest that any node proves.
     async fn state<V: DeserializeOwned, T>(
         &self,
         path: &str,
@@ -436,7 +434,7 @@ impl Session {
                 return Ok(proven);
             }
             let error = worst.into_error();
-            // A node that is a block behind another one will not be for long.
+            // A node that lags by a block soon catches up.
             if !matches!(error, ClientError::Old { .. }) || Instant::now() >= deadline {
                 return Err(error);
             }
@@ -444,7 +442,7 @@ impl Session {
         }
     }
 
-    /// Only what is no older than what was proved before. Genesis, which nobody signs, is older than everything.
+    /// Rejects what is older than what was proved before. Genesis, which nobody signs, is older than everything.
     fn not_old<T>(&self, checked: Result<Proven<T>, LightError>) -> Result<Proven<T>, ClientError> {
         let shown = match &checked {
             Ok(proven) => proven.certificate().header.height,
@@ -457,12 +455,12 @@ impl Session {
         }
     }
 
-    /// Whether a chain with a heartbeat can have nothing newer than this, as far as this machine's clock is right.
+    /// Whether a state with this timestamp may be the newest, by this machine's clock and the chain's heartbeat.
     fn is_recent(&self, timestamp: UnixMillis) -> bool {
         clock().since(timestamp) <= self.recent_ms()
     }
 
-    /// How old the newest state of a chain that lives may be, in milliseconds.
+    /// How old the newest state of a live chain may be, in milliseconds.
     #[must_use]
     pub fn recent_ms(&self) -> u64 {
         u64::from(self.light.genesis().parameters.heartbeat_ms).saturating_mul(HEARTBEATS_UNTIL_OLD)
@@ -476,8 +474,8 @@ pub fn clock() -> UnixMillis {
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What the next number of its sender's account, proved, says about a transaction of which no proof is to be had. A committed transaction has used its number,
-/// and a block at or after its expiry cannot hold it.
+/// What its sender's proved next sequence number says about a transaction without a proof of its own. A committed transaction has used its
+/// sequence number, and no block at or after its expiry can hold it.
 #[must_use]
 pub fn fate_by_account(tx: &Transaction, next: Sequence, certificate: &Certificate) -> Fate {
     let (content, header) = (tx.content(), &certificate.header);
@@ -495,8 +493,10 @@ impl Followed {
     fn unknown(&self, tx: &Transaction, end: &str, refused: bool) -> ClientError {
         let own = tx.content().sequence;
         let mut reason = match &self.fate {
-            Some(Fate::Open { next }) if *next < own => format!("{end}, and it waits for number {next} of its sender, its own is {own}"),
-            Some(Fate::Used { .. }) => format!("{end}, its number {own} is used, and no node proves by which transaction"),
+            Some(Fate::Open { next }) if *next < own => {
+                format!("{end}; it waits for sequence number {next} of its sender, and its own is {own}")
+            }
+            Some(Fate::Used { .. }) => format!("{end}; its sequence number {own} is used, and no node proves by which transaction"),
             _ => end.to_owned(),
         };
         if let Some(words) = &self.words {
@@ -506,7 +506,7 @@ impl Followed {
     }
 }
 
-/// Gives transactions to one node, until it lets `timeout` pass.
+/// Submits transactions to one node, up to the first timeout.
 async fn send_all(node: Node<'_>, transactions: &[Transaction], timeout: Duration) {
     for tx in transactions {
         let answer = node.submit(tx, Duration::ZERO, timeout).await;
@@ -516,7 +516,7 @@ async fn send_all(node: Node<'_>, transactions: &[Transaction], timeout: Duratio
     }
 }
 
-/// Whether a node will say the same of the same transaction or question in a moment: it refuses it, and is not merely busy.
+/// Whether a retry is pointless: the node refused the transaction or query, and is not merely busy.
 pub(crate) fn is_final(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused { status: 400..=499, .. })
         && !matches!(error, ClientError::Refused { status: 408 | 425 | 429, .. })
@@ -526,12 +526,12 @@ fn word(status: &TransactionStatus) -> String {
     match status {
         TransactionStatus::Unknown => "unknown".into(),
         TransactionStatus::Pending => "pending".into(),
-        TransactionStatus::Committed { .. } => "committed, without a proof that holds".into(),
+        TransactionStatus::Committed { .. } => "committed, without a valid proof".into(),
         TransactionStatus::Dropped { code, reason } => format!("dropped: \"{}\" ({})", foreign(reason), foreign(code)),
     }
 }
 
-/// Of the errors of several nodes the one that says most.
+/// The most telling of several nodes' errors.
 #[derive(Default)]
 struct Worst(Option<ClientError>, Vec<String>);
 
@@ -558,7 +558,7 @@ impl Worst {
 
 fn weight(error: &ClientError) -> u8 {
     match error {
-        // A node that is only behind may have caught up in a moment.
+        // A node that merely lags may soon catch up, so this one is worth a retry.
         ClientError::Old { .. } => 4,
         ClientError::Unverified(LightError::NothingCommitted) => 2,
         ClientError::Unverified(_) => 3,

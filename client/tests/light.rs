@@ -1,6 +1,6 @@
-//! The light client believes a quorum's signatures and nothing else.
+//! The light client trusts a quorum's signatures and nothing else.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 
@@ -132,7 +132,7 @@ fn fewer_signers_than_a_quorum_prove_nothing() {
 fn a_certificate_without_a_commit_proves_nothing() {
     let (fake, light) = set_up();
     let mut proof = fake.transaction_proof(6, &receipts(), 0);
-    // The rounds do not follow each other, so nothing is committed, whatever is signed.
+    // The rounds are not consecutive, so nothing is committed, whatever the signatures.
     let header = Header { round: Round(5), ..proof.commit.headers[0].clone() };
     let mut qc = fake.certify(&header, &[0, 1, 2]);
     qc.vote_info.round = Round(10);
@@ -147,7 +147,7 @@ fn another_network_of_the_same_chain_id_proves_nothing() {
     assert_eq!(again.chain_id, fake.genesis.chain_id);
     let mut fewer = fake.genesis.clone();
     fewer.validators.truncate(1);
-    // The same keys founded it again with other accounts; a part of them founded it.
+    // Refounded by the same keys with other accounts; founded by a part of the keys.
     for genesis in [again, fewer] {
         let light = LightClient::new(genesis).unwrap();
         let proof = fake.transaction_proof(6, &receipts(), 0);
@@ -238,7 +238,7 @@ fn the_certificate_that_nobody_signs_proves_nothing() {
     let (fake, light) = set_up();
     let view = StateView { key: String::new(), value: None, height: Height(0), proof: hexadecimal(&fake.genesis_proof()), shown: None };
     assert_eq!(light.state(b"k", &view).unwrap_err(), LightError::NothingCommitted);
-    // The very stand-in that the client's verifier holds, for which no header can be found.
+    // The placeholder in the client's own verifier, which no header can match.
     let mut proof = fake.genesis_proof();
     proof.commit.qc = QuorumCert::genesis(Epoch(0), fake.genesis.hash(), StateId::default());
     assert!(light.state(b"k", &StateView { proof: hexadecimal(&proof), ..view }).is_err());

@@ -1,6 +1,6 @@
-//! The client and several nodes: it finds one that lives, bounds what it reads, and says honestly what it does not know.
+//! A client with several nodes: it finds a live one, bounds what it reads, and reports what it does not know.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 
@@ -40,13 +40,13 @@ async fn serve(router: Router) -> String {
     url
 }
 
-/// A port at which nobody listens.
+/// A URL where nobody listens.
 async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// A node that takes a connection and a request, and breaks off.
+/// A node that reads a request and closes the connection.
 async fn breaks_off() -> String {
     use tokio::io::AsyncReadExt;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,7 +61,7 @@ async fn breaks_off() -> String {
     url
 }
 
-/// A node that breaks off whatever comes first on a connection, and answers on every second connection.
+/// A node that closes every first connection without an answer, and answers on every second one.
 async fn breaks_off_first(answer: &'static str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -169,7 +169,7 @@ async fn a_submission_that_broke_off_is_unknown() {
     let tx = transaction();
     let error = Client::new(&[breaks_off().await]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { tx_id, .. } if tx_id == tx.id()));
-    // The next node refuses it, for all we know because the first has brought it into the chain.
+    // The next node refuses it, possibly because the first one got it committed.
     let refuse = || async { (StatusCode::BAD_REQUEST, r#"{"error":{"code":"sequence","message":"used"}}"#) };
     let refuses = serve(Router::new().route("/v1/transactions", post(refuse))).await;
     let error = Client::new(&[breaks_off().await, refuses.clone()]).unwrap().submit(&tx, Wait::Accepted, LONG).await.unwrap_err();
@@ -197,7 +197,7 @@ fn session(urls: &[String]) -> Session {
     Session::new(Client::new(urls).unwrap(), LightClient::new(Fake::new(Vec::new()).genesis).unwrap()).with_pace(pace)
 }
 
-/// A node whose chain commits what it is sent, but answers a submission before that.
+/// A node whose chain commits the transaction, but which answers the submission before that.
 fn slow_node(tx: &Transaction, polls_until_committed: usize) -> Router {
     let fake = Fake::new(Vec::new());
     let receipt = Receipt { tx_id: tx.id(), outcome: Outcome::Applied(Vec::new()) };
@@ -272,6 +272,6 @@ async fn a_session_comes_back_to_nodes_that_are_full_when_the_first_of_them_says
     let nodes = [full("1").await, nobody().await, full("1000").await];
     let error = session(&nodes).submit_and_verify(&tx, Duration::from_millis(1_400)).await.unwrap_err();
     assert!(matches!(error, ClientError::Unknown { .. }));
-    // At its pace alone it would have come some hundred times; after half a second at the earliest it comes twice more at most.
+    // At its pace alone the session would retry hundreds of times; it waits at least half a second, so it retries at most twice.
     assert!((2..=6).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
 }

@@ -1,6 +1,6 @@
-//! A service among nodes that are silent, refuse, or are one node under two names.
+//! A service whose nodes are silent, refuse, or are one node under two names.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 
@@ -38,7 +38,7 @@ use tokio::{
 };
 
 const LONG: Duration = Duration::from_secs(60);
-/// Less than it takes until a silent node is given up, and enough for a slow machine.
+/// Shorter than the timeout for a silent node, and long enough for a slow machine.
 const SOON: Duration = Duration::from_secs(8);
 
 async fn serve(router: Router) -> String {
@@ -53,13 +53,13 @@ async fn silent() -> String {
     serve(Router::new().fallback(|| async { std::future::pending::<StatusCode>().await })).await
 }
 
-/// A node that answers every question with this.
+/// A node that answers every query with `value`.
 async fn answers(value: u8) -> String {
     let view = serde_json::to_string(&QueryView { answer: hex::encode([value]), height: Height(6), shown: None }).unwrap();
     serve(Router::new().route("/v1/query", post(move || async { view }))).await
 }
 
-/// A node that refuses every question.
+/// A node that refuses every query.
 async fn refuses(status: u16, code: &str) -> String {
     let refusal = (StatusCode::from_u16(status).unwrap(), format!(r#"{{"error":{{"code":"{code}","message":"not here"}}}}"#));
     serve(Router::new().route("/v1/query", post(move || async { refusal }))).await
@@ -107,7 +107,7 @@ async fn what_enough_nodes_refuse_alike_is_refused_at_once() {
     let nodes = [silent().await, refuses(400, "unsupported").await, refuses(400, "other").await, refuses(400, "unsupported").await];
     let error = timeout(SOON, service(&nodes).query_bytes(b"?", LONG)).await.unwrap().unwrap_err();
     assert!(matches!(&error, ServiceError::Refused { code, nodes: 2, .. } if code == "unsupported"), "{error}");
-    assert_eq!(error.to_string(), r#"2 nodes refuse the question alike: "not here" (unsupported)"#);
+    assert_eq!(error.to_string(), r#"2 nodes gave the same refusal: "not here" (unsupported)"#);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn one_node_named_twice_is_one_node() {
     assert!(matches!(error, ServiceError::NoAgreement { asked: 1, needed: 2, .. }), "{error}");
     let nodes = [format!("{liar}/a"), format!("{liar}/b")];
     let error = service(&nodes).query_bytes(b"?", LONG).await.unwrap_err();
-    assert!(matches!(error, ServiceError::Refused { nodes: 2, .. }), "a proxy may stand before several: {error}");
+    assert!(matches!(error, ServiceError::Refused { nodes: 2, .. }), "a proxy may serve several nodes: {error}");
 }
 
 #[tokio::test]
@@ -153,8 +153,8 @@ fn signed(sequence: u64, payload: &[u8]) -> Transaction {
 
 const REFUSED: &[u8] = b"refused";
 
-/// A node that commits the transactions of one account in the order of their numbers, parks those that come too early, and refuses what
-/// the payload says. It takes a while over each, so that calls that are not in turn overtake one another.
+/// A node that commits one account's transactions in order of their sequence numbers, parks early ones, and refuses those with the payload
+/// [`REFUSED`]. It takes a while over each, so that calls that do not wait their turn overtake one another.
 async fn pool() -> String {
     let parked = Arc::new(Mutex::new(BTreeSet::<u64>::new()));
     let account = {

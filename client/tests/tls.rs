@@ -1,6 +1,6 @@
-//! https: a node behind TLS is believed by the certificates that the user names, and by no others.
+//! https: the client trusts exactly the certificates that the user passes.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// An authority of our own, and a server that it has certified for `127.0.0.1`. Returns the port and the file of the authority's certificate.
+/// A server with a certificate for `127.0.0.1` from a CA of its own. Returns the port and the file of the CA certificate.
 async fn serve(directory: &tempfile::TempDir) -> (u16, PathBuf) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();

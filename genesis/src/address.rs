@@ -2,36 +2,37 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Longest name of a host, in bytes, and longest part of one between dots (RFC 1035).
+/// Longest host name (RFC 1035).
 const NAME_BYTES_MAX: usize = 253;
+/// Longest part of a host name between dots (RFC 1035).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Whether a validator could be reached at such an address: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT`. A name says whom to ask where to dial; who
-/// answers there must still prove that it has the validator's network key.
+/// Checks that an address could be dialed: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT`. DNS need not be trusted: the machine that answers must
+/// prove that it holds the validator's network key.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the address.
 pub fn check(address: &str) -> Result<(), &'static str> {
-    let mut parts = address.strip_prefix('/').ok_or("it does not begin with /")?.split('/');
+    let mut parts = address.strip_prefix('/').ok_or("it does not start with /")?.split('/');
     let (kind, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     match kind {
-        "ip4" => check_ip(host.parse::<Ipv4Addr>().map_err(|_| "its host is no IPv4 address")?.into())?,
-        "ip6" => check_ip(host.parse::<Ipv6Addr>().map_err(|_| "its host is no IPv6 address")?.into())?,
+        "ip4" => check_ip(host.parse::<Ipv4Addr>().map_err(|_| "its host is not an IPv4 address")?.into())?,
+        "ip6" => check_ip(host.parse::<Ipv6Addr>().map_err(|_| "its host is not an IPv6 address")?.into())?,
         "dns" | "dns4" | "dns6" => check_name(host)?,
-        _ => return Err("it names no host"),
+        _ => return Err("it does not start with /ip4, /ip6, /dns, /dns4 or /dns6"),
     }
     if parts.next() != Some("tcp") {
-        return Err("only tcp is possible");
+        return Err("its transport is not tcp");
     }
-    // A port with a sign or leading zeros is another text for the same place.
+    // A sign or leading zeros would be a second spelling of the same address.
     let port = parts.next().unwrap_or_default();
     if !port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port) {
         return Err("its port is not in 1..=65535");
     }
-    if parts.next().is_some() { Err("there is something behind the port") } else { Ok(()) }
+    if parts.next().is_some() { Err("something follows the port") } else { Ok(()) }
 }
 
-/// Whether an address that [`check`] takes means the machine that dials it, so that only validators on one machine reach each other.
+/// Whether an address that passes [`check`] is a loopback address, which only validators on the same machine can reach.
 #[must_use]
 pub fn is_loopback(address: &str) -> bool {
     let host = address.split('/').nth(2).unwrap_or_default();
@@ -41,18 +42,18 @@ pub fn is_loopback(address: &str) -> bool {
     }
 }
 
-/// Nobody listens at these: they are for listening everywhere, for many listeners, for nobody, or mean nothing without naming an interface.
+/// Refuses addresses that cannot be dialed: unspecified, multicast, broadcast, and link-local ones, which need an interface.
 fn check_ip(ip: IpAddr) -> Result<(), &'static str> {
     match ip.to_canonical() {
-        ip if ip.is_unspecified() => Err("its host means every address of a machine, which nobody can dial"),
+        ip if ip.is_unspecified() => Err("its host is the unspecified address, which cannot be dialed"),
         ip if ip.is_multicast() => Err("its host is a multicast address"),
-        IpAddr::V4(ip) if ip.is_broadcast() || ip.octets().first() == Some(&0) => Err("its host is no address of a machine"),
+        IpAddr::V4(ip) if ip.is_broadcast() || ip.octets().first() == Some(&0) => Err("its host is not the address of a machine"),
         IpAddr::V6(ip) if ip.is_unicast_link_local() => Err("its host is a link-local address, which needs an interface"),
         _ => Ok(()),
     }
 }
 
-/// Letters, digits and hyphens between dots. Not all digits at the end, which would be an address.
+/// Letters, digits and hyphens between dots. The last label must not be all digits, or the name could be an IPv4 address.
 fn check_name(name: &str) -> Result<(), &'static str> {
     let is_label = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())
@@ -62,7 +63,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     };
     let is_name = name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label);
     if !is_name || name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
-        return Err("its host is no name of a machine");
+        return Err("its host is not a valid host name");
     }
     Ok(())
 }

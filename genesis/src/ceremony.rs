@@ -1,4 +1,4 @@
-//! The ceremony itself, without files: a draft, fragments, and the genesis that they make.
+//! The ceremony without its files: a draft, fragments, and the genesis built from them.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,46 +15,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::{address, error::CeremonyError};
 
-/// The version of drafts and fragments.
+/// Version of drafts and fragments.
 pub const CEREMONY_VERSION: u32 = 1;
-/// Longest name of a network, in characters.
+/// Longest network name, in characters.
 pub const NETWORK_NAME_MAX: usize = 64;
 
-/// What is agreed upon before the validators are known.
+/// What the founders agree on before the validators are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
     /// [`CEREMONY_VERSION`].
     pub draft_version: u32,
-    /// The network's name.
+    /// Network name.
     pub name: String,
-    /// The network's number.
+    /// Chain id.
     pub chain_id: ChainId,
-    /// The time of the genesis block.
+    /// Time of the genesis block.
     pub timestamp: UnixMillis,
-    /// The shared rules.
+    /// Protocol parameters.
     pub parameters: Parameters,
-    /// What the network replicates.
+    /// The replicated application and its settings.
     pub application: GenesisApplication,
 }
 
-/// One organisation's entry, signed by both of its keys for one draft.
+/// One validator's entry, signed with both of its keys for one draft.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fragment {
     /// [`CEREMONY_VERSION`].
     pub fragment_version: u32,
-    /// The hash of the draft it is for. Part of what is signed; said here so that a mismatch can be named.
+    /// Hash of the draft. The signatures cover it; it is repeated here so that an error can name a mismatch.
     pub draft: DraftHash,
-    /// The entry.
+    /// The signed entry.
     pub validator: GenesisValidator,
 }
 
 impl Draft {
-    /// A draft.
+    /// A draft that passes [`Self::check`].
     ///
     /// # Errors
-    /// [`CeremonyError`]: what no genesis of this draft could be without.
+    /// [`CeremonyError`], which names what is wrong.
     pub fn new(
         app: &App,
         name: String,
@@ -68,8 +68,8 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Checks all that can be told before the committee is known, by the rules for a genesis and those of the application: nobody signs a
-    /// draft that `build` will refuse. Returns what the proofs of possession sign.
+    /// Checks everything that does not depend on the committee, by the rules of the protocol and of the application, so that nobody signs a
+    /// draft that `build` will refuse. Returns the hash that the proofs of possession sign.
     ///
     /// # Errors
     /// [`CeremonyError`], which names what is wrong.
@@ -93,10 +93,10 @@ impl Draft {
         }
     }
 
-    /// An entry for this draft, signed by its owner.
+    /// An entry for this draft, signed with the validator's keys.
     ///
     /// # Errors
-    /// [`CeremonyError`]: what makes the entry useless.
+    /// [`CeremonyError`], if `build` would refuse the draft or the entry.
     pub fn fragment(
         &self,
         app: &App,
@@ -107,7 +107,7 @@ impl Draft {
         let draft = self.check(app)?;
         check_address(&validator.name, &validator.address)?;
         let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
-        // A committee of one: name, power and keys by the protocol's own rules.
+        // A committee of one, to check name, power and keys by the protocol's own rules.
         quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
             .map_err(quorate_types::genesis::GenesisError::from)?;
         entry.check(draft)?;
@@ -115,10 +115,10 @@ impl Draft {
     }
 }
 
-/// The genesis of a draft and its fragments: the same for everybody, in whatever order the fragments come.
+/// Builds the genesis of a draft and its fragments. The result does not depend on the order of the fragments.
 ///
 /// # Errors
-/// [`CeremonyError`], which names the validator, setting or parameter.
+/// [`CeremonyError`], which names the offending validator, setting or parameter.
 pub fn build(app: &App, draft: &Draft, fragments: Vec<Fragment>) -> Result<Genesis, CeremonyError> {
     let hash = draft.check(app)?;
     if let Some(fragment) = fragments.iter().find(|fragment| fragment.draft != hash) {
@@ -126,7 +126,7 @@ pub fn build(app: &App, draft: &Draft, fragments: Vec<Fragment>) -> Result<Genes
         return Err(CeremonyError::OtherDraft { name, fragment: fragment.draft, draft: hash });
     }
     let mut validators: Vec<_> = fragments.into_iter().map(|fragment| fragment.validator).collect();
-    // By name as well, so that of two with one key the same one is named first, whatever the order of the files.
+    // By name as well, so that an error about two validators with one key does not depend on the order of the files.
     validators.sort_by(|a, b| (&a.validator.consensus_key, &a.validator.name).cmp(&(&b.validator.consensus_key, &b.validator.name)));
     refuse_duplicates(&validators)?;
     let genesis = draft.network(validators);
@@ -134,8 +134,8 @@ pub fn build(app: &App, draft: &Draft, fragments: Vec<Fragment>) -> Result<Genes
     Ok(genesis)
 }
 
-/// Everything that can be wrong with a genesis but for the settings of its application ([`check_application`]): the protocol's rules, proofs of
-/// possession included, and that every validator has a name and a place of its own.
+/// Checks everything in a genesis except its application ([`check_application`]): the protocol's rules, proofs of possession included, and
+/// that validators share no key, name or address.
 ///
 /// # Errors
 /// [`CeremonyError`], which names what is wrong.
@@ -158,7 +158,7 @@ pub(crate) fn check_address(name: &str, address: &str) -> Result<(), CeremonyErr
     address::check(address).map_err(|reason| CeremonyError::Address { name: name.into(), address: address.into(), reason })
 }
 
-/// Whether an application runs a network: its name and version, its settings, and that the first state can be.
+/// Checks that this application can run the network: name and version match, the settings are valid, and the genesis state can be built.
 ///
 /// # Errors
 /// [`CeremonyError::Application`].
@@ -274,7 +274,7 @@ mod tests {
         let draft = draft();
         let mut parameters = draft.parameters;
         parameters.heartbeat_ms += 1;
-        // The last four are networks founded again under the same number.
+        // The last four are refounded networks with the same chain id.
         let others = [
             Draft { chain_id: ChainId(8), ..draft.clone() },
             Draft { name: "tests".into(), ..draft.clone() },

@@ -1,4 +1,4 @@
-//! `quorate genesis`: the steps of the ceremony as commands.
+//! `quorate genesis`: the steps of the ceremony.
 
 use std::{
     path::PathBuf,
@@ -25,90 +25,90 @@ use crate::{
     file,
 };
 
-/// Make a genesis together with others, and check one. `S` are the options that become the settings of the application.
+/// Create a genesis together with other organisations, and verify one. `S` holds the options that become the application's settings.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command<S: SettingsArgs> {
-    /// Write a draft: all that is agreed upon before the validators enter.
+    /// Write a draft: everything in a genesis except the validators.
     New(NewCommand<S>),
-    /// Enter a validator: sign its entry with its own keys, offline.
+    /// Sign a validator's entry with its own keys; works offline.
     AddValidator(AddValidatorCommand),
-    /// Make the genesis of a draft and the signed entries of all validators.
+    /// Build the genesis from a draft and the signed entries of all validators.
     Build(BuildCommand),
-    /// Check a genesis, proofs of possession included.
+    /// Verify a genesis, proofs of possession included.
     Verify(VerifyCommand),
-    /// Show a genesis without checking it.
+    /// Show a genesis without verifying it.
     Show(ShowCommand),
 }
 
 /// `quorate genesis new`.
 #[derive(Clone, Debug, Args)]
 pub struct NewCommand<S: SettingsArgs> {
-    /// The network's name.
+    /// Network name.
     #[arg(long)]
     name: String,
-    /// The network's number, different from that of every other network [default: random].
+    /// Chain id, different from every other network's [default: random].
     #[arg(long, value_name = "N")]
     chain_id: Option<u64>,
-    /// The time of the genesis block, in milliseconds since 1970 [default: now].
+    /// Time of the genesis block, in milliseconds since 1970 [default: now].
     #[arg(long, value_name = "MS")]
     timestamp: Option<u64>,
     #[command(flatten)]
     settings: S,
     #[command(flatten)]
     parameters: ParameterArgs,
-    /// The file to write.
+    /// File to write.
     #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
     out: PathBuf,
 }
 
-/// The parameters of a genesis as options.
+/// Options for the parameters of a genesis.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ParameterArgs {
-    /// Most transactions of a block, 1 to 8192.
+    /// Maximum transactions per block, 1 to 8192.
     #[arg(long, value_name = "N")]
     block_transactions_max: Option<u32>,
-    /// Most bytes of transactions of a block, 65536 to 1048576.
+    /// Maximum transaction bytes per block, 65536 to 1048576.
     #[arg(long, value_name = "N")]
     block_bytes_max: Option<u32>,
-    /// First duration of a round's timer: at least five times the network's delay.
+    /// Initial round timeout; at least five times the network delay.
     #[arg(long, value_name = "MS")]
     timeout_base_ms: Option<u32>,
-    /// How much longer each further round without a commit lasts, in percent, 100 to 300.
+    /// Timeout of each further round without a commit, in percent of the one before, 100 to 300.
     #[arg(long, value_name = "PERCENT")]
     timeout_growth_percent: Option<u32>,
-    /// Longest duration of a round's timer.
+    /// Maximum round timeout.
     #[arg(long, value_name = "MS")]
     timeout_max_ms: Option<u32>,
-    /// How long an idle chain waits before it makes an empty block.
+    /// How long an idle chain waits before making an empty block.
     #[arg(long, value_name = "MS")]
     heartbeat_ms: Option<u32>,
-    /// Leader reputation: how many committed blocks are looked at.
+    /// Leader reputation: number of recent committed blocks considered.
     #[arg(long, value_name = "N")]
     window_size: Option<u32>,
-    /// Leader reputation: how many of the last authors are left out [default: by the size of the committee].
+    /// Leader reputation: number of recent authors that are not elected, f to 2f [default: f].
     #[arg(long, value_name = "N")]
     exclude_size: Option<u32>,
-    /// Largest size of the state, in bytes.
+    /// Maximum size of the state, in bytes.
     #[arg(long, value_name = "BYTES")]
     state_bytes_max: Option<u64>,
-    /// Most bytes that the transactions of a block may write and answer with.
+    /// Maximum bytes that the transactions of one block may write and answer with, together.
     #[arg(long, value_name = "BYTES")]
     block_effect_bytes_max: Option<u32>,
 }
 
-/// The options of `genesis new` that become the settings of the application.
+/// Options of `genesis new` that become the application's settings.
 pub trait SettingsArgs: Args + Clone + std::fmt::Debug {
-    /// The settings.
+    /// The settings these options describe.
     ///
     /// # Errors
     /// [`CommandError`].
     fn settings(&self, app: &App, parameters: &Parameters) -> Result<Settings, CommandError>;
 }
 
-/// The settings of any application, from a file.
+/// Settings from a file, for any application.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SettingsFile {
-    /// The settings of the application, a JSON file [default: those that the application has].
+    /// JSON file with the application's settings [default: the application's defaults].
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }
@@ -147,29 +147,29 @@ impl ParameterArgs {
 /// `quorate genesis add-validator`.
 #[derive(Clone, Debug, Args)]
 pub struct AddValidatorCommand {
-    /// The draft that all organisations have.
+    /// Draft file, the same for all organisations.
     #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
     draft: PathBuf,
-    /// The validator's name.
+    /// Validator name.
     #[arg(long)]
     name: String,
-    /// Where the others reach it, such as /ip4/10.0.0.1/tcp/6180 or /dns4/node.example.org/tcp/6180.
+    /// Address where other validators reach it, such as /ip4/10.0.0.1/tcp/6180 or /dns4/node.example.org/tcp/6180.
     #[arg(long, value_name = "MULTIADDRESS")]
     address: String,
-    /// Allow an address of this machine itself, for a network whose validators all run on it.
+    /// Allow a loopback address, for a network whose validators all run on one machine.
     #[arg(long)]
     loopback: bool,
-    /// How much its signature counts.
+    /// Voting power.
     #[arg(long, value_name = "N", default_value_t = 1)]
     power: u64,
-    /// The validator's key file [default: keys/validator.key in the home directory].
+    /// Validator key file [default: keys/validator.key in the home directory].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     #[command(flatten)]
     home: HomeArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// The file to write [default: NAME.fragment.json].
+    /// File to write [default: NAME.fragment.json].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -177,13 +177,13 @@ pub struct AddValidatorCommand {
 /// `quorate genesis build`.
 #[derive(Clone, Debug, Args)]
 pub struct BuildCommand {
-    /// The draft.
+    /// Draft file.
     #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
     draft: PathBuf,
-    /// The signed entries of all validators.
+    /// Fragment files: the signed entries of all validators.
     #[arg(required = true, value_name = "FRAGMENT")]
     fragments: Vec<PathBuf>,
-    /// The file to write.
+    /// File to write.
     #[arg(long, value_name = "FILE", default_value = "genesis.json")]
     out: PathBuf,
 }
@@ -191,10 +191,10 @@ pub struct BuildCommand {
 /// `quorate genesis verify`.
 #[derive(Clone, Debug, Args)]
 pub struct VerifyCommand {
-    /// The genesis file.
+    /// Genesis file.
     #[arg(value_name = "FILE", default_value = "genesis.json")]
     file: PathBuf,
-    /// The genesis hash that was agreed upon.
+    /// Genesis hash that was agreed on; any other is an error.
     #[arg(long, value_name = "HASH")]
     hash: Option<GenesisHash>,
 }
@@ -202,13 +202,13 @@ pub struct VerifyCommand {
 /// `quorate genesis show`.
 #[derive(Clone, Debug, Args)]
 pub struct ShowCommand {
-    /// The genesis file.
+    /// Genesis file.
     #[arg(value_name = "FILE", default_value = "genesis.json")]
     file: PathBuf,
 }
 
 impl<S: SettingsArgs> Command<S> {
-    /// Does it for the networks of an application.
+    /// Runs the command for networks of this application.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -232,7 +232,7 @@ impl<S: SettingsArgs> NewCommand<S> {
         let draft = Draft::new(app, self.name, chain_id, timestamp, parameters, application)?;
         file::write(&self.out, &draft)?;
         out.note(format_args!(
-            "wrote {}; give it to every organisation, each runs: quorate genesis add-validator --draft {} --name NAME --address MULTIADDRESS",
+            "wrote {}; give it to every organisation to run: quorate genesis add-validator --draft {} --name NAME --address MULTIADDRESS",
             self.out.display(),
             shell_word(&self.out)
         ));
@@ -248,7 +248,7 @@ impl AddValidatorCommand {
             None => self.home.path()?.join(KEYS_DIRECTORY).join(VALIDATOR_KEY_FILE),
         };
         let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.fragment.json", self.name.replace(['/', '\\'], "_"))));
-        // Before a passphrase is asked for.
+        // Fail before prompting for a passphrase.
         draft.check(app)?;
         check_address(&self.name, &self.address)?;
         if address::is_loopback(&self.address) && !self.loopback {
@@ -266,7 +266,7 @@ impl AddValidatorCommand {
         };
         let fragment = draft.fragment(app, validator, &keys.consensus, &keys.network())?;
         file::write(&file, &fragment)?;
-        out.note(format_args!("wrote {}; give it to whoever builds the genesis", file.display()));
+        out.note(format_args!("wrote {}; give it to the organisation that builds the genesis", file.display()));
         out.print(&fragment, || {
             let validator = &fragment.validator.validator;
             format!(
@@ -290,7 +290,7 @@ impl BuildCommand {
         let genesis = build(app, &draft, fragments)?;
         file::write(&self.out, &genesis)?;
         out.note(format_args!(
-            "wrote {}; everybody checks it: quorate genesis verify {} --hash {}",
+            "wrote {}; every organisation should verify it: quorate genesis verify {} --hash {}",
             self.out.display(),
             shell_word(&self.out),
             genesis.hash()
@@ -314,7 +314,7 @@ impl VerifyCommand {
         note_powers(&genesis, out);
         out.good(format_args!("verified: {} validators hold their keys, {actual}", genesis.validators.len()));
         if self.hash.is_none() {
-            out.note("compare this hash with the others by another way than the one the file came by");
+            out.note("compare this hash with the other organisations over another channel than the one the file came by");
         }
         Ok(())
     }
@@ -331,7 +331,7 @@ struct Shown<'a> {
 fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), CommandError> {
     let genesis_hash = genesis.hash();
     let total_power = total_power(genesis);
-    // By name, as in the file: what is added to the parameters one day is shown too.
+    // Through JSON, with the file's names: parameters that are added later are shown too.
     let shown = |error| CommandError::failure("output", error);
     let parameters = serde_json::to_value(genesis.parameters).map_err(shown)?;
     let settings = serde_json::to_value(&genesis.application.settings).map_err(shown)?;
@@ -357,13 +357,13 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
     })
 }
 
-/// A row for each value, those of a group with the name of the group in front.
+/// A row for each value; values in a group are prefixed with its name.
 fn rows(group: Option<&str>, values: &serde_json::Value) -> Vec<Vec<String>> {
     let row = |(name, value): (&String, &serde_json::Value)| {
         let name = group.map_or_else(|| name.clone(), |group| format!("{group}.{name}"));
         match value {
             serde_json::Value::Object(_) => rows(Some(&name), value),
-            // A list of many things has a row for each of them.
+            // A list of objects has a row for each.
             serde_json::Value::Array(values) if values.iter().any(serde_json::Value::is_object) => {
                 values.iter().map(|value| vec![name.clone(), compact(value)]).collect()
             }
@@ -373,7 +373,7 @@ fn rows(group: Option<&str>, values: &serde_json::Value) -> Vec<Vec<String>> {
     values.as_object().into_iter().flatten().flat_map(row).collect()
 }
 
-/// The values of an object without their names and quotes, anything else as it is.
+/// The values of an object without names; strings without quotes.
 fn compact(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Object(values) => values.values().map(compact).collect::<Vec<_>>().join("  "),
@@ -386,25 +386,25 @@ fn total_power(genesis: &Genesis) -> u128 {
     genesis.validators.iter().fold(0, |sum, entry| sum.saturating_add(u128::from(entry.validator.power.0)))
 }
 
-/// Names whoever can stop the network alone: a power is easily overlooked in somebody else's fragment.
+/// Names the validators that can halt the network alone: a high power in another organisation's fragment is easily overlooked.
 fn note_powers(genesis: &Genesis, out: &Output) {
     let total = total_power(genesis);
-    // Among three or fewer everybody can.
+    // With three or fewer, every validator can.
     if genesis.validators.len() <= 3 {
         return;
     }
-    // A quorum is more than two thirds, so a third that is missing is enough.
+    // A quorum is more than two thirds of the power, so a missing third halts the network.
     for GenesisValidator { validator, .. } in &genesis.validators {
         if u128::from(validator.power.0).saturating_mul(3) >= total {
             out.note(format_args!(
-                "validator {:?} has {} of {total} power: without it nothing is committed, and the network withstands no fault of it",
+                "validator {:?} has {} of {total} power: without it nothing is committed, and the network does not tolerate its failure",
                 validator.name, validator.power.0
             ));
         }
     }
 }
 
-/// Never 0, and below 2^53: JSON readers that keep numbers as floats lose nothing.
+/// Nonzero and below 2^53, so that JSON readers with floating-point numbers keep it exactly.
 fn random_chain_id() -> Result<u64, CeremonyError> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(CeremonyError::Randomness)?;
@@ -413,7 +413,7 @@ fn random_chain_id() -> Result<u64, CeremonyError> {
 
 fn now() -> Result<u64, CommandError> {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok()).ok_or_else(|| {
-        CommandError::failure("clock", "the clock of this machine is before 1970").with_hint("set it, or give --timestamp MS")
+        CommandError::failure("clock", "the clock of this machine is before 1970").with_hint("set the clock, or pass --timestamp MS")
     })
 }
 
@@ -526,7 +526,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         ceremony(home.path());
         let enter = |address: &str, more: &[&str]| {
-            // There is no such key: whoever gets so far as to read it fails otherwise.
+            // The key file does not exist, so a run that gets as far as reading it fails with another code.
             let usual = ["add-validator", "--draft", "HOME/draft.json", "--name", "x", "--key", "HOME/none", "--address", address];
             run(home.path(), &[&usual, more].concat()).unwrap_err()
         };

@@ -1,4 +1,4 @@
-//! What can go wrong in a ceremony. Every text names the fix.
+//! Errors of the ceremony. Every message says how to fix the problem.
 
 use std::{io, path::PathBuf};
 
@@ -8,90 +8,90 @@ use quorate_types::{
     ids::{DraftHash, GenesisHash},
 };
 
-/// Why there is no genesis.
+/// Why a step of the ceremony failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CeremonyError {
-    /// The operating system refuses.
+    /// An I/O error.
     #[error("{path:?}: {error}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The system's error.
         error: io::Error,
     },
-    /// There is something already.
-    #[error("{0:?} exists and is not overwritten; move it away, or choose another name with --out")]
+    /// The file exists already.
+    #[error("{0:?} already exists and is not overwritten; move it away, or choose another name with --out")]
     Exists(PathBuf),
-    /// Longer than a genesis can be.
+    /// The file is longer than a genesis can be.
     #[error("{0:?} is longer than {GENESIS_BYTES_MAX} bytes; is it the right file?")]
     TooLong(PathBuf),
-    /// Not such a file.
-    #[error("{path:?} is no {what}: {reason}")]
+    /// The file does not parse.
+    #[error("{path:?} is not a valid {what}: {reason}")]
     Form {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What was expected.
+        /// The expected kind of file.
         what: &'static str,
-        /// What is wrong, with the place.
+        /// The parser's message, with line and column.
         reason: String,
     },
-    /// A draft or a fragment of a newer program.
-    #[error("{path:?} is of version {version}, this program reads version 1; use a newer quorate")]
+    /// A draft or fragment written by a newer program.
+    #[error("{path:?} has version {version}, but this program reads version 1; use a newer quorate")]
     Version {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The file's version.
         version: u32,
     },
-    /// A fragment of another draft.
+    /// A fragment signed for another draft.
     #[error(
-        "the fragment of validator {name:?} was signed for the draft {fragment}, this draft is {draft}; let its owner run `quorate genesis add-validator` on this draft"
+        "the fragment of validator {name:?} was signed for draft {fragment}, but this draft is {draft}; its owner must run `quorate genesis add-validator` on this draft"
     )]
     OtherDraft {
-        /// The validator.
+        /// The validator's name.
         name: String,
-        /// The fragment's.
+        /// Hash of the draft that the fragment was signed for.
         fragment: DraftHash,
-        /// The draft's.
+        /// Hash of this draft.
         draft: DraftHash,
     },
-    /// Two validators that cannot both be.
+    /// Two validators share a key, name or address.
     #[error("two fragments have the same {what}: validators {first:?} and {second:?}; leave one of them out")]
     Duplicate {
         /// What they share.
         what: &'static str,
-        /// The one.
+        /// Name of the first validator.
         first: String,
-        /// The other.
+        /// Name of the second validator.
         second: String,
     },
-    /// An address that no node could listen at.
+    /// An address that cannot be dialed.
     #[error(
         "validator {name:?} has the address {address:?}: {reason}; write it like /ip4/10.0.0.1/tcp/6180, /ip6/2001:db8::1/tcp/6180 or /dns4/node.example.org/tcp/6180"
     )]
     Address {
-        /// The validator.
+        /// The validator's name.
         name: String,
-        /// Its address.
+        /// The address.
         address: String,
-        /// What is wrong with it.
+        /// What is wrong with the address.
         reason: &'static str,
     },
-    /// An address that only its own machine can reach.
+    /// A loopback address.
     #[error(
-        "validator {name:?} has the address {address:?}, at which only this machine itself reaches it; give the one that the other validators dial, or --loopback where all of them run on this machine"
+        "validator {name:?} has the loopback address {address:?}, which other machines cannot reach; pass the address that the other validators dial, or --loopback if all of them run on this machine"
     )]
     Loopback {
-        /// The validator.
+        /// The validator's name.
         name: String,
-        /// Its address.
+        /// The address.
         address: String,
     },
-    /// More than can be read again.
-    #[error("{0:?} would be longer than {GENESIS_BYTES_MAX} bytes, which nobody could read; leave out accounts")]
+    /// The file would be too long to be read back.
+    #[error("{0:?} would be longer than {GENESIS_BYTES_MAX} bytes, the most that can be read back; leave out some accounts")]
     TooLarge(PathBuf),
-    /// No name.
-    #[error("the name of a network has 1 to 64 characters")]
+    /// The network name is empty or too long.
+    #[error("a network name must have 1 to 64 characters")]
     Name,
     /// Refused by the application.
     #[error("the genesis cannot be used: {0}")]
@@ -99,18 +99,18 @@ pub enum CeremonyError {
     /// Refused by the rules of the protocol.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
-    /// Another hash than was agreed upon.
+    /// The genesis does not have the expected hash.
     #[error(
-        "the genesis hash is {actual}, and {wanted} was expected: this is not the file that was agreed upon; get it again from its source"
+        "the genesis hash is {actual}, but {wanted} was expected: this is not the genesis that was agreed on; get it again from its source"
     )]
     OtherHash {
-        /// What the file has.
+        /// Hash of this genesis.
         actual: GenesisHash,
-        /// What was asked for.
+        /// The expected hash.
         wanted: GenesisHash,
     },
-    /// The system has no randomness.
-    #[error("the operating system gives no random bytes: {0}; give --chain-id N")]
+    /// The system's random source failed.
+    #[error("the operating system provides no random bytes: {0}; pass --chain-id N")]
     Randomness(getrandom::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The files of a ceremony: JSON, bounded, and strict. An unknown key is an error that names it.
+//! The files of a ceremony: bounded, strict JSON. An unknown key is an error that names it.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ use crate::{
     error::CeremonyError,
 };
 
-/// For everybody; the process's mask takes away what the user wants taken away.
+/// Public; the process's umask applies.
 const FILE_MODE: u32 = 0o666;
 
 /// Reads a genesis file and checks everything in it, proofs of possession included.
@@ -29,7 +29,7 @@ pub fn load(path: &Path) -> Result<Genesis, CeremonyError> {
     parse(path, &read(path)?)
 }
 
-/// Reads a genesis from bytes, such as a node's answer, and checks everything in it. `source` is named in errors.
+/// Parses a genesis, such as a node's answer, and checks everything in it. Errors name `source`.
 ///
 /// # Errors
 /// [`CeremonyError`], which names what is wrong.
@@ -39,7 +39,7 @@ pub fn parse(source: &Path, bytes: &[u8]) -> Result<Genesis, CeremonyError> {
     Ok(genesis)
 }
 
-/// Reads a genesis file, its form only: to look at one that may be wrong.
+/// Reads a genesis file without checking it, to look at one that may be wrong.
 ///
 /// # Errors
 /// [`CeremonyError`].
@@ -47,12 +47,12 @@ pub fn load_unchecked(path: &Path) -> Result<Genesis, CeremonyError> {
     json(path, "genesis", &read(path)?)
 }
 
-/// Reads the settings of an application.
+/// Reads an application's settings.
 ///
 /// # Errors
 /// [`CeremonyError`].
 pub fn load_settings(path: &Path) -> Result<Settings, CeremonyError> {
-    json(path, "settings of an application", &read(path)?)
+    json(path, "settings file", &read(path)?)
 }
 
 /// Reads a draft.
@@ -69,7 +69,7 @@ pub fn load_draft(path: &Path) -> Result<Draft, CeremonyError> {
     json(path, "genesis draft", &bytes)
 }
 
-/// Reads a fragment. Its signatures are checked when it is built into a genesis.
+/// Reads a fragment. `build` checks its signatures.
 ///
 /// # Errors
 /// [`CeremonyError`].
@@ -79,12 +79,11 @@ pub fn load_fragment(path: &Path) -> Result<Fragment, CeremonyError> {
         fragment_version: u32,
     }
     let bytes = read(path)?;
-    check_draft_version(path, json::<Head>(path, "fragment of a genesis", &bytes)?.fragment_version)?;
-    json(path, "fragment of a genesis", &bytes)
+    check_draft_version(path, json::<Head>(path, "genesis fragment", &bytes)?.fragment_version)?;
+    json(path, "genesis fragment", &bytes)
 }
 
-/// Writes a file that must not exist, whole or not at all: the bytes are a function of the value alone. When this returns, the file
-/// survives a power cut.
+/// Writes a file that must not exist, atomically. The bytes are a function of the value alone. On return the file is durable.
 ///
 /// # Errors
 /// [`CeremonyError::Exists`], [`CeremonyError::TooLarge`], [`CeremonyError::Io`].
@@ -101,7 +100,7 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), CeremonyError> 
     whole_file::create(&SystemFiles, path, text.as_bytes(), FILE_MODE).map_err(failed)
 }
 
-/// Refuses early what [`write()`] will refuse.
+/// Fails early if [`write()`] would find that the file exists.
 ///
 /// # Errors
 /// [`CeremonyError::Exists`].

@@ -1,10 +1,10 @@
-//! The genesis ceremony: several organisations make one file, and none of them needs to trust another with a key.
+//! The genesis ceremony: several organisations create one file without trusting each other with a key.
 //!
 //! ```text
-//! somebody     genesis new            -> genesis-draft.json          name, chain id, time, parameters, settings; all look at it
-//! each, alone  genesis add-validator  -> NAME.fragment.json          signed by both keys: nobody can enter a key that is not theirs
-//! anybody      genesis build          -> genesis.json + hash         the same bytes whoever builds, in whatever order
-//! each         genesis verify --hash  -> yes, or what is wrong
+//! one            genesis new            -> genesis-draft.json    name, chain id, time, parameters, settings; all review it
+//! each, offline  genesis add-validator  -> NAME.fragment.json    signed with both keys: nobody can enter a key they do not hold
+//! any            genesis build          -> genesis.json + hash   the same bytes for every builder and order
+//! each           genesis verify --hash  -> verified, or what is wrong
 //! ```
 
 #![forbid(unsafe_code)]

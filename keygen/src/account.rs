@@ -28,7 +28,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 const FORMAT: &str = "quorate-account-key";
 const FORMAT_PUBLIC: &str = "quorate-account-public";
 
-/// An account's key. Not `Clone`, shown by its address; wiped when dropped.
+/// An account's key. Not `Clone`; `Debug` shows its public half; wiped when dropped.
 pub struct AccountKey {
     /// Signs transactions.
     pub signing: SigningKey,
@@ -41,12 +41,12 @@ impl fmt::Debug for AccountKey {
     }
 }
 
-/// What everybody may know of an account, as `NAME.pub` holds it.
+/// The public half of an account's key, as in `NAME.pub`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountPublic {
-    /// The account.
+    /// Hash of the public key.
     pub address: Address,
-    /// Its key.
+    /// Verifies the account's signatures.
     pub public_key: PublicKey,
 }
 
@@ -78,7 +78,7 @@ struct StoredPublic {
 }
 
 impl AccountKey {
-    /// Account `index` of a mnemonic.
+    /// The key of account `index` of a mnemonic.
     ///
     /// # Errors
     /// [`KeyError::Mnemonic`], [`KeyError::Index`].
@@ -92,7 +92,7 @@ impl AccountKey {
         Self { signing: SigningKey::from_seed(&seed), seed: Box::new(seed) }
     }
 
-    /// What everybody may know.
+    /// The public half.
     #[must_use]
     pub fn public(&self) -> AccountPublic {
         let public_key = self.signing.public();
@@ -100,17 +100,17 @@ impl AccountKey {
     }
 }
 
-/// Whether a text can be an account's name, and so the name of its file.
+/// Checks that `name` can be an account's name, and so part of its file names.
 ///
 /// # Errors
 /// [`KeyError::Name`].
 pub fn check_name(name: &str) -> Result<(), KeyError> {
     let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    // What looks like an address would be taken for one.
+    // A name that looks like an address would be taken for one.
     if fits && !name.starts_with("0x") && !name.starts_with('-') { Ok(()) } else { Err(KeyError::Name(name.into())) }
 }
 
-/// The secret and the public file of an account: `NAME.key` and `NAME.pub`.
+/// Paths of an account's secret and public file: `NAME.key` and `NAME.pub`.
 ///
 /// # Errors
 /// [`KeyError::Name`].
@@ -119,10 +119,10 @@ pub fn account_files(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf),
     Ok((directory.join(format!("{name}.key")), directory.join(format!("{name}.pub"))))
 }
 
-/// Writes `NAME.key` and `NAME.pub` into a private directory, which is made when it is missing.
+/// Writes `NAME.key` and `NAME.pub` into a private directory, creating it if needed.
 ///
 /// # Errors
-/// [`KeyError::Exists`] when either file is there already; nothing is changed then.
+/// [`KeyError::Exists`] if either file exists; nothing is changed then.
 pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing: &Sealing) -> Result<PathBuf, KeyError> {
     let (secret, public) = account_files(directory, name)?;
     private_file::private_directory(directory)?;
@@ -137,7 +137,7 @@ pub fn save_account_key(directory: &Path, name: &str, key: &AccountKey, sealing:
     Ok(secret)
 }
 
-/// Reads `NAME.key`, and compares it with `NAME.pub`, by which the account was named.
+/// Reads `NAME.key`, and compares it with `NAME.pub`, from which the address comes.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -150,7 +150,7 @@ pub fn load_account_key(directory: &Path, name: &str, source: &PassphraseSource)
         Ok::<_, KeyError>(AccountKey::from_seed(stored::seed(&path, WHAT, &stored.seed)?))
     })?;
     if public.exists() && load_account_public(directory, name)? != key.public() {
-        let reason = format!("it belongs to {}, not to the address in {}", key.public().address, public.display());
+        let reason = format!("its address is {}, not the one in {}", key.public().address, public.display());
         return Err(KeyError::Content { path, what: WHAT, reason });
     }
     Ok(key)
@@ -165,7 +165,7 @@ pub fn load_account_public(directory: &Path, name: &str) -> Result<AccountPublic
     let (_, path) = account_files(directory, name)?;
     let StoredPublic { address, public_key, .. } = stored::parse(&path, WHAT, FORMAT_PUBLIC, &private_file::read_public(&path)?)?;
     if address != Address::of(&public_key) {
-        return Err(KeyError::Content { path, what: WHAT, reason: "the address is not that of the key".into() });
+        return Err(KeyError::Content { path, what: WHAT, reason: "the address does not match the key".into() });
     }
     Ok(AccountPublic { address, public_key })
 }

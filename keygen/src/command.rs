@@ -1,4 +1,4 @@
-//! `quorate keygen`: makes the keys of validators and accounts.
+//! `quorate keygen`: creates the keys of validators and accounts.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,17 @@ use crate::{
     validator::{ValidatorKeys, ValidatorPublic, save_validator_key},
 };
 
-/// Name of the directory of a node's keys in its home.
+/// Directory of a node's keys, in its home directory.
 pub const KEYS_DIRECTORY: &str = "keys";
-/// Name of the directory of accounts in a home.
+/// Directory of account keys, in the home directory.
 pub const WALLET_DIRECTORY: &str = "wallet";
 
-/// Make keys.
+/// Create keys.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make the consensus key and the network key of a validator.
+    /// Create a validator's consensus key and network key.
     Validator(ValidatorCommand),
-    /// Make the key of an account, and the words from which it can be made again.
+    /// Create an account's key, and the words that restore it.
     Account(AccountCommand),
 }
 
@@ -35,7 +35,7 @@ pub enum Command {
 pub struct SealingArgs {
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Do not encrypt the key file. For local networks, whose keys are worth nothing.
+    /// Do not encrypt the key file; only for local networks, whose keys are worthless.
     #[arg(long, conflicts_with = "passphrase_file")]
     insecure_plaintext: bool,
 }
@@ -53,7 +53,7 @@ impl SealingArgs {
 pub struct ValidatorCommand {
     #[command(flatten)]
     home: HomeArgs,
-    /// Directory of the key files [default: keys in the home directory].
+    /// Directory for the key files [default: keys in the home directory].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -67,17 +67,17 @@ pub struct AccountCommand {
     name: String,
     #[command(flatten)]
     home: HomeArgs,
-    /// Directory of the key files [default: wallet in the home directory].
+    /// Directory for the key files [default: wallet in the home directory].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// How many words the mnemonic has.
+    /// Number of words in the mnemonic.
     #[arg(long, value_enum, default_value_t)]
     words: Words,
     #[command(flatten)]
     sealing: SealingArgs,
 }
 
-/// What a new account is, words included.
+/// A new account as JSON, mnemonic included.
 #[derive(Serialize)]
 struct NewAccount<'a> {
     name: &'a str,
@@ -88,7 +88,7 @@ struct NewAccount<'a> {
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -111,7 +111,7 @@ impl ValidatorCommand {
         let directory = directory(self.out, &self.home, KEYS_DIRECTORY)?;
         let keys = ValidatorKeys::generate()?;
         let key_file = save_validator_key(&directory, &keys, &self.sealing.sealing())?;
-        out.note(format_args!("wrote {}; keep a copy in a safe place", key_file.display()));
+        out.note(format_args!("wrote {}; keep a backup in a safe place", key_file.display()));
         let made = Made { public: keys.public(), key_file };
         out.print(&made, || {
             format!(
@@ -131,14 +131,14 @@ impl AccountCommand {
     }
 }
 
-/// Makes an account from a new mnemonic, shows the words once (on standard error, or as a field of the JSON object), and then saves it: a key
-/// whose words nobody could read is none.
+/// Creates an account from a new mnemonic. The words are shown once (on standard error, or as a field of the JSON object) before the key is
+/// saved, so no key exists whose words could not be read.
 ///
 /// # Errors
-/// [`CommandError`]; there is no key then.
+/// [`CommandError`]; no key is saved then.
 pub fn create_account(directory: &Path, name: &str, words: Words, sealing: &Sealing, out: &Output) -> Result<(), CommandError> {
     let (key_file, public_file) = account_files(directory, name)?;
-    // Before anybody writes words down for nothing.
+    // Checked first, so that nobody writes down useless words.
     if let Some(exists) = [&key_file, &public_file].into_iter().find(|file| file.exists()) {
         return Err(KeyError::Exists(exists.clone()).into());
     }
@@ -147,13 +147,13 @@ pub fn create_account(directory: &Path, name: &str, words: Words, sealing: &Seal
     let made = NewAccount { name, public: key.public(), key_file, mnemonic: &words };
     out.reveal(&made, || {
         format!(
-            "Write these words down, in this order. Whoever has them has the account; without them a lost key file is lost for good.\n\n  {}\n",
+            "Write these words down, in this order. Anyone who has them controls the account; without them, a lost key file cannot be restored.\n\n  {}\n",
             *words
         )
     })?;
     save_account_key(directory, name, &key, sealing).map_err(|error| {
         let error = CommandError::from(error);
-        CommandError { message: format!("the account was not made, and its words are worth nothing: {}", error.message), ..error }
+        CommandError { message: format!("the account was not created, and its words are worthless: {}", error.message), ..error }
     })?;
     if out.is_json() {
         return Ok(());

@@ -1,29 +1,29 @@
-//! What can go wrong with keys. Every text names the fix.
+//! Errors of key handling. Every message says how to fix the problem.
 
 use std::{io, path::PathBuf};
 
 use quorate_terminal::{CommandError, shell_word};
 
-/// Why there is no key.
+/// Why a key could not be created, read or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The operating system refuses.
+    /// An I/O error.
     #[error("{path:?}: {error}")]
     Io {
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What it says.
+        /// The system's error.
         error: io::Error,
     },
-    /// There is something already.
+    /// The file exists already.
     #[error(
-        "{0:?} exists, and keys are never overwritten; choose another directory or name, or move the file away if its key is not needed"
+        "{0:?} exists, and keys are never overwritten; choose another directory or name, or move the file away if its key is no longer needed"
     )]
     Exists(PathBuf),
-    /// Others than the owner have access.
-    #[error("{path:?} is open to others (mode {mode:03o}); run: chmod {wanted:03o} {}", shell_word(path))]
+    /// Users other than the owner have access.
+    #[error("{path:?} is accessible to other users (mode {mode:03o}); run: chmod {wanted:03o} {}", shell_word(path))]
     Loose {
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
         /// Its mode.
         mode: u32,
@@ -31,84 +31,84 @@ pub enum KeyError {
         wanted: u32,
     },
     /// Not a regular file.
-    #[error("{0:?} is not a regular file; name the key file itself")]
+    #[error("{0:?} is not a regular file; pass the key file itself")]
     NotAFile(PathBuf),
     /// Longer than any key file.
-    #[error("{0:?} is longer than a key file can be; is it the right file?")]
+    #[error("{0:?} is too long for a key file; is it the right file?")]
     TooLong(PathBuf),
-    /// Not what it should hold.
-    #[error("{path:?} is not a {what} file: {reason}")]
+    /// The content is invalid.
+    #[error("{path:?} is not a valid {what} file: {reason}")]
     Content {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What was expected.
+        /// The expected kind of file.
         what: &'static str,
         /// What is wrong.
         reason: String,
     },
     /// Written by a newer program.
-    #[error("{path:?} is of version {version}, this program reads version {known}; use a newer quorate")]
+    #[error("{path:?} has version {version}, but this program reads version {known}; use a newer quorate")]
     Version {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The file's version.
         version: u32,
-        /// Ours.
+        /// The version this program reads.
         known: u32,
     },
-    /// The passphrase does not open the file.
-    #[error("the passphrase does not open {0:?}; give the one that was chosen when the key was made")]
+    /// The passphrase does not decrypt the file.
+    #[error("the passphrase does not decrypt {0:?}; use the one chosen when the key was created")]
     WrongPassphrase(PathBuf),
-    /// The file asks for more work than a passphrase needs.
-    #[error("{path:?} asks for 2^{required} steps of scrypt, at most 2^{max} are done; encrypt it again with a smaller work factor")]
+    /// The file demands more scrypt work than [`WORK_FACTOR_MAX`](crate::sealed::WORK_FACTOR_MAX).
+    #[error("{path:?} demands 2^{required} scrypt steps, and the limit is 2^{max}; encrypt it again with a smaller work factor")]
     ExcessiveWork {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it asks for.
+        /// log2 of the steps that the file demands.
         required: u8,
-        /// What is allowed.
+        /// log2 of the limit.
         max: u8,
     },
     /// Encryption failed.
-    #[error("the key cannot be encrypted: {0}")]
+    #[error("cannot encrypt the key: {0}")]
     Encrypt(String),
-    /// No passphrase to be had.
+    /// No passphrase was given, and there is no terminal to prompt at.
     #[error(
-        "a passphrase is needed and there is no terminal to ask at; give --passphrase-file FILE or set {}, or make keys of a local network with --insecure-plaintext",
+        "a passphrase is needed, and there is no terminal to prompt at; pass --passphrase-file FILE or set {}, or, for a local network, create keys with --insecure-plaintext",
         crate::passphrase::PASSPHRASE_VARIABLE
     )]
     NoPassphrase,
     /// An empty passphrase, or one that is too long.
-    #[error("a passphrase has 1 to {} bytes", crate::passphrase::PASSPHRASE_BYTES_MAX)]
+    #[error("a passphrase must be 1 to {} bytes long", crate::passphrase::PASSPHRASE_BYTES_MAX)]
     PassphraseLength,
-    /// The two entries at creation differ.
-    #[error("the two passphrases differ; start again")]
+    /// The two passphrases entered for a new key differ.
+    #[error("the two passphrases differ; try again")]
     PassphrasesDiffer,
     /// Ctrl-C at the terminal.
     #[error("interrupted")]
     Interrupted,
-    /// The terminal fails.
-    #[error("the terminal cannot be read: {0}")]
+    /// An I/O error at the terminal.
+    #[error("cannot read from the terminal: {0}")]
     Terminal(io::Error),
-    /// A mnemonic that is none.
-    #[error("this is no mnemonic: {0}; give 12, 15, 18, 21 or 24 English BIP-39 words, separated by spaces")]
+    /// Not a valid mnemonic.
+    #[error("not a valid mnemonic: {0}; enter 12, 15, 18, 21 or 24 English BIP-39 words, separated by spaces")]
     Mnemonic(String),
-    /// A name that cannot be a file's.
-    #[error("{0:?} cannot be a name; use 1 to 64 letters, digits, '-' and '_'")]
+    /// Not a valid account name.
+    #[error("{0:?} is not a valid name; use 1 to 64 letters, digits, '-' and '_', and begin with neither '-' nor 0x")]
     Name(String),
-    /// An account number beyond what derivation has.
-    #[error("account number {0} is too large, the last one is 2147483647")]
+    /// The account index is beyond the range of hardened derivation.
+    #[error("account index {0} is too large; the largest is 2147483647")]
     Index(u32),
-    /// The system has no randomness.
-    #[error("the operating system gives no random bytes: {0}")]
+    /// The system's random source failed.
+    #[error("the operating system provides no random bytes: {0}")]
     Randomness(getrandom::Error),
-    /// No home directory.
-    #[error("there is no home directory; give --home DIR or set {}", crate::home::HOME_VARIABLE)]
+    /// The home directory is unknown.
+    #[error("no home directory is known; pass --home DIR or set {}", crate::home::HOME_VARIABLE)]
     NoHome,
 }
 
 impl KeyError {
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

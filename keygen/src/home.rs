@@ -1,4 +1,4 @@
-//! The home directory of a user or of a node: where keys, accounts and configuration are.
+//! The home directory of a user or node, which holds keys, accounts and configuration.
 
 use std::{env, path::PathBuf};
 
@@ -6,13 +6,13 @@ use clap::Args;
 
 use crate::error::KeyError;
 
-/// The variable that names the home directory.
+/// Environment variable for the home directory.
 pub const HOME_VARIABLE: &str = "QUORATE_HOME";
 
 /// `--home DIR`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct HomeArgs {
-    /// Home directory of keys, accounts and configuration [default: ~/.quorate].
+    /// Home directory, for keys, accounts and configuration [default: ~/.quorate].
     #[arg(long, env = HOME_VARIABLE, value_name = "DIR")]
     pub home: Option<PathBuf>,
 }

@@ -1,13 +1,13 @@
-//! Keys: made from the system's randomness or from a mnemonic, kept in private files, encrypted by a passphrase unless told otherwise.
+//! Keys: generated from system randomness or a mnemonic, kept in private files, encrypted with a passphrase by default.
 //!
 //! ```text
-//! validator.key   consensus seed + network seed   private (0600)   age, armored, or plain TOML when asked for
-//! validator.signed  how far the key has signed  private (0600)  nothing yet (quorate-types, `witness`)
-//! validator.pub   both public keys                plain TOML, for the genesis ceremony
-//! NAME.key        seed of an ed25519 account      private (0600)
-//! NAME.pub        address, public key             plain TOML
+//! validator.key     consensus seed, network seed    private (0600)   age, armored; plain TOML on request
+//! validator.signed  how far the key has signed      private (0600)   at first: nothing (quorate-types, `witness`)
+//! validator.pub     both public keys                public           plain TOML, for the genesis ceremony
+//! NAME.key          seed of an ed25519 account      private (0600)   as validator.key
+//! NAME.pub          address, public key             public           plain TOML
 //! ```
-//! A key file is never overwritten, and never read when others can read it too. A secret never comes from or goes to the command line.
+//! A key file is never overwritten, and refused if other users can read it. Secrets are never passed on the command line.
 
 #![forbid(unsafe_code)]
 

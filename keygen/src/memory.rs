@@ -1,25 +1,25 @@
-//! Secrets in the memory of this process: one copy each, wiped when dropped.
+//! Secrets in this process's memory: one copy each, wiped when dropped.
 //!
-//! A value that is moved is copied, and its old place is not wiped. So secrets lie on the heap, where a move copies a pointer, and the stack on
-//! which they were read or made is overwritten afterwards. What the libraries keep of their own is said in docs/operate.md.
+//! Moving a value copies it and does not wipe the old place. So secrets live on the heap, where a move copies a pointer, and the stack used to
+//! read or create them is overwritten afterwards. docs/operate.md says which copies the libraries keep.
 
 use zeroize::Zeroizing;
 
 /// The seed of an ed25519 key.
 pub(crate) type Seed = Box<Zeroizing<[u8; 32]>>;
 
-/// More than reading, decrypting and deriving a key takes.
+/// More stack than reading, decrypting and deriving a key uses.
 const STACK_BYTES: usize = 256 << 10;
 
-/// Does something with secrets on a part of the stack that is overwritten afterwards.
+/// Runs `work` on a part of the stack that is overwritten afterwards.
 pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
-    // Neither is inlined into the other, so that the second uses the memory that the first has left.
+    // Not inlined, so that `overwrite` gets the stack frames that `work` has left.
     #[inline(never)]
     fn call<T>(work: impl FnOnce() -> T) -> T {
         work()
     }
     #[inline(never)]
-    #[expect(clippy::large_stack_arrays, reason = "to reach as far down as the work did is what it is for")]
+    #[expect(clippy::large_stack_arrays, reason = "it must reach at least as deep as the work did")]
     fn overwrite() {
         std::hint::black_box(&mut [0u8; STACK_BYTES]);
     }
@@ -29,7 +29,7 @@ pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[expect(clippy::unwrap_used, reason = "tests; clippy.toml knows only `cfg(test)` by itself")]
+#[expect(clippy::unwrap_used, reason = "tests; clippy.toml's exemption covers a plain `cfg(test)` only")]
 pub(crate) mod tests {
     use std::{
         fs::{self, File},
@@ -41,12 +41,11 @@ pub(crate) mod tests {
     const SEED: usize = 32;
     const PAGE: usize = 4096;
 
-    /// How often a seed stands in the memory of this process. It is given inverted, so that the search does not find what it looks for in
-    /// its own argument.
+    /// Number of copies of a seed in this process's memory. The seed is passed inverted, so that the search does not find its own argument.
     pub(crate) fn copies_of_inverted(inverted: &[u8; SEED]) -> usize {
         let memory = File::open("/proc/self/mem").unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        // A page, and the beginning of the next one. Nor does the search find what it has just read.
+        // A page and the beginning of the next. The buffer itself is excluded from the search below.
         let mut seen = vec![0; PAGE + SEED - 1];
         let own = seen.as_ptr().addr()..seen.as_ptr().addr() + seen.len();
         let mut count = 0;
@@ -59,7 +58,7 @@ pub(crate) mod tests {
             let (start, end) = range.split_once('-').unwrap();
             let [start, end] = [start, end].map(|number| usize::from_str_radix(number, 16).unwrap());
             for page in (start..end).step_by(PAGE) {
-                // Less at the end of a range; nothing where another thread has given memory back meanwhile.
+                // Short at the end of a range, and empty where another thread has unmapped the page in the meantime.
                 let read = memory.read_at(&mut seen, page as u64).unwrap_or(0);
                 for (address, byte) in (page..).zip(&mut seen[..read]) {
                     if own.contains(&address) {

@@ -1,4 +1,4 @@
-//! Accounts from words: BIP-39 mnemonics in English, derived along `m/44'/7434868'/{index}'/0'/0'`.
+//! Account keys from English BIP-39 mnemonics, derived along `m/44'/7434868'/{index}'/0'/0'`.
 
 use bip39::{Language, Mnemonic};
 use clap::ValueEnum;
@@ -9,11 +9,11 @@ use crate::{
     slip10::{self, HARDENED},
 };
 
-/// The coin type of BIP-44, which keeps one mnemonic from giving the same key on two chains: `qrt` in ASCII. It is far from the numbers that
-/// SLIP-0044 gives out in turn, and on 2026-08-07 nobody had registered it.
+/// BIP-44 coin type, which keeps one mnemonic from giving the same key on two chains: `qrt` in ASCII. SLIP-0044 assigns numbers in sequence
+/// and is far below it; as of 2026-08-07 it was unregistered.
 pub const COIN_TYPE: u32 = 0x0071_7274;
 
-/// How many words a new mnemonic has.
+/// Number of words in a new mnemonic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Words {
     /// 128 bits of randomness.
@@ -25,7 +25,7 @@ pub enum Words {
     TwentyFour,
 }
 
-/// A new mnemonic from the system's randomness.
+/// A new mnemonic from system randomness.
 ///
 /// # Errors
 /// [`KeyError::Randomness`].
@@ -40,7 +40,7 @@ pub fn generate(words: Words) -> Result<Zeroizing<String>, KeyError> {
     Ok(text(mnemonic))
 }
 
-/// The ed25519 seed of account `index` of a mnemonic, which may be in any case and with any white space.
+/// The ed25519 seed of account `index` of a mnemonic. Case and white space in the mnemonic do not matter.
 ///
 /// # Errors
 /// [`KeyError::Mnemonic`], [`KeyError::Index`].
@@ -63,8 +63,8 @@ fn text(mut mnemonic: Mnemonic) -> Zeroizing<String> {
 
 fn refused(error: bip39::Error) -> KeyError {
     KeyError::Mnemonic(match error {
-        // Positions only: the words themselves are secret and must not end up in a log.
-        bip39::Error::UnknownWord(position) => format!("word {} is not in the list", position.saturating_add(1)),
+        // The position only: the words are secret and must not end up in a log.
+        bip39::Error::UnknownWord(position) => format!("word {} is not in the word list", position.saturating_add(1)),
         other => other.to_string(),
     })
 }
@@ -73,7 +73,7 @@ fn refused(error: bip39::Error) -> KeyError {
 mod tests {
     use super::*;
 
-    /// The first and the last 24-word vector of the reference implementation (Trezor), passphrase "TREZOR".
+    /// The first and last 24-word vectors of the reference implementation (Trezor), passphrase "TREZOR".
     #[test]
     fn gives_the_seeds_of_the_published_bip39_vectors() {
         let cases = [

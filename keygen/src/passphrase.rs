@@ -1,4 +1,4 @@
-//! Where a passphrase comes from: a file, else the environment, else the terminal. Never the command line, which everybody can read.
+//! Passphrase sources: a file, else the environment, else the terminal. Never the command line, which every local user can read.
 
 use std::{
     env,
@@ -18,7 +18,7 @@ use crate::{
     private_file::{check_given, read_bounded},
 };
 
-/// The variable that holds the passphrase.
+/// Environment variable for the passphrase.
 pub const PASSPHRASE_VARIABLE: &str = "QUORATE_PASSPHRASE";
 /// Longest passphrase, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
@@ -29,25 +29,25 @@ pub type Passphrase = Zeroizing<String>;
 /// `--passphrase-file FILE`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PassphraseArgs {
-    /// File whose first line is the passphrase; else `QUORATE_PASSPHRASE`, else it is asked for.
+    /// File whose first line is the passphrase [default: `QUORATE_PASSPHRASE`, else a prompt].
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
-    /// The source that the options ask for.
+    /// The source selected by the options.
     #[must_use]
     pub fn source(&self) -> PassphraseSource {
         PassphraseSource::Usual { file: self.passphrase_file.clone() }
     }
 }
 
-/// Where a passphrase comes from.
+/// Where to get a passphrase.
 #[derive(Clone, Debug)]
 pub enum PassphraseSource {
-    /// The file if there is one, else [`PASSPHRASE_VARIABLE`], else the terminal.
+    /// The file if given, else [`PASSPHRASE_VARIABLE`], else the terminal.
     Usual {
-        /// Its first line is the passphrase. Refused when it is a file that others can change, or, unless root gives it, read.
+        /// Its first line is the passphrase. Refused if other users can write to it, or can read it and it is not owned by root.
         file: Option<PathBuf>,
     },
     /// Known already.
@@ -55,18 +55,18 @@ pub enum PassphraseSource {
 }
 
 impl PassphraseSource {
-    /// The passphrase of an existing file.
+    /// The passphrase of an existing key file.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn of_existing(&self, path: &Path) -> Result<Passphrase, KeyError> {
         match self.without_terminal()? {
             Some(passphrase) => Ok(passphrase),
-            None => ask(&format!("Passphrase of {}: ", path.display())),
+            None => ask(&format!("Passphrase for {}: ", path.display())),
         }
     }
 
-    /// The passphrase of a file to be made; asked for twice at the terminal.
+    /// The passphrase for a new key file; the terminal prompts for it twice.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -75,7 +75,7 @@ impl PassphraseSource {
             return Ok(passphrase);
         }
         let first = ask(&format!("New passphrase for {}: ", path.display()))?;
-        let second = ask("The same again: ")?;
+        let second = ask("Repeat the passphrase: ")?;
         if first == second { Ok(first) } else { Err(KeyError::PassphrasesDiffer) }
     }
 
@@ -92,10 +92,10 @@ impl PassphraseSource {
     }
 }
 
-/// Asks for a secret at the terminal, without showing it.
+/// Prompts for a secret at the terminal, without echoing it.
 ///
 /// # Errors
-/// [`KeyError::NoPassphrase`] without a terminal, [`KeyError::Interrupted`] by Ctrl-C, [`KeyError::Terminal`].
+/// [`KeyError::NoPassphrase`] without a terminal, [`KeyError::Interrupted`] on Ctrl-C, [`KeyError::Terminal`].
 pub fn ask(prompt: &str) -> Result<Passphrase, KeyError> {
     if !io::stdin().is_terminal() {
         return Err(KeyError::NoPassphrase);
@@ -114,15 +114,15 @@ pub fn ask(prompt: &str) -> Result<Passphrase, KeyError> {
     }
 }
 
-/// The terminal of this process, wherever its output goes.
+/// The process's terminal, even if its output is redirected.
 const TERMINAL: &str = "/dev/tty";
 const CTRL_C: u8 = 3;
-/// How [`Keys`] says that Ctrl-C was typed: no terminal gives this. The kind that has the name would be tried again.
+/// How [`Keys`] reports Ctrl-C. No terminal returns this kind; the obvious one, `Interrupted`, would be retried.
 const INTERRUPTED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
-/// A terminal that shows nothing of what is typed, and hands over each key, Ctrl-C among them; as it was again when this is dropped.
+/// A terminal without echo that delivers each key, Ctrl-C included. Dropping this restores the terminal.
 ///
-/// rpassword does the same, but answers Ctrl-C with a signal to this process, which ends it before the terminal is as it was.
+/// rpassword does the same, but on Ctrl-C signals this process, which then ends before the terminal is restored.
 struct Hidden<'a> {
     terminal: &'a File,
     before: Termios,
@@ -142,12 +142,12 @@ impl<'a> Hidden<'a> {
 
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
-        // A terminal that has gone away shows nothing more.
+        // Nothing to restore if the terminal has gone away.
         let _is_restored = tcsetattr(self.terminal, OptionalActions::Now, &self.before).is_ok();
     }
 }
 
-/// The keys of a terminal, one at a time, up to Ctrl-C.
+/// Reads a terminal one key at a time, up to Ctrl-C.
 struct Keys {
     terminal: File,
 }
@@ -169,7 +169,7 @@ fn read_line(path: &Path) -> Result<Passphrase, KeyError> {
     let file = File::open(path).map_err(|error| KeyError::Io { path: path.into(), error })?;
     if check_given(path, &file)? {
         Output::default().note(format_args!(
-            "warning: the passphrase in {0} can be read by everybody on this machine; chmod 440 {0} (in Kubernetes defaultMode: 0440)",
+            "warning: every user of this machine can read the passphrase in {0}; run: chmod 440 {0} (in Kubernetes, set defaultMode: 0440)",
             shell_word(path)
         ));
     }

@@ -1,14 +1,15 @@
-//! Files that nobody else may read: made once, durable before they count, refused when others have access.
+//! Private files: never overwritten, durable once created, refused if other users have access.
 //!
-//! Who "others" are depends on whose file it is:
+//! Who must not have access depends on the owner:
 //!
 //! ```text
-//! it is ours           group and others     0600: we can mend it
-//! it is root's         others               0440: a machine's administrator, systemd or Kubernetes gives it to the group or by an ACL,
-//!                                           and we can change neither its mode nor its content
+//! owner       forbidden          wanted
+//! we          group and others   0600: we can fix the mode
+//! root        others             0440: the administrator, systemd or Kubernetes grants access by group or ACL,
+//!                                      and we can change neither mode nor content
 //! ```
-//! A passphrase that root gives may be readable by others too, as secrets of Kubernetes are unless they are told otherwise: then it is used,
-//! with a warning. What somebody could *change* is refused in any case.
+//! A passphrase file owned by root may even be readable by others, as Kubernetes secrets are by default: it is used, with a warning. A file
+//! that others can *write* to is always refused.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -29,20 +30,20 @@ pub const KEY_FILE_BYTES_MAX: usize = 64 << 10;
 
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
-/// Any access of group or others.
+/// Any access by group or others.
 const OTHERS: u32 = 0o077;
-/// All of that, but for reading by the group.
+/// The same without read access by the group.
 const OTHERS_NOT_GROUP: u32 = 0o037;
-/// The mode of a file that root gives to a group.
+/// Mode of a file that root shares with a group.
 const GIVEN_MODE: u32 = 0o440;
-/// Write access of group or others, by which a file in a directory can be exchanged.
+/// Write access by group or others. On a directory it allows them to replace files.
 const OTHERS_WRITE: u32 = 0o022;
-/// In such a directory only the owner of a file can exchange it.
+/// In a directory with this bit, only a file's owner can replace it.
 const STICKY: u32 = 0o1000;
 const PERMISSIONS: u32 = 0o777;
 const ROOT: u32 = 0;
 
-/// Whether others than the owner may see or change what a new file is for.
+/// Mode of a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrecy {
     /// Mode 0600.
@@ -51,7 +52,7 @@ pub enum Secrecy {
     Public,
 }
 
-/// Makes a directory of mode 0700, or checks that the existing one is as private.
+/// Creates a directory with mode 0700, or checks that an existing one is no more open than that.
 ///
 /// # Errors
 /// [`KeyError::Loose`], [`KeyError::Io`].
@@ -61,7 +62,7 @@ pub fn private_directory(path: &Path) -> Result<(), KeyError> {
     check(path, fs::metadata(path).map_err(failed)?.mode(), OTHERS, DIRECTORY_MODE)
 }
 
-/// Makes a file that must not exist, whole or not at all, and returns when it is on the disk, its name included.
+/// Creates a file that must not exist, atomically. On return content and name are durable.
 ///
 /// # Errors
 /// [`KeyError::Exists`], [`KeyError::Io`].
@@ -77,7 +78,7 @@ pub fn create(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), KeyEr
     whole_file::create(&SystemFiles, path, content, mode).map_err(failed)
 }
 
-/// Reads a private file. Its mode is looked at on the open file, so it cannot be exchanged in between.
+/// Reads a private file. The mode is checked on the open file, so the file cannot be swapped between check and read.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -114,7 +115,7 @@ pub fn read_public(path: &Path) -> Result<String, KeyError> {
 }
 
 pub(crate) fn read_bounded(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    // Reserved at once: a buffer that grows leaves copies of the secret behind.
+    // Full capacity up front: a growing buffer leaves copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX + 1));
     file.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| KeyError::Io { path: path.into(), error })?;
     if bytes.len() > KEY_FILE_BYTES_MAX { Err(KeyError::TooLong(path.into())) } else { Ok(bytes) }
@@ -124,7 +125,7 @@ fn check(path: &Path, mode: u32, forbidden: u32, wanted: u32) -> Result<(), KeyE
     if mode & forbidden == 0 { Ok(()) } else { Err(KeyError::Loose { path: path.into(), mode: mode & PERMISSIONS, wanted }) }
 }
 
-/// What others must not be able to do with a secret file of this owner, and the mode that it should have.
+/// The forbidden mode bits of a secret file with this owner, and the mode it should have.
 const fn rule(owner: u32, us: u32) -> (u32, u32) {
     if owner == ROOT && us != ROOT { (OTHERS_NOT_GROUP, GIVEN_MODE) } else { (OTHERS, FILE_MODE) }
 }
@@ -133,13 +134,13 @@ fn us() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Checks the file of a passphrase, which the operator gives. Whether others can read it all the same.
+/// Checks a passphrase file. Returns whether it is accepted although others can read it.
 ///
 /// # Errors
 /// [`KeyError::Loose`], [`KeyError::Io`].
 pub(crate) fn check_given(path: &Path, file: &File) -> Result<bool, KeyError> {
     let metadata = file.metadata().map_err(|error| KeyError::Io { path: path.into(), error })?;
-    // Pipes and descriptors (`/dev/fd/3`) have no mode worth looking at.
+    // The mode of pipes and descriptors (`/dev/fd/3`) means nothing.
     if !metadata.is_file() {
         return Ok(false);
     }
@@ -202,11 +203,11 @@ mod tests {
 
     #[test]
     fn whose_file_it_is_decides_who_may_read_it() {
-        // Ours, whoever we are, and somebody else's that root looks at.
+        // Our own file, whoever we are; then files of other non-root users.
         for (owner, us) in [(1000, 1000), (0, 0), (1000, 0), (1000, 1001)] {
             assert_eq!(rule(owner, us), (0o077, 0o600), "{owner} {us}");
         }
-        // A credential of systemd is 0440 by its ACL, a secret of Kubernetes with an fsGroup by its group.
+        // A systemd credential is 0440 because of its ACL, a Kubernetes secret with an fsGroup because of its group.
         let (forbidden, wanted) = rule(0, 1000);
         assert_eq!(wanted, 0o440);
         for (mode, is_fine) in [(0o400, true), (0o440, true), (0o444, false), (0o460, false), (0o640, true), (0o644, false)] {
@@ -219,7 +220,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (data, file) = (home.path().join("..data"), home.path().join("key"));
         create(&data, b"secret", Secrecy::Private).unwrap();
-        // As Kubernetes mounts a secret: a link, in a directory of mode 1777.
+        // Kubernetes mounts a secret as a symlink in a directory of mode 1777.
         std::os::unix::fs::symlink("..data", &file).unwrap();
         set_mode(home.path(), 0o1777);
         assert_eq!(read(&file).unwrap().as_slice(), b"secret");
@@ -235,7 +236,7 @@ mod tests {
         create(&directory.join("key"), b"secret", Secrecy::Private).unwrap();
         set_mode(&directory, 0o750);
         assert!(private_directory(&directory).unwrap_err().to_string().contains("chmod 700"));
-        assert!(read(&directory.join("key")).is_ok(), "a directory that others can only look into does not spoil the file");
+        assert!(read(&directory.join("key")).is_ok(), "read access to the directory alone does no harm");
         set_mode(&directory, 0o770);
         assert!(read(&directory.join("key")).unwrap_err().to_string().contains("chmod 700"));
     }

@@ -1,4 +1,4 @@
-//! Encryption of key files: age with a passphrase (scrypt and ChaCha20-Poly1305), ASCII armored, so that the `age` program opens them too.
+//! Encryption of key files: age with a passphrase (scrypt and ChaCha20-Poly1305), ASCII armored. The `age` program opens them too.
 
 use std::{
     io::{self, Read, Write},
@@ -20,9 +20,9 @@ use crate::{
     private_file::{self, KEY_FILE_BYTES_MAX, Secrecy},
 };
 
-/// log2 of the scrypt steps of new files: 128 MiB and about half a second, so that guessing is dear and starting a validator is not.
+/// log2 of the scrypt steps for new files: 128 MiB and about half a second, which makes guessing expensive but not starting a validator.
 pub const WORK_FACTOR: u8 = 17;
-/// log2 of the most scrypt steps that a file may ask for: 1 GiB of memory. A hostile file cannot ask for more.
+/// log2 of the most scrypt steps that a file may demand, which bounds what a hostile file can cost: 1 GiB of memory.
 pub const WORK_FACTOR_MAX: u8 = 20;
 
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -30,18 +30,18 @@ const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 /// Whether and how a new key file is encrypted.
 #[derive(Clone, Debug)]
 pub enum Sealing {
-    /// By a passphrase from this source.
+    /// With a passphrase from this source.
     Encrypted(PassphraseSource),
-    /// Not at all: for local networks, whose keys are worth nothing.
+    /// Not encrypted: only for local networks, whose keys are worthless.
     InsecurePlaintext,
 }
 
-/// Makes a private file that holds `text`.
+/// Creates a private file that holds `text`.
 ///
 /// # Errors
 /// [`KeyError`].
 pub fn write(path: &Path, text: &str, sealing: &Sealing) -> Result<(), KeyError> {
-    // Before anybody is asked for a passphrase; `create` checks again, and decides.
+    // Fail before prompting for a passphrase; the check that counts is in `create`.
     if path.exists() {
         return Err(KeyError::Exists(path.into()));
     }
@@ -51,7 +51,7 @@ pub fn write(path: &Path, text: &str, sealing: &Sealing) -> Result<(), KeyError>
     }
 }
 
-/// Reads a private file, decrypting it if it is encrypted. Only then the passphrase is asked for.
+/// Reads a private file and decrypts it if it is encrypted. Asks for the passphrase only if needed.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -134,7 +134,7 @@ mod tests {
         let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
         writer.write_all(b"x").unwrap();
         let binary = writer.finish().unwrap();
-        // The header is text: `-> scrypt SALT 1`. The work comes before the header's MAC is checked, which is why it is bounded.
+        // The header is text: `-> scrypt SALT 1`. scrypt runs before the header's MAC can be checked, so the work has to be bounded.
         let at = binary.windows(3).position(|window| window == b" 1\n").unwrap();
         let mut greedy = binary.clone();
         greedy.splice(at + 1..at + 2, *b"30");

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha512;
 use zeroize::Zeroizing;
 
-/// First of the hardened numbers.
+/// The first hardened index.
 pub const HARDENED: u32 = 1 << 31;
 
 type HmacSha512 = Hmac<Sha512>;
@@ -15,12 +15,12 @@ struct Node {
     chain_code: Zeroizing<[u8; 32]>,
 }
 
-/// The ed25519 seed at `path` below `seed`. Each number of the path is hardened here, so 44 means 44'.
+/// The ed25519 seed at `path` below `seed`. Every index is hardened here, so 44 means 44'.
 #[must_use]
 pub fn derive(seed: &[u8], path: &[u32]) -> Zeroizing<[u8; 32]> {
     let mut node = split(b"ed25519 seed", &[seed]);
     for index in path {
-        // SLIP-0010, private parent to private child: 0x00 | key | number.
+        // SLIP-0010, private parent to private child: 0x00 | key | index.
         let index = (index | HARDENED).to_be_bytes();
         node = split(node.chain_code.as_slice(), &[&[0], node.key.as_slice(), &index]);
     }
@@ -28,8 +28,8 @@ pub fn derive(seed: &[u8], path: &[u32]) -> Zeroizing<[u8; 32]> {
 }
 
 fn split(key: &[u8], data: &[&[u8]]) -> Node {
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-    let mut mac = HmacSha512::new_from_slice(key).expect("HMAC takes keys of every length");
+    #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
+    let mut mac = HmacSha512::new_from_slice(key).expect("HMAC accepts keys of any length");
     for part in data {
         mac.update(part);
     }
@@ -50,7 +50,7 @@ mod tests {
     fn check(seed: &str, path: &[u32], private: &str, public: &str) {
         let key = derive(&hex::decode(seed).unwrap(), path);
         assert_eq!(hex::encode(key.as_slice()), private, "{path:?}");
-        // The vectors write a public key with a leading zero byte.
+        // The vectors prefix a public key with a zero byte.
         assert_eq!(format!("00{}", hex::encode(SigningKey::from_seed(&key).public().0)), public, "{path:?}");
     }
 

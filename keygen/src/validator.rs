@@ -1,4 +1,4 @@
-//! A validator's two keys: the consensus key that votes, and the network key that it is known by to the others.
+//! A validator's two keys: the consensus key, which signs votes, and the network key, which authenticates it to its peers.
 
 use std::{
     fmt,
@@ -21,22 +21,22 @@ use crate::{
     stored::{self, VERSION},
 };
 
-/// Name of the file with the secret keys.
+/// File name of the secret keys.
 pub const VALIDATOR_KEY_FILE: &str = "validator.key";
-/// Name of the file with the public keys.
+/// File name of the public keys.
 pub const VALIDATOR_PUBLIC_FILE: &str = "validator.pub";
 
-/// Name of the file that says how far the consensus key has signed.
+/// File name of the witness: how far the consensus key has signed.
 pub const VALIDATOR_WITNESS_FILE: &str = "validator.signed";
 
 const FORMAT: &str = "quorate-validator-key";
 const FORMAT_PUBLIC: &str = "quorate-validator-public";
 
-/// A validator's keys. Not `Clone`, shown by their public halves; wiped when dropped.
+/// A validator's keys. Not `Clone`; `Debug` shows the public halves; wiped when dropped.
 pub struct ValidatorKeys {
     /// Signs votes, timeouts and proposals.
     pub consensus: SigningKey,
-    /// Seed of the ed25519 key of the network identity.
+    /// Seed of the ed25519 network key.
     pub network_seed: Box<Zeroizing<[u8; 32]>>,
     consensus_seed: Seed,
 }
@@ -47,12 +47,12 @@ impl fmt::Debug for ValidatorKeys {
     }
 }
 
-/// The public halves, as `validator.pub` holds them.
+/// The public halves, as in `validator.pub`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidatorPublic {
-    /// Of the votes.
+    /// Verifies votes, timeouts and proposals.
     pub consensus_key: PublicKey,
-    /// Of the network identity.
+    /// Authenticates the validator's connections.
     pub network_key: PublicKey,
 }
 
@@ -86,7 +86,7 @@ struct StoredPublic {
 }
 
 impl ValidatorKeys {
-    /// New keys from the system's randomness.
+    /// New keys from system randomness.
     ///
     /// # Errors
     /// [`KeyError::Randomness`].
@@ -101,7 +101,7 @@ impl ValidatorKeys {
         })
     }
 
-    /// The keys of two seeds, for tests and simulations.
+    /// The keys of two seeds.
     #[must_use]
     pub fn from_seeds(consensus_seed: Zeroizing<[u8; 32]>, network_seed: Zeroizing<[u8; 32]>) -> Self {
         Self {
@@ -124,11 +124,11 @@ impl ValidatorKeys {
     }
 }
 
-/// Writes `validator.key`, `validator.signed` and `validator.pub` into a private directory, which is made when it is missing. Only here a key
-/// is known to be unused, so only here a `validator.signed` is made that says so.
+/// Writes `validator.key`, `validator.signed` and `validator.pub` into a private directory, creating it if needed. Only here is a key known to
+/// be unused, so only here is a `validator.signed` created that says so.
 ///
 /// # Errors
-/// [`KeyError::Exists`] when any of the files is there already; nothing is changed then.
+/// [`KeyError::Exists`] if any of the files exists; nothing is changed then.
 pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<PathBuf, KeyError> {
     private_file::private_directory(directory)?;
     let (secret, public) = (directory.join(VALIDATOR_KEY_FILE), directory.join(VALIDATOR_PUBLIC_FILE));
@@ -244,9 +244,9 @@ mod tests {
                 let [consensus, network] = inverted.map(|seed| Zeroizing::new(seed.map(|byte| !byte)));
                 save_validator_key(&directory, &ValidatorKeys::from_seeds(consensus, network), &sealing).unwrap()
             });
-            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after they were made");
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after creating the keys");
             drop(load_validator_key(&path, &given("secret")).unwrap());
-            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "afterwards");
+            assert_eq!(inverted.map(|seed| copies_of_inverted(&seed)), [0, 0], "after reading the file");
         }
     }
 

@@ -1,11 +1,11 @@
-//! Files that are there whole or not at all, whenever the power fails.
+//! Atomic file writes: a power cut leaves a file whole or absent (or, when replaced, old or new).
 //!
 //! ```text
-//! create    draft -> write -> sync -> link under its name, never over another file -> remove the draft -> sync the directory
-//! replace   draft -> write -> sync -> rename over the old file                                         -> sync the directory
+//! create    draft -> write -> sync -> link to its name, fails if that exists -> remove the draft -> sync the directory
+//! replace   draft -> write -> sync -> rename over the old file                                   -> sync the directory
 //! ```
-//! The steps go through [`Files`], so that the simulator can cut the power between any two of them (`quorate sim crash-points`). What a cut
-//! may leave behind is a draft, with the mode of the file: `.NAME.PROCESS.new`.
+//! The steps go through [`Files`], so that the simulator can cut the power between any two of them (`quorate sim crash-points`). A cut may
+//! leave a draft behind, `.NAME.PROCESS.new`, with the mode of the file.
 
 use std::{
     ffi::OsString,
@@ -15,58 +15,58 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The steps of a file system that the two writers need.
+/// The file system operations that [`create`] and [`replace`] use.
 pub trait Files {
     /// An open file.
     type File;
 
-    /// Makes an empty file of a mode, which must not exist.
+    /// Creates an empty file with this mode; it must not exist.
     ///
     /// # Errors
-    /// The system's; [`io::ErrorKind::AlreadyExists`].
+    /// The system's error; [`io::ErrorKind::AlreadyExists`].
     fn make(&self, path: &Path, mode: u32) -> io::Result<Self::File>;
 
-    /// Writes all of the content.
+    /// Writes all of `content`.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     fn write(&self, file: &mut Self::File, content: &[u8]) -> io::Result<()>;
 
-    /// Returns when the content survives a power cut; the name may still be lost.
+    /// Makes the content durable; the name may still be lost.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// Gives a file a second name, which nothing may have.
+    /// Gives a file a second name, which must not exist.
     ///
     /// # Errors
-    /// The system's; [`io::ErrorKind::AlreadyExists`].
+    /// The system's error; [`io::ErrorKind::AlreadyExists`].
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Moves a file to a name, in one step, in place of what has it.
+    /// Renames a file atomically, replacing the target if it exists.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Takes a name away; does nothing when there is no such name.
+    /// Removes a file; does nothing if there is none.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Returns when the names in a directory survive a power cut.
+    /// Makes the names in a directory durable.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// Makes a file that must not exist. When this returns, content and name survive a power cut.
+/// Creates a file that must not exist. On return content and name are durable.
 ///
 /// # Errors
-/// The system's; [`io::ErrorKind::AlreadyExists`], and then the file is as it was.
+/// The system's error; [`io::ErrorKind::AlreadyExists`], and then the existing file is unchanged.
 pub fn create<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let draft = draft_of(path)?;
     if let Err(error) = write_draft(files, &draft, content, mode).and_then(|()| files.link(&draft, path)) {
@@ -75,17 +75,16 @@ pub fn create<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io
     }
     let durable = files.remove(&draft).and_then(|()| files.sync_directory(directory_of(path)));
     if durable.is_err() {
-        // Nobody was told of it, so it is ours to remove.
+        // No caller relies on the file yet, so it can be removed.
         drop(files.remove(path));
     }
     durable
 }
 
-/// Writes a file in place of the one that may be there: whoever reads sees the old one or the new one. When this returns, the new one
-/// survives a power cut.
+/// Writes a file, replacing an existing one atomically: readers see the old or the new content. On return the new content is durable.
 ///
 /// # Errors
-/// The system's.
+/// The system's error.
 pub fn replace<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let draft = draft_of(path)?;
     if let Err(error) = write_draft(files, &draft, content, mode).and_then(|()| files.rename(&draft, path)) {
@@ -96,7 +95,7 @@ pub fn replace<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> i
 }
 
 fn write_draft<F: Files>(files: &F, draft: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    // Of an earlier process with our number, which is dead: no other one uses this name.
+    // A leftover of a dead process that had our process id; no live process uses this name.
     files.remove(draft)?;
     let mut file = files.make(draft, mode)?;
     files.write(&mut file, content)?;
@@ -104,7 +103,7 @@ fn write_draft<F: Files>(files: &F, draft: &Path, content: &[u8], mode: u32) -> 
 }
 
 fn draft_of(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a name"))?;
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
     let mut draft = OsString::from(".");
     draft.push(name);
     draft.push(format!(".{}.new", std::process::id()));
@@ -139,7 +138,7 @@ impl Files for SystemFiles {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         match fs::hard_link(from, to) {
-            // Memory sticks know no links. There the name is looked at first.
+            // Some file systems, such as FAT, have no hard links. There the name is checked before the rename, which is not atomic.
             Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
                 if to.try_exists()? {
                     Err(io::ErrorKind::AlreadyExists.into())

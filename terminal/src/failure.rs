@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes, and the error that a person and a program can both read.
+//! How a command ends: exit codes, and errors that both people and programs can read.
 
 use quorate_types::ids::TxId;
 use serde::Serialize;
@@ -7,14 +7,14 @@ use serde::Serialize;
 ///
 /// | Code | Meaning |
 /// |---|---|
-/// | 0 | it worked |
-/// | 1 | it failed |
+/// | 0 | success |
+/// | 1 | failure |
 /// | 2 | wrong usage |
-/// | 3 | no node could be reached |
-/// | 4 | the transaction is not in the chain and never will be: this program did not send it, or has proof |
+/// | 3 | no node reachable, nothing sent |
+/// | 4 | the transaction is not in the chain and never will be: it was not sent, or there is proof |
 /// | 5 | the transaction is in the chain, but failed |
-/// | 6 | time ran out: whether the transaction is or will be in the chain is not known |
-/// | 7 | a proof did not verify, or nothing as new as what was proved before |
+/// | 6 | outcome unknown: the transaction may be in the chain, now or later |
+/// | 7 | a proof did not verify, or was older than what was proved before |
 /// | 130 | interrupted |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -37,7 +37,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number that the process ends with.
+    /// The process's exit code.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -59,62 +59,62 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Why a command did not do what it was asked: a stable word, a sentence, and what to do about it.
+/// Why a command failed: a stable code, a message, and a hint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: String,
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
-    /// What the process ends with.
+    /// Exit code of the process.
     pub exit: Exit,
-    /// The transaction that it is about, where one was sent.
+    /// The transaction concerned, if one was sent.
     pub tx_id: Option<TxId>,
 }
 
 impl CommandError {
-    /// A failure that ends with `exit`.
+    /// An error that ends the process with `exit`.
     #[must_use]
     pub fn new(exit: Exit, code: &str, message: impl std::fmt::Display) -> Self {
         Self { code: code.into(), message: message.to_string(), hint: None, exit, tx_id: None }
     }
 
-    /// A plain failure, exit code 1.
+    /// A failure, exit code 1.
     #[must_use]
     pub fn failure(code: &str, message: impl std::fmt::Display) -> Self {
         Self::new(Exit::Failure, code, message)
     }
 
-    /// Wrong usage that clap cannot see, exit code 2.
+    /// Wrong usage that clap cannot detect, exit code 2.
     #[must_use]
     pub fn usage(message: impl std::fmt::Display) -> Self {
         Self::new(Exit::Usage, "usage", message)
     }
 
-    /// The end by Ctrl-C, exit code 130.
+    /// Interrupted by Ctrl-C, exit code 130.
     #[must_use]
     pub fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted", "interrupted")
     }
 
-    /// The same with a word on what to do.
+    /// The same with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl std::fmt::Display) -> Self {
         self.hint = Some(hint.to_string());
         self
     }
 
-    /// The same, about a transaction.
+    /// The same, concerning a transaction.
     #[must_use]
     pub const fn about(mut self, tx_id: TxId) -> Self {
         self.tx_id = Some(tx_id);
         self
     }
 
-    /// The error as `{"error":{"code","message","hint","tx_id"}}`; the last two only where there are any.
+    /// The error as `{"error":{"code","message","hint","tx_id"}}`; the last two only if present.
     #[must_use]
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
@@ -132,7 +132,7 @@ impl CommandError {
         }
         let Self { code, message, hint, tx_id, exit: _ } = self;
         let body = Body { error: View { code, message, hint: hint.as_deref(), tx_id: *tx_id } };
-        // Texts always serialize; should they not, the message still gets out.
+        // Strings always serialize; if not, the message is still shown.
         serde_json::to_string(&body).unwrap_or_else(|_| self.message.clone())
     }
 }

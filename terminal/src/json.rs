@@ -1,14 +1,14 @@
-//! JSON as all commands print it. A number that a reader with double-precision floats would round is written as text.
+//! JSON output. Integers that a reader with double-precision floats would round are written as strings.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// The largest number below which every whole number has a double of its own.
+/// The largest integer up to which every integer has its own double.
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
-/// The value on one line.
+/// Serializes a value on one line.
 ///
 /// # Errors
 /// Those of the value's own serialization.

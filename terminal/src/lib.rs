@@ -1,6 +1,6 @@
 //! What all commands share: where output goes, and how a command ends.
 //!
-//! Standard output carries data only, as text or as one JSON object (a line each where a command goes on); standard error carries
+//! Standard output carries only data: text, or one JSON object per command (per line, for commands that keep running). Standard error carries
 //! everything meant for people: notes, progress, errors.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Where output goes: data to standard output, words for people to standard error.
+//! Output: data to standard output, messages for people to standard error.
 
 use std::{
     fmt::Display,
@@ -16,17 +16,17 @@ use serde::Serialize;
 
 use super::{failure::CommandError, json};
 
-/// How data is written.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// For programs: one object per command, or per line where a command goes on.
+    /// For programs: one object per command, or per line if the command keeps running.
     Json,
 }
 
-/// Whether output is coloured.
+/// When to colour output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -38,13 +38,13 @@ pub enum Color {
     Never,
 }
 
-/// The options that every command has.
+/// Options of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct OutputArgs {
-    /// How data is written to standard output.
+    /// Format of standard output.
     #[arg(short = 'o', long = "output", value_enum, default_value_t, global = true, value_name = "FORMAT")]
     pub format: Format,
-    /// Say nothing on standard error but errors.
+    /// Write only errors to standard error.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// When to colour output.
@@ -53,11 +53,11 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// The output that these options ask for. Sets the colours of the whole process.
+    /// The output selected by these options. Sets the colour choice of the whole process.
     #[must_use]
     pub fn open(self) -> Output {
         match self.color {
-            // anstream looks at the terminal, NO_COLOR and CLICOLOR itself.
+            // anstream checks the terminal, NO_COLOR and CLICOLOR itself.
             Color::Auto => anstream::ColorChoice::Auto.write_global(),
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
@@ -66,31 +66,31 @@ impl OutputArgs {
     }
 }
 
-/// Whether words for people on standard error are coloured: what `--color` and `NO_COLOR` say, and else whether it is a terminal.
+/// Whether standard error is coloured: as `--color` or `NO_COLOR` say, else if it is a terminal.
 #[must_use]
 pub fn colors_errors() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
-/// Where a command writes to.
+/// Where a command writes.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     format: Format,
     quiet: bool,
-    /// Where the output goes instead of to the process's own streams.
+    /// If set, captures the output instead of the process's streams.
     kept: Option<Arc<Mutex<Written>>>,
 }
 
-/// What a command has written, where it is kept.
+/// The captured output of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Data.
+    /// Data on standard output.
     pub stdout: String,
-    /// Words for people, errors included.
+    /// Messages on standard error, errors included.
     pub stderr: String,
 }
 
-/// The two streams of a process.
+/// A standard stream of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
     Out,
@@ -105,8 +105,8 @@ impl Stream {
         }
     }
 
-    /// Whether what is written is thrown away. That is also how a stream looks that was closed when the process began: the standard library
-    /// opens the null device in its place.
+    /// Whether output is discarded. A stream that was closed when the process started counts too: the standard library opens the null device
+    /// in its place.
     fn is_null(self) -> bool {
         let descriptor = match self {
             Self::Out => "/dev/fd/1",
@@ -125,35 +125,35 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
 impl Output {
-    /// An output of this form, for tests and programs of one's own.
+    /// An output with this format, for tests and other programs.
     #[must_use]
     pub const fn new(format: Format, quiet: bool) -> Self {
         Self { format, quiet, kept: None }
     }
 
-    /// An output that keeps what is written, for tests and programs of one's own.
+    /// An output that captures what is written, for tests and other programs.
     #[must_use]
     pub fn kept(format: Format) -> Self {
         Self { format, quiet: false, kept: Some(Arc::default()) }
     }
 
-    /// What was written to an output that keeps it; nothing for any other.
+    /// What a capturing output has captured; empty for any other.
     #[must_use]
     pub fn written(&self) -> Written {
         self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
-    /// Whether programs read the output.
+    /// Whether the format is JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// Writes data to standard output: `value` as one line of JSON, or the text. A number above 2^53 is a text in JSON. An empty text writes
-    /// nothing.
+    /// Writes data to standard output: `value` as one line of JSON, or `text`. In JSON, integers of 2^53 and above are strings. An empty text
+    /// writes nothing.
     ///
     /// # Errors
-    /// Standard output cannot be written. A reader that has gone away (`| head`) is no error.
+    /// Writing to standard output failed. A reader that has gone away (`| head`) is not an error.
     pub fn print<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
         match self.write(Stream::Out, &self.rendered(value, text)?) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(Stream::Out, &error)),
@@ -161,20 +161,20 @@ impl Output {
         }
     }
 
-    /// Shows what is shown this once and kept nowhere: as text to people on standard error, or `value` as one line of JSON on standard output.
-    /// Whoever calls this may count on it that somebody had the chance to read it.
+    /// Shows a secret that is shown only once and stored nowhere: as text on standard error, or `value` as one line of JSON on standard output.
+    /// On success it was delivered to a reader.
     ///
     /// # Errors
-    /// It cannot be written, its reader has gone away, or it would go to the null device.
+    /// Writing failed, the reader has gone away, or the output is discarded.
     pub fn reveal<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
         let stream = if self.is_json() { Stream::Out } else { Stream::Err };
         let line = self.rendered(value, text)?;
         if self.kept.is_none() && stream.is_null() {
             return Err(CommandError::failure(
                 "output",
-                format!("{} is closed or thrown away, and this is shown only once", stream.name()),
+                format!("{} is closed or discarded, but this output is shown only once", stream.name()),
             )
-            .with_hint("run it at a terminal, or send the output to where you can read it"));
+            .with_hint("run it at a terminal, or redirect the output to where you can read it"));
         }
         self.write(stream, &line).map_err(|error| unwritten(stream, &error))
     }
@@ -184,7 +184,7 @@ impl Output {
             Format::Text => text(),
             Format::Json => json::line(value).map_err(|error| unwritten(Stream::Out, &error))?,
         };
-        // A text without a character is nothing at all; an empty line has one.
+        // An empty text prints nothing; an empty line is "\n".
         if !line.is_empty() && !line.ends_with('\n') {
             line.push('\n');
         }
@@ -209,31 +209,31 @@ impl Output {
         }
     }
 
-    /// Standard error is the last place to complain at: when it is gone there is nobody to tell.
+    /// Writes a line to standard error. Errors are dropped: there is nowhere left to report them.
     fn say(&self, text: std::fmt::Arguments<'_>) {
         drop(self.write(Stream::Err, &format!("{text}\n")));
     }
 
-    /// Says something to people, on standard error.
+    /// Writes a note to standard error, unless `--quiet`.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             self.say(format_args!("{text}"));
         }
     }
 
-    /// Says something to people that `--quiet` does not take away, because it is said only once.
+    /// Writes a note to standard error even with `--quiet`, because it is written only once.
     pub fn always(&self, text: impl Display) {
         self.say(format_args!("{text}"));
     }
 
-    /// Says that something held, on standard error.
+    /// Writes a note of success to standard error, unless `--quiet`.
     pub fn good(&self, text: impl Display) {
         if !self.quiet {
             self.say(format_args!("{GOOD}{text}{GOOD:#}"));
         }
     }
 
-    /// Says how a command failed, on standard error, in the form that was asked for.
+    /// Writes an error to standard error, in the output's format.
     pub fn error(&self, error: &CommandError) {
         match self.format {
             Format::Json => self.say(format_args!("{}", error.to_json())),
@@ -246,7 +246,7 @@ impl Output {
         }
     }
 
-    /// A table as text. Cells are never wrapped: hashes and addresses must stay in one piece to be copied.
+    /// Formats a table. Cells are never wrapped, so that hashes and addresses can be copied in one piece.
     #[must_use]
     pub fn table(&self, headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
         let mut table = comfy_table::Table::new();
@@ -260,7 +260,7 @@ impl Output {
         let text = table.to_string();
         let mut lines = text.lines().map(str::trim_end);
         let head = lines.next().unwrap_or_default();
-        // Styled here and not by the table, so that every colour of the program goes through the one stream that knows NO_COLOR.
+        // Styled here, not by the table library, so that every colour goes through the stream that honours NO_COLOR.
         let mut styled = format!("{HEADING}{head}{HEADING:#}");
         for line in lines {
             styled.push('\n');
@@ -269,7 +269,7 @@ impl Output {
         styled
     }
 
-    /// A sign that something is going on, while it is going on; only for a person at a terminal.
+    /// Shows a spinner until the result is dropped; only at a terminal.
     #[must_use]
     pub fn progress(&self, text: impl Into<String>) -> Progress {
         if self.quiet || self.is_json() || self.kept.is_some() || !io::stderr().is_terminal() {
@@ -281,7 +281,7 @@ impl Output {
     }
 }
 
-/// Disappears when dropped.
+/// A spinner, removed when dropped.
 pub struct Progress(ProgressBar);
 
 impl Drop for Progress {
@@ -291,7 +291,7 @@ impl Drop for Progress {
 }
 
 fn unwritten(stream: Stream, error: &dyn Display) -> CommandError {
-    CommandError::failure("output", format!("{} cannot be written: {error}", stream.name()))
+    CommandError::failure("output", format!("cannot write to {}: {error}", stream.name()))
 }
 
 #[cfg(test)]

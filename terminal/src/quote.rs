@@ -1,9 +1,9 @@
-//! Words of others, made safe to show: whoever is asked may be a liar, and a terminal does what some characters tell it.
+//! Makes untrusted text safe to show: a node may lie, and terminals act on some characters.
 
-/// Longest text of somebody else's that is shown, in characters.
+/// Longest untrusted text shown, in characters.
 pub const FOREIGN_CHARS_MAX: usize = 300;
 
-/// Whether a character shows itself and does nothing else: no control character, no mark that turns the direction of text or takes up no room.
+/// Whether a character only shows a glyph: not a control, bidirectional or zero-width character.
 #[must_use]
 pub fn is_plain(c: char) -> bool {
     !c.is_control()
@@ -29,7 +29,7 @@ pub fn is_plain(c: char) -> bool {
         )
 }
 
-/// The text on one line, with everything that is not plain written as `\u{…}`, and at most [`FOREIGN_CHARS_MAX`] characters of it.
+/// The text on one line, with every character that is not plain escaped as `\u{…}`, truncated to [`FOREIGN_CHARS_MAX`] characters.
 #[must_use]
 pub fn foreign(text: &str) -> String {
     let mut shown = String::new();

@@ -1,21 +1,21 @@
-//! Commands that are printed to be pasted.
+//! Quoting for printed commands that users paste into a shell.
 
 use std::ffi::OsStr;
 
-/// A path or another text as one word of a POSIX shell, quoted where it must be: `/tmp/a`, `'/tmp/my network'`.
+/// A path or other text as one word of a POSIX shell, quoted if needed: `/tmp/a`, `'/tmp/my network'`.
 ///
-/// What is not Unicode cannot be printed, and is shown as everywhere else, with a replacement character.
+/// Bytes that are not Unicode cannot be printed and become replacement characters.
 #[must_use]
 pub fn shell_word(text: impl AsRef<OsStr>) -> String {
     let text = text.as_ref().to_string_lossy();
     match shlex::try_quote(&text) {
         Ok(word) => word.into_owned(),
-        // A zero byte, which no path and no argument can hold.
+        // A NUL byte, which no path or argument can hold.
         Err(_) => text.into_owned(),
     }
 }
 
-/// This program as the user called it, as one word of a shell, so that a printed command finds it too.
+/// This program as the user called it, as one word of a shell, so that pasted commands find it.
 #[must_use]
 pub fn program_word() -> String {
     std::env::args_os().next().map_or_else(|| "quorate".into(), shell_word)
@@ -30,7 +30,7 @@ mod tests {
         for text in ["plain", "/a-b_c/d.e", "two words", "it's", "$HOME `id` \\ \"x\"", "", "a;b&c|d", "*?[x]", "ü 😀", "#x", "~", "-n"]
         {
             let script = format!("printf '%s' {}", shell_word(text));
-            // `printf` takes no options after its format, so a word may begin with a dash.
+            // `printf` takes no options after its format, so a word may start with a dash.
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text, "{script}");
         }

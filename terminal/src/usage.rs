@@ -1,4 +1,4 @@
-//! The command line, and how wrong usage is told: to a person by clap, to a program as the JSON object that every error is.
+//! Command line parsing. Wrong usage is reported by clap to people, and as the usual JSON error to programs.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -6,10 +6,10 @@ use clap::{Parser, error::ErrorKind};
 
 use super::{CommandError, Exit};
 
-/// The arguments of the process. What is no command (help, version, wrong usage) is dealt with here, and the process ends with the code.
+/// Parses the process's arguments. Help, version and wrong usage are handled here.
 ///
 /// # Errors
-/// The code to end with.
+/// The code to exit with, after help, version or wrong usage.
 pub fn parse<P: Parser>(name: &'static str) -> Result<P, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let matches = P::command().name(name).bin_name(name).try_get_matches_from(&arguments);
@@ -18,7 +18,7 @@ pub fn parse<P: Parser>(name: &'static str) -> Result<P, ExitCode> {
             anstream::eprintln!("{}", explain(&error).to_json());
             return Exit::Usage.into();
         }
-        // Nobody is left to tell when this cannot be written.
+        // If this fails, there is nowhere left to report it.
         drop(error.print());
         u8::try_from(error.exit_code()).unwrap_or(1).into()
     })
@@ -35,7 +35,7 @@ fn explain(error: &clap::Error) -> CommandError {
     if hint.is_empty() { error } else { error.with_hint(hint.trim()) }
 }
 
-/// Whether programs read the output. The arguments did not parse, so they are looked at one by one.
+/// Whether the arguments ask for JSON. They did not parse, so they are searched one by one.
 fn wants_json(arguments: &[OsString]) -> bool {
     let texts: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).take_while(|text| *text != "--").collect();
     let apart =

@@ -48,7 +48,7 @@ async fn processes_lose_and_delay_what_a_scenario_says_and_agree_all_the_same() 
     let refused = start(&SCENARIO.replace("MsgLoss", "Crash"));
     assert!(refused.code == Some(1) && refused.stderr.contains("real processes cannot obey"), "{refused:?}");
     let refused = start(&SCENARIO.replace("validators = 4", "validators = 7"));
-    assert!(refused.code == Some(1) && refused.stderr.contains("it has 7 validators, the network 4"), "{refused:?}");
+    assert!(refused.code == Some(1) && refused.stderr.contains("it has 7 validators, but the network has 4"), "{refused:?}");
 
     let _started = Started(dir);
     start(SCENARIO).ok();

@@ -76,7 +76,7 @@ fn a_passphrase_is_taken_from_the_terminal_with_its_corrections() {
     let mut terminal = Terminal::run(&format!("{keygen}; echo code=$?"));
     terminal.until("New passphrase");
     terminal.type_keys("früx\u{7f}h\r".as_bytes());
-    terminal.until("The same again");
+    terminal.until("Repeat the passphrase");
     terminal.type_keys("früh\r".as_bytes());
     let shown = terminal.finish();
     assert!(shown.contains("code=0"), "{shown}");

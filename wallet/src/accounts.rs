@@ -1,4 +1,4 @@
-//! The accounts of this machine: `NAME.key` and `NAME.pub` in `wallet` of the home directory.
+//! The accounts on this machine: `NAME.key` and `NAME.pub` in `wallet` below the home directory.
 
 use std::{
     fs,
@@ -15,12 +15,12 @@ use quorate_terminal::{CommandError, Output, program_word};
 use quorate_types::ids::Address;
 use serde::Serialize;
 
-/// Somebody, by the name of an account of this wallet or by an address.
+/// An account, by its name in this wallet or by its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// An account of this wallet.
+    /// An account of this wallet, by name.
     Name(String),
-    /// Any account.
+    /// Any account, by address.
     Address(Address),
 }
 
@@ -29,7 +29,7 @@ impl FromStr for Party {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("0x") {
-            return text.parse().map(Self::Address).map_err(|error| format!("an address is 0x and 64 hexadecimal digits: {error}"));
+            return text.parse().map(Self::Address).map_err(|error| format!("an address must be 0x and 64 hexadecimal digits: {error}"));
         }
         check_name(text).map_err(|error| error.to_string())?;
         Ok(Self::Name(text.into()))
@@ -71,7 +71,7 @@ impl Accounts {
         load_account_key(&self.0, name, source).map_err(|error| self.explain(name, error))
     }
 
-    /// The sender: as named, else the only account there is.
+    /// The sender: `from`, else the wallet's only account.
     pub(crate) fn sender(&self, from: Option<String>) -> Result<String, CommandError> {
         if let Some(name) = from {
             check_name(&name)?;
@@ -80,9 +80,9 @@ impl Accounts {
         match self.names()?.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(CommandError::usage(format!("there is no account in {}", self.0.display()))
-                .with_hint(format!("make one: {} keygen account NAME", program_word()))),
+                .with_hint(format!("create one: {} keygen account NAME", program_word()))),
             several => {
-                Err(CommandError::usage("this wallet has several accounts").with_hint(format!("name one: --from {}", several.join("|"))))
+                Err(CommandError::usage("this wallet has several accounts").with_hint(format!("choose one: --from {}", several.join("|"))))
             }
         }
     }
@@ -92,7 +92,7 @@ impl Accounts {
         self.names()?.iter().map(|name| Ok(self.public(name)?.address)).collect()
     }
 
-    /// The account of this address.
+    /// The name of the account with this address.
     pub(crate) fn name_of(&self, address: Address) -> Result<String, CommandError> {
         for name in self.names()? {
             if self.public(&name)?.address == address {
@@ -144,8 +144,8 @@ impl Accounts {
             KeyError::Io { error: cause, .. } if cause.kind() == ErrorKind::NotFound => {
                 CommandError::failure("no-such-account", format!("there is no account {name:?} in {}", self.0.display())).with_hint(
                     match self.names().unwrap_or_default().as_slice() {
-                        [] => format!("make it: {} keygen account NAME, or name another directory with --home", program_word()),
-                        names => format!("there are {}; or name another directory with --home", names.join(", ")),
+                        [] => format!("create it: {} keygen account NAME, or pass another directory with --home", program_word()),
+                        names => format!("its accounts are {}; for others, pass another directory with --home", names.join(", ")),
                     },
                 )
             }
@@ -169,13 +169,13 @@ mod tests {
         let out = Output::new(Format::Json, true);
         let none = accounts.sender(None).unwrap_err();
         assert_eq!(none.exit.code(), 2);
-        assert!(none.hint.unwrap().ends_with(" keygen account NAME"), "a command of every program");
+        assert!(none.hint.unwrap().ends_with(" keygen account NAME"), "every program has this command");
         accounts.import("bob", WORDS, 1, &Sealing::InsecurePlaintext, &out).unwrap();
         assert_eq!(accounts.sender(None).unwrap(), "bob");
         accounts.import("alice", WORDS, 0, &Sealing::InsecurePlaintext, &out).unwrap();
         assert_eq!(accounts.names().unwrap(), ["alice", "bob"]);
         accounts.list(&out).unwrap();
-        assert_eq!(accounts.sender(None).unwrap_err().hint.unwrap(), "name one: --from alice|bob");
+        assert_eq!(accounts.sender(None).unwrap_err().hint.unwrap(), "choose one: --from alice|bob");
         let alice = accounts.resolve(&"alice".parse().unwrap()).unwrap();
         assert_eq!(alice, AccountKey::from_mnemonic(WORDS, 0).unwrap().public().address);
         assert_eq!(accounts.resolve(&alice.to_string().parse().unwrap()).unwrap(), alice);
@@ -183,6 +183,6 @@ mod tests {
         assert_eq!(again.code, "key-exists");
         let missing = accounts.resolve(&Party::Name("eve".into())).unwrap_err();
         assert_eq!(missing.code, "no-such-account");
-        assert_eq!(missing.hint.unwrap(), "there are alice, bob; or name another directory with --home");
+        assert_eq!(missing.hint.unwrap(), "its accounts are alice, bob; for others, pass another directory with --home");
     }
 }

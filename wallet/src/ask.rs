@@ -1,4 +1,4 @@
-//! Questions: what an account has, what a key holds, what became of a transaction. Every answer is proved, or said not to be.
+//! Reads: an account, a key, the outcome of a transaction. Every result is proved, or reported as unproved.
 
 use quorate_builtin::{Account, KvSpace, keys::kv_key};
 use quorate_client::{ClientError, Fate, LightError, Proven, Session, light::Certificate, session};
@@ -16,15 +16,16 @@ use crate::{
     view::{self, Shown, Verified},
 };
 
-/// An account as it is shown.
+/// An account as shown.
 #[derive(Serialize)]
 pub(crate) struct AccountShown<'a> {
     address: Address,
     #[serde(with = "amount_text")]
     balance: u64,
     sequence: Sequence,
-    /// Bytes of the state that it holds, and what must stay in it for them.
+    /// Bytes of state that the account holds.
     stored: u64,
+    /// Amount that must stay in the account for them.
     #[serde(with = "amount_text")]
     deposit: u64,
     height: Height,
@@ -47,7 +48,7 @@ pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -
         let mut error = CommandError::from(error);
         if nothing {
             let known = network.settings.accounts.iter().find(|account| account.address == address);
-            error.message = format!("{}: {}", error.message, known.map_or(0, |account| account.balance));
+            error.message = format!("{}; its balance there is {}", error.message, known.map_or(0, |account| account.balance));
         }
         error
     })?;
@@ -55,7 +56,7 @@ pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -
     let certificate = proven.certificate();
     out.print(&shown, || {
         let AccountShown { balance, sequence, stored, deposit, .. } = &shown;
-        let held = if *deposit > 0 { format!(", {deposit} of the balance must stay") } else { String::new() };
+        let held = if *deposit > 0 { format!(", for which {deposit} of the balance must stay") } else { String::new() };
         format!("address   {address}\nbalance   {balance}\nsequence  {sequence}\nholds     {stored} bytes of state{held}\nverified: {certificate}")
     })?;
     tell_age(session, certificate, out);
@@ -73,9 +74,9 @@ pub(crate) async fn get(
     #[derive(Serialize)]
     struct Got<'a> {
         key: &'a str,
-        /// Hexadecimal; none when the key is missing.
+        /// Hexadecimal; `None` if the key is missing.
         value: Option<String>,
-        /// The value, where it is text.
+        /// The value, if it is text.
         text: Option<&'a str>,
         verified: Verified<'a>,
     }
@@ -89,7 +90,7 @@ pub(crate) async fn get(
         text: bytes.and_then(value::text),
         verified: Verified::new(certificate, session.light().genesis_hash()),
     };
-    // A value that is empty is an empty line, a key that is missing no line at all, and is said in so many words.
+    // An empty value prints an empty line. A missing key prints nothing on standard output, and a note says so.
     out.print(&got, || bytes.map_or_else(String::new, |bytes| format!("{}\n", value::shown(bytes))))?;
     if bytes.is_none() {
         out.always("the key is missing (operations read it as empty)");
@@ -113,7 +114,7 @@ pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, o
         }
         Err(error) => error,
     };
-    // Its own transaction the wallet knows, so that an account can prove what became of it.
+    // The wallet has its own transactions, so the sender's account can prove their fate.
     let reason = match memory.find(id)? {
         Some(tx) => match session.fate(&tx).await {
             Ok(Fate::Committed(proven)) => {
@@ -126,25 +127,25 @@ pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, o
                 return Err(ClientError::NotCommitted { tx_id: id, why }.into());
             }
             Ok(Fate::Used { next }) => {
-                format!("its number is used (the account's next one is {next}), and no node proves by which transaction")
+                format!("its sequence number is used (the account's next one is {next}), and no node proves by which transaction")
             }
-            Ok(Fate::Open { next }) => format!("its number is {}, the account's next one {next}", tx.content().sequence),
+            Ok(Fate::Open { next }) => format!("its sequence number is {}, and the account's next one is {next}", tx.content().sequence),
             Err(error) => return Err(error.into()),
         },
-        // Somebody shows a proof that is none, or nobody is there.
+        // An invalid proof, or no node answered.
         None if matches!(error, ClientError::Unverified(_) | ClientError::Unreachable { .. }) => return Err(error.into()),
         None => error.to_string(),
     };
-    let message = format!("no node proves that transaction {id} is in the chain, nor that it is not: {reason}");
-    Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("ask again, or ask another node: --node URL").about(id))
+    let message = format!("no node proves whether transaction {id} is in the chain: {reason}");
+    Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("try again, or try another node: --node URL").about(id))
 }
 
-/// A proof cannot say that nothing newer exists; its time can say that something should.
+/// Warns about an old state. A proof cannot show that nothing newer exists, but its time can show that something newer should.
 fn tell_age(session: &Session, certificate: &Certificate, out: &Output) {
     let age_ms = session::clock().since(certificate.header.timestamp);
     if age_ms > session.recent_ms() {
         out.note(format_args!(
-            "warning: this state is {} s old by this machine's clock: the nodes are behind or hide what is new, the chain stands still, or the clock is wrong",
+            "warning: this state is {} s old by this machine's clock: the nodes are behind or hide newer blocks, the chain has stalled, or the clock is wrong",
             age_ms / 1_000
         ));
     }

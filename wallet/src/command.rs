@@ -1,4 +1,4 @@
-//! `quorate wallet`: what can be asked for, and by which words.
+//! `quorate wallet`: commands and options.
 
 use std::{
     fs::File,
@@ -31,7 +31,7 @@ use crate::{
     watch,
 };
 
-/// Longest text of a mnemonic, in bytes: 24 words and much white space.
+/// Longest mnemonic read, in bytes: 24 words and ample white space.
 const MNEMONIC_BYTES_MAX: usize = 4_096;
 
 /// Accounts, transfers and key-value operations.
@@ -43,49 +43,49 @@ pub struct Command {
     action: Action,
 }
 
-/// What to do.
+/// The command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
-    /// Make an account, and show the words from which it can be made again.
+    /// Create an account, and show the words that restore it.
     Create(CreateArgs),
-    /// Make an account again from its words.
+    /// Restore an account from its words.
     Import(ImportArgs),
     /// Show the accounts of this wallet.
     List,
-    /// Show what an account has.
+    /// Show an account's balance.
     Balance(BalanceArgs),
-    /// Move an amount to another account.
+    /// Transfer an amount to another account.
     Transfer(TransferArgs),
     /// Set the value of a key.
     Put(WriteArgs),
-    /// Read the value of a key, proved.
+    /// Show the proved value of a key.
     Get(GetArgs),
-    /// Add to the end of the value of a key.
+    /// Append to the value of a key.
     Append(WriteArgs),
-    /// Keep only a range of the bytes of a value, and show it.
+    /// Cut a value down to a range of its bytes, and show it.
     Slice(SliceArgs),
-    /// Remove a key.
+    /// Delete a key.
     Delete(DeleteArgs),
-    /// Show what became of a transaction, and check its proof.
+    /// Show the outcome of a transaction, and verify its proof.
     Tx(TxArgs),
-    /// Show the transactions that were sent from here and whose fate is not proved yet, and settle what can be settled.
+    /// Show transactions sent from here whose fate is not proved yet, and settle those for which it can be proved now.
     Pending(PendingArgs),
-    /// See to it that a transaction that is pending will not be committed any more.
+    /// Prevent a pending transaction from being committed.
     ///
-    /// An operation that changes nothing is signed with the same number: only one of the two can be committed. Nodes that hold the first one
-    /// already refuse it; then the first one is committed (and this command says that it came too late) or expires, which is proved by the
-    /// first block after its expiry.
+    /// Signs an operation that changes nothing with the same sequence number, so only one of the two can be committed. Nodes that already hold
+    /// the first one refuse the second; then the first one is either committed (and this command reports that it came too late) or expires,
+    /// which the first block at or after its expiry proves.
     Cancel(CancelArgs),
-    /// Show an account each time it changes.
+    /// Show an account whenever it changes.
     Watch(WatchArgs),
 }
 
 /// `create`.
 #[derive(Clone, Debug, Args)]
 pub struct CreateArgs {
-    /// The account's name on this machine.
+    /// Name of the account on this machine.
     name: String,
-    /// How many words the mnemonic has.
+    /// Number of words in the mnemonic.
     #[arg(long, value_enum, default_value_t)]
     words: Words,
     #[command(flatten)]
@@ -95,12 +95,12 @@ pub struct CreateArgs {
 /// `import`.
 #[derive(Clone, Debug, Args)]
 pub struct ImportArgs {
-    /// The account's name on this machine.
+    /// Name of the account on this machine.
     name: String,
-    /// File with the words, or - for standard input; without it they are read from a pipe on standard input, or asked for at the terminal.
+    /// File with the words, or - for standard input [default: standard input if it is a pipe, else a prompt].
     #[arg(long, value_name = "FILE")]
     mnemonic_file: Option<PathBuf>,
-    /// Which of the accounts of these words.
+    /// Index of the account among those of these words.
     #[arg(long, default_value_t = 0, value_name = "N")]
     index: u32,
     #[command(flatten)]
@@ -110,21 +110,21 @@ pub struct ImportArgs {
 /// `balance`.
 #[derive(Clone, Debug, Args)]
 pub struct BalanceArgs {
-    /// Name or address.
+    /// Name or address of the account.
     #[arg(value_name = "ACCOUNT")]
     account: Party,
 }
 
-/// What all transactions have.
+/// Options of every transaction.
 #[derive(Clone, Debug, Args)]
 pub struct SendArgs {
-    /// The account that sends and signs [default: the only one of this wallet].
+    /// Account that signs the transaction [default: the wallet's only account].
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// For how many seconds it may still be committed, by the chain's time.
+    /// Seconds until the transaction expires, by the chain's time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     expires_in: u64,
-    /// How many seconds to wait for the commit.
+    /// Seconds to wait for the commit.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -134,25 +134,25 @@ pub struct SendArgs {
 /// `transfer`.
 #[derive(Clone, Debug, Args)]
 pub struct TransferArgs {
-    /// Name or address of the receiver.
+    /// Name or address of the recipient.
     #[arg(long, value_name = "ACCOUNT")]
     to: Party,
-    /// How much, in the smallest unit.
+    /// Amount in the smallest unit.
     #[arg(long)]
     amount: u64,
     #[command(flatten)]
     send: SendArgs,
 }
 
-/// Which key, in which namespace.
+/// A key and its namespace.
 #[derive(Clone, Debug, Args)]
 pub struct KeyArgs {
     /// The key.
     key: String,
-    /// A key that every account may write, instead of one of the account's own.
+    /// Use a key of the shared namespace, which every account may write, instead of the account's own.
     #[arg(long)]
     shared: bool,
-    /// Keys and values are hexadecimal.
+    /// Parse key and value as hexadecimal.
     #[arg(long)]
     hex: bool,
 }
@@ -187,10 +187,10 @@ pub struct WriteArgs {
 pub struct GetArgs {
     #[command(flatten)]
     key: KeyArgs,
-    /// Name or address of the account whose key it is [default: the sender's].
+    /// Name or address of the account that owns the key [default: the sender].
     #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["shared", "ordered"])]
     owner: Option<Party>,
-    /// Read by a transaction, in the order of the chain.
+    /// Read by a transaction, in chain order.
     #[arg(long)]
     ordered: bool,
     #[command(flatten)]
@@ -202,9 +202,9 @@ pub struct GetArgs {
 pub struct SliceArgs {
     #[command(flatten)]
     key: KeyArgs,
-    /// First byte kept.
+    /// Index of the first byte to keep.
     start: u32,
-    /// First byte no longer kept.
+    /// Index of the first byte not to keep.
     end: u32,
     #[command(flatten)]
     send: SendArgs,
@@ -222,9 +222,9 @@ pub struct DeleteArgs {
 /// `tx`.
 #[derive(Clone, Debug, Args)]
 pub struct TxArgs {
-    /// The transaction's id.
+    /// Transaction id.
     id: TxId,
-    /// Show the proof as well, hexadecimal.
+    /// Show the proof too, in hexadecimal.
     #[arg(long)]
     proof: bool,
 }
@@ -232,10 +232,10 @@ pub struct TxArgs {
 /// `pending`.
 #[derive(Clone, Debug, Args)]
 pub struct PendingArgs {
-    /// Name or address [default: all accounts of this wallet].
+    /// Name or address of the account [default: all accounts of this wallet].
     #[arg(value_name = "ACCOUNT")]
     account: Option<Party>,
-    /// Give them to the nodes once more, unchanged.
+    /// Resend the transactions unchanged first.
     #[arg(long)]
     again: bool,
 }
@@ -243,9 +243,9 @@ pub struct PendingArgs {
 /// `cancel`.
 #[derive(Clone, Debug, Args)]
 pub struct CancelArgs {
-    /// The transaction's id.
+    /// Transaction id.
     id: TxId,
-    /// How many seconds to wait for the proof.
+    /// Seconds to wait for the proof.
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -255,29 +255,29 @@ pub struct CancelArgs {
 /// `watch`.
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
-    /// Name or address.
+    /// Name or address of the account.
     #[arg(value_name = "ACCOUNT")]
     account: Party,
-    /// Stop after so many changes.
+    /// Stop after this many changes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// How long to pause between two looks.
+    /// Pause between two reads, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
     interval_ms: u64,
 }
 
 impl Command {
-    /// The same at another pace, for tests.
+    /// The same with this pace, for tests.
     #[must_use]
     pub const fn with_pace(mut self, pace: Pace) -> Self {
         self.network.pace = pace;
         self
     }
 
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`], with the exit code of the documentation.
+    /// [`CommandError`], with its exit code.
     pub async fn run(self, out: &Output) -> Result<(), CommandError> {
         let accounts = Accounts::open(&self.network.home()?);
         let network = &self.network;
@@ -346,8 +346,9 @@ impl Command {
             Action::Cancel(CancelArgs { id, timeout, passphrase }) => {
                 let network = network.open(&accounts, out).await?;
                 let tx = network.memory.find(id)?.ok_or_else(|| {
-                    CommandError::failure("not-pending", format!("transaction {id} is not pending in this wallet"))
-                        .with_hint("see `quorate wallet pending`; what became of others shows `quorate wallet tx ID`")
+                    CommandError::failure("not-pending", format!("transaction {id} is not pending in this wallet")).with_hint(
+                        "`quorate wallet pending` lists those that are; `quorate wallet tx ID` shows the outcome of any transaction",
+                    )
                 })?;
                 let key = accounts.key(&accounts.name_of(tx.sender())?, &passphrase.source())?;
                 let timeout = Duration::from_secs(timeout);
@@ -373,44 +374,44 @@ async fn submit(
     out: &Output,
 ) -> Result<(), CommandError> {
     let from = accounts.sender(args.from)?;
-    // The genesis first: who cannot check the result should not send.
+    // The genesis first: without it the result could not be verified, so nothing should be sent.
     let network = network.open(accounts, out).await?;
     let key = accounts.key(&from, &args.passphrase.source())?;
     let (valid_for, timeout) = (Duration::from_secs(args.expires_in), Duration::from_secs(args.timeout));
     Sender { network: &network, key: &key, valid_for, timeout }.send(operation, shown, out).await
 }
 
-/// The words of a mnemonic, from a private file, a pipe or the terminal: never from the command line.
+/// Reads a mnemonic from a private file, a pipe or the terminal, never from the command line.
 fn words(file: Option<PathBuf>) -> Result<Zeroizing<String>, CommandError> {
     let bytes = match file {
         Some(path) if path.as_os_str() == "-" => piped(io::stdin().lock())?,
-        // A pipe, such as a shell's <(command), has no mode worth looking at.
+        // The mode of a pipe, such as a shell's <(command), means nothing.
         Some(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => piped(File::open(&path).map_err(unread)?)?,
         Some(path) => private_file::read(&path)?,
         None if io::stdin().is_terminal() => return Ok(passphrase::ask("Words of the mnemonic: ")?),
         None => piped(io::stdin().lock())?,
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::usage("the words are not text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::usage("the mnemonic is not text"))?;
     if text.trim().is_empty() {
-        return Err(CommandError::usage("there are no words on standard input, and no terminal to ask for them at")
-            .with_hint("pipe them in, or give --mnemonic-file FILE"));
+        return Err(CommandError::usage("standard input holds no words, and there is no terminal to prompt at")
+            .with_hint("pipe them in, or pass --mnemonic-file FILE"));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn piped(source: impl Read) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    // Reserved at once: a buffer that grows leaves copies of the words behind.
+    // Full capacity up front: a growing buffer leaves copies of the words behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MNEMONIC_BYTES_MAX + 1));
     source.take(MNEMONIC_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
     if bytes.len() > MNEMONIC_BYTES_MAX {
-        return Err(CommandError::usage(format!("a mnemonic has at most {MNEMONIC_BYTES_MAX} bytes")));
+        return Err(CommandError::usage(format!("the mnemonic is longer than {MNEMONIC_BYTES_MAX} bytes")));
     }
     Ok(bytes)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is an argument of map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
 fn unread(error: io::Error) -> CommandError {
-    CommandError::failure("mnemonic", format!("the words cannot be read: {error}"))
+    CommandError::failure("mnemonic", format!("cannot read the mnemonic: {error}"))
 }
 
 #[cfg(test)]

@@ -1,23 +1,22 @@
-//! Until when a transaction is valid: by the chain's time, which blocks are compared with, not by this machine's clock alone.
+//! When a transaction expires: by the chain's time, which decides its validity, not by this machine's clock alone.
 
 use std::time::Duration;
 
 use quorate_types::round::UnixMillis;
 
-/// How far the clock and the newest proved block may lie apart, beyond what a quiet chain explains, before the clock is left aside. In
+/// How far the clock may be ahead of the newest proved block, beyond what a quiet chain explains, before the clock is ignored, in
 /// milliseconds.
 const APART_MS_MAX: u64 = 5 * 60 * 1_000;
 
-/// When a transaction expires that is to be valid for so long.
+/// Expiry of a transaction that is to be valid for `valid_for`.
 ///
-/// `chain` is the time of the newest block that was proved, `clock` this machine's, `quiet_ms` how old the newest block of a chain that lives may
-/// be.
+/// `chain` is the time of the newest proved block, `clock` this machine's, and `quiet_ms` how old the newest block of a live chain may be.
 ///
 /// | Clock and chain | Basis | Why |
 /// |---|---|---|
-/// | the clock is behind | chain | a block can only have a later time than the last one; by the clock it might have expired already |
-/// | ahead by what a quiet chain, or clocks of people, explain | clock | the next block will have about that time, and the newest one may be a heartbeat old |
-/// | ahead by more | chain | the clock is wrong, or the node shows an old block, or the chain stands still. By a wrong clock the transaction could be valid for years. By an old block it has expired, is refused, and is proved never to be committed as soon as a newer block is shown: safe, and the user is told how old the block is |
+/// | clock behind chain | chain | the next block is later than the last one, so by the clock the transaction might have expired already |
+/// | clock ahead, as a quiet chain or ordinary clock error explains | clock | the next block will have about that time; the newest may be a heartbeat old |
+/// | clock further ahead | chain | the clock is wrong, the node shows an old block, or the chain has stalled. With a wrong clock the transaction could stay valid for years. With an old block it has already expired, is refused, and a newer block proves that it never will be committed: safe, and the user is told how old the block is |
 pub(crate) fn expires_at(chain: UnixMillis, clock: UnixMillis, quiet_ms: u64, valid_for: Duration) -> UnixMillis {
     let is_near = clock.since(chain) <= quiet_ms.saturating_add(APART_MS_MAX);
     let basis = if is_near { chain.max(clock) } else { chain };

@@ -1,13 +1,13 @@
-//! The wallet: accounts on this machine, and transactions whose results it checks itself.
+//! The wallet: accounts on this machine, and transactions whose results it verifies itself.
 //!
 //! ```text
-//! proved account + what is kept here ──> number
-//! NAME.key ──sign──> transaction ──kept on disk──> node after node ──> chain
+//! proved account + pending transactions ──> sequence number
+//! NAME.key ──sign──> transaction ──saved on disk─> node after node ──> chain
 //!                                                                        │ receipt + proof
 //! genesis.json ──committee──> check ─────────────────────────────────────┘──> "verified: height, round, signers", exit code
 //! ```
-//! It believes no node: nothing that a node says without proof decides what the wallet tells or does. A result is shown only after the quorum's
-//! signatures, the header and the Merkle path were checked, and was not older than what this home has seen proved.
+//! It trusts no node: nothing that a node says without proof decides what the wallet reports or does. A result is shown only after the quorum's
+//! signatures, the header and the Merkle path were checked, and only if it is no older than what was proved to this home before.
 
 #![forbid(unsafe_code)]
 

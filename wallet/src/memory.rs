@@ -1,13 +1,14 @@
-//! What a home remembers of a network, so that no node can make it forget: the newest block that was proved, and every transaction whose fate
-//! is not.
+//! What a home remembers of a network, so that no node can make the wallet forget it: the newest proved block, and every transaction whose fate
+//! is not proved.
 //!
 //! ```text
-//! wallet/networks/GENESIS HASH/seen                  the newest block that was proved, as JSON
+//! wallet/networks/GENESIS HASH/seen                  the newest proved block, as JSON
+//!                             /lock                  held while `seen` is replaced
 //!                             /ADDRESS/lock          held while a transaction of this account is numbered
-//!                             /ADDRESS/NUMBER-ID.tx  a signed transaction, byte for byte; there before its first byte leaves this machine
+//!                             /ADDRESS/NUMBER-ID.tx  a signed transaction, byte for byte; written before its first byte is sent
 //! ```
-//! A transaction is written before it is sent, and removed when it is proved that it is in the chain, or never will be. Each file is there
-//! whole or not at all, whenever the power fails.
+//! A transaction is written before it is sent, and removed when it is proved to be in the chain, or never to be. Files are written
+//! atomically.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -34,39 +35,39 @@ const NETWORKS: &str = "networks";
 const SEEN: &str = "seen";
 const LOCK: &str = "lock";
 const FILE_MODE: u32 = 0o600;
-/// The pause between two attempts at a lock.
+/// Pause between two attempts to take a lock.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// The memory of one network in one home.
+/// What one home remembers of one network: the directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory(PathBuf);
 
-/// The right to number a transaction of an account; given back when dropped.
+/// The right to number transactions of an account; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Numbering {
     _lock: File,
 }
 
 impl Memory {
-    /// The memory of a network below a wallet's directory. Touches no disk.
+    /// The memory of a network below a wallet's directory. Does not touch the disk.
     pub(crate) fn new(wallet: &Path, genesis: GenesisHash) -> Self {
         Self(wallet.join(NETWORKS).join(genesis.to_string()))
     }
 
-    /// The newest block that was proved.
+    /// The newest proved block.
     pub(crate) fn seen(&self) -> Result<Option<Seen>, CommandError> {
         let path = self.0.join(SEEN);
         let Some(bytes) = absent(private_file::read(&path).map_err(CommandError::from), &path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            CommandError::failure("memory", format!("{} cannot be read: {error}", path.display()))
-                .with_hint("remove the file: the wallet then no longer notices answers that are older than what it knew")
+            CommandError::failure("memory", format!("{} is not valid: {error}", path.display()))
+                .with_hint("remove the file; the wallet then no longer notices answers older than what was proved before")
         })
     }
 
-    /// Remembers a block, unless a newer one is remembered already.
+    /// Remembers a block, unless one as new is remembered already.
     pub(crate) fn remember(&self, new: Seen) -> Result<(), CommandError> {
         private_directory(&self.0)?;
-        // Held for a moment only, so waiting for it is no matter.
+        // Held only briefly, so blocking is fine.
         let lock = open_lock(&self.0)?;
         lock.lock().map_err(|error| failed(&self.0, &error))?;
         if self.seen()?.is_some_and(|seen| seen.height >= new.height) {
@@ -77,7 +78,7 @@ impl Memory {
         whole_file::replace(&SystemFiles, &path, &text, FILE_MODE).map_err(|error| failed(&path, &error))
     }
 
-    /// Waits until no other process numbers a transaction of this account.
+    /// Waits until no other process is numbering a transaction of this account.
     pub(crate) async fn number(&self, account: Address, deadline: Instant) -> Result<Numbering, CommandError> {
         let directory = self.directory(account);
         private_directory(&directory)?;
@@ -87,7 +88,7 @@ impl Memory {
                 Ok(()) => return Ok(Numbering { _lock: lock }),
                 Err(TryLockError::Error(error)) => return Err(failed(&directory, &error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    let message = "another process of this wallet has been numbering a transaction of this account all the while";
+                    let message = "another wallet process held the lock on this account's sequence numbers the whole time";
                     return Err(CommandError::new(Exit::Failure, "busy", message).with_hint("nothing was sent; try again"));
                 }
                 Err(TryLockError::WouldBlock) => sleep(GLANCE).await,
@@ -95,41 +96,41 @@ impl Memory {
         }
     }
 
-    /// The account's transactions whose fate is not proved, by number.
+    /// The account's transactions whose fate is not proved, by sequence number.
     pub(crate) fn pending(&self, account: Address) -> Result<Vec<Transaction>, CommandError> {
         let directory = self.directory(account);
         let mut pending = Vec::new();
         for entry in absent(fs::read_dir(&directory).map_err(|error| failed(&directory, &error)), &directory)?.into_iter().flatten() {
             let path = entry.map_err(|error| failed(&directory, &error))?.path();
-            // Beside the transactions there are the lock, and what is left of a write that the power cut off.
+            // The directory also holds the lock, and drafts left by a power cut.
             if path.extension().is_none_or(|extension| extension != "tx") {
                 continue;
             }
-            // Another process may have learnt its fate meanwhile.
+            // Another process may have settled it in the meantime.
             let Some(bytes) = absent(private_file::read(&path).map_err(CommandError::from), &path)? else { continue };
             let tx = Transaction::decode(Arc::from(&bytes[..])).ok().filter(|tx| tx.sender() == account && self.path(tx) == path);
             pending.push(tx.ok_or_else(|| {
                 CommandError::failure("memory", format!("{} is not a transaction of this account", path.display()))
-                    .with_hint("it was written by another version, or changed; move it away when you know what became of it")
+                    .with_hint("it was written by another version, or modified; move it away once you know the transaction's outcome")
             })?);
         }
         pending.sort_by_key(|tx| (tx.content().sequence, tx.id()));
         Ok(pending)
     }
 
-    /// Keeps a transaction until its fate is proved. It survives a power cut when this returns.
+    /// Saves a transaction until its fate is proved. On return it is durable.
     pub(crate) fn keep(&self, tx: &Transaction) -> Result<(), CommandError> {
         let directory = self.directory(tx.sender());
         private_directory(&directory)?;
         private_file::create(&self.path(tx), tx.raw(), Secrecy::Private)?;
-        // The directories may be new as well: ADDRESS, GENESIS HASH, networks, wallet. To sync one that is not costs nothing.
+        // The directories may be new too: ADDRESS, GENESIS HASH, networks, wallet. Syncing an old one costs little.
         for parent in directory.ancestors().skip(1).take(4) {
             SystemFiles.sync_directory(parent).map_err(|error| failed(parent, &error))?;
         }
         Ok(())
     }
 
-    /// The transaction of this id, if it is one of those whose fate is not proved.
+    /// The transaction with this id, if it is saved here.
     pub(crate) fn find(&self, id: TxId) -> Result<Option<Transaction>, CommandError> {
         for account in self.accounts()? {
             if let Some(tx) = self.pending(account)?.into_iter().find(|tx| tx.id() == id) {
@@ -139,7 +140,7 @@ impl Memory {
         Ok(None)
     }
 
-    /// The accounts that have sent something from here, by address.
+    /// Addresses of the accounts that have sent from here.
     pub(crate) fn accounts(&self) -> Result<Vec<Address>, CommandError> {
         let mut accounts = Vec::new();
         for entry in absent(fs::read_dir(&self.0).map_err(|error| failed(&self.0, &error)), &self.0)?.into_iter().flatten() {
@@ -150,7 +151,7 @@ impl Memory {
         Ok(accounts)
     }
 
-    /// Forgets a transaction whose fate is proved, or which never left this machine.
+    /// Forgets a transaction whose fate is proved, or which was never sent.
     pub(crate) fn forget(&self, tx: &Transaction) -> Result<(), CommandError> {
         let path = self.path(tx);
         match fs::remove_file(&path) {
@@ -159,7 +160,7 @@ impl Memory {
         }
     }
 
-    /// Forgets every transaction with the number of this one, which is committed: a number is used once.
+    /// Forgets every transaction with the sequence number of this one, which is committed: a sequence number is used once.
     pub(crate) fn forget_number_of(&self, tx: &Transaction) -> Result<(), CommandError> {
         let sequence = tx.content().sequence;
         self.pending(tx.sender())?.iter().filter(|kept| kept.content().sequence == sequence).try_for_each(|kept| self.forget(kept))
@@ -174,7 +175,7 @@ impl Memory {
     }
 }
 
-/// Nothing where there is no such file.
+/// `None` if the file does not exist.
 fn absent<T>(result: Result<T, CommandError>, path: &Path) -> Result<Option<T>, CommandError> {
     match result {
         Err(_) if matches!(path.try_exists(), Ok(false)) => Ok(None),
@@ -189,7 +190,7 @@ fn open_lock(directory: &Path) -> Result<File, CommandError> {
 
 fn failed(path: &Path, error: &io::Error) -> CommandError {
     CommandError::failure("memory", format!("{}: {error}", path.display()))
-        .with_hint("the wallet must be able to write there: it keeps what it sends until its fate is proved")
+        .with_hint("the wallet must be able to write there: it saves each transaction until its fate is proved")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Transactions that were sent and whose fate is not proved: shown, settled where that can be, sent again, cancelled.
+//! Sent transactions whose fate is not proved: listed, settled if possible, resent, cancelled.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,26 +21,26 @@ use crate::{
     view::{self, Shown},
 };
 
-/// The key that the operation of a cancellation reads: an operation that needs no money and changes nothing.
+/// Key read by a cancelling operation, which needs no funds and changes nothing.
 const CANCELLATION_KEY: &[u8] = b"cancelled";
-/// How long a node may take over a transaction that is only sent again.
+/// How long a node may take over a resent transaction.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// A transaction that was kept, and what is proved of it now.
+/// A saved transaction, and what is proved about it now.
 #[derive(Serialize)]
 struct Row {
     tx_id: TxId,
     sequence: Sequence,
     expires_at: UnixMillis,
-    /// `applied`, `failed` (both are in the chain), `never` (will not be in it), `used` (its number is, it is not proved by which), `open`,
-    /// or `not-asked`.
+    /// `applied` or `failed` (both in the chain), `never` (will not be in it), `used` (its sequence number is, not proved by which
+    /// transaction), `open`, or `not-asked`.
     state: &'static str,
     detail: String,
     #[serde(flatten)]
     shown: Shown,
 }
 
-/// Asks what became of what was sent, shows it, and forgets what is settled.
+/// Finds out the fate of saved transactions, shows it, and forgets those that are settled.
 pub(crate) async fn run(network: &Network, accounts: &[Address], again: bool, out: &Output) -> Result<(), CommandError> {
     let mut rows = Vec::new();
     let mut failure = None;
@@ -64,7 +64,7 @@ pub(crate) async fn run(network: &Network, accounts: &[Address], again: bool, ou
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// What is proved of an account's transactions; those that are settled are forgotten. And why nothing could be asked, if so.
+/// Finds out the fate of an account's transactions and forgets those that are settled. Also returns the last error, if any.
 async fn settle(network: &Network, kept: Vec<Transaction>, out: &Output) -> Result<(Vec<Row>, Option<ClientError>), CommandError> {
     let mut failure = None;
     let mut fates = Vec::new();
@@ -78,7 +78,7 @@ async fn settle(network: &Network, kept: Vec<Transaction>, out: &Output) -> Resu
         };
         fates.push((tx, fate));
     }
-    // A number is used once: where it is proved by which transaction, the others with it will never be committed.
+    // A sequence number is used once: if a transaction with it is proved committed, the others with it never will be.
     let winners: BTreeMap<_, _> =
         fates.iter().filter(|(_, fate)| matches!(fate, Some(Fate::Committed(_)))).map(|(tx, _)| (tx.content().sequence, tx.id())).collect();
     let open = fates.iter().filter(|(_, fate)| matches!(fate, Some(Fate::Open { .. }) | None));
@@ -111,27 +111,28 @@ fn row(tx: &Transaction, fate: Option<&Fate>, numbers: &[Sequence]) -> Row {
             }
         }
         Some(Fate::Never(why)) => ("never", why.to_string()),
-        Some(Fate::Used { next }) => {
-            ("used", format!("the account's next number is {next}; ask more nodes, or forget it: quorate wallet cancel {}", tx.id()))
-        }
+        Some(Fate::Used { next }) => (
+            "used",
+            format!("the account's next sequence number is {next}; ask more nodes, or forget it: quorate wallet cancel {}", tx.id()),
+        ),
         Some(Fate::Open { next }) => ("open", waits_for(tx.content().sequence, *next, numbers)),
         None => ("not-asked", "no node proves anything now".into()),
     };
     Row { tx_id: tx.id(), sequence: tx.content().sequence, expires_at: tx.content().expires_at, state, detail, shown: Shown::of(tx) }
 }
 
-/// What a transaction waits for whose number is not the account's next one.
+/// What an open transaction waits for.
 fn waits_for(own: Sequence, next: Sequence, numbers: &[Sequence]) -> String {
     match (next.0..own.0).map(Sequence).find(|number| !numbers.contains(number)) {
         Some(missing) => {
-            format!("waits for number {missing}, which this wallet has not sent: the next transaction of the account releases it")
+            format!("waits for sequence number {missing}, which this wallet has not sent: the account's next transaction will take it")
         }
-        None if next < own => format!("waits for number {next}"),
+        None if next < own => format!("waits for sequence number {next}"),
         None => "may be committed at any moment".into(),
     }
 }
 
-/// Sees to it that a transaction will not be committed any more, if it is not yet.
+/// Prevents a transaction from being committed, if it is not yet.
 pub(crate) struct Cancellation<'a> {
     pub(crate) network: &'a Network,
     pub(crate) tx: &'a Transaction,
@@ -146,8 +147,8 @@ struct Cancelled {
 }
 
 impl Cancellation<'_> {
-    /// Signs an operation that changes nothing with the same number. Only one of the two can be committed; if it is this one, or the other
-    /// one expires, that is the proof.
+    /// Signs an operation that changes nothing with the same sequence number, so only one of the two can be committed. The proof of success is
+    /// the commit of this one, or the expiry of the other.
     pub(crate) async fn run(self, out: &Output) -> Result<(), CommandError> {
         let Network { session, memory, .. } = self.network;
         let deadline = Instant::now() + self.timeout;
@@ -157,13 +158,13 @@ impl Cancellation<'_> {
         }
         let content = self.tx.content();
         let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: CANCELLATION_KEY.into(), action: KvAction::Get });
-        // As long as the other one, so that one of them ends the wait whichever is kept by the nodes.
+        // With the same expiry, so that the wait ends whichever of the two the nodes hold.
         let replacement =
             Transaction::sign(session.light().genesis_hash(), &self.key.signing, content.sequence, content.expires_at, operation.encode());
         if memory.find(replacement.id())?.is_none() {
             memory.keep(&replacement)?;
         }
-        out.note(format_args!("number {} goes to an operation that changes nothing", content.sequence));
+        out.note(format_args!("sequence number {} goes to an operation that changes nothing", content.sequence));
         let sender = Sender { network: self.network, key: self.key, valid_for: Duration::ZERO, timeout: self.timeout };
         let followed = sender.follow(&replacement, &[], self.timeout, out).await;
         match followed {
@@ -172,7 +173,7 @@ impl Cancellation<'_> {
                 return self.end(Fate::Never(why), out);
             }
             Err(error) if error.exit == Exit::Interrupted => return Err(error),
-            // Refused, most likely, because the nodes hold the other one already. Then its commit or its expiry ends the wait.
+            // Most likely refused because the nodes already hold the other one, whose commit or expiry then ends the wait.
             Err(_) => {}
         }
         loop {
@@ -183,9 +184,9 @@ impl Cancellation<'_> {
                     return self.end(fate, out);
                 }
                 Ok(_) | Err(_) => {
-                    let message = format!("whether transaction {} will be committed is not known yet", self.tx.id());
+                    let message = format!("it is not known yet whether transaction {} will be committed", self.tx.id());
                     return Err(CommandError::new(Exit::TimedOut, "unknown", message)
-                        .with_hint("the nodes may hold it: it is settled at the latest when it expires; see `quorate wallet pending`")
+                        .with_hint("the nodes may hold it; it is settled at its expiry at the latest, see `quorate wallet pending`")
                         .about(self.tx.id()));
                 }
             }
@@ -202,10 +203,12 @@ impl Cancellation<'_> {
             Fate::Never(why) => why.to_string(),
             Fate::Used { .. } => {
                 self.network.memory.forget(self.tx)?;
-                let message =
-                    format!("the number of transaction {} is used, and no node proves by which; it is forgotten here", self.tx.id());
+                let message = format!(
+                    "the sequence number of transaction {} is used, and no node proves by which transaction; this one is forgotten here",
+                    self.tx.id()
+                );
                 return Err(CommandError::new(Exit::TimedOut, "used", message)
-                    .with_hint(format!("ask other nodes: quorate wallet tx {} --node URL", self.tx.id()))
+                    .with_hint(format!("try other nodes: quorate wallet tx {} --node URL", self.tx.id()))
                     .about(self.tx.id()));
             }
             Fate::Open { .. } => String::new(),
@@ -216,8 +219,8 @@ impl Cancellation<'_> {
     }
 
     fn too_late(&self, proven: &Proven<PlacedReceipt>, out: &Output) -> Result<(), CommandError> {
-        // A transaction that failed is shown as such, which ends the command as well.
+        // Returns an error if the transaction failed.
         view::receipt(proven, self.network.genesis_hash(), &Shown::of(self.tx), None, out)?;
-        Err(CommandError::failure("committed", format!("transaction {} is in the chain already", self.tx.id())).about(self.tx.id()))
+        Err(CommandError::failure("committed", format!("transaction {} is already in the chain", self.tx.id())).about(self.tx.id()))
     }
 }

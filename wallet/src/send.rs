@@ -1,12 +1,12 @@
-//! Sending a transaction: number it, sign it, keep it, submit it, and follow it until its fate is proved.
+//! Sends a transaction: numbers it, signs it, saves it, submits it, and follows it until its fate is proved.
 //!
 //! ```text
-//! under the account's lock   proved account + what is kept here ──> number ──> sign ──> keep on disk
+//! under the account's lock   proved account + saved transactions ──> sequence number ──> sign ──> save on disk
 //! without it                 submit to node after node ──> proof ──> forget, show
-//!                                                     └──> nothing proved ──> stays kept: `wallet pending`
+//!                                                     └──> nothing proved ──> stays saved: `wallet pending`
 //! ```
-//! The number is the account's next one by proof, counted on over the transactions that are kept here. No node's word has a part in it: by a
-//! number that is too high a transaction would wait, and be released by the next one, so that somebody pays twice.
+//! The sequence number is the account's proved next one, skipping those of transactions saved here. Nothing unproved enters it: with a number
+//! that is too high, the transaction would wait until a later one fills the gap, and the user would pay twice.
 
 use std::time::Duration;
 
@@ -34,13 +34,13 @@ use crate::{
 pub(crate) struct Sender<'a> {
     pub(crate) network: &'a Network,
     pub(crate) key: &'a AccountKey,
-    /// How long a transaction is valid.
+    /// Validity of a transaction.
     pub(crate) valid_for: Duration,
     /// How long to wait for the commit.
     pub(crate) timeout: Duration,
 }
 
-/// A transaction that is kept, and those of the same account that must be committed before it.
+/// A saved transaction, and those of the same account that must be committed before it.
 struct Prepared {
     tx: Transaction,
     earlier: Vec<Transaction>,
@@ -58,7 +58,7 @@ impl Sender<'_> {
         view::receipt(&followed?, self.network.genesis_hash(), &Shown { from: Some(from), ..shown }, None, out)
     }
 
-    /// Follows a transaction that is kept until its fate is proved, or the time is over, or the user interrupts.
+    /// Follows a saved transaction until its fate is proved, a timeout, or an interrupt.
     pub(crate) async fn follow(
         &self,
         tx: &Transaction,
@@ -68,15 +68,15 @@ impl Sender<'_> {
     ) -> Result<Proven<PlacedReceipt>, CommandError> {
         let Network { session, memory, .. } = self.network;
         let mut interrupt = signal(SignalKind::interrupt())
-            .map_err(|error| CommandError::failure("signal", format!("Ctrl-C cannot be listened for: {error}")))?;
-        // Said before it leaves, and from here on Ctrl-C names it too: whoever interrupts the wait can ask for it later.
+            .map_err(|error| CommandError::failure("signal", format!("cannot listen for Ctrl-C: {error}")))?;
+        // Noted before it is sent, and named on Ctrl-C from here on: a user who interrupts the wait can look it up later.
         out.note(format_args!("submitting {}", tx.id()));
         let progress = out.progress("waiting for the commit");
         let result = tokio::select! {
             biased;
             result = session.submit_after(earlier, tx, timeout) => result,
             _ = interrupt.recv() => {
-                let hint = format!("transaction {} may be committed all the same: quorate wallet pending", tx.id());
+                let hint = format!("transaction {} may still be committed; see quorate wallet pending", tx.id());
                 return Err(CommandError::interrupted().about(tx.id()).with_hint(hint));
             }
         };
@@ -85,7 +85,7 @@ impl Sender<'_> {
         match result {
             Ok(proven) => {
                 memory.forget_number_of(tx)?;
-                // Committed in the order of their numbers, so these have a proof as well.
+                // Sequence numbers are committed in order, so these can be proved too.
                 for tx in earlier {
                     if session.transaction(tx.id()).await.is_ok() {
                         out.note(format_args!("transaction {}, sent earlier, is committed too: quorate wallet tx {}", tx.id(), tx.id()));
@@ -99,11 +99,11 @@ impl Sender<'_> {
                 memory.forget(tx)?;
                 Err(error.into())
             }
-            // It is kept here, so the wallet can tell more than the proof of a transaction can.
+            // The transaction is saved, so `wallet tx` and `wallet pending` can find out more later.
             Err(error @ ClientError::Unknown { .. }) => {
                 let id = tx.id();
                 let hint =
-                    format!("do not send it again under another number; ask later: quorate wallet tx {id}, or quorate wallet pending");
+                    format!("do not repeat the command; look up the outcome later: quorate wallet tx {id}, or quorate wallet pending");
                 Err(CommandError::from(error).with_hint(hint))
             }
             Err(error) => Err(error.into()),
@@ -122,14 +122,14 @@ impl Sender<'_> {
         let (earlier, later): (Vec<_>, Vec<_>) = open.into_iter().partition(|tx| tx.content().sequence < sequence);
         if let Some(first) = earlier.first() {
             out.note(format_args!(
-                "transaction {} (number {}) is sent again with this one, which must wait for it",
+                "transaction {} (sequence number {}) is resent with this one, which must wait for it",
                 first.id(),
                 first.content().sequence
             ));
         }
         for tx in &later {
             out.always(format_args!(
-                "warning: transaction {} ({}) has waited for number {sequence}, which this one takes: it may be committed after it",
+                "warning: transaction {} ({}) waits for sequence number {sequence}, which this one takes, so it may be committed next",
                 tx.id(),
                 Shown::of(tx)
             ));
@@ -138,7 +138,7 @@ impl Sender<'_> {
         let clock = session::clock();
         if clock.since(chain) > session.recent_ms() {
             out.note(format_args!(
-                "the newest block that is proved is {} s old by this machine's clock: the nodes are behind, the chain stands still, or the clock is wrong",
+                "the newest proved block is {} s old by this machine's clock: the nodes are behind, the chain has stalled, or the clock is wrong",
                 clock.since(chain) / 1_000
             ));
         }
@@ -148,7 +148,7 @@ impl Sender<'_> {
         Ok(Prepared { tx, earlier })
     }
 
-    /// The account, proved, and the transactions kept here that may still be committed.
+    /// The proved account, and the saved transactions that may still be committed.
     async fn account(&self, deadline: Instant, out: &Output) -> Result<(Proven<Account>, Vec<Transaction>), CommandError> {
         let Network { session, memory, .. } = self.network;
         let from = self.key.public().address;
@@ -156,12 +156,12 @@ impl Sender<'_> {
         let most = deadline - deadline.saturating_duration_since(Instant::now()) / 4;
         let mut is_told = false;
         loop {
-            // In this order: whoever forgets a transaction has remembered the block that settled it, and so the account is one that it is
-            // part of.
+            // In this order: a process that forgets a transaction has remembered the block that settled it, so the account read here
+            // reflects that transaction.
             let pending = memory.pending(from)?;
             session.recall(memory.seen()?);
             let account = match self.network.account(from).await {
-                // A new network commits its first block after some heartbeats.
+                // A new network commits its first block after a few heartbeats.
                 Err(ClientError::Unverified(LightError::NothingCommitted)) if Instant::now() < most => {
                     if !is_told {
                         out.note("the network has committed nothing yet; waiting for its first block");
@@ -176,15 +176,15 @@ impl Sender<'_> {
             for tx in pending {
                 match session::fate_by_account(&tx, account.value().sequence, account.certificate()) {
                     Fate::Never(why) => {
-                        out.note(format_args!("transaction {}, sent earlier, is not in the chain: {why}", tx.id()));
+                        out.note(format_args!("transaction {}, sent earlier, is not in the chain and never will be: {why}", tx.id()));
                         memory.forget(&tx)?;
                     }
                     Fate::Open { .. } => open.push(tx),
-                    // Its number is used. By which transaction, `wallet pending` asks.
+                    // Its sequence number is used. `wallet pending` finds out by which transaction.
                     Fate::Used { .. } | Fate::Committed(_) => {}
                 }
             }
-            // One that has expired by the clock will be proved to have by the next block: then its number is free, and nothing waits for it.
+            // For one that has expired by the clock, wait for a block that proves it: its sequence number is free then.
             let clock = session::clock();
             if open.iter().any(|tx| tx.content().expires_at <= clock) && Instant::now() < half {
                 sleep(session.pace().pause).await;
@@ -194,7 +194,7 @@ impl Sender<'_> {
         }
     }
 
-    /// What the sender proves not to have it cannot send. Asked of all nodes, since one may show an older state.
+    /// Refuses a transfer that the proved balance does not cover. Asks all nodes, since one may show an older state.
     async fn check_funds(&self, operation: &Operation, account: &Proven<Account>) -> Result<(), CommandError> {
         let Operation::Bank(BankOperation::Transfer { amount, .. }) = operation else { return Ok(()) };
         if account.value().balance >= *amount {
@@ -205,7 +205,7 @@ impl Sender<'_> {
         if balance >= *amount {
             return Ok(());
         }
-        let message = format!("the account has {balance}, less than {amount}; nothing was sent");
+        let message = format!("the account's balance is {balance}, less than {amount}; nothing was sent");
         Err(CommandError::new(Exit::Rejected, "insufficient-funds", message).with_hint(format!("proved at {}", newest.certificate())))
     }
 }

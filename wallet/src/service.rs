@@ -1,4 +1,4 @@
-//! The application of a network from the command line, whatever it is: operations and questions in JSON.
+//! Any network's application from the command line: operations and queries in JSON.
 
 use std::{io::BufRead, time::Duration};
 
@@ -13,26 +13,26 @@ use tokio::time::Instant;
 
 use crate::{accounts::Accounts, network::NetworkArgs};
 
-/// Use the application of a network.
+/// Use a network's application.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Have an operation executed, and show its answer, proved.
+    /// Execute an operation, and show its proved answer.
     Invoke(InvokeArgs),
-    /// Put a question to the application, and show the answer that enough validators agree upon.
+    /// Query the application, and show the answer that enough validators agree on.
     Query(QueryArgs),
-    /// Invoke and query line by line.
+    /// Invoke and query interactively, line by line.
     Session(SessionArgs),
-    /// Show what became of a transaction, and check its proof.
+    /// Show the outcome of a transaction, and verify its proof.
     Tx(ServiceTxArgs),
 }
 
-/// Who sends.
+/// The sender of operations.
 #[derive(Clone, Debug, Args)]
 struct SenderArgs {
-    /// The account that sends and signs [default: the only one of this wallet].
+    /// Account that signs the transaction [default: the wallet's only account].
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// How many seconds to wait for the commit.
+    /// Seconds to wait for the commit.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -42,7 +42,7 @@ struct SenderArgs {
 /// `invoke`.
 #[derive(Clone, Debug, Args)]
 pub struct InvokeArgs {
-    /// The operation, in the application's JSON.
+    /// Operation, in the application's JSON.
     #[arg(value_name = "JSON")]
     operation: String,
     #[command(flatten)]
@@ -54,10 +54,10 @@ pub struct InvokeArgs {
 /// `query`.
 #[derive(Clone, Debug, Args)]
 pub struct QueryArgs {
-    /// The question, in the application's JSON.
+    /// Query, in the application's JSON.
     #[arg(value_name = "JSON")]
     question: String,
-    /// How many seconds to wait until enough validators agree.
+    /// Seconds to wait until enough validators agree.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
     #[command(flatten)]
@@ -76,17 +76,17 @@ pub struct SessionArgs {
 /// `tx`.
 #[derive(Clone, Debug, Args)]
 pub struct ServiceTxArgs {
-    /// The transaction's id.
+    /// Transaction id.
     id: TxId,
     #[command(flatten)]
     network: NetworkArgs,
 }
 
 impl ServiceCommand {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`], with the exit code of the documentation.
+    /// [`CommandError`], with its exit code.
     pub async fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Invoke(args) => {
@@ -95,7 +95,7 @@ impl ServiceCommand {
             }
             Self::Query(args) => {
                 let session = args.network.session(app, out).await?.0;
-                // A question is nobody's: it needs no key, and this one signs nothing.
+                // A query needs no key; this one signs nothing.
                 let service = Service::new(session, quorate_types::crypto::SigningKey::from_seed(&[0; 32]));
                 query(app, &service, &args.question, Duration::from_secs(args.timeout), out).await
             }
@@ -108,7 +108,7 @@ impl ServiceCommand {
     }
 }
 
-/// An account that sends, for as long as it holds the right to number.
+/// An account that sends, with the right to number its transactions.
 struct Caller<'a> {
     app: &'a App,
     service: Service,
@@ -147,7 +147,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Shows what became of an operation; one that failed is an error.
+/// Shows an operation's outcome; a failed one is an error.
 fn show(app: &App, Invoked { result, tx_id, certificate }: &Invoked<Vec<u8>>, out: &Output) -> Result<(), CommandError> {
     let answer = result.as_ref().ok().and_then(|answer| app.show(Words::Answer, answer));
     let failure = result.as_ref().err();
@@ -175,11 +175,11 @@ async fn transaction(app: &App, session: &Session, id: TxId, out: &Output) -> Re
             };
             show(app, &Invoked { result, tx_id: id, certificate }, out)
         }
-        // Somebody shows a proof that is none, or nobody is there.
+        // An invalid proof, or no node answered.
         Err(error @ (ClientError::Unverified(_) | ClientError::Unreachable { .. })) => Err(error.into()),
         Err(error) => {
-            let message = format!("no node proves that transaction {id} is in the chain, nor that it is not: {error}");
-            Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("ask again, or ask another node: --node URL").about(id))
+            let message = format!("no node proves whether transaction {id} is in the chain: {error}");
+            Err(CommandError::new(Exit::TimedOut, "unknown", message).with_hint("try again, or try another node: --node URL").about(id))
         }
     }
 }
@@ -200,9 +200,9 @@ async fn query(app: &App, service: &Service, question: &str, timeout: Duration, 
     Ok(())
 }
 
-const HELP: &str = "an operation in JSON is executed; ? and a question in JSON is asked; quit leaves";
+const HELP: &str = "enter an operation in JSON to execute it, ? and a query in JSON to query, quit to leave";
 
-/// Reads lines until they end. A line that fails ends nothing.
+/// Reads and executes lines until the end of input. An error in one line does not end the session.
 async fn converse(caller: Caller<'_>, out: &Output) -> Result<(), CommandError> {
     out.note(format_args!("{HELP}"));
     loop {
@@ -212,7 +212,7 @@ async fn converse(caller: Caller<'_>, out: &Output) -> Result<(), CommandError> 
             read.map(|bytes| (bytes > 0).then_some(line))
         });
         let line = line.await.map_err(|error| CommandError::failure("terminal", error))?;
-        let Some(line) = line.map_err(|error| CommandError::failure("terminal", format!("standard input cannot be read: {error}")))? else {
+        let Some(line) = line.map_err(|error| CommandError::failure("terminal", format!("cannot read standard input: {error}")))? else {
             return Ok(());
         };
         let done = match line.trim() {
@@ -235,8 +235,8 @@ async fn converse(caller: Caller<'_>, out: &Output) -> Result<(), CommandError> 
 
 fn read(app: &App, words: Words, json: &str) -> Result<Vec<u8>, CommandError> {
     app.read(words, json).map_err(|reason| {
-        CommandError::usage(format!("{json:?} is not of application {}: {reason}", app.name()))
-            .with_hint("write it in JSON, as the application's documentation has it")
+        CommandError::usage(format!("{json:?} is not valid for application {}: {reason}", app.name()))
+            .with_hint("write JSON as in the application's documentation")
     })
 }
 
@@ -244,22 +244,22 @@ fn told(error: ServiceError) -> CommandError {
     match error {
         ServiceError::Client(error) => error.into(),
         ServiceError::Type(_) => CommandError::failure("type", error),
-        // The word for an answer that no node gave, but something before it.
+        // The code for an answer that is not from the API, such as a proxy's.
         ServiceError::Refused { ref code, .. } if code.starts_with("http-") => {
             CommandError::failure("refused", error).with_hint("are these URLs the API of quorate nodes?")
         }
         ServiceError::Refused { .. } => CommandError::failure("refused", error)
-            .with_hint("the nodes are well, it is the question that they refuse: ask as the application's documentation has it"),
+            .with_hint("the nodes are healthy but refuse the query; see the application's documentation"),
         ServiceError::NoAgreement { asked, needed, .. } => {
-            let hint = "name more nodes, each of another validator: --node URL, repeatable";
-            let hint = if asked < needed { hint.into() } else { format!("ask again, or for longer with --timeout; or {hint}") };
+            let hint = "name more nodes, each of a different validator: --node URL, repeatable";
+            let hint = if asked < needed { hint.into() } else { format!("try again, or longer with --timeout; or {hint}") };
             CommandError::new(Exit::TimedOut, "no-agreement", error.to_string()).with_hint(hint)
         }
     }
 }
 
-/// The session of a command, and what its home remembers.
 impl NetworkArgs {
+    /// Opens a session for a command, and what its home remembers.
     async fn session(&self, app: &App, out: &Output) -> Result<(Session, crate::memory::Memory), CommandError> {
         let (genesis, client) = self.genesis(out).await?;
         app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
@@ -275,10 +275,10 @@ mod tests {
     fn a_question_that_is_refused_is_no_reason_to_name_more_nodes() {
         let refused = |code: &str| told(ServiceError::Refused { code: code.into(), message: "no".into(), nodes: 2 });
         let error = refused("unsupported");
-        assert_eq!((error.code.as_str(), error.exit), ("refused", Exit::Failure), "a node's word is no code of ours");
-        assert!(error.message.contains("unsupported") && error.hint.unwrap().contains("the question"));
+        assert_eq!((error.code.as_str(), error.exit), ("refused", Exit::Failure), "a node's code is not ours");
+        assert!(error.message.contains("unsupported") && error.hint.unwrap().contains("the query"));
         assert!(refused("http-404").hint.unwrap().contains("URL"));
         let too_few = |asked| told(ServiceError::NoAgreement { most: 1, asked, needed: 2, reason: String::new() }).hint.unwrap();
-        assert!(too_few(1).starts_with("name more nodes") && too_few(4).starts_with("ask again"));
+        assert!(too_few(1).starts_with("name more nodes") && too_few(4).starts_with("try again"));
     }
 }

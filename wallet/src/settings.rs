@@ -1,4 +1,4 @@
-//! The options of `quorate genesis new` about the bank and the key-value store.
+//! Options of `quorate genesis new` for the bank and the key-value store.
 
 use std::str::FromStr;
 
@@ -9,22 +9,21 @@ use quorate_genesis::SettingsArgs;
 use quorate_terminal::CommandError;
 use quorate_types::{genesis::Parameters, ids::Address};
 
-/// What the founders decide.
+/// Settings of the built-in application, as options.
 #[derive(Clone, Debug, Args)]
 pub struct BankSettings {
-    /// An account and what it has at the start, in the smallest unit; repeatable.
+    /// Account and its initial balance, in the smallest unit; repeatable.
     #[arg(long = "account", value_name = "ADDRESS=AMOUNT")]
     accounts: Vec<AccountArg>,
-    /// Most bytes of the state that one account may hold.
+    /// Maximum bytes of state that one account may hold.
     #[arg(long, value_name = "BYTES")]
     account_bytes_max: Option<u64>,
-    /// How many of the smallest unit must stay in an account for each byte of the state that it holds. With 0 anybody, known or not, fills the
-    /// state for nothing.
+    /// Balance, in the smallest unit, that an account must keep for each byte of state it holds. With 0, anyone can fill the state for free.
     #[arg(long, value_name = "AMOUNT", default_value_t = DEPOSIT_PER_BYTE)]
     deposit_per_byte: u32,
 }
 
-/// The deposit of a network that strangers may reach.
+/// Default for networks that are reachable by strangers.
 const DEPOSIT_PER_BYTE: u32 = 1;
 
 impl SettingsArgs for BankSettings {
@@ -48,9 +47,9 @@ impl FromStr for AccountArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (address, balance) = text.split_once('=').ok_or("write ADDRESS=AMOUNT")?;
-        let address: Address = address.parse().map_err(|error| format!("an address is 0x and 64 hexadecimal digits: {error}"))?;
-        let balance = balance.parse().map_err(|error| format!("an amount is a whole number of the smallest unit: {error}"))?;
+        let (address, balance) = text.split_once('=').ok_or("expected ADDRESS=AMOUNT")?;
+        let address: Address = address.parse().map_err(|error| format!("an address must be 0x and 64 hexadecimal digits: {error}"))?;
+        let balance = balance.parse().map_err(|error| format!("an amount must be a whole number of the smallest unit: {error}"))?;
         Ok(Self(GenesisAccount { address, balance }))
     }
 }

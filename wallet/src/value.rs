@@ -1,4 +1,4 @@
-//! Keys and values of the key-value store: text at the command line, bytes in the chain.
+//! Keys and values of the key-value store: text on the command line, bytes in the chain.
 
 use quorate_builtin::operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX};
 use quorate_terminal::{CommandError, is_plain};
@@ -9,7 +9,7 @@ pub(crate) fn key(text: &str, is_hex: bool) -> Result<Vec<u8>, CommandError> {
     if (1..=KV_KEY_BYTES_MAX).contains(&key.len()) {
         Ok(key)
     } else {
-        Err(CommandError::usage(format!("a key has 1 to {KV_KEY_BYTES_MAX} bytes, this one {}", key.len())))
+        Err(CommandError::usage(format!("a key must have 1 to {KV_KEY_BYTES_MAX} bytes, and this one has {}", key.len())))
     }
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn value(text: &str, is_hex: bool) -> Result<Vec<u8>, CommandError> {
     if value.len() <= KV_VALUE_BYTES_MAX {
         Ok(value)
     } else {
-        Err(CommandError::usage(format!("a value has at most {KV_VALUE_BYTES_MAX} bytes, this one {}", value.len())))
+        Err(CommandError::usage(format!("a value must have at most {KV_VALUE_BYTES_MAX} bytes, and this one has {}", value.len())))
     }
 }
 
@@ -31,12 +31,12 @@ fn bytes(text: &str, is_hex: bool) -> Result<Vec<u8>, CommandError> {
         .map_err(|error| CommandError::usage(format!("{text:?} is not hexadecimal: {error}")))
 }
 
-/// Bytes as text, if they are text that does nothing to a terminal.
+/// Bytes as text, if they are text that is safe to print.
 pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| is_plain(c) || c == '\n' || c == '\t'))
 }
 
-/// Bytes for people: as text if they are that, else hexadecimal.
+/// Bytes for display: as text if possible, else in hexadecimal.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     text(bytes).map_or_else(|| format!("0x{}", hex::encode(bytes)), str::to_owned)
 }

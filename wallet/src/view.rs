@@ -1,4 +1,4 @@
-//! How proved results are shown.
+//! Shows proved results.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::value;
 
-/// By whom a result is proved.
+/// The certificate behind a result.
 #[derive(Serialize)]
 pub(crate) struct Verified<'a> {
     height: Height,
@@ -50,7 +50,7 @@ impl<'a> Verified<'a> {
     }
 }
 
-/// What the sender of a transaction knows about it and others do not show.
+/// What the sender knows about a transaction, and a receipt does not show.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub(crate) struct Shown {
     pub(crate) amount: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
-    /// What is done, in a word.
+    /// Kind of operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) action: Option<&'static str>,
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Shown {
     }
 }
 
-#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+#[expect(clippy::ref_option, reason = "the signature that serde requires")]
 fn optional_amount<S: serde::Serializer>(amount: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match amount {
         Some(amount) => serializer.collect_str(amount),
@@ -117,7 +117,7 @@ fn optional_amount<S: serde::Serializer>(amount: &Option<u64>, serializer: S) ->
     }
 }
 
-/// A committed transaction.
+/// A committed transaction, as JSON.
 #[derive(Serialize)]
 struct CommittedView<'a> {
     tx_id: TxId,
@@ -125,7 +125,7 @@ struct CommittedView<'a> {
     height: Height,
     index: u32,
     outcome: OutcomeView,
-    /// The application's answer as text, where it is text.
+    /// The application's answer, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(flatten)]
@@ -135,7 +135,7 @@ struct CommittedView<'a> {
     proof: Option<&'a str>,
 }
 
-/// Shows a proved receipt. A failed transaction is shown like any other, and is the command's failure.
+/// Shows a proved receipt. A failed transaction is shown too, and returned as an error.
 pub(crate) fn receipt(
     proven: &Proven<PlacedReceipt>,
     genesis_hash: GenesisHash,
@@ -195,7 +195,7 @@ pub(crate) fn receipt(
     }
 }
 
-/// The value that a transaction answered, if it took effect and answers one.
+/// The value in the transaction's answer, if it took effect and has one.
 fn answered(outcome: &Outcome) -> Option<Vec<u8>> {
     let Outcome::Applied(answer) = outcome else { return None };
     match Answer::decode(answer) {

@@ -1,4 +1,4 @@
-//! Watching an account: a line each time it changes, each one proved.
+//! Watches an account: one proved line per change.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) async fn run(
     interval_ms: u64,
     out: &Output,
 ) -> Result<(), CommandError> {
-    let failed = |error| CommandError::failure("signal", format!("Ctrl-C cannot be listened for: {error}"));
+    let failed = |error| CommandError::failure("signal", format!("cannot listen for Ctrl-C: {error}"));
     tokio::select! {
         done = follow(network, address, count, Duration::from_millis(interval_ms), out) => done,
         signal = tokio::signal::ctrl_c() => Err(signal.map_or_else(failed, |()| CommandError::interrupted())),
@@ -32,8 +32,8 @@ async fn follow(network: &Network, address: Address, count: Option<u64>, pause: 
         sleep(pause).await;
         let next = match network.account(address).await {
             Ok(next) => next,
-            // Without proof there is nothing to show, and with the next look there may be one again.
             Err(error @ ClientError::Genesis(_)) => return Err(error.into()),
+            // No proof this time; the next read may have one.
             Err(error) => {
                 out.note(format_args!("{error}; trying again"));
                 continue;

@@ -1,6 +1,6 @@
-//! The wallet's commands against nodes that hold a real committee's keys: what they check, what they remember, and how they end.
+//! The wallet's commands against nodes with a real committee's keys: what they verify, what they remember, and how they end.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod world;
 
@@ -20,7 +20,7 @@ use quorate_types::{codec, round::Sequence};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};
 
-/// A chain, an honest node of it, and a home.
+/// A chain, an honest node, and a home.
 async fn world() -> (Arc<Chain>, Node, Home) {
     let chain = Chain::new();
     let node = Node::honest(&chain).await;
@@ -28,7 +28,7 @@ async fn world() -> (Arc<Chain>, Node, Home) {
     (chain, node, home)
 }
 
-/// A node that answers what is asked by this method and path with this answer, and is honest otherwise.
+/// A node that sends `answer` to requests with this method and this part of the path, and is honest otherwise.
 async fn liar(chain: &Arc<Chain>, method: Method, part: &'static str, answer: Answer) -> Node {
     Node::of(
         chain,
@@ -40,7 +40,7 @@ async fn liar(chain: &Arc<Chain>, method: Method, part: &'static str, answer: An
     .await
 }
 
-/// A node that refuses every transaction and knows of none.
+/// A node that refuses every transaction.
 async fn refuser(chain: &Arc<Chain>) -> Node {
     liar(chain, Method::POST, "/v1/transactions", Answer::refusal(422, "insufficient-funds", "you have less")).await
 }
@@ -123,7 +123,7 @@ async fn a_refusal_without_proof_is_unknown_and_the_transaction_is_kept() {
     assert_eq!(ran.end(), (6, "unknown"));
     assert!(ran.written.stderr.contains(&format!(r#""tx_id":"{}""#, tx_id(&ran))), "{ran:?}");
     assert_eq!((payments(&chain), home.kept()), (0, 1));
-    // Another node settles it: the same transaction, given to it again.
+    // Another node settles it when the same transaction is resent.
     let pending = home.json(&[&node], &["pending", "--again"]).await.ok();
     assert_eq!((states(&pending), payments(&chain), home.kept()), (vec!["applied".to_owned()], 1, 0));
 }
@@ -160,7 +160,7 @@ async fn an_expired_transaction_is_proved_not_to_be_in_the_chain() {
     chain.run_ahead(Duration::from_secs(60));
     assert_eq!(home.json(&[&node], &["tx", &id]).await.end(), (4, "expired"));
     assert_eq!(home.kept(), 0);
-    // Forgotten here, so that nothing can be proved of it.
+    // Forgotten here, so nothing can be proved about it.
     assert_eq!(home.json(&[&node], &["tx", &id]).await.end(), (6, "unknown"));
     chain.hold(false);
     assert_eq!(payments(&chain), 0);
@@ -169,7 +169,7 @@ async fn an_expired_transaction_is_proved_not_to_be_in_the_chain() {
 #[tokio::test]
 async fn a_transfer_whose_expiry_is_proved_while_it_is_waited_for_ends_with_4() {
     let (chain, _, home) = world().await;
-    // Takes it, and then makes a block that is later than its expiry.
+    // Accepts the transaction, and then commits a block later than its expiry.
     let node = Node::of(
         &chain,
         Arc::new(|chain, method, path, body| {
@@ -220,7 +220,7 @@ async fn a_new_transaction_counts_on_from_what_is_pending_and_sends_it_again() {
     chain.hold(true);
     let first = home.json(&[&node], &TRANSFER).await;
     assert_eq!(first.code, 6, "{first:?}");
-    // The nodes have lost it.
+    // The nodes lose it.
     chain.forget_pool();
     chain.hold(false);
     let second = home.json(&[&node], &TRANSFER).await.ok();
@@ -235,12 +235,12 @@ async fn a_transaction_that_waits_says_for_which_number_and_the_next_one_warns_t
     let short = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "1"]].concat()).await;
     let long = home.json(&[&node], &[&TRANSFER[..], &["--expires-in", "3600"]].concat()).await;
     assert_eq!((short.code, long.code), (6, 6));
-    assert!(long.written.stderr.contains(&format!("waits for number {SEQUENCE}")), "{long:?}");
+    assert!(long.written.stderr.contains(&format!("waits for sequence number {SEQUENCE}")), "{long:?}");
     chain.run_ahead(Duration::from_secs(60));
     let pending = home.json(&[&node], &["pending"]).await.ok();
     assert_eq!(states(&pending), ["never", "open"]);
-    assert!(pending.json()[1]["detail"].as_str().unwrap().contains(&format!("waits for number {SEQUENCE}, which")), "{pending:?}");
-    // The number that is missing: what the new one takes.
+    assert!(pending.json()[1]["detail"].as_str().unwrap().contains(&format!("waits for sequence number {SEQUENCE}, which")), "{pending:?}");
+    // The new transaction takes the missing sequence number.
     chain.hold(false);
     let third = home.json(&[&node], &TRANSFER).await.ok();
     assert!(third.written.stderr.contains("warning") && third.written.stderr.contains(&tx_id(&long)), "{third:?}");
@@ -281,7 +281,7 @@ async fn a_cancellation_that_comes_too_late_or_is_not_proved_says_so() {
     assert_eq!(ran.end(), (6, "unknown"), "the nodes hold it");
     chain.hold(false);
     assert_eq!(home.json(&[&node], &["cancel", &id, "--timeout", "1"]).await.end(), (1, "committed"));
-    // The other one with the same number is settled by it.
+    // It settles the other transaction with the same sequence number.
     let pending = home.json(&[&node], &["pending"]).await.ok();
     assert!(pending.json().as_array().unwrap().iter().all(|row| row["state"] != "open"), "{pending:?}");
     assert_eq!(payments(&chain), 1);
@@ -290,7 +290,7 @@ async fn a_cancellation_that_comes_too_late_or_is_not_proved_says_so() {
 #[tokio::test]
 async fn an_interrupted_home_settles_later_what_it_sent() {
     let (chain, node, home) = world().await;
-    // The node commits it, and the wallet dies before it hears of that.
+    // The node commits the transaction, but its answers never arrive.
     let never = Node::of(
         &chain,
         Arc::new(|chain, method, path, body| {
@@ -312,7 +312,7 @@ async fn a_state_that_is_older_than_what_was_proved_is_not_the_current_one() {
     let (chain, node, home) = world().await;
     let old = chain.account_at(chain.height(), quorate_client::session::clock().0, address("alice"), Some(chain.account(address("alice"))));
     let shows_old = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &old)).await;
-    // Nobody can know better the first time.
+    // The first time, nothing tells the wallet better.
     assert_eq!(home.json(&[&shows_old], &["balance", "alice"]).await.ok().json()["balance"], "500");
     home.json(&[&node], &TRANSFER).await.ok();
     assert_eq!(home.json(&[&shows_old], &["balance", "alice"]).await.end(), (7, "old"));
@@ -343,7 +343,7 @@ async fn the_certificate_that_nobody_signs_is_no_balance() {
     assert_eq!(home.json(&[&genesis], &TRANSFER).await.end(), (7, "nothing-committed"));
     assert_eq!((payments(&chain), home.kept()), (0, 0));
     home.json(&[&genesis, &node], &["balance", "alice"]).await.ok();
-    // For a home that knows better it is old.
+    // For a home that has seen a newer block, it is old.
     assert_eq!(home.json(&[&genesis], &["balance", "alice"]).await.end(), (7, "old"));
 }
 
@@ -378,7 +378,7 @@ async fn watching_stops_after_the_changes_that_were_asked_for() {
     let (chain, _, home) = world().await;
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
-    // Each question is a block later, with a unit more.
+    // Each request sees the next block, with the balance one unit higher.
     let node = Node::of(
         &chain,
         Arc::new(move |chain, _, _, _| {

@@ -1,14 +1,14 @@
-//! Every command of the wallet before two nodes, of which one lies: each field, byte and status of each of its answers is changed, one at a
-//! time, and the lies that a careful liar would tell are told. Nothing that the wallet tells may be wrong, and nobody may pay twice.
+//! Every wallet command against two nodes, one of which lies. Fields, bytes and the status of each of its answers are changed, one at a time,
+//! and it tells the lies of a careful liar. Nothing that the wallet reports may be wrong, and nobody may pay twice.
 //!
 //! ```text
-//! command ── asks ──> liar: what an honest node answers, changed (and what it was given passed on, or kept back)
+//! command ── asks ──> liar: an honest node's answer, changed (submissions are forwarded, or withheld)
 //!             └─────> an honest node of the same chain
 //! ```
-//! What is checked after each command is the truth of the chain, which the wallet does not see. `make test` tells some hundreds of the lies;
-//! `make lies`, or `QUORATE_LIES=all`, tells all; `QUORATE_LIES=N` the one of this number.
+//! After each command, its result is compared with the true state of the chain, which the wallet does not see. `make test` runs a few hundred
+//! lies; `make lies`, or `QUORATE_LIES=all`, runs all; `QUORATE_LIES=N` runs number N.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod world;
 
@@ -28,31 +28,31 @@ use quorate_types::{ids::Address, round::Sequence, transaction::Transaction};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};
 
-/// About how many lies a usual run tells.
+/// Number of lies in a usual run.
 const SAMPLE: usize = 300;
-/// How many are told at once.
+/// Number of lies run concurrently.
 const WORKERS: usize = 4;
 
-/// What a command does, and so what must be true after it.
+/// What a command does, which determines what must hold after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Tells alice's balance.
+    /// Shows alice's balance.
     Balance,
-    /// Tells the value of a key.
+    /// Shows the value of a key.
     Get,
     /// Pays.
     Pay,
-    /// Sends something else.
+    /// Sends another operation.
     Write,
-    /// Tells what became of a payment that is committed.
+    /// Shows the outcome of a committed payment.
     Tx,
-    /// Tells what became of a payment that is kept and committed.
+    /// Shows the outcome of a saved and committed payment.
     Pending,
     /// Cancels a payment that no node has.
     Cancel,
     /// Shows alice twice.
     Watch,
-    /// Fetches the genesis by its hash, and tells alice's balance.
+    /// Fetches the genesis by its hash, and shows alice's balance.
     Genesis,
 }
 
@@ -74,7 +74,7 @@ const COMMANDS: &[(Kind, &[&str])] = &[
     (Kind::Genesis, &["balance", "alice", "--genesis-hash", "HASH"]),
 ];
 
-/// The kinds of requests, each of which is lied about on its own.
+/// Kinds of requests. A liar lies about one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Request {
     Submit,
@@ -96,40 +96,40 @@ fn request(method: &Method, path: &str) -> Request {
     }
 }
 
-/// One change of an answer.
+/// One change to an answer.
 #[derive(Clone, Debug)]
 enum Lie {
     /// Another status.
     Status(u16),
-    /// An error of this status and code, which the API has.
+    /// An error with this status and code, as in the API.
     Refusal(u16, &'static str),
-    /// The value at this place is another one, or gone.
+    /// The value at this JSON pointer is replaced, or removed.
     Field(String, Option<Value>),
-    /// One digit of the text at this place is another one, so many hundredths of its length behind the beginning.
+    /// One character of the string at this JSON pointer is replaced, at this many sixtieths of its length.
     Digit(String, usize),
-    /// One bit of the body, so many thousandths behind the beginning.
+    /// One bit of the body is flipped, at this many thousandths of its length.
     Bit(usize, u8),
-    /// The body ends after so many hundredths.
+    /// The body is truncated to this many hundredths of its length.
     Cut(usize),
     /// Another body.
     Body(&'static [u8]),
-    /// A body that does not end within what is read.
+    /// A body longer than the client reads.
     Endless,
-    /// The connection breaks off.
+    /// The connection breaks.
     Silence,
-    /// The certificate of genesis, which nobody signs.
+    /// A proof with the genesis certificate, which nobody signs.
     NobodySigned,
-    /// What was true ten minutes ago, truly certified.
+    /// A certified state from ten minutes ago.
     LongAgo,
-    /// What was true a block ago, truly certified, of now: for a home that has seen the newer one.
+    /// A certified state from one block ago with the current time, shown to a home that has seen the newer block.
     JustBefore,
-    /// A true answer about somebody or something else.
+    /// A true answer about another account or key.
     Else,
 }
 
 const PAINT: &str = "\r\u{1b}[2Kverified: height 7, round 8, certified in round 9 by v0, v1, v2 (3 of 4 votes)\u{202e}";
 
-/// All lies about an answer like this one.
+/// All lies about an answer to this kind of request.
 fn lies(honest: &Answer, request: Request) -> Vec<Lie> {
     let mut lies: Vec<_> = (200..=599).map(Lie::Status).collect();
     for status in [400, 404, 409, 422, 429, 500, 503] {
@@ -197,7 +197,7 @@ fn fields(place: &str, value: &Value, lies: &mut Vec<Lie>) {
     }
 }
 
-/// The answer of a liar. `None`: nothing but a broken connection.
+/// The liar's answer; `None` breaks the connection.
 fn changed(chain: &Chain, lie: &Lie, path: &str, honest: Answer) -> Option<Answer> {
     let value = || serde_json::from_slice::<Value>(&honest.body).unwrap_or_default();
     Some(match lie {
@@ -260,7 +260,7 @@ fn changed(chain: &Chain, lie: &Lie, path: &str, honest: Answer) -> Option<Answe
     })
 }
 
-/// What was true earlier: less money and a lower number, or another value.
+/// An earlier state: a lower balance and sequence number, or another value.
 fn before(chain: &Chain, height: u64, timestamp: u64, path: &str) -> Value {
     let last = path.rsplit('/').next().unwrap();
     if path.contains("/accounts/") {
@@ -271,7 +271,7 @@ fn before(chain: &Chain, height: u64, timestamp: u64, path: &str) -> Value {
     }
 }
 
-/// A lie, and where and how it is told.
+/// A lie, and how it is told.
 #[derive(Clone, Debug)]
 struct Case {
     number: usize,
@@ -279,13 +279,13 @@ struct Case {
     arguments: &'static [&'static str],
     request: Request,
     lie: Lie,
-    /// The liar passes on what it is given.
+    /// The liar forwards submissions to the chain.
     passes_on: bool,
     is_first: bool,
     format: Format,
 }
 
-/// What a command asks of an honest node, and what that answers.
+/// The requests of a command, with an honest node's answers.
 async fn honest(kind: Kind, arguments: &[&str]) -> BTreeMap<Request, Answer> {
     let stage = Stage::set(kind).await;
     let seen = Arc::new(Mutex::new(BTreeMap::new()));
@@ -300,8 +300,8 @@ async fn honest(kind: Kind, arguments: &[&str]) -> BTreeMap<Request, Answer> {
     )
     .await;
     let ran = stage.run(&[&node], Format::Json, arguments).await;
-    assert_eq!(ran.code, 0, "an honest node is enough: {arguments:?} {ran:?}");
-    // What is asked only when something else was a lie.
+    assert_eq!(ran.code, 0, "one honest node is enough: {arguments:?} {ran:?}");
+    // Requested only after a lie about another request.
     let mut seen = seen.lock().unwrap().clone();
     let answer = |path: &str| stage.chain.answer(&Method::GET, path, &[]);
     if seen.contains_key(&Request::Submit) {
@@ -317,7 +317,7 @@ async fn cases() -> Vec<Case> {
         for (request, answer) in honest(*kind, arguments).await {
             for lie in lies(&answer, request) {
                 let number = cases.len();
-                // Each lie is told in one of the eight ways; that it is another one for the next command evens it out.
+                // Each lie is told in one of eight ways, and in another one for the next command, which evens them out.
                 let way = number.wrapping_mul(5) >> 1;
                 let format = if way & 4 == 0 { Format::Json } else { Format::Text };
                 let (passes_on, is_first) = (way & 1 == 0, way & 6 != 6);
@@ -328,11 +328,11 @@ async fn cases() -> Vec<Case> {
     cases
 }
 
-/// A chain, a home, and what a command of this kind needs to find there.
+/// A chain and a home, prepared for a kind of command.
 struct Stage {
     chain: Arc<Chain>,
     home: Home,
-    /// The payment that the command is about.
+    /// Transaction id of the payment that the command is about.
     id: String,
 }
 
@@ -382,7 +382,7 @@ impl Stage {
             })
             .collect();
         if arguments[0] == "watch" {
-            // Somebody pays all the while, so that there is a change to wait for.
+            // Another wallet pays all the time, so that there are changes to watch.
             let other = Home::new(&self.chain);
             let node = Node::honest(&self.chain).await;
             let pays = async {
@@ -403,7 +403,7 @@ async fn tell(case: &Case) {
     let stage = Stage::set(case.kind).await;
     let honest = Node::honest(&stage.chain).await;
     if matches!(case.lie, Lie::JustBefore) {
-        // This home has seen the newest.
+        // Make this home see the newest block.
         stage.home.json(&[&honest], &["balance", "bob"]).await.ok();
     }
     let (lied_about, lie, passes_on) = (case.request, case.lie.clone(), case.passes_on);
@@ -431,11 +431,11 @@ async fn tell(case: &Case) {
     check(case, &stage, &honest, &ran).await;
 }
 
-/// Whether what was told is true, and stays true when the user acts by it.
+/// Checks that the command's output is true, and that nobody pays twice when the user acts on it.
 async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
     let what = || format!("QUORATE_LIES={} {case:?}\n{ran:?}", case.number);
     for text in [&ran.written.stdout, &ran.written.stderr] {
-        // The colours of our own words, which a stream that is no terminal takes away.
+        // The wallet's own colours, which are stripped if the stream is not a terminal.
         let text = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[36m"]
             .iter()
             .fold(text.clone(), |text, colour| text.replace(colour, ""));
@@ -443,7 +443,7 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
     }
     let says = |word: &str| ran.written.stdout.contains(word);
     match case.kind {
-        // One honest node is enough to be told the truth.
+        // One honest node is enough to learn the truth.
         Kind::Balance | Kind::Genesis => {
             assert_eq!(ran.code, 0, "{}", what());
             let wanted = if case.format == Format::Json {
@@ -478,9 +478,9 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
         Kind::Pay => {
             match ran.code {
                 0 => {}
-                // Not known: the user asks until it is.
+                // Unknown: the user asks until it is known.
                 6 => settle(stage, honest).await,
-                code => panic!("one honest node takes it, so {code} is wrong: {}", what()),
+                code => panic!("one honest node accepts it, so {code} is wrong: {}", what()),
             }
             assert_eq!((payments(&stage.chain), stage.home.kept()), (1, 0), "{}", what());
         }
@@ -488,7 +488,7 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
             match ran.code {
                 0 | 5 => {}
                 6 => settle(stage, honest).await,
-                code => panic!("one honest node takes it, so {code} is wrong: {}", what()),
+                code => panic!("one honest node accepts it, so {code} is wrong: {}", what()),
             }
             assert_eq!((stage.chain.operations().len(), stage.home.kept()), (1, 0), "{}", what());
             assert_ne!(ran.code, 5, "{}", what());
@@ -496,7 +496,7 @@ async fn check(case: &Case, stage: &Stage, honest: &Node, ran: &Ran) {
     }
 }
 
-/// Asks an honest node what became of what is kept, and gives it to it once more.
+/// Resends saved transactions to an honest node, and settles them.
 async fn settle(stage: &Stage, honest: &Node) {
     stage.home.json(&[honest], &["pending", "--again"]).await.ok();
 }
@@ -508,7 +508,7 @@ async fn one_liar_among_two_nodes_makes_the_wallet_tell_nothing_wrong_and_pay_no
     let chosen: Vec<Case> = match std::env::var("QUORATE_LIES").as_deref() {
         Ok("all") => cases,
         Ok(number) => vec![cases[number.parse::<usize>().unwrap()].clone()],
-        // Every so many-th one, by a number that does not go along with how they are laid out.
+        // A sample with a large prime stride, unrelated to the order of the cases.
         Err(_) => {
             let count = cases.len();
             (0..SAMPLE).map(|index| cases[index * 7_919 % count].clone()).collect()
@@ -528,5 +528,5 @@ async fn one_liar_among_two_nodes_makes_the_wallet_tell_nothing_wrong_and_pay_no
     for worker in workers {
         worker.await.unwrap();
     }
-    println!("{count} lies were told");
+    println!("{count} lies told");
 }

@@ -1,4 +1,4 @@
-//! The network that is measured: one that runs already, or one of its own that is gone afterwards, however the measurement ends.
+//! The network to measure: one that runs already, or a temporary one that is removed afterwards, however the measurement ends.
 
 use std::time::{Duration, Instant};
 
@@ -20,56 +20,56 @@ use zeroize::Zeroizing;
 use super::{Where, statistics::milliseconds};
 use crate::localnet::{self, Localnet, process::Usage};
 
-/// How long a new network may take to be ready.
+/// Timeout for a new network to be ready.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long the pools may take to be empty.
+/// Timeout for the pools to drain.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the pools are looked at.
+/// How often the pools are polled.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How long transactions of a measurement are valid.
+/// Validity of the transactions.
 const VALID_FOR: Duration = Duration::from_secs(3_600);
 
 /// A network to measure.
 pub(crate) struct Arena {
     app: App,
-    /// With those validators alone that run.
+    /// Only the running validators.
     pub(crate) localnet: Localnet,
-    /// The names of the others.
+    /// Names of the stopped validators.
     pub(crate) stopped: Vec<String>,
     temporary: Option<TempDir>,
 }
 
 impl Arena {
-    /// Finds or makes the network.
+    /// Loads the network in `--dir`, or starts a temporary one.
     pub(crate) async fn open(place: &Where, app: &App, out: &Output) -> Result<Self, CommandError> {
         if let Some(directory) = &place.dir {
             if let Some(option) = place.shape.given() {
                 return Err(CommandError::usage(format!(
-                    "{option} is for a new network, and --dir or QUORATE_LOCALNET names one that exists"
+                    "{option} applies to a new network, but --dir or QUORATE_LOCALNET names an existing one"
                 ))
-                .with_hint("leave out one of the two"));
+                .with_hint("leave out one of them"));
             }
             return Self::running(Localnet::load(directory)?, app, out);
         }
         let work_dir = place.work_dir.clone().unwrap_or_else(std::env::temp_dir);
         let temporary = tempfile::Builder::new().prefix("quorate-bench-").tempdir_in(&work_dir);
-        let temporary = temporary.map_err(|error| localnet::file_error("make a directory in", &work_dir, &error))?;
+        let temporary = temporary.map_err(|error| localnet::file_error("create a directory in", &work_dir, &error))?;
         let localnet = localnet::create(app, &temporary.path().join("localnet"), &place.shape)?;
         let mut arena = Self { app: app.clone(), localnet, stopped: Vec::new(), temporary: Some(temporary) };
         localnet::start_all(app, &mut arena.localnet, START_TIMEOUT, out).await?;
         Ok(arena)
     }
 
-    /// Those validators of a network that run, if they are a quorum: a network of which some have failed is measured like any other.
+    /// The running validators of a network, if they are a quorum: a network with failed validators can be measured too.
     fn running(mut localnet: Localnet, app: &App, out: &Output) -> Result<Self, CommandError> {
         let count = localnet.validators.len();
         let (running, stopped): (Vec<_>, Vec<_>) = localnet.validators.into_iter().partition(localnet::Member::is_running);
         localnet.validators = running;
         let stopped: Vec<_> = stopped.into_iter().map(|member| member.name).collect();
-        // All of a local network have the same power.
+        // Validators of a local network have equal power.
         if localnet.validators.len() * 3 <= count * 2 {
             let what = format!(
-                "{} of {count} validators run, too few to commit anything; stopped: {}",
+                "only {} of {count} validators are running, too few to commit anything; stopped: {}",
                 localnet.validators.len(),
                 stopped.join(", ")
             );
@@ -77,21 +77,17 @@ impl Arena {
             return Err(CommandError::failure("not-running", what).with_hint(start));
         }
         if !stopped.is_empty() {
-            out.note(format_args!(
-                "without {}, which does not run: the figures are of the {} others",
-                stopped.join(", "),
-                localnet.validators.len()
-            ));
+            out.note(format_args!("{} not running; measuring the other {} validators", stopped.join(", "), localnet.validators.len()));
         }
         Ok(Self { app: app.clone(), localnet, stopped, temporary: None })
     }
 
-    /// Stops a network of its own in an orderly way.
+    /// Shuts down a temporary network.
     pub(crate) async fn close(mut self, out: &Output) -> Result<(), CommandError> {
         if self.temporary.is_some() { localnet::stop_all(&mut self.localnet, out).await } else { Ok(()) }
     }
 
-    /// Whether the network was made for this measurement.
+    /// Whether the network was created for this measurement.
     pub(crate) const fn is_temporary(&self) -> bool {
         self.temporary.is_some()
     }
@@ -106,29 +102,29 @@ impl Arena {
         self.localnet.urls().iter().map(|url| Ok(Client::new(&[url])?)).collect()
     }
 
-    /// What the system says of each validator's process.
+    /// Resource usage of each validator's process.
     pub(crate) fn usage(&self) -> Result<Vec<Usage>, CommandError> {
         let of = |member: &localnet::Member| {
             member.process.as_ref().and_then(localnet::process::Process::usage).ok_or_else(|| {
-                CommandError::failure("validator-ended", format!("{} has ended during the measurement", member.name))
-                    .with_hint(format!("its log is {}", self.localnet.log(member).display()))
+                CommandError::failure("validator-ended", format!("{} exited during the measurement", member.name))
+                    .with_hint(format!("see its log, {}", self.localnet.log(member).display()))
             })
         };
         self.localnet.validators.iter().map(of).collect()
     }
 
-    /// Bytes of the validators' data directories on disk.
+    /// Bytes on disk of each validator's data directory.
     pub(crate) fn disk_bytes(&self) -> Vec<u64> {
         self.localnet.validators.iter().map(|member| bytes_below(&self.localnet.home(member).join("data"))).collect()
     }
 
-    /// New accounts, which the faucet lets send if they need that.
+    /// New accounts. If the application requires it, the faucet gives each a grant first.
     pub(crate) async fn accounts(&self, count: usize) -> Result<Vec<AccountKey>, CommandError> {
         let mut keys = Vec::with_capacity(count);
         for _ in 0..count {
             let mut seed = Zeroizing::new([0; 32]);
             getrandom::fill(seed.as_mut_slice())
-                .map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))?;
+                .map_err(|error| CommandError::failure("randomness", format!("the operating system provides no random bytes: {error}")))?;
             keys.push(AccountKey::from_seed(seed));
         }
         let granted = |key: &AccountKey| self.app.grant(&key.public().address);
@@ -148,11 +144,11 @@ impl Arena {
             }
             let answer = client.submit_batch(&batch(grants)?).await?;
             if let Some(rejected) = answer.rejected.first() {
-                return Err(CommandError::failure("faucet", format!("the faucet's grants are refused: {}", rejected.reason)));
+                return Err(CommandError::failure("faucet", format!("a validator refused the faucet's grants: {}", rejected.reason)));
             }
             self.drain().await?;
         }
-        // In the pool of no validator: committed, or dropped, which the last account shows.
+        // The pools are empty, so the grants were committed or dropped; the last account shows which.
         match keys.last() {
             Some(last) if client.account(last.public().address).await?.value.is_none() => {
                 Err(CommandError::failure("faucet", "the faucet's grants were not committed"))
@@ -161,7 +157,7 @@ impl Arena {
         }
     }
 
-    /// A signed transaction that takes effect.
+    /// A signed transaction that takes effect when executed.
     pub(crate) fn sample(&self, from: &AccountKey, sequence: Sequence, to: Address) -> Transaction {
         self.sign(from, sequence, self.app.sample(sequence.0, &[to]))
     }
@@ -171,7 +167,7 @@ impl Arena {
         Transaction::sign(self.localnet.genesis_hash, &from.signing, sequence, expires_at, payload)
     }
 
-    /// Waits until no validator has a transaction that waits for a block.
+    /// Waits until every validator's pool is empty.
     pub(crate) async fn drain(&self) -> Result<Vec<NodeStatus>, CommandError> {
         let clients = self.clients()?;
         let deadline = Instant::now() + DRAIN_TIMEOUT;
@@ -184,7 +180,7 @@ impl Arena {
             if Instant::now() >= deadline {
                 return Err(CommandError::failure(
                     "not-drained",
-                    format!("{waiting} transactions still wait for a block after {DRAIN_TIMEOUT:?}"),
+                    format!("{waiting} transactions are still waiting for a block after {DRAIN_TIMEOUT:?}"),
                 ));
             }
             tokio::time::sleep(GLANCE).await;
@@ -200,7 +196,7 @@ impl Drop for Arena {
     }
 }
 
-/// How each validator is.
+/// The status of each validator.
 pub(crate) async fn statuses(clients: &[Client]) -> Result<Vec<NodeStatus>, CommandError> {
     let mut statuses = Vec::with_capacity(clients.len());
     for client in clients {
@@ -209,12 +205,12 @@ pub(crate) async fn statuses(clients: &[Client]) -> Result<Vec<NodeStatus>, Comm
     Ok(statuses)
 }
 
-/// Transactions as they are posted.
+/// A batch of transactions.
 pub(crate) fn batch(transactions: Vec<Transaction>) -> Result<TransactionBatch, CommandError> {
     Ok(TransactionBatch(Bounded::try_from(transactions).map_err(|error| CommandError::failure("batch", error))?))
 }
 
-/// What the files below a directory take on disk. A file that vanishes meanwhile counts nothing.
+/// Bytes on disk of the files below a directory. Files that vanish in the meantime count as 0.
 fn bytes_below(directory: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     const BLOCK_BYTES: u64 = 512;

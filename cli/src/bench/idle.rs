@@ -1,4 +1,4 @@
-//! `quorate bench idle`: what validators take when there is nothing to do.
+//! `quorate bench idle`: resources that idle validators use.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::{
     statistics::{microseconds, ratio},
 };
 
-/// How long the network is left alone before the measurement begins.
+/// Idle time before the measurement starts.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// `quorate bench idle`.
@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Where,
-    /// How long to measure, in seconds.
+    /// Duration of the measurement, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     duration: u64,
 }
@@ -32,23 +32,23 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Figures {
     seconds: f64,
-    /// Of one core, for each validator.
+    /// Percent of one core.
     cpu_percent_by_validator: Vec<f64>,
     resident_bytes_by_validator: Vec<u64>,
-    /// Growth of each data directory.
+    /// Growth of the data directory.
     disk_growth_bytes_by_validator: Vec<i64>,
-    /// Blocks committed meanwhile: heartbeats.
+    /// Blocks committed during the measurement: heartbeats.
     blocks: u64,
     rounds: u64,
     counters_all_validators: Counters,
 }
 
-/// Measures and prints.
+/// Runs the measurement and prints the report.
 pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
     let arena = Arena::open(&arguments.place, app, out).await?;
     let clients = arena.clients()?;
-    let progress = out.progress("leaving the network alone");
+    let progress = out.progress("measuring the idle network");
     tokio::time::sleep(SETTLE).await;
     let counters = metrics::read(&arena.localnet).await?;
     let before = statuses(&clients).await?;

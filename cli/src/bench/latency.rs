@@ -1,4 +1,4 @@
-//! `quorate bench latency`: transfers one after the other, each from the moment before it is sent to the moment after its proof is checked.
+//! `quorate bench latency`: one transfer at a time, each timed from just before it is sent until its proof is verified.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::localnet::session;
 
-/// How long one transfer may take before the measurement is given up.
+/// Timeout of one transfer, which ends the measurement.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `quorate bench latency`.
@@ -28,26 +28,26 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Where,
-    /// Number of transfers that are measured.
+    /// Number of transfers to measure.
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     count: u64,
-    /// Number of transfers before that, which are not.
+    /// Number of transfers before that, not measured.
     #[arg(long, default_value_t = 50, value_name = "N")]
     warm_up: u64,
-    /// Repeat the measurement, and give the median of the medians.
+    /// Number of times to repeat the measurement.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
 }
 
 #[derive(Serialize)]
 struct Figures {
-    /// Submit to verified committed receipt, all runs together.
+    /// From submission to verified receipt, over all runs.
     latency_ms: Quantiles,
     runs: Vec<Run>,
-    /// Of each validator that transfers were sent to.
+    /// By the validator that transfers were sent to.
     by_validator_ms: Vec<Quantiles>,
-    /// Checking the proof, which is part of the latency: decoding, the quorum's signatures, header, Merkle path.
     cpu_us_per_transaction_all_validators: f64,
+    /// Includes verifying the proof, which is part of the latency: decoding, the quorum's signatures, header, Merkle path.
     cpu_us_per_transaction_client: f64,
     counters_all_validators: Counters,
 }
@@ -58,7 +58,7 @@ struct Run {
     p99_ms: f64,
 }
 
-/// Measures and prints.
+/// Runs the measurement and prints the report.
 pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
     let arena = Arena::open(&arguments.place, app, out).await?;
@@ -104,7 +104,7 @@ pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result
     arena.close(out).await
 }
 
-/// Processor time of this process so far.
+/// CPU time of this process so far.
 pub(crate) fn own_cpu() -> Duration {
     crate::localnet::process::usage(std::process::id()).map(|usage| usage.cpu).unwrap_or_default()
 }
@@ -118,7 +118,7 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Sends one transfer to the next validator in turn, and waits for its verified receipt. Signing is not part of the latency.
+    /// Sends one transfer to a validator, round-robin, and waits for its verified receipt. Signing is not part of the latency.
     async fn transfer(&mut self, index: u64) -> Result<(usize, Duration), CommandError> {
         let tx = self.arena.sample(self.from, self.sequence, self.to.public().address);
         let validator = usize::try_from(index).unwrap_or_default() % self.sessions.len();

@@ -1,6 +1,6 @@
-//! `quorate bench load`: signed transfers from many accounts to all validators, at a given rate or with a given number under way.
+//! `quorate bench load`: signed transfers from many accounts to all validators, at a given rate or with a given number in flight.
 //!
-//! With a rate the load is open-loop: what is due is sent, whatever became of what was sent before, as many independent clients would.
+//! With a rate the load is open-loop, as from many independent clients: transfers are sent when due, whatever became of earlier ones.
 //!
 //! ```text
 //!   sign all          warm up         measured                                  drain
@@ -8,9 +8,9 @@
 //!                    send -------------------------------------------------|
 //!                                  heights, CPU, memory   ...   the same again, then the blocks in between are read and counted
 //! ```
-//! Each account belongs to one validator and has one transfer at a time on its way there, so that its transfers arrive in the order of their
-//! sequence numbers. A transfer that a validator refuses because it is full is that account's next one again after a short rest (sooner than
-//! `Retry-After` asks for), while other accounts send theirs. What counts is what the blocks hold, not what was sent.
+//! Each account belongs to one validator and has one transfer in flight at a time, so that its transfers arrive in order of their sequence
+//! numbers. A transfer refused by a full validator is retried after a short rest (sooner than `Retry-After` asks for), while other accounts
+//! send theirs. The results count what the blocks hold, not what was sent.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -46,26 +46,26 @@ use super::{
 };
 use crate::localnet::session;
 
-/// Most transactions of one request.
+/// Most transactions in one request.
 const BATCH_MAX: usize = 256;
-/// How often a sender looks whether something is due.
+/// How often a sender checks for due transfers.
 const TICK: Duration = Duration::from_millis(10);
-/// Requests to one validator under way at the same time, at most: one that answers none of them is not sent more.
+/// Most requests in flight to one validator; an unresponsive validator is sent no more.
 const REQUESTS_MAX: usize = 64;
-/// How long an account rests after a refusal because its validator is full; half as long again for some, so that they do not come together.
+/// How long an account rests after a refusal by a full validator; up to half as long again, to spread the retries.
 const REST: Duration = Duration::from_millis(100);
-/// How often one transfer is sent by itself to take its latency.
+/// Pause between single transfers that sample the latency.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
-/// How long a sampled transfer may take.
+/// Timeout of a sampled transfer.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often memory is looked at.
+/// How often memory is sampled.
 const MEMORY_EVERY: Duration = Duration::from_millis(500);
-/// How often the transactions under way are counted with `--closed`.
+/// How often the transactions in flight are counted with `--closed`.
 const WINDOW_EVERY: Duration = Duration::from_millis(20);
-/// Transfers per second that are signed in advance with `--closed`, where the rate is not known.
+/// Transfers to sign in advance with `--closed`, per second of sending: the rate is not known then.
 const CLOSED_RATE: u64 = 12_000;
 
-/// So many seconds' transfers more than are due are signed: a sender at its end would look like a validator that is slow.
+/// Seconds of transfers signed beyond what is due: a sender that runs out would look like a slow validator.
 const SPARE_SECONDS: u64 = 4;
 
 /// `quorate bench load`.
@@ -73,19 +73,19 @@ const SPARE_SECONDS: u64 = 4;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Where,
-    /// Transfers to send per second, over all validators.
+    /// Transfers to send per second, to all validators together.
     #[arg(long, default_value_t = 6_000, value_name = "N", conflicts_with = "closed", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
-    /// Keep so many transfers under way instead of sending at a rate.
+    /// Keep this many transfers in flight instead of sending at a rate.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     closed: Option<u64>,
-    /// How long to measure, in seconds.
+    /// Duration of the measurement, in seconds.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     duration: u64,
-    /// How long to send before that, in seconds.
+    /// Duration of the load before that, in seconds.
     #[arg(long, default_value_t = 3, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=600))]
     warm_up: u64,
-    /// Accounts that send, each one transfer at a time.
+    /// Number of sending accounts, each with one transfer in flight at a time.
     #[arg(long, default_value_t = 4_000, value_name = "N", value_parser = clap::value_parser!(u32).range(4..=100_000))]
     senders: u32,
 }
@@ -93,22 +93,22 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Figures {
     seconds: f64,
-    /// Transfers that took effect, in blocks committed meanwhile.
+    /// Transfers that took effect, in blocks committed during the measurement.
     committed: u64,
     failed: u64,
     committed_per_second: f64,
     offered_per_second: Option<u64>,
-    /// What was really sent, refused or not. Less than what was to be offered where all accounts were waiting for answers or resting.
+    /// Transfers sent, refused or not. Lower than the offered rate if all accounts were waiting for answers or resting.
     attempts_per_second: f64,
     under_way: Option<u64>,
     sent: u64,
-    /// By the refusal's code; each was sent again later.
+    /// By code of the refusal; each was retried.
     refused: BTreeMap<String, u64>,
     refused_and_sent_again: u64,
     cpu_us_per_transaction_all_validators: f64,
     cpu_us_per_transaction_by_validator: Vec<f64>,
     cpu_us_per_transaction_generator: f64,
-    /// Of all cores, by validators and generator together.
+    /// By validators and load generator together.
     cpu_cores_used: f64,
     signing_us_per_transaction: f64,
     latency_ms: Quantiles,
@@ -132,12 +132,12 @@ struct Memory {
     max: Vec<u64>,
 }
 
-/// Measures and prints.
+/// Runs the measurement and prints the report.
 pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result<(), CommandError> {
     let machine = Machine::look();
     let arena = Arena::open(&arguments.place, app, out).await?;
     let clients = arena.clients()?;
-    let progress = out.progress("giving money to the senders");
+    let progress = out.progress("funding the senders");
     let senders = arena.accounts(arguments.senders as usize).await?;
     let sampler = arena.accounts(1).await?;
     drop(progress);
@@ -165,7 +165,7 @@ pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result
     while let Some(task) = tasks.join_next().await {
         let done = task.map_err(|error| CommandError::failure("task", error))??;
         if done.ran_out {
-            out.note("a sender ran out of signed transfers: the figures are of less load than was asked for");
+            out.note("a sender ran out of signed transfers: the load was lower than requested");
         }
     }
     let start = Instant::now();
@@ -209,13 +209,13 @@ pub(crate) async fn run(arguments: Arguments, app: &App, out: &Output) -> Result
     arena.close(out).await
 }
 
-/// Transfers between the accounts, for each validator those of its accounts.
+/// Signs transfers between the accounts, grouped by validator.
 fn sign(arena: &Arena, senders: &[AccountKey], validators: usize, count: u64) -> Vec<Crowd> {
     let addresses: Vec<Address> = senders.iter().map(|key| key.public().address).collect();
     let mut accounts = vec![VecDeque::new(); senders.len()];
     for number in 0..usize::try_from(count).unwrap_or(usize::MAX) {
         let (sequence, index) = (number / senders.len(), number % senders.len());
-        // Each time to another account, so that a block touches as many as it can.
+        // To a different account each time, so that a block touches many accounts.
         let to = sequence.wrapping_mul(7).wrapping_add(index).wrapping_add(1) % addresses.len();
         if let (Some(key), Some(to), Some(transfers)) = (senders.get(index), addresses.get(to), accounts.get_mut(index)) {
             transfers.push_back(arena.sample(key, Sequence(sequence as u64), *to));
@@ -230,20 +230,20 @@ fn sign(arena: &Arena, senders: &[AccountKey], validators: usize, count: u64) ->
     crowds
 }
 
-/// An account's transfers, the next one first.
+/// An account's remaining transfers, the next one first.
 type Account = VecDeque<Transaction>;
 
-/// The accounts of one validator. Those with a transfer on its way are with it.
+/// One validator's accounts, except those with a transfer in flight.
 #[derive(Debug, Default)]
 struct Crowd {
     ready: VecDeque<Account>,
-    /// Until when accounts rest that were refused, the earliest first as far as that matters.
+    /// Accounts that rest after a refusal, and until when; roughly the earliest first.
     resting: VecDeque<(Instant, Account)>,
     under_way: usize,
 }
 
 impl Crowd {
-    /// The next transfers of at most `count` accounts.
+    /// Takes at most `count` accounts whose next transfers are to be sent.
     fn take(&mut self, count: usize) -> Vec<Account> {
         while self.resting.front().is_some_and(|(until, _)| *until <= Instant::now()) {
             self.ready.extend(self.resting.pop_front().map(|(_, account)| account));
@@ -253,7 +253,7 @@ impl Crowd {
         self.ready.drain(..count).collect()
     }
 
-    /// Takes accounts back: the transfer of each was taken, or refused.
+    /// Takes accounts back, after each one's transfer was accepted or refused.
     fn give_back(&mut self, accounts: Vec<Account>, refused: &BTreeMap<usize, String>) {
         self.under_way -= accounts.len();
         for (index, mut account) in accounts.into_iter().enumerate() {
@@ -262,7 +262,7 @@ impl Crowd {
                 self.resting.push_back((Instant::now() + REST + more, account));
             } else {
                 account.pop_front();
-                // An account whose transfers are used up is gone.
+                // An account without further transfers is dropped.
                 self.ready.extend((!account.is_empty()).then_some(account));
             }
         }
@@ -273,19 +273,19 @@ impl Crowd {
     }
 }
 
-/// What the tasks have in common.
+/// State shared by the tasks.
 struct Shared {
     start: Instant,
-    /// Of each validator's sender, per second; none with `--closed`.
+    /// Transfers per second over all senders; `None` with `--closed`.
     rate: Option<u64>,
     window: u64,
     senders: u64,
-    /// Transfers that were sent, each time counted.
+    /// Transfers sent, retries included.
     attempts: AtomicU64,
     refused: Mutex<BTreeMap<String, u64>>,
-    /// Transfers that some validator has taken.
+    /// Transfers accepted by a validator.
     sent: AtomicU64,
-    /// With `--closed`: those of them that are not committed yet, as of the last look.
+    /// With `--closed`: accepted transfers not yet committed, as of the last count.
     under_way: AtomicU64,
     is_over: AtomicBool,
 }
@@ -315,7 +315,7 @@ impl Shared {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts the transfers of a request that has been answered.
+    /// Counts the transfers of an answered request.
     fn count(&self, count: u64, refused: &BTreeMap<usize, String>) {
         let taken = count.saturating_sub(refused.len() as u64);
         self.sent.fetch_add(taken, Ordering::Relaxed);
@@ -326,7 +326,7 @@ impl Shared {
         }
     }
 
-    /// How many one sender may send now that has tried `attempts` times.
+    /// Number of transfers that a sender with this many `attempts` may send now.
     fn due(&self, attempts: u64) -> usize {
         let due = match self.rate {
             Some(rate) => (rate.saturating_mul(microseconds(self.start.elapsed())) / 1_000_000 / self.senders).saturating_sub(attempts),
@@ -336,10 +336,10 @@ impl Shared {
     }
 }
 
-/// A request that has been answered.
+/// An answered request.
 struct Answered {
     accounts: Vec<Account>,
-    /// By position.
+    /// Codes of refusals, by position in the batch.
     refused: BTreeMap<usize, String>,
 }
 
@@ -375,31 +375,31 @@ async fn request(client: Arc<Client>, accounts: Vec<Account>) -> Result<Answered
     let transactions = accounts.iter().filter_map(VecDeque::front).cloned().collect();
     let refused = match client.submit_batch(&batch(transactions)?).await {
         Ok(answer) => refused(&answer)?,
-        // Too full even to look at it: all of it again.
+        // Too overloaded to read the batch: retry all of it.
         Err(ClientError::Refused { status: 429 | 503, code, .. }) => (0..accounts.len()).map(|index| (index, code.clone())).collect(),
         Err(error) => return Err(error.into()),
     };
     Ok(Answered { accounts, refused })
 }
 
-/// The transactions of a batch, by position, that were refused only because something is full, and by which code.
+/// The transactions of a batch refused because something is full: the code, by position. Any other refusal is an error.
 fn refused(answer: &BatchAnswer) -> Result<BTreeMap<usize, String>, CommandError> {
-    // What got no answer in time may have been taken: sent again, it is answered as what it was taken for.
+    // A transaction without an answer in time may have been accepted; the answer to a retry tells.
     const FULL: [&str; 7] = ["pool-full", "sender-full", "sequence-too-far", "crowded-out", "busy", "overloaded", "no-answer"];
     let mut refused = BTreeMap::new();
     for rejected in &answer.rejected {
         if !FULL.contains(&rejected.code.as_str()) {
-            return Err(CommandError::failure("refused", format!("a transfer is refused: {} ({})", rejected.reason, rejected.code)));
+            return Err(CommandError::failure("refused", format!("a transfer was refused: {} ({})", rejected.reason, rejected.code)));
         }
         refused.insert(usize::try_from(rejected.index).unwrap_or(usize::MAX), rejected.code.clone());
     }
     Ok(refused)
 }
 
-/// Keeps count of the transfers under way: what was taken, less what is committed.
+/// Keeps count of the transfers in flight: accepted and not yet committed.
 async fn watch_window(clients: Vec<Client>, shared: Arc<Shared>) -> Result<Done, CommandError> {
     while !shared.is_over.load(Ordering::Relaxed) {
-        // The fullest pool knows nearly all that wait, since each transaction is passed on to everybody.
+        // Transactions are forwarded to all validators, so the fullest pool holds nearly all that are waiting.
         let waiting = statuses(&clients).await?.iter().map(|status| status.pool_transactions).max().unwrap_or(0);
         shared.under_way.store(waiting, Ordering::Relaxed);
         tokio::time::sleep(WINDOW_EVERY).await;
@@ -407,7 +407,7 @@ async fn watch_window(clients: Vec<Client>, shared: Arc<Shared>) -> Result<Done,
     Ok(Done::default())
 }
 
-/// Sends single transfers in between, to each validator in turn, and takes the time until their proofs are checked.
+/// Samples the latency: sends single transfers to each validator in turn, and times them until their proofs are verified.
 async fn sample(arena: &Arena, key: &[AccountKey], shared: &Shared) -> Result<Vec<Duration>, CommandError> {
     let sessions = arena.localnet.urls().into_iter().map(|url| session(&arena.localnet, &[url])).collect::<Result<Vec<_>, _>>()?;
     let Some(key) = key.first() else { return Ok(Vec::new()) };
@@ -425,7 +425,7 @@ async fn sample(arena: &Arena, key: &[AccountKey], shared: &Shared) -> Result<Ve
     Ok(latencies)
 }
 
-/// What was seen at the beginning and the end of the measured time.
+/// Readings at the start and the end of the measured time.
 struct Window {
     elapsed: Duration,
     attempts: u64,
@@ -443,7 +443,7 @@ struct Window {
 }
 
 async fn measure(arena: &Arena, clients: &[Client], arguments: &Arguments, shared: &Shared) -> Result<Window, CommandError> {
-    // Whatever happens here, the senders must come to their end.
+    // Even on an error, the senders must stop.
     let window = measure_window(arena, clients, arguments, shared).await;
     shared.is_over.store(true, Ordering::Relaxed);
     window
@@ -493,7 +493,7 @@ struct Blocks {
     largest: u64,
 }
 
-/// Reads the blocks that were committed meanwhile, and counts what they hold.
+/// Reads the blocks committed during the measurement, and counts what they hold.
 async fn count_blocks(clients: &[Client], window: &Window) -> Result<Blocks, CommandError> {
     let client = clients.first().ok_or_else(|| CommandError::failure("validator", "there is no validator"))?;
     let mut blocks = Blocks::default();
@@ -509,7 +509,7 @@ async fn count_blocks(clients: &[Client], window: &Window) -> Result<Blocks, Com
     Ok(blocks)
 }
 
-/// The highest height that all validators have committed, where their states are compared.
+/// Compares the validators' states at the highest height that all have committed, and returns it.
 async fn equal_roots(clients: &[Client], statuses: &[NodeStatus]) -> Result<Height, CommandError> {
     let height = statuses.iter().map(|status| status.height).min().unwrap_or_default();
     let mut seen = None;
@@ -519,7 +519,7 @@ async fn equal_roots(clients: &[Client], statuses: &[NodeStatus]) -> Result<Heig
         if seen.is_some_and(|seen| seen != root) {
             return Err(CommandError::failure(
                 "diverged",
-                format!("{} has another block or state at height {height} than the others", status.name),
+                format!("{} has a different block or state at height {height} than the other validators", status.name),
             ));
         }
         seen = Some(root);
@@ -574,9 +574,9 @@ mod tests {
         let sent = crowd.take(2);
         assert_eq!(next_of(&sent), [0, 0]);
         let third = crowd.take(10);
-        assert_eq!(next_of(&third), [0], "the others are on their way");
+        assert_eq!(next_of(&third), [0], "the others are in flight");
         crowd.give_back(sent, &BTreeMap::from([(0, "overloaded".into())]));
-        // The first rests, and it does not hold up the second.
+        // The first rests, and does not hold up the second.
         assert_eq!(next_of(&crowd.take(10)), [1]);
         crowd.resting.iter_mut().for_each(|(until, _)| *until = Instant::now());
         let again = crowd.take(10);

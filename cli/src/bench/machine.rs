@@ -1,17 +1,17 @@
-//! The machine that figures were measured on, as far as it says.
+//! Description of the machine that runs a benchmark.
 
 use std::{fs, path::Path, thread};
 
 use serde::Serialize;
 
-/// A machine.
+/// The machine, as far as it can be found out.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
     cpu: String,
     cores: usize,
     memory_bytes: Option<u64>,
     system: String,
-    /// Processes that wanted to run in the last minute, before the measurement: what else the machine was doing.
+    /// One-minute load average before the measurement, which shows what else the machine was doing.
     load_average_before: Option<f64>,
 }
 
@@ -36,7 +36,7 @@ fn field(text: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The kind of file system that holds a directory: figures with durable writes mean something only on a real disk.
+/// Type of the file system that holds a directory. Durable writes cost something only on a real disk.
 pub(crate) fn filesystem(directory: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let directory = fs::canonicalize(directory).ok()?;
@@ -44,7 +44,7 @@ pub(crate) fn filesystem(directory: &Path) -> Option<String> {
     for line in mounts.lines() {
         let mut words = line.split(' ').skip(1);
         let (Some(point), Some(kind)) = (words.next(), words.next()) else { continue };
-        // The last of equal length is the one on top.
+        // Of mounts on the same point, the last one is on top.
         if directory.starts_with(point) && best.is_none_or(|(length, _)| point.len() >= length) {
             best = Some((point.len(), kind));
         }

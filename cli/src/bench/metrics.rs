@@ -1,4 +1,4 @@
-//! What the validators count themselves: the counters of `/metrics`, summed over all validators.
+//! The counters that validators export at `/metrics`, summed over all validators.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,9 +11,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Counters by name and labels, summed over all validators.
 pub(crate) type Counters = BTreeMap<String, f64>;
 
-/// Asks all validators.
+/// Reads the counters of all validators.
 pub(crate) async fn read(localnet: &Localnet) -> Result<Counters, CommandError> {
-    let failed = |error: reqwest::Error| CommandError::failure("metrics", format!("the metrics cannot be read: {error}"));
+    let failed = |error: reqwest::Error| CommandError::failure("metrics", format!("cannot read the metrics: {error}"));
     let http = quorate_client::http::without_tls().timeout(TIMEOUT).build().map_err(failed)?;
     let mut sum = Counters::new();
     for member in &localnet.validators {
@@ -26,13 +26,13 @@ pub(crate) async fn read(localnet: &Localnet) -> Result<Counters, CommandError> 
     Ok(sum)
 }
 
-/// What was counted in between, without what did not change.
+/// Increase of each counter, without those that did not change.
 pub(crate) fn difference(before: &Counters, after: &Counters) -> Counters {
     let change = |(name, after): (&String, &f64)| (name.clone(), super::statistics::rounded(after - before.get(name).unwrap_or(&0.0)));
     after.iter().map(change).filter(|(_, change)| *change != 0.0).collect()
 }
 
-/// The counters of a text in the `OpenMetrics` format. Labels that name a validator or peer are left out, so that their counts add up.
+/// Parses the counters in a text in `OpenMetrics` format. Labels that name a validator or peer are dropped, so that their counts add up.
 fn parse(text: &str) -> Vec<(String, f64)> {
     let mut counters = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {

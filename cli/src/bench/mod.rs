@@ -1,8 +1,7 @@
-//! `quorate bench`: figures of a network on this machine, as JSON with everything that is needed to judge them.
+//! `quorate bench`: measures a network on this machine, and reports the results with everything needed to judge them.
 //!
-//! The figures are measured from outside, through the HTTP API and what the system says of the processes. Whoever waits for a receipt here
-//! checks its proof as the wallet does. Nothing is asserted: a machine that does other work at the same time gives other figures, which is
-//! why the load of the machine is part of the report.
+//! Measurements are made from outside, through the HTTP API and the system's data about the processes. Receipts are verified as the wallet
+//! does. Nothing is asserted: other work on the machine changes the results, so the report includes the machine's load.
 
 mod arena;
 mod idle;
@@ -23,21 +22,21 @@ use crate::localnet::Shape;
 /// Measure a network on this machine.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// From submitting a transfer to its verified committed receipt, one after the other.
+    /// Measure the time from submitting a transfer to its verified receipt, one transfer at a time.
     Latency(latency::Arguments),
-    /// As many transfers as come in, for as long as told.
+    /// Measure the throughput under a sustained load of transfers.
     Load(load::Arguments),
-    /// What validators take when there is nothing to do.
+    /// Measure the CPU, memory and disk that idle validators use.
     Idle(idle::Arguments),
 }
 
-/// On which network to measure.
+/// The network to measure.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Where {
-    /// Directory of a running local network to measure [default: a new one that is removed afterwards].
+    /// Directory of a running local network to measure [default: a new network, removed afterwards].
     #[arg(long, env = "QUORATE_LOCALNET", value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where the new network is put; a directory on the disk whose speed counts [default: the one for temporary files].
+    /// Parent directory for the new network, on the disk to measure [default: the directory for temporary files].
     #[arg(long, value_name = "DIR", conflicts_with = "dir")]
     work_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -45,7 +44,7 @@ pub(crate) struct Where {
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub(crate) fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         crate::block_on(async {
             match self {

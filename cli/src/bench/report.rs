@@ -1,4 +1,4 @@
-//! A report: the figures, and all that is needed to judge and to repeat them.
+//! A report: the results, and everything needed to judge and repeat them.
 
 use quorate_terminal::{CommandError, Output};
 use quorate_types::genesis::Parameters;
@@ -22,9 +22,9 @@ struct Report<F: Serialize> {
 
 #[derive(Serialize)]
 struct Network {
-    /// That run and are measured.
+    /// Number of running validators, which are measured.
     validators: usize,
-    /// The names of those that do not.
+    /// Names of the stopped validators.
     stopped: Vec<String>,
     own: bool,
     filesystem: Option<String>,
@@ -32,7 +32,7 @@ struct Network {
     parameters: Parameters,
 }
 
-/// Prints the figures of a measurement: as one object, or a line for each number.
+/// Prints a report: as one object, or a line for each number.
 pub(crate) fn print<F: Serialize>(
     measurement: &'static str,
     machine: Machine,
@@ -54,7 +54,7 @@ pub(crate) fn print<F: Serialize>(
             stopped: arena.stopped.clone(),
             own: arena.is_temporary(),
             filesystem: filesystem(&arena.localnet.directory),
-            // There is no setting by which a validator would sign before its record is durable.
+            // No setting lets a validator sign before its safety record is durable.
             durable_writes: true,
             parameters: genesis.parameters,
         },
@@ -69,7 +69,7 @@ pub(crate) fn print<F: Serialize>(
     })
 }
 
-/// `{"a":{"b":1},"c":[2,3]}` as `a.b 1`, `c 2, 3`; things in a list are counted from 1.
+/// `{"a":{"b":1},"c":[2,3]}` as `a.b 1`, `c 2, 3`; objects in a list are numbered from 1.
 fn flatten(path: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {

@@ -1,10 +1,10 @@
-//! Numbers for people: quantiles, ratios. Not for the protocol, which knows no floats.
+//! Quantiles and ratios for reports. Not for the protocol, which uses no floats.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Durations, summed up; in milliseconds.
+/// Summary of durations, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Quantiles {
     pub(crate) count: usize,
@@ -17,12 +17,12 @@ pub(crate) struct Quantiles {
 }
 
 impl Quantiles {
-    /// Of these durations; all zero when there are none.
+    /// Summarises durations; all zero if there are none.
     pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
         durations.sort_unstable();
         let count = durations.len();
         let total: Duration = durations.iter().sum();
-        // The smallest value that at least `percent` of all do not exceed (nearest rank).
+        // Nearest rank: the smallest value that at least `percent` of all values do not exceed.
         let at = |percent: usize| {
             let rank = count.saturating_mul(percent).div_ceil(100).max(1);
             durations.get(rank - 1).map_or(0.0, |duration| rounded(duration.as_secs_f64() * 1e3))
@@ -33,19 +33,19 @@ impl Quantiles {
     }
 }
 
-/// Three digits after the point are enough for any figure here.
+/// Rounds to three decimal places.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-/// One number over another; zero when there is nothing to divide by.
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+/// `over / under`; zero if `under` is zero.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
 pub(crate) fn ratio(over: u64, under: u64) -> f64 {
     if under == 0 { 0.0 } else { rounded(over as f64 / under as f64) }
 }
 
-/// So many per second.
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+/// `count` per second; zero for no time.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
 pub(crate) fn per_second(count: u64, duration: Duration) -> f64 {
     if duration.is_zero() { 0.0 } else { rounded(count as f64 / duration.as_secs_f64()) }
 }

@@ -1,4 +1,4 @@
-//! `quorate` with the feature `faults`, under another name: nobody takes a program that can lose messages for a release.
+//! `quorate` with the feature `faults`, under another name so that a program that can lose messages is not mistaken for a release.
 
 #![forbid(unsafe_code)]
 

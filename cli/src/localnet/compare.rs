@@ -1,4 +1,4 @@
-//! Compares the ledgers of the validators, block by block, as their APIs show them.
+//! Compares the validators' ledgers block by block, through their APIs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::directory::{Localnet, Member};
 
 #[derive(Serialize)]
 struct View {
-    /// Blocks 1 to this one were compared.
+    /// Blocks 1 to this height were compared.
     height: u64,
     blocks: u64,
     transactions: u64,
@@ -20,7 +20,7 @@ struct View {
     validators: Vec<String>,
 }
 
-/// What must be the same everywhere.
+/// What must be equal on all validators.
 #[derive(Clone, PartialEq, Eq)]
 struct Fingerprint {
     block_id: String,
@@ -29,14 +29,14 @@ struct Fingerprint {
     transactions: u64,
 }
 
-/// Compares all blocks that all running validators have. They go on while they are read, so the height is fixed first.
+/// Compares all blocks that all running validators have. The chain grows meanwhile, so the height is fixed first.
 ///
 /// # Errors
-/// Two differ, with both named; fewer than two run.
+/// Two validators differ; both are named. Or none is running.
 pub(super) async fn compare(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
     let running: Vec<_> = localnet.validators.iter().filter(|member| member.is_running()).collect();
     if running.is_empty() {
-        return Err(CommandError::failure("not-running", "no validator runs").with_hint(format!(
+        return Err(CommandError::failure("not-running", "no validator is running").with_hint(format!(
             "start them: {} localnet start --dir {}",
             program_word(),
             shell_word(&localnet.directory)
@@ -86,7 +86,7 @@ pub(super) async fn compare(localnet: &Localnet, out: &Output) -> Result<(), Com
         });
         out.table(&["validator", "blocks", "transactions", "last block", "state root"], rows)
     })?;
-    out.good(format_args!("{} blocks are the same on {} validators", view.blocks, running.len()));
+    out.good(format_args!("{} blocks are equal on {} validators", view.blocks, running.len()));
     Ok(())
 }
 
@@ -104,6 +104,6 @@ fn agree<'a>(
         |what: &Fingerprint| format!("block {} with state {} and {} transactions", what.block_id, what.state_root, what.transactions);
     Err(CommandError::failure(
         "diverged",
-        format!("at height {height} {} has {}, {} has {}", owner.name, show(first), member.name, show(fingerprint)),
+        format!("at height {height}, {} has {}, but {} has {}", owner.name, show(first), member.name, show(fingerprint)),
     ))
 }

@@ -1,4 +1,4 @@
-//! `quorate localnet status --consensus`: where each validator stands, and what each says is missing while nothing is committed.
+//! `quorate localnet status --consensus`: each validator's view of consensus, and what it reports missing while nothing is committed.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ struct Row<'a> {
     number: usize,
     name: &'a str,
     state: &'static str,
-    /// What it answers to `GET /v1/consensus`.
+    /// Its answer to `GET /v1/consensus`.
     consensus: Option<ConsensusView>,
 }
 
-/// Asks every validator that runs, and prints what they say: as a table, or as one object.
+/// Asks every running validator, and prints the answers: as a table, or as one object.
 pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
     let mut validators = Vec::with_capacity(localnet.validators.len());
     for (number, member) in (1..).zip(&localnet.validators) {
@@ -45,7 +45,7 @@ async fn ask(url: &str) -> Option<ConsensusView> {
     tokio::time::timeout(STATUS_TIMEOUT, client.consensus()).await.ok()?.ok()
 }
 
-/// The table, and below it what validators say is wrong.
+/// The table, and below it the stalls that validators report.
 fn text(view: &View<'_>, out: &Output) -> String {
     let headings = ["n", "validator", "state", "round", "leader", "certified", "committed", "height", "voted", "last commit", "no link to"];
     let rows = view.validators.iter().map(|row| {

@@ -1,5 +1,5 @@
-//! Makes a network by the same steps that organisations take: keys, a draft, a signed fragment each, the genesis; then a home for each
-//! validator. Only the keys are worse: they lie there in plain text, which is why such a network must never hold anything of value.
+//! Creates a network by the same steps that organisations take: keys, a draft, a signed fragment each, the genesis; then a home for each
+//! validator. The keys are stored in plain text, so such a network must never hold anything of value.
 
 use std::{
     fs,
@@ -28,37 +28,37 @@ use super::{
     ports,
 };
 
-/// What the faucet has: enough for every measurement, and far from the most that a sum may be.
+/// Balance of the faucet: enough for every measurement, and far below the limit on sums.
 const FAUCET_BALANCE: u64 = 1 << 50;
-/// The first accounts have people's names.
+/// Names of the first accounts.
 const NAMES: [&str; 10] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"];
 const ACCOUNTS_MAX: u32 = 10_000;
 
-/// What a new network is like. What is left out has a default here, and is not mistaken for a wish about a network that exists already.
+/// Options for a new network. They are `Option`s, so that a default is not mistaken for a request about an existing network.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Shape {
     /// Number of validators [default: 4].
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=VALIDATORS_MAX as i64))]
     pub(crate) validators: Option<u16>,
-    /// First port: the validators' APIs, then their links to each other, then health and metrics. Otherwise free ports are found.
+    /// First port: the validators' APIs, then their peer-to-peer links, then health and metrics [default: free ports].
     #[arg(long, value_name = "PORT")]
     pub(crate) base_port: Option<u16>,
     /// Number of accounts: alice, bob, carol and so on [default: 3].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(0..=ACCOUNTS_MAX as i64))]
     pub(crate) accounts: Option<u32>,
-    /// What each of them has, where the application knows amounts [default: 1000000].
+    /// Balance of each of them, if the application has balances [default: 1000000].
     #[arg(long, value_name = "AMOUNT", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     pub(crate) balance: Option<u64>,
-    /// First duration of a round's timer, in milliseconds; short, since all validators are on one machine [default: 500].
+    /// Initial round timeout, in milliseconds; short, since all validators are on one machine [default: 500].
     #[arg(long, value_name = "MS")]
     pub(crate) timeout_ms: Option<u32>,
-    /// How long an idle chain waits before it makes an empty block, in milliseconds [default: 10000].
+    /// How long an idle chain waits before making an empty block, in milliseconds [default: 10000].
     #[arg(long, value_name = "MS")]
     pub(crate) heartbeat_ms: Option<u32>,
-    /// Most transactions of a block.
+    /// Maximum transactions per block.
     #[arg(long, value_name = "N")]
     pub(crate) block_transactions: Option<u32>,
-    /// A setting of every validator's configuration, such as log.level=debug; repeatable.
+    /// Setting for every validator's configuration, such as log.level=debug; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl Shape {
         self.validators.unwrap_or(4)
     }
 
-    /// The first option, if one was given, that only means something for a new network.
+    /// The first option that was given, if any: they only apply to a new network.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let options = [
             ("--validators", self.validators.is_some()),
@@ -84,18 +84,18 @@ impl Shape {
         options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
     }
 
-    /// Refuses what no network can be made of, before anything is made or removed.
+    /// Refuses invalid options before anything is created or removed.
     pub(crate) fn check(&self, app: &App) -> Result<(), CommandError> {
         Draft::new(app, "localnet".into(), ChainId(1), now(), parameters(self), app.in_genesis(app.trial_settings(&[])))?;
         render(&self.settings).map(drop)
     }
 }
 
-/// Makes a network in a directory where there is none. Nothing runs yet.
+/// Creates a network in a directory without one. Starts nothing.
 pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Localnet, CommandError> {
     shape.check(app)?;
     let directory = std::path::absolute(directory).map_err(|error| file_error("find", directory, &error))?;
-    fs::create_dir_all(&directory).map_err(|error| file_error("make", &directory, &error))?;
+    fs::create_dir_all(&directory).map_err(|error| file_error("create", &directory, &error))?;
     let count = usize::from(shape.validators());
     let ports = match shape.base_port {
         Some(base) => ports::from_base(base, count * 3)?,
@@ -183,7 +183,7 @@ fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Balan
 fn write_genesis(home: &Path, genesis: &Genesis) -> Result<(), CommandError> {
     let path = genesis_file(home);
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|error| file_error("make", parent, &error))?;
+        fs::create_dir_all(parent).map_err(|error| file_error("create", parent, &error))?;
     }
     Ok(quorate_genesis::file::write(&path, genesis)?)
 }
@@ -211,10 +211,11 @@ fn random() -> Result<u32, CommandError> {
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), CommandError> {
-    getrandom::fill(bytes).map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))
+    getrandom::fill(bytes)
+        .map_err(|error| CommandError::failure("randomness", format!("the operating system provides no random bytes: {error}")))
 }
 
-/// The time of this machine.
+/// This machine's clock.
 pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

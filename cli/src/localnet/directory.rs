@@ -1,10 +1,10 @@
-//! The directory of a local network, and the one file that says what is in it.
+//! The directory of a local network, and the file that describes it.
 //!
 //! ```text
 //! <dir>/localnet.json         validators, their addresses and processes
-//! <dir>/localnet.lock         held by the command that is changing something
-//! <dir>/config/genesis.json   the network
-//! <dir>/wallet/NAME.key       accounts with money, in plain text: so <dir> is a home for `quorate wallet --home <dir>`
+//! <dir>/localnet.lock         held by a command that changes the network
+//! <dir>/config/genesis.json   the genesis
+//! <dir>/wallet/NAME.key       funded accounts, in plain text; so <dir> is a home for `quorate wallet --home <dir>`
 //! <dir>/validator-1/          a home for `quorate node run --home <dir>/validator-1`, with its log in node.log
 //! ```
 
@@ -27,15 +27,15 @@ use super::process::Process;
 const STATE_FILE: &str = "localnet.json";
 const LOCK_FILE: &str = "localnet.lock";
 const VERSION: u32 = 2;
-/// The account that everything starts from: `localnet start` sends one transaction from it, and `bench` takes its money from it.
+/// The account that `localnet start` sends a transaction from, and that funds the accounts of `bench`.
 pub(crate) const FAUCET: &str = "faucet";
 
-/// A network on this machine.
+/// A local network, as stored in `localnet.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Localnet {
     version: u32,
-    /// Where it is; not stored, so that the directory can be moved.
+    /// Its directory. Not stored, so that the directory can be moved.
     #[serde(skip)]
     pub(crate) directory: PathBuf,
     pub(crate) network: String,
@@ -50,17 +50,17 @@ pub(crate) struct Localnet {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Of its HTTP API.
+    /// Address of its HTTP API.
     pub(crate) api: SocketAddr,
-    /// Of its links to the others.
+    /// Its peer-to-peer multiaddress.
     pub(crate) p2p: String,
-    /// Of its health and metrics.
+    /// Address of its health and metrics.
     pub(crate) metrics: SocketAddr,
-    /// The process that was started last and not known to have ended.
+    /// The process last started, unless it is known to have ended.
     pub(crate) process: Option<Process>,
 }
 
-/// An account that has money from the beginning.
+/// An account that is funded in the genesis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
@@ -68,12 +68,12 @@ pub(crate) struct Account {
     pub(crate) address: Address,
 }
 
-/// Held while a network is changed.
+/// The lock on a network, held while it is changed.
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// An error about a file, with what was tried.
+/// An I/O error, with the operation and the path.
 pub(crate) fn file_error(doing: &str, path: &Path, error: &io::Error) -> CommandError {
     CommandError::failure("file", format!("cannot {doing} {}: {error}", path.display()))
 }
@@ -95,7 +95,7 @@ impl Member {
 }
 
 impl Localnet {
-    /// A network that has just been made.
+    /// A newly created network.
     pub(crate) fn new(directory: &Path, genesis: &Genesis, validators: Vec<Member>, accounts: Vec<Account>) -> Self {
         Self {
             version: VERSION,
@@ -108,12 +108,12 @@ impl Localnet {
         }
     }
 
-    /// Whether there is a network in a directory.
+    /// Whether a directory holds a network.
     pub(crate) fn exists(directory: &Path) -> bool {
         directory.join(STATE_FILE).is_file()
     }
 
-    /// Reads what is known of a network.
+    /// Reads the state file of a network.
     pub(crate) fn load(directory: &Path) -> Result<Self, CommandError> {
         let directory = std::path::absolute(directory).map_err(|error| file_error("find", directory, &error))?;
         let path = directory.join(STATE_FILE);
@@ -122,20 +122,20 @@ impl Localnet {
                 return file_error("read", &path, &error);
             }
             CommandError::failure("no-localnet", format!("there is no local network in {}", directory.display()))
-                .with_hint(format!("`{} localnet start` makes one; --dir or QUORATE_LOCALNET says where", program_word()))
+                .with_hint(format!("create one with `{} localnet start`, or point --dir or QUORATE_LOCALNET to one", program_word()))
         })?;
         let broken = |reason: String| {
-            CommandError::failure("localnet-file", format!("{} cannot be used: {reason}", path.display()))
-                .with_hint("stop its processes by hand, remove the directory, and start again")
+            CommandError::failure("localnet-file", format!("{} is not valid: {reason}", path.display()))
+                .with_hint("stop its processes by hand, remove the directory, and create a new network")
         };
         let localnet: Self = serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
         if localnet.version != VERSION {
-            return Err(broken(format!("it is of version {}, this program knows version {VERSION}", localnet.version)));
+            return Err(broken(format!("it has version {}, but this program reads version {VERSION}", localnet.version)));
         }
         Ok(Self { directory, ..localnet })
     }
 
-    /// Writes what is known, all of it or nothing.
+    /// Writes the state file, atomically.
     pub(crate) fn save(&self) -> Result<(), CommandError> {
         let (path, new) = (self.directory.join(STATE_FILE), self.directory.join(format!("{STATE_FILE}.new")));
         let text = serde_json::to_vec_pretty(self).map_err(|error| CommandError::failure("localnet-file", error))?;
@@ -147,7 +147,7 @@ impl Localnet {
         write().map_err(|error| file_error("write", &path, &error))
     }
 
-    /// Takes the network for this command alone, and waits while another has it.
+    /// Locks the network for this command, and waits while another holds the lock.
     pub(crate) fn lock(directory: &Path) -> Result<Lock, CommandError> {
         let path = directory.join(LOCK_FILE);
         let take = || {
@@ -158,33 +158,33 @@ impl Localnet {
         take().map(|file| Lock { _file: file }).map_err(|error| file_error("lock", &path, &error))
     }
 
-    /// The home of a validator.
+    /// Home directory of a validator.
     pub(crate) fn home(&self, member: &Member) -> PathBuf {
         self.directory.join(&member.name)
     }
 
-    /// The log of a validator.
+    /// Log file of a validator.
     pub(crate) fn log(&self, member: &Member) -> PathBuf {
         self.home(member).join("node.log")
     }
 
-    /// The network's genesis file.
+    /// Genesis file of the network.
     pub(crate) fn genesis_file(&self) -> PathBuf {
         genesis_file(&self.directory)
     }
 
-    /// The directory of its accounts.
+    /// Directory of the accounts.
     pub(crate) fn wallet(&self) -> PathBuf {
         self.directory.join(quorate_keygen::command::WALLET_DIRECTORY)
     }
 
-    /// The position of validator `number`, which people count from 1.
+    /// Index of validator `number`, which counts from 1.
     pub(crate) fn position(&self, number: usize) -> Result<usize, CommandError> {
         let count = self.validators.len();
         number
             .checked_sub(1)
             .filter(|position| *position < count)
-            .ok_or_else(|| CommandError::usage(format!("there is no validator {number}: this network has validators 1 to {count}")))
+            .ok_or_else(|| CommandError::usage(format!("there is no validator {number}; this network has validators 1 to {count}")))
     }
 
     /// The URLs of all validators.
@@ -193,7 +193,7 @@ impl Localnet {
     }
 }
 
-/// The genesis file in a home.
+/// The genesis file below a home directory.
 pub(crate) fn genesis_file(home: &Path) -> PathBuf {
     home.join("config").join("genesis.json")
 }

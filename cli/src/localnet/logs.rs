@@ -1,4 +1,4 @@
-//! The logs of the validators, one after the other or as they grow.
+//! Prints the validators' logs, one after the other or as they grow.
 
 use std::{
     fs::{self, File},
@@ -13,23 +13,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::directory::{Localnet, Member, file_error};
 
-/// How often a log is looked at while it is followed.
+/// How often a followed log is polled.
 const GLANCE: Duration = Duration::from_millis(200);
-/// Most that is read at once of a log that is followed.
+/// Most bytes read at once from a log.
 const CHUNK_BYTES_MAX: u64 = 1 << 20;
 
-/// A log, and how much of it has been shown.
+/// A log, and how much of it was printed.
 struct Tail {
     prefix: String,
     path: PathBuf,
-    /// Kept open: when the log is moved away, what it got in the meantime is still to be shown.
+    /// Kept open, so that a log that is moved away is still printed to its end.
     file: Option<File>,
     shown: u64,
-    /// The beginning of a line whose end is not written yet.
+    /// Start of a line whose end is not written yet.
     unfinished: Vec<u8>,
 }
 
-/// Prints the logs of one validator, or of all with their numbers in front of the lines.
+/// Prints the log of one validator, or of all, with their numbers in front of the lines.
 pub(super) async fn show(localnet: &Localnet, number: Option<usize>, follow: bool) -> Result<(), CommandError> {
     let position = number.map(|number| localnet.position(number)).transpose()?;
     let tail = |(index, member): (usize, &Member)| {
@@ -48,7 +48,7 @@ pub(super) async fn show(localnet: &Localnet, number: Option<usize>, follow: boo
             }
         }
         if is_done && !follow {
-            // A process that was killed may have left half a line, which may say why.
+            // A killed process may have left half a line, which may say why.
             return tails.iter_mut().try_for_each(|tail| print(&tail.finish()).map(drop));
         }
         if is_done {
@@ -60,17 +60,17 @@ pub(super) async fn show(localnet: &Localnet, number: Option<usize>, follow: boo
     }
 }
 
-/// Writes to standard output. Whether somebody still reads it.
+/// Writes to standard output. Returns whether there still is a reader.
 fn print(lines: &[u8]) -> Result<bool, CommandError> {
     match io::stdout().write_all(lines).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(CommandError::failure("output", format!("standard output cannot be written: {error}"))),
+        Err(error) => Err(CommandError::failure("output", format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(true),
     }
 }
 
-/// Whether standard output is a pipe that nobody reads any more, or a terminal that is gone: there may be nothing to write for a long time, so
-/// writing does not tell.
+/// Whether standard output is a pipe without a reader, or a terminal that is gone. There may be nothing to write for a long time, so a failed
+/// write would not show it.
 fn reader_is_gone() -> bool {
     let stdout = io::stdout();
     let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
@@ -84,14 +84,14 @@ impl Tail {
         Self { prefix, path, file: None, shown: 0, unfinished: Vec::new() }
     }
 
-    /// The lines that have been finished since the last time, each with its prefix. A validator that was never started has no log; one that
-    /// was emptied or replaced is shown from its beginning.
+    /// The lines completed since the last call, each with its prefix. A validator that was never started has no log. A truncated or replaced
+    /// log is printed from its start.
     fn read(&mut self) -> io::Result<Vec<u8>> {
         let lines = self.read_open_file()?;
         if !lines.is_empty() {
             return Ok(lines);
         }
-        // Only when all of the old one is shown.
+        // Only after the old file was printed to its end.
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -131,7 +131,7 @@ impl Tail {
         Ok(lines)
     }
 
-    /// A line whose end will not come, with an end.
+    /// Ends an unfinished line.
     fn finish(&mut self) -> Vec<u8> {
         let line = std::mem::take(&mut self.unfinished);
         if line.is_empty() { line } else { [self.prefix.as_bytes(), &line, b"\n"].concat() }

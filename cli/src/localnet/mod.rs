@@ -1,7 +1,7 @@
-//! `quorate localnet`: a network of real validator processes on this machine, for trying, testing and measuring.
+//! `quorate localnet`: a network of validator processes on this machine, for trials, tests and benchmarks.
 //!
-//! The processes outlive the command that starts them; `localnet.json` says which they are. Nothing here knows the protocol: a network is made
-//! by the genesis ceremony and watched through the HTTP API, like any other.
+//! The processes outlive the command that starts them; `localnet.json` records them. Nothing here knows the protocol: a network is created by
+//! the genesis ceremony and watched through the HTTP API, like any other.
 
 mod compare;
 mod consensus;
@@ -28,7 +28,7 @@ pub(crate) use self::{
     run::{kill_all, start_all, stop_all},
 };
 
-/// Where the network is.
+/// Location of the network.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DirectoryArgs {
     /// Directory of the network.
@@ -36,10 +36,10 @@ pub(crate) struct DirectoryArgs {
     pub(crate) dir: PathBuf,
 }
 
-/// How long readiness may take.
+/// Timeout for readiness.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct TimeoutArgs {
-    /// How long to wait for the validators to be ready, in seconds.
+    /// Seconds to wait for the validators to be ready.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
 }
@@ -50,41 +50,41 @@ impl TimeoutArgs {
     }
 }
 
-/// Run a whole network of real validator processes on this machine.
+/// Run a network of validator processes on this machine.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a network if there is none, start its validators, and wait until it has committed a transaction.
+    /// Create a network if there is none, start its validators, and wait until it has committed a transaction.
     Start {
         #[command(flatten)]
         directory: DirectoryArgs,
-        /// Remove what is there and make a new network.
+        /// Remove an existing network and create a new one.
         #[arg(long)]
         reset: bool,
         #[command(flatten)]
         shape: Shape,
         #[command(flatten)]
         timeout: TimeoutArgs,
-        /// A scenario file whose lost and late messages the validators inject. Needs a program that was built
-        /// with the feature `faults`.
+        /// Scenario file with message losses and delays for the validators to inject. Needs a program built with the
+        /// feature `faults`.
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
     },
-    /// Make a network without starting it, to run its validators by hand.
+    /// Create a network without starting it, to run its validators by hand.
     Create {
         #[command(flatten)]
         directory: DirectoryArgs,
         #[command(flatten)]
         shape: Shape,
     },
-    /// Show the validators: processes, addresses, heights.
+    /// Show the validators' processes, addresses and heights.
     Status {
         #[command(flatten)]
         directory: DirectoryArgs,
-        /// Show where consensus stands instead: rounds, certificates, commits, and who is missing while nothing is committed.
+        /// Show the state of consensus instead: rounds, certificates, commits, and who is missing while nothing is committed.
         #[arg(long)]
         consensus: bool,
     },
-    /// Print what a shell has to know to use the network: eval "$(quorate localnet env)".
+    /// Print the environment variables for using the network in a shell: eval "$(quorate localnet env)".
     Env {
         #[command(flatten)]
         directory: DirectoryArgs,
@@ -94,38 +94,38 @@ pub(crate) enum Command {
         #[command(flatten)]
         directory: DirectoryArgs,
     },
-    /// Stop all validators in an orderly way; `start` starts them again.
+    /// Shut down all validators; `start` starts them again.
     Stop {
         #[command(flatten)]
         directory: DirectoryArgs,
     },
-    /// Kill a validator at once (SIGKILL).
+    /// Kill a validator with SIGKILL.
     Kill {
-        /// Which one, from 1.
+        /// Number of the validator, from 1.
         number: usize,
         #[command(flatten)]
         directory: DirectoryArgs,
     },
-    /// Start a validator again, after stopping it if it runs, and wait until it is ready.
+    /// Restart a validator, or start a stopped one, and wait until it is ready.
     Restart {
-        /// Which one, from 1.
+        /// Number of the validator, from 1.
         number: usize,
         #[command(flatten)]
         directory: DirectoryArgs,
         #[command(flatten)]
         timeout: TimeoutArgs,
     },
-    /// Show the logs of the validators.
+    /// Show the validators' logs.
     Logs {
-        /// Which one, from 1 [default: all].
+        /// Number of the validator, from 1 [default: all].
         number: Option<usize>,
-        /// Go on as the logs grow.
+        /// Keep printing as the logs grow.
         #[arg(short, long)]
         follow: bool,
         #[command(flatten)]
         directory: DirectoryArgs,
     },
-    /// Stop all validators and remove the network with all its data.
+    /// Shut down all validators and remove the network with all its data.
     Destroy {
         #[command(flatten)]
         directory: DirectoryArgs,
@@ -133,7 +133,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub(crate) fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         crate::block_on(self.execute(app, out))
     }

@@ -1,7 +1,7 @@
-//! Ports for validators: free now, and not in the range from which the system takes ports for outgoing connections.
+//! Ports for validators: free now, and outside the range from which the system takes ports for outgoing connections.
 //!
-//! A validator that is killed and started again must find its port free. Were the port one of the ephemeral range, any connection that some
-//! process opens in between could be using it. So ports are looked for below that range, and each is tried by binding it.
+//! A validator that is killed and restarted must find its port free. A port in the ephemeral range could be taken by any outgoing connection
+//! in between. So ports are chosen below that range, and each is tried by binding it.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -10,33 +10,34 @@ use std::{
 
 use quorate_terminal::CommandError;
 
-/// Below the ephemeral ranges of Linux (32768..60999) and macOS (49152..65535), above what services are registered for in practice.
+/// Below the ephemeral ranges of Linux (32768..60999) and macOS (49152..65535), above the ports of common services.
 const RANGE: RangeInclusive<u16> = 20_000..=32_000;
 
-/// Finds `count` ports on the loopback interface.
+/// Finds `count` free ports on the loopback interface.
 pub(crate) fn find(count: usize) -> Result<Vec<u16>, CommandError> {
     let mut seed = [0; 2];
-    getrandom::fill(&mut seed).map_err(|error| CommandError::failure("randomness", format!("the system gives no randomness: {error}")))?;
-    // Somewhere else each time, so that two networks that are made at the same moment do not look at the same ports.
+    getrandom::fill(&mut seed)
+        .map_err(|error| CommandError::failure("randomness", format!("the operating system provides no random bytes: {error}")))?;
+    // A random start, so that two networks created at the same time do not try the same ports.
     let span = RANGE.end() - RANGE.start();
     let offset = u16::from_le_bytes(seed) % span;
     let candidates = (0..span).map(|index| RANGE.start() + (offset + index) % span);
-    // All are held until the last is found: no port is given twice.
+    // All are held until the last is found, so that no port is returned twice.
     let held: Vec<_> = candidates.filter_map(|port| hold(port).map(|listener| (port, listener))).take(count).collect();
     if held.len() < count {
-        return Err(CommandError::failure("ports", format!("{count} free ports are needed, only {} were found", held.len())));
+        return Err(CommandError::failure("ports", format!("{count} free ports are needed, but only {} were found", held.len())));
     }
     Ok(held.into_iter().map(|(port, _)| port).collect())
 }
 
-/// The `count` ports from `base` on, if they are free.
+/// The `count` ports from `base`, if all are free.
 pub(crate) fn from_base(base: u16, count: usize) -> Result<Vec<u16>, CommandError> {
     let last = u16::try_from(count).ok().and_then(|count| base.checked_add(count - 1));
     let last = last.ok_or_else(|| CommandError::usage(format!("--base-port {base} leaves no room for {count} ports")))?;
     for port in base..=last {
         if hold(port).is_none() {
             return Err(CommandError::failure("ports", format!("port {port} is in use"))
-                .with_hint("choose another --base-port, or leave it out and let free ports be found"));
+                .with_hint("choose another --base-port, or leave it out to use free ports"));
         }
     }
     Ok((base..=last).collect())

@@ -1,5 +1,5 @@
-//! Validator processes: started detached from the terminal, and found again by number *and* time of start, so that a number that the system
-//! has given to somebody else in the meantime is never killed.
+//! Validator processes: started detached from the terminal, and identified by process id *and* start time, so that another process that got
+//! the same id is never killed.
 
 use std::{
     fs::OpenOptions,
@@ -15,27 +15,27 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use rustix::process::Signal;
 
-/// How often a process is looked at while something is waited for.
+/// How often a process is polled while waiting for its end.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// A process that we have started.
+/// A process that we started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
-    /// Its number.
+    /// Process id.
     pub(crate) pid: u32,
-    /// When it started, in words of the system that are only compared.
+    /// Start time in the system's own format, only ever compared.
     pub(crate) started: String,
 }
 
-/// What the system says of a process.
+/// State and resource usage of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) started: String,
-    /// It has ended, and only its parent has not yet asked how.
+    /// It has ended, but its parent has not reaped it yet.
     pub(crate) is_zombie: bool,
-    /// Processor time so far, of all its threads.
+    /// CPU time of all threads so far.
     pub(crate) cpu: Duration,
-    /// Memory in use, in bytes.
+    /// Resident memory, in bytes.
     pub(crate) resident_bytes: u64,
 }
 
@@ -52,11 +52,11 @@ impl Process {
             .process_group(0)
             .spawn()?;
         let pid = child.id();
-        let usage = usage(pid).ok_or_else(|| io::Error::other("the process ended at once"))?;
+        let usage = usage(pid).ok_or_else(|| io::Error::other("the process exited at once"))?;
         Ok((Self { pid, started: usage.started }, child))
     }
 
-    /// What the system says of it; none when it is gone, even if its number is somebody else's now.
+    /// Its usage; `None` if it has ended, even if another process has its id now.
     pub(crate) fn usage(&self) -> Option<Usage> {
         usage(self.pid).filter(|usage| !usage.is_zombie && usage.started == self.started)
     }
@@ -65,7 +65,7 @@ impl Process {
         self.usage().is_some()
     }
 
-    /// Sends a signal, if the process is still the one that we have started.
+    /// Sends a signal, if the process is still the one that we started.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         match pid.filter(|_| self.is_running()).map(|pid| kill_process(pid, signal)) {
@@ -74,7 +74,7 @@ impl Process {
         }
     }
 
-    /// Waits until it is gone. Whether it went in time.
+    /// Waits until it has ended. Returns whether it did in time.
     pub(crate) async fn wait_until_gone(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while self.is_running() {
@@ -87,20 +87,20 @@ impl Process {
     }
 }
 
-/// What the system says of the process with this number.
+/// Usage of the process with this id.
 #[cfg(target_os = "linux")]
 pub(crate) fn usage(pid: u32) -> Option<Usage> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// What the system says of the process with this number.
+/// Usage of the process with this id.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn usage(pid: u32) -> Option<Usage> {
     usage_by_ps(pid)
 }
 
 /// `pid (name) state ppid ... utime(14) stime(15) ... starttime(22) vsize rss(24) ...`, times in ticks, memory in pages. The name may hold
-/// anything, so fields are counted from its closing bracket.
+/// anything, so fields are counted from the last closing parenthesis.
 #[cfg(target_os = "linux")]
 fn parse_stat(stat: &str) -> Option<Usage> {
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -109,7 +109,7 @@ fn parse_stat(stat: &str) -> Option<Usage> {
     let ticks = number(14)?.saturating_add(number(15)?);
     Some(Usage {
         started: field(22)?.to_owned(),
-        // Of a process that was killed the first thread may be dead while others still hold its files.
+        // In a killed process, the first thread may be dead while others still hold its files.
         is_zombie: matches!(field(3)?, "Z" | "X") && number(20)? <= 1,
         cpu: Duration::from_micros(ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second().max(1)),
         resident_bytes: number(24)?.saturating_mul(rustix::param::page_size() as u64),
@@ -122,7 +122,7 @@ fn usage_by_ps(pid: u32) -> Option<Usage> {
     parse_ps(&String::from_utf8(output.stdout).ok()?)
 }
 
-/// `Ss  2304 0:01.25 Fri Nov 20 12:00:00 2026`: state, memory in KiB, `[[days-]hours:]minutes:seconds` of processor time, start.
+/// `Ss  2304 0:01.25 Fri Nov 20 12:00:00 2026`: state, memory in KiB, CPU time as `[[days-]hours:]minutes:seconds`, start time.
 #[cfg(any(not(target_os = "linux"), test))]
 fn parse_ps(line: &str) -> Option<Usage> {
     let mut words = line.split_ascii_whitespace();
@@ -155,7 +155,7 @@ mod tests {
         let impostor = Process { started: "another time".into(), ..process.clone() };
         assert!(process.is_running() && !impostor.is_running());
         impostor.signal(Signal::KILL).unwrap();
-        assert!(process.is_running(), "the signal to the impostor reached nobody");
+        assert!(process.is_running(), "the signal to the impostor must not reach the process");
         process.signal(Signal::KILL).unwrap();
         child.wait().unwrap();
         assert!(!process.is_running());
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(parse_ps("R 1 01:02:03 x").unwrap().cpu, Duration::from_secs(3_723));
         assert_eq!(parse_ps("R 1 2-00:00:01 x").unwrap().cpu, Duration::from_secs(172_801));
         assert_eq!(parse_ps(""), None);
-        // Where there is a `ps`, it says the same as Linux itself.
+        // Only if `ps` is installed.
         if let Some(by_ps) = usage_by_ps(std::process::id()) {
             assert!(by_ps.resident_bytes > 0 && !by_ps.is_zombie);
         }

@@ -1,4 +1,4 @@
-//! When a network is ready: every validator that should run says so itself, and then a transaction goes all the way through.
+//! Readiness of a network: every started validator reports ready, and then a transaction is committed.
 
 use std::time::{Duration, Instant};
 
@@ -14,20 +14,20 @@ use super::{
     scenario::has_plan,
 };
 
-/// How often a validator is asked while it is waited for.
+/// How often a validator's readiness is polled.
 const GLANCE: Duration = Duration::from_millis(50);
-/// How long one answer may take.
+/// Timeout of one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Lines of a log that are shown with a failure.
+/// Number of log lines shown with a failure.
 const LOG_LINES: usize = 20;
-/// Longest answer of `/readyz` that is shown.
+/// Longest excerpt shown of an answer of `/readyz`, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
-/// Waits until these validators say that they are ready, with at least `min_peers` links each. One that is told to lose messages need not
-/// have caught up with the others: it may never be able to ask.
+/// Waits until these validators report ready, with at least `min_peers` links each. A validator with a fault plan need not have caught up: it
+/// may never be able to.
 ///
 /// # Errors
-/// One has ended, or the time is over; with what it says itself, and the end of its log.
+/// A validator has exited, or a timeout; with the validator's own reason and the end of its log.
 pub(crate) async fn wait_until_ready(
     localnet: &Localnet,
     members: &[&Member],
@@ -47,9 +47,9 @@ pub(crate) async fn wait_until_ready(
             if has_plan(localnet, member) && is_only_behind(&reason) {
                 break;
             }
-            // Whichever ended is the reason, not the one that waits for it.
+            // Report the validator that exited, not the one that waits for it.
             if let Some(ended) = members.iter().find(|member| !member.is_running()) {
-                return Err(failed(localnet, ended, "validator-ended", "has ended"));
+                return Err(failed(localnet, ended, "validator-ended", "has exited"));
             }
             if Instant::now() >= deadline {
                 return Err(failed(localnet, member, "not-ready", &format!("is not ready after {timeout:?}: {}", excerpt(&reason))));
@@ -60,7 +60,7 @@ pub(crate) async fn wait_until_ready(
     Ok(())
 }
 
-/// Whether an answer of `/readyz` has nothing to complain about but blocks that are still to be fetched.
+/// Whether catching up is the only check that fails in an answer of `/readyz`.
 fn is_only_behind(answer: &str) -> bool {
     let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
     let fine = |check: &serde_json::Value| check["ok"] == true || check["name"] == "caught-up";
@@ -71,19 +71,19 @@ fn excerpt(answer: &str) -> String {
     answer.trim().chars().take(REASON_CHARS_MAX).collect()
 }
 
-/// Sends an operation of the faucet's about itself, and checks the proof that it is committed.
+/// Sends an operation from the faucet to itself, and verifies the proof of its commit.
 pub(crate) async fn commit_a_transaction(app: &App, localnet: &Localnet, timeout: Duration) -> Result<(), CommandError> {
     let session = session(localnet, &localnet.urls())?;
     let key = faucet(localnet)?;
     let address = key.public().address;
-    // Our own validators are believed; before the first commit nothing is proved.
+    // Our own validators are trusted, and before the first commit nothing can be proved.
     let sequence = session.client().account(address).await?.next_sequence;
     let expires_at = UnixMillis(now().0.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
     let tx = Transaction::sign(localnet.genesis_hash, &key.signing, sequence, expires_at, app.sample(0, &[address]));
     session.submit_and_verify(&tx, timeout).await.map(drop).map_err(|error| {
         let mut error = CommandError::from(error);
-        error.message = format!("the validators are ready, but the chain commits nothing: {}", error.message);
-        error.hint = Some(format!("look at the logs: {} localnet logs --dir {}", program_word(), shell_word(&localnet.directory)));
+        error.message = format!("the validators are ready, but no transaction was committed: {}", error.message);
+        error.hint = Some(format!("see the logs: {} localnet logs --dir {}", program_word(), shell_word(&localnet.directory)));
         error
     })
 }
@@ -94,7 +94,7 @@ pub(crate) fn session(localnet: &Localnet, urls: &[String]) -> Result<Session, C
     Ok(Session::new(Client::new(urls)?, LightClient::new(genesis)?))
 }
 
-/// The key of the account that has the most.
+/// The faucet's key.
 pub(crate) fn faucet(localnet: &Localnet) -> Result<AccountKey, CommandError> {
     Ok(load_account_key(&localnet.wallet(), FAUCET, &PassphraseSource::Usual { file: None })?)
 }

@@ -1,4 +1,4 @@
-//! Starting and stopping the validators of a network.
+//! Starts and stops the validators of a network.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -15,16 +15,15 @@ use super::{
     show,
 };
 
-/// How long a validator may take to stop by itself; it promises 5 seconds.
+/// Timeout for a validator's shutdown, which should take at most 5 seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the system may take to end a process that is killed.
+/// Timeout for the end of a killed process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The network that is to be started, if it exists. Options that only mean something for a new network are not ignored then, but refused,
-/// unless they say what is so.
+/// The network to start, if it exists. Options that only apply to a new network are then refused, except a number of validators that matches.
 ///
 /// # Errors
-/// Such an option; or one that no network can be made of.
+/// Such an option, or an invalid one.
 pub(super) fn existing(app: &App, directory: &Path, reset: bool, shape: &Shape) -> Result<Option<Localnet>, CommandError> {
     shape.check(app)?;
     if reset || !Localnet::exists(directory) {
@@ -34,11 +33,12 @@ pub(super) fn existing(app: &App, directory: &Path, reset: bool, shape: &Shape) 
     let mut other = shape.clone();
     other.validators = other.validators.filter(|validators| usize::from(*validators) != localnet.validators.len());
     let Some(option) = other.given() else { return Ok(Some(localnet)) };
-    let what = format!("{option} is for a new network, and {} holds one of {} validators", directory.display(), localnet.validators.len());
-    Err(CommandError::usage(what).with_hint("leave it out to start that one, add --reset to remove it first, or choose another --dir"))
+    let what =
+        format!("{option} applies to a new network, but {} holds one of {} validators", directory.display(), localnet.validators.len());
+    Err(CommandError::usage(what).with_hint("leave it out to start that network, add --reset to replace it, or choose another --dir"))
 }
 
-/// `quorate localnet start`: starts the network that exists, or a new one, with `reset` in place of what may be there.
+/// `quorate localnet start`: starts the existing network or a new one, which with `reset` replaces an existing one.
 pub(super) async fn start(
     app: &App,
     directory: &Path,
@@ -65,8 +65,8 @@ pub(super) async fn start(
     Ok(())
 }
 
-/// Starts the validators that do not run, and waits until the chain commits. When it does not, those that were started are killed again.
-/// With failures planned they need only find each other: what comes of it is what somebody wants to see.
+/// Starts the stopped validators, and waits until the chain commits. On failure, the started ones are killed. With a fault plan they need only
+/// connect to each other: the plan may keep the chain from committing.
 pub(crate) async fn start_all(app: &App, localnet: &mut Localnet, timeout: Duration, out: &Output) -> Result<(), CommandError> {
     let stopped: Vec<_> = (0..localnet.validators.len()).filter(|index| !localnet.validators[*index].is_running()).collect();
     let _progress = out.progress(format!("starting {} validators", stopped.len()));
@@ -86,7 +86,7 @@ pub(crate) async fn start_all(app: &App, localnet: &mut Localnet, timeout: Durat
     Ok(())
 }
 
-/// Processes that are killed unless all goes well, also when the command is interrupted.
+/// Kills the processes when dropped, unless disarmed: on failure or interruption of the command.
 #[derive(Default)]
 struct KillOnDrop(std::cell::RefCell<Vec<Process>>);
 
@@ -103,28 +103,28 @@ impl KillOnDrop {
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         for process in self.0.borrow().iter() {
-            // It may have ended by itself, which may be why we are here.
+            // It may have exited already, which may be the failure.
             drop(process.signal(Signal::KILL));
         }
     }
 }
 
-/// Starts one validator and notes its process.
+/// Starts one validator and records its process.
 fn spawn(localnet: &mut Localnet, index: usize) -> Result<Process, CommandError> {
-    let program =
-        std::env::current_exe().map_err(|error| CommandError::failure("program", format!("cannot find this program: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| CommandError::failure("program", format!("cannot find this program's executable: {error}")))?;
     let member = &localnet.validators[index];
     let (home, log) = (localnet.home(member), localnet.log(member));
     let arguments = [Path::new("node"), Path::new("run"), Path::new("--home"), &home];
     let (process, child) =
         Process::spawn(&program, &arguments, &home, &log).map_err(|error| file_error("start", Path::new(&member.name), &error))?;
-    // It goes on without us; as long as we live, it is a zombie after its end, which `Process` knows.
+    // It outlives us. If it ends before us, it stays a zombie, which `Process` recognizes.
     drop(child);
     localnet.validators[index].process = Some(process.clone());
     Ok(process)
 }
 
-/// Stops all validators in an orderly way, and kills those that do not stop in time.
+/// Shuts down all validators, and kills those that do not end in time.
 pub(crate) async fn stop_all(localnet: &mut Localnet, out: &Output) -> Result<(), CommandError> {
     for member in &localnet.validators {
         signal(member, Signal::TERM)?;
@@ -135,25 +135,25 @@ pub(crate) async fn stop_all(localnet: &mut Localnet, out: &Output) -> Result<()
     localnet.save()
 }
 
-/// Kills all validators at once, without waiting: for destructors.
+/// Kills all validators without waiting, for destructors.
 pub(crate) fn kill_all(localnet: &Localnet) {
     for member in &localnet.validators {
-        // One that cannot be killed has ended, or is not ours.
+        // A process that cannot be killed has ended, or is not ours.
         drop(signal(member, Signal::KILL));
     }
 }
 
 fn signal(member: &Member, signal: Signal) -> Result<(), CommandError> {
     let sent = member.process.as_ref().map_or(Ok(()), |process| process.signal(signal));
-    sent.map_err(|error| CommandError::failure("signal", format!("{} cannot be stopped: {error}", member.name)))
+    sent.map_err(|error| CommandError::failure("signal", format!("cannot stop {}: {error}", member.name)))
 }
 
-/// Waits for the end of a validator that was told to stop.
+/// Waits for the end of a validator that was told to stop, and kills it on a timeout.
 async fn finish(localnet: &mut Localnet, index: usize, out: &Output) -> Result<(), CommandError> {
     let member = &localnet.validators[index];
     let Some(process) = member.process.clone() else { return Ok(()) };
     if !process.wait_until_gone(STOP_TIMEOUT).await {
-        out.note(format_args!("{} does not stop within {STOP_TIMEOUT:?} and is killed", member.name));
+        out.note(format_args!("{} did not stop within {STOP_TIMEOUT:?}; killing it", member.name));
         kill_and_wait(member, &process).await?;
     }
     localnet.validators[index].process = None;
@@ -165,7 +165,7 @@ async fn kill_and_wait(member: &Member, process: &Process) -> Result<(), Command
     if process.wait_until_gone(KILL_TIMEOUT).await {
         return Ok(());
     }
-    Err(CommandError::failure("signal", format!("process {} of {} does not end", process.pid, member.name)))
+    Err(CommandError::failure("signal", format!("process {} of {} does not end after SIGKILL", process.pid, member.name)))
 }
 
 /// `quorate localnet stop`.
@@ -184,7 +184,7 @@ pub(super) async fn kill(directory: &Path, number: usize, out: &Output) -> Resul
     let mut localnet = Localnet::load(directory)?;
     let member = &localnet.validators[index];
     let Some(process) = member.process.clone().filter(Process::is_running) else {
-        return Err(CommandError::failure("not-running", format!("{} does not run", member.name)));
+        return Err(CommandError::failure("not-running", format!("{} is not running", member.name)));
     };
     kill_and_wait(member, &process).await?;
     localnet.validators[index].process = None;
@@ -209,7 +209,7 @@ pub(super) async fn restart(directory: &Path, number: usize, timeout: Duration, 
 pub(super) async fn destroy(directory: &Path, out: &Output) -> Result<(), CommandError> {
     let localnet = Localnet::load(directory)?;
     remove(directory, out).await?;
-    out.print(&Destroyed { destroyed: &localnet.directory }, || format!("{} is removed", localnet.directory.display()))
+    out.print(&Destroyed { destroyed: &localnet.directory }, || format!("removed {}", localnet.directory.display()))
 }
 
 #[derive(Serialize)]
@@ -221,21 +221,21 @@ async fn remove(directory: &Path, out: &Output) -> Result<(), CommandError> {
     let mut localnet = Localnet::load(directory)?;
     let _lock = Localnet::lock(&localnet.directory)?;
     stop_all(&mut localnet, out).await?;
-    // Only a directory that holds a network is removed: `load` has found its file.
+    // Only a directory that holds a network is removed: `load` has read its state file.
     fs::remove_dir_all(&localnet.directory).map_err(|error| file_error("remove", &localnet.directory, &error))
 }
 
-/// A new network needs a directory of its own: it may exist, but must be empty.
+/// A new network needs a directory that does not exist or is empty.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CommandError> {
     let is_empty = match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => return Err(file_error("look into", directory, &error)),
+        Err(error) => return Err(file_error("read", directory, &error)),
     };
     if is_empty {
         return Ok(());
     }
-    let what = if Localnet::exists(directory) { "holds a local network already" } else { "is not empty and holds no local network" };
+    let what = if Localnet::exists(directory) { "already holds a local network" } else { "is not empty and holds no local network" };
     Err(CommandError::failure("directory", format!("{} {what}", directory.display())).with_hint("choose another with --dir"))
 }
 
@@ -265,11 +265,11 @@ mod tests {
         for shape in others {
             let error = existing(&quorate_builtin::app(), &path, false, &shape).unwrap_err();
             assert!(error.exit == quorate_terminal::Exit::Usage && error.message.contains("2 validators"), "{error}");
-            assert!(existing(&quorate_builtin::app(), &path, true, &shape).unwrap().is_none(), "--reset makes a new one");
+            assert!(existing(&quorate_builtin::app(), &path, true, &shape).unwrap().is_none(), "--reset creates a new one");
         }
         let wrong = Shape { settings: vec!["no.such=1".into()], ..Shape::default() };
         existing(&quorate_builtin::app(), &path, true, &wrong).unwrap_err();
-        assert!(Localnet::exists(&path), "it is not removed for one that cannot be made");
+        assert!(Localnet::exists(&path), "a network is not removed for an invalid one");
     }
 
     #[test]

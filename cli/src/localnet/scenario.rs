@@ -1,6 +1,6 @@
-//! `quorate localnet start --scenario FILE`: hands the message failures of a scenario file to the validators' processes.
+//! `quorate localnet start --scenario FILE`: passes the message failures of a scenario file to the validator processes.
 //!
-//! Only a program that was built with the feature `faults` can obey them; any other one says how to build it.
+//! Only a program built with the feature `faults` can inject them; any other one says how to build it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use quorate_terminal::{CommandError, Output};
 use super::directory::file_error;
 use super::directory::{Localnet, Member};
 
-/// What the validators are told to get wrong; nothing in a program without the feature `faults`.
+/// The faults for the validators to inject; empty without the feature `faults`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     #[cfg(feature = "faults")]
@@ -24,7 +24,7 @@ pub(super) fn plan(file: Option<&Path>, _validators: usize, _out: &Output) -> Re
         return Ok(Plan::default());
     }
     let error = CommandError::failure("no-faults", "this program cannot inject failures: it was built without the feature `faults`");
-    Err(error.with_hint("make faults, which builds a program that can: quorate-faults localnet start --scenario FILE"))
+    Err(error.with_hint("build one that can with `make faults`, then run: quorate-faults localnet start --scenario FILE"))
 }
 
 /// Reads a scenario file.
@@ -39,20 +39,20 @@ pub(super) fn plan(file: Option<&Path>, validators: usize, out: &Output) -> Resu
     }
     let scenario = imported.scenario;
     if usize::from(scenario.validators) != validators {
-        let error = bad(&format!(" it has {} validators, the network {validators}", scenario.validators));
-        return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if there is one)", scenario.validators)));
+        let error = bad(&format!(" it has {} validators, but the network has {validators}", scenario.validators));
+        return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if it exists)", scenario.validators)));
     }
     let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures };
     if let Some((rule, why)) = plan.impossible() {
         let error = bad(&format!("{}:1: real processes cannot obey {rule}: {why}", rule.line));
         let program = quorate_terminal::program_word();
         return Err(error.with_hint(format!(
-            "keep MsgLoss, Delay and NoPropose between validators; for the others there are `{program} sim run` and `{program} localnet kill`"
+            "keep only MsgLoss, Delay and NoPropose between validators; for other faults use `{program} sim run` or `{program} localnet kill`"
         )));
     }
     if let Some(trigger) = scenario.triggers.first() {
-        let error = bad(&format!("{}:1: real processes know no triggers", trigger.line));
-        return Err(error.with_hint(format!("play them with `{} sim run`", quorate_terminal::program_word())));
+        let error = bad(&format!("{}:1: real processes have no triggers", trigger.line));
+        return Err(error.with_hint(format!("run the scenario with `{} sim run`", quorate_terminal::program_word())));
     }
     Ok(Plan { plan: Some(plan) })
 }
@@ -62,20 +62,20 @@ fn file(localnet: &Localnet, member: &Member) -> std::path::PathBuf {
     localnet.home(member).join("config").join("faults.json")
 }
 
-/// Whether a validator has been given a plan, which it obeys at every start.
+/// Whether a validator has a fault plan, which it obeys at every start.
 #[cfg(feature = "faults")]
 pub(super) fn has_plan(localnet: &Localnet, member: &Member) -> bool {
     file(localnet, member).exists()
 }
 
-/// None can have one.
+/// Without the feature `faults`, no validator has a plan.
 #[cfg(not(feature = "faults"))]
 pub(super) const fn has_plan(_localnet: &Localnet, _member: &Member) -> bool {
     false
 }
 
 impl Plan {
-    /// Lays the plan into each validator's home, or removes the one that is there.
+    /// Writes the plan to each validator's home, or removes an old one.
     #[cfg(feature = "faults")]
     pub(super) fn write(&self, localnet: &Localnet) -> Result<(), CommandError> {
         for member in &localnet.validators {
@@ -92,9 +92,9 @@ impl Plan {
         Ok(())
     }
 
-    /// There is none.
+    /// Does nothing: there is no plan.
     #[cfg(not(feature = "faults"))]
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with the feature `faults`")]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "same signature as with the feature `faults`")]
     pub(super) const fn write(&self, _localnet: &Localnet) -> Result<(), CommandError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The one table of a network.
+//! Shows a network: its validators, environment variables, and commands to use it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::directory::Localnet;
 
-/// How long a validator may take to say how it is; one that runs and does not answer must not hold up the table.
+/// Timeout for a validator's status: a running validator that does not answer must not hold up the table.
 pub(super) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -98,7 +98,7 @@ pub(super) async fn show(localnet: &Localnet, out: &Output) -> Result<(), Comman
     })
 }
 
-/// How a validator is, in a word. `catching_up` is its answer, if it gave one.
+/// A validator's state in a word. `catching_up` is its answer, if it gave one.
 pub(super) fn state(is_running: bool, catching_up: Option<bool>) -> &'static str {
     match (is_running, catching_up) {
         (false, _) => "stopped",
@@ -113,7 +113,7 @@ async fn status(url: &str) -> Option<NodeStatus> {
     tokio::time::timeout(STATUS_TIMEOUT, client.status()).await.ok()?.ok()
 }
 
-/// What a shell has to know to use the network.
+/// Prints the environment variables for using the network in a shell.
 pub(super) fn environment(localnet: &Localnet, out: &Output) -> Result<(), CommandError> {
     #[derive(Serialize)]
     struct Environment {
@@ -126,11 +126,11 @@ pub(super) fn environment(localnet: &Localnet, out: &Output) -> Result<(), Comma
     out.print(&environment, || format!("export QUORATE_HOME={} QUORATE_NODE={}", shell_word(&environment.home), environment.nodes))
 }
 
-/// How to talk to the network, in commands to be pasted.
+/// How to use the network, as commands to paste.
 pub(super) fn usage(app: &App, localnet: &Localnet) -> String {
     let (quorate, directory) = (program_word(), shell_word(&localnet.directory));
     let nodes = localnet.urls().join(",");
-    // The last one: where there are several, the first goes on answering.
+    // Suggest killing the last validator, so that the first, if there are several, keeps answering.
     let last = localnet.validators.len();
     let mut people = localnet.accounts.iter().map(|account| account.name.as_str()).filter(|name| *name != super::FAUCET);
     let from = people.next().unwrap_or(super::FAUCET);
@@ -144,7 +144,7 @@ pub(super) fn usage(app: &App, localnet: &Localnet) -> String {
     format!(
         "
 genesis hash {}
-The keys of this network lie in plain text in {}: use it for nothing of value.
+The keys of this network are in plain text in {}: do not use it for anything of value.
 
   export QUORATE_HOME={directory} QUORATE_NODE={nodes}
 {calls}
@@ -171,7 +171,7 @@ mod tests {
         let usage = usage(&quorate_builtin::app(), &localnet);
         let commands: Vec<_> = usage.lines().filter_map(|line| line.strip_prefix("  ")).collect();
         assert_eq!(commands.len(), 5);
-        // A shell splits each into the words that were meant; the program is replaced by one that prints them.
+        // A shell must split each command into the intended words; the program is replaced by one that prints them.
         let script = format!("{}\n", commands.join("\n")).replace(&program_word(), "printf '%s\\n'") + "printf '%s\\n' \"$QUORATE_HOME\"\n";
         let output = Command::new("sh").args(["-euc", &script]).output().unwrap();
         let words = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! A committee of four whose keys the test holds, and the chain it certifies: real genesis, headers, certificates and paths.
+//! A committee of four whose keys the test holds, with a real genesis and real headers, certificates and paths.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "shared by the tests of two crates")]
 #![expect(clippy::cast_possible_truncation, reason = "heights are small here")]
@@ -24,7 +24,7 @@ const CHAIN: ChainId = ChainId(77);
 
 pub struct Fake {
     pub genesis: Genesis,
-    /// In the order of the committee.
+    /// Consensus keys, in committee order.
     keys: Vec<SigningKey>,
 }
 
@@ -73,7 +73,7 @@ impl Fake {
         }
     }
 
-    /// A certificate of the header's child in the next round, which commits the header's block.
+    /// A certificate for a child of the header's block in the next round, which commits the header's block.
     pub fn certify(&self, header: &Header, signers: &[u16]) -> QuorumCert {
         let vote_info = VoteInfo {
             id: BlockId(Hash([0xcc; 32])),
@@ -99,7 +99,7 @@ impl Fake {
         CommitProof { headers: Bounded::try_from(vec![header]).unwrap(), qc }
     }
 
-    /// The proof of the receipt at `index` of a block with these receipts.
+    /// The proof of receipt `index` in a block with these receipts.
     pub fn transaction_proof(&self, height: u64, receipts: &[Receipt], index: usize) -> TransactionProof {
         TransactionProof {
             receipt: receipts[index].clone(),
@@ -108,14 +108,14 @@ impl Fake {
         }
     }
 
-    /// The proof that a state with this one entry has it, or has nothing under `key` when the entry is another's.
+    /// A proof from a state with this single entry: of its value, or of the absence of any other key.
     pub fn value_proof(&self, height: u64, entry: (&[u8], &[u8])) -> ValueProof {
         let (key_hash, value_hash) = (state_key_hash(entry.0), state_value_hash(entry.1));
         let path = StateProof { siblings: Vec::new(), terminal: StateTerminal::Leaf { key_hash, value_hash } };
         ValueProof { path, commit: self.commit(Self::header(height, &[], state_leaf_hash(&key_hash, &value_hash)), &[1, 2, 3]) }
     }
 
-    /// What a node proves with before anything is committed: the certificate that nobody signs.
+    /// A proof from before the first commit, with the genesis certificate that nobody signs.
     pub fn genesis_proof(&self) -> ValueProof {
         let mut proof = self.value_proof(0, (b"x", b"y"));
         let header = Header { round: Round(0), ..proof.commit.headers[0].clone() };

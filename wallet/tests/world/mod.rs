@@ -1,4 +1,4 @@
-//! A chain in memory whose committee's keys the test holds, honest nodes of it over HTTP, nodes that are not, and wallets that ask them.
+//! A chain in memory whose committee's keys the test holds, its nodes over HTTP, honest and not, and wallets that use them.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "shared by two test files")]
 
@@ -48,9 +48,9 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use zeroize::Zeroizing;
 
-/// What alice has at first.
+/// Alice's initial balance.
 pub const BALANCE: u64 = 500;
-/// The number of her next transaction at first.
+/// Alice's initial sequence number.
 pub const SEQUENCE: u64 = 4;
 
 /// One HTTP answer.
@@ -70,13 +70,13 @@ impl Answer {
     }
 }
 
-/// The chain. It executes what the wallet's commands do, and commits a block for each transaction.
+/// The chain. It executes the operations of the wallet's commands, and commits one block per transaction.
 pub struct Chain {
     fake: Fake,
     state: Mutex<State>,
-    /// While it is set, nothing is committed.
+    /// While set, nothing is committed.
     is_held: Mutex<bool>,
-    /// How much later than this machine's clock the blocks' time is, in milliseconds.
+    /// How far the blocks' time is ahead of this machine's clock, in milliseconds.
     ahead_ms: AtomicU64,
 }
 
@@ -87,7 +87,7 @@ struct State {
     values: BTreeMap<(bool, Address, Vec<u8>), Vec<u8>>,
     pool: BTreeMap<(Address, Sequence), Transaction>,
     committed: BTreeMap<TxId, (u64, String, Outcome)>,
-    /// Each committed operation, in order.
+    /// Committed operations, in order.
     operations: Vec<Operation>,
 }
 
@@ -124,30 +124,30 @@ impl Chain {
         &self.fake
     }
 
-    /// Commits nothing from now on, or goes on.
+    /// Stops or resumes committing.
     pub fn hold(&self, is_held: bool) {
         *self.is_held.lock().unwrap() = is_held;
         self.commit_what_is_ready();
     }
 
-    /// Makes the blocks' time later than the clock.
+    /// Sets the blocks' time this far ahead of the clock, and commits an empty block.
     pub fn run_ahead(&self, by: Duration) {
         self.ahead_ms.store(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
         self.empty_block();
     }
 
-    /// A heartbeat.
+    /// Commits an empty block, as on a heartbeat.
     pub fn empty_block(&self) {
         let now = self.now();
         let mut state = self.state();
         state.height += 1;
         state.timestamp = now.max(state.timestamp + 1);
-        // What has expired leaves the pool.
+        // Expired transactions leave the pool.
         let timestamp = state.timestamp;
         state.pool.retain(|_, tx| tx.content().expires_at.0 > timestamp);
     }
 
-    /// Forgets what waits for a block, as a node does that is restarted.
+    /// Empties the pool, as a restart does.
     pub fn forget_pool(&self) {
         self.state().pool.clear();
     }
@@ -176,7 +176,7 @@ impl Chain {
         session::clock().0 + self.ahead_ms.load(Ordering::Relaxed)
     }
 
-    /// What an honest node answers.
+    /// An honest node's answer.
     pub fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
         let parts: Vec<_> = path.split('?').next().unwrap().trim_matches('/').split('/').collect();
         match (method.as_str(), parts.as_slice()) {
@@ -189,12 +189,14 @@ impl Chain {
             ("GET", ["v1", "accounts", address]) => self.account_view(address.parse().unwrap()),
             ("GET", ["v1", "state", key]) => self.state_view(&hex::decode(key.trim_start_matches("0x")).unwrap()),
             ("GET", ["v1", "genesis"]) => Answer { status: 200, body: serde_json::to_vec(&self.fake.genesis).unwrap() },
-            _ => Answer::refusal(404, "not-found", "there is nothing here"),
+            _ => Answer::refusal(404, "not-found", "no such path"),
         }
     }
 
     fn submit(&self, body: &[u8]) -> Answer {
-        let Ok(tx) = Transaction::decode(Arc::from(body)) else { return Answer::refusal(400, "malformed-transaction", "it is none") };
+        let Ok(tx) = Transaction::decode(Arc::from(body)) else {
+            return Answer::refusal(400, "malformed-transaction", "it does not decode");
+        };
         let signed = tx.content().sender.decode().is_ok_and(|key| key.verify(&tx.id().0, tx.signature()).is_ok());
         if !signed {
             return Answer::refusal(400, "bad-signature", "it is not signed");
@@ -280,7 +282,7 @@ impl Chain {
         Answer::json(200, &self.account_at(height, timestamp, of, account))
     }
 
-    /// An account as a certified state of this height and time has it.
+    /// The answer about an account, proved by a certified state with this height and time.
     pub fn account_at(&self, height: u64, timestamp: u64, of: Address, account: Option<Account>) -> Value {
         let value = account.map(|account| account.record().into_value().to_vec());
         let proof = self.value_proof(height, timestamp, &account_key(&of), value.as_deref());
@@ -303,7 +305,7 @@ impl Chain {
         Answer::json(200, &self.value_at(height, timestamp, key, value.as_deref()))
     }
 
-    /// A value as a certified state of this height and time has it.
+    /// The answer about a value, proved by a certified state with this height and time.
     pub fn value_at(&self, height: u64, timestamp: u64, key: &[u8], value: Option<&[u8]>) -> Value {
         let proof = self.value_proof(height, timestamp, key, value);
         json!({ "key": hex::encode(key), "value": value.map(hex::encode), "height": height, "proof": proof })
@@ -379,10 +381,10 @@ fn failed() -> Outcome {
     Outcome::failed(Code::new("no"), &[])
 }
 
-/// What a node makes of a request: given the chain, the method, the path and the body; `None` breaks the connection off.
+/// A node's behaviour: from chain, method, path and body to an answer; `None` breaks the connection.
 pub type Manner = Arc<dyn Fn(&Chain, &Method, &str, &[u8]) -> Option<Answer> + Send + Sync>;
 
-/// A node over HTTP. Gone when dropped.
+/// A node over HTTP, stopped when dropped.
 pub struct Node {
     pub url: String,
     task: JoinHandle<()>,
@@ -414,7 +416,7 @@ impl Node {
                         let status = StatusCode::from_u16(answer.status).unwrap();
                         Response::builder().status(status).body(Body::from(answer.body)).unwrap()
                     }
-                    // A body that ends in an error breaks the connection off.
+                    // A body that ends in an error breaks the connection.
                     None => Response::new(Body::from_stream(BrokenOff)),
                 }
             }
@@ -455,13 +457,13 @@ impl Ran {
         serde_json::from_str(&self.written.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// The same, when it must have worked.
+    /// Asserts success.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 
-    /// The exit code, and the word for programs.
+    /// The exit code and the error's code.
     pub fn end(&self) -> (u8, &str) {
         (self.code, self.error.as_ref().map_or("", |error| &error.code))
     }
@@ -485,7 +487,7 @@ impl Home {
         self.0.path()
     }
 
-    /// Makes it as if nothing had ever been asked or sent from here.
+    /// Deletes everything remembered, as if nothing had ever been asked or sent from here.
     pub fn forget(&self) {
         let networks = self.path().join("wallet/networks");
         if networks.exists() {
@@ -493,7 +495,7 @@ impl Home {
         }
     }
 
-    /// How many transactions are kept.
+    /// Number of saved transactions.
     pub fn kept(&self) -> usize {
         fn count(directory: &Path) -> usize {
             let Ok(entries) = fs::read_dir(directory) else { return 0 };
@@ -531,16 +533,16 @@ impl Home {
     }
 }
 
-/// A transfer of five from alice to bob.
+/// A transfer of 5 from alice to bob.
 pub const TRANSFER: [&str; 9] = ["transfer", "--from", "alice", "--to", "bob", "--amount", "5", "--timeout", "1"];
 
-/// How often alice has paid bob five.
+/// How often alice has paid bob 5.
 pub fn payments(chain: &Chain) -> usize {
     let paid = Operation::Bank(BankOperation::Transfer { to: address("bob"), amount: 5 });
     chain.operations().iter().filter(|operation| **operation == paid).count()
 }
 
-/// Heights in answers are small numbers.
+/// The height in an answer's `verified`.
 pub fn height(value: &Value) -> Height {
     Height(value["verified"]["height"].as_u64().unwrap())
 }

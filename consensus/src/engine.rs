@@ -322,7 +322,7 @@ impl Engine {
     fn on_new_round(&mut self) {
         let round = self.round();
         self.votes.enter_round(round);
-        // Elections of the round before are kept as well: the next leader collects votes, and ours may become durable a round late.
+        // Keep the leader of the round before: it may still have to be sent a vote of ours that becomes durable late.
         if let Some(before) = round.previous() {
             self.leaders.enter_round(before);
         }

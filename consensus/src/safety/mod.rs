@@ -81,7 +81,10 @@ impl SafetyRecord {
         if record.version == RECORD_VERSION {
             Ok(record)
         } else {
-            Err(DecodeError::Malformed(format!("safety record of version {}, this program knows version {RECORD_VERSION}", record.version)))
+            Err(DecodeError::Malformed(format!(
+                "safety record has version {}, this program reads version {RECORD_VERSION}",
+                record.version
+            )))
         }
     }
 

@@ -18,8 +18,8 @@ use quorate_types::{
 
 use crate::effect::{Divergence, Halt};
 
-/// Most blocks above the root. An honest network never comes near; beyond it, the oldest blocks off the certified chain are evicted and
-/// can be fetched again.
+/// Most blocks above the root. An honest network never comes near; beyond it, the oldest blocks off the certified and the fetched chain are
+/// evicted and can be fetched again.
 const PENDING_BLOCKS_MAX: usize = 256;
 
 /// The newest committed block.

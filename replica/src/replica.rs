@@ -607,10 +607,7 @@ impl<S: Store> Replica<S> {
             return Ok(false);
         }
         if self.ledger.is_poison(&transaction.id()) {
-            return Err((
-                "panicked".into(),
-                "the application panicked on it before, so it is not executed; sign another transaction".into(),
-            ));
+            return Err(("panicked".into(), "the application panicked on it before, so it is not executed; sign another one".into()));
         }
         let mut next = Sequence(0);
         if let Some(state) = self.ledger.state(&root).map(|state| Remembering::new(state)) {

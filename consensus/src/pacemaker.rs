@@ -20,7 +20,7 @@ const NORMAL_COMMIT_GAP: u64 = 3;
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(crate) enum TimeoutOutcome {
-    /// Recorded, but calls for nothing.
+    /// Recorded; there is nothing to do.
     Counted,
     /// An honest validator gave the round up, so we do too (Bracha amplification, paper p. 14). Returned until we have.
     Amplify,
@@ -37,7 +37,7 @@ pub(crate) enum TimeoutOutcome {
 pub struct Pacemaker {
     round: Round,
     last_round_tc: Option<Verified<TimeoutCert>>,
-    /// The first of each sender, in the current round.
+    /// The first timeout of each sender in the current round.
     timeouts: BTreeMap<ValidatorId, Verified<TimeoutMessage>>,
     formed: bool,
     /// Our own timeout of the current round, resent until the round ends (E12).

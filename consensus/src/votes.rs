@@ -20,7 +20,7 @@ const VOTE_ROUNDS_AHEAD_MAX: u64 = 3;
 /// The effect of a vote.
 #[derive(Debug)]
 pub(crate) enum VoteOutcome {
-    /// Recorded, but makes no certificate.
+    /// Recorded; makes no new certificate.
     Counted,
     /// Completes a quorum. Returned once per round.
     Certified(Box<Verified<QuorumCert>>),

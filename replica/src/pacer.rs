@@ -10,7 +10,7 @@ use quorate_types::genesis::Parameters;
 
 use crate::mempool::Load;
 
-/// How many pauses make a base timeout, at least: a leader that waits is far from losing its round.
+/// A pause is at most a base timeout divided by this, so that waiting never costs the leader its round.
 const PAUSES_PER_TIMEOUT: u32 = 50;
 /// This many new transactions make a block worth waiting for.
 const FRESH_MIN: usize = 2;

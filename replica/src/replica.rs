@@ -61,7 +61,7 @@ const UNSIGNED_MAX: usize = 64;
 pub enum Doubles {
     /// Stop for ever, and ask other validators for such statements before signing (SAFE-6), as every real validator does.
     Stop,
-    /// Nothing: for tools that explore the protocol, and on purpose run one key twice or lie with it.
+    /// Do nothing: for tools that explore the protocol by running one key twice, or by lying with it.
     Play,
 }
 

@@ -24,7 +24,7 @@ use quorate_types::{
 
 use crate::recovery::RecoverError;
 
-/// The witness's file. It exists before the first start ([`Witness::of_new_key`]), and only this replica writes it.
+/// The file of the witness. It exists before the first start ([`Witness::of_new_key`]), and only this replica writes it.
 pub trait WitnessFile: fmt::Debug + Send {
     /// Reads the whole file.
     ///

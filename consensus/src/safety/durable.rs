@@ -109,7 +109,7 @@ impl Unsaved<Ballot> {
         Self { ballot, record }
     }
 
-    /// What awaits its record.
+    /// What may be signed once it is saved.
     #[must_use]
     pub const fn ballot(&self) -> &Ballot {
         &self.ballot

@@ -183,7 +183,7 @@ pub enum Signed {
 /// The rule that forbids a ballot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsafe {
-    /// SAFE-1, by the counter's round.
+    /// SAFE-1. The round is the counter's.
     #[error("§3.4 SAFE-1: already signed a vote or timeout of round {0} or later")]
     Voted(Round),
     /// SAFE-2.
@@ -195,7 +195,7 @@ pub enum Unsafe {
     /// A timeout in a round that its certificates do not lead into.
     #[error("§3.4: no certificate leads into round {0}")]
     NoCertificate(Round),
-    /// SAFE-5, by the counter's round.
+    /// SAFE-5. The round is the counter's.
     #[error("SAFE-5: already signed a proposal of round {0} or later")]
     Proposed(Round),
 }

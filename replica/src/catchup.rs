@@ -150,8 +150,8 @@ impl Catchup {
         let rest: Vec<ValidatorId> = others.filter(|id| !holders.contains(id)).collect();
         holders.extend(rest);
         let (asked, deadline) = match &self.wanted {
-            // The outstanding answer may be lost, so we ask anew for another block. Not for every block: on slow links, answers take longer than
-            // rounds. Counted, not timed, because we do not know how short rounds are.
+            // The outstanding answer may be lost, so we ask anew for another block. Not for every block: on slow links, answers take longer
+            // than rounds. Counted, not timed, because we do not know how short rounds are.
             Some(Wanted { asked: Some(asked), deadline, .. }) => {
                 self.changes = self.changes.saturating_add(1);
                 if self.changes.saturating_add(1).is_power_of_two() { (None, now) } else { (Some(*asked), *deadline) }

@@ -133,7 +133,7 @@ pub enum Rejected {
     },
     /// Another transaction has its sequence number.
     #[error(
-        "transaction {by} with sequence {sequence} is already waiting and is not replaced; use the next free sequence, or wait until it expires"
+        "transaction {by} with sequence {sequence} already waits and is not replaced; use the next free sequence, or wait until it expires"
     )]
     SequenceTaken {
         /// The sequence number of both.

@@ -1,7 +1,7 @@
 //! §3.3 Block-Tree: the blocks above the committed root, the highest certificates, and the 2-chain commit rule.
 //!
-//! Blocks enter only with their parent, so every block here has an unbroken chain to the root. Certificates are kept even when their block
-//! is still missing: they are proofs in themselves, and the pacemaker must not wait for a download.
+//! A block enters only after its parent, so every block here has an unbroken chain to the root. A certificate is kept even while its block
+//! is missing: it is proof in itself, and the pacemaker must not wait for a download.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,43 +18,43 @@ use quorate_types::{
 
 use crate::effect::{Divergence, Halt};
 
-/// Most blocks above the root. An honest network never comes near; beyond it, the oldest blocks off the certified chain are forgotten
-/// (they can be fetched again).
+/// Most blocks above the root. An honest network never comes near; beyond it, the oldest blocks off the certified and the fetched chain are
+/// evicted and can be fetched again.
 const PENDING_BLOCKS_MAX: usize = 256;
 
 /// The newest committed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Which.
+    /// The block's id.
     pub id: BlockId,
-    /// Its round.
+    /// The block's round.
     pub round: Round,
-    /// Its result.
+    /// The block's result.
     pub state_id: StateId,
-    /// The highest round of a committed block with transactions, as far as known: its commit may still have to be published.
+    /// The highest known round of a committed block with transactions: its commit may still have to be published.
     pub payload_round: Round,
 }
 
 #[derive(Debug)]
 struct Entry {
     block: Arc<Verified<Block>>,
-    /// Our result, once executed.
+    /// Our result, once the block is executed.
     state: Option<StateId>,
 }
 
-/// A path of blocks to be committed and the certificate that commits the last.
+/// A path of blocks to commit, and the certificate that commits the last.
 pub(crate) type Commit = (Vec<Arc<Verified<Block>>>, Verified<QuorumCert>);
 
-/// See the module.
+/// The pending blocks above the root; see the module docs.
 #[derive(Debug)]
 pub struct BlockTree {
     root: Root,
     blocks: BTreeMap<BlockId, Entry>,
     high_qc: Verified<QuorumCert>,
     high_commit_qc: Verified<QuorumCert>,
-    /// Commits a block that came by catching up, or that is about to, while the block of `high_commit_qc` is still far away.
+    /// Commits a block that catch-up has delivered or is about to, while the block of `high_commit_qc` is still far away.
     catchup_qc: Option<Verified<QuorumCert>>,
-    /// The newest block that was fetched. The chain to it may be long, and the block of `high_qc` still far away.
+    /// The newest fetched block. The chain to it may be long, and the block of `high_qc` still far away.
     fetched: Option<BlockId>,
 }
 
@@ -104,7 +104,7 @@ impl BlockTree {
         if *id == self.root.id { Some(self.root.state_id) } else { self.blocks.get(id)?.state }
     }
 
-    /// Adds a block whose parent is here. Whether it was new (S6: a second insertion is harmless).
+    /// Adds a block whose parent is here. Returns whether it was added: a second insertion changes nothing (S6).
     pub(crate) fn insert(&mut self, block: Arc<Verified<Block>>) -> bool {
         let id = block.id();
         if self.contains(&id) || !self.contains(&block.parent_id()) {
@@ -117,7 +117,7 @@ impl BlockTree {
         true
     }
 
-    /// Forgets a block that is not valid, and with it everything built on it.
+    /// Removes a block and everything built on it.
     pub(crate) fn remove(&mut self, id: &BlockId) {
         self.blocks.remove(id);
         self.keep_descendants();
@@ -128,25 +128,25 @@ impl BlockTree {
         let Some(entry) = self.blocks.get_mut(id) else { return Ok(()) };
         entry.state = Some(state);
         let round = entry.block.round();
-        // S8: compare with a certificate that came first.
+        // S8: the block's certificate may have come first.
         match self.certified_state(id) {
             Some(certified) if certified != state => Err(divergence(*id, round, certified, Some(state))),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Whether the result of a block is still being computed.
+    /// Whether a block is still being executed.
     pub(crate) fn is_executing(&self) -> bool {
         self.blocks.values().any(|entry| entry.state.is_none())
     }
 
-    /// The certificates at hand: the highest, and those in the blocks above the root.
+    /// All certificates here: the highest, and those in the blocks above the root.
     fn certificates(&self) -> impl Iterator<Item = &QuorumCert> {
         let kept = [Some(&self.high_qc), Some(&self.high_commit_qc), self.catchup_qc.as_ref()];
         kept.into_iter().flatten().map(|qc| &**qc).chain(self.blocks.values().map(|entry| Block::qc(&entry.block)))
     }
 
-    /// The result that a quorum certified for a block, as far as the certificates at hand tell.
+    /// The result that a quorum certified for a block, if a certificate here says.
     #[must_use]
     pub fn certified_state(&self, id: &BlockId) -> Option<StateId> {
         self.certificates().find_map(|qc| {
@@ -157,14 +157,14 @@ impl BlockTree {
         })
     }
 
-    /// §3.3 `process_qc` without the commit, which is [`Self::take_commit`]'s: keeps the highest certificates. Idempotent.
+    /// §3.3 `process_qc` without the commit, for which see [`Self::take_commit`]: keeps the highest certificates. Idempotent.
     pub(crate) fn process_qc(&mut self, qc: &Verified<QuorumCert>) -> Result<(), Halt> {
         if let Some(state) = self.state(&qc.block_id())
             && state != qc.vote_info.exec_state_id
         {
             return Err(divergence(qc.block_id(), qc.round(), qc.vote_info.exec_state_id, Some(state)));
         }
-        // S7, Property 1: one certified block in a round. Other signers for the same vote are normal; keep the first.
+        // S7, Property 1: at most one certified block per round. Other signers for the same vote are normal; keep the first certificate.
         let other =
             self.certificates().find(|known| known.round() == qc.round() && known.vote_info != qc.vote_info).map(QuorumCert::block_id);
         let other = other.or_else(|| (self.root.round == qc.round() && self.root.id != qc.block_id()).then_some(self.root.id));
@@ -180,14 +180,14 @@ impl BlockTree {
         Ok(())
     }
 
-    /// The chain to this block, which was fetched, is not to be forgotten.
+    /// Protects the chain to this fetched block from eviction.
     pub(crate) const fn keep_fetched(&mut self, id: BlockId) {
         self.fetched = Some(id);
     }
 
-    /// Keeps a certificate that came with blocks by catching up. Without it nothing could be committed before the block of the highest
-    /// certificate has come, however long the chain between is. Of several the one that commits the lowest block above our root: it is the
-    /// first to be reached, whoever sends others.
+    /// Keeps a certificate from catch-up. Without it nothing could be committed until the block of the highest certificate arrives, however
+    /// long the chain between. Of several, keeps the one that commits the lowest block above our root: it is reached first, whatever else
+    /// peers send.
     pub(crate) fn offer_commit(&mut self, qc: Verified<QuorumCert>) {
         let commits = |qc: &Verified<QuorumCert>| qc.commits().map_or(Round(0), |(_, round, _)| round);
         let root = self.root.round;
@@ -195,7 +195,7 @@ impl BlockTree {
         self.catchup_qc = offered.filter(|qc| commits(qc) > root).min_by_key(commits);
     }
 
-    /// The blocks above the root that a certificate commits, executed or not, the oldest first.
+    /// The blocks above the root that a certificate commits, executed or not, oldest first.
     pub(crate) fn certified_commits(&self) -> Vec<Arc<Verified<Block>>> {
         let paths = self.commit_certificates().filter_map(|qc| qc.commits()).map(|(id, ..)| self.path(&id));
         paths.max_by_key(Vec::len).unwrap_or_default()
@@ -205,8 +205,8 @@ impl BlockTree {
         [Some(&self.high_commit_qc), self.catchup_qc.as_ref()].into_iter().flatten()
     }
 
-    /// The commit that the highest certificates allow: the blocks from the root's child up to the committed one, the oldest first (S15).
-    /// Moves the root and prunes what does not descend from it. Nothing while a block of the path is missing or not executed.
+    /// Takes the commit that the certificates allow: the blocks from the root's child up to the committed one, oldest first (S15). Moves
+    /// the root and prunes what does not descend from it. `None` while a block of the path is missing or not executed.
     pub(crate) fn take_commit(&mut self) -> Result<Option<Commit>, Halt> {
         let Some((qc, root)) = self.next_root()? else { return Ok(None) };
         let path = self.path(&root.id);
@@ -222,7 +222,7 @@ impl BlockTree {
     fn next_root(&self) -> Result<Option<(Verified<QuorumCert>, Root)>, Halt> {
         for qc in self.commit_certificates() {
             let Some((id, round, state_id)) = qc.commits() else { continue };
-            // E10: the same or an older certificate comes with every message; only a block above the root is news. Genesis is committed from
+            // E10: every message repeats the same or an older certificate; only a block above the root is news. Genesis is committed from
             // the start (S3).
             let Some(ours) = self.blocks.get(&id).and_then(|entry| entry.state) else { continue };
             if ours != state_id {
@@ -233,7 +233,7 @@ impl BlockTree {
         Ok(None)
     }
 
-    /// The blocks from the root's child to `id`, the oldest first; empty for the root and for a block that is not here.
+    /// The blocks from the root's child to `id`, oldest first; empty for the root and for a block that is not here.
     #[must_use]
     pub fn path(&self, id: &BlockId) -> Vec<Arc<Verified<Block>>> {
         let mut path = Vec::new();
@@ -246,14 +246,14 @@ impl BlockTree {
         path
     }
 
-    /// Whether a transaction above the root waits to be committed on the certified chain or in `proposal`, the block of the current round.
+    /// Whether a transaction is uncommitted on the certified chain or in the chain of `proposal`, the block of the current round.
     pub(crate) fn has_uncommitted_payload(&self, proposal: Option<&BlockId>) -> bool {
         let filled = |id: &BlockId| self.path(id).iter().any(|block| !block.payload().is_empty());
         filled(&self.high_qc.block_id()) || proposal.is_some_and(filled)
     }
 
-    /// Whether a transaction waits to be committed, or its commit to be published: whoever has only the blocks up to the highest
-    /// certificate's knows no more commits than their certificates tell (S18).
+    /// Whether a transaction is uncommitted, or its commit not yet published: a validator that has only the blocks up to the high QC's
+    /// knows only the commits that the certificates in them prove (S18).
     pub(crate) fn must_flush(&self) -> bool {
         let path = self.path(&self.high_qc.block_id());
         let published = path.iter().rev().find_map(|block| Block::qc(block).commits()).map_or(Round(0), |(_, round, _)| round);
@@ -263,7 +263,7 @@ impl BlockTree {
     fn keep_descendants(&mut self) {
         let mut kept = BTreeMap::new();
         let mut rest: Vec<Entry> = std::mem::take(&mut self.blocks).into_values().collect();
-        // A parent has a lower round than its child, so one pass in the order of rounds meets parents first.
+        // A parent's round is below its child's, so one pass in order of rounds meets parents first.
         rest.sort_by_key(|entry| entry.block.round());
         for entry in rest {
             let parent = entry.block.parent_id();

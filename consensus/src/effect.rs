@@ -1,4 +1,4 @@
-//! What the engine wants done. Effects are plain data and are carried out one after the other, in the order given.
+//! The engine's outputs: plain data, carried out one at a time and in order.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use quorate_types::{
 
 use crate::safety::{Ballot, Unsaved};
 
-/// Something to be done.
+/// What the engine asks the replica to do.
 #[derive(Debug)]
 #[must_use]
 pub enum Effect {
     /// Execute a block on its parent and answer with [`crate::Event::Executed`].
     Execute {
-        /// The block. Its parent is committed or was executed before.
+        /// The block. Its parent is committed, or was executed by an earlier effect.
         block: Arc<Verified<Block>>,
     },
-    /// Deviation D8. Answer with [`crate::Event::Timely`] as soon as our clock lets us vote for this executed block: mostly at once. Replaces
-    /// an earlier one.
+    /// Deviation D8. Answer with [`crate::Event::Timely`] as soon as our clock allows a vote for this executed block, usually at once.
+    /// Replaces an earlier request.
     CheckTime(BlockId),
     /// Write a block to the store. Durable with the next ballot at the latest.
     Store(Arc<Verified<Block>>),
@@ -32,80 +32,80 @@ pub enum Effect {
     Persist {
         /// The ballot and its record.
         ballot: Box<Unsaved<Ballot>>,
-        /// Our certificates.
+        /// Our highest certificates.
         certificates: Box<SyncInfo>,
     },
     /// Send a message.
     Send {
-        /// To whom.
+        /// One validator, or all but us.
         to: Recipients,
-        /// What.
+        /// The message, signed.
         message: Message,
     },
-    /// Answer with [`crate::Event::TimerFired`] after this time. Replaces the timer started before.
+    /// Answer with [`crate::Event::TimerFired`] after a delay. Replaces the timer started before.
     StartTimer {
-        /// For this round.
+        /// Our round, for the answer.
         round: Round,
-        /// In milliseconds.
+        /// Delay in milliseconds.
         after_ms: u64,
     },
-    /// Answer with [`crate::Event::PayloadReady`]: at once if `flush` or if there are transactions, otherwise as soon as there are some, or
-    /// when the heartbeat is due. Replaces an earlier one.
+    /// Answer with [`crate::Event::PayloadReady`]: at once if `flush` is set, otherwise when there are transactions or the heartbeat is due.
+    /// Replaces an earlier request.
     BuildPayload {
-        /// For our block of this round.
+        /// Round of our block.
         round: Round,
-        /// On this parent.
+        /// Parent of our block.
         parent: BlockId,
-        /// Even an empty block has work to do: it publishes a commit.
+        /// Propose even an empty block: it commits a transaction, or publishes a commit.
         flush: bool,
     },
-    /// Commit these blocks, the oldest first.
+    /// Commit blocks.
     Commit {
-        /// From the child of the committed root on.
+        /// From the child of the committed root on, oldest first.
         blocks: Vec<Arc<Verified<Block>>>,
         /// Commits the last of them directly.
         qc: Verified<QuorumCert>,
     },
-    /// Get a certified block and its ancestors down to the committed root, and answer with [`crate::Event::Fetched`].
+    /// Fetch a certified block and its ancestors down to the committed root, and answer with [`crate::Event::Fetched`].
     Fetch(Missing),
     /// A message had no effect. Counted.
     Ignored {
-        /// Whose.
+        /// Sender of the message, or author of the block.
         from: ValidatorId,
-        /// Why.
+        /// The first check that failed.
         reason: Ignored,
     },
-    /// Somebody signed what no honest validator signs.
+    /// A validator signed what no honest validator signs.
     Accuse(Evidence),
-    /// A rule that holds while at most f validators are faulty is broken, or our own state is: stop. Better no answer than a wrong one.
+    /// Stop: a rule that holds while at most f validators are faulty is broken, or our own state is. Better no answer than a wrong one.
     Halt(Halt),
 }
 
-/// A block that a certificate names and that we do not have.
+/// A certified block that we do not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The block.
+    /// The missing block.
     pub block_id: BlockId,
-    /// How many rounds lie between our committed root and the newest commit that we know of.
+    /// Rounds between our committed root and the newest commit we know of.
     pub rounds_behind: u64,
-    /// Who should have it: the sender first, then the signers of its certificate.
+    /// Validators that should have the block: the sender of the certificate first, then its signers.
     pub holders: Vec<ValidatorId>,
 }
 
-/// Why a message had no effect. Every one of these happens between honest validators too.
+/// Why a message had no effect. Each of these happens between honest validators too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// Of a round that is over.
+    /// Its round is over.
     OldRound,
-    /// Of a round that we cannot judge yet.
+    /// Its round is too far ahead to judge.
     FarRound,
-    /// From somebody who does not lead the round.
+    /// The author does not lead the round.
     NotLeader,
     /// Seen before.
     Duplicate,
-    /// A second, different one of its kind in a round.
+    /// A second, different message of its kind and sender in a round.
     Equivocation,
-    /// The block is not valid on its parent.
+    /// The block is invalid on its parent.
     InvalidBlock(&'static str),
     /// The safety rules forbid a vote.
     UnsafeVote,
@@ -116,7 +116,7 @@ pub enum Ignored {
 }
 
 impl Ignored {
-    /// A word for metrics.
+    /// A stable word, for metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -136,30 +136,30 @@ impl Ignored {
 /// Why the replica must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
-    /// EXEC-1.
-    #[error("EXEC-1: our state is not the one that a quorum certified: {0:?}")]
+    /// EXEC-1: a quorum certified another result than we computed.
+    #[error("EXEC-1: our state differs from the one a quorum certified: {0:?}")]
     Diverged(Divergence),
-    /// Property 1 of the paper.
-    #[error("two blocks are certified in round {round}: {first} and {second}; more validators are faulty than the protocol can bear")]
+    /// Property 1 of the paper: at most one block is certified in a round.
+    #[error("two blocks are certified in round {round}: {first} and {second}; more validators are faulty than the protocol tolerates")]
     TwoCertificates {
-        /// The round.
+        /// The round of both certificates.
         round: Round,
-        /// One.
+        /// The block of the certificate we hold.
         first: BlockId,
-        /// The other.
+        /// The block of the new certificate.
         second: BlockId,
     },
 }
 
-/// What we computed and what a quorum certified.
+/// A block whose certified result is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Divergence {
     /// The block.
     pub block_id: BlockId,
-    /// Its round.
+    /// The block's round.
     pub round: Round,
-    /// A quorum's result.
+    /// The quorum's result.
     pub certified: StateId,
-    /// Ours; `None` when the block is not valid for us at all.
+    /// Our result; `None` if we found the block invalid.
     pub ours: Option<StateId>,
 }

@@ -1,10 +1,10 @@
-//! §3.1 Main: the event loop of the paper as a total function. It never fails, never blocks and reads no clock.
+//! §3.1 Main: the paper's event loop as a total function. It never fails, never blocks and reads no clock.
 //!
 //! ```text
 //! proposal --> certificates (absorb) --> right round, right leader, first of its kind --> execute --> safety --> persist --> vote
 //! vote     --> certificates          --> quorum of equal votes --> certificate (absorb)
 //! timeout  --> certificates          --> f+1: join in; quorum: certificate (absorb)
-//! absorb   --> block tree, commit    --> pacemaker: a new round --> timer, leader: build on the highest certificate, persist, propose
+//! absorb   --> block tree, commit    --> pacemaker: a new round --> timer; leader: build on the high QC, persist, propose
 //! ```
 
 use std::{
@@ -35,53 +35,52 @@ use crate::{
     votes::{self, PendingVotes},
 };
 
-/// What an engine is made for.
+/// The network, the committee, and our place in it.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The network.
+    /// Names the network; part of everything signed.
     pub genesis_hash: GenesisHash,
-    /// The committee.
+    /// The validators of the epoch, with their power.
     pub committee: Arc<Committee>,
-    /// The network's shared rules.
+    /// Protocol parameters from the genesis, the same on all validators.
     pub parameters: Parameters,
-    /// Who we are.
+    /// Our place in the committee.
     pub me: ValidatorId,
-    /// Leaders of rounds that are fixed beforehand, the same for all validators: none on a real network. Whoever explores the protocol
-    /// chooses them.
+    /// Leaders fixed in advance, the same on all validators. Empty on a real network; set by tools that explore the protocol.
     pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
 }
 
-/// What a validator knows when it starts: from the genesis, or from its disk after a stop or a crash. Everything has been verified again.
+/// What a validator starts from: the genesis, or its disk after a stop or crash. Everything has been verified again.
 #[derive(Debug)]
 pub struct Recovered {
     /// The newest committed block.
     pub root: Root,
-    /// The certificate that commits it; genesis's own at the beginning.
+    /// The certificate that commits the root; at the start of a network, the genesis certificate.
     pub root_qc: Verified<QuorumCert>,
-    /// The newest committed blocks, the oldest first, at most [`crate::HISTORY_BLOCKS`].
+    /// The newest committed blocks, oldest first, at most [`crate::HISTORY_BLOCKS`].
     pub committed: Vec<Summary>,
     /// The newest durable safety record.
     pub record: SafetyRecord,
-    /// The certificates of the timeout in that record.
+    /// The timeout in that record: its round and its certificates.
     pub last_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
-    /// The highest certificates that were stored.
+    /// The highest stored certificates.
     pub certificates: Option<Verified<SyncInfo>>,
-    /// The stored blocks that are not committed, in any order.
+    /// The stored pending blocks, in any order.
     pub blocks: Vec<Verified<Block>>,
 }
 
-/// Most blocks of earlier rounds that wait for their parents.
+/// Most blocks of earlier rounds kept while their parents are missing.
 const PARKED_BLOCKS_MAX: usize = 8;
 
-/// The proposal of the current round that we go by: the first of its leader (S5).
+/// The proposal we act on in the current round: the leader's first (S5).
 #[derive(Debug)]
 struct Accepted {
     proposal: Verified<Proposal>,
-    /// Its block is in the tree. Otherwise its parent is being fetched.
+    /// The block is in the tree. Otherwise its parent is being fetched.
     inserted: bool,
 }
 
-/// See the module.
+/// The protocol of one validator; see the module docs.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
@@ -91,25 +90,26 @@ pub struct Engine {
     pacemaker: Pacemaker,
     leaders: LeaderElection,
     accepted: Option<Accepted>,
-    /// The payload that we asked for: round and parent.
+    /// Round and parent of the payload we asked for.
     building: Option<(Round, BlockId)>,
-    /// Accepted blocks of earlier rounds whose parents have not come yet, the oldest first.
+    /// Accepted blocks of earlier rounds whose parents are missing, oldest first.
     parked: VecDeque<Verified<Block>>,
-    /// The newest committed block that took part in an election.
+    /// Round of the newest committed block that has elected a leader.
     elected: Round,
-    /// The block that we asked for.
+    /// The block we asked for.
     fetching: Option<BlockId>,
-    /// In which of our rounds we last told a validator what it had missed.
+    /// Our round when we last sent a lagging validator what it had missed.
     helped: BTreeMap<ValidatorId, Round>,
-    /// Of whom evidence of a kind was given out, and of which round last: a flood of it is told once.
+    /// Round of the newest evidence given out, by culprit and kind, so that a flood is reported once.
     accused: BTreeMap<(ValidatorId, Offence), Round>,
     /// Our newest vote.
     own_vote: Option<Verified<Vote>>,
-    /// The round of the last timeout that was approved.
+    /// Round of the last approved timeout.
     giving_up: Option<Round>,
+    /// The timeout signed before the restart, for resending.
     resend_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
     pool_ready: bool,
-    /// The timer runs for an idle round: until the heartbeat is overdue.
+    /// The timer was started for an idle round, so it includes the heartbeat.
     idle_timer: bool,
     /// Messages to ourselves.
     inbox: VecDeque<VerifiedMessage>,
@@ -117,7 +117,7 @@ pub struct Engine {
     halted: bool,
 }
 
-/// What [`Evidence`] there is.
+/// The kinds of [`Evidence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Offence {
     Votes,
@@ -126,7 +126,7 @@ enum Offence {
 }
 
 impl Engine {
-    /// Starts from what is known: the round is one above the highest certificate of either kind (S11).
+    /// Starts in the round after the highest recovered certificate of either kind (S11).
     #[must_use]
     pub fn recover(config: Config, key: SigningKey, disk: Recovered) -> (Self, Vec<Effect>) {
         let mut leaders =
@@ -167,7 +167,7 @@ impl Engine {
             tc = stored.last_round_tc();
             certificates.extend(tc.as_ref().map(Verified::<TimeoutCert>::high_qc));
         }
-        // First, so that the tree knows what to keep. What contradicts itself stops us.
+        // Before the blocks, so that the tree knows which to keep. Contradictions halt us.
         for qc in &certificates {
             if let Err(halt) = engine.tree.process_qc(qc) {
                 engine.effects.push(Effect::Halt(halt));
@@ -183,7 +183,7 @@ impl Engine {
         (engine, effects)
     }
 
-    /// Takes an event and returns what is to be done, in order.
+    /// Handles an event and returns the effects to carry out, in order.
     pub fn handle(&mut self, event: Event) -> Vec<Effect> {
         if self.halted {
             return Vec::new();
@@ -220,7 +220,7 @@ impl Engine {
         self.pacemaker.last_round_tc()
     }
 
-    /// Who leads a round, as far as we know.
+    /// The leader of a round, as far as we know.
     #[must_use]
     pub fn leader(&self, round: Round) -> ValidatorId {
         self.leaders.leader(round)
@@ -232,20 +232,20 @@ impl Engine {
         self.safety.record()
     }
 
-    /// How many different results the votes for our round and the one before name: more than one is an alarm (S8).
+    /// How many different results the votes of one round name, the maximum of our round and the one before: more than one is an alarm (S8).
     #[must_use]
     pub fn results_in_votes(&self) -> usize {
         let round = self.round();
         round.previous().map_or(0, |before| self.votes.results(before)).max(self.votes.results(round))
     }
 
-    /// Whether a block that a certificate names is being fetched.
+    /// Whether a certified block is missing.
     #[must_use]
     pub fn is_fetching(&self) -> bool {
         self.missing().is_some()
     }
 
-    /// The certified block that is missing.
+    /// The certified block that is missing, if any.
     #[must_use]
     pub fn missing_block(&self) -> Option<BlockId> {
         self.missing().map(QuorumCert::block_id)
@@ -257,7 +257,7 @@ impl Engine {
             VerifiedMessage::Vote(vote) => self.on_vote(from, vote),
             VerifiedMessage::Timeout(timeout) => self.on_timeout(from, timeout),
             VerifiedMessage::SyncInfo(info) => self.absorb(&[info.high_commit_qc(), info.high_qc()], info.last_round_tc().as_ref(), from),
-            // It has just started, or has been away for long.
+            // The sender has just started, or lags far behind.
             VerifiedMessage::CatchupRequest(_) => self.send_sync_info_if_behind(from),
             VerifiedMessage::FetchRequest(_)
             | VerifiedMessage::FetchResponse(_)
@@ -267,7 +267,7 @@ impl Engine {
         }
     }
 
-    /// What every event ends with: our messages to ourselves, the leader's duty, and the timer.
+    /// Ends every event: messages to ourselves, the leader's duty, the timer.
     fn finish(&mut self) {
         let me = self.config.me;
         while let Some(message) = self.inbox.pop_front() {
@@ -286,10 +286,10 @@ impl Engine {
 
     // ---- certificates -------------------------------------------------------------------------------------------------------------
 
-    /// §3.1 `process_certificate_qc` and `advance_round_tc`, for all certificates of a message together.
+    /// §3.1 `process_certificate_qc` and `advance_round_tc`, for all certificates of a message at once.
     fn absorb(&mut self, certificates: &[Verified<QuorumCert>], tc: Option<&Verified<TimeoutCert>>, from: ValidatorId) {
         let mut highest = Round(0);
-        // A timeout certificate brings the highest quorum certificate of its signers along.
+        // A timeout certificate carries the highest quorum certificate of its signers.
         let of_tc = tc.map(Verified::<TimeoutCert>::high_qc);
         for qc in certificates.iter().chain(&of_tc) {
             highest = highest.max(qc.round());
@@ -305,7 +305,7 @@ impl Engine {
     }
 
     fn commit(&mut self) {
-        // A commit elects leaders as soon as its certificate is known; nobody's election waits for an execution.
+        // A commit elects leaders as soon as its certificate is known, without waiting for execution.
         for block in self.tree.certified_commits() {
             if block.round() > self.elected {
                 self.elected = block.round();
@@ -322,7 +322,7 @@ impl Engine {
     fn on_new_round(&mut self) {
         let round = self.round();
         self.votes.enter_round(round);
-        // Votes of the current round go to the leader of the next, and proposals of the round before may still be judged.
+        // Keep the leader of the round before: it may still have to be sent a vote of ours that becomes durable late.
         if let Some(before) = round.previous() {
             self.leaders.enter_round(before);
         }
@@ -336,16 +336,16 @@ impl Engine {
         self.start_timer();
     }
 
-    /// Deviation D5: the certificate of a block that we lack, and with it everything between it and our chain.
+    /// Deviation D5: the certificate of a missing block; what lies between that block and our chain is missing too.
     fn missing(&self) -> Option<&QuorumCert> {
         let accepted = self.accepted.as_ref().filter(|accepted| !accepted.inserted).map(|accepted| &accepted.proposal.block);
         let parked = |id: BlockId| self.parked.iter().map(|block| &**block).chain(accepted).find(|block| block.id() == id);
         [Some(&**self.tree.high_qc()), accepted.map(Block::qc)].into_iter().flatten().find_map(|mut qc| {
-            // Rounds fall from a block to its parent, so this ends.
+            // A parent's round is below its child's, so this ends.
             while let Some(block) = parked(qc.block_id()) {
                 qc = block.qc();
             }
-            // What is not above our root is committed, or will never be.
+            // A block not above our root is committed already, or never will be.
             (qc.round() > self.tree.root().round && !self.tree.contains(&qc.block_id())).then_some(qc)
         })
     }
@@ -355,7 +355,7 @@ impl Engine {
             self.fetching = None;
             return;
         };
-        // What is being executed may move the root: asking before would ask for the same again.
+        // An execution in progress may move the root; a request before that would ask for the same blocks again.
         if self.tree.is_executing() {
             return;
         }
@@ -371,7 +371,7 @@ impl Engine {
         self.effects.push(Effect::Fetch(Missing { block_id, rounds_behind: self.known_commit().since(root), holders }));
     }
 
-    /// The round of the newest commit that we know of, carried out here or not.
+    /// Round of the newest commit we know of, carried out here or not.
     fn known_commit(&self) -> Round {
         let certified = self.tree.high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
         certified.max(self.tree.root().round)
@@ -400,7 +400,7 @@ impl Engine {
 
         let (round, author) = (proposal.block.round(), proposal.block.author());
         if round < self.round() {
-            // Its votes were faster than the block itself, or it is the other one of a leader that made two (S5): as good as fetched.
+            // Its votes overtook the block, or it is the other block of an equivocating leader (S5): as good as fetched.
             let block = proposal.block();
             if self.missing().is_some_and(|qc| qc.block_id() == block.id()) && self.tree.contains(&block.parent_id()) {
                 self.insert(Arc::new(block));
@@ -422,27 +422,27 @@ impl Engine {
                 self.accuse(evidence);
                 return self.ignore(from, Ignored::Equivocation);
             }
-            // The round's leader became another one by a commit that we learnt late.
+            // A commit that we learned late changed the leader of this round.
             Some(_) | None => {}
         }
         let extends = proposal.block.qc().round();
         self.accepted = Some(Accepted { proposal, inserted: false });
-        // The leader of an idle round has shown that it lives; the next one may wait for its own heartbeat.
+        // The leader of an idle round is alive; the next one may wait for a heartbeat of its own.
         if self.idle_timer {
             self.start_timer();
         }
         self.resume_parked();
         if self.accepted.as_ref().is_some_and(|accepted| !accepted.inserted) {
-            // A parent below our root that is not our root: on a branch that is dead.
+            // A missing parent that is not above our root is on a dead branch.
             let dead = extends <= self.tree.root().round;
             self.ignore(from, if dead { Ignored::UnsafeVote } else { Ignored::ParentMissing });
             self.fetch_if_missing(from);
         }
     }
 
-    /// Goes on with the blocks whose parents have come in the meantime, and with the proposal of the current round.
+    /// Resumes parked blocks whose parents have arrived, and the proposal of the current round.
     fn resume_parked(&mut self) {
-        // By rising round, so one pass meets parents first.
+        // In order of rounds, so one pass meets parents first.
         for block in std::mem::take(&mut self.parked) {
             if self.tree.contains(&block.parent_id()) {
                 self.insert(Arc::new(block));
@@ -471,7 +471,7 @@ impl Engine {
     }
 
     fn on_executed(&mut self, id: BlockId, outcome: Result<StateId, Rejected>) {
-        // Pruned in the meantime.
+        // None if pruned in the meantime.
         let Some(block) = self.tree.get(&id).cloned() else { return };
         match outcome {
             Err(Rejected(reason)) => {
@@ -486,7 +486,7 @@ impl Engine {
                 if let Err(halt) = self.tree.executed(&id, state) {
                     return self.effects.push(Effect::Halt(halt));
                 }
-                // Our own blocks were stored before they were proposed.
+                // Our own blocks were stored before we proposed them.
                 if block.author() != self.config.me {
                     self.effects.push(Effect::Store(Arc::clone(&block)));
                 }
@@ -501,18 +501,18 @@ impl Engine {
         self.accepted.as_ref().filter(|accepted| accepted.proposal.block.id() == id)
     }
 
-    /// Deviation D8: the block of the current round is executed, and is voted for when its time has come.
+    /// Deviation D8: once the block of the current round is executed, our vote waits for the block's time.
     fn check_time(&mut self, id: BlockId) {
         if self.accepted(id).is_some() {
             self.effects.push(Effect::CheckTime(id));
         }
     }
 
-    /// §3.1, end of the proposal handler: vote, if this is the block of the current round.
+    /// §3.1, end of the proposal handler: votes, if this is the block of the current round.
     fn on_timely(&mut self, id: BlockId) {
         let (Some(accepted), Some(state)) = (self.accepted(id), self.tree.state(&id)) else { return };
         let block = accepted.proposal.block();
-        // A commit that we learnt since may have elected another leader, which the others use already.
+        // A commit learned since may have elected another leader, which other validators already use.
         if self.leaders.leader(block.round()) != block.author() {
             return self.ignore(block.author(), Ignored::NotLeader);
         }
@@ -523,8 +523,7 @@ impl Engine {
         }
     }
 
-    /// §3.1 `process_new_round_event`: our duty as leader, however we came into the round (E5), once (E4), and only on a parent that we
-    /// have executed.
+    /// §3.1 `process_new_round_event`: proposes as leader, however we entered the round (E5), once (E4), and only on an executed parent.
     fn propose_if_leader(&mut self) {
         let round = self.round();
         let parent = self.tree.high_qc().block_id();
@@ -540,12 +539,12 @@ impl Engine {
     }
 
     fn on_payload(&mut self, round: Round, parent: BlockId, timestamp: UnixMillis, payload: Payload) {
-        // A higher certificate has come in the meantime: `propose_if_leader` asks again.
+        // The round or the high QC has changed in the meantime: `propose_if_leader` asks again.
         if self.building != Some((round, parent)) || round != self.round() || parent != self.tree.high_qc().block_id() {
             return;
         }
         let high_qc = self.tree.high_qc().clone();
-        // E6: the timeout certificate goes along exactly when our certificate is not of the round before.
+        // E6: the proposal carries the timeout certificate exactly when the high QC is not of the round before.
         let last_round_tc = if high_qc.round().next() == round { None } else { self.pacemaker.last_round_tc().cloned() };
         let content = OwnBlock {
             genesis_hash: self.config.genesis_hash,
@@ -573,7 +572,7 @@ impl Engine {
                 self.ignore(from, Ignored::Equivocation);
             }
             votes::VoteOutcome::Ignored(reason) => {
-                // A vote that comes after its quorum is everyday; one of a round long over is from somebody who is behind.
+                // A vote that arrives after its quorum is normal; one of a round long over comes from a lagging validator.
                 if vote.vote_info.round.next().next() < self.round() {
                     self.send_sync_info_if_behind(from);
                 }
@@ -586,7 +585,7 @@ impl Engine {
 
     fn on_timeout(&mut self, from: ValidatorId, timeout: Verified<TimeoutMessage>) {
         self.absorb(&[timeout.high_qc(), timeout.high_commit_qc()], timeout.last_round_tc().as_ref(), from);
-        // It may be giving up because a commit has not reached it.
+        // The sender may be giving up because a commit has not reached it.
         if timeout.high_commit_qc.round() < self.tree.high_commit_qc().round() {
             self.send_sync_info_if_behind(from);
         }
@@ -616,15 +615,15 @@ impl Engine {
         if round != self.round() {
             return;
         }
-        // The work went away (a transaction expired, say): an idle round is nobody's fault.
+        // If the work has gone away (a transaction expired, say), an idle round is nobody's fault.
         if self.idle_timer || self.has_work() || self.pacemaker.own_timeout().is_some() {
             self.local_timeout();
         }
-        // E12: again and again until the round ends.
+        // E12: repeat until the round ends.
         self.start_timer();
     }
 
-    /// §3.5 `local_timeout_round`. The same timeout is sent again if the round was given up before.
+    /// §3.5 `local_timeout_round`. If we have given the round up already, resends the same timeout.
     fn local_timeout(&mut self) {
         if let Some(own) = self.pacemaker.own_timeout() {
             let message = Message::from(own.clone());
@@ -633,7 +632,7 @@ impl Engine {
             return;
         }
         let round = self.round();
-        // Approved and on its way to the disk.
+        // Approved, but not durable yet.
         if self.giving_up == Some(round) {
             return;
         }
@@ -646,12 +645,12 @@ impl Engine {
                 self.giving_up = Some(round);
                 self.persist(ballot);
             }
-            // E9: nothing hollow is sent.
+            // E9: an empty timeout is never sent.
             Err(_) => self.ignore(self.config.me, Ignored::UnsafeTimeout),
         }
     }
 
-    /// Deviation D7: an idle chain waits for its heartbeat before it suspects the leader, a busy one for the pacemaker's duration.
+    /// Deviation D7: a round may last the pacemaker's duration, and on an idle chain the heartbeat on top.
     fn start_timer(&mut self) {
         let round = self.round();
         let patience = self.pacemaker.duration_ms(&self.config.parameters, self.known_commit());
@@ -696,8 +695,8 @@ impl Engine {
         }
     }
 
-    /// Deviation D9: whoever gives a round up tells everybody how it voted there. If the leader of the next round, who alone has the votes,
-    /// is the silent one, the certificate is not lost; a leader between two silent ones could never commit otherwise (S23).
+    /// Deviation D9: a validator that gives a round up sends its vote of that round to everyone. Otherwise only the next leader has the
+    /// votes, and if it is silent the certificate is lost: a leader between two silent ones could never commit (S23).
     fn resend_vote(&mut self) {
         let round = self.round();
         if let Some(vote) = self.own_vote.clone().filter(|vote| vote.vote_info.round == round) {
@@ -717,8 +716,8 @@ impl Engine {
         }
     }
 
-    /// Tells a validator that is behind what it has missed, once in each of our rounds. If we have given the round up it hears that as well:
-    /// it may be the one that lacks for the end of it, and we say it again only after another timeout.
+    /// Sends a lagging validator what it has missed, once in each of our rounds. If we have given the round up, sends our timeout too: the
+    /// validator's own may be the one missing for a quorum, and our next resend is a whole timer away.
     fn send_sync_info_if_behind(&mut self, to: ValidatorId) {
         let round = self.round();
         if to == self.config.me || self.helped.insert(to, round) == Some(round) {
@@ -731,7 +730,7 @@ impl Engine {
         }
     }
 
-    /// Gives out evidence, once for each validator, kind and round.
+    /// Gives out evidence, once per culprit, kind and round.
     fn accuse(&mut self, evidence: Evidence) {
         let offence = match &evidence {
             Evidence::Votes(..) => Offence::Votes,

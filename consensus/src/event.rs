@@ -1,4 +1,4 @@
-//! What the engine is told.
+//! The engine's inputs.
 
 use quorate_types::{
     block::{Block, Payload},
@@ -10,55 +10,55 @@ use quorate_types::{
 
 use crate::safety::{Ballot, Saved};
 
-/// Something that happened.
+/// An input of the engine.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "an event is moved once, and most are messages")]
 pub enum Event {
-    /// A message of another validator.
+    /// A message from another validator.
     Message {
-        /// Who sent it.
+        /// The sender, as the link authenticated it.
         from: ValidatorId,
-        /// The message. Requests for blocks are the replica's to answer; the engine ignores them.
+        /// Requests for blocks are the replica's to answer; the engine ignores them.
         message: VerifiedMessage,
     },
-    /// The timer that was started for this round has run out.
+    /// The timer of this round has expired.
     TimerFired(Round),
     /// A block has been executed on its parent.
     Executed {
-        /// Which.
+        /// The executed block.
         block: BlockId,
-        /// With what result: a function of the block and its parent alone.
+        /// A function of the block and its parent alone.
         outcome: Result<StateId, Rejected>,
     },
-    /// Our clock lets us vote for this block, as [`crate::Effect::CheckTime`] asked.
+    /// Our clock allows a vote for this block: the answer to [`crate::Effect::CheckTime`].
     Timely(BlockId),
-    /// The payload for our block.
+    /// The payload for our block: the answer to [`crate::Effect::BuildPayload`].
     PayloadReady {
-        /// For our block of this round.
+        /// Round of our block.
         round: Round,
-        /// On this parent.
+        /// Parent of our block.
         parent: BlockId,
-        /// The block's time, later than the parent's.
+        /// Time of our block, later than the parent's.
         timestamp: UnixMillis,
-        /// The transactions.
+        /// Its transactions; may be empty.
         payload: Payload,
     },
     /// A ballot's record is durable.
     Persisted(Saved<Ballot>),
-    /// Whether the pool holds transactions that could be in a block now.
+    /// The pool has gained or lost work.
     Pool {
-        /// See above.
+        /// The pool holds transactions that could go into a block now.
         ready: bool,
     },
-    /// Certified blocks that were missing, the oldest first, and perhaps a certificate that commits the last of them or one that follows.
+    /// Missing certified blocks have arrived.
     Fetched {
-        /// The blocks.
+        /// A chain, oldest first.
         blocks: Vec<Verified<Block>>,
-        /// Commits the last, or a descendant of it.
+        /// Commits the last block, or a descendant of it.
         commit_qc: Option<Verified<QuorumCert>>,
     },
 }
 
-/// Why a block has no result. A stable word.
+/// Why a block is invalid and has no result: a stable word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected(pub &'static str);

@@ -1,9 +1,9 @@
-//! §3.7 `LeaderElection`: reputation of those who took part in the last committed blocks, and a round-robin where nothing is known.
+//! §3.7 `LeaderElection`: elects leaders among the validators that took part in the last committed blocks, and falls back to round-robin.
 //!
-//! Every committed block elects, from the committed chain up to and including itself and from nothing else, so all validators that have
-//! committed a block agree on whom it elects, however they came to know the commit (E1: every block is looked at; E3: only certificates
-//! embedded in committed blocks count, the first election of a round stays). Deviation D6: the paper elects when a certificate arrives
-//! just in time; here a late commit elects the same leaders, so late validators agree with the others.
+//! Every committed block elects a leader, from the committed chain up to and including itself and from nothing else. So all validators that
+//! have committed the block agree on that leader, however they learned of the commit (E1: every block is considered; E3: only certificates
+//! embedded in committed blocks count, and the first election of a round stands). Deviation D6: the paper elects only when a certificate
+//! arrives in time; here a late commit elects the same leader, so lagging validators agree with the rest.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -21,26 +21,26 @@ use quorate_types::{
 
 const LEADER: Tag = Tag::new("quorate/leader");
 
-/// How many committed blocks are remembered.
+/// Number of committed blocks kept for elections.
 pub const HISTORY_BLOCKS: usize = ELECTION_BLOCKS_MAX + 16;
-/// How many committed blocks an election looks at most, for the window and for the last authors. Less than what is remembered, so that a
-/// validator that starts again with [`HISTORY_BLOCKS`] of them elects for the rounds to come as those do that did not stop.
+/// Most committed blocks considered in one election, for the window and for the last authors. Below [`HISTORY_BLOCKS`], so that a validator
+/// restarted with that many elects the same leaders for the coming rounds as validators that kept running.
 const ELECTION_BLOCKS_MAX: usize = 256;
-/// How far ahead of a committed block its election is: the block, its child, the round in which its commit is learnt, the next (paper: q+2
-/// for the certificate of round q = the child's).
+/// How many rounds after its own a committed block elects for: its child's, the one in which its commit becomes known, the next (paper:
+/// q + 2 for the certificate of round q, the child's).
 const ELECTION_ROUNDS_AHEAD: u64 = 3;
-// The leaders of the rounds to come are those of at most four committed blocks (an odd round may have the leader of the even one before it):
-// each of these finds all that it looks at, and little more is handed over.
+// The leaders of the coming rounds are elected by at most four committed blocks (an odd round may have the leader of the even one before
+// it). Each of these elections finds all the blocks it considers, and little more is handed over.
 const _: () = assert!(HISTORY_BLOCKS >= ELECTION_BLOCKS_MAX + 4 && HISTORY_BLOCKS < 2 * ELECTION_BLOCKS_MAX);
 
-/// What an election needs to know of a committed block.
+/// What an election needs to know about a committed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Its round.
+    /// The block's round.
     pub round: Round,
-    /// Its author.
+    /// The block's author.
     pub author: ValidatorId,
-    /// Who certified its parent.
+    /// Signers of the certificate in the block: those who certified its parent.
     pub signers: SignerSet,
 }
 
@@ -50,7 +50,7 @@ impl From<&Block> for Summary {
     }
 }
 
-/// See the module.
+/// Leaders by round; see the module docs.
 #[derive(Debug)]
 pub struct LeaderElection {
     genesis_hash: GenesisHash,
@@ -60,9 +60,9 @@ pub struct LeaderElection {
     exclude_size: usize,
     /// See [`crate::Config::fixed_leaders`].
     fixed: Arc<BTreeMap<Round, ValidatorId>>,
-    /// The newest committed blocks, the oldest first.
+    /// The newest committed blocks, oldest first.
     committed: VecDeque<Summary>,
-    /// The elected leaders of rounds that are not over.
+    /// Elected leaders, from the round before the current one on.
     reputation: BTreeMap<Round, ValidatorId>,
 }
 
@@ -85,7 +85,7 @@ impl LeaderElection {
         }
     }
 
-    /// §3.7 `get_leader`. The fallback gives each validator two rounds in a row.
+    /// §3.7 `get_leader`. The round-robin fallback gives each validator two rounds in a row.
     #[must_use]
     pub fn leader(&self, round: Round) -> ValidatorId {
         if let Some(elected) = self.fixed.get(&round).or_else(|| self.reputation.get(&round)) {
@@ -95,14 +95,14 @@ impl LeaderElection {
         ValidatorId(u16::try_from(turn).unwrap_or(0))
     }
 
-    /// A block has been committed; blocks come in the order of the chain.
+    /// Records a committed block and elects a leader. Blocks come in chain order.
     pub(crate) fn on_committed(&mut self, block: Summary) {
         self.committed.push_back(block);
         if self.committed.len() > HISTORY_BLOCKS {
             self.committed.pop_front();
         }
         let Some(elected) = self.elect(block.round) else { return };
-        // Two rounds for each leader: an even round takes the odd one after it along. What is elected stays.
+        // Two rounds per leader: the leader of an even round also gets the odd one after it. The first election of a round stands.
         let first = Round(block.round.0.saturating_add(ELECTION_ROUNDS_AHEAD));
         self.reputation.entry(first).or_insert(elected);
         if first.0.checked_rem(2) == Some(0) {
@@ -110,14 +110,13 @@ impl LeaderElection {
         }
     }
 
-    /// Elections of rounds before this one have served.
+    /// Drops the elections of rounds before this one.
     pub(crate) fn enter_round(&mut self, round: Round) {
-        // The round before is kept: votes of a round go to the leader of the next.
         self.reputation = self.reputation.split_off(&round);
     }
 
-    /// §3.7 `elect_reputation_leader` over the committed chain: the certifiers of the last `window_size` blocks without the last
-    /// `exclude_size` authors; nobody when that leaves nobody.
+    /// §3.7 `elect_reputation_leader` over the committed chain: draws among the certifiers of the last `window_size` blocks, except the last
+    /// `exclude_size` authors; `None` if nobody is left.
     fn elect(&self, seed: Round) -> Option<ValidatorId> {
         let mut active = SignerSet::default();
         let mut last_authors = BTreeSet::new();
@@ -140,8 +139,8 @@ impl LeaderElection {
     }
 }
 
-/// A number below `count` from a digest; nothing when there is no such number. The first eight bytes, little-endian, modulo `count`: the
-/// bias is below 2^-50 and the same on every machine.
+/// A number below `count` from a digest: its first eight bytes, little-endian, modulo `count`; `None` if `count` is zero. The bias is below
+/// 2^-50 and the same on every machine.
 fn pick(digest: &Hash, count: usize) -> Option<usize> {
     let number = u64::from_le_bytes(digest.0.first_chunk::<8>().copied()?);
     usize::try_from(number.checked_rem(u64::try_from(count).ok()?)?).ok()

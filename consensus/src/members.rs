@@ -1,5 +1,5 @@
-//! For tests: a committee whose keys are known, and everything that its members can sign. Also used by `tests/protocol`.
-#![allow(dead_code, reason = "each test crate that includes this file uses its own part of it")]
+//! For tests: a committee with known keys, and everything its members can sign. Also used by `tests/protocol`.
+#![allow(dead_code, reason = "each test crate that includes this file uses a different part of it")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -27,12 +27,12 @@ pub(crate) struct Members {
     seeds: Vec<[u8; 32]>,
 }
 
-/// The result of executing a block, for validators that execute right.
+/// The result of executing a block correctly.
 pub(crate) fn state_of(id: BlockId) -> StateId {
     StateId(Hash::of(&STATE, &id.0.0))
 }
 
-/// Of somebody who executes wrong.
+/// The result of a validator that executes incorrectly.
 pub(crate) fn wrong_state_of(id: BlockId) -> StateId {
     StateId(Hash::of(&STATE, b"wrong").min(id.0))
 }
@@ -80,7 +80,7 @@ impl Members {
         self.verifier.genesis_qc()
     }
 
-    /// The first members that are a quorum together.
+    /// The shortest prefix of the committee that is a quorum.
     pub(crate) fn quorum(&self) -> Vec<ValidatorId> {
         let mut quorum = Vec::new();
         for id in self.ids() {
@@ -123,7 +123,7 @@ impl Members {
         Verified::<QuorumCert>::aggregate(&self.committee, &votes).unwrap()
     }
 
-    /// The certificate of a block by the first quorum.
+    /// The certificate of a block, signed by [`Self::quorum`].
     pub(crate) fn qc(&self, block: &Block) -> Verified<QuorumCert> {
         self.qc_of(block, state_of(block.id()), &self.quorum())
     }
@@ -146,7 +146,7 @@ impl Members {
         Verified::<TimeoutMessage>::sign(NETWORK, EPOCH, round, (high_qc, tc, high_commit_qc), sender, &self.key(sender))
     }
 
-    /// A timeout certificate; each signer reports its certificate.
+    /// A timeout certificate; each signer reports the certificate beside its id.
     pub(crate) fn tc(&self, round: Round, signers: &[(ValidatorId, &Verified<QuorumCert>)]) -> Verified<TimeoutCert> {
         let genesis = self.genesis_qc();
         let timeouts: BTreeMap<_, _> = signers.iter().map(|(id, qc)| (*id, self.timeout(*id, round, (*qc, None, &genesis)))).collect();

@@ -1,4 +1,4 @@
-//! §3.5 Pacemaker: which round we are in, how long we wait for it, and how a quorum gives it up.
+//! §3.5 Pacemaker: which round we are in, how long it may last, and how a quorum gives it up.
 
 use std::collections::BTreeMap;
 
@@ -13,39 +13,39 @@ use quorate_types::{
 
 use crate::effect::Ignored;
 
-/// Rounds between the current one and the newest commit when nothing is wrong (the 2-chain and the proposal that publishes it).
+/// Rounds from the newest commit to the current round in normal operation (the 2-chain and the proposal that publishes it).
 const NORMAL_COMMIT_GAP: u64 = 3;
 
-/// What a timeout led to.
+/// The effect of a timeout.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(crate) enum TimeoutOutcome {
-    /// Too few so far.
+    /// Recorded; there is nothing to do.
     Counted,
-    /// An honest validator gave the round up, so we do too (Bracha amplification, paper p. 14). Told until we have.
+    /// An honest validator gave the round up, so we do too (Bracha amplification, paper p. 14). Returned until we have.
     Amplify,
-    /// A quorum gave the round up. Told once for each round.
+    /// A quorum gave the round up. Returned once per round.
     Formed(Verified<TimeoutCert>),
-    /// The same validator sent another timeout of this round before.
+    /// The sender's first timeout of this round is this other one.
     Equivocation(Box<Verified<TimeoutMessage>>),
     /// No effect.
     Ignored(Ignored),
 }
 
-/// See the module.
+/// The current round and its timeouts; see the module docs.
 #[derive(Debug)]
 pub struct Pacemaker {
     round: Round,
     last_round_tc: Option<Verified<TimeoutCert>>,
-    /// Of the current round only.
+    /// The first timeout of each sender in the current round.
     timeouts: BTreeMap<ValidatorId, Verified<TimeoutMessage>>,
     formed: bool,
-    /// Our own timeout of the current round, sent again until the round ends (E12).
+    /// Our own timeout of the current round, resent until the round ends (E12).
     own: Option<Verified<TimeoutMessage>>,
 }
 
 impl Pacemaker {
-    /// Before the first certificate has led into round 1.
+    /// Starts in round 0; the genesis certificate leads into round 1.
     #[must_use]
     pub(crate) const fn new() -> Self {
         Self { round: Round(0), last_round_tc: None, timeouts: BTreeMap::new(), formed: false, own: None }
@@ -73,7 +73,7 @@ impl Pacemaker {
         }
     }
 
-    /// §3.5 `advance_round`: whether the round is a later one now. A quorum certificate wins where both certify the same round.
+    /// §3.5 `advance_round`. Returns whether the round has advanced. If both certificates are of the same round, the quorum certificate wins.
     pub(crate) fn advance(&mut self, qc_round: Round, tc: Option<&Verified<TimeoutCert>>) -> bool {
         let before = self.round;
         if qc_round >= self.round {
@@ -122,8 +122,8 @@ impl Pacemaker {
         if self.own.is_none() && committee.holds_honest(signers) { TimeoutOutcome::Amplify } else { TimeoutOutcome::Counted }
     }
 
-    /// How long the current round may last, in milliseconds: the base while commits come, growing by a fixed factor with every further
-    /// round without one, and never beyond the maximum.
+    /// How long the current round may last, in milliseconds: the base while commits come, growing by a fixed factor with each further round
+    /// without one, up to the maximum.
     #[must_use]
     pub(crate) fn duration_ms(&self, parameters: &Parameters, committed: Round) -> u64 {
         let max = u64::from(parameters.timeout_max_ms);
@@ -132,7 +132,7 @@ impl Pacemaker {
             if duration >= max || parameters.timeout_growth_percent <= 100 {
                 break;
             }
-            // At least one more, or a short base and a small factor would never grow.
+            // By at least one: rounding would keep a short base with a small factor from growing.
             let grown = duration.saturating_mul(u64::from(parameters.timeout_growth_percent)) / 100;
             duration = grown.max(duration.saturating_add(1));
         }

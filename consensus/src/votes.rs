@@ -1,6 +1,6 @@
-//! §3.3 `pending_votes` and `process_vote`: votes of a round are gathered until a quorum of them is equal.
+//! §3.3 `pending_votes` and `process_vote`: collects the votes of a round until a quorum agrees.
 //!
-//! One vote of each validator counts in a round, the first; a second, different one is evidence (S4). Rounds are bounded (E15).
+//! A validator's first vote in a round counts; a second, different one is evidence (S4). The number of rounds is bounded (E15).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use quorate_types::{
 
 use crate::effect::Ignored;
 
-/// How far above our round a vote may be: its senders have a certificate that is still on its way to us.
+/// How far above our round a vote may be: its sender has a certificate that has not reached us yet.
 const VOTE_ROUNDS_AHEAD_MAX: u64 = 3;
 
-/// What a vote led to.
+/// The effect of a vote.
 #[derive(Debug)]
 pub(crate) enum VoteOutcome {
-    /// Not yet a quorum.
+    /// Recorded; makes no new certificate.
     Counted,
-    /// The votes are a quorum now. Told once for each round.
+    /// Completes a quorum. Returned once per round.
     Certified(Box<Verified<QuorumCert>>),
-    /// The same validator voted otherwise before, in the same round.
+    /// The sender's first vote in this round is this other one.
     Equivocation(Box<Verified<Vote>>),
     /// No effect.
     Ignored(Ignored),
@@ -43,7 +43,7 @@ pub(crate) struct PendingVotes {
 }
 
 impl PendingVotes {
-    /// Adds a vote. `current` is our round: votes of the round before it are what its leader waits for.
+    /// Adds a vote. `current` is our round, whose leader still waits for votes of the round before it.
     pub(crate) fn add(&mut self, committee: &Committee, current: Round, vote: Verified<Vote>) -> VoteOutcome {
         let round = vote.vote_info.round;
         if round.next() < current {
@@ -73,12 +73,12 @@ impl PendingVotes {
         }
     }
 
-    /// Forgets the rounds whose votes nobody waits for any more.
+    /// Drops the rounds whose votes are no longer needed.
     pub(crate) fn enter_round(&mut self, current: Round) {
         self.rounds.retain(|round, _| round.next() >= current);
     }
 
-    /// How many different results the votes of a round name: more than one means that validators compute differently (S8).
+    /// How many different results the votes of a round name: more than one means that validators computed differently (S8).
     pub(crate) fn results(&self, round: Round) -> usize {
         let results: BTreeSet<StateId> =
             self.rounds.get(&round).into_iter().flat_map(|votes| votes.by_sender.values()).map(|v| v.vote_info.exec_state_id).collect();

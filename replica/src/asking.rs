@@ -1,11 +1,11 @@
-//! The third net under a lost memory (protocol.md, "A lost memory"): after a start the others are asked for the newest statements that carry
-//! our signature, and nothing is signed before enough have answered, or one base timeout has passed since anybody was heard. Whoever hears
-//! nobody signs nothing: it would be of no use to anybody, and the first who is heard may know better.
+//! The third net under a lost memory (protocol.md, "A lost memory"): after a start we ask the other validators for the newest statements
+//! with our signature, and sign nothing until enough have answered, or one base timeout has passed since we first heard from anyone. A
+//! validator that hears nobody signs nothing: its signatures would be of no use, and the first peer it hears may know better.
 //!
-//! *Enough* is a quorum, ourselves included. Whatever was built on a certificate with our signature in it, a quorum had that certificate
-//! before it voted for what was built; two quorums share somebody honest besides us, who answers with it. Waiting for more would let one
-//! crashed validator keep a restarted one silent. An answer with a statement that we do not know stops us as any message would (SAFE-6); the
-//! asking goes on after the wait, and a late answer counts as much, as long as it shows more than we have signed since.
+//! *Enough* is a quorum, ourselves included. If anything was built on a certificate with our signature, a quorum had that certificate before
+//! it voted for what was built; two quorums share an honest validator besides us, which answers with the certificate. Waiting for more would
+//! let one crashed validator silence a restarted one. An answer with a statement that we do not remember stops us as any message would
+//! (SAFE-6). We go on asking after the wait, and a late answer still stops us if it shows more than we have signed since.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,22 +14,22 @@ use quorate_types::{
     ids::ValidatorId,
 };
 
-/// So many times a base timeout is asked again whoever has not answered: links may come up late.
+/// How often in one base timeout we ask those that have not answered: links may come up late.
 const ASKED_IN_WAIT: u32 = 5;
-/// How often is asked again after the wait, each time after twice as long.
+/// How often we ask again after the wait, doubling the pause each time.
 const ASKED_LATER_MAX: u32 = 8;
 
-/// See the module.
+/// Who has answered, and whether we may sign; see the module docs.
 #[derive(Debug)]
 pub(crate) struct Asking {
     committee: Arc<Committee>,
-    /// Who has answered, and we.
+    /// The validators that have answered, and ourselves.
     answered: SignerSet,
     /// One base timeout.
     patience: Duration,
-    /// Until when nothing is signed; `None` before anybody was heard.
+    /// When the wait ends; `None` until we hear from anyone.
     until: Option<Duration>,
-    /// When to ask next: at once; `None` when nobody is asked any more.
+    /// When to ask next; `None` once we stop asking.
     next: Option<Duration>,
     asked_later: u32,
     is_over: bool,
@@ -42,7 +42,7 @@ impl Asking {
         Self { committee, answered, patience, until: None, next: (!is_over).then_some(Duration::ZERO), asked_later: 0, is_over }
     }
 
-    /// Of a validator that asks nobody.
+    /// For a validator that asks nobody.
     pub(crate) fn skipped(self) -> Self {
         Self { is_over: true, next: None, ..self }
     }
@@ -58,7 +58,7 @@ impl Asking {
         [self.next, end].into_iter().flatten().min()
     }
 
-    /// Who is to be asked now.
+    /// The validators to ask now.
     pub(crate) fn on_time(&mut self, now: Duration) -> Vec<ValidatorId> {
         self.is_over |= self.until.is_some_and(|until| until <= now);
         if self.next.is_none_or(|next| next > now) {
@@ -74,12 +74,12 @@ impl Asking {
         self.committee.ids().filter(|id| !self.answered.contains(*id)).collect()
     }
 
-    /// Another validator was heard.
+    /// We have heard from another validator.
     pub(crate) fn on_heard(&mut self, now: Duration) {
         self.until.get_or_insert_with(|| now.saturating_add(self.patience));
     }
 
-    /// A validator has told us what it has seen of us.
+    /// A validator has told us which statements of ours it has seen.
     pub(crate) fn on_answer(&mut self, from: ValidatorId) {
         self.answered.insert(from);
         if self.committee.is_quorum(self.answered) {

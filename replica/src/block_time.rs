@@ -1,18 +1,18 @@
-//! The time of blocks (deviation D8): which one we give ours, which ones we vote for, and what time it is on the chain.
+//! The times of blocks (deviation D8): what our blocks get, what we vote for, and what time it is on the chain.
 //!
 //! ```text
 //!           parent's next ms                our clock         clock + tolerance
 //! ─────────────────┼─────────────────────────────┼────────────────────┼──────────────────────> a proposal's time
-//!   not valid      │        voted for at once                         │   held: voted for once our clock has come so far,
+//!    invalid       │        voted for at once                         │   held: voted for when our clock gets there,
 //!                  │                                                  │   unless the round ends first
 //! ```
-//! A chain that is ahead of our clock moves the line "parent's next ms" to the right of everything else: it goes on in the smallest steps
-//! until the clocks have caught up. So no clock stops the chain.
+//! On a chain ahead of our clock, "parent's next ms" lies to the right of everything else: the chain goes on in the smallest steps until the
+//! clocks have caught up. So no clock stops the chain.
 //!
-//! There is no lower bound beyond the parent's time. A slow or frozen clock gives its own blocks an early time and nobody else's; refusing
-//! these would hand the chain's liveness to the clocks.
+//! There is no lower bound but the parent's time. A slow or frozen clock makes its own leader's blocks early and nobody else's; refusing them
+//! would make the chain's liveness depend on the clocks.
 //!
-//! Our own clock is one of those that may be wrong. Nothing here trusts it alone.
+//! Our own clock may be wrong too. Nothing here trusts it alone.
 
 use std::time::Duration;
 
@@ -24,35 +24,35 @@ use quorate_types::{
 
 use crate::input::Now;
 
-/// Shortest wait before the clock is looked at again, so that a frozen one costs little.
+/// Shortest wait before looking at the clock again, so that a frozen one costs little.
 const LOOK_AFTER_MS_MIN: u64 = 10;
-/// How many first timers our clock is in doubt. A clock that is ahead costs a round so often.
+/// How long our clock stays in doubt, in base timeouts. A clock that is ahead costs one round in that time.
 const DOUBT_TIMEOUTS: u64 = 30;
 
-/// See the module.
+/// Our view of the times of blocks; see the module docs.
 #[derive(Debug)]
 pub(crate) struct BlockTime {
     tolerance_ms: u64,
-    /// How long our clock is in doubt after a block was lost.
+    /// How long our clock stays in doubt after a block of ours was lost.
     doubt: Duration,
     /// At most one: the block of the current round.
     held: Option<Held>,
     /// The time of the newest committed block.
     committed: UnixMillis,
-    /// When we learnt of it; `None` before the first look at the time.
+    /// When we learned of that block; `None` before the first input.
     learnt: Option<Duration>,
-    /// Until when our clock is in doubt: a block of ours was lost, and no other leader's clock has agreed with ours since.
+    /// When the doubt about our clock ends: a block of ours was lost, and no other leader's clock has agreed with ours since.
     doubted: Option<Duration>,
 }
 
-/// A block that is ahead of our clock.
+/// A block ahead of our clock.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     round: Round,
     block: BlockId,
-    /// What our clock must show for a vote.
+    /// What our clock must show before we vote.
     due: UnixMillis,
-    /// When to look at it next.
+    /// When to look at the clock next.
     look_at: Duration,
 }
 
@@ -62,20 +62,20 @@ impl BlockTime {
         Self { tolerance_ms: parameters.clock_tolerance_ms(), doubt, held: None, committed, learnt: None, doubted: None }
     }
 
-    /// The first look at the time. Later ones change nothing.
+    /// Notes the time of the first input. Later calls change nothing.
     pub(crate) fn start(&mut self, now: Now) {
         self.learnt.get_or_insert(now.elapsed);
     }
 
-    /// A block of this time is committed.
+    /// A block with this time is committed.
     pub(crate) const fn on_committed(&mut self, time: UnixMillis, now: Now) {
         self.committed = time;
         self.learnt = Some(now.elapsed);
     }
 
-    /// What time it is on the chain: a transaction that has expired by it cannot get into a block any more, as far as we know. It goes on
-    /// from the newest committed block as time passes, but no faster than our clock says, and never back. So a clock that is ahead refuses
-    /// nothing, nor does a chain that stands still while it is ahead of every clock.
+    /// What time it is on the chain: as far as we know, a transaction that has expired by it cannot get into a block any more. Advances from
+    /// the newest committed block as time passes, but not past our clock, and never goes back. So neither a clock that is ahead nor a stalled
+    /// chain that is ahead of every clock makes us refuse a transaction.
     pub(crate) fn now(&self, now: Now) -> UnixMillis {
         let passed = self.learnt.map_or(0, |learnt| millis(now.elapsed.saturating_sub(learnt)));
         let estimate = self.committed.0.saturating_add(passed);
@@ -84,23 +84,23 @@ impl BlockTime {
 
     // ---- our own blocks -----------------------------------------------------------------------------------------------------------
 
-    /// The time of our block: our clock's, or the smallest step where the parent is later or our clock is in doubt.
+    /// The time of our block: our clock's, or the smallest step if the parent is later or our clock is in doubt.
     pub(crate) fn stamp(&self, parent: UnixMillis, now: Now) -> UnixMillis {
         let is_doubted = self.doubted.is_some_and(|until| now.elapsed < until);
         if is_doubted { parent.next() } else { now.unix.max(parent.next()) }
     }
 
-    /// Our block was given up by the others. Perhaps they hold what our clock says: until another leader's clock agrees with ours, our blocks
-    /// take the smallest step, which nobody holds. Without this a validator whose clock is ahead would lose every round that it leads, and
-    /// since it votes, reputation does not leave it out.
+    /// Our block's round was given up, perhaps because other validators hold what our clock says. Until another leader's clock agrees with
+    /// ours, our blocks take the smallest step, which is never held. Otherwise a validator whose clock is ahead would lose every round it
+    /// leads, and since it votes, reputation would not leave it out.
     ///
-    /// The doubt ends by itself: where all leaders have lost a round, as in a bad hour of the network, nobody's block shows a clock any more
-    /// that could agree with anybody's, and the chain's time would stand still for ever.
+    /// The doubt ends by itself. If all leaders have lost a round, as in a bad hour of the network, no block shows a clock that another could
+    /// agree with, and the chain's time would stand still for ever.
     pub(crate) const fn on_lost(&mut self, now: Now) {
         self.doubted = Some(now.elapsed.saturating_add(self.doubt));
     }
 
-    /// Another leader's proposal has come. It left at the time that it shows, if that leader's clock is right.
+    /// Another leader's proposal has arrived. It was sent at the time it shows, if that leader's clock is right.
     pub(crate) const fn on_proposal(&mut self, time: UnixMillis, now: Now) {
         if time.0.abs_diff(now.unix.0) <= self.tolerance_ms {
             self.doubted = None;
@@ -109,7 +109,7 @@ impl BlockTime {
 
     // ---- blocks to vote for -------------------------------------------------------------------------------------------------------
 
-    /// Whether the block of our round may be voted for now. Otherwise it is held.
+    /// Whether we may vote for the block of our round now. Otherwise it is held.
     pub(crate) fn check(&mut self, (round, block): (Round, BlockId), time: UnixMillis, parent: UnixMillis, now: Now) -> bool {
         let is_timely = self.is_timely(time, parent, now);
         let due = self.due_at(time);
@@ -117,17 +117,17 @@ impl BlockTime {
         is_timely
     }
 
-    /// Whether a block of this time may be voted for now.
+    /// Whether we may vote for a block of this time now.
     pub(crate) fn is_timely(&self, time: UnixMillis, parent: UnixMillis, now: Now) -> bool {
         time <= parent.next() || self.due_at(time) <= now.unix
     }
 
-    /// What our clock must show for a vote for a block of this time.
+    /// What our clock must show before we vote for a block of this time.
     const fn due_at(&self, time: UnixMillis) -> UnixMillis {
         UnixMillis(time.0.saturating_sub(self.tolerance_ms))
     }
 
-    /// The block that was held and may be voted for now, `round` being ours.
+    /// Takes the held block once we may vote for it; `round` is ours. Drops a block of another round.
     pub(crate) fn due(&mut self, round: Round, now: Now) -> Option<BlockId> {
         let mut held = self.held.take().filter(|held| held.round == round)?;
         if held.due <= now.unix {
@@ -140,7 +140,7 @@ impl BlockTime {
         None
     }
 
-    /// When [`Self::due`] wants to be asked, as [`Now::elapsed`].
+    /// When to call [`Self::due`] next, as [`Now::elapsed`].
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.held.map(|held| held.look_at)
     }
@@ -158,7 +158,7 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// A clock that is right shows `START` at the beginning.
+    /// What a correct clock shows at the beginning.
     const START: u64 = 1_700_000_000_000;
     const HOUR: u64 = 3_600_000;
     const BLOCK: (Round, BlockId) = (Round(7), BlockId(quorate_types::crypto::Hash([1; 32])));
@@ -231,7 +231,7 @@ mod tests {
             assert_eq!(time.now(at(20_500, unix)), UnixMillis(expected), "{which}");
         }
         time.on_committed(UnixMillis(START + HOUR), at(30_000, START + 30_000));
-        assert_eq!(time.now(at(90_000, START + 90_000)), UnixMillis(START + HOUR), "a chain that is ahead of the clocks");
+        assert_eq!(time.now(at(90_000, START + 90_000)), UnixMillis(START + HOUR), "a chain ahead of the clocks");
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         time.on_lost(now);
         assert_eq!(time.stamp(parent, now), parent.next());
         time.on_proposal(UnixMillis(START + 5_000), now);
-        assert_eq!(time.stamp(parent, now), parent.next(), "the others' clocks are another hour");
+        assert_eq!(time.stamp(parent, now), parent.next(), "other clocks are an hour away");
         time.on_proposal(UnixMillis(START + 5_100), at(5_200, START + 5_200));
         assert_eq!(time.stamp(parent, at(5_300, START + 5_300)), UnixMillis(START + 5_300));
     }

@@ -1,14 +1,14 @@
-//! Getting blocks that we lack: missing ancestors by id, or a long stretch of committed blocks by height.
+//! Getting missing blocks: ancestors by id, or long stretches of committed blocks by height.
 //!
 //! ```text
 //! engine --want--> target --by id-----> fetched blocks wait until one of them joins our tree --> engine
 //!                    |
 //!                    +----by height--> committed blocks that follow our root ------------------> engine
 //! ```
-//! Nothing that comes is believed: fetched blocks are linked by hash to a block that a verified certificate names, committed blocks, by
-//! headers if need be, to the one that a verified certificate commits (checked before they get here). A request waits for the one before
-//! it, and nobody is asked twice in a row: who does not answer in time, not usefully, or with a little at a time, holds us up for one turn.
-//! When all have had theirs in vain the time allowed doubles, up to a bound; an answer that comes late is taken nevertheless.
+//! No answer is trusted: fetched blocks are linked by hash to a block that a verified certificate names; committed blocks are linked, by
+//! headers if need be, to one that a verified certificate commits (checked before they get here). One request is outstanding at a time, and
+//! consecutive requests go to different peers, so a peer that is silent, useless or slow costs us one turn. When every peer has had a turn in
+//! vain, the timeout doubles, up to a bound; late answers are still taken.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -27,41 +27,41 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-/// A validator that is at most this many rounds behind fetches blocks by id; beyond, it catches up by height.
+/// A validator that lags by at most this many rounds fetches blocks by id; beyond, it catches up by height.
 pub const GAP_ROUNDS_FETCHED: u64 = 64;
-/// Most fetched blocks that wait for the ones before them, and most bytes of their payloads.
+/// Most fetched blocks whose ancestors are still missing, and most bytes of their payloads.
 const WAITING_MAX: (usize, usize) = (256, 64 << 20);
-/// How many of the blocks that we asked for last are still welcome.
+/// How many of our newest requests by id may still be answered.
 const ASKED_MAX: usize = 16;
-/// First time allowed for an answer.
+/// The first timeout of a request.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often the time allowed doubles at most. The longest wait stays below the usual timeout of a round (1 s), so that after an outage a
-/// validator is not kept from voting for longer by a request that was lost in it.
+/// How often the timeout doubles at most. The longest stays below the usual timeout of a round (1 s), so that a request lost in an outage does
+/// not keep a validator from voting for longer after it.
 const DOUBLINGS_MAX: u32 = 2;
 
-/// What we are after.
+/// What we want, and whom we ask for it.
 #[derive(Debug)]
 struct Wanted {
-    /// The newest block that the engine lacks; after a start there is none, only what the others may have committed.
+    /// The newest block that the engine is missing; `None` after a start, when we ask for whatever others have committed.
     missing: Option<Missing>,
-    /// Asked for is what follows our root. Otherwise the chain that ends in `missing`.
+    /// Whether we ask for what follows our root, and not for the chain that ends in `missing`.
     by_height: bool,
-    /// Whom to ask, one after the other.
+    /// The peers to ask, in turn.
     holders: Vec<ValidatorId>,
-    /// Whose turn it is among them.
+    /// Whose turn it is, as an index into `holders`.
     turn: usize,
-    /// How many requests have led to nothing since the last useful answer.
+    /// Consecutive requests without a useful answer.
     in_vain: usize,
-    /// Who owes us an answer.
+    /// The peer whose answer is outstanding.
     asked: Option<ValidatorId>,
     /// When the next request is due.
     deadline: Duration,
-    /// Who has told us that it has nothing that follows our newest committed block.
+    /// Peers that have nothing after our newest committed block.
     nothing_newer: SignerSet,
 }
 
 impl Wanted {
-    /// Whose turn it is: the next holder, but not the one that we asked last if there is another.
+    /// Takes the next turn: the next holder, but not the one we asked last if there is another.
     fn next_holder(&mut self, last: Option<ValidatorId>) -> Option<ValidatorId> {
         let mut turns = self.holders.iter().cycle().skip(self.turn).take(2);
         let (first, second) = (*turns.next()?, *turns.next()?);
@@ -70,7 +70,7 @@ impl Wanted {
         Some(to)
     }
 
-    /// Asks the next holder now; once all have had their turn in vain, only as time allows.
+    /// Asks the next holder at once; when all have had a turn in vain, only at the deadline.
     fn hurry(&mut self, now: Duration) {
         self.asked = None;
         if self.in_vain < self.holders.len() {
@@ -79,29 +79,29 @@ impl Wanted {
     }
 }
 
-/// Blocks to hand to the engine, the oldest first, and perhaps a certificate that commits the last of them or one that follows.
+/// Blocks for the engine, oldest first, and perhaps a certificate that commits the last of them or a descendant.
 pub(crate) type Blocks = (Vec<Verified<Block>>, Option<Verified<QuorumCert>>);
 
-/// See the module.
+/// The blocks we are missing and the requests for them; see the module docs.
 #[derive(Debug)]
 pub(crate) struct Catchup {
     me: ValidatorId,
     committee: Arc<Committee>,
     wanted: Option<Wanted>,
-    /// The ids in the newest requests: an answer to any of them is welcome, also where we have turned to another block since.
+    /// The ids in our newest requests: an answer to any of them is taken, even if we want another block by now.
     asked_for: VecDeque<BlockId>,
-    /// Fetched blocks whose parents have not come yet.
+    /// Fetched blocks whose parents are missing.
     waiting: BTreeMap<BlockId, Verified<Block>>,
-    /// Whom we asked last.
+    /// The peer we asked last.
     last: Option<ValidatorId>,
-    /// How often another block was wanted while a request was under way, since the last useful answer.
+    /// How often another block was wanted while a request was outstanding, since the last useful answer.
     changes: u32,
-    /// The newest block that was handed over as committed. It waits in the tree for its commit: for its execution, or for more blocks, as a
-    /// chain without a direct commit can be longer than a message.
+    /// The newest block handed over as committed. It waits in the tree for its commit: for its execution, or for more blocks, since a chain
+    /// without a direct commit can be longer than a message.
     newest: Option<(BlockId, Height)>,
-    /// How often blocks were handed over that the engine has not taken yet: it executes the ones before them first.
+    /// Handovers that the engine has not taken yet: it executes earlier blocks first.
     handovers_in_flight: usize,
-    /// Enough others have said that they have nothing newer, or a chain was fetched to its end: until then we count as catching up.
+    /// Enough peers have nothing newer, or a chain was fetched to its end. Until then we count as catching up.
     started: bool,
 }
 
@@ -112,29 +112,29 @@ impl Catchup {
         Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handovers_in_flight: 0, started }
     }
 
-    /// Of whom blocks are fetched.
+    /// The validators that blocks are fetched from, and ourselves.
     pub(crate) fn committee(&self) -> &Committee {
         &self.committee
     }
 
-    /// Whether blocks are being fetched, or we have not yet asked around after the start.
+    /// Whether blocks are being fetched, or we do not know yet after the start whether we lag.
     pub(crate) const fn is_behind(&self) -> bool {
         !self.started || self.wanted.is_some()
     }
 
-    /// After a start: ask for committed blocks, in case the others went on without us.
+    /// After a start: asks for committed blocks, in case the others went on without us.
     pub(crate) fn start(&mut self, now: Duration) {
         if !self.started && self.wanted.is_none() {
             self.turn_to(None, true, now);
         }
     }
 
-    /// The engine lacks a block. What has been fetched already is kept: it may be on the way to this one.
+    /// The engine is missing a block. Blocks fetched already are kept: they may be ancestors of this one.
     pub(crate) fn want(&mut self, missing: Missing, now: Duration) {
         let by_height = missing.rounds_behind > GAP_ROUNDS_FETCHED;
         match &mut self.wanted {
             Some(wanted) if wanted.missing.as_ref().is_some_and(|before| before.block_id == missing.block_id) => {
-                // Part of it has come, and been handed over.
+                // A part of the chain has arrived and been handed over.
                 if wanted.asked.is_none() {
                     (wanted.by_height, wanted.deadline) = (by_height, now);
                 }
@@ -150,8 +150,8 @@ impl Catchup {
         let rest: Vec<ValidatorId> = others.filter(|id| !holders.contains(id)).collect();
         holders.extend(rest);
         let (asked, deadline) = match &self.wanted {
-            // The answer that is on its way may be lost, so for another block we ask anew. Not for every one: where links are slow, rounds are
-            // shorter than answers take. Counted, not timed: nobody knows how short rounds are.
+            // The outstanding answer may be lost, so we ask anew for another block. Not for every block: on slow links, answers take longer
+            // than rounds. Counted, not timed, because we do not know how short rounds are.
             Some(Wanted { asked: Some(asked), deadline, .. }) => {
                 self.changes = self.changes.saturating_add(1);
                 if self.changes.saturating_add(1).is_power_of_two() { (None, now) } else { (Some(*asked), *deadline) }
@@ -162,7 +162,7 @@ impl Catchup {
             Some(Wanted { missing, by_height, holders, turn: 0, in_vain: 0, asked, deadline, nothing_newer: SignerSet::default() });
     }
 
-    /// The engine lacks nothing any more: the chain came by another way, or our root has passed it, and then nobody may have it to the end.
+    /// The engine is missing nothing any more: the chain came another way, or our root has passed it, and perhaps nobody has all of it.
     pub(crate) fn unwanted(&mut self, now: Duration) {
         if self.wanted.as_ref().is_some_and(|wanted| wanted.missing.is_some()) {
             self.forget();
@@ -177,7 +177,7 @@ impl Catchup {
         (self.newest, self.changes) = (None, 0);
     }
 
-    /// The engine has taken what was handed over: what follows it can be asked for.
+    /// The engine has taken a handover: the blocks after it may be asked for.
     pub(crate) fn handed_over(&mut self, now: Duration) {
         self.handovers_in_flight = self.handovers_in_flight.saturating_sub(1);
         if let Some(wanted) = self.wanted.as_mut().filter(|wanted| wanted.by_height && wanted.asked.is_none()) {
@@ -190,8 +190,8 @@ impl Catchup {
         self.wanted.as_ref().map(|wanted| wanted.deadline)
     }
 
-    /// The request that is due: the first one, or the next one because the last was not answered in time. `root` is our newest committed
-    /// block; `is_known`: the block is in the tree, or its root.
+    /// The request that is due: the first, or the next because the last was not answered in time. `root` is the round and height of our newest
+    /// committed block; `is_known` tells whether a block is in the tree, or its root.
     pub(crate) fn on_time(
         &mut self,
         now: Duration,
@@ -200,12 +200,12 @@ impl Catchup {
     ) -> Option<(ValidatorId, Message)> {
         let wanted = self.wanted.as_mut().filter(|wanted| wanted.deadline <= now)?;
         if wanted.by_height && self.handovers_in_flight > 0 {
-            // The engine has enough to do.
+            // The engine is busy.
             wanted.deadline = now.saturating_add(PATIENCE);
             return None;
         }
         let to = wanted.next_holder(self.last)?;
-        // Neither committed nor in the tree: dropped by it.
+        // Neither committed nor in the tree: the tree has dropped it.
         if self.newest.is_some_and(|(id, height)| height > root.1 && !is_known(&id)) {
             (self.newest, wanted.nothing_newer) = (None, SignerSet::default());
         }
@@ -217,7 +217,7 @@ impl Catchup {
         self.last = Some(to);
         let message = match &wanted.missing {
             Some(missing) if !wanted.by_height => {
-                // Rounds fall from a block to its parent, so this ends.
+                // A parent's round is below its child's, so this ends.
                 let mut block_id = missing.block_id;
                 while let Some(block) = self.waiting.get(&block_id) {
                     block_id = block.parent_id();
@@ -234,7 +234,7 @@ impl Catchup {
         Some((to, message))
     }
 
-    /// Blocks by id. `root` is the round of our newest committed block; `is_known`: the block is in the tree, or its root.
+    /// Takes blocks by id. `root` is the round of our newest committed block; `is_known` tells whether a block is in the tree, or its root.
     pub(crate) fn on_fetched(
         &mut self,
         from: ValidatorId,
@@ -257,7 +257,7 @@ impl Catchup {
         self.waiting.extend(blocks.into_iter().map(|block| (block.id(), block)));
         let joined = take_joined(&mut self.waiting, root, is_known);
         if !joined.is_empty() {
-            // The engine says what it still lacks when it has them.
+            // Once it has them, the engine says what it is still missing.
             (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
             (self.started, self.changes) = (true, 0);
             self.handovers_in_flight = self.handovers_in_flight.saturating_add(1);
@@ -265,7 +265,7 @@ impl Catchup {
         }
         let bytes = self.waiting.values().fold(0usize, |sum, block| sum.saturating_add(payload_bytes(block.payload())));
         if oldest <= root || self.waiting.len() >= WAITING_MAX.0 || bytes >= WAITING_MAX.1 {
-            // The chain does not meet ours where it should, or it is long: our root is behind what the others have committed.
+            // The chain does not meet ours where it should, or it is long: our root lags behind what the others have committed.
             wanted.by_height = true;
             self.waiting.clear();
         } else {
@@ -275,7 +275,7 @@ impl Catchup {
         None
     }
 
-    /// Blocks by height. `root` is our newest committed block and its height.
+    /// Takes blocks by height. `root` is our newest committed block and its height.
     pub(crate) fn on_committed(
         &mut self,
         from: ValidatorId,
@@ -295,7 +295,7 @@ impl Catchup {
             return None;
         }
         let (mut blocks, commit_qc) = response.into_parts();
-        // Another answer may have brought us further in the meantime.
+        // Another answer may have taken us further in the meantime.
         let Some(follows) = blocks.iter().position(|block| block.parent_id() == newest) else {
             if wanted.asked == Some(from) {
                 wanted.hurry(now);
@@ -306,14 +306,14 @@ impl Catchup {
         self.newest = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
         (wanted.in_vain, wanted.nothing_newer) = (0, SignerSet::default());
         if wanted.by_height && wanted.asked == Some(from) {
-            // There may be more: asked for when the engine has taken these.
+            // There may be more: we ask once the engine has taken these.
             (wanted.asked, wanted.deadline) = (None, now.saturating_add(PATIENCE));
         }
         (self.changes, self.handovers_in_flight) = (0, self.handovers_in_flight.saturating_add(1));
         Some((blocks, commit_qc))
     }
 
-    /// One of those who say so is honest, when they are enough.
+    /// Notes a peer without newer blocks. Once there are enough of them, one is honest.
     fn on_nothing_newer(&mut self, from: ValidatorId, now: Duration) {
         let Some(wanted) = self.wanted.as_mut() else { return };
         wanted.hurry(now);
@@ -322,7 +322,7 @@ impl Catchup {
             return;
         }
         if wanted.missing.is_some() {
-            // What is missing is not committed yet.
+            // The missing block is not committed yet.
             wanted.by_height = false;
             wanted.nothing_newer = SignerSet::default();
         } else {
@@ -332,11 +332,11 @@ impl Catchup {
     }
 }
 
-/// Takes the blocks that join our tree, the oldest first, and drops those that our root has passed.
+/// Takes the blocks that join our tree, oldest first, and drops those that our root has passed.
 fn take_joined(waiting: &mut BTreeMap<BlockId, Verified<Block>>, root: Round, is_known: impl Fn(&BlockId) -> bool) -> Vec<Verified<Block>> {
     let mut blocks: Vec<Verified<Block>> = std::mem::take(waiting).into_values().collect();
     blocks.retain(|block| block.round() > root && !is_known(&block.id()));
-    // By rising round, so one pass meets parents first.
+    // In order of rounds, so one pass meets parents first.
     blocks.sort_by_key(|block| block.round());
     let mut ids = BTreeSet::new();
     let mut joined = Vec::new();

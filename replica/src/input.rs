@@ -1,4 +1,4 @@
-//! What a replica is given.
+//! The replica's inputs.
 
 use std::time::Duration;
 
@@ -6,46 +6,45 @@ use quorate_types::{ids::ValidatorId, message::Message, round::UnixMillis, rpc::
 
 use crate::waiting::Ticket;
 
-/// The time, as whoever drives the replica sees it.
+/// The time, by the driver's two clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Of a clock that never goes back; starts anywhere. Timers go by it.
+    /// Monotonic, from an arbitrary start. Timers use it.
     pub elapsed: Duration,
-    /// Of the calendar, which may be wrong and may jump. The times of our blocks come from it, and it decides when a block that is ahead of it
-    /// gets our vote.
+    /// The calendar, which may be wrong and may jump. It gives our blocks their time, and decides when a block ahead of it gets our vote.
     pub unix: UnixMillis,
 }
 
-/// Something that reaches the replica.
+/// An input of the replica.
 #[derive(Debug)]
 pub enum Input {
-    /// A message of another validator.
+    /// A message from another validator.
     Message {
-        /// Who sent it.
+        /// The sender, as the link authenticated it.
         from: ValidatorId,
-        /// The message.
+        /// Verified against that sender.
         message: Verified<Message>,
     },
     /// Transactions that another validator passed on.
     Gossip(Vec<Verified<Transaction>>),
-    /// A client's transaction. [`crate::Output::Answer`] comes with the same ticket: at once when it is refused, or when the client waits
-    /// for no commit; otherwise when it is committed or dropped.
+    /// A client's transaction. [`crate::Output::Answer`] comes with the same ticket: at once if the transaction is refused or the client does
+    /// not wait for the commit, otherwise when it is committed or dropped.
     Submit {
-        /// The number of the submission, the caller's choice.
+        /// Names the submission; chosen by the caller.
         ticket: Ticket,
-        /// The transaction.
+        /// The client's transaction.
         transaction: Verified<Transaction>,
-        /// Until when the client waits.
+        /// What the client waits for.
         wait: Wait,
     },
-    /// A job of [`crate::Output::Serve`] is done, with an answer of so many bytes, or none.
+    /// A job of [`crate::Output::Serve`] is done.
     Served {
-        /// Who had asked.
+        /// The validator that had asked.
         to: ValidatorId,
-        /// The length of the answer.
+        /// Length of the answer in bytes, 0 if there was none.
         bytes: usize,
     },
-    /// The client has gone: no answer is needed any more.
+    /// The client is gone and needs no answer.
     Forget(Ticket),
     /// Only the time.
     Tick,

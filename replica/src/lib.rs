@@ -1,9 +1,9 @@
-//! One validator without sockets or clock: the protocol core, the pool of transactions and the ledger, driven by inputs that carry the time.
+//! One validator without sockets or clock: the engine, the pool and the ledger, driven by inputs that carry the time.
 //!
 //! ```text
 //! Input --push--> engine --> effects --poll, one at a time--> store, ledger, pool --> engine ... --> Output
 //! ```
-//! The node and the simulator drive this very code; they differ in who brings time, messages and the store.
+//! The node and the simulator drive the same code; they differ in where time, messages and storage come from.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![deny(clippy::expect_used, clippy::float_arithmetic, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

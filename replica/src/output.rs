@@ -1,4 +1,4 @@
-//! What a replica wants from the world.
+//! The replica's outputs.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,61 +13,61 @@ use quorate_types::{
 
 use crate::{serve::Serve, waiting::Ticket};
 
-/// Something that leaves the replica.
+/// An output of the replica.
 #[derive(Debug)]
 pub enum Output {
     /// Send a message.
     Send {
-        /// To whom.
+        /// One validator, or all but us.
         to: Recipients,
-        /// What.
+        /// The message, signed.
         message: Arc<Message>,
     },
-    /// Pass transactions on to the other validators; one batch.
+    /// Pass a batch of transactions on to the other validators.
     Gossip(Vec<Transaction>),
-    /// Read blocks for another validator and send them to it; [`crate::Input::Served`] says that it is done. Nothing waits for it.
+    /// Read blocks for another validator, send them to it, and report with [`crate::Input::Served`]. Nothing waits for this.
     Serve(Box<Serve>),
     /// Answer a submission.
     Answer {
-        /// Which.
+        /// The ticket of the submission.
         ticket: Ticket,
-        /// With what.
+        /// What became of the transaction.
         answer: Answer,
     },
     /// Blocks have been committed.
     Committed(Arc<Committed>),
-    /// Somebody signed what no honest validator signs.
+    /// A validator signed what no honest validator signs.
     Accused(Box<Evidence>),
     /// A message had no effect; for counting.
     Ignored {
-        /// Whose.
+        /// Sender of the message, or author of the block.
         from: ValidatorId,
-        /// Why, a stable word.
+        /// A stable word.
         reason: &'static str,
     },
-    /// An effect was carried out of which nobody outside needs to know. A simulator may cut the power here.
+    /// An effect was carried out that does not concern the outside. A simulator may cut the power here.
     Worked,
 }
 
 /// The answer to a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The pool has it.
+    /// The transaction is in the pool.
     Accepted,
-    /// It is in the chain.
+    /// The transaction is in the chain.
     Committed {
-        /// In the block at this height.
+        /// Height of its block.
         height: Height,
-        /// At this position.
+        /// Its position in the block.
         index: u32,
-        /// With this result.
+        /// Its outcome.
         outcome: Outcome,
     },
-    /// It will not be in the chain unless it is sent again.
+    /// The transaction will not be in the chain unless it is sent again.
     Rejected {
-        /// A stable word.
+        /// A stable word, for programs.
         code: Cow<'static, str>,
-        /// For people, with what to do.
+        /// For people: what is wrong, and what to do.
         reason: String,
     },
 }

@@ -1,8 +1,8 @@
-//! How long a leader waits for more transactions before it makes a block of a few (deviation D21).
+//! How long a leader waits for more transactions before it proposes a block of few (deviation D21).
 //!
-//! A round costs a committee the same for two transactions as for a thousand. Without a pause rounds follow each other as fast as they
-//! can, and each carries the few transactions that arrived in it. With it, a block waits for company, but a lone transaction never does,
-//! and neither does a block that is full.
+//! A round costs the committee the same for two transactions as for a thousand. Without a pause, rounds follow each other as fast as they
+//! can, and each carries the few transactions that arrived in it. With the pause, a block waits for company; a lone transaction and a full
+//! block never wait.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use quorate_types::genesis::Parameters;
 
 use crate::mempool::Load;
 
-/// Of a round's first duration, at most this part: a leader that waits is far from being given up.
+/// A pause is at most a base timeout divided by this, so that waiting never costs the leader its round.
 const PAUSES_PER_TIMEOUT: u32 = 50;
-/// So many transactions that are new make a block worth waiting for.
+/// This many new transactions make a block worth waiting for.
 const FRESH_MIN: usize = 2;
-/// So many transactions, those in uncommitted blocks counted, are traffic: then every block waits, also one that only commits others.
+/// This many transactions, including those in uncommitted blocks, are traffic: then every block waits, even one that only commits others.
 const TRAFFIC_MIN: usize = 8;
 
-/// How long a leader that would wait for `pause_max` waits at most, counted from when it could have built.
+/// The longest pause of a leader with this `pause_max`, counted from when it could first have built.
 pub(crate) fn pause(pause_max: Duration, parameters: &Parameters) -> Duration {
     let timeout = Duration::from_millis(parameters.timeout_base_ms.into());
     timeout.checked_div(PAUSES_PER_TIMEOUT).unwrap_or_default().min(pause_max)
 }
 
-/// Whether a block may soon be a better one: `ready` is what the pool could give to blocks, `pending` the part of it that the block's
-/// uncommitted ancestors hold already.
+/// Whether a block is likely to get better soon: `ready` is what the pool could give to blocks, `pending` the part of it that the block's
+/// uncommitted ancestors already hold.
 pub(crate) fn is_worth_waiting(ready: Load, pending: Load, parameters: &Parameters) -> bool {
     let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let full = Load { transactions: size(parameters.block_transactions_max), bytes: size(parameters.block_bytes_max) };
@@ -50,13 +50,13 @@ mod tests {
             (2, 0, true),
             (999, 0, true),
             (1_000, 0, false),
-            // All of it is in blocks already, which the next ones will commit.
+            // All of it is in blocks that the next ones will commit.
             (1, 1, false),
             (2, 2, false),
-            // The one that is new has nobody to wait for but its predecessors.
+            // The new one has only its predecessors for company.
             (3, 2, false),
             (4, 2, true),
-            // Traffic: blocks that only commit others wait, too.
+            // Traffic: even blocks that only commit others wait.
             (8, 8, true),
             (1_500, 1_000, true),
             (2_000, 1_000, false),
@@ -64,7 +64,7 @@ mod tests {
             assert_eq!(is_worth_waiting(load(ready), load(pending), &parameters), waits, "{ready} ready, {pending} of them pending");
         }
         let large = Load { transactions: 2, bytes: 1 << 20 };
-        assert!(!is_worth_waiting(large, Load::default(), &parameters), "full by its bytes");
+        assert!(!is_worth_waiting(large, Load::default(), &parameters), "full in bytes");
     }
 
     #[test]

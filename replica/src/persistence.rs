@@ -1,13 +1,14 @@
-//! What a validator remembers besides its ledger: the safety record and the certificates that lead into its round (docs/protocol.md, D14 and D15).
+//! What a validator remembers besides its ledger: the safety record and the certificates that lead into its round (docs/protocol.md, D14
+//! and D15).
 //!
 //! ```text
 //! column safety   "record"        SafetyRecord (consensus/src/safety)
-//!                 "count"         u64 LE: how many records of ballots were written here before and with this one; absent: none
+//!                 "count"         u64 LE: number of ballot records written so far, this one included; absent: none
 //!                 "certificates"  SyncInfo: high QC, high commit QC, option of the last round's TC
 //! ```
-//! All are written in one synced batch before a ballot is signed. The log of the store is ordered, so that sync also makes durable every
-//! block that was stored before: the voted block and its chain down to the root. The count is noted beside the key, too, once the batch is
-//! durable (`witness.rs`).
+//! All three are written in one synced batch before a ballot is signed. The store's log is ordered, so the sync also makes every block
+//! stored before durable: the voted block and its chain down to the root. Once the batch is durable, the count is noted beside the key as
+//! well (`witness.rs`).
 
 use quorate_consensus::safety::{SafetyRecord, SafetyStore, SafetyWrite};
 use quorate_ledger::{Batch, Column, Store, StoreError, schema};
@@ -19,7 +20,7 @@ const RECORD: &[u8] = b"record";
 const COUNT: &[u8] = b"count";
 const CERTIFICATES: &[u8] = b"certificates";
 
-/// The safety column of a store, with the certificates that are written beside the next record.
+/// The safety column of a store, with the certificates to write beside the next record.
 pub(crate) struct SafetyColumn<'a, S> {
     pub(crate) store: &'a S,
     pub(crate) witness: &'a mut Attestation,
@@ -50,9 +51,9 @@ pub(crate) fn load_record<S: Store>(store: &S) -> Result<Option<Vec<u8>>, StoreE
     store.get(Column::Safety, RECORD)
 }
 
-/// How many records of ballots the store has been given.
+/// How many ballot records have been written to the store.
 pub(crate) fn load_count<S: Store>(store: &S) -> Result<u64, StoreError> {
-    // Bytes that are no number are no count: then the witness is ahead.
+    // A malformed count reads as 0, which puts the witness ahead.
     let number = |bytes: Vec<u8>| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
     Ok(store.get(Column::Safety, COUNT)?.map_or(0, number))
 }
@@ -62,7 +63,7 @@ pub(crate) fn load_certificates<S: Store>(store: &S) -> Result<Option<Vec<u8>>, 
     store.get(Column::Safety, CERTIFICATES)
 }
 
-/// Writes the record of a validator that has signed nothing: from now on a missing record means that it was lost.
+/// Writes the record of a validator that has signed nothing: from now on, a missing record was lost.
 pub(crate) fn write_first_record<S: Store>(store: &S, record: &SafetyRecord) -> Result<(), StoreError> {
     let mut batch = Batch::new();
     batch.put(Column::Safety, RECORD, codec::encode(record));

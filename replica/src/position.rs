@@ -1,4 +1,4 @@
-//! Where the protocol stands, for those who check proposals before the replica sees them.
+//! Where the protocol stands, for checking proposals before the replica sees them.
 
 use quorate_consensus::Engine;
 use quorate_types::{
@@ -7,12 +7,12 @@ use quorate_types::{
     round::Round,
 };
 
-/// See the module. It ages with the replica's next step: what it says may be behind the replica, never ahead of it.
+/// A snapshot of where the protocol stands. The next step of the replica makes it stale: it may lag behind the replica, but is never ahead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     round: Round,
     leader: ValidatorId,
-    /// Of the newest certificate with a commit.
+    /// Round of the newest certificate that commits a block.
     high_commit: Round,
     missing: Option<BlockId>,
 }
@@ -24,16 +24,16 @@ impl Position {
         Self { round, leader: engine.leader(round), high_commit, missing: engine.missing_block() }
     }
 
-    /// Whether this is the certified block that the replica lacks.
+    /// Whether this is the certified block that the replica is missing.
     #[must_use]
     pub fn lacks(&self, block: &BlockId) -> bool {
         self.missing.as_ref() == Some(block)
     }
 
-    /// Whether a proposal whose certificates have been verified may be voted for.
+    /// Whether the replica might vote for a proposal whose certificates have been verified.
     ///
-    /// Certificates that lead beyond our round will bring us there. Of our own round we know the leader, unless the proposal knows of a newer
-    /// commit, which may elect another one. Earlier rounds are over.
+    /// Certificates that lead beyond our round will take us there. In our own round we know the leader, unless the proposal carries a newer
+    /// commit, which may elect another. Earlier rounds are over.
     #[must_use]
     pub fn may_vote_for(&self, proposal: &Proposal) -> bool {
         let block = &proposal.block;

@@ -1,4 +1,4 @@
-//! Coming back: everything the engine must know, read from the store and verified again (docs/protocol.md, S9 to S12).
+//! Recovery: everything the engine must know, read from the store and verified again (docs/protocol.md, S9 to S12).
 
 use std::sync::Arc;
 
@@ -19,108 +19,112 @@ use quorate_types::{
 
 use crate::{persistence, witness::Attestation};
 
-/// Why a validator cannot come back from its disk.
+/// Why a validator cannot recover from its disk.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    /// The ledger.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// SAFE-6: a validator without its memory must not sign.
+    /// A validator without its memory must not sign.
     #[error(
         "SAFE-1: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. \
          Do not run it with this key; restore the whole data directory, or have the committee replace the key"
     )]
     SafetyRecordMissing(Height),
-    /// The record is damaged.
+    /// The safety record does not decode.
     #[error("SAFE-1: the safety record is damaged ({0}). Do not run this validator with its key; have the committee replace the key")]
     SafetyRecordDamaged(DecodeError),
     /// SAFE-6: the store has forgotten what was signed.
     #[error(
-        "SAFE-6: this validator has signed up to round {signed}, but the data directory {}. It would contradict what it has signed. Put the data \
-         directory back as it was at the last stop if you have it; otherwise {KEY_IS_LOST}",
+        "SAFE-6: this validator has signed up to round {signed}, but the data directory {}. It would contradict what it has signed. Restore the data \
+         directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}",
         forgotten(*stored)
     )]
     DataBehind {
-        /// The highest round that the data directory remembers, if it remembers anything.
+        /// The highest round that the data directory remembers, if any.
         stored: Option<Round>,
         /// The highest round signed in.
         signed: Round,
     },
-    /// SAFE-6: what the key has signed is not known.
+    /// SAFE-6: the witness has forgotten what was signed.
     #[error(
-        "SAFE-6: validator.signed, beside the key, is an old copy: it ends at round {witnessed}, the data directory knows more. Put the file back \
+        "SAFE-6: validator.signed, beside the key, is an old copy: it ends at round {witnessed}, and the data directory knows more. Restore the file \
          as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
     )]
     WitnessBehind {
-        /// The highest round that it knows.
+        /// The highest round that the witness knows.
         witnessed: Round,
     },
-    /// SAFE-6: two memories of one past.
+    /// SAFE-6: store and witness count the same records and remember different ones.
     #[error(
         "SAFE-6: the safety record in the data directory is not the one that validator.signed, beside the key, was written for (round {0}): one of \
-         them is of another validator, or damaged. Put both back as they were at the last stop; otherwise {KEY_IS_LOST}"
+         them is damaged or another validator's. Restore both as they were at the last stop; otherwise {KEY_IS_LOST}"
     )]
     RecordsDiffer(Round),
-    /// SAFE-6: no slot is whole.
+    /// SAFE-6: neither slot of the witness is whole.
     #[error(
-        "SAFE-6: validator.signed, beside the key, is damaged: what the key has signed is not known for certain. Put the file back as it was at the \
-         last stop if you have it; otherwise {KEY_IS_LOST}"
+        "SAFE-6: validator.signed, beside the key, is damaged, so it is not known what the key has signed. Restore the file as it was at the last stop \
+         if you have it; otherwise {KEY_IS_LOST}"
     )]
     WitnessDamaged,
-    /// The witness of another key.
+    /// The witness belongs to another key.
     #[error(
-        "validator.signed, beside the key, belongs to consensus key {found}, the key file holds {ours}: put the two files together that were made \
-         together by `quorate keygen validator`"
+        "validator.signed, beside the key, belongs to consensus key {found}, but the key file holds {ours}; use two files that `quorate keygen \
+         validator` made together"
     )]
     WitnessOfOtherKey {
-        /// Whose it is.
+        /// The key in the witness.
         found: PublicKey,
-        /// Ours.
+        /// The key in the key file.
         ours: PublicKey,
     },
-    /// The witness of another network.
+    /// The witness belongs to another network.
     #[error(
-        "validator.signed, beside the key, says that the key signs on the network with genesis {found}, this is the network with genesis {given}: give \
-         that network's genesis, or make a new key for this one (move the directory `keys` away, then `quorate keygen validator`)"
+        "validator.signed, beside the key, binds the key to the network with genesis {found}, but this is the network with genesis {given}; use that \
+         network's genesis, or make a new key for this one (move the directory `keys` away, then run `quorate keygen validator`)"
     )]
     WitnessOfOtherNetwork {
-        /// Where the key has signed.
+        /// The network that the key has signed on.
         found: GenesisHash,
-        /// Where it is to sign.
+        /// The network that it is started on.
         given: GenesisHash,
     },
-    /// SAFE-6, remembered.
+    /// SAFE-6: the witness remembers a stop.
     #[error(
-        "SAFE-6: this key was stopped for ever: {0} was seen that it has signed and that this validator does not remember. It runs somewhere else as \
-         well, or its home was put back from an older copy. Stop the other one if there is one; {KEY_IS_LOST}"
+        "SAFE-6: this key was stopped for ever: it has signed {0}, which this validator does not remember. It runs somewhere else as well, or its home \
+         was restored from an older copy. Stop the other one if there is one; {KEY_IS_LOST}"
     )]
     Stopped(Stop),
-    /// The record of another network or epoch.
-    #[error("the safety record is of the network with genesis {0}, epoch {1}; this data directory belongs to another validator or network")]
+    /// The safety record is of another network or epoch.
+    #[error(
+        "the safety record is for the network with genesis {0}, epoch {1}: this data directory belongs to another validator or network"
+    )]
     OtherScope(GenesisHash, Epoch),
-    /// A certificate on disk does not verify.
-    #[error("a stored certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this very validator")]
+    /// A stored block or certificate does not verify.
+    #[error(
+        "a stored block or certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this same validator"
+    )]
     Certificate(#[from] VerifyError),
-    /// A stored value does not decode.
-    #[error("a stored certificate is damaged ({0}): restore the data directory from a backup of this very validator")]
+    /// The stored certificates do not decode.
+    #[error("the stored certificates are damaged ({0}): restore the data directory from a backup of this same validator")]
     Damaged(DecodeError),
-    /// Our key.
+    /// The key is not a validator's.
     #[error("the consensus key {0} is not in the genesis; use the key that was entered with `quorate genesis add-validator`")]
     NotAValidator(String),
 }
 
-/// The way out where a key may have signed what nobody remembers.
-pub(crate) const KEY_IS_LOST: &str = "never start this key again, but make a new one (`quorate keygen validator`) and have the committee replace it \
+/// What to do about a key that may have signed what nobody remembers.
+pub(crate) const KEY_IS_LOST: &str = "never start this key again: make a new one (`quorate keygen validator`) and have the committee replace it \
      (docs/operate.md, \"Lost or old data\")";
 
 fn forgotten(stored: Option<Round>) -> String {
     stored.map_or_else(|| "is empty".into(), |round| format!("is an old copy or was cut short: it ends at round {round}"))
 }
 
-/// The verifier of a network: its committee, and the genesis certificate, which depends on the application's first state.
+/// The verifier of a network: its committee, and the genesis certificate, which depends on the application's initial state.
 ///
 /// # Errors
 /// [`RecoverError::Ledger`]: the genesis does not fit the application.
@@ -180,8 +184,8 @@ fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut 
     witness.check(persistence::load_count(ledger.store())?, stored.as_deref().zip(record.as_ref().map(SafetyRecord::highest_round)))?;
     match record {
         Some(record) => Ok(record),
-        // A store at genesis has signed nothing, as the witness says too; its first record is written before anything can be signed or
-        // committed.
+        // Nothing has been signed: the store is at genesis, and the witness agrees. The first record is written before anything can be signed
+        // or committed.
         None if ledger.root().height == Height(0) => {
             let record = SafetyRecord::new(scope.0, scope.1);
             persistence::write_first_record(ledger.store(), &record)?;

@@ -1,7 +1,7 @@
-//! One validator: takes inputs, runs the protocol core, and carries out its effects one at a time, in order.
+//! One validator: takes inputs, runs the engine, and carries out its effects one at a time, in order.
 //!
-//! The order is the point (SAFE-4): a ballot is signed only in the handling of `Persisted`, which only a successful synced write causes.
-//! Between any two calls of [`Replica::poll`] the power may fail.
+//! The order is the point (SAFE-4): a ballot is signed only when handling `Persisted`, which only a successful synced write causes. The power
+//! may fail between any two calls of [`Replica::poll`].
 
 use std::{
     borrow::Cow,
@@ -50,45 +50,45 @@ use crate::{
     witness::{Attestation, WitnessFile},
 };
 
-/// Most blocks whose results are kept though the engine has dropped them.
+/// Most results kept of blocks that the engine has dropped.
 const DROPPED_BLOCKS_MAX: usize = 64;
 
-/// Most ballots that wait until the others have told what they have seen of us; the oldest make way, which are of rounds that are over.
+/// Most ballots held back while we ask what others have seen of us. Beyond it the oldest are dropped: their rounds are over.
 const UNSIGNED_MAX: usize = 64;
 
 /// What a validator does about statements that carry its signature and that it does not remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubles {
-    /// It stops for ever, and asks the others for some before it signs (SAFE-6): what every real validator does.
+    /// Stop for ever, and ask other validators for such statements before signing (SAFE-6), as every real validator does.
     Stop,
-    /// Nothing. Whoever explores the protocol runs one key twice, or lies with it, on purpose.
+    /// Do nothing: for tools that explore the protocol by running one key twice, or by lying with it.
     Play,
 }
 
-/// What a replica is made for.
+/// What a replica needs to open.
 #[derive(Debug)]
 pub struct ReplicaConfig {
-    /// The network.
+    /// Genesis of the network.
     pub genesis: Arc<Genesis>,
-    /// Of the same network; see [`crate::verifier`].
+    /// For the same network; see [`crate::verifier`].
     pub verifier: Arc<Verifier>,
-    /// Our consensus key, a member's.
+    /// Our consensus key; must belong to a member of the committee.
     pub key: SigningKey,
     /// The bounds of the pool.
     pub pool: PoolLimits,
     /// See [`Config::fixed_leaders`].
     pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// How far the key has signed.
+    /// The file that knows how far the key has signed.
     pub witness: Box<dyn WitnessFile>,
     /// See [`Doubles`].
     pub doubles: Doubles,
 }
 
-/// We are wrong, or the disk is, or more than f others are: stop the process at once. Nothing is tried again.
+/// We are faulty, or the disk is, or more than f validators are: stop the process at once. Nothing is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// The store failed. What was to be written may or may not be there.
-    #[error("the store failed, nothing was signed after it: {0}")]
+    /// The store failed. The last write may or may not be there.
+    #[error("the store failed; nothing was signed after that: {0}")]
     Store(#[from] StoreError),
     /// The ledger failed.
     #[error(transparent)]
@@ -98,56 +98,56 @@ pub enum Fatal {
     Halt(#[from] Halt),
     /// The application panicked. The transaction is remembered: the replica opens again, and votes for no block that contains it.
     #[error(
-        "{0}. Nothing was signed for its block. Start again: this validator then goes on and votes for no block with this transaction. Report the \
-         panic to whoever wrote the application"
+        "{0}. Nothing was signed for its block. Restart this validator: it goes on, and votes for no block with this transaction. Report the panic to \
+         the application's authors"
     )]
     Panicked(Panicked),
-    /// The application panicked on a block that a quorum certified, so others have executed it: the program or the machine is wrong here.
+    /// The application panicked on a block that a quorum executed and certified: our program or machine is at fault.
     #[error(
-        "{0}. But a quorum has executed its block and certified it, so this validator cannot go on without it. Check that this program is the one \
-         that the others run, and the machine's memory; then start again"
+        "{0}. But a quorum has executed its block and certified it, so this validator cannot go on without it. Check that it runs the same program as \
+         the other validators, and check the machine's memory; then restart it"
     )]
     PanickedAlone(Panicked),
-    /// SAFE-6. It is remembered: the replica does not open again.
+    /// SAFE-6. The stop is remembered: the replica does not open again.
     #[error(
-        "SAFE-6: {0} was seen that this validator's key has signed and that this validator does not remember. The key runs somewhere else as well, or \
-         this home was put back from an older copy. Nothing more is signed, after a restart neither. Stop the other one if there is one; {KEY_IS_LOST}"
+        "SAFE-6: this validator's key has signed {0}, which this validator does not remember. The key runs somewhere else as well, or this home was \
+         restored from an older copy. Nothing more is signed, not even after a restart. Stop the other one if there is one; {KEY_IS_LOST}"
     )]
     Doubled(Stop),
 }
 
-/// Plain numbers about a replica.
+/// A replica in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaStatus {
     /// The current round.
     pub round: Round,
-    /// Who leads it.
+    /// Leader of the current round.
     pub leader: ValidatorId,
     /// The last committed height.
     pub height: Height,
     /// Blocks that are not yet committed.
     pub pending_blocks: usize,
-    /// Round of the highest certificate.
+    /// Round of the high QC.
     pub high_qc_round: Round,
-    /// Highest round in which we voted or timed out.
+    /// Highest round with a vote or timeout of ours.
     pub highest_vote_round: Round,
     /// Transactions in the pool.
     pub pool_transactions: usize,
-    /// Their bytes.
+    /// Bytes of transactions in the pool.
     pub pool_bytes: usize,
-    /// Those of them that blocks could hold now: the others wait for earlier ones of their senders.
+    /// The part of the pool that blocks could hold now; the rest waits for earlier transactions of its senders.
     pub pool_ready: Load,
-    /// Clients that wait for a commit.
+    /// Clients waiting for a commit.
     pub waiting: usize,
-    /// Blocks are being fetched, or we have not yet asked around after the start.
+    /// Blocks are being fetched, or we do not know yet after the start whether we lag.
     pub catching_up: bool,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
-    /// What was counted since the start.
+    /// Counters since the start.
     pub counts: Counts,
 }
 
-/// Counted since the start.
+/// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Our proposals.
@@ -156,7 +156,7 @@ pub struct Counts {
     pub votes: u64,
     /// Our timeouts, each counted once however often it is sent.
     pub timeouts: u64,
-    /// Proposals that we did not vote for at once, because their time was ahead of our clock.
+    /// Proposals held because their time was ahead of our clock.
     pub held: u64,
     /// Committed blocks.
     pub blocks: u64,
@@ -164,13 +164,13 @@ pub struct Counts {
     pub transactions: u64,
 }
 
-/// What is waiting to be done.
+/// Work for [`Replica::poll`].
 #[derive(Debug)]
 enum Task {
     Effect(Box<Effect>),
-    /// An answer that came for us, for the engine.
+    /// Blocks that we asked for, for the engine.
     Event(Box<Event>),
-    /// A client's transaction with a number that its account has used: whether it is committed is on the disk.
+    /// A client's transaction whose sequence number is used: the disk knows whether it is committed.
     Lookup(Box<Submission>),
 }
 
@@ -194,11 +194,11 @@ struct Building {
     pause_end: Duration,
     /// What the uncommitted ancestors hold.
     pending: Load,
-    /// It waits for more right now.
+    /// The block is waiting for more transactions.
     is_pausing: bool,
 }
 
-/// See the module.
+/// One validator; see the module docs.
 #[derive(Debug)]
 pub struct Replica<S: Store> {
     genesis_hash: GenesisHash,
@@ -213,24 +213,24 @@ pub struct Replica<S: Store> {
     quota: Quota,
     witness: Attestation,
     doubles: Doubles,
-    /// The record of what was signed, as of the last ballot that was persisted. The engine's own is ahead of it by what it has approved.
+    /// The safety record as last persisted. The engine's own is ahead of it by the ballots approved since.
     durable: SafetyRecord,
     seen: Seen,
-    /// Our signature was seen under this, and we do not remember it.
+    /// A statement with our signature that we do not remember.
     stopping: Option<Stop>,
     asking: Asking,
-    /// Blocks that were on the disk at the start and are not executed again yet.
+    /// Blocks that were on disk at the start and have not been executed again yet.
     recovered: BTreeSet<BlockId>,
-    /// Ballots that are not persisted before the asking is over.
+    /// Ballots held back until asking is over.
     unsigned: VecDeque<Box<Effect>>,
     now: Now,
     time: BlockTime,
     timer: Option<(Round, Duration)>,
     building: Option<Building>,
-    /// Transactions of our own clients that the others do not have yet.
+    /// Transactions to pass on: new ones of our clients, and after a lost round whatever is ready.
     gossip: Vec<Transaction>,
     pool_ready: bool,
-    /// The pool or the committed state has changed since readiness was last computed, which reads the state.
+    /// `pool_ready` must be computed anew, which reads the state: the pool or the committed state has changed.
     pool_touched: bool,
     tasks: VecDeque<Task>,
     outputs: VecDeque<Output>,
@@ -238,8 +238,8 @@ pub struct Replica<S: Store> {
 }
 
 impl<S: Store> Replica<S> {
-    /// Opens the ledger and continues where the store says that we were. Push an input before the first poll: what recovery has to do goes
-    /// by the time that it brings.
+    /// Opens the ledger and continues where the store left off. Push an input before the first poll: the work of recovery needs the time that
+    /// the input brings.
     ///
     /// # Errors
     /// [`RecoverError`], which says what to do.
@@ -248,7 +248,7 @@ impl<S: Store> Replica<S> {
         Self::resume(config, store, ledger)
     }
 
-    /// Continues on a ledger that is open.
+    /// Continues on an open ledger.
     ///
     /// # Errors
     /// [`RecoverError`], which says what to do.
@@ -314,9 +314,9 @@ impl<S: Store> Replica<S> {
         Ok(replica)
     }
 
-    /// Takes an input at a time. Does no I/O.
+    /// Takes an input and the time of its arrival. Does no I/O.
     pub fn push(&mut self, now: Now, input: Input) {
-        // A monotonic clock that goes back is somebody's mistake; timers do not follow it.
+        // A monotonic clock must not go back; if the driver's does, timers do not follow it.
         self.now = Now { elapsed: now.elapsed.max(self.now.elapsed), unix: now.unix };
         self.catchup.start(self.now.elapsed);
         self.time.start(self.now);
@@ -324,7 +324,7 @@ impl<S: Store> Replica<S> {
             Input::Message { from, message } => self.on_message(from, message),
             Input::Gossip(transactions) => {
                 for transaction in transactions {
-                    // Whoever gossips does not wait for an answer; what the pool refuses is counted by its sender's own validator.
+                    // Gossip is not answered; a refusal is counted by the validator that took the transaction from its client.
                     let _refused = self.admit(transaction).is_err();
                 }
             }
@@ -337,12 +337,12 @@ impl<S: Store> Replica<S> {
         self.on_pool_changed();
     }
 
-    /// Does one piece of the work that is waiting, and returns what the world should know; `None` when nothing is waiting.
+    /// Does one piece of waiting work and returns an output; `None` when there is nothing left to do.
     ///
     /// # Errors
     /// [`Fatal`]: stop the process, and do not call this again.
     pub fn poll(&mut self) -> Result<Option<Output>, Fatal> {
-        // Before everything that waits: a ballot may be among it.
+        // Before all waiting work, which may include a ballot.
         if let Some(stop) = self.stopping {
             self.witness.stop(stop)?;
             return Err(Fatal::Doubled(stop));
@@ -358,7 +358,7 @@ impl<S: Store> Replica<S> {
         Ok(self.next_gossip())
     }
 
-    /// When the replica wants to see the time again, as [`Now::elapsed`].
+    /// When the replica needs its next input at the latest, as [`Now::elapsed`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let heartbeat = self.building.map(|building| if building.is_pausing { building.pause_end } else { building.heartbeat });
@@ -367,7 +367,7 @@ impl<S: Store> Replica<S> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Numbers.
+    /// The replica in numbers.
     #[must_use]
     pub fn status(&self) -> ReplicaStatus {
         ReplicaStatus {
@@ -387,7 +387,7 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// Where we stand and what we have seen of the others, for people.
+    /// Where we stand and what we have seen of other validators, for people.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
@@ -400,13 +400,13 @@ impl<S: Store> Replica<S> {
         self.pool.ready()
     }
 
-    /// What of it is of senders that are clients of ours.
+    /// The part of [`Self::ready`] whose senders are clients of ours.
     #[must_use]
     pub const fn ready_of_clients(&self) -> Load {
         self.pool.ready_of_clients()
     }
 
-    /// Answers a request for blocks at once: for a driver that has no other thread to do it.
+    /// Answers a request for blocks at once, for a driver without another thread to do it.
     ///
     /// # Errors
     /// [`LedgerError`]: the store failed.
@@ -423,37 +423,37 @@ impl<S: Store> Replica<S> {
         self.ledger.view()
     }
 
-    /// Where the protocol stands.
+    /// Where the protocol stands, for checking proposals.
     #[must_use]
     pub fn position(&self) -> Position {
         Position::of(&self.engine)
     }
 
-    /// The protocol core, to look at.
+    /// The engine, for inspection.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The newest safety record.
+    /// The engine's safety record; may be ahead of the durable one.
     #[must_use]
     pub const fn safety_record(&self) -> &SafetyRecord {
         self.engine.safety_record()
     }
 
-    /// The ledger, to look at.
+    /// The ledger, for inspection.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger<S> {
         &self.ledger
     }
 
-    /// Who we are.
+    /// Our place in the committee.
     #[must_use]
     pub const fn me(&self) -> ValidatorId {
         self.me
     }
 
-    /// The number of an account's next transaction when those in the pool are counted.
+    /// The sequence number for an account's next transaction, after those in the pool.
     #[must_use]
     pub fn next_sequence(&self, sender: &Address) -> Sequence {
         self.pool.next_sequence(sender, self.committed_sequence(sender))
@@ -471,7 +471,7 @@ impl<S: Store> Replica<S> {
         self.pool.dropped(id)
     }
 
-    /// The newest transactions that left the pool without being committed, of those dropped from a position on; and the position to go on from.
+    /// The newest transactions dropped from a position on, at most `max`, oldest first; and the position to continue from.
     #[must_use]
     pub fn dropped_since(&self, position: u64, max: usize) -> (u64, Vec<Dropped>) {
         self.pool.dropped_since(position, max)
@@ -513,7 +513,7 @@ impl<S: Store> Replica<S> {
                 self.hand_over(blocks);
             }
             VerifiedMessage::CatchupResponse(response) => {
-                // The engine's root is ahead of the ledger's while commits are waiting to be carried out.
+                // The engine's root is ahead of the ledger's while commits wait to be carried out.
                 let root = self.ledger.root();
                 let blocks = self.catchup.on_committed(from, response, self.now.elapsed, (root.block_id, root.height));
                 self.hand_over(blocks);
@@ -533,7 +533,7 @@ impl<S: Store> Replica<S> {
         self.outputs.push_back(output);
     }
 
-    /// What we have seen of a validator's signature, which it asks for before it signs again.
+    /// Tells a validator which statements of its own we have seen; it asks before it signs again.
     fn tell_sightings(&mut self, from: ValidatorId) {
         if !self.quota.take(from, self.now.elapsed) {
             return self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
@@ -545,7 +545,7 @@ impl<S: Store> Replica<S> {
 
     fn hand_over(&mut self, blocks: Option<Blocks>) {
         if let Some((blocks, commit_qc)) = blocks {
-            // Behind the effects that are waiting: these may be about the blocks' parents.
+            // Behind the waiting effects, which may concern the blocks' parents.
             self.tasks.push_back(Task::Event(Box::new(Event::Fetched { blocks, commit_qc })));
         }
     }
@@ -559,7 +559,7 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// What has been committed is answered as committed, however often it is sent (EXEC-2).
+    /// Answers a committed transaction as committed, however often it is sent (EXEC-2).
     fn look_up(&mut self, submission: Submission) -> Result<(), LedgerError> {
         let ticket = submission.ticket;
         match self.find_committed(&submission.transaction.id()) {
@@ -599,7 +599,7 @@ impl<S: Store> Replica<S> {
         self.outputs.push_back(Output::Answer { ticket, answer: Answer::Rejected { code: code.into(), reason } });
     }
 
-    /// Takes a transaction into the pool. Whether it was new.
+    /// Takes a transaction into the pool. Returns whether it was new.
     fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (Cow<'static, str>, String)> {
         let root = self.ledger.root().block_id;
         let now = self.time.now(self.now);
@@ -607,7 +607,7 @@ impl<S: Store> Replica<S> {
             return Ok(false);
         }
         if self.ledger.is_poison(&transaction.id()) {
-            return Err(("panicked".into(), "the application panicked on it before, so it is not executed; sign something else".into()));
+            return Err(("panicked".into(), "the application panicked on it before, so it is not executed; sign another one".into()));
         }
         let mut next = Sequence(0);
         if let Some(state) = self.ledger.state(&root).map(|state| Remembering::new(state)) {
@@ -615,7 +615,7 @@ impl<S: Store> Replica<S> {
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
             next = accounts::next_sequence(&state, &transaction.sender());
         }
-        // Another transaction does not make a pool idle that has work.
+        // One more transaction cannot make a busy pool idle.
         self.pool_touched |= !self.pool_ready;
         match self.pool.add(transaction, next, now) {
             Ok(Added::New { evicted }) => {
@@ -651,7 +651,7 @@ impl<S: Store> Replica<S> {
             && at <= self.now.elapsed
         {
             self.timer = None;
-            // Gossip is not repeated by itself: what our round waits for may be what the others never got.
+            // Gossip does not repeat by itself, and the round may be waiting for transactions that others never received.
             self.gossip_again();
             self.tell(Event::TimerFired(round));
         }
@@ -665,7 +665,7 @@ impl<S: Store> Replica<S> {
         self.ask();
     }
 
-    /// Of what waits to be signed, rounds that are over need nothing any more: each would cost two syncs at once when the asking ends.
+    /// Drops the held-back ballots of rounds that are over: each would cost two syncs when asking ends.
     fn drop_late_ballots(&mut self) {
         let round = self.engine.round();
         self.unsigned.retain(|waiting| match &**waiting {
@@ -677,7 +677,7 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// Whether our clock still allows this vote, if it is one: the clock may have been put right since the vote was approved.
+    /// Whether our clock still allows this ballot, if it is a vote: the clock may have been set since the vote was approved.
     fn is_still_timely(&self, waiting: &Effect) -> bool {
         let Effect::Persist { ballot, .. } = waiting else { return true };
         let Ballot::Vote(vote, _) = ballot.ballot() else { return true };
@@ -686,7 +686,7 @@ impl<S: Store> Replica<S> {
         times.is_none_or(|(time, parent)| self.time.is_timely(time, parent, self.now))
     }
 
-    /// Goes on with the ballots that waited for the others' answers, before all that came later.
+    /// Once asking is over, releases the held-back ballots, ahead of all later work.
     fn release(&mut self) {
         if !self.asking.is_waiting() {
             self.drop_late_ballots();
@@ -724,7 +724,7 @@ impl<S: Store> Replica<S> {
         self.build();
     }
 
-    /// Answers `BuildPayload`: at once when there is something to put into the block or a reason for an empty one.
+    /// Answers `BuildPayload` once there is something to put into the block, or a reason for an empty one.
     fn build(&mut self) {
         let ready = self.pool.ready();
         let Some(building) = &mut self.building else { return };
@@ -734,7 +734,7 @@ impl<S: Store> Replica<S> {
         }
         let building = *building;
         let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else {
-            // Our root has passed it: nobody waits for this block any more.
+            // Our root has passed the parent: nobody waits for this block any more.
             self.building = None;
             return;
         };
@@ -746,8 +746,8 @@ impl<S: Store> Replica<S> {
             usize::try_from(parameters.block_transactions_max).unwrap_or(usize::MAX),
             usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
         );
-        // What has expired keeps the pool busy, and with it everybody's timer, until a block of a later time is committed. Waiting for the
-        // heartbeat would then lose every round, where that is longer than a round may last.
+        // Expired transactions keep the pool busy, and so everyone's timers short, until a block of a later time is committed. A heartbeat
+        // longer than a round would then lose every round, if we waited for it.
         let flush = building.flush || self.pool.has_expired(timestamp);
         if transactions.is_empty() && !flush && self.now.elapsed < building.heartbeat {
             return;
@@ -757,7 +757,7 @@ impl<S: Store> Replica<S> {
         self.tell(Event::PayloadReady { round: building.round, parent: building.parent, timestamp, payload });
     }
 
-    /// What the uncommitted blocks up to this one hold.
+    /// The transactions in uncommitted blocks up to this one.
     fn pending_load(&self, last: BlockId) -> Load {
         let mut load = Load::default();
         let mut next = last;
@@ -779,7 +779,7 @@ impl<S: Store> Replica<S> {
         let mut bytes = 0usize;
         let mut count = 0usize;
         for transaction in self.gossip.iter().take(BATCH_TRANSACTIONS_MAX) {
-            // Beside the transaction its length: at most three bytes.
+            // Plus its length prefix, at most three bytes.
             bytes = bytes.saturating_add(transaction.raw().len()).saturating_add(3);
             if bytes > BATCH_BYTES_MAX.saturating_sub(16) && count > 0 {
                 break;
@@ -821,8 +821,8 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Executes a block, unless it holds a transaction on which the application has panicked here: we vote for no such block. A block that a
-    /// quorum certified is executed all the same, and so is one that was on the disk at the start: our vote for it may be out.
+    /// Executes a block, unless the application has panicked here on one of its transactions: we vote for no such block. A certified block is
+    /// executed all the same. So is one that was on disk at the start, unless the panic happened in it: our vote for it may be out.
     fn execute(&mut self, block: &Verified<Block>) -> Result<Result<StateId, RejectedBlock>, Fatal> {
         let id = block.id();
         let is_certified = self.engine.tree().certified_state(&id).is_some();
@@ -871,7 +871,7 @@ impl<S: Store> Replica<S> {
                 self.timer = Some((round, self.now.elapsed.saturating_add(Duration::from_millis(after_ms))));
             }
             Effect::BuildPayload { round, parent, flush } => {
-                // The round before was ours as well, and was given up.
+                // Our proposal of the round before was lost: that round was given up.
                 let lost = self.engine.last_round_tc().map(|tc| tc.round).filter(|lost| lost.next() == round);
                 if lost == Some(self.engine.safety_record().last_proposed_round()) {
                     self.time.on_lost(self.now);
@@ -897,9 +897,9 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// TIME-1 (S16): the engine votes for this block, which is executed, when it hears that its time has come.
+    /// TIME-1 (S16): tells the engine, now or later, when it may vote for this executed block.
     fn check_time(&mut self, id: BlockId) {
-        // A block that is not here any more is committed, or will never be: nobody waits for it.
+        // A block that is gone is committed, or never will be: nobody waits for it.
         let Some(block) = self.engine.tree().get(&id) else { return };
         let Some(parent) = self.ledger.header(&block.parent_id()) else { return };
         let (round, time) = (block.round(), block.content().timestamp);
@@ -910,10 +910,10 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// The results of blocks that the engine's tree has dropped without a commit.
+    /// Forgets the results of blocks that the engine's tree has dropped without a commit.
     fn forget(&mut self) {
         let tree = self.engine.tree();
-        // What a commit on its way has taken out of the tree is still needed for it.
+        // A commit in progress still needs the blocks that it has taken out of the tree.
         let in_step = tree.root().id == self.ledger.root().block_id;
         if in_step && self.ledger.speculated() > tree.blocks().count().saturating_add(DROPPED_BLOCKS_MAX) {
             self.ledger.forget(|id| tree.contains(id));
@@ -924,7 +924,7 @@ impl<S: Store> Replica<S> {
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
         self.pool_touched = true;
-        // Before the answers: who is told of a commit finds it in the view.
+        // Before the answers: a client that is told of a commit must find it in the view.
         self.outputs.push_back(Output::Committed(Arc::clone(&committed)));
         for (block, result) in blocks.iter().zip(&committed.blocks) {
             let dropped = self.pool.committed(block.payload());
@@ -959,10 +959,10 @@ impl<S: Store> Replica<S> {
     }
 }
 
-/// A stable word for why a block has no result.
-/// Why a block with a transaction on which the application panics, or has panicked, is refused.
+/// The word for a block with a transaction on which the application panics, or has panicked.
 const PANICKED: &str = "panicked";
 
+/// A stable word for why a block has no result.
 fn word(invalid: &InvalidBlock) -> &'static str {
     match invalid {
         InvalidBlock::UnknownParent { .. } => "unknown-parent",

@@ -1,7 +1,7 @@
-//! Whose signatures are in the messages that come: ours that we did not make (SAFE-6), and the newest of everybody else, for whoever asks.
+//! The signatures in the messages we receive: our own that we do not remember (SAFE-6), and the newest of each validator, for when it asks.
 //!
-//! Only verified messages get here, so every statement in one was really signed by whom it names. Certificates count like the votes and
-//! timeouts in them: most votes are seen by nobody but their collector, and by everybody else in the certificate only.
+//! Only verified messages get here, so every statement in them was signed by the validator it names. A certificate counts like the votes or
+//! timeouts in it: most votes reach only their collector, and everyone else sees them in the certificate.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +17,7 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-/// How many certificates that were looked through last are known again: in a round all messages carry the same few.
+/// How many recently examined certificates to recognise: all messages of a round carry the same few.
 const RECENT_MAX: usize = 8;
 
 /// The first statement in a message that carries our signature and that our record does not cover.
@@ -25,7 +25,7 @@ pub(crate) fn foreign(message: &Message, me: ValidatorId, record: &SafetyRecord)
     statements(message, me, record.scope()).into_iter().find(|statement| !record.covers(statement))
 }
 
-/// What a validator has signed of a message.
+/// The statements in a message that a validator has signed.
 fn statements(message: &Message, of: ValidatorId, (genesis_hash, epoch): (GenesisHash, Epoch)) -> Vec<Statement> {
     let mut found: Vec<Statement> = quorum_certs(message)
         .filter(|qc| qc.signers.contains(of))
@@ -43,8 +43,8 @@ fn statements(message: &Message, of: ValidatorId, (genesis_hash, epoch): (Genesi
             let timeout = &message.timeout;
             found.push(Statement::Timeout { round: timeout.round, high_qc_round: timeout.high_qc.round() });
         }
-        // A certified block was voted for by honest validators, who had it with its author's signature. Certified are all blocks that another
-        // one follows; the newest of what was fetched is named by whoever sent it.
+        // Honest validators voted for a certified block, and had it with its author's signature. A block is certified if another one follows
+        // it; the newest fetched block is only what its sender claims.
         Message::FetchResponse(response) => {
             found.extend(response.blocks.iter().skip(1).filter(|block| block.author() == of).map(proposed));
         }
@@ -99,11 +99,11 @@ fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
     }
 }
 
-/// The newest statements of every validator. Bounded by the committee: one of each kind for each member.
+/// The newest statements of every validator. Bounded by the committee: one of each kind per member.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     newest: BTreeMap<ValidatorId, Sightings>,
-    /// The certificates that were looked through last: whether of timeouts, the round, who signed.
+    /// The certificates examined last: whether of timeouts, round, signers.
     recent: VecDeque<(bool, Round, SignerSet)>,
 }
 
@@ -113,7 +113,7 @@ impl Seen {
         self.newest.get(&id).copied().unwrap_or_else(|| Sightings::none(id))
     }
 
-    /// Takes note of what others have signed of a verified message.
+    /// Notes the statements in a verified message.
     pub(crate) fn note(&mut self, message: &Message) {
         for qc in quorum_certs(message) {
             self.note_qc(qc);
@@ -144,12 +144,12 @@ impl Seen {
             | Message::CatchupRequest(_)
             | Message::CatchupResponse(_)
             | Message::SightingsRequest
-            // What others have seen they tell whom it concerns.
+            // Peers tell what they have seen to the validator it concerns.
             | Message::Sightings(_) => {}
         }
     }
 
-    /// Takes note of the votes in a verified certificate.
+    /// Notes the votes in a verified certificate.
     pub(crate) fn note_qc(&mut self, qc: &QuorumCert) {
         if self.is_news(false, qc.round(), qc.signers) {
             for (signer, signature) in qc.signers.iter().zip(&qc.signatures) {
@@ -158,7 +158,7 @@ impl Seen {
         }
     }
 
-    /// Takes note of the timeouts in a verified certificate.
+    /// Notes the timeouts in a verified certificate.
     pub(crate) fn note_tc(&mut self, tc: &TimeoutCert) {
         if self.is_news(true, tc.round, tc.signers) {
             for ((signer, high_qc_round), signature) in tc.signers.iter().zip(&tc.high_qc_rounds).zip(&tc.signatures) {
@@ -168,7 +168,7 @@ impl Seen {
         }
     }
 
-    #[expect(clippy::large_types_passed_by_value, reason = "it is kept, if it is news")]
+    #[expect(clippy::large_types_passed_by_value, reason = "it is kept if it is news")]
     fn note_vote(&mut self, of: ValidatorId, seen: SeenVote) {
         let newest = &mut self.entry(of).vote;
         if newest.is_none_or(|newest| newest.vote_info.round < seen.vote_info.round) {

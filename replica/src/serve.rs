@@ -1,8 +1,8 @@
-//! Answers to validators that are behind, and bounds for those that ask without end (B21).
+//! Answers to lagging validators, and bounds on those that never stop asking (B21).
 //!
-//! The replica decides who is answered and keeps the accounts; reading the blocks is left to whoever drives it, off the protocol's thread:
+//! The replica decides which requests are answered and keeps the accounts; its driver reads the blocks, off the protocol's thread:
 //! ```text
-//! request --Quota::take--> Output::Serve(job) --driver: job.answer(reader)--> message to the asker
+//! request --Quota::take--> Output::Serve(job) --driver: job.answer(reader)--> message to the requester
 //!                                                                        `--> Input::Served(bytes) --> Quota::served
 //! ```
 
@@ -23,20 +23,20 @@ use quorate_types::{
     verify::Verified,
 };
 
-/// Bytes of answers in a second, to all validators together. Each has an equal share of them, so nobody draws at another's cost.
+/// Bytes of answers per second, to all validators together. Each has an equal share, so none draws at another's cost.
 const BYTES_PER_SECOND: u64 = 16 << 20;
-/// What a validator that has not asked for long gets at once.
+/// How much a validator may draw at once after a long silence.
 const BURST_BYTES: u64 = 4 << 20;
-/// What an answer costs besides its bytes: reading and sending a small one is work, too.
+/// What an answer costs besides its bytes: reading and sending a small one is work too.
 const ANSWER_COST_BYTES: u64 = 16 << 10;
-/// Requests of one validator that are being answered; further ones are dropped, and asked again by whoever needs them.
+/// Most requests of one validator being answered at a time. Further ones are dropped; the requester retries.
 const UNDER_WAY_MAX: u32 = 4;
-/// What a block costs an answer besides its transactions and signatures, at most: its fields and those of its certificate.
+/// Most bytes a block adds to an answer besides its transactions and signatures: its fields and those of its certificate.
 const BLOCK_OVERHEAD_BYTES: usize = 1_024;
-/// What a transaction costs besides its bytes, at most: their length.
+/// Most bytes a transaction adds besides its own: their length.
 const TRANSACTION_OVERHEAD_BYTES: usize = 5;
 
-/// What each validator has drawn. Bounded by the size of the committee, as only members get here.
+/// What each validator has drawn. Bounded by the size of the committee, since only members get here.
 #[derive(Debug)]
 pub(crate) struct Quota {
     bytes_per_second: u64,
@@ -45,21 +45,21 @@ pub(crate) struct Quota {
 
 #[derive(Debug, Default)]
 struct Account {
-    /// Bytes that were served and not yet paid off, as of `at`.
+    /// Bytes served and not yet paid off, as of `at`.
     debt: u64,
     at: Duration,
     under_way: u32,
 }
 
 impl Quota {
-    /// For a committee of so many.
+    /// For a committee of this size.
     pub(crate) fn new(validators: usize) -> Self {
         let others = u64::try_from(validators).unwrap_or(u64::MAX).saturating_sub(1).max(1);
         Self { bytes_per_second: BYTES_PER_SECOND.checked_div(others).unwrap_or(BYTES_PER_SECOND), accounts: BTreeMap::new() }
     }
 
-    /// Whether another request of this validator is answered now. What the answer costs is known only when it has been made, so a
-    /// validator can overdraw its share by [`UNDER_WAY_MAX`] answers, and waits for so much longer afterwards.
+    /// Whether to answer another request of this validator now. The cost of an answer is known only once it is made, so a validator can
+    /// overdraw its share by [`UNDER_WAY_MAX`] answers; it then waits that much longer.
     pub(crate) fn take(&mut self, to: ValidatorId, elapsed: Duration) -> bool {
         let account = self.accounts.entry(to).or_default();
         let micros = u64::try_from(elapsed.saturating_sub(account.at).as_micros()).unwrap_or(u64::MAX);
@@ -74,7 +74,7 @@ impl Quota {
         is_answered
     }
 
-    /// A request has been answered with so many bytes.
+    /// A request has been answered with this many bytes.
     pub(crate) fn served(&mut self, to: ValidatorId, bytes: usize) {
         let account = self.accounts.entry(to).or_default();
         account.under_way = account.under_way.saturating_sub(1);
@@ -82,8 +82,8 @@ impl Quota {
     }
 }
 
-/// A request that is to be answered. Whoever drives the replica calls [`Self::answer`], sends the answer to [`Self::to`], and tells the
-/// replica with [`crate::Input::Served`].
+/// A request to answer. The driver calls [`Self::answer`], sends the answer to [`Self::to`], and tells the replica with
+/// [`crate::Input::Served`].
 #[derive(Debug)]
 pub struct Serve {
     to: ValidatorId,
@@ -94,16 +94,16 @@ pub struct Serve {
 enum Request {
     Fetch {
         request: FetchRequest,
-        /// The beginning of the answer, which is not committed yet.
+        /// The uncommitted blocks at the start of the answer.
         pending: Vec<Arc<Verified<Block>>>,
-        /// The round of the block that follows, where it is known.
+        /// Round of the next block, if known.
         round: Option<Round>,
     },
     CatchUp(CatchupRequest),
 }
 
 impl Serve {
-    /// A block above the root or committed, and its ancestors above a round.
+    /// A block, pending or committed, and its ancestors above a round.
     pub(crate) fn fetch<S: Store>(to: ValidatorId, request: FetchRequest, tree: &BlockTree, ledger: &Ledger<S>) -> Self {
         let mut pending: Vec<Arc<Verified<Block>>> = Vec::new();
         let mut bytes = 0usize;
@@ -125,13 +125,13 @@ impl Serve {
         Self { to, request: Request::CatchUp(request) }
     }
 
-    /// Who asked.
+    /// The validator that asked.
     #[must_use]
     pub const fn to(&self) -> ValidatorId {
         self.to
     }
 
-    /// Reads what was asked for. Bounded in blocks and bytes.
+    /// Reads the requested blocks. Bounded in blocks and bytes.
     ///
     /// # Errors
     /// [`LedgerError`]: the store failed.
@@ -165,14 +165,14 @@ fn answer_fetch<S: Store>(
     Ok(Message::FetchResponse(Box::new(FetchResponse { block_id: request.block_id, blocks })))
 }
 
-/// How many bytes a block takes in a message, at most.
+/// Most bytes that a block takes in a message.
 fn encoded_bytes_max(block: &Block) -> usize {
     let signatures = block.qc().signatures.len().saturating_mul(size_of::<Signature>());
     let lengths = block.payload().len().saturating_mul(TRANSACTION_OVERHEAD_BYTES);
     [payload_bytes(block.payload()), lengths, signatures].into_iter().fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
 }
 
-/// What is damaged here is as good as not here: others have it.
+/// Treats damaged data as missing: other validators have it.
 fn unless_damaged<T>(read: Result<Option<T>, LedgerError>) -> Result<Option<T>, LedgerError> {
     match read {
         Err(error) if error.is_damage() => Ok(None),
@@ -213,7 +213,7 @@ mod tests {
     const PEER: ValidatorId = ValidatorId(1);
     const OTHER: ValidatorId = ValidatorId(2);
 
-    /// Asks as fast as possible, is answered with `bytes` each time, and gets so many answers in so many seconds.
+    /// How many answers of `bytes` bytes a validator gets in `seconds` seconds if it asks as fast as it can.
     fn answers(quota: &mut Quota, to: ValidatorId, bytes: usize, from: u64, seconds: u64) -> u64 {
         let mut answers = 0;
         for millis in from * 1_000..(from + seconds) * 1_000 {

@@ -1,4 +1,4 @@
-//! Where a replica stands, and what it has seen of the others: for people who ask why nothing is committed. Nothing is decided by it.
+//! Where a replica stands and what it has seen of other validators, to show why nothing is committed. No decision depends on it.
 
 use quorate_consensus::Engine;
 use quorate_types::{
@@ -7,37 +7,37 @@ use quorate_types::{
     sighting::Sightings,
 };
 
-/// See the module.
+/// A replica's progress, for people; see the module docs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The current round.
     pub round: Round,
-    /// Who leads it.
+    /// Leader of the current round.
     pub leader: ValidatorId,
-    /// Round of the highest quorum certificate.
+    /// Round of the high QC.
     pub high_qc_round: Round,
-    /// The newest block that is committed.
+    /// Height of the newest committed block.
     pub height: Height,
-    /// Its round.
+    /// Round of the newest committed block.
     pub committed_round: Round,
     /// Highest round with a vote or timeout of ours.
     pub highest_vote_round: Round,
-    /// Our lock: the highest round whose certificate we have voted on.
+    /// Our lock: the highest round of a certificate in a block we voted for.
     pub locked_round: Round,
-    /// Blocks are being fetched, or we have not yet asked around after the start.
+    /// Blocks are being fetched, or we do not know yet after the start whether we lag.
     pub catching_up: bool,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
-    /// What was seen of each validator, in the order of the committee. Of ourselves it is what others have sent back to us.
+    /// What was seen of each validator, in committee order; of ourselves, what peers have sent back to us.
     pub seen: Vec<LastSeen>,
 }
 
-/// What was seen of a validator.
+/// The newest signatures seen of a validator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastSeen {
-    /// The highest round in which it has signed something, of the rounds that certificates have led to.
+    /// The highest round it has signed in, of the rounds that certificates have led to.
     pub round: Option<Round>,
-    /// A round beyond those that it has signed something in. It may be a lie: a vote is signed for any round at all.
+    /// The highest round beyond those that it has signed in. It may be a lie: a vote can be signed for any round.
     pub claimed_round: Option<Round>,
     /// Its newest vote.
     pub vote: Option<(Round, BlockId)>,
@@ -62,7 +62,7 @@ impl Standing {
 }
 
 impl LastSeen {
-    /// `current` is our round: the highest that a certificate has led to.
+    /// `current` is our round, the highest that a certificate has led to.
     fn of(sightings: &Sightings, current: Round) -> Self {
         let vote = sightings.vote.map(|vote| (vote.vote_info.round, vote.vote_info.id));
         let rounds = || {

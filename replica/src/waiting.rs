@@ -1,21 +1,21 @@
 //! Clients that wait for a transaction's commit, by transaction.
 //!
-//! Bounded by [`WAITING_MAX`]; a client that goes away is forgotten, one whose transaction is committed or dropped gets its answer once.
+//! Bounded by [`WAITING_MAX`]. A client that leaves is forgotten; one whose transaction is committed or dropped is answered once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::ids::TxId;
 
-/// Most tickets that wait at a time.
+/// Most tickets waiting at a time.
 pub const WAITING_MAX: usize = 10_000;
 
-/// The number under which the caller waits for the answer to a submission. The caller gives each submission its own.
+/// Names a submission in its answer. The caller gives each submission its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
 /// There is no room for another waiting client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{WAITING_MAX} clients are waiting for commits already; submit without waiting and ask for the transaction's status")]
+#[error("{WAITING_MAX} clients are already waiting for commits; submit without waiting, then ask for the transaction's status")]
 pub struct TooManyWaiting;
 
 impl TooManyWaiting {
@@ -31,7 +31,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for a transaction. A ticket waits for one transaction: the last one it was added with.
+    /// Makes a ticket wait for a transaction, and for no other.
     ///
     /// # Errors
     /// [`TooManyWaiting`].
@@ -45,7 +45,7 @@ impl Waiting {
         Ok(())
     }
 
-    /// Waits no longer.
+    /// Makes a ticket wait no longer.
     pub fn forget(&mut self, ticket: Ticket) {
         let Some(id) = self.by_ticket.remove(&ticket) else { return };
         if let Some(tickets) = self.by_transaction.get_mut(&id) {
@@ -56,25 +56,25 @@ impl Waiting {
         }
     }
 
-    /// The transaction is committed: these tickets are to be answered, and wait no longer.
+    /// The transaction is committed: takes the tickets to answer.
     #[must_use]
     pub fn committed(&mut self, id: &TxId) -> Vec<Ticket> {
         self.take(id)
     }
 
-    /// The transaction left the pool without being committed: these tickets are to be answered, and wait no longer.
+    /// The transaction left the pool without being committed: takes the tickets to answer.
     #[must_use]
     pub fn dropped(&mut self, id: &TxId) -> Vec<Ticket> {
         self.take(id)
     }
 
-    /// How many tickets wait.
+    /// Number of waiting tickets.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_ticket.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether no ticket waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_ticket.is_empty()

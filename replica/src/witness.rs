@@ -1,12 +1,12 @@
-//! The first net under a lost memory (protocol.md, "A lost memory"): how far the key has signed, in a place that is not lost together with
-//! the data directory. The format is [`quorate_types::witness`]'s.
+//! The first net under a lost memory (protocol.md, "A lost memory"): how far the key has signed, kept where it is not lost together with the
+//! data directory. The format is in [`quorate_types::witness`].
 //!
 //! ```text
 //! persist:   record and count N+1 --> store, synced      then   count N+1 --> witness, synced      then   signature
 //! start:     store N   and witness N, the same record    everything is there
-//!            store N+1 and witness N                     the power failed between the two: nothing was signed; the witness is brought up
-//!            store behind the witness                    the data directory is empty, old, or its log was cut: refused
-//!            store two ahead of the witness, or more     the witness is old: refused
+//!            store N+1 and witness N                     the power failed between the writes: nothing was signed; the witness is updated
+//!            store behind the witness                    the data directory is empty or old, or its log was cut: refused
+//!            store two or more ahead of the witness      the witness is old: refused
 //! ```
 
 use std::{
@@ -24,22 +24,22 @@ use quorate_types::{
 
 use crate::recovery::RecoverError;
 
-/// The file of the witness. It is there before the first start ([`Witness::of_new_key`]), and only this replica writes it.
+/// The file of the witness. It exists before the first start ([`Witness::of_new_key`]), and only this replica writes it.
 pub trait WitnessFile: fmt::Debug + Send {
-    /// All of it.
+    /// Reads the whole file.
     ///
     /// # Errors
-    /// The disk's.
+    /// The file cannot be read.
     fn read(&self) -> Result<Vec<u8>, StoreError>;
 
-    /// Overwrites bytes at an offset, and returns when they are on stable storage. A write that fails is never tried again.
+    /// Overwrites bytes at an offset; returns once they are on stable storage. A failed write is never retried.
     ///
     /// # Errors
-    /// The disk's.
+    /// The write or its sync failed.
     fn write_sync(&self, at: usize, bytes: &[u8]) -> Result<(), StoreError>;
 }
 
-/// See the module.
+/// The witness, open for writing; see the module docs.
 #[derive(Debug)]
 pub(crate) struct Attestation {
     file: Box<dyn WitnessFile>,
@@ -49,7 +49,7 @@ pub(crate) struct Attestation {
 }
 
 impl Attestation {
-    /// Reads the file, which must be of this key and network, and must not remember a stop.
+    /// Reads the file, which must belong to this key and network and must not remember a stop.
     pub(crate) fn open(file: Box<dyn WitnessFile>, key: PublicKey, genesis: GenesisHash) -> Result<Self, RecoverError> {
         let (counter, witness) = Witness::read(&file.read()?).map_err(|_| RecoverError::WitnessDamaged)?;
         if witness.key != key {
@@ -64,8 +64,8 @@ impl Attestation {
         }
     }
 
-    /// Compares what the store remembers with what this file does: how many records were made durable, and the newest of them with the
-    /// highest round that it signs in.
+    /// Compares the store with this file: `count` is the number of ballot records in the store, `record` the newest one with its highest
+    /// round.
     pub(crate) fn check(&mut self, count: u64, record: Option<(&[u8], Round)>) -> Result<(), RecoverError> {
         let mark = self.mark();
         let found = record.map(|(record, _)| Hash::of(&SAFETY_RECORD, record));
@@ -83,7 +83,7 @@ impl Attestation {
         }
     }
 
-    /// How many records will have been made durable with the next one.
+    /// The number of ballot records, the next one included.
     pub(crate) fn next_count(&self) -> u64 {
         self.mark().count.saturating_add(1)
     }
@@ -94,8 +94,8 @@ impl Attestation {
         self.write(History::Signed(Mark { genesis: self.genesis, count: self.next_count(), round, record }))
     }
 
-    /// Remembers for ever that this key must not sign any more. In both slots: a later write that is torn, or a sector that rots, does not
-    /// bring it back.
+    /// Remembers for ever that this key must not sign any more. Writes both slots, so that neither a torn later write nor a bad sector undoes
+    /// the stop.
     pub(crate) fn stop(&mut self, stop: Stop) -> Result<(), StoreError> {
         let stopped = History::Stopped(self.mark(), stop);
         self.write(stopped)?;
@@ -119,7 +119,7 @@ impl Attestation {
     }
 }
 
-/// A witness in memory, for tests and the simulator. The value is a handle: clones are the same file.
+/// A witness in memory, for tests and the simulator. The value is a handle: clones share one file.
 #[derive(Clone)]
 pub struct MemoryWitness {
     inner: Arc<Mutex<Inner>>,
@@ -128,40 +128,41 @@ pub struct MemoryWitness {
 #[derive(Clone)]
 struct Inner {
     bytes: Vec<u8>,
-    /// How many more writes succeed, and how many bytes of the next one are written.
+    /// How many more writes succeed, and how many bytes of the next one get written.
     fails: Option<(usize, usize)>,
 }
 
 impl MemoryWitness {
-    /// The file of a key that was just made.
+    /// The file of a new key.
     #[must_use]
     pub fn of_new_key(key: PublicKey) -> Self {
         Self { inner: Arc::new(Mutex::new(Inner { bytes: Witness::of_new_key(key), fails: None })) }
     }
 
-    /// Another file with the same content.
+    /// A separate file with the same content.
     #[must_use]
     pub fn snapshot(&self) -> Self {
         Self { inner: Arc::new(Mutex::new(Inner { fails: None, ..self.lock().clone() })) }
     }
 
-    /// Lets the next `count` writes succeed, and writes only the first `bytes` of the one after them, which fails like all that follow.
+    /// Lets the next `count` writes succeed. The one after them writes only its first `bytes` and fails, and so do all later ones, writing
+    /// nothing.
     pub fn fail_after(&self, count: usize, bytes: usize) {
         self.lock().fails = Some((count, bytes));
     }
 
-    /// No write fails any more.
+    /// Lets all writes succeed again.
     pub fn repair(&self) {
         self.lock().fails = None;
     }
 
-    /// Its content.
+    /// The file's content.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.lock().bytes.clone()
     }
 
-    /// Replaces its content.
+    /// Replaces the file's content.
     pub fn set_bytes(&self, bytes: Vec<u8>) {
         self.lock().bytes = bytes;
     }

@@ -77,22 +77,22 @@ struct Cluster {
     witnesses: BTreeMap<u16, MemoryWitness>,
     replicas: BTreeMap<u16, Replica<MemoryStore>>,
     now: Duration,
-    /// To whom, from whom, what.
+    /// Messages in flight: to, from, bytes.
     wire: VecDeque<(u16, u16, Vec<u8>)>,
     answers: BTreeMap<u64, Answer>,
     sent: BTreeMap<&'static str, usize>,
     /// How many batches of gossip the network still loses.
     gossip_lost: usize,
     gossip: Vec<(u16, Vec<Transaction>)>,
-    /// By how many milliseconds a validator's calendar is ahead.
+    /// How far a validator's calendar is ahead, in milliseconds.
     ahead: BTreeMap<u16, i64>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
-    /// Who has stopped for ever, and what it said.
+    /// Validators that have stopped for ever, and their messages.
     stopped: BTreeMap<u16, String>,
-    /// Whether what is sent is recorded: from whom, what.
+    /// Whether sent messages are recorded, as (from, bytes).
     record: bool,
     recorded: Vec<(u16, Vec<u8>)>,
-    /// Messages of this kind do not arrive, but are kept in `withheld`.
+    /// Messages of this kind go to `withheld` instead of arriving.
     withholds: Option<&'static str>,
     withheld: VecDeque<(u16, u16, Vec<u8>)>,
 }
@@ -215,7 +215,7 @@ impl Cluster {
         }
     }
 
-    /// Delivers everything that is on the wire, and what comes of it.
+    /// Delivers everything on the wire, and whatever follows from it.
     fn run(&mut self) {
         for _ in 0..100_000 {
             if let Some((from, transactions)) = self.gossip.pop() {
@@ -232,7 +232,7 @@ impl Cluster {
         panic!("the network never goes quiet: {:?}", self.sent);
     }
 
-    /// Moves time to the next deadline of anybody, at most by `most`.
+    /// Moves time to the next deadline of any validator, by at most `most`.
     fn pass(&mut self, most: Duration) {
         let end = self.now + most;
         while let Some(next) = self.replicas.values().filter_map(Replica::next_deadline).min().filter(|next| *next <= end) {
@@ -245,7 +245,7 @@ impl Cluster {
         self.now = end;
     }
 
-    /// The time of the newest block that anybody has committed.
+    /// The time of the newest committed block of any validator.
     fn chain_time(&self) -> UnixMillis {
         self.replicas.values().map(|replica| replica.view().header().timestamp).max().unwrap()
     }
@@ -324,7 +324,7 @@ fn a_lone_transaction_commits_at_once_and_everybody_learns_it_and_then_the_chain
         assert_eq!(cluster.sent, before, "an idle chain sends nothing before its heartbeat");
         assert_eq!(cluster.sent.get("timeout"), None);
         cluster.pass(Duration::from_secs(60));
-        assert_eq!(cluster.sent.get("timeout"), None, "heartbeats keep everybody patient");
+        assert_eq!(cluster.sent.get("timeout"), None, "heartbeats keep everyone patient");
         let blocks = cluster.replicas[&0].status().counts.blocks;
         assert!((10..=40).contains(&blocks), "{blocks}");
     }
@@ -359,8 +359,8 @@ fn the_chain_goes_on_without_one_of_four_and_takes_it_back() {
     assert!(!cluster.replicas[&3].status().catching_up);
 }
 
-/// Every other round is led by the validator that is away, so no certificate commits directly while full blocks follow each other: all of
-/// them are committed together in the end, and are more than a message holds.
+/// The absent validator leads every other round, so no certificate commits directly while full blocks follow each other. All of them are
+/// committed together in the end, and are more than a message holds.
 #[test]
 fn a_stretch_of_blocks_longer_than_a_message_is_caught_up_with_in_parts() {
     let leader = |round: u64| (Round(round), ValidatorId(if round % 2 == 1 { 3 } else { u16::try_from(round / 2 % 3).unwrap() }));
@@ -421,7 +421,7 @@ fn transactions_wait_for_company_in_a_block_for_a_bounded_time() {
         cluster.push(leader, Input::Gossip(vec![transfer.clone()]));
         assert_eq!(cluster.sent.get("proposal"), None);
     }
-    // Those that came later do not make it wait longer.
+    // Later arrivals do not prolong the pause.
     assert_eq!(cluster.replicas[&leader].next_deadline(), Some(pause));
     cluster.pass(Duration::from_secs(1));
     assert_eq!(cluster.replicas[&leader].view().account(&Address::of(&account_key().public())).sequence(), Sequence(8));
@@ -462,7 +462,7 @@ fn a_validator_that_asks_for_blocks_without_end_is_answered_in_measure_and_the_o
     assert!((100..400).contains(&second), "and a second later a second's share: {second}");
 }
 
-/// What position each validator takes on the proposals that are made while a transaction is committed.
+/// Each validator's position on the proposals made while a transaction is committed.
 #[test]
 fn a_proposal_matters_to_a_validator_until_its_round_is_over_and_only_if_its_leader_made_it() {
     let mut cluster = Cluster::new(4);
@@ -482,10 +482,10 @@ fn a_proposal_matters_to_a_validator_until_its_round_is_over_and_only_if_its_lea
         cluster.push(to, Input::Message { from: ValidatorId(from), message });
         if let Some(proposal) = proposal {
             let round = cluster.replicas[&to].status().round;
-            assert_eq!(round, proposal.block.round(), "its certificates have led here");
+            assert_eq!(round, proposal.block.round(), "its certificates have led to this round");
             let author = ValidatorId((from + 1) % 4);
             let block = Block::new(BlockContent { author, ..proposal.block.content().clone() });
-            assert!(!judge(&cluster, &Proposal { block, ..proposal.clone() }), "somebody else leads round {round}");
+            assert!(!judge(&cluster, &Proposal { block, ..proposal.clone() }), "another validator leads round {round}");
             let earlier = Block::new(BlockContent { round: round.previous().unwrap(), ..proposal.block.content().clone() });
             assert!(!judge(&cluster, &Proposal { block: earlier, ..proposal }), "round {round} has begun");
         }
@@ -494,7 +494,7 @@ fn a_proposal_matters_to_a_validator_until_its_round_is_over_and_only_if_its_lea
     assert!(cluster.heights().iter().all(|height| *height > 0), "{:?}", cluster.heights());
 }
 
-/// What a validator's key has signed, as the others have it: the highest round of its votes, timeouts and proposals on the wire.
+/// What a validator's key has signed: the rounds of its votes, timeouts and proposals on the wire.
 fn signed_rounds(sent: &[(u16, Vec<u8>)], of: u16) -> Vec<u64> {
     let round = |message: Message| match message {
         Message::Proposal(proposal) => Some(proposal.block.round().0),
@@ -505,7 +505,7 @@ fn signed_rounds(sent: &[(u16, Vec<u8>)], of: u16) -> Vec<u64> {
     sent.iter().filter(|(from, _)| *from == of).filter_map(|(_, bytes)| round(Message::decode(bytes).unwrap())).collect()
 }
 
-/// A cluster in which validator 3 comes back with its home as it was some blocks ago.
+/// A cluster in which validator 3's home was rolled back by some blocks.
 fn rolled_back() -> Cluster {
     let mut cluster = Cluster::new(4);
     cluster.submit(0, 0, 0);
@@ -543,7 +543,7 @@ fn a_home_that_was_put_back_asks_is_shown_its_own_signature_and_stops_before_it_
     assert!(matches!(cluster.answers[&6], Answer::Committed { .. }));
 }
 
-/// Its forgotten votes stand in no certificate: only their collectors have seen them, and answer late.
+/// Its forgotten votes are in no certificate: only their collectors have seen them, and answer late.
 #[test]
 fn what_it_has_approved_while_it_asks_hides_nothing_that_it_has_forgotten() {
     let mut cluster = rolled_back();
@@ -564,7 +564,7 @@ fn what_it_has_approved_while_it_asks_hides_nothing_that_it_has_forgotten() {
     assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0]);
 }
 
-/// What no net can prove: the home was put back, and those who saw the signatures are away.
+/// What no net can prove: the home was restored, and those who saw the signatures are away.
 #[test]
 fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_since_anybody_was_heard() {
     let mut cluster = rolled_back();
@@ -577,7 +577,7 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     cluster.pass(Duration::from_secs(60));
     assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0], "nobody was heard");
 
-    // One that knows nothing is heard.
+    // It hears from one that knows nothing.
     let nothing = Message::Sightings(Box::new(Sightings::none(ValidatorId(3))));
     let message = cluster.verifier.message(ValidatorId(0), nothing).unwrap();
     cluster.push(3, Input::Message { from: ValidatorId(0), message });
@@ -588,7 +588,7 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");
 }
 
-/// Every clock was an hour ahead when it approved its vote, and is put right, or not, before the vote is signed.
+/// All clocks are an hour ahead when the vote is approved, and are corrected, or not, before it is signed.
 #[test]
 fn a_vote_that_waited_is_judged_again_by_the_clock_of_the_moment_of_its_signature() {
     for is_put_right in [false, true] {
@@ -613,7 +613,7 @@ fn a_vote_that_waited_is_judged_again_by_the_clock_of_the_moment_of_its_signatur
     }
 }
 
-/// A validator on which the application has panicked on the transaction of this number, in a block that is not the chain's.
+/// Restarts a validator as if the application had panicked there on the transaction with this number, in a block off the chain.
 fn panicked_elsewhere(cluster: &mut Cluster, id: u16, sequence: u64) {
     cluster.replicas.remove(&id);
     let transaction = cluster.transfers(sequence..sequence + 1).remove(0);
@@ -623,7 +623,7 @@ fn panicked_elsewhere(cluster: &mut Cluster, id: u16, sequence: u64) {
     cluster.run();
 }
 
-/// The same transaction may run well on another state: those who certified it have seen it.
+/// The same transaction may run without a panic on another state, as it did for the quorum that certified its block.
 #[test]
 fn a_certified_block_is_executed_though_the_application_panicked_on_its_transaction_in_another_block() {
     let mut cluster = Cluster::new(4);
@@ -638,7 +638,7 @@ fn a_certified_block_is_executed_though_the_application_panicked_on_its_transact
     assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
 }
 
-/// Its vote may be in a certificate that nobody has seen yet, so the block must be there after the restart.
+/// The validator's vote may be in a certificate that nobody has seen yet, so the block must still be there after the restart.
 #[test]
 fn a_block_that_was_executed_before_the_panic_is_not_forgotten_and_the_block_that_panicked_is() {
     let mut cluster = Cluster::led_by(4, Arc::new((1..100).map(|round| (Round(round), ValidatorId(0))).collect()));
@@ -697,7 +697,7 @@ fn all_restarted_at_once_go_on_after_one_exchange_of_questions() {
     cluster.pass(Duration::from_secs(3));
     assert!(matches!(cluster.answers[&1], Answer::Committed { .. }), "{:?}", cluster.heights());
 
-    // And with one away for good.
+    // And with one validator gone for good.
     cluster.replicas.clear();
     for id in 0..3 {
         cluster.start(id);
@@ -708,11 +708,11 @@ fn all_restarted_at_once_go_on_after_one_exchange_of_questions() {
     assert!(matches!(cluster.answers[&2], Answer::Committed { .. }), "{:?}", cluster.heights());
 }
 
-/// A quarter of the first timer (docs/protocol.md, D8).
+/// A quarter of the base timeout (docs/protocol.md, D8).
 const TOLERANCE_MS: i64 = 250;
 const HOUR_MS: i64 = 3_600_000;
 
-/// Transfers that a wallet has signed for a minute, to each validator in turn: each is committed while time passes.
+/// Submits transfers valid for one minute to each validator in turn, and expects each to be committed.
 fn commits_what_is_valid_for_a_minute(cluster: &mut Cluster, sequences: std::ops::Range<u64>) {
     for sequence in sequences {
         let expires_at = UnixMillis(cluster.chain_time().0 + 60_000);
@@ -732,7 +732,7 @@ fn one_clock_of_four_may_show_anything() {
         commits_what_is_valid_for_a_minute(&mut cluster, 4..28);
         assert!(cluster.chain_time().0 <= cluster.time().unix.0.saturating_add_signed(TOLERANCE_MS), "{ahead} ms ahead");
         assert_eq!(cluster.roots().iter().collect::<std::collections::BTreeSet<_>>().len(), 1, "{:?}", cluster.heights());
-        // The clock is set.
+        // The clock is corrected.
         cluster.ahead.clear();
         commits_what_is_valid_for_a_minute(&mut cluster, 28..36);
     }
@@ -750,7 +750,7 @@ fn a_leader_whose_clock_is_ahead_loses_one_round_and_then_takes_the_smallest_ste
     assert!((1..=2).contains(&lost), "{lost}");
     let before = cluster.now;
     commits_what_is_valid_for_a_minute(&mut cluster, 4..24);
-    // Then its doubt ends, and it finds out anew.
+    // Each time its doubt ends, it loses one more round.
     let doubts = cluster.now.saturating_sub(before).as_secs() / 30 + 1;
     assert!(given_up(&cluster) <= lost + doubts, "{} rounds, {doubts} doubts", given_up(&cluster));
     assert!(cluster.replicas[&2].status().counts.proposals > 20);
@@ -760,22 +760,22 @@ fn a_leader_whose_clock_is_ahead_loses_one_round_and_then_takes_the_smallest_ste
 fn a_chain_whose_clocks_were_all_an_hour_ahead_goes_on_at_once_in_the_smallest_steps() {
     let mut cluster = Cluster::new(4);
     cluster.ahead = (0..4).map(|id| (id, HOUR_MS)).collect();
-    // The chain's time comes to the clocks with the first heartbeats.
+    // The first heartbeats bring the chain's time up to the clocks.
     cluster.pass(Duration::from_secs(25));
     commits_what_is_valid_for_a_minute(&mut cluster, 0..4);
     cluster.ahead.clear();
     let before = cluster.chain_time();
     assert!(before.0 > cluster.time().unix.0 + 3_000_000);
     cluster.submit_until(1, 4, 4, UnixMillis(before.0 + 60_000));
-    // No time passes at all.
+    // Committed without any time passing.
     assert!(matches!(cluster.answers.get(&4), Some(Answer::Committed { .. })), "{:?}", cluster.answers);
-    // The blocks of the hour that were not committed yet are now.
+    // By now the uncommitted blocks from that hour are committed as well.
     let (before, height) = (cluster.chain_time(), cluster.heights().into_iter().max().unwrap());
     cluster.submit_until(1, 5, 5, UnixMillis(before.0 + 60_000));
     assert!(matches!(cluster.answers.get(&5), Some(Answer::Committed { .. })), "{:?}", cluster.answers);
     let blocks = cluster.heights().into_iter().max().unwrap() - height;
     assert!(blocks > 0 && cluster.chain_time().0 - before.0 == blocks, "{blocks} blocks, {before} -> {}", cluster.chain_time());
-    // Until the clocks meet the chain.
+    // Until the clocks catch up with the chain.
     commits_what_is_valid_for_a_minute(&mut cluster, 6..12);
     assert_eq!(cluster.replicas[&0].status().counts.timeouts, 0);
 }
@@ -807,10 +807,10 @@ fn a_proposal_that_is_a_little_ahead_is_held_and_voted_for_when_the_clock_has_co
     assert!(status.counts.held > 0 && status.counts.timeouts == 0, "{status:?}");
 }
 
-/// The same keys, the same chain id, another balance: as when a draft is edited after a first try.
+/// The same keys and chain id with another balance, as when a draft is edited after a first try.
 #[test]
 fn a_network_founded_again_takes_nothing_from_the_one_before() {
-    // Validator 3 is away and leads two rounds, so there are timeouts and their certificates, too.
+    // Validator 3 is away and leads two rounds, so there are timeouts and timeout certificates as well.
     let mut first = Cluster::led_by(4, Arc::new([3, 4].map(|round| (Round(round), ValidatorId(3))).into()));
     first.record = true;
     first.replicas.remove(&3);
@@ -833,7 +833,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
         };
         match again.verifier.message(ValidatorId(*from), message) {
             Err(_) => *refused.entry(kind).or_default() += 1,
-            Ok(_) => assert!(says_nothing, "a {kind} of the first network is taken by the second"),
+            Ok(_) => assert!(says_nothing, "the second network accepts a {kind} of the first"),
         }
     }
     for kind in ["proposal", "vote", "timeout"] {
@@ -843,7 +843,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
     assert!(again.verifier.transactions(vec![content(&first.genesis)]).remove(0).is_err());
     assert!(again.verifier.transactions(vec![content(&again.genesis)]).remove(0).is_ok());
     let entries = Genesis { validators: first.genesis.validators.clone(), ..(*again.genesis).clone() };
-    assert!(entries.check().is_err(), "possession is proved for a draft, not for whatever is made of it");
+    assert!(entries.check().is_err(), "possession is proved for one draft only");
 
     again.submit(0, 0, 0);
     again.pass(Duration::from_secs(10));

@@ -25,7 +25,7 @@ impl Fixture {
         Arc::new(Members::block(AUTHOR, Round(round), transactions, qc))
     }
 
-    /// Inserted and executed.
+    /// Inserts and executes a block, and returns its certificate.
     fn grow(&mut self, round: u64, transactions: u64, qc: &Verified<QuorumCert>) -> (BlockId, Verified<QuorumCert>) {
         let block = Self::block(round, transactions, qc);
         assert!(self.tree.insert(Arc::clone(&block)));
@@ -45,14 +45,14 @@ fn tree_2_commits_the_parent_of_a_certified_block_in_the_round_after_it_and_noth
     let genesis = f.members.genesis_qc();
     let (b1, q1) = f.grow(1, 0, &genesis);
     assert_eq!(f.commit(&q1), []);
-    // Round 2 is missing: the certificate of round 3 commits nothing, that of round 4 commits 1 and 3, the oldest first (S15).
+    // Round 2 is missing: the certificate of round 3 commits nothing, that of round 4 commits blocks 1 and 3, oldest first (S15).
     let (b3, q3) = f.grow(3, 0, &q1);
     assert_eq!(f.commit(&q3), []);
     assert_eq!(f.tree.high_commit_qc().round(), Round(1));
     let (_, q4) = f.grow(4, 0, &q3);
     assert_eq!(f.commit(&q4), [b1, b3]);
     assert_eq!(f.tree.root().id, b3);
-    // E10: again, and older ones: nothing.
+    // E10: the same and older certificates commit nothing.
     for qc in [&q4, &q3, &q1, &genesis] {
         assert_eq!(f.commit(qc), []);
     }
@@ -133,7 +133,7 @@ fn s7_a_second_certified_block_of_a_round_halts() {
     let halt = Err(Halt::TwoCertificates { round: Round(1), first: b1, second: other.id() });
     f.tree.process_qc(&q1).unwrap();
     assert_eq!(f.tree.process_qc(&f.members.qc(&other)), halt);
-    // The block is committed by a certificate of its child, which has not come, so nothing here carries its own certificate any more.
+    // The certificate of a child that has not arrived commits the block, so nothing here carries the block's own certificate any more.
     let q2 = f.members.qc(&Fixture::block(2, 0, &q1));
     assert_eq!(f.commit(&q2), [b1]);
     assert_eq!(f.tree.process_qc(&f.members.qc(&other)), halt);
@@ -162,7 +162,7 @@ fn s8_a_result_that_a_quorum_contradicts_halts_whichever_was_known_first() {
     f.tree.process_qc(&qc(right)).unwrap();
     assert_eq!(f.tree.executed(&b1.id(), wrong), diverged(&b1, right, wrong));
 
-    // The certificate stands in the next block only, and then the certificate of the next block commits the result.
+    // First the certificate is only in the next block; then the next block's certificate commits the result.
     let b2 = Fixture::block(2, 0, &qc(right));
     let mut f = with_block();
     assert!(f.tree.insert(Arc::clone(&b2)));
@@ -171,7 +171,7 @@ fn s8_a_result_that_a_quorum_contradicts_halts_whichever_was_known_first() {
     f.tree.process_qc(&members.qc(&b2)).unwrap();
     assert_eq!(f.tree.executed(&b1.id(), wrong), diverged(&b1, right, wrong));
 
-    // Of another block nothing is said.
+    // A certificate says nothing about other blocks.
     let mut f = with_block();
     let fork = Fixture::block(2, 0, &genesis);
     assert!(f.tree.insert(Arc::clone(&fork)));
@@ -192,7 +192,7 @@ fn a_block_is_executing_until_its_result_is_known() {
     assert!(!f.tree.is_executing());
 }
 
-/// D5: after a long absence the highest certificate is of a block that is far away, and the stretches on the way bring their own.
+/// D5: after a long absence the block of the highest certificate is far away, and each stretch on the way brings a certificate of its own.
 #[test]
 fn a_stretch_of_an_absence_is_committed_by_the_certificate_that_came_with_it() {
     let mut f = Fixture::new();
@@ -209,7 +209,7 @@ fn a_stretch_of_an_absence_is_committed_by_the_certificate_that_came_with_it() {
     };
     let certified = |f: &Fixture| -> Vec<BlockId> { f.tree.certified_commits().iter().map(|block| block.id()).collect() };
 
-    // A message names block 6, whose certificate commits block 5; of the blocks between, the first four have come.
+    // A message carries the certificate of block 6, which commits block 5; the first four blocks have arrived.
     f.tree.process_qc(&qcs[6]).unwrap();
     for block in &blocks[..4] {
         assert!(f.tree.insert(Arc::clone(block)));
@@ -223,7 +223,7 @@ fn a_stretch_of_an_absence_is_committed_by_the_certificate_that_came_with_it() {
     }
     assert_eq!(committed(&mut f), ids[..3]);
     assert_eq!((f.tree.root().id, certified(&f), committed(&mut f)), (ids[2], vec![], vec![]));
-    // The rest comes, and the highest certificate does its work.
+    // The rest arrives, and the highest certificate commits it.
     execute(&mut f, 3);
     assert!(f.tree.insert(Arc::clone(&blocks[4])));
     execute(&mut f, 4);
@@ -245,7 +245,7 @@ fn a_commit_on_the_way_leaves_the_certificate_of_the_stretch() {
     assert_eq!(f.tree.root().id, b2.id());
 }
 
-/// Whoever sends blocks by catching up may send a certificate that is far away with each.
+/// A peer may send a far-away certificate with every stretch of blocks.
 #[test]
 fn of_the_certificates_that_come_with_blocks_the_first_to_be_reached_is_kept() {
     let mut f = Fixture::new();
@@ -273,10 +273,10 @@ fn of_the_certificates_that_come_with_blocks_the_first_to_be_reached_is_kept() {
     assert_eq!(enters(&mut f, 4), Some(2));
 }
 
-/// D7: what counts is a transaction on the certified chain or in the block of the current round, not one on a fork nor a committed one.
+/// D7: a transaction counts as work on the certified chain or in the block of the current round, but not on a fork, nor once committed.
 #[test]
 fn an_uncommitted_transaction_is_work_on_the_certified_chain_and_in_the_proposal() {
-    // Transactions in block 1, in block 2 on it, in a fork of round 3: is there work, with nothing, block 2, the fork as proposal?
+    // Transactions in block 1, in block 2 on it, in a fork of round 3: is there work if the proposal is none, block 2, or the fork?
     for (in_one, in_two, in_fork, expected) in [
         (0, 0, 0, [false, false, false]),
         (1, 0, 0, [true, true, true]),
@@ -309,7 +309,7 @@ fn b20_blocks_above_the_root_are_bounded_and_the_certified_chain_stays() {
     let genesis = f.members.genesis_qc();
     let (b1, q1) = f.grow(1, 0, &genesis);
     f.tree.process_qc(&q1).unwrap();
-    // Every leader that is faulty adds a block, in rounds that never certify anything. The bound is used to the full (D19).
+    // Faulty leaders add a block in every round, and nothing more is ever certified. The bound is used to the full (D19).
     for round in 2..1_000 {
         let (newest, _) = f.grow(round, 0, if round % 2 == 0 { &q1 } else { &genesis });
         assert_eq!(f.tree.blocks().count(), usize::try_from(round).unwrap().min(256));
@@ -317,8 +317,8 @@ fn b20_blocks_above_the_root_are_bounded_and_the_certified_chain_stays() {
     }
 }
 
-/// A chain that is being caught up with may be longer than the bound, and one block on the root must not end it, though the highest
-/// certificate is of a block that is still far away.
+/// A chain being fetched may be longer than the bound, and a block on the root must not evict it, even while the block of the highest
+/// certificate is far away.
 #[test]
 fn b20_a_block_beside_a_long_chain_without_a_commit_does_not_drop_it() {
     let mut f = Fixture::new();
@@ -348,13 +348,13 @@ fn s18_flushes_until_the_commit_of_every_transaction_has_been_published() {
     assert!(!f.tree.must_flush());
     let (_, mut qc) = f.grow(1, 3, &genesis);
     f.commit(&qc);
-    // (round, must the next leader flush): blocks 2 and 3 carry the commit of block 1 to everybody.
+    // (round, must the next leader flush): blocks 2 and 3 publish the commit of block 1.
     for (round, flush) in [(2, true), (3, true), (4, false), (5, false)] {
         assert_eq!(f.tree.must_flush(), flush, "before round {round}");
         qc = f.grow(round, 0, &qc).1;
         f.commit(&qc);
     }
-    // A round that is given up right after it costs one more.
+    // Giving up the round right after it costs one more.
     let mut f = Fixture::new();
     let (_, mut qc) = f.grow(1, 3, &genesis);
     f.commit(&qc);
@@ -365,7 +365,7 @@ fn s18_flushes_until_the_commit_of_every_transaction_has_been_published() {
     }
 }
 
-/// Published is a commit whose certificate stands in a block of the certified chain, whether we have carried it out or not.
+/// A commit is published once its certificate is in a block of the certified chain, whether or not we have carried it out.
 #[test]
 fn s18_a_published_commit_that_is_still_being_executed_needs_no_flush() {
     let mut f = Fixture::new();

@@ -1,9 +1,9 @@
-//! What the scripts of `tests/protocol` cannot show: sizes.
+//! Sizes, which the scripts of `tests/protocol` cannot show.
 
 use super::*;
 use crate::members::{EPOCH, Members, NETWORK};
 
-/// More blocks are on the disk than the tree holds, as after hundreds of rounds that were given up: the certified one stays.
+/// More blocks are on disk than the tree holds, as after hundreds of abandoned rounds: the certified one stays.
 #[test]
 fn a_start_with_more_blocks_than_the_tree_holds_keeps_the_certified_chain() {
     let members = Members::equal(4);
@@ -13,7 +13,7 @@ fn a_start_with_more_blocks_than_the_tree_holds_keeps_the_certified_chain() {
     let qc = members.qc(&certified);
     let mut blocks = vec![certified.clone()];
     blocks.extend((2..400).map(|round| block(round, &qc)));
-    // The last one is on the root.
+    // The last block extends the root.
     blocks.push(block(400, &genesis));
     let disk = Recovered {
         root: Root { id: genesis.block_id(), round: Round(0), state_id: genesis.vote_info.exec_state_id, payload_round: Round(0) },

@@ -1,4 +1,4 @@
-//! Elections against a second derivation of the rule, which walks the chain from the top and knows nothing of the code's memory.
+//! Elections against a second derivation of the rule, which walks the chain from the top and does not use the code's memory.
 
 use super::*;
 use crate::members::{EPOCH, Members, NETWORK};
@@ -115,7 +115,7 @@ fn e2_e3_a_commit_elects_the_same_leaders_however_late_it_is_learnt() {
 #[test]
 fn a_restart_with_the_remembered_history_elects_as_if_it_had_not_stopped() {
     let chain = chain(4, 3 * HISTORY_BLOCKS as u64);
-    // A window and an exclusion that want more than any history has.
+    // A window and an exclusion that ask for more than any history has.
     let (mut old, mut new) = (election(4, 10_000, 9), election(4, 10_000, 9));
     for block in &chain {
         old.on_committed(*block);

@@ -22,7 +22,7 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
         let mut pacemaker = in_round_one();
         for id in 0..n {
             let count = id + 1;
-            // Each one twice: a duplicate never counts.
+            // Each timeout twice: a duplicate never counts.
             for time in 0..2 {
                 let added = pacemaker.add(&members.committee, timeout(&members, id, 1));
                 match added {
@@ -35,7 +35,7 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
                 }
             }
         }
-        // Not once more after we have joined in.
+        // Not again after we have joined in.
         let mut pacemaker = in_round_one();
         pacemaker.set_own_timeout(timeout(&members, 0, 1));
         for id in 0..n {
@@ -44,7 +44,7 @@ fn e8_amplifies_at_the_power_that_holds_an_honest_one_and_certifies_at_a_quorum(
     }
 }
 
-/// D10: of a round a validator signs one timeout with one content, so another certificate accuses it, and the first one counts.
+/// D10: a validator signs one timeout of a round, with one content. Another certificate is evidence, and the first timeout counts.
 #[test]
 fn b3_a_second_timeout_of_a_round_with_another_certificate_is_evidence() {
     let members = Members::equal(4);
@@ -95,7 +95,7 @@ fn a_quorum_certificate_wins_where_both_certify_the_same_round() {
     let members = Members::equal(1);
     let genesis = members.genesis_qc();
     let tc = |round| members.tc(Round(round), &[(ValidatorId(0), &genesis)]);
-    // (certified round, timeout certificate) from round 5 on: round afterwards, and whether the timeout certificate is kept.
+    // In round 5, (certified round, round of the timeout certificate): the round after it, and whether the timeout certificate is kept.
     for (qc, with, after, kept) in [
         (4, None, 5, false),
         (4, Some(4), 5, false),
@@ -126,12 +126,12 @@ fn e11_a_round_lasts_the_base_while_commits_come_and_then_longer_and_longer_up_t
     assert_eq!([at(11), at(13), at(14), at(15), at(16), at(19), at(1_000_000)], [1_000, 1_000, 1_200, 1_440, 1_728, 2_984, 3_000]);
     // S3: before the first commit nothing underflows.
     assert_eq!(in_round_one().duration_ms(&parameters, Round(0)), 1_000);
-    // A base and a factor so small that rounding would hold them in place still grow.
+    // A base and a factor so small that rounding would stop the growth still grow.
     let small = Parameters { timeout_base_ms: 10, timeout_growth_percent: 101, timeout_max_ms: 50, ..parameters };
     let mut pacemaker = Pacemaker::new();
     pacemaker.advance(Round(100), None);
     assert_eq!(pacemaker.duration_ms(&small, Round(0)), 50);
-    // A genesis may also say that it never grows.
+    // A genesis may also rule out growth.
     let constant = Parameters { timeout_growth_percent: 100, ..small };
     assert_eq!(pacemaker.duration_ms(&constant, Round(0)), 10);
 }

@@ -1,10 +1,9 @@
-//! Durable before signed, held by types (SAFE-4, S10, deviation D14).
+//! Durable before signed, enforced by types (SAFE-4, S10, deviation D14).
 //!
 //! ```text
 //! rule --> Unsaved<Ballot> --persist(store): write_sync and attest returned Ok--> Saved<Ballot> --sign (consumes)--> one signature
 //! ```
-//! `Unsaved` can only be made by the rules, `Saved` only by [`persist`]; neither can be copied, so there is no other way to a signature.
-//! This is the way:
+//! Only the rules make an `Unsaved`, only [`persist`] makes a `Saved`, and neither can be copied, so this is the only way to a signature:
 //!
 //! ```
 //! use quorate_consensus::safety::{Ballot, Safety, SafetyStore, Saved, Signed, Unsaved, persist};
@@ -14,7 +13,7 @@
 //!     Ok(safety.sign(saved, qc))
 //! }
 //! ```
-//! A record that was saved cannot be claimed (E0451, a private field):
+//! A `Saved` cannot be forged (E0451, a private field):
 //!
 //! ```compile_fail,E0451
 //! use quorate_consensus::safety::{Ballot, Saved};
@@ -22,7 +21,7 @@
 //!     Saved { ballot }
 //! }
 //! ```
-//! Nor can an approval (E0451):
+//! Nor can an `Unsaved` (E0451):
 //!
 //! ```compile_fail,E0451
 //! use quorate_consensus::safety::{Ballot, SafetyRecord, Unsaved};
@@ -30,7 +29,7 @@
 //!     Unsaved { ballot, record }
 //! }
 //! ```
-//! One write is one signature (E0599, no `clone`; E0382, used after it was signed):
+//! One write allows one signature (E0599, no `clone`; E0382, use after move):
 //!
 //! ```compile_fail,E0599
 //! use quorate_consensus::safety::{Ballot, Saved};
@@ -45,7 +44,7 @@
 //!     (safety.sign(saved, qc), safety.sign(saved, qc))
 //! }
 //! ```
-//! What is not saved is not signed (E0308, another type):
+//! An `Unsaved` cannot be signed (E0308, wrong type):
 //!
 //! ```compile_fail,E0308
 //! use quorate_consensus::safety::{Ballot, Safety, Unsaved};
@@ -81,27 +80,27 @@ pub struct SafetyWrite<'a> {
     pub record: Vec<u8>,
     /// The highest round in which anything is signed under this record.
     pub round: Round,
-    /// Our own block, which must not be forgotten once it is signed.
+    /// Our own block, which must not be lost once it is signed.
     pub block: Option<&'a Verified<Block>>,
 }
 
-/// Where records are kept.
+/// Stable storage for safety records.
 pub trait SafetyStore {
-    /// What can go wrong. The caller stops the process: a write that failed is never tried again.
+    /// A failed write. The caller stops the process: a failed write is never retried.
     type Error;
 
     /// Returns only after this write, and every write before it, is on stable storage.
     ///
     /// # Errors
-    /// The disk's.
+    /// The write or its sync failed.
     fn write_sync(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error>;
 
-    /// Notes in a second place, which does not get lost or old together with the first, that this write is durable. Comes after
-    /// [`Self::write_sync`], and returns only after the note is on stable storage: so the note is never ahead of the record, and a record that
-    /// is behind its note is old.
+    /// Notes in a second place, which is not lost or rolled back together with the first, that this write is durable. Called after
+    /// [`Self::write_sync`]; returns only after the note is on stable storage. So the note is never ahead of the record, and a record behind
+    /// its note is stale.
     ///
     /// # Errors
-    /// The disk's.
+    /// The write or its sync failed.
     fn attest(&mut self, write: &SafetyWrite<'_>) -> Result<(), Self::Error>;
 }
 
@@ -110,7 +109,7 @@ impl Unsaved<Ballot> {
         Self { ballot, record }
     }
 
-    /// What is to be signed.
+    /// What may be signed once it is saved.
     #[must_use]
     pub const fn ballot(&self) -> &Ballot {
         &self.ballot
@@ -135,10 +134,10 @@ impl Saved<Ballot> {
     }
 }
 
-/// Makes a ballot's record durable: the only way to a [`Saved`] one.
+/// Makes a ballot's record durable: the only way to a [`Saved`].
 ///
 /// # Errors
-/// The store's. The ballot is lost; so is the right to go on.
+/// The store's. The ballot is lost, and the process must stop.
 pub fn persist<S: SafetyStore>(store: &mut S, unsaved: Unsaved<Ballot>) -> Result<Saved<Ballot>, S::Error> {
     let Unsaved { ballot, record } = unsaved;
     let block = match &ballot {

@@ -1,7 +1,7 @@
-//! §3.4 Safety: the rules that a vote, a timeout and a proposal must obey, and the only key that signs them.
+//! §3.4 Safety: the rules for votes, timeouts and proposals, and the only key that signs them.
 //!
-//! Constant memory: two counters and the last ballots. A rule approves a ballot and hands out its record as [`Unsaved`]; only the
-//! [`Saved`] record of a successful synced write can be signed (SAFE-4). This module never sees a message that was not verified.
+//! Constant memory: three counters and the last ballot of each kind. A rule returns an approved ballot as [`Unsaved`]; only a [`Saved`] one,
+//! whose record was written and synced, can be signed (SAFE-4). Unverified messages never reach this module.
 
 mod durable;
 
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// Longest encoding of a [`SafetyRecord`], in bytes.
 pub const SAFETY_RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// What a validator must remember for ever, restarts included.
+/// What a validator may no longer sign. Durable before every signature, so that restarts do not forget it.
 ///
 /// ```text
 /// BCS: version u8 | genesis_hash 32 | epoch u64 | highest_vote_round u64 | highest_qc_round u64 | last_proposed_round u64
@@ -33,11 +33,11 @@ pub struct SafetyRecord {
     version: u8,
     genesis_hash: GenesisHash,
     epoch: Epoch,
-    /// SAFE-1: no vote is signed for a round at or below this one, except the very same vote again.
+    /// SAFE-1: no vote is signed in a round at or below this one, except the same vote again. Raised by timeouts as well.
     highest_vote_round: Round,
-    /// SAFE-3: the lock. Raised only by voting, asked only when timing out.
+    /// SAFE-3: the lock. Raised only by voting, checked only when timing out.
     highest_qc_round: Round,
-    /// SAFE-5: no proposal is signed for a round at or below this one.
+    /// SAFE-5: no proposal is signed in a round at or below this one.
     last_proposed_round: Round,
     last_vote: Option<(VoteInfo, LedgerCommitInfo)>,
     last_timeout: Option<LastTimeout>,
@@ -45,7 +45,7 @@ pub struct SafetyRecord {
     last_proposal: Option<BlockId>,
 }
 
-/// The last timeout with its certificates, so that after a restart the same one is sent again and not another one.
+/// The last timeout with its certificates, so that a restart resends the same one and never another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LastTimeout {
     round: Round,
@@ -72,7 +72,7 @@ impl SafetyRecord {
         }
     }
 
-    /// Reads a stored record.
+    /// Decodes a stored record.
     ///
     /// # Errors
     /// [`DecodeError`]: damaged, or written by another version.
@@ -81,7 +81,10 @@ impl SafetyRecord {
         if record.version == RECORD_VERSION {
             Ok(record)
         } else {
-            Err(DecodeError::Malformed(format!("safety record of version {}, this program knows version {RECORD_VERSION}", record.version)))
+            Err(DecodeError::Malformed(format!(
+                "safety record has version {}, this program reads version {RECORD_VERSION}",
+                record.version
+            )))
         }
     }
 
@@ -91,25 +94,25 @@ impl SafetyRecord {
         (self.genesis_hash, self.epoch)
     }
 
-    /// SAFE-1's counter.
+    /// The counter of SAFE-1: the highest round voted in or given up.
     #[must_use]
     pub const fn highest_vote_round(&self) -> Round {
         self.highest_vote_round
     }
 
-    /// SAFE-3's counter.
+    /// The counter of SAFE-3, the lock: the highest certificate in a block voted for.
     #[must_use]
     pub const fn highest_qc_round(&self) -> Round {
         self.highest_qc_round
     }
 
-    /// The round and the certificates of the timeout that was signed last: what may be signed again.
+    /// The last timeout, which may be signed again: its round and certificates.
     #[must_use]
     pub fn last_timeout(&self) -> Option<(Round, &QuorumCert, Option<&TimeoutCert>)> {
         self.last_timeout.as_ref().map(|last| (last.round, &last.high_qc, last.last_round_tc.as_ref()))
     }
 
-    /// SAFE-5's counter.
+    /// The counter of SAFE-5: the highest round proposed in.
     #[must_use]
     pub const fn last_proposed_round(&self) -> Round {
         self.last_proposed_round
@@ -121,19 +124,19 @@ impl SafetyRecord {
         self.highest_vote_round.max(self.last_proposed_round)
     }
 
-    /// SAFE-6: whether a statement with our signature may be of our own past; if not, somebody else signs with our key, or we have forgotten.
+    /// SAFE-6: whether a statement with our signature can be ours. If not, someone else signs with our key, or we have forgotten.
     ///
-    /// No false alarm: the record of a statement is made before the statement is persisted, and persisted before it is signed, so at any
-    /// moment, after any crash, every statement that we ever signed is at or below what the record holds of its kind. Rounds of one kind only
-    /// grow, so the newest one held decides: what is above it is not ours, what is of the same round is ours only if it is the same. What is
-    /// below cannot be told any more: memory is constant.
+    /// No false alarms: a statement is recorded before it is persisted, and persisted before it is signed. So at any moment, after any crash,
+    /// every statement we ever signed is at or below the newest of its kind in the record. Rounds only grow within a kind, so the newest
+    /// decides: a statement above it is not ours; one of the same round is ours only if it is the same. One below cannot be judged, because
+    /// memory is constant.
     #[must_use]
     pub fn covers(&self, statement: &Statement) -> bool {
         match statement {
             Statement::Vote(vote_info, commit_info) => {
                 self.last_vote.is_some_and(|(last, commit)| vote_info.round < last.round || (*vote_info, *commit_info) == (last, commit))
             }
-            // What a timeout signs of its certificate is the round: of two certificates of a round anybody may put either with it.
+            // A timeout signs only the round of its certificate: anyone can attach another certificate of the same round.
             Statement::Timeout { round, high_qc_round } => self
                 .last_timeout
                 .as_ref()
@@ -143,7 +146,7 @@ impl SafetyRecord {
     }
 }
 
-/// Something that we are about to sign.
+/// A vote, a timeout or a proposal before it is signed.
 #[derive(Clone, Debug)]
 pub enum Ballot {
     /// A vote.
@@ -152,16 +155,16 @@ pub enum Ballot {
     Timeout {
         /// The round given up.
         round: Round,
-        /// Our highest certificate.
+        /// Our high QC.
         high_qc: Verified<QuorumCert>,
-        /// What led into the round, if a timeout certificate did.
+        /// The timeout certificate of the round before, unless the high QC is of that round.
         last_round_tc: Option<Verified<TimeoutCert>>,
     },
     /// A proposal.
     Proposal {
         /// Our block.
         block: Verified<Block>,
-        /// What led into the round, if a timeout certificate did.
+        /// The timeout certificate of the round before, unless the block's certificate is of that round.
         last_round_tc: Option<Verified<TimeoutCert>>,
     },
 }
@@ -180,20 +183,20 @@ pub enum Signed {
 /// The rule that forbids a ballot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsafe {
-    /// SAFE-1.
-    #[error("§3.4 SAFE-1: a vote or timeout of round {0} or later was signed before")]
+    /// SAFE-1. The round is the counter's.
+    #[error("§3.4 SAFE-1: already signed a vote or timeout of round {0} or later")]
     Voted(Round),
     /// SAFE-2.
-    #[error("§3.4 SAFE-2: the block does not extend the certificate of the round before, nor a timeout certificate that allows its parent")]
+    #[error("§3.4 SAFE-2: the block's certificate is neither of the round before nor allowed by a timeout certificate of the round before")]
     DoesNotExtend,
     /// SAFE-3.
-    #[error("§3.4 SAFE-3: the highest certificate is older than one that was voted on")]
+    #[error("§3.4 SAFE-3: the high QC is older than the certificate in a block we voted for")]
     HidesQc,
-    /// The round is not led into by a certificate.
+    /// A timeout in a round that its certificates do not lead into.
     #[error("§3.4: no certificate leads into round {0}")]
     NoCertificate(Round),
-    /// SAFE-5.
-    #[error("SAFE-5: a proposal of round {0} or later was signed before")]
+    /// SAFE-5. The round is the counter's.
+    #[error("SAFE-5: already signed a proposal of round {0} or later")]
     Proposed(Round),
 }
 
@@ -212,7 +215,7 @@ impl Safety {
         Self { key, me, record }
     }
 
-    /// What is remembered.
+    /// The record of all approved ballots, durable or not.
     #[must_use]
     pub const fn record(&self) -> &SafetyRecord {
         &self.record
@@ -231,19 +234,19 @@ impl Safety {
         let (qc, round) = (block.qc(), block.round());
         let parent = qc.vote_info;
         let vote_info = VoteInfo { id: block.id(), round, parent_id: parent.id, parent_round: parent.round, exec_state_id };
-        // §3.4 commit_state_id_candidate: the parent's certified result, where the rounds follow each other.
+        // §3.4 commit_state_id_candidate: the parent's certified result, if the rounds are consecutive.
         let commit_info = LedgerCommitInfo {
             genesis_hash: self.record.genesis_hash,
             epoch: self.record.epoch,
             commit_state_id: vote_info.commits_parent().then_some(parent.exec_state_id),
             vote_info_hash: vote_info.digest(),
         };
-        // S9: the same vote again, never another one, and not after the round was given up.
+        // S9: the same vote again, never another, and not after giving up the round.
         let given_up = self.record.last_timeout.as_ref().is_some_and(|last| last.round >= round);
         if !given_up && self.record.last_vote == Some((vote_info, commit_info)) {
             return Ok(Unsaved::new(Ballot::Vote(vote_info, commit_info), self.record.clone()));
         }
-        // §3.4 safe_to_vote, first clause: rounds of votes only grow, and a block is later than its parent.
+        // §3.4 safe_to_vote, first clause: the rounds of votes only grow, and a block's round is above its parent's.
         if round <= self.record.highest_vote_round || round <= qc.round() {
             return Err(Unsafe::Voted(self.record.highest_vote_round));
         }
@@ -271,13 +274,13 @@ impl Safety {
         let content = LastTimeout { round, high_qc: (**high_qc).clone(), last_round_tc: last_round_tc.map(|tc| (**tc).clone()) };
         let ballot = || Ballot::Timeout { round, high_qc: high_qc.clone(), last_round_tc: last_round_tc.cloned() };
         match &self.record.last_timeout {
-            // The same timeout again is harmless; another one of the same round would accuse us (D10).
+            // The same timeout again is harmless; another one in the same round would be evidence against us (D10).
             Some(last) if last.round == round => {
                 return if *last == content { Ok(Unsaved::new(ballot(), self.record.clone())) } else { Err(Unsafe::Voted(round)) };
             }
             Some(_) | None => {}
         }
-        // §3.4 safe_to_timeout: respect the lock; a timeout of a round may follow a vote of the same round.
+        // §3.4 safe_to_timeout: respect the lock. A timeout may follow a vote in the same round.
         if high_qc.round() < self.record.highest_qc_round {
             return Err(Unsafe::HidesQc);
         }
@@ -293,7 +296,7 @@ impl Safety {
         Ok(Unsaved::new(ballot(), self.record.clone()))
     }
 
-    /// A leader proposes once in a round (erratum E4), restarts included.
+    /// A leader proposes at most once in a round (erratum E4), restarts included.
     ///
     /// # Errors
     /// [`Unsafe::Proposed`].
@@ -332,8 +335,8 @@ impl Safety {
     }
 }
 
-/// §3.4 `safe_to_vote`, second clause, and `safe_to_extend`: the block extends the certificate of the round before, or it extends a
-/// certificate at least as high as every one that the timeout certificate of the round before reports.
+/// §3.4 `safe_to_vote`, second clause, and `safe_to_extend`: the block extends the certificate of the round before, or one at least as
+/// high as every certificate reported in the timeout certificate of the round before.
 fn safe_to_extend(round: Round, qc: &QuorumCert, tc: Option<&Verified<TimeoutCert>>) -> bool {
     let consecutive = qc.round().next() == round;
     consecutive || tc.is_some_and(|tc| tc.round.next() == round && qc.round() >= tc.highest_qc_round())

@@ -1,4 +1,4 @@
-//! The safety rules as tables, and against a second derivation of them from the history of what was signed.
+//! The safety rules as tables, and against a second derivation of them from the history of signatures.
 
 use quorate_types::{ids::BlockId, vote::genesis_block_id};
 
@@ -7,7 +7,7 @@ use crate::members::{EPOCH, Members, NETWORK, state_of};
 
 const ME: ValidatorId = ValidatorId(0);
 
-/// Certificates of rounds 0..=`ROUNDS`, one chain without gaps, in a committee of one: whatever it signs is certified.
+/// Certificates of rounds 0 to `rounds`, one chain without gaps, in a committee of one: whatever it signs is certified.
 struct Fixture {
     members: Members,
     qcs: Vec<Verified<QuorumCert>>,
@@ -95,12 +95,12 @@ fn votes_by_the_two_clauses_of_safe_to_vote() {
         ((3, 1, None), Err(Unsafe::DoesNotExtend)),
         ((3, 1, Some((2, 1))), Ok(())),
         ((3, 1, Some((2, 0))), Ok(())),
-        // B7: the leader hides a certificate that a signer of the timeout certificate has shown.
+        // B7: the leader hides a certificate that a signer of the timeout certificate has reported.
         ((4, 1, Some((3, 2))), Err(Unsafe::DoesNotExtend)),
         // A timeout certificate of another round leads elsewhere.
         ((4, 1, Some((2, 1))), Err(Unsafe::DoesNotExtend)),
         ((4, 1, Some((4, 1))), Err(Unsafe::DoesNotExtend)),
-        // A certificate of the round before needs no help.
+        // A certificate of the round before needs no timeout certificate.
         ((3, 2, Some((2, 1))), Ok(())),
         // Not later than its parent.
         ((2, 2, None), Err(Unsafe::Voted(Round(0)))),
@@ -127,7 +127,7 @@ fn times_out_by_safe_to_timeout() {
         // E9: no certificate leads into the round; the paper would read a missing timeout certificate here.
         ((5, 3, None), Err(Unsafe::NoCertificate(Round(5)))),
         ((6, 3, Some((4, 3))), Err(Unsafe::NoCertificate(Round(6)))),
-        // Over, or not later than the certificate.
+        // Rounds that are over, or not later than the certificate.
         ((3, 3, None), Err(Unsafe::Voted(Round(4)))),
         ((4, 4, None), Err(Unsafe::Voted(Round(4)))),
         ((5, 6, None), Err(Unsafe::Voted(Round(4)))),
@@ -194,7 +194,7 @@ fn b3_gives_the_same_timeout_again_and_never_one_with_another_certificate() {
     assert_eq!(safety.record().last_timeout(), None);
     timeout(&mut safety, 4, f.qc(1), Some(&tc)).unwrap();
     for mut safety in [f.safety(safety.record().clone()), f.safety(SafetyRecord::decode(&codec::encode(safety.record())).unwrap())] {
-        // D10: the record is all that a validator has after a restart to say the same again.
+        // D10: after a restart, the record is all a validator has for repeating its timeout.
         assert_eq!(safety.record().last_timeout(), Some((Round(4), &**f.qc(1), Some(&*tc))));
         timeout(&mut safety, 4, f.qc(1), Some(&tc)).unwrap();
         assert_eq!(timeout(&mut safety, 4, f.qc(2), Some(&tc)), Err(Unsafe::Voted(Round(4))));
@@ -312,7 +312,7 @@ fn the_record_stays_small_with_the_largest_committee() {
 
 // ---- exhaustive, small scope ------------------------------------------------------------------------------------------------------------
 
-/// Something that the rules are asked for, in plain numbers.
+/// A request to the rules, in plain numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     /// Vote for the block `variant` of a round on a parent's certificate, with a timeout certificate (round, highest certificate).
@@ -321,7 +321,7 @@ enum Ask {
     Timeout { round: u64, high: u64, tc: Option<(u64, u64)> },
 }
 
-/// What may be signed after what was signed, from the text of paper §3.4 and the list of signatures alone.
+/// Whether the rules of paper §3.4 allow a signature, derived from the paper's text and the list of earlier signatures alone.
 fn may(signed: &[Ask], ask: Ask) -> bool {
     let led_into = |round: u64, parent: u64, tc: Option<(u64, u64)>, by_any: bool| {
         parent + 1 == round || tc.is_some_and(|(tc, highest)| tc + 1 == round && (by_any || parent >= highest))
@@ -359,7 +359,7 @@ fn may(signed: &[Ask], ask: Ask) -> bool {
     }
 }
 
-/// What must hold of everything that one validator ever signs, whatever the rules are (the proofs of paper §4.1 use nothing else of it).
+/// What must hold for everything one validator ever signs, whatever the rules are (the proofs of paper §4.1 use nothing else).
 #[expect(clippy::many_single_char_names, reason = "pairs of rounds, parents and variants")]
 fn check_history(signed: &[Ask]) {
     for (later, ask) in signed.iter().enumerate() {
@@ -367,10 +367,10 @@ fn check_history(signed: &[Ask]) {
             match (*before, *ask) {
                 (Ask::Vote { round: a, parent: p, variant: v, .. }, Ask::Vote { round: b, parent: q, variant: w, .. }) => {
                     assert!(a != b || (p, v) == (q, w), "two votes in a round: {signed:?}");
-                    assert!(a <= b, "votes of falling rounds: {signed:?}");
+                    assert!(a <= b, "vote rounds go down: {signed:?}");
                 }
                 (Ask::Vote { parent, .. }, Ask::Timeout { round, high, .. }) => {
-                    // A timeout that is only repeated was signed before the vote.
+                    // A repeated timeout was first signed before the vote.
                     let repeated = signed[..later].iter().any(|b| matches!(b, Ask::Timeout { round: r, .. } if *r == round));
                     assert!(repeated || high >= parent, "a timeout hides a certificate: {signed:?}");
                 }
@@ -383,7 +383,7 @@ fn check_history(signed: &[Ask]) {
     }
 }
 
-/// A question with the block and the timeout certificate that it is about.
+/// A request with its block and its timeout certificate.
 type Question = (Ask, Option<Verified<Block>>, Option<Verified<TimeoutCert>>);
 
 struct Exhaustive<'a> {
@@ -394,8 +394,8 @@ struct Exhaustive<'a> {
 }
 
 impl Exhaustive<'_> {
-    /// Asks for everything after every history. Each question goes to a validator that has just come back from the durable record of that
-    /// history, so every crash between a write and the next question is part of the search; a crash before a write is the shorter history.
+    /// Makes every request after every history. Each request goes to a validator that has just restarted from the durable record of that
+    /// history, so the search covers every crash between a write and the next request; a crash before a write is the shorter history.
     fn search(&mut self, safety: &mut Safety, signed: &mut Vec<Ask>, depth: u32) {
         if depth == 0 {
             return;
@@ -451,7 +451,7 @@ fn every_sequence_of_votes_and_timeouts_in_a_small_scope_is_as_the_paper_says() 
     }
     let mut search = Exhaustive { f: &f, asks, sequences: 0, approved: 0 };
     search.search(&mut f.fresh(), &mut Vec::new(), 4);
-    // A search that finds nothing to approve proves nothing.
+    // A search that approves nothing proves nothing.
     assert!(search.sequences > 100_000 && search.approved > 1_000, "{} sequences, {} approved", search.sequences, search.approved);
 }
 
@@ -472,8 +472,8 @@ fn the_records_bytes_are_what_the_diagram_says() {
     assert_eq!(bytes.last(), Some(&0), "no timeout yet");
 }
 
-/// SAFE-6, against a second derivation: of every kind the newest statement that was signed is remembered, with its content; what is newer, or
-/// as new and different, was signed by somebody else, and what is older cannot be told.
+/// SAFE-6, against a second derivation: the newest signed statement of every kind is remembered with its content. A newer statement, or a
+/// different one of the same round, was signed by someone else; an older one cannot be judged.
 #[test]
 fn safe_6_a_record_covers_what_was_signed_and_nothing_newer() {
     let f = Fixture::new(6);
@@ -510,7 +510,7 @@ fn safe_6_a_record_covers_what_was_signed_and_nothing_newer() {
         (voted(&f.block(2, 1, 5)), true),
         (voted(&third), true),
         (voted(&other_third), false),
-        // Although a timeout of round 4 has raised the counter of votes.
+        // Not covered, although a timeout of round 4 has raised the counter of votes.
         (voted(&fourth), false),
         (gave_up(3, 2), true),
         (gave_up(4, 3), true),

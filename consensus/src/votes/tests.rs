@@ -1,4 +1,4 @@
-//! Gathering votes.
+//! Collecting votes.
 
 use quorate_types::block::Block;
 
@@ -21,12 +21,12 @@ fn a_quorum_is_reached_by_power_for_every_number_of_validators_and_told_once() {
         let certified: Vec<u16> = (0..n)
             .filter(|id| matches!(votes.add(&members.committee, Round(1), vote(&members, *id, &block)), VoteOutcome::Certified(_)))
             .collect();
-        // n - f votes, f the largest minority below a third: not 2f + 1 (deviation D1).
+        // n - f votes, where f is the largest minority below a third: not 2f + 1 (deviation D1).
         assert_eq!(certified, [n - (n - 1) / 3 - 1], "n = {n}");
     }
     let members = Members::new(&[5, 1, 1, 1, 1]);
     let (mut votes, block) = (PendingVotes::default(), block(&members, 1, 0));
-    // Total 9, quorum 7: the four small ones are not enough, 5 + 1 + 1 are.
+    // Total 9, quorum 7: the four small validators are not enough, 5 + 1 + 1 is.
     for id in 1..5 {
         assert!(matches!(votes.add(&members.committee, Round(1), vote(&members, id, &block)), VoteOutcome::Counted));
     }
@@ -41,7 +41,7 @@ fn s4_a_validator_counts_once_and_its_second_vote_is_evidence() {
     assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Counted));
     assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Ignored(Ignored::Duplicate)));
     assert!(matches!(add(&mut votes, 0, &other), VoteOutcome::Equivocation(first) if first.vote_info.id == one.id()));
-    // The first one stays and is counted: 0, 1 and 2 are the quorum for it, 0's second vote is none for the other.
+    // The first vote stands: 0, 1 and 2 are a quorum for `one`, and 0's second vote does not count for `other`.
     assert!(matches!(add(&mut votes, 1, &one), VoteOutcome::Counted));
     assert!(matches!(add(&mut votes, 2, &one), VoteOutcome::Certified(qc) if qc.block_id() == one.id()));
     assert!(matches!(add(&mut votes, 3, &other), VoteOutcome::Counted));
@@ -69,7 +69,7 @@ fn e15_b13_votes_are_kept_for_a_window_of_rounds_only() {
         assert_eq!(matches!(added, VoteOutcome::Counted), accepted, "round {round}: {added:?}");
     }
     assert_eq!(votes.rounds.len(), 3);
-    // Everybody votes for everything: no more than one vote of each in five rounds.
+    // Everyone votes for everything: at most one vote per validator in each of five rounds.
     for round in 0..40 {
         for id in 0..4 {
             for transactions in 0..2 {

@@ -1,5 +1,5 @@
-//! Small clusters: engines connected by a queue with delays and losses that one seed decides. Execution is a hash, disks are in memory.
-//! What no validator may ever do is checked at every step; the simulator does the same with whole replicas.
+//! Small clusters: engines connected by a queue whose delays and losses come from one seed. Execution is a hash; disks are in memory. Every
+//! step checks what no validator may ever do; the simulator does the same with whole replicas.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,9 +21,9 @@ use crate::{
     members::{Members, NETWORK, state_of},
 };
 
-/// Blocks of one catch-up answer.
+/// Blocks in one catch-up answer.
 const STRETCH: usize = 16;
-/// Beyond it, blocks are sent by height.
+/// Beyond this many rounds, blocks are sent by height.
 const GAP_ROUNDS_FETCHED: u64 = 24;
 
 enum Input {
@@ -33,13 +33,13 @@ enum Input {
     Fetch { missing: Missing, attempt: usize },
 }
 
-/// Blocks that were missing, and perhaps what commits the last.
+/// Missing blocks, and perhaps the certificate that commits the last.
 type Blocks = (Vec<Verified<Block>>, Option<Verified<QuorumCert>>);
 
 struct Node {
     engine: Option<Engine>,
     disk: Disk,
-    /// Which start of the timer counts.
+    /// Number of the timer's last start; earlier ones no longer count.
     timer: u64,
     building: Option<(Round, BlockId)>,
     fetching: Option<BlockId>,
@@ -54,10 +54,10 @@ struct Cluster {
     random: u64,
     loss_percent: u64,
     delay_ms: u64,
-    /// Every payload asked for is given at once; otherwise only what is flushed, or the heartbeat.
+    /// Whether every requested payload is given at once, and not only when it flushes or the heartbeat is due.
     busy: bool,
     equivocators: BTreeSet<ValidatorId>,
-    /// The one chain: what anybody has committed.
+    /// The one chain: what any validator has committed.
     chain: Vec<(BlockId, Round, ValidatorId)>,
     votes: BTreeMap<(ValidatorId, Round), BlockId>,
     timeouts: BTreeMap<(ValidatorId, Round), Round>,
@@ -150,7 +150,7 @@ impl Cluster {
         }
     }
 
-    /// The next thing in the queue. False when there is nothing any more.
+    /// Handles the next input in the queue. False when the queue is empty.
     fn step(&mut self) -> bool {
         let Some(((at, _), (to, input))) = self.queue.pop_first() else { return false };
         self.now_ms = at;
@@ -196,7 +196,7 @@ impl Cluster {
         }
     }
 
-    /// A transaction reaches every pool; the leader that waits for one takes it.
+    /// A transaction reaches every pool; a leader that is waiting for one takes it.
     fn submit(&mut self) {
         for id in self.running() {
             self.tell(id, Event::Pool { ready: true });
@@ -248,7 +248,7 @@ impl Cluster {
     fn stretch(&self, id: ValidatorId, disk: &Disk) -> Option<Blocks> {
         let from = self.height(id);
         let committed = &disk.committed;
-        // The certificate of the child commits a block where their rounds follow each other, and is found in the grandchild.
+        // A block is committed by its child's certificate if their rounds are consecutive; that certificate is in the grandchild.
         let last = (from..from + STRETCH)
             .rev()
             .find(|height| committed.get(height + 2).is_some() && committed[height + 1].round() == committed[*height].round().next())?;
@@ -370,7 +370,7 @@ impl Cluster {
         }
     }
 
-    /// Validators with the same root name the same leaders for this round and those to come.
+    /// Validators with the same root name the same leaders for this round and the next ones.
     fn check_leaders(&self) {
         let mut seen: BTreeMap<(BlockId, Round), Vec<ValidatorId>> = BTreeMap::new();
         for id in self.running() {
@@ -403,13 +403,13 @@ fn every_size_of_committee_commits_and_agrees_without_a_single_timeout() {
 
 #[test]
 fn unequal_power_commits_and_survives_what_its_arithmetic_allows() {
-    // The quorum is all but less than a third of the power.
+    // A quorum is all of the power but a minority below a third.
     let table: [(&[u64], &[u16]); 6] = [
         (&[5, 5, 5, 4, 1], &[4]),
         (&[10, 1, 1, 1, 1], &[2, 3, 4]),
         (&[3, 3, 2, 2, 2, 1], &[4, 5]),
         (&[100, 1], &[1]),
-        // S23: every leader that runs stands between two that do not. It has two rounds, and nobody to bring its second certificate to.
+        // S23: every running leader is between two that are down. It has two rounds, and nobody to hand its second certificate to.
         (&[10, 1, 10, 1, 10, 1], &[1, 3, 5]),
         (&[1, 100, 1], &[0, 2]),
     ];
@@ -422,7 +422,7 @@ fn unequal_power_commits_and_survives_what_its_arithmetic_allows() {
         }
         assert!(cluster.run_until(400_000, |cluster| cluster.all_at(40)), "{powers:?}: {} blocks", cluster.chain.len());
     }
-    // One more than may be down: nothing is ever committed, and nobody does anything wrong about it.
+    // One more is down than may be: nothing is ever committed, and nobody breaks a rule.
     let mut cluster = Cluster::new(Members::new(&[10, 1, 1, 1, 1]), 3);
     for id in cluster.members.ids().into_iter().skip(1) {
         cluster.start(id);
@@ -457,7 +457,7 @@ fn s11_the_whole_committee_restarts_again_and_again_and_goes_on() {
         let mut cluster = Cluster::started(Members::equal(4), seed);
         for _ in 0..6 {
             let height = cluster.chain.len();
-            // Sometimes in a round that timeouts led into: one is down for a while first.
+            // One is down for a while first, so that some restarts are in a round that timeouts led into.
             let down = ValidatorId(u16::try_from(cluster.random(4)).unwrap());
             cluster.crash(down);
             let pause = cluster.random(4_000);
@@ -465,7 +465,7 @@ fn s11_the_whole_committee_restarts_again_and_again_and_goes_on() {
             for id in cluster.members.ids() {
                 cluster.crash(id);
             }
-            // What was under way is lost with the machines.
+            // Messages in flight are lost with the machines.
             cluster.queue.clear();
             for id in cluster.members.ids() {
                 cluster.start(id);
@@ -525,7 +525,7 @@ fn a_validator_that_was_away_catches_up_stretch_by_stretch_while_the_chain_runs_
     let before = cluster.height(away);
     cluster.start(away);
     assert!(cluster.run_until(60_000, |cluster| cluster.height(away) + 3 >= cluster.chain.len()), "{before} of {}", cluster.chain.len());
-    // And it takes part again: what it votes for is certified with it.
+    // And it takes part again: blocks of its own are committed.
     let height = cluster.chain.len();
     assert!(cluster.run_until(60_000, |cluster| cluster.chain[height..].iter().any(|(.., author)| *author == away)));
     cluster.check_leaders();
@@ -533,7 +533,7 @@ fn a_validator_that_was_away_catches_up_stretch_by_stretch_while_the_chain_runs_
 
 #[test]
 fn blocks_above_the_root_stay_bounded_while_nothing_commits() {
-    // So much is lost that most rounds are given up, and two certified ones in a row are rare.
+    // Losses are so heavy that most rounds are given up, and two certified ones in a row are rare.
     let mut cluster = Cluster::started(Members::equal(4), 9);
     cluster.run_until(60_000, |cluster| cluster.all_at(3));
     cluster.loss_percent = 60;
@@ -555,7 +555,7 @@ fn s18_an_idle_chain_is_quiet_and_a_lone_transaction_commits_everywhere_at_once(
             cluster.start(id);
         }
         cluster.run_for(300_000);
-        assert!(cluster.timeouts.is_empty(), "n = {n}: nobody is suspected in an idle chain: {:?}", cluster.timeouts);
+        assert!(cluster.timeouts.is_empty(), "n = {n}: nobody is suspected on an idle chain: {:?}", cluster.timeouts);
         // 30 heartbeats, each a proposal and n votes.
         assert!(cluster.sent <= 31 * (n as u64 + 2), "n = {n}: {} messages in 300 idle seconds", cluster.sent);
         cluster.submit();
@@ -566,7 +566,7 @@ fn s18_an_idle_chain_is_quiet_and_a_lone_transaction_commits_everywhere_at_once(
         assert!(cluster.run_until(60_000, has_it));
         // Four proposals and three rounds of votes, each at most one delay.
         assert!(cluster.now_ms - submitted <= 8 * 21, "n = {n}: {} ms", cluster.now_ms - submitted);
-        // Then it is quiet again: at most the last votes and one heartbeat.
+        // Then silence again: at most the last votes and one heartbeat.
         let sent = cluster.sent;
         cluster.run_for(9_000);
         assert!(cluster.sent - sent <= 2 * n as u64, "n = {n}: {} messages after the commit", cluster.sent - sent);
@@ -581,7 +581,7 @@ fn an_idle_chain_with_a_silent_leader_makes_no_storm() {
         cluster.start(id);
     }
     cluster.run_for(600_000);
-    // At most a round each time the leader is silent, and one heartbeat otherwise.
+    // At most one lost round each time the leader is silent, and one heartbeat otherwise.
     assert!(cluster.sent <= 2_000, "{} messages in 600 idle seconds", cluster.sent);
     assert!(cluster.all_at(20), "{} heartbeats", cluster.chain.len());
     cluster.submit();

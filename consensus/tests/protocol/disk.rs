@@ -1,4 +1,4 @@
-//! What a validator would have on its disk, in memory: nothing is kept that an effect did not write.
+//! A validator's disk, in memory: it keeps nothing that an effect did not write.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -67,7 +67,7 @@ impl Disk {
     pub(crate) fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) {
         for block in blocks {
             let parent = self.committed.last().map(Block::id);
-            assert!(parent.is_none_or(|parent| parent == block.parent_id()), "TREE-2: the oldest first, none left out");
+            assert!(parent.is_none_or(|parent| parent == block.parent_id()), "TREE-2: oldest first, none left out");
             self.committed.push((***block).clone());
         }
         let root = self.committed.last().unwrap().round();
@@ -79,7 +79,7 @@ impl Disk {
         self.record.as_ref().map_or_else(|| SafetyRecord::new(NETWORK, EPOCH), |bytes| SafetyRecord::decode(bytes).unwrap())
     }
 
-    /// Everything is verified again, as after a real start.
+    /// What the engine starts from, verified again as at a real start.
     pub(crate) fn recovered(&self, me: ValidatorId, verifier: &Verifier) -> Recovered {
         let genesis = verifier.genesis_qc();
         let record = self.record();

@@ -1,4 +1,4 @@
-//! The protocol core from the outside: transcripts that read like a script, and small clusters of engines.
+//! The engine from the outside: transcripts that read like a script, and small clusters of engines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! A script for one engine: `> ` lines are what happens to it, the lines below are the effects that follow, one each.
+//! A script for one engine: `> ` lines are its inputs, and the lines below each are the effects that follow, one per line.
 //!
 //! ```text
 //! start ME of N [powers P,P,..]      block NAME round R on PARENT [by V] [txs N]    qc NAME by V,V..     tc R qc CERT by V,V..
@@ -7,10 +7,10 @@
 //! payload [txs N]     auto on|off    executed [wrong|rejected]    saved             lose  crash          status
 //! clock right|behind  timely NAME
 //! ```
-//! A certificate is named after its block, a timeout certificate after its round. `auto on`, the beginning, executes and persists at once,
-//! effect after effect, as a replica does; `auto off` leaves both to `executed` and `saved`, which answer the oldest that waits. `lose`
-//! takes everything from the disk but the safety record. `clock right`, the beginning, finds every block's time acceptable without a word;
-//! `clock behind` leaves it to `timely`.
+//! A certificate is named after its block, a timeout certificate after its round. `auto on`, the default, executes and persists at once,
+//! effect by effect, as a replica does; `auto off` leaves both to `executed` and `saved`, which answer the oldest waiting effect. `lose`
+//! erases everything on disk but the safety record. `clock right`, the default, silently accepts every block's time; `clock behind` leaves
+//! that to `timely`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -54,7 +54,7 @@ struct World {
     halted: bool,
 }
 
-/// The words of a line: a verb, what it is about, and named values behind it.
+/// The words of a line: a verb, its object, and then named values.
 struct Line<'a> {
     words: Vec<&'a str>,
 }
@@ -82,7 +82,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Runs a script: its `> ` lines and comments come back with the effects between them.
+/// Runs a script and returns its `> ` lines and comments with the effects between them.
 pub(crate) fn run(script: &str) -> String {
     let mut world: Option<World> = None;
     let mut output = String::new();
@@ -274,7 +274,7 @@ impl World {
         self.run(effects)
     }
 
-    /// Carries effects out as a replica does: one after the other, what follows from one behind those that wait.
+    /// Carries out effects as a replica does: one at a time, queueing what follows from one behind those that wait.
     fn run(&mut self, effects: Vec<Effect>) -> String {
         let mut text = String::new();
         let mut queue: VecDeque<Effect> = effects.into();
@@ -397,7 +397,7 @@ impl World {
                 for (id, name) in &self.names {
                     text = text.replace(&id.to_string(), name).replace(&format!("{id:?}"), name);
                 }
-                // States and other hashes say nothing to a reader.
+                // State ids and other hashes tell a reader nothing.
                 format!("halt: {}", text.split(" {").next().unwrap_or(&text).split(": Div").next().unwrap_or(&text))
             }
         }

@@ -1,5 +1,5 @@
-//! Every transcript in `tests/transcripts` is what the engine does today. After a change that is meant to change them, write them anew with
-//! `UPDATE_TRANSCRIPTS=1 cargo test -p quorate-consensus --release` and read the difference.
+//! Every transcript in `tests/transcripts` is what the engine does today. After an intended change, regenerate them with
+//! `UPDATE_TRANSCRIPTS=1 cargo test -p quorate-consensus --release` and read the diff.
 
 use std::{env, fs, path::Path};
 

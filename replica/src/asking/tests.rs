@@ -1,4 +1,4 @@
-//! How long a restarted validator holds back, and whom it asks.
+//! How long a restarted validator waits before it signs, and which validators it asks.
 
 use quorate_types::{
     committee::{Validator, VotingPower},
@@ -40,7 +40,7 @@ fn it_waits_for_a_quorum_with_itself_in_it() {
             let waits = asking.is_waiting();
             if waits {
                 asking.on_answer(*from);
-                // The same one again tells nothing new.
+                // A repeated answer counts once.
                 asking.on_answer(*from);
             }
             waits
@@ -63,7 +63,7 @@ fn it_goes_on_one_base_timeout_after_it_heard_anybody_whoever_answers() {
         asking.on_time(at(ms));
         assert!(asking.is_waiting());
     }
-    assert!(asking.deadline() <= Some(at(61_000)), "somebody has to look at the time then");
+    assert!(asking.deadline() <= Some(at(61_000)), "the driver must look at the time by then");
     asking.on_time(at(61_000));
     assert!(!asking.is_waiting());
 }

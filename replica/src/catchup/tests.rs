@@ -19,7 +19,7 @@ const ME: ValidatorId = ValidatorId(0);
 const NOW: Duration = Duration::from_secs(1);
 const ROOT: (Round, Height) = (Round(1), Height(1));
 
-/// Four validators and blocks of theirs in rounds 1, 2, 3 and so on, each with a certificate for the one before.
+/// Four validators and their blocks of rounds 1, 2, 3 and so on, each with a certificate for the one before.
 struct Chain {
     verifier: Verifier,
     blocks: Vec<Block>,
@@ -103,7 +103,7 @@ impl Chain {
         self.blocks[round - 1].id()
     }
 
-    /// The engine lacks the block of a round; validator 1 should have it.
+    /// The engine is missing the block of a round; validator 1 should have it.
     fn missing(&self, round: usize, rounds_behind: u64) -> Missing {
         Missing { block_id: self.id(round), rounds_behind, holders: vec![ValidatorId(1)] }
     }
@@ -117,14 +117,14 @@ impl Chain {
         }
     }
 
-    /// The blocks of these rounds, which are also their heights.
+    /// The blocks of these rounds, which are also their heights, with the certificate that commits the last.
     fn committed(&self, rounds: std::ops::RangeInclusive<usize>) -> Verified<CatchupResponse> {
         let (from, commit_qc) = (Height(*rounds.start() as u64), Some(self.certificates[rounds.end() + 1].clone()));
         let blocks = rounds.map(|round| self.blocks[round - 1].clone()).collect();
         self.verified(CatchupResponse { from, blocks: Bounded::truncated(blocks), headers: Bounded::default(), commit_qc })
     }
 
-    /// The blocks of these rounds, by the certificate that commits a later one.
+    /// The blocks of these rounds, with the certificate that commits a later one.
     fn part(&self, rounds: std::ops::RangeInclusive<usize>, commits: usize) -> Verified<CatchupResponse> {
         let mut response = (*self.committed(rounds.clone())).clone();
         response.headers = Bounded::truncated(self.headers[*rounds.end()..=commits].to_vec());
@@ -143,7 +143,7 @@ impl Chain {
         }
     }
 
-    /// The blocks of these rounds are known.
+    /// A tree that holds the blocks of these rounds.
     fn knows(&self, rounds: &[usize]) -> impl Fn(&BlockId) -> bool {
         let known: Vec<BlockId> = rounds.iter().map(|round| self.id(*round)).collect();
         move |id| known.contains(id)
@@ -154,7 +154,7 @@ fn rounds(blocks: Option<Blocks>) -> Vec<u64> {
     blocks.expect("there are blocks").0.iter().map(|block| block.round().0).collect()
 }
 
-/// Whom it asks now, and for what. The tree has whatever was handed over.
+/// The peer that is asked now, and for what. The tree has everything that was handed over.
 fn asks(catchup: &mut Catchup, now: Duration, root: (Round, Height)) -> Option<(u16, Result<BlockId, Height>)> {
     request(catchup.on_time(now, root, |_| true))
 }
@@ -237,8 +237,8 @@ fn what_was_fetched_is_kept_when_a_newer_block_is_wanted() {
     catchup.want(chain.missing(5, 2), NOW);
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Ok(chain.id(5)))), "the first request may be lost");
     catchup.want(chain.missing(6, 2), NOW);
-    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "not for every new block anew");
-    // It is about another block than the one that is wanted now.
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "not anew for every new block");
+    // It answers for another block than the one wanted now.
     assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&[4, 3]), NOW, ROOT.0, &knows).is_none());
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Ok(chain.id(6)))));
     assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&[6, 5]), NOW, ROOT.0, &knows).is_none());
@@ -270,7 +270,7 @@ fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
     let mut catchup = chain.catchup();
     catchup.want(chain.missing(8, 100), NOW);
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
-    // A liar gives a block at a time.
+    // A liar sends a block at a time.
     let blocks = catchup.on_committed(ValidatorId(1), chain.committed(2..=2), NOW, (chain.id(1), Height(1)));
     assert_eq!(rounds(blocks), [2]);
     assert_eq!(asks(&mut catchup, NOW, ROOT), None, "the engine has not taken it yet");
@@ -280,7 +280,7 @@ fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
     catchup.handed_over(NOW);
     catchup.want(chain.missing(8, 99), NOW);
     assert_eq!(asks(&mut catchup, NOW, root), Some((2, Err(Height(3)))));
-    // It pushes another one unasked, before the honest answer comes.
+    // It pushes another one, unsolicited, before the honest answer arrives.
     assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(3..=3), NOW, (chain.id(2), Height(2)))), [3]);
     catchup.handed_over(NOW);
     let blocks = catchup.on_committed(ValidatorId(2), chain.committed(3..=6), NOW, (chain.id(3), Height(3)));
@@ -295,15 +295,15 @@ fn a_stretch_longer_than_an_answer_comes_in_parts() {
     let root = (chain.id(1), Height(1));
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
     let (blocks, commit_qc) = catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).unwrap();
-    assert_eq!((blocks.len(), commit_qc.unwrap().commits().unwrap().0), (3, chain.id(7)), "it commits what is still to come");
+    assert_eq!((blocks.len(), commit_qc.unwrap().commits().unwrap().0), (3, chain.id(7)), "it commits a block still to come");
     assert_eq!(asks(&mut catchup, NOW, ROOT), None, "the engine has not taken them yet");
     catchup.handed_over(NOW);
-    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(5)))), "what follows, though our root has not moved");
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(5)))), "what follows, although our root has not moved");
     assert!(catchup.on_committed(ValidatorId(1), chain.part(2..=4, 7), NOW, root).is_none(), "known");
-    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(3..=5, 7), NOW, root)), [5], "an overlap is left out");
-    assert!(catchup.on_committed(ValidatorId(1), chain.part(6..=6, 7), NOW, root).is_none(), "one thing after the other");
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(2), chain.part(3..=5, 7), NOW, root)), [5], "an overlap is dropped");
+    assert!(catchup.on_committed(ValidatorId(1), chain.part(6..=6, 7), NOW, root).is_none(), "one handover at a time");
     catchup.handed_over(NOW);
-    // The next ones do not answer, the first of them but late.
+    // The next ones do not answer in time; one of them answers late.
     let mut now = NOW;
     for to in [3, 1, 2, 3] {
         now = catchup.deadline().unwrap();

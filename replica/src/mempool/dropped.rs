@@ -12,7 +12,7 @@ pub(super) const REMEMBERED_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct DroppedMemory {
     reasons: BTreeMap<TxId, (u64, Rejected)>,
-    /// The same transactions, the oldest first.
+    /// The same transactions, oldest first.
     ages: BTreeMap<u64, TxId>,
     age_next: u64,
 }

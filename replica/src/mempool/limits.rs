@@ -1,4 +1,4 @@
-//! The bounds of the pool, and the answers it gives.
+//! The bounds of the pool, and its answers.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use quorate_types::{
     round::{Sequence, UnixMillis},
 };
 
-/// The bounds of a pool. They are a node's own, not the network's: no block depends on them.
+/// The bounds of a pool. Each node has its own: no block depends on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Most transactions.
@@ -16,9 +16,9 @@ pub struct PoolLimits {
     pub bytes_max: usize,
     /// Most transactions of one sender.
     pub per_sender_max: usize,
-    /// How far above its sender's next sequence number a transaction may be.
+    /// How far a transaction may be above its sender's next sequence number.
     pub sequence_gap_max: u64,
-    /// How long a leader waits for more than a few transactions (deviation D21), a small part of a round's first duration at most.
+    /// How long a leader waits for more than a few transactions (deviation D21); never longer than a small part of the base timeout.
     pub pause_max: Duration,
 }
 
@@ -37,50 +37,50 @@ impl Default for PoolLimits {
 /// An amount of transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// How many.
+    /// Number of transactions.
     pub transactions: usize,
-    /// Their bytes.
+    /// Size in bytes.
     pub bytes: usize,
 }
 
 impl Load {
-    /// Together with another.
+    /// The sum of two loads.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self { transactions: self.transactions.saturating_add(other.transactions), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
-    /// Without another, at least nothing.
+    /// The difference of two loads, at least zero.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self { transactions: self.transactions.saturating_sub(other.transactions), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 
-    /// Whether it has as many transactions as another, or as many bytes.
+    /// Whether it reaches another load, in transactions or in bytes.
     #[must_use]
     pub const fn fills(self, other: Self) -> bool {
         self.transactions >= other.transactions || self.bytes >= other.bytes
     }
 }
 
-/// What became of a transaction that was added.
+/// What became of an added transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is in the pool now.
     New {
-        /// What had to leave for it: a transaction that could not be in a block yet.
+        /// The parked transaction that had to leave for it, if any.
         evicted: Option<Dropped>,
     },
-    /// It was in the pool before.
+    /// It was in the pool already.
     AlreadyHere,
 }
 
 /// A transaction that left the pool without being committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Which one.
+    /// Id of the transaction.
     pub id: TxId,
-    /// Why.
+    /// Why it left.
     pub reason: Rejected,
 }
 
@@ -88,11 +88,11 @@ pub struct Dropped {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// Its sequence number is used up.
-    #[error("sequence {sequence} is used already; sign the transaction again with sequence {next}")]
+    #[error("sequence {sequence} is already used; sign the transaction again with sequence {next}")]
     SequenceTooOld {
-        /// Its own.
+        /// The transaction's sequence number.
         sequence: Sequence,
-        /// The one to use.
+        /// The sender's next.
         next: Sequence,
     },
     /// Its sequence number is too far ahead.
@@ -100,19 +100,19 @@ pub enum Rejected {
         "sequence {sequence} is too far ahead of {next}, the sender's next (at most {max} further, and below 2^64-1); send the ones between first"
     )]
     SequenceTooFar {
-        /// Its own.
+        /// The transaction's sequence number.
         sequence: Sequence,
         /// The sender's next.
         next: Sequence,
-        /// How far ahead is possible.
+        /// The largest allowed distance.
         max: u64,
     },
     /// No block can hold it any more.
     #[error(
-        "expired: valid before {expires_at} ms, the time is {now} ms; sign it again with a later expiry (and check this machine's clock)"
+        "expired: valid before {expires_at} ms, but the time is {now} ms; sign it again with a later expiry (and check this machine's clock)"
     )]
     Expired {
-        /// The first time at which no block can hold it.
+        /// The time from which no block can hold it.
         expires_at: UnixMillis,
         /// The time it was compared with.
         now: UnixMillis,
@@ -120,37 +120,39 @@ pub enum Rejected {
     /// The whole pool is full.
     #[error("the pool is full ({transactions} transactions, {bytes} bytes); send it again in a moment, or to another validator")]
     PoolFull {
-        /// How many are in it.
+        /// Transactions in the pool.
         transactions: usize,
-        /// How many bytes they have.
+        /// Bytes of transactions in the pool.
         bytes: usize,
     },
-    /// The sender's part of the pool is full.
-    #[error("{max} transactions of this sender are waiting already; wait until some are committed")]
+    /// The sender has as many transactions in the pool as one sender may have.
+    #[error("{max} transactions of this sender are already waiting; wait until some are committed")]
     SenderFull {
-        /// How many one sender may have.
+        /// The bound for one sender.
         max: usize,
     },
     /// Another transaction has its sequence number.
-    #[error("transaction {by} with sequence {sequence} is waiting already and stays; use the next free sequence, or wait until it expires")]
+    #[error(
+        "transaction {by} with sequence {sequence} already waits and is not replaced; use the next free sequence, or wait until it expires"
+    )]
     SequenceTaken {
-        /// The number.
+        /// The sequence number of both.
         sequence: Sequence,
-        /// Which transaction has it.
+        /// The transaction that stays.
         by: TxId,
     },
     /// Another transaction with its sequence number was committed.
     #[error("another transaction with sequence {sequence} was committed; sign it again with the next free sequence")]
     SequenceUsed {
-        /// The number.
+        /// The sequence number of both.
         sequence: Sequence,
     },
-    /// It waited for an earlier one of its sender while the pool was full.
+    /// It was evicted from a full pool while it waited for an earlier one of its sender.
     #[error(
-        "gave its place in a full pool to a transaction that does not wait for an earlier one; send the ones before sequence {sequence} first"
+        "evicted from a full pool for a transaction that does not wait for an earlier one; send the ones before sequence {sequence} first"
     )]
     CrowdedOut {
-        /// Its sequence number.
+        /// The transaction's sequence number.
         sequence: Sequence,
     },
 }

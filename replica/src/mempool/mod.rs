@@ -1,6 +1,7 @@
-//! §3.6 `MemPool`: transactions that wait for a block.
+//! §3.6 `MemPool`: transactions waiting for a block.
 //!
-//! The paper leaves this module abstract (`get_transactions()`); the rules here come from S17 of docs/protocol.md and the pool traps of other chains.
+//! The paper leaves this module abstract (`get_transactions()`); the rules here come from S17 of docs/protocol.md and from the pool bugs of
+//! other chains.
 //!
 //! ```text
 //!            add                      select                     committed
@@ -9,16 +10,16 @@
 //!                    ready │ parked (10 is missing)
 //! ```
 //!
-//! A transaction stays in the pool while proposed blocks hold it: whoever builds a block reads its senders' next numbers in the parent's
-//! state, which [`Mempool::select`] starts from. So a fork that is abandoned gives its transactions back by construction, without any
-//! bookkeeping that could be forgotten. A transaction leaves on commit, on expiry, when another one with its sequence number is committed,
-//! or when it is parked and a full pool needs its place.
+//! A transaction stays in the pool while proposed blocks hold it: [`Mempool::select`] starts from the senders' next sequence numbers in the
+//! parent's state. So an abandoned fork gives its transactions back by construction, without bookkeeping that could be forgotten. A
+//! transaction leaves on commit, on expiry, when another one with its sequence number is committed, or when it is parked and a full pool
+//! needs its place.
 //!
-//! There is no fee, so there is no replacement by price: of two transactions with the same sequence number the first stays. There is no
-//! small share per sender either: one busy account may fill blocks by itself; [`Mempool::select`] shares a
-//! block fairly between the senders that have something to send.
+//! There are no fees, so there is no replacement by price: of two transactions with the same sequence number, the first stays. There is no
+//! small quota per sender either: one busy account may fill blocks by itself, and [`Mempool::select`] shares a block fairly between the
+//! senders that have something to send.
 //!
-//! Must never: lose a transaction without a reason that [`Mempool::dropped`] can tell, or grow past its [`PoolLimits`].
+//! The pool never loses a transaction without a reason that [`Mempool::dropped`] can tell, and never grows past its [`PoolLimits`].
 
 mod dropped;
 mod limits;
@@ -38,28 +39,28 @@ use quorate_types::{
 pub use self::limits::{Added, Dropped, Load, PoolLimits, Rejected};
 use self::{dropped::DroppedMemory, sender::Sender};
 
-/// How many transactions that do not fit into the rest of a block are passed over before the block is taken as full.
+/// How many transactions that do not fit may be skipped before the block counts as full.
 const MISFITS_MAX: usize = 16;
 
 /// A bounded pool of verified transactions, ordered by sequence number for each sender.
 #[derive(Debug)]
 pub struct Mempool {
     limits: PoolLimits,
-    /// Only senders with at least one transaction here.
+    /// Senders with at least one transaction here.
     senders: BTreeMap<Address, Sender>,
-    /// Every transaction here, and where it is.
+    /// Sender and sequence number of every transaction here.
     ids: BTreeMap<TxId, (Address, Sequence)>,
     /// Every transaction here, by the time from which no block can hold it.
     expiries: BTreeSet<(UnixMillis, TxId)>,
-    /// The senders that have their next transaction here, in the order in which they get into blocks: `select` walks only these.
+    /// The ready senders, in the order in which they get into blocks: `select` walks only these.
     turns: BTreeMap<u64, Address>,
-    /// The senders with transactions behind a missing one: what a full pool gives up first.
+    /// Senders with transactions behind a missing one: what a full pool evicts first.
     parked: BTreeSet<Address>,
     turn_next: u64,
     bytes: usize,
     /// What blocks could hold now.
     ready: Load,
-    /// What of it is of senders that are clients of ours.
+    /// The part of `ready` whose senders are clients of ours.
     of_clients: Load,
     dropped: DroppedMemory,
 }
@@ -83,7 +84,7 @@ impl Mempool {
         }
     }
 
-    /// Takes a transaction in. `next` is its sender's next sequence number in the committed state, `now` the clock.
+    /// Adds a transaction. `next` is its sender's next sequence number in the committed state, `now` the time of the chain.
     ///
     /// # Errors
     /// [`Rejected`], which says what the sender can do about it.
@@ -94,12 +95,12 @@ impl Mempool {
         if self.ids.contains_key(&id) {
             return Ok(Added::AlreadyHere);
         }
-        // What this pool has seen committed may be newer than what the caller has read, never the other way round; the higher one holds.
+        // This pool may have seen newer commits than the caller has read, never the other way round, so the higher number holds.
         let next = self.senders.get(&address).map_or(next, |sender| sender.next().max(next));
         if sequence < next {
             return Err(Rejected::SequenceTooOld { sequence, next });
         }
-        // The largest number has no successor, so a transaction that carried it would never be used up.
+        // The largest number has no successor, so it would never be used up.
         if sequence.since(next) > self.limits.sequence_gap_max || sequence == Sequence(u64::MAX) {
             return Err(Rejected::SequenceTooFar { sequence, next, max: self.limits.sequence_gap_max });
         }
@@ -129,12 +130,11 @@ impl Mempool {
         Ok(Added::New { evicted })
     }
 
-    /// Transactions for a block with time `timestamp`: of each sender in sequence order from `next_of(sender)`, the sender's next sequence
-    /// number in the state the block is built on: what the block's pending ancestors hold lies below it.
+    /// Transactions for a block of time `timestamp`, those of each sender in sequence order from `next_of(sender)`: the sender's next sequence
+    /// number in the state that the block is built on, which is above what the block's pending ancestors hold.
     ///
-    /// Senders take turns in the order in which they became ready, one transaction each, until `count_max` or `bytes_max` is reached.
-    /// The result depends only on the calls made so far. The work is that of the result and of the senders with something ready, whatever
-    /// the size of the pool.
+    /// Senders take turns in the order in which they became ready, one transaction each, until `count_max` or `bytes_max` is reached. The
+    /// result depends only on the calls made so far. The work grows with the result and the number of ready senders, not with the pool.
     #[must_use]
     pub fn select(
         &self,
@@ -181,15 +181,15 @@ impl Mempool {
             .any(|address| self.senders.get(address).is_some_and(|sender| sender.get(next_of(address).max(sender.next())).is_some()))
     }
 
-    /// A block with these transactions is committed: they leave the pool, and so does everything of their senders with a sequence number
-    /// that is used up. Returns what was dropped, as opposed to committed.
+    /// A block with these transactions is committed: they leave the pool, and so do all transactions of their senders whose sequence numbers
+    /// are now used up. Returns those dropped without being committed.
     pub fn committed(&mut self, transactions: &[Transaction]) -> Vec<Dropped> {
         let mut dropped = Vec::new();
         for transaction in transactions {
             let address = transaction.sender();
             dropped.extend(self.advance(address, transaction.content().sequence.next(), Some(transaction.id())));
         }
-        // A sender that was served goes behind those that wait.
+        // A served sender goes behind those that wait.
         let served: BTreeSet<Address> = transactions.iter().map(Transaction::sender).collect();
         for address in served {
             if let Some(turn) = self.senders.get_mut(&address).and_then(Sender::take_turn) {
@@ -200,8 +200,8 @@ impl Mempool {
         dropped
     }
 
-    /// Drops what no block from `now` on can hold. With the timestamp of the last committed block as `now` a drop is final: blocks above
-    /// it have later timestamps. With a clock it would not be, because a pending block of an earlier time may hold the transaction.
+    /// Drops what no block from `now` on can hold. If `now` is the time of the last committed block, the drop is final: later blocks have
+    /// later times. By a clock it would not be, because a pending block of an earlier time may hold the transaction.
     pub fn expire(&mut self, now: UnixMillis) -> Vec<Dropped> {
         let mut dropped = Vec::new();
         while let Some((expires_at, id)) = self.expiries.first().copied() {
@@ -217,25 +217,25 @@ impl Mempool {
         dropped
     }
 
-    /// Whether there is a transaction that no block from `now` on can hold: it leaves when a block of that time is committed.
+    /// Whether the pool holds a transaction that no block from `now` on can hold. It leaves when a block of that time is committed.
     #[must_use]
     pub fn has_expired(&self, now: UnixMillis) -> bool {
         self.expiries.first().is_some_and(|(expires_at, _)| *expires_at <= now)
     }
 
-    /// Whether a transaction is here.
+    /// Whether the pool holds a transaction.
     #[must_use]
     pub fn contains(&self, id: &TxId) -> bool {
         self.ids.contains_key(id)
     }
 
-    /// How many transactions are here.
+    /// Number of transactions in the pool.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// How many bytes of transactions are here.
+    /// Bytes of transactions in the pool.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -247,20 +247,20 @@ impl Mempool {
         &self.limits
     }
 
-    /// What is here without a gap before it: all of it could be in blocks, the committed state being as it is now. What is parked behind a
-    /// missing transaction costs its sender nothing, so nobody else has to wait for it.
+    /// The transactions without a gap before them: blocks on the committed state could hold all of them. Parked transactions are not counted:
+    /// they cost their sender nothing, so nobody else should have to wait for them.
     #[must_use]
     pub const fn ready(&self) -> Load {
         self.ready
     }
 
-    /// What of [`Self::ready`] is of senders that are clients of ours.
+    /// The part of [`Self::ready`] whose senders are clients of ours.
     #[must_use]
     pub const fn ready_of_clients(&self) -> Load {
         self.of_clients
     }
 
-    /// A client of ours has sent a transaction of this sender.
+    /// Notes that a client of ours has submitted a transaction of this sender.
     pub fn note_client(&mut self, address: &Address) {
         if let Some(sender) = self.senders.get_mut(address).filter(|sender| !sender.is_client) {
             sender.is_client = true;
@@ -274,8 +274,7 @@ impl Mempool {
         self.ids.is_empty()
     }
 
-    /// The first sequence number of a sender that is free: `next`, its next number in the committed state, and up past what is here
-    /// without a gap.
+    /// A sender's first free sequence number: from `next`, its next number in the committed state, past what is here without a gap.
     #[must_use]
     pub fn next_sequence(&self, address: &Address, next: Sequence) -> Sequence {
         let Some(sender) = self.senders.get(address) else { return next };
@@ -288,15 +287,15 @@ impl Mempool {
         self.dropped.get(id)
     }
 
-    /// The newest of those that were dropped from a position on, at most `max`, the oldest first; and the position to go on from. The first
-    /// position is 0.
+    /// The newest transactions dropped from a position on, at most `max`, oldest first; and the position to continue from. The first position
+    /// is 0.
     #[must_use]
     pub fn dropped_since(&self, position: u64, max: usize) -> (u64, Vec<Dropped>) {
         self.dropped.since(position, max)
     }
 
-    /// Makes room for a transaction of a sender whose next sequence number is `next`. Only something parked gives way, and only to
-    /// something that a block could hold now: otherwise transactions with gaps, which cost their sender nothing, would keep others out.
+    /// Makes room for a transaction of a sender whose next sequence number is `next`. Only a parked transaction is evicted, and only for one
+    /// that a block could hold now: otherwise transactions with gaps, which cost their sender nothing, would keep others out.
     fn make_room(&mut self, transaction: &Transaction, next: Sequence) -> Result<Option<Dropped>, Rejected> {
         let bytes = transaction.raw().len();
         let fits = |pool: &Self| pool.ids.len() < pool.limits.transactions_max && pool.bytes.saturating_add(bytes) <= pool.limits.bytes_max;
@@ -308,13 +307,13 @@ impl Mempool {
         if self.next_sequence(&address, next) != transaction.content().sequence {
             return Err(full);
         }
-        // The sender's own parked ones follow this transaction, so they are the last to go: another sender's go first.
+        // The sender's own parked transactions follow this one, so another sender's must go.
         let victim = self.parked.iter().find(|parked| **parked != address).copied().and_then(|other| {
             let last = self.senders.get(&other)?.last()?;
             Some((other, last.content().sequence, last.id(), last.raw().len()))
         });
         let Some((other, sequence, id, freed)) = victim else { return Err(full) };
-        // One out, one in: the pool's work for each message stays constant.
+        // One out, one in: the pool's work per message stays constant.
         if self.bytes.saturating_sub(freed).saturating_add(bytes) > self.limits.bytes_max {
             return Err(full);
         }
@@ -323,7 +322,7 @@ impl Mempool {
         Ok(Some(dropped))
     }
 
-    /// A sender's next sequence number is `next`: what lies below is used up, the one just below it by `by`. The caller reindexes.
+    /// Sets a sender's next sequence number to `next`: the numbers below are used up, the last of them by `by`. The caller reindexes.
     fn advance(&mut self, address: Address, next: Sequence, by: Option<TxId>) -> Vec<Dropped> {
         let Some(sender) = self.senders.get_mut(&address) else { return Vec::new() };
         let mut dropped = Vec::new();
@@ -332,8 +331,8 @@ impl Mempool {
             self.ids.remove(&id);
             self.expiries.remove(&(transaction.content().expires_at, id));
             self.bytes = self.bytes.saturating_sub(transaction.raw().len());
-            // Of the number that `by` used up, another transaction has lost. Of the ones below nobody knows here which transactions used
-            // them up, perhaps these, so nothing is said of them.
+            // At the number used up by `by`, any other transaction has lost. Numbers below may have been used up by these very transactions;
+            // the pool cannot know, so it reports nothing for them.
             if by.is_some_and(|by| by != id) && transaction.content().sequence.next() == next {
                 let reason = Rejected::SequenceUsed { sequence: transaction.content().sequence };
                 self.dropped.remember(id, reason.clone());
@@ -353,7 +352,7 @@ impl Mempool {
         Dropped { id, reason }
     }
 
-    /// Brings `turns`, `parked` and `senders` in line with what a sender has.
+    /// Updates the indexes and counts after a change to a sender's transactions.
     fn reindex(&mut self, address: Address) {
         let Some(sender) = self.senders.get_mut(&address) else { return };
         if sender.is_parked() {

@@ -12,15 +12,15 @@ pub(super) struct Sender {
     transactions: BTreeMap<Sequence, Transaction>,
     /// The next sequence number in the committed state, as far as this pool knows; no transaction here is below it.
     next: Sequence,
-    /// The first number from `next` on that is missing: what lies between is ready, what lies above is parked.
+    /// The first missing number from `next` on: transactions below it are ready, those above are parked.
     ready_end: Sequence,
-    /// Bytes of what is ready.
+    /// Bytes of the ready transactions.
     ready_bytes: usize,
-    /// The sender's place among those that get into blocks; `Some` exactly while it is ready.
+    /// The sender's place in the order of block selection; `Some` exactly while the sender is ready.
     turn: Option<u64>,
-    /// What of this sender the pool has counted as ready.
+    /// The part of the pool's ready load that is this sender's.
     pub(super) counted: Load,
-    /// A client of ours has sent something of it.
+    /// A client of ours has submitted a transaction of this sender.
     pub(super) is_client: bool,
 }
 
@@ -79,7 +79,7 @@ impl Sender {
         self.turn.take()
     }
 
-    /// What blocks could hold of this sender.
+    /// The sender's transactions that blocks could hold.
     pub(super) fn ready(&self) -> Load {
         let transactions = usize::try_from(self.ready_end.since(self.next)).unwrap_or(usize::MAX);
         Load { transactions, bytes: self.ready_bytes }
@@ -100,7 +100,7 @@ impl Sender {
         self.transactions.remove(&sequence)
     }
 
-    /// Sets the next sequence number, never down, and returns what lay below it.
+    /// Raises the next sequence number, never lowers it, and returns the transactions below it.
     pub(super) fn advance(&mut self, next: Sequence) -> impl Iterator<Item = Transaction> + use<> {
         let mut used_up = BTreeMap::new();
         if next > self.next {
@@ -117,7 +117,7 @@ impl Sender {
         used_up.into_values()
     }
 
-    /// Counts what follows the ready ones without a gap among them.
+    /// Counts transactions that follow the ready ones without a gap as ready.
     fn extend_ready(&mut self) {
         while let Some(transaction) = self.transactions.get(&self.ready_end) {
             self.ready_bytes = self.ready_bytes.saturating_add(transaction.raw().len());

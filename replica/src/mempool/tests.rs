@@ -78,7 +78,7 @@ fn zero(_: &Address) -> Sequence {
     Sequence(0)
 }
 
-/// (sender, sequence) of a selection, senders by their test numbers.
+/// The selected transactions as (sender, sequence), senders by their test numbers.
 fn names(selected: &[Transaction]) -> Vec<(u8, u64)> {
     let number = |of: Address| (0..10).find(|number| address(*number) == of).unwrap();
     selected.iter().map(|transaction| (number(transaction.sender()), transaction.content().sequence.0)).collect()
@@ -88,7 +88,7 @@ fn all(pool: &Mempool) -> Vec<(u8, u64)> {
     names(&pool.select(zero, NOW, usize::MAX, usize::MAX))
 }
 
-/// What must hold of the indexes whatever was done.
+/// Checks that the indexes agree with the transactions.
 fn check(pool: &Mempool) {
     let count: usize = pool.senders.values().map(Sender::len).sum();
     assert_eq!(count, pool.ids.len());
@@ -169,7 +169,7 @@ fn what_waits_for_a_missing_transaction_is_not_counted_as_ready() {
     check(&pool);
 }
 
-/// S17: transactions of pending ancestors are passed over, by the parent's state.
+/// S17: the parent's state makes selection skip the transactions of pending ancestors.
 #[test]
 fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_abandoned_fork() {
     let pool = pool_of(&[(1, 0), (1, 1), (2, 0)]);
@@ -179,7 +179,7 @@ fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_
     assert_eq!(names(&pool.select(on_parent, NOW, 9, usize::MAX)), [(1, 1)]);
     assert!(pool.has_ready(on_parent));
     assert!(!pool.has_ready(|_| Sequence(2)));
-    // The fork is abandoned: nothing needs to be given back, it never left.
+    // The fork is abandoned: nothing has to be given back, because nothing left the pool.
     assert_eq!(all(&pool), [(1, 0), (2, 0), (1, 1)]);
 }
 
@@ -261,7 +261,7 @@ fn a_dropped_transaction_that_is_sent_again_is_no_longer_reported_as_dropped() {
     pool.add(short.clone(), Sequence(0), NOW).unwrap();
     pool.expire(UnixMillis(2_000));
     assert!(pool.dropped(&id).is_some());
-    // A clock behind the chain's.
+    // A clock behind the chain's time.
     pool.add(short, Sequence(0), NOW).unwrap();
     assert!(pool.dropped(&id).is_none());
 }
@@ -323,7 +323,7 @@ fn a_block_takes_what_still_fits_after_something_too_large() {
 
 #[test]
 fn selecting_looks_only_at_senders_that_are_ready() {
-    // One ready sender among ten with 199 parked transactions each: only it is looked at.
+    // One ready sender among ten with 199 parked transactions each: only the ready one is visited.
     let mut pool = Mempool::new(PoolLimits::default());
     for sender in 0..10 {
         for sequence in 1..200 {

@@ -1,4 +1,4 @@
-//! No statement in a message is missed, wherever it stands, and of each validator the newest is kept.
+//! No statement in a message is missed, wherever it is, and the newest of each validator is kept.
 
 use quorate_types::{
     block::{BlockContent, Proposal},
@@ -88,7 +88,7 @@ fn caught_up(blocks: Vec<Block>, commit_qc: QuorumCert) -> Message {
     Message::CatchupResponse(Box::new(CatchupResponse { from, blocks: blocks.try_into().unwrap(), headers, commit_qc: Some(commit_qc) }))
 }
 
-/// A record that has signed nothing: whatever carries our signature is foreign.
+/// With a record that has signed nothing, every statement with our signature is foreign.
 fn stranger(message: &Message) -> Option<(StatementKind, u64)> {
     let record = SafetyRecord::new(NETWORK, EPOCH);
     foreign(message, ME, &record).map(|statement| (statement.kind(), statement.round().0))
@@ -121,7 +121,7 @@ fn our_signature_is_found_wherever_it_stands() {
         ("a certified block of ours", fetched(vec![on_mine.clone(), mine.clone()]), Some((proposal_of, 6))),
         ("a committed block of ours", caught_up(vec![mine.clone()], qc_of(mine.id(), 6, &[OTHER])), Some((proposal_of, 6))),
         ("the certificate of an answer", caught_up(vec![block(OTHER, 6, theirs())], ours(7)), Some((vote_of, 7))),
-        // Anybody may send a block in our name that nobody has certified.
+        // Anyone can send an uncertified block in our name.
         ("a block that claims to be ours", fetched(vec![mine]), None),
         ("nothing of ours", sync(theirs(), theirs(), Some(none_tc(theirs()))), None),
         ("a question", Message::FetchRequest(FetchRequest { block_id: on_mine.id(), above: Round(0) }), None),
@@ -135,7 +135,7 @@ fn the_newest_of_each_kind_is_kept_and_told_to_whom_it_concerns() {
     let mut seen = Seen::default();
     assert_eq!(seen.of(ME), Sightings::none(ME));
     seen.note(&proposal(block(ME, 6, qc(5, &[ME, OTHER])), Some(tc(4, &[ME], genesis())), genesis()));
-    // What is older, or comes again, changes nothing.
+    // Older or repeated statements change nothing.
     seen.note(&vote(ME, 3, genesis()));
     seen.note(&timeout(ME, 3, genesis(), None, genesis()));
     seen.note(&proposal(block(ME, 5, genesis()), None, genesis()));
@@ -149,12 +149,12 @@ fn the_newest_of_each_kind_is_kept_and_told_to_whom_it_concerns() {
     seen.note(&timeout(ME, 8, genesis(), None, genesis()));
     let told = seen.of(ME);
     assert_eq!((told.vote.unwrap().vote_info.round, told.timeout.unwrap().round), (Round(7), Round(8)));
-    // The answer carries it all, and each of its three statements is found in it.
+    // The answer carries all three statements, and each of them is found.
     let answer = |seen: Sightings| Message::Sightings(Box::new(seen));
     assert_eq!(stranger(&answer(told)), Some((StatementKind::Vote, 7)));
     assert_eq!(stranger(&answer(Sightings { vote: None, ..told })), Some((StatementKind::Timeout, 8)));
     assert_eq!(stranger(&answer(Sightings { vote: None, timeout: None, ..told })), Some((StatementKind::Proposal, 6)));
-    assert_eq!(stranger(&answer(Sightings { of: OTHER, ..told })), None, "about somebody else");
+    assert_eq!(stranger(&answer(Sightings { of: OTHER, ..told })), None, "about another validator");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The first net alone: every way in which the store and the witness can stand to each other at a start.
+//! The first net alone: every combination of store and witness at a start.
 
 use quorate_types::{crypto::SigningKey, sighting::StatementKind};
 
@@ -14,7 +14,7 @@ fn open(file: &MemoryWitness) -> Result<Attestation, RecoverError> {
     Attestation::open(Box::new(file.clone()), key(), HERE)
 }
 
-/// A witness of so many records; the nth has the bytes `[n]` and signs in round n.
+/// A witness of this many records; the nth has the bytes `[n]` and signs in round n.
 fn after(count: u8) -> MemoryWitness {
     let file = MemoryWitness::of_new_key(key());
     let mut attestation = open(&file).unwrap();
@@ -57,8 +57,8 @@ fn a_crash_between_the_two_writes_is_no_false_alarm_however_often_it_happens() {
     for _ in 0..3 {
         check(&file, 4).unwrap();
     }
-    assert_eq!(open(&file).unwrap().next_count(), 5, "brought up");
-    // The next ballot: into the store, and the power fails again.
+    assert_eq!(open(&file).unwrap().next_count(), 5, "brought up to date");
+    // The next ballot reaches the store, and the power fails again.
     check(&file, 5).unwrap();
     assert!(matches!(check(&file, 4), Err(RecoverError::DataBehind { .. })));
 }
@@ -95,7 +95,7 @@ fn a_stop_outlives_restarts_torn_writes_and_a_rotten_slot() {
         assert!(matches!(refused, RecoverError::Stopped(found) if found == stop), "{refused}");
         assert!(refused.to_string().contains("a vote of round 9") && refused.to_string().contains("quorate keygen validator"), "{refused}");
     }
-    // The power fails while the stop is written: before its first slot is whole it is not remembered, from then on it is.
+    // The power fails while the stop is written: it is remembered from the moment its first slot is whole.
     for (writes, remembered) in [(0, false), (1, true)] {
         let file = after(3);
         file.fail_after(writes, 80);
@@ -113,7 +113,7 @@ fn a_witness_of_another_key_or_network_or_none_at_all_is_refused() {
     let there = GenesisHash(Hash([2; 32]));
     let refused = Attestation::open(Box::new(after(1)), key(), there).unwrap_err();
     assert!(matches!(refused, RecoverError::WitnessOfOtherNetwork { found: HERE, given } if given == there), "{refused}");
-    assert!(Attestation::open(Box::new(after(0)), key(), there).is_ok(), "a key that has signed nothing may begin anywhere");
+    assert!(Attestation::open(Box::new(after(0)), key(), there).is_ok(), "a key that has signed nothing may start on any network");
     let damaged = after(2);
     damaged.set_bytes(vec![0; 8_192]);
     assert!(matches!(open(&damaged), Err(RecoverError::WitnessDamaged)));

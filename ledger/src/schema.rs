@@ -4,7 +4,7 @@
 
 use quorate_types::{
     block::{Block, encode_block},
-    codec,
+    codec::{self, DecodeError},
     crypto::Hash,
     failure::{CODE_BYTES_MAX, FAILURE_NUMBERS_MAX},
     header::Header,
@@ -220,7 +220,7 @@ pub(crate) fn put_schema(batch: &mut Batch, genesis: GenesisHash) {
 }
 
 pub(crate) fn put_committed(batch: &mut Batch, height: Height) {
-    batch.put(Column::Meta, COMMITTED, height.0.to_le_bytes());
+    batch.put(Column::Meta, COMMITTED, codec::encode(&height));
 }
 
 /// Adds a committed block; its parts go to five columns.
@@ -294,9 +294,7 @@ pub(crate) fn check_schema<S: Store>(store: &S) -> Result<Option<GenesisHash>, L
 }
 
 pub(crate) fn committed<S: Store>(store: &S) -> Result<Height, LedgerError> {
-    let height = store.get(Column::Meta, COMMITTED)?.ok_or(LedgerError::Missing { column: Column::Meta })?;
-    let height = height.as_slice().try_into().map_err(|_| LedgerError::Missing { column: Column::Meta })?;
-    Ok(Height(u64::from_le_bytes(height)))
+    get(store, Column::Meta, COMMITTED)?.ok_or(LedgerError::Missing { column: Column::Meta })
 }
 
 /// The transactions on which the application panicked here, each with the block that was being executed.
@@ -338,7 +336,8 @@ pub(crate) fn receipt_leaves<S: Store>(store: &S, height: Height) -> Result<Opti
     let Some(bytes) = store.get(Column::Receipts, &height_key(height))? else { return Ok(None) };
     let leaves = bytes.as_chunks::<32>();
     if !leaves.1.is_empty() {
-        return Err(LedgerError::Missing { column: Column::Receipts });
+        let error = DecodeError::Malformed(format!("{} bytes are not a list of 32-byte hashes", bytes.len()));
+        return Err(LedgerError::Malformed { column: Column::Receipts, error });
     }
     Ok(Some(leaves.0.iter().copied().map(Hash).collect()))
 }

@@ -140,8 +140,12 @@ const GOSSIP_QUEUE_BYTES_MAX: usize = 16 * MIB;
 const GOSSIP_INBOX_BYTES_MAX: usize = 8 * MIB;
 /// Longest host name.
 const NAME_BYTES_MAX: usize = 253;
-/// Upper bound on configured limits: a frame with its prefix must be addressable and fit the budget of an inbox.
+/// Upper bound on frames and inboxes: a frame with its prefix must be addressable and fit the budget of an inbox.
 const FRAME_BYTES_CEILING: usize = 64 * MIB;
+/// Upper bound on the frames in a queue.
+const QUEUE_FRAMES_CEILING: usize = 1 << 20;
+/// Upper bound on the bytes in a queue.
+const QUEUE_BYTES_CEILING: usize = 1 << 30;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -195,13 +199,15 @@ pub enum NetworkError {
         /// The second occurrence.
         index: PeerIndex,
     },
-    /// A limit is zero or too large.
-    #[error("limit {name} is {value}; it must be between 1 and {max}")]
+    /// A limit is out of range.
+    #[error("limit {name} is {value}; it must be between {min} and {max}")]
     Limit {
         /// Name of the limit.
         name: &'static str,
         /// As configured.
         value: usize,
+        /// Smallest allowed value.
+        min: usize,
         /// Largest allowed value.
         max: usize,
     },
@@ -390,20 +396,28 @@ fn parse_address(whose: &str, address: &str, names: Names, expected: Option<Peer
 }
 
 fn check_limits(limits: &Limits) -> Result<(), NetworkError> {
-    let frames = [
-        ("consensus.frame_bytes_max", limits.consensus.frame_bytes_max),
-        ("sync.frame_bytes_max", limits.sync.frame_bytes_max),
-        ("gossip.frame_bytes_max", limits.gossip.frame_bytes_max),
-        ("consensus.inbox_bytes_max", limits.consensus.inbox_bytes_max),
-        ("sync.inbox_bytes_max", limits.sync.inbox_bytes_max),
-        ("gossip.inbox_bytes_max", limits.gossip.inbox_bytes_max),
-        ("consensus.queue_frames_max", limits.consensus.queue_frames_max),
-        ("sync.queue_frames_max", limits.sync.queue_frames_max),
-        ("gossip.queue_frames_max", limits.gossip.queue_frames_max),
-    ];
-    for (name, value) in frames {
-        if value == 0 || value > FRAME_BYTES_CEILING {
-            return Err(NetworkError::Limit { name, value, max: FRAME_BYTES_CEILING });
+    let Limits { consensus, sync, gossip } = limits;
+    let (frame, frames) = (1..=FRAME_BYTES_CEILING, 1..=QUEUE_FRAMES_CEILING);
+    // A queue that holds less than a frame would drop every full one.
+    let queue = |frame_bytes_max| frame_bytes_max..=QUEUE_BYTES_CEILING;
+    for (name, value, range) in [
+        ("consensus.frame_bytes_max", consensus.frame_bytes_max, frame.clone()),
+        ("sync.frame_bytes_max", sync.frame_bytes_max, frame.clone()),
+        ("gossip.frame_bytes_max", gossip.frame_bytes_max, frame.clone()),
+        ("consensus.inbox_bytes_max", consensus.inbox_bytes_max, frame.clone()),
+        ("sync.inbox_bytes_max", sync.inbox_bytes_max, frame.clone()),
+        ("gossip.inbox_bytes_max", gossip.inbox_bytes_max, frame),
+        ("consensus.queue_frames_max", consensus.queue_frames_max, frames.clone()),
+        ("sync.queue_frames_max", sync.queue_frames_max, frames.clone()),
+        ("gossip.queue_frames_max", gossip.queue_frames_max, frames.clone()),
+        ("consensus.offline_frames_max", consensus.offline_frames_max, frames.clone()),
+        ("sync.offline_frames_max", sync.offline_frames_max, frames),
+        ("consensus.queue_bytes_max", consensus.queue_bytes_max, queue(consensus.frame_bytes_max)),
+        ("sync.queue_bytes_max", sync.queue_bytes_max, queue(sync.frame_bytes_max)),
+        ("gossip.queue_bytes_max", gossip.queue_bytes_max, queue(gossip.frame_bytes_max)),
+    ] {
+        if !range.contains(&value) {
+            return Err(NetworkError::Limit { name, value, min: *range.start(), max: *range.end() });
         }
     }
     Ok(())
@@ -431,6 +445,22 @@ mod tests {
 
     fn refusal(peers: Vec<Peer>) -> String {
         Committee::check(&config(peers)).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn a_queue_that_holds_no_full_frame_and_counts_out_of_range_are_refused_by_name() {
+        let refused = |change: fn(&mut Limits)| {
+            let mut config = config(vec![peer(0, "/ip4/127.0.0.1/tcp/1")]);
+            change(&mut config.limits);
+            check_limits(&config.limits).expect_err("refused").to_string()
+        };
+        check_limits(&Limits::default()).unwrap();
+        let error = refused(|limits| limits.sync.queue_bytes_max = limits.sync.frame_bytes_max - 1);
+        assert!(error.contains("sync.queue_bytes_max is 2097151") && error.contains("between 2097152 and"), "{error}");
+        let error = refused(|limits| limits.consensus.queue_frames_max = 64 * MIB);
+        assert!(error.contains("consensus.queue_frames_max") && error.contains("between 1 and 1048576"), "{error}");
+        assert!(refused(|limits| limits.consensus.offline_frames_max = 0).contains("consensus.offline_frames_max"));
+        assert!(refused(|limits| limits.gossip.frame_bytes_max = 0).contains("gossip.frame_bytes_max"));
     }
 
     #[test]

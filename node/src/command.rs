@@ -326,7 +326,7 @@ impl RunCommand {
     fn start(app: &App, home: Home, config: Config) -> Result<Started, CommandError> {
         // Until the keys are read, Ctrl-C belongs to the passphrase prompt.
         let mut loaded = load(app, home, config)?;
-        let signals = Signals::listen().map_err(NodeError::Threads)?;
+        let signals = Signals::listen().map_err(NodeError::System)?;
         loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         // Before the addresses: a second process should hear that the first exists, not that its addresses are taken.
         let lock = DataLock::take(&loaded.home.data())?;
@@ -369,7 +369,7 @@ fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError>
         let thread = thread::Builder::new().name("start".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
         thread.map(ScopedJoinHandle::join)
     });
-    match done.map_err(NodeError::Threads)? {
+    match done.map_err(NodeError::System)? {
         Ok(result) => result,
         Err(_) => Err(CommandError::failure("panic", "startup panicked, which is a bug in this program; the log says where")),
     }
@@ -398,7 +398,7 @@ impl From<NodeError> for CommandError {
             NodeError::Listen { .. } => "listen",
             NodeError::Config(_) => "config",
             NodeError::Machine(_) => "machine",
-            NodeError::Threads(_) | NodeError::Files(_) => "system",
+            NodeError::System(_) | NodeError::Files(_) => "system",
             #[cfg(feature = "faults")]
             NodeError::Faults(_) => "faults",
         };

@@ -162,7 +162,7 @@ fn check_threads(count: usize) -> Result<(), NodeError> {
         let _closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
         (0..count).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop))
     });
-    started.map_err(NodeError::Threads)
+    started.map_err(NodeError::System)
 }
 
 /// Keeps this process's memory, and with it the validator's keys, out of core dumps.

@@ -140,9 +140,9 @@ pub enum NodeError {
         /// The system's error.
         source: io::Error,
     },
-    /// The system grants no more threads, sockets or signal handlers.
-    #[error("the system grants no more threads or files: {0}; raise its limits (ulimit -n, ulimit -u)")]
-    Threads(io::Error),
+    /// The system refuses a thread, a socket or a signal handler.
+    #[error("the system refuses a thread or a socket: {0}; if it has no more of them, raise its limits (ulimit -n, ulimit -u)")]
+    System(io::Error),
     /// Free disk space cannot be measured.
     #[error("the free space on the disk that holds the data directory cannot be measured: {0}; does the directory exist?")]
     Disk(io::Error),
@@ -322,7 +322,7 @@ impl Node {
             relevance: Arc::clone(&relevance),
             metrics: Arc::clone(&metrics),
         };
-        verify::start(&checks, receivers, config.node.verify_threads, &mut threads).map_err(NodeError::Threads)?;
+        verify::start(&checks, receivers, config.node.verify_threads, &mut threads).map_err(NodeError::System)?;
         let (views, newest) = watch::channel(view);
         let outlets = Outlets {
             network: network.clone(),
@@ -330,7 +330,7 @@ impl Node {
             views,
             transactions: Arc::clone(&transactions),
             relevance,
-            server: serve::start(LedgerReader::new(store.clone()), mailbox.clone(), &mut threads).map_err(NodeError::Threads)?,
+            server: serve::start(LedgerReader::new(store.clone()), mailbox.clone(), &mut threads).map_err(NodeError::System)?,
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
             faults: match &faults_file {
@@ -338,14 +338,14 @@ impl Node {
                 None => None,
             },
         };
-        start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::Threads)?;
+        start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::System)?;
 
         let pages = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(1)
             .thread_name("pages")
             .on_thread_start(priority::let_everybody_go_first)
             .build()
-            .map_err(NodeError::Threads)?;
+            .map_err(NodeError::System)?;
         let api = Arc::new(Api {
             me: membership.me,
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
@@ -369,11 +369,11 @@ impl Node {
             pages_waiting: Api::pages_waiting(),
             config: config.api.clone(),
         });
-        let health = runtime(1, || {}).map_err(NodeError::Threads)?;
-        let runtime = runtime(config.api.threads, priority::let_ordering_go_first).map_err(NodeError::Threads)?;
+        let health = runtime(1, || {}).map_err(NodeError::System)?;
+        let runtime = runtime(config.api.threads, priority::let_ordering_go_first).map_err(NodeError::System)?;
         let stop = watch::Sender::new(false);
-        let api_address = api_listener.local_addr().map_err(NodeError::Threads)?;
-        let metrics_address = metrics_listener.local_addr().map_err(NodeError::Threads)?;
+        let api_address = api_listener.local_addr().map_err(NodeError::System)?;
+        let metrics_address = metrics_listener.local_addr().map_err(NodeError::System)?;
         let few = ApiConfig { connections_max: files::HEALTH, ..config.api.clone() };
         let mut servers = Vec::new();
         for (name, runtime, listener, router, config) in [
@@ -381,7 +381,7 @@ impl Node {
             ("health", &health, metrics_listener, api::operator_router(Arc::clone(&api)), few),
         ] {
             let _context = runtime.enter();
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(NodeError::Threads)?;
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(NodeError::System)?;
             let serving = api::limits::serve(listener, router, config, Arc::clone(&metrics), stop.subscribe());
             servers.push(failure.spawn(runtime.handle(), name, serving));
         }

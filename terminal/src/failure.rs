@@ -3,6 +3,8 @@
 use quorate_types::ids::TxId;
 use serde::Serialize;
 
+use crate::program::in_this_program;
+
 /// The exit codes of every command.
 ///
 /// | Code | Meaning |
@@ -79,7 +81,7 @@ impl CommandError {
     /// An error that ends the process with `exit`.
     #[must_use]
     pub fn new(exit: Exit, code: &str, message: impl std::fmt::Display) -> Self {
-        Self { code: code.into(), message: message.to_string(), hint: None, exit, tx_id: None }
+        Self { code: code.into(), message: in_this_program(message.to_string()), hint: None, exit, tx_id: None }
     }
 
     /// A failure, exit code 1.
@@ -103,7 +105,7 @@ impl CommandError {
     /// The same with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl std::fmt::Display) -> Self {
-        self.hint = Some(hint.to_string());
+        self.hint = Some(in_this_program(hint.to_string()));
         self
     }
 

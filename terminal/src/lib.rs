@@ -8,6 +8,7 @@
 mod failure;
 mod json;
 mod output;
+mod program;
 mod quote;
 mod shell;
 mod usage;
@@ -15,6 +16,7 @@ mod usage;
 pub use self::{
     failure::{CommandError, Exit},
     output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors},
+    program::program_name,
     quote::{FOREIGN_CHARS_MAX, foreign, is_plain},
     shell::{program_word, shell_word},
     usage::parse,

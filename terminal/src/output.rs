@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{failure::CommandError, json};
+use super::{failure::CommandError, json, program::in_this_program};
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -211,7 +211,7 @@ impl Output {
 
     /// Writes a line to standard error. Errors are dropped: there is nowhere left to report them.
     fn say(&self, text: std::fmt::Arguments<'_>) {
-        drop(self.write(Stream::Err, &format!("{text}\n")));
+        drop(self.write(Stream::Err, &in_this_program(format!("{text}\n"))));
     }
 
     /// Writes a note to standard error, unless `--quiet`.

@@ -4,13 +4,14 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, program};
 
-/// Parses the process's arguments. Help, version and wrong usage are handled here.
+/// Parses the arguments of the program `name`. Help, version and wrong usage are handled here.
 ///
 /// # Errors
 /// The code to exit with, after help, version or wrong usage.
 pub fn parse<P: Parser>(name: &'static str) -> Result<P, ExitCode> {
+    program::set(name);
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let matches = P::command().name(name).bin_name(name).try_get_matches_from(&arguments);
     matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches)).map_err(|error| {

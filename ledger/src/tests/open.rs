@@ -162,6 +162,9 @@ fn lost_and_malformed_records_are_errors_and_never_panics() {
     let damaged = store.snapshot();
     overwrite(&damaged, Column::Header, &key, Some(b"nonsense"));
     assert!(matches!(error(&damaged, &network), LedgerError::Malformed { column: Column::Header, .. }));
+    let damaged = store.snapshot();
+    overwrite(&damaged, Column::Meta, b"committed", Some(b"7 bytes"));
+    assert!(matches!(error(&damaged, &network), LedgerError::Malformed { column: Column::Meta, .. }));
 
     let ledger = network.open(store.clone());
     let reader = ledger.reader();

@@ -32,4 +32,4 @@ pub use application::{AppError, Application, BlockContext, Call, Explained, Noth
 pub use execute::{Execution, InvalidBlock, Panicked, Unexecuted, check_transaction, execute_block};
 pub use machine::{App, Machine, PathError, Words, is_in_application};
 pub use map::{FixedKey, Item, Key, Map};
-pub use state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, Entry, KEY_BYTES_MAX, Remembering, State, StateRead, VALUE_BYTES_MAX, Writes};
+pub use state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, CachedRead, Entry, KEY_BYTES_MAX, State, StateRead, VALUE_BYTES_MAX, Writes};

@@ -53,7 +53,7 @@ impl StateRead for BTreeMap<Arc<[u8]>, Arc<[u8]>> {
 }
 
 /// A state that caches the last key read: the checks of a transaction read its sender's record several times.
-pub struct Remembering<'a> {
+pub struct CachedRead<'a> {
     state: &'a dyn StateRead,
     last: RefCell<Option<Read>>,
 }
@@ -61,7 +61,7 @@ pub struct Remembering<'a> {
 /// A key and its value, if it has one.
 type Read = (Box<[u8]>, Option<Arc<[u8]>>);
 
-impl<'a> Remembering<'a> {
+impl<'a> CachedRead<'a> {
     /// Wraps a state, with nothing cached.
     #[must_use]
     pub fn new(state: &'a dyn StateRead) -> Self {
@@ -69,7 +69,7 @@ impl<'a> Remembering<'a> {
     }
 }
 
-impl StateRead for Remembering<'_> {
+impl StateRead for CachedRead<'_> {
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         let mut last = self.last.borrow_mut();
         match &*last {
@@ -326,7 +326,7 @@ mod tests {
             }
         }
         let state = Counting(Map::from([(key(1), Arc::from([9]))]), std::cell::Cell::default());
-        let remembering = Remembering::new(&state);
+        let remembering = CachedRead::new(&state);
         for (k, value, reads) in [(1, Some([9]), 1), (1, Some([9]), 1), (2, None, 2), (2, None, 2), (1, Some([9]), 3)] {
             assert_eq!((remembering.get(&[k]), state.1.get()), (value.map(Arc::from), reads));
         }

@@ -7,7 +7,7 @@ use quorate_types::{
 };
 
 use crate::light::LightError;
-use quorate_terminal::{CommandError, Exit, foreign, program_word};
+use quorate_terminal::{CommandError, Exit, escape_untrusted, program_word};
 
 /// Why a client has no result.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum ClientError {
         tried: String,
     },
     /// A node answered with an error, which proves nothing.
-    #[error("{node} refused the request: \"{}\" ({})", foreign(.message), foreign(.code))]
+    #[error("{node} refused the request: \"{}\" ({})", escape_untrusted(.message), escape_untrusted(.code))]
     Refused {
         /// URL of the node.
         node: String,
@@ -62,7 +62,7 @@ pub enum ClientError {
         refused: bool,
     },
     /// A node's answer does not follow the API.
-    #[error("{node} sent an invalid answer: {}", foreign(.reason))]
+    #[error("{node} sent an invalid answer: {}", escape_untrusted(.reason))]
     Answer {
         /// URL of the node.
         node: String,
@@ -135,7 +135,7 @@ impl From<ClientError> for CommandError {
             ClientError::Refused { hint, .. } => {
                 let error = Self::failure("refused", message);
                 match hint {
-                    Some(hint) => error.with_hint(format!("the node advises: \"{}\"", foreign(&hint))),
+                    Some(hint) => error.with_hint(format!("the node advises: \"{}\"", escape_untrusted(&hint))),
                     None => error.with_hint("try another node: --node URL"),
                 }
             }

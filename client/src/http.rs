@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::{api, error::ClientError};
-use quorate_terminal::foreign;
+use quorate_terminal::escape_untrusted;
 
 /// Most nodes of one client.
 pub const NODES_MAX: usize = 128;
@@ -151,7 +151,7 @@ impl Client {
             .redirect(redirect::Policy::none())
             .user_agent(concat!("quorate/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ClientError::Tls(with_causes(&error)))?;
+            .map_err(|error| ClientError::Tls(innermost_cause(&error)))?;
         Ok(Self { nodes, http, preferred: AtomicUsize::new(0) })
     }
 
@@ -372,7 +372,7 @@ impl Client {
         let silence = |error: reqwest::Error| Silence {
             doubtful: !error.is_connect(),
             broke_off: !error.is_connect() && !error.is_timeout(),
-            reason: with_causes(&error),
+            reason: innermost_cause(&error),
         };
         let url = format!("{}{}", node.as_str().trim_end_matches('/'), request.path);
         let mut builder = self.http.request(request.method.clone(), url).timeout(request.timeout);
@@ -472,7 +472,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, ClientError> {
         return Err(wrong(format!("a certificate file must have at most {CA_FILE_BYTES_MAX} bytes, and this one has {size}")));
     }
     let pem = fs::read(file).map_err(|error| wrong(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(with_causes(&error)))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(innermost_cause(&error)))?;
     if certificates.is_empty() { Err(wrong("it contains no PEM certificate".into())) } else { Ok(certificates) }
 }
 
@@ -562,7 +562,7 @@ fn read_error(answer: &Answer) -> ErrorView {
 }
 
 /// The innermost cause: reqwest's own message does not say "connection refused".
-fn with_causes(error: &dyn std::error::Error) -> String {
+fn innermost_cause(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -570,5 +570,5 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     // The cause may quote bytes that were received.
-    foreign(&text)
+    escape_untrusted(&text)
 }

@@ -40,7 +40,7 @@ use crate::{
     light::{Certificate, LightError},
     session::{Session, clock, is_final},
 };
-use quorate_terminal::foreign;
+use quorate_terminal::escape_untrusted;
 
 /// How often the account is read again.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
@@ -121,7 +121,7 @@ pub enum ServiceError {
     Type(String),
     /// Enough nodes gave the same refusal that one of them is honest. A refusal does not say on which state: lagging nodes may refuse a query
     /// that a newer state answers.
-    #[error("{nodes} nodes gave the same refusal: \"{}\" ({})", foreign(.message), foreign(.code))]
+    #[error("{nodes} nodes gave the same refusal: \"{}\" ({})", escape_untrusted(.message), escape_untrusted(.code))]
     Refused {
         /// Code of the refusal, the application's or the node's own.
         code: String,

@@ -29,7 +29,7 @@ use crate::{
     http::{ANSWER_TIMEOUT, Client, Node, Unsubmitted, spread},
     light::{Certificate, LightClient, LightError, PlacedReceipt, Proven},
 };
-use quorate_terminal::foreign;
+use quorate_terminal::escape_untrusted;
 
 /// Age of a state, in heartbeats by this machine's clock, from which other nodes are asked for a newer one.
 const HEARTBEATS_UNTIL_OLD: u64 = 3;
@@ -338,7 +338,7 @@ impl Session {
     /// # Errors
     /// As above.
     pub async fn transaction_with_proof(&self, id: TxId) -> Result<(Proven<PlacedReceipt>, String), ClientError> {
-        let mut worst = Worst::default();
+        let mut worst = MostTelling::default();
         for node in self.client.nodes() {
             match self.receipt_at(&node, id).await {
                 Ok(found) => return Ok(found),
@@ -410,7 +410,7 @@ impl Session {
         let deadline = Instant::now() + self.pace.patience;
         loop {
             let mut newest: Option<(Proven<T>, Node<'_>)> = None;
-            let mut worst = Worst::default();
+            let mut worst = MostTelling::default();
             for node in self.client.nodes() {
                 let proven = match node.get::<V>(path).await.and_then(|view| self.not_old(check(&view))) {
                     Ok(proven) => proven,
@@ -527,15 +527,15 @@ fn word(status: &TransactionStatus) -> String {
         TransactionStatus::Unknown => "unknown".into(),
         TransactionStatus::Pending => "pending".into(),
         TransactionStatus::Committed { .. } => "committed, without a valid proof".into(),
-        TransactionStatus::Dropped { code, reason } => format!("dropped: \"{}\" ({})", foreign(reason), foreign(code)),
+        TransactionStatus::Dropped { code, reason } => format!("dropped: \"{}\" ({})", escape_untrusted(reason), escape_untrusted(code)),
     }
 }
 
 /// The most telling of several nodes' errors.
 #[derive(Default)]
-struct Worst(Option<ClientError>, Vec<String>);
+struct MostTelling(Option<ClientError>, Vec<String>);
 
-impl Worst {
+impl MostTelling {
     fn add(&mut self, error: ClientError) {
         if let ClientError::Unreachable { tried } = error {
             self.1.push(tried);

@@ -241,7 +241,7 @@ impl Engine {
 
     /// Whether a certified block is missing.
     #[must_use]
-    pub fn is_fetching(&self) -> bool {
+    pub fn is_block_missing(&self) -> bool {
         self.missing().is_some()
     }
 

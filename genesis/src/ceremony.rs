@@ -146,7 +146,7 @@ pub fn check(genesis: &Genesis) -> Result<(), CeremonyError> {
     genesis.validators.iter().try_for_each(|entry| check_address(&entry.validator.name, &entry.validator.address))
 }
 
-pub(crate) fn check_draft_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
+pub(crate) fn check_version(path: &Path, version: u32) -> Result<(), CeremonyError> {
     if version == CEREMONY_VERSION { Ok(()) } else { Err(CeremonyError::Version { path: path.into(), version }) }
 }
 

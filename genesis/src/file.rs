@@ -14,7 +14,7 @@ use quorate_types::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    ceremony::{Draft, Fragment, check, check_draft_version},
+    ceremony::{Draft, Fragment, check, check_version},
     error::CeremonyError,
 };
 
@@ -65,7 +65,7 @@ pub fn load_draft(path: &Path) -> Result<Draft, CeremonyError> {
         draft_version: u32,
     }
     let bytes = read(path)?;
-    check_draft_version(path, json::<Head>(path, "genesis draft", &bytes)?.draft_version)?;
+    check_version(path, json::<Head>(path, "genesis draft", &bytes)?.draft_version)?;
     json(path, "genesis draft", &bytes)
 }
 
@@ -79,7 +79,7 @@ pub fn load_fragment(path: &Path) -> Result<Fragment, CeremonyError> {
         fragment_version: u32,
     }
     let bytes = read(path)?;
-    check_draft_version(path, json::<Head>(path, "genesis fragment", &bytes)?.fragment_version)?;
+    check_version(path, json::<Head>(path, "genesis fragment", &bytes)?.fragment_version)?;
     json(path, "genesis fragment", &bytes)
 }
 

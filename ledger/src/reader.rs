@@ -120,7 +120,7 @@ impl<S: Store> LedgerReader<S> {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn receipts_since<'a>(
+    pub fn receipts_from<'a>(
         &'a self,
         id: &TxId,
     ) -> Result<impl Iterator<Item = Result<(Hash, Receipt), LedgerError>> + use<'a, S>, LedgerError> {

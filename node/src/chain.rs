@@ -62,7 +62,7 @@ impl<S: Store> History for LedgerReader<S> {
         if let Some(first) = rest.first() {
             let count = usize::try_from(LISTED_TRANSACTIONS_MAX).unwrap_or(usize::MAX);
             let mut bytes = 0usize;
-            let mut receipts = self.receipts_since(&first.id())?;
+            let mut receipts = self.receipts_from(&first.id())?;
             for transaction in rest.iter().take(count) {
                 let (leaf, receipt) = receipts.next().ok_or(LedgerError::Missing { column: Column::Receipts })??;
                 transactions.push(TransactionView {

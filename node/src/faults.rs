@@ -119,7 +119,7 @@ pub(crate) fn kind_and_round(message: &Message) -> (Kind, Option<Round>) {
     let kind = match message.purpose() {
         Purpose::Propose => Kind::Proposal,
         Purpose::Vote => Kind::Vote,
-        Purpose::GiveUp => Kind::TimeOut,
+        Purpose::Timeout => Kind::TimeOut,
         Purpose::Inform => Kind::QC,
         Purpose::Ask => Kind::SyncRequest,
         Purpose::Answer => Kind::SyncResponse,

@@ -47,9 +47,9 @@ mod witness_file;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
-mod shortened_log;
-#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod truncated_log;
 
 pub use command::{CheckCommand, Command, InitCommand, RunCommand, SettingArgs};
 pub use config::{

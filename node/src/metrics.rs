@@ -131,7 +131,7 @@ const UNVERIFIED: &[&str] = &[
 ];
 
 /// Why messages are refused before verification.
-const UNREAD: &[&str] = &["flood", "malformed", "wrong-class", "pointless-proposal", OTHER];
+const REFUSED_UNVERIFIED: &[&str] = &["flood", "malformed", "wrong-class", "pointless-proposal", OTHER];
 
 /// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`], of [`quorate_types::failure::Failure`] and
 /// of the replica's pool. The codes of a custom application count as [`OTHER`].
@@ -179,7 +179,7 @@ const REJECTED: &[&str] = &[
 ];
 
 /// The full queue at which gossip is dropped.
-const UNSEEN: &[&str] = &["checks-full", "replica-full", OTHER];
+const FULL_QUEUES: &[&str] = &["checks-full", "replica-full", OTHER];
 
 /// Classes of HTTP status codes.
 const STATUSES: &[&str] = &["2xx", "4xx", "5xx", OTHER];
@@ -287,11 +287,11 @@ impl Metrics {
             for reason in IGNORED.iter().copied() {
                 drop(self.messages_ignored.get_or_create(&PeerReason { validator: validator.clone(), reason }));
             }
-            for reason in UNREAD.iter().chain(UNVERIFIED).copied() {
+            for reason in REFUSED_UNVERIFIED.iter().chain(UNVERIFIED).copied() {
                 drop(self.verify_refused.get_or_create(&PeerReason { validator: validator.clone(), reason }));
             }
         }
-        for reason in UNSEEN.iter().copied() {
+        for reason in FULL_QUEUES.iter().copied() {
             drop(self.gossip_dropped.get_or_create(&Reason { reason }));
         }
         for reason in REJECTED.iter().chain(UNVERIFIED).copied() {
@@ -403,7 +403,7 @@ impl Metrics {
     /// `why` is for humans.
     pub(crate) fn refused_message(&self, from: ValidatorId, reason: &'static str, why: fmt::Arguments<'_>) {
         self.events.message_refused(from, reason, why);
-        let reason = listed(reason, UNREAD.iter().chain(UNVERIFIED));
+        let reason = listed(reason, REFUSED_UNVERIFIED.iter().chain(UNVERIFIED));
         self.verify_refused.get_or_create(&PeerReason { validator: self.name(from), reason }).inc();
     }
 
@@ -418,7 +418,7 @@ impl Metrics {
 
     pub(crate) fn dropped_gossip(&self, reason: &'static str, transactions: usize) {
         Events::gossip_dropped(reason, transactions);
-        let reason = listed(reason, UNSEEN.iter());
+        let reason = listed(reason, FULL_QUEUES.iter());
         self.gossip_dropped.get_or_create(&Reason { reason }).inc_by(count(transactions));
     }
 
@@ -498,7 +498,7 @@ impl Metrics {
         for validator in &self.names {
             for (what, family, reasons) in [
                 ("message-ignored", &self.messages_ignored, [IGNORED, &[]]),
-                ("message-refused", &self.verify_refused, [UNREAD, UNVERIFIED]),
+                ("message-refused", &self.verify_refused, [REFUSED_UNVERIFIED, UNVERIFIED]),
             ] {
                 for reason in reasons.concat() {
                     let count = family.get_or_create(&PeerReason { validator: validator.clone(), reason }).get();
@@ -507,7 +507,7 @@ impl Metrics {
             }
         }
         for (what, family, reasons) in [
-            ("gossip-dropped", &self.gossip_dropped, [UNSEEN, &[]]),
+            ("gossip-dropped", &self.gossip_dropped, [FULL_QUEUES, &[]]),
             ("submission-refused", &self.submissions_refused, [REJECTED, UNVERIFIED]),
         ] {
             for reason in reasons.concat() {

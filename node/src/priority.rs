@@ -12,13 +12,13 @@ const MOST_NICENESS: i32 = 19;
 ///
 /// Linux has a priority per thread, where POSIX has one per process. Elsewhere this does nothing, and only admission ([`crate::ingest`]) keeps
 /// the balance.
-pub(crate) fn let_ordering_go_first() {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     be_nicer(NICENESS);
 }
 
 /// Lowers the calling thread's priority below all others: for work that is cheap for clients to request and expensive to do.
-pub(crate) fn let_everybody_go_first() {
+pub(crate) fn lowest_priority() {
     #[cfg(target_os = "linux")]
     be_nicer(MOST_NICENESS);
 }

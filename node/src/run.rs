@@ -343,7 +343,7 @@ impl Node {
         let pages = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(1)
             .thread_name("pages")
-            .on_thread_start(priority::let_everybody_go_first)
+            .on_thread_start(priority::lowest_priority)
             .build()
             .map_err(NodeError::System)?;
         let api = Arc::new(Api {
@@ -370,7 +370,7 @@ impl Node {
             config: config.api.clone(),
         });
         let health = runtime(1, || {}).map_err(NodeError::System)?;
-        let runtime = runtime(config.api.threads, priority::let_ordering_go_first).map_err(NodeError::System)?;
+        let runtime = runtime(config.api.threads, priority::lower_priority).map_err(NodeError::System)?;
         let stop = watch::Sender::new(false);
         let api_address = api_listener.local_addr().map_err(NodeError::System)?;
         let metrics_address = metrics_listener.local_addr().map_err(NodeError::System)?;

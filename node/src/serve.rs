@@ -35,7 +35,7 @@ impl Server {
 pub(crate) fn start<S: Store>(reader: LedgerReader<S>, mailbox: Mailbox<LoopInput>, threads: &mut Threads) -> io::Result<Server> {
     let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
     threads.start("serve", move || {
-        priority::let_ordering_go_first();
+        priority::lower_priority();
         serve(&reader, &queue, &mailbox);
     })?;
     Ok(Server(jobs))

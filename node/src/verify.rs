@@ -58,13 +58,13 @@ pub(crate) fn start(checks: &Checks, receivers: IncomingReceivers, count: u16, t
     }
     let gossiped = checks.clone();
     threads.start("gossip", move || {
-        priority::let_ordering_go_first();
+        priority::lower_priority();
         decode_gossip(&gossiped, gossip);
     })?;
     for _ in 0..count.max(1) {
         let checks = checks.clone();
         threads.start("verify-tx", move || {
-            priority::let_ordering_go_first();
+            priority::lower_priority();
             check_transactions(&checks);
         })?;
     }

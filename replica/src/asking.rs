@@ -26,7 +26,7 @@ pub(crate) struct Asking {
     /// The validators that have answered, and ourselves.
     answered: SignerSet,
     /// One base timeout.
-    patience: Duration,
+    base_timeout: Duration,
     /// When the wait ends; `None` until we hear from anyone.
     until: Option<Duration>,
     /// When to ask next; `None` once we stop asking.
@@ -36,10 +36,10 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>, patience: Duration) -> Self {
+    pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>, base_timeout: Duration) -> Self {
         let answered = SignerSet::from_iter([me]);
         let is_over = committee.is_quorum(answered);
-        Self { committee, answered, patience, until: None, next: (!is_over).then_some(Duration::ZERO), asked_later: 0, is_over }
+        Self { committee, answered, base_timeout, until: None, next: (!is_over).then_some(Duration::ZERO), asked_later: 0, is_over }
     }
 
     /// For a validator that asks nobody.
@@ -65,10 +65,10 @@ impl Asking {
             return Vec::new();
         }
         let pause = if self.is_waiting() {
-            Some(self.patience.checked_div(ASKED_IN_WAIT).unwrap_or(self.patience))
+            Some(self.base_timeout.checked_div(ASKED_IN_WAIT).unwrap_or(self.base_timeout))
         } else {
             self.asked_later = self.asked_later.saturating_add(1);
-            (self.asked_later < ASKED_LATER_MAX).then(|| self.patience.saturating_mul(1 << self.asked_later.min(ASKED_LATER_MAX)))
+            (self.asked_later < ASKED_LATER_MAX).then(|| self.base_timeout.saturating_mul(1 << self.asked_later.min(ASKED_LATER_MAX)))
         };
         self.next = pause.map(|pause| now.saturating_add(pause));
         self.committee.ids().filter(|id| !self.answered.contains(*id)).collect()
@@ -76,7 +76,7 @@ impl Asking {
 
     /// We have heard from another validator.
     pub(crate) fn on_heard(&mut self, now: Duration) {
-        self.until.get_or_insert_with(|| now.saturating_add(self.patience));
+        self.until.get_or_insert_with(|| now.saturating_add(self.base_timeout));
     }
 
     /// A validator has told us which statements of ours it has seen.

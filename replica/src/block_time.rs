@@ -40,7 +40,7 @@ pub(crate) struct BlockTime {
     /// The time of the newest committed block.
     committed: UnixMillis,
     /// When we learned of that block; `None` before the first input.
-    learnt: Option<Duration>,
+    committed_at: Option<Duration>,
     /// When the doubt about our clock ends: a block of ours was lost, and no other leader's clock has agreed with ours since.
     doubted: Option<Duration>,
 }
@@ -59,25 +59,25 @@ struct Held {
 impl BlockTime {
     pub(crate) fn new(parameters: &Parameters, committed: UnixMillis) -> Self {
         let doubt = Duration::from_millis(u64::from(parameters.timeout_base_ms).saturating_mul(DOUBT_TIMEOUTS));
-        Self { tolerance_ms: parameters.clock_tolerance_ms(), doubt, held: None, committed, learnt: None, doubted: None }
+        Self { tolerance_ms: parameters.clock_tolerance_ms(), doubt, held: None, committed, committed_at: None, doubted: None }
     }
 
     /// Notes the time of the first input. Later calls change nothing.
     pub(crate) fn start(&mut self, now: Now) {
-        self.learnt.get_or_insert(now.elapsed);
+        self.committed_at.get_or_insert(now.elapsed);
     }
 
     /// A block with this time is committed.
     pub(crate) const fn on_committed(&mut self, time: UnixMillis, now: Now) {
         self.committed = time;
-        self.learnt = Some(now.elapsed);
+        self.committed_at = Some(now.elapsed);
     }
 
     /// What time it is on the chain: as far as we know, a transaction that has expired by it cannot get into a block any more. Advances from
     /// the newest committed block as time passes, but not past our clock, and never goes back. So neither a clock that is ahead nor a stalled
     /// chain that is ahead of every clock makes us refuse a transaction.
     pub(crate) fn now(&self, now: Now) -> UnixMillis {
-        let passed = self.learnt.map_or(0, |learnt| millis(now.elapsed.saturating_sub(learnt)));
+        let passed = self.committed_at.map_or(0, |committed_at| millis(now.elapsed.saturating_sub(committed_at)));
         let estimate = self.committed.0.saturating_add(passed);
         self.committed.max(UnixMillis(estimate.min(now.unix.0)))
     }

@@ -51,7 +51,7 @@ struct Wanted {
     /// Whose turn it is, as an index into `holders`.
     turn: usize,
     /// Consecutive requests without a useful answer.
-    in_vain: usize,
+    fruitless: usize,
     /// The peer whose answer is outstanding.
     asked: Option<ValidatorId>,
     /// When the next request is due.
@@ -73,7 +73,7 @@ impl Wanted {
     /// Asks the next holder at once; when all have had a turn in vain, only at the deadline.
     fn hurry(&mut self, now: Duration) {
         self.asked = None;
-        if self.in_vain < self.holders.len() {
+        if self.fruitless < self.holders.len() {
             self.deadline = now;
         }
     }
@@ -159,7 +159,7 @@ impl Catchup {
             Some(_) | None => (None, now),
         };
         self.wanted =
-            Some(Wanted { missing, by_height, holders, turn: 0, in_vain: 0, asked, deadline, nothing_newer: SignerSet::default() });
+            Some(Wanted { missing, by_height, holders, turn: 0, fruitless: 0, asked, deadline, nothing_newer: SignerSet::default() });
     }
 
     /// The engine is missing nothing any more: the chain came another way, or our root has passed it, and perhaps nobody has all of it.
@@ -210,9 +210,9 @@ impl Catchup {
             (self.newest, wanted.nothing_newer) = (None, SignerSet::default());
         }
         let newest = self.newest.map_or(root.1, |(_, height)| height.max(root.1));
-        let laps = u32::try_from(wanted.in_vain.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
+        let laps = u32::try_from(wanted.fruitless.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
         wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
-        wanted.in_vain = wanted.in_vain.saturating_add(1);
+        wanted.fruitless = wanted.fruitless.saturating_add(1);
         wanted.asked = Some(to);
         self.last = Some(to);
         let message = match &wanted.missing {
@@ -258,7 +258,7 @@ impl Catchup {
         let joined = take_joined(&mut self.waiting, root, is_known);
         if !joined.is_empty() {
             // Once it has them, the engine says what it is still missing.
-            (wanted.asked, wanted.in_vain, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
+            (wanted.asked, wanted.fruitless, wanted.deadline) = (None, 0, now.saturating_add(PATIENCE));
             (self.started, self.changes) = (true, 0);
             self.handovers_in_flight = self.handovers_in_flight.saturating_add(1);
             return Some((joined, None));
@@ -269,7 +269,7 @@ impl Catchup {
             wanted.by_height = true;
             self.waiting.clear();
         } else {
-            wanted.in_vain = 0;
+            wanted.fruitless = 0;
         }
         wanted.hurry(now);
         None
@@ -304,7 +304,7 @@ impl Catchup {
         };
         blocks.drain(..follows);
         self.newest = blocks.last().map(|last| (last.id(), Height(height.0.saturating_add(blocks.len() as u64))));
-        (wanted.in_vain, wanted.nothing_newer) = (0, SignerSet::default());
+        (wanted.fruitless, wanted.nothing_newer) = (0, SignerSet::default());
         if wanted.by_height && wanted.asked == Some(from) {
             // There may be more: we ask once the engine has taken these.
             (wanted.asked, wanted.deadline) = (None, now.saturating_add(PATIENCE));

@@ -11,7 +11,7 @@ use quorate_types::genesis::Parameters;
 use crate::mempool::Load;
 
 /// A pause is at most a base timeout divided by this, so that waiting never costs the leader its round.
-const PAUSES_PER_TIMEOUT: u32 = 50;
+const PAUSE_DIVISOR: u32 = 50;
 /// This many new transactions make a block worth waiting for.
 const FRESH_MIN: usize = 2;
 /// This many transactions, including those in uncommitted blocks, are traffic: then every block waits, even one that only commits others.
@@ -20,7 +20,7 @@ const TRAFFIC_MIN: usize = 8;
 /// The longest pause of a leader with this `pause_max`, counted from when it could first have built.
 pub(crate) fn pause(pause_max: Duration, parameters: &Parameters) -> Duration {
     let timeout = Duration::from_millis(parameters.timeout_base_ms.into());
-    timeout.checked_div(PAUSES_PER_TIMEOUT).unwrap_or_default().min(pause_max)
+    timeout.checked_div(PAUSE_DIVISOR).unwrap_or_default().min(pause_max)
 }
 
 /// Whether a block is likely to get better soon: `ready` is what the pool could give to blocks, `pending` the part of it that the block's

@@ -107,7 +107,7 @@ pub enum RecoverError {
     #[error(
         "a stored block or certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this same validator"
     )]
-    Certificate(#[from] VerifyError),
+    Unverified(#[from] VerifyError),
     /// The stored certificates do not decode.
     #[error("the stored certificates are damaged ({0}): restore the data directory from a backup of this same validator")]
     Damaged(DecodeError),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::{App, Panicked, Remembering, accounts, check_transaction};
+use quorate_app::{App, CachedRead, Panicked, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
     safety::{Ballot, SafetyRecord, persist},
@@ -610,7 +610,7 @@ impl<S: Store> Replica<S> {
             return Err(("panicked".into(), "the application panicked on it before, so it is not executed; sign another one".into()));
         }
         let mut next = Sequence(0);
-        if let Some(state) = self.ledger.state(&root).map(|state| Remembering::new(state)) {
+        if let Some(state) = self.ledger.state(&root).map(|state| CachedRead::new(state)) {
             check_transaction(self.ledger.machine(), &state, self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
             next = accounts::next_sequence(&state, &transaction.sender());
@@ -699,7 +699,7 @@ impl<S: Store> Replica<S> {
     }
 
     fn ask(&mut self) {
-        if !self.engine.is_fetching() {
+        if !self.engine.is_block_missing() {
             self.catchup.unwanted(self.now.elapsed);
         }
         let tree = self.engine.tree();
@@ -952,7 +952,7 @@ impl<S: Store> Replica<S> {
         let count = match message.purpose() {
             Purpose::Propose => &mut self.counts.proposals,
             Purpose::Vote => &mut self.counts.votes,
-            Purpose::GiveUp => &mut self.counts.timeouts,
+            Purpose::Timeout => &mut self.counts.timeouts,
             Purpose::Inform | Purpose::Ask | Purpose::Answer => return,
         };
         *count = count.saturating_add(1);

@@ -9,15 +9,14 @@ mod failure;
 mod json;
 mod output;
 mod program;
-mod quote;
 mod shell;
+mod untrusted;
 mod usage;
 
 pub use self::{
     failure::{CommandError, Exit},
     output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors},
-    program::program_name,
-    quote::{FOREIGN_CHARS_MAX, foreign, is_plain},
     shell::{program_word, shell_word},
+    untrusted::{UNTRUSTED_CHARS_MAX, escape_untrusted, is_plain},
     usage::parse,
 };

@@ -27,7 +27,7 @@ use crate::program::{command, faketime, program, run};
 
 /// Longest wait for any condition. A busy machine is slow; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Lines of each log shown when a test fails.
 const LOG_LINES: usize = 15;
 
@@ -60,7 +60,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -250,7 +250,7 @@ impl Cluster {
                 drop(process.wait());
                 panic!("the validator of {home} has not ended within {DEADLINE:?}: {}", said());
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -299,7 +299,7 @@ impl Cluster {
             if Instant::now() >= deadline {
                 return None;
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -320,7 +320,7 @@ impl Cluster {
                 panic!("{} has ended: {status}", validator.name);
             }
             assert!(Instant::now() < deadline, "{} is not ready within {DEADLINE:?}: {answer:?}", validator.name);
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

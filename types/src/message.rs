@@ -106,7 +106,7 @@ impl Message {
         match self {
             Self::Proposal(_) => Purpose::Propose,
             Self::Vote(_) => Purpose::Vote,
-            Self::Timeout(_) => Purpose::GiveUp,
+            Self::Timeout(_) => Purpose::Timeout,
             Self::SyncInfo(_) => Purpose::Inform,
             Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => Purpose::Ask,
             Self::FetchResponse(_) | Self::CatchupResponse(_) | Self::Sightings(_) => Purpose::Answer,
@@ -117,7 +117,7 @@ impl Message {
     #[must_use]
     pub const fn is_urgent(&self) -> bool {
         match self.purpose() {
-            Purpose::Propose | Purpose::Vote | Purpose::GiveUp | Purpose::Inform => true,
+            Purpose::Propose | Purpose::Vote | Purpose::Timeout | Purpose::Inform => true,
             Purpose::Ask | Purpose::Answer => false,
         }
     }
@@ -131,7 +131,7 @@ pub enum Purpose {
     /// A vote in a round.
     Vote,
     /// A timeout: the sender gives up a round.
-    GiveUp,
+    Timeout,
     /// Certificates that nobody asked for.
     Inform,
     /// A request.

@@ -48,7 +48,7 @@ pub const STATE_BRANCH: Tag = Tag::new("quorate/state-branch");
 pub const EMPTY_STATE_ROOT: Hash = Hash([0; 32]);
 
 /// Most siblings in a proof: one for each bit of a key hash.
-pub const MAX_STATE_PROOF_DEPTH: usize = 256;
+pub const STATE_PROOF_DEPTH_MAX: usize = 256;
 
 /// The hash of `key`, whose bits are the key's path in the tree.
 #[must_use]
@@ -102,7 +102,7 @@ pub fn state_path_turns_right(key_hash: &Hash, depth: u8) -> bool {
 pub struct StateProof {
     /// The hash of the other child at each branch on the key's path, the root's first.
     ///
-    /// At most [`MAX_STATE_PROOF_DEPTH`]; decoding refuses more before it stores them.
+    /// At most [`STATE_PROOF_DEPTH_MAX`]; decoding refuses more before it stores them.
     #[serde(deserialize_with = "bounded_siblings")]
     pub siblings: Vec<Hash>,
     /// The end of the key's path, below the last sibling.
@@ -140,7 +140,7 @@ pub enum Proven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateProofError {
     /// The proof has more siblings than a key hash has bits.
-    #[error("the state proof has {siblings} siblings; at most {MAX_STATE_PROOF_DEPTH} are possible")]
+    #[error("the state proof has {siblings} siblings; at most {STATE_PROOF_DEPTH_MAX} are possible")]
     TooDeep {
         /// The number of its siblings.
         siblings: usize,
@@ -187,7 +187,7 @@ impl StateProof {
     /// [`StateProofError::TooDeep`], [`StateProofError::ForeignLeaf`] and
     /// [`StateProofError::WrongRoot`]: the proof shows nothing about the key.
     pub fn verify(&self, root: &Hash, key: &[u8]) -> Result<Proven, StateProofError> {
-        if self.siblings.len() > MAX_STATE_PROOF_DEPTH {
+        if self.siblings.len() > STATE_PROOF_DEPTH_MAX {
             return Err(StateProofError::TooDeep { siblings: self.siblings.len() });
         }
         let path = state_key_hash(key);
@@ -252,9 +252,9 @@ impl StateProof {
     }
 }
 
-/// Decodes at most [`MAX_STATE_PROOF_DEPTH`] siblings, whatever length a peer claims.
+/// Decodes at most [`STATE_PROOF_DEPTH_MAX`] siblings, whatever length a peer claims.
 fn bounded_siblings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hash>, D::Error> {
-    Bounded::<Hash, MAX_STATE_PROOF_DEPTH>::deserialize(deserializer).map(Bounded::into_inner)
+    Bounded::<Hash, STATE_PROOF_DEPTH_MAX>::deserialize(deserializer).map(Bounded::into_inner)
 }
 
 #[cfg(test)]

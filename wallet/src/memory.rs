@@ -36,7 +36,7 @@ const SEEN: &str = "seen";
 const LOCK: &str = "lock";
 const FILE_MODE: u32 = 0o600;
 /// Pause between two attempts to take a lock.
-const GLANCE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What one home remembers of one network: the directory.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Memory {
                     let message = "another wallet process held the lock on this account's sequence numbers the whole time";
                     return Err(CommandError::new(Exit::Failure, "busy", message).with_hint("nothing was sent; try again"));
                 }
-                Err(TryLockError::WouldBlock) => sleep(GLANCE).await,
+                Err(TryLockError::WouldBlock) => sleep(POLL_INTERVAL).await,
             }
         }
     }

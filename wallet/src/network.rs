@@ -7,7 +7,7 @@ use quorate_builtin::{Account, Settings, app};
 use quorate_client::{Client, ClientError, LightClient, NodeArgs, Pace, Proven, Session};
 use quorate_genesis::{CeremonyError, load, parse};
 use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
-use quorate_terminal::{CommandError, Output, foreign};
+use quorate_terminal::{CommandError, Output, escape_untrusted};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, GenesisHash},
@@ -102,7 +102,7 @@ impl NetworkArgs {
                 let _progress = out.progress("fetching the genesis");
                 let read = |json: &[u8]| expect(parse(Path::new("the node's genesis"), json)?, Some(wanted));
                 // The error may quote the node's genesis.
-                let quoted = |error: CommandError| CommandError { message: foreign(&error.message), ..error };
+                let quoted = |error: CommandError| CommandError { message: escape_untrusted(&error.message), ..error };
                 read(&client.genesis_json(|json| read(json).is_ok()).await?).map_err(|error| quoted(error.into()))?
             }
             (None, None) => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use quorate_builtin::{Answer, BankOperation, KvAction, KvOperation, Operation, explain};
 use quorate_client::light::{Certificate, PlacedReceipt, Proven};
-use quorate_terminal::{CommandError, Exit, Output, foreign};
+use quorate_terminal::{CommandError, Exit, Output, escape_untrusted};
 use quorate_types::{
     failure::Failure,
     ids::{Address, BlockId, GenesisHash, TxId},
@@ -103,7 +103,7 @@ impl fmt::Display for Shown {
             write!(f, " to {to}")?;
         }
         if let Some(key) = &self.key {
-            write!(f, " {}", foreign(key))?;
+            write!(f, " {}", escape_untrusted(key))?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Timeout for the pools to drain.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the pools are polled.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Validity of the transactions.
 const VALID_FOR: Duration = Duration::from_secs(3_600);
 
@@ -183,7 +183,7 @@ impl Arena {
                     format!("{waiting} transactions are still waiting for a block after {DRAIN_TIMEOUT:?}"),
                 ));
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

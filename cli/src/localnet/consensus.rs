@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_client::Client;
-use quorate_terminal::{CommandError, Output, foreign};
+use quorate_terminal::{CommandError, Output, escape_untrusted};
 use quorate_types::diagnosis::{ConsensusView, LinkState};
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ fn text(view: &View<'_>, out: &Output) -> String {
         match &row.consensus {
             Some(consensus) => cells.extend([
                 consensus.round.to_string(),
-                foreign(&consensus.leader),
+                escape_untrusted(&consensus.leader),
                 consensus.high_qc_round.to_string(),
                 consensus.committed_round.to_string(),
                 consensus.height.to_string(),
@@ -67,7 +67,7 @@ fn text(view: &View<'_>, out: &Output) -> String {
     });
     let stalls = view.validators.iter().filter_map(|row| {
         let stall = row.consensus.as_ref()?.stall.as_ref()?;
-        Some(format!("{}: {}", row.name, foreign(&stall.summary)))
+        Some(format!("{}: {}", row.name, escape_untrusted(&stall.summary)))
     });
     let mut text = out.table(&headings, rows);
     for (index, stall) in stalls.enumerate() {
@@ -79,6 +79,6 @@ fn text(view: &View<'_>, out: &Output) -> String {
 
 fn unlinked(consensus: &ConsensusView) -> String {
     let down = consensus.validators.iter().filter(|validator| validator.link.as_ref().is_some_and(|link| link.state != LinkState::Up));
-    let names: Vec<_> = down.map(|validator| foreign(&validator.name)).collect();
+    let names: Vec<_> = down.map(|validator| escape_untrusted(&validator.name)).collect();
     if names.is_empty() { "-".into() } else { names.join(", ") }
 }

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::directory::{Localnet, Member, file_error};
 
 /// How often a followed log is polled.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Most bytes read at once from a log.
 const CHUNK_BYTES_MAX: u64 = 1 << 20;
 
@@ -55,7 +55,7 @@ pub(super) async fn show(localnet: &Localnet, number: Option<usize>, follow: boo
             if reader_is_gone() {
                 return Ok(());
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use rustix::process::Signal;
 
 /// How often a process is polled while waiting for its end.
-const GLANCE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A process that we started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Process {
             if Instant::now() >= deadline {
                 return false;
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         true
     }

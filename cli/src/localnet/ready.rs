@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How often a validator's readiness is polled.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Timeout of one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Number of log lines shown with a failure.
@@ -54,7 +54,7 @@ pub(crate) async fn wait_until_ready(
             if Instant::now() >= deadline {
                 return Err(failed(localnet, member, "not-ready", &format!("is not ready after {timeout:?}: {}", excerpt(&reason))));
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
     Ok(())

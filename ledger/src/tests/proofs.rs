@@ -68,7 +68,7 @@ fn one_receipt_and_its_proof_are_read_without_the_others() {
     let keys: Vec<_> = ledger.store().iter(Column::Receipts, &[]).map(|entry| entry.unwrap().0.to_vec()).collect();
     assert_eq!(keys, [None, Some(0), Some(2), Some(3), Some(4)].map(key));
     let whole = reader.receipts_at(Height(1)).unwrap().unwrap();
-    let since: Vec<_> = reader.receipts_since(&payload[3].id()).unwrap().collect::<Result<_, _>>().unwrap();
+    let since: Vec<_> = reader.receipts_from(&payload[3].id()).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(since, whole[3..].iter().map(|receipt| (receipt.leaf(), receipt.clone())).collect::<Vec<_>>());
 
     // All rows but the requested one are gone.

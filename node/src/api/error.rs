@@ -84,7 +84,7 @@ impl ApiError {
     }
 
     /// Another transaction has used the transaction's sequence number.
-    pub(crate) fn used_number(next: Sequence) -> Self {
+    pub(crate) fn sequence_used(next: Sequence) -> Self {
         let rejected = TxRejected::SequenceTooOld { next };
         Self::rejected(rejected.code(), rejected.to_string())
     }

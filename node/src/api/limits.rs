@@ -154,7 +154,7 @@ impl Server {
             tracing::debug!("cannot shrink the send buffer: {error}");
         }
         metrics.connections().inc();
-        let stream = TokioIo::new(Impatient::new(stream, config.write_timeout()));
+        let stream = TokioIo::new(MinRateStream::new(stream, config.write_timeout()));
         let (router, counters) = (TowerToHyperService::new(router), Arc::clone(&metrics));
         let service = service_fn(move |request| answer(Arc::clone(&seat), router.clone(), Arc::clone(&counters), request));
         let mut connection = pin!(
@@ -194,7 +194,7 @@ async fn answer(
     metrics: Arc<Metrics>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    seat.is_ours();
+    seat.set_our_turn();
     let since = Instant::now();
     let mut request = request.map(|incoming| Body::new(Sent { incoming, seat: Arc::clone(&seat), since }));
     request.extensions_mut().insert(seat.origin());
@@ -211,7 +211,7 @@ async fn answer(
             }
         }
     };
-    seat.is_theirs(Instant::now());
+    seat.set_client_turn(Instant::now());
     Ok(response)
 }
 
@@ -241,9 +241,9 @@ impl hyper::body::Body for Sent {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.incoming).poll_frame(context);
         if frame.is_pending() {
-            self.seat.is_theirs(self.since);
+            self.seat.set_client_turn(self.since);
         } else {
-            self.seat.is_ours();
+            self.seat.set_our_turn();
         }
         frame
     }
@@ -259,7 +259,7 @@ impl hyper::body::Body for Sent {
 
 /// A stream that gives up on slow readers. The time that a write waits is charged to the reader, and every byte that it reads pays some of it
 /// off; a reader that owes more than `patience` is cut off.
-struct Impatient {
+struct MinRateStream {
     stream: TcpStream,
     patience: Duration,
     owed: Duration,
@@ -269,7 +269,7 @@ struct Impatient {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Impatient {
+impl MinRateStream {
     fn new(stream: TcpStream, patience: Duration) -> Self {
         Self { stream, patience, owed: Duration::ZERO, waiting: None, deadline: Box::pin(sleep(patience)) }
     }
@@ -301,13 +301,13 @@ fn too_slow() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client reads its answer too slowly")
 }
 
-impl AsyncRead for Impatient {
+impl AsyncRead for MinRateStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Impatient {
+impl AsyncWrite for MinRateStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.bound(context, written)

@@ -190,12 +190,12 @@ impl Seat {
     }
 
     /// It is our turn: we have what we need from the client.
-    pub(crate) fn is_ours(&self) {
+    pub(crate) fn set_our_turn(&self) {
         self.turn(Turn::Ours);
     }
 
     /// It has been the client's turn since then.
-    pub(crate) fn is_theirs(&self, since: Instant) {
+    pub(crate) fn set_client_turn(&self, since: Instant) {
         self.turn(Turn::Theirs { since });
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let seats = Seats::new(FULL, 0);
         let mut taken: Vec<_> = (0..FULL).map(|_| take(&seats, address(1))).collect();
         // We owe the first an answer; of the rest, the second has kept us waiting longest.
-        taken[0].0.is_ours();
+        taken[0].0.set_our_turn();
         let (_newcomer, _) = take(&seats, address(1));
         assert_eq!(taken.iter_mut().map(|(_, notice)| has_gone(notice)).collect::<Vec<_>>(), [false, true, false, false]);
         // Dropping it later frees no second place.
@@ -323,10 +323,10 @@ mod tests {
         let seats = Seats::new(FULL, 0);
         let taken: Vec<_> = (0..FULL).map(|_| take(&seats, address(1))).collect();
         for (seat, _) in &taken {
-            seat.is_ours();
+            seat.set_our_turn();
         }
         assert!(matches!(seats.take(address(2)), Seating::Full));
-        taken[2].0.is_theirs(Instant::now());
+        taken[2].0.set_client_turn(Instant::now());
         assert!(matches!(seats.take(address(2)), Seating::Freed(..)));
     }
 
@@ -357,12 +357,12 @@ mod tests {
         let _slow_share = slow.share(60).unwrap();
         let (ours, mut our_notice) = take(&seats, address(1));
         let _our_share = ours.share(30).unwrap();
-        ours.is_ours();
+        ours.set_our_turn();
         let (seat, _notice) = take(&seats, address(1));
         let long_ago = Instant::now().checked_sub(ANSWER_PATIENCE).unwrap();
-        slow.is_theirs(Instant::now());
+        slow.set_client_turn(Instant::now());
         assert!(seat.share(50).is_none(), "it has just begun");
-        slow.is_theirs(long_ago);
+        slow.set_client_turn(long_ago);
         assert!(seat.share(50).is_some());
         assert!(has_gone(&mut slow_notice) && !has_gone(&mut our_notice));
         assert!(seat.share(1_000).is_none(), "more than there is");
@@ -373,10 +373,10 @@ mod tests {
         let seats = Seats::new(FULL, 100);
         let (honest, mut honest_notice) = take(&seats, address(2));
         let _honest_share = honest.share(30).unwrap();
-        honest.is_theirs(Instant::now().checked_sub(ANSWER_PATIENCE).unwrap());
+        honest.set_client_turn(Instant::now().checked_sub(ANSWER_PATIENCE).unwrap());
         let (greedy, mut greedy_notice) = take(&seats, address(1));
         let _greedy_share = greedy.share(60).unwrap();
-        greedy.is_theirs(Instant::now());
+        greedy.set_client_turn(Instant::now());
         let (newcomer, _notice) = take(&seats, address(3));
         assert!(newcomer.share(50).is_some());
         assert!(has_gone(&mut greedy_notice) && !has_gone(&mut honest_notice));

@@ -108,10 +108,10 @@ async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait,
     let id = transaction.id();
     // Cloned, because a borrow of the channel blocks the replica's thread when it publishes the next view.
     let view = api.views.borrow().clone();
-    let used = used_number(&view, &transaction);
+    let used = sequence_used(&view, &transaction);
     if let Some(next) = used {
         let located = api.read(move |history| history.transaction(&id)).await?;
-        return committed(api, id, located.ok_or_else(|| ApiError::used_number(next))?, wait).await;
+        return committed(api, id, located.ok_or_else(|| ApiError::sequence_used(next))?, wait).await;
     }
     drop(view);
     admit_by_disk(api)?;
@@ -136,7 +136,7 @@ async fn submit(api: &Api, origin: Origin, transaction: Transaction, wait: Wait,
 }
 
 /// The sender's next sequence number, if the transaction's is used up: then it is already committed, or never will be.
-fn used_number(view: &CommittedView, transaction: &Transaction) -> Option<Sequence> {
+fn sequence_used(view: &CommittedView, transaction: &Transaction) -> Option<Sequence> {
     let next = view.account(&transaction.sender()).sequence();
     (transaction.content().sequence < next).then_some(next)
 }
@@ -221,7 +221,7 @@ async fn sort(api: &Api, transactions: Vec<Transaction>) -> Result<Sorted, ApiEr
             continue;
         }
         seen.insert(id, index);
-        match used_number(&view, &transaction) {
+        match sequence_used(&view, &transaction) {
             Some(next) => used.push((index, id, next)),
             None => sorted.fresh.push((index, transaction)),
         }

@@ -209,7 +209,7 @@ impl Behaviour for ForgeTc {
         let Some(tc) = Self::forge(mind) else { return vec![parcel] };
         let mut parcels = Vec::new();
         match message.purpose() {
-            Purpose::Propose | Purpose::GiveUp => {
+            Purpose::Propose | Purpose::Timeout => {
                 if let Message::Proposal(mut proposal) = message {
                     proposal.last_round_tc = Some(tc);
                     parcels.push(mind.parcel(parcel.to.clone(), Message::Proposal(proposal)));

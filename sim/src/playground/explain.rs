@@ -31,7 +31,7 @@ impl Stage {
         let leader = engine.leader(round);
         let asks =
             if player.undecided.is_empty() { String::new() } else { format!("asks for your vote (`vote {name} yes`, `vote {name} no`); ") };
-        let fetching = if engine.is_fetching() { "lacks a block and has asked for it; " } else { "" };
+        let fetching = if engine.is_block_missing() { "lacks a block and has asked for it; " } else { "" };
         let doing = if record.last_timeout().is_some_and(|(given_up, ..)| given_up == round) {
             format!("gave round {round} up, and waits for timeouts of a quorum: it has {}", self.timeouts_at(round, seat))
         } else if player.is_idle_leader() {

@@ -42,7 +42,7 @@ const fn kind_of(message: &Message) -> Kind {
     match message.purpose() {
         Purpose::Propose => Kind::Proposal,
         Purpose::Vote => Kind::Vote,
-        Purpose::GiveUp => Kind::TimeOut,
+        Purpose::Timeout => Kind::TimeOut,
         Purpose::Inform => Kind::QC,
         Purpose::Ask => Kind::SyncRequest,
         Purpose::Answer => Kind::SyncResponse,

@@ -59,7 +59,7 @@ impl Act {
         match message.purpose() {
             Purpose::Propose => &self.proposals,
             Purpose::Vote => &self.votes,
-            Purpose::GiveUp => &self.timeouts,
+            Purpose::Timeout => &self.timeouts,
             Purpose::Inform | Purpose::Ask | Purpose::Answer => &self.rest,
         }
     }

@@ -1,7 +1,7 @@
 //! Makes untrusted text safe to show: a node may lie, and terminals act on some characters.
 
 /// Longest untrusted text shown, in characters.
-pub const FOREIGN_CHARS_MAX: usize = 300;
+pub const UNTRUSTED_CHARS_MAX: usize = 300;
 
 /// Whether a character only shows a glyph: not a control, bidirectional or zero-width character.
 #[must_use]
@@ -29,12 +29,12 @@ pub fn is_plain(c: char) -> bool {
         )
 }
 
-/// The text on one line, with every character that is not plain escaped as `\u{…}`, truncated to [`FOREIGN_CHARS_MAX`] characters.
+/// The text on one line, with every character that is not plain escaped as `\u{…}`, truncated to [`UNTRUSTED_CHARS_MAX`] characters.
 #[must_use]
-pub fn foreign(text: &str) -> String {
+pub fn escape_untrusted(text: &str) -> String {
     let mut shown = String::new();
     for (count, c) in text.chars().enumerate() {
-        if count == FOREIGN_CHARS_MAX {
+        if count == UNTRUSTED_CHARS_MAX {
             shown.push('…');
             break;
         }
@@ -53,9 +53,9 @@ mod tests {
 
     #[test]
     fn what_acts_on_a_terminal_is_written_out_and_what_is_long_is_cut() {
-        assert_eq!(foreign("plain, grün, 余额"), "plain, grün, 余额");
-        assert_eq!(foreign("no\r\u{1b}[2Kverified: height 7"), r"no\u{d}\u{1b}[2Kverified: height 7");
-        assert_eq!(foreign("a\u{202e}b\u{2066}c\u{200b}d\ne"), r"a\u{202e}b\u{2066}c\u{200b}d\u{a}e");
-        assert_eq!(foreign(&"x".repeat(10_000)).chars().count(), FOREIGN_CHARS_MAX + 1);
+        assert_eq!(escape_untrusted("plain, grün, 余额"), "plain, grün, 余额");
+        assert_eq!(escape_untrusted("no\r\u{1b}[2Kverified: height 7"), r"no\u{d}\u{1b}[2Kverified: height 7");
+        assert_eq!(escape_untrusted("a\u{202e}b\u{2066}c\u{200b}d\ne"), r"a\u{202e}b\u{2066}c\u{200b}d\u{a}e");
+        assert_eq!(escape_untrusted(&"x".repeat(10_000)).chars().count(), UNTRUSTED_CHARS_MAX + 1);
     }
 }

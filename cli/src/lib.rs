@@ -103,7 +103,7 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run many validators in one process on a virtual clock, with faults that a seed decides.
     #[command(subcommand)]
     Sim(quorate_sim::Command),
-    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    /// Step through a network of validators by hand: deliver messages, vote, inject faults.
     Playground(quorate_sim::PlaygroundCommand),
     /// Print the completion script of a shell.
     Completions {

@@ -66,7 +66,7 @@ fn a_run_leaves_ledgers_logs_failures_and_a_report_and_can_be_played_again() {
     assert_eq!(read(first.join("report.json")), read(second.join("report.json")));
 
     let refused = sim(&["run", again.to_str().unwrap(), "--out", second.to_str().unwrap()]).unwrap_err();
-    assert!(refused.message.contains("cannot be made") && refused.hint.unwrap().contains("--out"));
+    assert!(refused.message.contains("cannot create") && refused.hint.unwrap().contains("--out"));
 }
 
 #[test]

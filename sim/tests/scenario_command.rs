@@ -102,7 +102,7 @@ fn what_is_no_file_is_refused_with_a_word_on_what_to_name() {
     let rows = dir.join("rows.txt");
     fs::write(&rows, "t = 2\nclient_reqs = 3\n").unwrap();
     let error = sim(&["scenario", "check", rows.to_str().unwrap()]).unwrap_err().message;
-    assert!(error.contains("for a file of 2017 say --format bcr"), "{error}");
+    assert!(error.contains("for a file of 2017, use --format bcr"), "{error}");
     sim(&["scenario", "check", rows.to_str().unwrap(), "--format", "bcr"]).unwrap();
     // Files without a length that never end.
     let error = sim(&["scenario", "check", "/dev/zero"]).unwrap_err().message;

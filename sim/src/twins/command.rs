@@ -408,21 +408,21 @@ fn file_text(report: &FileReport<'_>) -> String {
         (Some(false), _) => "not judged, since safety is violated".into(),
     };
     let mut lines = vec![
-        format!("{} validators with twins of {}, {} rounds", report.validators, none_or(report.twins.join(", ")), report.rounds),
+        format!("{} validators, twins of {}, {} rounds", report.validators, none_or(report.twins.join(", ")), report.rounds),
         format!("  safety     {safety}"),
         format!("  liveness   {liveness}"),
     ];
     if outcome.forked {
         lines.push("  fork       honest validators committed different blocks at one height".into());
     }
-    lines.push(format!("  culprits   {}, convicted by signatures on two votes in one round", none_or(names(&outcome.culprits))));
-    lines.push(format!("  accused    {}, by honest validators", none_or(names(&outcome.accused))));
+    lines.push(format!("  culprits   {} (by signatures on two votes in one round)", none_or(names(&outcome.culprits))));
+    lines.push(format!("  accused    {} (by honest validators)", none_or(names(&outcome.accused))));
     lines.push(format!("{} rounds, {} messages, history {:016x}", outcome.counters.rounds, outcome.counters.messages, outcome.history));
     lines.join("\n")
 }
 
 fn none_or(text: String) -> String {
-    if text.is_empty() { "nobody".into() } else { text }
+    if text.is_empty() { "none".into() } else { text }
 }
 
 fn one_text(number: u64, outcome: &Outcome) -> String {

@@ -1,7 +1,7 @@
-# Everything that a developer needs. `make help` lists it.
+# Everything a developer needs. `make help` lists it.
 #
-# The environment of all builds is set here and nowhere else: the C++ part (RocksDB) takes a quarter of an hour and is built anew whenever
-# one of these variables changes. For cargo by hand: eval "$(make -s env)"
+# The environment of all builds is set here and nowhere else: the C++ part (RocksDB) takes a quarter of an hour and is rebuilt whenever
+# one of these variables changes. To run cargo by hand: eval "$(make -s env)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -17,7 +17,7 @@ endif
 ifeq ($(shell uname -s),Darwin)
   compilers = cc c++
 endif
-# Only defaults: a compiler that somebody has chosen stays.
+# Only defaults: a compiler chosen by the user stays.
 ifneq ($(shell command -v ccache 2>/dev/null),)
   ifeq ($(origin CC),default)
     export CC := ccache $(word 1,$(compilers))
@@ -26,7 +26,7 @@ ifneq ($(shell command -v ccache 2>/dev/null),)
     export CXX := ccache $(word 2,$(compilers))
   endif
 endif
-# Checksums of RocksDB by hardware, which every 64-bit x86 of the last ten years has: 10 to 20 % on commits.
+# Hardware checksums in RocksDB, which every 64-bit x86 of the last ten years has: 10 to 20 % on commits.
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
   export CXXFLAGS ?= -msse4.2 -mpclmul
 endif
@@ -39,25 +39,25 @@ SEED ?= 42
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing for the build: a C++ compiler (asks for sudo where needed)
+setup: ## install what the build needs and lacks: a C++ compiler (uses sudo if needed)
 	@scripts/setup.sh
 
-build: ## the program, in target/release/quorate
+build: ## build the program, target/release/quorate
 	@test -x "$(QUORATE)" || echo "The first build compiles RocksDB and takes about a quarter of an hour; later ones take seconds."
 	cargo build $(CARGO_FLAGS) --package quorate-cli
 
-faults: ## quorate-faults: the program with the feature that lets real processes lose messages
+faults: ## build quorate-faults: the program with the feature that makes real processes lose messages
 	cargo build $(CARGO_FLAGS) --package quorate-cli --features faults --bin quorate-faults
 
-# A make of its own after the set-up, which may have installed what decides the environment above.
+# A separate make after setup, which may have installed what determines the environment above.
 demo: setup ## four validators, a wallet, a crash: the whole program in a minute
 	@$(MAKE) --no-print-directory build
 	@QUORATE="$(QUORATE)" scripts/demo.sh
 
-test: setup ## all tests; 2,000 simulated networks are among them (sim/tests)
+test: setup ## all tests, including 2,000 simulated networks (sim/tests)
 	@$(MAKE) --no-print-directory all-tests
 
-# Always for the whole workspace, also where only a part is run: with other packages cargo chooses other features, and builds much anew.
+# Always for the whole workspace, even to run a part: for other sets of packages cargo chooses other features, and rebuilds much.
 all-tests: build faults
 	@$(call run_tests,all(),)
 	cargo test $(CARGO_FLAGS) --workspace --doc
@@ -68,7 +68,7 @@ unit: ## unit and property tests of all crates
 e2e: build faults ## real processes: restarts, kills, bad input
 	@$(call run_tests,package(quorate-tests),)
 
-# With nextest where it is installed; cargo's own runner takes the tests one after the other where the first one does not.
+# With nextest if it is installed; cargo's own runner takes the test binaries one after the other.
 define run_tests
 if cargo nextest --version >/dev/null 2>&1; then \
   QUORATE="$(QUORATE)" cargo nextest run $(CARGO_FLAGS) --workspace -E '$(1)'; \
@@ -77,58 +77,58 @@ else \
 fi
 endef
 
-hostile: build ## attacks of clients and of a validator at full size, as JSON; some three minutes
+hostile: build ## full-size attacks by clients and a validator, as JSON; some three minutes
 	QUORATE="$(QUORATE)" QUORATE_HOSTILE_SECONDS=6 cargo test $(CARGO_FLAGS) --package quorate-tests --test hostile -- --nocapture --test-threads 1
 
-seeds: build ## simulated networks with faults, SEEDS=2000 of them
+seeds: build ## simulated networks with faults: make seeds SEEDS=2000
 	$(QUORATE) sim run --seeds $(SEEDS)
 
 lies: ## a lying node before every command of the wallet: each field, byte and status of each answer changed
 	QUORATE_LIES=all cargo test $(CARGO_FLAGS) --package quorate-wallet --test lies -- --nocapture
 
-mutants: ## does a test notice every change of the rules? some 40 minutes; writes docs/reports/mutants.md
+mutants: ## check that a test notices every change of the rules; some 40 minutes; writes docs/reports/mutants.md
 	@scripts/mutants.sh
 
-ci: fmt lint doc deny test ## what must pass before a change is merged
+ci: fmt lint doc deny test ## everything that must pass before a merge
 
-fmt: ## layout of the code
+fmt: ## check the formatting
 	cargo fmt --all --check
 
-lint: ## clippy, warnings are errors
+lint: ## clippy; warnings are errors
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
-doc: ## documentation, warnings are errors
+doc: ## documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 
-deny: ## licences, advisories and duplicates of dependencies, where cargo-deny is installed
+deny: ## licences, advisories and duplicates of dependencies, if cargo-deny is installed
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: dependencies are not checked"; fi
 
-bench: build ## latency, throughput, idle cost; JSON on standard output
+bench: build ## latency, throughput, idle cost, as JSON on standard output
 	@$(QUORATE) bench latency -o json
 	@$(QUORATE) bench load -o json
 	@$(QUORATE) bench idle -o json
 
-# All of 1,502,936; stop it and start it again as you like. Over several machines: `quorate sim twins --help`, --part.
+# All of 1,502,936; it can be stopped and restarted at any time. To split it over several machines: `quorate sim twins --help`, --part.
 twins: build ## all twins scenarios of four rounds
 	$(QUORATE) sim twins --rounds 4 --checkpoint twins-4.checkpoint.json --report twins-4.json
 
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
 
-hunt: ## plant 31 known bugs, one after the other, and show that the simulator finds them: make hunt BUGS="5 17"
+hunt: ## plant 32 known bugs, one at a time, and check that the simulator finds each: make hunt BUGS="5 17"
 	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
 
-fresh: ## do `make demo` and `make test` work on fresh machines? chroots of Debian, as root: make fresh STATES=gcc COMMANDS=demo
+fresh: ## run `make demo` and `make test` on fresh machines, which are chroots of Debian (needs root): make fresh STATES=gcc COMMANDS=demo
 	@scripts/fresh.sh
 
-bindings: ## generate the bindings of RocksDB anew, for another version of it (rocksdb-bindings/README.md)
+bindings: ## regenerate the bindings of RocksDB for another version (rocksdb-bindings/README.md)
 	@scripts/bindings.sh
 
-install: build ## the program into ~/.cargo/bin
+install: build ## install the program into ~/.cargo/bin
 	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"
 
-clean: ## remove what was built
+clean: ## remove all build results
 	cargo clean
 
-env: ## the environment of the builds, for a shell: eval "$(make -s env)"
+env: ## print the build environment for a shell: eval "$(make -s env)"
 	@echo "export CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' CC='$(CC)' CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)'"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Generates the bindings of RocksDB (rocksdb-bindings/README.md) with the real bindgen. Only needed when the version of RocksDB changes.
+# Generates the bindings of RocksDB (rocksdb-bindings/README.md) with the real bindgen. Needed only when the version of RocksDB changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 wanted="bindgen 0.72.1"
-# Bindings that are the same on all of these are taken for all 64-bit Unix.
+# Bindings that are identical on all of these are used on every 64-bit Unix.
 targets=(x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin)
 
 if [ "$(bindgen --version 2>/dev/null)" != "$wanted" ] || ! command -v clang >/dev/null; then
@@ -12,7 +12,7 @@ if [ "$(bindgen --version 2>/dev/null)" != "$wanted" ] || ! command -v clang >/d
   exit 1
 fi
 
-source_of() { # the directory of a crate of the lock file
+source_of() { # directory of a crate in the lock file
   cargo metadata --format-version 1 --locked | sed 's/"manifest_path":"/\n/g' | sed -n "s#^\([^\"]*/$1-[0-9][^/\"]*\)/Cargo.toml\".*#\1#p" | head -n 1
 }
 sys=$(source_of librocksdb-sys)
@@ -29,14 +29,14 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 printf 'max_width = 300\nuse_small_heuristics = "Max"\n' > "$scratch/rustfmt.toml"
 for target in "${targets[@]}"; do
-  # Freestanding: the headers of clang itself, which exist for every target.
+  # Freestanding uses the headers of clang itself, which exist for every target.
   bindgen "$headers/rocksdb/c.h" \
     --allowlist-function "$names" --allowlist-type "$names" --allowlist-var "$names" \
     --ctypes-prefix libc --blocklist-type max_align_t --no-derive-debug \
     --no-doc-comments --merge-extern-blocks --disable-header-comment \
     --rust-target 1.88 --rust-edition 2021 --rustfmt-configuration-file "$scratch/rustfmt.toml" \
     --output "$scratch/$target.rs" -- "--target=$target" -ffreestanding -resource-dir "$(clang -print-resource-dir)"
-  cmp "$scratch/${targets[0]}.rs" "$scratch/$target.rs" || { echo "The bindings depend on the platform: $target has others." >&2; exit 1; }
+  cmp "$scratch/${targets[0]}.rs" "$scratch/$target.rs" || { echo "The bindings depend on the platform: those for $target differ." >&2; exit 1; }
 done
 
 rm -f rocksdb-bindings/rocksdb-*.rs

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole program in a minute: four validator processes, a wallet, a crash. Ends with 0 only if everything held.
+# The whole program in a minute: four validator processes, a wallet, a crash. Exits with 0 only if everything worked.
 set -euo pipefail
 
 quorate="${QUORATE:?run this with: make demo}"
@@ -13,7 +13,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(pri
 finish() {
   local code=$?
   if [ "$code" -ne 0 ] && [ -d "$QUORATE_LOCALNET" ]; then
-    echo "The demonstration failed. The end of the validators' logs:" >&2
+    echo "The demo failed. The last lines of the validators' logs:" >&2
     tail -n 20 "$QUORATE_LOCALNET"/validator-*/node.log >&2 || true
   fi
   "$quorate" localnet destroy --quiet >/dev/null 2>&1 || true
@@ -28,25 +28,25 @@ run() {
   printf '%s$ quorate %s%s\n' "$bold" "$*" "$plain"
   "$quorate" "$@"
 }
-# A command that must fail with this exit code.
+# Runs a command that must fail with this exit code.
 fails_with() {
   local wanted=$1 code=0
   shift
   run "$@" || code=$?
   if [ "$code" -ne "$wanted" ]; then
-    echo "that ended with $code, not with $wanted" >&2
+    echo "expected exit code $wanted, got $code" >&2
     exit 1
   fi
   echo "(exit code $code, as documented)"
 }
 
-step "Four validators, each a process of its own: keys, a genesis by the ceremony, links, a first committed transaction"
+step "Four validators, one process each: keys, a genesis ceremony, links, a first committed transaction"
 run localnet start -n 4
 
-# The wallet knows all four, so it finds one that lives.
+# The wallet knows all four nodes, so it finds a live one.
 eval "$("$quorate" localnet env)"
 
-step "A new account, and money for it. Each receipt is proved by a quorum's signatures, which the wallet checks itself"
+step "A new account, and money for it. A quorum's signatures prove each receipt, and the wallet checks them itself"
 run wallet create dora --insecure-plaintext
 run wallet transfer --from alice --to dora --amount 250
 run wallet transfer --from dora --to bob --amount 50
@@ -59,16 +59,16 @@ run wallet get --from dora greeting
 run wallet slice --from dora greeting 0 5
 run wallet get --from dora greeting
 
-step "What fails is in the chain too, with the reason, and takes nothing but its number"
+step "A failed transaction is in the chain too, with the reason, and costs only its sequence number"
 fails_with 5 wallet slice --from dora nothing-here 0 1
 
-step "A validator is killed, and the chain goes on: three of four are a quorum"
+step "A validator is killed and the chain goes on: three of four are a quorum"
 run localnet kill 3
 run wallet transfer --from bob --to carol --amount 7
 run wallet transfer --from alice --to bob --amount 13
 run wallet put --from alice note 'written while validator 3 was dead'
 
-step "It comes back, and catches up"
+step "It restarts and catches up"
 run localnet restart 3
 run wallet transfer --from carol --to dora --amount 1
 

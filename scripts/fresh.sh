@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Do the commands of the README work for a new user of a machine that has little? Each is run in a chroot of Debian made for it, on a clean
-# checkout of the commit, by somebody who has rustup's Rust and nothing else of ours:
+# Runs the README's commands as a new user on a machine that has little. Each runs in its own chroot of Debian, on a clean
+# checkout of the commit, as a user who has rustup's Rust and none of our other tools:
 #
-#   gcc    root; gcc and make                                          the compiler of C++ is installed without a question
-#   llvm   a user with sudo; the same and LLVM, without libclang       what only looks like libclang (libclang-cpp) confuses nobody
+#   gcc    root; gcc and make                                          the C++ compiler is installed without a question
+#   llvm   a user with sudo; the same and LLVM, without libclang       a library that resembles libclang (libclang-cpp) confuses nothing
 #   all    a user without sudo; g++, ccache, clang, libclang           nothing is installed, nothing is asked for
 #
-# STATES="gcc llvm" and COMMANDS="demo" run a part. What was run is written to docs/reports/fresh.json. Needs root on Linux and debootstrap.
-# Everything happens in mount and process namespaces of its own: however this ends, the kernel takes mounts and processes away.
+# STATES="gcc llvm" and COMMANDS="demo" select a part. The results are written to docs/reports/fresh.json. Needs root on Linux and debootstrap.
+# Everything runs in its own mount and process namespaces: however this ends, the kernel removes mounts and processes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ if [ -z "$work" ]; then
   for tool in debootstrap unshare chroot; do
     command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install debootstrap util-linux coreutils"
   done
-  # Removed here, where nothing is mounted in it.
+  # Removed out here, where nothing is mounted in it.
   work=$(mktemp -d "${TMPDIR:-/var/tmp}/quorate-fresh.XXXXXX")
   trap 'kill -KILL "$child" 2>/dev/null || true; wait "$child" 2>/dev/null || true; rm -rf "$work"' EXIT
   trap 'exit 130' INT TERM HUP
@@ -34,10 +34,10 @@ if [ -z "$work" ]; then
   exit
 fi
 
-# Where this machine gets the same release from, in whatever form that is written down.
+# The mirror from which this machine gets the same release, whatever the format of its sources.
 mirror=${MIRROR:-$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null \
   | awk -v suite="$suite" '$2 == suite && $3 == "main" { print $1; exit }')}
-[ -n "$mirror" ] || fail "This machine's apt knows no mirror of Debian $suite; give one with MIRROR=http://..."
+[ -n "$mirror" ] || fail "This machine's apt knows no mirror of Debian $suite; set MIRROR=http://..."
 
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain --untracked-files=no)" ] || commit="$commit+"
@@ -55,7 +55,7 @@ add() { in_chroot apt-get install -y -qq --no-install-recommends "$@" >"$work/lo
 has() { in_chroot sh -c "command -v $1" >/dev/null; }
 has_library() { compgen -G "$root/usr/lib/*/$1" >/dev/null || compgen -G "$root/usr/lib/*/lib/$1" >/dev/null; }
 
-# A machine in one of the states: $root, and who uses it: $user, $home.
+# Makes a machine in one of the states: sets $root, $user and $home.
 prepare() {
   root="$work/$1" user=somebody home=/home/somebody
   cp -a "$work/base" "$root"
@@ -67,20 +67,20 @@ prepare() {
     gcc) user=root home=/root ;;
     llvm) add llvm-14 libclang-cpp14 sudo ;;
     all) add g++ ccache clang libclang-dev ;;
-    *) fail "There is no state $1, only gcc, llvm and all." ;;
+    *) fail "Unknown state $1; the states are gcc, llvm and all." ;;
   esac
   [ "$user" = root ] || in_chroot useradd --create-home --shell /bin/bash "$user"
   [ "$1" != llvm ] || echo "$user ALL=(ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/$user"
-  # As it is called, or it proves nothing.
+  # The state must be what its name says, or the run proves nothing.
   case $1 in
     gcc | llvm) if has g++ || has c++ || has_library 'libclang.so*' || has_library 'libclang-[0-9]*'; then fail "state $1 has too much"; fi ;;
     all) has g++ && has_library 'libclang.so*' || fail "state all lacks something" ;;
   esac
   [ "$1" != llvm ] || has_library 'libclang-cpp.so*' || fail "state llvm lacks libclang-cpp"
-  # A new user has no lists of packages that are younger than the image.
+  # A new user's package lists are no younger than the image.
   [ "$1" = all ] || rm -rf "$root"/var/lib/apt/lists/*
 
-  # Rust as rustup leaves it, with the downloads of cargo and the results of the compiler that this machine has.
+  # Rust as rustup installs it, with this machine's cargo downloads and compiler cache.
   mkdir -p "$root/opt/rust" "$root$home/.cargo/registry" "$root$home/quorate"
   mount --bind -o ro "$toolchain" "$root/opt/rust"
   echo 'export PATH=/opt/rust/bin:$PATH' >"$root/etc/profile.d/rust.sh"
@@ -93,7 +93,7 @@ prepare() {
   in_chroot chown -R "$user:" "$home"
 }
 
-# Items with a comma between two of them, each on a line that begins with the first argument.
+# Joins items with commas, each on a line of its own that begins with the first argument.
 listed() {
   local indent=$1 text
   shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# docs/reports/mutants.md from what scripts/mutants.sh left in a directory. Ends with 0 only if every mutant was caught or is known to change
-# nothing.
+# Writes docs/reports/mutants.md from the directory that scripts/mutants.sh filled. Exits with 0 only if every mutant was caught or is known to
+# be equivalent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1
@@ -8,11 +8,11 @@ report=docs/reports/mutants.md
 equivalent=docs/reports/mutants-equivalent.md
 files=$(sed -n 's/^ *"\(.*\.rs\)",$/\1/p' .cargo/mutants.toml)
 
-# What the quick tests caught or could not compile stays; of the rest the last pass counts.
+# Verdicts "caught" and "unviable" of the quick tests stand; for the rest the last pass counts.
 for verdict in caught unviable; do sort -u "$out"/*/{quick,mutants.out}/$verdict.txt >"$out/all.$verdict"; done
 for verdict in missed timeout; do sort -u "$out"/*/mutants.out/$verdict.txt >"$out/all.$verdict"; done
 touch "$out/boundaries.caught" "$out/boundaries.missed"
-# Known to change nothing: the list quotes the line of code.
+# Known to be equivalent: the list quotes the line of code.
 : >"$out/boundaries.known"
 while read -r name; do
   if grep -qF "\`${name#*: }\`" "$equivalent"; then echo "$name" >>"$out/boundaries.known"; fi

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Changes the rules of safety, votes, quorums and certificates one place at a time and runs the tests of the crate that owns them: a change
-# that no test notices is a missing test. Writes docs/reports/mutants.md and ends with 0 only if none was missed.
+# Changes the rules of safety, votes, quorums and certificates one place at a time and runs the tests of the owning crate: a change
+# that no test notices is a missing test. Writes docs/reports/mutants.md and exits with 0 only if no mutant was missed.
 #
-# 1. cargo-mutants, as .cargo/mutants.toml says.
-# 2. What cargo-mutants leaves out: it turns `<=` into `>` but never into `<`, and a boundary that is off by one is what rules get wrong.
-#    Assertions are not rules.
+# 1. cargo-mutants, configured by .cargo/mutants.toml.
+# 2. A mutation that cargo-mutants lacks: it turns `<=` into `>` but never into `<`, and off-by-one boundaries are the typical mistake in
+#    rules. Assertions are not rules.
 #
-# Each time with the tests that are quick to build and to run, and again with all of them where those saw nothing.
+# Each mutant first runs against the tests that build and run quickly, and against all of them if those notice nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,13 +15,13 @@ for tool in mutants nextest; do
 done
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
-# Nobody reads where a mutant panicked.
+# Nobody reads the backtraces of mutants.
 export RUST_BACKTRACE=0 CARGO_PROFILE_RELEASE_DEBUG=false
 out="$CARGO_TARGET_DIR/mutants"
 rm -rf "$out"
 mkdir -p "$out"
 
-# The quick tests of a crate: what to build, and what to run of it. Without optimisation of the crate itself, so without its longest tests.
+# The quick tests of a crate: what to build, and what to run of it. The crate itself is not optimised, so its longest tests are left out.
 build=() run=() all=()
 choose() {
   build=("--config=profile.release.package.quorate-$1.opt-level=0")
@@ -41,7 +41,7 @@ choose() {
 
 # ---- cargo-mutants ----------------------------------------------------------------------------------------------------------------------
 
-# Exit codes 2 and 3 are missed mutants and those without an end, which the report tells.
+# Exit codes 2 and 3 mean missed mutants and timeouts, which the report lists.
 mutants() { cargo mutants -j1 --no-times "$@" || [ $? -le 3 ]; }
 
 for crate in consensus types; do
@@ -61,7 +61,7 @@ copy=$(mktemp -d "${TMPDIR:-/tmp}/quorate-boundaries.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$copy"
 
-# A file with the boundary number $3 of line $2 made strict.
+# Prints file $1 with boundary number $3 of line $2 made strict.
 strict() {
   awk -v at="$2" -v nth="$3" 'NR == at {
     rest = $0; line = ""
@@ -92,7 +92,7 @@ for file in $(sed -n 's/^ *"\(.*\.rs\)",$/\1/p' .cargo/mutants.toml); do
   done
 done
 
-# The last line of `times` is that of the children, and a pipe would have others.
+# The last line of `times` is that of the children; in a pipe it would be another process's.
 times >"$out/times"
 awk 'END { print $1 " user, " $2 " system" }' "$out/times" >"$out/cpu"
 scripts/mutants-report.sh "$out"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what a machine with Rust lacks to build quorate: a C++ compiler, for RocksDB. Does nothing, and asks for nothing, where all is there.
+# Installs what a machine with Rust needs to build quorate: a C++ compiler, for RocksDB. Does nothing, and asks for nothing, if it is there.
 set -euo pipefail
 
 rust_wanted=90 # 1.90
 
 say() { printf '%s\n' "$*" >&2; }
 
-# The version of the Rust that cargo uses here: 1.95.0 is 95. Nothing where there is none.
+# Minor version of the Rust that cargo uses here: 95 for 1.95.0. Empty if there is none.
 rust_minor() { rustc --version 2>/dev/null | sed -nE 's/^rustc 1\.([0-9]+)\..*/\1/p'; }
 
 need_rust() {
@@ -26,19 +26,19 @@ need_rust() {
   minor=$(rust_minor)
   if [ "${minor:-0}" -ge "$rust_wanted" ]; then return; fi
   if ! command -v rustup >/dev/null; then
-    say "$(rustc --version 2>/dev/null || echo "A cargo without rustc") is too old: Rust 1.$rust_wanted or newer is needed. The newest comes with https://rustup.rs; distributions are often behind."
+    say "$(rustc --version 2>/dev/null || echo "A cargo without rustc") is too old: Rust 1.$rust_wanted or newer is needed. Get the newest from https://rustup.rs; distributions often lag behind."
     exit 1
   fi
   say "Rust 1.${minor:-?} is too old (1.$rust_wanted is needed): updating stable"
   rustup update stable
   minor=$(rust_minor)
   if [ "${minor:-0}" -lt "$rust_wanted" ]; then
-    say "Another toolchain than stable is in use here ($(rustup show active-toolchain)). Run:  rustup default stable"
+    say "The toolchain in use here is not stable ($(rustup show active-toolchain)). Run:  rustup default stable"
     exit 1
   fi
 }
 
-# What RocksDB is built with: C++20 with its library, GCC 11 or clang 10. CXX may be two words, such as `ccache g++`.
+# RocksDB's requirements: C++20 with its library, GCC 11 or clang 10. CXX may be two words, such as `ccache g++`.
 has_cpp() {
   # shellcheck disable=SC2086
   ${CXX:-c++} -std=c++20 -x c++ -fsyntax-only - >/dev/null 2>&1 <<'CODE'
@@ -49,12 +49,12 @@ has_cpp() {
 CODE
 }
 
-# Root's commands are shown where we cannot run them: then somebody else can.
+# Runs a command as root, or prints it if we cannot, so that someone else can run it.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then sh -c "$1"
   elif command -v sudo >/dev/null; then say "Root is needed for:  $1" && sudo sh -c "$1"
   else
-    say "Root is needed, and there is no sudo. Let somebody run this as root:  $1"
+    say "Root is needed, and there is no sudo. Have this run as root:  $1"
     exit 1
   fi
 }
@@ -62,8 +62,8 @@ as_root() {
 need_cpp_on_linux() {
   if has_cpp; then return; fi
   if command -v apt-get >/dev/null; then
-    # A list of somebody else's packages may be broken: what counts is whether the compiler is there afterwards. Nobody waits for RocksDB
-    # twice who has ccache; nothing depends on it.
+    # Third-party package lists may be broken: what counts is whether the compiler is there afterwards. ccache saves compiling RocksDB
+    # twice, but is optional.
     local install="DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
     as_root "apt-get update -qq; $install g++ && { $install ccache || true; }"
   elif command -v dnf >/dev/null; then as_root "dnf install -y gcc-c++"
@@ -76,7 +76,7 @@ need_cpp_on_linux() {
   fi
   if ! has_cpp; then
     # shellcheck disable=SC2086
-    say "${CXX:-c++} cannot compile C++20: $( (${CXX:-c++} --version || true) 2>&1 | head -n 1). RocksDB needs GCC 11, clang 10, or newer; CXX and CC choose another compiler."
+    say "${CXX:-c++} cannot compile C++20: $( (${CXX:-c++} --version || true) 2>&1 | head -n 1). RocksDB needs GCC 11, clang 10, or newer; set CXX and CC to choose another compiler."
     exit 1
   fi
 }
@@ -93,5 +93,5 @@ need_rust
 case "$(uname -s)" in
   Linux) need_cpp_on_linux ;;
   Darwin) need_cpp_on_macos ;;
-  *) say "quorate is built on Linux and macOS; trying all the same." ;;
+  *) say "quorate is supported on Linux and macOS; trying anyway." ;;
 esac

@@ -1,4 +1,4 @@
-//! The records of accounts in a state. What they look like is [`quorate_types::state_key`]'s, because proofs are about them.
+//! The accounts' records in a state. Their format is in [`quorate_types::state_key`], because proofs are about them.
 
 use quorate_types::{
     failure::Code,
@@ -9,21 +9,22 @@ use quorate_types::{
 
 use crate::state::{ACCOUNT_BYTES_MAX, State, StateRead};
 
-/// The record of an account, if it has come into being.
+/// The record of an account, if the account exists.
 ///
-/// No application can write anything else there, so what is no record would be a fault of ours; it reads as no account, equally everywhere.
+/// No application can write anything else under this key, so a value that does not decode would be a bug here; it reads as no account, the
+/// same on every validator.
 #[must_use]
 pub fn find(state: &dyn StateRead, address: &Address) -> Option<AccountRecord> {
     state.get(&account_key(address)).and_then(AccountRecord::decode)
 }
 
-/// The number of an account's next transaction.
+/// The sequence number of an account's next transaction.
 #[must_use]
 pub fn next_sequence(state: &dyn StateRead, address: &Address) -> Sequence {
     find(state, address).map_or(Sequence(0), |record| record.sequence())
 }
 
-/// Sets what the application keeps of an account, which comes into being by that if there was none. The sequence number stays. More than
+/// Sets the application's part of an account's record and creates the account if there is none. The sequence number stays. More than
 /// [`ACCOUNT_BYTES_MAX`] bytes are not written: the transaction then fails.
 pub fn set(state: &mut State<'_>, address: &Address, application: &[u8]) {
     if application.len() > ACCOUNT_BYTES_MAX {
@@ -33,7 +34,7 @@ pub fn set(state: &mut State<'_>, address: &Address, application: &[u8]) {
     put(state, address, AccountRecord::new(sequence, application));
 }
 
-/// Sequence numbers are [`crate::execute_block`]'s alone.
+/// Private to the crate, since only [`crate::execute_block`] may change sequence numbers.
 pub(crate) fn put(state: &mut State<'_>, address: &Address, record: AccountRecord) {
     state.put_record(account_key(address).into(), record.into_value());
 }

@@ -1,4 +1,4 @@
-//! The trait that a replicated service implements, and the words it speaks.
+//! The trait that a replicated service implements, and its vocabulary.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::state::{State, StateRead};
 
-/// Domain of the seeds of blocks.
+/// Domain of block seeds.
 pub(crate) const SEED: Tag = Tag::new("quorate/block-seed");
 
 /// A replicated service: a pure function of (state, settings, block, operation). Validators whose functions differ never certify each
 /// other's blocks, so an implementation reads no clock, no file, no randomness, nothing with an unspecified order such as a hash map, and
-/// no floating-point number; it keeps nothing in `self` that changes.
+/// no floating-point number; it keeps no mutable state in `self`.
 ///
 /// # Who calls what, and when
 ///
@@ -27,48 +27,48 @@ pub(crate) const SEED: Tag = Tag::new("quorate/block-seed");
 /// | [`check_settings`](Self::check_settings) | a genesis is made, verified, or opened | any |
 /// | [`genesis`](Self::genesis) | a network's first state is computed, by every node that founds it | any; the result must be the same |
 /// | [`check`](Self::check) | a transaction is offered to a node's pool | any, in any order, on any committed state |
-/// | [`execute`](Self::execute) | a block is executed, before it is voted for | once for each proposed block, abandoned ones too, and again after a restart |
-/// | [`query`](Self::query), [`locate`](Self::locate), [`show`](Self::show), [`explain`](Self::explain) | somebody reads | any, from any thread, on any committed state |
+/// | [`execute`](Self::execute) | a block is executed, before it is voted for | once for each proposed block, abandoned ones included, and again after a restart |
+/// | [`query`](Self::query), [`locate`](Self::locate), [`show`](Self::show), [`explain`](Self::explain) | a client reads | any, from any thread, on any committed state |
 ///
-/// Only what `execute` writes in blocks that are committed becomes part of the state. What it writes in a transaction that fails is taken
-/// back. A panic in `execute` stops the node, which names the transaction; after a restart the node votes for no block that contains it. A
-/// panic in any other call ends that call only.
+/// Only what `execute` writes in committed blocks becomes part of the state. The writes of a failed transaction are rolled back. A panic in
+/// `execute` stops the node, which names the transaction; after a restart the node votes for no block that contains it. A panic in any other
+/// call ends that call only.
 ///
-/// The types are what a client sends and gets: [`BCS`](quorate_types::codec) on the wire and under every hash, JSON for people and tools. So
-/// a change of them is a new [`VERSION`](Self::VERSION).
+/// Clients send and receive these types: as [`BCS`](quorate_types::codec) on the wire and under every hash, as JSON for people and tools. So
+/// changing them takes a new [`VERSION`](Self::VERSION).
 pub trait Application: Send + Sync + 'static {
-    /// Its name: 1 to 32 lower-case letters, digits and hyphens.
+    /// 1 to 32 lower-case letters, digits and hyphens.
     const NAME: &'static str;
-    /// The version of its rules. Two programs with one version execute every transaction alike; nodes with other versions are of other networks.
+    /// Version of the rules. Programs with the same version execute every transaction alike; a network runs one version.
     const VERSION: u32;
 
-    /// What a network's founders decide, in its genesis. Deny unknown fields, so that a misspelt one is refused.
+    /// Settings that a network's founders choose, part of its genesis. Deny unknown fields, so that a misspelt one is refused.
     type Settings: Serialize + DeserializeOwned + Default + Send + Sync + 'static;
-    /// What a transaction asks for, at most 32 KiB in BCS.
+    /// Request of a transaction, at most 32 KiB in BCS.
     type Operation: Serialize + DeserializeOwned;
-    /// What a transaction that took effect answers, at most [`ANSWER_BYTES_MAX`](crate::ANSWER_BYTES_MAX) bytes in BCS.
+    /// Answer to a transaction that took effect, at most [`ANSWER_BYTES_MAX`](crate::ANSWER_BYTES_MAX) bytes in BCS.
     type Answer: Serialize + DeserializeOwned;
-    /// What a reader asks without a transaction. [`Nothing`] where there is nothing to ask.
+    /// A reader's question, outside any transaction. [`Nothing`] if there is nothing to ask.
     type Query: Serialize + DeserializeOwned;
-    /// What a reader is told.
+    /// Answer to a query.
     type Found: Serialize + DeserializeOwned;
 
-    /// Whether a network can have these settings; a sentence that names the fix where it cannot.
+    /// Whether a network can have these settings.
     ///
     /// # Errors
-    /// The sentence.
+    /// A sentence that names the fix.
     fn check_settings(&self, rules: &Rules<'_, Self::Settings>) -> Result<(), String> {
         let _ = rules;
         Ok(())
     }
 
-    /// Writes the first state.
+    /// Writes the genesis state.
     fn genesis(&self, rules: &Rules<'_, Self::Settings>, state: &mut State<'_>) {
         let _ = (rules, state);
     }
 
-    /// What the application keeps of an account that begins with a transaction of its own. Whoever has no account and may not begin one so
-    /// gets a [`Failure`], and no block contains a transaction of theirs.
+    /// Initial application data of an account that comes into being by sending a transaction. A [`Failure`] means that such accounts are
+    /// not allowed: no block contains a transaction of a sender without an account.
     ///
     /// # Errors
     /// [`Failure`].
@@ -77,9 +77,9 @@ pub trait Application: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// The failure that an operation would end with, if that can be told before it is in a block; a pool does not take it then. A courtesy
-    /// to its sender and a saving of space: it looks at some committed state, not at the one that the transaction will meet, and never
-    /// decides whether a block is valid.
+    /// The failure that an operation would end with, where it can be foreseen before the operation is in a block; a pool then rejects it.
+    /// This is a courtesy to the sender and saves space: it looks at some committed state, not at the one that the transaction will meet,
+    /// and never decides whether a block is valid.
     ///
     /// # Errors
     /// [`Failure`].
@@ -94,14 +94,14 @@ pub trait Application: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Executes an operation. Its work must be bounded by the operation's size, as nothing interrupts it.
+    /// Executes an operation. Bound its work by the operation's size: nothing interrupts it.
     ///
     /// # Errors
-    /// [`Failure`]: the writes are taken back, and the sender's sequence number stays used.
+    /// [`Failure`]: the writes are rolled back, and the sender's sequence number stays used.
     fn execute(&self, call: &Call<'_, Self::Settings>, state: &mut State<'_>, operation: Self::Operation) -> Result<Self::Answer, Failure>;
 
-    /// Answers a question on a committed state. Nothing proves the answer, so clients compare the answers of several validators; for a
-    /// single value they read its key, which is proved.
+    /// Answers a question on a committed state. The answer is not proved, so clients compare the answers of several validators; a single
+    /// value is better read by its key, with proof.
     ///
     /// # Errors
     /// [`Failure`].
@@ -110,97 +110,97 @@ pub trait Application: Send + Sync + 'static {
         Err(Failure::new(Code::new("unsupported"), &[]))
     }
 
-    /// The key of the state that a path of the HTTP API names: `GET /v1/state/PATH`, its parts decoded. `None` where the application knows
-    /// no such path.
+    /// The state key that a path of the HTTP API names: the decoded parts of PATH in `GET /v1/state/PATH`. `None` if the application has no
+    /// such path.
     ///
     /// # Errors
-    /// A sentence on a part that does not parse.
+    /// A sentence about the part that does not parse.
     fn locate(&self, path: &[&str]) -> Result<Option<Vec<u8>>, String> {
         let _ = path;
         Ok(None)
     }
 
-    /// An entry of the state as JSON for people: what the HTTP API shows beside the bytes. For a key of an account, the value is what the
-    /// application keeps of it.
+    /// An entry of the state as JSON for people: what the HTTP API shows beside the bytes. For an account's key, `value` is the application's
+    /// part of the record.
     fn show(&self, key: &[u8], value: &[u8]) -> Option<serde_json::Value> {
         let _ = (key, value);
         None
     }
 
-    /// An operation that takes effect whenever one of these accounts sends it, on a network for trying out: what local networks, measurements
-    /// and the simulator send. Different numbers may give different operations; 0 is what a local network commits first, to see that it works,
-    /// and is best one that changes little. There is at least one account.
+    /// An operation that takes effect whenever one of these accounts sends it, on a trial network: what local networks, measurements
+    /// and the simulator send. Different numbers may give different operations. Operation 0 is what a local network commits first to see that
+    /// it works, so let it change little. `accounts` is not empty.
     fn sample(&self, number: u64, accounts: &[Address]) -> Self::Operation;
 
-    /// The settings of a network for trying out, with accounts and the amount that each should have where the application knows amounts. The
-    /// first account is the richest.
+    /// The settings of a trial network, with its accounts and the amount that each should have, if the application has amounts. The first
+    /// account is the richest.
     fn trial_settings(&self, accounts: &[(Address, u64)]) -> Self::Settings {
         let _ = accounts;
         Self::Settings::default()
     }
 
-    /// What the first account of a network for trying out does to let another one send [`samples`](Self::sample), if anything is needed.
+    /// What the first account of a trial network sends to let another one send [`samples`](Self::sample), if that takes anything.
     fn grant(&self, to: &Address) -> Option<Self::Operation> {
         let _ = to;
         None
     }
 
-    /// A sentence for people on a failure of this application, with its fix.
+    /// A sentence for people about a failure of this application, with the fix.
     fn explain(&self, failure: &Failure) -> Option<String> {
         let _ = failure;
         None
     }
 }
 
-/// What has no value: the [`Application::Query`] of an application that answers none, for example.
+/// A type without values, such as the [`Application::Query`] of an application that answers no queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Nothing {}
 
-/// What holds for every call on a network.
+/// The same for every call on a network.
 #[derive(Debug)]
 pub struct Rules<'a, S> {
-    /// What the founders decided, in the application's own words.
+    /// The application's settings in the genesis.
     pub settings: &'a S,
-    /// How far the state may grow.
+    /// Limits on the growth of the state.
     pub limits: StateLimits,
 }
 
-/// A transaction that is being executed.
+/// A transaction being executed.
 #[derive(Debug)]
 pub struct Call<'a, S> {
-    /// What holds for every call.
+    /// Settings and limits of the network.
     pub rules: Rules<'a, S>,
-    /// The block that the transaction is in.
+    /// The block that contains the transaction.
     pub block: &'a BlockContext,
-    /// The account that signed it.
+    /// The account that signed the transaction.
     pub sender: Address,
-    /// The transaction.
+    /// Id of the transaction.
     pub id: TxId,
 }
 
-/// The block that transactions are executed in.
+/// The block whose transactions are being executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockContext {
-    /// The network.
+    /// Identifies the network.
     pub genesis_hash: GenesisHash,
-    /// The epoch of the block.
+    /// Epoch of the block.
     pub epoch: Epoch,
-    /// Its position in the chain.
+    /// Position in the chain.
     pub height: Height,
-    /// Its round.
+    /// Round in which the block was proposed.
     pub round: Round,
-    /// The block itself.
+    /// Id of the block.
     pub id: BlockId,
-    /// Its time: the only clock of an application. Later than the parent's, and close to the clocks of honest validators.
+    /// An application's only clock. Later than the parent's timestamp, and close to the clocks of honest validators.
     pub timestamp: UnixMillis,
-    /// Who proposed it.
+    /// The validator that proposed the block.
     pub author: ValidatorId,
-    /// How far the state may grow.
+    /// Limits on the growth of the state.
     pub limits: StateLimits,
 }
 
 impl BlockContext {
-    /// Thirty-two bytes that nobody but the block's author knows before it proposes the block, equal on every validator.
+    /// 32 bytes, equal on every validator, that only the block's author knows before it proposes the block.
     ///
     /// As randomness they are weak: the author can try many payloads and propose the one whose seed it likes, or none at all. Use them to
     /// spread work or to break ties, never where a validator could gain by the result.
@@ -215,58 +215,58 @@ impl BlockContext {
 pub enum AppError {
     /// The genesis is for another application.
     #[error(
-        "the genesis is for application {found} version {found_version}, this program runs {ours} version {our_version}; use the program that the network runs"
+        "the genesis is for application {found} version {found_version}, but this program runs {ours} version {our_version}; use the program that the network runs"
     )]
     OtherApplication {
-        /// The genesis' application.
+        /// Application in the genesis.
         found: String,
-        /// And its version.
+        /// Version in the genesis.
         found_version: u32,
-        /// The program's.
+        /// Application of this program.
         ours: String,
-        /// And its version.
+        /// Version of this program.
         our_version: u32,
     },
-    /// The settings are not of the application's type.
-    #[error("the settings of application {application} in the genesis do not fit: {reason}")]
+    /// The settings do not fit the application.
+    #[error("the genesis has bad settings for application {application}: {reason}")]
     Settings {
-        /// The application.
+        /// Name of the application.
         application: String,
-        /// What does not fit.
+        /// What is wrong with them.
         reason: String,
     },
 }
 
-/// Why a transaction does not enter a pool. Nothing has happened to it: the sender may mend and send it again.
+/// Why a transaction does not enter a pool. It has had no effect: the sender may correct it and send it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TxRejected {
-    /// Its sequence number is used up.
+    /// The sequence number is used up.
     #[error("its sequence number is used up; the account's next one is {next}")]
     SequenceTooOld {
-        /// The account's next.
+        /// The account's next sequence number.
         next: Sequence,
     },
-    /// The largest sequence number, after which there would be none.
+    /// The largest sequence number, which has no successor.
     #[error("the account has used all its sequence numbers")]
     SequenceExhausted,
-    /// It is too late for it.
-    #[error("it expired at {expires_at} ms, it is {now} ms; sign it again with a later expiry")]
+    /// The transaction has expired.
+    #[error("it expired at {expires_at} ms, and it is now {now} ms; sign it again with a later expiry")]
     Expired {
-        /// Its expiry.
+        /// Expiry of the transaction.
         expires_at: UnixMillis,
-        /// The time it was compared with.
+        /// The time that it was compared with.
         now: UnixMillis,
     },
-    /// It is for another network.
+    /// The transaction is for another network.
     #[error("it is for the network of genesis {0}, not for this one")]
     OtherNetwork(GenesisHash),
-    /// It would be executed in vain, as far as is known now.
+    /// It would fail, as far as is known now.
     #[error("{0}")]
     Fails(Explained),
 }
 
 impl TxRejected {
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -279,12 +279,12 @@ impl TxRejected {
     }
 }
 
-/// A failure with the sentence that the application has for it.
+/// A failure with the application's sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// The failure.
+    /// The failure itself.
     pub failure: Failure,
-    /// The sentence.
+    /// The sentence for people.
     pub text: String,
 }
 

@@ -1,8 +1,8 @@
 //! Executing a block: the rules that every application shares.
 //!
-//! A block is *invalid*, and then no honest validator votes for it, when one of its transactions could not be the sender's next one at its
-//! time. Everything that can go wrong after that is the sender's own affair: the transaction is included, its receipt says why it failed,
-//! it has no effect, and its sequence number is consumed.
+//! A block is *invalid*, and no honest validator votes for it, if one of its transactions could not be the sender's next at the block's
+//! time. Everything that can go wrong after that concerns the sender alone: the transaction is included, its receipt says why it failed, it
+//! has no effect, and its sequence number is consumed.
 
 use quorate_types::{
     failure::{Code, Failure},
@@ -23,55 +23,55 @@ use crate::{
 /// The result of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
-    /// What it changes.
+    /// The block's changes to the state.
     pub writes: Writes,
-    /// One receipt for each transaction, in order.
+    /// One receipt per transaction, in order.
     pub receipts: Vec<Receipt>,
 }
 
-/// Why a block is invalid. A fact about its author, who must not have proposed it.
+/// Why a block is invalid: its author should not have proposed it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBlock {
-    /// A transaction of another network.
+    /// A transaction for another network.
     #[error("transaction {tx_id} is for the network of genesis {genesis_hash}")]
     OtherNetwork {
-        /// Which transaction.
+        /// The transaction.
         tx_id: TxId,
-        /// Its network.
+        /// Genesis hash that the transaction names.
         genesis_hash: GenesisHash,
     },
     /// A transaction that is not the sender's next.
-    #[error("transaction {tx_id} has sequence number {sequence}, the sender's next is {next}")]
+    #[error("transaction {tx_id} has sequence number {sequence}, but the sender's next is {next}")]
     Sequence {
-        /// Which transaction.
+        /// The transaction.
         tx_id: TxId,
-        /// Its sequence number.
+        /// Sequence number of the transaction.
         sequence: Sequence,
-        /// The sender's next.
+        /// The sender's next sequence number.
         next: Sequence,
     },
-    /// A transaction with the largest sequence number, after which there would be none.
+    /// A transaction with the largest sequence number, which has no successor.
     #[error("transaction {tx_id} has the largest sequence number, which is never used")]
     SequenceExhausted {
-        /// Which transaction.
+        /// The transaction.
         tx_id: TxId,
     },
-    /// A transaction of an account that does not exist, and that may not begin with a transaction of its own.
-    #[error("transaction {tx_id} is of an account that does not exist and may not begin so: {failure}")]
+    /// A transaction of an account that does not exist and that a transaction of its own does not create.
+    #[error("transaction {tx_id} is of an account that does not exist and cannot create it: {failure}")]
     NoAccount {
-        /// Which transaction.
+        /// The transaction.
         tx_id: TxId,
-        /// Why not.
+        /// Why the account cannot be created.
         failure: Failure,
     },
     /// A transaction that expired before the block's time.
-    #[error("transaction {tx_id} expired at {expires_at} ms, the block is of {timestamp} ms")]
+    #[error("transaction {tx_id} expired at {expires_at} ms; the block's time is {timestamp} ms")]
     Expired {
-        /// Which transaction.
+        /// The transaction.
         tx_id: TxId,
-        /// Its expiry.
+        /// Expiry of the transaction.
         expires_at: UnixMillis,
-        /// The block's time.
+        /// Timestamp of the block.
         timestamp: UnixMillis,
     },
 }
@@ -79,28 +79,28 @@ pub enum InvalidBlock {
 /// Why a block has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unexecuted {
-    /// The block's fault.
+    /// The block is invalid.
     #[error(transparent)]
     Invalid(#[from] InvalidBlock),
-    /// The application's.
+    /// The application panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
 }
 
-/// The application panicked on a transaction: a fault of the program, of which nobody can say what it left behind. The process stops.
+/// The application panicked on a transaction. What the panic left behind is unknown, so the process stops.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the application panicked on transaction {tx_id}: {message}")]
 pub struct Panicked {
-    /// Which transaction.
+    /// The transaction.
     pub tx_id: TxId,
-    /// What the panic said.
+    /// Message of the panic.
     pub message: String,
 }
 
 /// Executes a block on its parent's state.
 ///
 /// # Errors
-/// [`Unexecuted`], and then the block has no result.
+/// [`Unexecuted`]: the block has no result.
 pub fn execute_block(
     machine: &Machine,
     base: &dyn StateRead,
@@ -112,7 +112,7 @@ pub fn execute_block(
     let mut answer_bytes = 0u64;
     for tx in payload {
         let record = next_record(machine, &state, context, tx)?;
-        // The number is consumed before the transaction runs and outside what is taken back, so that no outcome gives it back (EXEC-2).
+        // The number is consumed before the transaction runs and before the savepoint, so that no outcome gives it back (EXEC-2).
         accounts::put(&mut state, &tx.sender(), record);
         state.savepoint();
         let mut outcome = machine.execute(&mut state, context, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
@@ -134,7 +134,7 @@ pub fn execute_block(
     Ok(Execution { writes: state.into_writes(), receipts })
 }
 
-/// The record of the sender's account once the transaction has consumed its number.
+/// The record of the sender's account after the transaction has consumed its sequence number.
 fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx: &Transaction) -> Result<AccountRecord, InvalidBlock> {
     let tx_id = tx.id();
     let signed = tx.content();
@@ -159,8 +159,8 @@ fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx:
     }
 }
 
-/// Whether a pool may take a transaction at time `now`, as seen from a committed state: the shared rules, then the application's. How far
-/// ahead a sequence number may lie is the pool's to say.
+/// Whether a pool may take a transaction at time `now`, as seen from a committed state: the shared rules, then the application's. The pool
+/// itself limits how far ahead a sequence number may lie.
 ///
 /// # Errors
 /// [`TxRejected`].
@@ -187,7 +187,7 @@ pub fn check_transaction(
         return Err(TxRejected::SequenceTooOld { next });
     }
     let fails = |failure: Failure| TxRejected::Fails(Explained { text: machine.app().explain(&failure), failure });
-    // Even a failed transaction would bring its sender's account into being, so strangers are turned away here.
+    // Even a failed transaction creates its sender's account, so unknown senders are turned away here.
     if record.is_none() {
         machine.new_account().map_err(fails)?;
         if state.size() >= machine.limits().bytes_max {

@@ -1,25 +1,23 @@
-//! What a replicated service is to quorate: the [`Application`] trait, and the rules that every application shares.
+//! Replicated services: the [`Application`] trait, and the rules that every application shares.
 //!
 //! ```text
 //! payload, parent's state --> execute_block --> writes + receipts, or InvalidBlock: no honest validator votes for it
 //!                                  |
-//!             for each transaction: sequence, expiry (here) --> Application::execute in a State --> kept, or taken back
+//!             for each transaction: sequence, expiry (here) --> Application::execute in a State --> kept, or rolled back
 //! ```
 //!
 //! Execution is a pure function of (state, context, payload) (EXEC-1): no clock, no randomness, no order but that of the bytes.
 //!
-//! An application implements [`Application`] with types of its own, and keeps what it knows in [`Item`]s and [`Map`]s. [`App`] makes of it
-//! what a node carries, whatever its types; [`Machine`] is that with the settings of one network. The application that quorate ships is the
-//! crate `quorate-builtin`.
+//! An application implements [`Application`] with its own types, and keeps its data in [`Item`]s and [`Map`]s. [`App`] erases the types, so
+//! that a node can carry any application; [`Machine`] is an [`App`] with the settings of one network. The crate `quorate-builtin` is the
+//! application that quorate ships.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[cfg(panic = "abort")]
-compile_error!(
-    "a panic of an application must be caught, so that it stops one validator once: take `panic = \"abort\"` out of the profile"
-);
+compile_error!("an application's panic must be caught, so that it stops one validator once: remove `panic = \"abort\"` from the profile");
 
 pub mod accounts;
 mod application;

@@ -1,4 +1,4 @@
-//! An application without its types: what a node carries ([`App`]), and what a ledger runs ([`Machine`]).
+//! An application with its types erased: as a node carries it ([`App`]), and as a ledger runs it ([`Machine`]).
 
 use std::{
     cell::Cell,
@@ -24,11 +24,11 @@ use crate::{
     state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, State, StateRead, Writes},
 };
 
-/// An application, whatever its types. Clones are the same one.
+/// An application with its types erased. Clones share it.
 #[derive(Clone)]
 pub struct App(Arc<dyn Erased>);
 
-/// An application with the settings of a network: what executes its blocks. Clones are the same one.
+/// An application with the settings of a network: executes its blocks. Clones share it.
 #[derive(Clone)]
 pub struct Machine {
     running: Arc<dyn Running>,
@@ -41,57 +41,57 @@ pub struct Machine {
 pub enum Words {
     /// The payload of a transaction.
     Operation,
-    /// The answer of one that took effect.
+    /// The answer to a transaction that took effect.
     Answer,
-    /// A question.
+    /// A reader's question.
     Query,
-    /// What it was answered.
+    /// The answer to a question.
     Found,
 }
 
-/// Why a path of the API has no key.
+/// Why a path of the API names no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// The application has no such path.
     #[error("application {0} has no such path")]
     Unknown(&'static str),
-    /// A part does not parse.
+    /// A part of the path does not parse.
     #[error("{0}")]
     Malformed(String),
 }
 
 impl App {
-    /// An application for a node to carry.
+    /// Erases an application's types.
     #[must_use]
     pub fn new<A: Application>(application: A) -> Self {
         Self(Arc::new(Typed(Arc::new(application))))
     }
 
-    /// Its name.
+    /// The application's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
 
-    /// The version of its rules.
+    /// The version of the application's rules.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.0.version()
     }
 
-    /// Its part of a genesis with these settings.
+    /// The application's part of a genesis with these settings.
     #[must_use]
     pub fn in_genesis(&self, settings: Settings) -> GenesisApplication {
         GenesisApplication { name: self.name().to_owned(), version: self.version(), settings }
     }
 
-    /// The settings of a network whose founders decide nothing.
+    /// The settings of a network whose founders choose none.
     #[must_use]
     pub fn default_settings(&self) -> Settings {
         self.0.default_settings()
     }
 
-    /// The settings of a network for trying out; see [`Application::trial_settings`].
+    /// The settings of a trial network; see [`Application::trial_settings`].
     #[must_use]
     pub fn trial_settings(&self, accounts: &[(Address, u64)]) -> Settings {
         self.0.trial_settings(accounts)
@@ -125,21 +125,21 @@ impl App {
         Ok(Machine { running, app: self.clone(), limits })
     }
 
-    /// Bytes of the chain as JSON; `None` where they are not of this application.
+    /// Bytes of the chain as JSON; `None` if they are not of this application.
     #[must_use]
     pub fn show(&self, words: Words, bytes: &[u8]) -> Option<serde_json::Value> {
         catch(|| self.0.show(words, bytes)).unwrap_or_default()
     }
 
-    /// The bytes that a JSON text stands for.
+    /// Encodes a JSON text.
     ///
     /// # Errors
-    /// What does not fit.
+    /// A sentence about what does not fit.
     pub fn read(&self, words: Words, json: &str) -> Result<Vec<u8>, String> {
         catch(|| self.0.read(words, json)).unwrap_or_else(|_| Err(PANICKED.into()))
     }
 
-    /// The key of the state that a path of the API names.
+    /// The state key that a path of the API names.
     ///
     /// # Errors
     /// [`PathError`].
@@ -175,16 +175,16 @@ impl Machine {
         &self.app
     }
 
-    /// How far the state may grow.
+    /// Limits on the growth of the state.
     #[must_use]
     pub const fn limits(&self) -> &StateLimits {
         &self.limits
     }
 
-    /// The first state of the network.
+    /// The genesis state of the network.
     ///
     /// # Errors
-    /// [`AppError::Settings`]: the state does not hold what the application writes.
+    /// [`AppError::Settings`]: the application writes more than the state may hold.
     pub fn genesis_state(&self) -> Result<Writes, AppError> {
         let nothing = std::collections::BTreeMap::new();
         let mut state = State::new(&nothing);
@@ -218,7 +218,7 @@ impl Machine {
         Ok(application)
     }
 
-    /// Executes a transaction. What a panic said is the error; nothing of the state is to be used then.
+    /// Executes a transaction. The error is the message of a panic; `state` must not be used then.
     pub(crate) fn execute(&self, state: &mut State<'_>, block: &BlockContext, tx: &Transaction) -> Result<Outcome, String> {
         catch(|| self.running.execute(state, block, tx)).map_err(|payload| {
             let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -233,10 +233,10 @@ impl fmt::Debug for Machine {
     }
 }
 
-/// What a call that panicked says.
-const PANICKED: &str = "the application panicked on it; report it to whoever wrote the application";
+/// Error of a call that panicked.
+const PANICKED: &str = "the application panicked on it; report this to the application's authors";
 
-/// A panic in a call that decides nothing ends that call only.
+/// Runs a call that decides nothing, so that its panic ends that call only.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch(call).unwrap_or_else(|_| Err(Failure::new(Code::new("panicked"), &[])))
 }
@@ -245,7 +245,7 @@ thread_local! {
     static IN_APPLICATION: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is in a call of an application whose panic is caught. A panic hook that ends the process lets such a panic pass.
+/// Whether this thread is in a call of an application whose panics are caught. A panic hook that ends the process ignores such a panic.
 #[must_use]
 pub fn is_in_application() -> bool {
     IN_APPLICATION.get()
@@ -395,7 +395,7 @@ impl<A: Application> Running for Opened<A> {
     }
 }
 
-/// What has a floating-point number in it has no encoding.
+/// Fails on a floating-point number, which has no encoding.
 fn encoded<T: Serialize>(answer: &T) -> Result<Vec<u8>, Failure> {
     let answer = codec::try_encode(answer).map_err(|_| Failure::new(Code::new("answer-has-no-encoding"), &[]))?;
     if answer.len() > ANSWER_BYTES_MAX {
@@ -405,6 +405,6 @@ fn encoded<T: Serialize>(answer: &T) -> Result<Vec<u8>, Failure> {
 }
 
 fn operation<A: Application>(payload: &[u8]) -> Result<A::Operation, Failure> {
-    // What the decoder says of it depends on its version, so it must not get into a receipt.
+    // The decoder's message depends on its version, so it must not get into a receipt.
     codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_| Failure::new(Code::new("malformed-operation"), &[]))
 }

@@ -1,10 +1,10 @@
-//! Typed places in the state, so that no application writes encodings by hand: [`Item`], one value, and [`Map`], values by ordered keys.
+//! Typed places in the state, so that no application encodes by hand: [`Item`], a single value, and [`Map`], values by ordered keys.
 //!
 //! ```text
 //! Item::new(b'v')   key  'v'                        value  BCS
-//! Map::new(b'm')    key  'm' | key, order-keeping   value  BCS
+//! Map::new(b'm')    key  'm' | key, order-preserving   value  BCS
 //! ```
-//! Every `Item` and `Map` of an application has a first byte of its own.
+//! Every `Item` and `Map` of an application needs its own first byte.
 
 use std::{marker::PhantomData, ops::Bound};
 
@@ -13,13 +13,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::state::{State, StateRead, VALUE_BYTES_MAX};
 
-/// A value with a place of its own in the state.
+/// A single value in the state.
 pub struct Item<V> {
     tag: u8,
     value: PhantomData<fn() -> V>,
 }
 
-/// Values by key, in the order of the keys.
+/// Values by key, in key order.
 pub struct Map<K, V> {
     tag: u8,
     entry: PhantomData<fn(K) -> V>,
@@ -34,30 +34,30 @@ impl<V: Serialize + DeserializeOwned> Item<V> {
     /// The item whose key is this byte.
     ///
     /// # Panics
-    /// With `b'a'`, which is the accounts'; in a `const`, it does not compile.
+    /// With `b'a'`, which is reserved for accounts; in a `const` it does not compile.
     #[must_use]
     pub const fn new(tag: u8) -> Self {
         Self { tag: checked(tag), value: PhantomData }
     }
 
-    /// Its key in the state: what a proof of its value is about.
+    /// The item's key in the state, for proofs of its value.
     #[must_use]
     pub fn key(&self) -> Box<[u8]> {
         [self.tag].into()
     }
 
-    /// Its value, if it has one.
+    /// The item's value, if it has one.
     #[must_use]
     pub fn get(&self, state: &dyn StateRead) -> Option<V> {
         read(&state.get(&self.key())?)
     }
 
-    /// Sets its value.
+    /// Sets the item's value.
     pub fn put(&self, state: &mut State<'_>, value: &V) {
         write(state, self.key(), value);
     }
 
-    /// Removes its value; does nothing if it has none.
+    /// Removes the item's value; does nothing if it has none.
     pub fn remove(&self, state: &mut State<'_>) {
         state.delete(self.key());
     }
@@ -67,13 +67,13 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     /// The map whose keys begin with this byte.
     ///
     /// # Panics
-    /// With `b'a'`, which is the accounts'; in a `const`, it does not compile.
+    /// With `b'a'`, which is reserved for accounts; in a `const` it does not compile.
     #[must_use]
     pub const fn new(tag: u8) -> Self {
         Self { tag: checked(tag), entry: PhantomData }
     }
 
-    /// The key of an entry in the state: what a proof of its value is about.
+    /// The state key of an entry, for proofs of its value.
     #[must_use]
     pub fn key(&self, key: &K) -> Box<[u8]> {
         let mut bytes = vec![self.tag];
@@ -87,7 +87,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
         read(&state.get(&self.key(key))?)
     }
 
-    /// Whether there is a value for a key.
+    /// Whether a key has a value.
     #[must_use]
     pub fn contains(&self, state: &dyn StateRead, key: &K) -> bool {
         state.get(&self.key(key)).is_some()
@@ -103,8 +103,8 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
         state.delete(self.key(key));
     }
 
-    /// The entries from a key on, or all, in the order of the keys. Each step costs about as much as a [`Self::get`]: take no more of them
-    /// in an operation than its sender pays for.
+    /// The entries from a key on, or all of them, in key order. Each step costs about as much as a [`Self::get`]: take no more of them in an
+    /// operation than its sender pays for.
     pub fn range<'a>(&'a self, state: &'a dyn StateRead, from: Bound<&K>) -> impl Iterator<Item = (K, V)> + 'a {
         let mut from: Bound<Box<[u8]>> = match from {
             Bound::Unbounded => Bound::Included([self.tag].into()),
@@ -120,12 +120,12 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
             }
             Some(K::decode(rest).zip(read(&value)))
         });
-        // What this map has not written is none of its entries.
+        // Skips entries that this map cannot have written.
         entries.flatten()
     }
 }
 
-/// A value that is not of the type is one that another version of the application wrote: it reads as none, equally everywhere.
+/// A value that does not decode was written by another version of the application; it reads as absent, the same on every validator.
 fn read<V: DeserializeOwned>(value: &[u8]) -> Option<V> {
     codec::decode(value, VALUE_BYTES_MAX).ok()
 }
@@ -137,18 +137,18 @@ fn write<V: Serialize>(state: &mut State<'_>, key: Box<[u8]>, value: &V) {
     }
 }
 
-/// A key of a [`Map`]: bytes whose order is the order of the keys.
+/// A key of a [`Map`]: its bytes sort like the key itself.
 pub trait Key: Sized {
-    /// Appends the bytes.
+    /// Appends the key's bytes.
     fn encode(&self, to: &mut Vec<u8>);
 
-    /// Reads the bytes, all of them; `None` where they are no such key.
+    /// Reads a key from all of the bytes; `None` if they do not encode one.
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 
-/// A key whose bytes are always as many, so that another one can follow it.
+/// A key of constant length, so that another one can follow it.
 pub trait FixedKey: Key {
-    /// How many.
+    /// Length of the encoded key.
     const BYTES: usize;
 }
 
@@ -175,7 +175,7 @@ macro_rules! unsigned_key {
 macro_rules! signed_key {
     ($($number:ty => $unsigned:ty),*) => {
         $(
-            /// With the sign turned around, so that the negative ones come first.
+            /// Big-endian with the sign bit flipped, so that negative numbers come first.
             impl Key for $number {
                 fn encode(&self, to: &mut Vec<u8>) {
                     (self.cast_unsigned() ^ (1 << (<$unsigned>::BITS - 1))).encode(to);
@@ -224,7 +224,7 @@ impl FixedKey for Address {
     const BYTES: usize = 32;
 }
 
-/// Text, in the order of its bytes. With more than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX) bytes it cannot be written.
+/// Sorted by its bytes. With more than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX) bytes it cannot be written.
 impl Key for String {
     fn encode(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.as_bytes());
@@ -235,7 +235,7 @@ impl Key for String {
     }
 }
 
-/// Bytes, in their order. More than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX) cannot be written.
+/// Sorted bytewise. More than [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX) bytes cannot be written.
 impl Key for Vec<u8> {
     fn encode(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(self);
@@ -246,7 +246,7 @@ impl Key for Vec<u8> {
     }
 }
 
-/// By the first, then by the second.
+/// Sorted by the first component, then by the second.
 impl<A: FixedKey, B: Key> Key for (A, B) {
     fn encode(&self, to: &mut Vec<u8>) {
         self.0.encode(to);

@@ -1,4 +1,4 @@
-//! The state as an application sees it: read through [`StateRead`], written into a [`State`] whose writes can be taken back.
+//! The state as an application sees it: read through [`StateRead`], written into a [`State`] whose writes can be rolled back.
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Bound, sync::Arc};
 
@@ -11,33 +11,33 @@ use quorate_types::{
 pub const KEY_BYTES_MAX: usize = 1024;
 /// Longest value of the state, in bytes.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
-/// Most bytes that an application keeps in the record of an account.
+/// Most bytes of application data in the record of an account.
 pub const ACCOUNT_BYTES_MAX: usize = 1024;
 /// Longest answer to a transaction or a query, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Changes of the state: the new value of each key, `None` where the key is deleted.
+/// Changes of the state by key.
 pub type Writes = BTreeMap<Arc<[u8]>, Change>;
 
-/// The new value of a key, `None` where it is deleted.
+/// The new value of a key; `None` deletes it.
 type Change = Option<Arc<[u8]>>;
 
 /// A key and its value.
 pub type Entry = (Arc<[u8]>, Arc<[u8]>);
 
-/// A state to read from.
+/// Read access to a state.
 pub trait StateRead {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>>;
 
-    /// The first entry at or after a key, in the order of the bytes of the keys.
+    /// The first entry at or after a key, in byte order.
     fn next(&self, from: Bound<&[u8]>) -> Option<Entry>;
 
     /// The sum of [`entry_size`] over all keys: a function of the keys and values alone, equal on every validator.
     fn size(&self) -> u64;
 }
 
-/// A state in a map, for tests and for the genesis state.
+/// A state in memory, for tests and for the genesis state.
 impl StateRead for BTreeMap<Arc<[u8]>, Arc<[u8]>> {
     fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         self.get(key).cloned()
@@ -52,7 +52,7 @@ impl StateRead for BTreeMap<Arc<[u8]>, Arc<[u8]>> {
     }
 }
 
-/// A state that keeps the key it read last: the checks of a transaction ask for its sender's record several times.
+/// A state that caches the last key read: the checks of a transaction read its sender's record several times.
 pub struct Remembering<'a> {
     state: &'a dyn StateRead,
     last: RefCell<Option<Read>>,
@@ -62,7 +62,7 @@ pub struct Remembering<'a> {
 type Read = (Box<[u8]>, Option<Arc<[u8]>>);
 
 impl<'a> Remembering<'a> {
-    /// Nothing is read yet.
+    /// Wraps a state, with nothing cached.
     #[must_use]
     pub fn new(state: &'a dyn StateRead) -> Self {
         Self { state, last: RefCell::default() }
@@ -87,20 +87,20 @@ impl StateRead for Remembering<'_> {
     }
 }
 
-/// Writes over a state that stays as it is. The writes of a transaction that fails are taken back.
+/// Writes over an unchanged base state. The writes of a failed transaction are rolled back.
 pub struct State<'a> {
     base: &'a dyn StateRead,
     writes: Writes,
-    /// What each write since the savepoint replaced in `writes`, the oldest first; `None` where there was no write before.
+    /// What each write since the savepoint replaced in `writes`, oldest first; `None` where the key was not in `writes`.
     undo: Vec<(Arc<[u8]>, Option<Change>)>,
-    /// Bytes of keys and values ever put or deleted here: the work done, which a rollback does not undo.
+    /// Bytes of keys and values ever written or deleted here: a measure of work, which a rollback does not reduce.
     written_bytes: u64,
-    /// The first write since the savepoint that the state does not hold.
+    /// The first inadmissible write since the savepoint.
     refused: Option<Failure>,
 }
 
 impl<'a> State<'a> {
-    /// No writes yet.
+    /// No writes over `base` yet.
     #[must_use]
     pub(crate) fn new(base: &'a dyn StateRead) -> Self {
         Self { base, writes: Writes::new(), undo: Vec::new(), written_bytes: 0, refused: None }
@@ -115,8 +115,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Sets the value of a key. A key of more than [`KEY_BYTES_MAX`] or a value of more than [`VALUE_BYTES_MAX`] bytes, and a key that begins
-    /// as those of accounts do, are not written: the transaction then fails, whatever the application answers.
+    /// Sets the value of a key. A key of more than [`KEY_BYTES_MAX`] bytes, a value of more than [`VALUE_BYTES_MAX`] bytes, and a key with
+    /// the first byte of accounts are not written: the transaction then fails, whatever the application answers.
     pub fn put(&mut self, key: impl Into<Arc<[u8]>>, value: impl Into<Arc<[u8]>>) {
         let (key, value) = (key.into(), value.into());
         if key.len() > KEY_BYTES_MAX {
@@ -131,7 +131,7 @@ impl<'a> State<'a> {
         self.write(key, Some(value));
     }
 
-    /// Removes a key; does nothing if there is none. The record of an account cannot be removed: the transaction then fails.
+    /// Removes a key; does nothing if there is none. An account's record cannot be removed: the transaction then fails.
     pub fn delete(&mut self, key: impl Into<Arc<[u8]>>) {
         let key = key.into();
         if is_reserved(&key) {
@@ -145,18 +145,18 @@ impl<'a> State<'a> {
         self.write(key, Some(value));
     }
 
-    /// The transaction fails with this, if it does not fail with another thing first.
+    /// Makes the transaction fail with this, unless another refusal came first.
     pub(crate) fn refuse(&mut self, code: Code, numbers: &[u64]) {
         self.refused.get_or_insert_with(|| Failure::new(code, numbers));
     }
 
-    /// Why the writes since the savepoint cannot stay: one that the state does not hold, or growth where the state has reached `bytes_max`.
+    /// Why the writes since the savepoint cannot stay: an inadmissible write, or growth of a state that has reached `bytes_max`.
     pub(crate) fn refusal(&self, bytes_max: u64) -> Option<Failure> {
         if self.refused.is_some() || self.base.size() < bytes_max {
             return self.refused.clone();
         }
         let (mut before, mut after) = (0u64, 0u64);
-        // The first entry for a key tells what it was; later ones find it already counted.
+        // The first undo entry of a key has its old value; later entries of the same key are skipped.
         let mut counted = std::collections::BTreeSet::new();
         for (key, earlier) in &self.undo {
             if counted.insert(key) {
@@ -175,13 +175,13 @@ impl<'a> State<'a> {
         self.undo.push((key, before));
     }
 
-    /// From here on writes can be taken back; those before no longer can.
+    /// Begins a section that [`Self::rollback`] undoes; earlier writes can no longer be undone.
     pub(crate) fn savepoint(&mut self) {
         self.undo.clear();
         self.refused = None;
     }
 
-    /// Takes back every write since the last [`Self::savepoint`].
+    /// Undoes every write since the last [`Self::savepoint`].
     pub(crate) fn rollback(&mut self) {
         while let Some((key, before)) = self.undo.pop() {
             match before {
@@ -191,13 +191,13 @@ impl<'a> State<'a> {
         }
     }
 
-    /// How many bytes of keys and values have been written so far, whatever was rolled back.
+    /// Bytes of keys and values written so far, rolled-back ones included.
     #[must_use]
     pub const fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
 
-    /// The writes.
+    /// The writes that remain.
     #[must_use]
     pub(crate) fn into_writes(self) -> Writes {
         self.writes
@@ -223,13 +223,13 @@ impl StateRead for State<'_> {
                 (below, None) => return below,
                 (Some((key, value)), Some((written, _))) if *key < **written => return Some((key, value)),
                 (_, Some((key, Some(value)))) => return Some((Arc::clone(key), Arc::clone(value))),
-                // Deleted here: whatever is below counts from after it on.
+                // Deleted here: go on in the base after this key.
                 (_, Some((key, None))) => from = Bound::Excluded(Arc::clone(key)),
             }
         }
     }
 
-    /// The size of the state below: before the writes of this block, so that the answer costs nothing.
+    /// The size of the base, without the writes of this block, so that the answer costs nothing.
     fn size(&self) -> u64 {
         self.base.size()
     }

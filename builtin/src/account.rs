@@ -1,4 +1,4 @@
-//! What the bank keeps in the record of an account.
+//! The bank's part of an account's record.
 
 use quorate_app::{State, StateRead, accounts};
 use quorate_types::{
@@ -10,10 +10,10 @@ use quorate_types::{
 /// Length of the bank's part of an account's record, in bytes.
 pub const ACCOUNT_BYTES: usize = 16;
 
-/// What an account's own record counts for: the least that an account holds.
+/// Size of an account's own record in the state: the least that an account holds.
 pub const ACCOUNT_ENTRY_SIZE: u64 = account_entry_size(ACCOUNT_BYTES as u64);
 
-/// An account. One without a record has nothing and has sent nothing: [`Account::default`].
+/// An account. Without a record it has no money and has sent nothing: [`Account::default`].
 ///
 /// ```text
 /// ┌────────────────┬────────────────┬────────────────┐
@@ -24,17 +24,17 @@ pub const ACCOUNT_ENTRY_SIZE: u64 = account_entry_size(ACCOUNT_BYTES as u64);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// The number of its next transaction: every lower one is used up for ever.
+    /// Number of the account's next transaction; every lower one is used up for ever.
     pub sequence: Sequence,
-    /// How much it has, in the smallest unit.
+    /// In the smallest unit.
     pub balance: u64,
-    /// How much of the state it holds: the sum of [`entry_size`](quorate_types::state_key::entry_size) over its entries, its record among
-    /// them. 0 only without a record.
+    /// Bytes of the state that the account holds: the sum of [`entry_size`](quorate_types::state_key::entry_size) over its entries, its
+    /// record included. 0 only without a record.
     pub stored: u64,
 }
 
 impl Account {
-    /// What a record says.
+    /// Reads a record.
     #[must_use]
     pub fn of(record: &AccountRecord) -> Self {
         let (balance, stored) = match record.application().split_first_chunk::<8>() {
@@ -44,7 +44,7 @@ impl Account {
         Self { sequence: record.sequence(), balance: u64::from_le_bytes(balance), stored: u64::from_le_bytes(stored) }
     }
 
-    /// The record.
+    /// The account's record.
     #[must_use]
     pub fn record(&self) -> AccountRecord {
         AccountRecord::new(self.sequence, &self.application())
@@ -59,25 +59,25 @@ impl Account {
     }
 }
 
-/// The account at an address; one without a record has nothing and has sent nothing.
+/// The account at an address; without a record it has no money and has sent nothing.
 #[must_use]
 pub fn account(state: &dyn StateRead, address: &Address) -> Account {
     find(state, address).unwrap_or_default()
 }
 
-/// The account at an address, if it has come into being.
+/// The account at an address, if it exists.
 #[must_use]
 pub fn find(state: &dyn StateRead, address: &Address) -> Option<Account> {
     accounts::find(state, address).as_ref().map(Account::of)
 }
 
-/// How much an account has, in the smallest unit.
+/// An account's balance in the smallest unit.
 #[must_use]
 pub fn balance(state: &dyn StateRead, address: &Address) -> u64 {
     account(state, address).balance
 }
 
-/// Changes an account's balance and leaves the rest of its record as it is.
+/// Changes an account's balance, leaving the rest of its record alone.
 pub(crate) fn set_balance(state: &mut State<'_>, address: &Address, balance: u64) {
     put(state, address, Account { balance, ..account(state, address) });
 }

@@ -1,15 +1,15 @@
-//! The bank: accounts with a balance, and transfers between them. Money comes from genesis only; the total supply never changes.
+//! The bank: accounts with a balance, and transfers between them. All money comes from the genesis; the total supply never changes.
 //!
 //! | Transfer | Outcome |
 //! |---|---|
-//! | the sender has the amount | done; the receiver's account comes into being if there is none |
+//! | the sender has the amount | done; creates the receiver's account if there is none |
 //! | to oneself, with enough money | done, nothing changes |
-//! | of 0 | fails, `zero-amount`: it moves nothing, and it must not bring empty accounts into being |
+//! | of 0 | fails, `zero-amount`: it moves nothing, and must not create empty accounts |
 //! | of more than the sender has | fails, `insufficient-funds` |
-//! | the receiver would have 2^64 or more | fails, `balance-overflow` (impossible while the supply is below 2^64; checked all the same) |
-//! | the sender would keep less than the deposit for what it holds of the state | fails, `deposit-locked` |
+//! | the receiver would have 2^64 or more | fails, `balance-overflow` (impossible while the supply is below 2^64, but checked) |
+//! | the sender would keep less than the deposit for the state that it holds | fails, `deposit-locked` |
 //! | the receiver has no account and the state is full | fails, `state-full` |
-//! | the receiver has no account and the amount does not cover the deposit of one | fails, `below-deposit` |
+//! | the receiver has no account and the amount does not cover a new one's deposit | fails, `below-deposit` |
 
 use quorate_app::{State, StateRead};
 use quorate_types::{
@@ -24,14 +24,14 @@ use crate::{
     settings::{GenesisAccount, Settings},
 };
 
-/// Writes the first accounts.
+/// Writes the genesis accounts.
 pub(crate) fn genesis(settings: &Settings, state: &mut State<'_>) {
     for GenesisAccount { address, balance } in &settings.accounts {
         account::set_balance(state, address, *balance);
     }
 }
 
-/// What can be said of an operation before it meets its state.
+/// Checks of an operation that look at the sender alone.
 pub(crate) fn check(state: &dyn StateRead, settings: &Settings, sender: &Address, operation: &BankOperation) -> Result<(), Failure> {
     let BankOperation::Transfer { to, amount } = operation;
     left(state, settings, sender, to, *amount).map(|_| ())
@@ -62,7 +62,7 @@ fn transfer(state: &mut State<'_>, settings: &Settings, from: &Address, to: &Add
     Ok(())
 }
 
-/// What the sender has left after an amount, the deposit for what it holds among it.
+/// Balance that an amount leaves the sender, with the checks of the amount and of the sender's deposit.
 fn left(state: &dyn StateRead, settings: &Settings, from: &Address, to: &Address, amount: u64) -> Result<u64, Failure> {
     if amount == 0 {
         return Err(Failure::new(Code::new("zero-amount"), &[]));

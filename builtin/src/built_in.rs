@@ -1,4 +1,4 @@
-//! [`BuiltIn`]: sends each operation to the [bank](crate::bank) or the [key-value store](crate::kv).
+//! [`BuiltIn`]: dispatches each operation to the [bank](crate::bank) or the [key-value store](crate::kv).
 
 use quorate_app::{Application, Call, Nothing, Rules, State, StateRead};
 use quorate_types::{
@@ -20,24 +20,24 @@ use crate::{
     settings::{self, GenesisAccount, Settings},
 };
 
-/// What an account of a measurement gets to spend: one for each transfer.
+/// Amount granted to an account of a measurement: it pays for as many transfers of 1.
 const GRANT: u64 = 1_000_000;
 
 /// The bank and the key-value store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltIn;
 
-/// What a transaction that took effect answers.
+/// Answer to a transaction that took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// It changed something and has nothing else to say.
+    /// Done, with nothing to return.
     Done,
-    /// The value that it read.
+    /// The value read.
     Value(#[serde(with = "bytes_text")] Vec<u8>),
 }
 
 impl Answer {
-    /// Reads the answer of a receipt.
+    /// Decodes the answer in a receipt.
     ///
     /// # Errors
     /// [`DecodeError`]: not an answer of this application.
@@ -45,7 +45,7 @@ impl Answer {
         codec::decode(answer, quorate_app::ANSWER_BYTES_MAX)
     }
 
-    /// The answer of a receipt.
+    /// Encodes the answer for a receipt.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -93,11 +93,11 @@ impl Application for BuiltIn {
         }
     }
 
-    /// | Path | Key |
+    /// | Path | State key |
     /// |---|---|
     /// | `accounts/ADDRESS` | the record of an account |
-    /// | `kv/own/ADDRESS/KEY` | an account's own key, in hexadecimal digits |
-    /// | `kv/shared/KEY` | a shared key, in hexadecimal digits |
+    /// | `kv/own/ADDRESS/KEY` | an account's own key, KEY in hexadecimal |
+    /// | `kv/shared/KEY` | a shared key, KEY in hexadecimal |
     fn locate(&self, path: &[&str]) -> Result<Option<Vec<u8>>, String> {
         let key = match path {
             ["accounts", address] => account_key(&address_of(address)?).into(),
@@ -140,7 +140,7 @@ impl Application for BuiltIn {
 }
 
 fn address_of(text: &str) -> Result<Address, String> {
-    text.parse().map_err(|_| format!("{text:?} is no address: write 64 hexadecimal digits, with or without 0x"))
+    text.parse().map_err(|_| format!("{text:?} is not an address; enter 64 hexadecimal digits, with or without 0x"))
 }
 
 fn name_of(text: &str) -> Result<Vec<u8>, String> {
@@ -148,35 +148,35 @@ fn name_of(text: &str) -> Result<Vec<u8>, String> {
     if digits.len() > 2 * KV_KEY_BYTES_MAX {
         return Err(format!("a key has at most {KV_KEY_BYTES_MAX} bytes"));
     }
-    hex::decode(digits).map_err(|_| format!("{text:?} is no key: write its bytes in hexadecimal digits"))
+    hex::decode(digits).map_err(|_| format!("{text:?} is not a key; enter its bytes in hexadecimal digits"))
 }
 
-/// A sentence for people on a failure of this application.
+/// A sentence for people about a failure of this application.
 #[must_use]
 pub fn explain(failure: &Failure) -> Option<String> {
     Some(match (failure.code(), failure.numbers()) {
         ("zero-amount", _) => "a transfer needs an amount above zero".into(),
         ("insufficient-funds", [balance, amount]) => format!("the sender has {balance}, less than {amount}"),
-        ("balance-overflow", _) => "the receiver would have more than can be counted".into(),
+        ("balance-overflow", _) => "the receiver's balance would exceed 2^64 - 1".into(),
         ("account-state-full", [stored, max]) => {
-            format!("the account would hold {stored} bytes of the state, and may hold {max}; delete keys, or use another account")
+            format!("the account would hold {stored} bytes of the state, but may hold at most {max}; delete keys, or use another account")
         }
         ("deposit-not-covered", [balance, deposit]) => format!(
-            "the account has {balance}, and the deposit for what it would hold of the state is {deposit}; delete keys, or send it more"
+            "the account has {balance}, but the deposit for the state that it would hold is {deposit}; delete keys, or send it more"
         ),
         ("deposit-locked", [left, deposit]) => format!(
-            "the transfer would leave {left}, and the deposit for what the account holds of the state is {deposit}; send less, or delete keys"
+            "the transfer would leave {left}, but the deposit for the state that the account holds is {deposit}; send less, or delete keys"
         ),
         ("below-deposit", [amount, deposit]) => {
-            format!("the receiver has no account, and a new one needs {deposit} as its deposit; {amount} is less, send at least as much")
+            format!("the receiver has no account, and a new one needs a deposit of {deposit}; {amount} is less, send at least that much")
         }
         ("no-account", [deposit]) => {
-            format!("the sender has no account; let somebody send it at least {deposit}, the deposit for a new one")
+            format!("the sender has no account; ask someone to send it at least {deposit}, the deposit for a new one")
         }
-        ("key-too-large", [len, max]) => format!("its key has {len} bytes, at most {max} are allowed"),
-        ("value-too-large", [len, max]) => format!("the value would have {len} bytes, at most {max} are allowed"),
-        ("missing-key", _) => "there is no such key; `put` it first".into(),
-        ("bad-range", [start, end, len]) => format!("{start}..{end} is no range of a value of {len} bytes"),
+        ("key-too-large", [len, max]) => format!("the key has {len} bytes; at most {max} are allowed"),
+        ("value-too-large", [len, max]) => format!("the value would have {len} bytes; at most {max} are allowed"),
+        ("missing-key", _) => "the key does not exist; `put` it first".into(),
+        ("bad-range", [start, end, len]) => format!("{start}..{end} is not a valid range of a value of {len} bytes"),
         _ => return None,
     })
 }

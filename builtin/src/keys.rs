@@ -1,11 +1,11 @@
-//! Where the key-value store's entries stand in the state.
+//! Keys of the key-value store's entries in the state.
 //!
 //! ```text
 //! own key      'k' | owner's address 32 | key    -> value
 //! shared key   's' | key                         -> value
-//! its holder   'h' | key                         -> the address of the account that wrote the shared key last, 32 bytes
+//! holder       'h' | key                         -> address of the account that wrote the shared key last, 32 bytes
 //! ```
-//! The first byte tells the kinds apart and the address has one length, so no two things share a key.
+//! The first byte tells the kinds apart and all addresses have the same length, so no two things share a key.
 //!
 //! Every entry is held by one account, whose record counts it: an account holds its own record, its own keys, and the shared keys that it
 //! wrote last, each with the entry that names it as the holder.
@@ -21,7 +21,7 @@ pub const KV_SHARED: u8 = b's';
 /// First byte of the key of the holder of a shared entry.
 pub const KV_HOLDER: u8 = b'h';
 
-/// The key of an entry. For [`KvSpace::Own`] it lies among the entries of `owner`; for [`KvSpace::Shared`] `owner` plays no part.
+/// The key of an entry. For [`KvSpace::Own`] it lies among the entries of `owner`; [`KvSpace::Shared`] ignores `owner`.
 #[must_use]
 pub fn kv_key(space: KvSpace, owner: &Address, key: &[u8]) -> Box<[u8]> {
     match space {
@@ -30,7 +30,7 @@ pub fn kv_key(space: KvSpace, owner: &Address, key: &[u8]) -> Box<[u8]> {
     }
 }
 
-/// The key under which the holder of a shared entry stands.
+/// The key of the entry that names the holder of a shared entry.
 #[must_use]
 pub fn holder_key(key: &[u8]) -> Box<[u8]> {
     join(KV_HOLDER, &[key])

@@ -3,14 +3,14 @@
 //! | Action | Key present | Key missing |
 //! |---|---|---|
 //! | `put` | sets the value, done | sets the value, done |
-//! | `get` | the value | empty (no different from an empty value; a proof of the state tells them apart) |
+//! | `get` | the value | empty (like an empty value; a proof of the state tells them apart) |
 //! | `append` | adds to the value, done | fails, `missing-key` |
 //! | `slice` | keeps and answers `start..end`; fails with `bad-range` unless start <= end <= length | fails, `missing-key` |
 //! | `delete` | removes it, done | done |
 //!
 //! A key of more than [`KV_KEY_BYTES_MAX`] or a value of more than [`KV_VALUE_BYTES_MAX`] bytes fails with `key-too-large` or
-//! `value-too-large`, and so does an `append` that would make one. Whoever writes holds the entry from then on (storage.rs): what would let the account hold more than it may fails with
-//! `account-state-full`, and what its balance does not cover with `deposit-not-covered`.
+//! `value-too-large`, and so does an `append` that would make one. The writer holds the entry from then on (storage.rs): the write fails with
+//! `account-state-full` if the account may not hold that much, and with `deposit-not-covered` if its balance does not cover the deposit.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ use crate::{
 const KEY_TOO_LARGE: Code = Code::new("key-too-large");
 const VALUE_TOO_LARGE: Code = Code::new("value-too-large");
 
-/// What can be said of an operation before it meets its state.
+/// Checks of an operation that do not depend on the state.
 pub(crate) fn check(operation: &KvOperation) -> Result<(), Failure> {
     bounded(KEY_TOO_LARGE, operation.key.len(), KV_KEY_BYTES_MAX)?;
     match &operation.action {

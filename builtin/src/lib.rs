@@ -1,8 +1,8 @@
-//! The application that quorate ships: [`BuiltIn`], a bank and a key-value store, with what each account holds of the state.
+//! The application that quorate ships: [`BuiltIn`], a bank and a key-value store that account for the state that each account holds.
 //!
 //! ```text
-//! Operation --> bank (transfers) ------> accounts: balance, what they hold
-//!           \-> kv (put, get, ...) --> storage: who holds which entry, and pays for it
+//! Operation --> bank (transfers) ------> accounts: balance, bytes held
+//!           \-> kv (put, get, ...) --> storage: which account holds, and pays for, which entry
 //! ```
 
 #![forbid(unsafe_code)]
@@ -25,7 +25,7 @@ pub use built_in::{Answer, BuiltIn, explain};
 pub use operation::{BankOperation, KvAction, KvOperation, KvSpace, Operation};
 pub use settings::{GenesisAccount, Settings};
 
-/// [`BuiltIn`], as a node carries it.
+/// [`BuiltIn`] as a node carries it.
 #[must_use]
 pub fn app() -> quorate_app::App {
     quorate_app::App::new(BuiltIn)

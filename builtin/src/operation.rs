@@ -1,4 +1,4 @@
-//! What a transaction asks for.
+//! Operations of the bank and the key-value store.
 
 use quorate_types::{
     codec::{self, DecodeError, amount_text, bytes_text},
@@ -30,7 +30,7 @@ impl Operation {
         codec::decode(payload, PAYLOAD_BYTES_MAX)
     }
 
-    /// The payload of a transaction that asks for this.
+    /// The payload of a transaction with this operation.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -40,52 +40,52 @@ impl Operation {
 /// Accounts and transfers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BankOperation {
-    /// Moves an amount from the sender to another account, which comes into being with its first transfer.
+    /// Moves an amount from the sender to another account, which its first transfer creates.
     Transfer {
         /// The receiving account.
         to: Address,
-        /// How much, in the smallest unit.
+        /// In the smallest unit.
         #[serde(with = "amount_text")]
         amount: u64,
     },
 }
 
-/// The key-value store. A key belongs to the namespace that the operation names.
+/// An action on one key of the key-value store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KvOperation {
-    /// Whose keys.
+    /// Namespace of the key.
     pub space: KvSpace,
-    /// The key, at most [`KV_KEY_BYTES_MAX`] bytes.
+    /// At most [`KV_KEY_BYTES_MAX`] bytes.
     #[serde(with = "bytes_text")]
     pub key: Vec<u8>,
-    /// What to do with it.
+    /// What happens to the key.
     pub action: KvAction,
 }
 
 /// A namespace of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KvSpace {
-    /// The sender's own keys: only the sender writes them, everybody reads them.
+    /// The sender's own keys: only the sender writes them, everyone reads them.
     Own,
-    /// Keys that every account may write.
+    /// Keys that any account may write.
     Shared,
 }
 
-/// An action on a key. The result semantics are those of the course projects: `put` and `delete` always succeed, `get` of a missing key
-/// reads as empty, `append` and `slice` on a missing key and `slice` with a bad range fail.
+/// An action on a key. `put` and `delete` always succeed, `get` of a missing key reads as empty, `append` and `slice` of a missing key and
+/// `slice` with a bad range fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KvAction {
     /// Sets the value, at most [`KV_VALUE_BYTES_MAX`] bytes.
     Put(#[serde(with = "bytes_text")] Vec<u8>),
-    /// Reads the value, in the order of the chain; the receipt carries it.
+    /// Reads the value at this point of the chain; the receipt carries it.
     Get,
-    /// Adds bytes to the end of the value.
+    /// Appends bytes to the value.
     Append(#[serde(with = "bytes_text")] Vec<u8>),
-    /// Keeps only the bytes `start..end` of the value and returns them; fails unless `start <= end <= length`.
+    /// Keeps only the bytes `start..end` of the value and answers them; fails unless `start <= end <= length`.
     Slice {
         /// First byte kept.
         start: u32,
-        /// First byte no longer kept.
+        /// First byte after those kept.
         end: u32,
     },
     /// Removes the key.

@@ -1,4 +1,4 @@
-//! What the founders of a network decide about the bank and the key-value store.
+//! Settings of the bank and the key-value store, chosen by a network's founders.
 
 use quorate_app::Rules;
 use quorate_types::{codec::amount_text, genesis::GenesisApplication, ids::Address};
@@ -10,25 +10,25 @@ use crate::{account::ACCOUNT_ENTRY_SIZE, app};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The first accounts, sorted by address, each once. All the money there will ever be is theirs.
+    /// The first accounts, sorted by address, each once. Their balances are all the money there will ever be.
     #[serde(default)]
     pub accounts: Vec<GenesisAccount>,
-    /// Most bytes of the state that one account may hold, from what its own record counts for to the network's `state.bytes_max`.
+    /// Most bytes of the state that one account may hold, from the size of its own record to the network's `state.bytes_max`.
     #[serde(default = "default_account_bytes_max")]
     pub account_bytes_max: u64,
-    /// How many of the smallest unit an account must have for each byte that it holds, 0..=2^32-1. With 0 anybody can hold something for
-    /// nothing; above, an account begins with a transfer that covers its record.
+    /// Balance that an account must keep for each byte that it holds, in the smallest unit, 0..=2^32-1. With 0, holding state is free;
+    /// otherwise an account begins with a transfer that covers the deposit for its record.
     #[serde(default)]
     pub deposit_per_byte: u32,
 }
 
-/// An account that a network begins with.
+/// An account in the genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisAccount {
-    /// Whose.
+    /// Address of the account.
     pub address: Address,
-    /// With how much, in the smallest unit.
+    /// Initial balance in the smallest unit.
     #[serde(with = "amount_text")]
     pub balance: u64,
 }
@@ -44,7 +44,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings with these first accounts, which it sorts.
+    /// Sets the first accounts, sorting them.
     #[must_use]
     pub fn with_accounts(mut self, mut accounts: Vec<GenesisAccount>) -> Self {
         accounts.sort_by_key(|account| account.address);
@@ -59,7 +59,7 @@ impl Settings {
         app().in_genesis(quorate_types::settings::Settings::of(self).expect("settings of integers and text"))
     }
 
-    /// What an account that holds so many bytes must have; `u64::MAX` where it is more than can be counted.
+    /// The deposit for this many bytes of state; `u64::MAX` if it does not fit.
     #[must_use]
     pub fn deposit(&self, stored: u64) -> u64 {
         stored.saturating_mul(u64::from(self.deposit_per_byte))
@@ -76,7 +76,7 @@ pub(crate) fn check(Rules { settings, limits }: &Rules<'_, Settings>) -> Result<
     let mut last: Option<Address> = None;
     for GenesisAccount { address, balance } in &settings.accounts {
         if last == Some(*address) {
-            return Err(format!("account {address} is there twice; keep one entry"));
+            return Err(format!("account {address} appears twice; keep one entry"));
         }
         if last.is_some_and(|last| last > *address) {
             return Err(format!("accounts must be sorted by address; move {address} up"));
@@ -84,7 +84,7 @@ pub(crate) fn check(Rules { settings, limits }: &Rules<'_, Settings>) -> Result<
         last = Some(*address);
         if *balance < deposit {
             return Err(format!(
-                "account {address} has {balance}, and the deposit for its record is {deposit}; give it as much, or leave it out"
+                "account {address} has {balance}, and the deposit for its record is {deposit}; give it at least that much, or leave it out"
             ));
         }
         supply = supply.checked_add(*balance).ok_or("the balances sum to 2^64 or more; lower them")?;

@@ -1,11 +1,11 @@
-//! What accounts hold of the state, and what they must have for it (STATE-1).
+//! Accounting of the state that each account holds, and of the deposit for it (STATE-1).
 //!
-//! Every entry that the [bank](crate::bank) and the [key-value store](crate::kv) write is held by one account, whose record counts it: its own
-//! record, its own keys, and the shared keys that it wrote last. Whoever writes a shared key takes it over, with its cost, from whoever held it
-//! before; a deleted key costs nobody anything. So the counts of all accounts add up to the size of the state.
+//! Every entry that the [bank](crate::bank) and the [key-value store](crate::kv) write is held by one account, whose record counts it. An
+//! account holds its own record, its own keys, and the shared keys that it wrote last. Writing a shared key takes it over, with its cost, from
+//! the previous holder; a deleted key costs nothing. So the counts of all accounts add up to the size of the state.
 //!
-//! An account's count grows only up to `account_bytes_max`, and only while its balance covers the deposit of all that it holds. It may always
-//! shrink.
+//! An account's count grows only up to `account_bytes_max`, and only while its balance covers the deposit for everything it holds. It may
+//! always shrink.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Sets the value of a key-value entry for an account, which holds it from now on.
+/// Sets the value of a key-value entry; the writer holds the entry from now on.
 ///
 /// # Errors
-/// [`Failure`]: the account may not hold so much. What was written meanwhile is the caller's to take back.
+/// [`Failure`]: the account may not hold that much. The caller must roll back what was written meanwhile.
 pub(crate) fn put(
     state: &mut State<'_>,
     settings: &Settings,
@@ -74,12 +74,12 @@ pub(crate) fn delete(state: &mut State<'_>, sender: &Address, space: KvSpace, na
     state.delete(key);
 }
 
-/// Who holds a shared entry.
+/// The holder of a shared entry.
 struct Holder {
-    /// Where that is written.
+    /// Key of the entry that names the holder.
     key: Box<[u8]>,
     address: Option<Address>,
-    /// What the entry that says so counts for.
+    /// Size of the entry that names the holder.
     size: u64,
 }
 
@@ -92,7 +92,7 @@ impl Holder {
         Self { key, address, size }
     }
 
-    /// The holder no longer holds the entry, whose value counted for so much.
+    /// Takes the entry, whose value has this size, off the holder's count.
     fn release(&self, state: &mut State<'_>, value: u64) {
         if let Some(address) = &self.address {
             release(state, address, value.saturating_add(self.size));
@@ -100,12 +100,12 @@ impl Holder {
     }
 }
 
-/// What an entry counts for, 0 where there is none.
+/// Size of an entry; 0 if there is none.
 fn size(state: &State<'_>, key: &[u8]) -> u64 {
     state.get(key).map_or(0, |value| entry_size(key, &value))
 }
 
-/// An account holds an entry that counts for `after` in place of one that counted for `before`.
+/// Counts an entry of size `after` for the account in place of one of size `before`.
 fn hold(state: &mut State<'_>, settings: &Settings, holder: &Address, before: u64, after: u64) -> Result<(), Failure> {
     let account = account::account(state, holder);
     let stored = account.stored.saturating_sub(before).saturating_add(after);
@@ -124,7 +124,7 @@ fn hold(state: &mut State<'_>, settings: &Settings, holder: &Address, before: u6
     Ok(())
 }
 
-/// An account no longer holds an entry that counted for so much.
+/// Takes an entry of this size off the account's count.
 fn release(state: &mut State<'_>, holder: &Address, size: u64) {
     let account = account::account(state, holder);
     if size > 0 {

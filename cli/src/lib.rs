@@ -1,5 +1,5 @@
 //! The program of an application: `node run`, `keygen`, `genesis`, `localnet`, `bench`, `sim` and the rest, for whatever implements
-//! [`Application`]. It ends with the exit codes that `quorate_client::terminal` documents, and decides nothing about the protocol.
+//! [`Application`]. It ends with the exit codes that `quorate_terminal` documents, and decides nothing about the protocol.
 //!
 //! ```no_run
 //! # use quorate_builtin::BuiltIn as Counter;
@@ -23,11 +23,8 @@ use std::{marker::PhantomData, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use quorate_app::{App, Application};
-use quorate_client::{
-    CommandError, Output,
-    terminal::{self, OutputArgs},
-};
 use quorate_genesis::{SettingsArgs, SettingsFile};
+use quorate_terminal::{CommandError, Output, OutputArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -124,7 +121,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
     /// Does what the arguments of the process say.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        let CommandLine { output, command } = match terminal::parse::<CommandLine<S, C>>(self.app.name()) {
+        let CommandLine { output, command } = match quorate_terminal::parse::<CommandLine<S, C>>(self.app.name()) {
             Ok(line) => line,
             Err(code) => return code,
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use quorate_app::App;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use quorate_wallet::BankSettings;
 
 use crate::{Extension, Program};

@@ -6,10 +6,8 @@ use quorate_types::{
     round::{Height, Sequence, UnixMillis},
 };
 
-use crate::{
-    light::LightError,
-    terminal::{CommandError, Exit, foreign, program_word},
-};
+use crate::light::LightError;
+use quorate_terminal::{CommandError, Exit, foreign, program_word};
 
 /// Why a client has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -30,7 +30,8 @@ use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use crate::{api, error::ClientError, terminal::foreign};
+use crate::{api, error::ClientError};
+use quorate_terminal::foreign;
 
 /// Most nodes that one client knows.
 pub const NODES_MAX: usize = 128;

@@ -1,4 +1,4 @@
-//! How programs talk to quorate nodes: the HTTP client, the light client that checks what nodes say, and the terminal that shows it.
+//! How programs talk to quorate nodes: the HTTP client and the light client that checks what nodes say.
 //!
 //! ```text
 //! wallet, tests ──> Client ── HTTP ──> any of several nodes (none of them trusted)
@@ -18,7 +18,6 @@ pub mod http;
 pub mod light;
 pub mod service;
 pub mod session;
-pub mod terminal;
 
 pub use self::{
     args::NodeArgs,
@@ -27,5 +26,4 @@ pub use self::{
     light::{LightClient, LightError, Proven},
     service::{Service, ServiceError, ServiceOptions},
     session::{Fate, Pace, Seen, Session},
-    terminal::{CommandError, Exit, Output},
 };

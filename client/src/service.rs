@@ -40,8 +40,8 @@ use crate::{
     http::Node,
     light::{Certificate, LightError},
     session::{Session, clock, is_final},
-    terminal::foreign,
 };
+use quorate_terminal::foreign;
 
 /// After how long the account is looked at again.
 const LOOK_AFTER: Duration = Duration::from_secs(5);

@@ -29,8 +29,8 @@ use crate::{
     error::{ClientError, NotCommitted},
     http::{ANSWER_TIMEOUT, Client, Node, Unsubmitted, spread},
     light::{Certificate, LightClient, LightError, PlacedReceipt, Proven},
-    terminal::foreign,
 };
+use quorate_terminal::foreign;
 
 /// How many heartbeats of the chain a state may be old by this machine's clock before other nodes are asked for a newer one.
 const HEARTBEATS_UNTIL_OLD: u64 = 3;

@@ -1,4 +1,4 @@
-//! Numbers as people write them, without any floating point.
+//! Decimal numbers, without floating point.
 
 /// Millionths as a decimal number: 250,000 is `0.25`.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Which messages a failure strikes: rules as plain data, and the matching of them. No clock, no I/O, no randomness but that of a seed.
+//! Failures of messages: rules as plain data, and the matching of messages against them. No clock, no I/O, no randomness except from a seed.
 
 #![deny(
     clippy::arithmetic_side_effects,

@@ -1,4 +1,4 @@
-//! The rules that a real process goes by, as a file of JSON.
+//! A real process's rules, as a JSON file.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,32 +7,32 @@ use crate::rules::{Fault, Kind, Party, Rule};
 /// Longest plan, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 1 << 20;
 
-/// What goes wrong in a process.
+/// The faults of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Decides the dice, together with who throws them.
+    /// Seeds the dice, together with the number of the process.
     pub seed: u64,
-    /// The rules, the first that fits counts.
+    /// The first rule that fits a message decides.
     pub rules: Vec<Rule>,
 }
 
 impl Plan {
-    /// The first rule that a process cannot obey, and why.
+    /// The first rule that a process cannot execute, and why.
     #[must_use]
     pub fn impossible(&self) -> Option<(&Rule, &'static str)> {
         self.rules.iter().find_map(|rule| Some((rule, impossible(rule)?)))
     }
 }
 
-/// Why a process cannot obey a rule: it can lose what it sends to other validators and hold it back, nothing else. A rule that it took
-/// and that never struck would make an experiment look better than it is.
+/// Why a process cannot execute a rule: it can lose or delay what it sends to other validators, nothing else. Accepting a rule that never
+/// applies would make an experiment look better than it is.
 fn impossible(rule: &Rule) -> Option<&'static str> {
     match (rule.fault, rule.kind) {
-        (Fault::SetAttr(..), _) => Some("a process does not lie about its state"),
+        (Fault::SetAttr(..), _) => Some("a process cannot lie about its state"),
         (Fault::Crash(_), _) => Some("a process cannot cut its own power"),
-        (_, Some(Kind::Request | Kind::Response)) => Some("messages from and to clients are left alone"),
-        (_, Some(Kind::Gossip)) if rule.dest != Party::Any => Some("gossip goes to all or to nobody: leave out dest"),
+        (_, Some(Kind::Request | Kind::Response)) => Some("messages from and to clients are not affected"),
+        (_, Some(Kind::Gossip)) if rule.dest != Party::Any => Some("gossip goes to all or to nobody; leave out dest"),
         (Fault::Delay(_), Some(Kind::Gossip)) => Some("gossip is lost or sent, but never held back"),
         (Fault::MsgLoss | Fault::Delay(_) | Fault::NoPropose, _) => None,
     }
@@ -43,13 +43,13 @@ fn impossible(rule: &Rule) -> Option<&'static str> {
 pub struct Dice(u64);
 
 impl Dice {
-    /// The dice of a plan and a process.
+    /// The dice of a process under a plan with this seed.
     #[must_use]
     pub const fn new(seed: u64, process: u16) -> Self {
         Self(seed ^ ((process as u64) << 48))
     }
 
-    /// Whether something with this chance, in millionths, happens.
+    /// Throws the dice: true with this probability, in millionths.
     pub fn chance(&mut self, per_million: u64) -> bool {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

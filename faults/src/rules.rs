@@ -1,7 +1,7 @@
-//! Which messages a failure strikes: the rules of the 2021 format, as plain data.
+//! The rules of the 2021 format, as plain data: which messages a failure affects.
 //!
-//! Rules are asked at the moment of sending, once for each receiver. The first rule whose round, sender, receiver and kind fit is the one
-//! that counts: if its dice say no, the message goes its way, and no later rule is asked.
+//! A message is compared with the rules when it is sent, once for each receiver. The first rule whose round, sender, receiver and kind fit
+//! decides: if its dice say no, the message goes out, and no later rule is considered.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::decimal;
 /// A sender or a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Party {
-    /// Anybody: `_`.
+    /// Any sender or receiver: `_`.
     Any,
     /// The leader. As a sender: of the sender's round. As a receiver: of the next round for votes, which go there, otherwise of the
     /// sender's round.
     Leader,
-    /// This validator.
+    /// The validator at this position in the committee.
     Validator(u16),
 }
 
@@ -31,22 +31,22 @@ impl fmt::Display for Party {
     }
 }
 
-/// The kind of a message that is sent.
+/// Kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A leader's block.
     Proposal,
-    /// Certificates on their own (our sync info); those inside of other messages travel with them.
+    /// Standalone certificates (our sync info); those inside other messages travel with them.
     QC,
     /// A vote.
     Vote,
-    /// A round is given up.
+    /// A timeout.
     TimeOut,
-    /// Asks for blocks: a fetch or a catch-up.
+    /// Requests blocks: a fetch or a catch-up.
     SyncRequest,
-    /// Blocks that were asked for.
+    /// Requested blocks.
     SyncResponse,
-    /// Transactions on their way to the other validators' pools.
+    /// Transactions on their way to other validators' pools.
     Gossip,
     /// A client's transaction.
     Request,
@@ -68,7 +68,7 @@ impl Kind {
         Self::Response,
     ];
 
-    /// Its name in scenario files.
+    /// The kind's name in scenario files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl Kind {
         }
     }
 
-    /// Whether it passes between two validators.
+    /// Whether the message travels between two validators.
     #[must_use]
     pub const fn between_validators(self) -> bool {
         match self {
@@ -94,12 +94,12 @@ impl Kind {
     }
 }
 
-/// The rounds that a rule is about: of the sender, when it sends.
+/// Rounds that a rule covers: the sender's round when it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rounds {
-    /// Any: `_`.
+    /// Any round: `_`.
     Any,
-    /// From one to another, both included.
+    /// First and last round, both included.
     Between(u64, u64),
 }
 
@@ -113,19 +113,19 @@ impl fmt::Display for Rounds {
     }
 }
 
-/// What a faulty validator's state is said to be.
+/// State that a faulty validator lies about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attribute {
-    /// The highest round in which it has voted.
+    /// Highest round in which it has voted.
     HighestVoteRound,
-    /// The round that it is in.
+    /// Its current round.
     CurrentRound,
-    /// The round of its highest certificate.
+    /// Round of its highest certificate.
     HighQcRound,
 }
 
 impl Attribute {
-    /// Its name in scenario files.
+    /// The attribute's name in scenario files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -141,18 +141,18 @@ impl Attribute {
 pub enum Fault {
     /// The message is lost.
     MsgLoss,
-    /// It arrives so much later, in microseconds.
+    /// It arrives this much later, in microseconds.
     Delay(u64),
     /// The sender lies about its state. Only faulty validators do.
     SetAttr(Attribute, u64),
-    /// The sender's power fails before the message is out, and comes back after this time in microseconds, if ever.
+    /// The sender's power fails before the message is out, and returns after this time in microseconds, or never.
     Crash(Option<u64>),
     /// A leader does not propose.
     NoPropose,
 }
 
 impl Fault {
-    /// Its name in scenario files.
+    /// The fault's name in scenario files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -164,7 +164,7 @@ impl Fault {
         }
     }
 
-    /// The value that goes with it in scenario files, as a number.
+    /// The numeric argument of the fault in scenario files.
     #[must_use]
     pub fn value(self) -> Option<String> {
         match self {
@@ -178,41 +178,41 @@ impl Fault {
 /// A failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// In which line of its file it begins.
+    /// Line of its file in which the rule begins.
     pub line: usize,
-    /// Who sends.
+    /// Sender that it applies to.
     pub src: Party,
-    /// Who should receive.
+    /// Receiver that it applies to.
     pub dest: Party,
     /// The kind of message; `None` for every kind between validators (`Wildcard`).
     pub kind: Option<Kind>,
-    /// In which rounds.
+    /// The sender's rounds that it applies to.
     pub rounds: Rounds,
-    /// How probable it is, in millionths.
+    /// Probability of the fault, in millionths.
     pub per_million: u64,
-    /// What happens.
+    /// Effect on a message that fits.
     pub fault: Fault,
 }
 
-/// A message at the moment when it is sent to one receiver.
+/// A message being sent to one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passing {
-    /// Who sends it; `None` for a client.
+    /// Sender; `None` for a client.
     pub src: Option<u16>,
-    /// Whom it is for; `None` for a client.
+    /// Receiver; `None` for a client.
     pub dest: Option<u16>,
-    /// Its kind.
+    /// Kind of the message.
     pub kind: Kind,
     /// The sender's round.
     pub round: u64,
-    /// Who leads that round, as far as the sender knows.
+    /// Leader of that round, as far as the sender knows.
     pub leader: Option<u16>,
-    /// Who leads the next one.
+    /// Leader of the next round.
     pub next_leader: Option<u16>,
 }
 
 impl Rule {
-    /// Whether the rule is about a message.
+    /// Whether the rule applies to a message.
     #[must_use]
     pub fn fits(&self, passing: &Passing) -> bool {
         let dest_leader = if passing.kind == Kind::Vote { passing.next_leader } else { passing.leader };
@@ -249,7 +249,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The number of the first rule that is about a message.
+/// Index of the first rule that applies to a message.
 #[must_use]
 pub fn first_match(rules: &[Rule], passing: &Passing) -> Option<usize> {
     rules.iter().position(|rule| rule.fits(passing))

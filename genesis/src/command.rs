@@ -7,8 +7,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
-use quorate_client::{CommandError, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_validator_key, validator::VALIDATOR_KEY_FILE};
+use quorate_terminal::{CommandError, Output, shell_word};
 use quorate_types::{
     committee::{Validator, VotingPower},
     genesis::{Genesis, GenesisValidator, Parameters, StateLimits},
@@ -422,8 +422,8 @@ mod tests {
     use std::{fs, path::Path};
 
     use clap::{CommandFactory, Parser};
-    use quorate_client::terminal::Format;
     use quorate_keygen::{Sealing, ValidatorKeys, save_validator_key};
+    use quorate_terminal::Format;
     use quorate_types::ids::Address;
 
     use super::*;

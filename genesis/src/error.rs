@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use quorate_client::{CommandError, Exit};
+use quorate_terminal::{CommandError, Exit};
 use quorate_types::{
     genesis::{GENESIS_BYTES_MAX, GenesisError},
     ids::{DraftHash, GenesisHash},

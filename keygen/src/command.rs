@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use crate::{
@@ -171,7 +171,7 @@ fn directory(out: Option<PathBuf>, home: &HomeArgs, default: &str) -> Result<Pat
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
     use crate::{passphrase::PassphraseSource, validator::load_validator_key};

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use quorate_client::{CommandError, terminal::shell_word};
+use quorate_terminal::{CommandError, shell_word};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use quorate_client::{Output, terminal::shell_word};
+use quorate_terminal::{Output, shell_word};
 use rpassword::{ConfigBuilder, read_password_with_config};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;

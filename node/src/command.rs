@@ -7,9 +7,9 @@ use std::{
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
-use quorate_client::{CommandError, Exit, Output, terminal::shell_word};
 use quorate_keygen::{HomeArgs, PassphraseSource, ValidatorKeys, load_validator_key};
 use quorate_ledger::{RocksOptions, RocksStore};
+use quorate_terminal::{CommandError, Exit, Output, shell_word};
 use quorate_types::{genesis::Genesis, ids::GenesisHash};
 use serde::Serialize;
 
@@ -417,8 +417,8 @@ impl From<LockError> for CommandError {
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
-    use quorate_client::terminal::Format;
     use quorate_keygen::{Sealing, save_validator_key};
+    use quorate_terminal::Format;
 
     use super::*;
     use crate::testing::{genesis_of, keys};

@@ -1,29 +1,29 @@
 //! Stands in for `bindgen` in the build of `RocksDB`.
 //!
 //! The build script of librocksdb-sys runs bindgen over `RocksDB`'s header, and bindgen needs libclang with its headers: hundreds of megabytes
-//! that many machines lack, or have in a form in which bindgen fails. The header is the same for everybody, so the bindings are generated
+//! that many machines lack, or have in a form on which bindgen fails. The header is the same everywhere, so the bindings are generated
 //! once, by `make bindings`, and `[patch.crates-io]` in the workspace's manifest puts this crate in bindgen's place.
 //!
-//! It has the methods that this one build script calls, and refuses whatever the bindings were not made for: another version of `RocksDB`,
+//! It has the methods that this one build script calls, and refuses anything that the bindings were not made for: another version of `RocksDB`,
 //! another header, other options, another kind of platform.
 
 #![forbid(unsafe_code)]
 
 use std::{env, fmt, fs, io, path::Path};
 
-/// The bindings, of the names that the crate rocksdb uses.
+/// The bindings, restricted to the names that the crate rocksdb uses.
 const BINDINGS: &str = include_str!("../rocksdb-11.8.1.rs");
-/// The version of `RocksDB` that they are made from.
+/// The version of `RocksDB` that the bindings are made from.
 const VERSION: [(&str, &str); 3] = [("ROCKSDB_MAJOR", "11"), ("ROCKSDB_MINOR", "8"), ("ROCKSDB_PATCH", "1")];
 
-/// Collects what the build script asks for.
+/// Collects the build script's options.
 #[derive(Debug, Default)]
 pub struct Builder {
     header: String,
     asked: Vec<String>,
 }
 
-/// What the build script asks for, and what the bindings were generated with.
+/// The options with which the bindings were generated, which the build script must ask for.
 const OPTIONS: [&str; 4] = ["derive_debug(false)", "blocklist_type(max_align_t)", "ctypes_prefix(libc)", "size_t_is_usize(true)"];
 
 /// Why there are no bindings.
@@ -38,37 +38,37 @@ impl fmt::Display for BindgenError {
 
 impl std::error::Error for BindgenError {}
 
-/// Bindings that fit what was asked for.
+/// Proof that the bindings fit the request.
 #[derive(Debug)]
 pub struct Bindings(());
 
 impl Builder {
-    /// The header.
+    /// Path of the header.
     #[must_use]
     pub fn header<T: Into<String>>(self, header: T) -> Self {
         Self { header: header.into(), ..self }
     }
 
-    /// An option.
+    /// An option, checked by [`Self::generate`].
     #[must_use]
     pub fn derive_debug(self, doit: bool) -> Self {
         self.ask(format!("derive_debug({doit})"))
     }
 
-    /// An option.
+    /// An option, checked by [`Self::generate`].
     #[must_use]
     pub fn blocklist_type<T: AsRef<str>>(self, arg: T) -> Self {
         self.ask(format!("blocklist_type({})", arg.as_ref()))
     }
 
-    /// An option.
+    /// An option, checked by [`Self::generate`].
     #[must_use]
     pub fn ctypes_prefix<T: Into<String>>(self, prefix: T) -> Self {
         let prefix = prefix.into();
         self.ask(format!("ctypes_prefix({prefix})"))
     }
 
-    /// An option.
+    /// An option, checked by [`Self::generate`].
     #[must_use]
     pub fn size_t_is_usize(self, is: bool) -> Self {
         self.ask(format!("size_t_is_usize({is})"))
@@ -79,16 +79,16 @@ impl Builder {
         self
     }
 
-    /// Checks that the bindings fit the header, the options and the platform that is built for.
+    /// Checks that the bindings fit the header, the options and the target platform.
     ///
     /// # Errors
-    /// [`BindgenError`], which says what does not fit.
+    /// [`BindgenError`]: what does not fit.
     pub fn generate(self) -> Result<Bindings, BindgenError> {
         let variable = |name: &str| env::var(name).unwrap_or_default();
         check_platform(&variable("CARGO_CFG_TARGET_FAMILY"), &variable("CARGO_CFG_TARGET_POINTER_WIDTH"))?;
         if self.asked != OPTIONS {
             return Err(BindgenError(format!(
-                "the build of RocksDB asks for {}, the bindings have {}",
+                "the build of RocksDB asks for {}, but the bindings have {}",
                 self.asked.join(" "),
                 OPTIONS.join(" ")
             )));
@@ -102,18 +102,18 @@ impl Bindings {
     /// Writes the bindings.
     ///
     /// # Errors
-    /// The system's.
+    /// The file cannot be written.
     pub fn write_to_file<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         fs::write(path, BINDINGS)
     }
 }
 
-/// The bindings name the types of C by `libc`, and are the same on Linux and macOS, on x86-64 and aarch64: `make bindings` compares them.
+/// The bindings name C types by `libc`, and are the same on Linux and macOS, on x86-64 and aarch64: `make bindings` compares them.
 fn check_platform(family: &str, pointer_width: &str) -> Result<(), BindgenError> {
     if family.split(',').any(|family| family == "unix") && pointer_width == "64" {
         return Ok(());
     }
-    Err(BindgenError(format!("the bindings of RocksDB are for Unix with 64 bits, not for {family:?} with {pointer_width:?}")))
+    Err(BindgenError(format!("the bindings of RocksDB are for 64-bit Unix, not for {family:?} with {pointer_width:?}")))
 }
 
 fn check_version(header: &Path) -> Result<(), BindgenError> {
@@ -123,7 +123,7 @@ fn check_version(header: &Path) -> Result<(), BindgenError> {
         let found = text.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name)?.strip_prefix(' '));
         if found.map(str::trim) != Some(wanted) {
             let found = found.unwrap_or("missing");
-            return Err(BindgenError(format!("the bindings are of RocksDB 11.8.1, and {} says {name} {found}", version.display())));
+            return Err(BindgenError(format!("the bindings are for RocksDB 11.8.1, but {} says {name} {found}", version.display())));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Everything that the simulator knows, tried on any application with one call: is its execution a function, and does it stay one chain
-//! through faults, liars, twins and power cuts.
+//! Runs every search of the simulator on any application with one call: whether its execution is deterministic, and whether its chain
+//! survives faults, liars, twins and power cuts.
 //!
 //! ```no_run
 //! use quorate_app::Application;
@@ -31,25 +31,25 @@ use crate::{
     world::SimOptions,
 };
 
-/// How hard an application is tried.
+/// How much to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// How many transactions are executed again and again, in other threads and in another process.
+    /// Number of transactions to execute repeatedly, in other threads and in another process.
     pub transactions: u64,
-    /// How many random worlds with faults and liars.
+    /// Number of random worlds with faults and liars.
     pub worlds: u64,
-    /// How many sweeps of power cuts between any two effects of a round.
+    /// Number of sweeps of power cuts between any two effects of a round.
     pub sweeps: u64,
-    /// How many scenarios in which one of four validators exists twice, of three rounds; `None`: all 25,740.
+    /// Number of three-round scenarios in which one of four validators exists twice; `None` for all 25,740.
     pub twins: Option<u64>,
-    /// How many times each of the 52 crash points.
+    /// Number of runs for each of the 52 crash points.
     pub crash_points: u64,
-    /// On how many threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
 impl Default for Attempt {
-    /// Less than a minute on two cores.
+    /// Takes less than a minute on two cores.
     fn default() -> Self {
         let threads = available_parallelism().map_or(2, usize::from);
         Self { transactions: 200, worlds: 200, sweeps: 1, twins: Some(500), crash_points: 1, threads }
@@ -57,44 +57,44 @@ impl Default for Attempt {
 }
 
 impl Attempt {
-    /// Some minutes: 2,000 worlds, and all scenarios of twins.
+    /// Takes some minutes: 2,000 worlds, and all twins scenarios.
     #[must_use]
     pub fn thorough() -> Self {
         Self { transactions: 1_000, worlds: 2_000, sweeps: 5, twins: None, crash_points: 1, ..Self::default() }
     }
 
-    /// [`Self::thorough`] where the environment has `QUORATE_TRY=thorough`, else the default.
+    /// [`Self::thorough`] if the environment has `QUORATE_TRY=thorough`, otherwise the default.
     #[must_use]
     pub fn of_environment() -> Self {
         if std::env::var_os("QUORATE_TRY").is_some_and(|how| how == "thorough") { Self::thorough() } else { Self::default() }
     }
 }
 
-/// What an application has come through.
+/// What an application has survived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survived {
-    /// Transactions that were executed alike everywhere.
+    /// Transactions with the same result in every execution.
     pub transactions: u64,
-    /// Random worlds.
+    /// Random worlds run.
     pub worlds: u64,
     /// Power cuts between two effects.
     pub cuts: u64,
-    /// Scenarios of twins.
+    /// Twins scenarios run.
     pub twins: u64,
-    /// Crash points.
+    /// Crash point runs.
     pub crash_points: u64,
 }
 
 /// How an application was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// Its execution is no function.
+    /// Its execution is not deterministic.
     Different(Box<Different>),
-    /// A rule was broken.
+    /// A rule is broken.
     Rule {
-        /// In which search, with what seed or number.
+        /// The search, and its seed or number.
         whose: String,
-        /// Which, and how.
+        /// The rule, and how it is broken.
         violation: Violation,
     },
     /// Nothing could be tried.
@@ -106,20 +106,20 @@ impl fmt::Display for Broken {
         match self {
             Self::Different(different) => different.fmt(f),
             Self::Rule { whose, violation } => write!(f, "{} is broken in {whose}: {}", violation.invariant, violation.what),
-            Self::Setting(what) => write!(f, "nothing can be tried: {what}"),
+            Self::Setting(what) => write!(f, "nothing could be tried: {what}"),
         }
     }
 }
 
 impl std::error::Error for Broken {}
 
-/// Tries to break an application, as hard as the environment says ([`Attempt::of_environment`]). `workload` makes the clients' operations;
-/// those that fail are as welcome as those that take effect.
+/// Tries to break an application, as hard as the environment asks ([`Attempt::of_environment`]). `workload` makes the clients' operations;
+/// failing operations are as useful as successful ones.
 ///
-/// Call it from a test: the check in another process runs the test's own program again, with the name of the test.
+/// Call it from a test: to check execution in another process, it runs the test's own program again with the name of the test.
 ///
 /// # Errors
-/// [`Broken`], which says how, and how to see it again.
+/// [`Broken`], which says how the application was broken and how to reproduce it.
 pub fn try_to_break<A: Application>(
     application: A,
     workload: impl Fn(&mut Random, &[Address]) -> A::Operation + Send + Sync + 'static,
@@ -143,7 +143,7 @@ impl Attempt {
         check.in_threads().map_err(different)?;
         check.in_another_process().map_err(different)?;
         let survived = Survived { transactions: self.transactions, ..self.searches(&subject)? };
-        // Seconds later: a clock that counts them shows others now.
+        // Seconds later, so that a clock with a resolution of seconds shows another time.
         check.in_threads().map_err(different)?;
         Ok(survived)
     }
@@ -174,7 +174,7 @@ impl Attempt {
         Ok(Survived { transactions: 0, worlds, cuts, twins: tally.counters.scenarios, crash_points })
     }
 
-    /// Runs numbered pieces on all threads, up to the first that is broken. How many steps they had together.
+    /// Runs numbered pieces on all threads until one breaks a rule. Returns the sum of their steps.
     fn each(&self, count: u64, run: &(dyn Fn(u64) -> (u64, Option<Broken>) + Sync)) -> Result<u64, Broken> {
         let next = std::sync::atomic::AtomicU64::new(0);
         let merged = Mutex::new((0u64, None::<(u64, Broken)>));
@@ -191,7 +191,7 @@ impl Attempt {
                         let mut merged = merged.lock().unwrap_or_else(PoisonError::into_inner);
                         merged.0 = merged.0.saturating_add(steps);
                         if let Some(broken) = broken {
-                            // The lowest number, whichever thread was first.
+                            // Keep the failure with the lowest number, whichever thread finished first.
                             if merged.1.as_ref().is_none_or(|(first, _)| number < *first) {
                                 merged.1 = Some((number, broken));
                             }

@@ -1,14 +1,14 @@
-//! DET-1: the event hash, and the trace for people.
+//! DET-1: the event hash, and a readable trace.
 //!
-//! Every event that reaches a validator and everything that a validator puts out goes into one running hash, with its time. Two runs of one
-//! seed have the same hash if they were the same in all of that. Nobody tries to make two runs hash alike, so the hash is a fast one of 128
-//! bits and not one of cryptography: a world has thousands of events, with all their bytes.
+//! Every event that reaches a validator and every output of one goes into a running hash, together with its time. Two runs of one seed with
+//! equal hashes had equal events and outputs. Nobody tries to forge a collision, so a fast 128-bit hash replaces a cryptographic one: a world
+//! has thousands of events, with all their bytes.
 
 use std::fmt;
 
 use crate::time::Micros;
 
-/// The running hash: two lanes that take in eight bytes at a time, each by multiplying with an odd number of its own.
+/// The running hash: two lanes that take in eight bytes at a time, each multiplying by its own odd constant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EventHash(u64, u64);
 
@@ -18,7 +18,7 @@ impl EventHash {
         self.1 = (self.1.rotate_left(17) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93).wrapping_add(self.0 >> 32);
     }
 
-    /// The length first, so that parts cannot run into each other.
+    /// The length goes first, so that adjacent parts cannot be confused.
     fn bytes(&mut self, bytes: &[u8]) {
         self.word(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
@@ -39,10 +39,10 @@ impl fmt::Display for EventHash {
     }
 }
 
-/// Most lines that a trace keeps: the newest.
+/// Most lines a trace keeps. Older ones are dropped.
 const TRACE_LINES_MAX: usize = 200_000;
 
-/// The running hash of a world and, if asked for, its trace.
+/// A world's running hash and, if enabled, its trace.
 #[derive(Debug)]
 pub(crate) struct Audit {
     hash: EventHash,
@@ -55,7 +55,7 @@ impl Audit {
         Self { hash: EventHash::default(), events: 0, trace: trace.then(std::collections::VecDeque::new) }
     }
 
-    /// Adds an event. `kind` and the number and lengths of `parts` make it unambiguous.
+    /// Adds an event. `kind` and the number and lengths of `parts` make the encoding unambiguous.
     pub(crate) fn record(&mut self, at: Micros, kind: u8, parts: &[&[u8]]) {
         self.hash.word(at.0);
         self.hash.word(u64::from(kind) | (parts.len() as u64) << 8);
@@ -65,7 +65,7 @@ impl Audit {
         self.events = self.events.saturating_add(1);
     }
 
-    /// Adds a line to the trace; the text is made only if somebody wants to read it.
+    /// Adds a line to the trace. The text is only built if tracing is enabled.
     pub(crate) fn note(&mut self, at: Micros, text: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.trace {
             if lines.len() >= TRACE_LINES_MAX {

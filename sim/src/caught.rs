@@ -1,4 +1,4 @@
-//! No input crashes a validator. A panic is the violation of the run in which it happens, not the end of all the others.
+//! No input may crash a validator. A panic counts as a violation in its run and does not end the other runs.
 
 use std::{
     fmt::Display,
@@ -7,14 +7,14 @@ use std::{
 
 use crate::invariants::Violation;
 
-/// Runs something that nobody looks into again if it panics. `whose` names the run: its seed, or its number.
+/// Runs a closure whose state is not used again if it panics. `whose` names the run: its seed, or its number.
 ///
 /// # Errors
-/// It has panicked.
+/// The closure panicked.
 pub(crate) fn caught<T>(whose: impl Display, run: impl FnOnce() -> T) -> Result<T, Violation> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        let text = text.unwrap_or("a panic without a text");
+        let text = text.unwrap_or("a panic without a message");
         Violation { invariant: "PANIC".into(), what: format!("{whose}: {text}"), at_us: 0 }
     })
 }

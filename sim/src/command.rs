@@ -1,10 +1,10 @@
-//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints, beside the playground's.
+//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints, apart from the playground's.
 
 use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 
 use crate::{
     crash_points::command::CrashPointsCommand,
@@ -20,74 +20,74 @@ use crate::{
     world::SimOptions,
 };
 
-/// Run many validators in one process on a virtual clock, with faults that a seed decides.
+/// Run many validators in one process on a virtual clock, with faults drawn from a seed.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run one seed, or many, or a scenario file.
+    /// Run one seed, many seeds or a scenario file.
     Run(RunCommand),
-    /// Cut the power of one validator between any two effects of a round.
+    /// Cut one validator's power between any two effects of a round.
     Sweep(SearchCommand),
-    /// Try every forgery of every message on the verification.
+    /// Try every forgery of every message against verification.
     Forge(SearchCommand),
     /// Run one validator among puppets that may do anything.
     Puppets(SearchCommand),
-    /// Draw scenarios of `twins`, one for each seed.
+    /// Run random `twins` scenarios, one per seed.
     TwinsDrawn(SearchCommand),
-    /// Run `crash-points` one by one, a point for each seed.
+    /// Run `crash-points` one at a time, one point per seed.
     CrashesInTurn(SearchCommand),
-    /// Measure how many rounds of an honest network the simulator goes through in a second.
+    /// Measure how many rounds of an honest network the simulator runs per second.
     Speed(SpeedCommand),
-    /// Explore all small worlds in which validators have a double.
+    /// Explore all small worlds in which validators have a twin.
     Twins(TwinsCommand),
-    /// Cut the power at every point around what a validator writes.
+    /// Cut the power at every point around a validator's writes.
     CrashPoints(CrashPointsCommand),
     /// Make, check and convert scenario files.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
-    /// Step, vote and lie by hand in a network of four validators that waits for you.
+    /// Step, vote and lie by hand in an interactive network of four validators.
     Playground(PlaygroundCommand),
 }
 
 /// `quorate sim run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunCommand {
-    /// A scenario file: TOML, a BCR text file or a `FailureConfig`. Without it, worlds of random faults are run.
+    /// A scenario file: TOML, a BCR text file or a `FailureConfig`. Without it, random worlds are run.
     #[arg(value_name = "FILE", conflicts_with_all = ["seeds", "validators", "threads", "faults", "trace"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     read: ReadArgs,
-    /// Where the scenario's ledgers and logs are written: a directory that does not exist [default: a new one named after the scenario].
+    /// Directory for the scenario's ledgers and logs, which must not exist [default: a new one named after the scenario].
     #[arg(long, value_name = "DIR", requires = "file")]
     out: Option<PathBuf>,
-    /// How many seeds to run, from 0 on or from --seed on.
+    /// Number of seeds to run, from 0 or from --seed on.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The seed to run, or the first one of --seeds.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many validators every world has [default: 1, 4, 5, 7, 10 in turn].
+    /// Number of validators in every world [default: 1, 4, 5, 7, 10 in turn].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=128))]
     validators: Option<u16>,
-    /// How many threads share the seeds [default: one for each core].
+    /// Number of threads that share the seeds [default: one per core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
-    /// Stop at the first seed that breaks a rule, in the order of seeds, on one thread.
+    /// Stop at the first seed that breaks a rule, running the seeds in order on one thread.
     #[arg(long, requires = "seeds", conflicts_with = "threads")]
     until_first: bool,
-    /// Which faults the worlds have: drawn from the seed, one lie (such as b2-two-votes) of as many validators as the committee bears, or
-    /// beyond, where more collude than it bears.
+    /// Faults of the worlds: drawn from the seed; one lie (such as b2-two-votes), told by as many validators as the committee tolerates; one
+    /// clock fault (such as clock-ahead); or beyond, where more validators collude than the committee tolerates.
     #[arg(long, value_name = "FAULTS", default_value = "drawn", value_parser = Faults::from_str)]
     faults: Faults,
-    /// Print everything that happens in the world of --seed, line by line; with -o json on standard error.
+    /// Print every event in the world of --seed, line by line; with -o json, to standard error.
     #[arg(long, requires = "seed", conflicts_with = "seeds")]
     trace: bool,
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`]: `invariant-broken` where a world breaks a rule.
+    /// [`CommandError`]: `invariant-broken` if a world breaks a rule.
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::Run(command) => command.run(out),
@@ -148,9 +148,9 @@ impl RunCommand {
     }
 }
 
-/// How much processor time this process has used so far, all threads together; 0 where the system does not say.
+/// CPU time of this process so far, over all threads; 0 if the system does not tell.
 pub(crate) fn cpu_time() -> Duration {
-    // proc(5): after the name, which ends with the last parenthesis, utime and stime are the 12th and 13th field, in hundredths of a second.
+    // proc(5): after the name, which ends at the last parenthesis, utime and stime are fields 12 and 13, in hundredths of a second.
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
     let hundredths: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -160,9 +160,7 @@ pub(crate) fn cpu_time() -> Duration {
 pub(crate) fn verdict(replay: Option<&str>) -> Result<(), CommandError> {
     match replay {
         None => Ok(()),
-        Some(replay) => {
-            Err(CommandError::failure("invariant-broken", format_args!("an invariant is broken; see it happen with `{replay}`")))
-        }
+        Some(replay) => Err(CommandError::failure("invariant-broken", format_args!("an invariant is broken; replay it with `{replay}`"))),
     }
 }
 
@@ -181,9 +179,11 @@ pub(crate) fn progress_bar(count: u64, out: &Output) -> ProgressBar {
 fn one_text(report: &Report) -> String {
     let verdict = match &report.violation {
         None if report.faults == Faults::Beyond && report.culprits.is_empty() => {
-            "more lied than the committee bears, and it did not fork".into()
+            "more validators lied than the committee tolerates, but the chain did not fork".into()
         }
-        None if report.faults == Faults::Beyond => "it forked: more lied than the committee bears; the evidence names them".into(),
+        None if report.faults == Faults::Beyond => {
+            "the chain forked: more validators lied than the committee tolerates; the evidence names them".into()
+        }
         None => "every invariant holds".into(),
         Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
@@ -193,7 +193,7 @@ fn one_text(report: &Report) -> String {
         report.seen.iter().filter_map(|(name, count)| Some(format!("{} {count}", name.strip_prefix("fault: ")?))).collect();
     if !report.byzantine.is_empty() {
         let minority: Vec<String> = report.byzantine.iter().map(u16::to_string).collect();
-        faults.push(format!("for good: validator {}", minority.join(", ")));
+        faults.push(format!("Byzantine: validator {}", minority.join(", ")));
     }
     let faults = if faults.is_empty() { String::new() } else { format!("faults: {}\n", faults.join(", ")) };
     let after = match (report.rounds_to_commit, report.ms_to_commit, report.ms_to_settle) {
@@ -247,7 +247,7 @@ fn many_text(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

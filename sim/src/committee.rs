@@ -17,27 +17,27 @@ use quorate_types::{
 
 use crate::{random::Random, workload};
 
-/// The network's number.
+/// Chain id of every simulated network.
 pub(crate) const CHAIN: ChainId = ChainId(777);
-/// The calendar at the beginning of every world.
+/// Time on a correct wall clock at the beginning of every world.
 pub(crate) const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 
-/// A network before anything has happened.
+/// A network's configuration and keys.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// What the network replicates.
+    /// The application that the network replicates.
     pub(crate) app: App,
     pub(crate) genesis: Arc<Genesis>,
-    /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
-    /// everybody; sharing it checks each signature once instead of once for each validator.
+    /// Shared by all validators of a world. It remembers which signatures are valid, which is the same for every validator, so each signature
+    /// is checked once instead of once per validator.
     pub(crate) verifier: Arc<Verifier>,
-    /// The consensus keys, in the order of the committee. They share their memory with the verifier: a signature that a validator of this
-    /// process has made is made once, however often the same digest comes, and checked never. It is the real one all the same.
+    /// Consensus keys in committee order. They share the verifier's memory: a signature made in this process is a real one, but it is made
+    /// only once per digest and never checked.
     keys: Vec<SigningKey>,
     memory: Arc<SignatureMemory>,
 }
 
-/// How many signatures a setting remembers: more than a world makes, and most of those that thousands of small scenarios have in common.
+/// Number of signatures a setting remembers: more than a world makes, and most of those that thousands of small scenarios share.
 const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
@@ -54,7 +54,7 @@ impl Setting {
         Self::new(members, app, settings, parameters)
     }
 
-    /// A network of validators with one vote each, always the same one.
+    /// A network of equal validators, always with the same keys.
     pub(crate) fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         let seed = |kind: u8, number: u16| {
             let mut seed = [kind; 32];
@@ -66,7 +66,7 @@ impl Setting {
         Self::new(members, app, settings, parameters)
     }
 
-    /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
+    /// A network of equal validators with these parameters; its keys are drawn. `v0` is first in the committee, and so on.
     pub(crate) fn with_parameters(
         random: &mut Random,
         validators: u16,
@@ -97,33 +97,33 @@ impl Setting {
         Self::of(app, genesis, &keys)
     }
 
-    /// A network that somebody has thought out, with the consensus keys in the order of the committee.
+    /// A network with a given genesis, and its consensus keys in committee order.
     pub(crate) fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
         let verifier = verifier(&genesis, app).map_err(|error| error.to_string())?;
-        let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
+        let verifier = Arc::into_inner(verifier).ok_or("the verifier is shared")?.with_signatures(Arc::clone(&memory));
         let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
         Ok(Self { app: app.clone(), genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
-    /// The network, by its genesis.
+    /// Names the network.
     pub(crate) fn genesis_hash(&self) -> GenesisHash {
         self.verifier.genesis_hash()
     }
 
-    /// The power of each member.
+    /// Power of each member, by id.
     pub(crate) fn powers(&self) -> Vec<u64> {
         self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
     }
 
-    /// A validator's consensus key.
+    /// Consensus key of a validator.
     pub(crate) fn key(&self, id: ValidatorId) -> Option<SigningKey> {
         self.keys.get(id.index()).map(|key| key.remembering(&self.memory))
     }
 }
 
-/// A validator to be, with its keys.
+/// A future validator with its keys.
 struct Member {
     validator: Validator,
     consensus: SigningKey,
@@ -142,7 +142,8 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
     Member { validator, consensus, network }
 }
 
-/// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
+/// Parameters for a network whose messages take at most 15 ms in the calm. The timer's base is more than five times a message and a sync
+/// together.
 fn parameters(random: &mut Random, validators: usize) -> Parameters {
     let timeout_base_ms = random.between(150, 250);
     let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);

@@ -1,5 +1,5 @@
-//! What a message carries: a statement, blocks, certificates. One list for all who look into messages, so that nothing in a message is looked
-//! at by some and missed by others, and so that a new kind of message is told of here and not in every search.
+//! What a message carries: a statement, blocks, certificates. All code that looks into messages uses these functions, so that nothing in a
+//! message is overlooked, and a new kind of message is added here and not in every search.
 
 use quorate_types::{
     block::{Block, Proposal},
@@ -13,7 +13,7 @@ use quorate_types::{
 
 use crate::disk::DurableRecord;
 
-/// What a sender signs in a round of its own.
+/// What a sender signs in a round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Statement<'a> {
     Proposal(&'a Proposal),
@@ -21,7 +21,7 @@ pub(crate) enum Statement<'a> {
     Timeout(&'a TimeoutMessage),
 }
 
-/// The statement that it is, if it is one.
+/// The statement in a message, if it is one.
 pub(crate) fn statement(message: &Message) -> Option<Statement<'_>> {
     match message {
         Message::Proposal(proposal) => Some(Statement::Proposal(proposal)),
@@ -37,7 +37,7 @@ pub(crate) fn statement(message: &Message) -> Option<Statement<'_>> {
     }
 }
 
-/// The blocks that somebody had asked for, if it is an answer of blocks.
+/// The blocks of an answer to a request for blocks; `None` for other messages.
 pub(crate) fn answered_blocks(message: &Message) -> Option<&[Block]> {
     match message {
         Message::FetchResponse(response) => Some(&response.blocks),
@@ -53,17 +53,17 @@ pub(crate) fn answered_blocks(message: &Message) -> Option<&[Block]> {
     }
 }
 
-/// An answer of committed blocks that has none; anything else as it is.
+/// An answer of committed blocks with its blocks removed. Other messages are returned unchanged.
 pub(crate) fn without_blocks(message: &Message) -> Message {
     if let Message::CatchupResponse(response) = message { nothing_from(response.from) } else { message.clone() }
 }
 
-/// The answer that there are no committed blocks from a height on.
+/// The answer that there are no committed blocks from `height` on.
 pub(crate) fn nothing_from(height: Height) -> Message {
     Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(height)))
 }
 
-/// The sender's own signature, if there is one.
+/// The sender's own signature, if the message has one.
 pub(crate) fn signature_mut(message: &mut Message) -> Option<&mut Signature> {
     match message {
         Message::Proposal(proposal) => Some(&mut proposal.signature),
@@ -79,7 +79,7 @@ pub(crate) fn signature_mut(message: &mut Message) -> Option<&mut Signature> {
     }
 }
 
-/// Every block in it.
+/// Every block in a message.
 pub(crate) fn blocks(message: &Message) -> &[Block] {
     match statement(message) {
         Some(Statement::Proposal(proposal)) => std::slice::from_ref(&proposal.block),
@@ -87,7 +87,7 @@ pub(crate) fn blocks(message: &Message) -> &[Block] {
     }
 }
 
-/// Every quorum certificate in it: those of its own, those in its blocks, and the one in its timeout certificate.
+/// Every quorum certificate in a message: its own, those in its blocks, and the one in its timeout certificate.
 pub(crate) fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCert> {
     let own = match message {
         Message::Proposal(proposal) => [Some(&proposal.high_commit_qc), None],
@@ -105,7 +105,7 @@ pub(crate) fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCer
     blocks(message).iter().map(Block::qc).chain(own.into_iter().flatten()).chain(of_tc)
 }
 
-/// The timeout certificate in it.
+/// The timeout certificate in a message.
 pub(crate) fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
     match message {
         Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
@@ -121,7 +121,7 @@ pub(crate) fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
     }
 }
 
-/// Whether a message proves that a validator has signed something of a later round than its record remembers of that kind.
+/// Whether a message proves that validator `of` signed a statement of a later round than its record remembers for that kind.
 pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRecord) -> bool {
     let (voted, gave_up) = (record.last_vote_round.unwrap_or(0), record.last_timeout_round.unwrap_or(0));
     let in_qcs = quorum_certs(message).any(|qc| qc.signers.contains(of) && qc.round().0 > voted);
@@ -138,7 +138,7 @@ pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRe
     in_qcs || in_tc || said || told
 }
 
-/// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
+/// The round of a proposal, vote or timeout. Other messages have none.
 pub(crate) fn round_of(message: &Message) -> Option<Round> {
     statement(message).map(|statement| match statement {
         Statement::Proposal(proposal) => proposal.block.round(),

@@ -1,11 +1,11 @@
-//! Messages as the trace tells them.
+//! Messages as the trace shows them.
 
 use quorate_types::{
     ids::ValidatorId,
     message::{CatchupResponse, Message},
 };
 
-/// One line for a message.
+/// A one-line description of a message.
 pub(crate) fn message(message: &Message) -> String {
     match message {
         Message::Proposal(proposal) => {
@@ -28,22 +28,22 @@ pub(crate) fn message(message: &Message) -> String {
             let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
             format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
         }
-        Message::SightingsRequest => "what was seen of me?".into(),
+        Message::SightingsRequest => "sightings request".into(),
         Message::Sightings(seen) => {
             let vote = seen.vote.map(|vote| vote.vote_info.round.0);
             let timeout = seen.timeout.map(|timeout| timeout.round.0);
             let proposal = seen.proposal.map(|proposal| proposal.head.round.0);
-            format!("seen of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
+            format!("sightings of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
         }
     }
 }
 
-/// A validator.
+/// A validator's name in traces.
 pub(crate) fn validator(id: ValidatorId) -> String {
     format!("v{id}")
 }
 
-/// The kind of a message, for counting what worlds go through.
+/// The kind of a message, for counting in reports.
 pub(crate) fn kind(message: &Message) -> &'static str {
     match message {
         Message::Proposal(proposal) if proposal.last_round_tc.is_some() => "proposal after a timeout",

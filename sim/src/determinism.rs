@@ -1,8 +1,8 @@
-//! Whether an application's execution is a function (EXEC-1): the same transactions on the same state, executed again, in other threads at
-//! the same time, with other memory in use, later, and in another process, have the same results to the byte.
+//! Checks that an application's execution is a function (EXEC-1): the same transactions on the same state have the same results, to the byte,
+//! when executed again, concurrently in other threads with other memory in use, later, and in another process.
 //!
-//! A hash map has another order in every instance, a clock another time at every look, an address another value in every process: whatever
-//! of this gets into an answer or into the state shows here. The first transaction that differs is named, and the first key.
+//! A hash map iterates in another order in each instance, a clock shows another time at each reading, an address differs in each process. If
+//! any of these reaches an answer or the state, it shows here. The report names the first transaction and the first key that differ.
 
 use std::{
     collections::BTreeMap,
@@ -26,23 +26,23 @@ use quorate_types::{
 
 use crate::{random::Random, subject::Shared};
 
-/// Tells a child process what it is.
+/// Set in a child process, which then prints its results and exits.
 const CHILD: &str = "QUORATE_SIM_DETERMINISM";
-/// Begins the lines that a child answers with.
+/// Prefix of the line in which a child prints its results.
 const LINE: &str = "quorate-determinism ";
 const ACCOUNTS: u8 = 3;
 const THREADS: usize = 4;
 
-/// Two executions of one transaction that differ.
+/// Two executions of a transaction with different results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Different {
-    /// The transaction's number in the sequence.
+    /// Position of the transaction in the sequence.
     pub number: usize,
-    /// The transaction in the application's JSON.
+    /// The operation in the application's JSON.
     pub operation: String,
-    /// What differs: a key of the state, or the answer.
+    /// The difference: a key of the state, or the answer.
     pub what: String,
-    /// Where it was executed the second time.
+    /// Where the second execution took place.
     pub place: &'static str,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Different {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "EXEC-1 is broken: transaction {} ({}) has another result when it is executed {}: {}. An application must not read a clock, randomness, \
+            "EXEC-1 is broken: transaction {} ({}) has another result when it is executed {}: {}. An application must not depend on a clock, randomness, \
              addresses, or the order of a hash map",
             self.number, self.operation, self.place, self.what
         )
@@ -59,10 +59,10 @@ impl fmt::Display for Different {
 
 type Entries = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
-/// What a transaction did: its outcome, and the new value of each key.
+/// A transaction's outcome, and the new value of each key it writes.
 type Step = (Outcome, BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 
-/// The transactions, and what they did the first time.
+/// The transactions, and the results of their first execution.
 pub(crate) struct Check {
     app: App,
     machine: Machine,
@@ -99,14 +99,14 @@ impl Check {
         let mut check = Self { app, machine, transactions, first: Vec::new() };
         check.first = check.execute()?;
         if std::env::var_os(CHILD).is_some() {
-            // The other process: it says what it has seen, and that is all it is for.
+            // The child process exists only to print its results.
             println!("{LINE}{}", hex::encode(codec::encode(&check.first)));
             std::process::exit(0);
         }
         Ok(check)
     }
 
-    /// Each transaction in a block of its own, so that a difference has one cause.
+    /// Executes each transaction in a block of its own, so that a difference has one cause.
     fn execute(&self) -> Result<Vec<Step>, String> {
         let mut state: Entries = self
             .machine
@@ -130,7 +130,7 @@ impl Check {
             let base: &dyn StateRead = &state;
             let executed = match execute_block(&self.machine, base, &block, std::slice::from_ref(tx)) {
                 Ok(executed) => executed,
-                // Nobody's block has it: the sender may not begin an account.
+                // No valid block contains it: its sender may not open an account.
                 Err(Unexecuted::Invalid(_)) => continue,
                 Err(Unexecuted::Panicked(panicked)) => return Err(panicked.to_string()),
             };
@@ -142,13 +142,13 @@ impl Check {
                     None => state.remove(&key),
                 };
             }
-            let outcome = executed.receipts.into_iter().next().map(|receipt| receipt.outcome).ok_or("a block without a receipt")?;
+            let outcome = executed.receipts.into_iter().next().map(|receipt| receipt.outcome).ok_or("the block has no receipt")?;
             steps.push((outcome, writes));
         }
         Ok(steps)
     }
 
-    /// Again, here and in other threads at the same time, each with other memory in use.
+    /// Executes again, here and in other threads at the same time, each with other memory in use.
     pub(crate) fn in_threads(&self) -> Result<(), Different> {
         self.compare(&self.execute(), "again")?;
         thread::scope(|scope| {
@@ -163,18 +163,18 @@ impl Check {
                 })
                 .collect();
             others.into_iter().try_for_each(|other| {
-                self.compare(&other.join().unwrap_or_else(|_| Err("its thread panicked".into())), "in another thread")
+                self.compare(&other.join().unwrap_or_else(|_| Err("the thread panicked".into())), "in another thread")
             })
         })
     }
 
-    /// Again, in another process: this program, told to run the test that is running.
+    /// Executes again in another process: this program, told to run the current test.
     pub(crate) fn in_another_process(&self) -> Result<(), Different> {
         const PLACE: &str = "in another process";
         let failed = |what: String| self.different(0, what, PLACE);
         let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new(program);
-        // A test's thread has the test's name; a program's main thread is told apart by it, and gets the arguments that this process has.
+        // A test's thread has the test's name. A program's main thread is called "main"; the child then gets this process's own arguments.
         match thread::current().name() {
             Some(name) if name != "main" => command.args([name, "--exact", "--nocapture", "--test-threads=1"]),
             _ => command.args(std::env::args_os().skip(1)),
@@ -184,7 +184,7 @@ impl Check {
         let line = text.lines().find_map(|line| line.split_once(LINE).map(|(_, line)| line.trim().to_owned()));
         let steps = line.and_then(|line| hex::decode(&line).ok()).and_then(|bytes| codec::decode::<Vec<Step>>(&bytes, usize::MAX).ok());
         let Some(steps) = steps else {
-            // Not a difference: whoever calls from elsewhere than a test does without this check.
+            // Not a difference: a caller that is not a test cannot be run again this way, and skips this check.
             return Ok(());
         };
         self.compare(&Ok(steps), PLACE)
@@ -206,16 +206,16 @@ impl Check {
                         Some(None) => "deleted".into(),
                         None => "not written".into(),
                     };
-                    format!("key 0x{} ({}) is {} once, and {} then", hex::encode(key), printable(key), value(wrote), value(written))
+                    format!("key 0x{} ({}) is first {}, then {}", hex::encode(key), printable(key), value(wrote), value(written))
                 }
-                None => format!("the answer is {} once, and {} then", self.answer(one), self.answer(two)),
+                None => format!("the answer is first {}, then {}", self.answer(one), self.answer(two)),
             };
             return Err(self.different(number, what, place));
         }
         if self.first.len() == other.len() {
             Ok(())
         } else {
-            Err(self.different(self.first.len().min(other.len()), "another number of transactions is valid".into(), place))
+            Err(self.different(self.first.len().min(other.len()), "the number of valid transactions differs".into(), place))
         }
     }
 

@@ -1,15 +1,15 @@
-//! The simulated disk: the ledger's [`MemoryStore`], which forgets unsynced batches in a crash, and the two things that a world wants to
-//! know besides: how often it was synced (that takes time), and what safety record would survive a power cut right now (SAFE-4).
+//! The simulated disk: the ledger's [`MemoryStore`], which loses unsynced batches in a crash. It also counts syncs, because they take time,
+//! and knows the safety record that would survive a power cut at this moment (SAFE-4).
 //!
-//! What it models is what the real store promises. `RocksDB` appends every batch to one log as one record with a checksum, and a start reads
-//! the log up to the first record that is not whole. So:
-//! * A power cut leaves a prefix of the unsynced batches. A batch that was torn in the middle is the end of that prefix; a later
-//!   one never survives an earlier one, although its pages may have come to the disk.
-//! * After a failed sync nothing is known of what was written since the last good one. The process must stop without signing; what the
-//!   next one finds is again a prefix, which may hold the very batch whose sync failed.
-//! * A full disk refuses a batch as a whole. The process stops; what was written before is still there.
-//! * Another disk altogether, an older copy or an empty one: the file beside the key tells, and the validator does not start (SAFE-6). If that
-//!   file is an older copy too, it cannot tell and counts as Byzantine: *lost or stale safety state is a lost key*.
+//! It models what the real store promises. `RocksDB` appends every batch to one log, as one record with a checksum, and recovery reads the
+//! log up to the first incomplete record. So:
+//! * A power cut leaves a prefix of the unsynced batches. A torn batch ends that prefix: no later batch survives an earlier one, even if its
+//!   pages reached the disk.
+//! * After a failed sync, nothing is known about the writes since the last good one. The process must stop without signing; the next one
+//!   again finds a prefix, which may contain the very batch whose sync failed.
+//! * A full disk refuses a batch as a whole. The process stops; earlier writes are still there.
+//! * If the disk is replaced by an older copy or an empty one, the witness reveals it, and the validator does not start (SAFE-6). If the
+//!   witness is an older copy too, it reveals nothing, and the validator counts as Byzantine: *lost or stale safety state is a lost key*.
 
 use std::{
     fmt,
@@ -20,21 +20,21 @@ use quorate_ledger::{Batch, Column, Entry, MemoryStore, Store, StoreError};
 
 use crate::random::Random;
 
-/// The name of the safety record in its column (replica/src/persistence.rs).
+/// Key of the safety record in its column (replica/src/persistence.rs).
 const RECORD: &[u8] = b"record";
 
-/// The counters of a safety record, read from its bytes by the layout that consensus/src/safety documents.
+/// The counters of a safety record, decoded independently from the layout that consensus/src/safety documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DurableRecord {
-    /// No vote and no timeout of a lower round will be signed.
+    /// No vote or timeout of a lower round will be signed.
     pub highest_vote_round: u64,
     /// No timeout with a lower certificate will be signed.
     pub highest_qc_round: u64,
     /// No proposal of this or a lower round will be signed.
     pub last_proposed_round: u64,
-    /// The round of the last vote; `None` where none was signed yet.
+    /// Round of the last vote; `None` before the first one.
     pub last_vote_round: Option<u64>,
-    /// The round of the last timeout.
+    /// Round of the last timeout; `None` before the first one.
     pub last_timeout_round: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ impl DurableRecord {
     }
 }
 
-/// Bytes that are read from the front.
+/// Reads bytes from the front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -79,7 +79,7 @@ impl Reader<'_> {
         Some(u64::from_le_bytes(*number))
     }
 
-    /// The tag of an option.
+    /// Reads the tag of an option.
     fn is_some(&mut self) -> Option<bool> {
         let (tag, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -91,16 +91,16 @@ impl Reader<'_> {
     }
 }
 
-/// What a power cut right now would leave.
+/// What a power cut at this moment would leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Durable {
-    /// The safety record, where there is one yet.
+    /// The safety record; `None` before the first one.
     pub(crate) record: Option<DurableRecord>,
-    /// How often the disk was synced.
+    /// Number of syncs so far.
     pub(crate) syncs: u64,
 }
 
-/// A handle to one validator's disk; the disk outlives the process that uses it.
+/// A handle to a validator's disk, which outlives the process that uses it.
 #[derive(Clone, Default)]
 pub struct SimStore {
     memory: MemoryStore,
@@ -109,7 +109,7 @@ pub struct SimStore {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The newest record that was written, not yet synced.
+    /// The newest record written since the last sync.
     unsynced: Option<DurableRecord>,
     durable: Option<DurableRecord>,
     syncs: u64,
@@ -122,12 +122,12 @@ impl fmt::Debug for SimStore {
 }
 
 impl SimStore {
-    /// The power fails: a random tail of the unsynced batches is lost. How many.
+    /// Cuts the power: loses a random tail of the unsynced batches, and returns how many.
     pub(crate) fn crash(&self, random: &mut Random) -> usize {
         let unsynced = self.memory.unsynced();
         let kept = random.index(unsynced.saturating_add(1));
         self.memory.crash(kept);
-        // What has survived is durable, also where the sync that should have made it so has failed.
+        // Surviving batches are durable, even if their sync failed.
         let record = self.memory.get(Column::Safety, RECORD).ok().flatten().and_then(|bytes| DurableRecord::read(&bytes));
         let mut seen = self.lock();
         seen.unsynced = None;
@@ -135,41 +135,41 @@ impl SimStore {
         unsynced.saturating_sub(kept)
     }
 
-    /// Another disk with what this one holds.
+    /// An independent disk with the same content.
     pub(crate) fn snapshot(&self) -> Self {
         let seen = self.lock();
         let copy = Seen { unsynced: seen.unsynced, durable: seen.durable, syncs: seen.syncs };
         Self { memory: self.memory.snapshot(), seen: Arc::new(Mutex::new(copy)) }
     }
 
-    /// The sync of the nth synced write from now on fails (0 is the next one), and everything after it.
+    /// Makes the sync of the nth synced write from now on fail (0 is the next one), and every write after it.
     pub(crate) fn fail_at_sync(&self, nth: usize) {
         self.memory.fail_syncs_after(nth);
     }
 
-    /// The process is gone, the machine is not; the next process finds everything that was written.
+    /// Ends the process but not the machine: the next process finds everything that was written.
     pub(crate) fn reopen(&self) {
         self.memory.reopen();
     }
 
-    /// Every write from the nth on fails (0 is the next one).
+    /// Makes every write from the nth on fail (0 is the next one).
     pub(crate) fn fail_at_write(&self, nth: usize) {
         self.memory.fail_writes_after(nth);
     }
 
-    /// No write fails any more.
+    /// Clears all armed failures.
     pub(crate) fn repair(&self) {
         self.memory.fail_writes_after(usize::MAX);
         self.memory.fail_syncs_after(usize::MAX);
     }
 
-    /// What it has kept so far.
+    /// The durable safety record and the number of syncs.
     pub(crate) fn durable(&self) -> Durable {
         let seen = self.lock();
         Durable { record: seen.durable, syncs: seen.syncs }
     }
 
-    /// How many keys it holds, and how many bytes in them and their values.
+    /// Number of keys, and total bytes of keys and values.
     pub(crate) fn size(&self) -> Result<(usize, usize), StoreError> {
         let (mut keys, mut bytes) = (0usize, 0usize);
         for entry in Column::ALL.into_iter().flat_map(|column| self.memory.iter(column, &[])) {
@@ -245,7 +245,7 @@ mod tests {
         for number in [0, vote, 2, 3] {
             bytes.extend_from_slice(&u64::to_le_bytes(number));
         }
-        // No last vote, no last timeout.
+        // Neither a last vote nor a last timeout.
         bytes.extend_from_slice(&[0, 0]);
         let mut batch = Batch::new();
         batch.put(Column::Safety, RECORD, bytes);
@@ -280,7 +280,7 @@ mod tests {
             assert_eq!((read(&[0]).last_vote_round, read(&[0]).last_timeout_round), (Some(7), None));
             let timeout = read(&codec::encode(&Some((9u64, 5u64))));
             assert_eq!((timeout.highest_vote_round, timeout.last_vote_round, timeout.last_timeout_round), (9, Some(7), Some(9)));
-            assert_eq!(DurableRecord::read(&[&counters[..], &last_vote[..]].concat()), None, "cut off");
+            assert_eq!(DurableRecord::read(&[&counters[..], &last_vote[..]].concat()), None, "truncated");
         }
     }
 
@@ -304,7 +304,7 @@ mod tests {
             disk.write_sync(record(7)).unwrap();
             disk.fail_at_sync(0);
             assert!(disk.write_sync(record(8)).is_err());
-            assert_eq!(disk.durable().record.unwrap().highest_vote_round, 7, "nobody may rely on it");
+            assert_eq!(disk.durable().record.unwrap().highest_vote_round, 7, "a failed sync makes nothing durable");
             let lost = disk.crash(&mut Random::new(seed));
             assert_eq!(disk.durable().record.unwrap().highest_vote_round, if lost == 0 { 8 } else { 7 });
             survived[lost] = true;

@@ -1,11 +1,11 @@
-//! What goes wrong in a world, drawn from the seed before it begins.
+//! The faults of a world, drawn from its seed before it begins.
 //!
-//! A world has two phases. In the *storm* anything goes: any number of validators crash and restart, the network loses and splits, disks
-//! fail, clocks jump. Then the faults stop, except that a minority which a committee must bear (`total - quorum` of the power) stays as it
-//! is for ever: crashed, silent, deaf, badly connected, slow, without its memory, or lying. In the *calm* every other validator must commit
-//! (LIVE-1).
+//! A world has two phases. In the *storm* anything goes: any number of validators crash and restart, the network loses messages and splits,
+//! disks fail, clocks jump. Then the faults stop, except that a minority which the committee must tolerate (`total - quorum` of the power)
+//! keeps its fault for ever: crashed, silent, deaf, badly connected, slow, without its memory, or lying. In the *calm* every other validator
+//! must commit (LIVE-1).
 //!
-//! Each kind of fault is left out in some worlds, so that the others show by themselves.
+//! Each kind of fault is absent from some worlds, so that it cannot mask the others.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -22,63 +22,63 @@ use crate::{
     time::Micros,
 };
 
-/// How the power goes.
+/// How the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PowerCut {
     /// Between two effects.
     Now,
-    /// Just before the disk would be written for the nth time from now on (0 is the next one): that batch is torn, and so not there.
+    /// Just before the nth disk write from now on (0 is the next one). That batch is torn, so it is lost.
     AtWrite(usize),
-    /// The sync of the nth synced write from now on fails, and with it the machine: that batch may be there or not.
+    /// During the sync of the nth synced write from now on, which fails. That batch may survive or not.
     AtSync(usize),
-    /// The nth write of the file beside the key from now on (0 is the next one) is torn after so many bytes, and with it the machine stops.
+    /// During the nth witness write from now on (0 is the next one), which is torn after so many bytes.
     AtWitness(usize, usize),
-    /// From the nth write on the disk is full. The process stops, the machine goes on; there is space again when it comes back.
+    /// The disk is full from the nth write on. The process stops but the machine does not; when the process comes back there is space again.
     Full(usize),
 }
 
-/// Something that goes wrong, or right again.
+/// A fault that begins or ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// A validator loses power, and with it what its disk had not synced. It gets power back after the time given.
+    /// A validator loses power, and with it its unsynced writes. Power returns after the given time.
     Crash(ValidatorId, PowerCut, Micros),
     /// Nothing passes in these directions.
     Cut(Vec<(ValidatorId, ValidatorId)>),
-    /// That cut is over. Another one may still hold.
+    /// Ends that cut. Another one may still be in force.
     Heal(Vec<(ValidatorId, ValidatorId)>),
-    /// A calendar goes wrong, until the next restart or the calm.
+    /// A wall clock goes wrong, until the next restart or the calm.
     Clock(ValidatorId, ClockFault),
 }
 
-/// What becomes of a validator of the permanent minority.
+/// The permanent fault of a minority validator. The first time is when it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It crashes for ever.
+    /// Crashes for ever.
     Crashed(Micros),
-    /// From then on none of its messages reaches anybody, while it hears all of theirs.
+    /// Sends nothing that reaches anyone, but receives everything.
     Silent(Micros),
-    /// From then on it hears nobody, while everybody hears it.
+    /// Receives nothing, but its messages reach everyone.
     Deaf(Micros),
-    /// From then on nothing passes in these directions, all from it or to it.
+    /// Loses its links in these directions, all of them from it or to it.
     Frayed(Micros, Vec<(ValidatorId, ValidatorId)>),
-    /// From then on everything from it and to it takes a hundred times as long.
+    /// Becomes a hundred times as slow in both directions.
     Slow(Micros),
-    /// Its disk is copied at the first moment; at the second it crashes, and comes back with the copy. The file beside its key is not: so it
-    /// must notice, and keeps every rule.
+    /// At the first time its disk is copied; at the second it crashes and comes back with the copy. Its witness is current, so it must
+    /// notice, and it keeps every rule.
     Stale(Micros, Micros),
-    /// It crashes, and comes back with its key, the file beside it and an empty disk. It must notice, too.
+    /// Crashes and comes back with its key, its witness and an empty disk. It must notice, too.
     Wiped(Micros),
-    /// Its whole home is copied, and comes back as it was. It cannot tell before it is shown what it has forgotten, so it counts as Byzantine;
-    /// but once it was shown, it signs nothing any more (SAFE-6).
+    /// Its whole home is copied, and later restored. It cannot know until it is shown what it has forgotten, so it counts as Byzantine; once
+    /// shown, it must sign nothing more (SAFE-6).
     RolledBack(Micros, Micros),
-    /// From then on its calendar is wrong. It is as good as the others otherwise, and has to follow them.
+    /// Has a wrong wall clock, but is honest otherwise and has to keep up.
     WrongClock(Micros, ClockFault),
-    /// It lies, from the beginning.
+    /// Lies from the beginning.
     Lying(Vec<Lie>),
 }
 
 impl Fate {
-    /// Whether it counts as Byzantine: no rule binds it.
+    /// Whether the validator counts as Byzantine, so that no rule binds it.
     #[must_use]
     pub const fn is_byzantine(&self) -> bool {
         match self {
@@ -94,46 +94,46 @@ impl Fate {
         }
     }
 
-    /// Whether nobody waits for it.
+    /// Whether the run does not wait for the validator.
     #[must_use]
     pub const fn is_excused(&self) -> bool {
         !matches!(self, Self::WrongClock(..))
     }
 }
 
-/// Which faults a world has.
+/// The faults of a world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Faults {
-    /// Those that the seed draws.
+    /// Drawn from the seed.
     #[default]
     Drawn,
-    /// As many validators as the committee bears tell this lie, and nothing else is wrong.
+    /// As many validators as the committee tolerates tell this lie; there are no other faults.
     Lie(Lie),
-    /// Calendars are wrong, and nothing else.
+    /// Wrong wall clocks, and no other faults.
     Clocks(Clocks),
-    /// More validators collude than the committee bears: the chain must fork, and the culprits must be named.
+    /// More validators collude than the committee tolerates: the chain must fork, and the culprits must be named.
     Beyond,
 }
 
-/// Which calendars are wrong.
+/// Which wall clocks are wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clocks {
-    /// One, by 290 s in the future, for ever.
+    /// One, 290 s ahead for ever.
     OneAhead,
-    /// One, by ten years in the future, for ever.
+    /// One, ten years ahead for ever.
     OneFarAhead,
-    /// One, by 290 s in the past, for ever.
+    /// One, 290 s behind for ever.
     OneBehind,
-    /// One stands still for ever.
+    /// One, standing still for ever.
     OneFrozen,
-    /// One jumps by an hour, forward and back, for ever.
+    /// One, jumping an hour ahead and back for ever.
     OneJumping,
-    /// All, by an hour in the future, until the calm.
+    /// All, an hour ahead until the calm.
     AllAhead,
 }
 
 impl Clocks {
-    /// All of them, with their names in commands.
+    /// Every variant, with its name in commands.
     pub const ALL: [(Self, &str); 6] = [
         (Self::OneAhead, "clock-ahead"),
         (Self::OneFarAhead, "clock-far-ahead"),
@@ -156,7 +156,7 @@ impl Clocks {
 }
 
 impl Faults {
-    /// Its name in commands.
+    /// The name in commands.
     #[must_use]
     pub fn word(self) -> String {
         match self {
@@ -176,12 +176,12 @@ impl FromStr for Faults {
         let all = || [Self::Drawn, Self::Beyond].into_iter().chain(clocks()).chain(Lie::ALL.map(Self::Lie));
         all().find(|faults| faults.word() == word).ok_or_else(|| {
             let words: Vec<String> = all().map(Self::word).collect();
-            format!("there are no such faults; choose one of {}", words.join(", "))
+            format!("no such faults; choose one of {}", words.join(", "))
         })
     }
 }
 
-/// What a report counts faults by; lies go by [`Lie::name`].
+/// Keys under which a report counts faults; lies use [`Lie::name`].
 pub const FAULT_NAMES: [&str; 25] = [
     "fault: lost message",
     "fault: doubled message",
@@ -213,26 +213,26 @@ pub const FAULT_NAMES: [&str; 25] = [
 /// All faults of a world.
 #[derive(Clone, Debug)]
 pub struct FaultPlan {
-    /// The network in the storm.
+    /// Link rules in the storm.
     pub storm: LinkRules,
-    /// The network in the calm.
+    /// Link rules in the calm.
     pub calm: LinkRules,
-    /// When the storm ends.
+    /// Time at which the storm ends.
     pub storm_end: Micros,
-    /// The permanent minority.
+    /// Faults of the permanent minority.
     pub fates: BTreeMap<ValidatorId, Fate>,
-    /// What happens in the storm.
+    /// Faults of the storm, with their times.
     pub incidents: Vec<(Micros, Incident)>,
-    /// More validators than the committee bears, who fork it on purpose.
+    /// More validators than the committee tolerates, which fork the chain on purpose.
     pub(crate) cabal: Option<Cabal>,
 }
 
 /// Longest time without power in the storm.
 const DOWN_MAX: Micros = Micros(1_500_000);
-/// How far a calendar may be off that lost its battery, or that somebody has set wrongly: twenty years.
+/// How far a wall clock may be off after losing its battery or being set wrongly: twenty years.
 pub(crate) const CLOCK_OFF_MS_MAX: u64 = 20 * 365 * 24 * 3_600 * 1_000;
 const HOUR_MS: u64 = 3_600_000;
-/// How many orders of validators are tried for a cabal.
+/// Number of validator orders tried when choosing a cabal.
 const ORDERS_TRIED: usize = 50;
 /// Longest partition.
 const CUT_MAX: Micros = Micros(1_200_000);
@@ -262,7 +262,7 @@ impl FaultPlan {
         Self { storm, calm, storm_end, fates, incidents, cabal: None }
     }
 
-    /// As many validators as the committee bears tell one lie; nothing else is wrong.
+    /// As many validators as the committee tolerates tell one lie; there are no other faults.
     #[must_use]
     pub fn lie(random: &mut Random, committee: &Committee, lie: Lie) -> Self {
         let storm_end = Micros(random.between(500_000, 1_500_000));
@@ -271,7 +271,7 @@ impl FaultPlan {
         Self { storm: calm, calm, fates, ..Self::none(storm_end) }
     }
 
-    /// Wrong calendars alone.
+    /// Wrong wall clocks alone.
     #[must_use]
     pub fn clocks(random: &mut Random, committee: &Committee, clocks: Clocks) -> Self {
         let storm_end = Micros(random.between(500_000, 3_000_000));
@@ -287,11 +287,11 @@ impl FaultPlan {
         Self { fates, ..plan }
     }
 
-    /// A cabal that the committee cannot bear. It never gets calm.
+    /// A cabal that the committee cannot tolerate. The storm never ends.
     #[must_use]
     pub fn beyond(random: &mut Random, committee: &Committee) -> Self {
         let mut order: Vec<ValidatorId> = committee.ids().collect();
-        // Where powers differ, not every order comes to two halves of use.
+        // If powers differ, not every order gives two usable halves.
         let cabal = (0..ORDERS_TRIED).find_map(|_| {
             random.shuffle(&mut order);
             Cabal::choose(committee, &order)
@@ -299,14 +299,14 @@ impl FaultPlan {
         Self { cabal, ..Self::none(Micros(u64::MAX)) }
     }
 
-    /// Who counts as Byzantine.
+    /// The validators that count as Byzantine.
     #[must_use]
     pub fn byzantine(&self) -> SignerSet {
         let colluders = self.cabal.iter().flat_map(|cabal| cabal.colluders.iter().copied());
         self.fates.iter().filter(|(_, fate)| fate.is_byzantine()).map(|(id, _)| *id).chain(colluders).collect()
     }
 
-    /// No faults at all, on a good network.
+    /// No faults, on a good network.
     #[must_use]
     pub fn none(storm_end: Micros) -> Self {
         let good = LinkRules {
@@ -345,7 +345,7 @@ fn storm(random: &mut Random) -> LinkRules {
     }
 }
 
-/// As many validators as the committee bears, by power, as quorums count. Where powers differ, this may be half of the validators and more.
+/// As many validators as the committee tolerates by power. If powers differ, these may be half of the validators or more.
 fn minority(random: &mut Random, committee: &Committee) -> Vec<ValidatorId> {
     let bearable = committee.total_power().saturating_sub(committee.quorum_power());
     let mut ids: Vec<ValidatorId> = committee.ids().collect();
@@ -413,7 +413,7 @@ fn clock_fault(random: &mut Random) -> ClockFault {
     }
 }
 
-/// Calendars that go wrong: any number of them, each in its own way, or all by the same time into the future.
+/// Wrong wall clocks: a few, each with its own fault, or all ahead by the same time.
 fn clocks(random: &mut Random, committee: &Committee, storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {
     let ids: Vec<ValidatorId> = committee.ids().collect();
     if random.chance(300) {
@@ -447,7 +447,7 @@ fn crashes(random: &mut Random, ids: &[ValidatorId], storm_end: Micros, incident
     }
 }
 
-/// The whole site loses power.
+/// A power failure of all validators at once.
 fn all_at_once(random: &mut Random, ids: &[ValidatorId], storm_end: Micros, incidents: &mut Vec<(Micros, Incident)>) {
     let at = Micros(random.below(storm_end.0));
     for id in ids {

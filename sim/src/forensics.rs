@@ -1,9 +1,9 @@
-//! B25, forensics: who is to blame for a fork, from nothing but what honest validators have seen.
+//! B25, forensics: names the culprits of a fork, only from what honest validators have seen.
 //!
-//! Every signature that came to an honest validator is written down as a statement: "I voted for this block of this round, on a parent of
-//! that round", "I gave this round up with a certificate of that round". Two statements of one validator that no honest one makes both
-//! convict it; whoever holds both messages can show them to anybody. Where two blocks are committed at one height, any two quorums behind
-//! them share more than f validators, and each of these has made two such statements.
+//! Every signature that reaches an honest validator is recorded as a statement: "I voted for this block of this round, on a parent of that
+//! round", "I gave up this round with a certificate of that round". Two statements of one validator convict it if no honest validator makes
+//! both; anyone who holds both messages can prove it. If two blocks are committed at one height, any two quorums behind them share more than
+//! f validators, and each of these has made two such statements.
 
 use std::collections::BTreeMap;
 
@@ -17,29 +17,29 @@ use serde::Serialize;
 
 use crate::contents::{self, Statement};
 
-/// Two statements that contradict each other.
+/// Two contradictory statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Contradiction {
     /// Two votes in one round.
     Votes {
-        /// The round.
+        /// Round of both votes.
         round: u64,
     },
     /// Two timeouts of one round that name different certificates.
     Timeouts {
-        /// The round.
+        /// Round of both timeouts.
         round: u64,
     },
-    /// A vote on a certificate, and a timeout of that round or a later one that names an older certificate: it hides a lock.
+    /// A vote on a certificate, and a timeout of the same or a later round that names an older certificate: it hides a lock.
     HiddenLock {
-        /// The round of the vote.
+        /// Round of the vote.
         voted: u64,
-        /// The round given up.
+        /// Round of the timeout.
         given_up: u64,
     },
     /// Two blocks proposed in one round.
     Proposals {
-        /// The round.
+        /// Round of both proposals.
         round: u64,
     },
 }
@@ -47,9 +47,9 @@ pub enum Contradiction {
 /// A validator that has contradicted itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Culprit {
-    /// Who.
+    /// Id of the validator.
     pub validator: u16,
-    /// How, the first that was found.
+    /// The first contradiction found.
     pub contradiction: Contradiction,
 }
 
@@ -60,7 +60,7 @@ struct Statements {
     proposals: BTreeMap<Round, quorate_types::ids::BlockId>,
 }
 
-/// See the module.
+/// Statements seen by honest validators, and the culprits they convict.
 #[derive(Debug, Default)]
 pub struct Forensics {
     statements: BTreeMap<ValidatorId, Statements>,
@@ -68,7 +68,7 @@ pub struct Forensics {
 }
 
 impl Forensics {
-    /// Writes down what a verified message says, which an honest validator has received.
+    /// Records the statements in a verified message that an honest validator received.
     pub fn saw(&mut self, message: &Message) {
         match contents::statement(message) {
             Some(Statement::Vote(vote)) => self.voted(vote.sender, vote.vote_info, vote.commit_info),
@@ -92,7 +92,7 @@ impl Forensics {
         contents::quorum_certs(message).for_each(|qc| self.quorum_cert(qc));
     }
 
-    /// Writes down a certificate by which an honest validator has committed.
+    /// Records a certificate by which an honest validator committed.
     pub fn quorum_cert(&mut self, qc: &QuorumCert) {
         for signer in qc.signers.iter() {
             self.voted(signer, qc.vote_info, qc.commit_info);
@@ -123,7 +123,7 @@ impl Forensics {
         }
     }
 
-    /// The first contradiction stands; a vote weighs more than a proposal, since only votes make forks.
+    /// Keeps the first contradiction, but replaces two proposals by a later one: only votes and timeouts make forks.
     fn convict(&mut self, who: ValidatorId, contradiction: Contradiction) {
         let known = self.culprits.entry(who).or_insert_with(|| contradiction.clone());
         if matches!(known, Contradiction::Proposals { .. }) {
@@ -131,7 +131,7 @@ impl Forensics {
         }
     }
 
-    /// Everybody who has contradicted itself.
+    /// Every validator that has contradicted itself.
     #[must_use]
     pub fn culprits(&self) -> Vec<Culprit> {
         let named = |(id, contradiction): (&ValidatorId, &Contradiction)| Culprit { validator: id.0, contradiction: contradiction.clone() };
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_hidden_lock_is_found_in_either_order() {
-        // It voted for a block on the certificate of round 4, and says later that it knows none above round 3.
+        // It voted for a block on the certificate of round 4, and later claims to know none above round 3.
         let (vote, timeout) = (examples::vote(1, 5, 4, id(5)), examples::timeout(1, 8, 3));
         let lock = Contradiction::HiddenLock { voted: 5, given_up: 8 };
         assert_eq!(named(&[vote.clone(), timeout.clone()]), [(1, lock.clone())]);

@@ -1,13 +1,12 @@
-//! CERT-1: only what a quorum, or the sender, has really signed, for this network and this epoch, gets through verification.
+//! CERT-1: verification accepts only what a quorum or the sender has really signed, for this network and this epoch.
 //!
-//! A small chain is made by the rules, with a round that was given up in it. Every message that can be made of it must be accepted. Then one
-//! thing at a time is forged: a field is changed under the signatures, a signer is left out, doubled, invented, a genuine part is put where
-//! it does not belong, a block is put in another's place. Each forgery is sent as bytes in every kind of message that can carry it, and
-//! every one must be refused, for the very thing that was forged: what carries it is accepted with genuine content. What is a quorum is
-//! derived anew here.
+//! A small valid chain is built, in which one round was given up. Every message that can be made from it must be accepted. Then one thing at
+//! a time is forged: a field is changed under the signatures; a signer is left out, doubled or invented; a genuine part is put where it does
+//! not belong; a block is replaced. Each forgery is encoded in every kind of message that can carry it, and each must be refused for exactly
+//! what was forged: the carrier is accepted with genuine content. The quorum rule is derived anew here.
 //!
-//! The same validators also found the network a second time, with the same keys and the same number. Whatever they signed there is refused
-//! here, also where the certificates of this network are put in, which nobody has to sign.
+//! The same validators also found the network a second time, with the same keys and chain id. Whatever they signed there must be refused
+//! here, even with this network's certificates put in place of those that no signature covers.
 
 use quorate_builtin::{GenesisAccount, Settings};
 use quorate_types::{
@@ -36,9 +35,9 @@ use crate::{
 /// The outcome of one seed.
 #[derive(Clone, Debug, Default)]
 pub struct Forged {
-    /// How many messages were tried, genuine ones included.
+    /// Number of messages tried, including genuine ones.
     pub messages: u64,
-    /// The first genuine one that was refused, or the first forged one that was accepted.
+    /// The first genuine message refused, or the first forged one accepted.
     pub failure: Option<Report>,
 }
 
@@ -50,7 +49,7 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
         let violation = Some(Violation { invariant: "CERT-1".into(), what, at_us: 0 });
         Some(Report { seed, validators, violation, ..Report::default() })
     };
-    // Another first account: the same draws make the same keys and parameters, and another genesis.
+    // Another account in genesis: the same draws give the same keys and parameters, but another genesis hash.
     let account = GenesisAccount { address: Address::default(), balance: 1 };
     let founded = |random: &Random, accounts| {
         let mut random = random.clone();
@@ -64,7 +63,7 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
     };
     random = drawn;
     let (Some(forger), Some(elsewhere)) = (Forger::new(&setting, &mut random.clone()), Forger::new(&again, &mut random)) else {
-        return Forged { messages: 0, failure: broken("there is no chain to forge".into()) };
+        return Forged { messages: 0, failure: broken("there is no chain to forge from".into()) };
     };
     let mut messages = 0u64;
     let mut accepted = |from: ValidatorId, message: &Message| {
@@ -88,14 +87,14 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
     Forged { messages, failure: None }
 }
 
-/// The word of the error with which a forgery must be refused; two of them with a bar between, where the message that carries it decides which
-/// rule comes first.
+/// The error's word with which a forgery must be refused. Two words separated by a bar if the carrying message decides which check comes
+/// first.
 type Reason = &'static str;
 
-/// A message and what there is to say about it.
+/// A message to try, with its description.
 struct Letter {
     what: String,
-    /// Nothing of a genuine one.
+    /// Empty for a genuine message.
     reason: Reason,
     from: ValidatorId,
     message: Message,
@@ -109,28 +108,28 @@ fn forgery(what: &str, reason: Reason, from: ValidatorId, message: Message) -> L
     Letter { reason, ..letter(what, from, message) }
 }
 
-/// Whether a forgery was refused, and for what is forged in it.
+/// Checks that a forgery was refused, and for what is forged in it.
 fn judge(letter: &Letter, refused: Result<(), (&'static str, String)>) -> Result<(), String> {
     let Letter { what, reason, message, .. } = letter;
     match refused {
         Ok(()) => Err(format!("a forged {} is accepted: {what}", message.kind())),
         Err((word, _)) if reason.split('|').any(|reason| reason == word) => Ok(()),
-        Err((_, error)) => Err(format!("a forged {} is refused, but not for {reason}: {what}: {error}", message.kind())),
+        Err((_, error)) => Err(format!("a forged {} is refused, but not with {reason}: {what}: {error}", message.kind())),
     }
 }
 
-/// The chain: blocks of rounds 1, 2, 4 and 5. Round 3 was given up by validators of which some had the certificate of round 2 and some only
+/// The chain: blocks of rounds 1, 2, 4 and 5. Round 3 was given up by validators some of which had the certificate of round 2, others only
 /// that of round 1.
 struct Forger<'a> {
     pen: Pen<'a>,
     setting: &'a Setting,
     signers: SignerSet,
-    /// As many of them as are just no quorum.
+    /// Almost a quorum: adding any other member makes one.
     too_few: SignerSet,
     blocks: [Block; 4],
     states: [StateId; 4],
     genesis: QuorumCert,
-    /// Of the blocks, in their order.
+    /// One per block, in the same order.
     qcs: [QuorumCert; 4],
     tc: TimeoutCert,
     key: SigningKey,
@@ -144,7 +143,7 @@ impl<'a> Forger<'a> {
         random.shuffle(&mut ids);
         let power = |set: SignerSet| set.iter().filter_map(|id| committee.get(id)).fold(0u64, |sum, one| sum.saturating_add(one.power.0));
         let total = power(ids.iter().copied().collect());
-        // Any two quorums share more power than a third, rounded down, may lie about.
+        // Two quorums share more than the power that may be faulty, a third rounded down.
         let bearable = total.saturating_sub(1).checked_div(3)?;
         let quorum = total.saturating_sub(bearable);
         let (mut signers, mut too_few) = (SignerSet::default(), SignerSet::default());
@@ -171,7 +170,7 @@ impl<'a> Forger<'a> {
         let first_qc = pen.qc(&first, state(1), signers);
         let second = block(random, 2, &first_qc)?;
         let second_qc = pen.qc(&second, state(2), signers);
-        // The last signer has less than the others. With one signer only there is nothing to take out, and the forgery is left out.
+        // The last signer has a lower certificate than the others. A single signer has nothing to remove, so this forgery is left out.
         let reporters: Vec<ValidatorId> = signers.iter().collect();
         let timeouts: Vec<(ValidatorId, &QuorumCert)> = reporters
             .iter()
@@ -220,7 +219,7 @@ impl<'a> Forger<'a> {
         letter("", timeout.timeout.sender, Message::Timeout(Box::new(timeout)))
     }
 
-    /// Every message that the chain's honest validators could have sent.
+    /// Every message that honest validators of the chain could have sent.
     fn genuine(&self) -> Vec<Letter> {
         let [b1, b2, b4, b5] = &self.blocks;
         let [q1, q2, q4, q5] = &self.qcs;
@@ -239,7 +238,7 @@ impl<'a> Forger<'a> {
             letter("", any, Message::SightingsRequest),
             letter("", any, Message::Sightings(Box::new(Sightings::none(any)))),
         ];
-        // A forgery is refused for what is forged: what carries it is accepted with what is genuine.
+        // Carriers with genuine content must be accepted, so that a forgery is refused for its forged part.
         letters.extend([q4, q5].into_iter().flat_map(|qc| self.carriers(qc)));
         letters.extend(self.tc_carriers(&self.tc));
         for id in self.signers.iter() {
@@ -281,14 +280,14 @@ impl<'a> Forger<'a> {
             change(&mut qc);
             qc
         };
-        // The hash of the vote info made to fit, the signatures not.
+        // The hash of the vote info is updated, the signatures are not.
         let rehashed = |change: &dyn Fn(&mut QuorumCert)| {
             let mut qc = changed(change);
             qc.commit_info.vote_info_hash = qc.vote_info.digest();
             qc
         };
         let signed = |change: &dyn Fn(&mut QuorumCert)| self.pen.signed(rehashed(change));
-        // Without a commit, one more round may not bring one; and there is nothing to commit another of.
+        // Without a commit, one more round may not bring one; and there is no commit to replace.
         let commits = genuine.commit_info.commit_state_id.is_some();
         let (commit_round, commit_other) = if commits { ("commit-rule", "signature") } else { ("signature", "commit-rule") };
         let other = StateId(Hash([77; 32]));
@@ -300,34 +299,34 @@ impl<'a> Forger<'a> {
             ("the round is far away", "vote-info-hash", changed(&|qc| qc.vote_info.round = Round(1 << 40))),
             ("the round is beyond the last", "round", signed(&|qc| qc.vote_info.round = Round::LIMIT)),
             ("the round is not above the parent's", "round", signed(&|qc| qc.vote_info.parent_round = qc.vote_info.round)),
-            ("the parent's round is another", "vote-info-hash", changed(&|qc| qc.vote_info.parent_round = Round(1))),
-            ("the block is another", "vote-info-hash", changed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
-            ("the block is another, with its hash", "signature", rehashed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
-            ("the parent is another", "vote-info-hash", changed(&|qc| qc.vote_info.parent_id = BlockId(Hash([77; 32])))),
-            ("the result is another", "vote-info-hash", changed(&|qc| qc.vote_info.exec_state_id = other)),
-            ("the result is another, with its hash", "signature", rehashed(&|qc| qc.vote_info.exec_state_id = other)),
-            ("what it commits is another", commit_other, changed(&|qc| qc.commit_info.commit_state_id = Some(other))),
+            ("another parent round", "vote-info-hash", changed(&|qc| qc.vote_info.parent_round = Round(1))),
+            ("another block", "vote-info-hash", changed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
+            ("another block, with its hash", "signature", rehashed(&|qc| qc.vote_info.id = BlockId(Hash([77; 32])))),
+            ("another parent", "vote-info-hash", changed(&|qc| qc.vote_info.parent_id = BlockId(Hash([77; 32])))),
+            ("another result", "vote-info-hash", changed(&|qc| qc.vote_info.exec_state_id = other)),
+            ("another result, with its hash", "signature", rehashed(&|qc| qc.vote_info.exec_state_id = other)),
+            ("another commit", commit_other, changed(&|qc| qc.commit_info.commit_state_id = Some(other))),
             (
-                "it commits against the rule, signed",
+                "a commit against the rule, signed",
                 "commit-rule",
                 signed(&|qc| {
                     qc.vote_info.parent_round = Round(1);
                     qc.commit_info.commit_state_id = Some(other);
                 }),
             ),
-            ("the network is another, signed", "other-network", signed(&|qc| qc.commit_info.genesis_hash = another_network())),
-            ("the epoch is another, signed", "other-epoch", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
+            ("another network, signed", "other-network", signed(&|qc| qc.commit_info.genesis_hash = another_network())),
+            ("another epoch, signed", "other-epoch", signed(&|qc| qc.commit_info.epoch = Epoch(1))),
             ("one signer too few", "no-quorum", self.pen.signed(changed(&|qc| qc.signers = self.too_few))),
-            ("nobody signed", "no-quorum", self.pen.signed(changed(&|qc| qc.signers = SignerSet::default()))),
+            ("no signers", "no-quorum", self.pen.signed(changed(&|qc| qc.signers = SignerSet::default()))),
             ("no signatures", "signer-count", with(Vec::new())),
             ("one signature too many", "signer-count", with(signatures().into_iter().chain(signatures().first().copied()).collect())),
             ("one signature is missing", "signer-count", with(signatures().into_iter().skip(1).collect())),
-            ("a stranger signed too", "not-in-committee", {
+            ("a stranger among the signers", "not-in-committee", {
                 let mut qc = with(signatures().into_iter().chain(signatures().first().copied()).collect());
                 qc.signers.insert(ValidatorId(100));
                 qc
             }),
-            ("one signer counted again and again", "signer-count", {
+            ("one signer counted repeatedly", "signer-count", {
                 let one: SignerSet = genuine.signers.iter().take(1).collect();
                 let copies = usize::try_from(self.total_power()).unwrap_or(1).max(2);
                 let mut qc = with(vec![signatures().first().copied().unwrap_or(Signature([0; 64])); copies]);
@@ -344,11 +343,7 @@ impl<'a> Forger<'a> {
             }),
         ];
         if commits {
-            forged.push((
-                "it commits nothing against the rule, signed",
-                "commit-rule",
-                signed(&|qc| qc.commit_info.commit_state_id = None),
-            ));
+            forged.push(("no commit against the rule, signed", "commit-rule", signed(&|qc| qc.commit_info.commit_state_id = None)));
         }
         if genuine.signers.len() > 1 {
             forged.push(("signatures in another order", "signature", with(signatures().into_iter().rev().collect())));
@@ -389,9 +384,9 @@ impl<'a> Forger<'a> {
         };
         let copies = usize::try_from(self.total_power()).unwrap_or(1).max(2);
         let mut forged = vec![
-            ("the highest certificate is taken out, an older one put in", "high-qc-mismatch", changed(&|tc| tc.high_qc = q1.clone())),
-            ("a higher certificate is put in", "high-qc-mismatch", changed(&|tc| tc.high_qc = q5.clone())),
-            ("the round is another", "signature|ill-formed", changed(&|tc| tc.round = Round(4))),
+            ("the highest certificate is replaced by an older one", "high-qc-mismatch", changed(&|tc| tc.high_qc = q1.clone())),
+            ("the highest certificate is replaced by a higher one", "high-qc-mismatch", changed(&|tc| tc.high_qc = q5.clone())),
+            ("another round", "signature|ill-formed", changed(&|tc| tc.round = Round(4))),
             (
                 "the claims are lowered to an older certificate",
                 "signature",
@@ -400,7 +395,7 @@ impl<'a> Forger<'a> {
                     rounds(tc, &|_, _| Round(1));
                 }),
             ),
-            ("a claim is as high as the round given up", "round", changed(&|tc| rounds(tc, &|_, _| Round(3)))),
+            ("a claim as high as the round given up", "round", changed(&|tc| rounds(tc, &|_, _| Round(3)))),
             (
                 "a claim is missing",
                 "signer-count",
@@ -409,7 +404,7 @@ impl<'a> Forger<'a> {
                 }),
             ),
             (
-                "the epoch is another, signed",
+                "another epoch, signed",
                 "other-epoch",
                 changed(&|tc| {
                     tc.epoch = Epoch(1);
@@ -419,7 +414,7 @@ impl<'a> Forger<'a> {
                 }),
             ),
             (
-                "one signer counted again and again",
+                "one signer counted repeatedly",
                 "signer-count",
                 changed(&|tc| {
                     let first = tc.signatures.first().copied().unwrap_or(Signature([0; 64]));
@@ -468,26 +463,26 @@ impl<'a> Forger<'a> {
         let bad = flipped(genuine.signature, random);
         let state = StateId(Hash([77; 32]));
         add("a bad signature", "signature", &|vote| vote.signature = bad);
-        add("in another's name", "signature|not-in-committee", &|vote| vote.sender = other);
-        add("the round is another", "vote-info-hash", &|vote| vote.vote_info.round = vote.vote_info.round.next());
-        add("the result is another", "vote-info-hash", &|vote| vote.vote_info.exec_state_id = state);
-        add("the result is another, with its hash", "signature", &|vote| {
+        add("in another validator's name", "signature|not-in-committee", &|vote| vote.sender = other);
+        add("another round", "vote-info-hash", &|vote| vote.vote_info.round = vote.vote_info.round.next());
+        add("another result", "vote-info-hash", &|vote| vote.vote_info.exec_state_id = state);
+        add("another result, with its hash", "signature", &|vote| {
             vote.vote_info.exec_state_id = state;
             vote.commit_info.vote_info_hash = vote.vote_info.digest();
         });
-        add("what it would commit is another", "signature", &|vote| vote.commit_info.commit_state_id = Some(state));
-        add("it would commit nothing", "commit-rule", &|vote| vote.commit_info.commit_state_id = None);
-        add("the epoch is another, signed", "other-epoch", &|vote| {
+        add("another commit", "signature", &|vote| vote.commit_info.commit_state_id = Some(state));
+        add("no commit", "commit-rule", &|vote| vote.commit_info.commit_state_id = None);
+        add("another epoch, signed", "other-epoch", &|vote| {
             vote.commit_info.epoch = Epoch(1);
             vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
         });
-        add("the network is another, signed", "other-network", &|vote| {
+        add("another network, signed", "other-network", &|vote| {
             vote.commit_info.genesis_hash = another_network();
             vote.signature = self.pen.sign_vote(vote.sender, &vote.commit_info);
         });
         add("its certificate commits nothing", "commit-rule", &|vote| vote.high_commit_qc = q4.clone());
         letters.push(Letter {
-            what: "passed on by another".into(),
+            what: "sent by another validator".into(),
             reason: "other-sender|not-in-committee",
             from: other,
             ..Self::voted(genuine.clone())
@@ -507,16 +502,16 @@ impl<'a> Forger<'a> {
         };
         let bad = flipped(genuine.timeout.signature, random);
         add("a bad signature", "signature", &|message| message.timeout.signature = bad);
-        add("in another's name", "signature|not-in-committee", &|message| message.timeout.sender = other);
-        add("its certificate is another", "signature", &|message| message.timeout.high_qc = q1.clone());
-        add("the round is another", "signature", &|message| message.timeout.round = Round(5));
-        add("without what leads into the round", "ill-formed", &|message| message.last_round_tc = None);
-        add("the epoch is another, signed", "other-epoch", &|message| {
+        add("in another validator's name", "signature|not-in-committee", &|message| message.timeout.sender = other);
+        add("another certificate", "signature", &|message| message.timeout.high_qc = q1.clone());
+        add("another round", "signature", &|message| message.timeout.round = Round(5));
+        add("without the certificate that leads into the round", "ill-formed", &|message| message.last_round_tc = None);
+        add("another epoch, signed", "other-epoch", &|message| {
             message.timeout.epoch = Epoch(1);
             message.timeout.signature = self.pen.sign_timeout(any, Epoch(1), message.timeout.round, message.timeout.high_qc.round());
         });
         letters.push(Letter {
-            what: "passed on by another".into(),
+            what: "sent by another validator".into(),
             reason: "other-sender|not-in-committee",
             from: other,
             ..Self::timed_out(genuine.clone())
@@ -526,7 +521,7 @@ impl<'a> Forger<'a> {
         letters.push(Letter { what: "two certificates lead into the round".into(), reason: "ill-formed", ..Self::timed_out(both) });
         let far = Round::LIMIT;
         letters.push(Letter {
-            what: "far away".into(),
+            what: "a round beyond the last".into(),
             reason: "round",
             ..Self::timed_out(self.pen.timeout(any, far, q2, Some(&self.tc), q2))
         });
@@ -548,20 +543,16 @@ impl<'a> Forger<'a> {
         let unsigned = |block: Block| Proposal { block, ..genuine.clone() };
         let signed = |block: Block| self.pen.proposal(block, None, q2);
         add("a bad signature", "signature", Proposal { signature: flipped(genuine.signature, random), ..genuine.clone() });
-        add("the payload is another", "signature", unsigned(remade(&|content| content.payload = Payload::default())));
-        add("the time is another", "signature", unsigned(remade(&|content| content.timestamp = content.timestamp.next())));
-        add(
-            "the author is another",
-            "signature|not-in-committee",
-            unsigned(remade(&|content| content.author = self.stranger_to(content.author))),
-        );
-        add("the round is another", "signature", unsigned(remade(&|content| content.round = content.round.next())));
-        add("the epoch is another, signed", "other-epoch", signed(remade(&|content| content.epoch = Epoch(1))));
-        add("the network is another, signed", "other-network", signed(remade(&|content| content.genesis_hash = another_network())));
+        add("another payload", "signature", unsigned(remade(&|content| content.payload = Payload::default())));
+        add("another time", "signature", unsigned(remade(&|content| content.timestamp = content.timestamp.next())));
+        add("another author", "signature|not-in-committee", unsigned(remade(&|content| content.author = self.stranger_to(content.author))));
+        add("another round", "signature", unsigned(remade(&|content| content.round = content.round.next())));
+        add("another epoch, signed", "other-epoch", signed(remade(&|content| content.epoch = Epoch(1))));
+        add("another network, signed", "other-network", signed(remade(&|content| content.genesis_hash = another_network())));
         add("the round is not above its certificate's", "round", signed(remade(&|content| content.round = content.qc.round())));
-        add("nothing leads into the round", "ill-formed", signed(remade(&|content| content.round = Round(9))));
+        add("without a certificate that leads into the round", "ill-formed", signed(remade(&|content| content.round = Round(9))));
         add("without the timeout certificate", "ill-formed", self.pen.proposal(b4.clone(), None, q2));
-        add("with a timeout certificate that it does not need", "ill-formed", self.pen.proposal(b5.clone(), Some(&self.tc), q2));
+        add("with an unneeded timeout certificate", "ill-formed", self.pen.proposal(b5.clone(), Some(&self.tc), q2));
         add("its commit certificate commits nothing", "commit-rule", self.pen.proposal(b5.clone(), None, q4));
         let most = u64::from(self.setting.genesis.parameters.block_transactions_max);
         add(
@@ -578,7 +569,7 @@ impl<'a> Forger<'a> {
             let sign = |key| Transaction::sign(another_network(), key, Sequence(0), UnixMillis(u64::MAX), vec![7]);
             signed(remade(&|content| content.payload = vec![sign(&self.key)].try_into().unwrap_or_default()))
         });
-        // A genuine signature of the same author over another block.
+        // The same author's genuine signature over another block.
         let older = Pen::block(b5.author(), Round(2), UnixMillis(BEGINNING.0.saturating_add(2)), Payload::default(), q1);
         add(
             "signed for another block",
@@ -587,7 +578,7 @@ impl<'a> Forger<'a> {
         );
         let from = self.stranger_to(b5.author());
         letters.push(Letter {
-            what: "passed on by another".into(),
+            what: "sent by another validator".into(),
             reason: "other-sender|not-in-committee",
             from,
             ..Self::proposed(genuine.clone())
@@ -595,8 +586,8 @@ impl<'a> Forger<'a> {
         letters
     }
 
-    /// What the validators of this network have signed, to be tried on another one that they have founded with the same keys: as it is, and
-    /// with the other network's certificates in the places where only the sender's signature covers nothing but their rounds.
+    /// What this network's validators have signed, to be tried on `other`, a network they founded with the same keys: unchanged, and with
+    /// `other`'s certificates wherever the sender's signature covers only their rounds.
     fn replayed(&self, other: &Self) -> Vec<Letter> {
         let any = self.any();
         let mut letters: Vec<Letter> = self
@@ -629,19 +620,14 @@ impl<'a> Forger<'a> {
         let invented = Pen::block(any, Round(5), time, Payload::default(), q4);
         let committed = Pen::block(any, Round(4), time, Payload::default(), q2);
         vec![
-            forgery("another block in its place", "not-a-chain", any, Self::fetched(b5.id(), &[&invented, b4, b2])),
-            forgery("another block below it", "not-a-chain", any, Self::fetched(b5.id(), &[b5, &committed, b2])),
-            forgery("not the block that is named", "not-a-chain", any, Self::fetched(b4.id(), &[b5, b4])),
+            forgery("another block in place of the requested one", "not-a-chain", any, Self::fetched(b5.id(), &[&invented, b4, b2])),
+            forgery("another block below the requested one", "not-a-chain", any, Self::fetched(b5.id(), &[b5, &committed, b2])),
+            forgery("not the requested block", "not-a-chain", any, Self::fetched(b4.id(), &[b5, b4])),
             forgery("a gap", "not-a-chain", any, Self::fetched(b5.id(), &[b5, b2])),
             forgery("the oldest first", "not-a-chain", any, Self::fetched(b5.id(), &[b2, b4, b5])),
-            forgery(
-                "the last block is not the one that is committed",
-                "not-a-chain",
-                any,
-                Self::caught_up(&[b1, b2, &committed], Some(q5)),
-            ),
-            forgery("more than is committed", "not-a-chain", any, Self::caught_up(&[b1, b2, b4, b5], Some(q5))),
-            forgery("less than is committed", "not-a-chain", any, Self::caught_up(&[b1, b2], Some(q5))),
+            forgery("the last block is not the committed one", "not-a-chain", any, Self::caught_up(&[b1, b2, &committed], Some(q5))),
+            forgery("more blocks than are committed", "not-a-chain", any, Self::caught_up(&[b1, b2, b4, b5], Some(q5))),
+            forgery("fewer blocks than are committed", "not-a-chain", any, Self::caught_up(&[b1, b2], Some(q5))),
             forgery("a gap", "not-a-chain", any, Self::caught_up(&[b1, b4], Some(q5))),
             forgery("the newest first", "not-a-chain", any, Self::caught_up(&[b4, b2, b1], Some(q5))),
             forgery("a certificate that commits nothing", "commit-rule", any, Self::caught_up(&[b1, b2], Some(q4))),
@@ -652,7 +638,7 @@ impl<'a> Forger<'a> {
         ]
     }
 
-    /// What a validator has signed last.
+    /// The last statements of a validator.
     fn sightings(&self, of: ValidatorId) -> Sightings {
         let ([.., b5], [.., s5], [_, q2, _, q5]) = (&self.blocks, self.states, &self.qcs);
         let vote = self.pen.vote(of, b5, s5, q2);
@@ -672,7 +658,7 @@ impl<'a> Forger<'a> {
         }
     }
 
-    /// What is said to carry somebody's signature.
+    /// Forged sightings of a validator's signatures.
     fn forged_sightings(&self, random: &mut Random) -> Vec<Letter> {
         let (any, other) = (self.any(), self.other());
         let genuine = self.sightings(any);
@@ -726,7 +712,7 @@ impl<'a> Forger<'a> {
         self.signers.iter().next().unwrap_or_default()
     }
 
-    /// Somebody else than [`Self::any`], or nobody's number where there is only one validator.
+    /// A validator other than [`Self::any`], or the number of none if there is only one.
     fn other(&self) -> ValidatorId {
         self.stranger_to(self.any())
     }
@@ -740,7 +726,7 @@ impl<'a> Forger<'a> {
     }
 }
 
-/// Whether there is a signature in a message: requests and empty answers are the same on every network.
+/// Whether a message contains a signature. Requests and empty answers are the same on every network.
 fn signs_something(message: &Message) -> bool {
     match message {
         Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => true,
@@ -751,11 +737,11 @@ fn signs_something(message: &Message) -> bool {
     }
 }
 
-/// What is signed outside of messages: transactions, the certificate under a receipt's proof, and proofs of possession.
+/// Checks signatures outside of messages: transactions and proofs of possession.
 fn founded_twice(here: &Setting, elsewhere: &Setting) -> Result<(), String> {
     let (one, other) = (here.genesis_hash(), elsewhere.genesis_hash());
     if one == other || here.genesis.chain_id != elsewhere.genesis.chain_id {
-        return Err("the two networks are not founded twice under one number".into());
+        return Err("the two networks need one chain id and two genesis hashes".into());
     }
     let accepted = |what: &str| Err(format!("{what} of a network founded twice is accepted"));
     let key = SigningKey::from_seed(&[9; 32]);
@@ -780,7 +766,7 @@ fn founded_twice(here: &Setting, elsewhere: &Setting) -> Result<(), String> {
     Ok(())
 }
 
-/// Some network that is not this one.
+/// The genesis hash of another network.
 fn another_network() -> GenesisHash {
     GenesisHash(Hash([1; 32]))
 }

@@ -1,11 +1,10 @@
 //! A deterministic simulator: many production [`Replica`](quorate_replica::Replica)s on a virtual clock, on a network that loses, delays,
-//! reorders, duplicates and splits, and on disks that forget what was not synced. One 64-bit seed decides everything that happens.
+//! reorders and duplicates messages and splits, and on disks that lose what was not synced. One 64-bit seed decides everything that happens.
 //!
-//! It replaces time, network and disk, never the replica. What a run must obey is in [`invariants`], one file per rule, each derived anew
-//! from what an outsider sees. A run that breaks a rule says so with its seed and the one command that replays it.
+//! It replaces time, network and disk, but never the replica. The rules of a run are in [`invariants`], one file per rule, each derived anew
+//! from what an outsider sees. A run that breaks a rule reports its seed and the one command that replays it.
 //!
-//! Never here: a real clock, a socket, a file, or randomness from anywhere but the seed. ([`Command`] prints, looks at clocks and writes
-//! reports; no world does.)
+//! A world uses no real clock, socket or file, and no randomness except the seed. ([`Command`] prints, reads clocks and writes reports.)
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -40,6 +39,7 @@ mod harness;
 pub mod invariants;
 mod network;
 mod origin;
+mod panicking;
 mod pen;
 #[cfg(feature = "command")]
 pub mod playground;

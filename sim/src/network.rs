@@ -1,7 +1,7 @@
-//! The simulated network: it loses, delays, reorders and duplicates, and is cut in two, or in one direction only, for a while.
+//! The simulated network. It loses, delays, reorders and duplicates messages, and can be cut for a while, in one direction or both.
 //!
-//! It carries bytes between two validators as datagrams. The real one keeps the order of a stream; this one keeps none, which is more than
-//! the protocol is promised to stand.
+//! It carries bytes between two validators as datagrams. Unlike the real network's streams it keeps no order, which is harder than what the
+//! protocol is promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,23 @@ use quorate_types::ids::ValidatorId;
 
 use crate::{random::Random, time::Micros};
 
-/// How much slower a slow validator's links are.
+/// Factor by which a slow validator's links are slower.
 const SLOWER: u64 = 100;
 
 /// How a network treats messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkRules {
-    /// The share of messages that are lost.
+    /// Messages lost, per mille.
     pub loss_per_mille: u64,
-    /// The share of messages that arrive twice.
+    /// Messages that arrive twice, per mille.
     pub duplicate_per_mille: u64,
-    /// The shortest way.
+    /// Shortest delay.
     pub delay_min: Micros,
-    /// The longest usual way; delays between the two are equally likely, so messages overtake each other.
+    /// Longest usual delay. Delays are uniform between the two, so messages overtake each other.
     pub delay_max: Micros,
-    /// The share of messages that are delayed further.
+    /// Messages with a further delay, per mille.
     pub late_per_mille: u64,
-    /// By how much at most.
+    /// Longest further delay.
     pub late_max: Micros,
 }
 
@@ -33,28 +33,28 @@ pub struct LinkRules {
 #[derive(Debug)]
 pub(crate) struct Network {
     rules: LinkRules,
-    /// The directions in which nothing passes, and how many cuts are the reason.
+    /// Blocked directions, with the number of cuts that block each.
     cuts: BTreeMap<(ValidatorId, ValidatorId), usize>,
-    /// The directions in which nothing ever passes again.
+    /// Directions blocked for ever.
     for_ever: BTreeSet<(ValidatorId, ValidatorId)>,
-    /// Whoever is heard by nobody.
+    /// Validators whose messages reach no one.
     silent: BTreeSet<ValidatorId>,
-    /// Whoever hears nobody.
+    /// Validators that receive nothing.
     deaf: BTreeSet<ValidatorId>,
-    /// Whoever is slow: everything from it and to it takes a hundred times as long.
+    /// Validators whose links are slow in both directions, by [`SLOWER`].
     slow: BTreeSet<ValidatorId>,
     random: Random,
     mishaps: Mishaps,
 }
 
-/// What has happened to messages.
+/// Counts of mistreated messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mishaps {
     /// Copies that never arrive.
     pub(crate) lost: u64,
-    /// Messages that were sent on twice.
+    /// Messages that were duplicated.
     pub(crate) doubled: u64,
-    /// Copies that took longer than is usual.
+    /// Copies with a further delay.
     pub(crate) late: u64,
 }
 
@@ -99,7 +99,7 @@ impl Network {
         self.slow.insert(id);
     }
 
-    /// A cut is over; where others hold, nothing passes still.
+    /// Ends a cut. Directions that another cut blocks stay blocked.
     pub(crate) fn heal(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         for direction in directions {
             if let Some(reasons) = self.cuts.get_mut(&direction) {
@@ -109,17 +109,17 @@ impl Network {
         self.cuts.retain(|_, reasons| *reasons > 0);
     }
 
-    /// Whatever was cut for a while passes again.
+    /// Ends all temporary cuts.
     pub(crate) fn heal_all(&mut self) {
         self.cuts.clear();
     }
 
-    /// Whether a message that arrives now gets through: a cut also swallows what is on its way.
+    /// Whether a message that arrives now gets through. A cut also swallows messages in transit.
     pub(crate) fn passes(&self, from: ValidatorId, to: ValidatorId) -> bool {
         !self.cuts.contains_key(&(from, to)) && !self.for_ever.contains(&(from, to)) && !self.deaf.contains(&to)
     }
 
-    /// The delays of the copies that arrive: none, one or two.
+    /// Delays of the copies that arrive: none, one or two.
     pub(crate) fn deliveries(&mut self, from: ValidatorId, to: ValidatorId) -> Vec<Micros> {
         let rules = self.rules;
         let factor = if self.slow.contains(&from) || self.slow.contains(&to) { SLOWER } else { 1 };
@@ -191,7 +191,7 @@ mod tests {
         assert!(!network.passes(a, b) && network.passes(b, a));
         network.cut([(a, b), (b, a)]);
         network.heal([(a, b)]);
-        assert!(!network.passes(a, b) && !network.passes(b, a), "the other cut holds");
+        assert!(!network.passes(a, b) && !network.passes(b, a), "the other cut is in force");
         network.heal([(a, b), (b, a)]);
         assert!(network.passes(a, b) && network.passes(b, a));
         network.cut([(a, b)]);

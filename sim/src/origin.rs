@@ -1,4 +1,4 @@
-//! The beginning that all validators of a network have in common, made once: whoever starts thousands of them copies it.
+//! The genesis state that all validators of a network share. It is made once and copied for each validator.
 
 use quorate_app::App;
 use quorate_ledger::Ledger;
@@ -14,14 +14,14 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Writes the genesis.
+    /// Writes the genesis to a new disk.
     pub(crate) fn new(app: &App, genesis: &Genesis) -> Result<Self, String> {
         let disk = SimStore::default();
         let ledger = Ledger::open(disk.clone(), app, genesis).map_err(|error| error.to_string())?;
         Ok(Self { disk, ledger })
     }
 
-    /// A disk and a ledger of one's own.
+    /// An independent copy of the disk, and a ledger on it.
     pub(crate) fn copy(&self) -> (SimStore, Ledger<SimStore>) {
         let disk = self.disk.snapshot();
         (disk.clone(), self.ledger.on_copy(disk))

@@ -1,6 +1,6 @@
-//! A pen that writes any message in anybody's name: it holds the consensus keys of a whole committee.
+//! Writes any message in any validator's name, with the consensus keys of a whole committee.
 //!
-//! What it writes is put together field by field, not by the code that it is used to test. Whether it is right is up to whoever holds it.
+//! It builds messages field by field, independently of the code under test. Whether they are valid is up to the caller.
 
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
@@ -14,10 +14,10 @@ use quorate_types::{
 
 use crate::committee::Setting;
 
-/// The only epoch that there is.
+/// The only epoch.
 pub(crate) const EPOCH: Epoch = Epoch(0);
 
-/// See the module.
+/// Signs for a whole committee.
 #[derive(Debug)]
 pub(crate) struct Pen<'a> {
     setting: &'a Setting,
@@ -48,12 +48,12 @@ impl<'a> Pen<'a> {
         Proposal { block, last_round_tc: tc.cloned(), high_commit_qc: high_commit_qc.clone(), signature }
     }
 
-    /// What a vote for a block with a result says.
+    /// What a vote for a block with this result signs.
     pub(crate) fn ballot(block: &Block, state: StateId) -> (VoteInfo, LedgerCommitInfo) {
         let parent = &block.qc().vote_info;
         let info =
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state };
-        // Def. 2 of the paper: the parent is committed where the rounds follow each other.
+        // Def. 2 of the paper: the parent is committed if the rounds are consecutive.
         let follows = info.parent_round.0.checked_add(1) == Some(info.round.0);
         let commit_state_id = follows.then_some(parent.exec_state_id);
         let genesis_hash = block.content().genesis_hash;
@@ -66,13 +66,13 @@ impl<'a> Pen<'a> {
         Vote { vote_info, commit_info, high_commit_qc: high_commit_qc.clone(), sender, signature }
     }
 
-    /// The certificate of a block by these signers.
+    /// A block's certificate, signed by these signers.
     pub(crate) fn qc(&self, block: &Block, state: StateId, signers: SignerSet) -> QuorumCert {
         let (vote_info, commit_info) = Self::ballot(block, state);
         self.signed(QuorumCert { vote_info, commit_info, signers, signatures: PerSigner::default() })
     }
 
-    /// A certificate with its signatures made anew, over what it says.
+    /// Replaces a certificate's signatures by valid ones over its content.
     pub(crate) fn signed(&self, mut qc: QuorumCert) -> QuorumCert {
         let signatures = qc.signers.iter().map(|signer| self.sign_vote(signer, &qc.commit_info)).collect::<Vec<_>>();
         qc.signatures = signatures.try_into().unwrap_or_default();
@@ -88,7 +88,7 @@ impl<'a> Pen<'a> {
         high_commit_qc: &QuorumCert,
     ) -> TimeoutMessage {
         let signature = self.sign_timeout(sender, EPOCH, round, high_qc.round());
-        // The timeout certificate goes along exactly where the certificate is not of the round before.
+        // A timeout certificate is attached exactly if the quorum certificate is not of the round before.
         let tc = if high_qc.round().next() == round { None } else { tc };
         TimeoutMessage {
             timeout: Timeout { epoch: EPOCH, round, high_qc: high_qc.clone(), sender, signature },
@@ -97,7 +97,7 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// The certificate of these timeouts, in the order of signers: each with its highest certificate. `None` where there are none.
+    /// A timeout certificate of these signers, in their order, each with its highest certificate. `None` without signers.
     pub(crate) fn tc(&self, round: Round, timeouts: &[(ValidatorId, &QuorumCert)]) -> Option<TimeoutCert> {
         let (_, high_qc) = timeouts.iter().max_by_key(|(_, qc)| qc.round())?;
         let signatures: Vec<_> = timeouts.iter().map(|(id, qc)| self.sign_timeout(*id, EPOCH, round, qc.round())).collect();

@@ -1,13 +1,13 @@
-//! The only source of chance in the simulator: `SplitMix64`, written out so that a seed means the same for ever and on every machine.
+//! The simulator's only source of randomness: `SplitMix64`, written out so that a seed means the same for ever and on every machine.
 //!
 //! The state is one 64-bit number that grows by a fixed odd constant; each output is that number mixed (Steele, Lea and Flood, "Fast
-//! splittable pseudorandom number generators", 2014). [`Random::fork`] makes an independent stream for each part of the simulator, so that
-//! a change in how one part draws does not change what the others draw.
+//! splittable pseudorandom number generators", 2014). [`Random::fork`] makes an independent stream for each part of the simulator, so that a
+//! change in how one part draws does not affect the others.
 
 /// 2^64 divided by the golden ratio, made odd.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A stream of numbers.
+/// A stream of pseudorandom numbers.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
@@ -20,7 +20,7 @@ impl Random {
         Self { state: seed }
     }
 
-    /// A stream of its own for `purpose`, which does not depend on how much was drawn from other forks.
+    /// A stream for `purpose`, which does not depend on draws from other forks.
     #[must_use]
     pub fn fork(&self, purpose: &str) -> Self {
         // FNV-1a of the purpose, mixed into the state.
@@ -34,23 +34,23 @@ impl Random {
         mix(self.state)
     }
 
-    /// A number below `bound`; 0 where `bound` is 0. The high half of a 128-bit product: no division, and a bias below 2^-32 for every
-    /// bound that is used here.
+    /// A number below `bound`; 0 if `bound` is 0. It takes the high half of a 128-bit product, which needs no division and has a bias below
+    /// 2^-32 for every bound used here.
     pub fn below(&mut self, bound: u64) -> u64 {
         (u128::from(self.next()).wrapping_mul(u128::from(bound)) >> 64) as u64
     }
 
-    /// A number from `low` to `high`, both included.
+    /// A number from `low` to `high`, inclusive.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low.saturating_add(self.below(high.saturating_sub(low).saturating_add(1)))
     }
 
-    /// Whether something with this chance happens.
+    /// True with a probability of `per_mille` / 1000.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 
-    /// One of the elements.
+    /// A random element; `None` if there are none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.index(from.len()))
     }
@@ -60,7 +60,7 @@ impl Random {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
-    /// Brings the elements into a random order.
+    /// Shuffles the elements.
     pub fn shuffle<T>(&mut self, elements: &mut [T]) {
         for last in (1..elements.len()).rev() {
             let other = self.index(last.saturating_add(1));

@@ -1,4 +1,4 @@
-//! What a run says at its end.
+//! Reports of runs.
 
 use std::collections::BTreeMap;
 
@@ -6,58 +6,57 @@ use serde::Serialize;
 
 use crate::{fault::Faults, forensics::Culprit, invariants::Violation};
 
-/// One run.
+/// The report of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The seed that decided everything.
+    /// Seed that decided everything.
     pub seed: u64,
-    /// How many validators there were.
+    /// Number of validators.
     pub validators: u16,
-    /// The first rule that was broken, if one was.
+    /// The first broken rule.
     pub violation: Option<Violation>,
-    /// The hash of every event and every output, hexadecimal (DET-1).
+    /// Hash of every event and every output, in hexadecimal (DET-1).
     pub event_hash: String,
-    /// How many events and outputs there were.
+    /// Number of events and outputs.
     pub events: u64,
-    /// How long the world lasted, in virtual milliseconds.
+    /// Duration in virtual milliseconds.
     pub virtual_ms: u64,
-    /// The height of the committed chain at the end.
+    /// Height of the committed chain at the end.
     pub height: u64,
-    /// The highest round at the end.
+    /// Highest round at the end.
     pub round: u64,
-    /// How many transactions were committed.
+    /// Number of committed transactions.
     pub transactions: u64,
-    /// How many messages were sent, one for each receiver.
+    /// Messages sent, counted once per receiver.
     pub messages: u64,
-    /// How often a validator lost power.
+    /// Number of power losses of single validators.
     pub crashes: u64,
-    /// How many batches were lost because they were not synced.
+    /// Number of batches lost because they were not synced.
     pub lost_writes: u64,
-    /// How many rounds passed between the end of the faults and the first commit.
+    /// Rounds from the end of the faults to the first commit.
     pub rounds_to_commit: Option<u64>,
-    /// How much virtual time passed between the end of the faults and the first commit, in milliseconds.
+    /// Virtual milliseconds from the end of the faults to the first commit.
     pub ms_to_commit: Option<u64>,
-    /// How much virtual time passed between the end of the faults and everything being settled, in milliseconds.
+    /// Virtual milliseconds from the end of the faults until everything was settled.
     pub ms_to_settle: Option<u64>,
-    /// How often what happened: messages by kind, answers to clients, reasons for ignoring a message. What never happens in any world is
-    /// not tested by any.
+    /// Occurrences by name: messages by kind, answers to clients, reasons for ignoring a message. What occurs in no world is not tested.
     pub seen: BTreeMap<String, u64>,
-    /// Whom the evidence convicts, in a world of which more than the bearable minority collude.
+    /// Validators convicted by evidence, in a world where more collude than the committee tolerates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub culprits: Vec<Culprit>,
-    /// Who counted as Byzantine.
+    /// Validators that counted as Byzantine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub byzantine: Vec<u16>,
-    /// Which faults the world had.
+    /// Faults of the world.
     #[serde(skip)]
     pub faults: Faults,
-    /// What happened, line by line, if a trace was asked for.
+    /// The trace, line by line, if enabled.
     #[serde(skip)]
     pub trace: Vec<String>,
 }
 
 impl Report {
-    /// The one command that runs this again, with everything that happened.
+    /// The command that replays this run with a trace.
     #[must_use]
     pub fn replay(&self) -> String {
         let faults = if self.faults == Faults::Drawn { String::new() } else { format!(" --faults {}", self.faults.word()) };
@@ -65,49 +64,49 @@ impl Report {
     }
 }
 
-/// Many runs.
+/// The summary of many runs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
-    /// How many seeds were run.
+    /// Number of seeds run.
     pub seeds: u64,
-    /// How many of them broke a rule.
+    /// Number of seeds that broke a rule.
     pub failed: u64,
-    /// The sum of all rounds.
+    /// Sum of all rounds.
     pub rounds: u64,
-    /// The sum of all heights.
+    /// Sum of all heights.
     pub blocks: u64,
-    /// The sum of all committed transactions.
+    /// Sum of all committed transactions.
     pub transactions: u64,
-    /// The sum of all messages.
+    /// Sum of all messages.
     pub messages: u64,
-    /// The sum of all crashes.
+    /// Sum of all power losses.
     pub crashes: u64,
-    /// The sum of all lost writes.
+    /// Sum of all lost writes.
     pub lost_writes: u64,
-    /// The sum of all virtual time, in milliseconds.
+    /// Sum of all virtual milliseconds.
     pub virtual_ms: u64,
-    /// The most rounds that any run needed for its first commit after the faults stopped.
+    /// Most rounds from the end of the faults to the first commit in any run.
     pub rounds_to_commit_max: u64,
-    /// The longest virtual time that any run needed for it, in milliseconds.
+    /// Most virtual milliseconds from the end of the faults to the first commit in any run.
     pub ms_to_commit_max: u64,
-    /// The longest virtual time that any run needed to settle, in milliseconds.
+    /// Most virtual milliseconds from the end of the faults until everything was settled in any run.
     pub ms_to_settle_max: u64,
-    /// The sum of what was seen.
+    /// Sum of all occurrences.
     pub seen: BTreeMap<String, u64>,
-    /// The first runs that broke a rule, at most [`FAILURES_MAX`], each with the command that replays it.
+    /// Failed runs with the lowest seeds, at most [`FAILURES_MAX`].
     pub failures: Vec<Failure>,
 }
 
 /// A run that broke a rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
-    /// The run.
+    /// The report of the run.
     pub report: Report,
     /// The command that replays it.
     pub replay: String,
 }
 
-/// How many failures a summary keeps.
+/// Most failures that a summary keeps.
 pub const FAILURES_MAX: usize = 20;
 
 impl Summary {
@@ -131,7 +130,7 @@ impl Summary {
         if report.violation.is_some() {
             add(&mut self.failed, 1);
             self.failures.push(Failure { replay: report.replay(), report });
-            // The threads finish in any order; the summary does not depend on it.
+            // Threads finish in any order; the summary must not depend on it.
             self.failures.sort_by_key(|failure| failure.report.seed);
             self.failures.truncate(FAILURES_MAX);
         }

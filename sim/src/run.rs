@@ -1,4 +1,4 @@
-//! Runs worlds: one, or many on several threads. Each world is single-threaded; threads only share out the seeds.
+//! Runs worlds: one, or many on several threads. Each world is single-threaded; threads only share the seeds among them.
 
 use std::{
     sync::{
@@ -17,29 +17,29 @@ use crate::{
     world::{SimOptions, World},
 };
 
-/// The sizes of committees that seeds go through, one after the other.
+/// Committee sizes that successive seeds use in turn.
 pub const SIZES: [u16; 5] = [1, 4, 5, 7, 10];
 
-/// The size of the committee of a seed, where none is asked for.
+/// Default committee size for a seed.
 #[must_use]
 pub fn size_of(seed: u64) -> u16 {
     let index = usize::try_from(seed.checked_rem(SIZES.len() as u64).unwrap_or_default()).unwrap_or_default();
     SIZES.get(index).copied().unwrap_or(1)
 }
 
-/// Runs one world to its end or to the first rule that is broken.
+/// Runs one world to its end or to the first broken rule.
 #[must_use]
 pub fn run(options: SimOptions) -> Report {
     run_counted(&Shared::default(), options).0
 }
 
-/// As [`run`], with chosen faults.
+/// Like [`run`], with chosen faults.
 #[must_use]
 pub fn run_with(options: SimOptions, faults: Faults) -> Report {
     run_any(&Shared::default(), options, faults).0
 }
 
-/// As [`run`], with the number of effects that each validator has gone through.
+/// Like [`run`], and returns each validator's number of effects.
 pub(crate) fn run_counted(subject: &Shared, options: SimOptions) -> (Report, Vec<u64>) {
     run_any(subject, options, Faults::Drawn)
 }
@@ -54,30 +54,30 @@ pub(crate) fn run_any(subject: &Shared, options: SimOptions, faults: Faults) -> 
     }
 }
 
-/// Worlds to be run, one for each seed.
+/// Worlds to run, one per seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seeds {
-    /// The first one.
+    /// The first seed.
     pub first: u64,
-    /// How many.
+    /// Number of seeds.
     pub count: u64,
-    /// The size of every committee; without it [`size_of`] decides.
+    /// Size of every committee; `None` to use [`size_of`].
     pub validators: Option<u16>,
-    /// The faults of every world.
+    /// Faults of every world.
     pub faults: Faults,
 }
 
-/// The smallest committee that bears a faulty validator.
+/// The smallest committee that tolerates a faulty validator.
 const BEARS_ONE: u16 = 4;
 
 impl Seeds {
-    /// The smallest committee that these faults are possible in.
+    /// The smallest committee in which these faults are possible.
     #[must_use]
     pub fn smallest(&self) -> u16 {
         if self.faults == Faults::Drawn { 1 } else { BEARS_ONE }
     }
 
-    /// The size of the committee of a seed.
+    /// Committee size for a seed.
     #[must_use]
     pub fn size_of(&self, seed: u64) -> u16 {
         self.validators.unwrap_or_else(|| size_of(seed).max(self.smallest()))
@@ -89,7 +89,7 @@ impl Seeds {
     }
 }
 
-/// Runs them on `threads` threads. `progress` is told of each run that is over.
+/// Runs the seeds on `threads` threads. `progress` is called after each run.
 pub fn run_seeds(seeds: &Seeds, threads: usize, progress: &(dyn Fn(&Report) + Sync)) -> Summary {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Summary::default());
@@ -111,7 +111,7 @@ pub fn run_seeds(seeds: &Seeds, threads: usize, progress: &(dyn Fn(&Report) + Sy
     summary.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As [`run_seeds`], one seed after the other, up to the first that breaks a rule.
+/// Like [`run_seeds`], but runs the seeds in order until one breaks a rule.
 #[must_use]
 pub fn run_until_first(seeds: &Seeds, progress: &dyn Fn(&Report)) -> Summary {
     let mut summary = Summary::default();

@@ -1,7 +1,7 @@
-//! The searches beside random worlds, as commands. Each is a list of scenarios, one for every seed.
+//! The searches other than random worlds, as commands. Each runs one scenario per seed.
 
 use clap::Args;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use crate::{
@@ -17,12 +17,12 @@ use crate::{
     twins::{Lab, Space, campaign::Plan, play},
 };
 
-/// How many validators there are where the seed does not say.
+/// Number of validators where the seed does not decide it.
 const VALIDATORS: u16 = 4;
-/// How many rounds of a drawn Twins scenario have leaders and sides of their own.
+/// Number of rounds with leaders and partitions of their own in a drawn twins scenario.
 const TWINS_ROUNDS: u32 = 4;
 
-/// Which search.
+/// A search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// See [`crate::sweep()`].
@@ -33,17 +33,17 @@ pub(crate) enum Kind {
     Puppets,
     /// See [`crate::twins`]: a scenario is drawn for each seed.
     TwinsDrawn,
-    /// See [`crate::crash_points`]: the 52 points in turn, with a seed more in every turn.
+    /// See [`crate::crash_points`]: the 52 points in turn; each turn uses the next seed.
     CrashesInTurn,
 }
 
-/// Which scenarios of a search.
+/// The scenarios of a search.
 #[derive(Clone, Debug, Args)]
 pub struct SearchCommand {
     /// The seed to run, or the first one of --seeds.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How many seeds to run.
+    /// Number of seeds to run.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Stop at the first seed that breaks a rule.
@@ -51,20 +51,20 @@ pub struct SearchCommand {
     until_first: bool,
 }
 
-/// What a search says at its end.
+/// The report of a search.
 #[derive(Clone, Debug, Default, Serialize)]
 struct Searched {
-    /// How many seeds were run.
+    /// Number of seeds run.
     seeds: u64,
-    /// How many of them broke a rule.
+    /// Number of seeds that broke a rule.
     failed: u64,
-    /// The smaller steps that they were made of: power cuts, messages, rounds.
+    /// Sum of the scenarios' steps: power cuts, messages or rounds.
     steps: u64,
-    /// The first ones that broke a rule.
+    /// The first failures.
     failures: Vec<Failure>,
 }
 
-/// One scenario: of how many steps, and the run that broke a rule.
+/// Runs the scenario of a seed. Returns its number of steps, and the report if a rule was broken.
 type Scenario = Box<dyn Fn(u64) -> (u64, Option<Report>)>;
 
 impl Kind {
@@ -90,14 +90,14 @@ impl Kind {
                 })
             }
             Self::CrashesInTurn => Box::new(|seed| {
-                // A point that is not reached is reported by `crash-points` itself; here only rules count.
+                // `crash-points` itself reports points that are not reached; only rules count here.
                 let violation = course(seed).and_then(|course| crash_points::run(&course).violation);
                 (1, violation.map(|violation| failed(seed, violation)))
             }),
         })
     }
 
-    /// The command that runs a scenario again.
+    /// The command that replays a scenario.
     fn replay(self, seed: u64) -> String {
         match self {
             Self::Sweep => format!("quorate sim sweep --seed {seed}"),
@@ -113,7 +113,7 @@ fn twins_plan() -> Result<Plan, String> {
     Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1) })
 }
 
-/// The points one after the other; whoever has gone through all of them begins again with the next seed.
+/// The points in turn; after the last one it starts over with the next seed.
 fn course(seed: u64) -> Option<Course> {
     let position = usize::try_from(seed.checked_rem(POINTS as u64)?).ok()?;
     Some(Course::single(seed.checked_div(POINTS as u64)?, VALIDATORS, Point::all().get(position).copied()?))
@@ -152,7 +152,7 @@ impl SearchCommand {
 
 impl Searched {
     fn text(&self) -> String {
-        let mut text = format!("{} seeds of {} steps together, {} broke an invariant", self.seeds, self.steps, self.failed);
+        let mut text = format!("{} seeds with {} steps in all, {} broke an invariant", self.seeds, self.steps, self.failed);
         for Failure { report, replay } in &self.failures {
             if let Some(violation) = &report.violation {
                 text = format!("{text}\n{} is broken: {}\n    {replay}", violation.invariant, violation.what);

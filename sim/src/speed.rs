@@ -1,8 +1,7 @@
-//! How fast the simulator is: honest validators that hear each other at once, with nothing in between.
+//! Measures the speed of the simulator: honest validators, whose messages arrive at once.
 //!
-//! Everything is real: types, signatures, replicas, ledgers, disks that count syncs. Only what is a fact about bytes is found out once for
-//! all: a signature that a validator of this process has made is not checked again (see [`crate::twins::Lab`]), and a message is verified
-//! once for all who receive it.
+//! Types, signatures, replicas, ledgers and disks that count syncs are real. Only checks with the same result for every validator are shared:
+//! a signature made in this process is not checked again (see [`crate::twins::Lab`]), and a message is verified once for all receivers.
 
 #[cfg(feature = "command")]
 pub(crate) mod command;
@@ -23,25 +22,25 @@ use crate::{
     twins::Lab,
 };
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SpeedRun {
-    /// How many validators took part.
+    /// Number of validators.
     pub validators: u16,
-    /// The round that it came to.
+    /// Highest round reached.
     pub rounds: u64,
-    /// The height that all have committed.
+    /// Height that all validators have committed.
     pub height: u64,
-    /// How many transactions are in these blocks.
+    /// Number of transactions in these blocks.
     pub transactions: u64,
-    /// How many messages arrived.
+    /// Number of messages received.
     pub messages: u64,
-    /// How much virtual time went by, in milliseconds.
+    /// Virtual time passed, in milliseconds.
     pub virtual_ms: u64,
 }
 
-/// Runs an honest network until it has come to a round. While there are transactions each block holds one; then blocks are empty, and the
-/// clock jumps from heartbeat to heartbeat.
+/// Runs an honest network until it reaches a round. As long as there are transactions, each block holds one. After that, blocks are empty and
+/// the clock jumps from heartbeat to heartbeat.
 ///
 /// # Errors
 /// A validator does not start or stops, or a message does not verify.
@@ -60,7 +59,7 @@ pub fn honest(validators: u16, rounds: Round, transactions: u64) -> Result<Speed
     }
     while run.rounds < rounds.0 {
         let Some(Sent { from, to, packet }) = sent.pop_front() else {
-            now = machines.iter().filter_map(Machine::deadline).min().ok_or("everybody waits for ever")?.max(now);
+            now = machines.iter().filter_map(Machine::deadline).min().ok_or("no validator has a deadline")?.max(now);
             for machine in machines.iter_mut().filter(|machine| machine.deadline().is_some_and(|deadline| deadline <= now)) {
                 machine.push(Input::Tick, now);
                 work(machine, &mut sent, &mut run)?;
@@ -85,7 +84,7 @@ struct Sent {
     packet: Rc<Packet>,
 }
 
-/// Lets a validator do all that it can do.
+/// Lets a validator work until it waits for input.
 fn work(machine: &mut Machine, sent: &mut VecDeque<Sent>, run: &mut SpeedRun) -> Result<(), String> {
     let id = machine.id;
     while let Some(output) = machine.work().output.map_err(|fatal| format!("validator {id} stops: {fatal}"))? {

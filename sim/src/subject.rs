@@ -1,4 +1,4 @@
-//! What the simulator runs, and what its clients send: any application, and for the built-in one a model that knows its rules.
+//! The application that the simulator runs, and what its clients send; for the built-in application also a model of its rules.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -8,10 +8,11 @@ use quorate_types::{codec, genesis::Genesis, ids::Address, settings::Settings};
 
 use crate::{
     invariants::bank::{Bank, Model},
+    panicking::Panicking,
     random::Random,
 };
 
-/// An application under the simulator.
+/// An application under test.
 pub(crate) trait Subject: Send + Sync {
     /// The application.
     fn app(&self) -> App;
@@ -19,25 +20,35 @@ pub(crate) trait Subject: Send + Sync {
     /// The settings of a network whose clients have these accounts.
     fn settings(&self, random: &mut Random, accounts: &[Address]) -> Settings;
 
-    /// The payload of a client's next transaction, which may well fail.
+    /// The payload of a client's next transaction, which may fail.
     fn payload(&self, random: &mut Random, accounts: &[Address]) -> Vec<u8>;
 
-    /// A payload that every pool takes, so that the sender's later transactions need not wait for it.
+    /// A payload that every pool accepts, so that the sender's later transactions need not wait for it.
     fn filler(&self, random: &mut Random, accounts: &[Address]) -> Vec<u8>;
 
-    /// Whether a client that is refused with this code gives the transaction up and sends another one under its number. Otherwise it asks
-    /// again later.
+    /// Whether a client that is rejected with this code gives the transaction up and sends another one with the same sequence number.
+    /// Otherwise it retries later.
     fn gives_up(&self, code: &str) -> bool;
 
-    /// The application's rules, written down a second time, if somebody has.
+    /// An independent model of the application's rules, if there is one.
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>>;
+
+    /// A variant of the application that panics on [`Self::poison`], if there is one.
+    fn panicking(&self) -> Option<Shared> {
+        None
+    }
+
+    /// A payload on which the application panics; `None` if it panics on none.
+    fn poison(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// The bank and the key-value store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BuiltIn;
 
-/// Clients that all have at least so much can pay a deposit for what they hold of the state; elsewhere nobody has so much.
+/// Balance from which clients can pay a deposit for their state. Either all clients have at least this much, or none has.
 const RICH: u64 = 1_001;
 
 impl Subject for BuiltIn {
@@ -45,10 +56,10 @@ impl Subject for BuiltIn {
         quorate_builtin::app()
     }
 
-    /// One client has no account, unless that would keep it out: its first transactions fail or bring the account into being. In some worlds
-    /// the state costs something, and accounts are soon full.
+    /// If balances are low, one client has no account: its first transactions fail or create the account. In some worlds state costs a
+    /// deposit, and in some an account's quota is soon full.
     fn settings(&self, random: &mut Random, accounts: &[Address]) -> Settings {
-        // Where all have so much, what they hold of the state can cost a deposit.
+        // State costs a deposit only if all clients can pay it.
         let least = if random.chance(300) { RICH } else { 1 };
         let account = |address: &Address| {
             let balance = random.between(least, least.saturating_add(RICH).saturating_sub(2));
@@ -64,7 +75,7 @@ impl Subject for BuiltIn {
     }
 
     fn payload(&self, random: &mut Random, accounts: &[Address]) -> Vec<u8> {
-        // Sometimes what is no operation.
+        // Sometimes not a valid operation.
         if random.chance(15) { vec![7; 3] } else { operation(random, accounts).encode() }
     }
 
@@ -80,12 +91,16 @@ impl Subject for BuiltIn {
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>> {
         Bank::of(genesis).map(|bank| Box::new(bank) as Box<dyn Model>)
     }
+
+    fn panicking(&self) -> Option<Shared> {
+        Some(Shared(Arc::new(Panicking)))
+    }
 }
 
 fn operation(random: &mut Random, addresses: &[Address]) -> Operation {
     if random.chance(500) {
         let to = random.pick(addresses).copied().unwrap_or_default();
-        // Sometimes nothing, sometimes more than anybody has.
+        // Sometimes zero, sometimes more than the sender has.
         let amount = if random.chance(50) { 0 } else { random.between(1, 400) };
         return Operation::Bank(BankOperation::Transfer { to, amount });
     }
@@ -135,7 +150,7 @@ impl<A: Application, F: Fn(&mut Random, &[Address]) -> A::Operation + Send + Syn
         self.app.sample(random.below(1_000), accounts)
     }
 
-    /// The words of the pool and of its node; everything else is the application's, or for ever.
+    /// The listed codes come from the pool and its node and are temporary. Any other code is the application's, or final.
     fn gives_up(&self, code: &str) -> bool {
         !matches!(
             code,

@@ -1,9 +1,9 @@
-//! Durable before signed: the power of one validator fails between any two effects of a round, and comes back soon enough for it to vote,
-//! time out and propose in that very round again.
+//! Durable before signed: cuts one validator's power between any two effects of a round, and restores it soon enough for it to vote, time out
+//! and propose in the same round again.
 //!
-//! For each seed a first run without a cut counts the effects that the chosen validator goes through from the beginning of a round to the
-//! end of the next one; then one run for each of these effects cuts the power right after it, with or without its output getting out. The
-//! invariants are those of every run: never two votes, two timeouts with different content, or two proposals in one round.
+//! For each seed, a first run without a cut counts the effects of the chosen validator from the beginning of a round to the end of the next
+//! one. Then one run per effect cuts the power right after it, with or without its output getting out. The invariants are those of every run:
+//! never two votes, two timeouts with different content, or two proposals in one round.
 
 use quorate_types::{ids::ValidatorId, round::Round};
 
@@ -19,19 +19,19 @@ use crate::{
 /// The outcome of a sweep over one seed.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
-    /// How many power cuts were tried.
+    /// Number of power cuts tried.
     pub cuts: u64,
     /// The first run that broke a rule.
     pub failure: Option<Report>,
 }
 
-/// Sweeps over the effects of one validator in two rounds that the seed chooses.
+/// Sweeps over the effects of one validator in two rounds, all chosen by the seed.
 #[must_use]
 pub fn sweep(seed: u64, validators: u16) -> Sweep {
     sweep_of(&Shared::default(), seed, validators)
 }
 
-/// The same for any application.
+/// Like [`sweep`], for any application.
 pub(crate) fn sweep_of(subject: &Shared, seed: u64, validators: u16) -> Sweep {
     let mut random = Random::new(seed).fork("sweep");
     let node = ValidatorId(u16::try_from(random.below(u64::from(validators))).unwrap_or_default());
@@ -50,7 +50,7 @@ pub(crate) fn sweep_of(subject: &Shared, seed: u64, validators: u16) -> Sweep {
     }
     let mut cuts = 0u64;
     for polls in begin.1.max(1)..=end.1 {
-        // Mostly back within the round, sometimes after its timer.
+        // Usually back within the round, sometimes after its timer.
         let down = Micros(if random.chance(800) { random.between(100, 30_000) } else { random.between(30_000, 600_000) });
         let (report, _) = run_to(Some((polls, random.chance(500), down)), Round(first.0.saturating_add(6)));
         cuts = cuts.saturating_add(1);

@@ -1,31 +1,31 @@
-//! Virtual time, and the queue of what happens next.
+//! Virtual time, and the queue of planned events.
 
 use std::{collections::BTreeMap, fmt};
 
-/// Microseconds since the beginning of a simulated world. Nothing in a world knows another clock.
+/// Microseconds since the beginning of a simulated world, which has no other clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Micros(pub u64);
 
 impl Micros {
-    /// From milliseconds.
+    /// From milliseconds, saturating.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms.saturating_mul(1_000))
     }
 
-    /// In whole milliseconds.
+    /// In whole milliseconds, rounded down.
     #[must_use]
     pub const fn ms(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// So much later.
+    /// This time plus a duration, saturating.
     #[must_use]
     pub const fn after(self, delay: Self) -> Self {
         Self(self.0.saturating_add(delay.0))
     }
 
-    /// How long after `earlier` this is.
+    /// The duration from `earlier` to this time; 0 if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
@@ -38,7 +38,7 @@ impl fmt::Display for Micros {
     }
 }
 
-/// What is to happen, in the order of time; at equal times in the order in which it was planned.
+/// Planned events in order of time, then of planning.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
     planned: BTreeMap<(Micros, u64), T>,

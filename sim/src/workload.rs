@@ -1,8 +1,8 @@
-//! The clients: accounts with real keys that send an application's operations to random validators, wait, and send again.
+//! The clients: accounts with real keys that send an application's operations to random validators, wait, and resend.
 //!
-//! A client behaves like a wallet that lost its connection: it sends the same transaction again, to another validator, until it is told the
-//! end of it. Some sign two transactions with one sequence number and send both (only one may win), some ask for more than they have, some
-//! let their transactions expire.
+//! A client behaves like a wallet that lost its connection: it resends a transaction, possibly to another validator, until it learns the
+//! outcome. Some clients sign two transactions with one sequence number and send both (only one may win), some ask for more than they have,
+//! and some let their transactions expire.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,23 +18,25 @@ use quorate_types::{
 
 use crate::{random::Random, subject::Shared, time::Micros};
 
-/// How long a client waits for an answer before it asks somebody else.
+/// How long a client waits for an answer before it retries.
 const PATIENCE: Micros = Micros(400_000);
-/// Time between two looks of a client at its transactions, at most.
+/// Longest pause between two turns of a client.
 const PAUSE_MAX: Micros = Micros(60_000);
 /// The same in a busy world.
 const PAUSE_MAX_BUSY: Micros = Micros(12_000);
-/// How long a transaction is valid by the time of the chain: what a wallet that nobody tells otherwise takes.
+/// Validity of a transaction in chain time: the wallet's default.
 const VALIDITY_MS: u64 = 60_000;
+/// Share of poison transactions, in thousandths, in worlds with a panicking application.
+const POISON_PERMILLE: u64 = 150;
 
-/// What clients do.
+/// A client's action.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// A transaction has been signed.
     Signed(Transaction),
-    /// It is sent to a validator.
+    /// A transaction is sent to a validator.
     Submit { node: ValidatorId, ticket: Ticket, transaction: Transaction, wait: Wait },
-    /// A client no longer waits for that answer.
+    /// The client no longer waits for this answer.
     Forget { node: ValidatorId, ticket: Ticket },
 }
 
@@ -48,13 +50,13 @@ struct Pending {
 struct Client {
     key: SigningKey,
     address: Address,
-    /// How many sequence numbers it still wants to use.
+    /// Number of sequence numbers it still wants to use.
     quota: u64,
-    /// How many of its transactions are under way at a time.
+    /// Most transactions it has pending at a time.
     window: usize,
     double_spends: bool,
     next: u64,
-    /// Sequence numbers whose transactions came to nothing.
+    /// Sequence numbers whose transactions will never be committed.
     holes: BTreeSet<u64>,
     pending: BTreeMap<TxId, Pending>,
 }
@@ -68,12 +70,16 @@ pub(crate) struct Workload {
     ticket_next: u64,
     genesis_hash: GenesisHash,
     pause_max: Micros,
+    /// Whether clients still send poison transactions.
+    poisons: bool,
+    /// Poison transactions signed so far.
+    poison: BTreeSet<TxId>,
     random: Random,
 }
 
 impl Workload {
     pub(crate) fn new(subject: Shared, mut random: Random) -> Self {
-        // In most worlds the chain falls idle again and again; in a busy one it goes on without a pause, and leaves behind who is away.
+        // In most worlds the chain falls idle again and again. In a busy one it never pauses, and leaves absent validators behind.
         let busy = random.chance(200);
         let clients = (0..random.between(2, 5))
             .map(|_| {
@@ -91,10 +97,20 @@ impl Workload {
             })
             .collect();
         let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
-        Self { subject, clients, tickets: BTreeMap::new(), ticket_next: 0, genesis_hash: GenesisHash::default(), pause_max, random }
+        Self {
+            poisons: subject.0.poison().is_some(),
+            poison: BTreeSet::new(),
+            subject,
+            clients,
+            tickets: BTreeMap::new(),
+            ticket_next: 0,
+            genesis_hash: GenesisHash::default(),
+            pause_max,
+            random,
+        }
     }
 
-    /// Signs for this network from now on: its genesis holds the accounts of the clients, so they were there before it.
+    /// Sets the network to sign for. The genesis contains the clients' accounts, so it is made after them.
     pub(crate) const fn join(&mut self, genesis_hash: GenesisHash) {
         self.genesis_hash = genesis_hash;
     }
@@ -113,19 +129,20 @@ impl Workload {
         self.clients.len()
     }
 
-    /// In the calm every client sends some more, so that there is something to commit, and comes to its end.
+    /// For the calm: limits every client to a few more transactions, but at least one, so that there is something to commit and an end to it.
     pub(crate) fn last_quota(&mut self) {
+        self.poisons = false;
         for client in &mut self.clients {
             client.quota = client.quota.min(3).saturating_add(self.random.between(1, 2));
         }
     }
 
-    /// Whether every client knows the end of every transaction.
+    /// Whether every client knows the outcome of every transaction.
     pub(crate) fn is_done(&self) -> bool {
         self.clients.iter().all(|client| client.quota == 0 && client.pending.is_empty() && client.holes.is_empty())
     }
 
-    /// What is still open, for people.
+    /// Describes what is still open.
     pub(crate) fn open(&self) -> String {
         let open = |client: &Client| {
             format!("{:?}: {} to send, holes {:?}, waits for {:?}", client.address, client.quota, client.holes, client.pending.values())
@@ -133,12 +150,12 @@ impl Workload {
         self.clients.iter().filter(|client| !client.pending.is_empty() || client.quota > 0).map(open).collect::<Vec<_>>().join("; ")
     }
 
-    /// The time until a client's next turn.
+    /// Time until a client's next turn.
     pub(crate) fn pause(&mut self) -> Micros {
         Micros(self.random.between(1_000, self.pause_max.0))
     }
 
-    /// One client's turn. `unix` is the time of the chain, `live` the validators that can be reached.
+    /// A client's turn. `unix` is the time of the chain, `live` the validators that can be reached.
     pub(crate) fn turn(&mut self, index: usize, now: Micros, unix: UnixMillis, live: &[ValidatorId]) -> Vec<Action> {
         let mut actions = Vec::new();
         self.sign_more(index, unix, &mut actions);
@@ -174,7 +191,7 @@ impl Workload {
         let Some(client) = self.clients.get_mut(index) else { return };
         let random = &mut self.random;
         loop {
-            // A hole is filled whatever the window says: what waits in the window may wait for it.
+            // A hole is filled even if the window is full: pending transactions may wait for it.
             let (sequence, refill) = match client.holes.pop_first() {
                 Some(hole) => (hole, true),
                 None if client.quota > 0 && client.pending.len() < client.window => {
@@ -187,16 +204,31 @@ impl Workload {
             };
             let twins = if client.double_spends && !refill && random.chance(300) { 2 } else { 1 };
             for _ in 0..twins {
-                // What fills a hole must not make another one.
+                // A transaction that fills a hole must not make another one.
                 let subject = &self.subject.0;
-                let payload = if refill { subject.filler(random, &addresses) } else { subject.payload(random, &addresses) };
-                let validity = if !refill && random.chance(100) { random.between(50, 1_500) } else { VALIDITY_MS };
+                let poison = subject.poison().filter(|_| self.poisons && !refill && random.chance(POISON_PERMILLE));
+                let is_poison = poison.is_some();
+                let payload = match poison {
+                    Some(poison) => poison,
+                    None if refill => subject.filler(random, &addresses),
+                    None => subject.payload(random, &addresses),
+                };
+                let is_short = is_poison || !refill && random.chance(100);
+                let validity = if is_short { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
                 let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
+                if is_poison {
+                    self.poison.insert(transaction.id());
+                }
                 actions.push(Action::Signed(transaction.clone()));
                 client.pending.insert(transaction.id(), Pending { transaction, sent: None });
             }
         }
+    }
+
+    /// Whether the application panics on this transaction.
+    pub(crate) fn is_poison(&self, id: &TxId) -> bool {
+        self.poison.contains(id)
     }
 
     /// The transaction of a ticket.
@@ -204,22 +236,22 @@ impl Workload {
         self.tickets.get(&ticket).map(|(_, id)| *id)
     }
 
-    /// A client learns what became of a submission.
+    /// Tells a client the answer to a submission.
     pub(crate) fn on_answer(&mut self, ticket: Ticket, answer: &Answer) {
         let Some((index, id)) = self.tickets.get(&ticket).copied() else { return };
         let Some(client) = self.clients.get_mut(index) else { return };
         match answer {
-            // It will ask again later.
+            // The client asks again later.
             Answer::Accepted => {}
             Answer::Committed { .. } => {
                 client.pending.remove(&id);
             }
             Answer::Rejected { code, .. } => match &**code {
-                // The number is used up, by another transaction.
+                // Another transaction has used the sequence number.
                 "sequence-too-old" | "sequence-used" => {
                     client.pending.remove(&id);
                 }
-                // It takes another transaction for this number.
+                // The sequence number needs another transaction.
                 code if code == "expired" || self.subject.0.gives_up(code) => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
@@ -229,7 +261,7 @@ impl Workload {
                         }
                     }
                 }
-                // It asks again later.
+                // The client retries later.
                 _ => {}
             },
         }

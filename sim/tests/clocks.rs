@@ -1,4 +1,4 @@
-//! Wrong calendars and nothing else, of one validator for ever or of all for a while. (All of them together with every other fault: `seeds.rs`.)
+//! Wrong wall clocks and no other fault, on one validator for ever or on all for a while. (`seeds.rs` combines them with every other fault.)
 
 use quorate_sim::{
     Report, SimOptions,
@@ -6,7 +6,7 @@ use quorate_sim::{
     run_with,
 };
 
-/// The shortest first timer of any world (`committee.rs`), in milliseconds.
+/// Shortest first timer of any world (`committee.rs`), in milliseconds.
 const TIMEOUT_BASE_MS: u64 = 150;
 
 fn worlds(clocks: Clocks) -> impl Iterator<Item = Report> {
@@ -22,7 +22,7 @@ fn worlds(clocks: Clocks) -> impl Iterator<Item = Report> {
 fn one_wrong_clock_breaks_no_rule_and_stops_nobody_whichever_way_it_is_wrong() {
     for (clocks, word) in Clocks::ALL {
         let held: u64 = worlds(clocks).map(|report| report.seen.get("proposal held for its time").copied().unwrap_or_default()).sum();
-        assert!(held > 0, "{word}: nothing was ever held");
+        assert!(held > 0, "{word}: no proposal was held");
     }
 }
 

@@ -7,11 +7,11 @@ fn a_hundred_seeds_run_twice_give_equal_event_hashes() {
     let world = |seed, trace| run(SimOptions { seed, validators: size_of(seed), trace, directed: None });
     let mut hashes = std::collections::BTreeSet::new();
     for seed in 10_000..10_100 {
-        // The second time with a trace: looking changes nothing.
+        // The second run has a trace, which must change nothing.
         let (first, second) = (world(seed, false), world(seed, true));
         det_1::same(&first, &second).unwrap();
         assert!(!second.trace.is_empty());
         hashes.insert(first.event_hash);
     }
-    assert_eq!(hashes.len(), 100, "other seeds are other runs");
+    assert_eq!(hashes.len(), 100, "different seeds must give different runs");
 }

@@ -1,10 +1,10 @@
-//! One harness under all searches: what is told of in one place stays there.
+//! All searches share one harness: each concern is handled in one place.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
 use std::{fs, path::Path};
 
-/// The sources of the simulator that have one of these texts in them, tests left out.
+/// The simulator's source files whose code, without tests, contains one of these texts.
 fn naming(texts: &[&str]) -> Vec<String> {
     fn walk(directory: &Path, texts: &[&str], found: &mut Vec<String>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -34,7 +34,7 @@ fn only_a_machine_of_the_harness_opens_feeds_and_polls_a_replica() {
     );
 }
 
-/// What carries it, what tells it to people, what forges it and what lies about it: nobody else cares which kind of answer it is.
+/// These files carry, describe, forge and falsify it. No other code depends on the kind of an answer.
 #[test]
 fn a_kind_of_message_is_named_where_it_is_told_of_and_where_somebody_makes_one() {
     let expected = ["byzantine/mutator.rs", "byzantine/syncing.rs", "contents.rs", "describe.rs", "forge.rs", "playground/words.rs"];

@@ -1,6 +1,6 @@
-//! The scripts of the playground print what they are expected to print, and no line that anybody can type does harm.
+//! The playground's scripts print their expected transcripts, and no input line does harm.
 //!
-//! `UPDATE_TRANSCRIPTS=1` writes the expected transcripts anew; read the difference before you commit it.
+//! `UPDATE_TRANSCRIPTS=1` rewrites the expected transcripts; review the difference before you commit it.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
@@ -20,7 +20,7 @@ fn scripts() -> Vec<PathBuf> {
 fn every_script_prints_its_transcript() {
     let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
     let scripts = scripts();
-    // The four walkthroughs and the seven cases of the demo that this supersedes, and what is new here.
+    // The four walkthroughs and the seven cases of the superseded demo, and the new scripts.
     assert!(scripts.len() >= 15, "{scripts:?}");
     for script in scripts {
         let (text, failed) = transcript(&fs::read_to_string(&script).unwrap(), Options::default()).unwrap();
@@ -33,14 +33,14 @@ fn every_script_prints_its_transcript() {
         let differs = text.lines().zip(expected.lines()).position(|(ours, theirs)| ours != theirs);
         assert!(
             text == expected,
-            "{} prints something else, first at line {:?} of:\n{text}\nUPDATE_TRANSCRIPTS=1 writes the expected transcript anew",
+            "{} differs from its transcript, first at line {:?} of:\n{text}\nUPDATE_TRANSCRIPTS=1 rewrites the expected transcript",
             script.display(),
             differs.map(|line| line + 1),
         );
     }
 }
 
-/// The manual with all that the program says in it said anew: the blocks of sessions, a new session for each section, and the reference.
+/// The manual with all program output regenerated: the session blocks, with a new session for each section, and the reference.
 fn manual_as_it_should_be(manual: &str) -> String {
     let mut text: Vec<String> = Vec::new();
     let mut session = Session::open(Options::default(), false).unwrap();
@@ -79,7 +79,7 @@ fn the_manual_shows_what_the_program_says() {
     if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
         fs::write(file, &anew).unwrap();
     } else {
-        assert!(manual == anew, "docs/playground.md shows something else; UPDATE_TRANSCRIPTS=1 writes it anew");
+        assert!(manual == anew, "docs/playground.md does not match the program's output; UPDATE_TRANSCRIPTS=1 rewrites it");
     }
     assert!(!anew.contains("\nerror: "), "a command of the manual is refused");
     assert!(anew.matches("```quorate").count() >= 10 && anew.contains("\nlie NODE to PEER"));
@@ -136,7 +136,7 @@ fn going_back_is_being_where_one_was() {
 fn a_refused_command_changes_nothing() {
     let lines = ["tx deposit alice 100", "run 7", "crash P3", "partition P0,P1 | P2,P3"];
     for refused in [
-        // Each would do something before it comes to what is impossible.
+        // Each of these would do something before it reaches the impossible part.
         "timeout P1 P3",
         "crash P1 P3",
         "recover P3 P1",
@@ -214,7 +214,7 @@ fn a_checkpoint_tells_of_a_fork_also_when_everybody_has_stopped() {
     };
     assert!(last(&["tx deposit alice 100", "run", "checkpoint"]).contains("agreement"));
     assert!(last(&["crash P0", "crash P1", "crash P2", "crash P3", "checkpoint"]).contains("no validator is running"));
-    // Two of four exist twice, and each side has three keys.
+    // Two of four are twins, so each side has three keys.
     last(&["reset", "twin P0", "twin P1", "partition P0,P1,P2 | P0',P1',P3", "tx deposit alice 100", "run", "tx deposit bob 5"]);
     for _ in 0..2 {
         last(&["timeout P3", "timeout P0'", "timeout P1'", "run"]);
@@ -236,7 +236,7 @@ fn what_is_saved_names_how_leaders_are_elected() {
         for line in ["tx deposit alice 100", "run", &format!("save {file}")] {
             assert_eq!(session.execute(line).error, None, "{line}");
         }
-        // Run or loaded, with the option or without.
+        // Once by running the lines and once by loading the file, with the option and without.
         let script = fs::read_to_string(file).unwrap();
         for option in [false, true] {
             let open = || Session::open(Options { reputation: option, ..Options::default() }, true).unwrap();
@@ -271,7 +271,7 @@ fn a_script_that_quits_is_loaded_up_to_there() {
 #[test]
 fn an_account_too_many_is_refused_and_the_others_go_on() {
     let mut session = Session::open(Options::default(), false).unwrap();
-    // With the treasury there are 64.
+    // 64 accounts, including the treasury.
     for number in 1..64 {
         let line = format!("tx deposit a{number} 1");
         assert_eq!(session.execute(&line).error, None, "{line}");
@@ -309,7 +309,7 @@ fn f_liars_change_nothing_and_more_make_an_honest_validator_stop_for_good() {
     };
     assert!(!lies(&["P3"]).contains("QC(B1)"));
     assert!(!lies(&["P3", "P2"]).contains("QC(B1)"));
-    // Three of four certify what P1 knows to be false: it computed the block itself.
+    // Three of four certify a result that P1 knows to be false, because it executed the block itself.
     let told = lies(&["P3", "P2", "P0"]);
     assert!(told.contains("P1 stops for good: EXEC-1"), "{told}");
 }
@@ -331,11 +331,11 @@ fn leaders_can_be_elected_by_reputation() {
     let options = Options { reputation: true, ..Options::default() };
     let (text, failed) = transcript("tx deposit alice 100\nrun\nstatus\n", options).unwrap();
     assert_eq!(failed, None);
-    // The fallback of §3.7 gives each validator two rounds in a row: round 1 is the second of P0's.
+    // The fallback of §3.7 gives each validator two rounds in a row, and round 1 is P0's second.
     assert!(text.contains("P0 proposes B1") && text.contains("P1 proposes B2") && text.contains("P1 proposes B3"), "{text}");
 }
 
-/// A line that could be a command: its words are often right.
+/// A line that could be a command, often with valid words.
 fn line() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => prop::sample::select(vec!["P0", "P1", "P2", "P3", "P0'", "P2'"]),
@@ -424,7 +424,7 @@ proptest! {
             session.execute(line);
         }
         let shown = views(&mut session);
-        // The log makes the same network again.
+        // The log reproduces the network.
         let numbered = |line: &str| line.trim_start().split_once("  ").filter(|(number, _)| number.parse::<u64>().is_ok()).map(|(_, line)| line.to_owned());
         let log: Vec<String> = session.execute("log").lines.iter().filter_map(|line| numbered(&line.text)).collect();
         let names: Vec<String> = session.names().into_iter().filter(|name| !name.ends_with('\'')).collect();

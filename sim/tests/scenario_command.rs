@@ -1,4 +1,4 @@
-//! `quorate sim run FILE` as a person types it: what it writes, what it refuses, and that it can be played again.
+//! `quorate sim run FILE` as a user types it: what it writes, what it refuses, and that a run can be replayed.
 #![cfg(feature = "command")]
 
 use std::{
@@ -7,12 +7,12 @@ use std::{
 };
 
 use clap::Parser;
-use quorate_client::{CommandError, terminal::OutputArgs};
 use quorate_sim::Command;
+use quorate_terminal::{CommandError, OutputArgs};
 
 #[derive(Debug, Parser)]
 struct Program {
-    /// As the whole program has them, for every command: their names must not meet.
+    /// Included because the real program adds these options to every command, and their names must not clash.
     #[command(flatten)]
     output: OutputArgs,
     #[command(subcommand)]
@@ -24,11 +24,11 @@ fn sim(arguments: &[&str]) -> Result<(), CommandError> {
     command.run(&output.open())
 }
 
-/// An empty directory of this test.
+/// An empty directory for this test.
 #[expect(clippy::expect_used, reason = "a helper of tests")]
 fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // It may be there from the last time.
+    // Left over from an earlier run, if it exists.
     drop(fs::remove_dir_all(&dir));
     fs::create_dir_all(&dir).expect("a directory for this test");
     dir
@@ -104,7 +104,7 @@ fn what_is_no_file_is_refused_with_a_word_on_what_to_name() {
     let error = sim(&["scenario", "check", rows.to_str().unwrap()]).unwrap_err().message;
     assert!(error.contains("for a file of 2017, use --format bcr"), "{error}");
     sim(&["scenario", "check", rows.to_str().unwrap(), "--format", "bcr"]).unwrap();
-    // Files without a length that never end.
+    // Endless files that report no length.
     let error = sim(&["scenario", "check", "/dev/zero"]).unwrap_err().message;
     assert!(error.contains("at most 1048576 bytes are read"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The scenarios of the course, each with the verdict that it expects, and what must have been seen on the way to it.
+//! The scenarios of the course, each with its expected verdict and what must have happened on the way to it.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +7,7 @@ use quorate_sim::{
     scenario::{self, Format, Run, Scenario},
 };
 
-/// What must have been seen in a run, so that a scenario cannot pass because its failures no longer happen.
+/// What must have happened in a run, so that a scenario cannot pass because its failures no longer occur.
 type Seen = (&'static str, fn(&Run) -> bool);
 
 const SEEN: &[Seen] = &[
@@ -73,7 +73,7 @@ fn injected(run: &Run, name: &str) -> u64 {
     run.report.injected.get(name).copied().unwrap_or_default()
 }
 
-/// Every scenario of the tree by its name, with its format.
+/// Every scenario file of the tree by name, with its format.
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn all() -> BTreeMap<String, (Format, Scenario)> {
     let root = Path::new("../scenarios");
@@ -108,11 +108,11 @@ fn every_scenario_ends_as_it_expects() {
     let scenarios = all();
     let known: Vec<&str> = SEEN.iter().map(|(name, _)| *name).collect();
     for name in scenarios.keys() {
-        assert!(known.contains(&name.as_str()), "say in SEEN what must be seen in {name}");
+        assert!(known.contains(&name.as_str()), "SEEN has no entry for {name}; add what must happen in it");
     }
     let mut failed = Vec::new();
     for (name, seen) in SEEN {
-        let (_, wanted) = scenarios.get(*name).unwrap_or_else(|| panic!("there is no scenario {name}"));
+        let (_, wanted) = scenarios.get(*name).unwrap_or_else(|| panic!("no scenario {name}"));
         let run = scenario::run(wanted, wanted.seed.unwrap_or(1)).unwrap();
         println!("{name}: {}", run.report.verdict);
         if !run.report.passed || !seen(&run) || !run.report.never_struck.is_empty() {
@@ -223,7 +223,7 @@ fn no_text_crashes_a_reader_and_every_error_has_a_place() {
     assert!(refused > 1_000 && read > 100, "{refused} {read}");
 }
 
-/// Would take minutes if each position were counted from the beginning of the file.
+/// This would take minutes if each position were counted from the beginning of the file.
 #[test]
 fn long_files_of_every_format_are_read_in_no_time() {
     let mut rows: Vec<String> = (0..60_000).map(|number| format!("mine{number} = 1")).collect();
@@ -239,7 +239,7 @@ fn long_files_of_every_format_are_read_in_no_time() {
     assert!(error.to_string().contains("the file has no failures"), "{error}");
 }
 
-/// A power cut may take commits that clients have already heard of. The run goes on until whoever comes back has them again.
+/// A power cut may lose commits that clients have already heard of. The run continues until the restarted validator has them again.
 #[test]
 fn whoever_restarts_at_the_end_of_a_run_gets_back_what_it_lost() {
     let (mut failed, mut lost) = (Vec::new(), 0);

@@ -1,4 +1,4 @@
-//! Two thousand worlds: no rule is broken in any of them, and everybody is live after the faults stop.
+//! Two thousand worlds: none breaks a rule, and every honest validator is live after the faults stop.
 
 use std::thread::available_parallelism;
 
@@ -13,7 +13,7 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
         eprintln!("{} after {} us: {}\n    {}", violation.invariant, violation.at_us, violation.what, failure.replay);
     }
     assert_eq!(summary.failed, 0, "seeds failed, see above");
-    // A run in which nothing happens breaks no rule either.
+    // A run in which nothing happens would break no rule either.
     assert_eq!(summary.seeds, 2_000);
     assert!(summary.blocks > 50_000 && summary.transactions > 40_000, "{summary:?}");
     assert!(summary.crashes > 4_000 && summary.lost_writes > 500, "{summary:?}");
@@ -34,7 +34,7 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
     ] {
         assert!(summary.seen.get(what).is_some_and(|count| *count >= least), "too little of {what:?}: {:?}", summary.seen);
     }
-    // Every fault and every lie happens in some world, and every check of bytes and signatures has refused something.
+    // Every fault and every lie occurs in some world, and every check of bytes and signatures refuses something.
     let names = FAULT_NAMES.into_iter().chain(Lie::ALL.map(Lie::name));
     let never: Vec<&str> = names.filter(|name| !summary.seen.contains_key(*name)).collect();
     assert_eq!(never, Vec::<&str>::new(), "{:?}", summary.seen);

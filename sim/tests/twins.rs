@@ -1,6 +1,6 @@
-//! Twins: every small world with a double of one validator keeps the rules, and the search is not an idle one.
+//! Twins: every small world in which one validator exists twice keeps the rules, and the search exercises the protocol.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, have nobody to tell")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::thread::available_parallelism;
 
@@ -28,7 +28,7 @@ fn all(validators: u16, rounds: u32, two_phase: bool) -> Plan {
     Plan { space: Space::new(validators, rounds, two_phase).unwrap(), sample: None, part: (1, 1) }
 }
 
-/// A search in which nothing goes wrong for the validators would find nothing wrong with them.
+/// A search in which the validators meet no trouble would find no fault in them.
 fn assert_not_idle(counters: &Counters, per_mille: u64) {
     let least = counters.scenarios * per_mille / 1_000;
     for (what, count, least) in [
@@ -57,7 +57,7 @@ fn every_scenario_of_three_rounds_keeps_the_rules() {
 
 #[test]
 fn scenarios_in_two_phases_keep_the_rules() {
-    // One in sixteen; all of them by `quorate sim twins --rounds 2 --two-phase`.
+    // One in sixteen; `quorate sim twins --rounds 2 --two-phase` plays them all.
     let plan = Plan { part: (1, 16), ..all(4, 2, true) };
     let tally = run(&plan);
     assert_eq!(tally.counters.scenarios, plan.scenarios().unwrap());
@@ -99,7 +99,7 @@ fn the_same_scenario_has_the_same_history() {
     for number in [0, 4_711, 100_000, 262_143] {
         let scenario = space.scenario(number);
         let first = play(&lab, &scenario, false);
-        // Neither what the lab remembers of other scenarios nor being watched changes anything.
+        // Neither the signatures that the lab remembers from other scenarios nor a trace may change anything.
         let again = play(&Lab::for_rounds(4, 3).unwrap(), &scenario, true);
         assert_eq!((first.history, first.counters), (again.history, again.counters));
         assert!(first.trace.is_empty() && again.trace.len() > 50);
@@ -110,8 +110,8 @@ fn the_same_scenario_has_the_same_history() {
     assert_eq!(histories.len(), 4);
 }
 
-/// A validator that was restored from a copy of its home and runs twice: whichever copy is shown a signature of the other that it does not
-/// know stops, and stays stopped; the others go on.
+/// A validator is restored from a copy of its home and runs twice. A copy that is shown an unknown signature of its own stops and stays
+/// stopped; the other validators continue.
 #[test]
 fn copies_that_are_shown_each_other_stop_for_ever() {
     let mut stopped = 0;
@@ -128,8 +128,8 @@ fn copies_that_are_shown_each_other_stop_for_ever() {
     assert!(stopped > 300, "{stopped} of 450");
 }
 
-/// B25: more twins than the protocol can bear. Each of the two honest validators has a copy of both twins on its side, and commits a chain of
-/// its own. Nobody can prevent that; but it does not stay hidden who did it.
+/// B25: more twins than the protocol tolerates. Each of the two honest validators has a copy of both twins on its side and commits a chain of
+/// its own. This cannot be prevented, but the culprits must be found out.
 #[test]
 fn with_two_twins_of_four_the_chain_forks_and_the_signatures_name_both() {
     // v0 v1 v2 | v0' v1' v3
@@ -139,7 +139,7 @@ fn with_two_twins_of_four_the_chain_forks_and_the_signatures_name_both() {
         let scenario = Scenario { validators: 4, twins: 2, steps };
         assert!(scenario.is_beyond());
         let outcome = play(&Lab::for_rounds(4, 5).unwrap(), &scenario, false);
-        assert!(outcome.forked, "two honest validators commit different blocks: {outcome:?}");
+        assert!(outcome.forked, "two honest validators must commit different blocks: {outcome:?}");
         let violation = outcome.violation.as_ref().unwrap();
         assert!(["SAFE-1", "TREE-1", "JOLT-L1"].contains(&violation.invariant.as_str()), "{violation:?}");
         assert_eq!(outcome.culprits, [ValidatorId(0), ValidatorId(1)]);

@@ -1,4 +1,4 @@
-//! A network of validator processes that belong to one test.
+//! A network of validator processes for one test.
 
 use std::{
     fs::{File, OpenOptions},
@@ -25,21 +25,21 @@ use tempfile::TempDir;
 
 use crate::program::{command, faketime, program, run};
 
-/// Until when anything must have happened. A machine that is busy with other things takes long; a defect takes for ever.
+/// Longest wait for any condition. A busy machine is slow; a defect takes for ever.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
-/// How much of each log is shown when a test fails.
+/// Lines of each log shown when a test fails.
 const LOG_LINES: usize = 15;
 
 /// Processes of one network. Killed when dropped.
 pub struct Cluster {
-    /// What runs the validators.
+    /// The program that runs the validators.
     program: PathBuf,
     directory: TempDir,
     genesis: Genesis,
     validators: Vec<Validator>,
     accounts: Vec<String>,
-    /// Two networks at once would take each other's processor; held however the tests are run.
+    /// Lock that keeps networks from competing for the CPU, however the tests are run.
     _turn: File,
 }
 
@@ -52,7 +52,7 @@ struct Validator {
     process: Option<Child>,
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a result.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -65,7 +65,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
 }
 
 impl Cluster {
-    /// A network of `count` validators and these accounts, of which nothing runs yet.
+    /// Creates a network of `count` validators, with `options` of `quorate localnet create`, and starts no process.
     pub fn create(count: usize, options: &[&str]) -> Self {
         Self::create_of(&program(), count, options)
     }
@@ -94,12 +94,12 @@ impl Cluster {
         Self { program: program.to_path_buf(), directory, genesis, validators, accounts, _turn: turn }
     }
 
-    /// A network that runs.
+    /// Creates a network and starts it.
     pub async fn start(count: usize, options: &[&str]) -> Self {
         Self::of(&program(), count, options).await
     }
 
-    /// The same of another program, whose application is its own.
+    /// Like [`Self::start`], with another program and its application.
     pub async fn of(program: &Path, count: usize, options: &[&str]) -> Self {
         let mut cluster = Self::create_of(program, count, options);
         for index in 0..count {
@@ -137,13 +137,13 @@ impl Cluster {
         &self.validators[index].url
     }
 
-    /// `ip:port` of a validator's links.
+    /// `ip:port` of a validator's p2p listener.
     pub fn p2p(&self, index: usize) -> String {
         let port = self.validators[index].p2p.rsplit('/').next().expect("a port");
         format!("127.0.0.1:{port}")
     }
 
-    /// Where a validator's health and metrics are.
+    /// Base URL of a validator's health and metrics.
     pub fn metrics_url(&self, index: usize) -> &str {
         &self.validators[index].metrics
     }
@@ -152,35 +152,35 @@ impl Cluster {
         &self.genesis
     }
 
-    /// The key of an account of the genesis.
+    /// The key of a genesis account.
     pub fn key(&self, name: &str) -> AccountKey {
         load_account_key(&self.home().join("wallet"), name, &PassphraseSource::Usual { file: None }).expect("the account is there")
     }
 
-    /// The keys of all accounts of the genesis but the faucet's.
+    /// The keys of all genesis accounts except the faucet's.
     pub fn keys(&self) -> Vec<AccountKey> {
         self.accounts.iter().filter(|name| *name != "faucet").map(|name| self.key(name)).collect()
     }
 
-    /// Starts a validator, without waiting for anything.
+    /// Starts a validator without waiting for it.
     pub fn spawn(&mut self, index: usize) {
         let program = self.program.clone();
         self.spawn_with(index, &program, &[], |_| {});
     }
 
-    /// The same, with a calendar that is off by `offset`, such as `+290s`. The clock of its timers is right.
+    /// Like [`Self::spawn`], with a wall clock that is off by `offset`, such as `+290s`. The monotonic clock is right.
     pub fn spawn_with_clock(&mut self, index: usize, offset: &str) {
         self.spawn_with(index, &program(), &[], |command| {
             command.env("LD_PRELOAD", faketime()).env("FAKETIME", offset);
-            // Two names of the same switch, for older and newer versions.
+            // The same switch by its older and its newer name.
             command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         });
     }
 
-    /// The same by another program or with leading arguments, and with whatever else the command needs.
+    /// Like [`Self::spawn`], with another program, leading arguments, and further changes to the command.
     pub fn spawn_with(&mut self, index: usize, program: &Path, leading: &[&str], prepare: impl FnOnce(&mut Command)) {
         let validator = &mut self.validators[index];
-        assert!(validator.process.is_none(), "{} runs already", validator.name);
+        assert!(validator.process.is_none(), "{} is already running", validator.name);
         let log = OpenOptions::new().create(true).append(true).open(validator.home.join("node.log")).expect("the log can be written");
         let home = validator.home.to_str().expect("paths are text");
         let mut command = command(program, &[leading, &["node", "run", "--home", home]].concat());
@@ -189,7 +189,7 @@ impl Cluster {
         validator.process = Some(command.spawn().expect("the program can be started"));
     }
 
-    /// Starts a validator that may open no more than so many files.
+    /// Starts a validator that may open at most this many files.
     pub fn spawn_with_files(&mut self, index: usize, files: u64) {
         let program = program();
         let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
@@ -199,21 +199,21 @@ impl Cluster {
     /// The process of a validator.
     pub fn process(&mut self, index: usize) -> &mut Child {
         let validator = &mut self.validators[index];
-        validator.process.as_mut().unwrap_or_else(|| panic!("{} does not run", validator.name))
+        validator.process.as_mut().unwrap_or_else(|| panic!("{} is not running", validator.name))
     }
 
     /// Sends a signal to a validator.
     pub fn signal(&mut self, index: usize, signal: Signal) {
-        let pid = i32::try_from(self.process(index).id()).ok().and_then(Pid::from_raw).expect("a process has a number");
+        let pid = i32::try_from(self.process(index).id()).ok().and_then(Pid::from_raw).expect("process ids are positive");
         kill_process(pid, signal).expect("the signal can be sent");
     }
 
-    /// What a validator has logged.
+    /// A validator's log.
     pub fn log(&self, index: usize) -> String {
         std::fs::read_to_string(self.validators[index].home.join("node.log")).expect("there is a log")
     }
 
-    /// A counter or gauge of a validator; `name` includes the labels.
+    /// The value of a validator's counter or gauge; `name` includes the labels.
     pub async fn metric(&self, index: usize, name: &str) -> f64 {
         let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
         let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("an answer");
@@ -222,7 +222,7 @@ impl Cluster {
         value.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
-    /// Starts a validator that is expected to end by itself, and returns how, with what it said.
+    /// Starts a validator that should end by itself, and returns its exit status and output.
     pub fn run_to_end(&self, index: usize) -> (ExitStatus, String) {
         let home = self.validators[index].home.to_str().expect("paths are text");
         let output = command(&program(), &["node", "run", "--home", home]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
@@ -230,7 +230,7 @@ impl Cluster {
         (output.status, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
 
-    /// Starts a validator on any home, expects that it ends by itself, and returns how, with what it said.
+    /// Starts a validator on another home that should end by itself, and returns its exit status and output.
     pub async fn ends(&self, home: &Path, options: &[&str]) -> (ExitStatus, String) {
         let said = self.directory.path().join("said");
         let file = File::create(&said).expect("the output can be written");
@@ -254,7 +254,7 @@ impl Cluster {
         }
     }
 
-    /// The sum of a counter of a validator, over all its labels.
+    /// The sum of a validator's counter over all its labels.
     pub async fn counter(&self, index: usize, name: &str) -> u64 {
         let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
         let answer = http.get(format!("{}/metrics", self.url(index))).send().await.expect("it answers");
@@ -263,15 +263,15 @@ impl Cluster {
         values.sum()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&mut self, index: usize) {
         let validator = &mut self.validators[index];
-        let mut process = validator.process.take().unwrap_or_else(|| panic!("{} does not run", validator.name));
+        let mut process = validator.process.take().unwrap_or_else(|| panic!("{} is not running", validator.name));
         process.kill().expect("the process can be killed");
         process.wait().expect("the process ends");
     }
 
-    /// SIGKILL to all, before any has time to notice that another is gone.
+    /// Sends SIGKILL to all validators before any can notice that another is gone.
     pub fn kill_all(&mut self) {
         let mut processes: Vec<_> = self.validators.iter_mut().filter_map(|validator| validator.process.take()).collect();
         for process in &mut processes {
@@ -282,13 +282,13 @@ impl Cluster {
         }
     }
 
-    /// SIGTERM, and how the process ended; `None` when it did not within `patience`.
+    /// Sends SIGTERM and returns the exit status; `None` if the process has not ended within `patience`.
     pub async fn terminate(&mut self, index: usize, patience: Duration) -> Option<ExitStatus> {
         self.signal(index, Signal::TERM);
         self.ended(index, patience).await
     }
 
-    /// How a validator has ended; `None` when it has not within `patience`.
+    /// The exit status of a validator; `None` if it has not ended within `patience`.
     pub async fn ended(&mut self, index: usize, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
@@ -303,7 +303,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until a validator says that it is ready: linked to a quorum, and caught up.
+    /// Waits until a validator is ready: linked to a quorum, and caught up.
     pub async fn ready(&mut self, index: usize) {
         let http = quorate_client::http::without_tls().timeout(Duration::from_secs(2)).build().expect("an HTTP client");
         let url = format!("{}/readyz", self.metrics_url(index));
@@ -324,11 +324,11 @@ impl Cluster {
         }
     }
 
-    /// The memory of a validator's process, as the system counts it.
+    /// The resident memory of a validator's process.
     pub fn resident_bytes(&self, index: usize) -> u64 {
-        let process = self.validators[index].process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name(index)));
-        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the system says what a process takes");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it takes memory");
+        let process = self.validators[index].process.as_ref().unwrap_or_else(|| panic!("{} is not running", self.name(index)));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process has a status file");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the status has a VmRSS line");
         1_024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
     }
 
@@ -343,7 +343,7 @@ impl Cluster {
         Session::new(self.client(indexes), LightClient::new(self.genesis.clone()).expect("the genesis is good"))
     }
 
-    /// A session with all validators, beginning with this one.
+    /// A session with all validators, beginning with `first`.
     pub fn session_from(&self, first: usize) -> Session {
         let indexes: Vec<_> = (0..self.len()).map(|offset| (first + offset) % self.len()).collect();
         self.session(&indexes)
@@ -363,7 +363,7 @@ impl Cluster {
         Transaction::sign(self.genesis.hash(), &from.signing, Sequence(sequence), in_an_hour(), operation.encode())
     }
 
-    /// Waits until these validators have committed up to `height`, and returns the state root that all of them have there.
+    /// Waits until these validators have committed `height`, and returns their common state root there.
     pub async fn equal_roots(&self, indexes: &[usize], height: Height) -> StateId {
         let mut seen = None;
         for index in indexes {
@@ -376,7 +376,7 @@ impl Cluster {
         seen.expect("there are validators").1
     }
 
-    /// The highest height of all validators that run.
+    /// The greatest height of the running validators.
     pub async fn height(&self) -> Height {
         let mut height = Height(0);
         for (index, validator) in self.validators.iter().enumerate() {
@@ -388,19 +388,19 @@ impl Cluster {
     }
 }
 
-/// Lets this process open as many sockets as the system allows it.
+/// Raises this process's limit on open files as far as allowed.
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a process may raise its limit to what it is allowed");
 }
 
-/// When transactions of tests expire.
+/// Expiry of the tests' transactions.
 pub(crate) fn in_an_hour() -> UnixMillis {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
-    UnixMillis(u64::try_from(now.as_millis()).expect("it is not yet so late") + 3_600_000)
+    UnixMillis(u64::try_from(now.as_millis()).expect("the time fits 64 bits") + 3_600_000)
 }
 
-/// What a node says of itself, for a test that has failed: without a runtime, and without a word when it does not answer.
+/// Prints a node's status after a failed test. It needs no runtime, and prints nothing if the node does not answer.
 fn say_status(address: &str) -> String {
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
@@ -423,7 +423,7 @@ impl Drop for Cluster {
         }
         for validator in &mut self.validators {
             if let Some(process) = &mut validator.process {
-                // Nothing can be done about a process that cannot be killed; the test has its result.
+                // A process that cannot be killed does not change the test's result.
                 drop(process.kill());
                 drop(process.wait());
             }

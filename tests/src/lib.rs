@@ -1,11 +1,11 @@
-//! What the end-to-end tests share: the program, networks of its processes, and traffic that remembers what it was promised.
+//! Shared by the end-to-end tests: the program, networks of its processes, and traffic that remembers what nodes acknowledged.
 //!
 //! ```text
 //! tests/*.rs --> Cluster --spawns--> quorate node run (n processes)      program.rs, cluster.rs
 //!            --> Traffic --HTTP, proofs checked--> any of them           traffic.rs
 //! ```
-//! The processes are children of the test, die with it, and are killed when it panics. Nothing waits for a fixed time: a condition is polled
-//! until it holds, or until a deadline that only a defect reaches.
+//! The processes are children of the test, and are killed when it ends or panics. Nothing waits for a fixed time: a condition is polled until
+//! it holds, or until a deadline that only a defect reaches.
 
 #![forbid(unsafe_code)]
 

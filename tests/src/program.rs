@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// How a command ended.
+/// The exit status and output of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -20,14 +20,14 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// The same, when it must have worked.
+    /// Checks that the command succeeded.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         self
     }
 }
 
-/// Where the program is: `QUORATE`, else beside the tests, where cargo puts it.
+/// Path of the program: `QUORATE`, or else next to the tests, where cargo puts it.
 pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("QUORATE") {
         return path.into();
@@ -38,21 +38,21 @@ pub fn program() -> PathBuf {
     path
 }
 
-/// The program that can be told to lose messages, beside the other one: `make faults` builds it.
+/// The program with fault injection, next to the regular one; built by `make faults`.
 pub fn program_with_faults() -> PathBuf {
     let path = program().with_file_name("quorate-faults");
     assert!(path.is_file(), "{} is missing: run `make faults`", path.display());
     path
 }
 
-/// The library that gives a process another calendar: of Debian's package libfaketime.
+/// The library that fakes a process's wall clock, from Debian's package libfaketime.
 pub(crate) fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("there is a /usr/lib").flatten().map(|entry| entry.path());
     let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
-    found.expect("libfaketime is missing, which only the tests of wrong clocks need: install it (apt-get install libfaketime)")
+    found.expect("libfaketime is missing; the tests of wrong clocks need it: apt-get install libfaketime")
 }
 
-/// The program with these arguments, and with nothing of the user's environment that changes what it does.
+/// The program with these arguments, and without the parts of the user's environment that would affect it.
 pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
@@ -67,7 +67,7 @@ pub fn quorate(arguments: &[&str]) -> Ran {
     run(&program(), arguments)
 }
 
-/// The same with these environment variables.
+/// Like [`quorate`], with these environment variables.
 pub fn quorate_with(arguments: &[&str], variables: &[(&str, String)]) -> Ran {
     let mut command = command(&program(), arguments);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
@@ -79,7 +79,7 @@ pub fn run(program: &Path, arguments: &[&str]) -> Ran {
     ran(command(program, arguments))
 }
 
-/// The same with lines on its standard input.
+/// Like [`run`], with lines on standard input.
 pub fn run_with_input(program: &Path, arguments: &[&str], input: &str) -> Ran {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("the input can be written");

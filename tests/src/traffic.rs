@@ -1,8 +1,8 @@
-//! Clients that never stop sending, and remember every promise.
+//! Clients that send continuously and remember every acknowledgement.
 //!
-//! Each owns an account and sends transfers of 1 to one account, one after the other. It goes on to the next only when a node has proved that
-//! the last one is committed; whatever happens to nodes in between, it sends the *same* transaction again. So for every account, in the end:
-//! acknowledged <= sequence number in the chain <= acknowledged + 1, the one in doubt when it was told to stop.
+//! Each owns an account and sends transfers of 1 to a common account, one after another. It sends the next one only when a node has proved
+//! that the last one is committed; whatever happens to nodes meanwhile, it resends the *same* transaction. So for every account, in the end:
+//! acknowledged <= sequence number in the chain <= acknowledged + 1, since one may be in doubt when the client is stopped.
 
 use std::{
     sync::{
@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, eventually};
 
-/// How long one attempt may take.
+/// Longest time for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(20);
-/// The pause after a failed attempt.
+/// Pause after a failed attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A transaction that a node has proved to be committed.
@@ -36,7 +36,7 @@ pub struct Acknowledged {
     pub index: u32,
 }
 
-/// Clients at work.
+/// Running clients.
 pub struct Traffic {
     is_over: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
@@ -44,12 +44,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Starts a client for each key. They ask all validators, each beginning with another.
+    /// Starts one client per key. Each uses all validators, beginning with a different one.
     pub fn start(cluster: &Cluster, keys: Vec<AccountKey>, to: Address) -> Self {
         Self::start_at(cluster, &(0..cluster.len()).collect::<Vec<_>>(), keys, to)
     }
 
-    /// The same with these validators only.
+    /// Like [`Self::start`], with these validators only.
     pub fn start_at(cluster: &Cluster, validators: &[usize], keys: Vec<AccountKey>, to: Address) -> Self {
         let (is_over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let genesis_hash = cluster.genesis().hash();
@@ -78,7 +78,7 @@ impl Traffic {
                                 count.fetch_add(1, Ordering::Relaxed);
                                 break;
                             }
-                            Err(ClientError::NotCommitted { why, .. }) => panic!("it is valid for an hour: {why}"),
+                            Err(ClientError::NotCommitted { why, .. }) => panic!("not committed, although it is valid for an hour: {why}"),
                             Err(_) => tokio::time::sleep(PAUSE).await,
                         }
                     }
@@ -90,18 +90,18 @@ impl Traffic {
         Self { is_over, count, clients }
     }
 
-    /// How many transactions were acknowledged so far.
+    /// Number of transactions acknowledged so far.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more are acknowledged.
+    /// Waits until this many more are acknowledged.
     pub async fn goes_on(&self, more: u64) {
         let target = self.count() + more;
         eventually(&format!("{more} more transactions are acknowledged"), || async { (self.count() >= target).then_some(()) }).await;
     }
 
-    /// Stops the clients, and returns what each was promised.
+    /// Stops the clients, and returns what was acknowledged to each.
     pub async fn stop(self) -> Vec<Vec<Acknowledged>> {
         self.is_over.store(true, Ordering::Relaxed);
         let mut all = Vec::new();

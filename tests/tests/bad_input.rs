@@ -1,4 +1,4 @@
-//! Whatever strangers send, a validator answers with a clear error or not at all, and goes on.
+//! Whatever strangers send, a validator answers with a clear error or not at all, and keeps working.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -30,7 +30,7 @@ async fn get(url: String) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// The first line of the answer to a body that is announced and never sent.
+/// The first line of the answer to a request whose announced body is never sent.
 fn announce(url: &str, length: usize) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -41,7 +41,7 @@ fn announce(url: &str, length: usize) -> String {
     line.trim_end().to_owned()
 }
 
-/// An error has a stable word and a sentence, whatever caused it.
+/// The error's code. Every error has a stable code and a message.
 fn code(body: &str) -> String {
     let error: ErrorBody = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
     assert!(!error.error.message.is_empty());
@@ -60,7 +60,7 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
     let good = cluster.transfer(&alice, 0, to, 1);
     let mut flipped = good.raw().to_vec();
     *flipped.last_mut().unwrap() ^= 1;
-    // The same validators found their network again, under the same number.
+    // The same validators founded another network with the same chain id.
     let again = Genesis { timestamp: UnixMillis(1), ..cluster.genesis().clone() };
     let other_network = Transaction::sign(again.hash(), &alice.signing, Sequence(0), FAR_FUTURE, operation.encode());
     let expired = Transaction::sign(genesis_hash, &alice.signing, Sequence(0), UnixMillis(1), operation.encode());
@@ -81,9 +81,9 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
         assert!((400..500).contains(&status), "{what}: {status} {body}");
         code(&body);
     }
-    assert_eq!(announce(cluster.url(0), 1 << 20), "HTTP/1.1 413 Payload Too Large", "more than anybody may send");
+    assert_eq!(announce(cluster.url(0), 1 << 20), "HTTP/1.1 413 Payload Too Large", "the announced body is too large");
     let (status, body) = submit(vec![0; 1 << 20]).await;
-    assert_eq!((status, code(&body).as_str()), (413, "body-too-large"), "and the answer comes through while the body is still being sent");
+    assert_eq!((status, code(&body).as_str()), (413, "body-too-large"), "the answer arrives while the body is still being sent");
     for (path, body) in [("/v1/transactions?wait=never", vec![1]), ("/v1/transactions/batch", vec![0xff; 64]), ("/v1/nothing", vec![])] {
         let (status, body) = post(format!("{}{path}", cluster.url(0)), body).await;
         assert!((400..500).contains(&status), "{path}: {status} {body}");
@@ -101,7 +101,7 @@ async fn bad_transactions_are_refused_with_the_reason_and_the_chain_goes_on() {
         code(&body);
     }
 
-    // None of it has used up alice's number.
+    // None of these has used alice's sequence number.
     cluster.session(&[0]).submit_and_verify(&good, DEADLINE).await.unwrap();
 }
 
@@ -110,7 +110,7 @@ async fn a_transaction_sent_again_and_again_takes_effect_once() {
     let cluster = Cluster::start(4, &["--accounts", "2"]).await;
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
     let tx = cluster.transfer(&alice, 0, bob.public().address, 7);
-    // To all validators at once, then again when it is committed.
+    // To all validators at once, then again after the commit.
     let clients: Vec<_> = (0..4).map(|index| cluster.client(&[index])).collect();
     let (one, two, three, four) = tokio::join!(
         clients[0].submit(&tx, Wait::Accepted, DEADLINE),
@@ -130,7 +130,7 @@ async fn a_transaction_sent_again_and_again_takes_effect_once() {
             "{again:?}"
         );
     }
-    // Another with the same number comes too late.
+    // Another transaction with the same sequence number is too late.
     let late = cluster.transfer(&alice, 0, bob.public().address, 8);
     assert!(clients[0].submit(&late, Wait::Committed, DEADLINE).await.is_err());
     let account = account(&cluster.session(&[3]), bob.public().address).await.unwrap();
@@ -148,11 +148,11 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
         {
             let mut stranger = TcpStream::connect(address).unwrap();
             stranger.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-            // It may be cut off in the middle, which is the point.
+            // The node may close the connection in the middle, as it should.
             drop(stranger.write_all(&garbage));
             held.push(stranger);
         }
-        // And some that say nothing, for as long as they are let.
+        // Some connections send nothing and stay open as long as the node allows.
         held.extend((0..50).map(|_| TcpStream::connect(address).unwrap()));
     }
     let mut header = TcpStream::connect(&api).unwrap();
@@ -160,7 +160,7 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
     header.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut answer = Vec::new();
     drop(header.read_to_end(&mut answer));
-    assert!(!answer.starts_with(b"HTTP/1.1 200"), "a head of a megabyte is not read to its end");
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "a megabyte of headers must be refused");
 
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
     let value = vec![b'v'; quorate_builtin::operation::KV_VALUE_BYTES_MAX];
@@ -171,7 +171,7 @@ async fn strangers_at_both_ports_are_cut_off_and_the_chain_goes_on() {
     }
     let largest = cluster.sign(&bob, 0, &put(value.clone()));
     let proven = cluster.session(&[0]).submit_and_verify(&largest, DEADLINE).await.unwrap();
-    // The last validator may learn of the commit a moment after the one that was asked.
+    // The last validator may learn of the commit a moment after the queried one.
     cluster.equal_roots(&[0, 1, 2, 3], proven.certificate().header.height).await;
     let stored = cluster.session(&[3]).state_verified(&kv_key(KvSpace::Own, &bob.public().address, b"k")).await.unwrap();
     assert_eq!(stored.value().as_deref(), Some(value.as_slice()));

@@ -1,5 +1,4 @@
-//! Calendars that are wrong, in real processes, by the library that Debian calls libfaketime. The clock of timers is left alone, as it is where
-//! a person or NTP sets the calendar.
+//! Wrong wall clocks in real processes, faked by libfaketime. The monotonic clock is left alone, as when a person or NTP sets the wall clock.
 #![cfg(target_os = "linux")]
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,7 +7,7 @@ use quorate_tests::{Cluster, DEADLINE, eventually, quorate};
 use quorate_types::round::{Height, UnixMillis};
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
-/// The first timer of a local network.
+/// First timer of a local network, in milliseconds.
 const TIMEOUT_BASE_MS: u64 = 1_000;
 
 fn now_ms() -> u64 {
@@ -16,21 +15,21 @@ fn now_ms() -> u64 {
     since.as_millis().try_into().unwrap()
 }
 
-/// The status code and the text of `path` at a validator.
+/// Status code and body of `path` at a validator.
 async fn get(cluster: &Cluster, index: usize, path: &str) -> Option<(u16, String)> {
     let http = quorate_client::http::without_tls().timeout(std::time::Duration::from_secs(5)).build().unwrap();
     let answer = http.get(format!("{}{path}", cluster.metrics_url(index))).send().await.ok()?;
     Some((answer.status().as_u16(), answer.text().await.ok()?))
 }
 
-/// Until then nothing can be proved to a wallet.
+/// Waits for the first commit; before it nothing can be proved to a wallet.
 async fn first_commit(cluster: &Cluster) {
     for index in ALL {
         eventually("the first block is committed", || async { (cluster.status(index).await.height > Height(0)).then_some(()) }).await;
     }
 }
 
-/// The time of the newest block of all validators, and its height.
+/// Height and time of the newest block on any validator.
 async fn newest_block(cluster: &Cluster) -> (Height, UnixMillis) {
     let mut newest = (Height(0), UnixMillis(0));
     for index in ALL {
@@ -51,7 +50,7 @@ async fn one_clock_290_seconds_ahead_stops_no_default_transfer_and_is_named_ever
         cluster.ready(index).await;
     }
     let wrong = cluster.name(3).to_owned();
-    // Give or take the milliseconds of the question.
+    // The request takes a few milliseconds, so the offset may show as 289 s.
     let named = |index: usize, code: u16, whose: String| {
         let cluster = &cluster;
         let says = move |text: &str| ["289", "290"].iter().any(|seconds| text.contains(&format!("{whose} is {seconds}.")));
@@ -99,20 +98,20 @@ async fn a_chain_that_ran_an_hour_ahead_goes_on_when_the_clocks_are_set() {
     for index in ALL {
         cluster.ready(index).await;
     }
-    // The blocks of the hour that were not committed yet are now.
+    // This also commits the blocks that were pending when the clocks were set.
     transfer(&cluster, 0);
     let (height, ahead) = newest_block(&cluster).await;
     for index in ALL {
         transfer(&cluster, index);
     }
     let (reached, time) = newest_block(&cluster).await;
-    // Nobody waited for the hour to pass: each block is a millisecond after the one before.
+    // No validator waited for the hour to pass: each block is a millisecond after its parent.
     assert_eq!(time.0 - ahead.0, reached.0 - height.0, "{height} {ahead} -> {reached} {time}");
     let (code, said) = get(&cluster, 0, "/readyz?max_block_age_ms=60000").await.unwrap();
     assert!(code == 200 && said.contains("ahead of this machine's clock") && !said.contains("last block is 0 ms old"), "{said}");
 }
 
-/// As a person would, with the wallet's own expiry.
+/// Sends a transfer with the wallet's default expiry, as a user would.
 fn transfer(cluster: &Cluster, by: usize) {
     let (home, url) = (cluster.home(), cluster.url(by));
     let arguments = ["wallet", "transfer", "--from", "alice", "--to", "bob", "--amount", "1"];

@@ -1,4 +1,4 @@
-//! The program as people and scripts use it: what it prints, and what it ends with.
+//! The program as people and scripts use it: its output and its exit codes.
 
 use std::{
     fs::{self, File},
@@ -30,12 +30,12 @@ impl Wallet {
     fn code(&self, arguments: &[&str]) -> i32 {
         let ran = self.run(arguments);
         if ran.code != Some(0) {
-            // For programs too: one object on standard error, in the last line.
+            // For scripts: one JSON object, in the last line of standard error.
             let last = ran.stderr.lines().last().unwrap_or_default();
             let error: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
             assert!(error["error"]["code"].is_string() && error["error"]["message"].is_string(), "{ran:?}");
         }
-        ran.code.expect("it ends by itself")
+        ran.code.expect("it was not killed by a signal")
     }
 }
 
@@ -46,18 +46,18 @@ async fn the_wallet_ends_with_the_documented_codes() {
     quorate_tests::eventually("a first commit", async || (cluster.height().await > quorate_types::round::Height(0)).then_some(())).await;
     let wallet = Wallet::of(&cluster);
 
-    // 0: it worked.
+    // 0: success.
     let sent = wallet.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "5"]).ok().json();
     let tx_id = sent["tx_id"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
     let balance = wallet.run(&["balance", "bob"]).ok().json();
     assert_eq!(balance["balance"].as_str(), Some("1000005"), "{balance}");
     assert_eq!(wallet.code(&["put", "--from", "alice", "k", "v"]), 0);
     assert_eq!(wallet.code(&["tx", &tx_id]), 0);
-    // A node that refuses everything does not decide anything while another one commits.
+    // A node that refuses everything decides nothing while another one commits.
     let honest = Wallet::of(&cluster);
     let lied_to = Wallet { nodes: format!("{},{}", refuses_everything(), honest.nodes), ..honest };
     lied_to.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]).ok();
-    // Processes number themselves, however many send at once.
+    // Concurrent processes choose different sequence numbers.
     thread::scope(|scope| {
         let transfer = || wallet.run(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]).ok();
         let sends: Vec<_> = (0..12).map(|_| scope.spawn(transfer)).collect();
@@ -68,33 +68,33 @@ async fn the_wallet_ends_with_the_documented_codes() {
     let balance = wallet.run(&["balance", "bob"]).ok().json();
     assert_eq!(balance["balance"].as_str(), Some("1000018"), "{balance}");
     assert_eq!(wallet.run(&["pending"]).ok().json(), serde_json::json!([]));
-    // 1: it failed. 2: wrong usage.
+    // 1: failure. 2: wrong usage.
     assert_eq!(wallet.code(&["balance", "nobody"]), 1);
     assert_eq!(quorate(&["wallet", "transfer", "--to", "bob"]).code, Some(2));
-    // 4: not in the chain, and never will be.
+    // 4: the transaction is not in the chain, and never will be.
     assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1000000000"]), 4);
-    // 5: in the chain, and failed.
+    // 5: the transaction is in the chain, but failed.
     assert_eq!(wallet.code(&["slice", "--from", "alice", "missing", "0", "1"]), 5);
-    // 7: the proof does not verify, since the committee is another one.
+    // 7: the proof does not verify, because the wallet trusts another committee.
     let other = tempfile::tempdir().unwrap();
     let path = other.path().join("net").display().to_string();
     quorate(&["localnet", "create", "-n", "4", "--dir", &path]).ok();
     let genesis = format!("{path}/config/genesis.json");
     assert_eq!(wallet.code(&["balance", "alice", "--genesis", &genesis]), 7);
-    // One validator is down: the wallet finds another.
+    // One validator is down: the wallet finds another one.
     cluster.kill(0);
     assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1"]), 0);
-    // 6: no quorum, so time runs out, and nobody knows.
+    // 6: without a quorum the command times out, and the outcome is unknown.
     cluster.kill(1);
     assert_eq!(wallet.code(&["transfer", "--from", "alice", "--to", "bob", "--amount", "1", "--timeout", "2"]), 6);
-    // 130: interrupted, with the transaction that was sent.
+    // 130: interrupted; the error names the transaction that was sent.
     interrupted_transfers_name_their_transaction(&wallet);
-    // 3: nobody answers.
+    // 3: no node answers.
     cluster.kill_all();
     assert_eq!(wallet.code(&["balance", "bob"]), 3);
 }
 
-/// The URL of a node that refuses whatever it is asked.
+/// URL of a node that refuses every request.
 fn refuses_everything() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -122,9 +122,9 @@ fn interrupted_transfers_name_their_transaction(wallet: &Wallet) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let submitting = lines.find(|line| line.starts_with("submitting ")).expect("it says what it submits");
+    let submitting = lines.find(|line| line.starts_with("submitting ")).expect("it prints the transaction it submits");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let last = lines.last().expect("it says how it ends");
+    let last = lines.last().expect("it prints an error");
     let error: serde_json::Value = serde_json::from_str(&last).unwrap_or_else(|error| panic!("{error}: {last}"));
     assert_eq!(error["error"]["code"].as_str(), Some("interrupted"), "{error}");
     assert_eq!(error["error"]["tx_id"].as_str(), submitting.strip_prefix("submitting "), "{error}");
@@ -133,7 +133,7 @@ fn interrupted_transfers_name_their_transaction(wallet: &Wallet) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
-    // Only for its turn: the commands below make the network.
+    // Held only as a lock: the commands below make the network.
     let _turn = Cluster::create(1, &[]);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("net").display().to_string();
@@ -148,8 +148,8 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
 
     let killed = localnet(&["kill", "2"]).ok().json();
     assert_eq!(state(&killed, 1), "stopped");
-    assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is dead already");
-    assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is none");
+    assert_eq!(localnet(&["kill", "2"]).code, Some(1), "it is already dead");
+    assert_eq!(localnet(&["kill", "5"]).code, Some(2), "there is no such validator");
     let view = localnet(&["status", "--consensus"]).ok().json();
     assert_eq!((state(&view, 1), &view["validators"][1]["consensus"]), ("stopped".into(), &serde_json::Value::Null));
     let of_first = view["validators"][0]["consensus"]["validators"].as_array().unwrap().clone();
@@ -158,7 +158,7 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
     let table = quorate(&["localnet", "status", "--consensus", "--dir", &path]).ok().stdout;
     let first = table.lines().find(|line| line.contains("validator-1")).unwrap();
     assert!(table.contains("NO LINK TO") && first.ends_with("validator-2"), "{table}");
-    // With one stopped the others are measured.
+    // With one validator stopped, the others are measured.
     let measured = localnet_bench(&path);
     assert_eq!(
         (&measured["network"]["validators"], &measured["network"]["stopped"]),
@@ -175,9 +175,9 @@ async fn a_local_network_is_started_killed_restarted_compared_and_destroyed() {
 
     let stopped = localnet(&["stop"]).ok().json();
     assert!((0..4).all(|index| state(&stopped, index) == "stopped"), "{stopped}");
-    assert_eq!(localnet(&["start", "-n", "5"]).code, Some(2), "what is for a new network is not ignored");
+    assert_eq!(localnet(&["start", "-n", "5"]).code, Some(2), "options for a new network are refused");
     let again = localnet(&["start"]).ok().json();
-    assert_eq!(again["genesis_hash"], started["genesis_hash"], "the same network goes on");
+    assert_eq!(again["genesis_hash"], started["genesis_hash"], "it is the same network");
     localnet(&["destroy"]).ok();
     assert!(!std::path::Path::new(&path).exists());
     assert_eq!(localnet(&["status"]).code, Some(1));
@@ -187,7 +187,7 @@ fn localnet_bench(path: &str) -> serde_json::Value {
     quorate(&["bench", "latency", "--count", "2", "--warm-up", "0", "--dir", path, "-o", "json"]).ok().json()
 }
 
-/// Removes a network whatever happens.
+/// Removes a network even if the test fails.
 struct Destroy(String);
 
 impl Drop for Destroy {
@@ -200,7 +200,7 @@ impl Drop for Destroy {
 async fn a_network_that_cannot_start_says_why_and_leaves_nothing_running() {
     let cluster = Cluster::create(4, &[]);
     let path = cluster.home().display().to_string();
-    // Somebody else has the port of the third validator.
+    // Another program has the third validator's port.
     let taken = std::net::TcpListener::bind(cluster.url(2).trim_start_matches("http://")).unwrap();
     let failed = quorate(&["localnet", "start", "--dir", &path, "--timeout", "20"]);
     assert_eq!(failed.code, Some(1), "{failed:?}");
@@ -228,10 +228,10 @@ fn words_that_cannot_be_shown_make_no_account() {
     no_key(create("alice", &["-o", "json"]).stdout(full()).stderr(Stdio::null()).status().unwrap().code());
     no_key(create("alice", &[]).stderr(full()).stdout(Stdio::null()).status().unwrap().code());
     no_key(create("alice", &["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code());
-    // Closed from the beginning, as only a shell can.
+    // Closed from the start, which only a shell can arrange.
     let shell = format!("exec '{}' wallet create alice --insecure-plaintext --home '{home_text}' -o json >&- 2>&-", program().display());
     no_key(Command::new("sh").args(["-c", &shell]).status().unwrap().code());
-    // Its words come back by a pipe.
+    // The printed words restore the account through a pipe.
     let made = quorate(&["wallet", "create", "alice", "--insecure-plaintext", "--home", home_text, "-o", "json"]).ok().json();
     let mut import = Command::new(program())
         .args(["wallet", "import", "bob", "--insecure-plaintext", "--home", home_text, "-o", "json"])

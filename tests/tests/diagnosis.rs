@@ -11,7 +11,7 @@ use quorate_types::{
     transaction::Transaction,
 };
 
-/// Quick rounds, so that two patience periods are two seconds.
+/// Short rounds, so that two stall periods take two seconds.
 const QUICK: [&str; 6] = ["--accounts", "2", "--timeout-ms", "300", "--heartbeat-ms", "700"];
 
 async fn commit(cluster: &Cluster, indexes: &[usize], sequence: u64) {
@@ -84,7 +84,7 @@ async fn why_messages_and_transactions_were_dropped_is_known_after_a_restart() {
     let alice = cluster.key("alice");
     let operation = Operation::Kv(KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Delete });
     let network = cluster.genesis().hash();
-    // Behind a number that nobody sends: it waits in the pool until it expires.
+    // Its sequence number has a gap before it, so it waits in the pool until it expires.
     let time = cluster.status(0).await.timestamp;
     let expires_at = UnixMillis(time.0 + 2_000);
     let late = Transaction::sign(network, &alice.signing, Sequence(5), expires_at, operation.encode());
@@ -109,7 +109,7 @@ async fn why_messages_and_transactions_were_dropped_is_known_after_a_restart() {
     assert_eq!(refused.map(|drop| drop.count), Some(1), "{view:?}");
     assert_eq!(view.transactions.iter().map(|dropped| dropped.tx_id).collect::<Vec<_>>(), [late.id()]);
 
-    // Whatever is in the file, the validator starts, and says what it has left out.
+    // Whatever the file contains, the validator starts, and reports what it has ignored.
     let file = cluster.validator_home(0).join("data/drops.json");
     cluster.kill(0);
     let whole: DropsView = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();

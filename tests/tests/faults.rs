@@ -1,11 +1,11 @@
-//! A scenario file and real processes: they lose and delay what it says, and agree all the same.
+//! Real processes that follow a scenario file: they lose and delay messages as it says, and still agree.
 
 use std::{fs, path::Path};
 
 use quorate_tests::{Cluster, DEADLINE, program_with_faults, quorate, run};
 use quorate_types::round::Height;
 
-/// One validator says nothing; nearly all votes of the others are late.
+/// One validator is silent; nearly all votes of the others are delayed.
 const SCENARIO: &str = r#"
 validators = 4
 seed = 7
@@ -22,7 +22,7 @@ fail_type = "Delay"
 val = 0.02
 "#;
 
-/// A network that `localnet start` has put in the background: stopped when the test ends, however it does.
+/// A network started by `localnet start` in the background. Stopped when the test ends, even if it fails.
 struct Started<'a>(&'a str);
 
 impl Drop for Started<'_> {
@@ -44,7 +44,7 @@ async fn processes_lose_and_delay_what_a_scenario_says_and_agree_all_the_same() 
     let dir = home.to_str().unwrap();
     let start = |text: &str| run(&faults, &["localnet", "start", "--dir", dir, "--scenario", &write(&home, "scenario.toml", text)]);
 
-    // What processes cannot do is refused before any of them starts.
+    // Faults that processes cannot inject are refused before any process starts.
     let refused = start(&SCENARIO.replace("MsgLoss", "Crash"));
     assert!(refused.code == Some(1) && refused.stderr.contains("real processes cannot obey"), "{refused:?}");
     let refused = start(&SCENARIO.replace("validators = 4", "validators = 7"));
@@ -65,7 +65,7 @@ async fn processes_lose_and_delay_what_a_scenario_says_and_agree_all_the_same() 
     };
     let (silent, late): (Vec<usize>, Vec<usize>) = (0..4).partition(|index| injected(*index, "MsgLoss"));
     assert!(silent.len() == 1 && late.iter().all(|index| injected(*index, "Delay")), "{silent:?} {late:?}");
-    // The silent one hears the others, but could not ask for what it has missed.
+    // The silent validator hears the others, but cannot ask for what it has missed.
     cluster.equal_roots(&late, last).await;
     run(&faults, &["localnet", "compare", "--dir", dir]).ok();
 }

@@ -1,8 +1,8 @@
-//! Clients and a validator that only want harm, against processes of the real program: what honest clients lose by it, what memory it costs,
-//! and that the node says that it is well all the while.
+//! Malicious clients and a malicious validator against real processes: what honest clients lose, how much memory an attack costs, and that
+//! the node reports itself healthy throughout.
 //!
-//! Each attack is switched off and on in turns of equal length while honest clients send transfers without end; their commits in both are
-//! compared. Ratios and memory are printed as one line of JSON for each attack. `QUORATE_HOSTILE_SECONDS` sets the length of a turn (default
+//! Each attack is switched off and on for turns of equal length while honest clients send transfers continuously, and their commits in both
+//! are compared. Ratios and memory are printed as one line of JSON per attack. `QUORATE_HOSTILE_SECONDS` sets the length of a turn (default
 //! 1) and with it the size of the attacks; `make hostile` runs them at full size.
 
 use std::{
@@ -33,23 +33,23 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// From this length of a turn on, attacks have their full size.
+/// Shortest turn, in seconds, at which attacks have their full size.
 const FULL_SIZE_SECONDS: u64 = 6;
-/// How often each attack is switched on.
+/// Number of times each attack is switched on.
 const TURNS: u32 = 2;
-/// The connections of a node in these tests: few, so that small attacks fill them.
+/// A node's connection limit in these tests, low enough for small attacks to exhaust it.
 const CONNECTIONS: usize = 128;
-/// What an attack may cost in memory beyond what the node had before it: the budget of all answers (32 MiB), sixteen reads of at most a
-/// megabyte each, the buffers of the connections, and what the store holds back of the honest traffic's own writes meanwhile (48 MiB).
+/// Bytes by which an attack may increase a node's memory: the budget of all answers (32 MiB), sixteen reads of at most a megabyte each, the
+/// connections' buffers, and what the store retains of the honest traffic's own writes meanwhile (48 MiB).
 const MEMORY_MAX: u64 = (32 + 16 + 16 + 48) << 20;
-/// Which part of their commits the honest clients must keep, in percent, where attacker, clients and four nodes share a machine that does nothing
-/// else. Checked at full size only (`make hostile`): a turn of a second measures the machine. There it must go on at all.
+/// Share of their commits, in percent, that honest clients must keep when attacker, clients and four nodes share an otherwise idle machine.
+/// Checked at full size only (`make hostile`), because a turn of a second measures the machine; shorter runs only require progress.
 const KEPT_PERCENT_MIN: u64 = 60;
 
 #[derive(Clone, Copy)]
 struct Size {
     turn: Duration,
-    /// Grows with the turns.
+    /// Scales the attacks; larger for full-size turns.
     factor: usize,
 }
 
@@ -60,16 +60,16 @@ impl Size {
     }
 }
 
-/// Asks a node whether it is well, again and again.
+/// Polls the health of nodes.
 struct Health {
     asked: Arc<AtomicU64>,
-    /// The most failures in a row.
+    /// Most consecutive failures.
     worst: Arc<AtomicU64>,
     _asking: JoinSet<()>,
 }
 
 impl Health {
-    /// How long a node may take to say so.
+    /// Longest time for a health answer.
     const PATIENCE: Duration = Duration::from_secs(5);
     const EVERY: Duration = Duration::from_millis(50);
 
@@ -93,12 +93,12 @@ impl Health {
         Self { asked, worst, _asking: asking }
     }
 
-    /// One failure alone is what every orchestrator forgives.
+    /// Allows single failures, as every orchestrator does.
     fn must_be_good(&self) {
-        assert!(self.asked.load(Ordering::Relaxed) > 0, "nobody was asked");
+        assert!(self.asked.load(Ordering::Relaxed) > 0, "no node was asked");
         assert!(
             self.worst.load(Ordering::Relaxed) <= 1,
-            "a node did not say that it is well {} times in a row",
+            "a node failed its health check {} times in a row",
             self.worst.load(Ordering::Relaxed)
         );
     }
@@ -116,7 +116,7 @@ async fn withstand(name: &str, size: Size, cluster: &Cluster, nodes: &[usize], t
         on += commits(traffic, size.turn).await;
         most = most.max(memory());
         drop(attackers);
-        // Only what is honest goes into the next turn.
+        // Let the attack's effects pass before the next turn.
         traffic.goes_on(1).await;
     }
     let percent = (100 * on).checked_div(off).unwrap_or_default();
@@ -131,9 +131,9 @@ async fn withstand(name: &str, size: Size, cluster: &Cluster, nodes: &[usize], t
         })
     );
     health.must_be_good();
-    assert!(grown <= MEMORY_MAX, "{name}: memory grew by {grown} bytes, allowed are {MEMORY_MAX}");
+    assert!(grown <= MEMORY_MAX, "{name}: memory grew by {grown} bytes; at most {MEMORY_MAX} are allowed");
     let is_enough = if size.turn >= Duration::from_secs(FULL_SIZE_SECONDS) { percent >= KEPT_PERCENT_MIN } else { on > 0 };
-    assert!(is_enough, "{name}: {on} commits with it, {off} without");
+    assert!(is_enough, "{name}: {on} commits during the attack, {off} without it");
 }
 
 async fn commits(traffic: &Traffic, turn: Duration) -> u64 {
@@ -150,19 +150,19 @@ fn head(method: &str, path: &str, length: usize) -> String {
     format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n\r\n")
 }
 
-/// The whole answer, or what came of it.
+/// The whole answer, or as much of it as arrived.
 async fn get(address: SocketAddr, path: &str) -> Vec<u8> {
     let mut answer = Vec::new();
     let Ok(mut stream) = TcpStream::connect(address).await else { return answer };
     let head = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
     if stream.write_all(head.as_bytes()).await.is_ok() {
-        // A connection that was reset has said what it had to say.
+        // Bytes read before a reset count.
         drop(stream.read_to_end(&mut answer).await);
     }
     answer
 }
 
-/// Posts on one connection again and again, each time when something of an answer has come.
+/// Posts repeatedly on one connection, each time after some bytes of an answer.
 async fn post_for_ever(address: SocketAddr, path: &str, bodies: Vec<Bytes>) {
     let mut answer = vec![0; 64 << 10];
     loop {
@@ -179,19 +179,19 @@ async fn post_for_ever(address: SocketAddr, path: &str, bodies: Vec<Bytes>) {
     }
 }
 
-/// Transactions of the attacker's, and the block that holds them.
+/// Transactions of the attacker, and the height of their block.
 struct Prey {
     transactions: Vec<Transaction>,
     height: Height,
 }
 
-/// A block of eight megabytes of receipts, paid for by the attacker once.
+/// Makes a block with eight megabytes of receipts, for which the attacker pays once.
 async fn big_block(cluster: &Cluster, mallory: &AccountKey) -> Prey {
     let operation = |action| Operation::Kv(KvOperation { space: KvSpace::Own, key: b"big".to_vec(), action });
     let put = cluster.sign(mallory, 0, &operation(KvAction::Put(vec![7; KV_VALUE_BYTES_MAX])));
-    cluster.session(&[0]).submit_and_verify(&put, DEADLINE).await.expect("the attacker's money is good");
+    cluster.session(&[0]).submit_and_verify(&put, DEADLINE).await.expect("the attacker's transaction is valid");
     let transactions: Vec<_> = (1..=500).map(|sequence| cluster.sign(mallory, sequence, &operation(KvAction::Get))).collect();
-    let answer = cluster.client(&[0]).submit_batch(&batch(&transactions)).await.expect("the batch is good");
+    let answer = cluster.client(&[0]).submit_batch(&batch(&transactions)).await.expect("the batch is accepted");
     assert_eq!(answer.rejected, []);
     let last = transactions.last().expect("there are some").id();
     let session = cluster.session(&[0]);
@@ -247,7 +247,7 @@ async fn hostile_clients_cost_the_others_little_and_never_a_healthy_answer() {
             let requests = paths.iter().map(|path| head("GET", path, 0)).collect::<String>().repeat(20);
             attackers.spawn(async move {
                 loop {
-                    // As much as the node takes; then the connection stays as it is, until the node ends it.
+                    // Write as much as the node takes, then leave the connection open until the node closes it.
                     if let Ok(mut stream) = TcpStream::connect(address).await
                         && stream.write_all(requests.as_bytes()).await.is_ok()
                     {
@@ -272,7 +272,7 @@ async fn hostile_clients_cost_the_others_little_and_never_a_healthy_answer() {
                     {
                         drop(stream.read(&mut [0; 64]).await);
                     }
-                    // Nobody opens connections without end at no cost of his own.
+                    // Opening connections costs an attacker something as well.
                     sleep(Duration::from_secs(1)).await;
                 }
             });
@@ -310,7 +310,7 @@ async fn hostile_clients_cost_the_others_little_and_never_a_healthy_answer() {
     cluster.equal_roots(&nodes, height).await;
 }
 
-/// Waits without reading until the other side has closed.
+/// Waits without reading until the peer has closed the connection.
 async fn until_closed(stream: &TcpStream) {
     loop {
         let closed = stream.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await;
@@ -335,7 +335,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     }
     let mut keys = cluster.keys();
     let mallory = keys.pop().expect("five accounts");
-    // A megabyte of blocks: the longest answer there is, and more.
+    // A megabyte of blocks: more than the longest answer holds.
     let session = cluster.session(&nodes);
     for round in 0..8u64 {
         let put = |offset| {
@@ -344,7 +344,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
             cluster.sign(&mallory, round * 10 + offset, &Operation::Kv(KvOperation { space: KvSpace::Own, key, action }))
         };
         let puts: Vec<_> = (0..10).map(put).collect();
-        assert_eq!(cluster.client(&nodes).submit_batch(&batch(&puts)).await.expect("the batch is good").rejected, []);
+        assert_eq!(cluster.client(&nodes).submit_batch(&batch(&puts)).await.expect("the batch is accepted").rejected, []);
         let last = puts.last().expect("there are some").id();
         eventually("the blocks are committed", || async { session.transaction(last).await.ok() }).await;
     }
@@ -353,7 +353,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
 
     let (network, receivers) = attacker(&cluster, ATTACKER);
     let IncomingReceivers { consensus, sync, gossip } = receivers;
-    // What comes is thrown away; the threads end when the network has shut down.
+    // Received messages are discarded; the threads end when the network shuts down.
     for mut receiver in [consensus, sync, gossip] {
         std::thread::spawn(move || while receiver.blocking_recv().is_some() {});
     }
@@ -384,7 +384,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     traffic.stop().await;
 }
 
-/// The links of a validator whose key the attacker has.
+/// Opens the links of a validator whose key the attacker holds.
 fn attacker(cluster: &Cluster, validator: usize) -> (quorate_network::Network, IncomingReceivers) {
     let home = cluster.validator_home(validator);
     let key = home.join("keys/validator.key");
@@ -413,5 +413,5 @@ fn attacker(cluster: &Cluster, validator: usize) -> (quorate_network::Network, I
         },
         limits,
     };
-    quorate_network::start(config, |what| eprintln!("the attacker's network has ended: {what}")).expect("the links can be opened")
+    quorate_network::start(config, |what| eprintln!("the attacker's network has stopped: {what}")).expect("the links can be opened")
 }

@@ -1,4 +1,4 @@
-//! Processes killed without warning, under load: what was acknowledged stays, takes effect once, and the others go on.
+//! Processes killed without warning, under load: acknowledged transactions stay, take effect once, and the other validators continue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use quorate_tests::{Acknowledged, Cluster, Traffic, eventually};
 use quorate_types::{ids::Address, round::Height, rpc::ListedOutcome};
 use quorate_wallet::account;
 
-/// Clients that send all the time.
+/// Number of clients, which send continuously.
 const CLIENTS: usize = 24;
-/// How often one validator is killed.
+/// Number of kills of a single validator.
 const KILLS: usize = 20;
-/// How often all are killed at once.
+/// Number of kills of all validators at once.
 const BLACKOUTS: usize = 3;
-/// What must be acknowledged while a validator is down, and after it is back.
+/// Transactions that must be acknowledged while a validator is down, and after it is back.
 const MORE: u64 = 40;
 
 async fn network() -> (Cluster, Traffic, Address) {
@@ -23,7 +23,7 @@ async fn network() -> (Cluster, Traffic, Address) {
     (cluster, traffic, sink)
 }
 
-/// Reads the whole chain of one validator, and compares it with what the clients were promised and with the other validators.
+/// Reads the whole chain from one validator, and compares it with what the clients were told and with the other validators.
 async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address) {
     let everybody = [0, 1, 2, 3];
     let height = cluster.height().await;
@@ -38,16 +38,21 @@ async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address)
         for (index, tx) in (0..).zip(&block.transactions) {
             assert!(matches!(tx.outcome, ListedOutcome::Applied { .. }), "{tx:?}");
             assert_eq!(places.insert(tx.tx_id, (block.height, index)), None, "{} is in the chain twice", tx.tx_id);
-            assert!(sequences.entry(tx.sender).or_default().insert(tx.sequence.0), "{tx:?} has a number that was used before");
+            assert!(sequences.entry(tx.sender).or_default().insert(tx.sequence.0), "{tx:?} reuses a sequence number");
             applied += 1;
         }
     }
     let mut acknowledged = 0;
     for promise in promised.iter().flatten() {
-        assert_eq!(places.get(&promise.tx_id), Some(&(promise.height, promise.index)), "{} was acknowledged there", promise.tx_id);
+        assert_eq!(
+            places.get(&promise.tx_id),
+            Some(&(promise.height, promise.index)),
+            "{} must be where it was acknowledged",
+            promise.tx_id
+        );
         acknowledged += 1;
     }
-    // Each client may have one that was committed and not acknowledged when it was told to stop.
+    // Each client may have one transaction that was committed but not acknowledged when it was stopped.
     assert!(
         (acknowledged..=acknowledged + promised.len() as u64).contains(&applied),
         "{acknowledged} acknowledged, {applied} in the chain"
@@ -55,7 +60,7 @@ async fn audit(cluster: &Cluster, promised: &[Vec<Acknowledged>], sink: Address)
     for index in everybody {
         let session = cluster.session(&[index]);
         let (account, _) = account(&session, sink).await.unwrap().into_parts();
-        assert_eq!(account.balance, 1_000_000 + applied, "{}: every transfer has arrived once", cluster.name(index));
+        assert_eq!(account.balance, 1_000_000 + applied, "{}: every transfer must arrive once", cluster.name(index));
         for promise in promised.iter().filter_map(|promises| promises.last()) {
             let proven = session.transaction(promise.tx_id).await.unwrap();
             assert_eq!((proven.certificate().header.height, proven.value().index), (promise.height, promise.index));
@@ -68,7 +73,7 @@ async fn any_validator_may_be_killed_twenty_times_in_a_row_under_load() {
     let (mut cluster, traffic, sink) = network().await;
     traffic.goes_on(MORE).await;
     for kill in 0..KILLS {
-        // 0 3 2 1 0 ...: each five times, never one twice in a row.
+        // 0 3 2 1 0 ...: each five times, never the same one twice in a row.
         let victim = (kill * 3) % 4;
         cluster.kill(victim);
         traffic.goes_on(MORE).await;
@@ -106,7 +111,7 @@ async fn without_a_quorum_nothing_is_acknowledged_and_with_one_again_it_goes_on(
     traffic.goes_on(MORE).await;
     cluster.kill(1);
     cluster.kill(2);
-    // Two of four: whatever was under way ends within this, and then the heights stand still.
+    // Two of four are left: anything in flight settles within this time, then the heights stand still.
     let (first, second) = (cluster.client(&[0]), cluster.client(&[3]));
     let stood = eventually("the heights stand still", || async {
         let before = (first.status().await.ok()?.height, second.status().await.ok()?.height);

@@ -1,13 +1,12 @@
-//! Validators that have forgotten what they signed, as real processes: data wiped, data or home put back from an older copy, a home that runs
-//! twice, a database log that was cut or has a flipped bit. Each must be refused at its start, or stop before it contradicts itself; say what
-//! to do; and stay stopped. Put back as it was, the validator takes part again.
-//!
+//! Validators that have forgotten what they signed, as real processes: data wiped; data or home restored from an older copy; a home that runs
+//! twice; a database log that was truncated or has a flipped bit. Each must be refused at its start, or stop before it contradicts itself,
+//! say what to do, and stay stopped. When its state is restored, the validator takes part again.
 //! `make test` plays each kind once. Many random cases:
-//!
+//! `make test` plays each kind once. To run many random cases:
 //! ```sh
 //! QUORATE_LOST_MEMORY_CASES=200 cargo nextest run --release --locked -p quorate-tests --test lost_memory
 //! ```
-//! `QUORATE_LOST_MEMORY_SEED` repeats a run that failed.
+//! `QUORATE_LOST_MEMORY_SEED` repeats a failed run.
 
 use std::{
     fs,
@@ -21,7 +20,7 @@ use quorate_types::round::Height;
 const VICTIM: usize = 3;
 const OTHERS: [usize; 3] = [0, 1, 2];
 
-/// With which a second process with the same home can run.
+/// Options that let a second process with the same home run.
 const OTHER_PORTS: [&str; 6] =
     ["--api-listen", "127.0.0.1:0", "--network-listen", "/ip4/127.0.0.1/tcp/0", "--set", "metrics.listen=127.0.0.1:0"];
 
@@ -37,7 +36,7 @@ enum Kind {
 
 const KINDS: [Kind; 6] = [Kind::WipedData, Kind::OldData, Kind::OldHome, Kind::Doubled, Kind::CutLog, Kind::FlippedLog];
 
-/// Numbers that are the same for the same seed.
+/// A stream of numbers that a seed determines.
 struct Random(u64);
 
 impl Random {
@@ -48,7 +47,7 @@ impl Random {
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -70,15 +69,15 @@ fn replace(with: &Path, home: &Path) {
     copy(with, home);
 }
 
-/// The newest log of the database that holds anything.
+/// The newest non-empty log of the database.
 fn log_file(home: &Path) -> PathBuf {
     let entries = fs::read_dir(home.join("data/db")).unwrap().map(|entry| entry.unwrap().path());
     let holds = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log") && fs::metadata(path).unwrap().len() > 0;
     entries.filter(holds).max().expect("a log")
 }
 
-/// Flips the top bit of the length of a record in the last block of the log, as `RocksDB` lays it out: blocks of 32 KiB, of records with
-/// checksum u32, length u16, type u8.
+/// Flips the top bit of the length of a record in the last block of the log. `RocksDB` writes blocks of 32 KiB with records that begin with
+/// checksum u32, length u16 and type u8.
 fn flip_length(log: &Path, random: &mut Random) {
     const BLOCK: usize = 32 << 10;
     const HEADER: usize = 7;
@@ -94,7 +93,7 @@ fn flip_length(log: &Path, random: &mut Random) {
         records.push(at);
         at += HEADER + length;
     }
-    // Of the first half: much that was synced comes behind it.
+    // From the first half, so that much synced data follows it.
     let record = records[usize::try_from(random.below((records.len() as u64).div_ceil(2))).unwrap()];
     bytes[record + 5] ^= 0x80;
     fs::write(log, bytes).unwrap();
@@ -109,7 +108,7 @@ struct Case {
 }
 
 impl Case {
-    /// So many transfers, one after the other, through the others. The height of the last one.
+    /// Commits this many transfers in sequence through the other validators, and returns the height of the last one.
     async fn traffic(&mut self, count: u64) -> Height {
         let session = self.cluster.session(&OTHERS);
         let mut height = Height(0);
@@ -121,11 +120,11 @@ impl Case {
         height
     }
 
-    /// Until the victim has signed something after this moment, and the others have it: it takes part in every block.
+    /// Waits until the victim has signed something new that the others have seen: it takes part in every block.
     async fn takes_part(&mut self) {
         self.cluster.ready(VICTIM).await;
         let (client, more) = (self.cluster.client(&[VICTIM]), self.random.below(8) + 4);
-        // What comes after the last transfer may be known to a leader alone until the next heartbeat.
+        // Until the next heartbeat, only a leader may know what follows the last transfer.
         let height = self.traffic(more).await;
         eventually("the victim follows", || async { client.status().await.ok().filter(|status| status.height >= height) }).await;
     }
@@ -138,13 +137,13 @@ impl Case {
         }
     }
 
-    /// The home must not run: it ends, and says what to do, now and after every further start.
+    /// Checks that a process on this home ends and says what to do, at its first start and after a restart.
     async fn refuses(&self, kind: Kind, home: &Path, options: &[&str]) {
         for start in ["the first start", "a restart"] {
             let (status, said) = self.cluster.ends(home, options).await;
             assert_ne!(status.code(), Some(0), "{kind:?}, {start}: {said}");
             for words in ["SAFE-6", "quorate keygen validator", "docs/operate.md"] {
-                assert!(said.contains(words), "{kind:?}, {start}: {words} is not said: {said}");
+                assert!(said.contains(words), "{kind:?}, {start}: {words} is missing in: {said}");
             }
         }
     }
@@ -161,7 +160,7 @@ impl Case {
         self.cluster.spawn(VICTIM);
         self.takes_part().await;
         if kind == Kind::Doubled {
-            // The original runs on.
+            // The original keeps running.
             self.refuses(kind, &old, &OTHER_PORTS).await;
         } else {
             self.stop_victim().await;
@@ -187,7 +186,7 @@ impl Case {
             assert_eq!(
                 self.cluster.counter(index, "quorate_consensus_accusations_total").await,
                 0,
-                "{kind:?}: somebody contradicts itself"
+                "{kind:?}: a validator has contradicted itself"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The process as a machine treats it: logs that nobody reads, few files, signals, settings that are wrong, addresses that have changed.
+//! The process in its environment: logs that are not read, low file limits, signals, wrong settings, changed addresses.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ async fn status_of(url: String) -> u16 {
     http.get(url).send().await.unwrap().status().as_u16()
 }
 
-/// A transfer that only `index` is told of; all must commit it.
+/// Submits a transfer to `index` only; all validators must commit it.
 async fn commits_through(cluster: &Cluster, index: usize, sequence: u64) {
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
     let tx = cluster.transfer(&alice, sequence, bob.public().address, 1);
@@ -30,7 +30,7 @@ async fn commits_through(cluster: &Cluster, index: usize, sequence: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_cannot_be_written_costs_lines_and_not_the_validator() {
     let mut cluster = Cluster::create(4, &["--accounts", "2"]);
-    // One without a reader from the start, one whose reader dies, one whose reader sleeps, and one that is well.
+    // One log cannot be written from the start, one reader dies, one reader stops reading, and one log is fine.
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     cluster.spawn_with(0, &program(), &[], |command| {
         command.stderr(full);
@@ -56,7 +56,7 @@ async fn a_log_that_cannot_be_written_costs_lines_and_not_the_validator() {
     assert!(cluster.metric(0, LOST).await > 0.0);
     assert!(cluster.metric(1, LOST).await > 0.0);
     assert!(cluster.metric(3, LOST).await < 1.0);
-    // Its links come and go while nobody reads what it says of it: no thread of it waits.
+    // Links come and go while its log is not read; none of its threads may block.
     cluster.kill(3);
     cluster.spawn(3);
     cluster.ready(3).await;
@@ -67,7 +67,7 @@ async fn a_log_that_cannot_be_written_costs_lines_and_not_the_validator() {
         assert_eq!(ended.and_then(|ended| ended.code()), Some(0), "{}: {ended:?}", cluster.name(index));
     }
     let mut first = [0; 1];
-    assert_eq!(sleeps.read(&mut first).unwrap(), 1, "the lines that found room are still there");
+    assert_eq!(sleeps.read(&mut first).unwrap(), 1, "the lines that fit are still there");
 }
 
 fn connections(address: &str, count: usize) -> Vec<TcpStream> {
@@ -78,10 +78,10 @@ fn connections(address: &str, count: usize) -> Vec<TcpStream> {
 async fn strangers_cannot_use_up_the_files_of_a_validator() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    // As many as this process may have at each of the two ports, and then some room for its own questions.
+    // Connections to each of two ports, as many as this process may open less some for its own requests.
     let flood = usize::try_from(maximum.unwrap_or(u64::MAX) / 2 - 100).unwrap().min(1_500);
     let mut cluster = Cluster::create(4, &["--accounts", "2"]);
-    // Less than the table files of a store and the connections of clients ask for, and less than the flood.
+    // Fewer files than the store's tables and the clients' connections ask for, and fewer than the flood.
     cluster.spawn_with_files(0, 420);
     for index in 1..4 {
         cluster.spawn(index);
@@ -89,16 +89,16 @@ async fn strangers_cannot_use_up_the_files_of_a_validator() {
     for index in 0..4 {
         cluster.ready(index).await;
     }
-    assert!(cluster.log(0).contains("leaves room for"), "it says so");
+    assert!(cluster.log(0).contains("leaves room for"), "the log must mention the limit");
     let api = cluster.url(0).trim_start_matches("http://").to_owned();
     let mut held = connections(&api, flood);
     held.extend(connections(&cluster.p2p(0), flood));
-    assert!(held.len() > 420 * 3 / 2, "the flood is larger than the limit: {}", held.len());
+    assert!(held.len() > 420 * 3 / 2, "the flood must exceed the limit: {}", held.len());
     for sequence in 0..3 {
         for path in ["livez", "readyz", "metrics"] {
             assert_eq!(status_of(format!("{}/{path}", cluster.metrics_url(0))).await, 200, "{path}");
         }
-        // The flooded one takes part: without it there would be no quorum now.
+        // The flooded validator takes part: without it there is no quorum from now on.
         if sequence == 1 {
             cluster.kill(3);
         }
@@ -114,7 +114,7 @@ async fn strangers_cannot_use_up_the_files_of_a_validator() {
     let ended = cluster.terminate(0, STOP_PROMISE).await;
     assert_eq!(ended.and_then(|ended| ended.code()), Some(0), "{ended:?}");
 
-    // With too few to work at all it does not start, and says how many it needs.
+    // With too few files to work at all it does not start, and says how many it needs.
     cluster.spawn_with_files(0, 150);
     assert_eq!(cluster.ended(0, DEADLINE).await.and_then(|ended| ended.code()), Some(1));
     let log = cluster.log(0);
@@ -144,9 +144,9 @@ async fn signals_that_mean_nothing_are_survived_with_a_word_and_sigquit_is_an_or
             let words: Vec<_> = line[name.len()..].split_whitespace().map(str::to_owned).collect();
             (words[0].clone(), words[1].clone())
         };
-        assert_eq!(limit("Max core file size"), ("0".into(), "0".into()), "no memory of a validator in a file");
+        assert_eq!(limit("Max core file size"), ("0".into(), "0".into()), "core dumps would contain keys");
         let (soft, hard) = limit("Max open files");
-        assert!(soft != "300" && (soft == hard || soft == (1 << 20).to_string()), "raised as far as it goes: {soft} of {hard}");
+        assert!(soft != "300" && (soft == hard || soft == (1 << 20).to_string()), "must be raised as far as allowed: {soft} of {hard}");
     }
     cluster.signal(0, Signal::QUIT);
     assert_eq!(cluster.ended(0, STOP_PROMISE).await.and_then(|ended| ended.code()), Some(0));
@@ -187,14 +187,14 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
     ];
     for (variable, words) in cases {
         for arguments in commands {
-            // What is not asked about must not be in the way: ports that are free, and another for the network than `check` would find.
+            // Settings under no test must not interfere, so other listeners get free ports.
             let mut set = vec![("QUORATE__API__LISTEN", api.clone()), ("QUORATE__METRICS__LISTEN", metrics.clone())];
             set.retain(|(name, _)| *name != variable.0);
             set.push((variable.0, variable.1.clone()));
             let Ran { code, stderr, .. } = quorate_with(arguments, &set);
             assert!(code == Some(1) && stderr.contains(words), "{} with {variable:?}: {code:?} {stderr}", arguments[1]);
         }
-        assert!(!std::path::Path::new(&new_home).exists(), "nothing is written before everything is checked: {variable:?}");
+        assert!(!std::path::Path::new(&new_home).exists(), "nothing may be written before everything is checked: {variable:?}");
     }
 }
 
@@ -202,7 +202,7 @@ async fn init_check_and_run_refuse_the_same_settings_in_the_same_words() {
 async fn a_validator_that_moved_is_linked_to_all_and_every_link_that_is_down_has_a_reason() {
     let mut cluster = Cluster::create(4, &["--accounts", "2"]);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // It stands at another port than the genesis says, and nobody has been told; whichever of the others dials it first finds nobody.
+    // It listens on another port than the genesis says, and no validator is told: those that dial it first are refused.
     cluster.spawn_with(1, &program(), &[], |command| {
         command.env("QUORATE__NETWORK__LISTEN", format!("/ip4/127.0.0.1/tcp/{}", free.port()));
     });
@@ -222,7 +222,7 @@ async fn a_validator_that_moved_is_linked_to_all_and_every_link_that_is_down_has
         })
         .await;
     }
-    // Two that have moved find each other when one has been told, by address or by name.
+    // Two validators that have moved find each other when one is told the other's address or host name.
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     cluster.spawn_with(3, &program(), &[], |command| {
         command
@@ -245,6 +245,6 @@ async fn an_address_that_cannot_be_left_for_others_is_named_with_its_file() {
     let (status, said) = cluster.ends(&home, &[]).await;
     assert_ne!(status.code(), Some(0));
     for words in ["api.address", "may this user write to that directory?"] {
-        assert!(said.contains(words), "{words} is not said: {said}");
+        assert!(said.contains(words), "{words} is missing in: {said}");
     }
 }

@@ -1,6 +1,6 @@
-//! What a comment or a page cites is here: rules and other things with an id, sections of the paper, files, links.
+//! Checks that everything a comment or a page cites exists: rules and other items with an id, sections of the paper, files, links.
 //!
-//! An id is defined in `docs/`, by a row of a table that begins with it (`| SAFE-1 | ...`) or by a paragraph that does (`**D1. ...`).
+//! An id is defined in `docs/`, by a table row that begins with it (`| SAFE-1 | ...`) or by a paragraph that does (`**D1. ...`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,19 +8,19 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// What looks like an id and is none, by what stands before the number: validators of the playground, versions of IP, standards, licences.
+/// Prefixes of numbers that look like ids: the playground's validators, IP versions, standards, licences.
 const NAMES: &[&str] = &["P", "V", "BIP-", "UTF-", "BSD-", "BSL-", "MPL-"];
 
-/// The cases below cite what does not exist.
+/// Its test cases cite things that do not exist.
 const THIS_FILE: &str = "tests/tests/references.rs";
 
-/// Where every rule of the paper has a row that begins with its section, and `.txt` is a transcript.
+/// Has a table row for every rule of the paper, beginning with its section. A `.txt` name in it is a transcript.
 const PROTOCOL: &str = "docs/protocol.md";
 
-/// Commented, so they cite as sources do.
+/// Checked like sources, because their comments cite.
 const TRANSCRIPTS: &str = "consensus/tests/transcripts/";
 
-/// The repository as far as it can be cited: every file by its path from the root, and the text of sources and pages.
+/// The repository's citable content: every file's path from the root, and the text of sources and pages.
 struct Repository {
     files: BTreeSet<String>,
     texts: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ impl Repository {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
         let mut repository = Self { files: BTreeSet::new(), texts: BTreeMap::new() };
         repository.walk(root, "");
-        assert!(repository.texts.contains_key(PROTOCOL) && repository.texts.contains_key(THIS_FILE), "this is not the repository");
+        assert!(repository.texts.contains_key(PROTOCOL) && repository.texts.contains_key(THIS_FILE), "the root is not the repository's");
         repository.texts.remove(THIS_FILE);
         repository
     }
@@ -42,7 +42,7 @@ impl Repository {
             let name = entry.file_name().into_string().expect("names are UTF-8");
             let (path, kind) = (entry.path(), entry.file_type().expect("a file has a kind"));
             if kind.is_dir() {
-                // What was built has this file in it, wherever it is.
+                // Build output contains this file, wherever it is.
                 if name != ".git" && name != "target" && !path.join("CACHEDIR.TAG").exists() {
                     self.walk(&path, &format!("{prefix}{name}/"));
                 }
@@ -62,7 +62,7 @@ impl Repository {
         self.texts.iter().filter(|(file, _)| file.starts_with("docs/") && is_page(file))
     }
 
-    /// Each id that is defined, and the pages that do.
+    /// Every defined id, with the pages that define it.
     fn definitions(&self) -> BTreeMap<String, Vec<String>> {
         let mut defined = BTreeMap::<_, Vec<_>>::new();
         for (file, text) in self.pages() {
@@ -73,7 +73,7 @@ impl Repository {
         defined
     }
 
-    /// The sections of the paper that the page on the protocol has rows for, and the chapters that these are in.
+    /// The paper's sections with rows in the protocol page, and their chapters.
     fn sections(&self) -> BTreeSet<String> {
         let rows = self.texts[PROTOCOL].lines().filter_map(|line| line.strip_prefix("| §")).filter_map(|row| row.split(" | ").next());
         let listed: BTreeSet<String> = rows.flat_map(|cell| cell.split(", ").map(str::to_owned)).collect();
@@ -81,15 +81,15 @@ impl Repository {
         &listed | &chapters
     }
 
-    /// A page is named from a directory that the citing file is in, or from `docs/`.
+    /// A page may be named relative to any directory above the citing file, or to `docs/`.
     fn page(&self, from: &str, cited: &str) -> Option<String> {
-        // A slash in front follows the directory of a crate, in a string.
+        // A leading slash follows a crate's directory in a string.
         let cited = cited.trim_start_matches('/');
         let above = Path::new(from).ancestors().filter_map(|path| beside(path.to_str()?, cited));
         above.chain([format!("docs/{cited}")]).find(|path| self.files.contains(path))
     }
 
-    /// A source may be named by the end of its path, and directories on the way may be left out.
+    /// A source may be named by the end of its path, with directories left out.
     fn source(&self, cited: &str) -> bool {
         let cited: Vec<&str> = cited.split('/').filter(|one| !matches!(*one, "" | "." | "..")).collect();
         let (name, directories) = cited.split_last().expect("a name has a part");
@@ -106,7 +106,7 @@ impl Repository {
         })
     }
 
-    /// Everything that is cited in vain, as lines of `file:line: what`.
+    /// Every broken citation, as `file:line: what`.
     fn broken(&self) -> Vec<String> {
         let (defined, sections) = (self.definitions(), self.sections());
         let mut broken = Vec::new();
@@ -121,7 +121,7 @@ impl Repository {
                         Some("md") => self.page(file, path).is_some(),
                         Some("rs") => self.source(path),
                         Some("txt") if file == PROTOCOL => self.source(&format!("{TRANSCRIPTS}{path}")),
-                        // What people and tests call their own files is their business; not so where it begins with a directory of ours.
+                        // Users and tests name their own files as they like, but not in our directories.
                         _ => !self.is_ours(path) || self.source(path),
                     };
                     if !exists {
@@ -161,7 +161,7 @@ fn is_page(file: &str) -> bool {
     file.rsplit_once('.').is_some_and(|(_, extension)| extension == "md")
 }
 
-/// A path that is relative to the directory of `from`, as one from the root. None if it leads out of the repository.
+/// Resolves a path relative to the directory of `from` into one from the root; `None` if it leads out of the repository.
 fn beside(from: &str, path: &str) -> Option<String> {
     let mut whole = PathBuf::from(from);
     whole.pop();
@@ -185,7 +185,7 @@ fn definition(line: &str) -> Option<&str> {
     (ids(id) == [id]).then_some(id)
 }
 
-/// The ids in a text: one capital letter and a number, as in D1, or some and a number behind a hyphen, as in SAFE-1 and JOLT-L1.
+/// The ids in a text: one capital letter and a number, as in D1, or several and a number after a hyphen, as in SAFE-1 and JOLT-L1.
 fn ids(text: &str) -> Vec<&str> {
     let bytes = text.as_bytes();
     let run = |from: usize, is: fn(&u8) -> bool| bytes[from..].iter().take_while(|byte| is(byte)).count();
@@ -212,7 +212,7 @@ fn ids(text: &str) -> Vec<&str> {
     found
 }
 
-/// The names of files in a text, with what stands before them of their paths. Not those in addresses of other places.
+/// The file names in a text, with their paths. Names in URLs and in other repositories are left out.
 fn paths(text: &str) -> Vec<&str> {
     let of_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '*');
     let (mut found, mut elsewhere) = (Vec::new(), false);
@@ -230,7 +230,7 @@ fn paths(text: &str) -> Vec<&str> {
     found
 }
 
-/// The sections in a text: of the paper, or of the page beside which they stand.
+/// The cited sections in a text, with the page that each belongs to; `None` is the paper.
 fn cited_sections(text: &str) -> Vec<(Option<&str>, &str)> {
     let number = |text: &str| {
         let length = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
@@ -272,13 +272,13 @@ fn slug(title: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
-/// The targets of the links in a line of a page that lead to other pages or to files.
+/// The targets of a line's links to other pages or to files.
 fn links(line: &str) -> Vec<&str> {
     let targets = line.match_indices("](").filter_map(|(at, start)| line[at + start.len()..].split_once(')').map(|(target, _)| target));
     targets.filter(|target| !target.contains("://") && !target.contains("::") && !target.contains('`')).collect()
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
+/// Whether a name matches a pattern in which `*` stands for anything.
 fn matches_star(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -291,7 +291,7 @@ fn matches_star(pattern: &str, name: &str) -> bool {
 #[test]
 fn everything_that_is_cited_is_here() {
     let broken = Repository::read().broken();
-    assert!(broken.is_empty(), "{} citations lead nowhere:\n{}", broken.len(), broken.join("\n"));
+    assert!(broken.is_empty(), "{} broken citations:\n{}", broken.len(), broken.join("\n"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Starting and stopping: in an orderly way, twice at once, late, in the wrong network.
+//! Starting and stopping: orderly, twice at once, far behind, in the wrong network.
 
 use std::{fs, time::Duration};
 
 use quorate_tests::{Cluster, DEADLINE, eventually};
 use quorate_types::round::Height;
 
-/// What `quorate node run` promises.
+/// Longest stop that `quorate node run` promises.
 const STOP_PROMISE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +41,7 @@ async fn a_second_process_on_the_same_data_is_refused_by_name() {
     assert_ne!(status.code(), Some(0));
     let data = cluster.validator_home(0).join("data").display().to_string();
     assert!(said.contains(&data) && said.contains("in use"), "{said}");
-    client.status().await.expect("the first process does not mind");
+    client.status().await.expect("the first process is unaffected");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +54,7 @@ async fn a_validator_that_was_away_for_hundreds_of_blocks_catches_up() {
     let start = cluster.height().await;
     let mut height = start;
     let mut sequence = 0;
-    // One after the other, so that each is in a block of its own.
+    // One after another, so that each is in a block of its own.
     while height.since(start) < BLOCKS {
         let tx = cluster.transfer(&alice, sequence, bob.public().address, 1);
         height = session.submit_and_verify(&tx, DEADLINE).await.unwrap().certificate().header.height;
@@ -63,7 +63,7 @@ async fn a_validator_that_was_away_for_hundreds_of_blocks_catches_up() {
     cluster.spawn(2);
     cluster.ready(2).await;
     cluster.equal_roots(&[0, 1, 2, 3], height).await;
-    // It holds the whole chain, not only its end.
+    // It has the whole chain, not only its end.
     for number in [start.next().0, start.0 + BLOCKS / 2] {
         cluster.equal_roots(&[0, 2], Height(number)).await;
     }
@@ -74,7 +74,7 @@ async fn a_validator_that_was_away_for_hundreds_of_blocks_catches_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validator_with_another_genesis_is_refused_by_name_and_the_others_go_on() {
     let mut cluster = Cluster::create(4, &["--accounts", "2"]);
-    // Founded with one validator less: every entry is signed for this draft, and everything fits but the hash.
+    // A genesis with one validator less. Every entry in it is signed for this draft, so only the hash is wrong.
     let mut other = cluster.genesis().clone();
     other.validators.retain(|entry| entry.validator.name != "validator-2");
     let home = cluster.validator_home(3).to_path_buf();
@@ -82,12 +82,12 @@ async fn a_validator_with_another_genesis_is_refused_by_name_and_the_others_go_o
     fs::remove_file(&genesis).unwrap();
     quorate_genesis::file::write(&genesis, &other).unwrap();
 
-    // Its operator has entered the hash of the right one: it does not even start.
+    // Its operator has configured the hash of the right genesis, so it does not start.
     let (status, said) = cluster.run_to_end(3);
     assert_ne!(status.code(), Some(0));
     assert!(
         said.contains(&cluster.genesis().hash().to_string()) && said.contains(&other.hash().to_string()),
-        "both hashes are shown: {said}"
+        "both hashes must be shown: {said}"
     );
 
     let config = home.join("config/config.toml");

@@ -15,7 +15,7 @@ async fn four_validators_commit_transfers_and_values_and_prove_them_from_any_of_
     let (alice, bob) = (cluster.key("alice"), cluster.key("bob"));
     let (from, to) = (alice.public().address, bob.public().address);
 
-    // Each transaction goes to another validator, so every one of them passes on what it was given.
+    // Each transaction goes to a different validator, so each must pass transactions on.
     let operations = [
         (kv("k", KvAction::Put(b"hello".to_vec())), true),
         (kv("k", KvAction::Append(b" world".to_vec())), true),
@@ -44,7 +44,7 @@ async fn four_validators_commit_transfers_and_values_and_prove_them_from_any_of_
     }
     let too_much = cluster.transfer(&alice, sequence, to, 889);
     let tx = cluster.session_from(0).submit_and_verify(&too_much, DEADLINE).await.unwrap();
-    assert!(matches!(&tx.value().receipt.outcome, Outcome::Applied(_)), "all of it may go");
+    assert!(matches!(&tx.value().receipt.outcome, Outcome::Applied(_)), "the whole balance may be sent");
     last = last.max(tx.certificate().header.height);
 
     let everybody = [0, 1, 2, 3];

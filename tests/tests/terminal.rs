@@ -10,7 +10,7 @@ use std::{
 
 use quorate_tests::{program, quorate};
 
-/// A shell whose terminal is a pseudo-terminal, made by `script` of util-linux.
+/// A shell on a pseudo-terminal, made by `script` of util-linux.
 struct Terminal {
     process: Child,
     shown: String,
@@ -24,7 +24,7 @@ impl Terminal {
         Self { process, shown: String::new() }
     }
 
-    /// Reads until this is shown.
+    /// Reads until this text is shown.
     fn until(&mut self, text: &str) {
         let mut byte = [0];
         let stdout = self.process.stdout.as_mut().unwrap();
@@ -39,7 +39,7 @@ impl Terminal {
         stdin.write_all(keys).and_then(|()| stdin.flush()).unwrap();
     }
 
-    /// All that was shown, to the end.
+    /// Reads to the end, and returns everything shown.
     fn finish(mut self) -> String {
         let mut rest = Vec::new();
         self.process.stdout.as_mut().unwrap().read_to_end(&mut rest).unwrap();
@@ -93,7 +93,7 @@ fn whoever_follows_a_log_ends_with_its_reader() {
     quorate(&["localnet", "create", "-n", "1", "--dir", path]).ok();
     let mut follower = Command::new(program());
     let mut follower = follower.args(["localnet", "logs", "--follow", "--dir", path]).stdout(Stdio::piped()).spawn().unwrap();
-    // Nothing is ever written, so that only a look at the pipe can tell.
+    // Nothing is ever written, so only a check of the pipe can notice.
     drop(follower.stdout.take());
     assert!(follower.wait().unwrap().success());
 }

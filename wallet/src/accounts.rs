@@ -7,11 +7,11 @@ use std::{
     str::FromStr,
 };
 
-use quorate_client::{CommandError, Output, terminal::program_word};
 use quorate_keygen::{
     AccountKey, AccountPublic, KeyError, PassphraseSource, Sealing, account::check_name, command::WALLET_DIRECTORY, load_account_key,
     load_account_public, save_account_key,
 };
+use quorate_terminal::{CommandError, Output, program_word};
 use quorate_types::ids::Address;
 use serde::Serialize;
 
@@ -156,7 +156,7 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

@@ -1,7 +1,8 @@
 //! Questions: what an account has, what a key holds, what became of a transaction. Every answer is proved, or said not to be.
 
 use quorate_builtin::{Account, KvSpace, keys::kv_key};
-use quorate_client::{ClientError, CommandError, Exit, Fate, LightError, Output, Proven, Session, light::Certificate, session};
+use quorate_client::{ClientError, Fate, LightError, Proven, Session, light::Certificate, session};
+use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{
     codec::amount_text,
     ids::{Address, TxId},

@@ -9,13 +9,14 @@ use std::{
 
 use clap::{Args, Subcommand};
 use quorate_builtin::{BankOperation, KvAction, KvSpace, Operation};
-use quorate_client::{CommandError, Output, Pace};
+use quorate_client::Pace;
 use quorate_keygen::{
     PassphraseArgs,
     command::{SealingArgs, create_account},
     mnemonic::Words,
     passphrase, private_file,
 };
+use quorate_terminal::{CommandError, Output};
 use quorate_types::ids::TxId;
 use zeroize::Zeroizing;
 
@@ -421,7 +422,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Program {
         #[command(flatten)]
-        output: quorate_client::terminal::OutputArgs,
+        output: quorate_terminal::OutputArgs,
         #[command(flatten)]
         command: Command,
     }

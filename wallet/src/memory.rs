@@ -18,11 +18,12 @@ use std::{
     time::Duration,
 };
 
-use quorate_client::{CommandError, Seen, terminal::Exit};
+use quorate_client::Seen;
 use quorate_keygen::{
     private_file::{self, Secrecy, private_directory},
     whole_file::{self, Files, SystemFiles},
 };
+use quorate_terminal::{CommandError, Exit};
 use quorate_types::{
     ids::{Address, GenesisHash, TxId},
     transaction::Transaction,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use quorate_builtin::{Account, Settings, app};
-use quorate_client::{Client, ClientError, CommandError, LightClient, NodeArgs, Output, Pace, Proven, Session, terminal::foreign};
+use quorate_client::{Client, ClientError, LightClient, NodeArgs, Pace, Proven, Session};
 use quorate_genesis::{CeremonyError, load, parse};
 use quorate_keygen::{HomeArgs, home::HOME_VARIABLE};
+use quorate_terminal::{CommandError, Output, foreign};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, GenesisHash},

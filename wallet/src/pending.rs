@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
-use quorate_client::{ClientError, CommandError, Exit, Fate, NotCommitted, Output, Proven, light::PlacedReceipt};
+use quorate_client::{ClientError, Fate, NotCommitted, Proven, light::PlacedReceipt};
 use quorate_keygen::AccountKey;
+use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{
     ids::{Address, TxId},
     receipt::Outcome,

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use quorate_builtin::{Account, BankOperation, Operation};
 use quorate_client::{
-    ClientError, CommandError, Exit, Fate, Output, Proven,
+    ClientError, Fate, Proven,
     light::{LightError, PlacedReceipt},
     session,
 };
 use quorate_keygen::AccountKey;
+use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{round::Sequence, transaction::Transaction};
 use tokio::{
     signal::unix::{SignalKind, signal},

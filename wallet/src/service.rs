@@ -4,8 +4,9 @@ use std::{io::BufRead, time::Duration};
 
 use clap::{Args, Subcommand};
 use quorate_app::{App, Words};
-use quorate_client::{ClientError, CommandError, Exit, Output, Service, ServiceError, Session, light::Certificate, service::Invoked};
+use quorate_client::{ClientError, Service, ServiceError, Session, light::Certificate, service::Invoked};
 use quorate_keygen::PassphraseArgs;
+use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{failure::Failure, ids::TxId, receipt::Outcome, round::Height};
 use serde::Serialize;
 use tokio::time::Instant;

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use clap::Args;
 use quorate_app::App;
 use quorate_builtin::{GenesisAccount, Settings};
-use quorate_client::CommandError;
 use quorate_genesis::SettingsArgs;
+use quorate_terminal::CommandError;
 use quorate_types::{genesis::Parameters, ids::Address};
 
 /// What the founders decide.

@@ -1,7 +1,7 @@
 //! Keys and values of the key-value store: text at the command line, bytes in the chain.
 
 use quorate_builtin::operation::{KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX};
-use quorate_client::{CommandError, terminal::is_plain};
+use quorate_terminal::{CommandError, is_plain};
 
 /// A key from the command line.
 pub(crate) fn key(text: &str, is_hex: bool) -> Result<Vec<u8>, CommandError> {

@@ -3,10 +3,8 @@
 use std::fmt;
 
 use quorate_builtin::{Answer, BankOperation, KvAction, KvOperation, Operation, explain};
-use quorate_client::{
-    light::{Certificate, PlacedReceipt, Proven},
-    terminal::{CommandError, Exit, Output, foreign},
-};
+use quorate_client::light::{Certificate, PlacedReceipt, Proven};
+use quorate_terminal::{CommandError, Exit, Output, foreign};
 use quorate_types::{
     failure::Failure,
     ids::{Address, BlockId, GenesisHash, TxId},

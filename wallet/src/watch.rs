@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quorate_builtin::Account;
-use quorate_client::{ClientError, CommandError, Output, Proven};
+use quorate_client::{ClientError, Proven};
+use quorate_terminal::{CommandError, Output};
 use quorate_types::ids::Address;
 use tokio::time::sleep;
 

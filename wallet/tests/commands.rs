@@ -15,7 +15,7 @@ use std::{
 
 use axum::http::Method;
 use quorate_builtin::{Account, KvSpace, Operation};
-use quorate_client::terminal::Format;
+use quorate_terminal::Format;
 use quorate_types::{codec, round::Sequence};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};

@@ -22,10 +22,8 @@ use std::{
 
 use axum::http::Method;
 use quorate_builtin::Account;
-use quorate_client::{
-    session,
-    terminal::{Format, is_plain},
-};
+use quorate_client::session;
+use quorate_terminal::{Format, is_plain};
 use quorate_types::{ids::Address, round::Sequence, transaction::Transaction};
 use serde_json::{Value, json};
 use world::{Answer, BALANCE, Chain, Home, Node, Ran, SEQUENCE, TRANSFER, address, payments};

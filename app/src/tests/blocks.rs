@@ -85,10 +85,10 @@ fn a_failed_transaction_is_included_leaves_nothing_behind_and_consumes_its_numbe
     expected.insert(account_key(&address(1)).into(), AccountRecord::new(Sequence(1), b"").into_value());
     assert_eq!(world.state, expected);
 
-    // The same bytes again are no longer the sender's next: nothing takes effect twice, a failure included.
+    // The same bytes are no longer the sender's next transaction: nothing takes effect twice, a failure included.
     assert!(world.execute(&[tx(1, 0, &failing)]).is_err());
 
-    // In the middle of a block, what others wrote before stays.
+    // In the middle of a block, earlier writes of other transactions stay.
     let outcomes = world.block(&[tx(1, 1, &done), tx(2, 0, &failing), tx(1, 2, &failing)]);
     assert_eq!(outcomes.iter().map(code).collect::<Vec<_>>(), ["applied", "no", "no"]);
     assert_eq!(StateRead::get(&world.state, b"old").as_deref(), Some(b"changed".as_slice()));
@@ -117,7 +117,7 @@ fn what_a_state_does_not_hold_fails_the_transaction_that_writes_it() {
     ];
     for (step, expected) in table {
         let name = format!("{step:?}");
-        // A payload is too short for the longest value; the genesis is not.
+        // A payload cannot hold the longest value, but the genesis can.
         if expected == "payload" {
             let settings = ScriptSettings { first: vec![step], ..Default::default() };
             let error = App::new(Script).open(&genesis(&settings)).unwrap().genesis_state().unwrap_err().to_string();
@@ -145,7 +145,7 @@ fn small_transactions_cannot_make_a_block_write_or_answer_more_than_its_limit() 
     assert!(full as u64 >= most / ANSWER_BYTES_MAX as u64 - 1, "only {full}");
 }
 
-/// A state that says it is full.
+/// A state that reports itself full.
 struct Full(Entries);
 
 impl StateRead for Full {
@@ -297,7 +297,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// EXEC-1 and EXEC-2: a block has one result, each transaction counts once, and what failed changed nothing.
+    /// EXEC-1 and EXEC-2: a block has one result, each transaction counts once, and failures change nothing.
     #[test]
     fn random_blocks_execute_everything_exactly_once(
         blocks in prop::collection::vec(prop::collection::vec((1..5u8, prop::collection::vec(step(), 0..4)), 0..8), 1..8)

@@ -1,4 +1,4 @@
-//! An application that does what its operations say, and blocks on its state.
+//! An application scripted by its operations, and blocks on its state.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,19 +23,19 @@ pub(crate) const LATER: UnixMillis = UnixMillis(2_000);
 
 pub(crate) type Entries = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
-/// Does what its operations say.
+/// Executes each step of an operation.
 pub(crate) struct Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Step {
     Put(Vec<u8>, Vec<u8>),
     Delete(Vec<u8>),
-    /// Keeps so many bytes in the sender's record.
+    /// Keeps this many bytes in the sender's record.
     Keep(usize),
     Answer(usize),
     Fail,
     Panic,
-    /// Answers what has no encoding.
+    /// Answers a floating-point number, which has no encoding.
     Float,
 }
 
@@ -123,7 +123,7 @@ impl Application for Script {
     }
 }
 
-/// A chain in which every block is one call.
+/// A chain on which each call executes a block.
 pub(crate) struct World {
     pub(crate) machine: Machine,
     pub(crate) state: Entries,
@@ -192,7 +192,7 @@ impl World {
         execute_block(&self.machine, &self.state, &context(), payload)
     }
 
-    /// Executes a block and keeps what it writes.
+    /// Executes a block and keeps its writes.
     pub(crate) fn block(&mut self, payload: &[Transaction]) -> Vec<Outcome> {
         let Execution { writes, receipts } = self.execute(payload).unwrap();
         for (key, value) in writes {

@@ -1,4 +1,4 @@
-//! The rules that every application shares.
+//! Tests of the rules that every application shares.
 
 mod blocks;
 mod common;

@@ -1,4 +1,4 @@
-//! The rules of the bank.
+//! Tests of the bank.
 
 use super::common::{World, address, code, genesis, ok, settings, transfer, tx};
 use crate::{Account, Settings, account, app};
@@ -64,10 +64,13 @@ fn settings_that_cannot_be_are_refused_with_their_fix() {
         settings
     };
     let table = [
-        (settings(&[(1, 1), (1, 1)]), "is there twice; keep one"),
+        (settings(&[(1, 1), (1, 1)]), "appears twice; keep one"),
         (unsorted, "must be sorted"),
         (settings(&[(1, u64::MAX), (2, 1)]), "2^64 or more; lower them"),
-        (Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 313 - 1)]) }, "the deposit for its record is 939; give it as much"),
+        (
+            Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 313 - 1)]) },
+            "the deposit for its record is 939; give it at least that much",
+        ),
         (Settings { account_bytes_max: 312, ..Settings::default() }, "account_bytes_max must lie in 313..="),
         (Settings { account_bytes_max: (4 << 30) + 1, ..Settings::default() }, "account_bytes_max must lie in 313..="),
     ];

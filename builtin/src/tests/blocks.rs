@@ -1,4 +1,4 @@
-//! What the bank and the key-value store do together: failures, the pool's checks, and that money and effects count once.
+//! Tests of the bank and the key-value store together: failures, the pool's checks, and that money and effects count once.
 
 use super::common::{LATER, NETWORK, NOW, World, address, code, key, kv, ok, transfer, tx};
 use crate::{Answer, KvAction, KvOperation, KvSpace, Operation, explain, operation::KV_VALUE_BYTES_MAX};
@@ -35,7 +35,7 @@ fn small_transactions_cannot_make_a_block_write_or_answer_more_than_its_limit() 
         assert!(answers <= most, "{action:?}: {answers}");
         assert!(full as u64 >= fits / 2 - 1, "{action:?}: only {full}");
     }
-    // A block of ordinary operations is far from it.
+    // A block of ordinary operations is far below the limit.
     let payload: Vec<_> = (0..2_000).map(|i| tx(1, i + 1, &transfer(2, 1))).collect();
     assert!(world.execute(&payload).unwrap().receipts.iter().all(|receipt| code(&receipt.outcome) == "insufficient-funds"));
 }
@@ -54,8 +54,8 @@ fn the_pool_is_told_what_cannot_succeed() {
     assert_eq!(check(&malformed(1)).unwrap_err(), "malformed-operation");
 }
 
-/// Receipts stand under what votes certify, so each failure is written down here byte for byte. Whoever rewords a sentence changes nothing
-/// here; whoever lets one into a receipt does.
+/// Votes certify receipts, so each failure is written down here byte for byte. Rewording a sentence changes nothing here; putting one into a
+/// receipt does.
 #[test]
 fn every_failure_is_a_word_and_numbers() {
     let own = |key: &[u8], action| kv(KvSpace::Own, key, action);
@@ -75,7 +75,7 @@ fn every_failure_is_a_word_and_numbers() {
     let sequence = world.sequence(1);
     outcomes.push((world.block(&[malformed(sequence)]).remove(0), "malformed-operation", &[]));
     for (outcome, code, numbers) in outcomes {
-        // An outcome's variant, the code with its length, the numbers with theirs.
+        // The outcome's variant, the code with its length, the numbers with their count.
         let mut expected = vec![1, u8::try_from(code.len()).unwrap()];
         expected.extend_from_slice(code.as_bytes());
         expected.push(u8::try_from(numbers.len()).unwrap());
@@ -84,7 +84,7 @@ fn every_failure_is_a_word_and_numbers() {
     }
 }
 
-/// Every failure of this application has a sentence; one of another has none.
+/// Every failure of this application has a sentence; failures of other applications have none.
 #[test]
 fn every_failure_is_explained() {
     let failure = |code: &str, numbers: &[u64]| -> Failure {
@@ -112,7 +112,7 @@ fn every_failure_is_explained() {
     assert_eq!(explain(&failure("somebody-elses", &[])), None);
 }
 
-/// A transaction whose payload is a valid operation with a byte too many.
+/// A transaction whose payload is a valid operation with one byte too many.
 fn malformed(sequence: u64) -> Transaction {
     let mut payload = transfer(2, 1).encode();
     payload.push(0);
@@ -182,7 +182,7 @@ enum Act {
         from: u8,
         action: KvAction,
     },
-    /// Sends again what was sent before.
+    /// Repeats an earlier transaction.
     Replay(prop::sample::Index),
 }
 
@@ -205,8 +205,8 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// EXEC-2: whatever is sent, the supply stays, every transfer counts once, and nothing that was sent before is valid again. The
-    /// model is a plain list of balances that knows nothing of records, overlays and receipts' reasons.
+    /// EXEC-2: whatever is sent, the supply stays, every transfer counts once, and no earlier transaction is valid again. The model is a
+    /// plain list of balances that knows nothing of records, overlays and failure codes.
     #[test]
     fn random_blocks_keep_the_supply_and_execute_everything_exactly_once(blocks in prop::collection::vec(prop::collection::vec(act(), 0..8), 1..8)) {
         let mut world = World::with(&[(1, 30), (2, 5), (3, u64::MAX - 35)]);

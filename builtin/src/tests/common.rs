@@ -21,7 +21,7 @@ pub(crate) const LATER: UnixMillis = UnixMillis(2_000);
 
 pub(crate) type Entries = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
-/// A chain in which every block is one call.
+/// A chain on which each call executes a block.
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) state: Entries,
@@ -96,7 +96,7 @@ impl World {
         Self { settings, state }
     }
 
-    /// The application by the settings as they are now.
+    /// The application with the current settings.
     pub(crate) fn machine(&self) -> Machine {
         App::new(BuiltIn).open(&genesis(&Settings { accounts: Vec::new(), ..self.settings.clone() })).unwrap()
     }
@@ -105,7 +105,7 @@ impl World {
         execute_block(&self.machine(), &self.state, &context(), payload)
     }
 
-    /// Executes a block and keeps what it writes.
+    /// Executes a block and keeps its writes.
     pub(crate) fn block(&mut self, payload: &[Transaction]) -> Vec<Outcome> {
         let Execution { writes, receipts } = self.execute(payload).unwrap();
         for (key, value) in writes {

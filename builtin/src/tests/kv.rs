@@ -1,4 +1,4 @@
-//! The rules of the key-value store.
+//! Tests of the key-value store.
 
 use super::common::{World, address, code, kv, ok};
 use crate::{
@@ -21,7 +21,7 @@ fn slice(start: u32, end: u32) -> KvAction {
     KvAction::Slice { start, end }
 }
 
-/// Value before, action, outcome or code of the failure, value after.
+/// Value before, action, outcome or failure code, value after.
 type Row = (Option<&'static [u8]>, KvAction, Result<Outcome, &'static str>, Option<&'static [u8]>);
 
 #[test]
@@ -111,7 +111,7 @@ fn own_keys_are_the_senders_and_shared_keys_are_everybodys() {
 
 #[test]
 fn no_key_reaches_an_account_or_the_key_of_another() {
-    // A shared key that looks like the rest of an own key, and like an account's.
+    // A shared key that looks like the tail of an own key, and one that looks like an account's.
     let mut world = World::with(&[(1, 10)]);
     let looks_like_own = [address(1).0.as_bytes().as_slice(), b"k"].concat();
     world.send(2, &kv(Shared, &looks_like_own, put(b"x")));

@@ -1,4 +1,4 @@
-//! What holds for the application, rule by rule.
+//! Tests of the application, rule by rule.
 
 mod bank;
 mod blocks;

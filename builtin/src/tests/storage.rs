@@ -1,4 +1,4 @@
-//! What accounts hold of the state, and what they must have for it.
+//! Tests of what accounts hold of the state, and of the deposit for it.
 
 use super::common::{NETWORK, NOW, World, address, code, kv, ok, transfer, tx};
 use crate::{
@@ -23,7 +23,7 @@ fn stored(world: &World, who: u8) -> u64 {
     account::account(&world.state, &address(who)).stored
 }
 
-/// What an account holds, counted from the state alone.
+/// Bytes that an account holds, recounted from the state.
 fn recount(world: &World, who: u8) -> u64 {
     let address: Address = address(who);
     let holds = |key: &[u8]| match key.split_first() {
@@ -40,7 +40,7 @@ fn an_account_holds_its_record_its_keys_and_the_shared_keys_that_it_wrote_last()
     let mut world = World::with(&[(1, 100), (2, 100)]);
     let record = ACCOUNT_ENTRY_SIZE;
     assert_eq!((stored(&world, 1), stored(&world, 3)), (record, 0));
-    // 256 for each entry; its key has 33 bytes before the name, or one.
+    // 256 for each entry; its key has 33 bytes before the name (own), or 1 (shared).
     let own = |len: u64| 256 + 33 + 1 + len;
     let shared = |len: u64| (256 + 2 + len) + (256 + 2 + 32);
     for (who, operation, first, second) in [
@@ -73,7 +73,7 @@ fn a_write_that_would_hold_more_than_the_quota_fails_and_what_shrinks_does_not()
     }
     assert_eq!(world.send(1, &put(Own, b"k", 9)), ok());
     assert_eq!(world.send(1, &kv(Own, b"k", KvAction::Delete)), ok());
-    // A shared key that one may write is taken over only by those who may hold it.
+    // Only an account that may hold a shared entry can take it over.
     world.settings = Settings::default();
     assert_eq!(world.send(2, &put(Shared, b"s", 500)), ok());
     world.settings.account_bytes_max = ACCOUNT_ENTRY_SIZE + 400;
@@ -90,13 +90,13 @@ fn a_deposit_stays_in_the_account_and_covers_all_that_it_holds() {
     assert_eq!(code(&world.send(2, &put(Own, b"k", 10))), "deposit-not-covered");
     assert_eq!(world.send(1, &put(Own, b"k", 10)), ok());
     assert_eq!(code(&world.send(1, &transfer(2, 1))), "deposit-locked");
-    // What is deleted is free again, down to the deposit of the record.
+    // Deleting frees the deposit, down to that of the record.
     assert_eq!(world.send(1, &kv(Own, b"k", KvAction::Delete)), ok());
     assert_eq!(code(&world.send(1, &transfer(2, needed - record + 1))), "deposit-locked");
     assert_eq!(world.send(1, &transfer(2, needed - record)), ok());
     assert_eq!(world.balance(1), record);
     assert_eq!(world.send(1, &transfer(1, record)), ok(), "to oneself nothing moves");
-    // What is too small opens no account; an account that exists takes everything.
+    // Too small an amount opens no account; an existing account takes any amount.
     assert_eq!(code(&world.send(2, &transfer(3, record - 1))), "below-deposit");
     assert_eq!(world.send(2, &transfer(3, record)), ok());
     assert_eq!(world.send(2, &transfer(3, 1)), ok());
@@ -111,7 +111,7 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     let check =
         |world: &World| check_transaction(&world.machine(), &world.state, NETWORK, NOW, &first).map_err(|error| error.code().into_owned());
     assert_eq!(check(&world), Err("no-account".into()));
-    // With the transfer that opens it, in the same block too.
+    // An account may send in the block that opens it.
     assert!(world.execute(&[tx(1, 0, &transfer(5, 400)), first.clone()]).is_ok());
     assert_eq!(world.send(1, &transfer(5, 400)), ok());
     assert_eq!(check(&world), Ok(()));
@@ -156,8 +156,8 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// STATE-1: whatever is written, failed, taken over and deleted, each account's count is what a recount of the state gives, all counts
-    /// together are the size of the state, no count is above the quota, and every balance covers its deposit.
+    /// STATE-1: after any writes, failures, takeovers and deletions, each account's count is what a recount of the state gives, the counts
+    /// add up to the size of the state, no count exceeds the quota, and every balance covers its deposit.
     #[test]
     fn counts_are_what_a_recount_gives(
         deposit_per_byte in 0..3u32,
@@ -170,7 +170,7 @@ proptest! {
             let mut payload = Vec::new();
             let mut counts = [0u64; 5];
             for Act { who, operation } in acts {
-                // Account 4 begins with a transfer, if any comes.
+                // Account 4 exists only once a transfer to it has come.
                 if deposit_per_byte > 0 && account::find(&world.state, &address(who)).is_none() {
                     continue;
                 }

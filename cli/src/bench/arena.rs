@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use quorate_app::App;
-use quorate_client::{
-    Client, CommandError, Output,
-    terminal::{program_word, shell_word},
-};
+use quorate_client::Client;
 use quorate_keygen::AccountKey;
+use quorate_terminal::{CommandError, Output, program_word, shell_word};
 use quorate_types::{
     codec::Bounded,
     ids::Address,

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use quorate_app::App;
-use quorate_client::{CommandError, Output, Session};
+use quorate_client::Session;
 use quorate_keygen::AccountKey;
+use quorate_terminal::{CommandError, Output};
 use quorate_types::{receipt::Outcome, round::Sequence};
 use serde::Serialize;
 

@@ -23,8 +23,9 @@ use std::{
 
 use clap::Args;
 use quorate_app::App;
-use quorate_client::{Client, ClientError, CommandError, Output};
+use quorate_client::{Client, ClientError};
 use quorate_keygen::AccountKey;
+use quorate_terminal::{CommandError, Output};
 use quorate_types::{
     ids::Address,
     round::{Height, Sequence},

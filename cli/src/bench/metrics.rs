@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use quorate_client::CommandError;
+use quorate_terminal::CommandError;
 
 use crate::localnet::Localnet;
 

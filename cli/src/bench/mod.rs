@@ -15,7 +15,7 @@ mod statistics;
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use std::path::PathBuf;
 
 use crate::localnet::Shape;

@@ -1,6 +1,6 @@
 //! A report: the figures, and all that is needed to judge and to repeat them.
 
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use quorate_types::genesis::Parameters;
 use serde::Serialize;
 use serde_json::Value;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use quorate_client::{
-    Client, CommandError, Output,
-    terminal::{program_word, shell_word},
-};
+use quorate_client::Client;
+use quorate_terminal::{CommandError, Output, program_word, shell_word};
 use quorate_types::round::Height;
 use serde::Serialize;
 

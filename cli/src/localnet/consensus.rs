@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use quorate_client::{Client, CommandError, Output, terminal::foreign};
+use quorate_client::Client;
+use quorate_terminal::{CommandError, Output, foreign};
 use quorate_types::diagnosis::{ConsensusView, LinkState};
 use serde::Serialize;
 

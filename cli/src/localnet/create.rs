@@ -10,10 +10,10 @@ use std::{
 
 use clap::Args;
 use quorate_app::App;
-use quorate_client::CommandError;
 use quorate_genesis::{Draft, build};
 use quorate_keygen::{AccountKey, Sealing, ValidatorKeys, save_account_key, save_validator_key};
 use quorate_node::{Override, render_config};
+use quorate_terminal::CommandError;
 use quorate_types::{
     committee::{VALIDATORS_MAX, Validator, VotingPower},
     genesis::Genesis,

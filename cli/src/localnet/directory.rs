@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quorate_client::{CommandError, terminal::program_word};
+use quorate_terminal::{CommandError, program_word};
 use quorate_types::{
     genesis::Genesis,
     ids::{Address, ChainId, GenesisHash},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_client::CommandError;
+use quorate_terminal::CommandError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::directory::{Localnet, Member, file_error};

@@ -19,7 +19,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 
 pub(crate) use self::{
     create::{Shape, create, now},

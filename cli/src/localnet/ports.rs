@@ -8,7 +8,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use quorate_client::CommandError;
+use quorate_terminal::CommandError;
 
 /// Below the ephemeral ranges of Linux (32768..60999) and macOS (49152..65535), above what services are registered for in practice.
 const RANGE: RangeInclusive<u16> = 20_000..=32_000;

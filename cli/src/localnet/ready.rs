@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use quorate_app::App;
-use quorate_client::{
-    Client, CommandError, LightClient, Session,
-    terminal::{program_word, shell_word},
-};
+use quorate_client::{Client, LightClient, Session};
 use quorate_keygen::{AccountKey, PassphraseSource, load_account_key};
+use quorate_terminal::{CommandError, program_word, shell_word};
 use quorate_types::{round::UnixMillis, transaction::Transaction};
 
 use super::{

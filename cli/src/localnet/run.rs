@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use quorate_app::App;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use super::{
@@ -264,7 +264,7 @@ mod tests {
         ];
         for shape in others {
             let error = existing(&quorate_builtin::app(), &path, false, &shape).unwrap_err();
-            assert!(error.exit == quorate_client::Exit::Usage && error.message.contains("2 validators"), "{error}");
+            assert!(error.exit == quorate_terminal::Exit::Usage && error.message.contains("2 validators"), "{error}");
             assert!(existing(&quorate_builtin::app(), &path, true, &shape).unwrap().is_none(), "--reset makes a new one");
         }
         let wrong = Shape { settings: vec!["no.such=1".into()], ..Shape::default() };

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 
 #[cfg(feature = "faults")]
 use super::directory::file_error;
@@ -45,14 +45,14 @@ pub(super) fn plan(file: Option<&Path>, validators: usize, out: &Output) -> Resu
     let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures };
     if let Some((rule, why)) = plan.impossible() {
         let error = bad(&format!("{}:1: real processes cannot obey {rule}: {why}", rule.line));
-        let program = quorate_client::terminal::program_word();
+        let program = quorate_terminal::program_word();
         return Err(error.with_hint(format!(
             "keep MsgLoss, Delay and NoPropose between validators; for the others there are `{program} sim run` and `{program} localnet kill`"
         )));
     }
     if let Some(trigger) = scenario.triggers.first() {
         let error = bad(&format!("{}:1: real processes know no triggers", trigger.line));
-        return Err(error.with_hint(format!("play them with `{} sim run`", quorate_client::terminal::program_word())));
+        return Err(error.with_hint(format!("play them with `{} sim run`", quorate_terminal::program_word())));
     }
     Ok(Plan { plan: Some(plan) })
 }

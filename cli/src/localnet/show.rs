@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use quorate_app::{App, Application, Words};
 use quorate_builtin::BuiltIn;
-use quorate_client::{
-    Client, CommandError, Output,
-    terminal::{program_word, shell_word},
-};
+use quorate_client::Client;
+use quorate_terminal::{CommandError, Output, program_word, shell_word};
 use quorate_types::{ids::Address, rpc::NodeStatus};
 use serde::Serialize;
 

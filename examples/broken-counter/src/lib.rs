@@ -1,5 +1,5 @@
-//! A counter with a mistake of those that authors of replicated services make: it reads a clock, goes through a hash map in whatever order
-//! that has, or panics. Tests of one process find neither of the first two; the simulator does.
+//! A counter with one of the mistakes that authors of replicated services make: it reads a clock, depends on the order of a hash map, or
+//! panics. Tests of one process find neither of the first two; the simulator does.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,24 +13,24 @@ use serde::{Deserialize, Serialize};
 /// Which mistake it makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// Notes when it was incremented last, by the clock of the machine.
+    /// Stores the time of the last increment, by the machine's clock.
     Clock,
-    /// Notes who leads, and of several with one score whoever a hash map shows first.
+    /// Stores the name with the highest count; among equals, the one that a hash map yields last.
     HashMap,
     /// Panics on the name "poison".
     Panic,
 }
 
-/// Counts for each name, and keeps a note that it should not.
+/// One count for each name, with a mistake.
 #[derive(Clone, Copy, Debug)]
 pub struct BrokenCounter(pub Mistake);
 
 /// An increment of one of the names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Increment {
-    /// Which.
+    /// The count to increment.
     pub name: String,
-    /// By how much.
+    /// Amount to add.
     pub by: u64,
 }
 
@@ -63,7 +63,7 @@ impl Application for BrokenCounter {
                 let leader = counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name);
                 LEADER.put(state, &leader.unwrap_or_default());
             }
-            Mistake::Panic => assert!(!counts.contains_key("poison"), "this name was not thought of"),
+            Mistake::Panic => assert!(!counts.contains_key("poison"), "this name was not expected"),
         }
         Ok(answer)
     }

@@ -1,4 +1,4 @@
-//! Both mistakes are found, by the transaction and the key that show them.
+//! The simulator finds both mistakes, and names the transaction and the key that show them.
 
 use quorate_example_broken_counter::{BrokenCounter, Increment, Mistake};
 use quorate_sim::{Broken, try_to_break};

@@ -1,4 +1,4 @@
-//! A transaction on which every validator panics stops each of them once, by name; started again, they go on without it.
+//! A transaction on which every validator panics stops each of them once, with its id in the log; after a restart they go on without it.
 
 use std::{path::Path, time::Duration};
 
@@ -22,7 +22,7 @@ async fn a_poison_transaction_stops_each_validator_once_and_nothing_committed_is
     let increment = |name: &str| Increment { name: name.into(), by: 1 };
     assert_eq!(alice.invoke_ordered::<_, u64>(&increment("a"), TIMEOUT).await.unwrap().result, Ok(1));
 
-    // Whoever executes it ends.
+    // Every validator that executes it stops.
     let payload = codec::encode(&increment("poison"));
     let poison = Transaction::sign(cluster.genesis().hash(), &cluster.key("bob").signing, Sequence(0), UnixMillis(u64::MAX), payload);
     drop(cluster.client(&[0]).submit(&poison, Wait::None, Duration::from_secs(5)).await);
@@ -32,7 +32,7 @@ async fn a_poison_transaction_stops_each_validator_once_and_nothing_committed_is
             if let Some(status) = cluster.ended(index, Duration::from_millis(200)).await {
                 let log = cluster.log(index);
                 assert!(!status.success() && log.contains(&format!("the application panicked on transaction {}", poison.id())), "{log}");
-                assert!(log.contains("this name was not thought of"), "{log}");
+                assert!(log.contains("this name was not expected"), "{log}");
                 assert!(!*ended, "{} has ended a second time", cluster.name(index));
                 *ended = true;
                 cluster.spawn(index);
@@ -47,7 +47,7 @@ async fn a_poison_transaction_stops_each_validator_once_and_nothing_committed_is
         cluster.ready(index).await;
     }
     assert_eq!(alice.invoke_ordered::<_, u64>(&increment("a"), TIMEOUT).await.unwrap().result, Ok(2));
-    // It is refused by whoever knows it, and its sender can do something else under its number.
+    // Validators that know it refuse it, and its sender can use its number for another transaction.
     let knows = ended.iter().position(|ended| *ended).unwrap();
     let again = cluster.client(&[knows]).submit(&poison, Wait::Accepted, Duration::from_secs(5)).await;
     assert!(matches!(&again, Err(ClientError::Refused { code, .. }) if code == "panicked"), "{again:?}");

@@ -1,7 +1,7 @@
-//! A calculator, replicated: each account has a register, and each transaction changes it by one step.
+//! A replicated calculator: each account has a register, and each transaction changes it by one step.
 //!
-//! Numbers are in fixed point, millionths in an `i64`. Floating-point numbers are no numbers for a replicated service: compilers, processors
-//! and libraries may round the same sum differently, and one bit that differs ends the agreement of all validators on the state. They have no
+//! Numbers are in fixed point, millionths in an `i64`. Floating-point numbers have no place in a replicated service: compilers, processors
+//! and libraries may round the same sum differently, and one differing bit ends the agreement of the validators on the state. They have no
 //! canonical encoding here, and the lint below keeps them out of the code.
 
 #![deny(clippy::float_arithmetic)]
@@ -13,7 +13,7 @@ use quorate_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The registers.
+/// Each account's register.
 pub const REGISTERS: Map<Address, Fixed> = Map::new(b'r');
 
 /// Millionths: 1.5 is 1500000.
@@ -22,18 +22,18 @@ pub type Fixed = i64;
 /// One.
 pub const ONE: Fixed = 1_000_000;
 
-/// The calculator.
+/// A register for each account, in fixed point.
 #[derive(Debug)]
 pub struct Calculator;
 
 /// One step on the sender's register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
-    /// Sets it.
+    /// Sets the register.
     Set(Fixed),
     /// Adds to it.
     Add(Fixed),
-    /// Takes from it.
+    /// Subtracts from it.
     Subtract(Fixed),
     /// Multiplies it, rounding toward zero.
     Multiply(Fixed),
@@ -43,7 +43,7 @@ pub enum Step {
 
 fn calculate(register: Fixed, step: Step) -> Result<Fixed, Failure> {
     let overflow = || Failure::new(Code::new("overflow"), &[]);
-    // The product of two numbers of 64 bits fits into 128.
+    // The product of two 64-bit numbers fits into 128 bits.
     let narrow = |wide: Option<i128>| wide.and_then(|wide| Fixed::try_from(wide).ok()).ok_or_else(overflow);
     let (wide, one) = (i128::from(register), i128::from(ONE));
     match step {
@@ -62,7 +62,7 @@ impl Application for Calculator {
     type Settings = ();
     type Operation = Step;
     type Answer = Fixed;
-    /// Whose register.
+    /// The account whose register is read.
     type Query = Address;
     type Found = Fixed;
 

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let invoked = counter.invoke_ordered::<u64, u64>(&2, timeout).await?;
     println!("incremented to {:?}", invoked.result);
 
-    // Unordered: the same answer from more validators than may lie.
+    // Unordered: the same answer from more validators than can be faulty.
     let agreed = counter.invoke_unordered::<(), u64>(&(), timeout).await?;
     println!("{} validators say {}", agreed.nodes, agreed.value);
     Ok(())

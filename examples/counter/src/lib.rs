@@ -1,4 +1,4 @@
-//! A counter, replicated: the smallest service there is.
+//! A replicated counter: the smallest possible service.
 
 use quorate_app::{Application, Call, Item, Rules, State, StateRead};
 use quorate_types::{
@@ -6,10 +6,10 @@ use quorate_types::{
     ids::Address,
 };
 
-/// Where the value is in the state.
+/// The value of the counter.
 pub const VALUE: Item<u64> = Item::new(b'v');
 
-/// Increments by what each transaction says, and answers the value after it.
+/// Each transaction adds to the counter and answers the new value.
 #[derive(Debug)]
 pub struct Counter;
 

@@ -1,4 +1,4 @@
-//! The program of the counter: validators, keys, genesis, local networks, measurements, and a client.
+//! The counter's program: validators, keys, genesis, local networks, measurements, and a client.
 
 fn main() -> std::process::ExitCode {
     quorate_cli::run(quorate_example_counter::Counter)

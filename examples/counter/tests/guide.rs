@@ -1,4 +1,4 @@
-//! docs/service.md says nothing that is not so: its code is that of the example, and its commands are run.
+//! docs/service.md is true: its code is that of the example, and its commands are run.
 
 use std::{
     path::Path,
@@ -7,7 +7,7 @@ use std::{
 
 const PAGE: &str = include_str!("../../../docs/service.md");
 
-/// The blocks of the page: the words after the fence, and the text.
+/// The code blocks of the page: the words after the fence, and the text.
 fn blocks() -> Vec<(&'static str, &'static str)> {
     let mut parts = PAGE.split("```");
     let mut blocks = Vec::new();
@@ -24,7 +24,7 @@ fn the_code_of_the_page_is_the_code_of_the_example() {
     for (fence, text) in blocks() {
         let Some(path) = fence.strip_prefix("rust ") else { continue };
         let file = std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert_eq!(text, file, "docs/service.md does not show {path} as it is");
+        assert_eq!(text, file, "docs/service.md does not show the current {path}");
         shown += 1;
     }
     assert_eq!(shown, 4);
@@ -56,7 +56,7 @@ fn the_commands_of_the_page_work() {
         std::fs::remove_dir_all(&directory).unwrap();
         let (said, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         assert!(ran.status.success(), "{said}\n{errors}");
-        // 5; 5 again; asked; 12 without the second validator; 13 in the session; asked.
+        // `invoke 5`, `invoke 0`, `query`; `invoke 7` without the second validator; `1` and `? null` in the session.
         let answers: Vec<&str> = said.lines().filter(|line| line.parse::<u64>().is_ok()).collect();
         assert_eq!(answers, ["5", "5", "5", "12", "13", "13"], "{said}\n{errors}");
     }

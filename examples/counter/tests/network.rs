@@ -1,4 +1,4 @@
-//! The counter on four real validators, killed and restarted under load: every increment that was answered counts once.
+//! The counter on four real validators, killed and restarted under load: every answered increment counts once.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ async fn increments_count_once_through_twenty_kills() {
     let service = |name: &str| Arc::new(Service::new(cluster.session_from(0), cluster.key(name).signing));
     let (alice, bob) = (service("alice"), service("bob"));
 
-    // Twenty increments at a time from one account, numbered by itself.
+    // Twenty concurrent increments from one account, which the service numbers.
     let many = (0..20).map(|_| {
         let alice = Arc::clone(&alice);
         tokio::spawn(async move { alice.invoke_ordered::<u64, u64>(&1, TIMEOUT).await.unwrap().result.unwrap() })
@@ -53,7 +53,7 @@ async fn increments_count_once_through_twenty_kills() {
     for kill in 0..KILLS {
         let victim = (kill * 3) % 4;
         cluster.kill(victim);
-        // A commit without it.
+        // A commit without the victim.
         alice.invoke_ordered::<u64, u64>(&0, TIMEOUT).await.unwrap();
         cluster.spawn(victim);
         cluster.ready(victim).await;
@@ -89,7 +89,7 @@ fn the_program_is_a_client_too() {
     assert!(wrong.code == Some(2) && wrong.stderr.contains("counter"), "{wrong:?}");
 }
 
-/// Nodes of another application, or of another version, are of other networks: they refuse the genesis and say which.
+/// A program with another application or version refuses the genesis and names the one it needs.
 #[test]
 fn another_program_does_not_run_this_network() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -98,5 +98,5 @@ fn another_program_does_not_run_this_network() {
     cluster.kill(0);
     let refused = program::run(&program::program(), &["node", "run", "--home", home.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("application counter version 1, this program runs quorate version 1"), "{refused:?}");
+    assert!(refused.stderr.contains("application counter version 1, but this program runs quorate version 1"), "{refused:?}");
 }

@@ -1,4 +1,4 @@
-//! An ordered map from text to text, replicated: insert, get, remove, size, keys by range. Every entry belongs to everybody.
+//! A replicated ordered map from text to text: insert, get, remove, size, keys by range. Any account may change any entry.
 
 use std::ops::Bound;
 
@@ -9,19 +9,19 @@ use quorate_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The entries.
+/// The entries, by key.
 pub const ENTRIES: Map<String, String> = Map::new(b'e');
-/// How many there are: counted as they come and go, since to count them anew takes a step for each.
+/// Number of entries, kept up to date because counting takes a step for each.
 pub const SIZE: Item<u64> = Item::new(b's');
 
-/// Most keys of one answer.
+/// Most keys in one answer.
 pub const KEYS_MAX: u32 = 100;
 
 /// The map.
 #[derive(Debug)]
 pub struct TextMap;
 
-/// What the founders of a network decide.
+/// Settings that a network's founders choose.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -51,11 +51,11 @@ pub enum Operation {
 pub enum Query {
     /// How many entries there are.
     Size,
-    /// The first keys from one on, as many as wanted, at most [`KEYS_MAX`].
+    /// The first `count` keys at or after `from`, at most [`KEYS_MAX`].
     Keys {
-        /// From this one on.
+        /// Lower bound, included.
         from: String,
-        /// How many.
+        /// Number of keys wanted.
         count: u32,
     },
 }
@@ -65,7 +65,7 @@ pub enum Query {
 pub enum Found {
     /// How many entries there are.
     Size(u64),
-    /// Keys in their order.
+    /// Keys in ascending order.
     Keys(Vec<String>),
 }
 
@@ -74,7 +74,7 @@ impl Application for TextMap {
     const VERSION: u32 = 1;
     type Settings = Settings;
     type Operation = Operation;
-    /// The value that the key had before.
+    /// The key's value before the operation.
     type Answer = Option<String>;
     type Query = Query;
     type Found = Found;
@@ -126,7 +126,7 @@ impl Application for TextMap {
 
     fn explain(&self, failure: &Failure) -> Option<String> {
         match (failure.code(), failure.numbers()) {
-            ("map-full", [most]) => Some(format!("the map has {most} entries, as many as it may; remove one first")),
+            ("map-full", [most]) => Some(format!("the map is full with {most} entries; remove one first")),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Faults, liars, twins and power cuts do not break it. `QUORATE_TRY=thorough` tries 2,000 worlds and all scenarios of twins.
+//! Faults, liars, twins and power cuts do not break it. `QUORATE_TRY=thorough` tries 2,000 worlds and all twins scenarios.
 
 use quorate_example_map::{Operation, TextMap};
 use quorate_sim::Random;

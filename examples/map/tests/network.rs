@@ -54,7 +54,7 @@ fn a_session_takes_operations_and_questions_line_by_line() {
     assert!(ran.stderr.contains("nonsense"), "{ran:?}");
 }
 
-/// A genesis whose settings do not fit is refused, by the name of what does not fit.
+/// Bad settings are refused when the genesis draft is made, and the error names what is wrong.
 #[test]
 fn settings_that_do_not_fit_are_refused_where_they_are_made() {
     let directory = std::env::temp_dir().join(format!("quorate-map-{}", std::process::id()));

@@ -174,6 +174,24 @@ fn committed_overtaken_and_abandoned_blocks_leave_the_pending_column() {
 }
 
 #[test]
+fn a_forgotten_block_is_known_until_the_root_reaches_its_round() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let (one, qc1) = network.extend(&mut ledger, &network.genesis_qc, 1, vec![]);
+    let (two, qc2) = network.extend(&mut ledger, &qc1, 2, vec![]);
+    let (_, qc3) = network.extend(&mut ledger, &qc2, 3, vec![]);
+    let (twin, _) = network.extend(&mut ledger, &qc1, 2, vec![put(1, 0, b"k", b"v")]);
+    let (later, _) = network.extend(&mut ledger, &qc1, 9, vec![]);
+    ledger.forget(|id| ![twin.id(), later.id()].contains(id));
+    let known = |ledger: &Ledger<MemoryStore>| [&twin, &later].map(|block| ledger.forgotten(&block.id()).map(|round| round.0));
+    assert_eq!(known(&ledger), [Some(2), Some(9)]);
+    ledger.commit(&[&one], &qc2).unwrap();
+    assert_eq!(known(&ledger), [Some(2), Some(9)]);
+    ledger.commit(&[&two], &qc3).unwrap();
+    assert_eq!(known(&ledger), [None, Some(9)]);
+}
+
+#[test]
 fn deleted_and_overwritten_keys_are_so_on_disk() {
     let network = Network::new();
     let mut ledger = network.ledger();

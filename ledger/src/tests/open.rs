@@ -207,3 +207,22 @@ fn opening_tells_its_progress() {
     assert!(matches!(opened, Err(LedgerError::StateAltered { .. })));
     assert_eq!(told, [65_536, 131_072, 196_608]);
 }
+
+#[test]
+fn a_panic_is_remembered_by_its_transaction_in_any_block_and_by_its_block() {
+    let network = Network::new();
+    let store = MemoryStore::new();
+    let mut ledger = network.open(store.clone());
+    let (poison, other) = (put(1, 0, b"k", b"v"), put(2, 0, b"k", b"v"));
+    let block = network.block(&network.genesis_qc, 1, vec![other.clone(), poison.clone()]);
+    let elsewhere = network.block(&network.genesis_qc, 2, vec![poison.clone()]);
+    let without = network.block(&network.genesis_qc, 3, vec![other.clone()]);
+    assert!(!ledger.is_poison(&poison.id()) && ledger.poison_in(&block).is_none() && ledger.panicked_in(&block.id()).is_none());
+    ledger.remember_poison(poison.id(), block.id()).unwrap();
+    store.crash(0);
+    for ledger in [ledger, network.open(store)] {
+        assert!(ledger.is_poison(&poison.id()) && !ledger.is_poison(&other.id()));
+        assert_eq!([&block, &elsewhere, &without].map(|block| ledger.poison_in(block)), [Some(poison.id()), Some(poison.id()), None]);
+        assert_eq!([&block, &elsewhere].map(|block| ledger.panicked_in(&block.id())), [Some(poison.id()), None]);
+    }
+}

@@ -9,7 +9,7 @@ mod writer;
 
 use std::{io, time::Duration};
 
-use quorate_client::terminal::colors_errors;
+use quorate_terminal::colors_errors;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 pub(crate) use self::level::check_level;

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use quorate_client::terminal::{self, OutputArgs};
+use quorate_terminal::OutputArgs;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,7 +21,7 @@ struct Program {
 }
 
 fn main() -> ExitCode {
-    let Program { output, command } = match terminal::parse("quorate-sim") {
+    let Program { output, command } = match quorate_terminal::parse("quorate-sim") {
         Ok(program) => program,
         Err(code) => return code,
     };

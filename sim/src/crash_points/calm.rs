@@ -1,4 +1,4 @@
-//! The end of a run, after the last power cut: everybody is up and connected, and must settle (LIVE-1).
+//! The end of a run, after the last power cut: all validators are up and connected, and must settle (LIVE-1).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use quorate_types::{
 use super::world::{Happening, World};
 use crate::{harness::Happened, invariants::live_1, time::Micros};
 
-/// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
+/// Longest delay between a validator's answer to a client and its report of the commit.
 const REPORT: Micros = Micros(20_000);
 
 /// The end of the faults, and what followed.
@@ -35,7 +35,7 @@ impl World {
         Ok(())
     }
 
-    /// LIVE-1, of the first commit by a certificate that was made after the faults stopped.
+    /// LIVE-1 for the first commit by a certificate made after the faults stopped.
     pub(super) fn on_commit(&mut self, certified: Round) -> Happened {
         if let Some(calm) = self.calm.as_mut().filter(|calm| !calm.first_commit && certified > calm.round) {
             calm.first_commit = true;
@@ -46,7 +46,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether every client knows its end and every validator has come to the same height.
+    /// Ends the run soon if every client's transactions are final and all validators have the same height.
     pub(super) fn settle(&mut self) {
         let Some(calm) = self.calm.as_mut().filter(|calm| calm.first_commit && !calm.settled) else { return };
         let highest = self.bench.highest();
@@ -70,7 +70,7 @@ impl World {
         for machine in &self.bench.machines {
             self.bench.watch.accounts(self.bench.now, machine, &addresses)?;
         }
-        // A run that was given up ends anywhere, also between an answer and the commit that it speaks of.
+        // An abandoned run may end between an answer and its commit.
         if self.outcome.missed.is_some() { Ok(()) } else { self.bench.watch.finish(self.bench.now) }
     }
 }

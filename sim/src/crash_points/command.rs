@@ -1,5 +1,4 @@
-//! `quorate sim crash-points`: the matrix of crash points from the command line. The only file of this module that prints or looks at a
-//! clock.
+//! `quorate sim crash-points`: runs the matrix of crash points. The only file of this module that prints or reads a clock.
 
 use std::{
     fs,
@@ -10,47 +9,47 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use super::{Course, Instant, Matrix, Outcome, POINTS, Point, PointHits, Site, pairs, run, singles};
 
-/// Cut the power of a validator at each of the 52 points around what it writes, and see it come back.
+/// Cut a validator's power at each of the 52 points around its writes, and check that it recovers.
 #[derive(Clone, Debug, Args)]
 pub struct CrashPointsCommand {
-    /// All 2,704 pairs of points: the power fails at one, and in the recovery from it or later at the other.
+    /// Run all 2,704 pairs of points: power fails at one, then at the other, during the recovery or later.
     #[arg(long, conflicts_with_all = ["point", "then"])]
     pairs: bool,
-    /// Only this point, such as vote/after-write.
+    /// Run only this point, such as vote/after-write.
     #[arg(long, value_name = "SITE/INSTANT")]
     point: Option<Point>,
-    /// After the first point this one.
+    /// A second point, after the first one.
     #[arg(long, value_name = "SITE/INSTANT", requires = "point")]
     then: Option<Point>,
     /// The seed, or the first one of --seeds.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// With how many seeds each point or pair is run.
+    /// Number of seeds for each point or pair.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// How many validators there are, for --point [default: 4; 7 where the second point is in a validator's first start].
+    /// Number of validators, for --point [default: 4; 7 if the second point is in a validator's first start].
     #[arg(long, value_name = "COUNT", requires = "point", value_parser = clap::value_parser!(u16).range(1..=128))]
     validators: Option<u16>,
-    /// Print everything that happens, line by line.
+    /// Print every event, line by line.
     #[arg(long, requires = "point", conflicts_with = "seeds")]
     trace: bool,
-    /// How many threads share the runs [default: one for each core].
+    /// Number of threads that share the runs [default: one per core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
-    /// Write the report there as JSON.
+    /// Write the report to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// The commit of the code that runs, for the report.
+    /// Commit of the running code, recorded in the report.
     #[arg(long, value_name = "HASH")]
     commit: Option<String>,
 }
 
-/// What the report file holds.
+/// Content of the report file.
 #[derive(Serialize)]
 struct File<'a> {
     what: &'static str,
@@ -59,17 +58,17 @@ struct File<'a> {
     seeds: [u64; 2],
     threads: usize,
     wall_ms: u64,
-    /// Of this process, all threads together; where the system tells.
+    /// CPU time of this process over all threads; `None` if the system does not tell.
     cpu_ms: Option<u64>,
     #[serde(flatten)]
     matrix: &'a Matrix,
 }
 
 impl CrashPointsCommand {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`]: `crash-point-failed` where a point is not hit or a rule is broken; `io` where the report cannot be written.
+    /// [`CommandError`]: `crash-point-failed` if a point is not hit or a rule is broken; `io` if the report cannot be written.
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         if let (Some(point), true) = (self.point, self.trace || self.seeds == 1 && self.report.is_none()) {
             return self.one(point, out);
@@ -108,7 +107,7 @@ impl CrashPointsCommand {
         });
         bar.finish_and_clear();
         if self.point.is_some() {
-            // The other points were not asked for.
+            // Other points were not requested.
             matrix.never_hit.retain(|name| courses.iter().any(|course| course.point.to_string() == *name));
         }
         let report = File {
@@ -136,11 +135,11 @@ fn verdict(is_good: bool, replay: Option<&str>) -> Result<(), CommandError> {
     if is_good {
         return Ok(());
     }
-    let seen = replay.map_or_else(String::new, |replay| format!("; see it happen with `{replay}`"));
+    let seen = replay.map_or_else(String::new, |replay| format!("; replay it with `{replay}`"));
     Err(CommandError::failure("crash-point-failed", format_args!("a crash point was not hit, or an invariant is broken{seen}")))
 }
 
-/// The processor time of this process from `/proc`, in hundredths of a second there.
+/// CPU time of this process from `/proc`, which counts in hundredths of a second.
 fn cpu_ms() -> Option<u64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
@@ -192,7 +191,7 @@ fn many_text(matrix: &Matrix) -> String {
         }
     }
     text = format!(
-        "{text}\n{} of {POINTS} points were hit; {} runs, {} hit all of their points, {} failed\n\
+        "{text}\n{} of {POINTS} points were hit; {} runs, {} hit all their points, {} failed\n\
          {} power cuts, {} lost writes, {} blocks, {} virtual seconds",
         matrix.points_hit(),
         matrix.runs,
@@ -212,7 +211,7 @@ fn many_text(matrix: &Matrix) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

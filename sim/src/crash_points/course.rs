@@ -1,4 +1,4 @@
-//! One run: whose power fails where, drawn from the seed, and what came of it.
+//! One run: its points and seed, and its outcome.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 use super::{Point, world::World};
 use crate::{caught::caught, invariants::Violation, subject::Shared};
 
-/// What a run is made from.
+/// The parameters of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Course {
-    /// Decides everything that the rest leaves open.
+    /// Decides everything that the other fields leave open.
     pub seed: u64,
-    /// How many validators there are; at least 4, unless the points are ones that a smaller committee comes to.
+    /// Number of validators. At least 4, unless a smaller committee can reach the points.
     pub validators: u16,
     /// The first point.
     pub point: Point,
-    /// The second one, armed when the first victim comes back.
+    /// The second point, armed after the first cut.
     pub second: Option<Point>,
-    /// Keep a readable log of what happens.
+    /// Whether to keep a readable log of events.
     pub trace: bool,
 }
 
@@ -29,15 +29,16 @@ impl Course {
         Self { seed, validators, point, second: None, trace: false }
     }
 
-    /// A run with two. What a validator writes once in its life, the first victim has mostly written before: then the second victim may be
-    /// one that starts for the first time, in a committee of seven, which goes on without both.
+    /// A run with two power cuts. If the second point is in a write that a validator makes only once, the first victim has usually made it
+    /// before the first cut. Then the second victim may be one that starts for the first time, in a committee of seven, which stays a quorum
+    /// without both.
     #[must_use]
     pub const fn pair(seed: u64, point: Point, second: Point) -> Self {
         let validators = if second.site.is_once() { 7 } else { 4 };
         Self { seed, validators, point, second: Some(second), trace: false }
     }
 
-    /// The one command that runs this again, with everything that happens.
+    /// The command that replays this run with a trace.
     #[must_use]
     pub fn replay(&self) -> String {
         let second = self.second.map_or_else(String::new, |second| format!(" --then {second}"));
@@ -45,28 +46,28 @@ impl Course {
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// The points at which the power has failed, in order.
+    /// Points where power was cut, in order.
     pub hit: Vec<String>,
-    /// A point that was armed and not reached.
+    /// A point that was armed but not reached.
     pub missed: Option<String>,
-    /// The first rule that was broken, if one was.
+    /// The first broken rule.
     pub violation: Option<Violation>,
-    /// How often each site was written, by all validators.
+    /// Number of writes to each site, by all validators.
     pub writes: BTreeMap<String, u64>,
-    /// The hash of every event and every output, hexadecimal (DET-1).
+    /// Hash of every event and every output, in hexadecimal (DET-1).
     pub event_hash: String,
-    /// How long it lasted, in virtual milliseconds.
+    /// Duration in virtual milliseconds.
     pub virtual_ms: u64,
-    /// The height of the chain at the end.
+    /// Height of the chain at the end.
     pub height: u64,
-    /// How often a validator lost power.
+    /// Number of power losses of single validators.
     pub crashes: u64,
-    /// How many batches were lost.
+    /// Number of batches lost in them.
     pub lost_writes: u64,
-    /// What happened, line by line, if asked for.
+    /// The trace, line by line, if enabled.
     #[serde(skip)]
     pub trace: Vec<String>,
 }
@@ -79,13 +80,13 @@ impl Outcome {
     }
 }
 
-/// Runs to the end, or to the first rule that is broken.
+/// Runs to the end, or to the first broken rule.
 #[must_use]
 pub fn run(course: &Course) -> Outcome {
     run_of(&Shared::default(), course)
 }
 
-/// The same for any application.
+/// Like [`run`], for any application.
 pub(crate) fn run_of(subject: &Shared, course: &Course) -> Outcome {
     let broken = |violation| Outcome { violation: Some(violation), ..Outcome::default() };
     let whose = format_args!("seed {}, point {}", course.seed, course.point);

@@ -17,10 +17,10 @@ use crate::{
     random::Random,
 };
 
-/// The trap as all disks and files of a world share it.
+/// The trap, shared by all disks and files of a world.
 pub(super) type SharedTrap = Arc<Mutex<Trap>>;
 
-/// A panic while it is held is the end of the run anyway.
+/// Locks, ignoring poison: a panic while the lock is held ends the run anyway.
 pub(super) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -36,7 +36,7 @@ pub(super) struct WatchedStore {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The power is off: nothing works until [`WatchedStore::crash`].
+    /// The power is off: every operation fails until [`WatchedStore::crash`].
     off: bool,
     durable: Durable,
     fetched: BTreeSet<IdBytes>,
@@ -47,12 +47,12 @@ impl WatchedStore {
         Self { whose, memory: MemoryStore::new(), seen: Arc::default(), trap }
     }
 
-    /// Another disk with the same content, which nobody watches.
+    /// An independent, unwatched copy of the disk.
     pub(super) fn snapshot(&self) -> MemoryStore {
         self.memory.snapshot()
     }
 
-    /// The power has failed: a tail of the unsynced batches is lost, sometimes all, sometimes nothing. How many.
+    /// Cuts the power: loses a tail of the unsynced batches, sometimes all or none, and returns how many.
     pub(super) fn crash(&self, random: &mut Random) -> usize {
         let unsynced = self.memory.unsynced();
         let kept = match random.below(3) {
@@ -68,17 +68,17 @@ impl WatchedStore {
         unsynced.saturating_sub(kept)
     }
 
-    /// What it has kept so far.
+    /// The durable safety record and the number of syncs.
     pub(super) fn durable(&self) -> Durable {
         locked(&self.seen).durable
     }
 
-    /// A block came in an answer to a request of ours.
+    /// Notes that a block came in an answer to a request of this validator.
     pub(super) fn fetched(&self, id: IdBytes) {
         locked(&self.seen).fetched.insert(id);
     }
 
-    /// Whether it holds anything at all.
+    /// Whether the disk is empty.
     pub(super) fn is_new(&self) -> bool {
         self.memory.scan(Column::Meta, &[], 1).is_ok_and(|found| found.is_empty())
     }
@@ -178,12 +178,12 @@ mod tests {
         let mut survived = BTreeSet::new();
         for seed in 0..20 {
             let disk = disk(Instant::AfterWrite);
-            // Although a sync was asked for.
+            // The batch survives only sometimes, although a sync was asked for.
             assert!(disk.write_sync(block(b"a")).is_err());
             disk.crash(&mut Random::new(seed));
             survived.insert(holds(&disk));
         }
-        assert_eq!(survived.len(), 2, "sometimes it is lost, sometimes not");
+        assert_eq!(survived.len(), 2, "the batch must sometimes survive and sometimes be lost");
 
         let disk_after = disk(Instant::AfterSync);
         disk_after.write(block(b"a")).unwrap();

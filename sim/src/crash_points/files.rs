@@ -1,8 +1,8 @@
 //! A validator's home directory under watch: the real writers of key files and address files (quorate-keygen, `whole_file.rs`) on a file
-//! system that forgets in a power cut what was not synced.
+//! system that loses unsynced changes in a power cut.
 //!
-//! Of a file whose content was not synced any part from its beginning survives. Of the names that were made, moved and removed since the
-//! directory was synced, those up to any one of them survive: file systems that are used for databases keep that order in their journals.
+//! Of a file with unsynced content, any prefix may survive. Of the names created, moved and removed since the directory was last synced, any
+//! prefix of the changes may survive: file systems used for databases keep this order in their journals.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ struct Directory {
     contents: Vec<Content>,
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
-    /// The names after each change since they were synced.
+    /// The names after each change since the last sync of the directory.
     changes: Vec<BTreeMap<PathBuf, usize>>,
     off: bool,
 }
@@ -73,26 +73,26 @@ impl WatchedFiles {
         Self { whose, directory: Arc::default(), trap }
     }
 
-    /// As a program makes a key file or a genesis file.
+    /// Creates a file, as programs create a key file or a genesis file.
     pub(super) fn create(&self, name: &str, content: &[u8]) -> io::Result<()> {
         create(&At { files: self, site: Site::KeyFile }, Path::new(name), content, MODE)?;
         self.done(Site::KeyFile)
     }
 
-    /// As a running process writes where it is reached.
+    /// Replaces a file, as a process does with its address file.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         replace(&At { files: self, site: Site::PeerFile }, Path::new(name), content, MODE)?;
         self.done(Site::PeerFile)
     }
 
-    /// What whoever reads a file sees.
+    /// A file's content as a reader sees it.
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let directory = locked(&self.directory);
         let content = directory.contents.get(*directory.names.get(Path::new(name))?)?;
         Some(content.bytes.clone())
     }
 
-    /// The power has failed.
+    /// Cuts the power.
     pub(super) fn crash(&self, random: &mut Random) {
         let mut directory = locked(&self.directory);
         let kept = random.index(directory.changes.len().saturating_add(1));
@@ -222,7 +222,7 @@ mod tests {
 
     const ME: ValidatorId = ValidatorId(0);
 
-    /// The power fails at an instant of a write; what is there afterwards, over many seeds.
+    /// What is left after a power cut at this instant of a write, over many seeds.
     fn left(
         site: Site,
         instant: Instant,
@@ -240,7 +240,7 @@ mod tests {
                 assert!(write(&files).is_err());
                 files.crash(&mut Random::new(seed));
                 let found = files.read("file");
-                // It can be done again, whatever was left behind.
+                // The write succeeds when repeated, whatever was left behind.
                 if found.is_none() || old.is_some() {
                     write(&files).unwrap();
                     assert_eq!(files.read("file"), Some(b"content".to_vec()));

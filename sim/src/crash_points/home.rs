@@ -1,5 +1,5 @@
-//! A validator's home under watch: its disk, the file beside its key and its home directory from the first set-up on, with a
-//! [`Trap`](super::trap::Trap) at everything that is written.
+//! A validator's home under watch, from its first set-up on: its disk, its witness and its home directory, with a [`Trap`](super::trap::Trap)
+//! at every write.
 
 use std::sync::Arc;
 
@@ -19,23 +19,23 @@ use crate::{
     random::Random,
 };
 
-/// Written once, before the first start.
+/// Files written once, before the first start.
 const MADE_ONCE: [&str; 3] = ["validator.key", "validator.pub", "genesis.json"];
-/// Written at every start.
+/// File written at every start.
 const ADDRESS: &str = "api.address";
 
-/// See the module.
+/// A validator's disk, witness and files.
 #[derive(Debug)]
 pub(super) struct WatchedHome {
     whose: ValidatorId,
     pub(super) store: WatchedStore,
     files: WatchedFiles,
-    /// Made with the first start.
+    /// Created at the first start.
     witness: Option<WatchedWitness>,
     trap: SharedTrap,
-    /// How many of [`MADE_ONCE`] a writer has called done.
+    /// How many of [`MADE_ONCE`] have been reported as done.
     made: usize,
-    /// The lives whose address a writer has begun to write, and the last one that it has called done.
+    /// Newest life whose address write has begun, and newest one whose address write was reported as done.
     published: (u64, Option<u64>),
 }
 
@@ -52,7 +52,7 @@ impl WatchedHome {
         }
     }
 
-    /// Makes the files that a first start needs, if they are not there.
+    /// Creates the files that a first start needs, if they are missing.
     pub(super) fn set_up(&mut self) -> std::io::Result<()> {
         for (number, name) in (1usize..).zip(MADE_ONCE) {
             if self.files.read(name).is_none() {
@@ -63,7 +63,7 @@ impl WatchedHome {
         Ok(())
     }
 
-    /// Writes where the process that has just started is reached: another place in every life.
+    /// Writes the address of a started process, which differs in every life.
     pub(super) fn publish(&mut self, life: u64) -> std::io::Result<()> {
         self.published.0 = life;
         self.files.replace(ADDRESS, address(life).as_bytes())?;
@@ -71,15 +71,15 @@ impl WatchedHome {
         Ok(())
     }
 
-    /// FILE-1: every file is absent or whole, and there if its writer was told so.
+    /// FILE-1: every file is absent or whole, and present if its writer was told so.
     pub(super) fn check_files(&self) -> Result<(), String> {
         for (number, name) in (1usize..).zip(MADE_ONCE) {
             match self.files.read(name) {
                 Some(content) if content != name.repeat(20).as_bytes() => {
-                    return Err(format!("{name} of validator {} has {} bytes of it after a power cut", self.whose, content.len()));
+                    return Err(format!("{name} of validator {} is incomplete after a power cut: {} bytes", self.whose, content.len()));
                 }
                 None if number <= self.made => {
-                    return Err(format!("{name} of validator {} is lost after its writer was told that it is there", self.whose));
+                    return Err(format!("{name} of validator {} is missing after its writer was told that it was there", self.whose));
                 }
                 Some(_) | None => {}
             }
@@ -89,11 +89,11 @@ impl WatchedHome {
             None => done.is_none(),
             Some(content) => (done.unwrap_or(0)..=begun).any(|life| content == address(life).as_bytes()),
         };
-        if is_allowed { Ok(()) } else { Err(format!("{ADDRESS} of validator {} is neither the old one nor the new one", self.whose)) }
+        if is_allowed { Ok(()) } else { Err(format!("{ADDRESS} of validator {} is neither an old nor the new one", self.whose)) }
     }
 
-    /// Recovery is idempotent: opened again, after a power cut that loses what the first time wrote or after one that keeps it, the disk
-    /// gives back the same validator.
+    /// Recovery is idempotent: the disk gives back the same validator when opened again, after a power cut that loses the first recovery's
+    /// writes or one that keeps them.
     pub(super) fn check_recovery(&self, setting: &Setting) -> Result<(), String> {
         let Some(witness) = self.witness.as_ref().filter(|_| !self.store.is_new()).map(WatchedWitness::snapshot) else { return Ok(()) };
         let disk = self.store.snapshot();
@@ -109,7 +109,7 @@ impl WatchedHome {
             match &first {
                 None => first = Some(found),
                 Some(first) if *first != found => {
-                    return Err(format!("validator {} comes back as {first:?}, and then as {found:?}", self.whose));
+                    return Err(format!("validator {} recovered as {first:?} first, then as {found:?}", self.whose));
                 }
                 Some(_) => {}
             }
@@ -117,7 +117,7 @@ impl WatchedHome {
         Ok(())
     }
 
-    /// The power has failed. How many batches are lost.
+    /// Cuts the power, and returns the number of batches lost.
     pub(super) fn crash(&mut self, random: &mut Random) -> usize {
         self.files.crash(random);
         self.store.crash(random)
@@ -140,7 +140,7 @@ impl Home for WatchedHome {
     }
 }
 
-/// A copy of a home that nobody watches.
+/// An unwatched copy of a home.
 #[derive(Debug)]
 struct Unwatched {
     disk: MemoryStore,

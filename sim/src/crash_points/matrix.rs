@@ -1,4 +1,4 @@
-//! All points, alone or in pairs: which were hit, and which run failed.
+//! All points, alone or in pairs: which ones were hit, and which runs failed.
 
 use std::{
     collections::BTreeMap,
@@ -13,14 +13,14 @@ use serde::Serialize;
 
 use super::{Course, Outcome, Point, run};
 
-/// How many points there are.
+/// Number of points.
 pub const POINTS: usize = 52;
-/// How many pairs of them.
+/// Number of pairs of points.
 pub const PAIRS: usize = POINTS * POINTS;
-/// Most failures that are told in full.
+/// Most failures that are kept in full.
 const FAILURES_MAX: usize = 50;
 
-/// Every point once, with each of `seeds` seeds from `first` on.
+/// Every point, with each of `seeds` seeds from `first` on.
 #[must_use]
 pub fn singles(first: u64, seeds: u64) -> Vec<Course> {
     (0..seeds)
@@ -38,14 +38,14 @@ pub fn pairs(first: u64, seeds: u64) -> Vec<Course> {
     (0..seeds).flat_map(|number| pairs(first.saturating_add(number))).collect()
 }
 
-/// How often a point was hit.
+/// Number of hits of a point.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PointHits {
     /// `SITE/INSTANT`.
     pub point: String,
-    /// As the first point of a run.
+    /// Hits as the first point of a run.
     pub first: u64,
-    /// As the second one.
+    /// Hits as the second point of a run.
     pub second: u64,
 }
 
@@ -54,39 +54,39 @@ pub struct PointHits {
 pub struct MatrixFailure {
     /// The command that replays it.
     pub replay: String,
-    /// What came of it.
+    /// The outcome of the run.
     pub outcome: Outcome,
 }
 
-/// Many runs.
+/// The summary of many runs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Matrix {
-    /// How many there were.
+    /// Number of runs.
     pub runs: u64,
-    /// How many of them hit all of their points.
+    /// Number of runs that hit all their points.
     pub hit: u64,
-    /// How many of them missed a point or broke a rule.
+    /// Number of runs that missed a point or broke a rule.
     pub failed: u64,
-    /// The 52 points.
+    /// Hits of each of the 52 points.
     pub points: Vec<PointHits>,
-    /// The points that no run has hit at all: what is registered and never tested.
+    /// Points that no run hit, and which are therefore not tested.
     pub never_hit: Vec<String>,
-    /// How often each site was written, by all validators of all runs.
+    /// Number of writes to each site, by all validators of all runs.
     pub writes: BTreeMap<String, u64>,
-    /// The sum of all power cuts.
+    /// Sum of all power losses.
     pub crashes: u64,
-    /// The sum of all batches that were lost in them.
+    /// Sum of all batches lost in them.
     pub lost_writes: u64,
-    /// The sum of all heights.
+    /// Sum of all heights.
     pub blocks: u64,
-    /// The sum of all virtual time, in milliseconds.
+    /// Sum of all virtual milliseconds.
     pub virtual_ms: u64,
     /// The first failures.
     pub failures: Vec<MatrixFailure>,
 }
 
 impl Matrix {
-    /// Does all of these runs on some threads. `progress` is told of each one that is over.
+    /// Runs all courses on `threads` threads. `progress` is called after each run.
     #[must_use]
     pub fn of(courses: &[Course], threads: usize, progress: &(dyn Fn(&Course, &Outcome) + Sync)) -> Self {
         let next = AtomicUsize::new(0);
@@ -106,7 +106,7 @@ impl Matrix {
         });
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut matrix = Self::default();
-        // The threads finish in any order; the sums do not depend on it.
+        // Threads finish in any order; the summary must not depend on it.
         for (course, outcome) in courses.iter().zip(done.into_values()) {
             matrix.add(course, outcome);
         }
@@ -114,13 +114,13 @@ impl Matrix {
         matrix
     }
 
-    /// Whether every point was hit, in every run that was for it, and no rule was broken.
+    /// Whether every run hit its points and broke no rule, and no point was left out.
     #[must_use]
     pub const fn is_good(&self) -> bool {
         self.failed == 0 && self.never_hit.is_empty()
     }
 
-    /// How many of the 52 points were hit.
+    /// Number of points hit.
     #[must_use]
     pub const fn points_hit(&self) -> usize {
         POINTS.saturating_sub(self.never_hit.len())

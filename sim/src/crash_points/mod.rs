@@ -1,16 +1,16 @@
-//! Crash points: every place where a validator writes, and the four moments around each write at which the power may fail.
+//! Crash points: every place where a validator writes, and four moments around each write when power may fail.
 //!
 //! ```text
-//!            the write      the sync that makes it durable      what leaves the validator because of it
+//!            the write      the sync that makes it durable      the output that depends on it leaves
 //!   ────────────┼─────────────────────┼──────────────────────────────────┼─────────────>
 //!        before-write     after-write         after-sync             after-effect
 //! ```
-//! A point is a [`Site`] and an [`Instant`]. A run cuts the power of one validator (sometimes of all) at one point, or at a first and then at
-//! a second one, which may lie in the recovery from the first. Then it must come back by itself, no rule may be broken, and the chain must
-//! go on. A point that a run does not reach is a failure of the run: what is never hit is not tested.
+//! A point is a [`Site`] and an [`Instant`]. A run cuts the power of one validator, sometimes of all, at one point, or at two points in turn,
+//! the second of which may lie in the recovery from the first. The validator must then recover by itself, no rule may be broken, and the
+//! chain must make progress. A run that does not reach its point fails: what is never hit is not tested.
 //!
-//! No production code knows of any of this: the disk and the file system under it are watched (`disk`, `files`), and what is written
-//! tells the site (`site`). A write that belongs to no site is a failure, too.
+//! Production code knows nothing of this: the disk and the file system under it are watched (`disk`, `files`), and a write's content
+//! identifies its site (`site`). A write that belongs to no site is a failure, too.
 
 mod calm;
 pub mod command;
@@ -31,22 +31,22 @@ pub(crate) use course::run_of;
 pub use course::{Course, Outcome, run};
 pub use matrix::{Matrix, MatrixFailure, PAIRS, POINTS, PointHits, pairs, singles};
 
-/// Where a validator writes. The thirteen places of docs/invariants.md.
+/// Where a validator writes: the thirteen places of docs/invariants.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Site {
     /// The safety record of a vote.
     Vote,
     /// The safety record of a timeout.
     Timeout,
-    /// The safety record of a proposal, and the block with it.
+    /// The safety record of a proposal, together with its block.
     OwnProposal,
-    /// The file beside the key, after the safety record of any ballot.
+    /// The witness, after the safety record of any ballot.
     Witness,
-    /// The first safety record, with which an epoch starts.
+    /// The first safety record, which begins an epoch.
     EpochStart,
-    /// A proposed block with the certificate in it.
+    /// A proposed block with its certificate.
     BlockInsert,
-    /// The certificates beside a safety record, where a timeout certificate is among them: only here it is durable.
+    /// The certificates beside a safety record if they include a timeout certificate, which is durable nowhere else.
     HighestCertificates,
     /// Blocks, headers, receipts and the state that they change.
     LedgerCommit,
@@ -54,9 +54,9 @@ pub enum Site {
     StateSnapshot,
     /// A block that was fetched or caught up.
     SyncChunk,
-    /// The removal of stored blocks that never will be committed.
+    /// The removal of stored blocks that will never be committed.
     Prune,
-    /// The file that says where the running process is reached.
+    /// The file with the address of the running process.
     PeerFile,
     /// A key file or the genesis file.
     KeyFile,
@@ -80,7 +80,7 @@ impl Site {
         Self::KeyFile,
     ];
 
-    /// Its name in commands and reports.
+    /// The name in commands and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,27 +100,28 @@ impl Site {
         }
     }
 
-    /// Whether a validator writes there once in its life, before its first round.
+    /// Whether a validator writes there only once, before its first round.
     pub(crate) const fn is_once(self) -> bool {
         matches!(self, Self::EpochStart | Self::StateSnapshot | Self::KeyFile)
     }
 
-    /// Whether a validator that has started normally writes there once, at its start.
+    /// Whether a validator writes there once per start or only at its first one.
     pub(crate) const fn is_at_start(self) -> bool {
         self.is_once() || matches!(self, Self::PeerFile)
     }
 }
 
-/// When the power fails, seen from a write.
+/// When power fails, relative to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Instant {
-    /// Nothing of it reaches the disk.
+    /// Nothing of the write reaches the disk.
     BeforeWrite,
-    /// It is written and not synced: what survives is for the disk to decide.
+    /// The write is not yet synced; the disk decides what survives.
     AfterWrite,
-    /// It is durable, and nobody outside knows. Where a write is not synced by itself, the next sync counts.
+    /// The write is durable, but nothing outside depends on it yet. If it has no sync of its own, the next sync counts.
     AfterSync,
-    /// What it was for has just left the validator. Of a commit that is the answer to its clients, which waits for no sync.
+    /// The first output that depends on the write has just left the validator. For a commit these are its answers to clients, which wait for
+    /// no sync.
     AfterEffect,
 }
 
@@ -128,7 +129,7 @@ impl Instant {
     /// Every instant.
     pub const ALL: [Self; 4] = [Self::BeforeWrite, Self::AfterWrite, Self::AfterSync, Self::AfterEffect];
 
-    /// Its name in commands and reports.
+    /// The name in commands and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -140,12 +141,12 @@ impl Instant {
     }
 }
 
-/// A site and an instant. Written `SITE/INSTANT`.
+/// A site and an instant, written `SITE/INSTANT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
-    /// Where.
+    /// Where the validator writes.
     pub site: Site,
-    /// When.
+    /// When power fails.
     pub instant: Instant,
 }
 
@@ -171,7 +172,7 @@ impl std::str::FromStr for Point {
             let sites: Vec<&str> = Site::ALL.iter().map(|site| site.name()).collect();
             let instants: Vec<&str> = Instant::ALL.iter().map(|instant| instant.name()).collect();
             format!(
-                "there is no crash point {text:?}; it is SITE/INSTANT with a site of {} and an instant of {}",
+                "no crash point {text:?}; enter SITE/INSTANT, where SITE is one of {} and INSTANT is one of {}",
                 sites.join(", "),
                 instants.join(", ")
             )

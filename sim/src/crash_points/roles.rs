@@ -1,26 +1,26 @@
-//! Whose power fails in a run, and who starts only then.
+//! Which validator loses power in a run, and which one starts late.
 
 use quorate_types::{committee::Committee, ids::ValidatorId};
 
 use crate::random::Random;
 
-/// Who is who.
+/// The special validators of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Roles {
-    /// Whose power fails.
+    /// Loses power.
     pub(super) victim: ValidatorId,
     /// Starts only when the second point is armed.
     pub(super) late: Option<ValidatorId>,
 }
 
 impl Roles {
-    /// The victim, and with it the late one, are such that the others are a quorum without them, wherever that is possible: otherwise nothing
-    /// would go on in their absence that they could fetch.
+    /// Draws them so that, if possible, the others are a quorum without them. Otherwise nothing would happen in their absence that they could
+    /// fetch later.
     pub(super) fn draw(random: &mut Random, committee: &Committee, starts_late: bool) -> Option<Self> {
         let mut ids: Vec<ValidatorId> = committee.ids().collect();
         random.shuffle(&mut ids);
         let bearable = committee.total_power().saturating_sub(committee.quorum_power());
-        // The order of the shuffle stays among equals.
+        // A stable sort: equals stay shuffled.
         ids.sort_by_key(|id| {
             let power = committee.power([*id].into_iter().collect());
             if starts_late { power } else { power.max(bearable) }

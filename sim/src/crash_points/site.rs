@@ -1,4 +1,4 @@
-//! Which sites a batch belongs to, told by the columns and keys that it touches (ledger/src/schema.rs, replica/src/persistence.rs).
+//! Identifies the sites of a batch by the columns and keys it touches (ledger/src/schema.rs, replica/src/persistence.rs).
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use quorate_types::{
 
 use super::Site;
 
-/// A block id as it stands in keys.
+/// A block id as encoded in keys.
 pub(super) type IdBytes = Vec<u8>;
 
-/// The sites of a batch: none where nobody knows what is written there, several where one batch is several writes in one. `fetched` are the
-/// blocks that came in answers to this validator's own requests.
+/// The sites of a batch: none if it is unknown, several if it combines several writes. `fetched` are the blocks that came in answers to this
+/// validator's own requests.
 pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>) -> Vec<Site> {
     let put = |column: Column, key: &[u8]| {
         let mut entries = batch.entries().iter().filter(|entry| entry.column == column && *entry.key == *key);
@@ -23,7 +23,7 @@ pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>) -> Vec<Site> {
     };
     let pending_ids = |is_put: bool| {
         let entries = batch.entries().iter().filter(move |entry| entry.column == Column::Pending && entry.value.is_some() == is_put);
-        // Round, then id.
+        // Keys are round, then id.
         entries.filter_map(|entry| entry.key.get(8..)).map(<[u8]>::to_vec)
     };
     let mut sites = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>) -> Vec<Site> {
     if let Some(record) = put(Column::Safety, b"record") {
         let Some(certificates) = put(Column::Safety, b"certificates") else { return vec![Site::EpochStart] };
         let Ok(record) = SafetyRecord::decode(record) else { return sites };
-        // A round that was given up is the highest of both, and no vote is signed there any more.
+        // No vote is signed in a round that was given up, so a timeout in the highest round is the newer ballot.
         let given_up = record.last_timeout().is_some_and(|(round, ..)| round == record.highest_vote_round());
         sites.push(match (pending_ids(true).next(), given_up) {
             (Some(_), _) => Site::OwnProposal,

@@ -1,4 +1,4 @@
-//! The trap of a run: the point at which the power is to fail, whose, and how near it is. Disks and files ask it at every step.
+//! The trap of a run: the point where power is to fail, for which validators, and how close it is. Disks and files ask it at every step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,36 +7,36 @@ use quorate_types::ids::ValidatorId;
 
 use super::{Instant, Point, Site};
 
-/// What a disk does with a step.
+/// What a disk or file does with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// What it was told to.
+    /// Carries it out.
     Pass,
-    /// The power fails before it.
+    /// Power fails before it.
     FailBefore,
-    /// It writes, does not sync, and the power fails.
+    /// Writes without a sync, then power fails.
     FailUnsynced,
-    /// It does all of it, and the power fails.
+    /// Carries it out, then power fails.
     FailAfter,
 }
 
-/// A step of a file that is written.
+/// A step in writing a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileStep {
-    /// Its content is about to be written.
+    /// The content is about to be written.
     Write,
-    /// Its content is about to be synced.
+    /// The content is about to be synced.
     Sync,
-    /// It has its name, durably, and the writer is told so.
+    /// The file durably has its name, and the writer is about to be told.
     Done,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Waiting,
-    /// Written without a sync: the next sync counts.
+    /// Written without a sync; the next sync springs the trap.
     Written(ValidatorId),
-    /// Written: the next output that leaves counts.
+    /// Written; waiting for the next output to leave.
     Effect(ValidatorId),
     /// That output has left.
     Left(ValidatorId),
@@ -46,30 +46,30 @@ enum Stage {
 struct Armed {
     point: Point,
     whose: BTreeSet<ValidatorId>,
-    /// How many hits from now on the power fails; 1 is the next one.
+    /// Hits left until power fails; 1 means at the next one.
     left: u64,
     stage: Stage,
 }
 
-/// See the module.
+/// The armed point, and a record of writes.
 #[derive(Debug, Default)]
 pub(super) struct Trap {
     armed: Option<Armed>,
-    /// Where the power has failed, and whose; taken by the world.
+    /// Where power failed, and for which validator, until the world takes it.
     sprung: Option<(Point, ValidatorId)>,
-    /// How often each site was written.
+    /// Number of writes to each site.
     pub(super) writes: BTreeMap<Site, u64>,
-    /// A batch that belongs to no site.
+    /// Columns of a batch that belongs to no site.
     pub(super) stray: Option<String>,
 }
 
 impl Trap {
-    /// Arms it for the nth hit of a point by any of these validators.
+    /// Arms the trap for the nth hit of a point by any of these validators.
     pub(super) fn arm(&mut self, point: Point, whose: BTreeSet<ValidatorId>, nth: u64) {
         self.armed = Some(Armed { point, whose, left: nth.max(1), stage: Stage::Waiting });
     }
 
-    /// Whose power has failed since the last question, and where.
+    /// Takes the last power failure: its point and validator.
     pub(super) fn take_sprung(&mut self) -> Option<(Point, ValidatorId)> {
         self.sprung.take()
     }
@@ -85,7 +85,7 @@ impl Trap {
         *count = count.saturating_add(1);
     }
 
-    /// Whether the armed point is this site for this validator, and this hit the one that counts.
+    /// Counts a hit if the armed point is at one of these sites, and returns the instant if power is to fail at this hit.
     fn is_due(&mut self, whose: ValidatorId, sites: &[Site]) -> Option<Instant> {
         let armed = self.armed.as_mut().filter(|armed| armed.stage == Stage::Waiting && armed.whose.contains(&whose))?;
         if !sites.contains(&armed.point.site) {
@@ -95,7 +95,7 @@ impl Trap {
         (armed.left == 0).then_some(armed.point.instant)
     }
 
-    /// A batch is about to be written.
+    /// Called before a batch is written.
     pub(super) fn on_batch(&mut self, whose: ValidatorId, sites: &[Site], sync: bool) -> Act {
         for site in sites {
             self.count(*site);
@@ -127,7 +127,7 @@ impl Trap {
         Act::Pass
     }
 
-    /// The file beside the key is about to be written. It is always synced.
+    /// Called before the witness is written, which is always synced.
     pub(super) fn on_witness(&mut self, whose: ValidatorId) -> Act {
         self.count(Site::Witness);
         let act = match self.is_due(whose, &[Site::Witness]) {
@@ -146,7 +146,7 @@ impl Trap {
         act
     }
 
-    /// A file is being written.
+    /// Called at each step of writing a file.
     pub(super) fn on_file(&mut self, whose: ValidatorId, site: Site, step: FileStep) -> Act {
         if step == FileStep::Write {
             self.count(site);
@@ -165,10 +165,10 @@ impl Trap {
         act
     }
 
-    /// Whether the power fails before this output leaves; `None`: the validator has nothing more to do.
+    /// Whether power fails before this output leaves; `None` means the validator has no work left.
     pub(super) fn fails_before(&mut self, whose: ValidatorId, output: Option<&Output>) -> bool {
         let has_left = self.armed.as_ref().is_some_and(|armed| armed.stage == Stage::Left(whose));
-        // The answers to its clients belong to a commit.
+        // A commit's effect includes all answers to clients.
         if !has_left || matches!(output, Some(Output::Answer { .. })) {
             return false;
         }
@@ -176,7 +176,7 @@ impl Trap {
         true
     }
 
-    /// An output has left.
+    /// Called after an output has left.
     pub(super) fn on_output(&mut self, whose: ValidatorId, output: &Output) {
         let leaves = match output {
             Output::Send { .. }

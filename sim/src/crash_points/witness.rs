@@ -1,4 +1,4 @@
-//! The file beside a validator's key under watch: the replica's [`MemoryWitness`], with a [`Trap`](super::trap::Trap) at every write.
+//! A validator's witness under watch: the replica's [`MemoryWitness`], with a [`Trap`](super::trap::Trap) at every write.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     trap::Act,
 };
 
-/// A handle to the file.
+/// A handle to the witness.
 #[derive(Clone, Debug)]
 pub(super) struct WatchedWitness {
     whose: ValidatorId,
@@ -20,12 +20,12 @@ pub(super) struct WatchedWitness {
 }
 
 impl WatchedWitness {
-    /// The file of a key that was just made.
+    /// The witness of a newly made key.
     pub(super) fn of_new_key(whose: ValidatorId, key: PublicKey, trap: &SharedTrap) -> Self {
         Self { whose, memory: MemoryWitness::of_new_key(key), trap: Arc::clone(trap) }
     }
 
-    /// Another file with the same content, which nobody watches.
+    /// An independent, unwatched copy of the witness.
     pub(super) fn snapshot(&self) -> MemoryWitness {
         self.memory.snapshot()
     }
@@ -40,7 +40,7 @@ impl WitnessFile for WatchedWitness {
         let act = locked(&self.trap).on_witness(self.whose);
         let written = match act {
             Act::FailBefore => 0,
-            // Torn: the first half is there.
+            // A torn write: only the first half is there.
             Act::FailUnsynced => bytes.len() / 2,
             Act::Pass | Act::FailAfter => bytes.len(),
         };

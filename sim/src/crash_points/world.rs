@@ -1,9 +1,9 @@
-//! The world of a run: a few machines on a virtual clock, clients, a network that is cut on purpose, and a [`Trap`](super::trap::Trap).
+//! The world of a run: a few machines on a virtual clock, clients, a network with deliberate cuts, and a [`Trap`](super::trap::Trap).
 //!
 //! ```text
-//! trouble, over and over                                        point    second point    calm
-//!   one validator is heard by the victim alone   ─┐               │           │            │
-//!   (timeouts, their certificates, dead blocks)   ├───────────────┴───────────┴────────────┼──> everybody connected and up: settled
+//! trouble, repeatedly                                            point    second point    calm
+//!   only the victim hears one validator          ─┐               │           │            │
+//!   (timeouts, their certificates, dead blocks)   ├───────────────┴───────────┴────────────┼──> all connected and up: settled
 //!   the victim is cut off (fetches, catches up)  ─┘                                        │
 //! ```
 
@@ -38,14 +38,13 @@ use crate::{
     workload::Workload,
 };
 
-/// How long each phase of the trouble lasts when it comes for the first time, and by how much longer each time after that: an idle chain takes
-/// its time.
+/// Length of each phase of the trouble the first time, and its growth each time after that, because an idle chain is slow.
 const PHASE: Micros = Micros(250_000);
-/// Its length at most.
+/// Longest phase.
 const PHASE_MAX: Micros = Micros(2_000_000);
 /// How long a run waits for a point to be hit.
 const PATIENCE: Micros = Micros(60_000_000);
-/// Something that happens.
+/// A world's own event.
 #[derive(Debug)]
 pub(super) enum Happening {
     PowerOn {
@@ -53,23 +52,23 @@ pub(super) enum Happening {
         life: u64,
     },
     Trouble(u64),
-    /// The point that is armed under this number was not hit in time.
+    /// The point armed under this number was not hit in time.
     Missed(usize),
     Calm,
     End,
     GiveUp,
 }
 
-/// See the module.
+/// One simulated run.
 pub(super) struct World {
     pub(super) course: Course,
     pub(super) bench: Bench<WatchedHome, Happening>,
     trap: SharedTrap,
     victim: ValidatorId,
     late: Option<ValidatorId>,
-    /// The whole site loses power with the victim.
+    /// All validators lose power with the victim.
     everybody: bool,
-    /// How many points were armed.
+    /// Number of points armed so far.
     armed: usize,
     pub(super) calm: Option<Calm>,
     pub(super) outcome: Outcome,
@@ -196,7 +195,7 @@ impl World {
         self.bench.audit.note(self.bench.now, || format!("armed: hit {nth} of {point}"));
     }
 
-    /// Whether the power of a validator has failed at the point; then it is off now.
+    /// Handles a power failure at the armed point, if there was one. Returns whether it hit validator `id`, which is then off.
     fn sprung(&mut self, id: ValidatorId) -> Result<bool, Violation> {
         let Some((point, whose)) = locked(&self.trap).take_sprung() else { return Ok(false) };
         self.bench.audit.note(self.bench.now, || format!("the power of v{whose} fails at {point}"));
@@ -238,18 +237,18 @@ impl World {
         checked.map_err(|what| self.bench.violation("FILE-1", what))
     }
 
-    /// Cuts the network, so that every site is come to: nothing else makes an honest chain time out, fetch or abandon blocks.
+    /// Cuts the network so that every site is reached: nothing else makes an honest chain time out, fetch or abandon blocks.
     fn trouble(&mut self, phase: u64) {
         if self.calm.is_some() {
             return;
         }
         if phase >= 4 {
-            // An idle chain comes to nothing: the clients go on for as long as the point is not hit.
+            // An idle chain reaches no point, so the clients go on until the point is hit.
             self.bench.workload.last_quota();
         }
         let victim = self.victim;
         let ids = self.bench.ids();
-        // Who is about to lead: only a leader that is not heard makes the others give up its round, and leaves a dead block behind.
+        // Prefer a coming leader: only an unheard leader makes the others give up its round and leaves a dead block behind.
         let engine = self.bench.machine(victim).and_then(Machine::engine);
         let leaders =
             engine.into_iter().flat_map(|engine| (1..=4).map(|ahead| engine.leader(Round(engine.round().0.saturating_add(ahead)))));
@@ -272,7 +271,7 @@ impl World {
         let Bench { machines, setting, .. } = &mut self.bench;
         let Some(machine) = machines.get_mut(id.index()).filter(|machine| !machine.is_up()) else { return Ok(()) };
         let recovery = machine.home.check_recovery(setting);
-        // As an operator and the node do: keys and genesis, the ledger and what it recovers, then the address.
+        // In the order of an operator and the node: keys and genesis, then the ledger and its recovery, then the address.
         let started = machine
             .home
             .set_up()
@@ -291,7 +290,7 @@ impl World {
         self.bench.begin_work(id)
     }
 
-    /// One poll.
+    /// Polls once and handles the result.
     fn step(&mut self, id: ValidatorId) -> Happened {
         let polled = self.bench.poll(id)?;
         if self.sprung(id)? {

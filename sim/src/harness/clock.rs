@@ -1,4 +1,4 @@
-//! The clocks of a simulated machine: one for timers, which runs on, and a calendar, which may be wrong.
+//! The clocks of a simulated machine: a monotonic one for timers, and a wall clock, which may be wrong.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use quorate_types::round::UnixMillis;
 
 use crate::{committee::BEGINNING, time::Micros};
 
-/// A calendar that is wrong. Timers go by another clock, which runs on.
+/// A fault of the wall clock. Timers use the monotonic clock, which is always right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockFault {
-    /// By so many milliseconds in the past.
+    /// Behind by so many milliseconds.
     Behind(u64),
-    /// By so many milliseconds in the future.
+    /// Ahead by so many milliseconds.
     Ahead(u64),
-    /// It stands still from now on.
+    /// Stands still.
     Frozen,
-    /// It jumps forward by so many milliseconds, and back again, every so often.
+    /// Alternates between ahead by so many milliseconds and right, changing at this interval.
     Jumping(u64, Micros),
 }
 
 impl ClockFault {
-    /// What reports count it by.
+    /// Key under which reports count the fault.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,29 +33,29 @@ impl ClockFault {
     }
 }
 
-/// See the module.
+/// Both clocks of a machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
-    /// Where the clock for timers starts in this life of the process.
+    /// Reading of the monotonic clock at virtual time 0, in this life of the process.
     pub(crate) start: Micros,
-    /// By how much the calendar is ahead where nothing is wrong with it.
+    /// How far the wall clock is ahead when it has no fault.
     pub(crate) ahead_ms: u64,
-    /// What is wrong with the calendar, and since when.
+    /// The wall clock's fault and the virtual time it began.
     pub(crate) fault: Option<(ClockFault, Micros)>,
 }
 
 impl Clock {
-    /// Nothing is wrong with it, but that its calendar is a little ahead.
+    /// Clocks without a fault. The wall clock is `ahead_ms` ahead.
     pub(crate) const fn ahead(ahead_ms: u64) -> Self {
         Self { start: Micros(0), ahead_ms, fault: None }
     }
 
-    /// What both show.
+    /// Readings of both clocks at virtual time `at`.
     pub(crate) fn now(&self, at: Micros) -> Now {
         Now { elapsed: Duration::from_micros(self.start.after(at).0), unix: self.unix(at) }
     }
 
-    /// What the calendar shows.
+    /// Reading of the wall clock at virtual time `at`.
     pub(crate) fn unix(&self, at: Micros) -> UnixMillis {
         let right = |at: Micros| BEGINNING.0.saturating_add(at.ms()).saturating_add(self.ahead_ms);
         UnixMillis(match self.fault {
@@ -70,7 +70,7 @@ impl Clock {
         })
     }
 
-    /// A moment of the clock for timers as virtual time.
+    /// Virtual time at which the monotonic clock shows `elapsed`.
     pub(crate) fn virtual_time(&self, elapsed: Duration) -> Micros {
         Micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)).since(self.start)
     }

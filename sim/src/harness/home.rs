@@ -1,4 +1,4 @@
-//! What of a validator outlives its process: its disk, and the file beside its key that says how far the key has signed.
+//! What outlives a validator's process: its disk and its witness, the file beside the key that records how far the key has signed.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use crate::{
     random::Random,
 };
 
-/// See the module.
+/// A validator's disk and witness.
 pub(crate) trait Home: fmt::Debug {
-    /// The disk. The value is a handle.
+    /// A store. The value is a handle.
     type Disk: Store + fmt::Debug;
 
-    /// The disk.
+    /// The validator's store.
     fn disk(&self) -> &Self::Disk;
 
-    /// The file beside the key; made when it is first asked for.
+    /// The file beside the key, created on first use.
     fn witness(&mut self, key: PublicKey) -> Box<dyn WitnessFile>;
 
-    /// What the disk has kept so far.
+    /// The disk's durable safety record and number of syncs.
     fn durable(&self) -> Durable;
 }
 
-/// The home of nearly everybody: a [`SimStore`] and a witness in memory.
+/// The usual home: a [`SimStore`] and a witness in memory.
 #[derive(Debug, Default)]
 pub(crate) struct SimHome {
     pub(crate) disk: SimStore,
@@ -34,23 +34,23 @@ pub(crate) struct SimHome {
 }
 
 impl SimHome {
-    /// Another one with the same content.
+    /// An independent home with the same content.
     pub(crate) fn copy(&self) -> Self {
         Self { disk: self.disk.snapshot(), witness: self.witness.as_ref().map(MemoryWitness::snapshot) }
     }
 
-    /// The power fails. How many unsynced batches are lost.
+    /// Cuts the power and returns the number of unsynced batches lost.
     pub(crate) fn crash(&self, random: &mut Random) -> usize {
         self.disk.crash(random)
     }
 
-    /// Nothing that is written fails any more.
+    /// Clears the failures armed for writes to the disk and the witness.
     pub(crate) fn repair(&self) {
         self.disk.repair();
         self.repair_witness();
     }
 
-    /// No write of the file beside the key fails any more.
+    /// Clears the failures armed for writes to the witness.
     pub(crate) fn repair_witness(&self) {
         self.witness.iter().for_each(MemoryWitness::repair);
     }

@@ -1,8 +1,8 @@
-//! One simulated machine: a home that outlives its process, clocks, and the production [`Replica`] while the power is on. It does nothing
-//! until somebody tells it to.
+//! One simulated machine: a home that outlives its process, clocks, and the production [`Replica`] while the power is on. It acts only when
+//! driven.
 //!
-//! Inputs either go to the replica at once ([`Machine::push`]) or wait until it has nothing else to do ([`Machine::receive`]), as in the
-//! node's loop. Each [`Machine::poll`] is one effect, so that power cuts fall between any two.
+//! Inputs go to the replica at once ([`Machine::push`]), or wait until it has nothing else to do ([`Machine::receive`]), as in the node's
+//! loop. Each [`Machine::poll`] is one effect, so a power cut can fall between any two.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -35,35 +35,35 @@ use crate::{
     time::Micros,
 };
 
-/// Inputs that are taken before the next effect is carried out, as the node's loop does.
+/// Inputs taken before the next effect is carried out, as in the node's loop.
 const INPUTS_AT_ONCE: usize = 256;
 
-/// How the replicas of a machine are made, beside what the network says.
+/// How a machine's replicas are configured, beyond the network's [`Setting`].
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// What it does about its own signature where it has not signed.
+    /// What the replica does about its own signature on a statement that it does not remember.
     pub(crate) doubles: Doubles,
     pub(crate) pool: PoolLimits,
-    /// The leaders that are fixed beforehand.
+    /// Predetermined leaders by round.
     pub(crate) leaders: Arc<BTreeMap<Round, ValidatorId>>,
 }
 
 impl Setup {
-    /// As every real validator's.
+    /// As for a production validator.
     pub(crate) fn real() -> Self {
         Self { doubles: Doubles::Stop, pool: PoolLimits::default(), leaders: Arc::default() }
     }
 
-    /// Of somebody whose time does not move by itself, and of whom there may be two with one key.
+    /// For a machine whose time moves only by hand, and which may have a twin.
     pub(crate) fn by_hand(leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         let pool = PoolLimits { pause_max: Duration::ZERO, ..PoolLimits::default() };
         Self { doubles: Doubles::Play, pool, leaders: Arc::clone(leaders) }
     }
 }
 
-/// See the module.
+/// A simulated machine.
 pub(crate) struct Machine<H: Home = SimHome> {
-    /// Whose key it holds. Two machines with one key are twins.
+    /// The validator whose key it holds. Machines with the same key are twins.
     pub(crate) id: ValidatorId,
     pub(crate) home: H,
     pub(crate) setup: Setup,
@@ -71,39 +71,39 @@ pub(crate) struct Machine<H: Home = SimHome> {
     /// `None` while the power is off.
     replica: Option<Box<Replica<H::Disk>>>,
     inbox: VecDeque<Input>,
-    /// How often its process has ended: what was planned for an earlier life does not reach a later one.
+    /// Number of times its process has ended. Events planned for an earlier life do not reach a later one.
     pub(crate) life: u64,
     /// Its home is an older copy, so it does not remember all that its key has signed (SAFE-6).
     pub(crate) has_forgotten: bool,
-    /// It was shown in this life that it has forgotten.
+    /// In this life it has been shown a signature of its own that it does not remember.
     was_shown: bool,
-    /// Up to which height its commits were shown to the rules.
+    /// Height up to which its commits were shown to the rules.
     pub(crate) reported: Height,
-    /// Of the state that the rules were shown last.
+    /// Rounds of the state last shown to the rules.
     seen_state: Option<StateRounds>,
-    /// What explains its timer.
+    /// Explains its timer (LIVE-1).
     patience: Patience,
 }
 
-/// What came of a poll.
+/// Result of a poll.
 pub(crate) struct Polled {
-    /// What it puts out; `None` when it waits.
+    /// The output; `None` if the replica is waiting for input.
     pub(crate) output: Result<Option<Output>, Fatal>,
-    /// The safety record that the disk would give back from now on, if it is another one than before.
+    /// The disk's durable safety record, if this poll changed it.
     pub(crate) saved: Option<DurableRecord>,
-    /// How often the disk was synced.
+    /// Number of disk syncs.
     pub(crate) synced: u64,
 }
 
 impl Polled {
-    /// Of nobody.
+    /// The result for a machine that does not exist.
     pub(crate) const fn nothing() -> Self {
         Self { output: Ok(None), saved: None, synced: 0 }
     }
 }
 
 impl<H: Home> Machine<H> {
-    /// A validator whose power is off.
+    /// A machine whose power is off.
     pub(crate) fn new(id: ValidatorId, home: H, setup: Setup, clock: Clock) -> Self {
         Self {
             id,
@@ -121,14 +121,14 @@ impl<H: Home> Machine<H> {
         }
     }
 
-    /// The process starts on what the disk holds. It needs an input before it is polled: [`Self::start`] gives it the time.
+    /// Starts the process on the disk's content. It needs an input before its first poll; [`Self::start`] gives it the time.
     pub(crate) fn open(&mut self, setting: &Setting) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         self.replica = Some(Box::new(Replica::open(config, self.home.disk().clone(), &setting.app)?));
         Ok(())
     }
 
-    /// As [`Self::open`], and sees the time.
+    /// Like [`Self::open`], and gives the replica the time.
     pub(crate) fn start(&mut self, setting: &Setting, at: Micros) -> Result<(), RecoverError> {
         self.open(setting)?;
         self.push(Input::Tick, at);
@@ -148,7 +148,7 @@ impl<H: Home> Machine<H> {
         })
     }
 
-    /// The process is gone, with everything that was not on disk.
+    /// Ends the process. Everything that is not on disk is lost.
     pub(crate) fn stop(&mut self) {
         self.replica = None;
         self.inbox.clear();
@@ -170,22 +170,22 @@ impl<H: Home> Machine<H> {
         self.replica().map(Replica::engine)
     }
 
-    /// Its round; 0 while the power is off.
+    /// Current round; 0 while the power is off.
     pub(crate) fn round(&self) -> Round {
         self.engine().map_or(Round(0), Engine::round)
     }
 
-    /// The height of its committed chain; 0 while the power is off.
+    /// Height of the committed chain; 0 while the power is off.
     pub(crate) fn height(&self) -> Height {
         self.replica().map_or(Height(0), |replica| replica.ledger().root().height)
     }
 
-    /// Tells the replica something at once.
+    /// Gives the replica an input at once.
     pub(crate) fn push(&mut self, input: Input, at: Micros) {
         self.push_now(input, self.clock.now(at));
     }
 
-    /// As [`Self::push`], where the clocks are somebody else's.
+    /// Like [`Self::push`], with the caller's clock readings.
     pub(crate) fn push_now(&mut self, input: Input, now: Now) {
         if let (true, Input::Message { message, .. }) = (self.has_forgotten, &input) {
             self.was_shown |= self.home.durable().record.is_some_and(|record| contents::shows_beyond(message, self.id, record));
@@ -195,12 +195,12 @@ impl<H: Home> Machine<H> {
         }
     }
 
-    /// Something for the replica, when it has nothing else to do.
+    /// Queues an input until the replica has nothing else to do.
     pub(crate) fn receive(&mut self, input: Input) {
         self.inbox.push_back(input);
     }
 
-    /// Hands the inputs that wait to the replica. Whether there were any.
+    /// Hands queued inputs to the replica, and returns whether there were any.
     pub(crate) fn take_inputs(&mut self, at: Micros) -> bool {
         let count = self.inbox.len().min(INPUTS_AT_ONCE);
         for _ in 0..count {
@@ -210,7 +210,7 @@ impl<H: Home> Machine<H> {
         count > 0
     }
 
-    /// The replica does one piece of its work.
+    /// Lets the replica carry out one effect.
     pub(crate) fn poll(&mut self) -> Polled {
         let before = self.home.durable();
         let output = self.replica.as_mut().map_or(Ok(None), |replica| replica.poll());
@@ -219,7 +219,7 @@ impl<H: Home> Machine<H> {
         Polled { output, saved, synced: after.syncs.saturating_sub(before.syncs) }
     }
 
-    /// As [`Self::poll`], and answers a request for blocks at once.
+    /// Like [`Self::poll`], but answers a request for blocks at once.
     pub(crate) fn work(&mut self) -> Polled {
         let Polled { output, saved, synced } = self.poll();
         let output = match (output, &mut self.replica) {
@@ -233,36 +233,36 @@ impl<H: Home> Machine<H> {
         Polled { output, saved, synced }
     }
 
-    /// When it wants to see the time again: from this moment on an [`Input::Tick`] makes a timer run out.
+    /// When the replica next needs the time. An [`Input::Tick`] at or after it fires a timer.
     pub(crate) fn deadline(&self) -> Option<Micros> {
         self.replica()?.next_deadline().map(|elapsed| self.clock.virtual_time(elapsed))
     }
 
-    /// Its state, for the rules, if it is another one than when it was asked last.
+    /// The validator's state for the rules, if it has changed since the last call.
     pub(crate) fn new_state(&mut self) -> Option<LocalState<'_>> {
         let engine = self.replica.as_ref()?.engine();
         self.patience.look(engine);
         LocalState::if_new(engine, &mut self.seen_state)
     }
 
-    /// How many rounds above the newest commit it stood when it was asked for its state last: what explains its timer.
+    /// [`Patience::gap`] as of the last call of [`Self::new_state`].
     pub(crate) const fn gap(&self) -> u64 {
         self.patience.gap()
     }
 
-    /// Whether it was shown, in this life, that it has forgotten what its key has signed.
+    /// Whether in this life it has been shown a signature of its own that it does not remember.
     pub(crate) const fn was_shown(&self) -> bool {
         self.was_shown
     }
 }
 
 impl Machine {
-    /// A validator with an empty disk, moved by hand.
+    /// A machine with an empty disk, driven by hand.
     pub(crate) fn by_hand(id: ValidatorId, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         Self::new(id, SimHome::default(), Setup::by_hand(leaders), Clock::default())
     }
 
-    /// The process starts for the first time, on a disk that holds the genesis and nothing else. As after [`Self::open`] it needs an input.
+    /// Starts the process for the first time, on a disk with the genesis alone. Like [`Self::open`], it needs an input before its first poll.
     pub(crate) fn open_at_genesis(&mut self, setting: &Setting, origin: &Origin) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         let (disk, ledger) = origin.copy();
@@ -271,14 +271,14 @@ impl Machine {
         Ok(())
     }
 
-    /// As [`Self::open_at_genesis`], and sees the time.
+    /// Like [`Self::open_at_genesis`], and gives the replica the time.
     pub(crate) fn start_at_genesis(&mut self, setting: &Setting, origin: &Origin, at: Micros) -> Result<(), RecoverError> {
         self.open_at_genesis(setting, origin)?;
         self.push(Input::Tick, at);
         Ok(())
     }
 
-    /// Another validator with its key and a copy of its home, the power off.
+    /// A machine with the same key and a copy of the home, powered off.
     pub(crate) fn twin(&self) -> Self {
         Self::new(self.id, self.home.copy(), self.setup.clone(), self.clock)
     }
@@ -304,7 +304,7 @@ mod tests {
         (lab, machine)
     }
 
-    /// A validator alone proposes and votes by itself while there is work.
+    /// Runs a lone validator, which proposes and votes while there is work, until it waits. Returns the records it saved.
     fn work(lab: &Lab, machine: &mut Machine) -> Vec<DurableRecord> {
         machine.push(Input::Gossip(lab.work[0].clone()), Micros(0));
         let mut saved = Vec::new();
@@ -326,7 +326,7 @@ mod tests {
         machine.receive(Input::Tick);
         machine.stop();
         assert!(!machine.is_up() && machine.poll().output.unwrap().is_none());
-        assert!(!machine.take_inputs(Micros(0)), "what waited is lost");
+        assert!(!machine.take_inputs(Micros(0)), "queued inputs are lost");
         machine.start(&lab.setting, Micros(1)).unwrap();
         assert_eq!((machine.life, machine.home.durable().record.as_ref()), (1, saved.last()));
     }

@@ -1,16 +1,16 @@
-//! The harness under every search: production replicas on simulated machines, moved by hand.
+//! The harness under every search: production replicas on simulated machines, driven step by step.
 //!
 //! ```text
-//!   worlds   crash points            scenario   twins   puppets   playground   speed      who decides what happens
+//!   worlds   crash points            scenario   twins   puppets   playground   speed      decide what happens
 //!      └─────────┬─────────             └─────────┴────────┴──────────┴──────────┘
-//!              Bench    every poll is an event of an agenda, so that power cuts fall between any two
+//!              Bench    every poll is an event of an agenda, so a power cut can fall between any two
 //!                │
-//!   Packet ── Machine ── Watch ──> invariants      what passes, what runs, what the rules are shown of it
+//!   Packet ── Machine ── Watch ──> invariants      what travels, what runs, what the rules see of it
 //!                │
-//!          Home, Clock                             what outlives a process, what time it sees
+//!          Home, Clock                             what outlives a process, what time it reads
 //! ```
-//! [`Machine`] is the only place of this crate that opens a replica, pushes into it and polls it. Arrows run down: nothing here knows who
-//! drives it, who lies or what fails.
+//! [`Machine`] is the only place in this crate that opens, feeds and polls a replica. Dependencies point downwards: nothing here knows which
+//! search drives it, who lies or what fails.
 
 pub(crate) mod bench;
 pub(crate) mod clock;

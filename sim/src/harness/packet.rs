@@ -1,4 +1,4 @@
-//! What passes between validators: encoded as on the wire, and opened as a node does it before a replica sees anything.
+//! What travels between validators: encoded as on the wire, and decoded and verified as a node does before a replica sees anything.
 
 use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
@@ -11,16 +11,16 @@ use quorate_types::{
     verify::{Verified, Verifier, VerifyError},
 };
 
-/// What one validator sends another.
+/// The content of a packet.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// For the other's protocol core.
+    /// For the receiver's consensus engine.
     Message(Arc<Message>),
-    /// For the other's pool.
+    /// For the receiver's pool.
     Transactions(Vec<Transaction>),
 }
 
-/// Whether something that a validator sends is for this other one.
+/// Whether `other` is among the recipients of what `from` sends.
 pub(crate) fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> bool {
     match to {
         Recipients::Others => other != from,
@@ -28,8 +28,8 @@ pub(crate) fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> b
     }
 }
 
-/// Something on its way, and what any receiver makes of it. Decoding and verifying are functions of the content, its sender and the
-/// committee, so they are done once for all receivers.
+/// A packet in transit, with a receiver's verdict on it. Decoding and verifying depend only on the content, the sender and the committee, so
+/// one verdict serves all receivers.
 #[derive(Debug)]
 pub(crate) struct Packet {
     form: Form,
@@ -38,20 +38,20 @@ pub(crate) struct Packet {
 
 #[derive(Debug)]
 enum Form {
-    /// As it is: whoever moves replicas by hand may spare itself the encoding.
+    /// Not encoded: a search that moves replicas by hand may skip the encoding.
     Plain(Content),
-    /// Bytes, perhaps of no message, on the way of messages or on that of transactions.
+    /// Bytes on the message or the gossip stream; they need not decode.
     Bytes { bytes: Vec<u8>, gossip: bool },
 }
 
-/// What a replica may be given.
+/// A verified input for a replica.
 #[derive(Clone, Debug)]
 pub(crate) enum Opened {
     Message(Verified<Message>),
     Gossip(Vec<Verified<Transaction>>),
 }
 
-/// Why bytes never get to a replica: a word to count by, and what is wrong.
+/// Why bytes were refused: a word for counting, and the details.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) word: &'static str,
@@ -71,10 +71,10 @@ impl From<VerifyError> for Refused {
 }
 
 impl Content {
-    /// As bytes.
+    /// Encodes it.
     ///
     /// # Errors
-    /// It is longer than anybody may send.
+    /// The content has too many transactions or its encoding is longer than the protocol allows.
     pub(crate) fn encode(self) -> Result<Rc<Packet>, String> {
         match self {
             Self::Message(message) => {
@@ -104,7 +104,7 @@ impl Packet {
         Rc::new(Self { form: Form::Bytes { bytes, gossip }, opened: OnceCell::new() })
     }
 
-    /// What it is, where it is on its way as it is.
+    /// The content, if it is not encoded.
     pub(crate) const fn content(&self) -> Option<&Content> {
         match &self.form {
             Form::Plain(content) => Some(content),
@@ -112,7 +112,7 @@ impl Packet {
         }
     }
 
-    /// The message, where one is on its way as it is.
+    /// The message, if the packet holds one that is not encoded.
     pub(crate) const fn message(&self) -> Option<&Arc<Message>> {
         match self.content() {
             Some(Content::Message(message)) => Some(message),
@@ -120,7 +120,7 @@ impl Packet {
         }
     }
 
-    /// Its bytes, where it is encoded.
+    /// The encoded bytes; empty if it is not encoded.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.form {
             Form::Plain(_) => &[],
@@ -128,7 +128,7 @@ impl Packet {
         }
     }
 
-    /// What a receiver does with it before its replica sees it.
+    /// Decodes and verifies it, as a receiver does before its replica sees it.
     pub(crate) fn open(&self, verifier: &Verifier, from: ValidatorId) -> Result<Opened, Refused> {
         let open = || match &self.form {
             Form::Plain(Content::Message(message)) => message_of(verifier, from, (**message).clone()),
@@ -153,7 +153,7 @@ fn gossip_of(verifier: &Verifier, transactions: Vec<Transaction>) -> Result<Open
 }
 
 impl Opened {
-    /// As an input for the replica that it is for.
+    /// Turns it into an input for the receiver's replica.
     pub(crate) fn into_input(self, from: ValidatorId) -> Input {
         match self {
             Self::Message(message) => Input::Message { from, message },

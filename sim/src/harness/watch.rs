@@ -1,4 +1,4 @@
-//! What the rules are shown of machines: states, records, messages, commits and answers, each in one form for all searches.
+//! Shows the rules what machines do: states, records, messages, commits and answers, in the same form for all searches.
 
 use quorate_ledger::{Committed, LedgerError, LedgerReader};
 use quorate_replica::{Answer, Replica};
@@ -20,13 +20,13 @@ use crate::{
     time::Micros,
 };
 
-/// Whether everything is still in order.
+/// `Err` when a rule is broken.
 pub(crate) type Happened = Result<(), Violation>;
 
-/// See the module.
+/// The rules, and what to do when one is broken.
 pub(crate) struct Watch {
     register: Register,
-    /// A broken rule is no reason to stop: more lie than any rule bears.
+    /// A broken rule does not stop the run: more validators lie than any rule tolerates.
     tolerates: bool,
     broken: Option<Violation>,
 }
@@ -36,17 +36,17 @@ impl Watch {
         Self { register, tolerates: false, broken: None }
     }
 
-    /// Keeps the first broken rule to itself, and shows the rules nothing after it.
+    /// Remembers the first broken rule instead of reporting it, and shows the rules nothing after it.
     pub(crate) const fn tolerant(register: Register) -> Self {
         Self { register, tolerates: true, broken: None }
     }
 
-    /// The rule that was broken, where that is no reason to stop.
+    /// The first rule broken in a tolerant watch.
     pub(crate) const fn broken(&self) -> Option<&Violation> {
         self.broken.as_ref()
     }
 
-    /// Whether the rules bind a validator: it does not lie.
+    /// Whether the rules bind a validator, that is, it is not faulty.
     pub(crate) fn binds(&self, id: ValidatorId) -> bool {
         self.register.binds(id)
     }
@@ -56,7 +56,7 @@ impl Watch {
         self.register.has_seen_fork()
     }
 
-    /// Something that is seen of no machine, or that only one search looks at.
+    /// Shows an observation that belongs to no machine, or that only one search makes.
     pub(crate) fn see(&mut self, at: Micros, observation: &Observation<'_>) -> Happened {
         if self.broken.is_some() {
             return Ok(());
@@ -70,7 +70,8 @@ impl Watch {
         }
     }
 
-    /// A machine has started: what its disk gave back, and commits that were written, but not shown before its power failed.
+    /// Shows that a machine has started, with the record its disk gave back and the commits that were written but not shown before power
+    /// failed.
     pub(crate) fn started<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>) -> Happened {
         let (id, height) = (machine.id, machine.height());
         if let Some(record) = machine.home.durable().record {
@@ -79,12 +80,13 @@ impl Watch {
         let broken = |what: String| violation(at, "TREE-1", what);
         let reader = LedgerReader::new(machine.home.disk().clone());
         let mut batch: Vec<(Header, Vec<Receipt>)> = Vec::new();
-        // What was lost with the power is no more.
+        // Commits lost with the power do not count.
         let mut reported = machine.reported.min(height);
         let mut next = reported.next();
         while next <= height {
-            let read = |error: LedgerError| broken(format!("validator {id} cannot read height {next}: {error}"));
-            let block = reader.block_at(next).map_err(read)?.ok_or_else(|| broken(format!("validator {id} lacks height {next}")))?;
+            let read = |error: LedgerError| broken(format!("validator {id} cannot read the block at height {next}: {error}"));
+            let block =
+                reader.block_at(next).map_err(read)?.ok_or_else(|| broken(format!("validator {id} has no block at height {next}")))?;
             batch.push((block.header, reader.receipts_at(next).map_err(read)?.unwrap_or_default()));
             if let Some(qc) = block.commit_qc {
                 let blocks: Vec<(&Header, &[Receipt])> = batch.iter().map(|(header, receipts)| (header, receipts.as_slice())).collect();
@@ -98,7 +100,7 @@ impl Watch {
         self.see(at, &Observation::Started { node: id, height: reported })
     }
 
-    /// A machine was polled: what its disk has kept since, and its state.
+    /// Shows the new durable record and the state after a poll.
     pub(crate) fn polled<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, polled: &Polled) -> Happened {
         if let Some(record) = polled.saved {
             self.see(at, &Observation::Saved { node: machine.id, record })?;
@@ -106,28 +108,28 @@ impl Watch {
         if polled.output.is_ok() { self.state(at, machine) } else { Ok(()) }
     }
 
-    /// The state of a machine, where it is another one than before.
+    /// Shows a machine's state if it has changed.
     pub(crate) fn state<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>) -> Happened {
         let id = machine.id;
         machine.new_state().map_or(Ok(()), |state| self.see(at, &Observation::State { node: id, state }))
     }
 
-    /// A machine has looked at its clock.
+    /// Shows that a machine has read its clock.
     pub(crate) fn clock<H: Home>(&mut self, at: Micros, machine: &Machine<H>) -> Happened {
         self.see(at, &Observation::Clock { node: machine.id, unix: machine.clock.unix(at) })
     }
 
-    /// A machine sends a message. SAFE-6: whoever was shown that it has forgotten what it signed signs nothing any more.
+    /// Shows a sent message. SAFE-6: a machine that was shown a signature of its own that it does not remember signs nothing more.
     pub(crate) fn sent<H: Home>(&mut self, at: Micros, machine: &Machine<H>, message: &Message) -> Happened {
         let id = machine.id;
         if machine.was_shown() && contents::round_of(message).is_some() {
-            let what = format!("validator {id} was shown its own signature that it does not remember, and then sent {message:?}");
+            let what = format!("validator {id} was shown a signature of its own that it does not remember, and then sent {message:?}");
             return Err(violation(at, "SAFE-6", what));
         }
         self.see(at, &Observation::Sent { node: id, message, durable: machine.home.durable().record })
     }
 
-    /// A machine commits blocks.
+    /// Shows that a machine commits blocks.
     pub(crate) fn committed<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, committed: &Committed) -> Happened {
         let id = machine.id;
         let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
@@ -138,7 +140,7 @@ impl Watch {
         self.see(at, &Observation::Committed { node: id, blocks: &blocks, qc: committed.view.commit_qc() })
     }
 
-    /// A machine answers a client about a transaction.
+    /// Shows that a machine answers a client about a transaction.
     pub(crate) fn answered<H: Home>(&mut self, at: Micros, machine: &Machine<H>, id: TxId, answer: &Answer) -> Happened {
         let node = machine.id;
         match answer {
@@ -153,7 +155,7 @@ impl Watch {
         }
     }
 
-    /// The accounts of clients as a machine has them.
+    /// Shows the accounts at these addresses as a machine has them.
     pub(crate) fn accounts<H: Home>(&mut self, at: Micros, machine: &Machine<H>, addresses: &[Address]) -> Happened {
         let Some(view) = machine.replica().map(Replica::view) else { return Ok(()) };
         let height: Height = view.header().height;
@@ -164,13 +166,13 @@ impl Watch {
         Ok(())
     }
 
-    /// Lets the rules look back at the end.
+    /// Lets the rules judge what they left open.
     pub(crate) fn finish(&mut self, at: Micros) -> Happened {
         self.register.finish(at)
     }
 }
 
-/// A broken rule that only a search knows.
+/// A violation that a search itself detects.
 pub(crate) fn violation(at: Micros, invariant: &str, what: String) -> Violation {
     Violation { invariant: invariant.into(), what, at_us: at.0 }
 }

@@ -1,5 +1,5 @@
-//! The rules of the built-in application, written down a second time: a model of the bank and of the key-value store as their documentation
-//! describes them. What accounts hold of the state is counted anew from the entries, each time somebody writes.
+//! A second implementation of the built-in application's rules: a model of the bank and the key-value store, written from their
+//! documentation. After every write, what an account holds of the state is recounted from the entries.
 
 use std::{collections::BTreeMap, fmt::Debug};
 
@@ -15,45 +15,45 @@ use quorate_types::{
     transaction::Transaction,
 };
 
-/// The rules of an application, written down a second time. It is fed the committed chain, transaction by transaction.
+/// An independent model of an application's rules, fed the committed chain one transaction at a time.
 pub trait Model: Debug + Send {
-    /// What becomes of the next transaction: its answer.
+    /// Executes the next transaction and returns its answer.
     ///
     /// # Errors
     /// The code of the failure.
     fn execute(&mut self, transaction: &Transaction) -> Result<Vec<u8>, &'static str>;
 
-    /// What must hold after every block.
+    /// Checks what must hold after every block.
     ///
     /// # Errors
-    /// How it does not.
+    /// A description of the violation.
     fn check(&self) -> Result<(), String>;
 
-    /// Whether a record of an account is as the model has it; the sequence number is not its business.
+    /// Whether an account's record matches the model. The model does not track sequence numbers.
     ///
     /// # Errors
-    /// How it is not.
+    /// A description of the mismatch.
     fn account(&self, address: &Address, record: &AccountRecord) -> Result<(), String>;
 }
 
-/// What the model expects of a transaction.
+/// The model's result for a transaction.
 type Expected = Result<Answer, &'static str>;
 
-/// See the module.
+/// The model of the bank and the key-value store.
 #[derive(Debug)]
 pub(crate) struct Bank {
     balances: BTreeMap<Address, u64>,
-    /// Who has sent something.
+    /// Addresses that have sent a transaction.
     senders: std::collections::BTreeSet<Address>,
     values: BTreeMap<(Option<Address>, Vec<u8>), Vec<u8>>,
-    /// Who wrote a shared key last, and holds it.
+    /// The last writer of each shared key, which holds its entry.
     holders: BTreeMap<Vec<u8>, Address>,
     settings: Settings,
     supply: u128,
 }
 
 impl Bank {
-    /// The model of a network's first state, if the network runs the built-in application.
+    /// The model of a network's genesis state, if the network runs the built-in application.
     pub(crate) fn of(genesis: &Genesis) -> Option<Self> {
         let mut settings: Settings = genesis.application.settings.parse().ok()?;
         let accounts = std::mem::take(&mut settings.accounts);
@@ -119,7 +119,7 @@ impl Bank {
         self.write(sender, key, value).map(|()| answer)
     }
 
-    /// The writer holds the entry from now on, if it may hold so much.
+    /// The writer holds the entry from now on, provided its quota and deposit allow it.
     fn write(&mut self, writer: Address, key: (Option<Address>, Vec<u8>), value: Vec<u8>) -> Result<(), &'static str> {
         let before = self.held(&writer);
         let (values, holders) = (self.values.clone(), self.holders.clone());
@@ -146,7 +146,8 @@ impl Bank {
         self.balances.contains_key(address) || self.senders.contains(address)
     }
 
-    /// What an account holds of the state: its record, its own entries, and the shared ones that it wrote last with what says so.
+    /// Bytes of state that an account holds: its record, its own entries, and each shared entry that it wrote last together with its holder
+    /// entry.
     fn held(&self, address: &Address) -> u64 {
         let own = self.values.iter().filter(|((owner, _), _)| *owner == Some(*address));
         let own = own.map(|((_, name), value)| entry_size(&kv_key(KvSpace::Own, address, name), value));
@@ -166,11 +167,11 @@ impl Model for Bank {
 
     fn check(&self) -> Result<(), String> {
         let supply = self.balances.values().fold(0u128, |sum, balance| sum.saturating_add(u128::from(*balance)));
-        if supply == self.supply { Ok(()) } else { Err(format!("the supply is {supply}, it was {}", self.supply)) }
+        if supply == self.supply { Ok(()) } else { Err(format!("the supply is {supply}, expected {}", self.supply)) }
     }
 
     fn account(&self, address: &Address, record: &AccountRecord) -> Result<(), String> {
         let (balance, expected) = (Account::of(record).balance, self.balances.get(address).copied().unwrap_or_default());
-        if balance == expected { Ok(()) } else { Err(format!("account {address} with {balance}, expected {expected}")) }
+        if balance == expected { Ok(()) } else { Err(format!("account {address} with balance {balance}, expected {expected}")) }
     }
 }

@@ -1,8 +1,8 @@
-//! CLNT-1: a receipt once given is never contradicted: not by the chain, whichever validator commits it, and not by another receipt. And
-//! what is reported as expired is never committed.
+//! CLNT-1: a receipt once given is never contradicted, neither by the chain, whichever validator commits it, nor by another receipt. A
+//! transaction reported as expired is never committed.
 //!
-//! A validator answers its clients before or after it reports the commit, so a receipt above the known chain stays open until the chain
-//! gets there; at the end of a run none may be open.
+//! A validator may answer its clients before or after it reports the commit, so a receipt above the known chain stays open until the chain
+//! gets there. None may be open at the end of a run.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use super::{Invariant, Observation};
 
 type Position = (Height, u32, Outcome);
 
-/// See the module.
+/// Checker of CLNT-1.
 #[derive(Debug, Default)]
 pub struct ReceiptsHold {
-    /// When each transaction expires.
+    /// Expiry time of each signed transaction.
     expiries: BTreeMap<TxId, UnixMillis>,
-    /// Where the chain has each transaction.
+    /// Position of each committed transaction.
     chain: BTreeMap<TxId, Position>,
-    /// The receipts given.
+    /// First receipt given for each transaction.
     receipts: BTreeMap<TxId, (ValidatorId, Position)>,
-    /// What was reported as expired for good.
+    /// Transactions reported as expired for good.
     expired: BTreeMap<TxId, ValidatorId>,
 }
 
@@ -35,10 +35,10 @@ impl ReceiptsHold {
         if let (Some(chain), Some((node, receipt))) = (chain, self.receipts.get(id))
             && chain != receipt
         {
-            return Err(format!("validator {node} gave the receipt {receipt:?} of transaction {id}, the chain says {chain:?}"));
+            return Err(format!("validator {node} gave the receipt {receipt:?} for transaction {id}, but the chain has {chain:?}"));
         }
         if let (Some(chain), Some(node)) = (chain, self.expired.get(id)) {
-            return Err(format!("validator {node} reported transaction {id} as expired, but it is committed: {chain:?}"));
+            return Err(format!("validator {node} reported transaction {id} as expired, but the chain has it: {chain:?}"));
         }
         Ok(())
     }
@@ -69,12 +69,12 @@ impl Invariant for ReceiptsHold {
                 let position = (*height, *index, (*outcome).clone());
                 let (first, known) = self.receipts.entry(*id).or_insert_with(|| (*node, position.clone()));
                 if *known != position {
-                    return Err(format!("transaction {id} has the receipts {known:?} of validator {first} and {position:?} of {node}"));
+                    return Err(format!("transaction {id} has the receipts {known:?} from validator {first} and {position:?} from {node}"));
                 }
                 self.check(id)
             }
             Observation::Expired { node, id, committed } => {
-                // Only then is it final: blocks above have later times. Before, a pending block may hold the transaction.
+                // Final only now: later blocks have later times. Until then a pending block may hold the transaction.
                 if self.expiries.get(id).is_some_and(|expires_at| expires_at <= committed) {
                     self.expired.insert(*id, *node);
                 }
@@ -86,7 +86,9 @@ impl Invariant for ReceiptsHold {
 
     fn finish(&mut self) -> Result<(), String> {
         match self.receipts.iter().find(|(id, _)| !self.chain.contains_key(id)) {
-            Some((id, (node, receipt))) => Err(format!("validator {node} gave the receipt {receipt:?} of {id}, which nobody committed")),
+            Some((id, (node, receipt))) => {
+                Err(format!("validator {node} gave the receipt {receipt:?} for transaction {id}, which no validator committed"))
+            }
             None => Ok(()),
         }
     }

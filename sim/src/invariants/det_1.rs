@@ -1,11 +1,11 @@
-//! DET-1: one seed, one run: the same events in the same order at the same times.
+//! DET-1: one seed is one run, with the same events in the same order at the same times.
 
 use crate::report::Report;
 
 /// Compares two runs of one seed.
 ///
 /// # Errors
-/// They differ.
+/// The runs differ.
 pub fn same(first: &Report, second: &Report) -> Result<(), String> {
     let key = |report: &Report| (report.seed, report.validators, report.event_hash.clone(), report.events);
     if key(first) == key(second) {

@@ -1,4 +1,4 @@
-//! Messages and headers for the tests of the checkers. Their signatures are empty: checkers look at what is claimed.
+//! Messages and headers for the checkers' tests. Signatures are empty, because the checkers only read contents.
 
 use quorate_types::{
     block::{Block, BlockContent, Proposal},
@@ -37,7 +37,7 @@ pub(crate) fn qc(round: u64, parent_round: u64, id: BlockId, signers: &[u16]) ->
     QuorumCert { vote_info, commit_info, signers, signatures: vec![SIGNATURE; signers.len()].try_into().unwrap() }
 }
 
-/// The certificate of a child in `round` of the block of `header`.
+/// The certificate of a block in `round` whose parent is the block of `header`.
 pub(crate) fn qc_on(round: u64, header: &Header) -> QuorumCert {
     let mut qc = qc(round, header.round.0, BlockId(Hash([7; 32])), &[1, 2, 3]);
     qc.vote_info.parent_id = header.block_id;
@@ -60,12 +60,12 @@ pub(crate) fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
     }))
 }
 
-/// A proposal of round `round` on the block of the round before, with a time.
+/// A proposal in `round` with this time, extending the block of the round before.
 pub(crate) fn proposal_at(author: u16, round: u64, timestamp: UnixMillis) -> (Message, BlockId) {
     proposed(block(author, round, round.saturating_sub(1), timestamp), None)
 }
 
-/// A proposal on a certificate of `parent_round`, with a timeout certificate (its round, the highest round in it), and the block's id.
+/// A proposal on a certificate of `parent_round`, and the block's id. `tc` is the timeout certificate's round and the highest round in it.
 pub(crate) fn proposal(author: u16, round: u64, parent_round: u64, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     proposed(block(author, round, parent_round, UnixMillis(1)), tc)
 }
@@ -100,7 +100,7 @@ pub(crate) fn sync_info(high_qc: QuorumCert) -> Message {
     Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc: qc(0, 0, BlockId::default(), &[]), last_round_tc: None }))
 }
 
-/// A round that was given up, with the certificate that its timeout certificate carries.
+/// A timeout certificate of `round` that carries `high_qc`.
 pub(crate) fn given_up(round: u64, high_qc: QuorumCert) -> Message {
     let Message::SyncInfo(mut info) = sync_info(qc(0, 0, BlockId::default(), &[])) else { unreachable!() };
     let signers: SignerSet = [1, 2, 3].map(ValidatorId).into_iter().collect();

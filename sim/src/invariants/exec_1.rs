@@ -1,5 +1,5 @@
-//! EXEC-1: the same block on the same parent gives the same result everywhere: in votes, in certificates and in committed headers. A block
-//! names its parent, so one block has one result.
+//! EXEC-1: the same block on the same parent gives the same result in votes, in certificates and in committed headers. A block names its
+//! parent, so each block has one result.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of EXEC-1.
 #[derive(Debug, Default)]
 pub struct OneResult {
     results: BTreeMap<BlockId, StateId>,

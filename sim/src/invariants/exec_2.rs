@@ -1,8 +1,8 @@
 //! EXEC-2: a transaction takes effect at most once, for ever.
 //!
-//! Follows the committed chain transaction by transaction: no id comes twice, the sequence numbers of every sender have neither gap nor
-//! repetition, nothing is committed at or after its expiry, and block times grow. Where the application has a [model](super::bank) of its
-//! own, every receipt is compared with it, and at the end the accounts of every validator are.
+//! Follows the committed chain transaction by transaction: no id occurs twice, each sender's sequence numbers have neither gap nor
+//! repetition, nothing is committed at or after its expiry, and block times increase. If the application has a [model](super::bank), every
+//! receipt is compared with it, and at the end so is every validator's view of the accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use quorate_types::{
 use super::bank::Model;
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of EXEC-2.
 #[derive(Debug)]
 pub struct OnceAndInOrder {
     signed: BTreeMap<TxId, Transaction>,
@@ -29,7 +29,7 @@ pub struct OnceAndInOrder {
 }
 
 impl OnceAndInOrder {
-    /// Nothing has happened since this time.
+    /// `timestamp` is the genesis time, before every block.
     #[must_use]
     pub fn new(model: Option<Box<dyn Model>>, timestamp: UnixMillis) -> Self {
         let (signed, committed, sequences) = Default::default();
@@ -52,10 +52,10 @@ impl OnceAndInOrder {
     fn transaction(&mut self, header: &Header, receipt: &Receipt) -> Result<(), String> {
         let (id, height) = (receipt.tx_id, header.height);
         let Some(transaction) = self.signed.get(&id).cloned() else {
-            return Err(format!("transaction {id} at height {height} was signed by no client"));
+            return Err(format!("no client signed transaction {id} at height {height}"));
         };
         if !self.committed.insert(id) {
-            return Err(format!("transaction {id} is committed a second time, at height {height}"));
+            return Err(format!("transaction {id} was committed a second time at height {height}"));
         }
         let content = transaction.content();
         let next = self.sequences.entry(transaction.sender()).or_default();
@@ -88,7 +88,7 @@ impl Invariant for OnceAndInOrder {
                 self.signed.insert(transaction.id(), (*transaction).clone());
                 Ok(())
             }
-            // TREE-1 sees to it that every validator commits the same blocks; each needs to be executed once here.
+            // TREE-1 makes every validator commit the same blocks, so each is executed here once.
             Observation::Committed { blocks, .. } => {
                 for (header, receipts) in *blocks {
                     if header.height.0 == self.height.0.saturating_add(1) {
@@ -151,7 +151,7 @@ mod tests {
         Outcome::Applied(Answer::Done.encode())
     }
 
-    /// Commits one transaction for each height from 1 on.
+    /// Commits one transaction per height, from 1 on.
     fn commit(transactions: &[(&Transaction, Outcome)], signed: bool) -> Result<(), String> {
         let mut rule = rule();
         for (height, (transaction, outcome)) in (1..).zip(transactions) {

@@ -1,5 +1,5 @@
-//! EXEC-3: what is certified of results is what docs/formats.md says, and nothing besides: ids, codes, numbers and answers. Where a sentence
-//! slips in, two builds that word it differently certify different results, and no run with one build can show it.
+//! EXEC-3: certified results contain only what docs/formats.md lists: ids, codes, numbers and answers. If a sentence slipped in, two builds
+//! that word it differently would certify different results, and no run of a single build could show it.
 
 use quorate_types::{
     crypto::{Hash, Tag},
@@ -12,7 +12,7 @@ use super::{Invariant, Observation};
 
 const LEAF: Tag = Tag::new("quorate/list-leaf");
 
-/// See the module.
+/// Checker of EXEC-3.
 #[derive(Debug, Default)]
 pub struct OnlyCodesAndNumbers;
 
@@ -30,7 +30,7 @@ fn length(mut number: usize) -> Vec<u8> {
     }
 }
 
-/// The bytes of a receipt, put together by hand.
+/// The bytes of a receipt, encoded independently of the production codec.
 fn bytes(receipt: &Receipt) -> Vec<u8> {
     let mut bytes = receipt.tx_id.0.0.to_vec();
     match &receipt.outcome {
@@ -56,7 +56,7 @@ fn check(header: &Header, receipts: &[Receipt]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "height {}: its receipts root covers something else than the {} receipts' ids, codes and numbers",
+        "height {}: the receipts root covers something other than the ids, codes and numbers of its {} receipts",
         header.height,
         receipts.len()
     ))

@@ -1,23 +1,23 @@
-//! JOLT-1 to JOLT-11: the properties that the formal model of Jolteon, which is this protocol, asks an implementation to test
-//! (input-output-hk/formal-jolteon, `Jolteon.TestProperties`), on every message that an honest validator sends and on every state that it
-//! goes through; and the lemmas by which its proof comes to consistency.
+//! JOLT-1 to JOLT-11: the properties that the formal model of Jolteon asks an implementation to test (input-output-hk/formal-jolteon,
+//! `Jolteon.TestProperties`; Jolteon is this protocol). They are checked on every message that an honest validator sends and on every state
+//! that it goes through, together with the lemmas from which the proof derives consistency.
 //!
 //! | Id | The model's name | Statement |
 //! |---|---|---|
-//! | JOLT-1 | ts-unique | nobody's vote counts twice in a quorum certificate, and nobody's who is not a member |
+//! | JOLT-1 | ts-unique | the voters of a quorum certificate are distinct members |
 //! | JOLT-2 | ts-majority | the voters of a quorum certificate are a quorum |
 //! | JOLT-3 | qc-round | the round of a quorum certificate is the round of the block whose id it names |
-//! | JOLT-4 | tc-unique | nobody's timeout counts twice in a timeout certificate, and nobody's who is not a member |
+//! | JOLT-4 | tc-unique | the signers of a timeout certificate are distinct members |
 //! | JOLT-5 | tc-majority | the signers of a timeout certificate are a quorum |
-//! | JOLT-6 | tc-rounds | every timeout in a timeout certificate is of its round, and names a quorum certificate of an earlier one |
-//! | JOLT-7 | block-round-advances | the round of a block is above the round of the certificate in it |
+//! | JOLT-6 | tc-rounds | every timeout in a timeout certificate is for its round, and names a quorum certificate of an earlier round |
+//! | JOLT-7 | block-round-advances | the round of a block is above the round of its certificate |
 //! | JOLT-8 | blockchain-id | the certificate in a block has the id and the round of the block's parent |
-//! | JOLT-9 | qc-high∈db | the highest quorum certificate can be had from what was received |
-//! | JOLT-10 | tc-last-r≡ | where the last round ended by a timeout certificate, the current round is the one after it |
-//! | JOLT-11 | r-vote-bound | the last round voted in is at most one above the current round |
+//! | JOLT-9 | qc-high∈db | the highest quorum certificate can be derived from received messages |
+//! | JOLT-10 | tc-last-r≡ | if the last round ended with a timeout certificate, the current round is the next one |
+//! | JOLT-11 | r-vote-bound | the highest round voted in is at most one above the current round |
 //!
-//! Lemma 1: one block is certified in a round. Lemma 2: a timeout certificate above a directly committed block names a certificate at
-//! least as high as that block. Lemma 3: what is certified above a directly committed block descends from it.
+//! Lemma 1: at most one block is certified per round. Lemma 2: a timeout certificate above a directly committed block names a certificate at
+//! least as high as that block. Lemma 3: every block certified above a directly committed block descends from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ use quorate_types::{
 use super::{Invariant, Observation};
 use crate::contents;
 
-/// What the rules look at of a validator's state.
+/// The part of a validator's state that the rules read. Fields name their counterparts in the model.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalState<'a> {
     /// `r_cur`.
@@ -44,16 +44,15 @@ pub struct LocalState<'a> {
     pub high_qc: &'a QuorumCert,
     /// `tc_last`.
     pub last_tc: Option<&'a TimeoutCert>,
-    /// `r_vote`: here the highest round in which a vote or a timeout was approved.
+    /// `r_vote`: here the highest round in which a vote or a timeout was signed.
     pub highest_vote_round: Round,
 }
 
-/// The rounds of a state: the current one, of the highest certificate, of the last timeout certificate, and the highest voted in.
+/// Rounds that identify a state: current, highest certificate, last timeout certificate, highest vote.
 pub(crate) type StateRounds = [Round; 4];
 
 impl<'a> LocalState<'a> {
-    /// The state of a validator, if it is another one than the one that was looked at last, whose rounds are `seen`: most of what a
-    /// validator does leaves its state as it is.
+    /// The validator's state if its rounds differ from `seen`, the last ones looked at. Most steps leave the state unchanged.
     pub(crate) fn if_new(engine: &'a Engine, seen: &mut Option<StateRounds>) -> Option<Self> {
         let (high_qc, last_tc) = (&**engine.tree().high_qc(), engine.last_round_tc().map(|tc| &**tc));
         let (round, highest_vote_round) = (engine.round(), engine.safety_record().highest_vote_round());
@@ -62,38 +61,38 @@ impl<'a> LocalState<'a> {
     }
 }
 
-/// A block as its id binds it: its round, its parent and its parent's round.
+/// A block's round, parent and parent's round, as its id binds them.
 type Link = (Round, BlockId, Round);
 
-/// What has come to a validator (`db` in the model).
+/// What a validator has received (`db` in the model).
 #[derive(Debug, Default)]
 struct Received {
     certified: BTreeSet<(Round, BlockId)>,
     votes: BTreeMap<(Round, BlockId), SignerSet>,
 }
 
-/// See the module.
+/// Checker of JOLT-1 to JOLT-11 and of the lemmas.
 #[derive(Debug)]
 pub struct Jolteon {
     broken: &'static str,
-    /// The power of each member.
+    /// Power of each member, by id.
     powers: Vec<u64>,
     quorum: u64,
     faulty: SignerSet,
-    /// Certificates that have been judged: they come in many messages.
+    /// Certificates already judged. The same one comes in many messages.
     judged: BTreeSet<(VoteInfo, SignerSet)>,
     blocks: BTreeMap<BlockId, Link>,
-    /// What certificates say of the blocks that they name.
+    /// What each certificate claims about its block.
     claims: BTreeMap<BlockId, Link>,
     timeouts: BTreeMap<(ValidatorId, Round), Round>,
     received: BTreeMap<ValidatorId, Received>,
-    /// Who has sent something, and of whom a state was shown: a search that shows no states would find no rule broken.
+    /// Senders, and (below) validators whose state was shown. A search that shows no states would never find these rules broken.
     senders: SignerSet,
     shown: SignerSet,
     certified: BTreeMap<Round, BlockId>,
     /// Directly committed blocks.
     commits: BTreeMap<Round, BlockId>,
-    /// The lowest certificate that a timeout certificate of each round names as its highest.
+    /// For each round, the lowest `high_qc` round of any timeout certificate of that round.
     given_up: BTreeMap<Round, Round>,
 }
 
@@ -104,10 +103,10 @@ fn require(holds: bool, id: &'static str, what: impl FnOnce() -> String) -> Judg
 }
 
 impl Jolteon {
-    /// The rules for a committee of these powers. `faulty` may lie about what they signed.
+    /// The rules for a committee with these powers. The statements of `faulty` validators are not trusted.
     #[must_use]
     pub fn new(powers: Vec<u64>, faulty: SignerSet) -> Self {
-        // Of a total of 3f+1 more than two thirds: two such sets share more than a third, so an honest member.
+        // More than two thirds of the total: two such sets share more than a third, so at least one honest member.
         let total: u64 = powers.iter().fold(0, |sum, power| sum.saturating_add(*power));
         let quorum = total.saturating_mul(2).checked_div(3).unwrap_or_default().saturating_add(1);
         Self {
@@ -128,7 +127,7 @@ impl Jolteon {
         }
     }
 
-    /// Whether every one of them is a member, and together they are a quorum.
+    /// Whether all signers are members, and whether they form a quorum.
     fn weigh(&self, signers: SignerSet) -> (bool, bool) {
         let mut power = 0u64;
         let mut members = true;
@@ -149,16 +148,16 @@ impl Jolteon {
             return Ok(());
         }
         if let Some((round, ..)) = self.blocks.get(&qc.vote_info.id) {
-            require(*round == qc.vote_info.round, "JOLT-8", || format!("{block:?}, but its parent is of round {round}"))?;
+            require(*round == qc.vote_info.round, "JOLT-8", || format!("{block:?}, but its parent has round {round}"))?;
         }
         self.matches_claim(id)
     }
 
-    /// A block and a certificate that names it must tell the same.
+    /// A block and the certificate that names it must agree.
     fn matches_claim(&self, id: BlockId) -> Judged {
         let (Some(link), Some(claim)) = (self.blocks.get(&id), self.claims.get(&id)) else { return Ok(()) };
-        require(link.0 == claim.0, "JOLT-3", || format!("the certificate of block {id:?} says {claim:?}, the block is {link:?}"))?;
-        require(link == claim, "JOLT-8", || format!("the certificate of block {id:?} says {claim:?}, the block is {link:?}"))
+        require(link.0 == claim.0, "JOLT-3", || format!("the certificate of block {id:?} claims {claim:?}, but the block has {link:?}"))?;
+        require(link == claim, "JOLT-8", || format!("the certificate of block {id:?} claims {claim:?}, but the block has {link:?}"))
     }
 
     fn quorum_cert(&mut self, qc: &QuorumCert) -> Judged {
@@ -176,30 +175,32 @@ impl Jolteon {
         self.matches_claim(vote.id)?;
 
         if let Some(first) = self.certified.insert(vote.round, vote.id) {
-            require(first == vote.id, "JOLT-L1", || format!("round {} certified {first:?} and {:?}", vote.round, vote.id))?;
+            require(first == vote.id, "JOLT-L1", || format!("round {} has two certified blocks, {first:?} and {:?}", vote.round, vote.id))?;
         }
         self.descends(vote.round, vote.id)?;
         if vote.parent_round.0.checked_add(1) == Some(vote.round.0) && self.commits.insert(vote.parent_round, vote.parent_id).is_none() {
             let above: Vec<(Round, BlockId)> = self.certified.range(vote.parent_round..).map(|(round, id)| (*round, *id)).collect();
             above.into_iter().try_for_each(|(round, id)| self.descends(round, id))?;
             let hidden = self.given_up.range(vote.round..).find(|(_, highest)| **highest < vote.parent_round);
-            require(hidden.is_none(), "JOLT-L2", || format!("{qc:?}, but a timeout certificate says {hidden:?}"))?;
+            require(hidden.is_none(), "JOLT-L2", || {
+                format!("{qc:?}, but a timeout certificate has {hidden:?} (its round, its highest certificate's round)")
+            })?;
         }
         Ok(())
     }
 
-    /// Lemma 3, as far as ancestors are known.
+    /// Lemma 3, as far back as ancestors are known.
     fn descends(&self, round: Round, id: BlockId) -> Judged {
         let Some((floor, committed)) = self.commits.range(..=round).next_back() else { return Ok(()) };
         let (mut at, mut block) = (round, id);
         while at > *floor {
-            // A certificate that was judged binds the parent as well as the block itself does.
+            // A judged certificate binds the parent as firmly as the block itself.
             let Some((_, parent, parent_round)) = self.blocks.get(&block).or_else(|| self.claims.get(&block)) else { return Ok(()) };
             (at, block) = (*parent_round, *parent);
         }
         require(at == *floor && block == *committed, "JOLT-L3", || {
             format!(
-                "block {id:?} of round {round} is certified and does not descend from {committed:?} of round {floor}, which is committed"
+                "block {id:?} of round {round} is certified but does not descend from {committed:?} of round {floor}, which is committed"
             )
         })
     }
@@ -220,12 +221,14 @@ impl Jolteon {
         self.quorum_cert(&tc.high_qc)
     }
 
-    /// In a message the timeouts of honest signers have been sent before.
+    /// Honest signers must have sent their timeouts before a message carries the certificate.
     fn timeouts_of(&self, tc: &TimeoutCert) -> Judged {
         for (signer, claimed) in tc.signers.iter().zip(&tc.high_qc_rounds) {
             let sent = self.timeouts.get(&(signer, tc.round));
             let fits = self.faulty.contains(signer) || sent == Some(claimed);
-            require(fits, "JOLT-6", || format!("{tc:?} says that validator {signer} names round {claimed}; it has sent {sent:?}"))?;
+            require(fits, "JOLT-6", || {
+                format!("{tc:?} claims that validator {signer} named round {claimed}, but its timeout named {sent:?}")
+            })?;
         }
         Ok(())
     }
@@ -238,7 +241,7 @@ impl Jolteon {
         self.carried(message)
     }
 
-    /// What a message carries; whoever sent it, a quorum has signed its certificates, and the id of a block binds its content.
+    /// Judges what a message carries, whoever sent it: a quorum signed its certificates, and a block's id binds its content.
     fn carried(&mut self, message: &Message) -> Judged {
         contents::blocks(message).iter().try_for_each(|block| self.block(block))?;
         contents::quorum_certs(message).try_for_each(|qc| self.quorum_cert(qc))?;
@@ -266,11 +269,13 @@ impl Jolteon {
             return Ok(());
         }
         let db = self.received.entry(node).or_default();
-        // Its own vote reaches it by no network.
+        // A validator's own vote does not cross the network.
         let mut voters = db.votes.get(&at).copied().unwrap_or_default();
         voters.insert(node);
         let can_be_made = db.certified.contains(&at) || high_qc.signers.iter().all(|signer| voters.contains(signer));
-        require(can_be_made, "JOLT-9", || format!("validator {node} has {high_qc:?} by {:?}, votes of {voters:?} came", high_qc.signers))
+        require(can_be_made, "JOLT-9", || {
+            format!("validator {node} has {high_qc:?} by {:?}, but received only the votes of {voters:?}", high_qc.signers)
+        })
     }
 
     fn receives(&mut self, node: ValidatorId, from: ValidatorId, message: &Message) -> Judged {
@@ -281,7 +286,7 @@ impl Jolteon {
         for qc in contents::quorum_certs(message) {
             db.certified.insert((qc.vote_info.round, qc.vote_info.id));
         }
-        // What an honest validator sends was judged when it was sent.
+        // Honest messages were judged when they were sent.
         if self.faulty.contains(from) { self.carried(message) } else { Ok(()) }
     }
 }
@@ -312,7 +317,7 @@ impl Invariant for Jolteon {
 
     fn finish(&mut self) -> Result<(), String> {
         match self.senders.iter().find(|sender| !self.shown.contains(*sender)) {
-            Some(hidden) => Err(format!("validator {hidden} has sent messages, and not one state of it was shown")),
+            Some(hidden) => Err(format!("validator {hidden} sent messages, but none of its states was shown to the rules")),
             None => Ok(()),
         }
     }
@@ -373,7 +378,7 @@ mod tests {
         Message::SyncInfo(info)
     }
 
-    /// What honest validators must have sent before their timeouts stand in a certificate.
+    /// Sends the timeouts of honest validators that a certificate will carry.
     fn timed_out(rule: &mut Jolteon, round: u64, high_qcs: &[(u16, u64)]) {
         for (node, high_qc) in high_qcs {
             rule.timeouts.insert((ValidatorId(*node), Round(round)), Round(*high_qc));
@@ -386,7 +391,7 @@ mod tests {
         let mut stranger = qc(5, 4, 5, 4);
         stranger.signers = [0, 1, 9].map(ValidatorId).into_iter().collect();
         assert_eq!(broken(&mut rule(), &sync(stranger)), "JOLT-1");
-        // A second signature of somebody cannot be written down but as one too many.
+        // A repeated signer can only show as one signature too many, because signers are a set.
         let mut twice = qc(5, 4, 5, 4);
         twice.signers = [1, 2].map(ValidatorId).into_iter().collect();
         assert_eq!(broken(&mut rule(), &sync(twice)), "JOLT-1");
@@ -451,10 +456,10 @@ mod tests {
         );
         assert_eq!(judge(tc(7, &[0, 0], &[1, 2])), Some("JOLT-5"));
         assert_eq!(judge(tc(7, &[0, 0, 7], &[1, 2, 3])), Some("JOLT-6"));
-        // A certificate of round 0 where a signer names round 5.
+        // A certificate of round 0, although a signer names round 5.
         let hidden = TimeoutCert { high_qc: examples::qc(0, 0, BlockId::default(), &[]), ..tc(7, &[0, 5, 0], &[1, 2, 3]) };
         assert_eq!(judge(hidden), Some("JOLT-6"));
-        // Validator 3 has sent another timeout, or none of this round.
+        // Validator 3 sent a different timeout, or none in this round.
         assert_eq!(judge(tc(7, &[0, 0, 5], &[1, 2, 3])), Some("JOLT-6"));
         assert_eq!(judge(tc(8, &[0, 0, 0], &[1, 2, 3])), Some("JOLT-6"));
     }
@@ -476,14 +481,14 @@ mod tests {
         let (proposal, block) = examples::proposal(2, 5, 0, None);
         let mut late = Jolteon::new(vec![1; 4], liars);
         see(&mut late, &sync(examples::qc(6, 0, block, &[1, 2, 3]))).unwrap();
-        assert_eq!(hears(&mut late, 2, &proposal), Err("JOLT-3"), "a certificate has said that the block is of round 6");
+        assert_eq!(hears(&mut late, 2, &proposal), Err("JOLT-3"), "a certificate has claimed round 6 for this block");
 
         let mut orphan = Jolteon::new(vec![1; 4], liars);
         orphan.blocks.insert(BlockId::default(), (Round(3), BlockId::default(), Round(2)));
-        assert_eq!(hears(&mut orphan, 2, &proposal), Err("JOLT-8"), "its certificate says that the parent is of round 0");
+        assert_eq!(hears(&mut orphan, 2, &proposal), Err("JOLT-8"), "its certificate claims round 0 for the parent");
 
         let forged = sync(examples::qc(5, 4, id(5), &[1, 2]));
-        assert_eq!(hears(&mut Jolteon::new(vec![1; 4], liars), 2, &forged), Err("JOLT-2"), "a verifier has let it through");
+        assert_eq!(hears(&mut Jolteon::new(vec![1; 4], liars), 2, &forged), Err("JOLT-2"), "even if the verifier accepted it");
     }
 
     fn state<'a>(round: u64, high_qc: &'a QuorumCert, last_tc: Option<&'a TimeoutCert>, vote: u64) -> Observation<'a> {

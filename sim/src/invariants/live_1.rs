@@ -1,35 +1,35 @@
-//! LIVE-1: after faults stop, a connected quorum commits within the stated number of rounds, and everybody connected follows.
+//! LIVE-1: after faults stop, a connected quorum commits within the stated number of rounds, and every connected validator catches up.
 //!
-//! Four figures, measured from the moment when the faults stop:
-//! * the first commit comes at most [`rounds_max`] rounds above the highest round that any connected validator was in,
-//! * and, rounds being as long as somebody makes them, within [`first_commit_max`] of virtual time;
-//! * every connected validator reaches the height of the highest one, and
-//! * every transaction of every client is committed or refused for good, both within [`time_max`].
+//! Four bounds, measured from the moment when the faults stop:
+//! * the first commit comes at most [`rounds_max`] rounds above the highest round of any connected validator,
+//! * and within [`first_commit_max`] of virtual time, because a bound on rounds alone does not bound their length;
+//! * every connected validator reaches the greatest height, and
+//! * every client transaction is committed or refused for good, both within [`time_max`].
 //!
-//! And one at every moment: nobody waits for a round longer than [`wait_max`].
+//! And one that holds at all times: no validator waits longer than [`wait_max`] for a round.
 
 use quorate_consensus::Engine;
 use quorate_types::{genesis::Parameters, round::Round};
 
 use crate::time::Micros;
 
-/// How many rounds may pass before the first commit: 2n + 2. With two rounds for each leader, n validators, and a minority crashed, among so
-/// many rounds in a row three have connected leaders and a connected collector (paper, Property 4). That is said of leaders that take turns.
-/// Leaders elected by reputation are active ones, and the last rounds before the calm may have elected some that are gone: nothing is added
-/// for their rounds.
+/// Rounds allowed before the first commit: 2n + 2 for n validators. With two rounds per leader and a crashed minority, that many consecutive
+/// rounds include three with connected leaders and a connected collector (paper, Property 4). The argument assumes leaders that take turns.
+/// Leaders elected by reputation are active ones, but the last rounds before the calm may have elected some that are gone; the bound has no
+/// allowance for those rounds.
 #[must_use]
 pub const fn rounds_max(validators: u64) -> u64 {
     validators.saturating_mul(2).saturating_add(2)
 }
 
-/// How much virtual time may pass: the rounds above at their longest, twice, and some seconds for what clients do one after the other.
+/// Virtual time allowed: twice the rounds above at their longest, and 20 s for clients that send one transaction after another.
 #[must_use]
 pub fn time_max(validators: u64, parameters: &Parameters) -> Micros {
     let longest = u64::from(parameters.timeout_max_ms).max(u64::from(parameters.heartbeat_ms));
     Micros::from_ms(rounds_max(validators).saturating_mul(2).saturating_mul(longest).saturating_add(20_000))
 }
 
-/// Judges the first commit after the calm began.
+/// Judges the first commit after the calm began, and returns the rounds it took.
 ///
 /// # Errors
 /// More rounds than allowed.
@@ -40,46 +40,46 @@ pub fn first_commit(validators: u64, at_calm: Round, certified: Round) -> Result
         Ok(rounds)
     } else {
         Err(format!(
-            "the first commit after the faults stopped took {rounds} rounds (from {at_calm} to {certified}), at most {max} are allowed"
+            "the first commit after the faults stopped took {rounds} rounds (from {at_calm} to {certified}); at most {max} are allowed"
         ))
     }
 }
 
-/// What explains the timer of a validator: its round, and the newest commit that it knew when it came into it.
+/// Explains a validator's timer: its round, and the newest commit it knew when it entered the round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
     round: Round,
-    /// Known before the validator came into its round. It may have learnt of a later one on the way, which only makes the timer shorter.
+    /// Known when the validator entered the round. A commit learnt later in the round only shortens the timer.
     commit: Round,
     newest: Round,
 }
 
 impl Patience {
-    /// Looks at a validator after something has happened to it.
+    /// Updates from a validator's engine. Call it after every step.
     pub fn look(&mut self, engine: &Engine) {
         let certified = engine.tree().high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
         let newest = certified.max(engine.tree().root().round);
         if engine.round() != self.round {
-            // It starts with what it knows.
+            // On its first round a validator starts from what it knows.
             let before = if self.round == Round(0) { newest } else { self.newest };
             (self.round, self.commit) = (engine.round(), before);
         }
         self.newest = newest;
     }
 
-    /// How many rounds its round lies above that commit.
+    /// Rounds between that commit and the validator's round.
     #[must_use]
     pub const fn gap(&self) -> u64 {
         self.round.since(self.commit)
     }
 }
 
-/// Rounds that lie between the current one and the newest commit when nothing is wrong: the timer does not grow for them.
+/// Distance from the newest commit to the current round when nothing is wrong. The timer does not grow within it.
 const NORMAL_ROUNDS: u64 = 3;
 
-/// How long a validator may wait for a round that lies `gap` rounds above the newest commit that it knows: the base while commits come, and
-/// `timeout_growth_percent` of the round before, at least a millisecond more, for every further round. Not so much as a function of any other
-/// round: a timer that grows with the age of the chain makes every crash cost more than the last.
+/// Round timer at `gap` rounds above the newest commit the validator knows: the base while commits come, and for every further round
+/// `timeout_growth_percent` of the timer before, at least 1 ms more. It depends on no other round: a timer that grows with the age of the
+/// chain would make every crash cost more than the last.
 fn timer_ms(parameters: &Parameters, gap: u64) -> u64 {
     let (growth, max) = (u64::from(parameters.timeout_growth_percent), u64::from(parameters.timeout_max_ms));
     let mut timer = u64::from(parameters.timeout_base_ms);
@@ -94,31 +94,31 @@ fn timer_ms(parameters: &Parameters, gap: u64) -> u64 {
     timer.min(max)
 }
 
-/// How long anything may be waited for at a time: the timer of the round, and where nothing is to be done the heartbeat on top of it (D7).
+/// Longest single wait: the round timer, plus the heartbeat when there is nothing to do (D7).
 #[must_use]
 pub fn wait_max(parameters: &Parameters, gap: u64) -> Micros {
     Micros::from_ms(timer_ms(parameters, gap).saturating_add(u64::from(parameters.heartbeat_ms)))
 }
 
-/// Judges how long a validator is going to wait, [`Patience::gap`] being `gap`.
+/// Judges a validator's planned wait at [`Patience::gap`] `gap`.
 ///
 /// # Errors
-/// Longer than the genesis and the rounds since the newest commit explain.
+/// The wait is longer than the genesis and the rounds since the newest commit explain.
 pub fn wait(parameters: &Parameters, gap: u64, waits: Micros) -> Result<(), String> {
     let max = wait_max(parameters, gap).after(Micros::from_ms(1));
     if waits <= max {
         Ok(())
     } else {
-        Err(format!("waits for {waits} in a round {gap} rounds above the newest commit, at most {max} are allowed"))
+        Err(format!("waits for {waits} in a round {gap} rounds above the newest commit; at most {max} is allowed"))
     }
 }
 
-/// What clients need until they have sent something: the patience of one whose transactions were lost, and its pause.
+/// Time a client needs before it submits again: its wait for lost transactions, and its pause.
 const CLIENTS: Micros = Micros(600_000);
 
-/// How much virtual time may pass before the first commit, if it took `rounds` rounds and the first of them lay `gap` rounds above the newest
-/// commit: the timer of every one of them, since each may be lost, and the first one's twice, since whoever comes into it last begins when
-/// the others have given it up.
+/// Virtual time allowed for a first commit that took `rounds` rounds, the first of them `gap` rounds above the newest commit: the timer of
+/// each round, since any of them may be lost, and the first one's twice, since the last validator to enter that round starts its timer when
+/// the others have given the round up.
 #[must_use]
 pub fn first_commit_max(parameters: &Parameters, gap: u64, rounds: u64) -> Micros {
     let all = (0..=rounds).map(|round| timer_ms(parameters, gap.saturating_add(round)));
@@ -126,7 +126,7 @@ pub fn first_commit_max(parameters: &Parameters, gap: u64, rounds: u64) -> Micro
     Micros::from_ms(ms).after(CLIENTS)
 }
 
-/// Judges when the first commit came after the calm began: after so many rounds from a round `gap` above the newest commit, and this time.
+/// Judges the time of the first commit after the calm began, given `(gap, rounds)` as for [`first_commit_max`].
 ///
 /// # Errors
 /// Later than allowed.
@@ -135,15 +135,15 @@ pub fn first_commit_in_time(parameters: &Parameters, (gap, rounds): (u64, u64), 
     if after <= max {
         Ok(())
     } else {
-        Err(format!("the first commit after the faults stopped took {after} for {rounds} rounds, at most {max} are allowed"))
+        Err(format!("the first commit after the faults stopped took {after} for {rounds} rounds; at most {max} is allowed"))
     }
 }
 
-/// For how many heartbeats an idle chain is watched.
+/// Number of heartbeats for which an idle chain is watched.
 pub const QUIET_HEARTBEATS: u64 = 4;
 
-/// Judges the rounds that an idle chain went through in [`QUIET_HEARTBEATS`] heartbeats: with nothing to commit it makes a block for each
-/// heartbeat, and gives up the rounds of leaders that are gone, but it does not spin.
+/// Judges the rounds of an idle chain in [`QUIET_HEARTBEATS`] heartbeats. It makes one block per heartbeat and gives up the rounds of leaders
+/// that are gone, but it does not spin.
 ///
 /// # Errors
 /// More rounds than an idle chain needs.
@@ -152,7 +152,7 @@ pub fn quiet(validators: u64, from: Round, to: Round) -> Result<(), String> {
     if rounds <= max {
         Ok(())
     } else {
-        Err(format!("the idle chain went through {rounds} rounds in {QUIET_HEARTBEATS} heartbeats, at most {max} are expected"))
+        Err(format!("the idle chain went through {rounds} rounds in {QUIET_HEARTBEATS} heartbeats; at most {max} are allowed"))
     }
 }
 
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn catches_a_first_commit_that_came_in_few_rounds_but_late() {
-        // Four rounds of a timer that has grown with all the rounds since genesis.
+        // Four rounds of a timer that has grown with every round since genesis.
         let grown = Micros::from_ms(4 * 10_000);
         assert!(first_commit(4, Round(1_000), Round(1_004)).is_ok());
         assert!(first_commit_in_time(&parameters(), (3, 4), grown).is_err());
-        // Two of the four were given up after their own timers.
+        // Two of the four rounds timed out.
         assert!(first_commit_in_time(&parameters(), (3, 4), Micros::from_ms(2_500)).is_ok());
     }
 

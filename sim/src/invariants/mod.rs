@@ -1,7 +1,7 @@
 //! The rules that every run must obey, one file per id of the register (docs/invariants.md).
 //!
-//! A checker sees what an outsider could see: the messages that validators send, the records that their disks keep, what they commit and
-//! what they answer. From that it derives its rule anew. It never calls the code that it checks, so that one mistake is not made twice.
+//! A checker sees only what an outsider could see: the messages that validators send, the records that their disks keep, their commits and
+//! their answers. It derives its rule anew from that and never calls the code under test, so that no mistake is made twice.
 
 pub mod bank;
 pub mod clnt_1;
@@ -11,6 +11,7 @@ pub(crate) mod examples;
 pub mod exec_1;
 pub mod exec_2;
 pub mod exec_3;
+pub mod exec_4;
 pub mod jolteon;
 pub mod live_1;
 pub mod safe_1;
@@ -40,113 +41,120 @@ use serde::Serialize;
 use self::bank::Model;
 use crate::{contents, disk::DurableRecord, time::Micros};
 
-/// Something that an outsider sees.
+/// An event visible from outside.
 #[derive(Clone, Copy, Debug)]
 pub enum Observation<'a> {
     /// A validator sends a message.
     Sent {
-        /// Who.
+        /// The sender. Twins count as one validator.
         node: ValidatorId,
-        /// What.
+        /// The message as it leaves the sender.
         message: &'a Message,
-        /// The safety record that its disk would give back if the power failed now; `None` where there is none yet.
+        /// The safety record that the sender's disk would give back if power failed now; `None` before the first one.
         durable: Option<DurableRecord>,
     },
-    /// A message that verifies has come to a validator.
+    /// A verified message reached a validator.
     Received {
-        /// To whom.
+        /// The receiver.
         node: ValidatorId,
-        /// From whom.
+        /// The sender.
         from: ValidatorId,
-        /// What.
+        /// The message as received.
         message: &'a Message,
     },
-    /// A validator has come into another state.
+    /// A validator's state has changed.
     State {
-        /// Who.
+        /// The validator.
         node: ValidatorId,
-        /// The state.
+        /// Its new state.
         state: jolteon::LocalState<'a>,
     },
     /// A validator's disk has a newer durable safety record.
     Saved {
-        /// Whose.
+        /// The owner of the disk.
         node: ValidatorId,
-        /// The record.
+        /// The new record.
         record: DurableRecord,
     },
     /// A validator starts from what its disk gives back.
     Started {
-        /// Who.
+        /// The starting validator.
         node: ValidatorId,
-        /// The height of its committed chain.
+        /// Height of its committed chain.
         height: Height,
     },
-    /// A validator has looked at its clock. Until it looks again it goes by what it saw.
+    /// A validator has read its clock. It uses this reading until the next one.
     Clock {
-        /// Who.
+        /// The owner of the clock.
         node: ValidatorId,
-        /// What its calendar showed.
+        /// Reading of its wall clock.
         unix: UnixMillis,
     },
     /// A validator commits blocks.
     Committed {
-        /// Who.
+        /// The committing validator.
         node: ValidatorId,
-        /// The blocks' results and receipts, in the order of commitment.
+        /// Headers and receipts of the blocks, in commit order.
         blocks: &'a [(&'a Header, &'a [Receipt])],
-        /// The certificate that it commits them by.
+        /// The certificate that commits them.
         qc: &'a QuorumCert,
     },
-    /// A validator accuses another: of an honest one that means that a rule is broken.
+    /// A validator accuses another. Accusing an honest one breaks SAFE-1.
     Accused {
-        /// Who accuses.
+        /// The accuser.
         node: ValidatorId,
-        /// Of what.
+        /// Its proof.
         evidence: &'a Evidence,
     },
     /// A client has signed a transaction.
     Signed {
-        /// The transaction.
+        /// The signed transaction.
         transaction: &'a Transaction,
     },
     /// A validator tells a client that its transaction is committed.
     Receipt {
-        /// Who.
+        /// The answering validator.
         node: ValidatorId,
-        /// Which transaction.
+        /// The committed transaction.
         id: TxId,
-        /// At which height.
+        /// Height of the block.
         height: Height,
-        /// At which position of the block.
+        /// Index in the block.
         index: u32,
-        /// With what result.
+        /// Outcome in the receipt.
         outcome: &'a Outcome,
     },
     /// A validator tells a client that its transaction has expired.
     Expired {
-        /// Who.
+        /// The answering validator.
         node: ValidatorId,
-        /// Which transaction.
+        /// The expired transaction.
         id: TxId,
-        /// The time of the last block that this validator has committed.
+        /// Time of the last block this validator has committed.
         committed: UnixMillis,
     },
-    /// The state of an account as a validator has it.
-    Account {
-        /// Who.
+    /// A validator's process ends because the application panicked.
+    Panicked {
+        /// The validator.
         node: ValidatorId,
-        /// The account.
+        /// The transaction it panicked on.
+        id: TxId,
+    },
+    /// An account as a validator's state has it.
+    Account {
+        /// The validator.
+        node: ValidatorId,
+        /// Address of the account.
         address: quorate_types::ids::Address,
-        /// The height of the state.
+        /// Height of the state.
         height: Height,
-        /// Its record.
+        /// The account's record at that height.
         record: &'a AccountRecord,
     },
 }
 
 impl Observation<'_> {
-    /// Whose doing it is; nobody's where a client acts.
+    /// The acting validator; `None` for a client.
     pub(crate) const fn node(&self) -> Option<ValidatorId> {
         match self {
             Observation::Sent { node, .. }
@@ -159,6 +167,7 @@ impl Observation<'_> {
             | Observation::Accused { node, .. }
             | Observation::Receipt { node, .. }
             | Observation::Expired { node, .. }
+            | Observation::Panicked { node, .. }
             | Observation::Account { node, .. } => Some(*node),
             Observation::Signed { .. } => None,
         }
@@ -168,12 +177,12 @@ impl Observation<'_> {
         if let Observation::Sent { message, .. } = self { Some(message) } else { None }
     }
 
-    /// The certificates of a message that is sent.
+    /// Certificates in a sent message; none for other observations.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &QuorumCert> {
         self.sent().into_iter().flat_map(contents::quorum_certs)
     }
 
-    /// The blocks of a message that is sent.
+    /// Blocks in a sent message; none for other observations.
     pub(crate) fn blocks(&self) -> &[Block] {
         self.sent().map_or(&[], contents::blocks)
     }
@@ -184,23 +193,23 @@ pub trait Invariant {
     /// Its id in the register.
     fn id(&self) -> &'static str;
 
-    /// Looks at what happened.
+    /// Judges one observation.
     ///
     /// # Errors
     /// How the rule is broken.
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String>;
 
-    /// Whether it judges honest votes by proposals of faulty validators.
+    /// Whether the rule needs faulty validators' proposals to judge honest votes.
     fn hears_faulty_proposals(&self) -> bool {
         false
     }
 
-    /// Whether it has seen two blocks committed at one height.
+    /// Whether two blocks were committed at one height.
     fn has_seen_fork(&self) -> bool {
         false
     }
 
-    /// Looks back at the end of a run at what could not be judged before.
+    /// Judges, at the end of a run, what could not be judged earlier.
     ///
     /// # Errors
     /// How the rule is broken.
@@ -212,23 +221,23 @@ pub trait Invariant {
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// The id of the rule in the register.
+    /// Id of the rule in the register.
     pub invariant: String,
-    /// How it is broken.
+    /// How the rule is broken.
     pub what: String,
-    /// When, in virtual microseconds.
+    /// Time of detection, in virtual microseconds.
     pub at_us: u64,
 }
 
-/// All rules together.
+/// All rules of a run.
 pub struct Register {
     invariants: Vec<Box<dyn Invariant>>,
     faulty: SignerSet,
 }
 
 impl Register {
-    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 are about whole runs), for a committee of these powers. `faulty` are
-    /// the validators that may lie: no rule binds them, and nothing that they say is believed.
+    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 concern whole runs), for a committee with these powers. No rule binds
+    /// the `faulty` validators, and their statements are not trusted.
     #[must_use]
     pub fn new(powers: Vec<u64>, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
         Self {
@@ -243,6 +252,7 @@ impl Register {
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(model, timestamp)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
+                Box::<exec_4::OnePanicEach>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],
@@ -250,20 +260,20 @@ impl Register {
         }
     }
 
-    /// The rules about time as well, where the validators' clocks are shown ([`Observation::Clock`]).
+    /// Adds TIME-1, for searches that show the validators' clocks ([`Observation::Clock`]).
     #[must_use]
     pub fn with_clocks(mut self, parameters: &Parameters, genesis: UnixMillis) -> Self {
         self.invariants.push(Box::new(time_1::TimesFollowClocks::new(parameters, genesis)));
         self
     }
 
-    /// Only that committed blocks form one chain: for worlds in which more validators lie than any other rule can bear.
+    /// Checks only TREE-1: for worlds with more faulty validators than any other rule tolerates.
     #[must_use]
     pub fn one_chain(faulty: SignerSet) -> Self {
         Self { invariants: vec![Box::<tree_1::OneChain>::default()], faulty }
     }
 
-    /// Shows all rules what happened.
+    /// Shows an observation to all rules.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -276,7 +286,7 @@ impl Register {
         Ok(())
     }
 
-    /// Whether the rules bind a validator: it does not lie.
+    /// Whether the rules bind a validator, that is, it is not faulty.
     #[must_use]
     pub fn binds(&self, id: ValidatorId) -> bool {
         !self.faulty.contains(id)
@@ -288,10 +298,10 @@ impl Register {
         self.invariants.iter().any(|invariant| invariant.has_seen_fork())
     }
 
-    /// Lets all rules look back.
+    /// Lets all rules judge what they left open.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first broken rule.
     pub fn finish(&mut self, at: Micros) -> Result<(), Violation> {
         for invariant in &mut self.invariants {
             invariant.finish().map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;

@@ -1,8 +1,8 @@
-//! SAFE-1: a validator signs at most one vote per round, restarts included; nor two different timeouts, nor a vote in a round that it has
-//! given up.
+//! SAFE-1: a validator signs at most one vote per round, restarts included. It never signs two different timeouts of one round, nor a vote in
+//! a round that it has given up.
 //!
-//! Looks at every vote and timeout that is ever sent, and at the signers of every certificate: a vote that a collector casts for itself
-//! crosses no network, but shows in the certificate.
+//! Reads every vote and timeout sent, and the signers of every certificate: a collector's own vote crosses no network, but shows in the
+//! certificate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of SAFE-1.
 #[derive(Debug, Default)]
 pub struct OneVotePerRound {
     faulty: SignerSet,
@@ -29,7 +29,7 @@ pub struct OneVotePerRound {
 }
 
 impl OneVotePerRound {
-    /// The rule for everybody else than `faulty`.
+    /// The rule for every validator except `faulty`.
     #[must_use]
     pub fn new(faulty: SignerSet) -> Self {
         Self { faulty, ..Self::default() }
@@ -87,11 +87,14 @@ impl Invariant for OneVotePerRound {
                 let round = vote.vote_info.round;
                 if self.voted(*node, vote.vote_info, vote.commit_info)? {
                     if self.highest_vote.get(node).is_some_and(|highest| *highest >= round) {
-                        return Err(format!("validator {node} voted in round {round} after round {:?}", self.highest_vote.get(node)));
+                        return Err(format!(
+                            "validator {node} voted in round {round} after voting in round {:?}",
+                            self.highest_vote.get(node)
+                        ));
                     }
                     if self.highest_timeout.get(node).is_some_and(|given_up| *given_up >= round) {
                         return Err(format!(
-                            "validator {node} voted in round {round}, having given up {:?}",
+                            "validator {node} voted in round {round} after it had given up round {:?}",
                             self.highest_timeout.get(node)
                         ));
                     }

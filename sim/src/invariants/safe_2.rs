@@ -1,9 +1,9 @@
-//! SAFE-2: a voted block extends the certificate of round − 1, or comes with a timeout certificate of round − 1 and extends a certificate
-//! at least as high as every one that the timeout certificate reports.
+//! SAFE-2: a voted block extends the certificate of round − 1, or comes with a timeout certificate of round − 1 and extends a certificate at
+//! least as high as every one that the timeout certificate reports.
 //!
-//! Joins each vote with the proposal of its block. A vote whose proposal is not seen at all stays open: the author votes for its own block
-//! before the proposal has left, and may lose power in between. A faulty leader's proposals count as it really sent them, rewritten or not: a
-//! proposal that comes to an honest validator and was never seen leaving is the run's own mistake, and is named as one.
+//! Joins each vote with the proposal of its block. A vote whose proposal is never seen stays open: the author votes for its own block before
+//! the proposal has left, and may lose power in between. A faulty leader's proposals count as they left, rewritten or not. If a proposal
+//! reaches an honest validator but was never seen leaving, the run itself is wrong, and the error says so.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ struct Proposed {
     round: Round,
     parent: BlockId,
     parent_round: Round,
-    /// The round of the timeout certificate and the highest round in it.
+    /// The timeout certificate's round and the highest round in it.
     tc: Option<(Round, Round)>,
 }
 
-/// See the module.
+/// Checker of SAFE-2.
 #[derive(Debug, Default)]
 pub struct VotesExtend {
-    /// A leader that lies may send one block with several certificates; every proposal of it stands for itself.
+    /// A faulty leader may send one block with several certificates, so each proposal of the block is kept.
     proposals: BTreeMap<BlockId, Vec<Proposed>>,
     open: BTreeMap<BlockId, Vec<(ValidatorId, VoteInfo)>>,
 }
@@ -37,7 +37,7 @@ fn check(who: ValidatorId, vote: &VoteInfo, proposals: &[Proposed]) -> Result<()
     if proposals.iter().any(|block| allows(vote, block)) {
         Ok(())
     } else {
-        Err(format!("validator {who} voted for {vote:?}, whose proposal does not allow it: {proposals:?}"))
+        Err(format!("validator {who} voted for {vote:?}, which none of the block's proposals allows: {proposals:?}"))
     }
 }
 
@@ -85,7 +85,7 @@ impl Invariant for VotesExtend {
                     return Ok(());
                 }
                 Err(format!(
-                    "validator {node} received block {block} from {from}, and nobody was seen sending it: the simulator forgot a \
+                    "validator {node} received block {block} from {from}, but nobody was seen sending it: the simulator forgot a \
                      proposal, so this run judges no votes for it"
                 ))
             }
@@ -105,7 +105,7 @@ impl Invariant for VotesExtend {
         let several = |votes: &[(ValidatorId, VoteInfo)]| votes.iter().any(|(who, _)| votes.first().is_some_and(|(first, _)| who != first));
         match self.open.iter().find(|(_, votes)| several(votes)) {
             Some((block, votes)) => {
-                Err(format!("several validators voted for block {block}, which nobody sent and nobody received: {votes:?}"))
+                Err(format!("several validators voted for block {block}, which no validator sent or received: {votes:?}"))
             }
             None => Ok(()),
         }
@@ -142,7 +142,7 @@ mod tests {
         see(&mut rule, 2, &examples::vote(2, 5, 4, id)).unwrap();
         rule.finish().unwrap();
         see(&mut rule, 3, &examples::vote(3, 5, 4, id)).unwrap();
-        assert!(rule.finish().unwrap_err().contains("nobody sent and nobody received"));
+        assert!(rule.finish().unwrap_err().contains("no validator sent or received"));
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         for (highest, allowed) in [(4, true), (5, false)] {
             let mut rule = VotesExtend::default();
             let (proposal, id) = examples::proposal(1, 8, 4, Some((7, highest)));
-            // The vote is seen first.
+            // The vote comes first.
             see(&mut rule, 2, &examples::vote(2, 8, 4, id)).unwrap();
             assert_eq!(see(&mut rule, 1, &proposal).is_ok(), allowed);
         }

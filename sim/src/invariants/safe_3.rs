@@ -6,10 +6,10 @@ use quorate_types::{ids::ValidatorId, message::Message, round::Round};
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of SAFE-3.
 #[derive(Debug, Default)]
 pub struct TimeoutsHideNothing {
-    /// The highest parent of a block that a validator has voted for.
+    /// For each validator, the highest parent round of the blocks it voted for.
     highest_qc: BTreeMap<ValidatorId, Round>,
 }
 
@@ -38,7 +38,7 @@ impl Invariant for TimeoutsHideNothing {
                 let highest = self.highest_qc.get(node).copied().unwrap_or_default();
                 if claimed < highest {
                     return Err(format!(
-                        "validator {node} gave up round {} with a certificate of round {claimed}, having voted on one of round {highest}",
+                        "validator {node} gave up round {} with a certificate of round {claimed}, although it had voted on one of round {highest}",
                         message.timeout.round
                     ));
                 }

@@ -1,7 +1,7 @@
 //! SAFE-4: no signature exists before its record is durable, and the counters of durable records never go down.
 //!
-//! At the moment a vote, a timeout or a proposal is handed to the network, the disk is asked what it would give back if the power failed
-//! right then. The record is read from its bytes here, not by the code that wrote them.
+//! When a vote, a timeout or a proposal is handed to the network, the checker asks the disk what it would give back if power failed at that
+//! moment. It decodes the record itself instead of using the code that wrote it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     disk::DurableRecord,
 };
 
-/// See the module.
+/// Checker of SAFE-4.
 #[derive(Debug, Default)]
 pub struct DurableBeforeSigned {
     newest: BTreeMap<ValidatorId, DurableRecord>,
@@ -34,14 +34,14 @@ impl Invariant for DurableBeforeSigned {
                     || record.last_vote_round < before.last_vote_round
                     || record.last_timeout_round < before.last_timeout_round;
                 if went_down {
-                    return Err(format!("a counter of validator {node} went down, from {before:?} to {record:?}"));
+                    return Err(format!("a counter of validator {node} went down: {before:?}, then {record:?}"));
                 }
                 Ok(())
             }
             Observation::Sent { node, message, durable } => {
                 let durable = durable.unwrap_or_default();
                 let covered = contents::statement(message).is_none_or(|statement| match statement {
-                    // The counter is raised by votes and by timeouts: which of them it was, the last vote and the last timeout tell.
+                    // Votes and timeouts raise the same counter. The last vote and the last timeout tell which of them did.
                     Statement::Vote(vote) => {
                         let round = vote.vote_info.round.0;
                         let is_written = durable.highest_vote_round >= round && durable.last_vote_round >= Some(round);

@@ -1,6 +1,6 @@
 //! SAFE-5: a leader signs at most one proposal per round, restarts included.
 //!
-//! Looks at every block in every message: one that its author never proposed, but that others pass on, counts too.
+//! Reads every block in every message, so a block that only others pass on counts too.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of SAFE-5.
 #[derive(Debug, Default)]
 pub struct OneProposalPerRound {
     faulty: SignerSet,
@@ -20,7 +20,7 @@ pub struct OneProposalPerRound {
 }
 
 impl OneProposalPerRound {
-    /// The rule for everybody else than `faulty`.
+    /// The rule for every validator except `faulty`.
     #[must_use]
     pub fn new(faulty: SignerSet) -> Self {
         Self { faulty, ..Self::default() }

@@ -1,8 +1,8 @@
-//! TIME-1: a validator votes for a block only if its time is the next millisecond after its parent's, or at most a quarter of the first timer
-//! ahead of the validator's own clock. So no certified block is further ahead of the fastest honest clock, unless it takes the smallest step.
+//! TIME-1: a validator votes for a block only if the block's time is its parent's plus 1 ms, or at most a quarter of the first timer ahead of
+//! the validator's own clock. So no certified block is further ahead of the fastest honest clock, unless it takes the smallest step.
 //!
-//! Joins each vote with the proposals of its block and of its parent, and with what the voter's clock showed when the vote was recorded: the same
-//! vote may be sent again much later, and by another clock.
+//! Joins each vote with the proposals of its block and of the parent, and with the voter's clock when the vote was recorded: the same vote
+//! may be sent again much later, when the clock shows something else.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,21 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of TIME-1.
 #[derive(Debug)]
 pub struct TimesFollowClocks {
     tolerance_ms: u64,
-    /// The time of the first block.
+    /// Time of the genesis.
     genesis: UnixMillis,
     clocks: BTreeMap<ValidatorId, UnixMillis>,
-    /// The round of each validator's newest recorded vote, and its clock at that moment.
+    /// For each validator, the round of its newest recorded vote and its clock at that moment.
     recorded: BTreeMap<ValidatorId, (u64, UnixMillis)>,
-    /// The time of each proposed block, and its parent.
+    /// Time and parent of each proposed block.
     blocks: BTreeMap<BlockId, (UnixMillis, BlockId)>,
 }
 
 impl TimesFollowClocks {
-    /// For a network with these rules.
+    /// The rule for a network with these parameters and this genesis time.
     #[must_use]
     pub fn new(parameters: &Parameters, genesis: UnixMillis) -> Self {
         let tolerance_ms = u64::from(parameters.timeout_base_ms / 4);
@@ -41,7 +41,7 @@ impl TimesFollowClocks {
     fn check(&self, node: ValidatorId, vote: &VoteInfo) -> Result<(), String> {
         let block = vote.id;
         let recorded = self.recorded.get(&node).filter(|(round, _)| *round == vote.round.0).map(|(_, clock)| clock);
-        // Of a block that nobody has proposed SAFE-2 judges, of a vote without a record SAFE-4.
+        // SAFE-2 judges votes for blocks that were never proposed, SAFE-4 votes without a record.
         let (Some((time, parent)), Some(clock)) = (self.blocks.get(&block), recorded) else { return Ok(()) };
         let parent_time = self.blocks.get(parent).map_or(self.genesis, |(time, _)| *time);
         let smallest_step = time.0 == parent_time.0.saturating_add(1);
@@ -51,7 +51,7 @@ impl TimesFollowClocks {
         }
         let tolerance = self.tolerance_ms;
         Err(format!(
-            "validator {node} voted for block {block}, which is {ahead} ms ahead of its clock and not its parent's next; {tolerance} are allowed"
+            "validator {node} voted for block {block}, which is {ahead} ms ahead of its clock and not 1 ms after its parent; at most {tolerance} ms are allowed"
         ))
     }
 }
@@ -102,7 +102,7 @@ mod tests {
         rule.observe(&Observation::Sent { node: ValidatorId(node), message, durable: None })
     }
 
-    /// The vote of a validator for a block of this time, which it records when its clock shows `recorded` and sends at `sent`.
+    /// Judges a vote for a block with this time, recorded when the voter's clock shows `recorded` and sent when it shows `sent_at`.
     fn vote_later(time: u64, recorded: u64, sent_at: u64) -> Result<(), String> {
         let mut rule = rule();
         let (node, record) = (ValidatorId(2), DurableRecord { last_vote_round: Some(1), ..DurableRecord::default() });
@@ -111,7 +111,7 @@ mod tests {
         rule.observe(&Observation::Clock { node, unix: UnixMillis(recorded) }).unwrap();
         rule.observe(&Observation::Saved { node, record }).unwrap();
         rule.observe(&Observation::Clock { node, unix: UnixMillis(sent_at) }).unwrap();
-        // The record of a restart says nothing new.
+        // A restart reads back the same record.
         rule.observe(&Observation::Saved { node, record }).unwrap();
         sent(&mut rule, 2, &examples::vote(2, 1, 0, id))
     }

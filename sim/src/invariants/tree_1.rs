@@ -1,5 +1,5 @@
-//! TREE-1: committed blocks form one chain, the same prefix on every honest validator; a validator commits it from the oldest on without a
-//! gap, and after a restart goes on where its disk ends.
+//! TREE-1: committed blocks form one chain, the same prefix on every honest validator. A validator commits it in order without a gap, and
+//! after a restart continues where its disk ends.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use quorate_types::{
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of TREE-1.
 #[derive(Debug, Default)]
 pub struct OneChain {
-    /// The block at each height, with its result, whoever committed it first.
+    /// Block id, state id and round at each height, as first committed.
     chain: BTreeMap<Height, (BlockId, StateId, Round)>,
-    /// The height of each validator's committed chain.
+    /// Height of each validator's committed chain.
     heights: BTreeMap<ValidatorId, Height>,
     /// Two blocks were committed at one height.
     forked: bool,
@@ -34,7 +34,7 @@ impl OneChain {
             && first != block
         {
             self.forked = true;
-            return Err(format!("two blocks at height {}: {first:?}, and {block:?} of validator {node}", header.height));
+            return Err(format!("two blocks at height {}: {first:?}, and {block:?} on validator {node}", header.height));
         }
         if header.height.0 > 1 {
             let below = self.chain.get(&Height(header.height.0.saturating_sub(1)));
@@ -42,7 +42,7 @@ impl OneChain {
                 return Err(format!("height {} was committed before the height below it", header.height));
             };
             if *state_id != header.parent || *round >= header.round {
-                return Err(format!("the block at height {} does not stand on the one below it", header.height));
+                return Err(format!("the block at height {} does not extend the one below it", header.height));
             }
         }
         Ok(())
@@ -62,10 +62,10 @@ impl Invariant for OneChain {
         match observation {
             Observation::Committed { node, blocks, .. } => blocks.iter().try_for_each(|(header, _)| self.committed(*node, header)),
             Observation::Started { node, height } => {
-                // A commit itself needs no sync: the votes that led to it were synced by a quorum, which commits it again.
+                // A commit need not be synced: a quorum synced the votes that led to it, and commits it again.
                 let before = self.heights.insert(*node, *height).unwrap_or_default();
                 if *height > before {
-                    return Err(format!("validator {node} came back with height {height}, having committed only {before}"));
+                    return Err(format!("validator {node} came back at height {height}, but had only committed up to {before}"));
                 }
                 Ok(())
             }
@@ -110,6 +110,6 @@ mod tests {
         rule.observe(&Observation::Started { node: ValidatorId(1), height: Height(0) }).unwrap();
         commit(&mut rule, 1, &[&first]).unwrap();
         assert!(rule.observe(&Observation::Started { node: ValidatorId(1), height: Height(9) }).is_err());
-        assert!(!rule.has_seen_fork(), "whatever else is wrong, there is one chain");
+        assert!(!rule.has_seen_fork(), "there is one chain, whatever else is wrong");
     }
 }

@@ -4,7 +4,7 @@ use quorate_types::{header::Header, ids::StateId};
 
 use super::{Invariant, Observation};
 
-/// See the module.
+/// Checker of TREE-2.
 #[derive(Debug, Default)]
 pub struct TwoChain;
 
@@ -18,7 +18,7 @@ impl Invariant for TwoChain {
         let Some((last, _)) = blocks.last() else { return Err(format!("validator {node} committed nothing")) };
         let vote = &qc.vote_info;
         if vote.parent_round.0.checked_add(1) != Some(vote.round.0) {
-            return Err(format!("validator {node} committed by {qc:?}, whose parent is of round {}", vote.parent_round));
+            return Err(format!("validator {node} committed by {qc:?}, whose parent has round {}", vote.parent_round));
         }
         if vote.parent_id != last.block_id || vote.parent_round != last.round || qc.commit_info.commit_state_id != Some(last.state_id()) {
             return Err(format!("validator {node} committed {last:?} by {qc:?}"));

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 
 use super::{
     cast::{Options, VALIDATORS_MAX},

@@ -1,6 +1,6 @@
 //! The interactive session: a line editor with history and completion.
 
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use rustyline::{
     CompletionType, Config, Context, Editor, Helper,
     completion::{Completer, Pair},

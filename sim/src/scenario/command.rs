@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use quorate_client::{CommandError, Output, terminal::shell_word};
+use quorate_terminal::{CommandError, Output, shell_word};
 use serde::Serialize;
 
 use super::{

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use quorate_types::round::Round;
 use serde::Serialize;
 
@@ -12,16 +12,16 @@ use crate::{
     speed::{SpeedRun, honest},
 };
 
-/// `quorate sim speed`.
+/// Options of `quorate sim speed`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SpeedCommand {
-    /// How many rounds.
+    /// Number of rounds.
     #[arg(long, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     rounds: u64,
-    /// How many validators.
+    /// Number of validators.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=128))]
     validators: u16,
-    /// How many transactions there are, one for each block from the first on; the blocks after them are empty.
+    /// Number of transactions, one per block from the first block on; later blocks are empty.
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=5_000))]
     transactions: u64,
 }
@@ -32,7 +32,7 @@ struct Measured {
     run: SpeedRun,
     cpu_seconds: f64,
     wall_seconds: f64,
-    /// On one core, by processor time.
+    /// Per second of CPU time, so on one core.
     rounds_per_second: u64,
 }
 

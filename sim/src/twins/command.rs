@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_client::{CommandError, Output};
+use quorate_terminal::{CommandError, Output};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -474,7 +474,7 @@ fn report_text(report: &CampaignReport) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use quorate_client::terminal::Format;
+    use quorate_terminal::Format;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The calm of a world: after the faults everybody who is connected must commit and settle (LIVE-1), and the idle chain must be quiet.
+//! The calm of a world: after the faults, every connected validator must commit and settle (LIVE-1), and the idle chain must be quiet.
 
 use quorate_replica::Replica;
 use quorate_types::{ids::ValidatorId, round::Round};
@@ -11,18 +11,18 @@ use crate::{
     time::Micros,
 };
 
-/// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
+/// Longest delay between a validator's answer to a client and its report of the commit.
 const REPORT_MS: u64 = 20;
 
 /// The end of the faults, and what followed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calm {
     pub(super) at: Micros,
-    /// The highest round of a connected validator.
+    /// Highest round of a connected validator at that moment.
     pub(super) round: Round,
-    /// How many rounds above the newest commit that it knew the one of them stood who knew least.
+    /// Greatest [`Machine::gap`] of a connected validator at that moment.
     pub(super) gap: u64,
-    /// After how many rounds somebody connected first committed, and when.
+    /// Rounds until the first commit of a connected validator, and its time.
     pub(super) first_commit: Option<(u64, Micros)>,
     /// When everything was settled, and in which round.
     pub(super) settled: Option<(Micros, Round)>,
@@ -50,22 +50,35 @@ impl World {
         for id in down {
             self.start(id)?;
         }
-        let round = self.bench.highest_round(|id| !self.is_excused(id));
-        let gap = self.connected().map(Machine::gap).max().unwrap_or_default();
-        self.calm = Some(Calm { at: now, round, gap, first_commit: None, settled: None });
+        self.calm = Some(self.calm_from_now());
         let validators = u64::from(self.options.validators);
         let longest = live_1::time_max(validators, &self.bench.setting.genesis.parameters);
         self.bench.plan_after(longest, Happening::GiveUp);
         Ok(())
     }
 
-    /// The validators that somebody waits for.
+    fn calm_from_now(&self) -> Calm {
+        let round = self.bench.highest_round(|id| !self.is_excused(id));
+        let gap = self.connected().map(Machine::gap).max().unwrap_or_default();
+        Calm { at: self.bench.now, round, gap, first_commit: None, settled: None }
+    }
+
+    /// A fault strikes after all: LIVE-1 is measured from here.
+    pub(super) fn faults_go_on(&mut self) {
+        if let Some(before) = self.calm.filter(|calm| calm.first_commit.is_none()) {
+            let now = self.calm_from_now();
+            // A stopped validator has no round.
+            self.calm = Some(Calm { round: now.round.max(before.round), gap: now.gap.max(before.gap), ..now });
+        }
+    }
+
+    /// The validators that must commit and settle.
     fn connected(&self) -> impl Iterator<Item = &Machine> {
         self.bench.machines.iter().filter(|machine| !self.is_excused(machine.id))
     }
 
-    /// Whether every client knows its end and every connected validator has come to the same height; then the chain is watched for some
-    /// more time, in which it should be quiet.
+    /// Checks whether every client's transactions are final and every connected validator has the same height. Then the chain is watched a
+    /// little longer, in which time it should be quiet.
     pub(super) fn settle(&mut self) {
         let Some(calm) = self.calm.filter(|calm| calm.settled.is_none() && calm.first_commit.is_some()) else { return };
         if !self.bench.workload.is_done() {
@@ -76,7 +89,7 @@ impl World {
         if self.connected().all(|machine| Some(machine.reported) == highest) {
             self.calm = Some(Calm { settled: Some((now, round)), ..calm });
             let heartbeat = u64::from(self.bench.setting.genesis.parameters.heartbeat_ms);
-            // A validator may have answered its clients, but not yet reported the commit itself.
+            // A validator may have answered its clients without having reported the commit yet.
             let watched = self.options.seed.is_multiple_of(4);
             let quiet = if watched { heartbeat.saturating_mul(live_1::QUIET_HEARTBEATS) } else { REPORT_MS };
             let quiet = Micros::from_ms(quiet);
@@ -112,7 +125,7 @@ impl World {
         let validators: Vec<String> = self.bench.machines.iter().map(state).collect();
         let first = self.calm.and_then(|calm| calm.first_commit);
         let what =
-            format!("not settled in time; first commit {first:?}; {}; clients: {}", validators.join("; "), self.bench.workload.open());
+            format!("not settled in time; first commit: {first:?}; {}; clients: {}", validators.join("; "), self.bench.workload.open());
         Err(self.bench.violation("LIVE-1", what))
     }
 
@@ -126,12 +139,12 @@ impl World {
         for machine in &self.bench.machines {
             self.bench.watch.accounts(self.bench.now, machine, &addresses)?;
         }
-        // In a directed world the end may fall between an answer and the commit it speaks of.
+        // A directed world may end between an answer and its commit.
         if self.options.directed.is_some() { Ok(()) } else { self.bench.watch.finish(self.bench.now) }
     }
 
-    /// In a world with more liars than a committee bears the chain must have forked, and the evidence must name them: so many that the
-    /// others could not have done it, and nobody who is honest.
+    /// A world with more liars than the committee tolerates must have forked, and the evidence must name enough of them that the rest could not
+    /// have done it, and no honest validator.
     pub(super) fn judge_fork(&mut self, result: Happened) -> Happened {
         let Some(forensics) = &self.forensics else { return result };
         let culprits = forensics.culprits();
@@ -143,7 +156,7 @@ impl World {
             Err(_) if !committee.holds_honest(named) => Err(format!("the chain forked, but only {culprits:?} are named")),
             Err(_) if named.iter().any(|id| !byzantine.contains(id)) => Err(format!("honest validators are named: {culprits:?}")),
             Err(_) => Ok(()),
-            Ok(()) => Err("more collude than the committee bears, and yet the chain did not fork".into()),
+            Ok(()) => Err("more validators collude than the committee tolerates, but the chain did not fork".into()),
         };
         self.report.culprits = culprits;
         judged.map_err(|what: String| self.bench.violation("B25", what))

@@ -1,4 +1,4 @@
-//! The faults of a world as they strike: liars, power cuts, cuts of the network, wrong clocks, and the fates of the permanent minority.
+//! The faults of a world as they strike: liars, power cuts, network partitions, wrong clocks, and the fates of the permanent minority.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl World {
-    /// Puts liars between replicas and the network, and says who is excused from everything.
+    /// Puts liars between replicas and the network, and marks the validators that are excused.
     pub(super) fn corrupt(&mut self) {
         let chance = Random::new(self.options.seed).fork("lies");
         let byzantine = self.plan.byzantine();
@@ -49,7 +49,7 @@ impl World {
             } else {
                 continue;
             }
-            // Whoever lies signs what its replica does not know of.
+            // A liar signs statements that its replica does not know of.
             machine.setup.doubles = Doubles::Play;
             liars.push(id);
         }
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// Plans what goes wrong when.
+    /// Plans every incident and fate.
     pub(super) fn plan_faults(&mut self) {
         for (at, incident) in std::mem::take(&mut self.plan.incidents) {
             self.bench.plan(at, Happening::Incident(incident));
@@ -100,7 +100,7 @@ impl World {
             }
             Incident::Clock(id, fault) => {
                 let now = self.bench.now;
-                self.bench.audit.note(now, || format!("the calendar of {} goes wrong: {fault:?}", describe::validator(id)));
+                self.bench.audit.note(now, || format!("the wall clock of {} goes wrong: {fault:?}", describe::validator(id)));
                 self.seen(fault.name());
                 let may_be_set = self.role(id).is_some_and(|role| !role.clock_stays_wrong);
                 if let Some(machine) = self.bench.machine_mut(id).filter(|_| may_be_set) {
@@ -191,7 +191,7 @@ impl World {
             }
             Fate::Deaf(_) => {
                 network.deafen(id);
-                ("fault: deaf for ever", "hears nobody any more")
+                ("fault: deaf for ever", "goes deaf for ever")
             }
             Fate::Frayed(_, directions) => {
                 network.cut_for_ever(directions.iter().copied());
@@ -208,7 +208,7 @@ impl World {
             Fate::WrongClock(_, fault) => {
                 machine.clock.fault = Some((*fault, now));
                 role.clock_stays_wrong = true;
-                ("fault: clock wrong for ever", "has a wrong calendar from now on")
+                ("fault: clock wrong for ever", "has a wrong wall clock from now on")
             }
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),

@@ -1,11 +1,11 @@
 //! A world: validators, clients and faults on a [`Bench`], all drawn from one seed.
 //!
-//! | File | What |
+//! | File | Content |
 //! |---|---|
-//! | `validators.rs` | how a process starts, works step by step, and gives up where it must |
-//! | `traffic.rs` | what validators say and hear, and what liars make of it |
-//! | `faults.rs` | the storm as it strikes: power, disks, network, clocks, and fates that last |
-//! | `calm.rs` | what must follow when it is over (LIVE-1), and the end |
+//! | `validators.rs` | how a process starts, works step by step, and stops on fatal errors |
+//! | `traffic.rs` | what validators send and receive, and what liars make of it |
+//! | `faults.rs` | the storm as it strikes: power, disks, network, clocks, and permanent fates |
+//! | `calm.rs` | what must follow after the storm (LIVE-1), and the end |
 
 mod calm;
 mod faults;
@@ -35,76 +35,81 @@ use crate::{
     workload::Workload,
 };
 
-/// What a world is made from.
+/// Share of worlds, in thousandths, that run a panicking application if the subject has one.
+const PANICS_PERMILLE: u64 = 125;
+
+/// Options of a world.
 #[derive(Clone, Debug)]
 pub struct SimOptions {
-    /// Decides everything.
+    /// Decides everything that happens.
     pub seed: u64,
-    /// How many validators there are, 1..=128.
+    /// Number of validators, 1..=128.
     pub validators: u16,
-    /// Keep a readable log of what happens.
+    /// Whether to keep a readable log of events.
     pub trace: bool,
-    /// Instead of the faults that the seed would draw.
+    /// Replaces the faults that the seed would draw.
     pub directed: Option<Directed>,
 }
 
-/// One chosen power cut in a world without other faults, for sweeps over all moments of a round.
+/// One chosen power cut in a world without other faults, for sweeps over every moment of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Directed {
-    /// Whose power fails, and after how many effects; nobody's for a first run that only counts.
+    /// The validator to cut and the number of effects before the cut; `None` for a first run that only counts effects.
     pub cut: Option<(ValidatorId, u64)>,
-    /// How long it is off.
+    /// How long the power stays off.
     pub down: Micros,
-    /// Whether the output of the last effect still got out.
+    /// Whether the output of the last effect is lost.
     pub last_output_lost: bool,
-    /// In which round the world ends.
+    /// Round in which the world ends.
     pub last_round: Round,
 }
 
-/// Something that happens.
+/// A world's own event.
 #[derive(Debug)]
 enum Happening {
     Incident(Incident),
     Fate(ValidatorId, Fate),
-    /// A validator's home is copied.
+    /// Copies a validator's home, for a later return to it.
     Copy(ValidatorId),
-    /// Somebody who lies may say something.
+    /// A liar may send unsolicited messages.
     Pulse(ValidatorId),
-    /// The power is back.
+    /// The power returns.
     Restart {
         id: ValidatorId,
         life: u64,
     },
     /// The storm is over.
     Calm,
-    /// Everything is settled, and the chain was watched in its idleness for a while.
+    /// The idle chain has been watched long enough after everything settled.
     EndOfQuiet,
-    /// The time allowed is over.
+    /// The allowed time is over.
     GiveUp,
 }
 
-/// See the module.
+/// One simulated run.
 pub(crate) struct World {
     options: SimOptions,
     plan: FaultPlan,
     origin: Origin,
     bench: Bench<SimHome, Happening>,
-    /// In the order of the committee.
+    /// In committee order.
     roles: Vec<Role>,
     disks: Random,
     calm: Option<Calm>,
-    /// The time of the newest block that anybody has committed.
+    /// Time of the newest committed block.
     chain_time: UnixMillis,
     report: Report,
-    /// What honest validators see, in worlds that fork.
+    /// What honest validators have seen, in worlds that fork.
     forensics: Option<Forensics>,
     ended: bool,
 }
 
 impl World {
-    /// A world before its beginning.
+    /// A world at time 0.
     pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
+        let panics = faults == Faults::Drawn && options.directed.is_none() && seed.fork("panics").chance(PANICS_PERMILLE);
+        let subject = subject.0.panicking().filter(|_| panics).unwrap_or_else(|| subject.clone());
         let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
         let settings = workload.settings();
         let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
@@ -154,7 +159,7 @@ impl World {
         })
     }
 
-    /// Runs to the end. Also says how many effects each validator has gone through.
+    /// Runs to the end. Also returns each validator's number of effects.
     pub(crate) fn run(mut self) -> (Report, Vec<u64>) {
         let result = self.begin().and_then(|()| self.go_on()).and_then(|()| self.finish());
         let result = self.judge_fork(result);
@@ -255,17 +260,17 @@ impl World {
         self.roles.get(id.index())
     }
 
-    /// Whether nobody waits for it.
+    /// Whether the run does not wait for the validator.
     fn is_excused(&self, id: ValidatorId) -> bool {
         self.role(id).is_some_and(|role| role.excused)
     }
 
-    /// Whether it lies, or otherwise counts as Byzantine: no rule binds it.
+    /// Whether the validator lies or otherwise counts as Byzantine, so that no rule binds it.
     fn is_faulty(&self, id: ValidatorId) -> bool {
         !self.bench.watch.binds(id)
     }
 
-    /// Counts what the world goes through.
+    /// Counts an occurrence for the report.
     fn seen(&mut self, what: &str) {
         match self.report.seen.get_mut(what) {
             Some(count) => *count = count.saturating_add(1),

@@ -1,4 +1,4 @@
-//! What validators of a world say and hear: those that lie through their liars.
+//! What validators of a world send and receive; liars change it on the way.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     time::Micros,
 };
 
-/// Between two moments in which somebody who lies says something out of itself, at most.
+/// Longest pause between two unsolicited messages of a liar.
 pub(super) const PULSE_MAX: Micros = Micros(250_000);
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         self.bench.send(id, to, &message)
     }
 
-    /// Somebody who lies says what it likes.
+    /// Sends a liar's parcels.
     fn utter(&mut self, id: ValidatorId, parcels: Vec<Parcel>) -> Happened {
         let now = self.bench.now;
         for Parcel { to, content, lie } in parcels {
@@ -78,7 +78,7 @@ impl World {
         Ok(())
     }
 
-    /// Somebody who lies may say something out of itself.
+    /// Lets a liar send unsolicited messages, and plans its next turn.
     pub(super) fn pulse(&mut self, id: ValidatorId) -> Happened {
         let pause = Micros(self.bench.random.between(20_000, PULSE_MAX.0));
         self.bench.plan_after(pause, Happening::Pulse(id));
@@ -92,7 +92,7 @@ impl World {
     pub(super) fn arrive(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
         let opened = match self.bench.open(from, packet) {
             Ok(opened) => opened,
-            // Whoever lies is not believed.
+            // Messages of a liar need not verify.
             Err(refused) if self.role(from).is_some_and(|role| role.liar.is_some()) => {
                 self.seen(&format!("refused: {}", refused.word));
                 return Ok(());

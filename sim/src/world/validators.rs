@@ -1,21 +1,26 @@
-//! A validator's process in a world: it starts, works step by step, and gives up where it must.
+//! A validator's process in a world: it starts, works step by step, and stops on fatal errors.
 
 use std::sync::Arc;
 
+use quorate_app::Panicked;
 use quorate_ledger::LedgerError;
 use quorate_replica::{Fatal, RecoverError, Serve};
-use quorate_types::{ids::ValidatorId, message::Recipients};
+use quorate_types::{
+    ids::{TxId, ValidatorId},
+    message::Recipients,
+};
 
 use super::{Happening, World};
 use crate::{
     describe,
     fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut},
     harness::{Bench, Happened},
+    invariants::Observation,
     time::Micros,
 };
 
 impl World {
-    /// A validator's process starts on what its disk holds.
+    /// Starts a validator's process on its disk's content.
     pub(super) fn start(&mut self, id: ValidatorId) -> Happened {
         let now = self.bench.now;
         let clock_start = Micros(self.bench.random.below(1 << 40));
@@ -23,11 +28,11 @@ impl World {
         let behind = ClockFault::Behind(self.bench.random.between(1_000, CLOCK_OFF_MS_MAX));
         let Bench { machines, setting, watch, .. } = &mut self.bench;
         let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
-        // All begin with the same genesis on the disk; it is made once.
+        // All disks begin with the same genesis state, which is made only once.
         let opened = if machine.life == 0 { machine.open_at_genesis(setting, &self.origin) } else { machine.open(setting) };
         match opened {
             Ok(()) if role.stopped => {
-                let what = format!("validator {id} starts again after it was stopped for ever");
+                let what = format!("validator {id} started again after it had stopped for ever");
                 return Err(self.bench.violation("SAFE-6", what));
             }
             Ok(()) => {}
@@ -41,7 +46,7 @@ impl World {
                 self.seen("net: refuses a disk that has forgotten");
                 return Ok(());
             }
-            // The power failed again while it was starting.
+            // The power failed again during the start.
             Err(_) if role.armed.is_some() => {
                 self.lose_power(id);
                 return Ok(());
@@ -54,7 +59,7 @@ impl World {
             Err(error) => return Err(self.bench.violation("OPEN", format!("validator {id} does not start: {error}"))),
         }
         machine.clock.start = clock_start;
-        // A battery is dead: the calendar starts anywhere in the past, until somebody sets it.
+        // A dead battery: the wall clock starts somewhere in the past, and stays wrong until it is set.
         let clock_lost = clock_lost && !role.clock_stays_wrong;
         if !role.clock_stays_wrong {
             machine.clock.fault = clock_lost.then_some((behind, now));
@@ -66,7 +71,7 @@ impl World {
         self.bench.begin_work(id)
     }
 
-    /// One poll.
+    /// Polls once and handles the result.
     pub(super) fn step(&mut self, id: ValidatorId) -> Happened {
         let polled = self.bench.poll(id)?;
         let output = match polled.output {
@@ -87,8 +92,12 @@ impl World {
         Ok(())
     }
 
-    /// A validator's replica has given up: whether it may.
+    /// Handles a replica's fatal error: decides whether it is allowed.
     fn give_in(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
+        match fatal {
+            Fatal::Panicked(Panicked { tx_id, .. }) if self.bench.workload.is_poison(tx_id) => return self.panicked(id, *tx_id),
+            _ => {}
+        }
         let now = self.bench.now;
         let Bench { machines, watch, .. } = &mut self.bench;
         let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
@@ -100,11 +109,11 @@ impl World {
                 let life = machine.life;
                 self.seen("net: stops at its own signature");
                 self.bench.audit.note(now, || format!("{} stops for ever: {stop}", describe::validator(id)));
-                // Somebody starts it again.
+                // A supervisor restarts it.
                 let back = Micros(self.bench.random.between(1_000, 100_000));
                 self.bench.plan_after(back, Happening::Restart { id, life });
             }
-            // Whoever counts as Byzantine may come to a point where its own replica gives up; among more than f of them anybody may.
+            // A Byzantine validator's own replica may fail. With more than f Byzantine, so may any other.
             _ if !watch.binds(id) || self.forensics.is_some() => {
                 (role.gone, role.armed) = (true, None);
                 machine.stop();
@@ -116,13 +125,32 @@ impl World {
         Ok(())
     }
 
-    /// A validator has read the blocks that somebody asked for.
+    /// The application has panicked on a poison transaction: the process ends, and is started again.
+    fn panicked(&mut self, id: ValidatorId, tx_id: TxId) -> Happened {
+        self.seen("fault: panic");
+        let now = self.bench.now;
+        self.bench.audit.note(now, || format!("the application of {} panics on {tx_id}", describe::validator(id)));
+        self.faults_go_on();
+        let pause = Micros(self.bench.random.between(1_000, 50_000));
+        let Bench { machines, watch, .. } = &mut self.bench;
+        let Some(machine) = machines.get_mut(id.index()) else { return Ok(()) };
+        machine.stop();
+        let life = machine.life;
+        // A home that was rolled back may lack the record of the panic.
+        if !machine.has_forgotten {
+            watch.see(now, &Observation::Panicked { node: id, id: tx_id })?;
+        }
+        self.bench.plan_after(pause, Happening::Restart { id, life });
+        Ok(())
+    }
+
+    /// A validator has read the requested blocks.
     pub(super) fn serve(&mut self, id: ValidatorId, job: Serve) -> Happened {
         let to = Recipients::One(job.to());
         match self.bench.serve(id, job) {
             Ok(Some(message)) => self.send(id, to, Arc::new(message)),
             Ok(None) => Ok(()),
-            // A disk that fails stops the replica at its own next step; whoever counts as Byzantine may have lost anything.
+            // A failed disk stops the replica at its own next step. A Byzantine validator may have lost any data.
             Err(_) if self.is_faulty(id) || self.role(id).is_some_and(|role| role.armed.is_some()) => Ok(()),
             Err(error) => Err(self.bench.violation("FATAL", format!("validator {id} cannot read blocks: {error}"))),
         }

@@ -27,8 +27,9 @@ use axum::{
 use clap::Parser;
 use fake::{Fake, hexadecimal};
 use quorate_builtin::{Account, BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, explain, keys::KV_OWN};
-use quorate_client::{CommandError, Output, Pace, session, terminal::Format, terminal::Written};
+use quorate_client::{Pace, session};
 use quorate_keygen::{AccountKey, Sealing, save_account_key};
+use quorate_terminal::{CommandError, Format, Output, Written};
 use quorate_types::{
     crypto::Hash,
     failure::Code,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl<H: Home, E> Bench<H, E> {
-    /// Every client will look at its transactions, and again and again.
+    /// Schedules the first turn of every client; each turn schedules the next.
     pub(crate) fn plan_clients(&mut self) {
         (0..self.workload.len()).for_each(|index| self.plan_client(index));
     }
@@ -22,7 +22,7 @@ impl<H: Home, E> Bench<H, E> {
         self.agenda.plan(self.now.after(pause), Planned::Client(index));
     }
 
-    /// A client looks at its transactions. It takes `unix` for the time, and knows these validators.
+    /// A client's turn. `unix` is the time it goes by, `live` the validators it may contact.
     pub(crate) fn client(&mut self, index: usize, unix: UnixMillis, live: &[ValidatorId]) -> Happened {
         for action in self.workload.turn(index, self.now, unix, live) {
             self.act(action)?;
@@ -40,7 +40,7 @@ impl<H: Home, E> Bench<H, E> {
             }
             Action::Submit { node, ticket, transaction, wait } => {
                 self.audit.note(now, || format!("client -> {}  {transaction:?}, waits: {}", describe::validator(node), wait_word(wait)));
-                // As the node's API does: what does not verify never gets to the replica.
+                // As in the node's API, an invalid transaction never reaches the replica.
                 if let Some(Ok(transaction)) = self.setting.verifier.transactions(vec![transaction]).pop() {
                     self.give(node, Input::Submit { ticket, transaction, wait });
                 }
@@ -68,7 +68,7 @@ impl<H: Home, E> Bench<H, E> {
         if let (Some(transaction), Some(machine)) = (transaction, self.machines.get(id.index())) {
             self.watch.answered(now, machine, transaction, answer)?;
         }
-        // Nobody believes a liar without a proof; the client asks again elsewhere.
+        // A client trusts no liar without a proof, so it asks another validator.
         if self.watch.binds(id) {
             self.workload.on_answer(ticket, answer);
         }

@@ -1,9 +1,9 @@
-//! Machines on one virtual clock. Every poll is an event of its own, so a power cut falls between any two effects of a validator.
+//! Machines on one virtual clock. Every poll is an event of its own, so a power cut can fall between any two effects of a validator.
 //!
 //! ```text
-//!            agenda (time, order of planning)
+//!            agenda (time, then order of planning)
 //!                        │ next
-//!   clients ──> arrivals, steps, deadlines, whatever a search plans ──> Machine ──> outputs
+//!   clients ──> arrivals, steps, deadlines, the search's own events ──> Machine ──> outputs
 //!      ^                                                                              │
 //!      └────────────── answers ─────────────┬── Watch (the rules see everything) <────┤
 //!                                           └── network: bytes, delays, losses  <─────┘
@@ -35,10 +35,10 @@ use crate::{
     workload::Workload,
 };
 
-/// How long blocks that somebody asked for take to be read, at most.
+/// Longest time to read requested blocks.
 const SERVE_MAX: Micros = Micros(5_000);
 
-/// What is planned. `E` is what only the search knows.
+/// An entry of the agenda. `E` is an event that only the search understands.
 #[derive(Debug)]
 enum Planned<E> {
     Deliver {
@@ -46,74 +46,74 @@ enum Planned<E> {
         to: ValidatorId,
         packet: Rc<Packet>,
     },
-    /// The validator does its next piece of work.
+    /// The validator's turn to work.
     Step {
         id: ValidatorId,
         life: u64,
     },
-    /// The validator's other thread has read blocks that somebody asked for.
+    /// The validator's reader thread finishes reading requested blocks.
     Serve {
         id: ValidatorId,
         life: u64,
         job: Box<Serve>,
     },
-    /// A deadline of the validator has come.
+    /// The validator's deadline has passed.
     Wake {
         id: ValidatorId,
         life: u64,
     },
-    /// A client looks at its transactions.
+    /// A client's turn.
     Client(usize),
     Own(E),
 }
 
-/// What happens next, for the search to see to.
+/// The next event, for the search to handle.
 #[derive(Debug)]
 pub(crate) enum Event<E> {
-    /// Something has reached a validator that is up.
+    /// A packet has reached a validator that is up.
     Arrival { from: ValidatorId, to: ValidatorId, packet: Rc<Packet> },
-    /// It is the validator's turn to do a piece of work.
+    /// The validator's turn to work.
     Step(ValidatorId),
-    /// The validator has read the blocks that somebody asked for.
+    /// The validator has read the requested blocks.
     Serve(ValidatorId, Box<Serve>),
-    /// A client looks at its transactions.
+    /// A client's turn.
     Client(usize),
-    /// Planned by the search.
+    /// The search's own event.
     Own(E),
 }
 
-/// Whether a machine is about to work, and when it will look at the time at the latest.
+/// A machine's planned step and wake-up.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn {
     /// A step is planned.
     is_busy: bool,
-    /// The deadline for which a wake-up is planned.
+    /// Deadline for which a wake-up is planned.
     wake: Option<Micros>,
-    /// In which life of the machine that is so.
+    /// Life of the machine to which the other fields apply.
     life: u64,
 }
 
-/// See the module.
+/// Machines, network, clients and checkers on one virtual clock.
 pub(crate) struct Bench<H: Home, E> {
     pub(crate) setting: Setting,
     pub(crate) now: Micros,
-    /// In the order of the committee.
+    /// In committee order.
     pub(crate) machines: Vec<Machine<H>>,
     turns: Vec<Turn>,
     pub(crate) network: Network,
     pub(crate) workload: Workload,
     pub(crate) watch: Watch,
     pub(crate) audit: Audit,
-    /// How long machines take for what they do.
+    /// Decides how long machines take to work.
     pub(crate) random: Random,
-    /// How long a sync takes, at most.
+    /// Longest time a sync takes.
     sync_max: Micros,
-    /// How many messages were sent, one for each receiver.
+    /// Messages sent, counted once per receiver.
     pub(crate) messages: u64,
     agenda: Agenda<Planned<E>>,
 }
 
-/// What a bench is made from.
+/// Parts of a [`Bench`].
 pub(crate) struct Parts<H: Home> {
     pub(crate) setting: Setting,
     pub(crate) machines: Vec<Machine<H>>,
@@ -125,7 +125,7 @@ pub(crate) struct Parts<H: Home> {
 }
 
 impl<H: Home, E> Bench<H, E> {
-    /// Before anything has happened. Every client is about to look at its transactions.
+    /// A bench at time 0, with nothing planned.
     pub(crate) fn new(parts: Parts<H>) -> Self {
         let Parts { setting, machines, network, workload, watch, audit, mut random } = parts;
         let (turns, sync_max) = (vec![Turn::default(); machines.len()], Micros(random.between(50, 4_000)));
@@ -141,7 +141,7 @@ impl<H: Home, E> Bench<H, E> {
         self.plan(self.now.after(delay), own);
     }
 
-    /// Moves the time to what happens next; what was planned for an earlier life of a machine does not.
+    /// Advances the time to the next event and returns it. Events planned for an earlier life of a machine are dropped.
     pub(crate) fn next(&mut self) -> Option<Event<E>> {
         loop {
             let (at, planned) = self.agenda.next()?;
@@ -182,7 +182,7 @@ impl<H: Home, E> Bench<H, E> {
         violation(self.now, invariant, what)
     }
 
-    /// A validator has opened what its disk held.
+    /// Reports that a validator has opened its disk.
     pub(crate) fn started(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -192,7 +192,7 @@ impl<H: Home, E> Bench<H, E> {
         self.watch.started(now, machine)
     }
 
-    /// It begins to work, as the node's loop does: with the time.
+    /// Gives a started validator the time, as the node's loop does, and lets it work.
     pub(crate) fn begin_work(&mut self, id: ValidatorId) -> Happened {
         if let Some(machine) = self.machine_mut(id) {
             machine.receive(Input::Tick);
@@ -200,7 +200,7 @@ impl<H: Home, E> Bench<H, E> {
         self.idle(id)
     }
 
-    /// Gives a validator something to do; nothing reaches one without power.
+    /// Queues an input for a validator and plans a step if it is idle. Inputs for a validator without power are dropped.
     pub(crate) fn give(&mut self, id: ValidatorId, input: Input) {
         let delay = Micros(self.random.between(1, 20));
         let Some(machine) = self.machines.get_mut(id.index()).filter(|machine| machine.is_up()) else { return };
@@ -210,7 +210,7 @@ impl<H: Home, E> Bench<H, E> {
         }
     }
 
-    /// What is planned for the present life of a machine.
+    /// The plans for the machine's current life.
     fn turn(&mut self, id: ValidatorId) -> Option<&mut Turn> {
         let life = self.machine(id)?.life;
         let turn = self.turns.get_mut(id.index())?;
@@ -227,7 +227,7 @@ impl<H: Home, E> Bench<H, E> {
         self.agenda.plan(self.now.after(delay), Planned::Step { id, life });
     }
 
-    /// One poll, of which the rules see what it has done to the validator; its output is the search's to see to.
+    /// Polls once and shows the rules the validator's new records and state. The caller handles the output.
     pub(crate) fn poll(&mut self, id: ValidatorId) -> Result<Polled, Violation> {
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(Polled::nothing()) };
         let polled = machine.poll();
@@ -235,7 +235,7 @@ impl<H: Home, E> Bench<H, E> {
         Ok(polled)
     }
 
-    /// The validator goes on when it is done with a piece of work that has synced the disk so often.
+    /// Plans the next step, after a delay that covers this many syncs.
     pub(crate) fn go_on(&mut self, id: ValidatorId, synced: u64) {
         let mut delay = Micros(self.random.between(1, 30));
         for _ in 0..synced {
@@ -244,7 +244,7 @@ impl<H: Home, E> Bench<H, E> {
         self.plan_step(id, delay);
     }
 
-    /// The validator has nothing left to do: it takes what has come meanwhile, or rests until its next deadline.
+    /// Called when the validator has no work left: it takes queued inputs, or rests until its next deadline.
     pub(crate) fn idle(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -258,7 +258,7 @@ impl<H: Home, E> Bench<H, E> {
         let Some(turn) = self.turn(id) else { return Ok(()) };
         turn.is_busy = false;
         let Some(deadline) = deadline else { return Ok(()) };
-        // The next full microsecond, so that the deadline has come by then.
+        // Rounded up to the next full microsecond, so that the deadline has passed by then.
         let at = deadline.after(Micros(1)).max(now);
         if turn.wake.is_none_or(|planned| planned <= now || planned > at) {
             turn.wake = Some(at);
@@ -272,7 +272,7 @@ impl<H: Home, E> Bench<H, E> {
         Ok(())
     }
 
-    /// The validator's other thread begins to read blocks that somebody asked for.
+    /// Plans the read of requested blocks on the validator's reader thread.
     pub(crate) fn plan_serve(&mut self, id: ValidatorId, job: Box<Serve>) {
         let delay = Micros(self.random.between(1, SERVE_MAX.0));
         if let Some(machine) = self.machines.get(id.index()) {
@@ -280,7 +280,7 @@ impl<H: Home, E> Bench<H, E> {
         }
     }
 
-    /// The answer to a request for blocks, from what the disk holds by now, beside what the replica is doing.
+    /// Answers a request for blocks from the disk's current content, concurrently with the replica.
     pub(crate) fn serve(&mut self, id: ValidatorId, job: Serve) -> Result<Option<Message>, LedgerError> {
         let Some(machine) = self.machines.get(id.index()) else { return Ok(None) };
         let to = job.to();
@@ -289,12 +289,12 @@ impl<H: Home, E> Bench<H, E> {
         Ok(Some(message))
     }
 
-    /// The highest round of those of these validators that are up.
+    /// Highest round among the selected validators that are up.
     pub(crate) fn highest_round(&self, of: impl Fn(ValidatorId) -> bool) -> Round {
         self.machines.iter().filter(|machine| of(machine.id)).map(Machine::round).max().unwrap_or_default()
     }
 
-    /// The greatest height that anybody has reported.
+    /// Greatest height that any validator has reported.
     pub(crate) fn highest(&self) -> Height {
         self.machines.iter().map(|machine| machine.reported).max().unwrap_or_default()
     }

@@ -19,7 +19,7 @@ const ME: ValidatorId = ValidatorId(1);
 #[derive(Debug, PartialEq, Eq)]
 struct Bell;
 
-/// Four validators on a network without faults, and nobody asks them for anything.
+/// Four validators on a network without faults and without clients' work.
 fn bench() -> Bench<SimHome, Bell> {
     let lab = Lab::new(4, 0).unwrap();
     let machine = |id| Machine::new(id, SimHome::default(), Setup::real(), Clock::default());
@@ -83,7 +83,7 @@ fn a_validator_that_rests_is_woken_at_its_deadline() {
     let mut bench = bench();
     bench.begin_work(ME).unwrap();
     let deadline = loop {
-        let Some(Event::Step(id)) = bench.next() else { panic!("it works") };
+        let Some(Event::Step(id)) = bench.next() else { panic!("no step is planned") };
         let polled = bench.poll(id).unwrap();
         if polled.output.unwrap().is_some() {
             bench.go_on(id, polled.synced);

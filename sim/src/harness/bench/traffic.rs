@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl<H: Home, E> Bench<H, E> {
-    /// What comes of an output where nobody lies and nothing else depends on it.
+    /// Handles an output in the default way, for honest validators whose outputs the search does not care about.
     pub(crate) fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         let now = self.now;
         match output {
@@ -43,7 +43,7 @@ impl<H: Home, E> Bench<H, E> {
         }
     }
 
-    /// A validator sends what its replica says.
+    /// A validator sends a message of its replica.
     pub(crate) fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
         let now = self.now;
         let packet = self.encode(id, Content::Message(Arc::clone(message)))?;
@@ -77,7 +77,7 @@ impl<H: Home, E> Bench<H, E> {
         self.carry_to(from, &targets, packet);
     }
 
-    /// The network takes something, and brings it to these, or not.
+    /// The network takes a packet and delivers, delays, duplicates or loses it per target.
     pub(crate) fn carry_to(&mut self, from: ValidatorId, targets: &[ValidatorId], packet: &Rc<Packet>) {
         self.audit.record(self.now, 4, &[&from.0.to_le_bytes(), packet.as_bytes()]);
         if self.network.is_silent(from) {
@@ -91,7 +91,7 @@ impl<H: Home, E> Bench<H, E> {
         }
     }
 
-    /// Whether something that should arrive now does.
+    /// Whether a packet due now arrives.
     pub(super) fn reaches(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> bool {
         if !self.network.passes(from, to) || !self.machine(to).is_some_and(Machine::is_up) {
             return false;
@@ -101,17 +101,17 @@ impl<H: Home, E> Bench<H, E> {
         true
     }
 
-    /// What a receiver makes of something before its replica sees it.
+    /// Decodes and verifies a packet, as a receiver does before its replica sees it.
     pub(crate) fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
         packet.open(&self.setting.verifier, from)
     }
 
-    /// What an honest validator sends verifies everywhere.
+    /// The violation when an honest validator's packet does not verify.
     pub(crate) fn refused(&self, from: ValidatorId, refused: &Refused) -> Violation {
-        self.violation("WIRE", format!("what validator {from} sent does not verify: {}", refused.what))
+        self.violation("WIRE", format!("a packet of validator {from} does not verify: {}", refused.what))
     }
 
-    /// Gives a validator what has come for it.
+    /// Gives a validator an arrived packet.
     pub(crate) fn hear(&mut self, from: ValidatorId, to: ValidatorId, opened: Opened) -> Happened {
         if let Opened::Message(message) = &opened {
             self.watch.see(self.now, &Observation::Received { node: to, from, message })?;

@@ -3,6 +3,8 @@
 //! Standard output carries data only, as text or as one JSON object (a line each where a command goes on); standard error carries
 //! everything meant for people: notes, progress, errors.
 
+#![forbid(unsafe_code)]
+
 mod failure;
 mod json;
 mod output;

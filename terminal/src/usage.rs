@@ -50,7 +50,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Program {
         #[command(flatten)]
-        output: crate::terminal::OutputArgs,
+        output: crate::OutputArgs,
         #[arg(long)]
         amount: u64,
     }

@@ -100,7 +100,7 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run many validators in one process on a virtual clock, with faults that a seed decides.
     #[command(subcommand)]
     Sim(quorate_sim::Command),
-    /// Step through a network of validators by hand: deliver messages, vote, inject faults.
+    /// Step through a network of four validators by hand: deliver messages, vote, and lie.
     Playground(quorate_sim::PlaygroundCommand),
     /// Print the completion script of a shell.
     Completions {

@@ -12,7 +12,7 @@ use super::{
     terminal,
 };
 
-/// Step through a network of validators by hand: deliver messages, vote, inject faults.
+/// Step through a network of four validators by hand: deliver messages, vote, and lie.
 ///
 /// Without a script, starts an interactive session; `help` lists the commands. A script has one command a line, `# comments`, and
 /// `! COMMAND` for a command that must be refused; the first refused line ends it with exit code 1.

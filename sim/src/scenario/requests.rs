@@ -101,7 +101,7 @@ impl Executor<'_> {
         let result = client.on_answer(number, from, answer, enough, now);
         let done = client.is_done();
         if current {
-            self.client_log(index, &format!("gets an answer to request {number} from v{from}: {answer:?}"));
+            self.client_log(index, &format!("gets v{from}'s answer to request {number}: {answer:?}"));
         }
         if result.is_some() {
             self.client_log(index, &format!("accepts request {number}: {enough} validators agree"));

@@ -213,7 +213,7 @@ fn a_checkpoint_tells_of_a_fork_also_when_everybody_has_stopped() {
         said
     };
     assert!(last(&["tx deposit alice 100", "run", "checkpoint"]).contains("agreement"));
-    assert!(last(&["crash P0", "crash P1", "crash P2", "crash P3", "checkpoint"]).contains("nobody runs"));
+    assert!(last(&["crash P0", "crash P1", "crash P2", "crash P3", "checkpoint"]).contains("no validator is running"));
     // Two of four are twins, so each side has three keys.
     last(&["reset", "twin P0", "twin P1", "partition P0,P1,P2 | P0',P1',P3", "tx deposit alice 100", "run", "tx deposit bob 5"]);
     for _ in 0..2 {

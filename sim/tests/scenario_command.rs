@@ -66,7 +66,7 @@ fn a_run_leaves_ledgers_logs_failures_and_a_report_and_can_be_played_again() {
     assert_eq!(read(first.join("report.json")), read(second.join("report.json")));
 
     let refused = sim(&["run", again.to_str().unwrap(), "--out", second.to_str().unwrap()]).unwrap_err();
-    assert!(refused.message.contains("cannot be made") && refused.hint.unwrap().contains("--out"));
+    assert!(refused.message.contains("cannot create") && refused.hint.unwrap().contains("--out"));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn what_is_no_file_is_refused_with_a_word_on_what_to_name() {
     let rows = dir.join("rows.txt");
     fs::write(&rows, "t = 2\nclient_reqs = 3\n").unwrap();
     let error = sim(&["scenario", "check", rows.to_str().unwrap()]).unwrap_err().message;
-    assert!(error.contains("for a file of 2017 say --format bcr"), "{error}");
+    assert!(error.contains("for a file of 2017, use --format bcr"), "{error}");
     sim(&["scenario", "check", rows.to_str().unwrap(), "--format", "bcr"]).unwrap();
     // Endless files that report no length.
     let error = sim(&["scenario", "check", "/dev/zero"]).unwrap_err().message;

@@ -230,13 +230,13 @@ fn long_files_of_every_format_are_read_in_no_time() {
     rows.push("client_reqs = 1".into());
     let rows = rows.join("\n");
     let imported = scenario::read(&rows, Some(Format::Bcr), None).unwrap();
-    assert!(imported.notes.contains(&"60000:1: `mine59999` is not known and was left out".to_owned()));
+    assert!(imported.notes.contains(&"60000:1: unknown row `mine59999` ignored".to_owned()));
     let rule = "[[failures]]\nfail_type=\"MsgLoss\"\n";
     let error = scenario::read(&rule.repeat(30_000), Some(Format::Toml), None).unwrap_err();
     assert!(error.to_string().contains("30000 failures, at most 1000"), "{error}");
     let values = format!("[{}]", vec!["{}"; 190_000].join(","));
     let error = scenario::read(&values, Some(Format::FailureConfig), None).unwrap_err();
-    assert!(error.to_string().contains("the file holds no failures"), "{error}");
+    assert!(error.to_string().contains("the file has no failures"), "{error}");
 }
 
 /// A power cut may lose commits that clients have already heard of. The run continues until the restarted validator has them again.

@@ -1,4 +1,4 @@
-//! A planted bug: a file in `zoo/bugs` that says what is broken and by which replacements of text.
+//! A planted bug: a file in `zoo/bugs` that describes a mistake and the text replacements that plant it.
 
 use std::{
     collections::BTreeMap,
@@ -8,24 +8,24 @@ use std::{
 
 use serde::Deserialize;
 
-/// How many bugs there are; their numbers are 1 to this.
+/// Number of bugs; they are numbered from 1.
 pub const BUGS: u8 = 32;
 
-/// A mistake that somebody made once, as it would look here.
+/// A mistake that a real system has made, as it would look here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bug {
-    /// Its place in the list.
+    /// Its number, from 1.
     pub number: u8,
-    /// A few words.
+    /// What is wrong, in a few words.
     pub name: String,
-    /// What is broken, and which rule; where the mechanism of the event does not exist here, what stands for it.
+    /// What is broken and which rule it violates; and what stands for the original mechanism, if that does not exist here.
     pub what: String,
-    /// Where it happened.
+    /// Where it happened: a post-mortem, an issue, a paper.
     pub event: String,
     /// The search that should find it first (see [`crate::search::SEARCHES`]).
     pub expected: String,
-    /// How it is made.
+    /// The replacements that plant it.
     #[serde(rename = "edit")]
     pub edits: Vec<Edit>,
 }
@@ -34,21 +34,21 @@ pub struct Bug {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
-    /// The file, from the root of the workspace.
+    /// Path of the file from the workspace root.
     pub file: PathBuf,
-    /// Occurs in it exactly once.
+    /// Text to replace; must occur exactly once.
     pub find: String,
-    /// Takes its place.
+    /// The replacement.
     pub replace: String,
 }
 
 impl Bug {
-    /// The bugs of a folder, by number.
+    /// Loads the bugs in a directory, sorted by number.
     ///
     /// # Errors
-    /// A file cannot be read, or two bugs have one number.
+    /// A file cannot be read or is invalid, or two bugs have the same number.
     pub fn load_all(folder: &Path) -> Result<Vec<Self>, String> {
-        let entries = fs::read_dir(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+        let entries = fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
         let mut bugs = BTreeMap::new();
         for entry in entries {
             let path = entry.map_err(|error| error.to_string())?.path();
@@ -68,7 +68,7 @@ impl Bug {
     /// The files that the bug changes, with their new text.
     ///
     /// # Errors
-    /// The sources have moved on and an edit no longer fits, or it changes nothing.
+    /// An edit no longer applies to the sources, or changes nothing.
     pub fn apply(&self, root: &Path) -> Result<BTreeMap<PathBuf, String>, String> {
         let mut changed: BTreeMap<PathBuf, String> = BTreeMap::new();
         for edit in &self.edits {
@@ -80,7 +80,7 @@ impl Bug {
             match text.matches(&edit.find).count() {
                 1 => {}
                 0 => return Err(broken(&format!("the text to replace is not there; adapt the bug to the source:\n{}", edit.find))),
-                many => return Err(broken(&format!("the text to replace is there {many} times; make it longer:\n{}", edit.find))),
+                many => return Err(broken(&format!("the text to replace occurs {many} times; make it longer:\n{}", edit.find))),
             }
             if edit.find == edit.replace {
                 return Err(broken("the replacement changes nothing"));

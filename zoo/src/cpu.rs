@@ -1,26 +1,26 @@
-//! CPU time of the processes that we started and waited for: user and system, as the kernel counts it. It does not depend on what else the
-//! machine does.
+//! CPU time of child processes that have been waited for: user and system time as counted by the kernel, independent of the machine's other
+//! load.
 
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeVal,
 };
 
-/// How much CPU time all our children that have ended had used at some moment.
+/// The CPU time that all ended children had used at some moment.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuTime {
     seconds: f64,
 }
 
 impl CpuTime {
-    /// At this moment. Nothing where the kernel does not tell, which no supported one does.
+    /// The time now; zero if the kernel does not tell, which does not happen on supported systems.
     #[must_use]
     pub fn of_children() -> Self {
         let seconds = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0.0, |usage| seconds(usage.user_time()) + seconds(usage.system_time()));
         Self { seconds }
     }
 
-    /// CPU-seconds used by the children that have ended since then.
+    /// CPU-seconds used by children that have ended since then.
     #[must_use]
     pub fn seconds_since(self) -> f64 {
         (Self::of_children().seconds - self.seconds).max(0.0)

@@ -1,22 +1,22 @@
-//! The hunt: all searches on one simulator, in turns, until one of them breaks a rule or the CPU time allowed is used up.
+//! The hunt: all searches on one simulator, in turns, until one finds a violation or the CPU time is used up.
 //!
-//! The next turn always goes to the search that has used the least so far, so no search has to be chosen for a bug, and a bug that any of
-//! them finds in t seconds is found in about t times their number.
+//! The next turn always goes to the search that has used the least CPU time. So no search has to be chosen for a bug, and n searches find a
+//! bug in about n * t seconds if one of them alone finds it in t.
 
 use crate::{
     search::{Finding, Outcome, SEARCHES, Search},
     workshop::Simulator,
 };
 
-/// A turn is made longer until it takes this long: what a process costs by itself should not count.
+/// Turns get longer until they take this long, so that the cost of starting a process does not matter.
 const TURN_SECONDS: f64 = 2.0;
 
-/// What became of one simulator.
+/// The result of a hunt on one simulator.
 #[derive(Clone, Debug, Default)]
 pub struct Hunt {
-    /// The search that broke a rule, and where.
+    /// The search that found a violation, and the finding.
     pub found: Option<(&'static Search, Finding)>,
-    /// For each search how many scenarios were run, and their CPU-seconds.
+    /// For each search, the scenarios run and their CPU-seconds.
     pub spent: Vec<(&'static Search, u64, f64)>,
 }
 
@@ -37,7 +37,7 @@ struct Turns {
     over: bool,
 }
 
-/// Searches with at most `budget` CPU-seconds for all searches together.
+/// Runs the searches with at most `budget` CPU-seconds in total.
 ///
 /// # Errors
 /// A search cannot be run.

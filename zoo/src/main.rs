@@ -1,4 +1,4 @@
-//! `quorate-zoo`: goes hunting.
+//! The `quorate-zoo` program: lists and hunts planted bugs.
 
 #![forbid(unsafe_code)]
 
@@ -17,31 +17,31 @@ use quorate_zoo::{
     workshop::{Simulator, Workshop},
 };
 
-/// Plants known bugs into a copy of the sources, and shows that the simulator finds each of them.
+/// Plants known bugs into a copy of the sources and shows that the simulator finds each of them.
 #[derive(Debug, Parser)]
 #[command(name = "quorate-zoo")]
 enum Program {
-    /// Hunt every bug, or those that are named.
+    /// Hunt every bug, or the given ones.
     Hunt(HuntCommand),
-    /// Say which bugs and which searches there are.
+    /// List the bugs and the searches.
     List,
 }
 
 #[derive(Debug, clap::Args)]
 struct HuntCommand {
-    /// Only this bug; may be given several times.
+    /// Hunt only this bug; may be repeated.
     #[arg(long = "bug", value_name = "NUMBER")]
     bugs: Vec<u8>,
-    /// How long to search for each bug, with all searches together, in CPU-seconds.
+    /// CPU-seconds to search for each bug, all searches together.
     #[arg(long, value_name = "CPU-SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     budget: u32,
-    /// Do not search the sources without bugs first. Whatever is found is still tried on them.
+    /// Do not search the unmodified sources first. Findings are still checked against them.
     #[arg(long)]
     skip_unmodified: bool,
-    /// Write the report to this file.
+    /// Write the report to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// How the report is written to standard output.
+    /// Format of the output.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
@@ -51,7 +51,7 @@ enum Format {
     /// A table.
     #[default]
     Text,
-    /// The report.
+    /// The report as JSON.
     Json,
 }
 
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The checkout: where cargo has found this package, or else where we stand.
+/// The checkout: as told by cargo, or else the current directory.
 fn root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), |package| Path::new(&package).join(".."))
 }
@@ -82,7 +82,7 @@ fn bugs() -> Result<Vec<Bug>, String> {
 fn list() -> Result<bool, String> {
     for bug in bugs()? {
         println!(
-            "{:>2}  {}\n{}\n    Seen in: {}\n    Expected of: {}\n",
+            "{:>2}  {}\n{}\n    Seen in: {}\n    Search expected to find it: {}\n",
             bug.number,
             bug.name,
             indented(&bug.what),
@@ -101,20 +101,23 @@ fn indented(text: &str) -> String {
 }
 
 impl HuntCommand {
-    /// Whether every bug was found and the sources as they are broke no rule.
+    /// Returns whether every bug was found and the unmodified sources violated no invariant.
     fn run(self) -> Result<bool, String> {
         let root = root()
             .canonicalize()
-            .map_err(|error| format!("the sources are not here ({error}); run it with cargo, or from their top folder"))?;
+            .map_err(|error| format!("cannot find the sources ({error}); run it with cargo, or from the root of the checkout"))?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let bugs = self.wanted()?;
         let commit = commit(&root);
         let workshop = Workshop::new(&root, &target)?;
-        eprintln!("building the simulator without bugs; the first time this compiles its dependencies");
+        eprintln!("building the unmodified simulator; the first time, this compiles its dependencies");
         let unmodified = workshop.build(None)?;
         let plain = if self.skip_unmodified { Hunt::default() } else { hunt(&unmodified, self.budget)? };
         if let Some((search, finding)) = &plain.found {
-            eprintln!("the sources as they are break a rule: {} in search {}\n    {}", finding.violation, search.name, finding.replay);
+            eprintln!(
+                "the unmodified sources violate an invariant: {} in search {}\n    {}",
+                finding.violation, search.name, finding.replay
+            );
         }
         let mut reports = Vec::new();
         for bug in &bugs {
@@ -133,7 +136,7 @@ impl HuntCommand {
         };
         let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
         if let Some(file) = &self.report {
-            fs::write(file, format!("{json}\n")).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+            fs::write(file, format!("{json}\n")).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
         match self.output {
             Format::Json => println!("{json}"),
@@ -149,7 +152,7 @@ impl HuntCommand {
     fn wanted(&self) -> Result<Vec<Bug>, String> {
         let all = bugs()?;
         if let Some(unknown) = self.bugs.iter().find(|number| !all.iter().any(|bug| bug.number == **number)) {
-            return Err(format!("there is no bug {unknown}; `quorate-zoo list` says which there are"));
+            return Err(format!("there is no bug {unknown}; `quorate-zoo list` lists them"));
         }
         Ok(all.into_iter().filter(|bug| self.bugs.is_empty() || self.bugs.contains(&bug.number)).collect())
     }
@@ -158,17 +161,17 @@ impl HuntCommand {
         let simulator = workshop.build(Some(bug))?;
         let hunt = hunt(&simulator, self.budget)?;
         if let Some((search, finding)) = &hunt.found {
-            // The same scenario must keep the rules where there is no bug: else it is not the bug that was found.
+            // The same scenario must pass without the bug; otherwise it is not the bug that was found.
             let (outcome, _) = search.run(&unmodified.program, finding.scenario, 1, 600)?;
             if outcome != Outcome::Clean {
-                return Err(format!("scenario {} of search {} fails without a bug too: {outcome:?}", finding.scenario, search.name));
+                return Err(format!("scenario {} of search {} fails without the bug too: {outcome:?}", finding.scenario, search.name));
             }
         }
         Ok(BugReport::new(bug, &simulator, &hunt))
     }
 }
 
-/// The commit of the sources, with `+` where files were changed since.
+/// The commit of the sources, with `+` if files have changed since.
 fn commit(root: &Path) -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(root).output().ok().filter(|output| output.status.success())?;

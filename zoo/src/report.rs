@@ -1,70 +1,70 @@
-//! What a hunt says at its end: a table for people, and the report that releases keep.
+//! The results of a hunt: a readable table, and the report that releases keep.
 
 use serde::Serialize;
 
 use crate::{bug::Bug, hunt::Hunt, workshop::Simulator};
 
-/// A whole hunt.
+/// The report on all bugs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What was built: the commit, with `+` where files were changed since.
+    /// Commit of the sources, with `+` if files have changed since.
     pub commit: String,
     /// CPU-seconds allowed for each bug, all searches together.
     pub budget_cpu_seconds: u32,
-    /// How many bugs were planted.
+    /// Number of bugs planted.
     pub planted: usize,
-    /// How many were found.
+    /// Number of bugs found.
     pub found: usize,
-    /// What the searches did to the sources without any bug.
+    /// The searches on the unmodified sources.
     pub unmodified: Unmodified,
-    /// The bugs by number.
+    /// The bugs, by number.
     pub bugs: Vec<BugReport>,
 }
 
-/// The sources as they are.
+/// The searches on the unmodified sources.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unmodified {
-    /// The rule that was broken; there should be none.
+    /// The violation found; there should be none.
     pub violation: Option<String>,
-    /// The command that shows it.
+    /// The command that replays it.
     pub replay: Option<String>,
-    /// What was searched.
+    /// What each search did.
     pub searches: Vec<Spent>,
 }
 
-/// One search.
+/// What a search did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Spent {
-    /// Which.
+    /// Name of the search.
     pub search: &'static str,
-    /// How many scenarios.
+    /// Scenarios run.
     pub scenarios: u64,
-    /// Their CPU-seconds.
+    /// CPU-seconds used.
     pub cpu_seconds: f64,
 }
 
-/// One bug.
+/// The report on one bug.
 #[derive(Clone, Debug, Serialize)]
 pub struct BugReport {
     /// Its number.
     pub number: u8,
     /// Its name.
     pub name: String,
-    /// The search that found it.
+    /// The search that found it, if any did.
     pub found_by: Option<&'static str>,
-    /// The search of which that was expected.
+    /// The search expected to find it first.
     pub expected: String,
-    /// How many scenarios that search had run.
+    /// Scenarios which that search had run by then.
     pub scenarios: Option<u64>,
-    /// CPU-seconds of all searches together until then.
+    /// CPU-seconds of all searches together by then.
     pub cpu_seconds: f64,
-    /// The rule that was broken, and how.
+    /// The violated invariant, and how it was violated.
     pub violation: Option<String>,
-    /// The command that shows it, for the `quorate-sim` with the bug.
+    /// The command that replays it, for `quorate-sim` with the bug.
     pub replay: Option<String>,
-    /// CPU-seconds of the build.
+    /// CPU-seconds of the build with the bug.
     pub build_cpu_seconds: f64,
-    /// What every search did.
+    /// What each search did.
     pub searches: Vec<Spent>,
 }
 
@@ -80,7 +80,7 @@ fn rounded(seconds: f64) -> f64 {
 }
 
 impl Unmodified {
-    /// From the hunt through the sources as they are.
+    /// From the hunt on the unmodified sources.
     #[must_use]
     pub fn new(hunt: &Hunt) -> Self {
         let found = hunt.found.as_ref().map(|(_, finding)| finding);
@@ -93,7 +93,7 @@ impl Unmodified {
 }
 
 impl BugReport {
-    /// From the hunt for it.
+    /// From the hunt for this bug.
     #[must_use]
     pub fn new(bug: &Bug, simulator: &Simulator, hunt: &Hunt) -> Self {
         let found = hunt.found.as_ref();
@@ -111,7 +111,7 @@ impl BugReport {
         }
     }
 
-    /// A line of the table.
+    /// This bug's line of the table.
     #[must_use]
     pub fn line(&self) -> String {
         let Self { number, name, cpu_seconds, .. } = self;
@@ -122,7 +122,7 @@ impl BugReport {
     }
 }
 
-/// The head of the table.
+/// The header of the table.
 #[must_use]
 pub fn head() -> String {
     format!("{:>2}  {:<63}  {:<9}  {:>9}  {:>7}  {}", "", "bug", "found by", "scenarios", "CPU s", "rule")

@@ -1,7 +1,7 @@
-//! The searches of the simulator, and running a piece of one with a limit of CPU time.
+//! The simulator's searches, and running a stretch of one with a CPU time limit.
 //!
-//! A search is a numbered list of scenarios without end (or with one). `quorate-sim` runs any stretch of it and stops at the first scenario
-//! that breaks a rule.
+//! A search is a numbered list of scenarios, usually endless. `quorate-sim` runs any stretch of it and stops at the first scenario that
+//! violates an invariant.
 
 use std::{
     path::Path,
@@ -12,22 +12,22 @@ use serde_json::Value;
 
 use crate::cpu::CpuTime;
 
-/// A search.
+/// A search of the simulator.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
-    /// What bugs and reports call it.
+    /// Its name in bugs and reports.
     pub name: &'static str,
-    /// In a few words.
+    /// What it searches, in a few words.
     pub what: &'static str,
-    /// The subcommand of `quorate-sim` and what it always gets.
+    /// The subcommand of `quorate-sim` and its fixed arguments.
     pub arguments: &'static [&'static str],
-    /// How many scenarios there are; `None` where there is no end.
+    /// Number of scenarios; `None` if endless.
     pub scenarios: Option<u64>,
-    /// How many scenarios the first stretch has; later ones grow.
+    /// Scenarios in the first stretch; later stretches are longer.
     pub first_stretch: u64,
 }
 
-/// All searches, in the order in which each gets its first turn.
+/// All searches, in the order of their first turns.
 pub const SEARCHES: &[Search] = &[
     Search {
         name: "worlds",
@@ -45,7 +45,7 @@ pub const SEARCHES: &[Search] = &[
     },
     Search {
         name: "forge",
-        what: "every forgery of every message, on the verification",
+        what: "every forgery of every message, against verification",
         arguments: &["forge"],
         scenarios: None,
         first_stretch: 2,
@@ -59,14 +59,14 @@ pub const SEARCHES: &[Search] = &[
     },
     Search {
         name: "twins",
-        what: "scenarios in which one validator of four has a double",
+        what: "scenarios in which one of four validators has a twin",
         arguments: &["twins-drawn"],
         scenarios: None,
         first_stretch: 50,
     },
     Search {
         name: "crashes",
-        what: "a power cut at every named point around what is written",
+        what: "a power cut at every named point around writes",
         arguments: &["crashes-in-turn"],
         scenarios: None,
         first_stretch: 4,
@@ -76,22 +76,22 @@ pub const SEARCHES: &[Search] = &[
 /// How a stretch of a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every scenario kept the rules.
+    /// No scenario violated an invariant.
     Clean,
-    /// One did not.
+    /// A scenario violated an invariant.
     Found(Finding),
-    /// The CPU time allowed ran out first.
+    /// The CPU time ran out first.
     OutOfTime,
 }
 
-/// A scenario that broke a rule.
+/// A scenario that violated an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Its number in the search, from 0.
     pub scenario: u64,
-    /// The rule, and how it was broken.
+    /// The invariant, and how it was violated.
     pub violation: String,
-    /// The command that shows it, for `quorate-sim` with the bug.
+    /// The command that replays it, for `quorate-sim` with the bug.
     pub replay: String,
 }
 
@@ -102,13 +102,13 @@ impl Search {
         SEARCHES.iter().find(|search| search.name == name)
     }
 
-    /// Runs `count` scenarios from `first` on, with at most `seconds_max` of CPU time. The second value is what it used.
+    /// Runs `count` scenarios from `first` on, with at most `seconds_max` of CPU time. Also returns the CPU-seconds used.
     ///
     /// # Errors
-    /// The simulator cannot be run, or does not answer as it should.
+    /// The simulator cannot be started, or ends without a valid answer.
     pub fn run(&self, program: &Path, first: u64, count: u64, seconds_max: u32) -> Result<(Outcome, f64), String> {
         let before = CpuTime::of_children();
-        // The shell sets the limit, which the simulator inherits; the kernel ends what goes beyond it.
+        // The shell sets the limit, the simulator inherits it, and the kernel enforces it.
         let output = Command::new("sh")
             .args(["-c", "ulimit -t \"$0\" && exec \"$@\"", &seconds_max.max(1).to_string()])
             .arg(program)
@@ -116,18 +116,18 @@ impl Search {
             .args(["--seed", &first.to_string(), "--seeds", &count.to_string(), "--until-first", "--quiet", "--output", "json"])
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
+            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         let used = before.seconds_since();
         let outcome = match (output.status.code(), answer(&output.stdout)) {
             (Some(0), Some(answer)) if answer.violation.is_none() => Outcome::Clean,
             (Some(_), Some(Answer { scenarios, violation: Some(violation), replay })) => {
                 Outcome::Found(Finding { scenario: first.saturating_add(scenarios.saturating_sub(1)), violation, replay })
             }
-            // 128 + SIGXCPU or SIGKILL where a shell in between reports it.
+            // 128 + SIGXCPU or SIGKILL if an intermediate shell reports it.
             (None | Some(137 | 152), None) if used + 1.0 >= f64::from(seconds_max) => Outcome::OutOfTime,
             (code, _) => {
                 return Err(format!(
-                    "search {} from {first} on, {count} scenarios, ended with {code:?} and without an answer:\n{}",
+                    "search {} from {first} on, {count} scenarios, ended with {code:?} and without a valid answer:\n{}",
                     self.name,
                     String::from_utf8_lossy(&output.stderr)
                 ));
@@ -138,13 +138,13 @@ impl Search {
 }
 
 struct Answer {
-    /// How many scenarios were run, the one that broke a rule included.
+    /// Number of scenarios run, including the one with the violation.
     scenarios: u64,
     violation: Option<String>,
     replay: String,
 }
 
-/// Reads what `quorate-sim ... --output json` prints: a summary as `quorate_sim::Summary` has it.
+/// Parses the output of `quorate-sim ... --output json`, a `quorate_sim::Summary`.
 fn answer(stdout: &[u8]) -> Option<Answer> {
     let value: Value = serde_json::from_slice(stdout).ok()?;
     let scenarios = value.get("seeds")?.as_u64()?;

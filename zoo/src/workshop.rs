@@ -1,12 +1,11 @@
-//! The scratch workspace: a copy of the sources that the simulator is made of, in which a bug is planted and built. Nothing of it is ever
-//! written back.
+//! The scratch workspace: a copy of the simulator's sources, in which bugs are planted and built. Nothing is ever written back.
 //!
 //! ```text
-//! <target>/zoo/src       the crates that quorate-sim needs, with the bug of the moment
+//! <target>/zoo/src       the crates that quorate-sim needs, with the current bug
 //! <target>/zoo/target    their build; dependencies are compiled once for all bugs
-//! <target>/zoo/bin/05    the simulator with bug 5, kept to look at; bin/unmodified without any
+//! <target>/zoo/bin/05    the simulator with bug 5, kept for replays; bin/unmodified has no bug
 //! ```
-//! A file whose text does not change keeps its time stamp, so cargo builds only what a bug touches and what stands on it.
+//! A file whose text does not change keeps its timestamp, so cargo rebuilds only what a bug touches and its dependents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,31 +18,31 @@ use toml::{Table, Value};
 
 use crate::{bug::Bug, cpu::CpuTime};
 
-/// The crate that is built.
+/// Directory of the crate to build.
 const SIMULATOR: &str = "sim";
 
 /// See the module.
 #[derive(Debug)]
 pub struct Workshop {
-    /// The root of the real workspace; only read.
+    /// Root of the real workspace, which is only read.
     root: PathBuf,
     /// `<target>/zoo`.
     scratch: PathBuf,
-    /// The folders of the crates that are copied.
+    /// Directories of the crates to copy.
     crates: BTreeSet<String>,
 }
 
-/// A simulator to search with.
+/// A built simulator.
 #[derive(Clone, Debug)]
 pub struct Simulator {
-    /// Its executable file.
+    /// Path of the executable.
     pub program: PathBuf,
-    /// What its build cost, in CPU-seconds.
+    /// CPU-seconds of its build.
     pub build_cpu_seconds: f64,
 }
 
 impl Workshop {
-    /// A workshop for the workspace at `root` below the build folder `target`.
+    /// A workshop for the workspace at `root`, in the build directory `target`.
     ///
     /// # Errors
     /// The workspace cannot be read.
@@ -54,11 +53,11 @@ impl Workshop {
     /// Builds the simulator, with a bug or without.
     ///
     /// # Errors
-    /// The bug does not fit the sources, or does not compile.
+    /// The bug does not apply to the sources, or the result does not compile.
     pub fn build(&self, bug: Option<&Bug>) -> Result<Simulator, String> {
         let changed = bug.map_or_else(|| Ok(BTreeMap::new()), |bug| bug.apply(&self.root))?;
         if let Some(other) = changed.keys().find(|file| !self.holds(file)) {
-            return Err(format!("{} is not part of what the simulator is made of", other.display()));
+            return Err(format!("{} is not part of the simulator", other.display()));
         }
         self.lay_out(&changed)?;
         let before = CpuTime::of_children();
@@ -68,7 +67,7 @@ impl Workshop {
             .current_dir(self.scratch.join("src"))
             .env("CARGO_TARGET_DIR", self.scratch.join("target"))
             .output()
-            .map_err(|error| format!("cargo cannot be started: {error}"))?;
+            .map_err(|error| format!("cannot start cargo: {error}"))?;
         if !output.status.success() {
             let name = bug.map_or_else(|| "the unmodified simulator".into(), |bug| format!("bug {} ({})", bug.number, bug.name));
             return Err(format!("{name} does not compile:\n{}", String::from_utf8_lossy(&output.stderr)));
@@ -76,9 +75,9 @@ impl Workshop {
         let program = self.scratch.join("bin").join(bug.map_or_else(|| "unmodified".into(), |bug| format!("{:02}", bug.number)));
         make_folder_of(&program)?;
         let built = self.scratch.join("target/release/quorate-sim");
-        // A program that still runs cannot be overwritten, but it can be replaced.
+        // A running program cannot be overwritten, but it can be removed and replaced.
         let _none_yet = fs::remove_file(&program).is_err();
-        fs::copy(&built, &program).map_err(|error| format!("{} cannot be copied: {error}", built.display()))?;
+        fs::copy(&built, &program).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
         Ok(Simulator { program, build_cpu_seconds: before.seconds_since() })
     }
 
@@ -87,7 +86,7 @@ impl Workshop {
         first.is_some_and(|first| self.crates.contains(first))
     }
 
-    /// Makes the scratch workspace the real one with the changes given.
+    /// Makes the scratch workspace a copy of the real one with the given changes.
     fn lay_out(&self, changed: &BTreeMap<PathBuf, String>) -> Result<(), String> {
         let source = self.scratch.join("src");
         let mut files = BTreeSet::new();
@@ -101,24 +100,24 @@ impl Workshop {
             };
             write_if_other(&source.join(file), &bytes)?;
         }
-        // What is no longer in the workspace goes.
+        // Remove what is no longer in the workspace.
         let mut there = BTreeSet::new();
         for folder in &self.crates {
             list(&source, Path::new(folder), &mut there)?;
         }
         for gone in there.difference(&files) {
             let path = source.join(gone);
-            fs::remove_file(&path).map_err(|error| format!("{} cannot be removed: {error}", path.display()))?;
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
         }
-        // Cargo takes out of the copy what the fewer crates do not need, and keeps every version.
+        // Cargo drops from the copy what the fewer crates do not need, and keeps all versions.
         if !source.join("Cargo.lock").exists() {
             write_if_other(&source.join("Cargo.lock"), &read(&self.root.join("Cargo.lock"))?)?;
         }
         write_if_other(&source.join("Cargo.toml"), self.manifest()?.as_bytes())
     }
 
-    /// The workspace's manifest with fewer members, and with a profile that builds the crates of the workspace fast. Dependencies, in which
-    /// the simulator spends its time, are optimised as always.
+    /// The workspace's manifest with fewer members, and a profile that builds its own crates quickly. Dependencies, where the simulator
+    /// spends its time, are optimised as usual.
     fn manifest(&self) -> Result<String, String> {
         let mut manifest = manifest_of(&self.root)?;
         let members = self.crates.iter().cloned().map(Value::String).collect();
@@ -134,8 +133,8 @@ impl Workshop {
     }
 }
 
-/// The folders of the simulator's crate and of all crates of ours that it is built on, and of those that stand in for published ones: cargo
-/// wants to see them even where nothing needs them.
+/// The directories of the simulator's crate, of all workspace crates it depends on, and of the patches of published crates, which cargo
+/// requires even if nothing uses them.
 fn crates_of(root: &Path) -> Result<BTreeSet<String>, String> {
     let mut crates = BTreeSet::new();
     let mut open = vec![SIMULATOR.to_owned()];
@@ -158,17 +157,17 @@ fn crates_of(root: &Path) -> Result<BTreeSet<String>, String> {
 
 fn manifest_of(folder: &Path) -> Result<Table, String> {
     let path = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// All files below `root/folder`, named from `root`.
+/// Collects all files below `root/folder`, with paths relative to `root`.
 fn list(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(), String> {
     let path = root.join(folder);
     if !path.exists() {
         return Ok(());
     }
-    let entries = fs::read_dir(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let entries = fs::read_dir(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     for entry in entries {
         let entry = entry.map_err(|error| error.to_string())?;
         let name = folder.join(entry.file_name());
@@ -184,12 +183,12 @@ fn list(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(),
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn make_folder_of(path: &Path) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))
+    fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))
 }
 
 fn write_if_other(path: &Path, bytes: &[u8]) -> Result<(), String> {
@@ -197,5 +196,5 @@ fn write_if_other(path: &Path, bytes: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     make_folder_of(path)?;
-    fs::write(path, bytes).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The list of bugs fits today's sources. (That each of them is found is what `make hunt` shows; it takes too long for every test run.)
+//! Every bug applies to the current sources. (`make hunt` shows that each is found; that takes too long for every test run.)
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn every_bug_is_there_and_says_what_it_is() {
     assert_eq!(numbers, (1..=BUGS).collect::<Vec<_>>());
     for bug in &bugs {
         assert!(bug.name.len() > 5 && bug.what.len() > 40 && bug.event.len() > 10, "{}", bug.number);
-        assert!(Search::named(&bug.expected).is_some(), "bug {} is expected of a search that does not exist: {}", bug.number, bug.expected);
+        assert!(Search::named(&bug.expected).is_some(), "bug {} names a search that does not exist: {}", bug.number, bug.expected);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A search is told apart from its four ends: clean, found, out of time, broken. Shell scripts stand for the simulator.
+//! The four outcomes of a search are told apart: clean, found, out of time, broken. Shell scripts stand in for the simulator.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -12,11 +12,11 @@ fn script(name: &str, text: &str) -> PathBuf {
     path
 }
 
-// One test: a script cannot be started while another thread's child still holds it open for writing.
+// A single test: a script cannot be started while another thread's child still has it open for writing.
 #[test]
 fn a_search_ends_in_one_of_four_ways() {
     let worlds = Search::named("worlds").unwrap();
-    // It gets what it should search, and answers with a summary.
+    // It gets the stretch to search and answers with a summary.
     let asked = "test \"$*\" = 'run --seed 7 --seeds 5 --until-first --quiet --output json' || exit 99";
     let clean = script("clean", &format!("{asked}\necho '{{\"seeds\":5,\"failures\":[]}}'"));
     let (outcome, seconds) = worlds.run(&clean, 7, 5, 10).unwrap();
@@ -41,7 +41,7 @@ fn a_search_ends_in_one_of_four_ways() {
 
     let broken = script("broken", "echo 'no such option' >&2\nexit 2");
     assert!(worlds.run(&broken, 0, 1, 10).unwrap_err().contains("no such option"));
-    // An exit code without a finding is no clean search either.
+    // A failing exit code without a finding is not a clean search either.
     let silent = script("silent", "echo '{\"seeds\":5,\"failures\":[]}'\nexit 1");
     assert!(worlds.run(&silent, 0, 5, 10).is_err());
 }

@@ -1,9 +1,9 @@
-//! B25: more than f validators that hold each other's keys fork the chain on purpose.
+//! B25: more than f validators that share their keys fork the chain on purpose.
 //!
-//! The honest ones are cut into two halves that do not hear each other; each half and the colluders together are a quorum. The replicas of
-//! the colluders live with the first half and know nothing. When one of them leads, the second half is shown another block of the same
-//! round; whatever a half votes for, the colluders certify with it, in all their names. Two rounds of one leader in a row are enough: the
-//! second half commits a block that the first half never sees.
+//! The honest validators are cut into two halves that do not hear each other; each half is a quorum together with the colluders. The
+//! colluders' replicas live with the first half and know nothing of the second. When one of them leads, the second half gets another block of
+//! the same round, and the colluders certify whatever that half votes for, with all their signatures. Two rounds in a row led by one colluder
+//! are enough: the second half commits a block that the first half never sees.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -21,7 +21,7 @@ use quorate_types::{
 use super::{Behaviour, Mind, Parcel, voters::certificate};
 use crate::contents;
 
-/// Who colludes, and how the others are cut in two.
+/// The colluders, and the two halves of the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Cabal {
     pub(crate) colluders: Vec<ValidatorId>,
@@ -29,7 +29,7 @@ pub(crate) struct Cabal {
 }
 
 impl Cabal {
-    /// The fewest colluders that can fork this committee, taking validators in this order; nobody can where all must agree.
+    /// The fewest colluders that can fork this committee, taking validators in this order; `None` if none can.
     pub(crate) fn choose(committee: &Committee, order: &[ValidatorId]) -> Option<Self> {
         let bearable = committee.total_power().saturating_sub(committee.quorum_power());
         (1..order.len()).find_map(|count| {
@@ -47,24 +47,24 @@ impl Cabal {
     }
 }
 
-/// What the colluders know together.
+/// The colluders' shared state.
 pub(crate) struct Plot {
     cabal: Cabal,
     keys: Vec<(ValidatorId, SigningKey)>,
-    /// Votes of the second half, by what they are for.
+    /// The second half's votes, by content, with the colluders' signatures.
     votes: BTreeMap<(VoteInfo, LedgerCommitInfo), BTreeMap<ValidatorId, Signature>>,
     certified: Vec<VoteInfo>,
-    /// The certificate of what the second half was shown last.
+    /// The newest certificate of the second half's branch.
     branch: Option<QuorumCert>,
-    /// The newest commit that the second half may know of: a certificate of the other branch beside its own makes it stop.
+    /// The newest commit that the second half may see; a certificate of the other branch beside its own would make it stop.
     branch_commit: Option<QuorumCert>,
-    /// What one of their replicas proposed last.
+    /// The last proposal of a colluder's replica.
     proposed: Option<Proposal>,
-    /// In which round the second half was shown something last.
+    /// The last round in which the second half got a block of its own.
     shown: Round,
-    /// It was shown a child of its own block: now there is nothing left to do but to certify what it votes for.
+    /// The second half got a child of its own block; all that is left is to certify its votes.
     split: bool,
-    /// The round of the newest certificate of the common branch that it was given.
+    /// Round of the newest certificate of the common branch that the second half got.
     kept_up: Round,
 }
 
@@ -90,14 +90,14 @@ impl Plot {
         second.clone()
     }
 
-    /// Another block of the round, for the second half: on its own branch where that leads into the round, else on the common one. Only its
+    /// Another block of the round, for the second half: on its own branch if that leads into the round, else on the common one. Only its
     /// author may send it.
     fn show(&mut self, mind: &Mind<'_>) -> Option<Parcel> {
         let first = self.proposed.clone().filter(|proposal| proposal.block.author() == mind.me)?;
         let round = first.block.round();
-        // Two certificates of one round would make the second half stop: it must not have seen the first half's.
+        // Two certificates of one round would make the second half stop, so it must not have seen the first half's.
         let branch = self.branch.clone().filter(|qc| qc.round().next() == round && self.kept_up < qc.round());
-        // Whoever is behind does not know who leads; and in the round after a split only a child of its own block is of use.
+        // A lagging half does not know the leader; and in the round after a split only a child of its own block is useful.
         let knows = self.kept_up.0.saturating_add(4) >= round.0 && (self.shown == Round(0) || self.shown.next() < round);
         if self.split || self.shown >= round || !(branch.is_some() || knows) {
             return None;
@@ -118,7 +118,7 @@ impl Plot {
         Some(mind.parcel(self.second_half(), Message::Proposal(Box::new(other))))
     }
 
-    /// Certifies what the second half has voted for.
+    /// Adds the colluders' signatures to a vote of the second half, and may send it the certificate.
     fn certify(&mut self, mind: &Mind<'_>, vote: &Vote) -> Option<Parcel> {
         let votes = self.votes.entry((vote.vote_info, vote.commit_info)).or_default();
         votes.insert(vote.sender, vote.signature);
@@ -134,7 +134,7 @@ impl Plot {
         let child = self.branch.as_ref().is_some_and(|branch| branch.block_id() == qc.vote_info.parent_id);
         self.branch_commit = Some(if qc.commits().is_some() { qc.clone() } else { vote.high_commit_qc.clone() });
         self.branch = Some(qc.clone());
-        // The certificate of the first block comes with its child, or never.
+        // The first block's certificate comes with its child, or never.
         if !child || qc.commits().is_none() {
             return None;
         }
@@ -142,7 +142,7 @@ impl Plot {
         Some(mind.parcel(self.second_half(), Message::SyncInfo(Box::new(info))))
     }
 
-    /// Keeps the second half where the others are, or it would not know who leads; but not while it is on its own branch.
+    /// Keeps the second half up to date, so that it knows the leaders; but not while it is on its own branch.
     fn keep_up(&mut self, mind: &Mind<'_>) -> Option<Parcel> {
         let high_qc = mind.memory.high_qc()?.clone();
         let waits = self.shown > Round(0) && high_qc.round().0 < self.shown.0.saturating_add(BRANCH_ROUNDS);
@@ -155,10 +155,10 @@ impl Plot {
     }
 }
 
-/// How many rounds the others go on before a second half that was shown a block, and no child of it in time, is taken back to theirs.
+/// Rounds of the others after which a second half that got a block, but no child of it in time, is brought back to the common branch.
 const BRANCH_ROUNDS: u64 = 3;
 
-/// One of the colluders.
+/// The behaviour of a colluder.
 pub(crate) struct Collude(pub(crate) Rc<RefCell<Plot>>);
 
 impl std::fmt::Debug for Collude {
@@ -176,7 +176,7 @@ impl Behaviour for Collude {
                 plot.proposed = Some(*proposal);
                 parcels.extend(plot.show(mind));
             }
-            // Whoever asks for blocks of the common branch gets them.
+            // Requests for blocks of the common branch are served, the second half's too.
             Some(message) if contents::answered_blocks(&message).is_some() => return vec![parcel],
             _ => {}
         }
@@ -199,7 +199,7 @@ impl Behaviour for Collude {
                 out.extend(plot.keep_up(mind));
                 true
             }
-            // The replica lives with the first half. For the second half it only serves requests, until there is a branch to keep apart.
+            // The replica lives with the first half. It serves the second half's requests until there is a separate branch to hide.
             Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => !(second && plot.split),
             _ => !second,
         }

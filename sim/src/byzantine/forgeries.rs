@@ -1,4 +1,4 @@
-//! What would have to be signed by others: B8, B9, B10, B11, B12. None of it may have any effect.
+//! Forgeries of what others would have to sign: B8, B9, B10, B11, B12. None may have any effect.
 
 use quorate_types::{
     committee::{PerSigner, SignerSet},
@@ -13,7 +13,7 @@ use quorate_types::{
 use super::{Behaviour, Mind, Parcel, voters::invented};
 use crate::contents::{self, Statement};
 
-/// A certificate carried by the two messages that may carry any.
+/// A forged certificate in a sync info and, if the parcel is a proposal, in a proposal.
 fn carriers(mind: &mut Mind<'_>, forged: QuorumCert, parcel: Option<&Parcel>) -> Vec<Parcel> {
     let mut parcels = Vec::new();
     let commit = mind.memory.high_commit_qc().cloned().unwrap_or_else(|| forged.clone());
@@ -30,7 +30,7 @@ fn signatures(all: Vec<Signature>) -> PerSigner<Signature> {
     PerSigner::truncated(all)
 }
 
-/// B8: the signers of a certificate that are not what they seem.
+/// B8: forges the signers of a certificate.
 #[derive(Debug)]
 pub(super) struct ForgeQc;
 
@@ -44,28 +44,28 @@ impl ForgeQc {
         let one = all.first().copied()?;
         let ids: Vec<ValidatorId> = qc.signers.iter().collect();
         match mind.random.below(6) {
-            // A quorum less one.
+            // One signer fewer than the certificate.
             0 => {
                 qc.signers = ids.iter().skip(1).copied().collect();
                 qc.signatures = signatures(all.into_iter().skip(1).collect());
             }
-            // One signature for everybody.
+            // The same signature for every validator.
             1 => {
                 qc.signers = mind.committee.ids().collect();
                 qc.signatures = signatures(vec![one; qc.signers.len()]);
             }
-            // Somebody who is not a member.
+            // A signer that is not a member.
             2 => {
                 qc.signers = ids.iter().skip(1).copied().chain([ValidatorId(127)]).collect();
             }
-            // Nobody.
+            // No signers.
             3 => {
                 qc.signers = SignerSet::default();
                 qc.signatures = PerSigner::default();
             }
             // More signatures than signers.
             4 => qc.signatures = signatures(all.into_iter().chain([one, one]).collect()),
-            // A block of its own, with its own signature in everybody's name.
+            // A made-up block, with the liar's signature in the name of every signer.
             _ => {
                 qc.vote_info.id = quorate_types::ids::BlockId(invented(mind));
                 qc.vote_info.round = qc.vote_info.round.next();
@@ -91,7 +91,7 @@ impl Behaviour for ForgeQc {
     }
 }
 
-/// B9: one field of what others have signed is another.
+/// B9: changes one field of what others have signed.
 #[derive(Debug)]
 pub(super) struct AlterSigned;
 
@@ -127,7 +127,7 @@ impl Behaviour for AlterSigned {
         parcels
     }
 
-    /// The votes and timeouts of others, altered, in their names and in its own.
+    /// Sends the votes and timeouts of others, altered, in their names or its own.
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
         if !mind.random.chance(300) {
             return true;
@@ -149,7 +149,7 @@ impl Behaviour for AlterSigned {
                 }
                 out.push(mind.parcel(mind.others(), Message::Timeout(Box::new(timeout))));
             }
-            // The words of others as they are, but in its own name.
+            // Another validator's proposal, unchanged, but sent as its own.
             Some(Statement::Proposal(_)) => out.push(mind.parcel(mind.others(), message.clone())),
             None => {}
         }
@@ -157,7 +157,7 @@ impl Behaviour for AlterSigned {
     }
 }
 
-/// B10: timeout certificates whose rounds nobody signed.
+/// B10: forges timeout certificates with rounds that no validator signed.
 #[derive(Debug)]
 pub(super) struct ForgeTc;
 
@@ -166,7 +166,7 @@ impl ForgeTc {
         let base = mind.memory.tcs.back().cloned();
         let high_qc = mind.memory.high_qc()?.clone();
         let mut tc = base.unwrap_or_else(|| {
-            // None has come by: its own signature in everybody's name.
+            // None seen yet: the liar's signature in the name of every validator.
             let round = high_qc.round().next();
             let own = mind.key.sign(&timeout_digest(mind.genesis_hash, mind.committee.epoch(), round, high_qc.round()));
             let signers: SignerSet = mind.committee.ids().collect();
@@ -182,9 +182,9 @@ impl ForgeTc {
         let rounds: Vec<Round> = tc.high_qc_rounds.iter().copied().collect();
         let highest = tc.high_qc.round();
         match mind.random.below(7) {
-            // Inflated: a certificate that does not exist makes the next block unvotable.
+            // Inflated: as if a higher certificate existed, so that no next block could get votes.
             0 => tc.high_qc_rounds = PerSigner::truncated(rounds.iter().map(|round| round.next()).collect()),
-            // Deflated: the lock is hidden.
+            // Deflated: hides the lock.
             1 => {
                 tc.high_qc_rounds = PerSigner::truncated(rounds.iter().map(|_| Round(1)).collect());
             }
@@ -232,7 +232,7 @@ impl Behaviour for ForgeTc {
     }
 }
 
-/// B11 and B12: the honest message, signed wrongly.
+/// B11, B12: sends the honest message with a wrong signature.
 #[derive(Debug)]
 pub(super) struct BadSignatures;
 
@@ -241,9 +241,9 @@ impl BadSignatures {
         match mind.random.below(5) {
             0 => Signature([0; 64]),
             1 => SigningKey::from_seed(&[7; 32]).sign(digest),
-            // Over what only looks like it: without the domain.
+            // Over another digest.
             2 => mind.key.sign(&Hash::default()),
-            // A bit of s, or of R.
+            // A flipped bit in s, or in R.
             3 => flip(right, 63),
             _ => flip(right, 1),
         }
@@ -266,7 +266,7 @@ impl Behaviour for BadSignatures {
             }
             Some(Message::Vote(mut vote)) => {
                 if mind.random.chance(300) {
-                    // B12: of another epoch or network, and properly signed for it.
+                    // B12: for another epoch, and properly signed for it.
                     vote.commit_info.epoch = Epoch(vote.commit_info.epoch.0.saturating_add(1));
                     vote.signature = mind.key.sign(&vote.commit_info.digest());
                 } else {
@@ -282,13 +282,13 @@ impl Behaviour for BadSignatures {
             }
             _ => return vec![parcel],
         };
-        // Sometimes the right one before it, which must stay counted.
+        // Sometimes after the right message, which must still count.
         let wrong = mind.parcel(parcel.to.clone(), wrong);
         if mind.random.chance(500) { vec![parcel, wrong] } else { vec![wrong] }
     }
 }
 
-/// Some other network's genesis.
+/// The genesis hash of some other network.
 fn another_network(GenesisHash(mut hash): GenesisHash) -> GenesisHash {
     if let Some(first) = hash.0.first_mut() {
         *first ^= 1;

@@ -1,4 +1,4 @@
-//! Leaders that lie: B1, B5, B6, B7, B14, B16, B18.
+//! Lying leaders: B1, B5, B6, B7, B14, B16, B18.
 
 use quorate_types::{
     block::Proposal,
@@ -11,17 +11,17 @@ use quorate_types::{
 
 use super::{Behaviour, Mind, Parcel};
 
-/// The proposal that its replica makes.
+/// The replica's proposal, if the parcel is one.
 fn proposal(parcel: &Parcel) -> Option<Proposal> {
     if let Message::Proposal(proposal) = parcel.honest()? { Some((**proposal).clone()) } else { None }
 }
 
-/// A proposal instead of the honest one, to the same validators.
+/// A proposal in place of the honest one, to the same receivers.
 fn instead(mind: &Mind<'_>, parcel: &Parcel, proposal: Proposal) -> Vec<Parcel> {
     vec![mind.parcel(parcel.to.clone(), Message::Proposal(Box::new(proposal)))]
 }
 
-/// B1: two blocks in one round, to two halves; sometimes each half gets both, one after the other.
+/// B1: proposes two blocks in one round, to two halves; sometimes all get both, one after the other.
 #[derive(Debug)]
 pub(super) struct Equivocate;
 
@@ -44,18 +44,18 @@ impl Behaviour for Equivocate {
     }
 }
 
-/// B5: never leads.
+/// B5: never proposes.
 #[derive(Debug)]
 pub(super) struct Silent;
 
 impl Behaviour for Silent {
     fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
-        // To nobody, so that it is counted.
+        // Addressed to no one, so that the lie is counted.
         if proposal(&parcel).is_some() { vec![mind.redirect(&parcel, Vec::new())] } else { vec![parcel] }
     }
 }
 
-/// B6: leads only as many as hold one honest validator, so that some have the block and a hidden certificate may come to be.
+/// B6: proposes only to as few as are certain to include an honest validator, so that some have the block and a hidden certificate may form.
 #[derive(Debug)]
 pub(super) struct Selective;
 
@@ -77,7 +77,7 @@ impl Behaviour for Selective {
     }
 }
 
-/// B7: proposes on an old certificate, with the timeout certificate of the round before where there is one.
+/// B7: proposes on an old certificate, with the timeout certificate of the previous round if there is one.
 #[derive(Debug)]
 pub(super) struct StaleQc;
 
@@ -93,7 +93,7 @@ impl Behaviour for StaleQc {
         instead(mind, &parcel, stale)
     }
 
-    /// Its own certificates are hidden in its timeouts too.
+    /// Its timeouts name an old certificate too.
     fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
         let Some(tc) = mind.memory.tcs.back().cloned() else { return Vec::new() };
         let (Some(old), Some(commit)) = (mind.memory.qcs.front().cloned(), mind.memory.high_commit_qc().cloned()) else {
@@ -105,7 +105,7 @@ impl Behaviour for StaleQc {
     }
 }
 
-/// B14: more transactions, or more bytes, than any genesis of a world allows.
+/// B14: proposes more transactions or bytes than the genesis of any world allows.
 #[derive(Debug)]
 pub(super) struct Oversize;
 
@@ -124,7 +124,7 @@ impl Behaviour for Oversize {
     }
 }
 
-/// B16: another content under the signature of the first.
+/// B16: sends another block under the signature of the first.
 #[derive(Debug)]
 pub(super) struct AlterBlock;
 
@@ -142,7 +142,7 @@ impl Behaviour for AlterBlock {
     }
 }
 
-/// B18: the time of a block is not after its parent's, or far ahead of everybody's clock, or around what is borne or waited for.
+/// B18: proposes a block not later than its parent, far ahead of every clock, or near the limits of what others accept or wait for.
 #[derive(Debug)]
 pub(super) struct WrongTime;
 
@@ -152,7 +152,7 @@ impl Behaviour for WrongTime {
         let now = mind.unix.0;
         let parent =
             mind.memory.blocks.iter().find(|block| block.id() == first.block.parent_id()).map_or(0, |block| block.content().timestamp.0);
-        // From what a world's shortest timer bears to more than its longest one waits for.
+        // From what the shortest timer of any world tolerates to more than the longest one waits for.
         let ahead = now.saturating_add(mind.random.between(30, 2_000));
         let times = [0, parent, parent.saturating_sub(1), ahead, now.saturating_add(360_000), u64::MAX];
         let time = mind.random.pick(&times).copied().unwrap_or_default();

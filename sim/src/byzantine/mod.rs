@@ -1,10 +1,10 @@
-//! Byzantine validators: the production replica, and between it and the network somebody who lies.
+//! Byzantine validators: a production replica with a liar between it and the network.
 //!
-//! A `Behaviour` sees every message that its validator's replica sends and every one that comes for it. It holds the validator's key, so it
-//! can sign whatever it likes; it decides what goes to whom, may send messages of its own at any time, and may keep messages from the
-//! replica. The ids are those of the catalogue of lies (B1 to B21, docs/invariants.md).
+//! A `Behaviour` sees every message that its validator's replica sends or is sent. It holds the validator's key, so it can sign anything. It
+//! decides what goes to whom, may send messages of its own at any time, and may withhold messages from the replica. The ids are those of the
+//! catalogue of lies (B1 to B21, docs/invariants.md).
 //!
-//! A liar stays a liar in the calm: the others must commit in spite of it. What it can never do is sign for somebody else.
+//! A liar keeps lying in the calm phase: the others must commit in spite of it. It can never sign for another validator.
 
 pub(crate) mod collusion;
 mod forgeries;
@@ -31,55 +31,55 @@ use quorate_types::{
 
 use crate::{contents, random::Random};
 
-/// What a liar does.
+/// A kind of lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lie {
-    /// B1: two blocks in one round, to two halves.
+    /// B1: proposes two blocks in one round, to two halves of the committee.
     Equivocate,
-    /// B2: two votes in one round.
+    /// B2: votes twice in one round.
     VoteTwice,
-    /// B3: a vote and a timeout in one round, and timeouts of one round with different certificates.
+    /// B3: votes after its timeout in a round, and sends timeouts of one round with different certificates.
     GiveUpTwice,
-    /// B5: as leader it says nothing.
+    /// B5: never proposes.
     SilentLeader,
-    /// B6: its proposals go to just as many as hold one honest validator for certain.
+    /// B6: proposes only to as few validators as are certain to include an honest one.
     SelectiveLeader,
-    /// B6: it collects votes and keeps the certificate.
+    /// B6: collects votes and withholds the certificate.
     WithholdQc,
-    /// B7: it proposes on an old certificate beside a valid timeout certificate.
+    /// B7: proposes on an old certificate, with a valid timeout certificate.
     StaleQc,
-    /// B8: certificates of minorities, of strangers, with a signature twice, by nobody.
+    /// B8: forges certificates signed by a minority, by strangers, by no one, or with a signature repeated.
     ForgeQc,
-    /// B9: certificates, votes, timeouts and proposals with a field changed that somebody else has signed.
+    /// B9: changes a field of certificates, votes and timeouts that others have signed, and sends others' proposals as its own.
     AlterSigned,
-    /// B10: timeout certificates that name other rounds than were signed.
+    /// B10: forges timeout certificates that name other rounds than were signed.
     ForgeTc,
-    /// B11, B12: no signature, another key's, of another domain, network or epoch.
+    /// B11, B12: signs with another key, domain, network or epoch, or not at all.
     BadSignatures,
-    /// B13: rounds far in the future.
+    /// B13: sends messages of rounds far in the future.
     FarRounds,
-    /// B14: blocks larger than the genesis allows.
+    /// B14: proposes blocks larger than the genesis allows.
     Oversize,
-    /// B15: bytes that are no message, and messages that are cut off.
+    /// B15: sends bytes that are not a message, and truncated messages.
     Garbage,
-    /// B16: a block with another content under the signature of the first.
+    /// B16: sends another block under the signature of the first.
     AlterBlock,
-    /// B17: votes for a result that nobody computed.
+    /// B17: votes for a made-up result.
     WrongResult,
-    /// B18: blocks that are not later than their parents, or of tomorrow.
+    /// B18: proposes blocks not later than their parents, or from the future.
     WrongTime,
-    /// B19: answers to requests that hold other blocks, gaps, or nothing; requests that nobody asked.
+    /// B19: responds with other blocks than requested, with gaps, or with nothing; and responds without a request.
     PoisonSync,
-    /// B20: blocks whose parents nobody knows.
+    /// B20: proposes blocks with unknown parents.
     Orphans,
-    /// B21: requests without end.
+    /// B21: sends requests without end.
     Requests,
-    /// One field of a message changed, signed again or not (as `ByzzFuzz` and LOKI do).
+    /// Changes one field of a message, and signs it again or not (like `ByzzFuzz` and LOKI).
     Mutate,
 }
 
 impl Lie {
-    /// All of them.
+    /// All lies.
     pub const ALL: [Self; 21] = [
         Self::Equivocate,
         Self::VoteTwice,
@@ -132,7 +132,7 @@ impl Lie {
         }
     }
 
-    /// Its name in commands.
+    /// Its name on the command line.
     #[must_use]
     pub fn word(self) -> String {
         self.name().to_lowercase().replace(' ', "-")
@@ -165,26 +165,26 @@ impl Lie {
     }
 }
 
-/// What is sent.
+/// The content of a [`Parcel`].
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// A message.
     Message(Arc<Message>),
-    /// Bytes that may be none, on the way of messages or of transactions.
+    /// Raw bytes, valid or not, sent as a message or as gossip.
     Bytes { bytes: Vec<u8>, gossip: bool },
 }
 
-/// Something on its way out.
+/// Something to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Parcel {
     pub(crate) to: Vec<ValidatorId>,
     pub(crate) content: Content,
-    /// The lie that made it, or nobody's where it is what the replica wants to send.
+    /// The lie that made it; `None` if it is what the replica sends.
     pub(crate) lie: Option<Lie>,
 }
 
 impl Parcel {
-    /// The message in it, unless a lie has been at it already.
+    /// The message in it, unless a lie has touched it.
     pub(crate) fn honest(&self) -> Option<&Message> {
         match &self.content {
             Content::Message(message) if self.lie.is_none() => Some(message),
@@ -193,7 +193,7 @@ impl Parcel {
     }
 }
 
-/// What somebody who lies knows and has.
+/// What a liar knows and can use.
 pub(crate) struct Mind<'a> {
     pub(crate) me: ValidatorId,
     pub(crate) key: &'a SigningKey,
@@ -206,12 +206,12 @@ pub(crate) struct Mind<'a> {
 }
 
 impl Mind<'_> {
-    /// Everybody else.
+    /// All other validators.
     pub(crate) fn others(&self) -> Vec<ValidatorId> {
         self.committee.ids().filter(|id| *id != self.me).collect()
     }
 
-    /// Two halves of the others.
+    /// The others, split at random into two halves.
     pub(crate) fn halves(&mut self) -> (Vec<ValidatorId>, Vec<ValidatorId>) {
         let mut others = self.others();
         self.random.shuffle(&mut others);
@@ -219,28 +219,28 @@ impl Mind<'_> {
         (others, second)
     }
 
-    /// One of the others.
+    /// A random one of the others.
     pub(crate) fn somebody(&mut self) -> Vec<ValidatorId> {
         let others = self.others();
         self.random.pick(&others).copied().into_iter().collect()
     }
 
-    /// A parcel of this lie.
+    /// A parcel with a message, made by this lie.
     pub(crate) fn parcel(&self, to: Vec<ValidatorId>, message: Message) -> Parcel {
         Parcel { to, content: Content::Message(Arc::new(message)), lie: Some(self.lie) }
     }
 
-    /// The same parcel to somebody else.
+    /// The same parcel to other receivers.
     pub(crate) fn redirect(&self, parcel: &Parcel, to: Vec<ValidatorId>) -> Parcel {
         Parcel { to, content: parcel.content.clone(), lie: Some(self.lie) }
     }
 
-    /// Bytes of this lie.
+    /// A parcel with raw bytes, made by this lie.
     pub(crate) fn bytes(&self, to: Vec<ValidatorId>, bytes: Vec<u8>, gossip: bool) -> Parcel {
         Parcel { to, content: Content::Bytes { bytes, gossip }, lie: Some(self.lie) }
     }
 
-    /// A proposal with another content, properly signed.
+    /// The proposal with a changed block, properly signed.
     pub(crate) fn propose(&self, proposal: &Proposal, change: impl FnOnce(&mut BlockContent)) -> Proposal {
         let mut content = proposal.block.content().clone();
         change(&mut content);
@@ -250,44 +250,44 @@ impl Mind<'_> {
     }
 }
 
-/// One way to lie. Each method leaves honest what it does not speak of.
+/// A way to lie. The default methods are honest.
 pub(crate) trait Behaviour: fmt::Debug {
-    /// What goes out instead of what was to go out.
+    /// What to send instead of a parcel from the replica.
     fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
         let _ = mind;
         vec![parcel]
     }
 
-    /// Whether its replica is to see what came. May answer at once.
+    /// Handles a received message; `out` takes immediate answers. Returns whether the replica gets the message.
     fn hears(&mut self, mind: &mut Mind<'_>, from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
         let _ = (mind, from, message, out);
         true
     }
 
-    /// What it says out of itself, now and then.
+    /// Unsolicited messages; called now and then.
     fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
         let _ = mind;
         Vec::new()
     }
 }
 
-/// How many certificates, blocks and votes are remembered, each.
+/// How many certificates, blocks, votes and messages are remembered, each.
 const REMEMBERED: usize = 12;
-/// Of headers, as many as an answer may need.
+/// How many headers are remembered: as many as a response may need.
 const HEADERS_REMEMBERED: usize = 256;
 
-/// What came by: material for lies.
+/// What the liar has seen: material for lies.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// Quorum certificates, the newest last.
     pub(crate) qcs: VecDeque<QuorumCert>,
     pub(crate) tcs: VecDeque<TimeoutCert>,
     pub(crate) blocks: VecDeque<Block>,
-    /// Of others.
+    /// Votes, the newest last.
     pub(crate) votes: VecDeque<Vote>,
-    /// Messages of any kind that were sent or received, the newest last.
+    /// Messages that its replica has sent, the newest last.
     pub(crate) messages: VecDeque<Arc<Message>>,
-    /// Of the blocks that its replica has committed, by rising height.
+    /// Headers of the blocks that its replica has committed, by height.
     pub(crate) headers: VecDeque<Header>,
 }
 
@@ -322,7 +322,7 @@ impl Memory {
     }
 
     fn note_commit(&mut self, header: &Header) {
-        // Done again after a power cut.
+        // After a power cut, blocks may be committed again.
         while self.headers.back().is_some_and(|last| last.height >= header.height) {
             self.headers.pop_back();
         }
@@ -332,24 +332,24 @@ impl Memory {
         }
     }
 
-    /// The headers from one committed block to another.
+    /// The headers from one committed block to another, both included.
     pub(crate) fn headers_between(&self, from: BlockId, to: BlockId) -> Option<Vec<Header>> {
         let position = |id| self.headers.iter().position(|header| header.block_id == id);
         Some(self.headers.range(position(from)?..=position(to)?).cloned().collect())
     }
 
-    /// The newest certificate that came by.
+    /// The certificate of the highest round seen.
     pub(crate) fn high_qc(&self) -> Option<&QuorumCert> {
         self.qcs.back()
     }
 
-    /// The newest certificate with a commit.
+    /// The highest certificate seen that commits a block.
     pub(crate) fn high_commit_qc(&self) -> Option<&QuorumCert> {
         self.qcs.iter().rev().find(|qc| qc.commits().is_some())
     }
 }
 
-/// A validator that lies, whatever its replica thinks.
+/// A lying validator, around its honest replica.
 #[derive(Debug)]
 pub(crate) struct Liar {
     me: ValidatorId,
@@ -359,7 +359,7 @@ pub(crate) struct Liar {
     memory: Memory,
     random: Random,
     behaviours: Vec<(Lie, Box<dyn Behaviour>)>,
-    /// In so many of a thousand cases it lies. The rest of the time it is honest, so that it is believed and elected.
+    /// It lies in this many of a thousand cases. In the others it is honest, so that it is trusted and elected.
     per_mille: u64,
 }
 
@@ -376,7 +376,7 @@ impl Liar {
         Self { me, key, genesis_hash, committee, memory: Memory::default(), random, behaviours, per_mille }
     }
 
-    /// One that does nothing but this.
+    /// A liar with a single behaviour, always active.
     pub(crate) fn with(
         (me, key): (ValidatorId, SigningKey),
         genesis_hash: GenesisHash,
@@ -405,7 +405,7 @@ impl Liar {
         Some(act(behaviour.as_mut(), &mut mind))
     }
 
-    /// Its replica wants to send something.
+    /// Its replica sends a message. Returns what goes out instead.
     pub(crate) fn says(&mut self, to: Recipients, message: Arc<Message>, unix: UnixMillis) -> Vec<Parcel> {
         self.memory.note(&message);
         remember(&mut self.memory.messages, Arc::clone(&message));
@@ -433,7 +433,7 @@ impl Liar {
         self.memory.note_commit(header);
     }
 
-    /// Something came for its replica: whether that gets to see it, and what is said at once.
+    /// A message arrives for its replica. Returns whether the replica gets it, and what to send at once.
     pub(crate) fn hears(&mut self, from: ValidatorId, message: &Message, unix: UnixMillis) -> (bool, Vec<Parcel>) {
         self.memory.note(message);
         let mut out = Vec::new();
@@ -444,7 +444,7 @@ impl Liar {
         (passes, out)
     }
 
-    /// Now and then.
+    /// Returns unsolicited messages; called now and then.
     pub(crate) fn pulse(&mut self, unix: UnixMillis) -> Vec<Parcel> {
         (0..self.behaviours.len())
             .flat_map(|index| self.turn(index, unix, |behaviour, mind| behaviour.pulse(mind)).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! One field changed (as `ByzzFuzz` and LOKI do): the message is well-formed and stays so, and is signed again, or not.
+//! Changes one field of a message (like `ByzzFuzz` and LOKI). The message stays well-formed, and is signed again or not.
 
 use quorate_types::{
     block::{Block, Proposal},
@@ -24,7 +24,7 @@ impl Behaviour for Mutate {
         if mind.random.chance(500) { vec![mutated] } else { vec![mutated, parcel] }
     }
 
-    /// Old messages come again, whole or mutated.
+    /// Repeats old messages, unchanged or mutated.
     fn pulse(&mut self, mind: &mut Mind<'_>) -> Vec<Parcel> {
         let old: Vec<_> = mind.memory.messages.iter().cloned().collect();
         let Some(message) = mind.random.pick(&old) else { return Vec::new() };
@@ -73,13 +73,13 @@ fn mutate(mind: &mut Mind<'_>, message: Message) -> Message {
     }
 }
 
-/// Another number near, or at an end of the range.
+/// A number near this one, or at an end of the range.
 fn number(mind: &mut Mind<'_>, round: Round) -> Round {
     let near = [0, 1, u64::MAX, round.0.saturating_add(1), round.0.saturating_sub(1), round.0.saturating_add(2), round.0 ^ (1 << 40)];
     Round(mind.random.pick(&near).copied().unwrap_or_default())
 }
 
-/// Another certificate that came by, or this one with a field changed.
+/// Another certificate seen earlier, or this one with a changed round.
 fn another(mind: &mut Mind<'_>, qc: &QuorumCert) -> QuorumCert {
     let known: Vec<QuorumCert> = mind.memory.qcs.iter().cloned().collect();
     if let (true, Some(other)) = (mind.random.chance(700), mind.random.pick(&known)) {

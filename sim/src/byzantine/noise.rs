@@ -10,7 +10,7 @@ use quorate_types::{
 
 use super::{Behaviour, Content, Mind, Parcel, voters::invented};
 
-/// B15: bytes that are no message, messages that are cut off, that have something behind them, that are too long.
+/// B15: sends bytes that are not a message, and messages that are truncated, extended, corrupted or too long.
 #[derive(Debug)]
 pub(super) struct Garbage;
 
@@ -26,7 +26,7 @@ impl Garbage {
                 }
             }
             3 => bytes = (0..mind.random.below(200)).map(|_| u8::try_from(mind.random.below(256)).unwrap_or(0)).collect(),
-            // A length of everything that a length can say.
+            // The largest possible lengths.
             _ => bytes = [&[u8::try_from(mind.random.below(9)).unwrap_or(0)][..], &[0xff; 40]].concat(),
         }
         bytes
@@ -53,7 +53,7 @@ impl Behaviour for Garbage {
     }
 }
 
-/// B20: well-formed blocks whose parents nobody knows, properly signed, one for each round that is near.
+/// B20: proposes well-formed, properly signed blocks with unknown parents, one for each of the next rounds.
 #[derive(Debug)]
 pub(super) struct Orphans;
 
@@ -84,7 +84,7 @@ impl Behaviour for Orphans {
     }
 }
 
-/// B21: requests for everything, again and again; and the requests of others never reach its replica, or their answers.
+/// B21: requests everything, again and again; and drops half of the others' requests before they reach its replica.
 #[derive(Debug)]
 pub(super) struct Requests;
 

@@ -1,4 +1,4 @@
-//! Answers that lie: B19.
+//! Lying responses: B19.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use quorate_types::{
 
 use super::{Behaviour, Mind, Parcel};
 
-/// B19: answers with other blocks than were asked for, with gaps, in the wrong order, from another height, for another certificate, or that
-/// say that there is nothing, or that are true and less than there is; and answers that nobody asked for.
+/// B19: responds with other blocks than requested, with gaps, in the wrong order, from another height, with another certificate, with
+/// nothing, or with less than there is; and sends unsolicited responses.
 #[derive(Debug)]
 pub(super) struct Poison;
 
@@ -41,7 +41,7 @@ fn altered(mind: &mut Mind<'_>, blocks: &[Block]) -> Vec<Block> {
     blocks
 }
 
-/// Some of the blocks of a true answer, with the headers that prove them: nothing in it can be refused.
+/// Some of the blocks of a true response, with the headers that prove them: a valid response.
 fn part(mind: &Mind<'_>, answer: &CatchupResponse, blocks: Range<usize>) -> Option<CatchupResponse> {
     let from = Height(answer.from.0.saturating_add(u64::try_from(blocks.start).ok()?));
     let blocks = answer.blocks.get(blocks)?;
@@ -65,7 +65,7 @@ impl Behaviour for Poison {
             Some(Message::CatchupResponse(response)) => {
                 let mut answer = (**response).clone();
                 match mind.random.below(7) {
-                    // Nothing, where there is something: a lie about its height.
+                    // An empty response: a lie about its height.
                     0 => answer = CatchupResponse::nothing_from(answer.from),
                     1 => answer.from = Height(answer.from.0.saturating_add(1)),
                     2 => answer.commit_qc = mind.memory.high_qc().cloned(),
@@ -94,7 +94,7 @@ impl Behaviour for Poison {
         let caught_up = Message::CatchupResponse(Box::new(CatchupResponse { from, blocks, headers: Bounded::default(), commit_qc }));
         let (first, second) = (mind.somebody(), mind.somebody());
         let mut parcels = vec![mind.parcel(first, fetched), mind.parcel(second.clone(), caught_up)];
-        // The last answer once more, a block at a time.
+        // Its last response again, one block at a time.
         let answered = mind.memory.messages.iter().rev().find_map(|message| match &**message {
             Message::CatchupResponse(response) if response.commit_qc.is_some() => Some(response.clone()),
             _ => None,
@@ -108,7 +108,7 @@ impl Behaviour for Poison {
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
-        // Sometimes a request is never answered at all.
+        // Sometimes a request gets no response at all.
         let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
         !(asked && mind.random.chance(200))
     }

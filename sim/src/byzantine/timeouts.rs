@@ -1,4 +1,4 @@
-//! Timeouts that lie: B3, B13.
+//! Lying timeouts: B3, B13.
 
 use quorate_types::{
     ids::ValidatorId,
@@ -10,14 +10,14 @@ use quorate_types::{
 
 use super::{Behaviour, Mind, Parcel, voters::resign};
 
-/// A timeout, properly signed, whatever it says.
+/// A timeout with any content, properly signed.
 pub(super) fn sign(mind: &Mind<'_>, round: Round, high_qc: QuorumCert) -> Timeout {
     let epoch = mind.committee.epoch();
     let signature = mind.key.sign(&timeout_digest(mind.genesis_hash, epoch, round, high_qc.round()));
     Timeout { epoch, round, high_qc, sender: mind.me, signature }
 }
 
-/// B3: gives the round up as soon as it has voted, again with another certificate, and votes after it.
+/// B3: gives up the round as soon as it has voted, times out again with another certificate, and votes after that.
 #[derive(Debug)]
 pub(super) struct GiveUpTwice;
 
@@ -43,7 +43,7 @@ impl Behaviour for GiveUpTwice {
                 if let Some(second) = Self::second(mind, &timeout) {
                     parcels.push(mind.parcel(mind.others(), Message::Timeout(Box::new(second))));
                 }
-                // A vote in the round that it has just given up.
+                // A vote in the round just given up.
                 if let Some(vote) = mind.memory.votes.iter().find(|vote| vote.vote_info.round == timeout.timeout.round) {
                     let vote = resign(mind, vote, |_| ());
                     parcels.push(mind.parcel(mind.others(), Message::Vote(Box::new(vote))));
@@ -65,7 +65,7 @@ impl Behaviour for GiveUpTwice {
     }
 }
 
-/// B13: votes, timeouts, proposals and requests of rounds far in the future, all properly signed.
+/// B13: sends votes, timeouts, proposals and requests of rounds far in the future, all properly signed.
 #[derive(Debug)]
 pub(super) struct FarRounds;
 
@@ -96,7 +96,7 @@ impl Behaviour for FarRounds {
             Message::FetchRequest(FetchRequest { block_id: qc.block_id(), above: round }),
             Message::CatchupRequest(CatchupRequest { from: Height(round.0) }),
         ];
-        // With the certificate of the round before it is well-formed, and still of a round that nobody is in.
+        // With a timeout certificate that names the previous round it looks well-formed, yet no validator is in the round.
         let mut tc = mind.memory.tcs.back().cloned();
         if let Some(tc) = &mut tc {
             tc.round = round.previous().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Voters and collectors that lie: B2, B6, B17.
+//! Lying voters and vote collectors: B2, B6, B17.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,12 +14,12 @@ use super::{Behaviour, Mind, Parcel};
 
 const INVENTED: Tag = Tag::new("quorate/sim-invented");
 
-/// Something that is the hash of nothing.
+/// A random hash, of nothing that exists.
 pub(super) fn invented(mind: &mut Mind<'_>) -> Hash {
     Hash::of(&INVENTED, &mind.random.next().to_le_bytes())
 }
 
-/// A vote with another content, properly signed.
+/// The vote with a changed content, properly signed by the liar.
 pub(super) fn resign(mind: &Mind<'_>, vote: &Vote, change: impl FnOnce(&mut VoteInfo)) -> Vote {
     let mut vote = vote.clone();
     change(&mut vote.vote_info);
@@ -36,14 +36,14 @@ fn own_vote(parcel: &Parcel) -> Option<Vote> {
     }
 }
 
-/// B2: its vote, and another one of the same round: for a block that somebody else voted for, or for one that does not exist.
+/// B2: votes a second time in a round, for a block that does not exist, or one that another validator voted for.
 #[derive(Debug, Default)]
 pub(super) struct VoteTwice {
-    /// What it has voted for because somebody else did, the newest: once for each, or two liars would answer each other for ever.
+    /// The newest votes it has echoed. It echoes each once, or two liars would echo each other for ever.
     echoed: VecDeque<VoteInfo>,
 }
 
-/// How many echoed votes are remembered.
+/// Most echoed votes remembered.
 const ECHOED_MAX: usize = 16;
 
 impl Behaviour for VoteTwice {
@@ -55,7 +55,7 @@ impl Behaviour for VoteTwice {
         if mind.random.chance(500) { vec![second, parcel] } else { vec![parcel, second] }
     }
 
-    /// It votes for everything that is proposed, as far as it can see results.
+    /// Votes for whatever another validator votes for.
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
         if let Message::Vote(vote) = message
             && !self.echoed.contains(&vote.vote_info)
@@ -71,7 +71,7 @@ impl Behaviour for VoteTwice {
     }
 }
 
-/// B17: votes for a result that nobody computed.
+/// B17: votes for a made-up result.
 #[derive(Debug)]
 pub(super) struct WrongResult;
 
@@ -84,7 +84,7 @@ impl Behaviour for WrongResult {
     }
 }
 
-/// The certificate that equal votes make.
+/// The certificate made of equal votes.
 pub(super) fn certificate(of: &Vote, votes: &BTreeMap<ValidatorId, Signature>) -> QuorumCert {
     QuorumCert {
         vote_info: of.vote_info,
@@ -94,19 +94,19 @@ pub(super) fn certificate(of: &Vote, votes: &BTreeMap<ValidatorId, Signature>) -
     }
 }
 
-/// B6: collects votes and says nothing of the certificate; its replica never learns of it. Much later, when the others have given the round
-/// up or not, the certificate comes out, to one validator only: whoever it is now knows more than the others.
+/// B6: collects votes and withholds the certificate, from its own replica too. Much later, whether or not the others have given up the
+/// round, it sends the certificate to a single validator, which then knows more than the others.
 #[derive(Debug, Default)]
 pub(super) struct WithholdQc {
-    /// The votes of the newest rounds that are no certificate yet, by what they are for.
+    /// The newest votes that are not a quorum yet, by content.
     votes: VecDeque<(Vote, BTreeMap<ValidatorId, Signature>)>,
-    /// Certificates that nobody else has, each with one that commits, the oldest first.
+    /// Withheld certificates, the oldest first, each with one that commits.
     kept: VecDeque<SyncInfo>,
 }
 
-/// For how many results votes are collected at once, and how many certificates are kept.
+/// Most vote contents collected at once, and most certificates withheld.
 const WITHHELD_MAX: usize = 8;
-/// In so many of a thousand moments in which it could say something it shows a certificate: after some rounds of the others.
+/// Chance of each pulse, in a thousand, to send a certificate; so it comes out after some rounds.
 const SHOWN_PER_MILLE: u64 = 150;
 
 impl WithholdQc {
@@ -139,7 +139,7 @@ impl Behaviour for WithholdQc {
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, out: &mut Vec<Parcel>) -> bool {
         let Message::Vote(vote) = message else { return true };
         self.collect(mind, vote);
-        // To nobody: what it keeps is counted.
+        // Addressed to no one, so that the lie is counted.
         out.push(mind.parcel(Vec::new(), message.clone()));
         false
     }
@@ -182,7 +182,7 @@ mod tests {
         for sender in [0, 1, 2].map(ValidatorId) {
             let vote = Message::Vote(Box::new(Pen::new(&setting).vote(sender, &block, StateId::default(), &genesis)));
             let (passes, said) = liar.hears(sender, &vote, BEGINNING);
-            assert!(!passes && said.iter().all(|parcel| parcel.to.is_empty()), "nobody hears of it");
+            assert!(!passes && said.iter().all(|parcel| parcel.to.is_empty()), "no one learns of it");
         }
         let said: Vec<Parcel> = (0..100).flat_map(|_| liar.pulse(BEGINNING)).collect();
         let [Parcel { to, content: Content::Message(message), .. }] = said.as_slice() else { panic!("{said:?}") };

@@ -1,4 +1,4 @@
-//! What a person does to the network: votes, faults, lies, transactions.
+//! The user's actions on the network: votes, faults, lies, transactions.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{committee::BEGINNING, harness::Content};
 
-/// Domain of results that nobody computed.
+/// Domain of false results.
 const FALSE_RESULT: Tag = Tag::new("quorate/playground-false-result");
 /// Most processes, twins included.
 const PLAYERS_MAX: usize = VALIDATORS_MAX + 8;
 
 impl Stage {
-    /// A client sends a transaction to one validator, or to all that run.
+    /// The client sends a transaction to one validator, or to every running one.
     pub(super) fn submit(&mut self, order: &Order, at: Option<Seat>) -> Result<(), String> {
         let receivers: Vec<Seat> = match at {
             Some(seat) => self.up(seat).map(|_| vec![seat])?,
@@ -37,14 +37,14 @@ impl Stage {
         };
         let sender = Client::sender(order);
         let next = |seat: &Seat| self.player(*seat)?.replica().map(|replica| replica.next_sequence(&sender));
-        let sequence = receivers.iter().filter_map(next).max().ok_or("no validator runs; `recover` one first")?;
+        let sequence = receivers.iter().filter_map(next).max().ok_or("no validator is running; `recover` one first")?;
         let now = UnixMillis(BEGINNING.0.saturating_add(self.calendar.ms()));
         let transaction = self.client.sign(order, Sequence(sequence.0), now)?;
         let checked = self.setting.verifier.transactions(vec![transaction]).pop();
         let transaction = checked.ok_or("nothing to send")?.map_err(|error| error.to_string())?;
         let whom = match at {
             Some(seat) => self.name(seat),
-            None => "every validator that runs".into(),
+            None => "every running validator".into(),
         };
         self.note(Note::mark("client", format!("sends \"{}\" to {whom}", order.words())));
         for seat in &receivers {
@@ -57,7 +57,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether a person votes for a validator. Switching to automatic lets what waits be judged by the rules.
+    /// Sets whether the user votes for a validator. Switching this off hands the waiting proposals to the replica.
     pub(super) fn set_manual(&mut self, seat: Seat, manual: bool) -> Result<(), String> {
         let Some(player) = self.players.get_mut(seat) else { return Ok(()) };
         player.manual = manual;
@@ -68,12 +68,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The person's word on a proposal that waits: the one of the highest round, or of the block that is named.
+    /// The user's vote on a waiting proposal: the one named, or the one of the highest round.
     pub(super) fn vote(&mut self, seat: Seat, yes: bool, block: Option<&str>) -> Result<(), String> {
         let player = self.up(seat)?;
         let name = player.name.clone();
         if !player.manual {
-            return Err(format!("{name} votes by the rules of §3.4 by itself; `vote manual {name}` first"));
+            return Err(format!("{name} votes by itself, by the rules of §3.4; `vote manual {name}` first"));
         }
         let label = |message: &Message| match message {
             Message::Proposal(proposal) => self.blocks.label(&proposal.block.id()),
@@ -91,15 +91,15 @@ impl Stage {
         );
         let Some(chosen) = chosen else {
             return Err(if waiting.is_empty() {
-                format!("no proposal waits for {name}'s vote; `deliver` one to it first (`explain` tells what everybody waits for)")
+                format!("no proposal waits for {name}'s vote; `deliver` one to it first (`explain` shows what each validator waits for)")
             } else {
-                format!("no such proposal waits for {name}'s vote; it has {}", row(&waiting))
+                format!("no such proposal waits for {name}'s vote; these do: {}", row(&waiting))
             });
         };
         let Some(player) = self.players.get_mut(seat) else { return Ok(()) };
         let (from, message) = player.undecided.remove(chosen);
         let decided = round(&message);
-        // What is older than what was decided is over.
+        // Proposals of earlier rounds are obsolete now.
         player.undecided.retain(|(_, other)| round(other) >= decided);
         if yes {
             return self.hand(seat, from, Content::Message(message));
@@ -109,7 +109,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The process is gone, with everything that was not written.
+    /// Kills a process; everything not written is lost.
     pub(super) fn crash(&mut self, seat: Seat) -> Result<(), String> {
         let name = self.up(seat)?.name.clone();
         if let Some(player) = self.players.get_mut(seat) {
@@ -117,28 +117,28 @@ impl Stage {
             player.undecided.clear();
         }
         let lost = self.flight.lose_to(seat);
-        let lost = if lost == 0 { String::new() } else { format!("; lost with it: {} on the way", count(lost, "message")) };
-        self.note(Note::bad("crash", format!("{name} is down: it hears nothing and says nothing{lost}")));
+        let lost = if lost == 0 { String::new() } else { format!("; lost with it: {} in flight", count(lost, "message")) };
+        self.note(Note::bad("crash", format!("{name} is down{lost}")));
         Ok(())
     }
 
-    /// The process starts again on its disk.
+    /// Restarts a process on its disk.
     pub(super) fn recover(&mut self, seat: Seat) -> Result<(), String> {
         let player = self.player(seat).ok_or("there is no such validator")?;
         let name = player.name.clone();
         if player.is_up() {
-            return Err(format!("{name} runs; `crash {name}` first"));
+            return Err(format!("{name} is running; `crash {name}` first"));
         }
-        self.note(Note::mark("recover", format!("{name} starts on what its disk holds: safety record, certificates, blocks (§3.4, §3.5)")));
+        self.note(Note::mark("recover", format!("{name} restarts from its disk: safety record, certificates, blocks (§3.4, §3.5)")));
         self.start(seat)?;
         let told = self.player(seat).and_then(|player| Some((player.engine()?.round(), player.view()?.header().height)));
         if let Some((round, height)) = told {
-            self.note(Note::mark("recover", format!("{name} is in round {round}, its committed height is {height}")));
+            self.note(Note::mark("recover", format!("{name} is in round {round}, at committed height {height}")));
         }
         Ok(())
     }
 
-    /// Cuts the network. Processes that are not named are on a side of their own, together.
+    /// Cuts the network. Unnamed processes form one more side.
     pub(super) fn partition(&mut self, groups: &[Vec<Seat>]) {
         let rest = groups.len();
         let side = |seat: Seat| groups.iter().position(|group| group.contains(&seat)).unwrap_or(rest);
@@ -148,13 +148,13 @@ impl Stage {
             .filter(|names| !names.is_empty())
             .collect();
         self.flight.cut(sides);
-        self.note(Note::bad("cut", format!("{}; what is on its way across waits for `heal`", words.join(" | "))));
+        self.note(Note::bad("cut", format!("{}; messages across the cut wait for `heal`", words.join(" | "))));
     }
 
-    /// Ends the cut.
+    /// Ends the partition.
     pub(super) fn heal(&mut self) -> Result<(), String> {
         if !self.flight.heal() {
-            return Err("the network is whole; `partition A,B | C,D` cuts it".into());
+            return Err("the network is not partitioned; `partition A,B | C,D` cuts it".into());
         }
         self.note(Note::mark("heal", "the network is whole again".into()));
         Ok(())
@@ -166,13 +166,13 @@ impl Stage {
         let (name, clock) = (player.name.clone(), player.clock);
         let twin_name = format!("{name}'");
         if name.ends_with('\'') {
-            return Err(format!("{name} is a twin already; one of each validator is enough for any contradiction"));
+            return Err(format!("{name} is already a twin; one twin of each validator is enough for any equivocation"));
         }
         if self.players.iter().any(|other| other.name == twin_name) {
-            return Err(format!("{name} has a twin already: {twin_name}"));
+            return Err(format!("{name} already has a twin: {twin_name}"));
         }
         if self.players.len() >= PLAYERS_MAX {
-            return Err(format!("no more than {PLAYERS_MAX} processes; `reset` begins anew"));
+            return Err(format!("a playground has at most {PLAYERS_MAX} processes; `reset` starts over"));
         }
         let machine = player.machine.twin();
         let proposals = player.proposals.clone();
@@ -186,13 +186,13 @@ impl Stage {
         self.start(twin)
     }
 
-    /// A validator's key signs a vote that its replica did not decide on: for the block, or for a result that nobody computed.
+    /// Signs a vote with a validator's key, bypassing its replica: for the block's true result, or for a made-up one.
     pub(super) fn lie(&mut self, seat: Seat, to: &[Seat], yes: bool, block: Option<&str>) -> Result<(), String> {
         let player = self.up(seat)?;
         let (name, id) = (player.name.clone(), player.machine.id);
-        let high_commit_qc = player.engine().map(|engine| engine.tree().high_commit_qc().clone()).ok_or("it does not run")?;
+        let high_commit_qc = player.engine().map(|engine| engine.tree().high_commit_qc().clone()).ok_or("it is not running")?;
         let known = match block {
-            Some(label) => self.blocks.find(label).ok_or_else(|| format!("there is no block {label}; `tree` shows all"))?,
+            Some(label) => self.blocks.find(label).ok_or_else(|| format!("there is no block {label}; `tree` shows the blocks"))?,
             None => self
                 .blocks
                 .in_order()
@@ -201,7 +201,7 @@ impl Stage {
         };
         let block = &known.block;
         let truth = self.result_of(&block.id()).ok_or_else(|| {
-            format!("nobody has executed {} yet, so a vote for it would say nothing; `deliver` its proposal first", known.label)
+            format!("no validator has executed {} yet, so its result is unknown; `deliver` its proposal first", known.label)
         })?;
         let invented = StateId(Hash::of(&FALSE_RESULT, block.id().0.as_bytes()));
         let vote_info = VoteInfo {
@@ -225,13 +225,13 @@ impl Stage {
         for receiver in to {
             let whom = self.name(*receiver);
             if self.player(*receiver).is_some_and(|player| player.machine.id == id) {
-                return Err(format!("{whom} holds {name}'s own key; name somebody else"));
+                return Err(format!("{whom} has {name}'s own key; name another validator"));
             }
             self.up(*receiver)?;
             let number = self.post(seat, *receiver, Content::Message(std::sync::Arc::clone(&message))).unwrap_or_default();
             self.note(Note::bad(
                 "lie",
-                format!("{name} signs a vote for {label} in round {round}, and sends it to {whom} alone (#{number})"),
+                format!("{name} signs a vote for {label} in round {round} and sends it to {whom} only (#{number})"),
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Blocks by short names, and what is certified: gathered from what the validators show.
+//! The known blocks: short names, certificates and commits, as observed.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use quorate_types::{
     vote::QuorumCert,
 };
 
-/// A block that somebody proposed.
+/// A proposed block.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// `B7` is the first block of round 7, `B7b` the second one.
+    /// `B7` is the first block of round 7, `B7b` the second.
     pub(super) label: String,
     pub(super) block: Block,
     /// The round of the timeout certificate that came with it.
     pub(super) tc: Option<Round>,
-    /// What it carries, in words.
+    /// Its payload in words.
     pub(super) content: String,
-    /// Who signed the first certificate of it that was seen, and with which result.
+    /// Signers and result of the first certificate seen for it.
     pub(super) certified: Option<(SignerSet, StateId)>,
-    /// Where it stands in the chain, once somebody has committed it.
+    /// Its height, once any process has committed it.
     pub(super) committed: Option<Height>,
 }
 
@@ -46,7 +46,7 @@ impl Blocks {
         self.known.values().find(|known| known.label.eq_ignore_ascii_case(label))
     }
 
-    /// By rising round, in a round in the order in which they were proposed.
+    /// By round; within a round in the order proposed.
     pub(super) fn in_order(&self) -> Vec<&Known> {
         let mut blocks: Vec<&Known> = self.known.values().collect();
         blocks.sort_by(|a, b| (a.block.round(), a.label.len(), &a.label).cmp(&(b.block.round(), b.label.len(), &b.label)));
@@ -64,7 +64,7 @@ impl Blocks {
         self.known.insert(block.id(), Known { label, block: block.clone(), tc, content, certified: None, committed: None });
     }
 
-    /// Whether the certificate is the first of its block that anybody has.
+    /// Records a certificate. Returns whether it is the first seen for its block.
     pub(super) fn learn_qc(&mut self, qc: &QuorumCert) -> bool {
         let Some(known) = self.known.get_mut(&qc.block_id()) else { return false };
         let new = known.certified.is_none();
@@ -72,13 +72,13 @@ impl Blocks {
         new
     }
 
-    /// Whether nobody had committed the block before.
+    /// Records a commit. Returns whether it is the block's first.
     pub(super) fn learn_commit(&mut self, id: &BlockId, height: Height) -> bool {
         let Some(known) = self.known.get_mut(id) else { return false };
         known.committed.replace(height).is_none()
     }
 
-    /// Two blocks that were committed at one height, whoever has them still.
+    /// Two blocks committed at one height, even if no running process has them any more.
     pub(super) fn fork(&self) -> Option<(Height, &str, &str)> {
         let mut chain: BTreeMap<Height, &str> = BTreeMap::new();
         self.in_order().into_iter().find_map(|known| {
@@ -87,12 +87,12 @@ impl Blocks {
         })
     }
 
-    /// The block that is certified in a round.
+    /// The certified block of a round; of several, any.
     pub(super) fn certified_in(&self, round: Round) -> Option<&Known> {
         self.known.values().find(|known| known.block.round() == round && known.certified.is_some())
     }
 
-    /// `QC(B3)`, and what else it does.
+    /// A certificate by its block: `QC(B3)`.
     pub(super) fn qc(&self, qc: &QuorumCert) -> String {
         format!("QC({})", self.label(&qc.block_id()))
     }

@@ -1,4 +1,4 @@
-//! Who plays: the names of the validators, and the network that they found. No seed: the same names are the same network.
+//! The validators' names, and the network they found. There is no seed: equal names give the same network.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,27 +14,27 @@ use quorate_types::{
 
 use crate::committee::{BEGINNING, CHAIN, Setting};
 
-/// Most validators of a playground.
+/// Most validators in a playground.
 pub const VALIDATORS_MAX: usize = 16;
-/// What the account has that deposits come from and withdrawals go to.
+/// Initial balance of [`TREASURY`].
 pub(super) const TREASURY_BALANCE: u64 = 1_000_000;
-/// The name of that account.
+/// The account that deposits come from and withdrawals go to.
 pub(super) const TREASURY: &str = "treasury";
 /// Longest name of a validator or an account, in characters.
 pub(super) const NAME_CHARS_MAX: usize = 24;
-/// Rounds in which the validators lead in turn; beyond, nobody gets.
+/// Rounds in which the validators lead in turn. No playground gets further: `INPUTS_MAX` bounds it.
 const FIXED_ROUNDS: u64 = 10_000;
 
 const KEY: Tag = Tag::new("quorate/playground-key");
 
-/// What a playground is made from.
+/// How a playground is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The names of the validators, 1..=[`VALIDATORS_MAX`] of them.
     pub names: Vec<String>,
-    /// Leaders by reputation, as on a real network (§3.7), instead of each validator in its turn.
+    /// Elect leaders by reputation, as on a real network (§3.7), instead of in turn.
     pub reputation: bool,
-    /// Trees and arrows of plain letters.
+    /// Print ASCII only.
     pub ascii: bool,
 }
 
@@ -51,10 +51,10 @@ impl Options {
         Self { names: (0..validators).map(|number| format!("P{number}")).collect(), reputation: false, ascii: false }
     }
 
-    /// Checks number and names.
+    /// Checks the number of validators and their names.
     ///
     /// # Errors
-    /// What is wrong, with what is right.
+    /// The problem, and what is allowed.
     pub fn check(&self) -> Result<(), String> {
         if !(1..=VALIDATORS_MAX).contains(&self.names.len()) {
             return Err(format!("a playground has 1 to {VALIDATORS_MAX} validators, not {}", self.names.len()));
@@ -75,24 +75,24 @@ impl Options {
     }
 }
 
-/// Words that commands understand where a name could stand.
+/// Keywords of commands that take names; no validator may be called one.
 const WORDS: &[&str] = &["all", "from", "to", "yes", "no", "at", "as", "auto", "manual", "events", "rounds", "event", "round"];
 
 /// Letters, digits, `-` and `_`.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(sound) {
-        return Err(format!("{name:?} is no name: 1 to {NAME_CHARS_MAX} letters, digits, '-' or '_'"));
+        return Err(format!("{name:?} is not a valid name; use 1 to {NAME_CHARS_MAX} letters, digits, '-' or '_'"));
     }
     Ok(())
 }
 
-/// The key of a name, of the given kind.
+/// The key derived from a name, separate for each kind.
 pub(super) fn key(kind: &str, name: &str) -> SigningKey {
     SigningKey::from_seed(&Hash::of(&KEY, format!("{kind} {name}").as_bytes()).0)
 }
 
-/// The network. The committee is sorted by key, and the validators are in the order of their names: names are given to sorted keys.
+/// Founds the network. The committee is sorted by key, so sorted keys are handed out in the order of `options.names`.
 pub(super) fn found(options: &Options) -> Result<Setting, String> {
     options.check()?;
     let mut keys: Vec<SigningKey> = (0..options.names.len()).map(|number| key("validator", &number.to_string())).collect();
@@ -113,8 +113,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
         chain_id: CHAIN,
         name: "playground".into(),
         timestamp: BEGINNING,
-        // Time moves only where somebody's timer is made to run out, so the durations decide nothing but their order: an idle leader's
-        // heartbeat comes before anybody's timer.
+        // Time moves only to a deadline, so only the order of the durations matters: an idle leader's heartbeat comes before any timer.
         parameters: Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::default() },
         validators: Vec::new(),
         application: Settings::default()
@@ -125,7 +124,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
     Setting::of(&quorate_builtin::app(), genesis, &keys)
 }
 
-/// Each validator in its turn, beginning with the first in round 1; nothing where reputation elects.
+/// The validators in turn, starting with the first in round 1; empty if reputation elects.
 pub(super) fn leaders(options: &Options) -> Arc<BTreeMap<Round, ValidatorId>> {
     let validators = options.names.len() as u64;
     let turn = |round: u64| round.saturating_sub(1).checked_rem(validators).and_then(|turn| u16::try_from(turn).ok()).unwrap_or(0);
@@ -133,7 +132,7 @@ pub(super) fn leaders(options: &Options) -> Arc<BTreeMap<Round, ValidatorId>> {
     Arc::new((1..=rounds).map(|round| (Round(round), ValidatorId(turn(round)))).collect())
 }
 
-/// The faults that so many validators of equal power bear.
+/// How many faults so many validators of equal power tolerate.
 pub(super) const fn faults(validators: usize) -> usize {
     validators.saturating_sub(1) / 3
 }

@@ -1,4 +1,4 @@
-//! The one client of a playground: it holds the keys of all accounts, signs what a person asks for, and counts the validators' answers.
+//! The playground's one client: holds the keys of all accounts, signs the user's orders, and counts the validators' answers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,24 +26,24 @@ use super::{
 const ACCOUNTS_MAX: usize = 64;
 /// Most transactions of a playground.
 const TRANSACTIONS_MAX: usize = 2_000;
-/// How long a transaction is valid: longer than any playground lasts.
+/// Validity of a transaction: longer than any playground lasts.
 const VALIDITY_MS: u64 = 365 * 24 * 3_600 * 1_000;
 
-/// What somebody wants done.
+/// What a `tx` command asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Out of the treasury into an account.
+    /// From the treasury to an account.
     Deposit { account: String, amount: u64 },
-    /// Out of an account into the treasury.
+    /// From an account to the treasury.
     Withdraw { account: String, amount: u64 },
     /// From one account to another.
     Transfer { from: String, to: String, amount: u64 },
-    /// On a key that all accounts share.
+    /// On a shared key.
     Kv { account: String, key: String, action: KvAction },
 }
 
 impl Order {
-    /// Who signs it.
+    /// The account that signs it.
     fn signer(&self) -> &str {
         match self {
             Self::Deposit { .. } => TREASURY,
@@ -71,7 +71,7 @@ impl Order {
         }
     }
 
-    /// In words.
+    /// The order in words.
     pub(super) fn words(&self) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
         match self {
@@ -89,7 +89,7 @@ impl Order {
     }
 }
 
-/// A transaction that was sent.
+/// A transaction that the client has sent.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) id: TxId,
@@ -120,7 +120,7 @@ impl Client {
         Self { genesis_hash, names, sent: Vec::new(), tickets: BTreeMap::new() }
     }
 
-    /// Whose sequence number is needed for an order.
+    /// The account whose sequence number an order needs.
     pub(super) fn sender(order: &Order) -> Address {
         address(order.signer())
     }
@@ -128,13 +128,13 @@ impl Client {
     /// Signs an order.
     pub(super) fn sign(&mut self, order: &Order, sequence: Sequence, now: UnixMillis) -> Result<Transaction, String> {
         if self.sent.len() >= TRANSACTIONS_MAX {
-            return Err(format!("a playground takes {TRANSACTIONS_MAX} transactions; `reset` begins a new one"));
+            return Err(format!("a playground takes at most {TRANSACTIONS_MAX} transactions; `reset` starts a new one"));
         }
-        // Counted first: whoever is refused leaves no name behind, or nobody could send anything from then on.
+        // Counted first: a refused order must not use up a name.
         let named: BTreeMap<Address, &str> = order.accounts().into_iter().map(|name| (address(name), name)).collect();
         let new = named.keys().filter(|address| !self.names.contains_key(*address)).count();
         if self.names.len().saturating_add(new) > ACCOUNTS_MAX {
-            return Err(format!("a playground has at most {ACCOUNTS_MAX} accounts; use one of those that there are"));
+            return Err(format!("a playground has at most {ACCOUNTS_MAX} accounts; use an existing one"));
         }
         for (address, name) in named {
             self.names.entry(address).or_insert_with(|| name.to_owned());
@@ -146,7 +146,7 @@ impl Client {
         Ok(transaction)
     }
 
-    /// A ticket for the newest transaction at a validator.
+    /// A ticket for a validator's answer to the newest transaction.
     pub(super) fn ticket(&mut self, seat: Seat) -> Ticket {
         let ticket = Ticket(self.tickets.len() as u64);
         self.tickets.insert(ticket, (self.sent.len().saturating_sub(1), seat));
@@ -159,16 +159,16 @@ impl Client {
 
     /// What a transaction does, in words.
     pub(super) fn words(&self, id: &TxId) -> String {
-        self.sent.iter().find(|sent| sent.id == *id).map_or_else(|| "a transaction of somebody else".into(), |sent| sent.words.clone())
+        self.sent.iter().find(|sent| sent.id == *id).map_or_else(|| "an unknown transaction".into(), |sent| sent.words.clone())
     }
 
-    /// A validator answers. The transaction, the answer in words, and who has given the same one.
+    /// Records an answer. Returns the transaction and the answer in words, and the processes that gave the same answer.
     pub(super) fn on_answer(&mut self, ticket: Ticket, answer: &Answer) -> Option<(String, String, Vec<Seat>)> {
         let (index, seat) = self.tickets.get(&ticket).copied()?;
         let transaction = self.sent.get_mut(index)?;
         let text = match answer {
             Answer::Accepted => return None,
-            Answer::Rejected { code, reason } => format!("refused, {code}: {reason}"),
+            Answer::Rejected { code, reason } => format!("rejected, {code}: {reason}"),
             Answer::Committed { height, outcome, .. } => format!("{} (height {height})", outcome_words(outcome)),
         };
         transaction.answers.insert(seat, text.clone());
@@ -181,7 +181,7 @@ impl Client {
         self.names.iter().find(|(known, _)| known.0.as_bytes() == address).map_or_else(|| hex(address), |(_, name)| name.clone())
     }
 
-    /// What a committed state holds, sorted: what, and its value.
+    /// The accounts and keys of a committed state with their values, sorted.
     pub(super) fn data(&self, view: &CommittedView) -> Vec<(String, String)> {
         let mut data: Vec<(u8, String, String)> = view
             .state()
@@ -205,7 +205,7 @@ impl Client {
     }
 }
 
-/// The first digits of something without a name.
+/// The first hex digits of an address or key without a name.
 fn hex(bytes: &[u8]) -> String {
     let mut short = [0; 32];
     for (to, from) in short.iter_mut().zip(bytes) {
@@ -214,7 +214,7 @@ fn hex(bytes: &[u8]) -> String {
     Hash(short).short()
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction in words.
 pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied(answer) => match quorate_builtin::Answer::decode(answer) {
@@ -227,7 +227,7 @@ pub(super) fn outcome_words(outcome: &Outcome) -> String {
     }
 }
 
-/// The height and the first digits of the state root of a committed state.
+/// Height and abbreviated state root of a committed state.
 pub(super) fn state_of(view: &CommittedView) -> (Height, String) {
     (view.header().height, view.header().state_root.short())
 }

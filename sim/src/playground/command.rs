@@ -12,37 +12,37 @@ use super::{
     terminal,
 };
 
-/// Step, vote and lie by hand in a network of four validators that waits for you.
+/// Step through a network of four validators by hand: deliver messages, vote, and lie.
 ///
-/// Without a script it is a session at the terminal: `help` lists the commands. A script has a command on each line, `# comments`, and
-/// `! COMMAND` for a command that must be refused; it ends at the first line that is refused, with exit code 1.
+/// Without a script, starts an interactive session; `help` lists the commands. A script has one command a line, `# comments`, and
+/// `! COMMAND` for a command that must be refused; the first refused line ends it with exit code 1.
 #[derive(Clone, Debug, Args)]
 pub struct PlaygroundCommand {
-    /// A script to run; `-` or a pipe is standard input.
+    /// Script to run; `-` or a pipe means standard input.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The same as FILE.
+    /// Same as FILE.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     script: Option<PathBuf>,
-    /// How many validators there are [default: 4].
+    /// Number of validators [default: 4].
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=VALIDATORS_MAX as i64))]
     validators: Option<u8>,
-    /// Their names instead of P0, P1, ...
+    /// Names of the validators, instead of P0, P1, ...
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', conflicts_with = "validators")]
     names: Option<Vec<String>>,
-    /// Elect leaders by reputation, as a real network does, instead of each in its turn.
+    /// Elect leaders by reputation, as a real network does, instead of in turn.
     #[arg(long)]
     reputation: bool,
-    /// Draw trees and arrows with plain letters.
+    /// Print ASCII only.
     #[arg(long)]
     ascii: bool,
 }
 
 impl PlaygroundCommand {
-    /// Does it.
+    /// Runs the script or the session.
     ///
     /// # Errors
-    /// [`CommandError`]: `script-failed` where a line of a script is refused.
+    /// `script-failed` if a line of the script is refused; the script or the terminal cannot be read.
     pub fn run(&self, out: &Output) -> Result<(), CommandError> {
         let numbered = Options::numbered(self.validators.map_or(4, usize::from));
         let names = self.names.clone().unwrap_or(numbered.names);
@@ -70,12 +70,11 @@ impl PlaygroundCommand {
 }
 
 fn read_pipe() -> Result<String, CommandError> {
-    let failed =
-        |error| CommandError::failure("script", format_args!("standard input cannot be read: {error}; send a command on each line"));
+    let failed = |error| CommandError::failure("script", format_args!("cannot read standard input: {error}; send one command a line"));
     read_bounded(std::io::stdin().lock()).map_err(failed)
 }
 
-/// Runs a script to its end, to `quit`, or to the first line that is refused, which it returns.
+/// Runs a script to its end, to `quit`, or to the first refused line. Returns that line's number and error.
 pub(super) fn run_script(
     session: &mut Session,
     script: &str,
@@ -94,7 +93,7 @@ pub(super) fn run_script(
     Ok(None)
 }
 
-/// A line of a script as it is echoed, and the reply to it.
+/// The echo of a script line, and the reply to it.
 pub(super) fn script_lines(reply: &Reply) -> Vec<Line> {
     let echo = match reply.command.as_str() {
         line if line.is_empty() || line.starts_with('#') => Line::new(Tone::Hint, line),
@@ -103,7 +102,7 @@ pub(super) fn script_lines(reply: &Reply) -> Vec<Line> {
     std::iter::once(echo).chain(reply.all_lines()).collect()
 }
 
-/// Writes a reply to standard output; the stream takes the colours away where they are not wanted.
+/// Writes a reply to standard output; the stream strips colours where they are not wanted.
 pub(super) fn show(reply: &Reply, lines: &[Line], out: &Output) -> Result<(), CommandError> {
     if lines.is_empty() || (out.is_json() && reply.command.is_empty()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `explain`: what everybody waits for, and what would happen next.
+//! `explain`: what each validator is waiting for, and what would happen next.
 
 use quorate_types::round::Round;
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Stage {
-    /// A line for each validator, and one for what comes next.
+    /// One line for each validator, and one for what comes next.
     pub(super) fn explain(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self
             .players
@@ -26,36 +26,28 @@ impl Stage {
         if let Some(why) = &player.halted {
             return format!("has stopped for good: {why}");
         }
-        let Some(engine) = player.engine() else { return format!("is down; `recover {name}` starts it on its disk") };
+        let Some(engine) = player.engine() else { return format!("is down; `recover {name}` restarts it on its disk") };
         let (round, record) = (engine.round(), engine.safety_record());
         let leader = engine.leader(round);
         let asks =
             if player.undecided.is_empty() { String::new() } else { format!("asks for your vote (`vote {name} yes`, `vote {name} no`); ") };
-        let fetching = if engine.is_block_missing() { "lacks a block and has asked for it; " } else { "" };
+        let fetching = if engine.is_block_missing() { "is fetching a missing block; " } else { "" };
         let doing = if record.last_timeout().is_some_and(|(given_up, ..)| given_up == round) {
-            format!("gave round {round} up, and waits for timeouts of a quorum: it has {}", self.timeouts_at(round, seat))
+            format!("gave up round {round} and waits for timeouts from a quorum: it has {}", self.timeouts_at(round, seat))
         } else if player.is_idle_leader() {
-            format!(
-                "leads round {round} and has nothing to propose: a `tx` gives it something, `heartbeat {name}` makes it propose an empty block"
-            )
+            format!("leads round {round} and has nothing to propose: send a `tx`, or `heartbeat {name}` makes it propose an empty block")
         } else if record.highest_vote_round() == round || leader == player.machine.id {
             let next = round.next();
             if engine.leader(next) == player.machine.id {
-                format!(
-                    "voted in round {round} and collects the votes for it, as leader of round {next}: it has {}",
-                    self.votes_at(round, seat)
-                )
+                format!("voted in round {round} and, as leader of round {next}, collects its votes: it has {}", self.votes_at(round, seat))
             } else {
                 format!(
-                    "voted in round {round}, and waits for a QC: {} collects the votes and leads round {next}",
+                    "voted in round {round} and waits for a QC: {} leads round {next} and collects the votes",
                     self.validator(engine.leader(next))
                 )
             }
         } else {
-            format!(
-                "waits in round {round} for the proposal of {}; its timer would give the round up (`timeout {name}`)",
-                self.validator(leader)
-            )
+            format!("waits in round {round} for {}'s proposal; `timeout {name}` makes it give up the round", self.validator(leader))
         };
         format!("{asks}{fetching}{doing}")
     }
@@ -70,7 +62,7 @@ impl Stage {
         format!("{heard} of {}", self.setting.verifier.committee().quorum_power())
     }
 
-    /// What `step` would do, or what a person could do where it would do nothing.
+    /// What `step` would do or, if nothing, what the user could do.
     pub(super) fn comes_next(&self) -> String {
         if let Some(number) = self.flight.next()
             && let Some(letter) = self.flight.get(number)
@@ -82,18 +74,17 @@ impl Stage {
         };
         let asking = names(&|player| !player.undecided.is_empty());
         if !asking.is_empty() {
-            return format!("next: nothing moves before you vote for {} (`vote NODE yes|no`)", row(&asking));
+            return format!("next: nothing moves until you vote for {} (`vote NODE yes|no`)", row(&asking));
         }
         if self.flight.letters().next().is_some() {
-            return "next: everything on the way is held by the partition; `heal`, or `timeout NODE` for somebody whose patience ends"
-                .into();
+            return "next: the partition holds back every message in flight; `heal`, or `timeout NODE` to let a timer expire".into();
         }
         let idle = names(&|player| player.is_idle_leader());
         if let [leader, ..] = idle.as_slice() {
             return format!(
-                "next: nothing is on the way; a `tx` gives {leader} something to propose, or `timeout NODE` gives its round up"
+                "next: no messages in flight; a `tx` gives {leader} something to propose, or `timeout NODE` makes a validator give up its round"
             );
         }
-        "next: nothing is on the way; `timeout NODE` makes somebody give the round up".into()
+        "next: no messages in flight; `timeout NODE` makes a validator give up its round".into()
     }
 }

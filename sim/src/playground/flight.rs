@@ -1,16 +1,16 @@
-//! What is on its way. Nothing arrives before somebody says so, and nothing crosses a cut.
+//! Messages in flight. They arrive only on command, and never cross a cut.
 
 use std::collections::BTreeMap;
 
 use crate::harness::Content;
 
-/// Most messages on their way; beyond, the oldest is lost.
+/// Most messages in flight; beyond, the oldest is lost.
 pub(super) const FLIGHT_MAX: usize = 4_096;
 
-/// The position of a validator's process among all of them; twins have positions of their own.
+/// Index of a process among all players; a twin has its own.
 pub(super) type Seat = usize;
 
-/// The kinds of messages by the words that a person types.
+/// Kinds of messages, as typed in commands.
 pub(super) const KINDS: &[&str] =
     &["proposal", "vote", "timeout", "sync-info", "fetch-request", "fetch-response", "catchup-request", "catchup-response", "transactions"];
 
@@ -22,7 +22,7 @@ pub(super) fn kind_of(content: &Content) -> &'static str {
     }
 }
 
-/// A message on its way to one validator.
+/// A message in flight to one process.
 #[derive(Clone, Debug)]
 pub(super) struct Letter {
     pub(super) from: Seat,
@@ -30,14 +30,14 @@ pub(super) struct Letter {
     pub(super) content: Content,
 }
 
-/// Which messages are meant.
+/// Selects messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
-    /// All that are on their way now.
+    /// All now in flight.
     All,
     /// By number.
     Numbers(Vec<u64>),
-    /// By sender, receiver and kind; `None` is any.
+    /// By sender, receiver and kind; `None` matches any.
     Like { from: Option<Seat>, to: Option<Seat>, kind: Option<&'static str> },
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Takes a message; its number, and one that is lost because there is no room.
+    /// Puts a message in flight. Returns its number, and the number of the message evicted to make room, if any.
     pub(super) fn send(&mut self, letter: Letter) -> (u64, Option<u64>) {
         self.sent = self.sent.saturating_add(1);
         self.letters.insert(self.sent, letter);
@@ -76,7 +76,7 @@ impl Flight {
         self.letters().find(|(_, letter)| !self.is_cut(letter)).map(|(number, _)| number)
     }
 
-    /// The messages that are meant, the oldest first.
+    /// The selected messages, oldest first.
     pub(super) fn pick(&self, pick: &Pick) -> Vec<u64> {
         let meant = |number: u64, letter: &Letter| match pick {
             Pick::All => true,
@@ -90,7 +90,7 @@ impl Flight {
         self.letters().filter(|(number, letter)| meant(*number, letter)).map(|(number, _)| number).collect()
     }
 
-    /// Takes away everything that is on its way to a process. How much it was.
+    /// Drops every message in flight to a process. Returns how many.
     pub(super) fn lose_to(&mut self, seat: Seat) -> usize {
         let before = self.letters.len();
         self.letters.retain(|_, letter| letter.to != seat);
@@ -101,12 +101,12 @@ impl Flight {
         self.sides = Some(sides);
     }
 
-    /// Whether there was a cut.
+    /// Ends the cut. Returns whether there was one.
     pub(super) fn heal(&mut self) -> bool {
         self.sides.take().is_some()
     }
 
-    /// A twin stands where its original stands.
+    /// Puts a twin on its original's side of the cut.
     pub(super) fn join_side(&mut self, twin: Seat, original: Seat) {
         if let Some(sides) = &mut self.sides
             && let Some(side) = sides.get(&original).copied()

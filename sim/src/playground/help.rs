@@ -1,16 +1,16 @@
-//! The commands, once: `help`, completion, the word on a mistyped command and the reference in docs/playground.md come from here.
+//! The one list of commands: `help`, completion, suggestions for mistyped commands and the reference in docs/playground.md come from here.
 
 use super::paint::{Line, Tone};
 
-/// A command.
+/// A command and its help.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: &'static str,
-    /// What may follow the name.
+    /// Arguments after the name.
     pub(super) usage: &'static str,
     /// One line.
     pub(super) summary: &'static str,
-    /// The rest, for `help COMMAND`.
+    /// Further lines of `help COMMAND`.
     pub(super) more: &'static [&'static str],
 }
 
@@ -18,7 +18,7 @@ const fn entry(name: &'static str, usage: &'static str, summary: &'static str, m
     Entry { name, usage, summary, more }
 }
 
-/// All commands, in the order of `help`.
+/// All commands, in the order `help` lists them.
 pub(super) const COMMANDS: &[Entry] = &[
     entry(
         "tx",
@@ -27,69 +27,69 @@ pub(super) const COMMANDS: &[Entry] = &[
         &[
             "tx account=alice,amount=100,operation=deposit    from the treasury to alice; also operation=withdraw",
             "tx deposit alice 100 | tx withdraw alice 30 | tx transfer alice bob 5",
-            "tx put KEY VALUE | append KEY TEXT | slice KEY START END | get KEY | delete KEY    on keys that all share; [as ACCOUNT]",
-            "at NODE: only that validator gets it, and passes it on by messages that you deliver",
+            "tx put KEY VALUE | append KEY TEXT | slice KEY START END | get KEY | delete KEY    on shared keys; [as ACCOUNT]",
+            "at NODE: only that validator gets it, and gossips it in messages that you deliver",
         ],
     ),
-    entry("txs", "", "what the client sent and what it was answered", &[]),
+    entry("txs", "", "transactions the client sent, and the answers", &[]),
     entry("data", "[NODE]", "committed accounts and keys", &[]),
     entry(
         "status",
         "",
         "round, leader, votes, locks, certificates and timers of every validator",
         &[
-            "VOTED is the highest round of a vote or timeout (§3.4 highest_vote_round), LOCK the round of the certificate that no timeout may",
-            "go below (highest_qc_round), COMMITS the newest committed block, TIMER how far its clock is from its next deadline",
+            "VOTED is the highest round of a vote or timeout (§3.4 highest_vote_round), LOCK the round of the certificate below which no",
+            "timeout may go (highest_qc_round), COMMITS the newest committed block, TIMER the time to its next deadline",
         ],
     ),
-    entry("messages", "", "what is on its way, with numbers", &[]),
+    entry("messages", "", "messages in flight, by number", &[]),
     entry(
         "deliver",
         "[NUMBER... | all | [from] NODE [to] NODE KIND]",
-        "let messages arrive; the oldest if none is named",
+        "deliver messages; by default the oldest",
         &[
             "deliver 3 5 | deliver P0 P1 | deliver from P0 | deliver to P1 vote | deliver * P1 proposal | deliver vote | deliver all",
             "KIND: proposal, vote, timeout, sync-info, fetch-request, fetch-response, catchup-request, catchup-response, transactions",
-            "all: what is on its way now, not what it causes",
+            "all: every message in flight now, but not those it causes",
         ],
     ),
-    entry("drop", "NUMBER... | all | [from] NODE [to] NODE KIND", "lose messages; named as in `deliver`", &[]),
-    entry("step", "[N]", "the next N events: the oldest messages that can arrive", &[]),
+    entry("drop", "NUMBER... | all | [from] NODE [to] NODE KIND", "lose messages; select them as in `deliver`", &[]),
+    entry("step", "[N]", "deliver the N oldest messages that can arrive [default: 1]", &[]),
     entry(
         "run",
         "[N [events|rounds]]",
-        "let messages arrive in their order, until nothing moves or N is reached; tells the outline",
+        "deliver messages in order until nothing moves or N is reached; prints a summary",
         &[
             "run       until nothing moves",
-            "run 10    ten events, that is deliveries",
-            "run 2 rounds    until somebody is two rounds further",
+            "run 10    ten events (deliveries)",
+            "run 2 rounds    until some validator is two rounds further",
         ],
     ),
     entry(
         "vote",
         "NODE yes|no [BLOCK] | manual [NODE...] | auto [NODE...]",
-        "vote for a validator, or let it vote by itself",
+        "vote on behalf of a validator, or let it vote by itself",
         &[
-            "vote manual        from now on every proposal asks you before the validator votes; `vote auto` ends it",
-            "vote P1 yes        the block goes to P1's rules, which may still refuse it (§3.4)",
+            "vote manual        ask you about every proposal before the validator votes; `vote auto` ends it",
+            "vote P1 yes        the block goes to P1's safety rules, which may still refuse it (§3.4)",
             "vote P1 no         P1 never sees the block; it keeps the certificates that came with it",
-            "A leader votes for its own block by itself: proposing it was its word.",
+            "A leader votes for its own block without asking.",
         ],
     ),
-    entry("timeout", "NODE...", "timers run out: validators give their round up, which is what a view change is here", &[]),
-    entry("heartbeat", "NODE", "an idle leader's heartbeat comes: it proposes an empty block", &[]),
+    entry("timeout", "NODE...", "let timers expire: the validators give up their round, which is this protocol's view change", &[]),
+    entry("heartbeat", "NODE", "let an idle leader's heartbeat fire: it proposes an empty block", &[]),
     entry("crash", "NODE...", "stop a process; messages to it are lost", &[]),
-    entry("recover", "NODE...", "start it again on its disk; it asks the others for what it missed", &[]),
-    entry("partition", "A,B | C,D", "cut the network; messages across wait", &[]),
-    entry("heal", "", "end the cut", &[]),
+    entry("recover", "NODE...", "restart a process on its disk; it asks its peers for what it missed", &[]),
+    entry("partition", "A,B | C,D", "cut the network; messages across the cut wait", &[]),
+    entry("heal", "", "end the partition", &[]),
     entry("twin", "NODE", "start a second process with the same key: NODE' (equivocation)", &[]),
     entry(
         "lie",
         "NODE to PEER,... yes|no [BLOCK]",
         "send votes signed with NODE's key to chosen peers, whatever its rules say",
         &[
-            "yes: a vote for the block. no: a vote for the same block with a result that nobody computed.",
-            "Two different ones that reach the same validator are evidence.",
+            "yes: a vote for the block. no: a vote for the same block with a made-up result.",
+            "Two different votes that reach the same validator are evidence.",
         ],
     ),
     entry(
@@ -97,25 +97,25 @@ pub(super) const COMMANDS: &[Entry] = &[
         "[N | all]",
         "the block tree with certificates, locks and commits",
         &[
-            "QC[..] who signed the certificate; high[..] whose highest certificate it is; lock[..] who is locked on it;",
-            "commit[..] who has committed the block. B3 is the first block of round 3, B3b a second one.",
+            "QC[..] signers of the certificate; high[..] validators whose high QC it is; lock[..] validators locked on it;",
+            "commit[..] validators that committed the block. B3 is the first block of round 3, B3b the second.",
         ],
     ),
     entry("quorum", "[ROUND]", "votes and timeouts of a round: x/N and the threshold", &[]),
-    entry("explain", "", "what everybody waits for, and what would happen next", &[]),
-    entry("checkpoint", "[FILE]", "heights, state roots, certificates and data of all; into a file too", &[]),
-    entry("undo", "[N]", "take back the last N commands: everything else is done again, and comes out the same", &[]),
-    entry("log", "", "the commands that made what is", &[]),
-    entry("save", "FILE", "write them as a script", &[]),
-    entry("load", "FILE", "begin anew and run a script", &[]),
+    entry("explain", "", "what each validator is waiting for, and what would happen next", &[]),
+    entry("checkpoint", "[FILE]", "heights, state roots, certificates and data of all validators; optionally to a file", &[]),
+    entry("undo", "[N]", "take back the last N commands, by replaying all earlier ones [default: 1]", &[]),
+    entry("log", "", "the commands that led to the current state", &[]),
+    entry("save", "FILE", "save the log as a script", &[]),
+    entry("load", "FILE", "start over and run a script", &[]),
     entry(
         "reset",
         "[N | NAME,NAME...] [leaders=turn | leaders=reputation]",
-        "begin anew, with N validators or these",
-        &["leaders=: each leads in its turn, or reputation elects as on a real network; what is not said stays as it is"],
+        "start over, with N validators or the named ones",
+        &["leaders=: validators lead in turn, or reputation elects as on a real network; omitted settings stay as they are"],
     ),
-    entry("help", "[COMMAND]", "this list, or more on one command", &[]),
-    entry("quit", "", "leave", &[]),
+    entry("help", "[COMMAND]", "this list, or details of one command", &[]),
+    entry("quit", "", "leave the playground", &[]),
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Entry> {
@@ -131,23 +131,25 @@ pub(super) fn help(topic: Option<&Entry>) -> Vec<Line> {
     }
     let width = COMMANDS.iter().map(|entry| entry.name.len()).max().unwrap_or_default();
     let mut lines: Vec<Line> = COMMANDS.iter().map(|entry| Line::plain(format!("{:<width$}  {}", entry.name, entry.summary))).collect();
-    lines.push(Line::hint("`help COMMAND` says more. A script may have `# comments`, and `! COMMAND` for one that must be refused."));
+    lines.push(Line::hint(
+        "`help COMMAND` gives details. A script may have `# comments`, and `! COMMAND` for a command that must be refused.",
+    ));
     lines
 }
 
-/// The known word that is nearest to a mistyped one, if any is near.
+/// The known word nearest to a mistyped one, if any is close enough.
 pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     known
         .into_iter()
-        // The beginning of a word is nearer than a mistyped one.
+        // A prefix beats a typo.
         .map(|word| (typed.len() < 2 || !word.to_lowercase().starts_with(&typed), distance(&typed, &word.to_lowercase()), word))
         .filter(|(other, distance, word)| !other || *distance <= word.len().div_ceil(4))
         .min()
         .map(|(.., word)| word)
 }
 
-/// How many letters have to be changed, added, left out, or swapped with their neighbours.
+/// Edit distance: letters changed, added, left out, or swapped with a neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(32).collect(), b.chars().take(32).collect());
     let mut before: Vec<usize> = Vec::new();

@@ -5,7 +5,7 @@
 //!                           │ log: undo, save      │                  └─> narrate: what happened, in the paper's words
 //!                           └─────────────> Look ──> views, tree, quorum, explain
 //! ```
-//! For whoever learns the protocol or teaches it: docs/playground.md. Scripts with their transcripts are in `sim/playground/`.
+//! For learning and teaching the protocol; the manual is docs/playground.md. Scripts with their transcripts are in `sim/playground/`.
 
 mod acts;
 mod blocks;
@@ -33,11 +33,11 @@ pub use command::PlaygroundCommand;
 pub use paint::{Line, Tone};
 pub use session::{Error, Reply, Session};
 
-/// What a script prints where no terminal is: its comments, its commands behind `>`, and the replies. And the number of the line that was
-/// refused, where the script ends.
+/// Runs a script without a terminal. Returns what it prints (comments, commands after `>`, replies) and the number of the refused line, if
+/// one ended the script.
 ///
 /// # Errors
-/// The options are wrong.
+/// Invalid options.
 pub fn transcript(script: &str, options: Options) -> Result<(String, Option<usize>), String> {
     let mut session = Session::open(options, false)?;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What happens, told in the paper's words: every message, vote, certificate, round and commit is a note.
+//! Narrates events in the paper's terms: every message, vote, certificate, round and commit becomes a note.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,22 +24,22 @@ use crate::{
     harness::{Content, is_for},
 };
 
-/// Rounds of which a process's first proposal is remembered.
+/// Rounds for which a process's first proposal is remembered.
 const PROPOSALS_MAX: usize = 16;
 
-/// Something that happened.
+/// One narrated event.
 #[derive(Clone, Debug)]
 pub(super) struct Note {
-    /// One word: what kind of thing.
+    /// The kind of event, in one word.
     tag: String,
     text: String,
     tone: Tone,
-    /// Told even where only the outline is told.
+    /// Shown even by `run`, which shows only the important notes.
     pub(super) is_mark: bool,
 }
 
 impl Note {
-    /// A message arrives: the head of what follows from it.
+    /// A message arrives; notes on its effects follow.
     pub(super) fn head(number: u64, text: String) -> Self {
         Self { tag: format!("#{number}"), text, tone: Tone::Plain, is_mark: false }
     }
@@ -74,7 +74,7 @@ impl Stage {
         self.notes.push(note);
     }
 
-    /// Tells what changed in a replica since the last look.
+    /// Notes what changed in a replica since the last call.
     pub(super) fn observe(&mut self, seat: Seat) {
         let Some(player) = self.players.get_mut(seat) else { return };
         let Some(engine) = player.machine.engine() else { return };
@@ -92,12 +92,13 @@ impl Stage {
         let voted_for = player.proposals.get(&now.voted).copied();
         player.seen = now;
 
-        // The vote first: it may be the one that completes a quorum.
+        // The vote comes first: it may complete a quorum.
         if now.voted > before.voted && !gave_up && collects {
             let label = voted_for.map_or_else(|| "its own block".into(), |id| self.blocks.label(&id));
             self.tally.cast(now.voted, seat, &label);
             self.tally.hear(now.voted, seat, me, &label);
-            let text = format!("{name} votes for {label} and keeps the vote: it leads round {}, so it collects them", now.voted.next());
+            let text =
+                format!("{name} votes for {label} and keeps the vote: as leader of round {}, it collects the votes", now.voted.next());
             self.note(Note::detail("vote", text));
         }
         if now.high_qc > before.high_qc {
@@ -106,12 +107,12 @@ impl Stage {
             let commits = match qc.commits() {
                 Some((parent, ..)) if parent != qc.block_id() => {
                     let parent = self.blocks.label(&parent);
-                    if parent == "G" { String::new() } else { format!("; the rounds follow each other, so it commits {parent}") }
+                    if parent == "G" { String::new() } else { format!("; the rounds are consecutive, so it commits {parent}") }
                 }
                 _ => String::new(),
             };
             if self.blocks.learn_qc(&qc) {
-                let text = format!("{name} has {} equal votes, of {}: QC({label}){commits}", signers.len(), row(&signers));
+                let text = format!("{name} has {} equal votes, from {}: QC({label}){commits}", signers.len(), row(&signers));
                 self.note(Note::good("QC", text));
             } else {
                 self.note(Note::detail("QC", format!("{name} learns QC({label}){commits}")));
@@ -123,14 +124,14 @@ impl Stage {
             } else {
                 format!("TC({})", now.round.previous().unwrap_or_default())
             };
-            let leads = if leader == me { "and leads it".into() } else { format!("led by {}", self.validator(leader)) };
-            self.note(Note::detail("round", format!("{name} enters round {}, {leads}: {by} leads into it", now.round)));
+            let leads = if leader == me { "which it leads".into() } else { format!("led by {}", self.validator(leader)) };
+            self.note(Note::detail("round", format!("{name} enters round {}, {leads}, on {by}", now.round)));
         }
     }
 
     pub(super) fn on_output(&mut self, seat: Seat, output: Output) {
         match output {
-            // The machine answers requests for blocks.
+            // The harness's machine answers requests for blocks.
             Output::Serve(_) | Output::Worked => {}
             Output::Send { to, message } => self.on_send(seat, to, &message),
             Output::Gossip(transactions) => self.on_gossip(seat, &transactions),
@@ -155,12 +156,12 @@ impl Stage {
                 None => lost.push(self.name(receiver)),
             }
         }
-        let lost = if lost.is_empty() { String::new() } else { format!("; lost to {}, which is down", row(&lost)) };
+        let lost = if lost.is_empty() { String::new() } else { format!("; lost to {}: down", row(&lost)) };
         let note = Note { is_mark, ..Note::detail(tag, format!("{text}{}{lost}", range(&numbers))) };
         self.note_sent(seat, message, note);
     }
 
-    /// A vote or timeout of our own may have completed a certificate before it left: what it led to is told after it.
+    /// A process's own vote or timeout may complete a certificate before it is sent: notes on the effects go after the note on the message.
     fn note_sent(&mut self, seat: Seat, message: &Message, note: Note) {
         let own = format!("{} ", self.name(seat));
         let led_to = |note: &&Note| matches!(note.tag.as_str(), "QC" | "round") && note.text.starts_with(&own);
@@ -172,7 +173,7 @@ impl Stage {
         self.notes.insert(at, note);
     }
 
-    /// Takes note of blocks, votes and timeouts when they are sent.
+    /// Records blocks, votes and timeouts as they are sent.
     fn learn(&mut self, seat: Seat, message: &Message) {
         let id = self.player(seat).map_or(ValidatorId(0), |player| player.machine.id);
         match contents::statement(message) {
@@ -198,7 +199,7 @@ impl Stage {
         }
     }
 
-    /// Takes note of proposals, votes and timeouts when they arrive.
+    /// Records proposals, votes and timeouts as they arrive.
     pub(super) fn count(&mut self, to: Seat, from: ValidatorId, message: &Message) {
         match contents::statement(message) {
             Some(Statement::Proposal(proposal)) => self.remember_proposal(to, &proposal.block),
@@ -237,13 +238,13 @@ impl Stage {
             }
         }
         if !numbers.is_empty() {
-            self.note(Note::detail("gossip", format!("{} passes it on{}", self.name(seat), range(&numbers))));
+            self.note(Note::detail("gossip", format!("{} gossips it{}", self.name(seat), range(&numbers))));
         }
     }
 
     fn on_answer(&mut self, seat: Seat, ticket: Ticket, answer: &Answer) {
         let Some((words, text, equal)) = self.client.on_answer(ticket, answer) else { return };
-        // A twin answers with its original's voice.
+        // A twin and its original count as one validator.
         let voices = |seats: &mut dyn Iterator<Item = &Seat>| -> usize {
             seats.filter_map(|seat| self.player(*seat)).map(|player| player.machine.id).collect::<BTreeSet<ValidatorId>>().len()
         };
@@ -252,13 +253,13 @@ impl Stage {
         let name = self.name(seat);
         match answer {
             Answer::Rejected { .. } if equal.len() == 1 => {
-                self.note(Note::bad("client", format!("{name} does not take \"{words}\": {text}")));
+                self.note(Note::bad("client", format!("{name} rejects \"{words}\": {text}")));
             }
             Answer::Committed { .. } if enough => {
                 let who = if needed == 1 {
                     "one validator says so".into()
                 } else {
-                    format!("f+1 = {needed} validators say so, one of them is honest")
+                    format!("f+1 = {needed} validators say so, so at least one honest one does")
                 };
                 self.note(Note::good("client", format!("\"{words}\": {text}; {who}")));
             }
@@ -298,7 +299,7 @@ impl Stage {
             }
             Evidence::Timeouts(..) => String::new(),
         };
-        self.note(Note::bad("Evidence:", format!("{name} holds {what} of {culprit} in round {}{which}; {rule}", evidence.round())));
+        self.note(Note::bad("Evidence:", format!("{name} holds {what} by {culprit} in round {}{which}; {rule}", evidence.round())));
     }
 
     fn on_ignored(&mut self, seat: Seat, from: ValidatorId, reason: &'static str) {
@@ -316,7 +317,7 @@ impl Stage {
         {
             why = rule;
         }
-        // Our own vote, which we told everybody again: the copy for ourselves says nothing to anybody.
+        // The validator's own copy of a vote that it broadcast again: not worth a note.
         if from == player.machine.id && reason == "duplicate" {
             return;
         }
@@ -326,20 +327,20 @@ impl Stage {
         };
         let name = self.name(seat);
         let note = match reason {
-            "parent-missing" => Note::mark("waits", format!("{name} keeps the proposal of {block} until its parent has come, {why}")),
+            "parent-missing" => Note::mark("waits", format!("{name} holds the proposal of {block} until the parent arrives, {why}")),
             "unsafe-vote" => Note::bad("refused", format!("{name} does not vote for {block}, {why}")),
-            "unsafe-timeout" => Note::bad("refused", format!("{name} does not give the round up, {why}")),
+            "unsafe-timeout" => Note::bad("refused", format!("{name} does not give up the round, {why}")),
             _ => {
                 let kind = delivering.as_deref().map_or("message", Message::kind);
                 Note::bad("refused", format!("{name} refuses {}'s {kind}, {why}", self.validator(from)))
             }
         };
-        // Late and doubled messages are everyday where the network is slow.
+        // Late and duplicate messages are normal on a slow network.
         let everyday = matches!(reason, "old-round" | "duplicate");
         self.note(Note { is_mark: !everyday, ..note });
     }
 
-    /// The round that most processes would name: the highest.
+    /// The highest round that any running process is in.
     pub(super) fn highest_round(&self) -> Round {
         self.players.iter().filter_map(|player| player.engine()).map(quorate_consensus::Engine::round).max().unwrap_or_default()
     }

@@ -1,23 +1,23 @@
-//! Lines of text with a tone. What is told is decided without a terminal; only the last step knows colours.
+//! Lines of text with a tone. Only the last step, painting, knows colours.
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-/// How a line is meant.
+/// The kind of a line, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tone {
-    /// Said.
+    /// Ordinary text.
     Plain,
     /// The head of a table.
     Heading,
     /// Progress: a certificate, a commit.
     Good,
-    /// Refused, accused, broken.
+    /// A refusal, an accusation, a fault.
     Bad,
-    /// What to do.
+    /// What to do next.
     Hint,
-    /// A comment, or what is not important.
+    /// A comment or other secondary text.
     Quiet,
 }
 
@@ -34,12 +34,12 @@ impl Tone {
     }
 }
 
-/// A line.
+/// A line of output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// How it is meant.
+    /// Its kind.
     pub tone: Tone,
-    /// What it says; no line break.
+    /// The text, without a line break.
     pub text: String,
 }
 
@@ -56,7 +56,7 @@ impl Line {
         Self::new(Tone::Hint, text)
     }
 
-    /// The line with the codes of its colour, for a stream that takes them away where they are not wanted.
+    /// The line with colour codes, for a stream that strips them where they are not wanted.
     #[must_use]
     pub fn painted(&self) -> String {
         let style = self.tone.style();
@@ -81,7 +81,7 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<Line> {
     std::iter::once(head).chain(body).collect()
 }
 
-/// Names in a row: `P0, P1 and P2`.
+/// Joins names: `P0, P1 and P2`.
 pub(super) fn row<S: AsRef<str>>(names: &[S]) -> String {
     match names {
         [] => "nobody".into(),

@@ -1,4 +1,4 @@
-//! A line becomes a command, or a refusal that says what to type instead.
+//! Parses a line into a command, or a refusal that says what to type instead.
 
 mod orders;
 mod reader;
@@ -14,10 +14,10 @@ use super::{
 
 /// Longest line, in bytes.
 pub(super) const LINE_BYTES_MAX: usize = 1_024;
-/// Most events of one command.
+/// Most events a command may run, and the largest count an argument may give.
 pub(super) const RUN_MAX: u64 = 2_000;
 
-/// Why a line does nothing, and what to do instead.
+/// Why a line is refused, and what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) message: String,
@@ -40,14 +40,14 @@ impl From<String> for Refusal {
     }
 }
 
-/// How far `run` goes.
+/// When `run` stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
     Events(u64),
     Rounds(u64),
 }
 
-/// What changes the network.
+/// A command that changes the network; only these are logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Tx(Order, Option<Seat>),
@@ -67,7 +67,7 @@ pub(super) enum Act {
     Lie { seat: Seat, to: Vec<Seat>, yes: bool, block: Option<String> },
 }
 
-/// What only looks.
+/// A command that only looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Status,
@@ -81,14 +81,14 @@ pub(super) enum Look {
     Help(Option<&'static str>),
 }
 
-/// What is about the session itself.
+/// A command on the session itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Manage {
     Checkpoint(Option<String>),
     Undo(usize),
     Save(String),
     Load(String),
-    /// With other validators, and leaders by reputation or in turn, where that is said.
+    /// `None` keeps the current names or way of electing leaders.
     Reset {
         names: Option<Vec<String>>,
         reputation: Option<bool>,
@@ -96,7 +96,7 @@ pub(super) enum Manage {
     Quit,
 }
 
-/// A command.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Act(Act),
@@ -104,10 +104,10 @@ pub(super) enum Command {
     Manage(Manage),
 }
 
-/// Reads a line. `names` are those of the validators and their twins.
+/// Parses a line. `names` are those of the validators and their twins.
 pub(super) fn parse(line: &str, names: &[String]) -> Result<Command, Refusal> {
     if line.len() > LINE_BYTES_MAX {
-        return Err(Refusal::new(format!("a line has at most {LINE_BYTES_MAX} bytes")));
+        return Err(Refusal::new(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
     }
     let words = split(line)?;
     let Some((name, words)) = words.split_first() else { return Err(Refusal::new("nothing to do")) };
@@ -163,7 +163,7 @@ fn alias(name: &str) -> Option<&'static Entry> {
     })
 }
 
-/// Words between spaces; a text in double quotes is one word.
+/// Splits a line at white space; text in double quotes is one word.
 fn split(line: &str) -> Result<Vec<String>, Refusal> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -187,7 +187,7 @@ fn split(line: &str) -> Result<Vec<String>, Refusal> {
         }
     }
     if quoted {
-        return Err(Refusal::new("a double quote is open; close it"));
+        return Err(Refusal::new("a double quote is left open; close it"));
     }
     if any {
         words.push(word);
@@ -251,16 +251,16 @@ mod tests {
             ("crash P9", "no validator \"P9\"", "P0, P1, P2, P3, P3'"),
             ("crash", "name a validator", "usage: crash NODE..."),
             ("vote P1 perhaps", "neither yes nor no", "usage: vote"),
-            ("run 0", "no number from 1 to 2000", "usage: run"),
-            ("tx deposit alice", "no transaction", "how deposit goes"),
-            ("tx account=alice,amount=x,operation=deposit", "no amount", "usage: tx"),
+            ("run 0", "not a number from 1 to 2000", "usage: run"),
+            ("tx deposit alice", "not a transaction", "help tx` shows how to write deposit"),
+            ("tx account=alice,amount=x,operation=deposit", "not an amount", "usage: tx"),
             ("tx account=alice,amount=1,operation=steal", "deposit or withdraw", "usage: tx"),
             ("tx account=alice,amount=1", "all needed", "usage: tx"),
             ("partition P0 | P0,P1", "on two sides", "usage: partition"),
             ("deliver vtoe", "neither a validator nor a kind", "vote"),
-            ("reset 4 leaders=lot", "no way to elect leaders", "leaders=turn"),
-            ("reset leaders=turn leaders=reputation", "in one way", "usage: reset"),
-            ("status now", "stands alone", "usage: status"),
+            ("reset 4 leaders=lot", "not a way to elect leaders", "leaders=turn"),
+            ("reset leaders=turn leaders=reputation", "once", "usage: reset"),
+            ("status now", "takes no arguments", "usage: status"),
             ("help stauts", "no command", "help status"),
         ] {
             let refusal = read(line).unwrap_err();

@@ -1,4 +1,4 @@
-//! `quorum`: who voted for what in a round, who has heard it, and how many are missing.
+//! `quorum`: the votes and timeouts of a round, whom they have reached, and how many are missing.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::harness::Content;
 
 impl Stage {
-    /// The votes and timeouts of a round; the highest one where none is named.
+    /// The votes and timeouts of a round; by default of the newest one with any.
     pub(super) fn quorum(&self, round: Option<Round>) -> Vec<Line> {
         let round = round.unwrap_or_else(|| self.quorum_round());
         let committee = self.setting.verifier.committee();
@@ -34,7 +34,7 @@ impl Stage {
         let empty = RoundTally::default();
         let tally = self.tally.get(round).unwrap_or(&empty);
         let rows: Vec<Vec<String>> = (0..self.players.len()).map(|seat| self.quorum_row(seat, round, tally)).collect();
-        lines.extend(table(&["VALIDATOR", "VOTES FOR", "HAS REACHED", "GAVE UP", "REACHED BY TIMEOUTS OF"], &rows));
+        lines.extend(table(&["VALIDATOR", "VOTES FOR", "VOTE REACHED", "GAVE UP", "HAS TIMEOUTS FROM"], &rows));
         lines.extend(self.sums(tally, needed, all));
         if let Some(known) = self.blocks.certified_in(round)
             && let Some((signers, _)) = known.certified
@@ -45,7 +45,7 @@ impl Stage {
         lines
     }
 
-    /// The newest round in which anything happened.
+    /// The newest round with votes or timeouts.
     fn quorum_round(&self) -> Round {
         let highest = self.highest_round();
         if self.tally.get(highest).is_some() { highest } else { highest.previous().filter(|round| round.0 > 0).unwrap_or(highest) }
@@ -56,7 +56,7 @@ impl Stage {
         let id = player.machine.id;
         let cast = tally.cast.get(&seat).map_or(&[][..], Vec::as_slice);
         let votes = if cast.is_empty() { "-".into() } else { cast.join(" and ") };
-        // Of two votes of one key, only the first counts.
+        // Only a key's first vote counts.
         let counts = |heard: &BTreeMap<ValidatorId, String>| heard.get(&id).is_some_and(|vote| cast.contains(vote));
         let reached: Vec<String> = tally.heard.iter().filter(|(_, heard)| counts(heard)).map(|(seat, _)| self.name(*seat)).collect();
         let under_way = self.flight.letters().filter(|(_, letter)| letter.from == seat && is_vote_of(&letter.content, round));
@@ -71,7 +71,7 @@ impl Stage {
         vec![player.name.clone(), votes, dash(where_.join(", ")), gave_up.into(), dash(heard_up.join(", "))]
     }
 
-    /// For every process that holds votes or timeouts: how many equal ones.
+    /// For each process, how many equal votes it holds; and the most timeouts that any holds.
     fn sums(&self, tally: &RoundTally, needed: u64, all: usize) -> Vec<Line> {
         let mut lines = Vec::new();
         for (seat, heard) in &tally.heard {
@@ -94,7 +94,7 @@ impl Stage {
         if most > 0 {
             let committee = self.setting.verifier.committee();
             lines.push(Line::plain(format!(
-                "timeouts: at most {most}/{all} at one validator; {} make others join in (f+1), {needed} make a TC",
+                "timeouts: at most {most}/{all} at one validator; {} (f+1) make the others join in, {needed} make a TC",
                 committee.amplify_power()
             )));
         }

@@ -1,5 +1,5 @@
-//! The rule of the paper behind every refusal, in plain words. The consensus core says *that* it refuses with one word for counting; a
-//! student wants to know *why*. Where a safety rule speaks, the production rule itself is asked again, on a copy.
+//! The rule of the paper behind each refusal, in plain words. The engine's one-word reason is meant for counters; a student wants to know
+//! *why*. For a safety rule, the production rule itself is asked again, on a copy of the safety record.
 
 use quorate_consensus::safety::{Safety, SafetyRecord};
 use quorate_types::{
@@ -10,39 +10,39 @@ use quorate_types::{
     verify::Verified,
 };
 
-/// What a word of `quorate_consensus::Ignored` means, with the section of the paper.
+/// Explains a reason of `quorate_consensus::Ignored`, with the section of the paper.
 pub(super) fn why(word: &str) -> &'static str {
     match word {
         "old-round" => "§3.5 advance_round: the round of this message is over, and rounds only go forward",
         "far-round" => "§3.1 process_proposal_msg: the message is of a later round, and no certificate in it leads there",
         "not-leader" => "§3.7 get_leader: only the leader of a round may propose in it",
-        "duplicate" => "§3.3 pending_votes is a set: the same message again changes nothing",
-        "equivocation" => "§3.3: one message of a kind counts for each validator and round, the first; a second, different one is evidence",
+        "duplicate" => "§3.3 pending_votes is a set: a repeated message changes nothing",
+        "equivocation" => "§3.3: only a validator's first message of a kind counts in a round; a second, different one is evidence",
         "invalid-block" => "§3.3 execute_and_insert: the block cannot be executed on its parent",
         "unsafe-vote" => "§3.4 safe_to_vote",
         "unsafe-timeout" => {
-            "§3.4 safe_to_timeout: a round is given up only with a certificate that leads into it, and never below the lock"
+            "§3.4 safe_to_timeout: giving up a round takes a certificate that leads into it, and no certificate below the lock"
         }
-        "parent-missing" => "§3.3: a block enters the tree after its parent; the parent is fetched, and the proposal waits for it",
-        "too-many-requests" => "not in the paper: each validator answers a bounded number of requests for blocks",
-        _ => "a rule that has no explanation here",
+        "parent-missing" => "§3.3: a block enters the tree only after its parent; the proposal waits while the parent is fetched",
+        "too-many-requests" => "not in the paper: a validator answers a bounded number of requests for blocks",
+        _ => "a rule with no explanation here",
     }
 }
 
-/// Asks the production rule, on a copy of the validator's safety record, why it does not vote for a proposal.
+/// Asks the production rule, on a copy of the safety record, why a validator does not vote for a proposal.
 pub(super) fn why_no_vote(record: &SafetyRecord, key: SigningKey, me: ValidatorId, proposal: &Verified<Proposal>) -> Option<String> {
     let mut rules = Safety::new(key, me, record.clone());
     rules.approve_vote(&proposal.block(), proposal.last_round_tc().as_ref(), StateId::default()).err().map(|rule| rule.to_string())
 }
 
-/// What an accusation proves.
+/// What the evidence consists of, and the rule it breaks.
 pub(super) fn evidence(evidence: &Evidence) -> (&'static str, &'static str) {
     match evidence {
-        Evidence::Votes(..) => ("two different votes", "§3.4 SAFE-1: an honest validator votes once in a round"),
+        Evidence::Votes(..) => ("two different votes", "§3.4 SAFE-1: an honest validator votes at most once a round"),
         Evidence::Timeouts(..) => {
-            ("two different timeouts", "§3.4 make_timeout: an honest validator gives a round up with one certificate")
+            ("two different timeouts", "§3.4 make_timeout: an honest validator gives up a round with one certificate only")
         }
-        Evidence::Proposals(..) => ("two different proposals", "SAFE-5: an honest leader proposes once in a round"),
+        Evidence::Proposals(..) => ("two different proposals", "SAFE-5: an honest leader proposes at most once a round"),
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
         let all =
             [OldRound, FarRound, NotLeader, Duplicate, Equivocation, InvalidBlock("payload"), UnsafeVote, UnsafeTimeout, ParentMissing];
         for reason in all {
-            // A new reason makes this match incomplete: it wants a line in `why`, and one above.
+            // A new reason makes this match incomplete: add it here, to `all` and to `why`.
             match reason {
                 OldRound | FarRound | NotLeader | Duplicate | Equivocation | InvalidBlock(_) | UnsafeVote | UnsafeTimeout
                 | ParentMissing => {}

@@ -1,5 +1,5 @@
-//! A session: lines in, replies out. What has been done is the list of commands that did it, and going back is doing it again without the
-//! last ones: everything is deterministic, so it comes out the same.
+//! A session: lines in, replies out. It logs the commands that change the network; `undo` replays the log without the last ones, which
+//! works because everything is deterministic.
 
 use std::{io::Read, path::Path};
 
@@ -14,21 +14,21 @@ use super::{
     stage::Stage,
 };
 
-/// Most commands that are remembered.
+/// Most commands in the log.
 const LOG_MAX: usize = 2_000;
-/// The first line of every script that is saved.
+/// First line of every saved script; marks files that `save` may overwrite.
 const SCRIPT: &str = "# A script for `quorate playground`.";
 /// Longest script, in bytes.
 const SCRIPT_BYTES_MAX: u64 = 1 << 20;
 
-/// What a line led to.
+/// The reply to a line.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reply {
-    /// The line.
+    /// The line as typed, trimmed.
     pub command: String,
-    /// What there is to see.
+    /// The output.
     pub lines: Vec<Line>,
-    /// Why it was refused; then nothing has changed.
+    /// Why the line was refused; nothing has changed then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
     /// The session is over.
@@ -47,7 +47,7 @@ pub struct Error {
 }
 
 impl Reply {
-    /// Writes the signs that are left without letters outside ASCII; trees are drawn without them.
+    /// Replaces the remaining non-ASCII characters; trees are already drawn without any.
     fn strip_to_ascii(&mut self) {
         let plain = |text: &mut String| *text = text.replace('→', "->").replace('§', "section ");
         self.lines.iter_mut().for_each(|line| plain(&mut line.text));
@@ -57,7 +57,7 @@ impl Reply {
         }
     }
 
-    /// The reply as lines, a refusal among them.
+    /// The output and, if the line was refused, the error and its hint.
     #[must_use]
     pub fn all_lines(&self) -> Vec<Line> {
         let mut lines = self.lines.clone();
@@ -77,15 +77,15 @@ pub struct Session {
     log: Vec<String>,
     /// Whether `save`, `load` and `checkpoint FILE` may touch files.
     files: bool,
-    /// A script is being loaded: it cannot load another one.
+    /// A script is being loaded; it cannot load another.
     loading: bool,
 }
 
 impl Session {
-    /// A network in which nothing has happened.
+    /// A session with a fresh network. `files` allows `save`, `load` and `checkpoint FILE`.
     ///
     /// # Errors
-    /// The options are wrong; says what is right.
+    /// Invalid options; the message says what is allowed.
     pub fn open(options: Options, files: bool) -> Result<Self, String> {
         Ok(Self { stage: Stage::open(&options)?, options, log: Vec::new(), files, loading: false })
     }
@@ -96,7 +96,7 @@ impl Session {
         self.stage.names()
     }
 
-    /// What a person reads first.
+    /// The first lines of an interactive session.
     #[must_use]
     pub fn greeting(&self) -> Vec<Line> {
         vec![
@@ -106,12 +106,12 @@ impl Session {
                 self.options.names.join(", ")
             )),
             Line::hint(
-                "Try: tx deposit alice 100, then step, tree, run, data. `help` lists the commands, `explain` says what everybody waits for.",
+                "Try: tx deposit alice 100, then step, tree, run, data. `help` lists the commands, `explain` shows what each validator waits for.",
             ),
         ]
     }
 
-    /// Does what a line says: a command, a `# comment`, or `! COMMAND` for one that must be refused.
+    /// Executes a line: a command, a `# comment`, or `! COMMAND` for a command that must be refused.
     pub fn execute(&mut self, line: &str) -> Reply {
         let line = line.trim();
         let mut reply = Reply { command: line.into(), lines: Vec::new(), error: None, quit: false };
@@ -132,8 +132,8 @@ impl Session {
             (Ok(()), false) => {}
             (Ok(()), true) => {
                 reply.error = Some(Error {
-                    message: "this command was expected to be refused, and was not".into(),
-                    hint: Some("take the ! away if it is right".into()),
+                    message: "this command was expected to be refused, but was not".into(),
+                    hint: Some("remove the ! if that is right".into()),
                 });
             }
             (Err(refusal), true) => {
@@ -157,7 +157,7 @@ impl Session {
 
     fn act(&mut self, line: &str, act: &Act, reply: &mut Reply) -> Result<(), Refusal> {
         if self.log.len() >= LOG_MAX {
-            return Err(Refusal::new(format!("a session has at most {LOG_MAX} commands; `save` it, and `reset`")));
+            return Err(Refusal::new(format!("the session has reached its limit of {LOG_MAX} commands; `save` it and `reset`")));
         }
         let before = self.stage.inputs;
         let result = perform(&mut self.stage, act);
@@ -170,7 +170,7 @@ impl Session {
                 Ok(())
             }
             Err(message) => {
-                // Half of a command is no state that `undo` could come back to.
+                // A command takes effect as a whole or not at all: `undo` could not return to half of one.
                 if touched {
                     self.rebuild()?;
                 }
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Does everything in the log again, from the beginning.
+    /// Replays the log on a fresh network.
     fn rebuild(&mut self) -> Result<(), Refusal> {
         let mut stage = Stage::open(&self.options)?;
         for line in &self.log {
@@ -202,7 +202,7 @@ impl Session {
             Look::Quorum(round) => self.stage.quorum(*round),
             Look::Explain => self.stage.explain(),
             Look::Help(topic) => help(topic.and_then(find)),
-            Look::Log if self.log.is_empty() => vec![Line::plain("nothing was done yet")],
+            Look::Log if self.log.is_empty() => vec![Line::plain("no commands yet")],
             Look::Log => (1usize..).zip(&self.log).map(|(number, line)| Line::plain(format!("{number:>4}  {line}"))).collect(),
         }
     }
@@ -239,7 +239,7 @@ impl Session {
                 }
             }
             Manage::Save(file) => {
-                // Whoever replays it may have chosen otherwise.
+                // The replaying session may have other options.
                 let leaders = if self.options.reputation { "reputation" } else { "turn" };
                 let mut text = format!("{SCRIPT}\nreset {} leaders={leaders}\n", self.options.names.join(","));
                 for line in &self.log {
@@ -257,13 +257,13 @@ impl Session {
         Ok(())
     }
 
-    /// Writes a file. One that is there already is replaced only where that `may_go`, by what it holds.
+    /// Writes a file. An existing file is overwritten only if `may_go` accepts its content.
     fn write(&self, file: &str, text: &str, may_go: impl Fn(&str) -> bool) -> Result<(), Refusal> {
         self.files_allowed()?;
         if Path::new(file).exists() && !std::fs::read_to_string(file).is_ok_and(|before| may_go(&before)) {
-            return Err(Refusal::new(format!("{file} exists and is not overwritten; name another file")));
+            return Err(Refusal::new(format!("{file} already exists and is not overwritten; name another file")));
         }
-        let failed = |error| Refusal::new(format!("{file} cannot be written: {error}; name a file in a folder that you may write to"));
+        let failed = |error| Refusal::new(format!("cannot write {file}: {error}; name a file in a directory you can write to"));
         std::fs::write(file, text).map_err(failed)
     }
 
@@ -274,7 +274,7 @@ impl Session {
     fn load(&mut self, file: &str, reply: &mut Reply) -> Result<(), Refusal> {
         self.files_allowed()?;
         if self.loading {
-            return Err(Refusal::new("a script that is loaded cannot load another one"));
+            return Err(Refusal::new("a loaded script cannot load another one"));
         }
         let text = read_script(Path::new(file))?;
         let mut other = Self::open(self.options.clone(), self.files)?;
@@ -301,25 +301,25 @@ impl Session {
 /// Reads a script.
 pub(super) fn read_script(file: &Path) -> Result<String, String> {
     let name = file.display();
-    let failed = |error: std::io::Error| format!("{name} cannot be read: {error}; name a script, a text file with a command on each line");
+    let failed = |error: std::io::Error| format!("cannot read {name}: {error}; name a script, a text file with one command a line");
     if file.is_dir() {
         return Err(format!("{name} is a directory; name a script in it"));
     }
     read_bounded(std::fs::File::open(file).map_err(failed)?).map_err(failed)
 }
 
-/// Reads a script to its end. Its length is only known then: pipes and devices do not say it.
+/// Reads a script to its end, bounded while reading: pipes and devices do not know their length.
 pub(super) fn read_bounded(from: impl Read) -> std::io::Result<String> {
     let mut text = String::new();
     let read = from.take(SCRIPT_BYTES_MAX.saturating_add(1)).read_to_string(&mut text)?;
     if read as u64 > SCRIPT_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it has more than {SCRIPT_BYTES_MAX} bytes, which is no script")));
+        return Err(std::io::Error::other(format!("it is longer than {SCRIPT_BYTES_MAX} bytes, the limit for a script")));
     }
-    // Some editors begin a file with a mark that is no part of its first command.
+    // Some editors write a byte order mark at the beginning of a file.
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// Does what changes the network, and tells it.
+/// Performs an act and returns the lines that narrate it.
 fn perform(stage: &mut Stage, act: &Act) -> Result<Vec<Line>, String> {
     let each = |stage: &mut Stage, seats: &[Seat], what: fn(&mut Stage, Seat) -> Result<(), String>| -> Result<(), String> {
         seats.iter().try_for_each(|seat| what(stage, *seat))
@@ -364,7 +364,7 @@ fn perform(stage: &mut Stage, act: &Act) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
-/// The oldest messages that can arrive, so many of them. How many there were.
+/// Delivers the oldest deliverable messages, at most `events`. Returns how many.
 fn step(stage: &mut Stage, events: u64) -> Result<u64, String> {
     let mut done = 0u64;
     while done < events {
@@ -383,7 +383,7 @@ fn deliver(stage: &mut Stage, pick: &Pick) -> Result<Option<Line>, String> {
         return Ok(None);
     }
     match stage.deliver_picked(pick)? {
-        (0, 0) => Err("no such message is on its way; `messages` lists them".into()),
+        (0, 0) => Err("no such message is in flight; `messages` lists them".into()),
         (0, held) => Err(format!("{} cannot cross the partition; `heal` first", count(held, "message"))),
         (_, 0) => Ok(None),
         (_, held) => Ok(Some(Line::hint(format!("{} held back by the partition", count(held, "message"))))),
@@ -395,10 +395,10 @@ fn drop_messages(stage: &mut Stage, pick: &Pick) -> Result<Option<Line>, String>
     if let Pick::Numbers(wanted) = pick
         && let Some(missing) = wanted.iter().find(|number| !numbers.contains(number))
     {
-        return Err(format!("there is no message #{missing} on its way; `messages` lists them"));
+        return Err(format!("no message #{missing} is in flight; `messages` lists them"));
     }
     if numbers.is_empty() {
-        return Err("no such message is on its way; `messages` lists them".into());
+        return Err("no such message is in flight; `messages` lists them".into());
     }
     for number in numbers {
         if let Some(letter) = stage.flight.take(number) {
@@ -409,7 +409,7 @@ fn drop_messages(stage: &mut Stage, pick: &Pick) -> Result<Option<Line>, String>
     Ok(None)
 }
 
-/// Lets messages arrive, and tells the outline.
+/// Delivers messages in order and returns a summary.
 fn run(stage: &mut Stage, span: Span) -> Result<Vec<Line>, String> {
     let first = stage.highest_round();
     let events_max = match span {
@@ -430,7 +430,7 @@ fn run(stage: &mut Stage, span: Span) -> Result<Vec<Line>, String> {
     }
     let mut lines: Vec<Line> = stage.notes.iter().filter(|note| note.is_mark).map(super::narrate::Note::line).collect();
     let still = stage.flight.letters().count();
-    let rest = if still == 0 { "nothing is on the way".into() } else { format!("{} on the way", count(still, "message")) };
+    let rest = if still == 0 { "none in flight".into() } else { format!("{} in flight", count(still, "message")) };
     lines.push(Line::plain(format!("{} delivered, {rest}", count(usize::try_from(done).unwrap_or(usize::MAX), "message"))));
     lines.push(stage.outline());
     Ok(lines)

@@ -1,10 +1,10 @@
-//! The stage: production replicas, each on its own clock that stands still, and the messages between them, which wait.
+//! The stage: production replicas, each on its own stopped clock, and the messages in flight between them.
 //!
 //! ```text
-//! a command ──> give one replica one input ──> it works until it waits again ──> messages, into the flight
-//!                                                        └─ notes: what changed, told by `narrate`
+//! a command ──> give one replica one input ──> it works until it waits again ──> messages, in flight
+//!                                                        └─ notes on what changed, by `narrate`
 //! ```
-//! Never here: a rule of the protocol. What happens is what the replicas do; the stage only decides what reaches them, and when.
+//! No protocol rules belong here: the stage only decides what reaches the replicas, and when.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -33,16 +33,16 @@ use crate::{
     time::Micros,
 };
 
-/// Most pieces of work that a replica does before it waits again; a bound on loops, far beyond what happens.
+/// Most pieces of work a replica may do before it waits again. Guards against endless loops; far above real use.
 const WORK_MAX: usize = 100_000;
-/// Most deadlines that a clock passes until a timer runs out.
+/// Most deadlines a clock may pass until the awaited timer expires.
 const TICKS_MAX: usize = 16;
-/// Most inputs of one stage, so that going back stays cheap.
+/// Most inputs of one stage; keeps `undo`, which replays them, cheap.
 pub(super) const INPUTS_MAX: u64 = 20_000;
-/// Most proposals that wait for a person's vote at one validator.
+/// Most proposals at one validator that wait for the user's vote; beyond, the oldest is dropped.
 const UNDECIDED_MAX: usize = 8;
 
-/// What was last seen of a replica, to tell what changed.
+/// The last observed state of a replica, to detect changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) round: Round,
@@ -55,20 +55,22 @@ pub(super) struct Seen {
 pub(super) struct Player {
     pub(super) name: String,
     pub(super) machine: Machine,
-    /// Its clock: moves only where its timer is made to run out.
+    /// Moves only when one of its deadlines is made to pass.
     pub(super) clock: Micros,
-    /// A person votes for it.
+    /// The user votes for it.
     pub(super) manual: bool,
-    /// Proposals that wait for the person's word, with their senders.
+    /// Proposals that wait for the user's vote, with their senders.
     pub(super) undecided: Vec<(ValidatorId, Arc<Message>)>,
     /// Why it has stopped for good.
     pub(super) halted: Option<String>,
     pub(super) seen: Seen,
-    /// The first proposal of each of the last rounds that reached it.
+    /// For each recent round, the first proposal that reached it.
     pub(super) proposals: BTreeMap<Round, BlockId>,
-    /// How many timeouts and proposals it has sent, and how many timeouts its safety rules refused.
+    /// Timeouts sent.
     pub(super) gave_up: u64,
+    /// Proposals sent.
     pub(super) proposed: u64,
+    /// Timeouts that its safety rules refused.
     pub(super) refused: u64,
 }
 
@@ -89,7 +91,7 @@ impl Player {
         self.machine.is_up()
     }
 
-    /// It leads its round, has not proposed, and waits: for a transaction, or for its heartbeat.
+    /// It leads its round, has not proposed, and waits for a transaction or its heartbeat.
     pub(super) fn is_idle_leader(&self) -> bool {
         self.engine().is_some_and(|engine| {
             engine.leader(engine.round()) == self.machine.id
@@ -103,22 +105,22 @@ impl Player {
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) setting: Setting,
-    /// The validators in the order of the committee, then twins.
+    /// The validators in committee order, then twins.
     pub(super) players: Vec<Player>,
     pub(super) flight: Flight,
     pub(super) blocks: Blocks,
     pub(super) tally: Tally,
     pub(super) client: Client,
-    /// One calendar for all, so that nobody's blocks come from the future.
+    /// Wall clock shared by all, so that no block comes from another validator's future.
     pub(super) calendar: Micros,
     pub(super) notes: Vec<Note>,
     pub(super) inputs: u64,
-    /// What is being delivered, for the words on a refusal.
+    /// The message being delivered, to explain a refusal.
     pub(super) delivering: Option<Arc<Message>>,
 }
 
 impl Stage {
-    /// The validators start, and ask around whether they have missed something; nobody has.
+    /// Starts the validators and delivers their first catch-up requests, which find nothing missing.
     pub(super) fn open(options: &Options) -> Result<Self, String> {
         let setting = found(options)?;
         let leaders = leaders(options);
@@ -139,7 +141,7 @@ impl Stage {
             let seat = stage.seat(name.clone(), Machine::by_hand(id, &leaders));
             stage.begin(seat)?;
         }
-        // After all have begun, so that nobody asks somebody who is not there yet.
+        // Only after all have begun, so that every peer is up for the first requests.
         for seat in 0..stage.players.len() {
             stage.work(seat);
         }
@@ -169,7 +171,7 @@ impl Stage {
         self.players.len().saturating_sub(1)
     }
 
-    /// Starts a process on what its disk holds, and lets it do what recovery asks for.
+    /// Starts a process on its disk and lets it recover.
     pub(super) fn start(&mut self, seat: Seat) -> Result<(), String> {
         self.begin(seat)?;
         self.work(seat);
@@ -193,7 +195,7 @@ impl Stage {
         self.player(seat).map_or_else(|| "nobody".into(), |player| player.name.clone())
     }
 
-    /// The name of a validator, whoever holds its key.
+    /// The name of a validator; its twin has the same.
     pub(super) fn validator(&self, id: ValidatorId) -> String {
         self.name(id.index())
     }
@@ -202,7 +204,7 @@ impl Stage {
         self.players.iter().map(|player| player.name.clone()).collect()
     }
 
-    /// The process must be running.
+    /// The process, which must be running.
     pub(super) fn up(&self, seat: Seat) -> Result<&Player, String> {
         let player = self.player(seat).ok_or("there is no such validator")?;
         if player.is_up() {
@@ -215,27 +217,27 @@ impl Stage {
         })
     }
 
-    /// How many faulty validators the committee bears.
+    /// How many faulty validators the committee tolerates.
     pub(super) fn faults(&self) -> usize {
         faults(self.setting.verifier.committee().len())
     }
 
     fn spend(&mut self) -> Result<(), String> {
         if self.inputs >= INPUTS_MAX {
-            return Err(format!("this playground has seen {INPUTS_MAX} events, and going back re-runs them all; `reset` begins a new one"));
+            return Err(format!("this playground has reached its limit of {INPUTS_MAX} events; `reset` starts a new one"));
         }
         self.inputs = self.inputs.saturating_add(1);
         Ok(())
     }
 
-    /// Tells a process something, and lets it work until it waits again.
+    /// Gives a process an input and lets it work until it waits again.
     pub(super) fn give(&mut self, seat: Seat, input: Input) -> Result<(), String> {
         self.push(seat, input)?;
         self.work(seat);
         Ok(())
     }
 
-    /// Tells a process something.
+    /// Gives a process an input without letting it work.
     pub(super) fn push(&mut self, seat: Seat, input: Input) -> Result<(), String> {
         self.spend()?;
         let Some(player) = self.players.get_mut(seat) else { return Ok(()) };
@@ -263,7 +265,7 @@ impl Stage {
                     let lost = self.flight.lose_to(seat);
                     self.note(Note::bad("halt", format!("{} stops for good: {why}", self.name(seat))));
                     if lost > 0 {
-                        self.note(Note::detail("lost", format!("{} on the way to it", count(lost, "message"))));
+                        self.note(Note::detail("lost", format!("{} in flight to it", count(lost, "message"))));
                     }
                     return;
                 }
@@ -271,21 +273,21 @@ impl Stage {
         }
     }
 
-    /// Puts a message on its way. Its number; `None` when it is lost at once because the receiver is down.
+    /// Puts a message in flight. Returns its number, or `None` if the receiver is down and the message lost.
     pub(super) fn post(&mut self, from: Seat, to: Seat, content: Content) -> Option<u64> {
         if !self.player(to).is_some_and(Player::is_up) {
             return None;
         }
         let (number, lost) = self.flight.send(Letter { from, to, content });
         if let Some(lost) = lost {
-            self.note(Note::bad("lost", format!("message #{lost}: too many are on their way")));
+            self.note(Note::bad("lost", format!("message #{lost}: too many in flight")));
         }
         Some(number)
     }
 
-    /// A message arrives.
+    /// Delivers a message.
     pub(super) fn deliver(&mut self, number: u64) -> Result<(), String> {
-        let letter = self.flight.get(number).ok_or_else(|| format!("there is no message #{number} on its way; `messages` lists them"))?;
+        let letter = self.flight.get(number).ok_or_else(|| format!("no message #{number} is in flight; `messages` lists them"))?;
         if self.flight.is_cut(letter) {
             return Err(format!("message #{number} cannot cross the partition; `heal` first, or `drop {number}`"));
         }
@@ -309,7 +311,7 @@ impl Stage {
         if asked { self.ask(to, from, message) } else { self.hand(to, from, Content::Message(message)) }
     }
 
-    /// The person votes for this validator: it takes the certificates of the proposal now, and the block when the person says yes.
+    /// The user votes for this validator: it gets the proposal's certificates now, and the block once the user says yes.
     fn ask(&mut self, to: Seat, from: ValidatorId, message: Arc<Message>) -> Result<(), String> {
         let Message::Proposal(proposal) = &*message else { return Ok(()) };
         let certificates = SyncInfo {
@@ -335,7 +337,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Hands something to a replica, as the network layer does: only if everything signed in it is sound.
+    /// Hands a message to a replica, as the network layer does: only if every signature in it verifies.
     pub(super) fn hand(&mut self, to: Seat, from: ValidatorId, content: Content) -> Result<(), String> {
         let packet = Packet::plain(content);
         match packet.open(&self.setting.verifier, from) {
@@ -352,12 +354,12 @@ impl Stage {
         }
     }
 
-    /// Delivers what is meant. How many arrived, and how many a cut holds back.
+    /// Delivers the selected messages. Returns how many arrived, and how many the partition holds back.
     pub(super) fn deliver_picked(&mut self, pick: &Pick) -> Result<(usize, usize), String> {
         let (mut arrived, mut held) = (0usize, 0usize);
         for number in self.flight.pick(pick) {
             match self.flight.get(number) {
-                // Its receiver has stopped in the meantime.
+                // Its receiver has stopped meanwhile.
                 None => {}
                 Some(letter) if self.flight.is_cut(letter) => held = held.saturating_add(1),
                 Some(_) => {
@@ -369,7 +371,7 @@ impl Stage {
         Ok((arrived, held))
     }
 
-    /// The clock of a process moves to its next deadline, and on, until `done` says that what it waited for has happened.
+    /// Moves a process's clock from deadline to deadline until `done`. Returns whether it came to that; a stopped process counts.
     fn tick_until(&mut self, seat: Seat, done: impl Fn(&Player) -> bool) -> Result<bool, String> {
         for _ in 0..TICKS_MAX {
             let Some(player) = self.players.get_mut(seat) else { return Ok(false) };
@@ -383,18 +385,18 @@ impl Stage {
         Ok(false)
     }
 
-    /// The timer of a process runs out.
+    /// Lets the round timer of a process expire.
     pub(super) fn time_out(&mut self, seat: Seat) -> Result<(), String> {
         let player = self.up(seat)?;
         let (name, round) = (player.name.clone(), player.seen.round);
         if player.is_idle_leader() {
             return Err(format!(
-                "{name} leads round {round} and has nothing to propose: before its timer its heartbeat comes, and then it proposes an empty block; `heartbeat {name}`, or `timeout` the others"
+                "{name} leads round {round} and has nothing to propose: its heartbeat comes before its timer and makes it propose an empty block; `heartbeat {name}`, or `timeout` the others"
             ));
         }
         let before = (player.gave_up, player.proposed, player.refused);
         let done = self.tick_until(seat, |player| (player.gave_up, player.proposed, player.refused) != before)?;
-        if done { Ok(()) } else { Err(format!("{name} has no timer that runs")) }
+        if done { Ok(()) } else { Err(format!("{name} has no running timer")) }
     }
 
     /// An idle leader proposes an empty block.
@@ -404,23 +406,23 @@ impl Stage {
         if !player.is_idle_leader() {
             let leads = player.engine().is_some_and(|engine| engine.leader(round) == player.machine.id);
             let why = if leads {
-                format!("{name} has proposed in round {round} already (SAFE-5: once in a round)")
+                format!("{name} has already proposed in round {round} (SAFE-5: once a round)")
             } else {
                 format!("{name} does not lead round {round} (§3.7)")
             };
             let idle = self.players.iter().find(|player| player.is_idle_leader());
             let who = idle.map_or_else(
-                || "nobody waits for a heartbeat; `explain` tells what everybody waits for".into(),
-                |idle| format!("{} waits for its heartbeat, as leader of round {}: `heartbeat {}`", idle.name, idle.seen.round, idle.name),
+                || "no validator waits for a heartbeat; `explain` shows what each one waits for".into(),
+                |idle| format!("{}, leader of round {}, waits for its heartbeat: `heartbeat {}`", idle.name, idle.seen.round, idle.name),
             );
             return Err(format!("{why}; {who}"));
         }
         let done = self.tick_until(seat, |player| player.proposed != before)?;
-        if done { Ok(()) } else { Err(format!("{name} waits for a block that it lacks; `messages` shows what it asked for")) }
+        if done { Ok(()) } else { Err(format!("{name} waits for a missing block; `messages` shows its request")) }
     }
 }
 
-/// What a replica shows.
+/// The state that [`Stage::observe`] watches.
 pub(super) fn seen(engine: &Engine) -> Seen {
     Seen { round: engine.round(), high_qc: engine.tree().high_qc().round(), voted: engine.safety_record().highest_vote_round() }
 }

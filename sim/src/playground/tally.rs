@@ -1,4 +1,4 @@
-//! Who voted for what and who gave up which round: counted from the outside, from what was sent and what arrived.
+//! Votes and timeouts by round, counted from the outside: from messages sent and messages delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,19 +6,19 @@ use quorate_types::{ids::ValidatorId, round::Round};
 
 use super::flight::Seat;
 
-/// Rounds that are remembered below the newest one.
+/// Rounds kept below the newest one.
 const ROUNDS_MAX: u64 = 64;
 
-/// What happened in one round.
+/// The votes and timeouts of one round.
 #[derive(Debug, Default)]
 pub(super) struct RoundTally {
-    /// What each process voted for, in the order of its votes: an honest one has one.
+    /// Each process's votes, in order; an honest process casts at most one.
     pub(super) cast: BTreeMap<Seat, Vec<String>>,
-    /// What each process has heard of whom: the first vote of each validator, which is the one that counts.
+    /// By receiver, the first vote of each validator; only that one counts.
     pub(super) heard: BTreeMap<Seat, BTreeMap<ValidatorId, String>>,
-    /// Who gave the round up.
+    /// Processes that gave up the round.
     pub(super) gave_up: BTreeSet<Seat>,
-    /// From whom each process has heard it.
+    /// By receiver, the validators whose timeouts it has.
     pub(super) heard_up: BTreeMap<Seat, BTreeSet<ValidatorId>>,
 }
 
@@ -39,7 +39,7 @@ impl Tally {
         self.rounds.get(&round)
     }
 
-    /// A process votes.
+    /// Records a vote as sent.
     pub(super) fn cast(&mut self, round: Round, seat: Seat, vote: &str) {
         let votes = self.at(round).cast.entry(seat).or_default();
         if !votes.iter().any(|known| known == vote) {
@@ -47,19 +47,19 @@ impl Tally {
         }
     }
 
-    /// A vote reaches a process. How many equal ones it has now.
+    /// Records a vote as delivered. Returns how many equal ones the receiver now has.
     pub(super) fn hear(&mut self, round: Round, seat: Seat, from: ValidatorId, vote: &str) -> usize {
         let heard = self.at(round).heard.entry(seat).or_default();
         heard.entry(from).or_insert_with(|| vote.into());
         heard.values().filter(|known| *known == vote).count()
     }
 
-    /// A process gives a round up, for the first time.
+    /// Records that a process gives up a round. Returns whether it is the first time.
     pub(super) fn give_up(&mut self, round: Round, seat: Seat) -> bool {
         self.at(round).gave_up.insert(seat)
     }
 
-    /// A timeout reaches a process. How many it has now.
+    /// Records a timeout as delivered. Returns how many the receiver now has.
     pub(super) fn hear_up(&mut self, round: Round, seat: Seat, from: ValidatorId) -> usize {
         let heard = self.at(round).heard_up.entry(seat).or_default();
         heard.insert(from);

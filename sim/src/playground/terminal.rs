@@ -1,4 +1,4 @@
-//! The session at a terminal: a line editor with history and completion.
+//! The interactive session: a line editor with history and completion.
 
 use quorate_terminal::{CommandError, Output};
 use rustyline::{
@@ -15,15 +15,15 @@ use rustyline::{
 use super::{command::show, flight::KINDS, help::COMMANDS, paint::Line, session::Session};
 
 const PROMPT: &str = "quorate> ";
-/// Lines that the arrow keys bring back.
+/// Lines kept in the history.
 const HISTORY_MAX: usize = 1_000;
 
-/// Completes commands, and after them what they may be followed by.
+/// Completes commands and their arguments.
 struct Words {
     names: Vec<String>,
 }
 
-/// The words that may follow a command, beside the names of validators.
+/// Words that may follow a command, besides names of validators.
 fn words_after(command: &str) -> &'static [&'static str] {
     match command {
         "vote" => &["manual", "auto", "yes", "no"],
@@ -42,7 +42,7 @@ fn takes_names(command: &str) -> bool {
     COMMANDS.iter().any(|entry| entry.name == command && (entry.usage.contains("NODE") || entry.usage.contains("A,B")))
 }
 
-/// What could stand at the end of a line, and where that word begins.
+/// Where the last word of a line begins, and its completions.
 fn candidates(line: &str, names: &[String]) -> (usize, Vec<String>) {
     let start = line.rfind([' ', ',', '|']).map_or(0, |at| at.saturating_add(1));
     let typed = line.get(start..).unwrap_or_default().to_lowercase();
@@ -75,9 +75,9 @@ impl Highlighter for Words {}
 impl Validator for Words {}
 impl Helper for Words {}
 
-/// Reads lines until the person leaves. A refused line ends nothing.
+/// Reads and executes lines until the user leaves. A refused line does not end the session.
 pub(super) fn converse(session: &mut Session, out: &Output) -> Result<(), CommandError> {
-    let failed = |error: ReadlineError| CommandError::failure("terminal", format_args!("the terminal cannot be used: {error}"));
+    let failed = |error: ReadlineError| CommandError::failure("terminal", format_args!("cannot use the terminal: {error}"));
     let config = Config::builder().completion_type(CompletionType::List).build();
     let mut editor: Editor<Words, MemHistory> = Editor::with_history(config, MemHistory::new()).map_err(failed)?;
     editor.set_max_history_size(HISTORY_MAX).map_err(failed)?;
@@ -98,7 +98,7 @@ pub(super) fn converse(session: &mut Session, out: &Output) -> Result<(), Comman
                     words.names = session.names();
                 }
             }
-            // Ctrl-C gives up the line, Ctrl-D the session.
+            // Ctrl-C discards the line, Ctrl-D ends the session.
             Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(failed(error)),

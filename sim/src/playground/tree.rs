@@ -1,6 +1,6 @@
-//! `tree`: the block tree as all validators together know it, with certificates, locks and commits.
+//! `tree`: the block tree that the validators know between them, with certificates, locks and commits.
 //!
-//! One line for each block. A chain goes straight down; a fork branches off to the right, and the branch that grew furthest stays left.
+//! One line a block. A chain goes straight down; at a fork, the branch with the highest round stays left and the others go to the right.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ use super::{
     stage::{Player, Stage},
 };
 
-/// Blocks drawn unless more are asked for.
+/// Blocks drawn by default.
 pub(super) const BLOCKS_DRAWN: usize = 20;
 /// Most blocks drawn.
 pub(super) const BLOCKS_DRAWN_MAX: usize = 500;
 
-/// The signs of a tree.
+/// The characters to draw with.
 struct Signs {
     committed: char,
     certified: char,
@@ -34,26 +34,26 @@ struct Signs {
 const UNICODE: Signs = Signs { committed: '●', certified: '◆', proposed: '○', down: "│", branch: "├─", aside: "│ " };
 const ASCII: Signs = Signs { committed: '@', certified: '+', proposed: 'o', down: "|", branch: "|-", aside: "| " };
 
-/// What is to be drawn.
+/// A drawing in progress.
 struct Drawing<'a> {
     stage: &'a Stage,
     signs: &'a Signs,
     shown: BTreeMap<BlockId, &'a Known>,
     children: BTreeMap<BlockId, Vec<BlockId>>,
-    /// The highest round of the blocks that descend from each.
+    /// For each block, the highest round among it and its descendants.
     reach: BTreeMap<BlockId, Round>,
     rows: Vec<(String, String, Tone)>,
 }
 
 impl Stage {
-    /// Draws the newest blocks, at most so many.
+    /// Draws the newest blocks, at most `blocks_max`.
     pub(super) fn tree(&self, blocks_max: usize, ascii: bool) -> Vec<Line> {
         let all = self.blocks.in_order();
         let left_out = all.len().saturating_sub(blocks_max);
         let newest: Vec<&Known> = all.into_iter().skip(left_out).collect();
         let mut children: BTreeMap<BlockId, Vec<BlockId>> = BTreeMap::new();
         let mut reach: BTreeMap<BlockId, Round> = BTreeMap::new();
-        // From the newest on down, so that a block's reach is known before its parent's.
+        // Newest first, so that a block's reach is known before its parent's.
         for known in newest.iter().rev() {
             let id = known.block.id();
             let own = *reach.entry(id).or_insert(known.block.round());
@@ -87,12 +87,12 @@ impl Stage {
             .collect();
         lines.push(Line::new(
             Tone::Quiet,
-            format!("{} committed by somebody   {} certified   {} proposed", signs.committed, signs.certified, signs.proposed),
+            format!("{} committed by a validator   {} certified   {} proposed", signs.committed, signs.certified, signs.proposed),
         ));
         lines
     }
 
-    /// Who has this block as the newest certified one, as its lock, or has committed it; genesis is `None`.
+    /// The signers of a block's QC, and the validators that have it as high QC, as lock, or committed. `None` is genesis.
     fn marks(&self, known: Option<&Known>) -> String {
         let round = known.map_or(Round(0), |known| known.block.round());
         let id = known.map(|known| known.block.id());
@@ -122,14 +122,14 @@ impl Stage {
 
     fn has_committed(player: &Player, known: &Known) -> bool {
         let (Some(height), Some(replica)) = (known.committed, player.replica()) else { return false };
-        // The height is where somebody committed it; another one may have another block there.
+        // Some process committed the block at this height; this one may have a different block there.
         let at = |height: Height| replica.ledger().reader().header_at(height).ok().flatten();
         replica.ledger().root().height >= height && at(height).is_some_and(|header| header.block_id == known.block.id())
     }
 }
 
-/// Whether a validator's lock is on this block. The lock is a round; in a fork two blocks are certified in it, and the one counts that the
-/// validator knows to be.
+/// Whether a validator is locked on this block. The lock is only a round; if a fork certified two blocks in it, the one that the validator
+/// knows counts.
 fn is_locked(engine: &Engine, round: Round, id: Option<BlockId>) -> bool {
     let high_qc = engine.tree().high_qc();
     let is_known = |id: BlockId| if high_qc.round() == round { high_qc.block_id() == id } else { engine.tree().contains(&id) };
@@ -137,7 +137,7 @@ fn is_locked(engine: &Engine, round: Round, id: Option<BlockId>) -> bool {
 }
 
 impl Drawing<'_> {
-    /// Everything that descends from a block: branches first, then the chain that goes furthest.
+    /// Draws the descendants of a block: the branches first, then the chain with the highest round.
     fn below(&mut self, parent: BlockId, indent: &str) {
         let mut parent = parent;
         loop {

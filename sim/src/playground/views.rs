@@ -9,14 +9,14 @@ use super::{
     stage::{Player, Stage},
 };
 
-/// Most messages that are listed at once.
+/// Most messages listed at once.
 const MESSAGES_LISTED_MAX: usize = 200;
 
-/// A committed state.
+/// A committed state, shared by the validators that have it.
 struct State {
-    /// Who has it, by height.
+    /// Validators that have it, by height.
     at: BTreeMap<u64, Vec<String>>,
-    /// What is in it.
+    /// Its accounts and keys with their values.
     data: Vec<(String, String)>,
 }
 
@@ -27,7 +27,7 @@ impl Stage {
         let headings = ["validator", "is", "round", "leader", "voted", "lock", "high QC", "commits", "height", "pool", "timer"];
         let mut lines = table(&headings.map(str::to_uppercase).each_ref().map(String::as_str), &rows);
         lines.push(Line::plain(format!(
-            "{} on the way; quorum {} of {}; f = {}",
+            "{} in flight; quorum {} of {}; f = {}",
             count(self.flight.letters().count(), "message"),
             self.setting.verifier.committee().quorum_power(),
             self.setting.verifier.committee().len(),
@@ -67,7 +67,7 @@ impl Stage {
         ]
     }
 
-    /// Committed accounts and keys, once for each different state.
+    /// Committed accounts and keys, once for each distinct state.
     pub(super) fn data(&self, of: Option<Seat>) -> Vec<Line> {
         let mut states: BTreeMap<String, State> = BTreeMap::new();
         let mut down = Vec::new();
@@ -83,7 +83,7 @@ impl Stage {
             let state = states.entry(root).or_insert_with(|| State { at: BTreeMap::new(), data: self.client.data(&view) });
             state.at.entry(height.0).or_default().push(player.name.clone());
         }
-        // The state of the greatest height first.
+        // The state at the greatest height first.
         let mut states: Vec<_> = states.into_iter().collect();
         states.sort_by_key(|(_, State { at: heights, .. })| std::cmp::Reverse(heights.last_key_value().map(|(height, _)| *height)));
         let mut lines = Vec::new();
@@ -94,12 +94,12 @@ impl Stage {
             lines.extend(data.iter().map(|(what, value)| Line::plain(format!("  {what:<width$}  {value}"))));
         }
         if !down.is_empty() {
-            lines.push(Line::plain(format!("{}: down, nobody answers", row(&down))));
+            lines.push(Line::plain(format!("{}: down", row(&down))));
         }
         lines
     }
 
-    /// What is on its way.
+    /// The messages in flight.
     pub(super) fn messages(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self
             .flight
@@ -115,15 +115,15 @@ impl Stage {
             lines.push(Line::plain(format!("and {rest} more")));
         }
         if lines.is_empty() {
-            lines.push(Line::plain("nothing is on its way"));
+            lines.push(Line::plain("no messages in flight"));
         }
         lines
     }
 
-    /// What the client has sent, and what it was answered.
+    /// The client's transactions and the answers to them.
     pub(super) fn transactions(&self) -> Vec<Line> {
         if self.client.sent().is_empty() {
-            return vec![Line::hint("nothing was sent yet; try `tx deposit alice 100`")];
+            return vec![Line::hint("no transactions yet; try `tx deposit alice 100`")];
         }
         let rows: Vec<Vec<String>> = self
             .client
@@ -140,7 +140,7 @@ impl Stage {
                 vec![sent.words.clone(), format!("{}/{all}", sent.answers.len()), words]
             })
             .collect();
-        table(&["TRANSACTION", "ANSWERS", "WHAT THEY SAY"], &rows)
+        table(&["TRANSACTION", "ANSWERS", "ANSWER (FROM)"], &rows)
     }
 
     /// Height, state root, certificate and data of every validator, and whether they agree.
@@ -165,7 +165,7 @@ impl Stage {
         lines
     }
 
-    /// Whether all that run have the same block at every height that two of them have, and nobody ever committed another one.
+    /// Whether the running validators agree at every height they share, and no process has ever committed a different block.
     fn agreement(&self) -> Line {
         let mut chain: BTreeMap<u64, (String, quorate_types::ids::BlockId)> = BTreeMap::new();
         for player in &self.players {
@@ -186,12 +186,12 @@ impl Stage {
             return Line::new(super::paint::Tone::Bad, text);
         }
         if !self.players.iter().any(super::stage::Player::is_up) {
-            return Line::plain("nobody runs: there is nothing to compare; `recover NODE` brings one back");
+            return Line::plain("no validator is running, so there is nothing to compare; `recover NODE` restarts one");
         }
-        Line::new(super::paint::Tone::Good, format!("agreement: at every height up to {}, all have the same block", chain.len()))
+        Line::new(super::paint::Tone::Good, format!("agreement: all have the same block at every height up to {}", chain.len()))
     }
 
-    /// After several events: where everybody is.
+    /// The summary after `run` and `undo`: heights, rounds and stopped validators.
     pub(super) fn outline(&self) -> Line {
         let mut heights: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         let mut rounds: BTreeMap<u64, Vec<String>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Messages in words: when they are sent, and while they are on their way.
+//! Messages in words, as they are sent and while in flight.
 
 use quorate_types::{
     block::{Block, Proposal},
@@ -16,7 +16,7 @@ use super::{
 use crate::harness::Content;
 
 impl Stage {
-    /// A message that is sent: the kind of note, the words, and whether an outline tells it.
+    /// The note on a message being sent: its tag, its text, and whether `run` shows it.
     pub(super) fn describe_sent(&mut self, seat: Seat, to: Recipients, message: &Message) -> (&'static str, String, bool) {
         let name = self.name(seat);
         let whom = match to {
@@ -28,9 +28,11 @@ impl Stage {
             Message::Vote(vote) => {
                 let (label, round) = (self.vote_label(vote), vote.vote_info.round);
                 match to {
-                    Recipients::One(_) => ("vote", format!("{name} votes for {label}: to {whom}, who leads round {}", round.next()), false),
+                    Recipients::One(_) => {
+                        ("vote", format!("{name} votes for {label} and sends the vote to {whom}, who leads round {}", round.next()), false)
+                    }
                     Recipients::Others => {
-                        ("vote", format!("{name} tells everybody that it voted for {label}, since it gives round {round} up (D9)"), false)
+                        ("vote", format!("{name} broadcasts its vote for {label}, since it gives up round {round} (D9)"), false)
                     }
                 }
             }
@@ -38,9 +40,9 @@ impl Stage {
                 let round = timeout.timeout.round;
                 let first = self.tally.give_up(round, seat);
                 let again = if first { "" } else { " again" };
-                ("timeout", format!("{name} gives round {round} up{again}: {}", self.timeout_words(timeout)), true)
+                ("timeout", format!("{name} gives up round {round}{again}: {}", self.timeout_words(timeout)), true)
             }
-            Message::SyncInfo(_) => ("sync", format!("{name} tells {whom} its certificates"), false),
+            Message::SyncInfo(_) => ("sync", format!("{name} sends {whom} its certificates"), false),
             Message::FetchRequest(request) => {
                 ("fetch", format!("{name} lacks {} and asks {whom} for it", self.blocks.label(&request.block_id)), true)
             }
@@ -59,7 +61,7 @@ impl Stage {
         }
     }
 
-    /// A message on its way, in one line.
+    /// A message in flight, in one line.
     pub(super) fn describe(&self, letter: &Letter) -> String {
         let ends = format!("{} → {}", self.name(letter.from), self.name(letter.to));
         let what = match &letter.content {
@@ -97,16 +99,16 @@ impl Stage {
 
     fn timeout_words(&self, timeout: &TimeoutMessage) -> String {
         let tc = timeout.last_round_tc.as_ref().map_or_else(String::new, |tc| format!(" and TC({})", tc.round));
-        format!("its highest certificate is {}{tc}", self.blocks.qc(&timeout.timeout.high_qc))
+        format!("its high QC is {}{tc}", self.blocks.qc(&timeout.timeout.high_qc))
     }
 
-    /// What a block carries.
+    /// The payload of a block.
     pub(super) fn payload(&self, block: &Block) -> String {
         let words: Vec<String> = block.payload().iter().map(|transaction| self.client.words(&transaction.id())).collect();
         if words.is_empty() { "empty".into() } else { words.join("; ") }
     }
 
-    /// What a vote is for.
+    /// The block a vote is for, and whether its result is false.
     pub(super) fn vote_label(&self, vote: &Vote) -> String {
         let label = self.blocks.label(&vote.vote_info.id);
         match self.result_of(&vote.vote_info.id) {
@@ -115,7 +117,7 @@ impl Stage {
         }
     }
 
-    /// The result of a block, as those have it who executed it.
+    /// The result of a block: from a process that executed it, or from its certificate.
     pub(super) fn result_of(&self, id: &BlockId) -> Option<StateId> {
         let tree = |player: &Player| player.engine().and_then(|engine| engine.tree().state(id));
         self.players.iter().find_map(tree).or_else(|| self.blocks.get(id)?.certified.map(|(_, state)| state))

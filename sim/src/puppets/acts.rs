@@ -1,4 +1,4 @@
-//! What the puppets do, round by round.
+//! The puppets' acts, round by round.
 
 use std::collections::BTreeMap;
 
@@ -18,26 +18,29 @@ use quorate_types::{
 use super::stage::Stage;
 use crate::{committee::BEGINNING, contents, harness::Happened, invariants::Violation, pen::Pen, random::Random};
 
-/// A block that is so far ahead of its clock, in milliseconds, must be held until its round is over (docs/protocol.md, D8).
+/// How far ahead of its clock, in milliseconds, a block must be for the validator to hold it until the round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;
 
 /// See the module.
 pub(super) struct Acts {
     pub(super) stage: Stage,
     pub(super) random: Random,
-    /// Computes the results that honest puppets vote for.
+    /// Computes the results that puppets vote for when they behave.
     ledger: Option<Ledger<MemoryStore>>,
     blocks: BTreeMap<BlockId, Block>,
-    /// The puppets' round, and how many they have played.
+    /// The puppets' round.
     pub(super) round: Round,
+    /// Rounds played.
     played: u64,
-    /// Their highest certificate, the one before it, and the highest that commits something.
+    /// Their high QC.
     pub(super) high: QuorumCert,
+    /// The one before it.
     older: QuorumCert,
+    /// The highest one that commits a block.
     pub(super) commit: QuorumCert,
-    /// The timeout certificate of the round before, if it was given up.
+    /// The timeout certificate of the previous round, if that was given up.
     tc: Option<TimeoutCert>,
-    /// What was played, for people.
+    /// The acts so far, in words.
     script: Vec<String>,
 }
 
@@ -63,7 +66,7 @@ impl Acts {
         self.played
     }
 
-    /// A violation with what led to it.
+    /// Adds the acts that led to a violation to its text.
     pub(super) fn told(&self, violation: Violation) -> Violation {
         let what = format!("{}; validator {} in round {}; {}", violation.what, self.stage.me, self.round, self.script.join(", "));
         Violation { what, ..violation }
@@ -95,14 +98,14 @@ impl Acts {
 
     // ---- rounds -------------------------------------------------------------------------------------------------------------------
 
-    /// A block is proposed and certified, and the validator learns of it in one way or another.
+    /// A block is proposed and certified, and the validator learns of the certificate in some way.
     fn good_round(&mut self) -> Happened {
         self.note("good");
         let Some(block) = self.proposed()? else { return self.given_up() };
         self.certify(&block)
     }
 
-    /// The block of the round: a puppet's, or the validator's own if it leads and comes up with one.
+    /// The block of the round: a puppet's, or the validator's own if it leads and proposes one.
     pub(super) fn proposed(&mut self) -> Result<Option<Block>, Violation> {
         let leader = self.stage.leader(self.round);
         if leader != self.stage.me {
@@ -145,7 +148,7 @@ impl Acts {
         self.answer()
     }
 
-    /// The result of a block, as honest puppets compute it. Its ancestors are computed first.
+    /// The true result of a block, computed after its ancestors'.
     fn state(&mut self, block: &Block) -> StateId {
         let mut path = vec![block.clone()];
         while let Some(parent) = path.last().and_then(|block| self.blocks.get(&block.parent_id())) {
@@ -168,11 +171,11 @@ impl Acts {
         }
         self.tc = None;
         self.round = self.round.next();
-        // Else it learns of the certificate from the next proposal, or from timeouts.
+        // Otherwise it learns of the certificate from the next proposal, or from timeouts.
         if self.random.chance(400) { self.sync() } else { Ok(()) }
     }
 
-    /// The validator leads the next round and gets the votes. One puppet may vote twice.
+    /// The validator leads the next round, so it gets the votes. One puppet may vote twice.
     fn collect(&mut self, block: &Block, state: StateId) -> Happened {
         let puppets = self.stage.puppets();
         let liar = if self.random.chance(400) { self.random.pick(&puppets).copied() } else { None };
@@ -190,17 +193,17 @@ impl Acts {
         }
         self.answer()?;
         if self.stage.stopped.is_none() && here && self.stage.round() <= self.round {
-            let what = format!("it has the votes of a quorum for round {}, and stands in round {}", self.round, self.stage.round());
+            let what = format!("it has the votes of a quorum for round {}, but is in round {}", self.round, self.stage.round());
             return Err(self.stage.violation("CERT-2", what));
         }
         Ok(())
     }
 
-    /// The puppets give the round up: the validator gets their timeouts, or the certificate.
+    /// The puppets give up the round: the validator gets their timeouts, or the certificate.
     pub(super) fn given_up(&mut self) -> Happened {
         self.note("given up");
         let follows = |qc: &QuorumCert, round: Round| qc.round().next() == round;
-        // A timeout with an older certificate needs the timeout certificate of the round before.
+        // A timeout with an older certificate needs the timeout certificate of the previous round.
         let may_be_older = self.tc.is_some() && !follows(&self.older, self.round) && !follows(&self.high, self.round);
         let puppets = self.stage.puppets();
         let reports: Vec<(ValidatorId, QuorumCert)> = puppets
@@ -231,7 +234,7 @@ impl Acts {
         self.answer()
     }
 
-    /// A puppet shows its certificates.
+    /// A puppet sends its certificates.
     fn sync(&mut self) -> Happened {
         let high_qc = if self.high.round() < self.commit.round() { &self.commit } else { &self.high };
         let info = SyncInfo { high_qc: high_qc.clone(), high_commit_qc: self.commit.clone(), last_round_tc: self.tc.clone() };
@@ -241,9 +244,9 @@ impl Acts {
         self.answer()
     }
 
-    /// Answers what it asks for; sometimes not.
+    /// Answers the validator's requests, most of the time.
     pub(super) fn answer(&mut self) -> Happened {
-        // Each answer may lead to another question.
+        // Each answer may lead to another request.
         for _ in 0..8 {
             let sent = std::mem::take(&mut self.stage.sent);
             let mut asked = false;
@@ -284,7 +287,7 @@ impl Acts {
 
     // ---- lies ---------------------------------------------------------------------------------------------------------------------
 
-    /// A block that breaks a rule of blocks.
+    /// A leader proposes an invalid block.
     fn invalid_block(&mut self) -> Happened {
         let leader = self.stage.leader(self.round);
         if leader == self.stage.me {
@@ -310,7 +313,7 @@ impl Acts {
         self.propose_in_vain(&block, "BLOCK-1", what)
     }
 
-    /// A block on a certificate that is older than what the timeout certificate reports.
+    /// A leader proposes on a certificate older than the highest that the timeout certificate reports.
     fn stale_parent(&mut self) -> Happened {
         let leader = self.stage.leader(self.round);
         let highest = self.tc.as_ref().and_then(|tc| tc.high_qc_rounds.iter().copied().max());
@@ -322,11 +325,11 @@ impl Acts {
         self.propose_in_vain(&block, "SAFE-2", "on a stale parent")
     }
 
-    /// Proposes a block that must not be voted for, and gives the round up.
+    /// Proposes a block that must not get a vote, and gives up the round.
     fn propose_in_vain(&mut self, block: &Block, invariant: &str, what: &str) -> Happened {
         self.propose(block)?;
         self.blocks.remove(&block.id());
-        // A vote for itself leaves no message; the record tells.
+        // A vote that the validator collects itself is not sent, so look at its record.
         let voted = self.stage.replica().map(|replica| replica.safety_record().highest_vote_round());
         let gave_up = self.stage.replica().and_then(|replica| replica.safety_record().last_timeout()).map(|(round, ..)| round);
         if voted == Some(self.round) && gave_up != Some(self.round) {
@@ -335,7 +338,7 @@ impl Acts {
         self.given_up()
     }
 
-    /// The leader makes a second block for the round.
+    /// The leader proposes a second block in the round.
     fn two_proposals(&mut self) -> Happened {
         let leader = self.stage.leader(self.round);
         if leader == self.stage.me {
@@ -352,7 +355,7 @@ impl Acts {
         self.certify(&first)
     }
 
-    /// A puppet gives the round up twice, with different certificates.
+    /// A puppet gives up the round twice, with different certificates.
     fn two_timeouts(&mut self) -> Happened {
         let puppets = self.stage.puppets();
         let Some(liar) = puppets.first().copied().filter(|_| self.older.round() < self.high.round()) else { return Ok(()) };
@@ -364,7 +367,7 @@ impl Acts {
         if self.stage.round() == self.round { self.must_accuse(liar, self.round) } else { Ok(()) }
     }
 
-    /// A quorum certifies a result that is not the block's: the validator must stop, and not go on in a state that others do not have.
+    /// A quorum certifies a wrong result: the validator must stop rather than go on in a state that others do not have.
     fn wrong_result(&mut self) -> Happened {
         self.note("a wrong result");
         let Some(block) = self.proposed()? else { return Ok(()) };
@@ -375,7 +378,7 @@ impl Acts {
         self.tc = None;
         self.sync()?;
         if known && self.stage.stopped.is_none() {
-            return Err(self.stage.violation("EXEC-1", "a quorum certified another result of a block than its own, and it goes on".into()));
+            return Err(self.stage.violation("EXEC-1", "a quorum certified another result than it computed, and it goes on".into()));
         }
         Ok(())
     }
@@ -384,7 +387,7 @@ impl Acts {
         if self.stage.stopped.is_some() || self.stage.accused.contains(&(liar, round)) {
             return Ok(());
         }
-        Err(self.stage.violation("ACCU-1", format!("validator {liar} contradicted itself in round {round}, and is not accused")))
+        Err(self.stage.violation("ACCU-1", format!("validator {liar} contradicted itself in round {round}, but is not accused")))
     }
 
     fn power_cut(&mut self) -> Happened {

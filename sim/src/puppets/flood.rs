@@ -1,9 +1,9 @@
-//! MEM-1: what others send does not make a validator grow.
+//! MEM-1: a validator does not grow with what others send.
 //!
-//! A flood of correctly signed messages: proposals of round after round whose first ancestor nobody hands out, so that none can be put into
-//! the tree, their certificates once more, votes of rounds that lie far ahead, timeouts, and requests for what there is and for what there is
-//! not. Or else a block in every round that nobody certifies, so that the round is given up. Nothing can be committed. The size of a validator is measured as the length of its complete description, which has every queue and
-//! every map of it, and as what its disk holds.
+//! A flood of correctly signed messages. Either proposals of round after round whose first ancestor no one serves, so that none can enter the
+//! tree; with them their certificates, votes of rounds far ahead, timeouts, and requests for existing and missing blocks. Or a block in every
+//! round that is never certified, so that the round is given up. Nothing can be committed. The validator's size is measured as the length of
+//! its complete debug output, which includes every queue and map, and as the content of its disk.
 
 use quorate_types::{
     block::Payload,
@@ -18,31 +18,31 @@ use quorate_types::{
 use super::acts::Acts;
 use crate::{harness::Happened, pen::Pen};
 
-/// Rounds after which the validator is measured for the first time: by then every bounded buffer is full.
+/// Rounds after which the validator is first measured: by then every bounded buffer is full.
 const FULL_AFTER: u64 = 40;
 /// Rounds of the whole flood.
 const ROUNDS: u64 = 120;
-/// The same where every round is given up: what is kept beside the tree is cut back every 65 rounds once the tree is full, so its full size is
-/// the largest of so many.
+/// The same if every round is given up. Once the tree is full, what is kept beside it is pruned every 65 rounds, so the full size is the
+/// maximum over these rounds.
 const GIVEN_UP_FULL: std::ops::Range<u64> = 330..400;
 const GIVEN_UP_ROUNDS: u64 = 470;
-/// By how much it may be larger at the end: numbers get longer, and a block more or less is on its way.
+/// How much larger it may be at the end: numbers get longer, and a block more or less may be in flight.
 const GROWTH_MAX: Size = Size { description: 2_000, disk_keys: 2, disk_bytes: 2_000 };
-/// The same where every round is given up: a block for which we may have voted stays on disk, and its name in memory, until it can no longer
-/// be committed.
+/// The same if every round is given up: a block that the validator may have voted for stays on disk, and its id in memory, until it can no
+/// longer be committed.
 const GROWTH_MAX_GIVEN_UP: Size = Size { description: 2_000 + 70 * 150, disk_keys: 72, disk_bytes: 72 * 400 };
 
-/// How large a validator is.
+/// The size of a validator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
-    /// The length of its description in characters.
+    /// Length of its debug output.
     pub(super) description: usize,
     pub(super) disk_keys: usize,
     pub(super) disk_bytes: usize,
 }
 
 impl Size {
-    /// The larger of two, in every way.
+    /// The maximum of two sizes in every dimension.
     fn max(self, other: Self) -> Self {
         Self {
             description: self.description.max(other.description),
@@ -51,7 +51,7 @@ impl Size {
         }
     }
 
-    /// Whether it is in no way larger than it was, but for so much.
+    /// Whether it has grown by at most `growth` in every dimension.
     const fn is_bounded_by(&self, before: &Self, growth: &Self) -> bool {
         self.description <= before.description.saturating_add(growth.description)
             && self.disk_keys <= before.disk_keys.saturating_add(growth.disk_keys)
@@ -63,9 +63,9 @@ pub(super) fn flood(acts: &mut Acts) -> Happened {
     if acts.random.chance(300) { blocks_in_vain(acts) } else { orphans(acts) }
 }
 
-/// Any of these blocks might still be certified, so each is executed and stored, and a few hundred are kept.
+/// Floods with blocks that might still be certified, so each is executed and stored, and a few hundred are kept.
 fn blocks_in_vain(acts: &mut Acts) -> Happened {
-    acts.note("a flood of blocks that nobody certifies");
+    acts.note("a flood of blocks that are never certified");
     let mut full = Size::default();
     for number in 0..GIVEN_UP_ROUNDS {
         acts.proposed()?;
@@ -84,7 +84,7 @@ fn orphans(acts: &mut Acts) -> Happened {
     let puppets: SignerSet = acts.stage.puppets().into_iter().collect();
     acts.note("a flood of orphans, certificates, votes ahead, timeouts and requests");
     let author = acts.stage.puppets().first().copied().unwrap_or_default();
-    // The one that nobody hands out.
+    // The ancestor that no one serves.
     let mut parent = acts.block(author, &acts.high.clone(), None, Payload::default());
     let mut full = None;
     for number in 0..ROUNDS {
@@ -110,7 +110,7 @@ fn orphans(acts: &mut Acts) -> Happened {
     Ok(())
 }
 
-/// It still runs, and is no larger than it was when it was full.
+/// Checks that the validator still runs and has not outgrown its full size.
 fn bounded(acts: &mut Acts, full: Option<Size>, growth: &Size, number: u64) -> Happened {
     if let Some(why) = acts.stage.stopped.clone() {
         return Err(acts.stage.violation("FATAL", format!("it stops: {why}")));
@@ -120,11 +120,11 @@ fn bounded(acts: &mut Acts, full: Option<Size>, growth: &Size, number: u64) -> H
     if size.is_bounded_by(&full, growth) {
         return Ok(());
     }
-    let what = format!("when it was full it was of {full:?}, and after {number} rounds of a flood it is of {size:?}");
+    let what = format!("its full size was {full:?}; after {number} rounds of a flood it is {size:?}");
     Err(acts.stage.violation("MEM-1", what))
 }
 
-/// A vote of a round further and further ahead.
+/// Sends a vote of a round further and further ahead.
 fn ahead(acts: &mut Acts, qc: &QuorumCert, number: u64) -> Happened {
     let before = acts.round;
     let Some(liar) = acts.stage.puppets().last().copied() else { return Ok(()) };
@@ -135,7 +135,7 @@ fn ahead(acts: &mut Acts, qc: &QuorumCert, number: u64) -> Happened {
     acts.stage.tell(liar, &Message::Vote(Box::new(vote)))
 }
 
-/// What comes with every round: its certificate by itself, a timeout, and requests.
+/// Sends what comes with every round: its certificate by itself, a timeout, and requests.
 fn beside(acts: &mut Acts, from: ValidatorId, qc: &QuorumCert, number: u64) -> Happened {
     let commit = acts.commit.clone();
     let timeout = Pen::new(&acts.stage.setting).timeout(from, acts.round, qc, None, &commit);

@@ -1,20 +1,20 @@
 //! One production validator among puppets: a search with more than f faulty validators.
 //!
 //! ```text
-//!   seed ──> acts ──> puppets (their keys are ours: every message is really signed) ──> bytes ──> verify ──> the one Replica
-//!                                                                                              rules <── what it sends, saves, commits
+//!   seed ──> acts ──> puppets (we hold their keys, so every message is properly signed) ──> bytes ──> verify ──> the one Replica
+//!                                                                                     invariants <── what it sends, saves, commits
 //! ```
 //! What a validator must never do does not depend on how many others lie, so here all others may. Round after round the puppets propose,
-//! vote, give up, hold certificates back, build on old ones, contradict themselves, propose invalid blocks, certify wrong results, and cut
-//! the validator's power. Most of the time they behave, so that rounds go on.
+//! vote, give up, withhold certificates, build on old ones, equivocate, propose invalid blocks, certify wrong results, and cut the
+//! validator's power. Most of the time they behave, so that rounds make progress.
 //!
-//! Beside the rules of every run (SAFE, TREE, EXEC) four are checked that need to know what the validator was told:
+//! Besides the invariants of every run (SAFE, TREE, EXEC), four are checked that depend on what the validator was sent:
 //!
-//! * CERT-2: it stands in the round after the highest certificate that it was shown, and knows that certificate; a restart does not lead
-//!   back below a round in which it has signed.
-//! * BLOCK-1: it does not vote for a block that is not valid.
-//! * ACCU-1: it reports whoever contradicts himself before its eyes.
-//! * MEM-1: what others send it does not make it grow.
+//! * CERT-2: it is in the round after the highest certificate it has received, and has that certificate; a restart does not take it back
+//!   below a round in which it has signed.
+//! * BLOCK-1: it does not vote for an invalid block.
+//! * ACCU-1: it accuses every validator that contradicts itself in messages to it.
+//! * MEM-1: it does not grow with what others send.
 
 mod acts;
 mod flood;
@@ -23,21 +23,21 @@ mod stage;
 use self::{acts::Acts, flood::flood, stage::Stage};
 use crate::{invariants::Violation, random::Random, report::Report};
 
-/// How many validators there are, the one under test included.
+/// Number of validators, including the one under test.
 const VALIDATORS: u16 = 4;
-/// Every so many seeds the puppets flood the validator, which takes longer.
+/// One seed in this many is a flood, which takes longer.
 const FLOODS_EVERY: u64 = 16;
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Default)]
 pub struct Played {
-    /// How many rounds were played.
+    /// Number of rounds played.
     pub rounds: u64,
-    /// The rule that was broken.
+    /// The violation, if any.
     pub failure: Option<Report>,
 }
 
-/// Plays the acts of a seed.
+/// Plays the acts drawn by a seed.
 #[must_use]
 pub fn puppets(seed: u64) -> Played {
     let mut random = Random::new(seed).fork("puppets");

@@ -1,4 +1,4 @@
-//! The validator under test, and everything that it puts out.
+//! The validator under test, and everything it outputs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,11 +25,11 @@ use crate::{
     time::Micros,
 };
 
-/// Most pieces of work that one message can lead to; more means that it works without end.
+/// Most pieces of work that one message may cause; more means an endless loop.
 const WORK_MAX: usize = 20_000;
-/// How many rounds have a leader that is drawn beforehand.
+/// Rounds with leaders drawn in advance.
 const ROUNDS_LED: u64 = 400;
-/// How long everything takes.
+/// Time between two messages.
 const PACE: Micros = Micros(2_000);
 
 /// See the module.
@@ -41,22 +41,22 @@ pub(super) struct Stage {
     watch: Watch,
     disks: Random,
     at: Micros,
-    /// The highest certificates that it was shown in this life: of a quorum, and of timeouts.
+    /// Highest rounds of quorum and timeout certificates that it has received since its last start.
     shown: (Round, Round),
-    /// The highest round in which it has signed.
+    /// Highest round in which it has signed.
     signed: Round,
-    /// Why it stopped.
+    /// Why it stopped, if it did.
     pub(super) stopped: Option<String>,
-    /// What it has sent and not yet been looked at.
+    /// Messages it has sent that the acts have not yet processed.
     pub(super) sent: Vec<Message>,
-    /// Whom it accused, of what round.
+    /// Validators it has accused, with the round.
     pub(super) accused: Vec<(ValidatorId, Round)>,
 }
 
 impl Stage {
     pub(super) fn new(random: &mut Random) -> Result<Self, Violation> {
         let broken = |what: String| violation(Micros(0), "SETTING", what);
-        // A timer that doubles is at its maximum after a few rounds.
+        // A doubling timer reaches its maximum after a few rounds.
         let parameters = Parameters {
             timeout_base_ms: 200,
             timeout_growth_percent: 200,
@@ -99,14 +99,14 @@ impl Stage {
         self.machine.replica()
     }
 
-    /// How large it is, in memory and on disk.
+    /// Its size in memory and on disk.
     pub(super) fn size(&self) -> Result<Size, Violation> {
         let disk = self.machine.home.disk.size().map_err(|error| self.violation("FATAL", error.to_string()))?;
         let description = self.replica().map_or(0, |replica| format!("{replica:?}").len());
         Ok(Size { description, disk_keys: disk.0, disk_bytes: disk.1 })
     }
 
-    /// Its round.
+    /// Its current round.
     pub(super) fn round(&self) -> Round {
         self.machine.round()
     }
@@ -126,7 +126,7 @@ impl Stage {
         self.settle()
     }
 
-    /// A puppet sends it something that it must be able to verify.
+    /// Sends it a message from a puppet, which must verify.
     pub(super) fn tell(&mut self, from: ValidatorId, message: &Message) -> Happened {
         self.watch.see(self.at, &Observation::Sent { node: from, message, durable: None })?;
         let packet = Content::Message(Arc::new(message.clone())).encode().map_err(|what| self.violation("WIRE", what))?;
@@ -142,7 +142,7 @@ impl Stage {
         self.settle()
     }
 
-    /// Its next timer runs out.
+    /// Lets its next deadline pass.
     pub(super) fn wait(&mut self) -> Happened {
         if let Some(deadline) = self.machine.deadline() {
             self.at = self.at.max(deadline).after(Micros(1));
@@ -151,7 +151,7 @@ impl Stage {
         self.settle()
     }
 
-    /// Its power fails, and comes back.
+    /// Cuts its power and restarts it.
     pub(super) fn restart(&mut self) -> Happened {
         self.machine.stop();
         self.machine.home.crash(&mut self.disks);
@@ -160,13 +160,13 @@ impl Stage {
         self.start()?;
         if self.stopped.is_none() && self.round() < self.signed {
             let (round, signed) = (self.round(), self.signed);
-            let what = format!("after a restart it stands in round {round}, although it has signed in round {signed}");
+            let what = format!("after a restart it is in round {round}, although it has signed in round {signed}");
             return Err(self.violation("CERT-2", what));
         }
         Ok(())
     }
 
-    /// Lets it do everything that it can do, and looks at it.
+    /// Lets it do all its work, then checks it.
     fn settle(&mut self) -> Happened {
         for _ in 0..WORK_MAX {
             let worked = self.machine.work();
@@ -181,7 +181,7 @@ impl Stage {
                 }
             }
         }
-        Err(self.violation("LIVE-1", "it works without end".into()))
+        Err(self.violation("LIVE-1", "it never stops working".into()))
     }
 
     fn output(&mut self, output: Output) -> Happened {
@@ -202,16 +202,18 @@ impl Stage {
         Ok(())
     }
 
-    /// CERT-2.
+    /// Checks CERT-2, and the bound on its timer (LIVE-1).
     fn check(&self) -> Happened {
         let Some(replica) = self.replica() else { return Ok(()) };
         let (qc, tc) = self.shown;
         let (round, high) = (replica.engine().round(), replica.engine().tree().high_qc().round());
         if high < qc {
-            return Err(self.violation("CERT-2", format!("it was shown a certificate of round {qc}, its highest is of round {high}")));
+            return Err(
+                self.violation("CERT-2", format!("it has received a certificate of round {qc}, but its high QC is of round {high}"))
+            );
         }
         if round <= qc.max(tc) {
-            let what = format!("it was shown certificates of rounds {qc} and {tc}, and stands in round {round}");
+            let what = format!("it has received certificates of rounds {qc} and {tc}, but is in round {round}");
             return Err(self.violation("CERT-2", what));
         }
         let waits = self.machine.deadline().map_or(Micros(0), |deadline| deadline.since(self.at));
@@ -221,8 +223,8 @@ impl Stage {
     }
 }
 
-/// The highest rounds that a message proves: by a quorum certificate, and by a timeout certificate. An answer proves nothing to a validator
-/// that did not ask.
+/// The highest rounds that a message proves by a quorum certificate and by a timeout certificate. A response proves none, since a validator
+/// ignores one that it did not request.
 fn certificates(message: &Message) -> (Round, Round) {
     if contents::answered_blocks(message).is_some() {
         return (Round(0), Round(0));

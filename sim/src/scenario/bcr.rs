@@ -1,8 +1,8 @@
-//! Imports the text file of Byzantine Chain Replication (2017), and the later ones with the same rows: `name = value`, comments, any order,
-//! extra names allowed.
+//! Imports text files of Byzantine Chain Replication (2017), and later files with the same rows: `name = value`, comments, in any order, with
+//! unknown names allowed.
 //!
-//! A chain of 2t+1 replicas tolerates t failures there; here it takes 3t+1 validators. What each trigger, failure and switch means in this
-//! protocol is in docs/scenarios.md.
+//! There, a chain of 2t+1 replicas tolerates t failures; here that takes 3t+1 validators. docs/scenarios.md says what each trigger, failure
+//! and switch means in this protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +21,9 @@ type Read<T> = Result<T, FileError>;
 struct Row<'a> {
     name: &'a str,
     value: &'a str,
-    /// Of the name.
+    /// Position of the name.
     place: Place,
-    /// Where the value begins.
+    /// Byte offset of the value.
     at: usize,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     rows(text).is_ok_and(|rows| rows.iter().any(known))
 }
 
-/// Reads a file.
+/// Reads a file of this format.
 pub(crate) fn read(text: &str) -> Read<Imported> {
     let scenario = Scenario { name: "bcr".into(), ..Scenario::default() };
     let mut importer = Importer { text, notes: Vec::new(), scenario, switches: Vec::new(), places: BTreeMap::new() };
@@ -77,7 +77,7 @@ pub(crate) fn read(text: &str) -> Read<Imported> {
     let mut seen = BTreeSet::new();
     for row in rows(text)? {
         if !seen.insert(row.name.replace(' ', "")) {
-            return Err(FileError::new(row.place, format!("`{}` stands here a second time", row.name), "keep one of the rows"));
+            return Err(FileError::new(row.place, format!("duplicate row `{}`", row.name), "keep only one of the rows"));
         }
         match row.name.split_once('[').map(|(name, index)| (name.trim_end(), index)) {
             None => importer.scalar(&row, &mut numbers)?,
@@ -93,22 +93,22 @@ pub(crate) fn read(text: &str) -> Read<Imported> {
     importer.finish(&numbers, given)
 }
 
-/// A switch of the later files: a class of faulty processes that one project has.
+/// A switch of the later files; each turns on one class of faulty processes of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Switch {
-    /// The last f validators give rounds up and do nothing else.
+    /// The proposals and votes of the last f validators are lost, so they only time out.
     TimeOutCommit,
-    /// The last f + 1 do, which is one more than can be borne.
+    /// The same for the last f + 1, one more than tolerated.
     TimeOutTc,
     /// The votes of the last f are lost.
     MessageLoss,
-    /// They come two seconds late.
+    /// The votes of the last f are two seconds late.
     MessageDelay,
-    /// The second half of the clients forge their first message and send every request twice.
+    /// The second half of the clients forge their first message and send every later one twice.
     FaultyClient,
 }
 
-/// How late the votes of `message_delay` are, in microseconds.
+/// Delay of votes under `message_delay`, in microseconds.
 const MESSAGE_DELAY: u64 = 2_000_000;
 
 impl Switch {
@@ -123,7 +123,7 @@ impl Switch {
         })
     }
 
-    /// What is lost or late of what its validators send.
+    /// The faults in its validators' messages.
     fn faults(self) -> &'static [(Kind, Fault)] {
         match self {
             Self::TimeOutCommit | Self::TimeOutTc => &[(Kind::Proposal, Fault::MsgLoss), (Kind::Vote, Fault::MsgLoss)],
@@ -138,9 +138,9 @@ struct Importer<'a> {
     text: &'a str,
     notes: Vec<String>,
     scenario: Scenario,
-    /// The switches that are on, with their lines.
+    /// The switches turned on, with their lines.
     switches: Vec<(Switch, usize)>,
-    /// Where the parts stand that a check may speak of.
+    /// Positions of the parts, for errors of the scenario's check.
     places: BTreeMap<Part, Place>,
 }
 
@@ -150,7 +150,7 @@ impl Importer<'_> {
     }
 
     fn left_out(&mut self, row: &Row<'_>) {
-        self.notes.push(format!("{}: `{}` is not known and was left out", row.place, row.name));
+        self.notes.push(format!("{}: unknown row `{}` ignored", row.place, row.name));
     }
 
     fn scalar<'r>(&mut self, row: &Row<'r>, numbers: &mut BTreeMap<&'r str, u64>) -> Read<()> {
@@ -165,7 +165,7 @@ impl Importer<'_> {
                 let number = row.value.parse().ok().filter(|number| *number <= max);
                 let Some(number) = number else {
                     let fix = format!("write a whole number from 0 to {max}");
-                    return Err(FileError::new(Place::of(self.text, row.at), format!("{} is no usable number", row.name), fix));
+                    return Err(FileError::new(Place::of(self.text, row.at), format!("{} is not a valid number", row.name), fix));
                 };
                 numbers.insert(row.name, number);
                 let parts: &[&str] = match row.name {
@@ -179,7 +179,7 @@ impl Importer<'_> {
                 self.places.extend(parts.iter().map(|part| (Part::Key(part), row.place)));
             }
             "hosts" | "client_hosts" | "replica_hosts" => {
-                self.notes.push(format!("{}: `{}` places processes on machines; a simulation has one", row.place, row.name));
+                self.notes.push(format!("{}: `{}` ignored: a simulation has no hosts", row.place, row.name));
             }
             name => match Switch::of(name) {
                 Some(switch) => match row.value.to_ascii_lowercase().as_str() {
@@ -187,7 +187,7 @@ impl Importer<'_> {
                     "false" | "0" | "no" | "none" | "" => {}
                     _ => {
                         let fix = "write True or False";
-                        return Err(FileError::new(Place::of(self.text, row.at), format!("{name} is neither on nor off"), fix));
+                        return Err(FileError::new(Place::of(self.text, row.at), format!("{name} is neither true nor false"), fix));
                     }
                 },
                 None => self.left_out(row),
@@ -199,7 +199,7 @@ impl Importer<'_> {
     fn index(row: &Row<'_>, index: &str) -> Read<u16> {
         let number = index.trim_end().trim_end_matches(']').trim().parse::<u16>().ok().filter(|number| u64::from(*number) < CLIENTS_MAX);
         number.ok_or_else(|| {
-            FileError::new(row.place, format!("`{}` has no usable number in its brackets", row.name), "write workload[0] = ...")
+            FileError::new(row.place, format!("`{}` needs a valid number in its brackets", row.name), "write workload[0] = ...")
         })
     }
 
@@ -209,11 +209,11 @@ impl Importer<'_> {
         let ends = ends.and_then(|(c, r)| Some((c.trim().parse::<u16>().ok()?, r.trim().parse::<u16>().ok()?)));
         let Some((configuration, validator)) = ends else {
             let fix = "write failures[configuration,replica] = trigger,failure()";
-            return Err(FileError::new(row.place, format!("`{}` has no two numbers in its brackets", row.name), fix));
+            return Err(FileError::new(row.place, format!("`{}` needs two numbers in its brackets", row.name), fix));
         };
         let calls = calls(row.value).map_err(|(byte, what, fix)| self.inside(row, byte, what, fix))?;
         if configuration > 0 {
-            let note = "is of a later configuration; nothing is reconfigured here, so it was left out";
+            let note = "ignored: it is for a later configuration, and there is no reconfiguration here";
             self.notes.push(format!("{}: `{}` {note}", row.place, row.name));
             return Ok(());
         }
@@ -221,11 +221,16 @@ impl Importer<'_> {
         while let Some(first) = calls.next() {
             let (event, client, count) = triggers::event(first).map_err(|(byte, what, fix)| self.inside(row, byte, what, fix))?;
             let Some(second) = calls.next() else {
-                return Err(self.inside(row, first.at, format!("`{}` has no failure", first.name), "write trigger,failure()".into()));
+                return Err(self.inside(
+                    row,
+                    first.at,
+                    format!("trigger `{}` has no failure", first.name),
+                    "write trigger,failure()".into(),
+                ));
             };
             let deed = triggers::deed(second).map_err(|(byte, what, fix)| self.inside(row, byte, what, fix))?;
             let trigger = Trigger { line: row.place.line, validator, event, client, count, deed };
-            // The failures of a replica are a set.
+            // A replica's failures are a set: duplicates count once.
             if !self.scenario.triggers.contains(&trigger) {
                 let index = self.scenario.triggers.len();
                 for (key, at) in [("validator", 0), ("on", first.at), ("do", second.at)] {
@@ -249,7 +254,7 @@ impl Importer<'_> {
             self.notes.push(format!("a chain of {chain} replicas became a committee of {validators} validators (t = {t})"));
         }
         if number("number_of_procs").is_some() {
-            // The programs of the later files take turns.
+            // In the programs of the later files, leaders take turns.
             self.scenario.leaders = Leaders::RoundRobin;
         }
         self.scenario.validators = u16::try_from(validators).unwrap_or(u16::MAX);
@@ -267,24 +272,24 @@ impl Importer<'_> {
         self.scenario.workloads = (0..u16::try_from(clients).unwrap_or(u16::MAX))
             .map(|client| given.remove(&client).unwrap_or(Workload::Requests(count)))
             .collect();
-        // The time after which a replica gives its peers up is what the timer of a round is here.
+        // The time after which a replica gives up on its peers corresponds to the round timer here.
         let timer = number("nonhead_timeout").or_else(|| number("head_timeout")).unwrap_or(400).clamp(12, 1_000_000);
         self.scenario.parameters = default_parameters(timer / 4);
         self.scenario.client_timeout_ms = number("client_timeout").unwrap_or(5_000).max(1);
         self.scenario.request_gap_ms = number("request_gap").unwrap_or_default().saturating_mul(1_000);
         self.switch_on();
         if let Some(interval) = number("checkpt_interval") {
-            self.notes.push(format!("checkpt_interval {interval}: every commit is a checkpoint here"));
+            self.notes.push(format!("checkpt_interval {interval} ignored: every commit is a checkpoint here"));
         }
         self.scenario.check().map_err(|broken| FileError::new(self.place(broken.part), broken.what, broken.fix))?;
         Ok(Imported { scenario: self.scenario, notes: self.notes })
     }
 
-    /// Turns the switches into failures, whose validators count as faulty.
+    /// Turns the switches into failures and marks their validators as faulty.
     fn switch_on(&mut self) {
         let (n, f) = (self.scenario.validators, self.scenario.tolerated());
         let is_on = |wanted: Switch| self.switches.iter().any(|(switch, _)| *switch == wanted);
-        // The program looks at its switches in this order, and at no other once one is on.
+        // The program checks its switches in this order and uses only the first that is on.
         let first =
             [Switch::TimeOutCommit, Switch::TimeOutTc, Switch::MessageLoss, Switch::MessageDelay].into_iter().find(|one| is_on(*one));
         for (switch, line) in std::mem::take(&mut self.switches) {
@@ -294,7 +299,7 @@ impl Importer<'_> {
                 continue;
             }
             if Some(switch) != first {
-                self.notes.push(format!("{line}:1: only one switch of validators counts; this one was left out"));
+                self.notes.push(format!("{line}:1: switch ignored: only one switch for validators takes effect"));
                 continue;
             }
             let count = if switch == Switch::TimeOutTc { f.saturating_add(1) } else { f };
@@ -320,7 +325,7 @@ impl Importer<'_> {
         }
     }
 
-    /// Where a part stands; where no row says it, the last row of the file is as near as any.
+    /// The position of a part; for one that no row sets, the end of the file.
     fn place(&self, part: Part) -> Place {
         self.places.get(&part).copied().unwrap_or_else(|| Place::of(self.text, self.text.trim_end().len()))
     }
@@ -340,7 +345,7 @@ mod tests {
         assert_eq!((scenario.validators, scenario.workloads.len(), scenario.triggers.len()), (7, 2, 1));
         assert_eq!(scenario.parameters.timeout_base_ms, 800);
         assert_eq!(scenario.faulty, BTreeSet::from([1]));
-        assert!(notes.iter().any(|note| note.starts_with("3:1: `mine`")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.starts_with("3:1: unknown row `mine`")), "{notes:?}");
         assert!(notes.iter().any(|note| note.contains("failures[3,0]")), "{notes:?}");
     }
 
@@ -373,19 +378,19 @@ mod tests {
     fn says_where_a_row_is_wrong() {
         for (text, expected) in [
             ("t = 1\nrubbish", "2:1: a row without `=`"),
-            ("t = one", "1:5: t is no usable number"),
-            ("t = 1\n t = 2", "2:2: `t` stands here a second time"),
-            ("workload[x] = get('k')", "1:1: `workload[x]` has no usable number"),
+            ("t = one", "1:5: t is not a valid number"),
+            ("t = 1\n t = 2", "2:2: duplicate row `t`"),
+            ("workload[x] = get('k')", "1:1: `workload[x]` needs a valid number"),
             ("workload[0] = get('k'); hop()", "1:25: there is no operation `hop`"),
-            ("failures[0] = shuttle(0,1),crash()", "1:1: `failures[0]` has no two numbers"),
-            ("failures[0,1] = shuttle(0,1)", "1:17: `shuttle` has no failure"),
-            ("failures[0,1] = shuttle(0,1),vanish()", "1:30: `vanish` with these arguments is no failure"),
+            ("failures[0] = shuttle(0,1),crash()", "1:1: `failures[0]` needs two numbers"),
+            ("failures[0,1] = shuttle(0,1)", "1:17: trigger `shuttle` has no failure"),
+            ("failures[0,1] = shuttle(0,1),vanish()", "1:30: `vanish` is not a failure, or has wrong arguments"),
             ("t = 1\nworkload[0] = get('k')\nfailures[0,7] = shuttle(0,1),crash()", "3:1: there is no validator 7"),
             ("t = 1\nnum_client = 1\nworkload[0] = get('k')\nfailures[0,1] = shuttle(5,1),crash()", "4:17: there is no client 5"),
             ("t = 1\nnum_client = 0\nworkload[0] = get('k')", "2:1: 0 clients"),
             ("t = 1\nnum_client = 2000", "2:1: 2000 clients"),
             ("workload[0] = get('k')\nt = 90", "2:1: 271 validators"),
-            ("t = 1\nfaulty_client = maybe", "2:17: faulty_client is neither on nor off"),
+            ("t = 1\nfaulty_client = maybe", "2:17: faulty_client is neither true nor false"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");

@@ -1,5 +1,5 @@
-//! A client of the course: one request under way, sent to all validators, believed when f+1 different validators give the same result,
-//! sent again to all of them after a timeout.
+//! A client as in the course: it has one request outstanding at a time, sends it to all validators, accepts a result that f+1 different
+//! validators agree on, and resends the request to all after a timeout.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use quorate_types::{
 use super::operations::Operation;
 use crate::time::Micros;
 
-/// A request that the client believes to be committed.
+/// A request whose result the client has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) id: TxId,
     pub(crate) outcome: Outcome,
-    /// How long it took.
+    /// Time from signing to acceptance.
     pub(crate) took: Micros,
 }
 
@@ -33,21 +33,21 @@ pub(crate) struct Client {
     pub(crate) address: Address,
     pub(crate) operations: Vec<Operation>,
     space: KvSpace,
-    /// The request under way.
+    /// The outstanding request.
     pub(crate) request: Option<Request>,
-    /// What has come of the requests before it.
+    /// The results of the earlier requests, in order.
     pub(crate) accepted: Vec<Accepted>,
-    /// How often a request was sent again.
+    /// How often a request was resent.
     pub(crate) retransmissions: u64,
-    /// Its first message is not signed by its key, and it sends every request twice.
+    /// Forges its first message's signature, and sends every later message twice.
     pub(crate) faulty: bool,
 }
 
-/// A request under way.
+/// An outstanding request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) transaction: Transaction,
-    /// How often it was sent.
+    /// Times sent.
     pub(crate) sent: u64,
     since: Micros,
     answers: BTreeMap<ValidatorId, Outcome>,
@@ -60,7 +60,7 @@ impl Client {
         Self { number, key, address, operations, space, request: None, accepted: Vec::new(), retransmissions: 0, faulty: false }
     }
 
-    /// Its account in the genesis; it needs no money.
+    /// Its account in the genesis, without a balance: it pays nothing.
     pub(crate) const fn account(&self) -> GenesisAccount {
         GenesisAccount { address: self.address, balance: 0 }
     }
@@ -70,7 +70,7 @@ impl Client {
         self.accepted.len() == self.operations.len()
     }
 
-    /// The number of the request under way, or of the next one.
+    /// The number of the outstanding request, or else of the next one.
     pub(crate) fn next(&self) -> usize {
         self.accepted.len()
     }
@@ -84,31 +84,31 @@ impl Client {
         Some(transaction)
     }
 
-    /// A request with a signature that does not verify.
+    /// The same request with a bad signature.
     pub(crate) fn forged(request: &Transaction) -> Option<Transaction> {
         let mut raw = request.raw().to_vec();
         raw.last_mut().map(|last| *last = !*last)?;
         Transaction::decode(raw.into()).ok()
     }
 
-    /// The name under which validators answer: of the client and its request, so a repeated request gets no second answer of a kind.
+    /// The ticket validators answer under. It is that of the client and its request, the same for a resent request.
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket((u64::from(self.number) << 32) | (self.next() as u64))
     }
 
-    /// Whose ticket it is, and of which request.
+    /// The client and the request that a ticket is for.
     pub(crate) fn of_ticket(ticket: Ticket) -> (usize, usize) {
         let number = |part: u64| usize::try_from(part).unwrap_or(usize::MAX);
         (number(ticket.0 >> 32), number(ticket.0 & 0xffff_ffff))
     }
 
-    /// An answer to the request of that number. `Some` when `enough` validators agree with it now: the result.
+    /// Takes an answer to the request of that number. Returns the result once `enough` validators agree on it.
     pub(crate) fn on_answer(&mut self, request: usize, from: ValidatorId, answer: &Answer, enough: usize, now: Micros) -> Option<Outcome> {
         if request != self.next() {
             return None;
         }
         let waiting = self.request.as_mut()?;
-        // A refusal is no result: the request is sent again.
+        // A rejection is not a result: the request will be resent.
         let Answer::Committed { outcome, .. } = answer else { return None };
         // Each validator counts once, with its newest answer.
         waiting.answers.insert(from, outcome.clone());

@@ -1,4 +1,4 @@
-//! `quorate sim run FILE` and `quorate sim scenario`: reads files, runs them, writes what they leave behind. Only here are files touched.
+//! `quorate sim run FILE` and `quorate sim scenario`: reads and runs scenario files and writes the results. Only this module touches files.
 
 use std::{
     fs,
@@ -19,13 +19,13 @@ use super::{
     read::{Format, Imported, read},
 };
 
-/// How often a free name for a directory is looked for.
+/// Most attempts to find an unused directory name.
 const NAMES_MAX: u32 = 10_000;
 
-/// The formats by their names on the command line.
+/// The formats, as named on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormatName {
-    /// Our own.
+    /// This program's own format.
     Toml,
     /// The text file of Byzantine Chain Replication, 2017.
     Bcr,
@@ -43,14 +43,14 @@ impl From<FormatName> for Format {
     }
 }
 
-/// How a scenario file is read.
+/// How to read a scenario file.
 #[derive(Clone, Debug, Args)]
 pub struct ReadArgs {
-    /// The format of the file [default: found out by its content].
-    // Not `format` by name: that is the option of the whole program for its output.
+    /// Format of the file [default: detected from its content].
+    // The field must not be called `format`: the program has a global option of that id, for its output.
     #[arg(long = "format", value_name = "FORMAT", value_enum, requires = "file")]
     file_format: Option<FormatName>,
-    /// Which one, where the file holds several cases; from 1.
+    /// Which case to use, from 1, if the file has several.
     #[arg(long, value_name = "NUMBER", requires = "file")]
     case: Option<usize>,
 }
@@ -58,11 +58,11 @@ pub struct ReadArgs {
 /// `quorate sim scenario`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ScenarioCommand {
-    /// Print a commented scenario file to begin with.
+    /// Print a commented scenario file to start from.
     New,
     /// Check a scenario file of any format without running it.
     Check {
-        /// The file.
+        /// Scenario file.
         file: PathBuf,
         /// How to read it.
         #[command(flatten)]
@@ -70,7 +70,7 @@ pub enum ScenarioCommand {
     },
     /// Print a scenario file of any format as TOML.
     Convert {
-        /// The file.
+        /// Scenario file.
         file: PathBuf,
         /// How to read it.
         #[command(flatten)]
@@ -90,10 +90,10 @@ struct Checked {
 }
 
 impl ScenarioCommand {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`]: the file cannot be read or says something wrong.
+    /// The file cannot be read, or is not a valid scenario.
     pub fn run(self, out: &Output) -> Result<(), CommandError> {
         match self {
             Self::New => out.print(TEMPLATE, || TEMPLATE.into()),
@@ -131,53 +131,53 @@ impl ScenarioCommand {
 /// `quorate sim run FILE`.
 ///
 /// # Errors
-/// [`CommandError`]: `bad-scenario`, `scenario-failed`, or the disk's.
+/// `bad-scenario`: the file cannot be read or run. `scenario-failed`: a check failed. `output`: the results cannot be written.
 pub(crate) fn run_file(file: &Path, args: &ReadArgs, seed: Option<u64>, dir: Option<&Path>, out: &Output) -> Result<(), CommandError> {
     let mut scenario = load(file, args, out)?.scenario;
     let seed = seed.or(scenario.seed).unwrap_or_else(|| {
-        // Small enough to be typed, and to be a number in JSON everywhere.
+        // 32 bits: easy to type, and exact in every JSON implementation.
         let seed = RandomState::new().hash_one("seed") >> 32;
-        out.note(format_args!("the scenario has no seed; this one was made: {seed}"));
+        out.note(format_args!("the scenario has no seed; using {seed}"));
         seed
     });
     scenario.seed = Some(seed);
     let done = run(&scenario, seed).map_err(|error| CommandError::failure("bad-scenario", format_args!("{}: {error}", file.display())))?;
     let dir = new_dir(dir, &scenario.name)?;
     write(&dir, &toml(&scenario), &done)
-        .map_err(|(path, error)| CommandError::failure("output", format_args!("{} cannot be written: {error}", path.display())))?;
+        .map_err(|(path, error)| CommandError::failure("output", format_args!("cannot write {}: {error}", path.display())))?;
     let replay = replay(&dir);
     out.print(&done.report, || text(&done.report, &dir, &replay))?;
     if done.report.passed {
         Ok(())
     } else {
-        Err(CommandError::failure("scenario-failed", &done.report.verdict).with_hint(format_args!("run it again with `{replay}`")))
+        Err(CommandError::failure("scenario-failed", &done.report.verdict).with_hint(format_args!("replay it with `{replay}`")))
     }
 }
 
-/// The one command that runs it again: the directory holds the scenario with its seed.
+/// The command that replays a run: its directory holds the scenario with the seed.
 fn replay(dir: &Path) -> String {
     format!("quorate sim run {}", shell_word(dir.join("scenario.toml")))
 }
 
-/// What is wrong with a scenario file.
+/// The `bad-scenario` error of a file.
 pub(crate) fn bad(file: &Path, error: &dyn std::fmt::Display) -> CommandError {
     CommandError::failure("bad-scenario", format_args!("{}:{error}", file.display()))
 }
 
-/// The text of a scenario file, of bounded length.
+/// Reads a scenario file of bounded length.
 pub(crate) fn read_text(file: &Path) -> Result<String, CommandError> {
     let bad = |error: &dyn std::fmt::Display| bad(file, error);
     if file.is_dir() {
         return Err(bad(&" is a directory; name a scenario file in it"));
     }
-    let unreadable = |error: std::io::Error| bad(&format!(" {error}; name a file that exists and that you may read"));
+    let unreadable = |error: std::io::Error| bad(&format!(" {error}; name a file that exists and is readable"));
     let mut bytes = Vec::new();
-    // Pipes and devices do not say how long they are.
+    // Bounded while reading: pipes and devices do not know their length.
     let bounded = fs::File::open(file).map_err(unreadable)?.take((FILE_BYTES_MAX as u64).saturating_add(1)).read_to_end(&mut bytes);
     if bounded.map_err(unreadable)? > FILE_BYTES_MAX {
-        return Err(bad(&format!("1:1: a longer file than a scenario may be; at most {FILE_BYTES_MAX} bytes are read")));
+        return Err(bad(&format!("1:1: the file is too long; at most {FILE_BYTES_MAX} bytes are read")));
     }
-    String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is no text in UTF-8; save it as one"))
+    String::from_utf8(bytes).map_err(|_| bad(&"1:1: the file is not UTF-8 text; save it as UTF-8"))
 }
 
 fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandError> {
@@ -193,10 +193,10 @@ fn load(file: &Path, args: &ReadArgs, out: &Output) -> Result<Imported, CommandE
     Ok(imported)
 }
 
-/// A directory that did not exist before.
+/// Creates a directory that does not exist yet: `wanted`, or one named after the scenario.
 fn new_dir(wanted: Option<&Path>, name: &str) -> Result<PathBuf, CommandError> {
     let failed = |path: &Path, error: &std::io::Error| {
-        let message = format!("the directory {} cannot be made: {error}", path.display());
+        let message = format!("cannot create the directory {}: {error}", path.display());
         CommandError::failure("output", message).with_hint("choose another one with --out; nothing is ever overwritten")
     };
     if let Some(path) = wanted {
@@ -239,13 +239,13 @@ fn write(dir: &Path, scenario: &str, run: &Run) -> Result<(), (PathBuf, std::io:
     put(dir.join("report.json"), report + "\n")
 }
 
-/// A name or description in one line, without the signs in it that would move a terminal's cursor.
+/// A name or description in one line, without control characters, which could move a terminal's cursor.
 fn plain(text: &str) -> String {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The line of a description, if there is one.
+/// The description as an indented line, unless it is empty.
 fn about(description: &str) -> Option<String> {
     let line = plain(description);
     (!line.is_empty()).then(|| format!("  {line}"))
@@ -268,7 +268,7 @@ fn text(report: &ScenarioReport, dir: &Path, replay: &str) -> String {
         lines.push(format!("evidence against validators {:?}", report.accused));
     }
     lines.push(format!(
-        "{} rounds, {} of them given up, {} messages, {} refused, {} requests sent again, longest wait {} ms, {} virtual ms",
+        "{} rounds, {} of them given up, {} messages, {} refused, {} requests resent, longest wait {} ms, {} virtual ms",
         report.rounds,
         report.rounds_given_up,
         report.messages,
@@ -277,6 +277,6 @@ fn text(report: &ScenarioReport, dir: &Path, replay: &str) -> String {
         report.wait_ms_max,
         report.virtual_ms
     ));
-    lines.push(format!("seed {}; ledgers, logs and failures.log are in {}; again: `{replay}`", report.seed, dir.display()));
+    lines.push(format!("seed {}; ledgers, logs and failures.log are in {}; replay: `{replay}`", report.seed, dir.display()));
     lines.join("\n")
 }

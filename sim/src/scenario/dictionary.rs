@@ -1,11 +1,11 @@
-//! The client-side dictionary of the hand-out: what each operation should answer, computed without the validators' code.
+//! The hand-out's client-side dictionary: computes what each operation should answer, independently of the validators' code.
 //!
 //! | Operation | Answer |
 //! |---|---|
 //! | `put` | `OK` |
-//! | `get` | the value; nothing where the key is missing |
-//! | `append` | `OK`; `fail` where the key is missing |
-//! | `slice` | what is left of the value; `fail` where the key is missing or the range does not lie in it |
+//! | `get` | the value; empty if the key is missing |
+//! | `append` | `OK`; `fail` if the key is missing |
+//! | `slice` | the new value; `fail` if the key is missing or the range exceeds the value |
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use quorate_types::receipt::Outcome;
 
 use super::operations::Operation;
 
-/// The longest value that the chain keeps; a longer one is refused there (builtin/src/operation.rs says so).
+/// Longest value that the application accepts (builtin/src/operation.rs).
 const VALUE_BYTES_MAX: usize = 16 * 1_024;
 
-/// An answer: `Ok` with its bytes, or `fail`.
+/// An answer: its bytes, or `Err` for `fail`.
 pub(crate) type Answered = Result<Vec<u8>, ()>;
 
-/// The dictionary, or all clients' own ones.
+/// The shared dictionary, or those of all clients.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     values: BTreeMap<(Option<u16>, String), Vec<u8>>,
 }
 
 impl Dictionary {
-    /// Carries an operation out.
+    /// Executes an operation.
     pub(crate) fn apply(&mut self, client: u16, space: KvSpace, operation: &Operation) -> Answered {
         let place = |key: &String| (owner(client, space), key.clone());
         match operation {
@@ -54,7 +54,7 @@ impl Dictionary {
         }
     }
 
-    /// Every key with its owner, where it has one, and its value.
+    /// Every key with its owner, if it has one, and its value.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Option<u16>, &str, &[u8])> {
         self.values.iter().map(|((owner, key), value)| (*owner, key.as_str(), value.as_slice()))
     }
@@ -67,7 +67,7 @@ fn owner(client: u16, space: KvSpace) -> Option<u16> {
     }
 }
 
-/// What the chain answered, in the dictionary's words.
+/// The chain's answer, as the dictionary would give it.
 pub(crate) fn answered(outcome: &Outcome) -> Answered {
     match outcome {
         Outcome::Applied(answer) => match quorate_builtin::Answer::decode(answer) {
@@ -79,7 +79,7 @@ pub(crate) fn answered(outcome: &Outcome) -> Answered {
     }
 }
 
-/// An answer for people.
+/// An answer in readable form.
 pub(crate) fn text(answer: &Answered) -> String {
     match answer {
         Ok(bytes) => format!("'{}'", String::from_utf8_lossy(bytes).escape_debug()),

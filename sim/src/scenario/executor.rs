@@ -1,9 +1,9 @@
-//! Runs a scenario: production replicas moved by hand on virtual time.
+//! Runs a scenario: drives production replicas on virtual time.
 //!
 //! ```text
-//!          agenda (time, order of planning)
+//!          agenda (by time, then scheduling order)
 //!                     │ next
-//!  clients ──> arrive, wake, restart ──> Replica: all that it can do at once ──> outputs
+//!  clients ──> arrive, wake, restart ──> Replica: all the work it can do now ──> outputs
 //!     ^                                                                            │
 //!     └──────── answers <──── network: delays, failures (passing.rs) <─────────────┴──> invariants
 //! ```
@@ -46,29 +46,29 @@ use crate::{
     workload,
 };
 
-/// Most certificates that are remembered for lies about certificates.
+/// Most certificates remembered for lies about certificates.
 const CERTIFICATES_MAX: usize = 10_000;
 
-/// Something that happens.
+/// A scheduled event.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// A message arrives.
+    /// A message arrives. `None` is a client.
     Arrive { from: Option<ValidatorId>, to: Option<ValidatorId>, load: Load },
-    /// A deadline of a validator has come.
+    /// A validator's deadline has come, in this life of its process.
     Wake(ValidatorId, u64),
-    /// The power is back.
+    /// A validator's power is back.
     Restart(ValidatorId),
     /// A client begins its next request.
     Begin(usize),
-    /// A client has waited long enough for the answer to the request of this number, sent this many times.
+    /// A client's timeout for an answer: client, number of the request, how many times it had been sent.
     Impatient(usize, usize, u64),
-    /// Everything is done.
+    /// The run may be complete.
     End,
-    /// The time is over.
+    /// The time limit is reached.
     GiveUp,
 }
 
-/// What a message is.
+/// The content of a message.
 #[derive(Clone, Debug)]
 pub(super) enum Load {
     /// Between validators.
@@ -79,26 +79,26 @@ pub(super) enum Load {
     Answer { ticket: Ticket, answer: Answer },
 }
 
-/// What makes something fail.
+/// The origin of an injected failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     Failure,
     Trigger,
 }
 
-/// What is counted for the report.
+/// Counters for the report.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) messages: u64,
-    /// Messages of faulty validators that did not verify.
+    /// Messages from faulty validators and requests from faulty clients that did not verify.
     pub(super) refused: u64,
     pub(super) crashes: u64,
     pub(super) lost_writes: u64,
     pub(super) accusations: BTreeSet<ValidatorId>,
     pub(super) injected: BTreeMap<String, u64>,
-    /// Which failures and which triggers have struck, by their place in the file.
+    /// Failures and triggers that took effect, by index in the scenario.
     pub(super) struck: BTreeSet<(Cause, usize)>,
-    /// When an honest validator last committed something.
+    /// Time of the last commit by an honest validator.
     pub(super) last_commit: Option<Micros>,
 }
 
@@ -117,9 +117,9 @@ pub(super) struct Executor<'a> {
     pub(super) network: Random,
     pub(super) dice: Random,
     disks: Random,
-    /// Real certificates by their rounds, for those who lie about theirs.
+    /// Real certificates by round, for validators that lie about theirs.
     pub(super) certificates: BTreeMap<Round, QuorumCert>,
-    /// The clients whose transactions are in a block.
+    /// The clients with transactions in each proposed block.
     pub(super) block_clients: BTreeMap<BlockId, BTreeSet<u16>>,
     /// Rounds that ended with a timeout certificate.
     pub(super) given_up: BTreeSet<Round>,
@@ -130,10 +130,10 @@ pub(super) struct Executor<'a> {
     pub(super) out_of_time: bool,
 }
 
-/// Runs a scenario with a seed to its end, or to the first invariant that is broken.
+/// Runs a scenario with a seed until it ends or violates an invariant.
 ///
 /// # Errors
-/// The scenario cannot begin: its parameters make no network.
+/// The scenario cannot start: its parameters do not make a valid network.
 pub fn run(scenario: &Scenario, seed: u64) -> Result<Run, String> {
     let mut executor = Executor::new(scenario, seed)?;
     let violation = executor.go().err();
@@ -203,7 +203,7 @@ impl<'a> Executor<'a> {
             self.now = at;
             self.happen(happening)?;
         }
-        // Answers that were on their way speak of commits that are reported by now.
+        // Answers that ran ahead of the reports of their commits can be checked now.
         self.watch.finish(self.now)
     }
 
@@ -216,8 +216,8 @@ impl<'a> Executor<'a> {
             }
             Happening::Wake(id, life) => {
                 let Some(seat) = self.seats.get_mut(id.index()).filter(|seat| seat.machine.life == life) else { return Ok(()) };
-                // The deadline has moved since, and another wake-up is planned. If this one planned a next one too, there would be more of
-                // them with each deadline that moves.
+                // Stale: the deadline has moved, and another wake-up is scheduled. If stale ones scheduled successors too, wake-ups would
+                // multiply with every move.
                 if seat.wake != Some(self.now) {
                     return Ok(());
                 }
@@ -240,7 +240,7 @@ impl<'a> Executor<'a> {
                 if waits { self.send_request(client) } else { Ok(()) }
             }
             Happening::End => {
-                // Somebody may have lost power meanwhile, and commits with it.
+                // A validator may have lost power meanwhile, and commits with it.
                 self.ended = self.is_complete();
                 self.settling = self.ended;
                 Ok(())
@@ -285,7 +285,7 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    /// The clients' requests in a validator's ledger. Only the ledger knows: what was committed and not synced is lost with the power.
+    /// Recounts the clients' requests in a validator's ledger after a start: commits that were not synced are lost with the power.
     fn count_requests(&mut self, id: ValidatorId, height: Height) -> Happened {
         let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
         let reader = LedgerReader::new(seat.machine.home.disk.clone());
@@ -301,7 +301,7 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    /// The power fails: what was not synced is lost.
+    /// Cuts a validator's power: unsynced writes are lost. It restarts after `down`, or never.
     pub(super) fn power_off(&mut self, id: ValidatorId, down: Option<Micros>) {
         let now = self.now;
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
@@ -355,14 +355,14 @@ impl<'a> Executor<'a> {
 
     fn refused(&mut self, from: ValidatorId, to: ValidatorId, error: &str) -> Happened {
         if !self.seats.get(from.index()).is_some_and(|seat| seat.faulty) {
-            return Err(self.violation("WIRE", format!("what the honest validator {from} sent does not verify: {error}")));
+            return Err(self.violation("WIRE", format!("a message from the honest validator {from} does not verify: {error}")));
         }
         self.counted.refused = self.counted.refused.saturating_add(1);
-        self.log(to, &format!("refuses what v{from} sent: {error}"));
+        self.log(to, &format!("refuses a message from v{from}: {error}"));
         Ok(())
     }
 
-    /// The validator does all that it can do now.
+    /// Lets a validator do all the work it can do now.
     pub(super) fn work(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         loop {
@@ -384,7 +384,7 @@ impl<'a> Executor<'a> {
         self.look_at_round(id);
         let Some(seat) = self.seats.get_mut(id.index()) else { return Ok(()) };
         if let Some(deadline) = seat.machine.deadline() {
-            // The next full microsecond, so that the deadline has come by then.
+            // The next full microsecond, so that the deadline has passed by then.
             let at = deadline.max(now).after(Micros(1));
             if seat.wake.is_none_or(|planned| planned > at) {
                 seat.wake = Some(at);
@@ -394,7 +394,7 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    /// Whether the validator has entered a new round, and how.
+    /// Logs a new round, and counts it for triggers if the round before was given up.
     fn look_at_round(&mut self, id: ValidatorId) {
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
         let round = seat.machine.round();
@@ -410,7 +410,7 @@ impl<'a> Executor<'a> {
     fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         match output {
             Output::Send { to, message } => {
-                // What a faulty one really sends is only known when it leaves: passing.rs tells it.
+                // What a faulty validator really sends is known only after rewriting; passing.rs reports it.
                 if let Some(seat) = self.seats.get(id.index()).filter(|seat| !seat.faulty) {
                     self.watch.sent(self.now, &seat.machine, &message)?;
                 }
@@ -438,12 +438,12 @@ impl<'a> Executor<'a> {
                 self.log(id, &format!("ignores v{from}: {reason}"));
                 Ok(())
             }
-            // The machine has answered it.
+            // The harness's machine has already answered.
             Output::Serve(_) | Output::Worked => Ok(()),
         }
     }
 
-    /// Remembers what lies and triggers may ask for.
+    /// Remembers what lies and triggers may need: certificates, rounds given up, blocks.
     fn note(&mut self, message: &Message) {
         let mut certificate = |qc: &QuorumCert| {
             if self.certificates.len() < CERTIFICATES_MAX {
@@ -461,7 +461,7 @@ impl<'a> Executor<'a> {
         self.note_block(message);
     }
 
-    /// Remembers whose transactions a proposed block has.
+    /// Remembers which clients have transactions in a proposed block.
     pub(super) fn note_block(&mut self, message: &Message) {
         if let Message::Proposal(proposal) = message {
             self.block_clients.insert(proposal.block.id(), self.clients_in(&proposal.block));
@@ -490,7 +490,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// The leaders that are fixed beforehand.
+/// Leaders fixed by the scenario; for rounds not in the map, reputation elects.
 fn leaders(scenario: &Scenario) -> BTreeMap<Round, ValidatorId> {
     match &scenario.leaders {
         Leaders::Reputation => BTreeMap::new(),

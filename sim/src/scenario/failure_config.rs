@@ -1,4 +1,4 @@
-//! Imports the `FailureConfig` of 2021: a Python literal as the projects wrote it, or JSON.
+//! Imports `FailureConfig`s of 2021: Python literals as the projects wrote them, or JSON.
 //!
 //! ```text
 //! FailureConfig(failures=[Failure(src, dest, msg_type, round, prob, fail_type, val, attr), ...], seed)
@@ -21,11 +21,11 @@ type Read<T> = Result<T, FileError>;
 
 /// The fields of a `Failure`, in the order of its positional arguments.
 const FAILURE_FIELDS: [&str; 8] = ["src", "dest", "msg_type", "round", "prob", "fail_type", "val", "attr"];
-/// Requests of a client where the file says nothing of them.
+/// Requests of each client, unless the file sets them.
 const REQUESTS_DEFAULT: u64 = 10;
 const CONFIG_FIELDS: [&str; 2] = ["failures", "seed"];
 
-/// A value by its name, with its place.
+/// Named values.
 type Fields<'a> = Vec<(String, &'a Node)>;
 
 /// Reads a file; `case` chooses one of several, from 1.
@@ -37,13 +37,13 @@ pub(crate) fn read(text: &str, case: Option<usize>) -> Read<Imported> {
     }
     let number = case.unwrap_or(1);
     if case.is_none() && cases.len() > 1 {
-        let what = format!("the file holds {} cases", cases.len());
+        let what = format!("the file has {} cases", cases.len());
         return Err(FileError::new(Place { line: 1, column: 1 }, what, format!("choose one: --case 1 to --case {}", cases.len())));
     }
     let chosen = number.checked_sub(1).and_then(|index| Some((index, *cases.get(index)?)));
     let Some((index, chosen)) = chosen else {
         let (what, fix) = if cases.is_empty() {
-            ("the file holds no failures".to_owned(), "write a FailureConfig(...), or a dictionary with a key failure_config".to_owned())
+            ("the file has no failures".to_owned(), "write a FailureConfig(...), or a dictionary with a key failure_config".to_owned())
         } else {
             (format!("there is no case {number}"), format!("choose one of 1..={}", cases.len()))
         };
@@ -52,7 +52,7 @@ pub(crate) fn read(text: &str, case: Option<usize>) -> Read<Imported> {
     Importer { notes: Vec::new(), parts: BTreeMap::new() }.import(chosen, index, cases.len() > 1)
 }
 
-/// Finds the cases: dictionaries with failures in them, and failure configurations by themselves.
+/// Finds the cases: dictionaries and calls that contain failures, and bare failure configurations.
 fn collect<'a>(node: &'a Node, cases: &mut Vec<&'a Node>, depth: usize) {
     if depth > 4 {
         return;
@@ -79,7 +79,7 @@ fn is_failures(key: &Node, value: &Node) -> bool {
 
 struct Importer {
     notes: Vec<String>,
-    /// Where the parts stand that a check may speak of.
+    /// Positions of the parts, for errors of the scenario's check.
     parts: BTreeMap<Part, Place>,
 }
 
@@ -148,7 +148,7 @@ impl Importer {
                 _ if is_failure_key(&name) || matches!(&value.value, Value::Call(name, _) if name.ends_with("FailureConfig")) => {
                     rules = Some(value);
                 }
-                _ => self.notes.push(format!("{}: `{name}` is not known and was left out", value.place)),
+                _ => self.notes.push(format!("{}: unknown key `{name}` ignored", value.place)),
             }
         }
         scenario.validators = validators.unwrap_or(4);
@@ -160,10 +160,10 @@ impl Importer {
         }
         if u64::from(scenario.validators) < u64::from(faulty).saturating_mul(3).saturating_add(1) {
             let fix = format!(
-                "use at least {} validators; our own format has beyond_f for tests of too few",
+                "use at least {} validators, or a TOML scenario with beyond_f to test with fewer",
                 u64::from(faulty).saturating_mul(3).saturating_add(1)
             );
-            let what = format!("{} validators cannot bear {faulty} faulty ones (3f+1)", scenario.validators);
+            let what = format!("{} validators cannot tolerate {faulty} faulty ones (3f+1)", scenario.validators);
             return Err(FileError::new(self.place(Part::Key("faulty"), node), what, fix));
         }
         scenario.faulty = (scenario.validators.saturating_sub(faulty)..scenario.validators).collect();
@@ -171,7 +171,7 @@ impl Importer {
         scenario.workloads = vec![Workload::Requests(requests); usize::from(clients)];
         scenario.parameters = default_parameters((delta / 1_000).clamp(3, 1_000_000));
         scenario.network_delay_ms = (1, (delta / 100_000).clamp(1, 50));
-        // A client that gives up before a round can end floods the network; the projects used several seconds.
+        // Clients that resend before a round can end flood the network; the projects used several seconds.
         scenario.client_timeout_ms =
             retry.unwrap_or_else(|| u64::from(scenario.parameters.timeout_base_ms).saturating_mul(4)).clamp(1, 3_600_000);
         scenario.time_limit_s = u64::from(scenario.parameters.timeout_max_ms).saturating_mul(100).saturating_div(1_000).clamp(300, 86_400);
@@ -183,7 +183,7 @@ impl Importer {
         Ok(Imported { scenario, notes: self.notes })
     }
 
-    /// Where a part of a case stands: as nearly as the file says it.
+    /// The position of a part of a case, or of the closest enclosing value that has one.
     fn place(&self, part: Part, case: &Node) -> Place {
         let failure = match part {
             Part::Failure(index, _) => self.parts.get(&Part::Failure(index, "")),
@@ -192,7 +192,7 @@ impl Importer {
         self.parts.get(&part).or(failure).copied().unwrap_or(case.place)
     }
 
-    /// The course allows any f up to a third; our committees have just one, so the window may have to move.
+    /// Sets the leader election. The course allows any f up to a third, a committee here has just one, so `exclude_size` may need adjusting.
     fn election(&mut self, scenario: &mut Scenario, window: Option<u64>, exclude: Option<u64>) {
         let f = u64::from(scenario.tolerated());
         if let Some(window) = window {
@@ -201,7 +201,7 @@ impl Importer {
         let Some(exclude) = exclude else { return };
         let allowed = exclude.clamp(f, f.saturating_mul(2));
         if allowed != exclude {
-            self.notes.push(format!("exclude_size {exclude} became {allowed}: it lies between f and 2f of the committee"));
+            self.notes.push(format!("exclude_size {exclude} became {allowed}: it must be between the committee's f and 2f"));
         }
         scenario.parameters.exclude_size = u32::try_from(allowed).ok();
     }
@@ -216,7 +216,7 @@ impl Importer {
                         "failures" | "failure" | "rules" => self.failure_config(value, scenario, delta)?,
                         "seed" if value.value == Value::None => {}
                         "seed" => scenario.seed = Some(whole(value, "seed", u64::MAX)?),
-                        _ => self.notes.push(format!("{}: `{name}` is not known and was left out", value.place)),
+                        _ => self.notes.push(format!("{}: unknown key `{name}` ignored", value.place)),
                     }
                 }
                 return Ok(());
@@ -260,7 +260,7 @@ impl Importer {
                 }
                 "msgtype" | "messagetype" => {
                     let Some(kind) = message_type(value)? else {
-                        self.notes.push(format!("{}: there is no such message in this protocol; the failure was left out", value.place));
+                        self.notes.push(format!("{}: failure ignored: this protocol has no such message", value.place));
                         return Ok(None);
                     };
                     rule.kind = kind;
@@ -311,7 +311,7 @@ impl Importer {
                 Fault::NoPropose
             }
         };
-        // In the course, a `SetAttr` of a validator that is not faulty is passed over in silence.
+        // The course's programs silently ignore `SetAttr` on a validator that is not faulty.
         let honoured = match (rule.fault, rule.src) {
             (Fault::SetAttr(..), Party::Validator(id)) => scenario.faulty.contains(&id),
             (Fault::SetAttr(..), Party::Any | Party::Leader) => !scenario.faulty.is_empty(),
@@ -319,7 +319,7 @@ impl Importer {
         };
         if !honoured {
             let faulty = &scenario.faulty;
-            self.notes.push(format!("{}: SetAttr is only honoured on the faulty validators {faulty:?}, so it was left out", node.place));
+            self.notes.push(format!("{}: SetAttr ignored: it only applies to the faulty validators {faulty:?}", node.place));
         }
         Ok(honoured.then_some(rule))
     }
@@ -332,7 +332,7 @@ fn fields<'a>(node: &'a Node, positional: &[&str]) -> Read<Fields<'a>> {
             .iter()
             .map(|(key, value)| match &key.value {
                 Value::Text(name) | Value::Name(name) => Ok((name.clone(), value)),
-                other => Err(FileError::new(key.place, format!("{} as a key", other.kind()), "write the key as a text")),
+                other => Err(FileError::new(key.place, format!("{} as a key", other.kind()), "write the key as a string")),
             })
             .collect(),
         Value::Call(name, arguments) => {
@@ -349,7 +349,7 @@ fn fields<'a>(node: &'a Node, positional: &[&str]) -> Read<Fields<'a>> {
             };
             arguments.iter().map(place).collect()
         }
-        // A failure as a plain tuple.
+        // A failure written as a plain tuple.
         Value::List(values) if values.len() == positional.len() => {
             Ok(positional.iter().map(|name| (*name).to_owned()).zip(values).collect())
         }
@@ -360,7 +360,7 @@ fn fields<'a>(node: &'a Node, positional: &[&str]) -> Read<Fields<'a>> {
     }
 }
 
-/// A name, a text, or a number's digits.
+/// The text of a name, a string or a number.
 fn word(node: &Node) -> Option<&str> {
     match &node.value {
         Value::Name(text) | Value::Text(text) | Value::Number(text) => Some(text.trim()),
@@ -368,12 +368,12 @@ fn word(node: &Node) -> Option<&str> {
     }
 }
 
-/// What a node says, for errors.
+/// A node, for error messages.
 fn shown(node: &Node) -> String {
     word(node).map_or_else(|| node.value.kind().to_owned(), |word| format!("{word:?}"))
 }
 
-/// The kind of a message; `None` for one that this protocol does not have. Numbers are those of the hand-out.
+/// Parses a message type; `None` for one that this protocol does not have. Numbers are those of the hand-out.
 #[expect(clippy::option_option, reason = "a kind, the wildcard, or nothing")]
 fn message_type(node: &Node) -> Read<Option<Option<Kind>>> {
     let known = match word(node).unwrap_or_default() {
@@ -382,17 +382,17 @@ fn message_type(node: &Node) -> Read<Option<Option<Kind>>> {
         "3" => Some(Some(Kind::TimeOut)),
         "4" => Some(Some(Kind::Vote)),
         "5" => Some(None),
-        // Clients that say that they are done: nobody is told here.
+        // Sent by clients that are done; there is no such message here.
         name if plain(name).ends_with("done") => return Ok(None),
         name => spelling::kind(name),
     };
     known.map(Some).ok_or_else(|| {
-        let fix = format!("understood are {}; the numbers 1 to 5 are Proposal, QC, TimeOut, Vote, Wildcard", spelling::KINDS);
+        let fix = format!("use {}; the numbers 1 to 5 mean Proposal, QC, TimeOut, Vote, Wildcard", spelling::KINDS);
         FileError::new(node.place, format!("there is no message type {}", shown(node)), fix)
     })
 }
 
-/// What a failure does. Numbers are those of the hand-out; the projects disagree about the others.
+/// Parses a fail_type. Numbers are those of the hand-out; projects disagree about higher ones.
 fn failing(node: &Node) -> Read<Failing> {
     let known = match word(node).unwrap_or_default() {
         "1" => Some(Failing::MsgLoss),
@@ -401,8 +401,8 @@ fn failing(node: &Node) -> Read<Failing> {
         name => spelling::failing(name),
     };
     known.ok_or_else(|| {
-        let what = format!("the fail_type {} means different things in different projects, or nothing", shown(node));
-        let fix = format!("understood are {}; the numbers 1 to 3 are MsgLoss, Delay, SetAttr", spelling::FAILINGS);
+        let what = format!("the fail_type {} is unknown, or differs between projects", shown(node));
+        let fix = format!("use {}; the numbers 1 to 3 mean MsgLoss, Delay, SetAttr", spelling::FAILINGS);
         FileError::new(node.place, what, fix)
     })
 }
@@ -412,7 +412,7 @@ fn party(node: &Node, key: &str) -> Read<Party> {
         Some(name) if spelling::is_any(name) => Ok(Party::Any),
         Some(name) if plain(name) == "leader" => Ok(Party::Leader),
         Some(number) if number.parse::<u16>().is_ok() => Ok(Party::Validator(number.parse().unwrap_or_default())),
-        _ => Err(FileError::new(node.place, format!("{key} is no validator"), "write a number, 'leader' or '_'")),
+        _ => Err(FileError::new(node.place, format!("{key} is not a validator"), "write a number, 'leader' or '_'")),
     }
 }
 
@@ -423,7 +423,7 @@ fn rounds(node: &Node) -> Read<Rounds> {
             let round = number.parse().unwrap_or_default();
             Ok(Rounds::Between(round, round))
         }
-        _ => Err(FileError::new(node.place, "round is no round", "write a number or '_'")),
+        _ => Err(FileError::new(node.place, "round is not a round", "write a number or '_'")),
     }
 }
 
@@ -433,10 +433,10 @@ fn number(node: &Node, key: &str, max: u64) -> Read<u64> {
         Value::None | Value::Bool(_) | Value::Name(_) | Value::List(_) | Value::Dict(_) | Value::Call(..) => None,
     };
     let fix = format!("write a number from 0 to {} with at most six decimals", max / 1_000_000);
-    read.filter(|number| *number <= max).ok_or_else(|| FileError::new(node.place, format!("{key} is no usable number"), fix))
+    read.filter(|number| *number <= max).ok_or_else(|| FileError::new(node.place, format!("{key} is not a number in range"), fix))
 }
 
-/// Seconds, in microseconds; at most an hour.
+/// Parses seconds as microseconds; at most an hour.
 fn seconds(node: &Node, key: &str) -> Read<u64> {
     number(node, key, 3_600_000_000)
 }
@@ -447,7 +447,7 @@ fn whole(node: &Node, key: &str, max: u64) -> Read<u64> {
         Value::None | Value::Bool(_) | Value::Name(_) | Value::List(_) | Value::Dict(_) | Value::Call(..) => None,
     };
     let fix = format!("write a whole number from 0 to {max}");
-    read.filter(|number| *number <= max).ok_or_else(|| FileError::new(node.place, format!("{key} is out of range or no whole number"), fix))
+    read.filter(|number| *number <= max).ok_or_else(|| FileError::new(node.place, format!("{key} is not a whole number in range"), fix))
 }
 
 fn small(node: &Node, key: &str) -> Read<u16> {
@@ -501,20 +501,20 @@ mod tests {
     #[test]
     fn says_where_a_configuration_is_wrong() {
         for (text, expected) in [
-            ("[1, 2]", "1:1: the file holds no failures"),
-            ("[FailureConfig([], 0), FailureConfig([], 1)]", "1:1: the file holds 2 cases; choose one: --case 1 to --case 2"),
+            ("[1, 2]", "1:1: the file has no failures"),
+            ("[FailureConfig([], 0), FailureConfig([], 1)]", "1:1: the file has 2 cases; choose one: --case 1 to --case 2"),
             ("FailureConfig([\n Failure(src=1, fail_type=1),\n Failure(src=9, fail_type=1)], 0)", "3:14: there is no validator 9"),
             ("{'nvalidators': 4,\n 'nclients': 0, 'failures': []}", "2:14: 0 clients"),
             (
                 "FailureConfig([Failure(msg_type=MsgType.PREVOTE, fail_type=1)], 0)",
-                "1:33: there is no message type \"MsgType.PREVOTE\"; understood are",
+                "1:33: there is no message type \"MsgType.PREVOTE\"; use",
             ),
-            ("FailureConfig(\n  [Failure(src='boss', fail_type=1)], 0)", "2:16: src is no validator"),
+            ("FailureConfig(\n  [Failure(src='boss', fail_type=1)], 0)", "2:16: src is not a validator"),
             ("FailureConfig([Failure(src=1)], 0)", "1:16: a failure without fail_type"),
-            ("FailureConfig([Failure(fail_type=4)], 0)", "1:34: the fail_type \"4\" means different things"),
-            ("FailureConfig([Failure(prob=2, fail_type=1)], 0)", "1:29: prob is no usable number"),
+            ("FailureConfig([Failure(fail_type=4)], 0)", "1:34: the fail_type \"4\" is unknown, or differs"),
+            ("FailureConfig([Failure(prob=2, fail_type=1)], 0)", "1:29: prob is not a number in range"),
             ("FailureConfig([Failure(when=2, fail_type=1)], 0)", "1:29: a failure has no field `when`"),
-            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:31: 3 validators cannot bear 1 faulty ones"),
+            ("{'nvalidators': 3, 'nfaulty': 1, 'failures': []}", "1:31: 3 validators cannot tolerate 1 faulty ones"),
             ("FailureConfig(7, 0)", "1:15: a number where the failures should be"),
         ] {
             let error = read(text, None).unwrap_err().to_string();

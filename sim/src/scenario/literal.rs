@@ -1,16 +1,16 @@
-//! The part of Python in which the configurations of 2021 are written: literals, dotted names and calls; JSON is a part of it.
+//! Parser for the part of Python that the configurations of 2021 use: literals, dotted names and calls. JSON is a subset of it.
 //!
-//! A file may be such a value, or a module with assignments `name = value` at the beginning of a line; other lines are passed over. Nothing
-//! is executed. Depth and number of values are bounded.
+//! A file is a single value, or a module with assignments `name = value` at the beginning of a line; other lines are ignored. Nothing is
+//! executed. Nesting and number of values are bounded.
 
 use super::place::{FileError, Place, Places};
 
 /// Deepest nesting.
 const DEPTH_MAX: usize = 32;
-/// Most values of a file.
+/// Most values in a file.
 const VALUES_MAX: usize = 200_000;
 
-/// A value and where it begins.
+/// A value and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
@@ -23,20 +23,20 @@ pub(crate) enum Value {
     /// `None`, `null`.
     None,
     Bool(bool),
-    /// As it is written.
+    /// As written, without underscores.
     Number(String),
     Text(String),
-    /// Such as `MsgType.Vote`.
+    /// A dotted name such as `MsgType.Vote`.
     Name(String),
     /// A list, tuple or set.
     List(Vec<Node>),
     Dict(Vec<(Node, Node)>),
-    /// Arguments with their names, if they have one.
+    /// Name, and arguments with their keywords, if any.
     Call(String, Vec<(Option<String>, Node)>),
 }
 
 impl Value {
-    /// What it is, for people.
+    /// Its kind, for error messages.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",
@@ -51,7 +51,7 @@ impl Value {
     }
 }
 
-/// The values of a file: one, or those of its assignments.
+/// Parses the values of a file: a single one, or those of its assignments.
 pub(crate) fn parse(text: &str) -> Result<Vec<Node>, FileError> {
     let mut parser = Parser::new(text);
     parser.skip();
@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, FileError> {
         return if parser.rest().is_empty() {
             Ok(vec![node])
         } else {
-            Err(parser.wrong("something follows the value", "leave it out, or begin the line with `name = `"))
+            Err(parser.wrong("unexpected text after the value", "remove it, or begin the line with `name = `"))
         };
     }
     let mut nodes = Vec::new();
@@ -82,7 +82,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, FileError> {
                 done = parser.at;
                 nodes.push(node);
             }
-            // An expression that is more than a literal is none of ours, unless it is about failures.
+            // An expression that is not a literal is ignored, unless it mentions failures.
             Err(wrong) => {
                 if text.get(start..parser.at).is_some_and(|passed| passed.contains("Failure") || passed.contains("failure")) {
                     return Err(wrong);
@@ -95,7 +95,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, FileError> {
         (true, Some(wrong)) => Err(wrong),
         (true, None) => Err(FileError::new(
             Place { line: 1, column: 1 },
-            "the file holds no value",
+            "the file contains no value",
             "write a FailureConfig(...), a dictionary or a list of them",
         )),
         (false, _) => Ok(nodes),
@@ -122,7 +122,7 @@ impl<'a> Parser<'a> {
         FileError::new(self.places.of(self.at), what, fix)
     }
 
-    /// White space, comments and continued lines.
+    /// Skips white space, comments and line continuations.
     fn skip(&mut self) {
         loop {
             let rest = self.rest();
@@ -151,12 +151,12 @@ impl<'a> Parser<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
-    /// Whether the text is Python lines rather than one value.
+    /// Whether the text is a Python module rather than a single value.
     fn looks_like_module(&self) -> bool {
         let rest = self.rest();
         let first = rest.chars().next().unwrap_or('[');
         if !(first.is_alphabetic() || first == '_' || first == '@') {
-            // A value, unless it is a module's opening text.
+            // A value, unless it is a module's docstring.
             return rest.starts_with("\"\"\"");
         }
         let word: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.')).collect();
@@ -164,7 +164,7 @@ impl<'a> Parser<'a> {
         !(after.starts_with('(') || after.is_empty())
     }
 
-    /// Goes behind `name =` or `self.name =` at the beginning of a line.
+    /// Skips `name =` or `self.name =`, if it is next; expects the beginning of a line.
     fn assignment(&mut self) -> bool {
         let start = self.at;
         let word = self.word();
@@ -182,18 +182,18 @@ impl<'a> Parser<'a> {
         self.skip();
         self.values = self.values.saturating_add(1);
         if depth > DEPTH_MAX || self.values > VALUES_MAX {
-            return Err(self.wrong("the values are nested too deeply or too many", "write a shorter file"));
+            return Err(self.wrong("the values are nested too deeply, or too many", "write a shorter file"));
         }
         let place = self.places.of(self.at);
         let value = match self.rest().chars().next() {
-            None => return Err(self.wrong("a value is missing at the end of the file", "write it, or close the bracket before")),
+            None => return Err(self.wrong("the file ends where a value is expected", "add the value, or close the open bracket")),
             Some('[') => self.list('[', ']', depth)?,
             Some('(') => self.parenthesised(depth)?,
             Some('{') => self.braces(depth)?,
             Some('\'' | '"') => Value::Text(self.string()?),
             Some(letter) if letter.is_ascii_digit() || matches!(letter, '-' | '+' | '.') => Value::Number(self.number()),
             Some(letter) if letter.is_alphabetic() || letter == '_' => self.named(depth)?,
-            Some(letter) => return Err(self.wrong(format!("{letter:?} begins no value"), "write a literal, a name or a call")),
+            Some(letter) => return Err(self.wrong(format!("{letter:?} cannot begin a value"), "write a literal, a name or a call")),
         };
         Ok(Node { value, place })
     }
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
 
     fn string(&mut self) -> Result<String, FileError> {
         let mut text = String::new();
-        // Python joins texts that stand side by side.
+        // Python joins adjacent strings.
         while let Some(quote @ ('\'' | '"')) = self.rest().chars().next() {
             let begin = self.at;
             let triple: String = [quote; 3].iter().collect();
@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
                 let mut letters = rest.chars();
                 let Some(letter) = letters.next() else {
                     self.at = begin;
-                    return Err(self.wrong("the text that begins here is never closed", format!("close it with {end}")));
+                    return Err(self.wrong("the string that begins here is never closed", format!("close it with {end}")));
                 };
                 if rest.starts_with(&end) {
                     self.at = self.at.saturating_add(end.len());
@@ -260,11 +260,11 @@ impl<'a> Parser<'a> {
         }
         let after = self.at;
         if !self.eat('(') {
-            // A name ends its line; what is behind it belongs to whoever reads on.
+            // A plain name: leave what follows it to the caller.
             self.at = after;
             return if word.is_empty() {
                 self.at = begin;
-                Err(self.wrong("no value", "write a literal, a name or a call"))
+                Err(self.wrong("a value is missing", "write a literal, a name or a call"))
             } else {
                 Ok(Value::Name(word.to_owned()))
             };
@@ -272,7 +272,7 @@ impl<'a> Parser<'a> {
         let mut arguments = Vec::new();
         while !self.eat(')') {
             if !arguments.is_empty() && !self.eat(',') {
-                return Err(self.wrong("a `,` or `)` is missing", "separate arguments by commas"));
+                return Err(self.wrong("a `,` or `)` is missing", "separate arguments with commas"));
             }
             if self.eat(')') {
                 break;
@@ -297,7 +297,7 @@ impl<'a> Parser<'a> {
         let mut nodes = Vec::new();
         while !self.eat(close) {
             if !nodes.is_empty() && !self.eat(',') {
-                return Err(self.wrong(format!("a `,` or `{close}` is missing"), "separate elements by commas"));
+                return Err(self.wrong(format!("a `,` or `{close}` is missing"), "separate elements with commas"));
             }
             if self.eat(close) {
                 break;
@@ -307,7 +307,7 @@ impl<'a> Parser<'a> {
         Ok(Value::List(nodes))
     }
 
-    /// A tuple, or a value in parentheses.
+    /// Parses a tuple, or a value in parentheses.
     fn parenthesised(&mut self, depth: usize) -> Result<Value, FileError> {
         let begin = self.at;
         let value = self.list('(', ')', depth)?;
@@ -318,14 +318,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A dictionary or a set.
+    /// Parses a dictionary or a set.
     fn braces(&mut self, depth: usize) -> Result<Value, FileError> {
         self.eat('{');
         let (mut pairs, mut elements) = (Vec::new(), Vec::new());
         while !self.eat('}') {
             let first = pairs.is_empty() && elements.is_empty();
             if !first && !self.eat(',') {
-                return Err(self.wrong("a `,` or `}` is missing", "separate entries by commas"));
+                return Err(self.wrong("a `,` or `}` is missing", "separate entries with commas"));
             }
             if self.eat('}') {
                 break;
@@ -340,7 +340,7 @@ impl<'a> Parser<'a> {
         match (pairs.is_empty(), elements.is_empty()) {
             (_, true) => Ok(Value::Dict(pairs)),
             (true, false) => Ok(Value::List(elements)),
-            (false, false) => Err(self.wrong("a dictionary with an entry without a value", "write key: value")),
+            (false, false) => Err(self.wrong("a dictionary entry has no value", "write key: value")),
         }
     }
 }
@@ -382,7 +382,7 @@ mod tests {
         assert!(parse(&"[".repeat(10_000)).unwrap_err().what.contains("nested too deeply"));
     }
 
-    /// Minutes, if each place were counted from the beginning of the file.
+    /// Would take minutes if each position were counted from the beginning of the file.
     #[test]
     fn a_long_file_is_read_in_no_time_whether_in_one_line_or_many() {
         for separator in [",", ",\n"] {

@@ -1,9 +1,9 @@
-//! Scenario files: a network, its clients and what goes wrong, from one file, with a verdict.
+//! Scenario files: one file describes a network, its clients and its faults; running it gives a verdict.
 //!
 //! ```text
 //! TOML, BCR text, FailureConfig literal --read--> Scenario --run--> ledgers, logs, injected failures --judge--> verdict
 //! ```
-//! docs/scenarios.md describes the format. A run drives production replicas by hand on virtual time; chance comes from the scenario's seed.
+//! docs/scenarios.md describes the format. A run drives production replicas on virtual time; all randomness comes from the scenario's seed.
 
 use quorate_faults as rules;
 

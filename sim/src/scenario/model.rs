@@ -1,4 +1,4 @@
-//! What a scenario says, however it was written, and the rules that it must keep.
+//! A scenario, independent of its file format, and the rules it must satisfy.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +11,27 @@ use super::{
     triggers::Trigger,
 };
 
-/// Most validators of a scenario.
+/// Most validators in a scenario.
 pub(crate) const VALIDATORS_MAX: u64 = 128;
-/// Most clients.
+/// Most clients in a scenario.
 pub(crate) const CLIENTS_MAX: u64 = 1_000;
 /// Most requests of all clients together.
 pub(crate) const REQUESTS_TOTAL_MAX: usize = 100_000;
-/// Most failures, and most triggers.
+/// Most failures, and also most triggers.
 pub(crate) const RULES_MAX: usize = 1_000;
 /// Longest run, in virtual seconds: a day.
 pub(crate) const TIME_LIMIT_S_MAX: u64 = 86_400;
-/// Longest of all other times, in milliseconds: an hour.
+/// Upper bound of all other times, in milliseconds: an hour.
 pub(crate) const MS_MAX: u64 = 3_600_000;
-/// Up to which round leaders can be fixed.
+/// Rounds for which round-robin leaders are computed; beyond, reputation elects.
 pub(crate) const LEADER_ROUNDS_MAX: u64 = 100_000;
 
-/// What should come of a run.
+/// The expected result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// Every request is committed, and every honest validator has it.
     Committed,
-    /// Nothing is committed any more: the faults are more than the protocol can bear.
+    /// Commits stop: there are more faults than the protocol tolerates.
     Stalled,
 }
 
@@ -46,72 +46,72 @@ impl Expect {
     }
 }
 
-/// Who leads which round.
+/// How leaders are chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leaders {
-    /// As in production: by reputation, two rounds each where nothing is known.
+    /// As in production: by reputation, and two rounds each while there is no history.
     Reputation,
-    /// Each validator one round, in turn; round 1 is led by validator 1, as in the course's programs (`round % n`).
+    /// Validator `round % n`, as in the course's programs; so validator 1 leads round 1.
     RoundRobin,
-    /// Those of the rounds from 1 on; reputation afterwards.
+    /// The leaders of the rounds from 1 on; reputation after the last one.
     Fixed(Vec<u16>),
 }
 
-/// A scenario that keeps its rules. Times are in milliseconds unless they say otherwise.
+/// A scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// A name, also of the output directory.
+    /// Name; the output directory is named after it.
     pub name: String,
-    /// What is shown, for people.
+    /// What the scenario shows.
     pub description: String,
-    /// Decides all chance; `None`: whoever runs it makes one and says it.
+    /// Source of all randomness; if `None`, the caller draws one and prints it.
     pub seed: Option<u64>,
-    /// How many validators.
+    /// Number of validators.
     pub validators: u16,
-    /// Who may lie.
+    /// Validators that may lie.
     pub faulty: BTreeSet<u16>,
-    /// The rules about how many may be faulty are broken on purpose.
+    /// Allows more than f faulty validators.
     pub beyond_f: bool,
-    /// What each client does.
+    /// The requests of each client.
     pub workloads: Vec<Workload>,
-    /// Clients whose first message is not signed by their key, and that send every request twice.
+    /// Clients that forge their first message's signature and send every later message twice.
     pub faulty_clients: BTreeSet<u16>,
     /// Whether clients share their keys.
     pub space: KvSpace,
-    /// What should come of it.
+    /// The expected result.
     pub expect: Expect,
-    /// More rounds than this are a failure.
+    /// The run fails if it takes more rounds.
     pub rounds_max: Option<u64>,
-    /// When the run is given up, in virtual seconds.
+    /// Virtual seconds after which the run is aborted.
     pub time_limit_s: u64,
-    /// After how long a client sends again.
+    /// Time after which a client resends its request.
     pub client_timeout_ms: u64,
-    /// How long a client waits between two requests.
+    /// Pause of a client between two requests.
     pub request_gap_ms: u64,
-    /// The shortest and the longest way of a message.
+    /// Shortest and longest message delay.
     pub network_delay_ms: (u64, u64),
     /// The protocol's parameters.
     pub parameters: Parameters,
-    /// Who leads.
+    /// How leaders are chosen.
     pub leaders: Leaders,
-    /// The failures of messages.
+    /// Message failures; the first matching one applies.
     pub failures: Vec<Rule>,
-    /// The failures set off by counts.
+    /// Failures triggered by counts of events.
     pub triggers: Vec<Trigger>,
 }
 
-/// A part of a scenario, to say where something is wrong.
+/// A part of a scenario, to locate an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// A key of the file.
+    /// A top-level key.
     Key(&'static str),
-    /// A key of a failure.
+    /// A key of the failure with this index.
     Failure(usize, &'static str),
-    /// A key of a trigger.
+    /// A key of the trigger with this index.
     Trigger(usize, &'static str),
 }
 
-/// A rule of scenarios that is broken.
+/// A violated rule of scenarios.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) part: Part,
@@ -120,7 +120,7 @@ pub(crate) struct Broken {
 }
 
 impl Default for Scenario {
-    /// Four validators, of which the last may be faulty, and one client with one request.
+    /// Four honest validators, and one client with one request.
     fn default() -> Self {
         Self {
             name: "scenario".into(),
@@ -146,10 +146,10 @@ impl Default for Scenario {
     }
 }
 
-/// The default of delta, in milliseconds.
+/// Default of `delta_ms`, in milliseconds.
 pub(crate) const DELTA_MS: u64 = 100;
 
-/// The parameters of a network whose messages take at most `delta_ms`: the timer of a round is 4 delta, as in the paper's appendix.
+/// Parameters for a network whose messages take at most `delta_ms`: the round timer is 4 delta, as in the paper's appendix.
 pub(crate) fn default_parameters(delta_ms: u64) -> Parameters {
     let base = u32::try_from(delta_ms.saturating_mul(4)).unwrap_or(u32::MAX);
     Parameters {
@@ -162,13 +162,13 @@ pub(crate) fn default_parameters(delta_ms: u64) -> Parameters {
 }
 
 impl Scenario {
-    /// How many validators the protocol can bear to lose or to lie: (n - 1) / 3.
+    /// How many faulty validators the protocol tolerates: (n - 1) / 3.
     #[must_use]
     pub fn tolerated(&self) -> u16 {
         self.validators.saturating_sub(1) / 3
     }
 
-    /// The first rule that is broken.
+    /// Checks the rules; returns the first violated one.
     pub(crate) fn check(&self) -> Result<(), Broken> {
         let broken = |part: Part, what: String, fix: String| Err(Broken { part, what, fix });
         let (n, faulty) = (u64::from(self.validators), self.faulty.len() as u64);
@@ -181,8 +181,8 @@ impl Scenario {
         }
         let least = faulty.saturating_mul(3).saturating_add(1);
         if n < least && !self.beyond_f {
-            let fix = format!("use at least {least} validators, or set beyond_f = true if that is the test");
-            return broken(Part::Key("faulty"), format!("{n} validators cannot bear {faulty} faulty ones (3f+1)"), fix);
+            let fix = format!("use at least {least} validators, or set beyond_f = true to test exactly that");
+            return broken(Part::Key("faulty"), format!("{n} validators cannot tolerate {faulty} faulty ones (3f+1)"), fix);
         }
         let clients = self.workloads.len() as u64;
         if !(1..=CLIENTS_MAX).contains(&clients) {
@@ -194,26 +194,26 @@ impl Scenario {
         }
         let requests = self.workloads.iter().fold(0usize, |sum, workload| sum.saturating_add(workload.len()));
         if requests > REQUESTS_TOTAL_MAX || self.workloads.iter().any(|workload| workload.len() > REQUESTS_MAX as usize) {
-            let fix = format!("at most {REQUESTS_MAX} for each client, and {REQUESTS_TOTAL_MAX} together");
+            let fix = format!("use at most {REQUESTS_MAX} for each client and {REQUESTS_TOTAL_MAX} in total");
             return broken(Part::Key("clients"), format!("{requests} requests"), fix);
         }
         if requests == 0 {
             return broken(
                 Part::Key("clients"),
-                "no client asks for anything".into(),
+                "no client has any requests".into(),
                 "set `requests`, or give a client a [[workload]]".into(),
             );
         }
         self.check_times()?;
-        // A bound in the course's words first; the protocol's own may be narrower.
+        // The course's bound first; the protocol's own may be narrower.
         let exclude = u64::from(self.parameters.excluded(usize::from(self.validators)));
         let f = u64::from(self.tolerated());
         if !(f..=f.saturating_mul(2)).contains(&exclude) || (!self.beyond_f && exclude < faulty) {
-            let fix = format!("it must lie between f and 2f, here in {f}..={}", f.saturating_mul(2));
+            let fix = format!("choose between f and 2f, here {f}..={}", f.saturating_mul(2));
             return broken(Part::Key("exclude_size"), format!("exclude_size {exclude} with {n} validators"), fix);
         }
         if let Err(error) = self.parameters.check(usize::from(self.validators)) {
-            return broken(Part::Key("delta_ms"), error.to_string(), "change the key that it names".into());
+            return broken(Part::Key("delta_ms"), error.to_string(), "change the key it names".into());
         }
         if let Leaders::Fixed(leaders) = &self.leaders
             && let Some(id) = leaders.iter().find(|id| u64::from(**id) >= n)
@@ -270,17 +270,21 @@ impl Scenario {
             if let Rounds::Between(from, to) = rule.rounds
                 && from > to
             {
-                return broken(Part::Failure(index, "round"), format!("no round lies in {from}..={to}"), "write the smaller one first");
+                return broken(
+                    Part::Failure(index, "round"),
+                    format!("the range {from}..={to} contains no round"),
+                    "write the smaller number first",
+                );
             }
             if let (Fault::SetAttr(..), Party::Validator(id)) = (rule.fault, rule.src)
                 && !self.faulty.contains(&id)
                 && !self.beyond_f
             {
-                let what = format!("SetAttr is only honoured on faulty validators, and {id} is not one");
-                return broken(Part::Failure(index, "src"), what, "name it in `faulty` (at most f of them), or choose another validator");
+                let what = format!("SetAttr only applies to faulty validators, and {id} is not one");
+                return broken(Part::Failure(index, "src"), what, "add it to `faulty` (at most f of them), or choose another validator");
             }
             if matches!(rule.fault, Fault::SetAttr(..)) && self.faulty.is_empty() {
-                let what = "SetAttr is only honoured on faulty validators, and there is none".to_owned();
+                let what = "SetAttr only applies to faulty validators, and there are none".to_owned();
                 return broken(Part::Failure(index, "fail_type"), what, "set `faulty`");
             }
         }
@@ -291,7 +295,7 @@ impl Scenario {
         let broken = |part: Part, what: String, fix: &str| Err(Broken { part, what, fix: fix.into() });
         if self.triggers.len() > RULES_MAX {
             let what = format!("{} triggers, at most {RULES_MAX} are allowed", self.triggers.len());
-            return broken(Part::Trigger(RULES_MAX, "on"), what, "leave some out");
+            return broken(Part::Trigger(RULES_MAX, "on"), what, "remove some");
         }
         for (index, trigger) in self.triggers.iter().enumerate() {
             if trigger.validator >= self.validators {
@@ -304,7 +308,7 @@ impl Scenario {
             }
             if !trigger.deed.is_benign() && !self.faulty.contains(&trigger.validator) {
                 let what = format!("{} is a lie, and validator {} is not faulty", trigger.deed, trigger.validator);
-                return broken(Part::Trigger(index, "do"), what, "name the validator in `faulty`");
+                return broken(Part::Trigger(index, "do"), what, "add the validator to `faulty`");
             }
         }
         Ok(())

@@ -1,12 +1,12 @@
-//! The generator behind Python's `random`, as far as `pseudorandom(seed, n)` of the course needs it, so that a workload of ours is theirs.
+//! Python's random number generator, as far as the course's `pseudorandom(seed, n)` needs it, to draw the same workloads as the course.
 //!
-//! MT19937 with `init_by_array` (Matsumoto and Nishimura, 1998), seeded and drawn from as `CPython` 3 does in `random.seed(int)`,
-//! `randint` and `choice`: a number below n is the first of k-bit draws, k the bits of n, that is below n.
+//! MT19937 with `init_by_array` (Matsumoto and Nishimura, 1998), used as `CPython` 3 does in `random.seed(int)`, `randint` and `choice`: to
+//! draw a number below n, it draws k-bit numbers, k the bit length of n, until one is below n.
 
 const STATE: usize = 624;
 const SHIFT: usize = 397;
 
-/// A stream of numbers.
+/// The generator.
 #[derive(Debug)]
 pub(crate) struct Mt19937 {
     state: Vec<u32>,
@@ -14,7 +14,7 @@ pub(crate) struct Mt19937 {
 }
 
 impl Mt19937 {
-    /// As `random.seed(seed)` for a seed that is not negative.
+    /// Like `random.seed(seed)`, for a non-negative seed.
     pub(crate) fn new(seed: u64) -> Self {
         let low = (seed & 0xffff_ffff) as u32;
         let high = (seed >> 32) as u32;
@@ -44,12 +44,12 @@ impl Mt19937 {
         random
     }
 
-    /// As `random.randint(low, high)`, both included.
+    /// Like `random.randint(low, high)`, bounds included.
     pub(crate) fn randint(&mut self, low: u32, high: u32) -> u32 {
         low.saturating_add(self.below(high.saturating_sub(low).saturating_add(1)))
     }
 
-    /// As `random.choice(letters)`.
+    /// Like `random.choice(letters)`.
     pub(crate) fn choice(&mut self, letters: &[u8]) -> u8 {
         let index = self.below(number(letters.len()));
         letters.get(usize::try_from(index).unwrap_or(0)).copied().unwrap_or_default()
@@ -86,7 +86,7 @@ impl Mt19937 {
         drawn ^ (drawn >> 18)
     }
 
-    /// One step of the seeding: changes a word and goes on to the next; the last one is copied to the front.
+    /// One seeding step: changes a word and moves to the next; the last word is copied to the front.
     fn mix(&mut self, index: &mut usize, change: impl FnOnce(u32) -> u32) {
         let changed = change(self.at(*index));
         self.put(*index, changed);
@@ -116,7 +116,7 @@ fn number(index: usize) -> u32 {
 mod tests {
     use super::*;
 
-    // The numbers below are those of CPython 3: `random.seed(s); [random.getrandbits(32) for _ in range(4)]`, and
+    // The expected values are CPython 3's: `random.seed(s); [random.getrandbits(32) for _ in range(4)]`, and
     // `str(random.randint(1, 4)) + ''.join(random.choice(string.ascii_lowercase) for _ in range(4))`.
 
     #[test]

@@ -1,4 +1,4 @@
-//! What clients ask for: the operations of the course's dictionary, written as `put('k','v'); append('k','v'); slice('k','0:4'); get('k')` or
+//! Workloads of clients: operations on the course's dictionary, written as `put('k','v'); append('k','v'); slice('k','0:4'); get('k')` or
 //! drawn by `pseudorandom(seed, n)`.
 
 use std::fmt;
@@ -12,21 +12,21 @@ pub(crate) const REQUESTS_MAX: u32 = 10_000;
 /// Longest key or value in a scenario file, in bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 256;
 
-/// One request.
+/// An operation that a client requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Sets a key.
     Put(String, String),
-    /// Reads a key, in the order of the chain.
+    /// Reads a key, as a transaction in the chain.
     Get(String),
-    /// Adds to the end of a key's value.
+    /// Appends to a key's value.
     Append(String, String),
-    /// Keeps the bytes from the first number up to the second one.
+    /// Cuts a key's value down to the bytes from the first index up to, not including, the second.
     Slice(String, u32, u32),
 }
 
 impl Operation {
-    /// As a transaction's payload.
+    /// The operation as the application takes it.
     #[must_use]
     pub fn transacted(&self, space: KvSpace) -> Transacted {
         let (key, action) = match self {
@@ -54,10 +54,10 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// What one client does.
+/// The requests of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// So many requests whose content does not matter, as in the projects of 2021.
+    /// This many generated requests, as in the projects of 2021.
     Requests(u32),
     /// These operations, in order.
     Explicit(Vec<Operation>),
@@ -65,13 +65,13 @@ pub enum Workload {
     Pseudorandom {
         /// The seed of Python's generator.
         seed: u64,
-        /// How many.
+        /// Number of operations.
         count: u32,
     },
 }
 
 impl Workload {
-    /// The operations of a client.
+    /// The operations, for the client of this number.
     #[must_use]
     pub fn operations(&self, client: u16) -> Vec<Operation> {
         match self {
@@ -83,7 +83,7 @@ impl Workload {
         }
     }
 
-    /// How many operations there are.
+    /// Number of operations.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -92,7 +92,7 @@ impl Workload {
         }
     }
 
-    /// Whether the client does nothing.
+    /// Whether there are no operations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -112,8 +112,8 @@ impl fmt::Display for Workload {
     }
 }
 
-/// For each operation: `randint(1, 4)` for get, put, slice, append; the key, four letters by `choice`; for put and append the value, four
-/// more. A slice is of `0:4`, as in the hand-out's example.
+/// Draws for each operation `randint(1, 4)` for get, put, slice, append; the key, four letters by `choice`; for put and append also the
+/// value, four more. A slice is always `0:4`, as in the hand-out's example.
 fn pseudorandom(seed: u64, count: u32) -> Vec<Operation> {
     let mut random = Mt19937::new(seed);
     let mut operations = Vec::new();
@@ -134,15 +134,15 @@ fn word(random: &mut Mt19937) -> String {
     (0..4).map(|_| char::from(random.choice(b"abcdefghijklmnopqrstuvwxyz"))).collect()
 }
 
-/// What is wrong in a text: at which byte, what, and what to do.
+/// An error in a text: byte offset, what is wrong, how to fix it.
 pub(crate) type Wrong = (usize, String, String);
 
-/// A call as it stands in a text: `name('text', 7)`.
+/// A parsed call: `name('text', 7)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) arguments: Vec<Argument>,
-    /// Where it begins.
+    /// Byte offset of its beginning.
     pub(crate) at: usize,
 }
 
@@ -152,7 +152,7 @@ pub(crate) enum Argument {
     Number(u64),
 }
 
-/// Reads calls that are separated by `;` or `,`.
+/// Parses calls separated by `;` or `,`.
 pub(crate) fn calls(text: &str) -> Result<Vec<Call>, Wrong> {
     let mut reader = Reader { text, at: 0 };
     let mut calls = Vec::new();
@@ -166,7 +166,7 @@ pub(crate) fn calls(text: &str) -> Result<Vec<Call>, Wrong> {
             return Err((reader.at, format!("more than {REQUESTS_MAX} operations"), "split the workload over several clients".into()));
         }
         if !(reader.rest().is_empty() || reader.rest().starts_with([';', ','])) {
-            return Err((reader.at, "something stands between two operations".into(), "separate them by `;`".into()));
+            return Err((reader.at, "unexpected text between two operations".into(), "separate operations with `;`".into()));
         }
     }
 }
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         let length = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).unwrap_or(rest.len());
         let (name, _) = rest.split_at_checked(length).unwrap_or_default();
         if name.is_empty() {
-            return Err((at, "an operation begins with its name".into(), "write it as in put('k','v')".into()));
+            return Err((at, "the name of an operation is missing".into(), "write it as in put('k','v')".into()));
         }
         self.at = at.saturating_add(length);
         self.need('(')?;
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             return digits
                 .parse()
                 .map(Argument::Number)
-                .map_err(|_| (at, "a quoted text or a number below 2^64 is expected here".into(), "write it as in put('k','v')".into()));
+                .map_err(|_| (at, "expected quoted text or a number below 2^64".into(), "write it as in put('k','v')".into()));
         };
         let mut text = String::new();
         let mut letters = rest.char_indices().skip(1);
@@ -241,14 +241,14 @@ impl<'a> Reader<'a> {
                 letter => text.push(letter),
             }
             if text.len() > WORD_BYTES_MAX {
-                return Err((at, format!("a text of more than {WORD_BYTES_MAX} bytes"), "shorten it".into()));
+                return Err((at, format!("the text is longer than {WORD_BYTES_MAX} bytes"), "shorten it".into()));
             }
         }
-        Err((at, "the quote that begins here is never closed".into(), format!("close it with {quote}")))
+        Err((at, "the quote opened here is never closed".into(), format!("close it with {quote}")))
     }
 }
 
-/// Reads a client's workload.
+/// Parses a client's workload.
 pub(crate) fn workload(text: &str) -> Result<Workload, Wrong> {
     let calls = calls(text)?;
     if let [Call { name, arguments, at }] = calls.as_slice()
@@ -261,7 +261,7 @@ pub(crate) fn workload(text: &str) -> Result<Workload, Wrong> {
             _ => Err((
                 *at,
                 "pseudorandom takes a seed and a number of operations".into(),
-                format!("write pseudorandom(233,10); at most {REQUESTS_MAX}"),
+                format!("write it as in pseudorandom(233,10), with at most {REQUESTS_MAX} operations"),
             )),
         };
     }
@@ -279,14 +279,16 @@ fn operation(call: Call) -> Result<Operation, Wrong> {
             let ends = range.split_once(':').and_then(|(start, end)| Some((start.trim().parse().ok()?, end.trim().parse().ok()?)));
             match ends {
                 Some((start, end)) => Ok(Operation::Slice(key.clone(), start, end)),
-                None => wrong("a slice needs both of its ends, not negative", "write the range as in slice('k','0:4')"),
+                None => wrong("a slice needs two ends, neither negative", "write the range as in slice('k','0:4')"),
             }
         }
         ("put" | "append" | "get" | "slice", _) => {
-            wrong(&format!("{name} has other arguments"), "write put('k','v'), append('k','v'), slice('k','0:4') or get('k')")
+            wrong(&format!("wrong arguments for {name}"), "write put('k','v'), append('k','v'), slice('k','0:4') or get('k')")
         }
-        ("pseudorandom", _) => wrong("pseudorandom(seed, n) stands alone", "give the client either operations or pseudorandom"),
-        _ => wrong(&format!("there is no operation `{name}`"), "there are put, get, append, slice and, alone, pseudorandom(seed, n)"),
+        ("pseudorandom", _) => {
+            wrong("pseudorandom(seed, n) cannot be combined with other operations", "give the client either operations or pseudorandom")
+        }
+        _ => wrong(&format!("there is no operation `{name}`"), "use put, get, append and slice, or pseudorandom(seed, n) alone"),
     }
 }
 
@@ -316,15 +318,15 @@ mod tests {
     #[test]
     fn says_where_a_workload_is_wrong() {
         for (text, at, what) in [
-            ("put('k')", 0, "put has other arguments"),
+            ("put('k')", 0, "wrong arguments for put"),
             ("get('k'); drop('k')", 10, "there is no operation `drop`"),
-            ("get('k') get('k')", 9, "something stands between"),
+            ("get('k') get('k')", 9, "unexpected text between"),
             ("get('k", 4, "never closed"),
-            ("slice('k','-1:2')", 0, "both of its ends"),
-            ("get(", 4, "a quoted text or a number"),
+            ("slice('k','-1:2')", 0, "needs two ends"),
+            ("get(", 4, "quoted text or a number"),
             ("pseudorandom(1,99999)", 0, "takes a seed"),
-            ("pseudorandom(1,2); get('k')", 0, "stands alone"),
-            ("(", 0, "begins with its name"),
+            ("pseudorandom(1,2); get('k')", 0, "cannot be combined"),
+            ("(", 0, "name of an operation"),
         ] {
             let (found, words, _) = workload(text).unwrap_err();
             assert_eq!(found, at, "{text}");

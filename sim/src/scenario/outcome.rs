@@ -1,4 +1,4 @@
-//! What came of a run: the ledgers, the logs, and the checks of the course on them.
+//! The result of a run: ledgers, logs, and the course's checks on them.
 
 use std::collections::BTreeMap;
 
@@ -20,93 +20,93 @@ use super::{
 };
 use crate::invariants::Violation;
 
-/// One thing that was looked at in the end.
+/// A check on a finished run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What.
+    /// Name of the check.
     pub name: &'static str,
-    /// Whether it is as it should be.
+    /// Whether it passed.
     pub good: bool,
-    /// What was seen.
+    /// What the check found.
     pub detail: String,
 }
 
-/// A validator in the end.
+/// A validator's state at the end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ValidatorEnd {
     /// Its number.
     pub id: u16,
-    /// `honest`, `faulty` or `crashed` (and never came back).
+    /// `honest`, `faulty` or `crashed` (for good).
     pub role: &'static str,
     /// The height of its ledger.
     pub height: u64,
-    /// The highest round that it was in.
+    /// The highest round it entered.
     pub round: u64,
-    /// How many of the clients' requests its ledger holds.
+    /// Number of client requests in its ledger.
     pub requests: u64,
 }
 
-/// What is said of a run.
+/// The report on a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScenarioReport {
     /// The scenario's name.
     pub scenario: String,
-    /// What it is for, in its author's words.
+    /// The scenario's description.
     pub description: String,
-    /// The seed that decided all chance.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// Whether everything is as the scenario expects.
+    /// Whether every check passed.
     pub passed: bool,
-    /// That in a line.
+    /// The result in one line.
     pub verdict: String,
     /// What the scenario expects: `committed` or `stalled`.
     pub expect: &'static str,
-    /// The clients' requests.
+    /// Number of client requests.
     pub requests: u64,
-    /// Those that their clients accepted.
+    /// Requests whose results the clients accepted.
     pub accepted: u64,
-    /// How often a request was sent again.
+    /// How often a request was resent.
     pub retransmissions: u64,
-    /// Rounds begun.
+    /// Highest round that an honest validator entered.
     pub rounds: u64,
     /// Rounds that ended with a timeout certificate.
     pub rounds_given_up: u64,
-    /// Blocks that every honest validator has.
+    /// Blocks that every honest validator has; crashed ones are not counted.
     pub blocks: u64,
-    /// The longest that a client waited for a request, in virtual milliseconds.
+    /// Longest wait of a client for a result, in virtual milliseconds.
     pub wait_ms_max: u64,
-    /// How long the run lasted, in virtual milliseconds.
+    /// Duration of the run, in virtual milliseconds.
     pub virtual_ms: u64,
-    /// Messages, one for each receiver, those of clients included.
+    /// Messages sent, counted once for each receiver; includes those from and to clients.
     pub messages: u64,
-    /// Messages of faulty validators that did not verify.
+    /// Messages from faulty validators and requests from faulty clients that did not verify.
     pub refused: u64,
     /// Injected failures, by kind.
     pub injected: BTreeMap<String, u64>,
-    /// The failures and triggers that never struck, by number, line and content.
+    /// Failures and triggers that never took effect, by number, line and content.
     pub never_struck: Vec<String>,
-    /// How often a validator lost power.
+    /// Power losses of validators.
     pub crashes: u64,
-    /// Unsynced writes that were lost with it.
+    /// Unsynced writes lost with them.
     pub lost_writes: u64,
-    /// Whom honest validators have evidence against.
+    /// Validators against which others hold evidence.
     pub accused: Vec<u16>,
     /// The validators.
     pub validators: Vec<ValidatorEnd>,
     /// The checks.
     pub checks: Vec<Check>,
-    /// The invariant that was broken, if one was.
+    /// The violated invariant, if any.
     pub violation: Option<Violation>,
 }
 
-/// A run with everything that it leaves behind, as lines of files.
+/// A finished run: its report, and its files as lines.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What is said of it.
+    /// The report.
     pub report: ScenarioReport,
-    /// Each validator's ledger, a line for each block.
+    /// Each validator's ledger, one line a block.
     pub ledgers: Vec<Vec<String>>,
-    /// Each process's log, by its name.
+    /// Each process's log, by the process's name.
     pub logs: BTreeMap<String, Vec<String>>,
     /// Every injected failure with its cause.
     pub failures: Vec<String>,
@@ -118,14 +118,14 @@ struct Entry {
     receipt: Option<Outcome>,
 }
 
-/// A ledger, read from a disk.
+/// A ledger as read from disk.
 struct Ledger {
     lines: Vec<String>,
-    /// Up to which line each block goes, and its transactions.
+    /// The transactions of each block.
     entries: Vec<Vec<Entry>>,
 }
 
-/// Looks at a run that is over.
+/// Judges a finished run.
 pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Violation>) -> Run {
     let ledgers: Vec<Result<Ledger, String>> = executor.seats.iter().map(|seat| read_ledger(&executor, seat)).collect();
     let unreadable: Vec<String> = ledgers.iter().filter_map(|ledger| ledger.as_ref().err().cloned()).collect();
@@ -148,7 +148,7 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
     }
     checks.push(dictionary(&executor, &judged));
     if let Some(max) = executor.scenario.rounds_max {
-        checks.push(Check { name: "rounds", good: rounds <= max, detail: format!("{rounds} rounds, at most {max} are expected") });
+        checks.push(Check { name: "rounds", good: rounds <= max, detail: format!("{rounds} rounds, expected at most {max}") });
     }
 
     let injected: u64 = executor.counted.injected.values().fold(0, |sum, count| sum.saturating_add(*count));
@@ -189,7 +189,7 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
         checks,
         violation,
     };
-    // Some validators have learnt of one or two empty blocks more when the run ends: the files end where the last of them ends.
+    // Some validators are one or two empty blocks ahead when the run ends, so the files are cut at the lowest common height.
     let lines = executor.seats.iter().zip(ledgers).map(|(seat, ledger)| {
         let kept = if seat.is_judged() { common } else { ledger.lines.len() };
         ledger.lines.into_iter().take(kept).collect()
@@ -202,7 +202,7 @@ pub(crate) fn judge(mut executor: Executor<'_>, seed: u64, violation: Option<Vio
     Run { report, ledgers, logs, failures }
 }
 
-/// What was planned and never happened: a scenario that passes says less then than its file.
+/// Failures and triggers that never took effect: a passing run then shows less than its file promises.
 fn never_struck(executor: &Executor<'_>) -> Vec<String> {
     let has_not = |cause: Cause, number: &usize| !executor.counted.struck.contains(&(cause, *number));
     let failures = executor.scenario.failures.iter().enumerate().filter(|(number, _)| has_not(Cause::Failure, number));
@@ -223,10 +223,10 @@ fn end_of(executor: &Executor<'_>, seat: &Seat, ledger: &Ledger) -> ValidatorEnd
     ValidatorEnd { id: seat.id.0, role, height: ledger.lines.len() as u64, round: seat.round.0, requests: held as u64 }
 }
 
-/// The committed chain on a validator's disk, in words.
+/// The committed chain on a validator's disk.
 fn read_ledger(executor: &Executor<'_>, seat: &Seat) -> Result<Ledger, String> {
     let reader = LedgerReader::new(seat.machine.home.disk.clone());
-    let failed = |error: &dyn std::fmt::Display| format!("the ledger of validator {} cannot be read: {error}", seat.id);
+    let failed = |error: &dyn std::fmt::Display| format!("cannot read the ledger of validator {}: {error}", seat.id);
     let height = reader.height().map_err(|error| failed(&error))?;
     let mut ledger = Ledger { lines: Vec::new(), entries: Vec::new() };
     for number in 1..=height.0 {
@@ -262,14 +262,14 @@ fn describe(executor: &Executor<'_>, id: TxId, receipt: Option<&Outcome>) -> Str
 
 fn invariants(violation: Option<&Violation>, unreadable: &[String]) -> Check {
     let detail = match (violation, unreadable.first()) {
-        (Some(violation), _) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
+        (Some(violation), _) => format!("{} is violated after {} us: {}", violation.invariant, violation.at_us, violation.what),
         (None, Some(error)) => error.clone(),
-        (None, None) => "every invariant of the register holds".into(),
+        (None, None) => "every registered invariant holds".into(),
     };
     Check { name: "invariants", good: violation.is_none() && unreadable.is_empty(), detail }
 }
 
-/// All honest ledgers are the same, as far as each one goes.
+/// Honest ledgers agree on every height they share.
 fn equal(honest: &[(&Seat, &Ledger)]) -> Check {
     let longest = honest.iter().max_by_key(|(_, ledger)| ledger.lines.len());
     let other = longest.and_then(|(first, longest)| {
@@ -312,7 +312,7 @@ fn complete(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
     Check { name, good: true, detail: format!("each of {wanted} requests is in each of {} honest ledgers exactly once", judged.len()) }
 }
 
-/// Something is left to do, and nothing was committed for the second half of the time.
+/// Requests are left, and nothing was committed in the second half of the time.
 fn stalled(executor: &Executor<'_>, accepted: usize, requests: usize) -> Check {
     let last = executor.counted.last_commit;
     let quiet = last.is_none_or(|at| at.0 <= executor.now.0 / 2);
@@ -323,13 +323,13 @@ fn stalled(executor: &Executor<'_>, accepted: usize, requests: usize) -> Check {
         name: "stalled",
         good,
         detail: format!(
-            "{accepted} of {requests} requests accepted within {} ms, {when}, clients sent again {retransmissions} times",
+            "{accepted} of {requests} requests accepted within {} ms, {when}, clients resent {retransmissions} times",
             executor.now.ms()
         ),
     }
 }
 
-/// The chain's answers, the clients' and the final values are those of a dictionary that carries out the chain's operations in order.
+/// The chain's answers, the clients' accepted results and the final values match a dictionary that executes the chain's operations in order.
 fn dictionary(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
     let name = "client dictionary";
     let bad = |detail: String| Check { name, good: false, detail };
@@ -345,7 +345,7 @@ fn dictionary(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
         if chain.as_ref() != Some(&expected) {
             let chain = chain.as_ref().map_or_else(|| "nothing".into(), text);
             return bad(format!(
-                "client {number} request {request}: {operation} should answer {}, the chain says {chain}",
+                "client {number} request {request}: {operation} should answer {}, but the chain says {chain}",
                 text(&expected)
             ));
         }
@@ -354,7 +354,7 @@ fn dictionary(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
             let heard = answered(&accepted.outcome);
             if heard != expected || accepted.id != entry.id {
                 return bad(format!(
-                    "client {number} accepted {} for request {request}, {operation} should answer {}",
+                    "client {number} accepted {} for request {request}, but {operation} should answer {}",
                     text(&heard),
                     text(&expected)
                 ));
@@ -373,13 +373,17 @@ fn dictionary(executor: &Executor<'_>, judged: &[(&Seat, &Ledger)]) -> Check {
             let space = if owner.is_some() { KvSpace::Own } else { KvSpace::Shared };
             let (found, _) = view.prove(&kv_key(space, &address.unwrap_or_default(), key.as_bytes()));
             if found.as_deref() != Some(value) {
-                return bad(format!("validator {} has another value of {key:?} than the clients at height {}", seat.id, other.lines.len()));
+                return bad(format!(
+                    "validator {} has another value of {key:?} than the clients' dictionary at height {}",
+                    seat.id,
+                    other.lines.len()
+                ));
             }
         }
     }
     Check {
         name,
         good: true,
-        detail: format!("{compared} answers and {} final values are those of the clients' dictionary", model.entries().count()),
+        detail: format!("{compared} answers and {} final values match the clients' dictionary", model.entries().count()),
     }
 }

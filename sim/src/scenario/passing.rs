@@ -1,4 +1,4 @@
-//! What becomes of a message between its sender and its receivers: rules, lies and triggers.
+//! What happens to a message between sender and receivers: failure rules, lies and triggers.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -26,15 +26,15 @@ use crate::{
     time::Micros,
 };
 
-/// What a rule makes of a message for one receiver.
+/// The fate of a message to one receiver.
 enum Way {
-    /// It goes its way, perhaps later.
+    /// Delivered, with this extra delay.
     Goes(Micros),
-    /// It does not arrive.
+    /// Never delivered.
     Lost,
-    /// These go instead.
+    /// Replaced by these.
     Instead(Vec<Message>),
-    /// The sender is gone.
+    /// Not sent: the sender has crashed.
     SenderGone,
 }
 
@@ -61,7 +61,7 @@ impl Executor<'_> {
     /// A validator sends a message.
     pub(super) fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
         let targets = self.targets(id, to);
-        // A message that names its round was made in that round, even if its sender has gone on since.
+        // A message that names a round belongs to that round, even if its sender has moved on.
         let round = contents::round_of(message).unwrap_or_else(|| self.current_round(id));
         let kind = kind_of(message);
         let parcel = Packet::plain(Content::Message(Arc::clone(message)));
@@ -71,7 +71,7 @@ impl Executor<'_> {
                 Lie::None => &parcel,
                 Lie::Silence => return Ok(()),
                 Lie::All(other) => other,
-                // Every other receiver gets the second one.
+                // Every other receiver gets the lie.
                 Lie::Half(other) => {
                     if index % 2 == 1 {
                         other
@@ -87,7 +87,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// A validator passes transactions on.
+    /// A validator gossips transactions.
     pub(super) fn gossip(&mut self, id: ValidatorId, transactions: Vec<Transaction>) -> Happened {
         let round = self.current_round(id);
         let parcel = Packet::plain(Content::Transactions(transactions));
@@ -99,7 +99,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// One message to one receiver. Whether its sender is still there.
+    /// Passes a message to one receiver. Returns whether the sender is still up.
     pub(super) fn pass(
         &mut self,
         from: Option<ValidatorId>,
@@ -130,8 +130,8 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Tells the rules and the triggers what a faulty validator really sends, after everything that has rewritten it. What an honest one
-    /// sends was told when its replica sent it.
+    /// Reports what a faulty validator really sends, after all rewriting, to the invariants and triggers. An honest validator's message was
+    /// reported when its replica sent it.
     fn leaves(&mut self, from: Option<ValidatorId>, load: &Load) -> Happened {
         let (Some(from), Load::Parcel(parcel)) = (from, load) else { return Ok(()) };
         let Some(Content::Message(message)) = parcel.content() else { return Ok(()) };
@@ -181,7 +181,7 @@ impl Executor<'_> {
                     Some(messages) => Way::Instead(messages),
                     None => return Way::Goes(Micros(0)),
                 },
-                // An honest validator's state is its own affair.
+                // Only a faulty validator's state can be set.
                 _ => return Way::Goes(Micros(0)),
             },
         };
@@ -190,20 +190,20 @@ impl Executor<'_> {
         way
     }
 
-    /// The key of a validator that may lie.
+    /// The key of a validator, if it may lie.
     fn liar(&self, id: ValidatorId) -> Option<SigningKey> {
         self.seats.get(id.index()).filter(|seat| seat.faulty)?;
         self.setting.key(id)
     }
 
-    /// What a validator with another state would send; `None` where it would send the same.
+    /// What the validator would send if the attribute had this value; `None` if the same.
     fn set_attribute(&self, parcel: &Packet, attribute: Attribute, value: Round, key: &SigningKey) -> Option<Vec<Message>> {
         let Some(Content::Message(message)) = parcel.content() else { return None };
         let own = (**message).clone();
         let instead = match (attribute, &own) {
             (Attribute::CurrentRound, _) => vec![tamper::claim_round(&own, value, key)],
             (Attribute::HighQcRound, _) => vec![tamper::claim_certificate(&own, value, self.certificates.get(&value), key)],
-            // Believing to have voted in less, it votes again; believing to have voted in more, it may not vote.
+            // If it believes it last voted in an earlier round, it votes again; if in this or a later one, it does not vote.
             (Attribute::HighestVoteRound, Message::Vote(vote)) => {
                 if vote.vote_info.round > value {
                     vec![own.clone(), tamper::other_result(vote, key)]
@@ -217,7 +217,7 @@ impl Executor<'_> {
         (instead.as_slice() != [own]).then_some(instead)
     }
 
-    /// Writes down what was done, with its cause.
+    /// Logs and counts an injected failure.
     fn injected(&mut self, name: &str, text: &str) {
         self.failures.add(self.now, text);
         let count = self.counted.injected.entry(name.to_owned()).or_default();
@@ -226,7 +226,7 @@ impl Executor<'_> {
 
     // ---- triggers -----------------------------------------------------------------------------------------------------------------
 
-    /// What the arrival of a message is for the triggers.
+    /// The trigger events, each with its client, that the arrival of a message counts as.
     pub(super) fn events_of(&self, load: &Load) -> Vec<(Event, Option<u16>)> {
         if self.scenario.triggers.is_empty() {
             return Vec::new();
@@ -261,7 +261,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Counts an event and does what it sets off. Whether the message is not to be looked at.
+    /// Counts an event and does what it triggers. Returns whether the message is to be dropped.
     pub(super) fn fire(&mut self, id: ValidatorId, event: Event, client: Option<u16>) -> bool {
         let scenario = self.scenario;
         if scenario.triggers.is_empty() {
@@ -312,7 +312,7 @@ impl Executor<'_> {
         false
     }
 
-    /// What the triggers have made of a message.
+    /// The lie that triggers have planned for a message, if any.
     fn lie(&mut self, id: ValidatorId, message: &Arc<Message>) -> Lie {
         let key = self.setting.key(id);
         let (Some(key), Some(seat)) = (key, self.seats.get_mut(id.index())) else { return Lie::None };
@@ -337,7 +337,7 @@ impl Executor<'_> {
         }
     }
 
-    /// The answer of a validator that lies to a client.
+    /// The answer, falsified if a trigger has planned that.
     pub(super) fn false_answer(&mut self, id: ValidatorId, answer: Answer) -> Answer {
         let Some(seat) = self.seats.get_mut(id.index()) else { return answer };
         match answer {

@@ -1,20 +1,20 @@
-//! Where in a file something is, and what is wrong there.
+//! Positions in files, and errors at them.
 
 use std::fmt;
 
 pub(crate) use quorate_faults::decimal;
 
-/// A position in a file, both numbers from 1; the column counts characters.
+/// A position in a file. Line and column count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The line.
+    /// Line, from 1.
     pub line: usize,
-    /// The column.
+    /// Column, from 1.
     pub column: usize,
 }
 
 impl Place {
-    /// The place of a byte of a text.
+    /// The position of a byte offset in a text.
     #[must_use]
     pub fn of(text: &str, byte: usize) -> Self {
         let before = text.get(..byte.min(text.len())).unwrap_or(text);
@@ -25,13 +25,13 @@ impl Place {
     }
 }
 
-/// Finds the places of a text. A reader that asks from the front to the back, for every value of a file, has the text read only once.
+/// Finds positions in a text. Lookups in ascending order, one for each value of a file, scan the text only once in total.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
     text: &'a str,
-    /// The byte with which each line begins.
+    /// Byte offset of the beginning of each line.
     starts: Vec<usize>,
-    /// The last byte that was asked for, and its place: a file may be one long line.
+    /// The last lookup and its result, to continue from: a file may be one long line.
     last: (usize, Place),
 }
 
@@ -42,12 +42,12 @@ impl<'a> Places<'a> {
         Self { text, starts, last: (0, Place { line: 1, column: 1 }) }
     }
 
-    /// The line of a byte.
+    /// The line of a byte offset.
     pub(crate) fn line(&self, byte: usize) -> usize {
         self.starts.partition_point(|start| *start <= byte)
     }
 
-    /// The same as [`Place::of`].
+    /// Like [`Place::of`].
     pub(crate) fn of(&mut self, byte: usize) -> Place {
         let byte = byte.min(self.text.len());
         let line = self.line(byte);
@@ -67,14 +67,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong in a scenario file: `line:column: what; fix`. Whoever knows the file's name writes it in front.
+/// An error in a scenario file: `line:column: what; fix`. A caller that knows the file's name puts it in front.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
-    /// Where.
+    /// Position of the error.
     pub place: Place,
-    /// What.
+    /// What is wrong.
     pub what: String,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: String,
 }
 
@@ -95,7 +95,7 @@ impl std::error::Error for FileError {}
 /// Longest scenario file, in bytes.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a number with at most six decimals as millionths, without any floating point: `0.25` is 250,000.
+/// Parses a number with at most six decimals as millionths, without floating point: `0.25` is 250,000.
 pub(crate) fn millionths(text: &str) -> Option<u64> {
     let text = text.trim();
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -103,7 +103,7 @@ pub(crate) fn millionths(text: &str) -> Option<u64> {
     if (whole.is_empty() && part.is_empty()) || !digits(whole) || !digits(part) {
         return None;
     }
-    // What is finer than a millionth is only accepted when it is nothing.
+    // Digits beyond the sixth decimal must be zeros.
     let (kept, finer) = part.split_at_checked(6).unwrap_or((part, ""));
     if finer.bytes().any(|byte| byte != b'0') {
         return None;

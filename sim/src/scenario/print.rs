@@ -1,4 +1,4 @@
-//! Writes a scenario as our own format, and the commented file with which one begins.
+//! Writes a scenario in the program's own format, and the commented file to start from.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use super::{
     rules::{Fault, Kind, Party, Rounds},
 };
 
-/// A commented scenario with every key, which runs as it is.
+/// A commented scenario that shows the keys and runs as it is.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
-/// The scenario as TOML: reading it gives the same scenario, but for the lines of its failures.
+/// The scenario as TOML. Reading it gives the same scenario, except for the line numbers of failures and triggers.
 #[must_use]
 pub fn toml(scenario: &Scenario) -> String {
     let mut text = String::new();
@@ -94,7 +94,7 @@ fn write_scenario(scenario: &Scenario, to: &mut String) -> Result<(), std::fmt::
     Ok(())
 }
 
-/// One number where all clients send as many requests without a content, otherwise a table for each client that has one.
+/// Writes `requests` if all generated workloads have the same size, and a table for every other workload.
 fn write_workloads(scenario: &Scenario, to: &mut String) -> Result<(), std::fmt::Error> {
     let counts: Vec<u32> = scenario
         .workloads

@@ -10,7 +10,7 @@ use super::{
 /// The format of a scenario file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Our own.
+    /// This program's own format.
     Toml,
     /// Byzantine Chain Replication, 2017: rows `name = value`.
     Bcr,
@@ -18,16 +18,16 @@ pub enum Format {
     FailureConfig,
 }
 
-/// A scenario with what was lost or guessed on the way.
+/// An imported scenario, with notes on what the import ignored or assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// The scenario.
     pub scenario: Scenario,
-    /// For people: what was left out, and what was filled in.
+    /// What was ignored or assumed, for the user.
     pub notes: Vec<String>,
 }
 
-/// The format that a text most likely has, by its content.
+/// Guesses the format of a text by its content.
 #[must_use]
 pub fn detect(text: &str) -> Format {
     let is_toml = || toml::de::DeTable::parse(text).is_ok();
@@ -45,23 +45,23 @@ pub fn detect(text: &str) -> Format {
 /// Reads a scenario. `case` chooses one of several in a file, from 1.
 ///
 /// # Errors
-/// [`FileError`]: where, what and the fix.
+/// The text is not a valid scenario of the format.
 pub fn read(text: &str, format: Option<Format>, case: Option<usize>) -> Result<Imported, FileError> {
     let start = Place { line: 1, column: 1 };
     if text.len() > FILE_BYTES_MAX {
-        return Err(FileError::new(start, format!("a file of {} bytes", text.len()), format!("at most {FILE_BYTES_MAX} are read")));
+        return Err(FileError::new(start, format!("the file has {} bytes", text.len()), format!("use at most {FILE_BYTES_MAX}")));
     }
     let guessed = format.is_none();
     let format = format.unwrap_or_else(|| detect(text));
     if let (Some(number), Format::Toml | Format::Bcr) = (case.filter(|number| *number != 1), format) {
-        let fix = "leave --case out: only files of FailureConfigs hold several";
+        let fix = "omit --case: only FailureConfig files can have several";
         return Err(FileError::new(start, format!("there is no case {number}"), fix));
     }
     match format {
         Format::Toml => toml_file::read(text).map(|scenario| Imported { scenario, notes: Vec::new() }).map_err(|mut error| {
-            // Rows of nothing but numbers are TOML as well.
+            // Rows with only numbers are valid TOML too.
             if guessed && bcr::looks_like(text) {
-                error.fix.push_str("; for a file of 2017 say --format bcr");
+                error.fix.push_str("; for a file of 2017, use --format bcr");
             }
             error
         }),

@@ -1,4 +1,4 @@
-//! What clients of a scenario do: they send, wait, send again and believe (client.rs says when).
+//! The clients' side of a run: sending and resending requests, and taking answers; client.rs decides when an answer is accepted.
 
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{committee::BEGINNING, harness::Happened, invariants::Observation, time::Micros};
 
-/// How long an answer may stay open after everybody has everything.
+/// Extra time for outstanding answers once the run is complete, in milliseconds.
 const SETTLE_MS: u64 = 50;
 
 impl Executor<'_> {
@@ -25,7 +25,7 @@ impl Executor<'_> {
     }
 
     pub(super) fn begin(&mut self, index: usize) -> Happened {
-        // Beyond the end of the run, however late: a request that waits does not expire.
+        // A day beyond the end of the run, so that no waiting request expires.
         let end = self.scenario.time_limit_s.saturating_mul(1_000).saturating_add(86_400_000);
         let Some(client) = self.clients.get_mut(index) else { return Ok(()) };
         let number = client.next();
@@ -37,7 +37,7 @@ impl Executor<'_> {
         self.send_request(index)
     }
 
-    /// Sends the request under way to all validators, for the first time or again.
+    /// Sends the outstanding request to all validators, for the first time or again.
     pub(super) fn send_request(&mut self, index: usize) -> Happened {
         let timeout = Micros::from_ms(self.scenario.client_timeout_ms);
         let Some(client) = self.clients.get_mut(index) else { return Ok(()) };
@@ -46,7 +46,7 @@ impl Executor<'_> {
         let Some(request) = &mut client.request else { return Ok(()) };
         request.sent = request.sent.saturating_add(1);
         let sent = request.sent;
-        // A faulty client's very first message is not signed by its key, and everything after it comes twice.
+        // A faulty client forges its very first message, and sends everything after it twice.
         let forged = faulty && number == 0 && sent == 1;
         let (transaction, copies) = match request.transaction.clone() {
             transaction if forged => (Client::forged(&transaction), 1),
@@ -55,9 +55,9 @@ impl Executor<'_> {
         if sent > 1 {
             client.retransmissions = client.retransmissions.saturating_add(1);
         }
-        let again = if sent > 1 { format!(" again (time {sent})") } else { String::new() };
+        let again = if sent > 1 { format!(" again (attempt {sent})") } else { String::new() };
         self.client_log(index, &format!("sends request {number}{again} to all: {text}"));
-        // As a node's API does: what does not verify never gets to the replica.
+        // As in a node's API: a transaction that does not verify never reaches the replica.
         let verified = transaction.and_then(|transaction| self.setting.verifier.transactions(vec![transaction]).pop());
         match verified {
             Some(Ok(transaction)) => {
@@ -101,7 +101,7 @@ impl Executor<'_> {
         let result = client.on_answer(number, from, answer, enough, now);
         let done = client.is_done();
         if current {
-            self.client_log(index, &format!("hears from v{from} about request {number}: {answer:?}"));
+            self.client_log(index, &format!("gets v{from}'s answer to request {number}: {answer:?}"));
         }
         if result.is_some() {
             self.client_log(index, &format!("accepts request {number}: {enough} validators agree"));
@@ -114,7 +114,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Plans the end of the run when there is nothing left to do.
+    /// Schedules the end of the run once nothing is left to do.
     pub(super) fn settle(&mut self) {
         if self.settling || !self.is_complete() {
             return;
@@ -124,8 +124,8 @@ impl Executor<'_> {
         self.agenda.plan(self.now.after(Micros::from_ms(on_the_way)), Happening::End);
     }
 
-    /// Whether every client is done, and every honest validator has everything. One that will start again is waited for: what its disk has
-    /// kept is only known then.
+    /// Whether every client is done and every honest validator has every request. A validator that will restart must be up again first: only
+    /// then is it known what its disk kept.
     pub(super) fn is_complete(&self) -> bool {
         let all = self.requests.len();
         let has_all = |seat: &Seat| seat.machine.is_up() && seat.committed.len() == all;

@@ -1,4 +1,4 @@
-//! A validator of a scenario: the production replica, and what its process and its faults keep around it.
+//! A validator of a scenario: the production replica with the state of its process and its faults.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +13,10 @@ use quorate_types::{
 use super::triggers::Event;
 use crate::{harness::Machine, time::Micros};
 
-/// Most lines that a log keeps: the first ones, and a last line that says how many more there were.
+/// Most lines a log keeps. It keeps the first ones, and ends with the number of those dropped.
 const LOG_LINES_MAX: usize = 100_000;
 
-/// The log of a process.
+/// The log of a process, or of the injected failures.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     lines: Vec<String>,
@@ -40,7 +40,7 @@ impl Log {
     }
 }
 
-/// What a validator will do wrong, set by triggers: how many more times, or from now on.
+/// Planned lies, set by triggers: how many more times, or from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lies {
     pub(crate) other_block: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Lies {
     pub(crate) keep_certificates: bool,
 }
 
-/// Takes one of the times that are left.
+/// Uses up one of the remaining times. Returns whether there was one.
 pub(crate) fn take(count: &mut u32) -> bool {
     let any = *count > 0;
     *count = count.saturating_sub(1);
@@ -67,18 +67,18 @@ pub(crate) fn take(count: &mut u32) -> bool {
 pub(crate) struct Seat {
     pub(crate) id: ValidatorId,
     pub(crate) machine: Machine,
-    /// It may lie: nothing is asked of it.
+    /// May lie, so it is not judged.
     pub(crate) faulty: bool,
-    /// It has crashed and will not come back.
+    /// Has crashed and will not restart.
     pub(crate) gone: bool,
-    /// The deadline for which a wake-up is planned.
+    /// Time of the scheduled wake-up.
     pub(crate) wake: Option<Micros>,
-    /// Until then it does nothing.
+    /// Does nothing before this time.
     pub(crate) asleep_until: Micros,
     pub(crate) lies: Lies,
-    /// How often each event has happened in this life.
+    /// Number of each event since the last start.
     pub(crate) counts: BTreeMap<(Event, Option<u16>), u64>,
-    /// The clients' transactions in its ledger, as far as it can still know them: those of lost commits are taken out when it restarts.
+    /// The clients' transactions it has committed; recounted from its ledger at a restart, which may have lost some.
     pub(crate) committed: BTreeSet<TxId>,
     pub(crate) round: Round,
     pub(crate) log: Log,
@@ -101,7 +101,7 @@ impl Seat {
         }
     }
 
-    /// Whether it must have the whole ledger in the end.
+    /// Whether it must have the whole ledger at the end of the run.
     pub(crate) const fn is_judged(&self) -> bool {
         !self.faulty && !self.gone
     }

@@ -1,32 +1,32 @@
-//! Names of enumerations as people spell them: read whatever can mean only one thing.
+//! Spellings of enumeration members: accepts any that is unambiguous.
 //!
-//! `MsgType.Vote`, `MsgType.VOTE`, `"vote"`, `VoteMsg` and `vote_message` are one message type. Case, underscores, the enumeration's own name in
-//! front and "message" behind say nothing; what then remains is looked up among the names that the courses' programs use.
+//! `MsgType.Vote`, `MsgType.VOTE`, `"vote"`, `VoteMsg` and `vote_message` are one message type. Case, underscores, a leading name of the
+//! enumeration and a trailing "message" are ignored; the rest is looked up among the names that the course's programs use.
 
 use super::rules::{Attribute, Kind};
 
-/// Letters and digits alone, in lower case.
+/// Only the letters and digits, in lower case.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Whether it stands for anybody, any round or any message.
+/// Whether a word means any validator, any round or any message.
 pub(crate) fn is_any(text: &str) -> bool {
     matches!(text.trim(), "_" | "*") || matches!(plain(text).as_str(), "any" | "all" | "wildcard")
 }
 
-/// The member of an enumeration, without the enumeration: `MsgType.Vote` and `MsgType.Vote.value` are `vote`.
+/// The bare member of an enumeration: `MsgType.Vote` and `MsgType.Vote.value` give `vote`.
 fn member(text: &str) -> String {
     let text = text.trim();
     let text = text.strip_suffix(".value").or_else(|| text.strip_suffix(".name")).unwrap_or(text);
     plain(text.rsplit(['.', ':']).next().unwrap_or(text))
 }
 
-/// The message types, for errors.
+/// The message types, for error messages.
 pub(crate) const KINDS: &str = "Proposal (propose), Vote (voting), TimeOut, QC (TC, SyncInfo), SyncRequest, SyncResponse, Gossip, Request, \
                                 Response (reply), Wildcard (any, _); upper or lower case, with or without _, `MsgType.` or `Msg`";
 
-/// A message type; `Some(None)` for all that pass between validators.
+/// Parses a message type; `Some(None)` is the wildcard, any message between validators.
 #[expect(clippy::option_option, reason = "a kind, the wildcard, or no kind at all")]
 pub(crate) fn kind(text: &str) -> Option<Option<Kind>> {
     if is_any(text) {
@@ -51,7 +51,7 @@ pub(crate) fn kind(text: &str) -> Option<Option<Kind>> {
     Some(Some(kind))
 }
 
-/// What a failure does, before its value is known.
+/// A kind of failure, without its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failing {
     MsgLoss,
@@ -61,28 +61,28 @@ pub(crate) enum Failing {
     NoPropose,
 }
 
-/// The failures, for errors.
+/// The kinds of failures, for error messages.
 pub(crate) const FAILINGS: &str = "MsgLoss (loss, drop, omission), Delay, SetAttr, Crash, NoPropose; upper or lower case, with or without _ \
                                    or `FailType.`";
 
-/// A failure by its name.
+/// Parses a kind of failure.
 pub(crate) fn failing(text: &str) -> Option<Failing> {
     Some(match member(text).as_str() {
         "msgloss" | "messageloss" | "loss" | "msgdrop" | "messagedrop" | "drop" | "omission" => Failing::MsgLoss,
         "delay" | "msgdelay" | "messagedelay" => Failing::Delay,
         "setattr" | "setattribute" => Failing::SetAttr,
         "crash" => Failing::Crash,
-        // One project's enumeration has lost a letter.
+        // The misspelled one is in one project's enumeration.
         "nopropose" | "noproposal" | "byzantinenopropose" | "byzatinenopropose" => Failing::NoPropose,
         _ => return None,
     })
 }
 
-/// The attributes, for errors.
+/// The attributes, for error messages.
 pub(crate) const ATTRIBUTES: &str = "highest_vote_round, current_round (round), high_qc.round; upper or lower case, with or without _ or an \
                                      owner such as `pacemaker.`";
 
-/// An attribute by its name.
+/// Parses an attribute.
 pub(crate) fn attribute(text: &str) -> Option<Attribute> {
     let owners = ["self", "safety", "pacemaker", "blocktree", "validator", "replica"];
     let name: String = text.split('.').map(plain).skip_while(|part| owners.contains(&part.as_str())).collect();

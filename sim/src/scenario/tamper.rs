@@ -1,4 +1,4 @@
-//! How a faulty validator's messages are rewritten: signed again with its own key, so that only the rules of the protocol stand against them.
+//! Rewrites a faulty validator's messages and signs them again with its key, so that only the rules of the protocol can reject them.
 
 use quorate_types::{
     block::{Block, BlockContent, Payload, Proposal},
@@ -12,7 +12,7 @@ use quorate_types::{
 
 use crate::contents::{self, Statement};
 
-/// The message of a validator that believes to be in another round.
+/// The message as sent by a validator that believes it is in another round.
 pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
     match contents::statement(message) {
         Some(Statement::Proposal(proposal)) => {
@@ -22,7 +22,7 @@ pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> 
         Some(Statement::Vote(vote)) => {
             let mut vote = vote.clone();
             vote.vote_info.round = round;
-            // What it would commit is made to fit, as a validator would that believes in the round.
+            // Recomputed for the claimed round, as the deluded validator would.
             vote.commit_info.commit_state_id = vote.vote_info.commits_parent().then_some(vote.vote_info.exec_state_id);
             Message::Vote(Box::new(sign_vote(vote, key)))
         }
@@ -35,7 +35,7 @@ pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> 
     }
 }
 
-/// The message of a validator whose highest certificate is of another round: a real one where there is one, otherwise a forged one.
+/// The message as sent by a validator whose high QC is of another round: a real certificate if one is known, else a forged one.
 pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&QuorumCert>, key: &SigningKey) -> Message {
     let certificate = |own: &QuorumCert| {
         known.cloned().unwrap_or_else(|| {
@@ -64,7 +64,7 @@ pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&
     }
 }
 
-/// The same vote, but for a result that nobody computed.
+/// The same vote for a made-up result.
 pub(crate) fn other_result(vote: &Vote, key: &SigningKey) -> Message {
     let mut vote = vote.clone();
     for byte in &mut vote.vote_info.exec_state_id.0.0 {
@@ -81,7 +81,7 @@ pub(crate) fn other_block(proposal: &Proposal, key: &SigningKey) -> Message {
     propose(proposal, BlockContent { timestamp, payload, ..content.clone() }, key)
 }
 
-/// The message with a signature that does not verify.
+/// The same message with a bad signature.
 pub(crate) fn spoil(message: &Message) -> Message {
     let mut spoilt = message.clone();
     if let Some(first) = contents::signature_mut(&mut spoilt).and_then(|signature| signature.0.first_mut()) {
@@ -90,15 +90,15 @@ pub(crate) fn spoil(message: &Message) -> Message {
     spoilt
 }
 
-/// An answer with blocks, without its newest ones.
+/// A truncated response: a fetch response without its last `blocks` blocks, a catch-up response without any.
 pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
     let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
     if let Message::FetchResponse(response) = message {
-        // The newest come first; without the block that was asked for, nothing is left to say.
+        // The requested block comes first; without it the response would be empty. So the oldest ancestors go.
         let kept: Vec<Block> = response.blocks.iter().take(response.blocks.len().saturating_sub(blocks)).cloned().collect();
         Message::FetchResponse(Box::new(FetchResponse { block_id: response.block_id, blocks: Bounded::truncated(kept) }))
     } else {
-        // A certificate commits the last block, so without that block it commits nothing that is there.
+        // The certificate commits the last block; without that block it proves nothing in the response.
         contents::without_blocks(message)
     }
 }

@@ -1,4 +1,4 @@
-//! Reads our own format: TOML, every key known, every error at its place. docs/scenarios.md describes the keys.
+//! Reads the program's own format: TOML with no unknown keys, and errors with their position. docs/scenarios.md describes the keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use super::{
 type Read<T> = Result<T, FileError>;
 type Node<'a> = &'a Spanned<DeValue<'a>>;
 
-/// The keys of the whole file.
+/// Top-level keys.
 const KEYS: &[&str] = &[
     "name",
     "description",
@@ -62,7 +62,7 @@ pub(crate) fn read(text: &str) -> Read<Scenario> {
         FileError::new(
             place,
             error.message().lines().collect::<Vec<_>>().join(", "),
-            "write valid TOML 1.0; `quorate sim scenario new` shows a file",
+            "write valid TOML 1.0; `quorate sim scenario new` prints an example",
         )
     })?;
     let mut reader = Reader { text, places: Places::new(text), parts: BTreeMap::new() };
@@ -83,7 +83,7 @@ struct Table<'a> {
 struct Reader<'t> {
     text: &'t str,
     places: Places<'t>,
-    /// Where the parts are that a check may speak of.
+    /// Byte offsets of the parts, for errors of the scenario's check.
     parts: BTreeMap<Part, usize>,
 }
 
@@ -92,7 +92,7 @@ impl Reader<'_> {
         Err(FileError::new(Place::of(self.text, at), what, fix))
     }
 
-    /// Where the first part of the same failure or trigger stands.
+    /// The first part of the same failure or trigger, for one without a position of its own.
     fn table_of(&self, part: Part) -> Option<&usize> {
         self.parts.iter().find_map(|(known, at)| match (known, part) {
             (Part::Failure(one, _), Part::Failure(other, _)) | (Part::Trigger(one, _), Part::Trigger(other, _)) if *one == other => {
@@ -163,7 +163,7 @@ impl Reader<'_> {
         Ok(parameters)
     }
 
-    /// A number of validators, the last ones, as in the course; or a list.
+    /// Reads a number of validators, meaning the last ones as in the course, or a list.
     fn faulty(&self, root: &Table<'_>, validators: u16) -> Read<BTreeSet<u16>> {
         let Some(value) = root.node.get("faulty") else { return Ok(BTreeSet::new()) };
         if let DeValue::Array(elements) = value.get_ref() {
@@ -181,7 +181,7 @@ impl Reader<'_> {
         let Some(value) = root.node.get("faulty_clients") else { return Ok(BTreeSet::new()) };
         match value.get_ref() {
             DeValue::Array(elements) => elements.iter().map(|element| self.id(element)).collect(),
-            _ => self.wrong(value.span().start, "faulty_clients is no list", "write the numbers of the clients, such as [0, 2]"),
+            _ => self.wrong(value.span().start, "faulty_clients is not a list", "write the numbers of the clients, such as [0, 2]"),
         }
     }
 
@@ -202,7 +202,7 @@ impl Reader<'_> {
         let mut seen = BTreeSet::new();
         for (client, at, workload) in given {
             if !seen.insert(client) {
-                return self.wrong(at, format!("client {client} has two workloads"), "join them, separated by `;`");
+                return self.wrong(at, format!("client {client} has two workloads"), "join them with `;`");
             }
             match workloads.get_mut(usize::from(client)) {
                 Some(place) => *place = workload,
@@ -226,7 +226,7 @@ impl Reader<'_> {
             let ends = ends.iter().map(|end| self.number_in(end, "network_delay_ms", 0..=u64::MAX)).collect::<Read<Vec<_>>>()?;
             return match ends.as_slice() {
                 [min, max] => Ok(Some((*min, *max))),
-                _ => self.wrong(value.span().start, "network_delay_ms has two ends", "write [shortest, longest] or one number"),
+                _ => self.wrong(value.span().start, "network_delay_ms needs two ends", "write [shortest, longest] or one number"),
             };
         }
         let delay = self.number_in(value, "network_delay_ms", 0..=u64::MAX)?;
@@ -257,7 +257,11 @@ impl Reader<'_> {
             Some(value) => self.kind(value)?,
         };
         if fault == Fault::NoPropose && kind != Some(Kind::Proposal) {
-            return self.wrong(named.span().start, "NoPropose is about proposals", "write msg_type = \"Proposal\", or leave it out");
+            return self.wrong(
+                named.span().start,
+                "NoPropose only applies to proposals",
+                "write msg_type = \"Proposal\", or remove msg_type",
+            );
         }
         let per_million = match table.node.get("prob") {
             None => 1_000_000,
@@ -282,10 +286,10 @@ impl Reader<'_> {
         };
         let (val, attr) = (table.node.get("val"), table.node.get("attr"));
         if let Some(attr) = attr.filter(|_| failing != Failing::SetAttr) {
-            return self.wrong(attr.span().start, format!("{name} has no attr"), "leave it out; only SetAttr has one");
+            return self.wrong(attr.span().start, format!("{name} takes no attr"), "remove it; only SetAttr takes one");
         }
         if let Some(val) = val.filter(|_| matches!(failing, Failing::MsgLoss | Failing::NoPropose)) {
-            return self.wrong(val.span().start, format!("{name} has no val"), "leave it out");
+            return self.wrong(val.span().start, format!("{name} takes no val"), "remove it");
         }
         match failing {
             Failing::MsgLoss => Ok(Fault::MsgLoss),
@@ -293,7 +297,7 @@ impl Reader<'_> {
             Failing::Crash => val.map(|val| self.millionths(val, "val")).transpose().map(Fault::Crash),
             Failing::Delay => match val {
                 Some(val) => self.millionths(val, "val").map(Fault::Delay),
-                None => self.wrong(at, "a Delay without val", "say by how many seconds: val = 1.5"),
+                None => self.wrong(at, "a Delay without val", "give the seconds, as in val = 1.5"),
             },
             Failing::SetAttr => {
                 let (Some(val), Some(attr)) = (val, attr) else {
@@ -327,7 +331,7 @@ impl Reader<'_> {
             DeValue::String(name) if name == "_" => Ok(Party::Any),
             DeValue::String(name) if name == "leader" => Ok(Party::Leader),
             DeValue::Integer(_) => self.id(value).map(Party::Validator),
-            _ => self.wrong(value.span().start, format!("{key} is no validator"), "write a number, \"leader\" or \"_\" for any"),
+            _ => self.wrong(value.span().start, format!("{key} is not a validator"), "write a number, \"leader\" or \"_\" for any"),
         }
     }
 
@@ -336,8 +340,10 @@ impl Reader<'_> {
         let fix = "write a number, a range such as \"3..=9\", or \"_\" for any";
         match value.get_ref() {
             DeValue::Integer(_) => self.number_in(value, "round", 0..=u64::MAX).map(|round| Rounds::Between(round, round)),
-            DeValue::String(text) => rounds(text).map_or_else(|| self.wrong(value.span().start, format!("{text:?} is no round"), fix), Ok),
-            _ => self.wrong(value.span().start, "round is no round", fix),
+            DeValue::String(text) => {
+                rounds(text).map_or_else(|| self.wrong(value.span().start, format!("{text:?} is not a round"), fix), Ok)
+            }
+            _ => self.wrong(value.span().start, "round is not a round", fix),
         }
     }
 
@@ -361,7 +367,7 @@ impl Reader<'_> {
             (Some(call), true) => Ok(call),
             _ => self.wrong(
                 value.span().start,
-                format!("{key} has one call"),
+                format!("{key} takes exactly one call"),
                 "write one, such as on = \"shuttle(0,2)\" or do = \"crash()\"",
             ),
         }
@@ -381,17 +387,17 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The tables of an array, each read by a function.
+    /// Reads each table of an array with a function.
     fn each<T>(&mut self, root: &Table<'_>, key: &str, mut read: impl FnMut(&mut Self, usize, &Table<'_>) -> Read<T>) -> Read<Vec<T>> {
         let Some(value) = root.node.get(key) else { return Ok(Vec::new()) };
         let fix = format!("write each one as a table [[{key}]]");
         let DeValue::Array(elements) = value.get_ref() else {
-            return self.wrong(value.span().start, format!("{key} is a list of tables"), fix);
+            return self.wrong(value.span().start, format!("{key} must be a list of tables"), fix);
         };
         let mut all = Vec::new();
         for (index, element) in elements.iter().enumerate() {
             let DeValue::Table(table) = element.get_ref() else {
-                return self.wrong(element.span().start, format!("{key} is a list of tables"), fix);
+                return self.wrong(element.span().start, format!("{key} must be a list of tables"), fix);
             };
             all.push(read(self, index, &Table { node: table, at: element.span().start })?);
         }
@@ -405,7 +411,7 @@ impl Reader<'_> {
     fn string<'a>(&self, value: Node<'a>, key: &str) -> Read<&'a str> {
         match value.get_ref() {
             DeValue::String(text) => Ok(text),
-            _ => self.wrong(value.span().start, format!("{key} is a text"), "write it in quotes"),
+            _ => self.wrong(value.span().start, format!("{key} must be a string"), "write it in quotes"),
         }
     }
 
@@ -426,11 +432,11 @@ impl Reader<'_> {
         let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
         let text = match value.get_ref() {
             DeValue::String(text) => text.as_ref(),
-            _ => return self.wrong(value.span().start, format!("{key} is no text"), format!("write {}", names())),
+            _ => return self.wrong(value.span().start, format!("{key} must be a string"), format!("write {}", names())),
         };
         match choices.iter().find(|(name, _)| *name == text) {
             Some((_, choice)) => Ok(Some(choice.clone())),
-            None => self.wrong(value.span().start, format!("{text:?} is no value of {key}"), format!("write {}", names())),
+            None => self.wrong(value.span().start, format!("{text:?} is not a value of {key}"), format!("write {}", names())),
         }
     }
 
@@ -446,7 +452,7 @@ impl Reader<'_> {
         number.filter(|number| range.contains(number)).map_or_else(
             || {
                 let fix = format!("write a whole number in {}..={}", range.start(), range.end());
-                self.wrong(value.span().start, format!("{key} is out of range or no whole number"), fix)
+                self.wrong(value.span().start, format!("{key} is not a whole number in range"), fix)
             },
             Ok,
         )
@@ -467,13 +473,13 @@ impl Reader<'_> {
             Some(number) => Ok(number),
             None => self.wrong(
                 value.span().start,
-                format!("{key} is no usable number"),
+                format!("{key} is not a number in range"),
                 "write a decimal from 0 to 86400 with at most six decimals",
             ),
         }
     }
 
-    /// An error inside of a text. A byte of the text is a byte of the file unless the text is escaped; then the text's begin must do.
+    /// An error inside a string. If the string has escapes, offsets in it do not match the file, so the error points at its beginning.
     fn inside(&self, value: Node<'_>, (byte, what, fix): Wrong) -> FileError {
         let span = value.span();
         let raw = self.text.get(span.clone()).unwrap_or_default();
@@ -483,10 +489,10 @@ impl Reader<'_> {
     }
 }
 
-/// The longest delay, in microseconds: a day.
+/// Longest delay, in microseconds: a day.
 const SECONDS_MAX: u64 = 86_400_000_000;
 
-/// Rounds as they are written in a text.
+/// Parses rounds written as a string.
 pub(crate) fn rounds(text: &str) -> Option<Rounds> {
     if text == "_" {
         return Some(Rounds::Any);

@@ -1,7 +1,7 @@
-//! Failures that a count of received messages sets off, as in the format of 2017: `shuttle(0,2),change_result()`.
+//! Failures triggered by counts of received messages, as in the format of 2017: `shuttle(0,2),change_result()`.
 //!
-//! The names are those of Byzantine Chain Replication; what they mean in this protocol is in the table of docs/scenarios.md. Counts begin
-//! at 0, for each trigger, validator and (where one is named) client, and begin anew when the process starts again.
+//! The names are those of Byzantine Chain Replication; a table in docs/scenarios.md says what they mean in this protocol. Events are counted
+//! from 0, for each validator and (if the event has one) client, and from 0 again after a restart.
 
 use std::fmt;
 
@@ -10,28 +10,28 @@ use super::{
     spelling::plain,
 };
 
-/// What is counted.
+/// A counted event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
-    /// A request comes from a client.
+    /// A client's request arrives from the client.
     ClientRequest,
-    /// A client's transaction comes from another validator.
+    /// A client's transaction arrives from another validator.
     ForwardedRequest,
-    /// A proposal comes with a transaction of a client.
+    /// A proposal with a client's transaction arrives.
     Shuttle,
-    /// A vote for a block with a transaction of a client comes, or the certificate of one.
+    /// A vote for a block with a client's transaction arrives, or a proposal with the block's certificate.
     ResultShuttle,
-    /// A timeout comes.
+    /// A timeout arrives.
     WedgeRequest,
-    /// A round begins after one that was given up.
+    /// The validator enters a round after one that was given up.
     NewConfiguration,
-    /// Blocks are committed.
+    /// The validator commits blocks.
     Checkpoint,
-    /// Somebody's certificates come on their own.
+    /// Another validator's certificates arrive (`SyncInfo`).
     CompletedCheckpoint,
-    /// Somebody asks for committed blocks.
+    /// A request for committed blocks arrives.
     GetRunningState,
-    /// Somebody asks for blocks that are not yet committed.
+    /// A request for pending blocks arrives.
     CatchUp,
 }
 
@@ -54,32 +54,32 @@ impl Event {
     }
 }
 
-/// What is done then.
+/// What a trigger makes the validator do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// The next proposal differs between receivers: equivocation.
+    /// Equivocates: the next proposal differs between receivers.
     ChangeOperation,
-    /// The next vote names a wrong result, and so does the next answer to a client.
+    /// Gives a wrong result in the next vote and in the next answer to a client.
     ChangeResult,
-    /// The next vote is not sent.
+    /// Does not send the next vote.
     DropResultStmt,
-    /// The power fails, for ever.
+    /// Loses power for good.
     Crash,
-    /// Answers to those who are behind lack their last blocks from now on, so many.
+    /// From now on, leaves this many blocks out of responses to fetch requests, and all out of those to catch-up requests.
     TruncateHistory(u64),
-    /// Nothing is done for so many milliseconds.
+    /// Does nothing for this many milliseconds.
     Sleep(u64),
-    /// The message is not looked at.
+    /// Drops the message that triggered it.
     Drop,
-    /// The next proposal claims the next round.
+    /// Claims the next round in the next proposal.
     IncrementSlot,
-    /// The state is another one from now on: all votes name wrong results.
+    /// Votes for wrong results from now on, as if its state differed.
     ExtraOp,
-    /// The next proposal has a wrong signature.
+    /// Signs the next proposal wrongly.
     InvalidOrderSig,
-    /// The next vote has a wrong signature.
+    /// Signs the next vote wrongly.
     InvalidResultSig,
-    /// Certificates are not passed on from now on.
+    /// Does not send certificates (`SyncInfo`) from now on.
     DropCheckptStmts,
 }
 
@@ -107,7 +107,7 @@ impl Deed {
         }
     }
 
-    /// Whether an honest validator on a bad machine or network could show it.
+    /// Whether an honest validator on a bad machine or network could behave like this.
     #[must_use]
     pub const fn is_benign(self) -> bool {
         match self {
@@ -145,25 +145,25 @@ impl fmt::Display for Deed {
     }
 }
 
-/// A failure that a count sets off.
+/// A failure triggered by a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trigger {
-    /// In which line of its file it stands.
+    /// Its line in the file.
     pub line: usize,
-    /// Whose.
+    /// The validator that fails.
     pub validator: u16,
-    /// What is counted.
+    /// The counted event.
     pub event: Event,
-    /// Of which client, where the event is about one.
+    /// The client, if the event is counted by client.
     pub client: Option<u16>,
-    /// At which count it happens, from 0.
+    /// The count at which it happens, from 0.
     pub count: u64,
-    /// What happens.
+    /// What the validator does.
     pub deed: Deed,
 }
 
 impl Trigger {
-    /// The event as it is written: `shuttle(0,2)`.
+    /// The event as written in files: `shuttle(0,2)`.
     #[must_use]
     pub fn on(&self) -> String {
         match self.client {
@@ -182,7 +182,7 @@ impl fmt::Display for Trigger {
 /// An event with its client and count.
 pub(crate) type On = (Event, Option<u16>, u64);
 
-/// Reads an event.
+/// Parses an event.
 pub(crate) fn event(call: &Call) -> Result<On, Wrong> {
     let Some((event, name, of_client)) = Event::ALL.iter().find(|(_, name, _)| plain(name) == plain(&call.name)) else {
         let names: Vec<&str> = Event::ALL.iter().map(|(_, name, _)| *name).collect();
@@ -193,17 +193,17 @@ pub(crate) fn event(call: &Call) -> Result<On, Wrong> {
             Ok((*event, u16::try_from(*client).ok(), *count))
         }
         (false, [Argument::Number(count)]) => Ok((*event, None, *count)),
-        (true, _) => Err((call.at, format!("{name} counts the messages of a client"), format!("write {name}(client,count)"))),
-        (false, _) => Err((call.at, format!("{name} has one number, the count"), format!("write {name}(count)"))),
+        (true, _) => Err((call.at, format!("{name} counts a client's messages"), format!("write {name}(client,count)"))),
+        (false, _) => Err((call.at, format!("{name} takes one number, the count"), format!("write {name}(count)"))),
     }
 }
 
-/// Reads a failure.
+/// Parses a failure.
 pub(crate) fn deed(call: &Call) -> Result<Deed, Wrong> {
     Deed::parse(call).ok_or_else(|| {
         (
             call.at,
-            format!("`{}` with these arguments is no failure", call.name),
+            format!("`{}` is not a failure, or has wrong arguments", call.name),
             "the failures are change_operation(), change_result(), drop_result_stmt(), crash(), truncate_history(blocks), sleep(ms), drop(), \
              increment_slot(), extra_op(), invalid_order_sig(), invalid_result_sig(), drop_checkpt_stmts()"
                 .into(),
@@ -229,7 +229,7 @@ mod tests {
                      increment_slot(); extra_op(); invalid_order_sig(); invalid_result_sig(); drop_checkpt_stmts()";
         let read: Vec<String> = calls(names).unwrap().iter().map(|call| deed(call).unwrap().to_string()).collect();
         assert_eq!(read.join("; "), names);
-        // However it is spelled.
+        // Spelling is lenient.
         assert_eq!(event(&calls("ClientRequest(3,7)").unwrap()[0]).unwrap(), (Event::ClientRequest, Some(3), 7));
         assert_eq!(deed(&calls("TRUNCATE_HISTORY(3)").unwrap()[0]).unwrap(), Deed::TruncateHistory(3));
     }

@@ -1,8 +1,8 @@
-//! Many scenarios: on all cores, in parts, with a place to go on from.
+//! Campaigns: many scenarios, run on all cores, in parts, and resumable.
 //!
-//! The numbers of a space are cut into pieces, and the pieces dealt to the parts of a campaign in turn, so that parts take about as long as
-//! each other although canonical numbers are not spread evenly. The results of pieces are added in the order of the pieces, whichever thread
-//! is first: a [`Tally`] is a function of the options and of how many pieces it holds.
+//! A space's numbers are cut into pieces, which are dealt to the parts of a campaign in turn: canonical numbers are not spread evenly, and
+//! this way the parts take about equally long. Results are added in the order of the pieces, whichever thread finishes first, so a [`Tally`]
+//! depends only on the options and the number of pieces it holds.
 
 use std::{
     collections::BTreeMap,
@@ -23,55 +23,55 @@ use super::{
 };
 use crate::{caught::caught, subject::Shared};
 
-/// How many violations a tally keeps.
+/// Most violations kept in a tally.
 pub const VIOLATIONS_MAX: usize = 20;
-/// Into how many numbers a piece is cut at most.
+/// Numbers in a piece of a full search.
 const PIECE: u64 = 4_096;
-/// Into how many samples.
+/// Samples in a piece of a sampled search; these are all run, so there are fewer.
 const PIECE_SAMPLED: u64 = 16;
 
-/// Which scenarios are run.
+/// Which scenarios to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Of which space.
+    /// The space they are from.
     pub space: Space,
-    /// Instead of all: so many drawn by a seed.
+    /// Count and seed of a random sample, instead of all scenarios.
     pub sample: Option<(u64, u64)>,
     /// Only part k of n, 1..=n.
     pub part: (u64, u64),
 }
 
-/// What became of the pieces that are done, in their order.
+/// The results of the finished pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// How many pieces of this part are done.
+    /// Finished pieces of this part.
     pub pieces: u64,
-    /// The number of the first scenario that was run.
+    /// Number of the first scenario run.
     pub first: Option<u64>,
-    /// The number of the last one.
+    /// Number of the last scenario run.
     pub last: Option<u64>,
-    /// What they went through.
+    /// What happened in the scenarios.
     pub counters: Counters,
-    /// How many broke a rule.
+    /// Scenarios that violated an invariant.
     pub violated: u64,
-    /// The first of them.
+    /// The first [`VIOLATIONS_MAX`] of them.
     pub violations: Vec<Broken>,
-    /// The sum of all histories: the same for the same scenarios on the same code.
+    /// Sum of all history hashes: equal for the same scenarios on the same code.
     pub history: u64,
 }
 
-/// A scenario that broke a rule.
+/// A scenario that violated an invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// Its number.
     pub scenario: u64,
-    /// The rounds, sides and leaders, for people.
+    /// Rounds, leaders and sides in readable form.
     pub steps: String,
-    /// The rule.
+    /// The violated invariant.
     pub invariant: String,
-    /// How it is broken.
+    /// How it was violated.
     pub what: String,
-    /// The command that plays it again and tells everything.
+    /// The command that replays the scenario with a trace.
     pub replay: String,
 }
 
@@ -108,7 +108,7 @@ impl Tally {
 }
 
 impl Plan {
-    /// The options of `sim twins` that name the scenarios.
+    /// The options of `sim twins` that select these scenarios.
     #[must_use]
     pub fn options(&self) -> String {
         let mut text = format!("--validators {} --rounds {}", self.space.validators(), self.space.rounds());
@@ -124,7 +124,7 @@ impl Plan {
         text
     }
 
-    /// The one command that plays a scenario again.
+    /// The command that replays a scenario with a trace.
     #[must_use]
     pub fn replay(&self, number: u64) -> String {
         format!("quorate sim twins {} --scenario {number} --trace", Self { part: (1, 1), ..*self }.options())
@@ -139,10 +139,10 @@ impl Plan {
         }
     }
 
-    /// How many numbers there are.
+    /// How many numbers there are to run through.
     ///
     /// # Errors
-    /// Too many.
+    /// There are too many scenarios to number.
     pub fn numbers(&self) -> Result<u64, String> {
         self.sample.map_or_else(|| self.space.size(), |(count, _)| Ok(count))
     }
@@ -154,7 +154,7 @@ impl Plan {
     /// How many pieces this part has.
     ///
     /// # Errors
-    /// Too many.
+    /// There are too many scenarios to number.
     pub fn pieces(&self) -> Result<u64, String> {
         let all = self.numbers()?.div_ceil(self.piece());
         let (part, parts) = self.part;
@@ -171,7 +171,7 @@ impl Plan {
     /// How many scenarios this part has.
     ///
     /// # Errors
-    /// Too many.
+    /// There are too many scenarios to number.
     pub fn scenarios(&self) -> Result<u64, String> {
         let numbers = self.numbers()?;
         let symmetries = self.sample.is_none().then(|| self.space.symmetries());
@@ -186,16 +186,16 @@ impl Plan {
         Ok((0..self.pieces()?).map(in_piece).sum())
     }
 
-    /// Runs the scenarios of the pieces that `tally` lacks on `threads` threads. `on_piece` sees the tally after each piece, in their order,
-    /// and how many scenarios the piece added; it says whether to go on.
+    /// Runs the pieces that `tally` lacks, on `threads` threads. After each piece, in order, `on_piece` gets the tally and the number of
+    /// scenarios in the piece, and returns whether to go on.
     ///
     /// # Errors
-    /// The space is too large, or the network cannot be made.
+    /// The space is too large, or the network cannot be set up.
     pub fn run(&self, tally: Tally, threads: usize, on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync)) -> Result<Tally, String> {
         self.run_by(&Shared::default(), tally, threads, on_piece, &|lab, _, scenario| play(lab, scenario, false))
     }
 
-    /// The same from the beginning, for any application.
+    /// Like [`Self::run`], from the beginning and for any application.
     pub(crate) fn run_for(&self, subject: &Shared, threads: usize) -> Result<Tally, String> {
         self.run_by(subject, Tally::default(), threads, &|_, _| true, &|lab, _, scenario| play(lab, scenario, false))
     }

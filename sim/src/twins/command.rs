@@ -28,64 +28,64 @@ use crate::{
     scenario::command::{bad, read_text},
 };
 
-/// How often the checkpoint is written.
+/// Interval between checkpoint writes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// `quorate sim twins`.
 #[derive(Clone, Debug, Args)]
 pub struct TwinsCommand {
-    /// Run the scenario of this file of JSON instead: who leads each round, who hears whom, what is lost. docs/scenarios.md has the shapes.
+    /// Run the scenario in this JSON file instead: each round's leader and connectivity, and lost messages (docs/scenarios.md).
     #[arg(
         value_name = "FILE",
         group = "one",
         conflicts_with_all = ["rounds", "two_phase", "validators", "sample", "seed", "part", "threads", "checkpoint", "report", "commit"]
     )]
     file: Option<PathBuf>,
-    /// Which one, where the file holds several scenarios; from 1.
+    /// Which scenario to use, from 1, if the file has several.
     #[arg(long, value_name = "NUMBER", requires = "file")]
     case: Option<usize>,
-    /// For how many rounds leaders and sides are chosen; afterwards everybody hears everybody.
+    /// Number of rounds with chosen leaders and sides; after them everybody hears everybody.
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     rounds: u32,
-    /// Choose sides for proposals and sides for everything else of a round.
+    /// In each round, choose sides for proposals separately from those for everything else.
     #[arg(long)]
     two_phase: bool,
-    /// 4 validators of which one has a twin, or 7 of which two have one.
+    /// 4 validators, one of them with a twin, or 7, two of them with twins.
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     validators: u16,
-    /// Instead of all scenarios, draw so many of them.
+    /// Draw this many scenarios at random instead of running all.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     sample: Option<u64>,
-    /// Which scenarios --sample draws.
+    /// Seed that decides which scenarios --sample draws.
     #[arg(long, requires = "sample", default_value_t = 0)]
     seed: u64,
-    /// Run only part K of N, to share a campaign between machines.
+    /// Run only part K of N, to split a campaign between machines.
     #[arg(long, value_name = "K/N", value_parser = parse_part)]
     part: Option<(u64, u64)>,
-    /// How many threads share the scenarios [default: one for each core].
+    /// Number of threads [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
-    /// Write to this file how far the campaign has come, and go on from there if it exists.
+    /// Save progress to this file, and resume from it if it exists.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Write the report to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// The commit that the report names [default: what git says].
+    /// Commit to name in the report [default: from git].
     #[arg(long, value_name = "HASH")]
     commit: Option<String>,
     /// Run only the scenario with this number.
     #[arg(long, value_name = "NUMBER", group = "one", conflicts_with_all = ["part", "checkpoint", "report"])]
     scenario: Option<u64>,
-    /// Print the scenario of --scenario as a file of JSON, and run nothing.
+    /// Print the scenario of --scenario as a JSON file instead of running it.
     #[arg(long, requires = "scenario", conflicts_with = "trace")]
     export: bool,
-    /// Print everything that happens in the scenario of --scenario or of the file, line by line.
+    /// Print every event of the scenario of --scenario or FILE, line by line.
     #[arg(long, requires = "one")]
     trace: bool,
 }
 
-/// How far a campaign has come.
+/// The saved progress of a campaign.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checkpoint {
     /// [`Plan::options`].
@@ -95,24 +95,24 @@ struct Checkpoint {
     tally: Tally,
 }
 
-/// What became of the scenario of a file.
+/// The result of a scenario from a file.
 #[derive(Debug, Serialize)]
 struct FileReport<'a> {
     validators: u16,
     twins: Vec<String>,
     rounds: usize,
-    /// How many twins the protocol can bear.
+    /// How many twins the protocol tolerates.
     tolerated: u16,
-    /// Whether every rule held that does not speak of progress.
+    /// Whether every invariant but liveness held.
     safe: bool,
-    /// Whether everybody honest committed after the last round of the file, in time; nothing where there are too many twins to ask it.
+    /// Whether every honest validator committed in time after the file's last round; `None` if there are too many twins to require it.
     live: Option<bool>,
     notes: &'a [String],
     #[serde(flatten)]
     outcome: &'a Outcome,
 }
 
-/// What a campaign found.
+/// The report on a campaign.
 #[derive(Debug, Serialize)]
 struct CampaignReport {
     what: &'static str,
@@ -124,7 +124,7 @@ struct CampaignReport {
     sample: Option<u64>,
     seed: Option<u64>,
     part: String,
-    /// How many scenarios there are up to symmetry, and how many of them were run.
+    /// Scenarios up to symmetry, and how many of them were run.
     canonical: u64,
     scenarios: u64,
     first: Option<u64>,
@@ -139,7 +139,7 @@ struct CampaignReport {
 }
 
 fn parse_part(text: &str) -> Result<(u64, u64), String> {
-    let wrong = || format!("{text:?} is not K/N with 1 <= K <= N, as 2/8");
+    let wrong = || format!("{text:?} is not K/N with 1 <= K <= N; write it as in 2/8");
     let (part, parts) = text.split_once('/').ok_or_else(wrong)?;
     let (part, parts) = (part.parse().map_err(|_| wrong())?, parts.parse().map_err(|_| wrong())?);
     if 1 <= part && part <= parts { Ok((part, parts)) } else { Err(wrong()) }
@@ -160,7 +160,7 @@ impl TwinsCommand {
         match self.scenario {
             Some(number) if number >= numbers => Err(CommandError::failure(
                 "no-such-scenario",
-                format_args!("there is no scenario {number}, the last one is {}", numbers.saturating_sub(1)),
+                format_args!("there is no scenario {number}; the last one is {}", numbers.saturating_sub(1)),
             )),
             Some(number) => self.one(&plan, number, out),
             None => self.many(&plan, out),
@@ -182,13 +182,12 @@ impl TwinsCommand {
         out.print(&report, || file_text(&report))?;
         let command = format!("quorate sim twins {} --trace", file.display());
         let again = self.case.map_or_else(|| command.clone(), |case| format!("{command} --case {case}"));
-        let broken =
-            |what: String| Err(CommandError::failure("invariant-broken", what).with_hint(format_args!("see it happen with `{again}`")));
+        let broken = |what: String| Err(CommandError::failure("invariant-broken", what).with_hint(format_args!("trace it with `{again}`")));
         match &outcome.violation {
-            Some(violation) if !script.is_beyond() => broken(format!("{} is broken: {}", violation.invariant, violation.what)),
-            // Nobody can prevent a fork then, but its authors must be known: more than the protocol can bear, and none that has no twin.
+            Some(violation) if !script.is_beyond() => broken(format!("{} is violated: {}", violation.invariant, violation.what)),
+            // Beyond f, forks cannot be prevented, but the signatures must convict more than f validators, all of them with a twin.
             Some(_) if outcome.forked && !is_accountable(&script, &outcome) => {
-                broken("the chain forked, and the signatures do not name those who did it".into())
+                broken("the chain forked, but the signatures do not convict the culprits".into())
             }
             Some(_) | None => Ok(()),
         }
@@ -211,7 +210,7 @@ impl TwinsCommand {
         match &outcome.violation {
             None => Ok(()),
             Some(violation) => {
-                Err(CommandError::failure("invariant-broken", format_args!("scenario {number} breaks {}", violation.invariant)))
+                Err(CommandError::failure("invariant-broken", format_args!("scenario {number} violates {}", violation.invariant)))
             }
         }
     }
@@ -224,7 +223,7 @@ impl TwinsCommand {
         };
         let start = start.unwrap_or_else(|| Checkpoint { options: plan.options(), cpu_ms: 0, wall_ms: 0, tally: Tally::default() });
         if start.tally.pieces > 0 {
-            out.note(format_args!("going on after {} scenarios", start.tally.counters.scenarios));
+            out.note(format_args!("resuming after {} scenarios", start.tally.counters.scenarios));
         }
         let canonical = plan.scenarios().map_err(failed("no-such-space"))?;
         let bar = progress_bar(canonical, out);
@@ -237,7 +236,7 @@ impl TwinsCommand {
             wall_ms: start.wall_ms.saturating_add(millis(wall.elapsed())),
             tally: tally.clone(),
         };
-        // When the checkpoint was last written, how many violations have been told, and what went wrong with the file.
+        // When the checkpoint was last written, how many violations have been printed, and the error of a failed write.
         let state = Mutex::new((Instant::now(), start.tally.violations.len(), None));
         let on_piece = |tally: &Tally, scenarios: u64| {
             bar.inc(scenarios);
@@ -271,10 +270,9 @@ impl TwinsCommand {
         out.print(&report, || report_text(&report))?;
         match report.violations.first() {
             None => Ok(()),
-            Some(broken) => Err(CommandError::failure(
-                "invariant-broken",
-                format_args!("an invariant is broken; see it happen with `{}`", broken.replay),
-            )),
+            Some(broken) => {
+                Err(CommandError::failure("invariant-broken", format_args!("an invariant is violated; trace it with `{}`", broken.replay)))
+            }
         }
     }
 
@@ -309,7 +307,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The commit of the directory that we are in.
+/// The commit checked out in the current directory.
 fn commit() -> Option<String> {
     let output = process::Command::new("git").args(["rev-parse", "HEAD"]).stderr(process::Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
@@ -320,10 +318,13 @@ fn read_checkpoint(path: &Path, plan: &Plan) -> Result<Option<Checkpoint>, Comma
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CommandError::failure("checkpoint", format_args!("{} cannot be read: {error}", path.display()))),
+        Err(error) => return Err(CommandError::failure("checkpoint", format_args!("cannot read {}: {error}", path.display()))),
     };
     let damaged = |error: serde_json::Error| {
-        CommandError::failure("checkpoint", format_args!("{} is no checkpoint of `sim twins` ({error}); name another file", path.display()))
+        CommandError::failure(
+            "checkpoint",
+            format_args!("{} is not a checkpoint of `sim twins` ({error}); name another file", path.display()),
+        )
     };
     let checkpoint: Checkpoint = serde_json::from_slice(&bytes).map_err(damaged)?;
     if checkpoint.options == plan.options() {
@@ -332,7 +333,7 @@ fn read_checkpoint(path: &Path, plan: &Plan) -> Result<Option<Checkpoint>, Comma
     Err(CommandError::failure(
         "checkpoint",
         format_args!(
-            "{} is of another campaign: `{}`, and not `{}`; name another file, or remove it to begin anew",
+            "{} belongs to another campaign: `{}`, not `{}`; name another file, or remove it to start over",
             path.display(),
             checkpoint.options,
             plan.options()
@@ -340,10 +341,9 @@ fn read_checkpoint(path: &Path, plan: &Plan) -> Result<Option<Checkpoint>, Comma
     ))
 }
 
-/// Writes a file so that at any moment the old one or the new one is there.
+/// Writes a file atomically: a reader finds the old or the new one.
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CommandError> {
-    let failed =
-        |error: &dyn std::fmt::Display| CommandError::failure("file", format_args!("{} cannot be written: {error}", path.display()));
+    let failed = |error: &dyn std::fmt::Display| CommandError::failure("file", format_args!("cannot write {}: {error}", path.display()));
     let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
     text.push('\n');
     let mut next = path.as_os_str().to_owned();
@@ -370,10 +370,10 @@ fn progress_bar(count: u64, out: &Output) -> ProgressBar {
 }
 
 fn broken_text(broken: &Broken) -> String {
-    format!("scenario {} breaks {}: {}\n{}\n    {}", broken.scenario, broken.invariant, broken.what, broken.steps, broken.replay)
+    format!("scenario {} violates {}: {}\n{}\n    {}", broken.scenario, broken.invariant, broken.what, broken.steps, broken.replay)
 }
 
-/// Whether those who forked the chain are named, and nobody else.
+/// Whether the signatures convict those who forked the chain, and only those.
 fn is_accountable(script: &Script, outcome: &Outcome) -> bool {
     let f = usize::from(script.validators.saturating_sub(1) / 3);
     outcome.culprits.len() > f && outcome.culprits.iter().all(|culprit| script.faulty().contains(*culprit))
@@ -397,38 +397,38 @@ fn file_text(report: &FileReport<'_>) -> String {
     let FileReport { outcome, .. } = report;
     let names = |ids: &[quorate_types::ids::ValidatorId]| ids.iter().map(|id| format!("v{id}")).collect::<Vec<_>>().join(", ");
     let safety = match &outcome.violation {
-        Some(violation) if !report.safe => format!("BROKEN: {}: {}", violation.invariant, violation.what),
+        Some(violation) if !report.safe => format!("VIOLATED: {}: {}", violation.invariant, violation.what),
         Some(_) | None => "every invariant holds".into(),
     };
     let most = outcome.counters.rounds_to_commit_max;
     let liveness = match (report.live, &outcome.violation) {
-        (None, _) => format!("not asked: {} twins, and {} can be borne", report.twins.len(), report.tolerated),
-        (Some(true), _) => format!("everybody honest commits after round {}, within {most} rounds", report.rounds),
-        (Some(false), Some(violation)) if violation.invariant == "LIVE-1" => format!("BROKEN: {}", violation.what),
-        (Some(false), _) => "not judged, as safety is broken".into(),
+        (None, _) => format!("not required: {} twins, {} tolerated", report.twins.len(), report.tolerated),
+        (Some(true), _) => format!("every honest validator commits after round {}, within {most} rounds", report.rounds),
+        (Some(false), Some(violation)) if violation.invariant == "LIVE-1" => format!("VIOLATED: {}", violation.what),
+        (Some(false), _) => "not judged, since safety is violated".into(),
     };
     let mut lines = vec![
-        format!("{} validators with twins of {}, {} rounds", report.validators, none_or(report.twins.join(", ")), report.rounds),
+        format!("{} validators, twins of {}, {} rounds", report.validators, none_or(report.twins.join(", ")), report.rounds),
         format!("  safety     {safety}"),
         format!("  liveness   {liveness}"),
     ];
     if outcome.forked {
         lines.push("  fork       honest validators committed different blocks at one height".into());
     }
-    lines.push(format!("  culprits   {}, by the signatures of two votes in one round", none_or(names(&outcome.culprits))));
-    lines.push(format!("  accused    {}, by honest validators", none_or(names(&outcome.accused))));
+    lines.push(format!("  culprits   {} (by signatures on two votes in one round)", none_or(names(&outcome.culprits))));
+    lines.push(format!("  accused    {} (by honest validators)", none_or(names(&outcome.accused))));
     lines.push(format!("{} rounds, {} messages, history {:016x}", outcome.counters.rounds, outcome.counters.messages, outcome.history));
     lines.join("\n")
 }
 
 fn none_or(text: String) -> String {
-    if text.is_empty() { "nobody".into() } else { text }
+    if text.is_empty() { "none".into() } else { text }
 }
 
 fn one_text(number: u64, outcome: &Outcome) -> String {
     let verdict = match &outcome.violation {
         None => "every invariant holds".into(),
-        Some(violation) => format!("{} is broken after {} us: {}", violation.invariant, violation.at_us, violation.what),
+        Some(violation) => format!("{} is violated after {} us: {}", violation.invariant, violation.at_us, violation.what),
     };
     format!(
         "scenario {number}: {verdict}\n{} rounds, {} messages, history {:016x}",
@@ -439,10 +439,10 @@ fn one_text(number: u64, outcome: &Outcome) -> String {
 fn report_text(report: &CampaignReport) -> String {
     let counters = &report.counters;
     let mut text = format!(
-        "{} scenarios of {} ({}), {} broke an invariant; {:.1} CPU seconds, {:.1} seconds\n\
-         {} rounds, {} messages; with everybody connected a commit took at most {} rounds\n\
+        "{} scenarios of {} ({}), {} violated an invariant; {:.1} CPU seconds, {:.1} seconds\n\
+         {} rounds, {} messages; with everybody connected, a commit took at most {} rounds\n\
          scenarios with two proposals in a round: {}; two votes of a twin: {}; timeout certificates: {}; a pruned fork: {} (certified: {}); \
-         accusations of votes, timeouts, proposals: {}, {}, {}; fetched blocks: {}; catch-up: {}; sides joined: {}\nhistory {}",
+         accusations of double votes, timeouts, proposals: {}, {}, {}; fetched blocks: {}; catch-up: {}; sides joined: {}\nhistory {}",
         report.scenarios,
         report.canonical,
         report.options,
@@ -488,7 +488,7 @@ mod tests {
         Program::try_parse_from(std::iter::once("twins").chain(arguments.split_whitespace())).map(|program| program.twins)
     }
 
-    /// A directory of its own for each test.
+    /// A directory for one test.
     fn directory(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("quorate-twins-{name}-{}", process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -546,14 +546,14 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&first).unwrap();
         assert_eq!((value["scenarios"].as_u64(), value["canonical"].as_u64()), (Some(15), Some(15)), "{first}");
         assert_eq!((value["commit"].as_str(), value["what"].as_str()), (Some("c0ffee"), Some("twins")));
-        // Nothing is left to be done, and the report says the same.
+        // Nothing is left to do, and the report is the same.
         options(1).run(&out).unwrap();
         let again: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
         assert_eq!((&again["counters"], &again["history"]), (&value["counters"], &value["history"]));
         let error = options(2).run(&out).unwrap_err();
-        assert!(error.message.contains("of another campaign"), "{error}");
+        assert!(error.message.contains("belongs to another campaign"), "{error}");
         std::fs::write(&checkpoint, "{").unwrap();
-        assert!(options(1).run(&out).unwrap_err().message.contains("is no checkpoint"));
+        assert!(options(1).run(&out).unwrap_err().message.contains("is not a checkpoint"));
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

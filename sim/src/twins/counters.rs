@@ -1,49 +1,49 @@
-//! What scenarios went through. A search in which nothing happens finds nothing.
+//! What happened in scenarios. A search in which nothing happens finds nothing.
 
 use serde::{Deserialize, Serialize};
 
-/// Sums over scenarios; most count the scenarios in which something happened at all.
+/// Sums over scenarios. Most count the scenarios in which something happened at least once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
-    /// Scenarios.
+    /// Scenarios run.
     pub scenarios: u64,
     /// Scenarios in which a leader's two copies proposed different blocks in one round.
     pub two_proposals: u64,
-    /// Scenarios in which a twin's two copies voted for different blocks in one round.
+    /// Scenarios in which a validator's two copies voted for different blocks in one round.
     pub two_votes: u64,
-    /// Scenarios in which a proposal was built on a timeout certificate.
+    /// Scenarios in which a proposal carried a timeout certificate.
     pub timeout_certificates: u64,
-    /// Scenarios in which an honest validator gave up a block that it had executed, because a commit went another way.
+    /// Scenarios in which a commit made an honest validator abandon an executed block.
     pub forks_pruned: u64,
-    /// Scenarios in which such a block had even been certified.
+    /// Scenarios in which such a block had been certified.
     pub certified_forks_pruned: u64,
-    /// Scenarios in which an honest validator accused somebody: of two votes, ...
+    /// Scenarios in which an honest validator accused another of two votes.
     pub accused_of_votes: u64,
-    /// ... of two timeouts, ...
+    /// The same for two timeouts.
     pub accused_of_timeouts: u64,
-    /// ... of two proposals.
+    /// The same for two proposals.
     pub accused_of_proposals: u64,
-    /// Scenarios in which a block of the first rounds was committed in the end.
+    /// Scenarios in which a block of the scenario's own rounds was committed.
     pub early_blocks_committed: u64,
-    /// Scenarios in which somebody had to fetch a block.
+    /// Scenarios in which a fetch was answered with blocks.
     pub fetched: u64,
-    /// Scenarios in which somebody had to catch up with commits.
+    /// Scenarios in which a catch-up request was answered with blocks.
     pub caught_up: u64,
-    /// Scenarios in which no side of some round had a quorum, so that its sides had to be joined for the world to go on.
+    /// Scenarios in which sides had to be joined, since no side of some round had a quorum.
     pub sides_joined: u64,
-    /// Scenarios in which a copy of a twin stopped by itself: it has no one to blame but its other self.
+    /// Scenarios in which a copy of a validator with a twin stopped by itself.
     pub twins_stopped: u64,
-    /// All rounds that were gone through.
+    /// Rounds in total.
     pub rounds: u64,
-    /// All messages that arrived.
+    /// Messages delivered in total.
     pub messages: u64,
-    /// The most rounds that anybody needed to commit a block of a round in which everybody heard everybody.
+    /// The most rounds that any honest validator needed to commit once everybody heard everybody.
     pub rounds_to_commit_max: u64,
 }
 
 impl Counters {
-    /// Adds those of other scenarios.
+    /// Adds the counters of other scenarios.
     pub fn add(&mut self, more: &Self) {
         let sums = [
             (&mut self.scenarios, more.scenarios),

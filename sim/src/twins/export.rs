@@ -1,10 +1,10 @@
-//! A scenario of the space as a file that import.rs reads as the same script.
+//! Writes a scenario of the space as a file that import.rs reads back as the same script.
 
 use serde::Serialize;
 
 use super::scenario::Scenario;
 
-/// A scenario of the space as a file.
+/// The file format.
 #[derive(Serialize)]
 struct Exported {
     number_of_nodes: u16,
@@ -15,13 +15,13 @@ struct Exported {
     proposal_partitions: Option<Vec<Vec<Vec<usize>>>>,
 }
 
-/// A scenario as JSON that [`super::read`] reads as the same script.
+/// A scenario as JSON that [`super::read`] reads back as the same script.
 ///
 /// # Errors
-/// None that is known: numbers and lists can always be written.
+/// None in practice: numbers and lists always serialize.
 pub fn export(scenario: &Scenario) -> Result<String, serde_json::Error> {
     let cast = scenario.cast();
-    // A second copy is written as n + the number of its validator, as those have twins that come first.
+    // A second copy is written as n + its validator's number, since the first validators are those with twins.
     let name = |actor: usize| {
         let id = cast.get(actor).copied().unwrap_or_default();
         let second = actor.checked_sub(1).and_then(|before| cast.get(before)) == Some(&id);

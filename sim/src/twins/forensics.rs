@@ -1,7 +1,7 @@
-//! Who lied? Answered from signatures alone: from the votes and certificates that went over the network, as anybody could have kept them.
+//! Finds the liars from signatures alone: the votes and certificates sent over the network, which any observer could have kept.
 //!
-//! Two blocks can be certified in one round only if more than f validators signed votes for both. Whoever has both certificates can name
-//! them, also when the honest validators have stopped before they saw both (Sheng et al., "BFT Protocol Forensics", 2021).
+//! Two blocks can be certified in one round only if more than f validators signed votes for both. Both certificates together convict them,
+//! even if every honest validator stopped before it saw both (Sheng et al., "BFT Protocol Forensics", 2021).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,20 +16,20 @@ use quorate_types::{
 
 use crate::contents::{self, Statement};
 
-/// What has been signed, as far as it was seen.
+/// The signatures observed so far.
 #[derive(Debug, Default)]
 pub(crate) struct Forensics {
-    /// For each round and block who signed a vote for it.
+    /// Signers of votes, by round and block.
     votes: BTreeMap<Round, BTreeMap<BlockId, SignerSet>>,
-    /// The blocks with a certificate.
+    /// Blocks with a certificate.
     certified: BTreeSet<BlockId>,
-    /// For each round and author the blocks that were proposed.
+    /// Proposed blocks, by round and author.
     proposals: BTreeMap<(Round, ValidatorId), BTreeSet<BlockId>>,
     after_timeout: bool,
 }
 
 impl Forensics {
-    /// Looks at a message.
+    /// Records the signatures in a message.
     pub(crate) fn observe(&mut self, message: &Message) {
         match contents::statement(message) {
             Some(Statement::Proposal(proposal)) => {
@@ -53,22 +53,22 @@ impl Forensics {
         *known = known.union(signers);
     }
 
-    /// Whether a block was certified.
+    /// Whether a certificate of the block was seen.
     pub(crate) fn is_certified(&self, block: &BlockId) -> bool {
         self.certified.contains(block)
     }
 
-    /// Whether somebody proposed two blocks in one round.
+    /// Whether an author proposed two blocks in one round.
     pub(crate) fn two_proposals(&self) -> bool {
         self.proposals.values().any(|blocks| blocks.len() > 1)
     }
 
-    /// Whether somebody proposed on a timeout certificate.
+    /// Whether any proposal carried a timeout certificate.
     pub(crate) const fn after_timeout(&self) -> bool {
         self.after_timeout
     }
 
-    /// Who signed votes for two blocks of one round.
+    /// Validators that signed votes for two blocks in one round.
     pub(crate) fn culprits(&self) -> SignerSet {
         let mut culprits = SignerSet::default();
         for blocks in self.votes.values().filter(|blocks| blocks.len() > 1) {

@@ -1,4 +1,4 @@
-//! Scripts from files: the JSON in which the courses' generators of twins scenarios write them, and ours, which is one of these.
+//! Reads scripts from JSON files, in the formats of the courses' generators of twins scenarios. The program's own format is one of them.
 //!
 //! ```text
 //! {number_of_nodes, number_of_twins, leaders: [..], partitions: [[[0, 1], [2, 3, 4]], ..], message_types: [[["Vote"], []], ..]}
@@ -6,8 +6,8 @@
 //! {.., round_configs: {"1": {leader: ["A", "A'"], partitions: [["A", "B"], ..], MsgType: "Vote"}}, timeout_msg_drop_cnt: 3}
 //! {.., leader: [[0, 4]], proposal_partitions, vote_partitions, timeout_partitions, drops: [{type_of_msg_to_drop, node_number, round_from, round_to}]}
 //! ```
-//! Rounds count from 1. With n nodes, node n is the twin of the first one that has a twin, n + 1 of the second. docs/scenarios.md says what
-//! each key means here.
+//! Rounds count from 1. With n nodes, node n is the twin of the first node that has one, n + 1 that of the second. docs/scenarios.md says
+//! what each key means here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,30 +23,30 @@ use crate::scenario::{
     spelling::{self, plain},
 };
 
-/// Most validators of a file's scenario: half as many as actors, as each may have a twin.
+/// Most validators of a scenario from a file: half the actors, since each may have a twin.
 const VALIDATORS_MAX: usize = ACTORS_MAX / 2;
-/// How deep in a file its scenarios may stand.
+/// Deepest nesting of a scenario in a file.
 const DEPTH_MAX: usize = 4;
 
 type Read<T> = Result<T, FileError>;
 
-/// A script with what was lost or guessed on the way.
+/// An imported script, with notes on what the import ignored or assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// The script.
     pub script: Script,
-    /// For people.
+    /// What was ignored or assumed, for the user.
     pub notes: Vec<String>,
 }
 
 /// Reads a scenario. `case` chooses one of several in a file, from 1.
 ///
 /// # Errors
-/// [`FileError`]: where, what and the fix.
+/// The text is not a valid scenario.
 pub fn read(text: &str, case: Option<usize>) -> Read<Imported> {
     let start = Place { line: 1, column: 1 };
     if text.len() > FILE_BYTES_MAX {
-        return Err(FileError::new(start, format!("a file of {} bytes", text.len()), format!("at most {FILE_BYTES_MAX} are read")));
+        return Err(FileError::new(start, format!("the file has {} bytes", text.len()), format!("use at most {FILE_BYTES_MAX}")));
     }
     let nodes = literal::parse(text)?;
     let mut cases = Vec::new();
@@ -64,14 +64,14 @@ pub fn read(text: &str, case: Option<usize>) -> Read<Imported> {
     match number.checked_sub(1).and_then(|index| cases.get(index)) {
         Some(scopes) => Reader { scopes, notes: Vec::new() }.script(),
         None if all == 0 => {
-            let fix = "write number_of_nodes, number_of_twins, leaders and partitions; `quorate sim twins --scenario 0 --export` shows one";
-            Err(FileError::new(start, "the file holds no scenario of twins", fix))
+            let fix = "write number_of_nodes, number_of_twins, leaders and partitions; `quorate sim twins --scenario 0 --export` prints an example";
+            Err(FileError::new(start, "the file has no twins scenario", fix))
         }
         None => Err(FileError::new(start, format!("there is no case {number}"), format!("choose one of 1..={all}"))),
     }
 }
 
-/// Finds the scenarios: dictionaries that name leaders, each with the dictionaries around it, the innermost first.
+/// Finds the scenarios: dictionaries that name leaders, each with its enclosing dictionaries, innermost first.
 fn collect<'a>(node: &'a Node, around: &mut Vec<&'a Node>, cases: &mut Vec<Vec<&'a Node>>) {
     if around.len() > DEPTH_MAX {
         return;
@@ -103,7 +103,7 @@ const TWINS: &[&str] = &["numberoftwins", "numoftwins", "nooftwins", "ntwins", "
 const LEADERS: &[&str] = &["leaders", "leader", "roundleaders"];
 const PARTITIONS: &[&str] = &["partitions", "roundpartitions"];
 const ROUND_CONFIGS: &str = "roundconfigs";
-/// What may stand in a scenario beside these, with or without a meaning here.
+/// Other known keys of a scenario; some have no meaning here.
 const OTHERS: &[&str] = &[
     "twins",
     "nodes",
@@ -122,13 +122,13 @@ const OTHERS: &[&str] = &[
     "rounds",
 ];
 
-/// The kinds of messages that have partitions of their own, in the order of [`Sets`].
+/// The kinds of messages with partitions of their own, as indices into [`Sets`].
 const PROPOSALS: usize = 0;
 const VOTES: usize = 1;
 const TIMEOUTS: usize = 2;
 const REST: usize = 3;
 
-/// For each kind of message and actor the set of those that hear it.
+/// For each kind of message and each actor, the set of actors that hear it.
 type Sets = [Vec<u32>; 4];
 
 fn key_of(node: &Node) -> Option<String> {
@@ -144,7 +144,9 @@ fn text_of(node: &Node) -> Option<&str> {
 
 fn number_of(node: &Node, what: &str, max: usize) -> Read<usize> {
     let number = text_of(node).and_then(|text| text.parse().ok()).filter(|number| *number <= max);
-    number.ok_or_else(|| FileError::new(node.place, format!("{what} is no usable number"), format!("write a whole number from 0 to {max}")))
+    number.ok_or_else(|| {
+        FileError::new(node.place, format!("{what} is not a number in range"), format!("write a whole number from 0 to {max}"))
+    })
 }
 
 fn list_of<'a>(node: &'a Node, what: &str) -> Read<&'a [Node]> {
@@ -154,7 +156,7 @@ fn list_of<'a>(node: &'a Node, what: &str) -> Read<&'a [Node]> {
     }
 }
 
-/// The values of rounds: a list from round 1 on, or a dictionary by the number of the round.
+/// Values by round: a list from round 1 on, or a dictionary keyed by round.
 fn by_round<'a>(node: &'a Node, what: &str) -> Read<BTreeMap<usize, &'a Node>> {
     let rounds: Vec<(usize, &Node)> = match &node.value {
         Value::List(nodes) => (1..).zip(nodes).collect(),
@@ -170,10 +172,10 @@ fn by_round<'a>(node: &'a Node, what: &str) -> Read<BTreeMap<usize, &'a Node>> {
     Ok(rounds.into_iter().collect())
 }
 
-/// The actors and what a file calls them.
+/// The actors and their names in a file.
 struct Names {
     cast: Vec<ValidatorId>,
-    /// The names that the file itself gives.
+    /// Names that the file defines.
     given: BTreeMap<String, usize>,
     validators: usize,
     twins: Vec<usize>,
@@ -186,7 +188,7 @@ impl Names {
         Self { cast, given: BTreeMap::new(), validators, twins }
     }
 
-    /// The first or the second copy of a validator.
+    /// The actor that is a validator's first or second copy.
     fn copy(&self, id: usize, second: bool) -> Option<usize> {
         let first = self.cast.iter().position(|known| usize::from(known.0) == id)?;
         if !second {
@@ -200,7 +202,7 @@ impl Names {
         self.given.get(name).copied().or_else(|| self.guessed(name)).ok_or_else(|| {
             let shown = if name.is_empty() { node.value.kind().to_owned() } else { format!("{name:?}") };
             let last = self.cast.len().saturating_sub(1);
-            let fix = format!("nodes are 0..={last}, the twins behind the others, or A, B, .. and A'; other names need a list `nodes`");
+            let fix = format!("nodes are 0..={last}, twins last, or A, B, .. and A'; other names need a list `nodes`");
             FileError::new(node.place, format!("there is no node {shown}"), fix)
         })
     }
@@ -222,7 +224,7 @@ impl Names {
 }
 
 struct Reader<'a> {
-    /// The scenario's dictionary and those around it, the innermost first.
+    /// The scenario's dictionary and those enclosing it, innermost first.
     scopes: &'a [&'a Node],
     notes: Vec<String>,
 }
@@ -251,7 +253,7 @@ impl<'a> Reader<'a> {
         let nodes = self.need(NODES, "how many nodes there are", "number_of_nodes")?;
         let validators = number_of(nodes, "the number of nodes", VALIDATORS_MAX)?;
         if validators == 0 {
-            return Err(FileError::new(nodes.place, "no nodes", format!("write a number from 1 to {VALIDATORS_MAX}")));
+            return Err(FileError::new(nodes.place, "there are no nodes", format!("write a number from 1 to {VALIDATORS_MAX}")));
         }
         let names = self.names(validators)?;
         let rounds = self.rounds(&names)?;
@@ -276,7 +278,7 @@ impl<'a> Reader<'a> {
         Ok(Imported { script, notes: self.notes })
     }
 
-    /// Who has a twin, and the names of all.
+    /// Reads which validators have twins, and the names of all actors.
     fn names(&self, validators: usize) -> Read<Names> {
         let (count, twins) = (self.get(TWINS), self.get(&["twins"]));
         let mut names = match (twins, count) {
@@ -290,7 +292,7 @@ impl<'a> Reader<'a> {
                         _ => twin,
                     };
                     let name = text_of(twin).ok_or_else(|| {
-                        FileError::new(twin.place, format!("{} is no name of a twin", twin.value.kind()), "write {\"0\": 4}")
+                        FileError::new(twin.place, format!("{} is not a name of a twin", twin.value.kind()), "write {\"0\": 4}")
                     })?;
                     names.given.extend(names.copy(id, true).map(|actor| (name.to_owned(), actor)));
                 }
@@ -317,14 +319,14 @@ impl<'a> Reader<'a> {
             let twins = names.twins.clone();
             let actors = (0..validators).map(|id| (id, false)).chain(twins.into_iter().map(|id| (id, true)));
             for (node, (id, second)) in listed.iter().zip(actors) {
-                let name = text_of(node).ok_or_else(|| FileError::new(node.place, "no name", "write a number or a text"))?;
+                let name = text_of(node).ok_or_else(|| FileError::new(node.place, "a name is missing", "write a number or a string"))?;
                 names.given.extend(names.copy(id, second).map(|actor| (name.to_owned(), actor)));
             }
         }
         Ok(names)
     }
 
-    /// The leader and the sets of each round.
+    /// Reads the leader and the sets of each round.
     fn rounds(&mut self, names: &Names) -> Read<Vec<(ValidatorId, Sets)>> {
         if let Some(node) = self.get(&[ROUND_CONFIGS]) {
             let configs = by_round(node, "round_configs")?;
@@ -332,7 +334,11 @@ impl<'a> Reader<'a> {
             return (1..=last)
                 .map(|round| {
                     let config = configs.get(&round).ok_or_else(|| {
-                        FileError::new(node.place, format!("round_configs lacks round {round}"), format!("it goes on to round {last}"))
+                        FileError::new(
+                            node.place,
+                            format!("round_configs lacks round {round}"),
+                            format!("add it: the last round is {last}"),
+                        )
                     })?;
                     let scope = [*config];
                     let inner = Reader { scopes: &scope, notes: Vec::new() };
@@ -385,21 +391,21 @@ impl<'a> Reader<'a> {
         Ok(rounds)
     }
 
-    /// `[[0, 1], [2]]`, or a list of such, of which the last one counts.
+    /// Reads `[[0, 1], [2]]`, or a list of such lists, of which the last counts.
     fn groups(&mut self, names: &Names, node: &Node, round: usize) -> Read<Vec<Vec<usize>>> {
         let mut groups = list_of(node, "partitions")?;
         let is_deep =
             |node: &Node| matches!(&node.value, Value::List(nodes) if nodes.iter().any(|node| matches!(node.value, Value::List(_))));
         if groups.iter().any(is_deep) {
             if groups.len() > 1 {
-                self.notes.push(format!("{}: round {round} has {} sets of partitions; the last one counts", node.place, groups.len()));
+                self.notes.push(format!("{}: round {round} has {} sets of partitions; using the last one", node.place, groups.len()));
             }
             groups = groups.last().map_or(Ok(&[][..]), |last| list_of(last, "partitions"))?;
         }
         groups.iter().map(|group| list_of(group, "a partition")?.iter().map(|node| names.actor(node)).collect()).collect()
     }
 
-    /// A list of `{type_of_msg_to_drop, node_number, round_from, round_to}`: the node is cut off for that kind.
+    /// Applies a list of `{type_of_msg_to_drop, node_number, round_from, round_to}`: each cuts the node off for that kind.
     fn drops(&self, names: &Names, rounds: &mut [(ValidatorId, Sets)]) -> Read<()> {
         let Some(node) = self.get(&["drops", "messagedrops", "intrapartitionmsgdrops", "intrapartitionmsgdropconfig"]) else {
             return Ok(());
@@ -421,11 +427,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Says what was passed over.
+    /// Notes what was ignored.
     fn note_others(&mut self) {
         if let Some(node) = self.get(&["delayroundmsg"]) {
-            self.notes
-                .push(format!("{}: delays are not played, a message comes at once or never; delay_round_msg was left out", node.place));
+            self.notes.push(format!("{}: delay_round_msg ignored: a message arrives at once or never", node.place));
         }
         let known = |key: &str| {
             let lists: [&[&str]; 5] = [NODES, TWINS, LEADERS, PARTITIONS, OTHERS];
@@ -434,23 +439,23 @@ impl<'a> Reader<'a> {
         let Some(Node { value: Value::Dict(pairs), .. }) = self.scopes.first() else { return };
         for (key, _) in pairs.iter().filter(|(key, _)| !key_of(key).is_some_and(|key| known(&key))) {
             let name = text_of(key).unwrap_or("?");
-            self.notes.push(format!("{}: `{name}` is not known and was left out", key.place));
+            self.notes.push(format!("{}: unknown key `{name}` ignored", key.place));
         }
     }
 }
 
-/// A leader, or all copies of one.
+/// Reads a leader, or a list of its copies.
 fn leader_of(names: &Names, node: &Node) -> Read<ValidatorId> {
     let id = |node: &Node| names.actor(node).map(|actor| names.cast.get(actor).copied().unwrap_or_default());
     let Value::List(copies) = &node.value else { return id(node) };
     let ids = copies.iter().map(id).collect::<Read<BTreeSet<_>>>()?;
     match ids.first() {
         Some(leader) if ids.len() == 1 => Ok(*leader),
-        _ => Err(FileError::new(node.place, format!("{} leaders of one round", ids.len()), "name one node, with its twin or without")),
+        _ => Err(FileError::new(node.place, format!("a round with {} leaders", ids.len()), "name one node, with or without its twin")),
     }
 }
 
-/// The kinds of messages that a name, or a list of names, stands for.
+/// Reads the kinds of messages that a name, or a list of names, stands for.
 fn kinds(node: &Node) -> Read<Vec<usize>> {
     if let Value::List(nodes) = &node.value {
         return nodes.iter().map(kinds).collect::<Read<Vec<_>>>().map(|kinds| kinds.concat());
@@ -465,12 +470,12 @@ fn kinds(node: &Node) -> Read<Vec<usize>> {
     };
     found.ok_or_else(|| {
         let shown = text_of(node).map_or_else(|| node.value.kind().to_owned(), |text| format!("{text:?}"));
-        let fix = "understood are Proposal, Vote (Voting), Timeout, QC and Wildcard, in upper or lower case";
-        FileError::new(node.place, format!("no messages of the kind {shown} are sent between validators here"), fix)
+        let fix = "use Proposal, Vote (Voting), Timeout, QC or Wildcard, in upper or lower case";
+        FileError::new(node.place, format!("validators do not send messages of the kind {shown}"), fix)
     })
 }
 
-/// Who hears whom in these groups.
+/// For each actor, the set of actors that hear it, given these groups.
 fn heard<'g>(names: &Names, groups: impl Iterator<Item = &'g Vec<usize>>) -> Vec<u32> {
     let mut sets = vec![0u32; names.cast.len()];
     for group in groups {
@@ -484,7 +489,7 @@ fn heard<'g>(names: &Names, groups: impl Iterator<Item = &'g Vec<usize>>) -> Vec
     sets
 }
 
-/// The same for all kinds of messages; without groups everybody hears everybody.
+/// The same for each kind of message; without groups everybody hears everybody.
 fn sets(names: &Names, groups: Option<&[Vec<usize>]>) -> Sets {
     let sets = match groups {
         None | Some([]) => vec![u32::MAX; names.cast.len()],
@@ -493,7 +498,7 @@ fn sets(names: &Names, groups: Option<&[Vec<usize>]>) -> Sets {
     [sets.clone(), sets.clone(), sets.clone(), sets]
 }
 
-/// Nobody hears a kind of message from this actor, or from anybody.
+/// Lets no one hear a kind of message from this actor, or from any.
 fn silence(sets: &mut Sets, kind: usize, actor: Option<usize>) {
     let Some(sets) = sets.get_mut(kind) else { return };
     match actor {
@@ -502,18 +507,18 @@ fn silence(sets: &mut Sets, kind: usize, actor: Option<usize>) {
     }
 }
 
-/// An actor and all others do not hear a kind of message of each other.
+/// Cuts an actor off from all others, both ways, for a kind of message.
 fn cut(sets: &mut Sets, kind: usize, actor: usize) {
     silence(sets, kind, Some(actor));
     sets.get_mut(kind).into_iter().flatten().for_each(|set| *set &= !(1 << actor));
 }
 
-/// For each partition of the round the kinds of messages that are lost in it.
+/// Applies a list of the kinds of messages lost in each partition of the round.
 fn drop_in_groups(names: &Names, all: &mut Sets, groups: Option<&[Vec<usize>]>, node: &Node) -> Read<()> {
     let lost = list_of(node, "the dropped kinds of a round")?;
     let groups = groups.unwrap_or_default();
     if lost.len() > groups.len() {
-        let what = format!("dropped kinds for {} partitions, of which there are {}", lost.len(), groups.len());
+        let what = format!("dropped kinds for {} partitions, but the round has {}", lost.len(), groups.len());
         return Err(FileError::new(node.place, what, "write a list of kinds for each partition of the round"));
     }
     let lost = lost.iter().map(kinds).collect::<Read<Vec<_>>>()?;
@@ -529,7 +534,7 @@ fn drop_in_groups(names: &Names, all: &mut Sets, groups: Option<&[Vec<usize>]>, 
     Ok(())
 }
 
-/// `{"Vote": [2, 3]}`: nobody hears the votes of these.
+/// Applies `{"Vote": [2, 3]}`: no one hears the votes of these nodes.
 fn drop_of_senders(names: &Names, all: &mut Sets, node: &Node) -> Read<()> {
     let Value::Dict(pairs) = &node.value else {
         return Err(FileError::new(
@@ -550,7 +555,7 @@ fn drop_of_senders(names: &Names, all: &mut Sets, node: &Node) -> Read<()> {
     Ok(())
 }
 
-/// `[["Vote", 0, 2]]`: these two do not hear each other's votes.
+/// Applies `[["Vote", 0, 2]]`: these two nodes do not hear each other's votes.
 fn drop_between(names: &Names, all: &mut Sets, node: &Node) -> Read<()> {
     for drop in list_of(node, "the dropped messages of a round")? {
         match list_of(drop, "a kind and two nodes")? {
@@ -564,7 +569,7 @@ fn drop_between(names: &Names, all: &mut Sets, node: &Node) -> Read<()> {
                     }
                 }
             }
-            _ => return Err(FileError::new(drop.place, "no kind with two nodes", "write [\"Vote\", 0, 2]")),
+            _ => return Err(FileError::new(drop.place, "expected a kind and two nodes", "write [\"Vote\", 0, 2]")),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What all scenarios of a thread have in common: the network, its first state, and the transactions that keep it busy.
+//! What all scenarios run by a thread share: the network, its genesis state, and the transactions that keep it busy.
 
 use quorate_types::{
     crypto::SigningKey,
@@ -15,9 +15,9 @@ use crate::{
     subject::Shared,
 };
 
-/// A validity that no scenario outlasts.
+/// Validity of transactions: longer than any scenario.
 const VALIDITY_MS: u64 = 24 * 3_600 * 1_000;
-/// How long a round lasts at most; virtual, so it costs nothing.
+/// Round timer, in virtual milliseconds.
 pub(crate) const TIMEOUT_MS: u32 = 100;
 
 /// See the module.
@@ -26,8 +26,8 @@ pub struct Lab {
     pub(crate) setting: Setting,
     pub(crate) origin: Origin,
     pub(crate) subject: Shared,
-    /// What a client of the first copies and of everybody else has sent them, and what another client has sent the second copies: while
-    /// there is work, the two copies of a leader propose different blocks.
+    /// Transactions of two clients. The second copies get the second client's, all other actors the first client's, so the two copies of a
+    /// leader propose different blocks as long as there is work.
     pub(crate) work: [Vec<Verified<Transaction>>; 2],
 }
 
@@ -35,19 +35,19 @@ impl Lab {
     /// A network of this many validators, with work for this many blocks of each client.
     ///
     /// # Errors
-    /// The committee is no committee: none, or more than 128 validators.
+    /// There are no validators, or more than 128.
     pub fn new(validators: u16, blocks: u64) -> Result<Self, String> {
         Self::of(&Shared::default(), validators, blocks)
     }
 
-    /// The same for any application.
+    /// Like [`Self::new`], for any application.
     pub(crate) fn of(subject: &Shared, validators: u16, blocks: u64) -> Result<Self, String> {
         let keys = [SigningKey::from_seed(&[101; 32]), SigningKey::from_seed(&[102; 32])];
         let app = subject.0.app();
         let accounts = [0, 1].map(|index: usize| keys.get(index).map_or_else(Address::default, |key| Address::of(&key.public())));
         let settings = app.trial_settings(&accounts.map(|address| (address, 1_000)));
         let parameters = Parameters {
-            // One transaction for each block, so that the work lasts.
+            // One transaction a block, so that the work lasts.
             block_transactions_max: 1,
             block_bytes_max: 65_536,
             timeout_base_ms: TIMEOUT_MS,
@@ -78,9 +78,9 @@ impl Lab {
         Self::of_rounds(&Shared::default(), validators, rounds)
     }
 
-    /// The same for any application.
+    /// Like [`Self::for_rounds`], for any application.
     pub(crate) fn of_rounds(subject: &Shared, validators: u16, rounds: u32) -> Result<Self, String> {
-        // The rounds after the last one until everybody has committed one of them, which are seldom more.
+        // After the last round it seldom takes more than four rounds until everybody has committed.
         Self::of(subject, validators, u64::from(rounds).saturating_add(4))
     }
 }

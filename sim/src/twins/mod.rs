@@ -1,19 +1,18 @@
-//! Twins: a systematic search over small worlds in which validators have a double (Bano et al., "Twins: BFT Systems Made Robust", 2021).
+//! Twins: a systematic search over small networks in which some validators run twice (Bano et al., "Twins: BFT Systems Made Robust", 2021).
 //!
-//! A twin is a second copy of a validator: the same key, the same code, a disk of its own. Neither copy does anything that an honest
-//! validator would not do, and yet together they equivocate, vote twice and forget: most of what a liar can do to a protocol, without a
-//! line of code that lies.
+//! A twin is a second copy of a validator: the same key, the same code, a disk of its own. Each copy alone behaves like an honest validator,
+//! yet together they equivocate, vote twice and forget: most of what a liar can do to the protocol, without a line of lying code.
 //!
 //! ```text
-//! Space ── number ──> Scenario: for each of the first R rounds, who leads it, and who hears whom
+//! Space ── number ──> Scenario: leader and connectivity of each of the first R rounds
 //!                        │
-//!  a file of JSON ──> Script: the same, for each kind of message
+//!       JSON file ──> Script: the same, for each kind of message
 //!                        │
 //!                        v
 //! Stage: production replicas, a clock that jumps ──> invariants, counters, Outcome ──> Tally ──> campaign, report
 //! ```
-//! After round R everybody hears everybody, so a scenario is also a judgement of liveness. The space is finite: a campaign that comes to its
-//! end has shown that none of the scenarios breaks a rule.
+//! After round R everybody hears everybody, so scenarios test liveness too. The space is finite: a campaign that runs to its end without a
+//! violation has shown that no scenario violates an invariant.
 
 pub mod campaign;
 #[cfg(feature = "command")]

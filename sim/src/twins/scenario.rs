@@ -1,4 +1,4 @@
-//! One scenario: who leads, and who hears whom, in each of the first rounds.
+//! A scenario: the leader and the connectivity of each of the first rounds.
 
 use std::fmt;
 
@@ -6,38 +6,38 @@ use quorate_types::ids::ValidatorId;
 
 use super::script::names;
 
-/// What holds in one round. A side is a set of actors, bit i for actor i; those that are not in it are the other side. Two actors hear each
-/// other if they are on the same side.
+/// Leader and connectivity of one round. A side is a set of actors, bit i for actor i; the actors not in it are the other side. Two actors
+/// hear each other if they are on the same side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Who leads the round; where it is a twin, both copies do.
+    /// The leader; if it has a twin, both copies lead.
     pub leader: ValidatorId,
-    /// The sides as far as the round's proposals go.
+    /// The sides for the round's proposals.
     pub proposals: u16,
-    /// The sides as far as everything else of the round goes: votes, timeouts, and what is sent by somebody who is in it.
+    /// The sides for everything else in the round: votes, timeouts, and other messages of senders in it.
     pub ballots: u16,
 }
 
-/// See the module. Actors are numbered by validator, a twin's second copy right after the first: with one twin of four they are
+/// See the module. Actors are numbered by validator, a second copy right after the first: with four validators and one twin they are
 /// v0, v0', v1, v2, v3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// How many validators the committee has.
+    /// Number of validators.
     pub validators: u16,
     /// How many of them, from the first on, have a second copy.
     pub twins: u16,
-    /// What holds in round 1, 2, ...
+    /// The steps of rounds 1, 2, ...
     pub steps: Vec<Step>,
 }
 
 impl Scenario {
-    /// Whose copies the actors are, in their order.
+    /// The validator of each actor, in actor order.
     #[must_use]
     pub fn cast(&self) -> Vec<ValidatorId> {
         (0..self.validators).flat_map(|id| std::iter::repeat_n(ValidatorId(id), if id < self.twins { 2 } else { 1 })).collect()
     }
 
-    /// Whether there are more twins than the protocol can bear.
+    /// Whether there are more twins than the protocol tolerates.
     #[must_use]
     pub const fn is_beyond(&self) -> bool {
         self.twins > self.validators.saturating_sub(1) / 3
@@ -52,7 +52,7 @@ impl fmt::Display for Scenario {
             names.iter().enumerate().filter(|(position, _)| on(*position)).map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" ")
         };
         let sides = |mask: u16| match mask {
-            0 => String::from("everybody together"),
+            0 => String::from("all together"),
             _ => format!("{} | {}", side(mask, false), side(mask, true)),
         };
         for (round, step) in (1u64..).zip(&self.steps) {
@@ -82,8 +82,7 @@ mod tests {
                 Step { leader: ValidatorId(3), proposals: 0, ballots: 0b0_0100 },
             ],
         };
-        let text =
-            "round 1, led by v0: v0 v1 v2 | v0' v3\nround 2, led by v3: everybody together for proposals, v0 v0' v2 v3 | v1 for the rest";
+        let text = "round 1, led by v0: v0 v1 v2 | v0' v3\nround 2, led by v3: all together for proposals, v0 v0' v2 v3 | v1 for the rest";
         assert_eq!(scenario.to_string(), text);
     }
 }

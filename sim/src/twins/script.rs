@@ -1,6 +1,6 @@
-//! What a stage plays: its cast, and for each of the first rounds who leads it and who hears whom, for each kind of message.
+//! What a stage plays: its actors, and for each of the first rounds its leader and, for each kind of message, the connectivity.
 //!
-//! Every [`Scenario`](super::Scenario) of the space is one, in which all hear each other on two sides; files (import.rs) hold others.
+//! Every [`Scenario`](super::Scenario) of the space is a script with two sides in each round; files (import.rs) allow more.
 
 use quorate_types::{
     committee::SignerSet,
@@ -10,23 +10,23 @@ use quorate_types::{
 
 use super::scenario::Scenario;
 
-/// Most actors of a script: a set of them has a bit for each.
+/// Most actors of a script: sets of actors are 32-bit masks.
 pub(crate) const ACTORS_MAX: usize = 32;
 
 /// Who hears whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Two sides: a set of actors, bit i for actor i, and all others. Those on the same side hear each other; an empty set is everybody.
+    /// Two sides: a set of actors, bit i for actor i, and the others. Actors on the same side hear each other; with an empty set all do.
     Sides(u16),
-    /// For each actor the set of those that hear it.
+    /// For each actor, the set of actors that hear it.
     Each(Vec<u32>),
 }
 
 impl Hearing {
-    /// All hear each other.
+    /// All actors hear each other.
     pub const EVERYBODY: Self = Self::Sides(0);
 
-    /// Those that hear an actor, as a set.
+    /// The set of actors that hear an actor.
     #[must_use]
     pub fn of(&self, actor: usize) -> u32 {
         match self {
@@ -39,18 +39,18 @@ impl Hearing {
     }
 }
 
-/// What holds in one round.
+/// Leader and connectivity of one round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Act {
-    /// Who leads the round; where it is a twin, both copies do.
+    /// The leader; if it has a twin, both copies lead.
     pub leader: ValidatorId,
-    /// Who hears the round's proposals.
+    /// Connectivity for the round's proposals.
     pub proposals: Hearing,
-    /// Its votes.
+    /// For its votes.
     pub votes: Hearing,
-    /// Its timeouts.
+    /// For its timeouts.
     pub timeouts: Hearing,
-    /// Everything else that is sent by somebody who is in it.
+    /// For all other messages of senders in the round.
     pub rest: Hearing,
 }
 
@@ -68,30 +68,30 @@ impl Act {
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// How many validators the committee has.
+    /// Number of validators.
     pub validators: u16,
-    /// Whose copies the actors are; the copies of a validator stand side by side.
+    /// The validator of each actor; the copies of a validator are adjacent.
     pub cast: Vec<ValidatorId>,
-    /// What holds in round 1, 2, ...
+    /// The acts of rounds 1, 2, ...
     pub acts: Vec<Act>,
-    /// So many of the first timeouts of all are lost, whoever hears them.
+    /// How many of the run's first timeouts are lost, regardless of connectivity.
     pub timeouts_lost: u64,
 }
 
 impl Script {
-    /// The validators that have a second copy: to the others they look like liars.
+    /// Validators with a second copy: to the others they look like liars.
     #[must_use]
     pub fn faulty(&self) -> SignerSet {
         self.cast.windows(2).filter_map(|two| two.first().filter(|first| two.last() == Some(first)).copied()).collect()
     }
 
-    /// Whether there are more of them than the protocol can bear.
+    /// Whether there are more of them than the protocol tolerates.
     #[must_use]
     pub fn is_beyond(&self) -> bool {
         self.faulty().len() > usize::from(self.validators.saturating_sub(1) / 3)
     }
 
-    /// The names of the actors: a second copy has a dash.
+    /// The names of the actors; a second copy's has a prime.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         names(&self.cast)

@@ -1,23 +1,22 @@
-//! The finite space of scenarios, their numbers, and which of them are the same but for names.
+//! The finite space of scenarios: their numbers, and which of them are equal up to renaming.
 //!
 //! A scenario's number, written in base [`Space::base`], has a digit for each round, round 1 first:
 //!
 //! ```text
 //! digit = (sides for proposals [x sides for the rest]) x validators + leader
-//! sides = bit i-1 is set where actor i is not on the side of actor 0
+//! sides = bit i-1 is set if actor i is not on actor 0's side
 //! ```
-//! Validators that have no twin may be renamed, and the two copies of a twin exchanged, without changing what a scenario is about. Of all
-//! scenarios that are the same up to that, the one with the smallest number is canonical, and only that one is run. (It is the usual
-//! reduction. To the letter it would need an executor that looks at no name: here messages of one moment are delivered in the order of
-//! names, and after the last round of the scenario leaders are elected by hashes, so two images of one scenario may differ in the order of
-//! events at one moment, not in who hears whom.)
+//! Renaming validators without a twin, or swapping the two copies of one with a twin, does not change a scenario. Of all scenarios equal up
+//! to that, the one with the smallest number is canonical, and only that one is run. (This is the usual reduction. Strictly, it requires an
+//! executor that ignores names. Here simultaneous messages are delivered in the order of names, and after the scenario's last round leaders
+//! are elected by hashes; so two images of a scenario may differ in the order of simultaneous events, but not in who hears whom.)
 
 use quorate_types::ids::ValidatorId;
 
 use super::scenario::{Scenario, Step};
 use crate::random::Random;
 
-/// Which scenarios.
+/// A space of scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     validators: u16,
@@ -26,21 +25,21 @@ pub struct Space {
     two_phase: bool,
 }
 
-/// Most rounds of a scenario, drawn or not.
+/// Most rounds of a scenario, explored, drawn or from a file.
 pub(super) const ROUNDS_MAX: u32 = 64;
-/// Most values of a round of a space that is explored.
+/// Largest [`Space::base`] of an explored space; bounds the table of symmetries.
 const BASE_MAX: u64 = 1 << 12;
 
 impl Space {
-    /// All scenarios of this many rounds for 4 validators with one twin, or 7 with two. In two phases proposals and the rest of a round have
-    /// sides of their own.
+    /// All scenarios of this many rounds for 4 validators with one twin, or 7 with two. With `two_phase`, the sides for a round's proposals
+    /// are chosen separately from those for the rest.
     ///
     /// # Errors
-    /// Another committee, or too many rounds.
+    /// Another number of validators, or too many rounds.
     pub fn new(validators: u16, rounds: u32, two_phase: bool) -> Result<Self, String> {
         if !matches!(validators, 4 | 7) {
             return Err(format!(
-                "twins are explored for 4 validators of which one has a twin, or 7 of which two have one; not for {validators}"
+                "twins are explored for 4 validators with one twin or 7 with two, not for {validators}; use --validators 4 or 7"
             ));
         }
         if !(1..=ROUNDS_MAX).contains(&rounds) {
@@ -49,7 +48,7 @@ impl Space {
         Ok(Self { validators, twins: validators.saturating_sub(1) / 3, rounds, two_phase })
     }
 
-    /// How many values a round has.
+    /// Number of possible rounds: leaders times sides.
     #[must_use]
     pub const fn base(&self) -> u64 {
         let actors = self.validators.saturating_add(self.twins);
@@ -58,42 +57,45 @@ impl Space {
         sides.saturating_mul(phases).saturating_mul(self.validators as u64)
     }
 
-    /// How many scenarios there are, the same ones counted under each of their names; `None` if they are too many to be numbered.
+    /// Number of scenarios, counting symmetric ones separately; `None` if too many to number.
     #[must_use]
     pub fn labelled(&self) -> Option<u64> {
         self.base().checked_pow(self.rounds)
     }
 
-    /// The same, or why they cannot be explored one after the other.
+    /// Like [`Self::labelled`], or why the space cannot be explored exhaustively.
     ///
     /// # Errors
-    /// Too many to be numbered, or too many in one round for a table of symmetries.
+    /// Too many scenarios to number, or too many possible rounds for a table of symmetries.
     pub fn size(&self) -> Result<u64, String> {
         if self.base() > BASE_MAX {
             return Err(format!(
-                "a round of {} validators in two phases is too wide to explore; draw scenarios with --sample",
+                "a round of {} validators in two phases has too many variants to explore; draw scenarios with --sample",
                 self.validators
             ));
         }
         let most = (1..=ROUNDS_MAX).take_while(|rounds| self.base().checked_pow(*rounds).is_some()).last().unwrap_or_default();
         self.labelled().ok_or_else(|| {
-            format!("{} rounds are too many to number every scenario; explore at most {most}, or draw some with --sample", self.rounds)
+            format!(
+                "{} rounds give too many scenarios to number; explore at most {most} rounds, or draw scenarios with --sample",
+                self.rounds
+            )
         })
     }
 
-    /// How many rounds a scenario has.
+    /// Number of rounds of a scenario.
     #[must_use]
     pub const fn rounds(&self) -> u32 {
         self.rounds
     }
 
-    /// How many validators there are.
+    /// Number of validators.
     #[must_use]
     pub const fn validators(&self) -> u16 {
         self.validators
     }
 
-    /// How many of them have a twin.
+    /// Number of validators with a twin.
     #[must_use]
     pub const fn twins(&self) -> u16 {
         self.twins
@@ -118,7 +120,7 @@ impl Space {
     fn digit(&self, step: Step) -> u64 {
         let bits = u32::from(self.validators.saturating_add(self.twins).saturating_sub(1));
         let all = (1u16 << bits.saturating_add(1)).wrapping_sub(1);
-        // Which of the two sides is called the first says nothing: actor 0's is.
+        // The order of the two sides is arbitrary; by convention actor 0's comes first.
         let sides = |mask: u16| u64::from(if mask & 1 == 1 { !mask & all } else { mask } >> 1);
         let both = if self.two_phase { (sides(step.proposals) << bits) | sides(step.ballots) } else { sides(step.ballots) };
         both.saturating_mul(u64::from(self.validators)).saturating_add(u64::from(step.leader.0))
@@ -148,7 +150,7 @@ impl Space {
         digits
     }
 
-    /// The scenario that a seed draws under a number.
+    /// The scenario drawn by a seed under this number.
     #[must_use]
     pub fn draw(&self, seed: u64, number: u64) -> Scenario {
         let mut random = Random::new(seed).fork(&format!("scenario {number}"));
@@ -156,7 +158,7 @@ impl Space {
         self.scenario_of((0..self.rounds).map(|_| random.below(base)))
     }
 
-    /// The symmetries, each as what it makes of every digit.
+    /// The symmetries, each as a table from digit to digit.
     pub(crate) fn symmetries(&self) -> Symmetries {
         let honest: Vec<u16> = (self.twins..self.validators).collect();
         let mut images = Vec::new();
@@ -168,8 +170,8 @@ impl Space {
         Symmetries { images, base: self.base(), rounds: self.rounds }
     }
 
-    /// The same step under other names: `order` are the new names of the validators without twin, bit i of `swapped` says that the copies of
-    /// twin i are exchanged.
+    /// The step after renaming: `order` holds the new names of the validators without a twin, and bit i of `swapped` swaps the copies of
+    /// validator i.
     fn renamed(&self, step: Step, order: &[u16], swapped: u16) -> Step {
         let name = |id: u16| match id.checked_sub(self.twins) {
             Some(position) => order.get(usize::from(position)).copied().unwrap_or(id),
@@ -191,7 +193,7 @@ impl Space {
     }
 }
 
-/// All orders of the elements.
+/// All permutations of the elements.
 fn permutations(elements: &[u16]) -> Vec<Vec<u16>> {
     let Some((first, rest)) = elements.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
@@ -214,8 +216,8 @@ pub(crate) struct Symmetries {
 }
 
 impl Symmetries {
-    /// The first canonical number from `number` on and below `end`. Where the first rounds alone show that a number is not canonical, all
-    /// numbers with these first rounds are skipped together.
+    /// The first canonical number in `number..end`. If the first rounds alone show that a number is not canonical, all numbers with the same
+    /// first rounds are skipped.
     pub(crate) fn next_canonical(&self, mut number: u64, end: u64) -> Option<u64> {
         while number < end {
             match self.larger_from(number) {
@@ -229,7 +231,7 @@ impl Symmetries {
         None
     }
 
-    /// The round (from 0 on) in which an image of the number is smaller for the first time; `None` if no image is smaller.
+    /// The earliest round, from 0, in which an image of the number becomes smaller than it; `None` if no image is smaller.
     fn larger_from(&self, number: u64) -> Option<u32> {
         let mut first = None;
         'images: for image in &self.images {
@@ -264,7 +266,7 @@ mod tests {
         count
     }
 
-    /// Burnside: the average number of scenarios that a symmetry leaves as they are.
+    /// Burnside's lemma: the average number of scenarios that a symmetry leaves fixed.
     fn burnside(space: Space) -> u64 {
         let images = space.symmetries().images;
         let fixed = |image: &Vec<u64>| (0u64..).zip(image).filter(|(digit, other)| digit == *other).count() as u64;

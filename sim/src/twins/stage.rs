@@ -1,14 +1,14 @@
 //! Plays one scenario with production replicas.
 //!
-//! A message arrives at once, in the order of sending, if the sides of its round let it through, and otherwise never. When nothing is under
-//! way, the clock jumps to the first deadline. Which round a message is of: a proposal, vote or timeout says it; everything else is of the
-//! round that its sender is in. In rounds after those of the scenario everybody hears everybody.
+//! A message arrives at once, in sending order, if the sides of its round let it through, and otherwise never. When no message is in
+//! flight, the clock jumps to the earliest deadline. Proposals, votes and timeouts name their round; any other message belongs to the round
+//! its sender is in. After the scenario's last round everybody hears everybody.
 //!
-//! A round whose sides are all too small for a quorum would last for ever, as its votes and timeouts are what would end it. If nobody enters
-//! a new round for longer than a timer runs, the sides of the rounds so far are joined, and what is sent again gets through.
+//! A round with no side large enough for a quorum would never end, since only votes or timeouts can end it. If no actor enters a new round
+//! for longer than a timer runs, the sides of all rounds so far are joined, and resent messages get through.
 //!
-//! The two copies of a twin never hear each other: a message to a validator goes to all of its copies, a message to the others to all copies
-//! of all others. Transactions are not passed on: everybody has them from the beginning.
+//! The two copies of a validator never hear each other: a message to a validator goes to all its copies, a broadcast to all copies of all
+//! other validators. There is no gossip: everybody has the transactions from the beginning.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -42,35 +42,35 @@ use crate::{
     time::Micros,
 };
 
-/// If nobody enters a new round for so long, the sides are joined: longer than a timer, shorter than two.
+/// If no actor enters a new round for this long, the sides are joined. Longer than one timer, shorter than two.
 const STILL: Micros = Micros::from_ms(TIMEOUT_MS as u64 * 3 / 2);
-/// Most messages and ticks of a scenario: many times what any needs. More means that it goes round in circles.
+/// Most messages and ticks of a scenario, many times what any needs. Exceeding it means a livelock.
 const STEPS_MAX: u64 = 100_000;
-/// The same for each round and pair of actors, for scripts that are longer or have more of them.
+/// The same for each round and pair of actors, for longer or larger scripts.
 const STEPS_OF_PAIR_MAX: u64 = 50;
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
-    /// The first rule that was broken.
+    /// The first violated invariant.
     pub violation: Option<Violation>,
-    /// What it went through.
+    /// What happened in it.
     pub counters: Counters,
-    /// Whom the signatures that were seen convict of two votes in one round.
+    /// Validators that the observed signatures convict of two votes in one round.
     pub culprits: Vec<ValidatorId>,
-    /// Whom honest validators accused.
+    /// Validators that honest validators accused.
     pub accused: Vec<ValidatorId>,
     /// Whether two honest validators committed different blocks at one height.
     pub forked: bool,
-    /// A number that is the same for the same history.
+    /// A hash of the run's history.
     pub history: u64,
-    /// What happened, line by line, if a trace was asked for.
+    /// Every event, line by line, if a trace was requested.
     #[serde(skip)]
     pub trace: Vec<String>,
 }
 
 impl Outcome {
-    /// Of a scenario of which nothing is known but how it ended.
+    /// The outcome of a scenario of which only the violation is known.
     pub(super) fn broken(violation: Violation) -> Self {
         Self { violation: Some(violation), counters: Counters { scenarios: 1, ..Counters::default() }, ..Self::default() }
     }
@@ -90,9 +90,9 @@ pub fn play_script(lab: &Lab, script: &Script, trace: bool) -> Outcome {
     stage.end(result)
 }
 
-/// Plays a scenario in which the second copy of a twin is the first one's home as it was before it signed anything: a validator that was
-/// restored from an old copy, and runs twice. Here the copies go by SAFE-6: one that is shown its signature where it has not signed must stop
-/// at once, and not come back.
+/// Plays a scenario in which a second copy starts from the first one's home as it was before it signed anything: a validator that was
+/// restored from a backup and runs twice. Here the copies obey SAFE-6: a copy that sees its own signature on something it has not signed
+/// must stop at once and refuse to start again.
 #[must_use]
 pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
     let script = Script::from(scenario);
@@ -106,20 +106,20 @@ pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
     stage.end(result)
 }
 
-/// A message under way.
+/// A message in flight.
 struct Parcel {
     from: usize,
-    /// Bit i is set if it will reach actor i.
+    /// The receivers: bit i is set for actor i.
     to: u32,
     packet: Rc<Packet>,
 }
 
-/// What an honest validator, or a copy of another, has come to.
+/// The progress of an actor.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     round: Round,
     height: Height,
-    /// It has committed a block of a round in which everybody heard everybody.
+    /// It has committed a block of a round after the scenario's last, when everybody hears everybody.
     is_settled: bool,
 }
 
@@ -131,9 +131,9 @@ struct Stage<'a> {
     faulty: SignerSet,
     /// See [`play_guarded`].
     guarded: bool,
-    /// There are more twins than the protocol can bear.
+    /// There are more twins than the protocol tolerates.
     beyond: bool,
-    /// How many timeouts are still to be lost.
+    /// Timeouts still to be lost.
     timeouts_lost: u64,
     /// The last round of the scenario.
     last: Round,
@@ -141,7 +141,7 @@ struct Stage<'a> {
     joined: Round,
     parcels: VecDeque<Parcel>,
     now: Micros,
-    /// When somebody last entered a new round.
+    /// When an actor last entered a new round.
     moved: Micros,
     steps: u64,
     steps_max: u64,
@@ -220,10 +220,14 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The next deadline comes. Whether there was one.
+    /// Jumps to the next deadline. Returns whether there was one.
     fn jump(&mut self) -> Result<bool, Violation> {
         let Some(next) = self.actors.iter().filter_map(Machine::deadline).min() else {
-            return if self.beyond { Ok(false) } else { Err(self.violation("LIVE-1", "everybody waits for ever".into())) };
+            return if self.beyond {
+                Ok(false)
+            } else {
+                Err(self.violation("LIVE-1", "no actor has a deadline: all wait for ever".into()))
+            };
         };
         self.now = next.max(self.now);
         if self.now.since(self.moved) >= STILL {
@@ -232,7 +236,7 @@ impl<'a> Stage<'a> {
             if self.joined < highest && self.joined < self.last {
                 self.joined = highest;
                 self.outcome.counters.sides_joined = 1;
-                self.note(|| format!("nobody gets on: the sides of all rounds up to {highest} are joined"));
+                self.note(|| format!("no progress: the sides of all rounds up to {highest} are joined"));
             }
         }
         for position in 0..self.actors.len() {
@@ -248,9 +252,9 @@ impl<'a> Stage<'a> {
 
     fn count_step(&mut self) -> Played {
         self.steps = self.steps.saturating_add(1);
-        // Two chains that both count on the same twins need not go on: then it ends here.
+        // Beyond f, two chains that depend on the same twins need not make progress; `is_over` then ends the run.
         if self.steps > self.steps_max && !self.beyond {
-            let what = format!("after {} steps it still goes round in circles: {}", self.steps_max, self.where_all_are());
+            let what = format!("no end after {} steps: {}", self.steps_max, self.where_all_are());
             return Err(self.violation("LIVE-1", what));
         }
         Ok(())
@@ -261,7 +265,7 @@ impl<'a> Stage<'a> {
         for position in (0..self.actors.len()).filter(|position| (parcel.to >> position) & 1 == 1) {
             let input = match parcel.packet.open(&self.lab.setting.verifier, from) {
                 Ok(opened) => opened.into_input(from),
-                Err(refused) => return Err(self.violation("WIRE", format!("what {from} sent does not verify: {}", refused.what))),
+                Err(refused) => return Err(self.violation("WIRE", format!("a message from {from} does not verify: {}", refused.what))),
             };
             self.count_step()?;
             self.outcome.counters.messages = self.outcome.counters.messages.saturating_add(1);
@@ -276,7 +280,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Lets an actor do all that it can do.
+    /// Lets an actor do all the work it can do now.
     fn work(&mut self, position: usize) -> Played {
         loop {
             let Some(actor) = self.actors.get_mut(position) else { return Ok(()) };
@@ -285,7 +289,7 @@ impl<'a> Stage<'a> {
             match worked.output {
                 Ok(Some(output)) => self.output(position, id, output)?,
                 Ok(None) => break,
-                // Two validators with one key: that one of them gives up is as good as anything.
+                // Of two copies with one key, one may well stop.
                 Err(fatal) if self.faulty.contains(id) || self.beyond => {
                     self.outcome.counters.twins_stopped = 1;
                     actor.stop();
@@ -318,7 +322,7 @@ impl<'a> Stage<'a> {
                 self.note_of(position, |name| format!("{name} ignores {}: {reason}", describe::validator(from)));
                 Ok(())
             }
-            // Nobody submits, everybody has every transaction, and the actor answers requests for blocks.
+            // There are no clients to answer, every actor has every transaction, and the harness's machine serves blocks.
             Output::Gossip(_) | Output::Serve(_) | Output::Answer { .. } | Output::Worked => Ok(()),
         }
     }
@@ -358,7 +362,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Who hears this message of this actor.
+    /// The set of actors that hear this message from this actor.
     fn hearing(&mut self, position: usize, message: &Message) -> u32 {
         if let (Message::Timeout(_), Some(left)) = (message, self.timeouts_lost.checked_sub(1)) {
             self.timeouts_lost = left;
@@ -426,7 +430,7 @@ impl<'a> Stage<'a> {
         self.watch.see(self.now, &Observation::Accused { node: id, evidence })
     }
 
-    /// Whether everybody honest has committed a block of a round after the last one of the scenario, and the same.
+    /// Whether all honest validators have committed the same block of a round after the scenario's last.
     fn is_over(&self) -> Result<bool, Violation> {
         let highest = self.highest_round();
         let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.script.validators))).saturating_add(1));
@@ -439,7 +443,7 @@ impl<'a> Stage<'a> {
             return Ok(true);
         }
         if highest > bound {
-            let what = format!("not everybody has committed the same block of a round after {}: {}", self.last, self.where_all_are());
+            let what = format!("not all have committed the same block of a round after {}: {}", self.last, self.where_all_are());
             return Err(self.violation("LIVE-1", what));
         }
         Ok(false)
@@ -451,7 +455,7 @@ impl<'a> Stage<'a> {
             self.note(|| format!("VIOLATION of {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
         } else if let Some(violation) = self.watch.broken().cloned() {
-            self.note(|| format!("broken, as it must be with so many twins: {}: {}", violation.invariant, violation.what));
+            self.note(|| format!("violated, as expected with so many twins: {}: {}", violation.invariant, violation.what));
             self.outcome.violation = Some(violation);
         }
         let culprits = self.forensics.culprits();
@@ -480,7 +484,7 @@ impl<'a> Stage<'a> {
         violation(self.now, invariant, what)
     }
 
-    /// Mixes an event into the history.
+    /// Mixes an event into the history hash.
     const fn record(&mut self, kind: u64, one: u64, other: u64) {
         let event = kind.wrapping_shl(60) ^ one.wrapping_shl(40) ^ other ^ self.now.0.wrapping_shl(20);
         self.outcome.history = (self.outcome.history ^ event).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);

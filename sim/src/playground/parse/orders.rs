@@ -1,4 +1,4 @@
-//! What a `tx` asks for.
+//! Parses the arguments of `tx`.
 
 use quorate_builtin::operation::KvAction;
 
@@ -21,7 +21,7 @@ impl Reader<'_> {
         };
         let at = option("at").map(|node| self.seat(&node)).transpose()?;
         let signer = option("as");
-        // Only by its first word: a value may hold the sign.
+        // Decided by the first word only: a value may contain `=` too.
         let listed = words.first().is_some_and(|word| word.contains('='));
         let order = if listed { self.listed(&words)? } else { self.spoken(&words, signer.as_deref())? };
         Ok(Command::Act(Act::Tx(order, at)))
@@ -44,7 +44,7 @@ impl Reader<'_> {
         match operation.as_str() {
             "deposit" => Ok(Order::Deposit { account, amount }),
             "withdraw" => Ok(Order::Withdraw { account, amount }),
-            other => self.wrong(format!("operation={other}: it is deposit or withdraw")),
+            other => self.wrong(format!("operation={other} is unknown; use deposit or withdraw")),
         }
     }
 
@@ -52,22 +52,28 @@ impl Reader<'_> {
     fn spoken(&self, words: &[String], signer: Option<&str>) -> Result<Order, Refusal> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if let Some(order) = self.bank(&words)? {
-            return if signer.is_some() { self.wrong("`as` goes with keys; money is signed by whoever gives it") } else { Ok(order) };
+            return if signer.is_some() {
+                self.wrong("`as` is only for keys; a transfer is signed by the account that pays")
+            } else {
+                Ok(order)
+            };
         }
         let bytes = |value: &str| value.as_bytes().to_vec();
-        let index = |word: &str| word.parse::<u32>().map_or_else(|_| self.wrong(format!("{word:?} is no position")), Ok);
+        let index = |word: &str| {
+            word.parse::<u32>().map_or_else(|_| self.wrong(format!("{word:?} is not a position; use a whole number of bytes")), Ok)
+        };
         let (key, action) = match words.as_slice() {
             ["put", key, value] => (*key, KvAction::Put(bytes(value))),
             ["append", key, value] => (*key, KvAction::Append(bytes(value))),
             ["slice", key, start, end] => (*key, KvAction::Slice { start: index(start)?, end: index(end)? }),
             ["get", key] => (*key, KvAction::Get),
             ["delete", key] => (*key, KvAction::Delete),
-            [] => return self.wrong("what should it do?"),
+            [] => return self.wrong("name an operation"),
             [verb, ..] => {
                 let verbs = ["deposit", "withdraw", "transfer", "put", "append", "slice", "get", "delete"];
                 let near = nearest(verb, verbs)
-                    .map_or_else(|| "`help tx` lists what there is".into(), |near| format!("`help tx`: how {near} goes"));
-                return Err(Refusal { message: format!("{:?} is no transaction", words.join(" ")), hint: Some(near) });
+                    .map_or_else(|| "`help tx` lists the operations".into(), |near| format!("`help tx` shows how to write {near}"));
+                return Err(Refusal { message: format!("{:?} is not a transaction", words.join(" ")), hint: Some(near) });
             }
         };
         let account = self.account(signer.unwrap_or("client"))?;
@@ -90,6 +96,6 @@ impl Reader<'_> {
     }
 
     fn amount(&self, word: &str) -> Result<u64, Refusal> {
-        word.parse().map_or_else(|_| self.wrong(format!("{word:?} is no amount: a whole number from 0 on")), Ok)
+        word.parse().map_or_else(|_| self.wrong(format!("{word:?} is not an amount; use a whole number")), Ok)
     }
 }

@@ -1,4 +1,4 @@
-//! The words after a command's name: validators, numbers, messages, yes and no.
+//! Parses a command's arguments: validators, numbers, messages, yes and no.
 
 use quorate_types::round::Round;
 
@@ -10,10 +10,10 @@ use crate::playground::{
     tree::{BLOCKS_DRAWN, BLOCKS_DRAWN_MAX},
 };
 
-/// What the word begins with that says how leaders are elected. No name has such a sign.
+/// Prefix of the argument that says how leaders are elected. No name can contain `=`.
 const LEADERS: &str = "leaders=";
 
-/// The words after a command's name.
+/// Parses the arguments of one command.
 pub(super) struct Reader<'a> {
     pub(super) entry: &'static Entry,
     pub(super) names: &'a [String],
@@ -26,12 +26,12 @@ impl Reader<'_> {
     }
 
     pub(super) fn alone(&self, command: Command) -> Result<Command, Refusal> {
-        if self.words.is_empty() { Ok(command) } else { self.wrong(format!("`{}` stands alone", self.entry.name)) }
+        if self.words.is_empty() { Ok(command) } else { self.wrong(format!("`{}` takes no arguments", self.entry.name)) }
     }
 
     pub(super) fn at_most_one(&self) -> Result<Option<&String>, Refusal> {
         if self.words.len() > 1 {
-            return self.wrong(format!("`{}` takes one word at most", self.entry.name));
+            return self.wrong(format!("`{}` takes at most one argument", self.entry.name));
         }
         Ok(self.words.first())
     }
@@ -68,7 +68,7 @@ impl Reader<'_> {
     pub(super) fn number(&self, word: &str, max: u64) -> Result<u64, Refusal> {
         match word.parse::<u64>() {
             Ok(number) if (1..=max).contains(&number) => Ok(number),
-            _ => self.wrong(format!("{word:?} is no number from 1 to {max}")),
+            _ => self.wrong(format!("{word:?} is not a number from 1 to {max}")),
         }
     }
 
@@ -94,7 +94,7 @@ impl Reader<'_> {
             [number] => Span::Events(self.number(number, RUN_MAX)?),
             [number, unit] if matches!(unit.as_str(), "events" | "event") => Span::Events(self.number(number, RUN_MAX)?),
             [number, unit] if matches!(unit.as_str(), "rounds" | "round") => Span::Rounds(self.number(number, RUN_MAX)?),
-            _ => return self.wrong("`run` goes for a number of events or rounds"),
+            _ => return self.wrong("give `run` a number of events or rounds"),
         };
         Ok(Command::Act(Act::Run(span)))
     }
@@ -116,7 +116,7 @@ impl Reader<'_> {
             [node, word, rest @ ..] if rest.len() <= 1 => {
                 Ok(Command::Act(Act::Vote { seat: self.seat(node)?, yes: self.yes(word)?, block: rest.first().cloned() }))
             }
-            _ => self.wrong("who votes, and what?"),
+            _ => self.wrong("say which validator votes, and yes or no"),
         }
     }
 
@@ -124,13 +124,15 @@ impl Reader<'_> {
         let words: Vec<&String> =
             self.words.iter().enumerate().filter(|(at, word)| !(*at == 1 && *word == "to")).map(|(_, word)| word).collect();
         let yes_at = words.iter().position(|word| matches!(word.as_str(), "yes" | "no" | "y" | "n"));
-        let (Some(liar), Some(yes_at)) = (words.first(), yes_at) else { return self.wrong("who lies to whom, and with which vote?") };
+        let (Some(liar), Some(yes_at)) = (words.first(), yes_at) else {
+            return self.wrong("say which validator lies, to whom, and yes or no");
+        };
         let to: Vec<String> = words.iter().take(yes_at).skip(1).map(|word| (*word).clone()).collect();
         let mut rest = words.iter().skip(yes_at);
         let yes = rest.next().map_or(Ok(true), |word| self.yes(word))?;
         let block = rest.next().map(|word| (*word).clone());
         if rest.next().is_some() {
-            return self.wrong("one block at most");
+            return self.wrong("name at most one block");
         }
         Ok(Command::Act(Act::Lie { seat: self.seat(liar)?, to: self.seats(&to)?, yes, block }))
     }
@@ -162,10 +164,10 @@ impl Reader<'_> {
         let numbered = |word: &String| word.trim_start_matches('#').parse::<u64>();
         if self.words.first().is_some_and(|word| numbered(word).is_ok()) {
             let numbers: Result<Vec<u64>, _> = self.words.iter().map(numbered).collect();
-            return numbers.map_or_else(|_| self.wrong("numbers and names do not mix"), |numbers| Ok(Pick::Numbers(numbers)));
+            return numbers.map_or_else(|_| self.wrong("give numbers only, or names and kinds only"), |numbers| Ok(Pick::Numbers(numbers)));
         }
         let (mut from, mut to, mut kind) = (None, None, None);
-        // Which end the next name is.
+        // Whether the next name is the receiver's.
         let mut receiver = false;
         for word in self.words {
             match word.as_str() {
@@ -186,12 +188,12 @@ impl Reader<'_> {
             }
         }
         if (from, to, kind) == (None, None, None) {
-            return self.wrong("which messages?");
+            return self.wrong("say which messages");
         }
         Ok(Pick::Like { from, to, kind })
     }
 
-    /// A kind by its word, its plural or the beginning of a long one.
+    /// A kind of message by its name or plural; `sync` is short for `sync-info`.
     pub(super) fn kind(word: &str) -> Option<&'static str> {
         let singular = word.strip_suffix('s').unwrap_or(word);
         KINDS.iter().copied().find(|kind| *kind == word || *kind == singular || (word == "sync" && *kind == "sync-info"))
@@ -228,9 +230,9 @@ impl Reader<'_> {
             [mode] => match mode.strip_prefix(LEADERS) {
                 Some("reputation") => Some(true),
                 Some("turn") => Some(false),
-                _ => return self.wrong(format!("{mode:?} is no way to elect leaders")),
+                _ => return self.wrong(format!("{mode:?} is not a way to elect leaders")),
             },
-            _ => return self.wrong("leaders are elected in one way"),
+            _ => return self.wrong("give leaders= only once"),
         };
         let names = match words.as_slice() {
             [] => None,

@@ -10,7 +10,7 @@ use super::{
 
 const FIRST: ValidatorId = ValidatorId(0);
 
-/// The wake-ups of the first validator that are still planned.
+/// The scheduled wake-ups of the first validator.
 fn planned(executor: &mut Executor<'_>) -> Vec<Micros> {
     let agenda = std::iter::from_fn(|| executor.agenda.next());
     agenda.filter_map(|(at, happening)| matches!(happening, Happening::Wake(FIRST, _)).then_some(at)).collect()
@@ -64,7 +64,7 @@ fn a_process_that_restarts_does_not_sleep_on() {
     assert!(executor.seats[0].asleep_until <= executor.now);
 }
 
-/// A lie that rewrites messages: one that a count sets off, or one of a rule.
+/// A lie that rewrites messages, made by a trigger or by a rule.
 #[derive(Clone, Copy, Debug)]
 enum Rewriting {
     Once(Deed),
@@ -83,7 +83,7 @@ const REWRITINGS: [Rewriting; 9] = [
     Rewriting::InRounds(Attribute::HighestVoteRound, 1),
 ];
 
-/// Two faulty of seven, of which these tell these lies, each twice: a message may be rewritten by a trigger and then by a rule.
+/// Seven validators, two of them faulty, with these liars and lies. A message may be rewritten by a trigger and then by a rule.
 fn liars(lies: [(u16, Rewriting); 2]) -> Scenario {
     let mut scenario = Scenario {
         validators: 7,

@@ -2,7 +2,7 @@ use super::{super::*, *};
 
 const ALL: u32 = 0b1_1111;
 
-/// Who hears whom, of the actors v0 v0' v1 v2 v3.
+/// For each of the actors v0 v0' v1 v2 v3, the set of those that hear it.
 fn heard_by(hearing: &Hearing) -> [u32; 5] {
     [0, 1, 2, 3, 4].map(|actor| hearing.of(actor) & ALL)
 }
@@ -44,7 +44,7 @@ fn every_shape_of_the_courses_says_the_same() {
             assert_eq!(one.leader, other.leader);
             assert_eq!((heard_by(&one.proposals), heard_by(&one.timeouts)), (heard_by(&other.proposals), heard_by(&other.timeouts)));
             if all {
-                // An actor that hears only itself hears nobody.
+                // Whether an actor hears itself does not matter.
                 let others = |hearing: &Hearing| [0, 1, 2, 3, 4].map(|actor| hearing.of(actor) & ALL & !(1 << actor));
                 assert_eq!(others(&one.votes), others(&other.votes));
             }
@@ -89,17 +89,17 @@ fn a_scenario_of_ours_is_the_same_after_it_was_exported_and_read() {
 fn says_where_a_file_is_wrong() {
     let with = |rest: &str| format!("{{\"number_of_nodes\": 4, \"number_of_twins\": 1,\n{rest}}}");
     for (text, expected) in [
-        ("[1]".into(), "1:1: the file holds no scenario of twins"),
+        ("[1]".into(), "1:1: the file has no twins scenario"),
         ("{\"leaders\": [0]}".into(), "1:1: the scenario does not say how many nodes there are; add number_of_nodes"),
         (
             "{\"number_of_nodes\": 99, \"leaders\": [0]}".into(),
-            "1:21: the number of nodes is no usable number; write a whole number from 0 to 16",
+            "1:21: the number of nodes is not a number in range; write a whole number from 0 to 16",
         ),
-        ("{\"number_of_nodes\": 0, \"leaders\": [0]}".into(), "1:21: no nodes"),
+        ("{\"number_of_nodes\": 0, \"leaders\": [0]}".into(), "1:21: there are no nodes"),
         ("{\"number_of_nodes\": 4, \"leaders\": [0]}".into(), "1:1: the scenario does not say how many twins there are"),
         (with("\"leaders\": [7]"), "2:13: there is no node \"7\"; nodes are 0..=4"),
-        (with("\"leaders\": [[0, 1]]"), "2:13: 2 leaders of one round"),
-        (with("\"leaders\": [[]]"), "2:13: 0 leaders of one round"),
+        (with("\"leaders\": [[0, 1]]"), "2:13: a round with 2 leaders"),
+        (with("\"leaders\": [[]]"), "2:13: a round with 0 leaders"),
         (with("\"leaders\": 3"), "2:12: a number where leaders should be"),
         (with("\"leaders\": {\"99\": 3}"), "2:19: there is no round 99 in leaders; rounds are 1..=64"),
         (with("\"leaders\": [0],\n\"partitions\": [[[0]], [[1]]]"), "2:12: round 2 has no leader"),
@@ -107,7 +107,7 @@ fn says_where_a_file_is_wrong() {
         (with("\"leaders\": [0],\n\"partitions\": [[0]]"), "3:17: a number where a partition should be"),
         (
             with("\"leaders\": [0],\n\"partitions\": [[[0]]],\n\"message_types\": [[[\"Prepare\"]]]"),
-            "4:21: no messages of the kind \"Prepare\"",
+            "4:21: validators do not send messages of the kind \"Prepare\"",
         ),
         (with("\"leaders\": [0],\n\"partitions\": [[[0]]],\n\"message_types\": [[[], []]]"), "4:19: dropped kinds for 2 partitions"),
         (with("\"leaders\": [0], \"nodes\": [1, 2]"), "2:26: 2 names for 5 nodes and twins"),
@@ -126,5 +126,5 @@ fn says_where_a_file_is_wrong() {
     assert!(read(&two, Some(0)).is_err());
     let notes = read(&with("\"leaders\": [0], \"quorum_size\": 3,\n\"delay_round_msg\": {}"), None).unwrap().notes;
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes.iter().any(|note| note.starts_with("2:17: `quorum_size`")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("2:17: unknown key `quorum_size`")), "{notes:?}");
 }

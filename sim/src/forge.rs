@@ -10,6 +10,12 @@
 //! here, also where the certificates of this network are put in, which nobody has to sign.
 
 use quorate_builtin::{GenesisAccount, Settings};
+use quorate_harness::{
+    committee::{BEGINNING, Setting},
+    invariants::Violation,
+    pen::Pen,
+    random::Random,
+};
 use quorate_types::{
     block::{Block, Payload, Proposal},
     codec::{self, Bounded},
@@ -25,13 +31,7 @@ use quorate_types::{
     vote::{QuorumCert, Vote},
 };
 
-use crate::{
-    committee::{BEGINNING, Setting},
-    invariants::Violation,
-    pen::Pen,
-    random::Random,
-    report::Report,
-};
+use crate::report::Report;
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Default)]

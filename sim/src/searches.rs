@@ -2,6 +2,7 @@
 
 use clap::Args;
 use quorate_client::{CommandError, Output};
+use quorate_harness::invariants::Violation;
 use serde::Serialize;
 
 use crate::{
@@ -9,7 +10,6 @@ use crate::{
     command::{progress_bar, verdict},
     crash_points::{self, Course, POINTS, Point},
     forge::forge,
-    invariants::Violation,
     puppets::puppets,
     report::{FAILURES_MAX, Failure, Report},
     run::size_of,

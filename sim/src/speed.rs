@@ -9,6 +9,7 @@ pub(crate) mod command;
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
+use quorate_harness::{Content, Machine, Packet, is_for, time::Micros};
 use quorate_replica::{Input, Output};
 use quorate_types::{
     ids::ValidatorId,
@@ -17,11 +18,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
-use crate::{
-    harness::{Content, Machine, Packet, is_for},
-    time::Micros,
-    twins::Lab,
-};
+use crate::twins::Lab;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

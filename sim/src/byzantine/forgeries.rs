@@ -1,5 +1,6 @@
 //! What would have to be signed by others: B8, B9, B10, B11, B12. None of it may have any effect.
 
+use quorate_harness::contents::{self, Statement};
 use quorate_types::{
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, SigningKey},
@@ -11,7 +12,6 @@ use quorate_types::{
 };
 
 use super::{Behaviour, Mind, Parcel, voters::invented};
-use crate::contents::{self, Statement};
 
 /// A certificate carried by the two messages that may carry any.
 fn carriers(mind: &mut Mind<'_>, forged: QuorumCert, parcel: Option<&Parcel>) -> Vec<Parcel> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::{Happened, invariants::live_1, time::Micros};
 use quorate_types::{
     ids::ValidatorId,
     round::{Height, Round},
 };
 
 use super::world::{Happening, World};
-use crate::{harness::Happened, invariants::live_1, time::Micros};
 
 /// How long a validator needs at most from an answer to a client to the report of the commit that it speaks of.
 const REPORT: Micros = Micros(20_000);

@@ -1,8 +1,7 @@
 //! Whose power fails in a run, and who starts only then.
 
+use quorate_harness::random::Random;
 use quorate_types::{committee::Committee, ids::ValidatorId};
-
-use crate::random::Random;
 
 /// Who is who.
 #[derive(Clone, Copy, Debug)]

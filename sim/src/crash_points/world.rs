@@ -9,6 +9,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use quorate_harness::{
+    Bench, Clock, Event, Happened, Machine, Opened, Packet, Parts, Setup, Watch,
+    audit::Audit,
+    committee::{BEGINNING, Setting},
+    contents,
+    invariants::{Register, Violation},
+    network::Network,
+    random::Random,
+    subject::Shared,
+    time::Micros,
+    workload::Workload,
+};
 use quorate_replica::Output;
 use quorate_types::{
     committee::SignerSet,
@@ -24,19 +36,7 @@ use super::{
     home::WatchedHome,
     roles::Roles,
 };
-use crate::{
-    audit::Audit,
-    committee::{BEGINNING, Setting},
-    contents,
-    fault::FaultPlan,
-    harness::{Bench, Clock, Event, Happened, Machine, Opened, Packet, Parts, Setup, Watch},
-    invariants::{Register, Violation},
-    network::Network,
-    random::Random,
-    subject::Shared,
-    time::Micros,
-    workload::Workload,
-};
+use crate::fault::FaultPlan;
 
 /// How long each phase of the trouble lasts when it comes for the first time, and by how much longer each time after that: an idle chain takes
 /// its time.

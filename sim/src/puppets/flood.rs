@@ -5,6 +5,7 @@
 //! not. Or else a block in every round that nobody certifies, so that the round is given up. Nothing can be committed. The size of a validator is measured as the length of its complete description, which has every queue and
 //! every map of it, and as what its disk holds.
 
+use quorate_harness::{Happened, pen::Pen};
 use quorate_types::{
     block::Payload,
     committee::SignerSet,
@@ -16,7 +17,6 @@ use quorate_types::{
 };
 
 use super::acts::Acts;
-use crate::{harness::Happened, pen::Pen};
 
 /// Rounds after which the validator is measured for the first time: by then every bounded buffer is full.
 const FULL_AFTER: u64 = 40;

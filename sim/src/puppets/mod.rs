@@ -20,8 +20,10 @@ mod acts;
 mod flood;
 mod stage;
 
+use quorate_harness::{invariants::Violation, random::Random};
+
 use self::{acts::Acts, flood::flood, stage::Stage};
-use crate::{invariants::Violation, random::Random, report::Report};
+use crate::report::Report;
 
 /// How many validators there are, the one under test included.
 const VALIDATORS: u16 = 4;

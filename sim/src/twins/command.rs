@@ -11,6 +11,8 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use quorate_client::{CommandError, Output};
+use quorate_harness::lab::Lab;
+use quorate_scenario::command::{bad, read_text};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,15 +20,11 @@ use super::{
     counters::Counters,
     export::export,
     import::{Imported, read},
-    lab::Lab,
     script::Script,
     space::Space,
     stage::{Outcome, play, play_script},
 };
-use crate::{
-    command::cpu_time,
-    scenario::command::{bad, read_text},
-};
+use crate::command::cpu_time;
 
 /// How often the checkpoint is written.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);

@@ -12,10 +12,10 @@
 //! names, and after the last round of the scenario leaders are elected by hashes, so two images of one scenario may differ in the order of
 //! events at one moment, not in who hears whom.)
 
+use quorate_harness::random::Random;
 use quorate_types::ids::ValidatorId;
 
 use super::scenario::{Scenario, Step};
-use crate::random::Random;
 
 /// Which scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! What a validator's part is in a world: what is wrong with it, and what follows from that.
 
-use crate::{byzantine::Liar, fault::PowerCut, harness::SimHome, time::Micros};
+use quorate_harness::{SimHome, time::Micros};
+
+use crate::{byzantine::Liar, fault::PowerCut};
 
 /// See the module.
 #[derive(Debug, Default)]

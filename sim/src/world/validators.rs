@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
+use quorate_harness::{Bench, Happened, describe, time::Micros};
 use quorate_ledger::LedgerError;
 use quorate_replica::{Fatal, RecoverError, Serve};
 use quorate_types::{ids::ValidatorId, message::Recipients};
 
 use super::{Happening, World};
-use crate::{
-    describe,
-    fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut},
-    harness::{Bench, Happened},
-    time::Micros,
-};
+use crate::fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut};
 
 impl World {
     /// A validator's process starts on what its disk holds.

@@ -1,0 +1,304 @@
+//! Machines on one virtual clock. Every poll is an event of its own, so a power cut falls between any two effects of a validator.
+//!
+//! ```text
+//!            agenda (time, order of planning)
+//!                        │ next
+//!   clients ──> arrivals, steps, deadlines, whatever a search plans ──> Machine ──> outputs
+//!      ^                                                                              │
+//!      └────────────── answers ─────────────┬── Watch (the rules see everything) <────┤
+//!                                           └── network: bytes, delays, losses  <─────┘
+//! ```
+
+mod clients;
+mod traffic;
+
+use std::rc::Rc;
+
+use quorate_ledger::{LedgerError, LedgerReader};
+use quorate_replica::{Input, Serve};
+use quorate_types::{
+    codec,
+    ids::ValidatorId,
+    message::Message,
+    round::{Height, Round},
+};
+
+use super::{Happened, Home, Machine, Packet, Polled, Watch, violation};
+use crate::{
+    audit::Audit,
+    committee::Setting,
+    describe,
+    invariants::{Violation, live_1},
+    network::Network,
+    random::Random,
+    time::{Agenda, Micros},
+    workload::Workload,
+};
+
+/// How long blocks that somebody asked for take to be read, at most.
+const SERVE_MAX: Micros = Micros(5_000);
+
+/// What is planned. `E` is what only the search knows.
+#[derive(Debug)]
+enum Planned<E> {
+    Deliver {
+        from: ValidatorId,
+        to: ValidatorId,
+        packet: Rc<Packet>,
+    },
+    /// The validator does its next piece of work.
+    Step {
+        id: ValidatorId,
+        life: u64,
+    },
+    /// The validator's other thread has read blocks that somebody asked for.
+    Serve {
+        id: ValidatorId,
+        life: u64,
+        job: Box<Serve>,
+    },
+    /// A deadline of the validator has come.
+    Wake {
+        id: ValidatorId,
+        life: u64,
+    },
+    /// A client looks at its transactions.
+    Client(usize),
+    Own(E),
+}
+
+/// What happens next, for the search to see to.
+#[derive(Debug)]
+pub enum Event<E> {
+    /// Something has reached a validator that is up.
+    Arrival { from: ValidatorId, to: ValidatorId, packet: Rc<Packet> },
+    /// It is the validator's turn to do a piece of work.
+    Step(ValidatorId),
+    /// The validator has read the blocks that somebody asked for.
+    Serve(ValidatorId, Box<Serve>),
+    /// A client looks at its transactions.
+    Client(usize),
+    /// Planned by the search.
+    Own(E),
+}
+
+/// Whether a machine is about to work, and when it will look at the time at the latest.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// A step is planned.
+    is_busy: bool,
+    /// The deadline for which a wake-up is planned.
+    wake: Option<Micros>,
+    /// In which life of the machine that is so.
+    life: u64,
+}
+
+/// See the module.
+pub struct Bench<H: Home, E> {
+    pub setting: Setting,
+    pub now: Micros,
+    /// In the order of the committee.
+    pub machines: Vec<Machine<H>>,
+    turns: Vec<Turn>,
+    pub network: Network,
+    pub workload: Workload,
+    pub watch: Watch,
+    pub audit: Audit,
+    /// How long machines take for what they do.
+    pub random: Random,
+    /// How long a sync takes, at most.
+    sync_max: Micros,
+    /// How many messages were sent, one for each receiver.
+    pub messages: u64,
+    agenda: Agenda<Planned<E>>,
+}
+
+/// What a bench is made from.
+pub struct Parts<H: Home> {
+    pub setting: Setting,
+    pub machines: Vec<Machine<H>>,
+    pub network: Network,
+    pub workload: Workload,
+    pub watch: Watch,
+    pub audit: Audit,
+    pub random: Random,
+}
+
+impl<H: Home, E> Bench<H, E> {
+    /// Before anything has happened. Every client is about to look at its transactions.
+    pub fn new(parts: Parts<H>) -> Self {
+        let Parts { setting, machines, network, workload, watch, audit, mut random } = parts;
+        let (turns, sync_max) = (vec![Turn::default(); machines.len()], Micros(random.between(50, 4_000)));
+        let (now, messages, agenda) = (Micros(0), 0, Agenda::new());
+        Self { setting, now, machines, turns, network, workload, watch, audit, random, sync_max, messages, agenda }
+    }
+
+    pub fn plan(&mut self, at: Micros, own: E) {
+        self.agenda.plan(at, Planned::Own(own));
+    }
+
+    pub fn plan_after(&mut self, delay: Micros, own: E) {
+        self.plan(self.now.after(delay), own);
+    }
+
+    /// Moves the time to what happens next; what was planned for an earlier life of a machine does not.
+    pub fn next(&mut self) -> Option<Event<E>> {
+        loop {
+            let (at, planned) = self.agenda.next()?;
+            self.now = at;
+            let event = match planned {
+                Planned::Deliver { from, to, packet } if self.reaches(from, to, &packet) => Event::Arrival { from, to, packet },
+                Planned::Step { id, life } if self.is_in_life(id, life) => Event::Step(id),
+                Planned::Serve { id, life, job } if self.is_in_life(id, life) => Event::Serve(id, job),
+                Planned::Wake { id, life } if self.is_in_life(id, life) => {
+                    self.give(id, Input::Tick);
+                    continue;
+                }
+                Planned::Deliver { .. } | Planned::Step { .. } | Planned::Serve { .. } | Planned::Wake { .. } => continue,
+                Planned::Client(index) => Event::Client(index),
+                Planned::Own(own) => Event::Own(own),
+            };
+            return Some(event);
+        }
+    }
+
+    fn is_in_life(&self, id: ValidatorId, life: u64) -> bool {
+        self.machine(id).is_some_and(|machine| machine.is_up() && machine.life == life)
+    }
+
+    pub fn machine(&self, id: ValidatorId) -> Option<&Machine<H>> {
+        self.machines.get(id.index())
+    }
+
+    pub fn machine_mut(&mut self, id: ValidatorId) -> Option<&mut Machine<H>> {
+        self.machines.get_mut(id.index())
+    }
+
+    pub fn ids(&self) -> Vec<ValidatorId> {
+        self.machines.iter().map(|machine| machine.id).collect()
+    }
+
+    pub fn violation(&self, invariant: &str, what: String) -> Violation {
+        violation(self.now, invariant, what)
+    }
+
+    /// A validator has opened what its disk held.
+    pub fn started(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
+        let height: Height = machine.height();
+        self.audit.record(now, 1, &[&id.0.to_le_bytes(), &height.0.to_le_bytes()]);
+        self.audit.note(now, || format!("{} starts at height {height}", describe::validator(id)));
+        self.watch.started(now, machine)
+    }
+
+    /// It begins to work, as the node's loop does: with the time.
+    pub fn begin_work(&mut self, id: ValidatorId) -> Happened {
+        if let Some(machine) = self.machine_mut(id) {
+            machine.receive(Input::Tick);
+        }
+        self.idle(id)
+    }
+
+    /// Gives a validator something to do; nothing reaches one without power.
+    pub(crate) fn give(&mut self, id: ValidatorId, input: Input) {
+        let delay = Micros(self.random.between(1, 20));
+        let Some(machine) = self.machines.get_mut(id.index()).filter(|machine| machine.is_up()) else { return };
+        machine.receive(input);
+        if self.turn(id).is_some_and(|turn| !turn.is_busy) {
+            self.plan_step(id, delay);
+        }
+    }
+
+    /// What is planned for the present life of a machine.
+    fn turn(&mut self, id: ValidatorId) -> Option<&mut Turn> {
+        let life = self.machine(id)?.life;
+        let turn = self.turns.get_mut(id.index())?;
+        if turn.life != life {
+            *turn = Turn { life, ..Turn::default() };
+        }
+        Some(turn)
+    }
+
+    fn plan_step(&mut self, id: ValidatorId, delay: Micros) {
+        let Some(turn) = self.turn(id) else { return };
+        turn.is_busy = true;
+        let life = turn.life;
+        self.agenda.plan(self.now.after(delay), Planned::Step { id, life });
+    }
+
+    /// One poll, of which the rules see what it has done to the validator; its output is the search's to see to.
+    pub fn poll(&mut self, id: ValidatorId) -> Result<Polled, Violation> {
+        let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(Polled::nothing()) };
+        let polled = machine.poll();
+        self.watch.polled(self.now, machine, &polled)?;
+        Ok(polled)
+    }
+
+    /// The validator goes on when it is done with a piece of work that has synced the disk so often.
+    pub fn go_on(&mut self, id: ValidatorId, synced: u64) {
+        let mut delay = Micros(self.random.between(1, 30));
+        for _ in 0..synced {
+            delay = delay.after(Micros(self.random.between(20, self.sync_max.0)));
+        }
+        self.plan_step(id, delay);
+    }
+
+    /// The validator has nothing left to do: it takes what has come meanwhile, or rests until its next deadline.
+    pub fn idle(&mut self, id: ValidatorId) -> Happened {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
+        if machine.take_inputs(now) {
+            self.watch.clock(now, machine)?;
+            self.watch.state(now, machine)?;
+            self.plan_step(id, Micros(0));
+            return Ok(());
+        }
+        let (deadline, gap) = (machine.deadline(), machine.gap());
+        let Some(turn) = self.turn(id) else { return Ok(()) };
+        turn.is_busy = false;
+        let Some(deadline) = deadline else { return Ok(()) };
+        // The next full microsecond, so that the deadline has come by then.
+        let at = deadline.after(Micros(1)).max(now);
+        if turn.wake.is_none_or(|planned| planned <= now || planned > at) {
+            turn.wake = Some(at);
+            let life = turn.life;
+            self.agenda.plan(at, Planned::Wake { id, life });
+        }
+        if self.watch.binds(id) {
+            let waits = live_1::wait(&self.setting.genesis.parameters, gap, at.since(now));
+            waits.map_err(|what| self.violation("LIVE-1", format!("validator {id} {what}")))?;
+        }
+        Ok(())
+    }
+
+    /// The validator's other thread begins to read blocks that somebody asked for.
+    pub(crate) fn plan_serve(&mut self, id: ValidatorId, job: Box<Serve>) {
+        let delay = Micros(self.random.between(1, SERVE_MAX.0));
+        if let Some(machine) = self.machines.get(id.index()) {
+            self.agenda.plan(self.now.after(delay), Planned::Serve { id, life: machine.life, job });
+        }
+    }
+
+    /// The answer to a request for blocks, from what the disk holds by now, beside what the replica is doing.
+    pub fn serve(&mut self, id: ValidatorId, job: Serve) -> Result<Option<Message>, LedgerError> {
+        let Some(machine) = self.machines.get(id.index()) else { return Ok(None) };
+        let to = job.to();
+        let message = job.answer(&LedgerReader::new(machine.home.disk().clone()))?;
+        self.give(id, Input::Served { to, bytes: codec::encode(&message).len() });
+        Ok(Some(message))
+    }
+
+    /// The highest round of those of these validators that are up.
+    pub fn highest_round(&self, of: impl Fn(ValidatorId) -> bool) -> Round {
+        self.machines.iter().filter(|machine| of(machine.id)).map(Machine::round).max().unwrap_or_default()
+    }
+
+    /// The greatest height that anybody has reported.
+    pub fn highest(&self) -> Height {
+        self.machines.iter().map(|machine| machine.reported).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The network of a world: its validators' keys and powers, its parameters and its genesis, all drawn from the seed.
+
+use std::sync::Arc;
+
+use quorate_app::App;
+use quorate_replica::verifier;
+use quorate_types::{
+    committee::{Validator, VotingPower},
+    crypto::{SignatureMemory, SigningKey},
+    genesis::{Genesis, Parameters, StateLimits},
+    ids::{ChainId, GenesisHash, ValidatorId},
+    message::PROTOCOL_VERSION,
+    round::UnixMillis,
+    settings::Settings,
+    verify::Verifier,
+};
+
+use crate::{random::Random, workload};
+
+/// The network's number.
+pub const CHAIN: ChainId = ChainId(777);
+/// The calendar at the beginning of every world.
+pub const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// A network before anything has happened.
+#[derive(Debug)]
+pub struct Setting {
+    /// What the network replicates.
+    pub app: App,
+    pub genesis: Arc<Genesis>,
+    /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
+    /// everybody; sharing it checks each signature once instead of once for each validator.
+    pub verifier: Arc<Verifier>,
+    /// The consensus keys, in the order of the committee. They share their memory with the verifier: a signature that a validator of this
+    /// process has made is made once, however often the same digest comes, and checked never. It is the real one all the same.
+    keys: Vec<SigningKey>,
+    memory: Arc<SignatureMemory>,
+}
+
+/// How many signatures a setting remembers: more than a world makes, and most of those that thousands of small scenarios have in common.
+const SIGNATURES_REMEMBERED: usize = 1 << 16;
+
+impl Setting {
+    /// Draws a network.
+    pub fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
+        let weighted = random.chance(250);
+        let members: Vec<Member> = (0..validators)
+            .map(|number| {
+                let (consensus, network) = (workload::seed(random), workload::seed(random));
+                member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
+            })
+            .collect();
+        let parameters = parameters(random, members.len());
+        Self::new(members, app, settings, parameters)
+    }
+
+    /// A network of validators with one vote each, always the same one.
+    pub fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
+        let seed = |kind: u8, number: u16| {
+            let mut seed = [kind; 32];
+            let [low, high] = number.to_le_bytes();
+            (seed[0], seed[1]) = (low, high);
+            seed
+        };
+        let members: Vec<Member> = (0..validators).map(|number| member(number, &seed(1, number), &seed(2, number), 1)).collect();
+        Self::new(members, app, settings, parameters)
+    }
+
+    /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
+    pub fn with_parameters(
+        random: &mut Random,
+        validators: u16,
+        parameters: Parameters,
+        app: &App,
+        settings: Settings,
+    ) -> Result<Self, String> {
+        let mut seeds: Vec<[u8; 32]> = (0..validators).map(|_| workload::seed(random)).collect();
+        seeds.sort_by_key(|seed| SigningKey::from_seed(seed).public());
+        let members = (0..).zip(&seeds).map(|(number, seed)| member(number, seed, &workload::seed(random), 1)).collect();
+        Self::new(members, app, settings, parameters)
+    }
+
+    fn new(mut members: Vec<Member>, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
+        members.sort_by_key(|member| member.validator.consensus_key);
+        let genesis = Genesis {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id: CHAIN,
+            name: "simulation".into(),
+            timestamp: BEGINNING,
+            parameters,
+            validators: Vec::new(),
+            application: app.in_genesis(settings),
+        };
+        let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
+        let genesis = genesis.with_validators(entries);
+        let keys: Vec<SigningKey> = members.into_iter().map(|member| member.consensus).collect();
+        Self::of(app, genesis, &keys)
+    }
+
+    /// A network that somebody has thought out, with the consensus keys in the order of the committee.
+    pub fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
+        genesis.check().map_err(|error| error.to_string())?;
+        let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
+        let verifier = verifier(&genesis, app).map_err(|error| error.to_string())?;
+        let verifier = Arc::into_inner(verifier).ok_or("the verifier is somebody else's as well")?.with_signatures(Arc::clone(&memory));
+        let keys = keys.iter().map(|key| key.remembering(&memory)).collect();
+        Ok(Self { app: app.clone(), genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
+    }
+
+    /// The network, by its genesis.
+    pub fn genesis_hash(&self) -> GenesisHash {
+        self.verifier.genesis_hash()
+    }
+
+    /// The power of each member.
+    pub fn powers(&self) -> Vec<u64> {
+        self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
+    }
+
+    /// A validator's consensus key.
+    pub fn key(&self, id: ValidatorId) -> Option<SigningKey> {
+        self.keys.get(id.index()).map(|key| key.remembering(&self.memory))
+    }
+}
+
+/// A validator to be, with its keys.
+struct Member {
+    validator: Validator,
+    consensus: SigningKey,
+    network: SigningKey,
+}
+
+fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> Member {
+    let (consensus, network) = (SigningKey::from_seed(consensus), SigningKey::from_seed(network));
+    let validator = Validator {
+        name: format!("v{number}"),
+        consensus_key: consensus.public(),
+        network_key: network.public(),
+        address: format!("/memory/{number}"),
+        power: VotingPower(power),
+    };
+    Member { validator, consensus, network }
+}
+
+/// Parameters for a network whose messages take at most 15 ms in the calm: the timer's base is more than five times that and the disk's.
+fn parameters(random: &mut Random, validators: usize) -> Parameters {
+    let timeout_base_ms = random.between(150, 250);
+    let number = |drawn: u64| u32::try_from(drawn).unwrap_or(u32::MAX);
+    let faults = u64::from(Parameters::default().excluded(validators));
+    Parameters {
+        block_transactions_max: *random.pick(&[1, 3, 100]).unwrap_or(&100),
+        block_bytes_max: 65_536,
+        timeout_base_ms: number(timeout_base_ms),
+        timeout_growth_percent: number(random.between(100, 200)),
+        timeout_max_ms: number(random.between(500, 1_200)),
+        heartbeat_ms: number(random.between(timeout_base_ms, 800)),
+        window_size: number(random.between(1, 12)),
+        exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
+        state: StateLimits::default(),
+    }
+}

@@ -1,0 +1,122 @@
+//! How a faulty validator's messages are rewritten: signed again with its own key, so that only the rules of the protocol stand against them.
+
+use quorate_harness::contents::{self, Statement};
+use quorate_types::{
+    block::{Block, BlockContent, Payload, Proposal},
+    codec::Bounded,
+    crypto::SigningKey,
+    message::{FetchResponse, Message},
+    round::{Round, UnixMillis},
+    timeout::{TimeoutMessage, timeout_digest},
+    vote::{QuorumCert, Vote},
+};
+
+/// The message of a validator that believes to be in another round.
+pub(crate) fn claim_round(message: &Message, round: Round, key: &SigningKey) -> Message {
+    match contents::statement(message) {
+        Some(Statement::Proposal(proposal)) => {
+            let content = BlockContent { round, ..proposal.block.content().clone() };
+            propose(proposal, content, key)
+        }
+        Some(Statement::Vote(vote)) => {
+            let mut vote = vote.clone();
+            vote.vote_info.round = round;
+            // What it would commit is made to fit, as a validator would that believes in the round.
+            vote.commit_info.commit_state_id = vote.vote_info.commits_parent().then_some(vote.vote_info.exec_state_id);
+            Message::Vote(Box::new(sign_vote(vote, key)))
+        }
+        Some(Statement::Timeout(timeout)) => {
+            let mut timeout = timeout.clone();
+            timeout.timeout.round = round;
+            Message::Timeout(Box::new(sign_timeout(timeout, key)))
+        }
+        None => message.clone(),
+    }
+}
+
+/// The message of a validator whose highest certificate is of another round: a real one where there is one, otherwise a forged one.
+pub(crate) fn claim_certificate(message: &Message, round: Round, known: Option<&QuorumCert>, key: &SigningKey) -> Message {
+    let certificate = |own: &QuorumCert| {
+        known.cloned().unwrap_or_else(|| {
+            let mut forged = own.clone();
+            forged.vote_info.round = round;
+            forged
+        })
+    };
+    match contents::statement(message) {
+        Some(Statement::Proposal(proposal)) => {
+            let content = BlockContent { qc: certificate(proposal.block.qc()), ..proposal.block.content().clone() };
+            propose(proposal, content, key)
+        }
+        Some(Statement::Timeout(timeout)) => {
+            let mut timeout = timeout.clone();
+            timeout.timeout.high_qc = certificate(&timeout.timeout.high_qc);
+            Message::Timeout(Box::new(sign_timeout(timeout, key)))
+        }
+        Some(Statement::Vote(_)) | None => {
+            let mut own = message.clone();
+            if let Message::SyncInfo(info) = &mut own {
+                info.high_qc = certificate(&info.high_qc);
+            }
+            own
+        }
+    }
+}
+
+/// The same vote, but for a result that nobody computed.
+pub(crate) fn other_result(vote: &Vote, key: &SigningKey) -> Message {
+    let mut vote = vote.clone();
+    for byte in &mut vote.vote_info.exec_state_id.0.0 {
+        *byte = !*byte;
+    }
+    Message::Vote(Box::new(sign_vote(vote, key)))
+}
+
+/// A second block of the same round.
+pub(crate) fn other_block(proposal: &Proposal, key: &SigningKey) -> Message {
+    let content = proposal.block.content();
+    let timestamp = UnixMillis(content.timestamp.0.saturating_add(1));
+    let payload: Payload = Bounded::truncated(Vec::new());
+    propose(proposal, BlockContent { timestamp, payload, ..content.clone() }, key)
+}
+
+/// The message with a signature that does not verify.
+pub(crate) fn spoil(message: &Message) -> Message {
+    let mut spoilt = message.clone();
+    if let Some(first) = contents::signature_mut(&mut spoilt).and_then(|signature| signature.0.first_mut()) {
+        *first = !*first;
+    }
+    spoilt
+}
+
+/// An answer with blocks, without its newest ones.
+pub(crate) fn withhold(message: &Message, blocks: u64) -> Message {
+    let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
+    if let Message::FetchResponse(response) = message {
+        // The newest come first; without the block that was asked for, nothing is left to say.
+        let kept: Vec<Block> = response.blocks.iter().take(response.blocks.len().saturating_sub(blocks)).cloned().collect();
+        Message::FetchResponse(Box::new(FetchResponse { block_id: response.block_id, blocks: Bounded::truncated(kept) }))
+    } else {
+        // A certificate commits the last block, so without that block it commits nothing that is there.
+        contents::without_blocks(message)
+    }
+}
+
+fn propose(old: &Proposal, content: BlockContent, key: &SigningKey) -> Message {
+    let block = Block::new(content);
+    let signature = key.sign(&block.proposal_digest());
+    Message::Proposal(Box::new(Proposal { block, signature, ..old.clone() }))
+}
+
+fn sign_vote(mut vote: Vote, key: &SigningKey) -> Vote {
+    vote.commit_info.vote_info_hash = vote.vote_info.digest();
+    vote.signature = key.sign(&vote.commit_info.digest());
+    vote
+}
+
+fn sign_timeout(mut message: TimeoutMessage, key: &SigningKey) -> TimeoutMessage {
+    let timeout = &mut message.timeout;
+    let genesis_hash = timeout.high_qc.commit_info.genesis_hash;
+    timeout.signature = key.sign(&timeout_digest(genesis_hash, timeout.epoch, timeout.round, timeout.high_qc.round()));
+    message
+}

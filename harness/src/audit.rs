@@ -51,6 +51,7 @@ pub struct Audit {
 }
 
 impl Audit {
+    /// Before the first event; with a trace, or without.
     pub fn new(trace: bool) -> Self {
         Self { hash: EventHash::default(), events: 0, trace: trace.then(std::collections::VecDeque::new) }
     }
@@ -75,14 +76,19 @@ impl Audit {
         }
     }
 
+    /// The hash of all events so far.
+    #[must_use]
     pub const fn hash(&self) -> EventHash {
         self.hash
     }
 
+    /// How many events there were.
+    #[must_use]
     pub const fn events(&self) -> u64 {
         self.events
     }
 
+    /// The lines of the trace, the oldest first.
     pub fn into_trace(self) -> Vec<String> {
         self.trace.map(Into::into).unwrap_or_default()
     }

@@ -46,6 +46,7 @@ pub struct Clock {
 
 impl Clock {
     /// Nothing is wrong with it, but that its calendar is a little ahead.
+    #[must_use]
     pub const fn ahead(ahead_ms: u64) -> Self {
         Self { start: Micros(0), ahead_ms, fault: None }
     }
@@ -56,6 +57,7 @@ impl Clock {
     }
 
     /// What the calendar shows.
+    #[must_use]
     pub fn unix(&self, at: Micros) -> UnixMillis {
         let right = |at: Micros| BEGINNING.0.saturating_add(at.ms()).saturating_add(self.ahead_ms);
         UnixMillis(match self.fault {

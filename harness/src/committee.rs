@@ -27,6 +27,7 @@ pub const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 pub struct Setting {
     /// What the network replicates.
     pub app: App,
+    /// What the network begins with.
     pub genesis: Arc<Genesis>,
     /// Shared by all validators of a world. What it remembers is which signatures are valid, which is a fact about bytes and the same for
     /// everybody; sharing it checks each signature once instead of once for each validator.
@@ -42,6 +43,9 @@ const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
     /// Draws a network.
+    ///
+    /// # Errors
+    /// The genesis that comes of it is refused.
     pub fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
         let weighted = random.chance(250);
         let members: Vec<Member> = (0..validators)
@@ -55,6 +59,9 @@ impl Setting {
     }
 
     /// A network of validators with one vote each, always the same one.
+    ///
+    /// # Errors
+    /// The genesis that comes of it is refused.
     pub fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         let seed = |kind: u8, number: u16| {
             let mut seed = [kind; 32];
@@ -67,6 +74,9 @@ impl Setting {
     }
 
     /// A network of validators with one vote each and these parameters; its keys are drawn. `v0` is the first of the committee, and so on.
+    ///
+    /// # Errors
+    /// The genesis that comes of it is refused.
     pub fn with_parameters(
         random: &mut Random,
         validators: u16,
@@ -98,6 +108,9 @@ impl Setting {
     }
 
     /// A network that somebody has thought out, with the consensus keys in the order of the committee.
+    ///
+    /// # Errors
+    /// The genesis that comes of it is refused.
     pub fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));
@@ -108,16 +121,19 @@ impl Setting {
     }
 
     /// The network, by its genesis.
+    #[must_use]
     pub fn genesis_hash(&self) -> GenesisHash {
         self.verifier.genesis_hash()
     }
 
     /// The power of each member.
+    #[must_use]
     pub fn powers(&self) -> Vec<u64> {
         self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
     }
 
     /// A validator's consensus key.
+    #[must_use]
     pub fn key(&self, id: ValidatorId) -> Option<SigningKey> {
         self.keys.get(id.index()).map(|key| key.remembering(&self.memory))
     }

@@ -16,12 +16,16 @@ use crate::disk::DurableRecord;
 /// What a sender signs in a round of its own.
 #[derive(Clone, Copy, Debug)]
 pub enum Statement<'a> {
+    /// A leader proposes a block.
     Proposal(&'a Proposal),
+    /// A validator votes for a block.
     Vote(&'a Vote),
+    /// A validator gives a round up.
     Timeout(&'a TimeoutMessage),
 }
 
 /// The statement that it is, if it is one.
+#[must_use]
 pub fn statement(message: &Message) -> Option<Statement<'_>> {
     match message {
         Message::Proposal(proposal) => Some(Statement::Proposal(proposal)),
@@ -38,6 +42,7 @@ pub fn statement(message: &Message) -> Option<Statement<'_>> {
 }
 
 /// The blocks that somebody had asked for, if it is an answer of blocks.
+#[must_use]
 pub fn answered_blocks(message: &Message) -> Option<&[Block]> {
     match message {
         Message::FetchResponse(response) => Some(&response.blocks),
@@ -54,11 +59,13 @@ pub fn answered_blocks(message: &Message) -> Option<&[Block]> {
 }
 
 /// An answer of committed blocks that has none; anything else as it is.
+#[must_use]
 pub fn without_blocks(message: &Message) -> Message {
     if let Message::CatchupResponse(response) = message { nothing_from(response.from) } else { message.clone() }
 }
 
 /// The answer that there are no committed blocks from a height on.
+#[must_use]
 pub fn nothing_from(height: Height) -> Message {
     Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(height)))
 }
@@ -106,6 +113,7 @@ pub fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCert> {
 }
 
 /// The timeout certificate in it.
+#[must_use]
 pub fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
     match message {
         Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
@@ -139,6 +147,7 @@ pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRe
 }
 
 /// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
+#[must_use]
 pub fn round_of(message: &Message) -> Option<Round> {
     statement(message).map(|statement| match statement {
         Statement::Proposal(proposal) => proposal.block.round(),

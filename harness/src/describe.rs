@@ -39,11 +39,13 @@ pub fn message(message: &Message) -> String {
 }
 
 /// A validator.
+#[must_use]
 pub fn validator(id: ValidatorId) -> String {
     format!("v{id}")
 }
 
 /// The kind of a message, for counting what worlds go through.
+#[must_use]
 pub fn kind(message: &Message) -> &'static str {
     match message {
         Message::Proposal(proposal) if proposal.last_round_tc.is_some() => "proposal after a timeout",

@@ -45,6 +45,7 @@ impl DurableRecord {
     ///                              | genesis hash 32 | epoch u64 | committed state id (option: 32) | hash 32)
     ///      | last timeout (option: round u64 | ...) | ...
     /// ```
+    #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader(bytes);
         rest.skip(1 + 32 + 8)?;
@@ -170,6 +171,9 @@ impl SimStore {
     }
 
     /// How many keys it holds, and how many bytes in them and their values.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
     pub fn size(&self) -> Result<(usize, usize), StoreError> {
         let (mut keys, mut bytes) = (0usize, 0usize);
         for entry in Column::ALL.into_iter().flat_map(|column| self.memory.iter(column, &[])) {

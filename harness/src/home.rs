@@ -29,12 +29,15 @@ pub trait Home: fmt::Debug {
 /// The home of nearly everybody: a [`SimStore`] and a witness in memory.
 #[derive(Debug, Default)]
 pub struct SimHome {
+    /// The disk.
     pub disk: SimStore,
+    /// The file beside the key; `None` until somebody asks for it.
     pub witness: Option<MemoryWitness>,
 }
 
 impl SimHome {
     /// Another one with the same content.
+    #[must_use]
     pub fn copy(&self) -> Self {
         Self { disk: self.disk.snapshot(), witness: self.witness.as_ref().map(MemoryWitness::snapshot) }
     }

@@ -23,8 +23,11 @@ pub const TIMEOUT_MS: u32 = 100;
 /// See the module.
 #[derive(Debug)]
 pub struct Lab {
+    /// The network.
     pub setting: Setting,
+    /// Its first state.
     pub origin: Origin,
+    /// What it replicates.
     pub subject: Shared,
     /// What a client of the first copies and of everybody else has sent them, and what another client has sent the second copies: while
     /// there is work, the two copies of a leader propose different blocks.
@@ -79,6 +82,9 @@ impl Lab {
     }
 
     /// The same for any application.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
     pub fn of_rounds(subject: &Shared, validators: u16, rounds: u32) -> Result<Self, String> {
         // The rounds after the last one until everybody has committed one of them, which are seldom more.
         Self::of(subject, validators, u64::from(rounds).saturating_add(4))

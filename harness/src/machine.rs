@@ -50,6 +50,7 @@ pub struct Setup {
 
 impl Setup {
     /// As every real validator's.
+    #[must_use]
     pub fn real() -> Self {
         Self { doubles: Doubles::Stop, pool: PoolLimits::default(), leaders: Arc::default() }
     }
@@ -65,8 +66,11 @@ impl Setup {
 pub struct Machine<H: Home = SimHome> {
     /// Whose key it holds. Two machines with one key are twins.
     pub id: ValidatorId,
+    /// What outlives its process.
     pub home: H,
+    /// How its replicas are made.
     pub setup: Setup,
+    /// What time it sees.
     pub clock: Clock,
     /// `None` while the power is off.
     replica: Option<Box<Replica<H::Disk>>>,
@@ -122,6 +126,9 @@ impl<H: Home> Machine<H> {
     }
 
     /// The process starts on what the disk holds. It needs an input before it is polled: [`Self::start`] gives it the time.
+    ///
+    /// # Errors
+    /// Its replica does not start on what the disk holds.
     pub fn open(&mut self, setting: &Setting) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         self.replica = Some(Box::new(Replica::open(config, self.home.disk().clone(), &setting.app)?));
@@ -129,6 +136,9 @@ impl<H: Home> Machine<H> {
     }
 
     /// As [`Self::open`], and sees the time.
+    ///
+    /// # Errors
+    /// Its replica does not start on what the disk holds.
     pub fn start(&mut self, setting: &Setting, at: Micros) -> Result<(), RecoverError> {
         self.open(setting)?;
         self.push(Input::Tick, at);
@@ -158,14 +168,17 @@ impl<H: Home> Machine<H> {
         self.life = self.life.saturating_add(1);
     }
 
+    /// Whether the power is on.
     pub const fn is_up(&self) -> bool {
         self.replica.is_some()
     }
 
+    /// Its replica; `None` while the power is off.
     pub fn replica(&self) -> Option<&Replica<H::Disk>> {
         self.replica.as_deref()
     }
 
+    /// The protocol core of its replica.
     pub fn engine(&self) -> Option<&Engine> {
         self.replica().map(Replica::engine)
     }
@@ -258,11 +271,15 @@ impl<H: Home> Machine<H> {
 
 impl Machine {
     /// A validator with an empty disk, moved by hand.
+    #[must_use]
     pub fn by_hand(id: ValidatorId, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         Self::new(id, SimHome::default(), Setup::by_hand(leaders), Clock::default())
     }
 
     /// The process starts for the first time, on a disk that holds the genesis and nothing else. As after [`Self::open`] it needs an input.
+    ///
+    /// # Errors
+    /// Its replica does not start on what the disk holds.
     pub fn open_at_genesis(&mut self, setting: &Setting, origin: &Origin) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         let (disk, ledger) = origin.copy();
@@ -272,6 +289,9 @@ impl Machine {
     }
 
     /// As [`Self::open_at_genesis`], and sees the time.
+    ///
+    /// # Errors
+    /// Its replica does not start on what the disk holds.
     pub fn start_at_genesis(&mut self, setting: &Setting, origin: &Origin, at: Micros) -> Result<(), RecoverError> {
         self.open_at_genesis(setting, origin)?;
         self.push(Input::Tick, at);
@@ -279,6 +299,7 @@ impl Machine {
     }
 
     /// Another validator with its key and a copy of its home, the power off.
+    #[must_use]
     pub fn twin(&self) -> Self {
         Self::new(self.id, self.home.copy(), self.setup.clone(), self.clock)
     }

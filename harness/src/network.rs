@@ -59,19 +59,25 @@ pub struct Mishaps {
 }
 
 impl Network {
+    /// A network that nothing was sent over yet.
+    #[must_use]
     pub fn new(rules: LinkRules, random: Random) -> Self {
         let (silent, deaf, slow) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         Self { rules, cuts: BTreeMap::new(), for_ever: BTreeSet::new(), silent, deaf, slow, random, mishaps: Mishaps::default() }
     }
 
+    /// What has happened to messages so far.
+    #[must_use]
     pub const fn mishaps(&self) -> Mishaps {
         self.mishaps
     }
 
+    /// From now on messages are treated so.
     pub fn set_rules(&mut self, rules: LinkRules) {
         self.rules = rules;
     }
 
+    /// Nothing passes in these directions, until they are healed as often as they were cut.
     pub fn cut(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         for direction in directions {
             let reasons = self.cuts.entry(direction).or_default();
@@ -79,14 +85,17 @@ impl Network {
         }
     }
 
+    /// Nothing ever passes in these directions again.
     pub fn cut_for_ever(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         self.for_ever.extend(directions);
     }
 
+    /// Nobody hears this validator any more.
     pub fn silence(&mut self, id: ValidatorId) {
         self.silent.insert(id);
     }
 
+    /// This validator hears nobody any more.
     pub fn deafen(&mut self, id: ValidatorId) {
         self.deaf.insert(id);
     }
@@ -95,6 +104,7 @@ impl Network {
         self.silent.contains(&id)
     }
 
+    /// Everything from this validator and to it takes a hundred times as long from now on.
     pub fn slow_down(&mut self, id: ValidatorId) {
         self.slow.insert(id);
     }

@@ -21,6 +21,7 @@ pub enum Content {
 }
 
 /// Whether something that a validator sends is for this other one.
+#[must_use]
 pub fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> bool {
     match to {
         Recipients::Others => other != from,
@@ -47,14 +48,18 @@ enum Form {
 /// What a replica may be given.
 #[derive(Clone, Debug)]
 pub enum Opened {
+    /// For the replica's protocol core.
     Message(Verified<Message>),
+    /// For the replica's pool.
     Gossip(Vec<Verified<Transaction>>),
 }
 
 /// Why bytes never get to a replica: a word to count by, and what is wrong.
 #[derive(Clone, Debug)]
 pub struct Refused {
+    /// The word to count by.
     pub word: &'static str,
+    /// What is wrong.
     pub what: String,
 }
 
@@ -96,10 +101,14 @@ impl Content {
 }
 
 impl Packet {
+    /// Content that is not encoded.
+    #[must_use]
     pub fn plain(content: Content) -> Rc<Self> {
         Rc::new(Self { form: Form::Plain(content), opened: OnceCell::new() })
     }
 
+    /// Bytes, on the way of messages or on that of gossip.
+    #[must_use]
     pub fn bytes(bytes: Vec<u8>, gossip: bool) -> Rc<Self> {
         Rc::new(Self { form: Form::Bytes { bytes, gossip }, opened: OnceCell::new() })
     }
@@ -129,6 +138,9 @@ impl Packet {
     }
 
     /// What a receiver does with it before its replica sees it.
+    ///
+    /// # Errors
+    /// It is no message or no batch, or it does not verify.
     pub fn open(&self, verifier: &Verifier, from: ValidatorId) -> Result<Opened, Refused> {
         let open = || match &self.form {
             Form::Plain(Content::Message(message)) => message_of(verifier, from, (**message).clone()),
@@ -154,6 +166,7 @@ fn gossip_of(verifier: &Verifier, transactions: Vec<Transaction>) -> Result<Open
 
 impl Opened {
     /// As an input for the replica that it is for.
+    #[must_use]
     pub fn into_input(self, from: ValidatorId) -> Input {
         match self {
             Self::Message(message) => Input::Message { from, message },

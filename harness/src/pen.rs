@@ -24,24 +24,34 @@ pub struct Pen<'a> {
 }
 
 impl<'a> Pen<'a> {
+    /// A pen with the keys of this network.
+    #[must_use]
     pub const fn new(setting: &'a Setting) -> Self {
         Self { setting }
     }
 
+    /// A validator's signature under a vote that says this of the commit.
+    #[must_use]
     pub fn sign_vote(&self, signer: ValidatorId, info: &LedgerCommitInfo) -> Signature {
         self.setting.key(signer).map_or(Signature([0; 64]), |key| key.sign(&info.digest()))
     }
 
+    /// A validator's signature under a timeout with a certificate of that round.
+    #[must_use]
     pub fn sign_timeout(&self, signer: ValidatorId, epoch: Epoch, round: Round, high_qc_round: Round) -> Signature {
         let digest = timeout_digest(self.setting.genesis_hash(), epoch, round, high_qc_round);
         self.setting.key(signer).map_or(Signature([0; 64]), |key| key.sign(&digest))
     }
 
+    /// A block on the block of a certificate.
+    #[must_use]
     pub fn block(author: ValidatorId, round: Round, timestamp: UnixMillis, payload: Payload, qc: &QuorumCert) -> Block {
         let genesis_hash = qc.commit_info.genesis_hash;
         Block::new(BlockContent { genesis_hash, epoch: EPOCH, author, round, timestamp, payload, qc: qc.clone() })
     }
 
+    /// The proposal of a block by its author.
+    #[must_use]
     pub fn proposal(&self, block: Block, tc: Option<&TimeoutCert>, high_commit_qc: &QuorumCert) -> Proposal {
         let key = self.setting.key(block.author());
         let signature = key.map_or(Signature([0; 64]), |key| key.sign(&block.proposal_digest()));
@@ -60,6 +70,8 @@ impl<'a> Pen<'a> {
         (info, LedgerCommitInfo { genesis_hash, epoch: EPOCH, commit_state_id, vote_info_hash: info.digest() })
     }
 
+    /// A validator's vote for a block with a result.
+    #[must_use]
     pub fn vote(&self, sender: ValidatorId, block: &Block, state: StateId, high_commit_qc: &QuorumCert) -> Vote {
         let (vote_info, commit_info) = Self::ballot(block, state);
         let signature = self.sign_vote(sender, &commit_info);
@@ -67,18 +79,22 @@ impl<'a> Pen<'a> {
     }
 
     /// The certificate of a block by these signers.
+    #[must_use]
     pub fn qc(&self, block: &Block, state: StateId, signers: SignerSet) -> QuorumCert {
         let (vote_info, commit_info) = Self::ballot(block, state);
         self.signed(QuorumCert { vote_info, commit_info, signers, signatures: PerSigner::default() })
     }
 
     /// A certificate with its signatures made anew, over what it says.
+    #[must_use]
     pub fn signed(&self, mut qc: QuorumCert) -> QuorumCert {
         let signatures = qc.signers.iter().map(|signer| self.sign_vote(signer, &qc.commit_info)).collect::<Vec<_>>();
         qc.signatures = signatures.try_into().unwrap_or_default();
         qc
     }
 
+    /// A validator's timeout of a round.
+    #[must_use]
     pub fn timeout(
         &self,
         sender: ValidatorId,
@@ -98,6 +114,7 @@ impl<'a> Pen<'a> {
     }
 
     /// The certificate of these timeouts, in the order of signers: each with its highest certificate. `None` where there are none.
+    #[must_use]
     pub fn tc(&self, round: Round, timeouts: &[(ValidatorId, &QuorumCert)]) -> Option<TimeoutCert> {
         let (_, high_qc) = timeouts.iter().max_by_key(|(_, qc)| qc.round())?;
         let signatures: Vec<_> = timeouts.iter().map(|(id, qc)| self.sign_timeout(*id, EPOCH, round, qc.round())).collect();

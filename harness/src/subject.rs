@@ -112,6 +112,7 @@ pub struct Any<A, F> {
 }
 
 impl<A: Application, F: Fn(&mut Random, &[Address]) -> A::Operation + Send + Sync> Any<A, F> {
+    /// An application, with a function that draws an operation for clients that have these accounts.
     pub fn new(application: A, workload: F) -> Self {
         Self { app: App::new(application), workload, application: PhantomData }
     }

@@ -45,16 +45,27 @@ pub struct Agenda<T> {
     count: u64,
 }
 
+impl<T> Default for Agenda<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Agenda<T> {
+    /// Nothing is planned.
+    #[must_use]
     pub const fn new() -> Self {
         Self { planned: BTreeMap::new(), count: 0 }
     }
 
+    /// Something is to happen at this time.
     pub fn plan(&mut self, at: Micros, what: T) {
         self.planned.insert((at, self.count), what);
         self.count = self.count.saturating_add(1);
     }
 
+    /// What happens next, and when; it is no longer planned.
+    #[expect(clippy::should_implement_trait, reason = "the next one may be planned in between")]
     pub fn next(&mut self) -> Option<(Micros, T)> {
         self.planned.pop_first().map(|((at, _), what)| (at, what))
     }

@@ -32,31 +32,40 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Shows everything to these rules; the first that is broken is an error.
+    #[must_use]
     pub const fn new(register: Register) -> Self {
         Self { register, tolerates: false, broken: None }
     }
 
     /// Keeps the first broken rule to itself, and shows the rules nothing after it.
+    #[must_use]
     pub const fn tolerant(register: Register) -> Self {
         Self { register, tolerates: true, broken: None }
     }
 
     /// The rule that was broken, where that is no reason to stop.
+    #[must_use]
     pub const fn broken(&self) -> Option<&Violation> {
         self.broken.as_ref()
     }
 
     /// Whether the rules bind a validator: it does not lie.
+    #[must_use]
     pub fn binds(&self, id: ValidatorId) -> bool {
         self.register.binds(id)
     }
 
     /// Whether two blocks were committed at one height.
+    #[must_use]
     pub fn has_seen_fork(&self) -> bool {
         self.register.has_seen_fork()
     }
 
     /// Something that is seen of no machine, or that only one search looks at.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn see(&mut self, at: Micros, observation: &Observation<'_>) -> Happened {
         if self.broken.is_some() {
             return Ok(());
@@ -71,6 +80,9 @@ impl Watch {
     }
 
     /// A machine has started: what its disk gave back, and commits that were written, but not shown before its power failed.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn started<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>) -> Happened {
         let (id, height) = (machine.id, machine.height());
         if let Some(record) = machine.home.durable().record {
@@ -99,6 +111,9 @@ impl Watch {
     }
 
     /// A machine was polled: what its disk has kept since, and its state.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn polled<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, polled: &Polled) -> Happened {
         if let Some(record) = polled.saved {
             self.see(at, &Observation::Saved { node: machine.id, record })?;
@@ -118,6 +133,9 @@ impl Watch {
     }
 
     /// A machine sends a message. SAFE-6: whoever was shown that it has forgotten what it signed signs nothing any more.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn sent<H: Home>(&mut self, at: Micros, machine: &Machine<H>, message: &Message) -> Happened {
         let id = machine.id;
         if machine.was_shown() && contents::round_of(message).is_some() {
@@ -128,6 +146,9 @@ impl Watch {
     }
 
     /// A machine commits blocks.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn committed<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, committed: &Committed) -> Happened {
         let id = machine.id;
         let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
@@ -139,6 +160,9 @@ impl Watch {
     }
 
     /// A machine answers a client about a transaction.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn answered<H: Home>(&mut self, at: Micros, machine: &Machine<H>, id: TxId, answer: &Answer) -> Happened {
         let node = machine.id;
         match answer {
@@ -154,6 +178,9 @@ impl Watch {
     }
 
     /// The accounts of clients as a machine has them.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn accounts<H: Home>(&mut self, at: Micros, machine: &Machine<H>, addresses: &[Address]) -> Happened {
         let Some(view) = machine.replica().map(Replica::view) else { return Ok(()) };
         let height: Height = view.header().height;
@@ -165,12 +192,16 @@ impl Watch {
     }
 
     /// Lets the rules look back at the end.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn finish(&mut self, at: Micros) -> Happened {
         self.register.finish(at)
     }
 }
 
 /// A broken rule that only a search knows.
+#[must_use]
 pub fn violation(at: Micros, invariant: &str, what: String) -> Violation {
     Violation { invariant: invariant.into(), what, at_us: at.0 }
 }

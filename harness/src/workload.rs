@@ -72,6 +72,8 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Draws the clients.
+    #[must_use]
     pub fn new(subject: Shared, mut random: Random) -> Self {
         // In most worlds the chain falls idle again and again; in a busy one it goes on without a pause, and leaves behind who is away.
         let busy = random.chance(200);
@@ -105,6 +107,8 @@ impl Workload {
         self.subject.0.settings(&mut self.random, &addresses)
     }
 
+    /// The accounts of all clients.
+    #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
         self.clients.iter().map(|client| client.address).collect()
     }
@@ -121,11 +125,13 @@ impl Workload {
     }
 
     /// Whether every client knows the end of every transaction.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         self.clients.iter().all(|client| client.quota == 0 && client.pending.is_empty() && client.holes.is_empty())
     }
 
     /// What is still open, for people.
+    #[must_use]
     pub fn open(&self) -> String {
         let open = |client: &Client| {
             format!("{:?}: {} to send, holes {:?}, waits for {:?}", client.address, client.quota, client.holes, client.pending.values())
@@ -236,6 +242,7 @@ impl Workload {
     }
 }
 
+/// Draws the seed of a key.
 pub fn seed(random: &mut Random) -> [u8; 32] {
     let mut seed = [0; 32];
     for chunk in seed.chunks_mut(8) {

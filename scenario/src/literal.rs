@@ -13,7 +13,9 @@ const VALUES_MAX: usize = 200_000;
 /// A value and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
+    /// What it is.
     pub value: Value,
+    /// Where it begins.
     pub place: Place,
 }
 
@@ -22,14 +24,17 @@ pub struct Node {
 pub enum Value {
     /// `None`, `null`.
     None,
+    /// `True`, `False`, `true` or `false`.
     Bool(bool),
     /// As it is written.
     Number(String),
+    /// Between quotes.
     Text(String),
     /// Such as `MsgType.Vote`.
     Name(String),
     /// A list, tuple or set.
     List(Vec<Node>),
+    /// A dictionary, in the order in which it is written.
     Dict(Vec<(Node, Node)>),
     /// Arguments with their names, if they have one.
     Call(String, Vec<(Option<String>, Node)>),
@@ -37,6 +42,7 @@ pub enum Value {
 
 impl Value {
     /// What it is, for people.
+    #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",
@@ -52,6 +58,9 @@ impl Value {
 }
 
 /// The values of a file: one, or those of its assignments.
+///
+/// # Errors
+/// It is not written as a literal, or nested too deeply.
 pub fn parse(text: &str) -> Result<Vec<Node>, FileError> {
     let mut parser = Parser::new(text);
     parser.skip();

@@ -27,7 +27,7 @@ pub(crate) const KINDS: &str = "Proposal (propose), Vote (voting), TimeOut, QC (
                                 Response (reply), Wildcard (any, _); upper or lower case, with or without _, `MsgType.` or `Msg`";
 
 /// A message type; `Some(None)` for all that pass between validators.
-#[expect(clippy::option_option, reason = "a kind, the wildcard, or no kind at all")]
+#[must_use]
 pub fn kind(text: &str) -> Option<Option<Kind>> {
     if is_any(text) {
         return Some(None);

@@ -1,4 +1,4 @@
-//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints, beside the playground's.
+//! `quorate sim`: runs worlds from the command line. The only file of this crate that prints.
 
 use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 

@@ -18,6 +18,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A client looks at its transactions. It takes `unix` for the time, and knows these validators.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn client(&mut self, index: usize, unix: UnixMillis, live: &[ValidatorId]) -> Happened {
         for action in self.workload.turn(index, self.now, unix, live) {
             self.act(action)?;
@@ -50,6 +53,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A validator answers a client.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn answered(&mut self, id: ValidatorId, ticket: Ticket, answer: &Answer) -> Happened {
         let now = self.now;
         let (height, word) = match answer {

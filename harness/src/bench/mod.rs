@@ -71,7 +71,14 @@ enum Planned<E> {
 #[derive(Debug)]
 pub enum Event<E> {
     /// Something has reached a validator that is up.
-    Arrival { from: ValidatorId, to: ValidatorId, packet: Rc<Packet> },
+    Arrival {
+        /// From whom.
+        from: ValidatorId,
+        /// Whom.
+        to: ValidatorId,
+        /// What.
+        packet: Rc<Packet>,
+    },
     /// It is the validator's turn to do a piece of work.
     Step(ValidatorId),
     /// The validator has read the blocks that somebody asked for.
@@ -95,14 +102,20 @@ struct Turn {
 
 /// See the module.
 pub struct Bench<H: Home, E> {
+    /// The network that its machines are of.
     pub setting: Setting,
+    /// The time.
     pub now: Micros,
     /// In the order of the committee.
     pub machines: Vec<Machine<H>>,
     turns: Vec<Turn>,
+    /// The links between the machines.
     pub network: Network,
+    /// The clients.
     pub workload: Workload,
+    /// What the rules have seen.
     pub watch: Watch,
+    /// The event hash, and the trace.
     pub audit: Audit,
     /// How long machines take for what they do.
     pub random: Random,
@@ -115,17 +128,25 @@ pub struct Bench<H: Home, E> {
 
 /// What a bench is made from.
 pub struct Parts<H: Home> {
+    /// The network.
     pub setting: Setting,
+    /// One for each member of the committee, in its order.
     pub machines: Vec<Machine<H>>,
+    /// The links between them.
     pub network: Network,
+    /// The clients.
     pub workload: Workload,
+    /// What shows the rules everything.
     pub watch: Watch,
+    /// An event hash that has seen nothing yet.
     pub audit: Audit,
+    /// Decides how long machines take.
     pub random: Random,
 }
 
 impl<H: Home, E> Bench<H, E> {
     /// Before anything has happened. Every client is about to look at its transactions.
+    #[must_use]
     pub fn new(parts: Parts<H>) -> Self {
         let Parts { setting, machines, network, workload, watch, audit, mut random } = parts;
         let (turns, sync_max) = (vec![Turn::default(); machines.len()], Micros(random.between(50, 4_000)));
@@ -133,15 +154,18 @@ impl<H: Home, E> Bench<H, E> {
         Self { setting, now, machines, turns, network, workload, watch, audit, random, sync_max, messages, agenda }
     }
 
+    /// Something that the search has planned happens at this time.
     pub fn plan(&mut self, at: Micros, own: E) {
         self.agenda.plan(at, Planned::Own(own));
     }
 
+    /// The same, so much later than now.
     pub fn plan_after(&mut self, delay: Micros, own: E) {
         self.plan(self.now.after(delay), own);
     }
 
     /// Moves the time to what happens next; what was planned for an earlier life of a machine does not.
+    #[expect(clippy::should_implement_trait, reason = "the next one may be planned in between")]
     pub fn next(&mut self) -> Option<Event<E>> {
         loop {
             let (at, planned) = self.agenda.next()?;
@@ -166,23 +190,33 @@ impl<H: Home, E> Bench<H, E> {
         self.machine(id).is_some_and(|machine| machine.is_up() && machine.life == life)
     }
 
+    /// The machine of a validator.
+    #[must_use]
     pub fn machine(&self, id: ValidatorId) -> Option<&Machine<H>> {
         self.machines.get(id.index())
     }
 
+    /// The machine of a validator, to be changed.
     pub fn machine_mut(&mut self, id: ValidatorId) -> Option<&mut Machine<H>> {
         self.machines.get_mut(id.index())
     }
 
+    /// Everybody, in the order of the committee.
+    #[must_use]
     pub fn ids(&self) -> Vec<ValidatorId> {
         self.machines.iter().map(|machine| machine.id).collect()
     }
 
+    /// A rule that is broken now.
+    #[must_use]
     pub fn violation(&self, invariant: &str, what: String) -> Violation {
         violation(self.now, invariant, what)
     }
 
     /// A validator has opened what its disk held.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn started(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -193,6 +227,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// It begins to work, as the node's loop does: with the time.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn begin_work(&mut self, id: ValidatorId) -> Happened {
         if let Some(machine) = self.machine_mut(id) {
             machine.receive(Input::Tick);
@@ -228,6 +265,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// One poll, of which the rules see what it has done to the validator; its output is the search's to see to.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn poll(&mut self, id: ValidatorId) -> Result<Polled, Violation> {
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(Polled::nothing()) };
         let polled = machine.poll();
@@ -245,6 +285,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// The validator has nothing left to do: it takes what has come meanwhile, or rests until its next deadline.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn idle(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -281,6 +324,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// The answer to a request for blocks, from what the disk holds by now, beside what the replica is doing.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
     pub fn serve(&mut self, id: ValidatorId, job: Serve) -> Result<Option<Message>, LedgerError> {
         let Some(machine) = self.machines.get(id.index()) else { return Ok(None) };
         let to = job.to();
@@ -295,6 +341,7 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// The greatest height that anybody has reported.
+    #[must_use]
     pub fn highest(&self) -> Height {
         self.machines.iter().map(|machine| machine.reported).max().unwrap_or_default()
     }

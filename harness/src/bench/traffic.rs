@@ -19,6 +19,9 @@ use crate::{
 
 impl<H: Home, E> Bench<H, E> {
     /// What comes of an output where nobody lies and nothing else depends on it.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         let now = self.now;
         match output {
@@ -44,6 +47,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A validator sends what its replica says.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
         let now = self.now;
         let packet = self.encode(id, Content::Message(Arc::clone(message)))?;
@@ -102,16 +108,23 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// What a receiver makes of something before its replica sees it.
+    ///
+    /// # Errors
+    /// As [`Packet::open`].
     pub fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
         packet.open(&self.setting.verifier, from)
     }
 
     /// What an honest validator sends verifies everywhere.
+    #[must_use]
     pub fn refused(&self, from: ValidatorId, refused: &Refused) -> Violation {
         self.violation("WIRE", format!("what validator {from} sent does not verify: {}", refused.what))
     }
 
     /// Gives a validator what has come for it.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn hear(&mut self, from: ValidatorId, to: ValidatorId, opened: Opened) -> Happened {
         if let Opened::Message(message) = &opened {
             self.watch.see(self.now, &Observation::Received { node: to, from, message })?;
@@ -121,6 +134,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A validator has committed blocks.
+    ///
+    /// # Errors
+    /// A rule is broken.
     pub fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
         let now = self.now;
         if let Some(last) = committed.blocks.last().map(|block| &block.header) {

@@ -33,6 +33,8 @@ fn infos(round: u64, parent_round: u64, id: BlockId) -> (VoteInfo, LedgerCommitI
     (vote_info, commit_info)
 }
 
+/// A certificate by these signers, of a block on one of `parent_round`.
+#[must_use]
 pub fn qc(round: u64, parent_round: u64, id: BlockId, signers: &[u16]) -> QuorumCert {
     let (vote_info, commit_info) = infos(round, parent_round, id);
     let signers: SignerSet = signers.iter().map(|id| ValidatorId(*id)).collect();
@@ -40,6 +42,7 @@ pub fn qc(round: u64, parent_round: u64, id: BlockId, signers: &[u16]) -> Quorum
 }
 
 /// The certificate of a child in `round` of the block of `header`.
+#[must_use]
 pub fn qc_on(round: u64, header: &Header) -> QuorumCert {
     let mut qc = qc(round, header.round.0, BlockId(Hash([7; 32])), &[1, 2, 3]);
     qc.vote_info.parent_id = header.block_id;
@@ -47,12 +50,16 @@ pub fn qc_on(round: u64, header: &Header) -> QuorumCert {
     qc
 }
 
+/// A vote for a block on one of `parent_round`.
+#[must_use]
 pub fn vote(sender: u16, round: u64, parent_round: u64, id: BlockId) -> Message {
     let (vote_info, commit_info) = infos(round, parent_round, id);
     let high_commit_qc = qc(0, 0, BlockId::default(), &[]);
     Message::Vote(Box::new(Vote { vote_info, commit_info, high_commit_qc, sender: ValidatorId(sender), signature: SIGNATURE }))
 }
 
+/// A timeout with a certificate of `high_qc_round`.
+#[must_use]
 pub fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
     let high_qc = qc(high_qc_round, high_qc_round.saturating_sub(1), BlockId::default(), &[]);
     Message::Timeout(Box::new(TimeoutMessage {
@@ -63,11 +70,13 @@ pub fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
 }
 
 /// A proposal of round `round` on the block of the round before, with a time.
+#[must_use]
 pub fn proposal_at(author: u16, round: u64, timestamp: UnixMillis) -> (Message, BlockId) {
     proposed(block(author, round, round.saturating_sub(1), timestamp), None)
 }
 
 /// A proposal on a certificate of `parent_round`, with a timeout certificate (its round, the highest round in it), and the block's id.
+#[must_use]
 pub fn proposal(author: u16, round: u64, parent_round: u64, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     proposed(block(author, round, parent_round, UnixMillis(1)), tc)
 }
@@ -98,6 +107,8 @@ fn proposed(block: Block, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     (Message::Proposal(Box::new(Proposal { block, last_round_tc, high_commit_qc, signature: SIGNATURE })), id)
 }
 
+/// What a validator says that it knows: a certificate.
+#[must_use]
 pub fn sync_info(high_qc: QuorumCert) -> Message {
     Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc: qc(0, 0, BlockId::default(), &[]), last_round_tc: None }))
 }
@@ -117,6 +128,8 @@ pub fn given_up(round: u64, high_qc: QuorumCert) -> Message {
     Message::SyncInfo(info)
 }
 
+/// The header of an empty block.
+#[must_use]
 pub fn header(height: u64, round: u64, parent: StateId) -> Header {
     Header {
         genesis_hash: GenesisHash(Hash([1; 32])),

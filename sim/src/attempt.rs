@@ -15,6 +15,11 @@ use std::{
 };
 
 use quorate_app::Application;
+use quorate_harness::{
+    invariants::Violation,
+    random::Random,
+    subject::{Any, Shared},
+};
 use quorate_types::ids::Address;
 
 use crate::{
@@ -22,10 +27,7 @@ use crate::{
     crash_points::{Course, Point, run_of},
     determinism::{self, Different},
     fault::Faults,
-    invariants::Violation,
-    random::Random,
     run::{run_any, size_of},
-    subject::{Any, Shared},
     sweep::sweep_of,
     twins::{Space, campaign::Plan},
     world::SimOptions,

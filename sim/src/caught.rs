@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::invariants::Violation;
+use quorate_harness::invariants::Violation;
 
 /// Runs a closure whose state is not used again if it panics. `whose` names the run: its seed, or its number.
 ///

@@ -4,16 +4,16 @@ use std::{io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use quorate_playground::PlaygroundCommand;
+use quorate_scenario::{ReadArgs, ScenarioCommand, command::run_file};
 use quorate_terminal::{CommandError, Output};
 
 use crate::{
     crash_points::command::CrashPointsCommand,
     fault::Faults,
     forensics::Culprit,
-    playground::PlaygroundCommand,
     report::{Failure, Report, Summary},
     run::{Seeds, run_seeds, run_until_first, run_with},
-    scenario::{ReadArgs, ScenarioCommand, command::run_file},
     searches::{Kind, SearchCommand},
     speed::command::SpeedCommand,
     twins::TwinsCommand,

@@ -13,6 +13,7 @@ use std::{
 };
 
 use quorate_app::{App, BlockContext, Machine, StateRead, Unexecuted, Words, execute_block};
+use quorate_harness::{random::Random, subject::Shared};
 use quorate_types::{
     codec,
     crypto::{Hash, SigningKey},
@@ -23,8 +24,6 @@ use quorate_types::{
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     transaction::Transaction,
 };
-
-use crate::{random::Random, subject::Shared};
 
 /// Set in a child process, which then prints its results and exits.
 const CHILD: &str = "QUORATE_SIM_DETERMINISM";

@@ -9,18 +9,14 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+pub use quorate_harness::ClockFault;
+use quorate_harness::{network::LinkRules, random::Random, time::Micros};
 use quorate_types::{
     committee::{Committee, SignerSet},
     ids::ValidatorId,
 };
 
-pub use crate::harness::clock::ClockFault;
-use crate::{
-    byzantine::{Lie, collusion::Cabal},
-    network::LinkRules,
-    random::Random,
-    time::Micros,
-};
+use crate::byzantine::{Lie, collusion::Cabal};
 
 /// How the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

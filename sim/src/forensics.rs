@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::contents::{self, Statement};
 use quorate_types::{
     ids::ValidatorId,
     message::Message,
@@ -14,8 +15,6 @@ use quorate_types::{
     vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
 };
 use serde::Serialize;
-
-use crate::contents::{self, Statement};
 
 /// Two contradictory statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -143,8 +142,9 @@ impl Forensics {
 mod tests {
     use quorate_types::{crypto::Hash, ids::BlockId};
 
+    use quorate_harness::invariants::examples;
+
     use super::*;
-    use crate::invariants::examples;
 
     fn id(number: u8) -> BlockId {
         BlockId(Hash([number; 32]))

@@ -9,6 +9,12 @@
 //! here, even with this network's certificates put in place of those that no signature covers.
 
 use quorate_builtin::{GenesisAccount, Settings};
+use quorate_harness::{
+    committee::{BEGINNING, Setting},
+    invariants::Violation,
+    pen::Pen,
+    random::Random,
+};
 use quorate_types::{
     block::{Block, Payload, Proposal},
     codec::{self, Bounded},
@@ -24,13 +30,7 @@ use quorate_types::{
     vote::{QuorumCert, Vote},
 };
 
-use crate::{
-    committee::{BEGINNING, Setting},
-    invariants::Violation,
-    pen::Pen,
-    random::Random,
-    report::Report,
-};
+use crate::report::Report;
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Default)]

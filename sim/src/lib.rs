@@ -19,43 +19,32 @@
 
 #[cfg(feature = "command")]
 mod attempt;
-mod audit;
 pub mod byzantine;
 mod caught;
 #[cfg(feature = "command")]
 mod command;
-mod committee;
-mod contents;
 #[cfg(feature = "command")]
 pub mod crash_points;
-mod describe;
 #[cfg(feature = "command")]
 mod determinism;
-pub mod disk;
 pub mod fault;
 pub mod forensics;
 mod forge;
-mod harness;
-pub mod invariants;
-mod network;
-mod origin;
-mod panicking;
-mod pen;
-#[cfg(feature = "command")]
-pub mod playground;
+pub mod invariants {
+    //! The rules that every run must obey, and the one that compares two runs.
+
+    pub mod det_1;
+
+    pub use quorate_harness::invariants::*;
+}
 mod puppets;
-mod random;
 mod report;
 mod run;
-pub mod scenario;
 #[cfg(feature = "command")]
 mod searches;
 pub mod speed;
-mod subject;
 mod sweep;
-mod time;
 pub mod twins;
-mod workload;
 mod world;
 
 #[cfg(feature = "command")]
@@ -65,13 +54,12 @@ pub use command::Command;
 #[cfg(feature = "command")]
 pub use determinism::Different;
 pub use forge::{Forged, forge};
-pub use network::LinkRules;
-#[cfg(feature = "command")]
-pub use playground::PlaygroundCommand;
 pub use puppets::{Played, puppets};
-pub use random::Random;
+pub use quorate_harness::{disk, network::LinkRules, random::Random, time::Micros};
+#[cfg(feature = "command")]
+pub use quorate_playground::{self as playground, PlaygroundCommand};
+pub use quorate_scenario as scenario;
 pub use report::{FAILURES_MAX, Failure, Report, Summary};
 pub use run::{SIZES, Seeds, run, run_seeds, run_until_first, run_with, size_of};
 pub use sweep::{Sweep, sweep};
-pub use time::Micros;
 pub use world::{Directed, SimOptions};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::invariants::Violation;
 use serde::Serialize;
 
-use crate::{fault::Faults, forensics::Culprit, invariants::Violation};
+use crate::{fault::Faults, forensics::Culprit};
 
 /// The report of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

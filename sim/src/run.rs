@@ -8,12 +8,12 @@ use std::{
     thread,
 };
 
+use quorate_harness::{invariants::Violation, subject::Shared};
+
 use crate::{
     caught::caught,
     fault::Faults,
-    invariants::Violation,
     report::{Report, Summary},
-    subject::Shared,
     world::{SimOptions, World},
 };
 

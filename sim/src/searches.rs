@@ -1,6 +1,7 @@
 //! The searches other than random worlds, as commands. Each runs one scenario per seed.
 
 use clap::Args;
+use quorate_harness::invariants::Violation;
 use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
@@ -9,7 +10,6 @@ use crate::{
     command::{progress_bar, verdict},
     crash_points::{self, Course, POINTS, Point},
     forge::forge,
-    invariants::Violation,
     puppets::puppets,
     report::{FAILURES_MAX, Failure, Report},
     run::size_of,

@@ -8,6 +8,7 @@ pub(crate) mod command;
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
+use quorate_harness::{Content, Machine, Packet, is_for, time::Micros};
 use quorate_replica::{Input, Output};
 use quorate_types::{
     ids::ValidatorId,
@@ -16,11 +17,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
-use crate::{
-    harness::{Content, Machine, Packet, is_for},
-    time::Micros,
-    twins::Lab,
-};
+use crate::twins::Lab;
 
 /// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

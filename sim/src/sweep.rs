@@ -5,14 +5,12 @@
 //! one. Then one run per effect cuts the power right after it, with or without its output getting out. The invariants are those of every run:
 //! never two votes, two timeouts with different content, or two proposals in one round.
 
+use quorate_harness::{random::Random, subject::Shared, time::Micros};
 use quorate_types::{ids::ValidatorId, round::Round};
 
 use crate::{
-    random::Random,
     report::Report,
     run::run_counted,
-    subject::Shared,
-    time::Micros,
     world::{Directed, SimOptions},
 };
 

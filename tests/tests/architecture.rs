@@ -18,12 +18,21 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
     ("faults", &[], OUTSIDE, &[]),
     ("ledger", &["types", "app"], &["tokio", "libp2p", "reqwest", "clap", "getrandom", "rand"], &["rocksdb"]),
     ("replica", &["types", "consensus", "app", "ledger"], OUTSIDE, &[]),
+    ("harness", &["types", "consensus", "app", "builtin", "ledger", "replica"], OUTSIDE, &[]),
+    ("scenario", &["types", "builtin", "ledger", "replica", "faults", "harness"], OUTSIDE, &["clap", "quorate-client", "serde_json"]),
+    // It is a terminal's, and none of its replicas knows.
+    (
+        "playground",
+        &["types", "consensus", "builtin", "ledger", "replica", "client", "harness"],
+        &["tokio", "libp2p", "rocksdb", "reqwest", "axum", "getrandom", "rand", "futures", "hashbrown"],
+        &[],
+    ),
     // Its command line draws bars, reads files and asks people; no world does.
     (
         "sim",
-        &["types", "consensus", "app", "builtin", "ledger", "replica", "faults"],
+        &["types", "consensus", "app", "builtin", "ledger", "replica", "harness", "scenario"],
         OUTSIDE,
-        &["anstyle", "clap", "indicatif", "mimalloc", "quorate-keygen", "quorate-terminal", "rustyline", "serde_json"],
+        &["clap", "indicatif", "mimalloc", "quorate-keygen", "quorate-playground", "quorate-terminal", "serde_json"],
     ),
     ("network", &[], &["rocksdb", "axum", "reqwest"], &[]),
     (

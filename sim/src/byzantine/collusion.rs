@@ -7,6 +7,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
+use quorate_harness::contents;
 use quorate_types::{
     block::Proposal,
     codec::Bounded,
@@ -19,7 +20,6 @@ use quorate_types::{
 };
 
 use super::{Behaviour, Mind, Parcel, voters::certificate};
-use crate::contents;
 
 /// The colluders, and the two halves of the others.
 #[derive(Clone, Debug)]
@@ -212,8 +212,10 @@ impl Behaviour for Collude {
 
 #[cfg(test)]
 mod tests {
+    use quorate_harness::{committee::Setting, random::Random};
+
     use super::*;
-    use crate::{committee::Setting, fault::FaultPlan, random::Random};
+    use crate::fault::FaultPlan;
 
     #[test]
     fn a_cabal_is_more_than_a_committee_bears_and_no_half_is_a_quorum_without_it() {

@@ -1,5 +1,6 @@
 //! Forgeries of what others would have to sign: B8, B9, B10, B11, B12. None may have any effect.
 
+use quorate_harness::contents::{self, Statement};
 use quorate_types::{
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, SigningKey},
@@ -11,7 +12,6 @@ use quorate_types::{
 };
 
 use super::{Behaviour, Mind, Parcel, voters::invented};
-use crate::contents::{self, Statement};
 
 /// A forged certificate in a sync info and, if the parcel is a proposal, in a proposal.
 fn carriers(mind: &mut Mind<'_>, forged: QuorumCert, parcel: Option<&Parcel>) -> Vec<Parcel> {

@@ -17,6 +17,7 @@ mod voters;
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
+use quorate_harness::{contents, random::Random};
 use quorate_types::{
     block::{Block, BlockContent, Proposal},
     committee::Committee,
@@ -28,8 +29,6 @@ use quorate_types::{
     timeout::TimeoutCert,
     vote::{QuorumCert, Vote},
 };
-
-use crate::{contents, random::Random};
 
 /// A kind of lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

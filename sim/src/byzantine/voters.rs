@@ -157,18 +157,18 @@ impl Behaviour for WithholdQc {
 mod tests {
     use std::sync::Arc;
 
+    use quorate_harness::{
+        committee::{BEGINNING, Setting},
+        pen::Pen,
+        random::Random,
+    };
     use quorate_types::{
         block::Payload,
         round::{Round, UnixMillis},
     };
 
     use super::*;
-    use crate::{
-        byzantine::{Content, Liar, Lie},
-        committee::{BEGINNING, Setting},
-        pen::Pen,
-        random::Random,
-    };
+    use crate::byzantine::{Content, Liar, Lie};
 
     #[test]
     fn a_withheld_certificate_is_made_of_a_quorum_and_comes_out_later_to_one_validator() {

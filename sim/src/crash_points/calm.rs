@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::{Happened, invariants::live_1, time::Micros};
 use quorate_types::{
     ids::ValidatorId,
     round::{Height, Round},
 };
 
 use super::world::{Happening, World};
-use crate::{harness::Happened, invariants::live_1, time::Micros};
 
 /// Longest delay between a validator's answer to a client and its report of the commit.
 const REPORT: Micros = Micros(20_000);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::{invariants::Violation, subject::Shared};
 use serde::Serialize;
 
 use super::{Point, world::World};
-use crate::{caught::caught, invariants::Violation, subject::Shared};
+use crate::caught::caught;
 
 /// The parameters of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

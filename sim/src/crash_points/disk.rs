@@ -5,16 +5,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use quorate_harness::{
+    disk::{Durable, DurableRecord},
+    random::Random,
+};
 use quorate_ledger::{Batch, Column, Entry, MemoryStore, Store, StoreError};
 use quorate_types::ids::ValidatorId;
 
 use super::{
     site::{self, IdBytes},
     trap::{Act, Trap},
-};
-use crate::{
-    disk::{Durable, DurableRecord},
-    random::Random,
 };
 
 /// The trap, shared by all disks and files of a world.

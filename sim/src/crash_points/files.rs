@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use quorate_harness::random::Random;
 use quorate_keygen::whole_file::{Files, create, replace};
 use quorate_types::ids::ValidatorId;
 
@@ -19,7 +20,6 @@ use super::{
     disk::{SharedTrap, locked},
     trap::{Act, FileStep},
 };
-use crate::random::Random;
 
 const MODE: u32 = 0o600;
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use quorate_harness::{Clock, Home, Machine, Setup, committee::Setting, disk::Durable, random::Random};
 use quorate_ledger::MemoryStore;
 use quorate_replica::{MemoryWitness, WitnessFile};
 use quorate_types::{crypto::PublicKey, ids::ValidatorId};
@@ -11,12 +12,6 @@ use super::{
     disk::{SharedTrap, WatchedStore},
     files::WatchedFiles,
     witness::WatchedWitness,
-};
-use crate::{
-    committee::Setting,
-    disk::Durable,
-    harness::{Clock, Home, Machine, Setup},
-    random::Random,
 };
 
 /// Files written once, before the first start.

@@ -1,8 +1,7 @@
 //! Which validator loses power in a run, and which one starts late.
 
+use quorate_harness::random::Random;
 use quorate_types::{committee::Committee, ids::ValidatorId};
-
-use crate::random::Random;
 
 /// The special validators of a run.
 #[derive(Clone, Copy, Debug)]

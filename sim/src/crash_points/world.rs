@@ -9,6 +9,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use quorate_harness::{
+    Bench, Clock, Event, Happened, Machine, Opened, Packet, Parts, Setup, Watch,
+    audit::Audit,
+    committee::{BEGINNING, Setting},
+    contents,
+    invariants::{Register, Violation},
+    network::Network,
+    random::Random,
+    subject::Shared,
+    time::Micros,
+    workload::Workload,
+};
 use quorate_replica::Output;
 use quorate_types::{
     committee::SignerSet,
@@ -24,19 +36,7 @@ use super::{
     home::WatchedHome,
     roles::Roles,
 };
-use crate::{
-    audit::Audit,
-    committee::{BEGINNING, Setting},
-    contents,
-    fault::FaultPlan,
-    harness::{Bench, Clock, Event, Happened, Machine, Opened, Packet, Parts, Setup, Watch},
-    invariants::{Register, Violation},
-    network::Network,
-    random::Random,
-    subject::Shared,
-    time::Micros,
-    workload::Workload,
-};
+use crate::fault::FaultPlan;
 
 /// Length of each phase of the trouble the first time, and its growth each time after that, because an idle chain is slow.
 const PHASE: Micros = Micros(250_000);

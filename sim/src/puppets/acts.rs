@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_harness::{Happened, committee::BEGINNING, contents, invariants::Violation, pen::Pen, random::Random};
 use quorate_ledger::{Ledger, MemoryStore};
 use quorate_types::{
     block::{Block, Payload},
@@ -16,7 +17,6 @@ use quorate_types::{
 };
 
 use super::stage::Stage;
-use crate::{committee::BEGINNING, contents, harness::Happened, invariants::Violation, pen::Pen, random::Random};
 
 /// How far ahead of its clock, in milliseconds, a block must be for the validator to hold it until the round is over (docs/protocol.md, D8).
 const TOO_FAR_AHEAD_MS: u64 = 6 * 60 * 1_000;

@@ -5,6 +5,7 @@
 //! round that is never certified, so that the round is given up. Nothing can be committed. The validator's size is measured as the length of
 //! its complete debug output, which includes every queue and map, and as the content of its disk.
 
+use quorate_harness::{Happened, pen::Pen};
 use quorate_types::{
     block::Payload,
     committee::SignerSet,
@@ -16,7 +17,6 @@ use quorate_types::{
 };
 
 use super::acts::Acts;
-use crate::{harness::Happened, pen::Pen};
 
 /// Rounds after which the validator is first measured: by then every bounded buffer is full.
 const FULL_AFTER: u64 = 40;

@@ -20,8 +20,10 @@ mod acts;
 mod flood;
 mod stage;
 
+use quorate_harness::{invariants::Violation, random::Random};
+
 use self::{acts::Acts, flood::flood, stage::Stage};
-use crate::{invariants::Violation, random::Random, report::Report};
+use crate::report::Report;
 
 /// Number of validators, including the one under test.
 const VALIDATORS: u16 = 4;

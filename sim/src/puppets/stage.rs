@@ -2,6 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use quorate_harness::{
+    Content, Happened, Machine, Opened, Watch,
+    committee::{BEGINNING, Setting},
+    contents,
+    disk::SimStore,
+    invariants::{Observation, Register, Violation, live_1},
+    random::Random,
+    subject::{BuiltIn, Subject},
+    time::Micros,
+    violation,
+};
 use quorate_replica::{Input, Output, Replica};
 use quorate_types::{
     committee::SignerSet,
@@ -14,16 +25,6 @@ use quorate_types::{
 };
 
 use super::{VALIDATORS, flood::Size};
-use crate::{
-    committee::{BEGINNING, Setting},
-    contents,
-    disk::SimStore,
-    harness::{Content, Happened, Machine, Opened, Watch, violation},
-    invariants::{Observation, Register, Violation, live_1},
-    random::Random,
-    subject::{BuiltIn, Subject},
-    time::Micros,
-};
 
 /// Most pieces of work that one message may cause; more means an endless loop.
 const WORK_MAX: usize = 20_000;

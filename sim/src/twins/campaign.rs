@@ -12,16 +12,16 @@ use std::{
     },
 };
 
+use quorate_harness::{lab::Lab, subject::Shared};
 use serde::{Deserialize, Serialize};
 
 use super::{
     counters::Counters,
-    lab::Lab,
     scenario::Scenario,
     space::{Space, Symmetries},
     stage::{Outcome, play},
 };
-use crate::{caught::caught, subject::Shared};
+use crate::caught::caught;
 
 /// Most violations kept in a tally.
 pub const VIOLATIONS_MAX: usize = 20;

@@ -10,6 +10,8 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use quorate_harness::lab::Lab;
+use quorate_scenario::command::{bad, read_text};
 use quorate_terminal::{CommandError, Output};
 use serde::{Deserialize, Serialize};
 
@@ -18,15 +20,11 @@ use super::{
     counters::Counters,
     export::export,
     import::{Imported, read},
-    lab::Lab,
     script::Script,
     space::Space,
     stage::{Outcome, play, play_script},
 };
-use crate::{
-    command::cpu_time,
-    scenario::command::{bad, read_text},
-};
+use crate::command::cpu_time;
 
 /// Interval between checkpoint writes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_harness::contents::{self, Statement};
 use quorate_types::{
     block::Block,
     committee::SignerSet,
@@ -13,8 +14,6 @@ use quorate_types::{
     round::Round,
     vote::{QuorumCert, VoteInfo},
 };
-
-use crate::contents::{self, Statement};
 
 /// The signatures observed so far.
 #[derive(Debug, Default)]
@@ -88,8 +87,9 @@ impl Forensics {
 mod tests {
     use quorate_types::crypto::Hash;
 
+    use quorate_harness::invariants::examples;
+
     use super::*;
-    use crate::invariants::examples;
 
     #[test]
     fn names_who_voted_for_two_blocks_of_a_round_and_nobody_else() {

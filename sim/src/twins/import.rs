@@ -11,16 +11,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_scenario::{
+    FILE_BYTES_MAX, FileError, Kind, Place,
+    literal::{self, Node, Value},
+    spelling::{self, plain},
+};
 use quorate_types::ids::ValidatorId;
 
 use super::{
     script::{ACTORS_MAX, Act, Hearing, Script},
     space::ROUNDS_MAX,
-};
-use crate::scenario::{
-    FILE_BYTES_MAX, FileError, Kind, Place,
-    literal::{self, Node, Value},
-    spelling::{self, plain},
 };
 
 /// Most validators of a scenario from a file: half the actors, since each may have a twin.

@@ -22,18 +22,18 @@ mod counters;
 mod export;
 mod forensics;
 mod import;
-mod lab;
 mod scenario;
 mod script;
 mod space;
 mod stage;
+
+pub use quorate_harness::lab::Lab;
 
 #[cfg(feature = "command")]
 pub use self::{command::TwinsCommand, export::export};
 pub use self::{
     counters::Counters,
     import::{Imported, read},
-    lab::Lab,
     scenario::{Scenario, Step},
     script::{Act, Hearing, Script},
     space::Space,

@@ -11,10 +11,10 @@
 //! executor that ignores names. Here simultaneous messages are delivered in the order of names, and after the scenario's last round leaders
 //! are elected by hashes; so two images of a scenario may differ in the order of simultaneous events, but not in who hears whom.)
 
+use quorate_harness::random::Random;
 use quorate_types::ids::ValidatorId;
 
 use super::scenario::{Scenario, Step};
-use crate::random::Random;
 
 /// A space of scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

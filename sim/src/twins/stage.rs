@@ -16,6 +16,16 @@ use std::{
     sync::Arc,
 };
 
+use quorate_harness::{
+    Content, Happened as Played, Machine, Packet, Watch,
+    committee::BEGINNING,
+    contents, describe,
+    invariants::{Observation, Register, Violation, live_1},
+    is_for,
+    lab::{Lab, TIMEOUT_MS},
+    time::Micros,
+    violation,
+};
 use quorate_ledger::Committed;
 use quorate_replica::{Doubles, Input, Output};
 use quorate_types::{
@@ -27,20 +37,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
-use super::{
-    counters::Counters,
-    forensics::Forensics,
-    lab::{Lab, TIMEOUT_MS},
-    scenario::Scenario,
-    script::Script,
-};
-use crate::{
-    committee::BEGINNING,
-    contents, describe,
-    harness::{Content, Happened as Played, Machine, Packet, Watch, is_for, violation},
-    invariants::{Observation, Register, Violation, live_1},
-    time::Micros,
-};
+use super::{counters::Counters, forensics::Forensics, scenario::Scenario, script::Script};
 
 /// If no actor enters a new round for this long, the sides are joined. Longer than one timer, shorter than two.
 const STILL: Micros = Micros::from_ms(TIMEOUT_MS as u64 * 3 / 2);

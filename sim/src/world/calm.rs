@@ -1,15 +1,10 @@
 //! The calm of a world: after the faults, every connected validator must commit and settle (LIVE-1), and the idle chain must be quiet.
 
+use quorate_harness::{Happened, Machine, describe, invariants::live_1, time::Micros};
 use quorate_replica::Replica;
 use quorate_types::{ids::ValidatorId, round::Round};
 
 use super::{Happening, World};
-use crate::{
-    describe,
-    harness::{Happened, Machine},
-    invariants::live_1,
-    time::Micros,
-};
 
 /// Longest delay between a validator's answer to a client and its report of the commit.
 const REPORT_MS: u64 = 20;

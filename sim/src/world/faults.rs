@@ -2,6 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use quorate_harness::{Bench, Machine, describe, random::Random, time::Micros};
 use quorate_replica::Doubles;
 use quorate_types::ids::ValidatorId;
 
@@ -11,11 +12,7 @@ use crate::{
         Liar, Lie,
         collusion::{Cabal, Collude, Plot},
     },
-    describe,
     fault::{ClockFault, Fate, Incident, PowerCut},
-    harness::{Bench, Machine},
-    random::Random,
-    time::Micros,
 };
 
 impl World {

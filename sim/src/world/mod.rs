@@ -13,6 +13,18 @@ mod role;
 mod traffic;
 mod validators;
 
+use quorate_harness::{
+    Bench, Clock, Event, Happened, Machine, Parts, Setup, SimHome, Watch,
+    audit::Audit,
+    committee::{BEGINNING, Setting},
+    invariants::Register,
+    network::{Mishaps, Network},
+    origin::Origin,
+    random::Random,
+    subject::Shared,
+    time::Micros,
+    workload::Workload,
+};
 use quorate_types::{
     ids::ValidatorId,
     round::{Round, UnixMillis},
@@ -20,19 +32,9 @@ use quorate_types::{
 
 use self::{calm::Calm, role::Role};
 use crate::{
-    audit::Audit,
-    committee::{BEGINNING, Setting},
     fault::{Fate, FaultPlan, Faults, Incident},
     forensics::Forensics,
-    harness::{Bench, Clock, Event, Happened, Machine, Parts, Setup, SimHome, Watch},
-    invariants::Register,
-    network::{Mishaps, Network},
-    origin::Origin,
-    random::Random,
     report::Report,
-    subject::Shared,
-    time::Micros,
-    workload::Workload,
 };
 
 /// Share of worlds, in thousandths, that run a panicking application if the subject has one.

@@ -1,6 +1,8 @@
 //! A validator's role in a world.
 
-use crate::{byzantine::Liar, fault::PowerCut, harness::SimHome, time::Micros};
+use quorate_harness::{SimHome, time::Micros};
+
+use crate::{byzantine::Liar, fault::PowerCut};
 
 /// A validator's faults and their consequences.
 #[derive(Debug, Default)]

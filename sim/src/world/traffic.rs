@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use quorate_harness::{
+    Bench, Happened, Opened, Packet, describe,
+    invariants::{Observation, live_1},
+    time::Micros,
+};
 use quorate_ledger::Committed;
 use quorate_replica::{Answer, Output};
 use quorate_types::{
@@ -11,13 +16,7 @@ use quorate_types::{
 };
 
 use super::{Happening, World};
-use crate::{
-    byzantine::{Content, Parcel},
-    describe,
-    harness::{Bench, Happened, Opened, Packet},
-    invariants::{Observation, live_1},
-    time::Micros,
-};
+use crate::byzantine::{Content, Parcel};
 
 /// Longest pause between two unsolicited messages of a liar.
 pub(super) const PULSE_MAX: Micros = Micros(250_000);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quorate_app::Panicked;
+use quorate_harness::{Bench, Happened, describe, invariants::Observation, time::Micros};
 use quorate_ledger::LedgerError;
 use quorate_replica::{Fatal, RecoverError, Serve};
 use quorate_types::{
@@ -11,13 +12,7 @@ use quorate_types::{
 };
 
 use super::{Happening, World};
-use crate::{
-    describe,
-    fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut},
-    harness::{Bench, Happened},
-    invariants::Observation,
-    time::Micros,
-};
+use crate::fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut};
 
 impl World {
     /// Starts a validator's process on its disk's content.

@@ -1,0 +1,83 @@
+//! Clients, and the validators' answers to them.
+
+use quorate_replica::{Answer, Input, Ticket};
+use quorate_types::{ids::ValidatorId, round::UnixMillis, rpc::Wait};
+
+use super::{Bench, Planned};
+use crate::{Happened, Home, Machine, describe, invariants::Observation, workload::Action};
+
+impl<H: Home, E> Bench<H, E> {
+    /// Schedules the first turn of every client; each turn schedules the next.
+    pub fn plan_clients(&mut self) {
+        (0..self.workload.len()).for_each(|index| self.plan_client(index));
+    }
+
+    fn plan_client(&mut self, index: usize) {
+        let pause = self.workload.pause();
+        self.agenda.plan(self.now.after(pause), Planned::Client(index));
+    }
+
+    /// A client's turn. `unix` is the time it goes by, `live` the validators it may contact.
+    pub fn client(&mut self, index: usize, unix: UnixMillis, live: &[ValidatorId]) -> Happened {
+        for action in self.workload.turn(index, self.now, unix, live) {
+            self.act(action)?;
+        }
+        self.plan_client(index);
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) -> Happened {
+        let now = self.now;
+        match action {
+            Action::Signed(transaction) => {
+                self.audit.record(now, 7, &[&transaction.id().0.0]);
+                self.watch.see(now, &Observation::Signed { transaction: &transaction })?;
+            }
+            Action::Submit { node, ticket, transaction, wait } => {
+                self.audit.note(now, || format!("client -> {}  {transaction:?}, waits: {}", describe::validator(node), wait_word(wait)));
+                // As in the node's API, an invalid transaction never reaches the replica.
+                if let Some(Ok(transaction)) = self.setting.verifier.transactions(vec![transaction]).pop() {
+                    self.give(node, Input::Submit { ticket, transaction, wait });
+                }
+            }
+            Action::Forget { node, ticket } => {
+                if self.machine(node).is_some_and(Machine::is_up) {
+                    self.give(node, Input::Forget(ticket));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A validator answers a client.
+    ///
+    /// # Errors
+    /// A rule is broken.
+    pub fn answered(&mut self, id: ValidatorId, ticket: Ticket, answer: &Answer) -> Happened {
+        let now = self.now;
+        let (height, word) = match answer {
+            Answer::Accepted => (0, "accepted"),
+            Answer::Committed { height, outcome, .. } => (height.0, if outcome.is_applied() { "applied" } else { "failed" }),
+            Answer::Rejected { code, .. } => (0, &**code),
+        };
+        self.audit.record(now, 8, &[&id.0.to_le_bytes(), &ticket.0.to_le_bytes(), &height.to_le_bytes(), word.as_bytes()]);
+        let transaction = self.workload.transaction_of(ticket);
+        self.audit.note(now, || format!("{} -> client  {transaction:?}: {answer:?}", describe::validator(id)));
+        if let (Some(transaction), Some(machine)) = (transaction, self.machines.get(id.index())) {
+            self.watch.answered(now, machine, transaction, answer)?;
+        }
+        // A client trusts no liar without a proof, so it asks another validator.
+        if self.watch.binds(id) {
+            self.workload.on_answer(ticket, answer);
+        }
+        Ok(())
+    }
+}
+
+const fn wait_word(wait: Wait) -> &'static str {
+    match wait {
+        Wait::None => "not at all",
+        Wait::Accepted => "until accepted",
+        Wait::Committed => "until committed",
+    }
+}

@@ -1,0 +1,69 @@
+//! Messages as the trace shows them.
+
+use quorate_types::{
+    ids::ValidatorId,
+    message::{CatchupResponse, Message},
+};
+
+/// A one-line description of a message.
+pub fn message(message: &Message) -> String {
+    match message {
+        Message::Proposal(proposal) => {
+            let tc = proposal.last_round_tc.as_ref().map_or_else(String::new, |tc| format!(", {tc:?}"));
+            format!("proposal: {:?}{tc}", proposal.block)
+        }
+        Message::Vote(vote) => {
+            let commit = if vote.commit_info.commit_state_id.is_some() { ", would commit its parent" } else { "" };
+            format!("vote: round {} block {:?} result {:?}{commit}", vote.vote_info.round, vote.vote_info.id, vote.vote_info.exec_state_id)
+        }
+        Message::Timeout(timeout) => {
+            let tc = timeout.last_round_tc.as_ref().map_or_else(String::new, |tc| format!(", {tc:?}"));
+            format!("timeout: round {} with {:?}{tc}", timeout.timeout.round, timeout.timeout.high_qc)
+        }
+        Message::SyncInfo(info) => format!("sync info: {:?}, {:?}, {:?}", info.high_qc, info.high_commit_qc, info.last_round_tc),
+        Message::FetchRequest(request) => format!("fetch: block {:?} down to above round {}", request.block_id, request.above),
+        Message::FetchResponse(response) => format!("fetched: {} blocks for {:?}", response.blocks.len(), response.block_id),
+        Message::CatchupRequest(request) => format!("catch up: from height {}", request.from),
+        Message::CatchupResponse(response) => {
+            let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
+            format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
+        }
+        Message::SightingsRequest => "sightings request".into(),
+        Message::Sightings(seen) => {
+            let vote = seen.vote.map(|vote| vote.vote_info.round.0);
+            let timeout = seen.timeout.map(|timeout| timeout.round.0);
+            let proposal = seen.proposal.map(|proposal| proposal.head.round.0);
+            format!("sightings of {}: vote {vote:?}, timeout {timeout:?}, proposal {proposal:?}", validator(seen.of))
+        }
+    }
+}
+
+/// A validator.
+#[must_use]
+/// A validator's name in traces.
+pub fn validator(id: ValidatorId) -> String {
+    format!("v{id}")
+}
+
+/// The kind of a message, for counting what worlds go through.
+#[must_use]
+/// The kind of a message, for counting in reports.
+pub fn kind(message: &Message) -> &'static str {
+    match message {
+        Message::Proposal(proposal) if proposal.last_round_tc.is_some() => "proposal after a timeout",
+        Message::Proposal(_) => "proposal",
+        Message::Vote(_) => "vote",
+        Message::Timeout(timeout) if timeout.last_round_tc.is_some() => "timeout after a timeout",
+        Message::Timeout(_) => "timeout",
+        Message::SyncInfo(_) => "sync info",
+        Message::FetchRequest(_) => "fetch request",
+        Message::FetchResponse(response) if response.blocks.is_empty() => "nothing fetched",
+        Message::FetchResponse(_) => "blocks fetched",
+        Message::CatchupRequest(_) => "catch-up request",
+        Message::CatchupResponse(response) if response.blocks.is_empty() => "nothing newer",
+        Message::CatchupResponse(response) if response.headers.is_empty() => "blocks caught up",
+        Message::CatchupResponse(_) => "blocks caught up in part",
+        Message::SightingsRequest => "sightings request",
+        Message::Sightings(_) => "sightings",
+    }
+}

@@ -1,0 +1,286 @@
+//! The clients: accounts with real keys that send an application's operations to random validators, wait, and resend.
+//!
+//! A client behaves like a wallet that lost its connection: it resends a transaction, possibly to another validator, until it learns the
+//! outcome. Some clients sign two transactions with one sequence number and send both (only one may win), some ask for more than they have,
+//! and some let their transactions expire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_replica::{Answer, Ticket};
+use quorate_types::{
+    crypto::SigningKey,
+    ids::{Address, GenesisHash, TxId, ValidatorId},
+    round::{Sequence, UnixMillis},
+    rpc::Wait,
+    settings::Settings,
+    transaction::Transaction,
+};
+
+use crate::{random::Random, subject::Shared, time::Micros};
+
+/// How long a client waits for an answer before it retries.
+const PATIENCE: Micros = Micros(400_000);
+/// Longest pause between two turns of a client.
+const PAUSE_MAX: Micros = Micros(60_000);
+/// The same in a busy world.
+const PAUSE_MAX_BUSY: Micros = Micros(12_000);
+/// Validity of a transaction in chain time: the wallet's default.
+const VALIDITY_MS: u64 = 60_000;
+/// Share of poison transactions, in thousandths, in worlds with a panicking application.
+const POISON_PERMILLE: u64 = 150;
+
+/// A client's action.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// A transaction has been signed.
+    Signed(Transaction),
+    /// A transaction is sent to a validator.
+    Submit { node: ValidatorId, ticket: Ticket, transaction: Transaction, wait: Wait },
+    /// The client no longer waits for this answer.
+    Forget { node: ValidatorId, ticket: Ticket },
+}
+
+#[derive(Debug)]
+struct Pending {
+    transaction: Transaction,
+    sent: Option<(Micros, ValidatorId, Ticket)>,
+}
+
+#[derive(Debug)]
+struct Client {
+    key: SigningKey,
+    address: Address,
+    /// Number of sequence numbers it still wants to use.
+    quota: u64,
+    /// Most transactions it has pending at a time.
+    window: usize,
+    double_spends: bool,
+    next: u64,
+    /// Sequence numbers whose transactions will never be committed.
+    holes: BTreeSet<u64>,
+    pending: BTreeMap<TxId, Pending>,
+}
+
+/// All clients.
+#[derive(Debug)]
+pub struct Workload {
+    subject: Shared,
+    clients: Vec<Client>,
+    tickets: BTreeMap<Ticket, (usize, TxId)>,
+    ticket_next: u64,
+    genesis_hash: GenesisHash,
+    pause_max: Micros,
+    /// Whether clients still send poison transactions.
+    poisons: bool,
+    /// Poison transactions signed so far.
+    poison: BTreeSet<TxId>,
+    random: Random,
+}
+
+impl Workload {
+    /// Draws the clients.
+    #[must_use]
+    pub fn new(subject: Shared, mut random: Random) -> Self {
+        // In most worlds the chain falls idle again and again. In a busy one it never pauses, and leaves absent validators behind.
+        let busy = random.chance(200);
+        let clients = (0..random.between(2, 5))
+            .map(|_| {
+                let key = SigningKey::from_seed(&seed(&mut random));
+                Client {
+                    address: Address::of(&key.public()),
+                    key,
+                    quota: if busy { random.between(40, 120) } else { random.between(2, 12) },
+                    window: random.index(4).saturating_add(1),
+                    double_spends: random.chance(200),
+                    next: 0,
+                    holes: BTreeSet::new(),
+                    pending: BTreeMap::new(),
+                }
+            })
+            .collect();
+        let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
+        Self {
+            poisons: subject.0.poison().is_some(),
+            poison: BTreeSet::new(),
+            subject,
+            clients,
+            tickets: BTreeMap::new(),
+            ticket_next: 0,
+            genesis_hash: GenesisHash::default(),
+            pause_max,
+            random,
+        }
+    }
+
+    /// Sets the network to sign for. The genesis contains the clients' accounts, so it is made after them.
+    pub const fn join(&mut self, genesis_hash: GenesisHash) {
+        self.genesis_hash = genesis_hash;
+    }
+
+    /// The settings of the clients' network.
+    pub fn settings(&mut self) -> Settings {
+        let addresses = self.addresses();
+        self.subject.0.settings(&mut self.random, &addresses)
+    }
+
+    /// The accounts of all clients.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        self.clients.iter().map(|client| client.address).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// For the calm: limits every client to a few more transactions, but at least one, so that there is something to commit and an end to it.
+    pub fn last_quota(&mut self) {
+        self.poisons = false;
+        for client in &mut self.clients {
+            client.quota = client.quota.min(3).saturating_add(self.random.between(1, 2));
+        }
+    }
+
+    /// Whether every client knows the end of every transaction.
+    #[must_use]
+    /// Whether every client knows the outcome of every transaction.
+    pub fn is_done(&self) -> bool {
+        self.clients.iter().all(|client| client.quota == 0 && client.pending.is_empty() && client.holes.is_empty())
+    }
+
+    /// What is still open, for people.
+    #[must_use]
+    /// Describes what is still open.
+    pub fn open(&self) -> String {
+        let open = |client: &Client| {
+            format!("{:?}: {} to send, holes {:?}, waits for {:?}", client.address, client.quota, client.holes, client.pending.values())
+        };
+        self.clients.iter().filter(|client| !client.pending.is_empty() || client.quota > 0).map(open).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Time until a client's next turn.
+    pub(crate) fn pause(&mut self) -> Micros {
+        Micros(self.random.between(1_000, self.pause_max.0))
+    }
+
+    /// A client's turn. `unix` is the time of the chain, `live` the validators that can be reached.
+    pub(crate) fn turn(&mut self, index: usize, now: Micros, unix: UnixMillis, live: &[ValidatorId]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.sign_more(index, unix, &mut actions);
+        let Some(client) = self.clients.get_mut(index) else { return actions };
+        for (id, pending) in &mut client.pending {
+            if let Some((at, node, ticket)) = pending.sent {
+                if now.since(at) < PATIENCE {
+                    continue;
+                }
+                if self.random.chance(500) {
+                    actions.push(Action::Forget { node, ticket });
+                }
+            }
+            let Some(node) = self.random.pick(live).copied() else { continue };
+            let ticket = Ticket(self.ticket_next);
+            self.ticket_next = self.ticket_next.saturating_add(1);
+            self.tickets.insert(ticket, (index, *id));
+            let wait = if self.random.chance(800) {
+                Wait::Committed
+            } else if self.random.chance(500) {
+                Wait::Accepted
+            } else {
+                Wait::None
+            };
+            pending.sent = Some((now, node, ticket));
+            actions.push(Action::Submit { node, ticket, transaction: pending.transaction.clone(), wait });
+        }
+        actions
+    }
+
+    fn sign_more(&mut self, index: usize, unix: UnixMillis, actions: &mut Vec<Action>) {
+        let addresses = self.addresses();
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let random = &mut self.random;
+        loop {
+            // A hole is filled even if the window is full: pending transactions may wait for it.
+            let (sequence, refill) = match client.holes.pop_first() {
+                Some(hole) => (hole, true),
+                None if client.quota > 0 && client.pending.len() < client.window => {
+                    client.quota = client.quota.saturating_sub(1);
+                    let sequence = client.next;
+                    client.next = client.next.saturating_add(1);
+                    (sequence, false)
+                }
+                None => return,
+            };
+            let twins = if client.double_spends && !refill && random.chance(300) { 2 } else { 1 };
+            for _ in 0..twins {
+                // A transaction that fills a hole must not make another one.
+                let subject = &self.subject.0;
+                let poison = subject.poison().filter(|_| self.poisons && !refill && random.chance(POISON_PERMILLE));
+                let is_poison = poison.is_some();
+                let payload = match poison {
+                    Some(poison) => poison,
+                    None if refill => subject.filler(random, &addresses),
+                    None => subject.payload(random, &addresses),
+                };
+                let is_short = is_poison || !refill && random.chance(100);
+                let validity = if is_short { random.between(50, 1_500) } else { VALIDITY_MS };
+                let expires_at = UnixMillis(unix.0.saturating_add(validity));
+                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
+                if is_poison {
+                    self.poison.insert(transaction.id());
+                }
+                actions.push(Action::Signed(transaction.clone()));
+                client.pending.insert(transaction.id(), Pending { transaction, sent: None });
+            }
+        }
+    }
+
+    /// Whether the application panics on this transaction.
+    pub fn is_poison(&self, id: &TxId) -> bool {
+        self.poison.contains(id)
+    }
+
+    /// The transaction of a ticket.
+    pub(crate) fn transaction_of(&self, ticket: Ticket) -> Option<TxId> {
+        self.tickets.get(&ticket).map(|(_, id)| *id)
+    }
+
+    /// Tells a client the answer to a submission.
+    pub(crate) fn on_answer(&mut self, ticket: Ticket, answer: &Answer) {
+        let Some((index, id)) = self.tickets.get(&ticket).copied() else { return };
+        let Some(client) = self.clients.get_mut(index) else { return };
+        match answer {
+            // The client asks again later.
+            Answer::Accepted => {}
+            Answer::Committed { .. } => {
+                client.pending.remove(&id);
+            }
+            Answer::Rejected { code, .. } => match &**code {
+                // Another transaction has used the sequence number.
+                "sequence-too-old" | "sequence-used" => {
+                    client.pending.remove(&id);
+                }
+                // The sequence number needs another transaction.
+                code if code == "expired" || self.subject.0.gives_up(code) => {
+                    if let Some(pending) = client.pending.remove(&id) {
+                        let sequence = pending.transaction.content().sequence;
+                        let same = |other: &Pending| other.transaction.content().sequence == sequence;
+                        if !client.pending.values().any(same) {
+                            client.holes.insert(sequence.0);
+                        }
+                    }
+                }
+                // The client retries later.
+                _ => {}
+            },
+        }
+    }
+}
+
+/// Draws the seed of a key.
+pub fn seed(random: &mut Random) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for chunk in seed.chunks_mut(8) {
+        chunk.copy_from_slice(&random.next().to_le_bytes());
+    }
+    seed
+}

@@ -19,11 +19,11 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
     ("ledger", &["types", "app"], &["tokio", "libp2p", "reqwest", "clap", "getrandom", "rand"], &["rocksdb"]),
     ("replica", &["types", "consensus", "app", "ledger"], OUTSIDE, &[]),
     ("harness", &["types", "consensus", "app", "builtin", "ledger", "replica"], OUTSIDE, &[]),
-    ("scenario", &["types", "builtin", "ledger", "replica", "faults", "harness"], OUTSIDE, &["clap", "quorate-client", "serde_json"]),
-    // It is a terminal's, and none of its replicas knows.
+    ("scenario", &["types", "builtin", "ledger", "replica", "faults", "harness"], OUTSIDE, &["clap", "quorate-terminal", "serde_json"]),
+    // Written for a terminal; its replicas do not know.
     (
         "playground",
-        &["types", "consensus", "builtin", "ledger", "replica", "client", "harness"],
+        &["types", "consensus", "builtin", "ledger", "replica", "harness", "terminal"],
         &["tokio", "libp2p", "rocksdb", "reqwest", "axum", "getrandom", "rand", "futures", "hashbrown"],
         &[],
     ),

@@ -19,12 +19,7 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
     ("ledger", &["types", "app"], &["tokio", "libp2p", "reqwest", "clap", "getrandom", "rand"], &["rocksdb"]),
     ("replica", &["types", "consensus", "app", "ledger"], OUTSIDE, &[]),
     ("harness", &["types", "consensus", "app", "builtin", "ledger", "replica"], OUTSIDE, &[]),
-    (
-        "scenario",
-        &["types", "builtin", "ledger", "replica", "faults", "harness"],
-        OUTSIDE,
-        &["clap", "quorate-client", "serde_json"],
-    ),
+    ("scenario", &["types", "builtin", "ledger", "replica", "faults", "harness"], OUTSIDE, &["clap", "quorate-client", "serde_json"]),
     // It is a terminal's, and none of its replicas knows.
     (
         "playground",

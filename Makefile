@@ -1,7 +1,7 @@
 # Everything a developer needs. `make help` lists it.
 #
-# The environment of all builds is set here and nowhere else: the C++ part (RocksDB) takes a quarter of an hour and is rebuilt whenever
-# one of these variables changes. To run cargo by hand: eval "$(make -s env)"
+# What decides a build is in Cargo.toml and .cargo/config.toml, so cargo by hand and an editor share the results of `make`. Only the first build
+# compiles RocksDB, in a quarter of an hour for each profile.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -9,26 +9,10 @@
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-ifneq ($(shell command -v g++ 2>/dev/null),)
-  compilers = gcc g++
-else
-  compilers = cc c++
-endif
-ifeq ($(shell uname -s),Darwin)
-  compilers = cc c++
-endif
-# Only defaults: a compiler chosen by the user stays.
-ifneq ($(shell command -v ccache 2>/dev/null),)
-  ifeq ($(origin CC),default)
-    export CC := ccache $(word 1,$(compilers))
-  endif
-  ifeq ($(origin CXX),default)
-    export CXX := ccache $(word 2,$(compilers))
-  endif
-endif
-# Hardware checksums in RocksDB, which every 64-bit x86 of the last ten years has: 10 to 20 % on commits.
-ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-  export CXXFLAGS ?= -msse4.2 -mpclmul
+# Where ccache is installed, it stands in for the compilers. It does so by its place in PATH, which is no reason for cargo to build anything again.
+ccache := $(firstword $(wildcard /usr/lib/ccache /usr/lib64/ccache /opt/homebrew/opt/ccache/libexec /usr/local/opt/ccache/libexec))
+ifneq ($(ccache),)
+  export PATH := $(ccache):$(PATH)
 endif
 
 CARGO_FLAGS := --release --locked
@@ -86,7 +70,7 @@ seeds: build ## simulated networks with faults: make seeds SEEDS=2000
 lies: ## a lying node before every command of the wallet: each field, byte and status of each answer changed
 	QUORATE_LIES=all cargo test $(CARGO_FLAGS) --package quorate-wallet --test lies -- --nocapture
 
-mutants: ## check that a test notices every change of the rules; some 40 minutes; writes docs/reports/mutants.md
+mutants: ## check that a test notices every change of the rules; some two hours; writes docs/reports/mutants.md
 	@scripts/mutants.sh
 
 ci: fmt lint doc deny test ## everything that must pass before a merge
@@ -131,4 +115,4 @@ clean: ## remove all build results
 	cargo clean
 
 env: ## print the build environment for a shell: eval "$(make -s env)"
-	@echo "export CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' CC='$(CC)' CXX='$(CXX)' CXXFLAGS='$(CXXFLAGS)'"
+	@echo "export CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' PATH='$(PATH)'"

@@ -30,7 +30,7 @@ row() {
   cat <<END
 # Mutation testing of the rules
 
-The result of \`make mutants\` (CONTRIBUTING.md) at commit $(git rev-parse --short=12 HEAD)$(git diff --quiet HEAD -- consensus types || echo ' with changes'), $(cargo mutants --version), $(rustc --version | cut -d ' ' -f 1-2),
+The result of \`make mutants\` (CONTRIBUTING.md) at commit $(git rev-parse --short=12 HEAD)$(git diff --quiet HEAD -- consensus types ledger replica || echo ' with changes'), $(cargo mutants --version), $(rustc --version | cut -d ' ' -f 1-2),
 $(cat "$out/cpu") of processor time. Each mutant is the program with one place changed; it is caught if a test of its crate fails. "Hangs" are
 mutants that ran into the time limit of the tests, which counts as caught. What does not compile is caught by the compiler. Boundaries
 are \`<=\` made \`<\` and \`>=\` made \`>\`, which cargo-mutants does not try.

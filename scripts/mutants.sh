@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Changes the rules of safety, votes, quorums and certificates one place at a time and runs the tests of the owning crate: a change
-# that no test notices is a missing test. Writes docs/reports/mutants.md and exits with 0 only if no mutant was missed.
+# Changes the rules of safety, votes, quorums and certificates, and the code that puts them to work, one place at a time, and runs the tests of
+# the owning crate: a change that no test notices is a missing test. Writes docs/reports/mutants.md and exits with 0 only if no mutant was missed.
 #
 # 1. cargo-mutants, configured by .cargo/mutants.toml.
 # 2. A mutation that cargo-mutants lacks: it turns `<=` into `>` but never into `<`, and off-by-one boundaries are the typical mistake in
@@ -24,10 +24,11 @@ mkdir -p "$out"
 # The quick tests of a crate: what to build, and what to run of it. The crate itself is not optimised, so its longest tests are left out.
 build=() run=() all=()
 choose() {
+  run=()
   build=("--config=profile.release.package.quorate-$1.opt-level=0")
   case $1 in
     consensus)
-      build+=(--lib)
+      build+=(--lib --test=protocol)
       run=(-E 'not test(/every_sequence|b20_/)')
       all=(--package quorate-consensus)
       ;;
@@ -35,6 +36,10 @@ choose() {
       build+=(--lib --test=suite)
       run=(-E 'not test(/every_bit|every_message|huge_lengths|nonsense|one_bad|the_largest_answer|messages_have_golden/)')
       all=(--package quorate-types --package quorate-consensus)
+      ;;
+    ledger | replica)
+      build+=(--tests)
+      all=(--package "quorate-$1" --package quorate-replica)
       ;;
   esac
 }
@@ -44,7 +49,7 @@ choose() {
 # Exit codes 2 and 3 mean missed mutants and timeouts, which the report lists.
 mutants() { cargo mutants -j1 --no-times "$@" || [ $? -le 3 ]; }
 
-for crate in consensus types; do
+for crate in consensus types ledger replica; do
   choose $crate
   mkdir "$out/$crate"
   mutants --output "$out/$crate" --package "quorate-$crate" "${build[@]/#/-C=}" -- "${run[@]}"

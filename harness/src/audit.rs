@@ -51,7 +51,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Before the first event; with a trace, or without.
+    /// An empty event hash, with a trace or without one.
     pub fn new(trace: bool) -> Self {
         Self { hash: EventHash::default(), events: 0, trace: trace.then(std::collections::VecDeque::new) }
     }
@@ -82,13 +82,13 @@ impl Audit {
         self.hash
     }
 
-    /// How many events there were.
+    /// Number of events.
     #[must_use]
     pub const fn events(&self) -> u64 {
         self.events
     }
 
-    /// The lines of the trace, the oldest first.
+    /// The lines of the trace, oldest first.
     pub fn into_trace(self) -> Vec<String> {
         self.trace.map(Into::into).unwrap_or_default()
     }

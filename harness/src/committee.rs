@@ -27,7 +27,7 @@ pub const BEGINNING: UnixMillis = UnixMillis(1_700_000_000_000);
 pub struct Setting {
     /// The application that the network replicates.
     pub app: App,
-    /// What the network begins with.
+    /// The genesis.
     pub genesis: Arc<Genesis>,
     /// Shared by all validators of a world. It remembers which signatures are valid, which is the same for every validator, so each signature
     /// is checked once instead of once per validator.
@@ -45,7 +45,7 @@ impl Setting {
     /// Draws a network.
     ///
     /// # Errors
-    /// The genesis that comes of it is refused.
+    /// The resulting genesis is refused.
     pub fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
         let weighted = random.chance(250);
         let members: Vec<Member> = (0..validators)

@@ -20,7 +20,7 @@ pub enum Statement<'a> {
     Proposal(&'a Proposal),
     /// A validator votes for a block.
     Vote(&'a Vote),
-    /// A validator gives a round up.
+    /// A validator gives up a round.
     Timeout(&'a TimeoutMessage),
 }
 

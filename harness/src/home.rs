@@ -31,7 +31,7 @@ pub trait Home: fmt::Debug {
 pub struct SimHome {
     /// The disk.
     pub disk: SimStore,
-    /// The file beside the key; `None` until somebody asks for it.
+    /// The witness beside the key; `None` until it is first used.
     pub witness: Option<MemoryWitness>,
 }
 

@@ -25,7 +25,7 @@ pub const TIMEOUT_MS: u32 = 100;
 pub struct Lab {
     /// The network.
     pub setting: Setting,
-    /// Its first state.
+    /// Its initial state.
     pub origin: Origin,
     /// What it replicates.
     pub subject: Shared,

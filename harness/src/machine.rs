@@ -67,11 +67,11 @@ impl Setup {
 pub struct Machine<H: Home = SimHome> {
     /// The validator whose key it holds. Machines with the same key are twins.
     pub id: ValidatorId,
-    /// What outlives its process.
+    /// What survives its process.
     pub home: H,
-    /// How its replicas are made.
+    /// How its replicas are opened.
     pub setup: Setup,
-    /// What time it sees.
+    /// Its clocks.
     pub clock: Clock,
     /// `None` while the power is off.
     replica: Option<Box<Replica<H::Disk>>>,
@@ -173,7 +173,7 @@ impl<H: Home> Machine<H> {
         self.replica.as_deref()
     }
 
-    /// The protocol core of its replica.
+    /// The engine of its replica.
     pub fn engine(&self) -> Option<&Engine> {
         self.replica().map(Replica::engine)
     }

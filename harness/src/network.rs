@@ -59,25 +59,25 @@ pub struct Mishaps {
 }
 
 impl Network {
-    /// A network that nothing was sent over yet.
+    /// A network without messages in flight.
     #[must_use]
     pub fn new(rules: LinkRules, random: Random) -> Self {
         let (silent, deaf, slow) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         Self { rules, cuts: BTreeMap::new(), for_ever: BTreeSet::new(), silent, deaf, slow, random, mishaps: Mishaps::default() }
     }
 
-    /// What has happened to messages so far.
+    /// What has happened to messages so far: lost, doubled, late.
     #[must_use]
     pub const fn mishaps(&self) -> Mishaps {
         self.mishaps
     }
 
-    /// From now on messages are treated so.
+    /// Changes the rules of all links from now on.
     pub fn set_rules(&mut self, rules: LinkRules) {
         self.rules = rules;
     }
 
-    /// Nothing passes in these directions, until they are healed as often as they were cut.
+    /// Cuts these directions. A direction passes messages again once it is healed as often as it was cut.
     pub fn cut(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         for direction in directions {
             let reasons = self.cuts.entry(direction).or_default();
@@ -85,17 +85,17 @@ impl Network {
         }
     }
 
-    /// Nothing ever passes in these directions again.
+    /// Cuts these directions for ever.
     pub fn cut_for_ever(&mut self, directions: impl IntoIterator<Item = (ValidatorId, ValidatorId)>) {
         self.for_ever.extend(directions);
     }
 
-    /// Nobody hears this validator any more.
+    /// From now on no validator receives what this one sends.
     pub fn silence(&mut self, id: ValidatorId) {
         self.silent.insert(id);
     }
 
-    /// This validator hears nobody any more.
+    /// From now on this validator receives nothing.
     pub fn deafen(&mut self, id: ValidatorId) {
         self.deaf.insert(id);
     }
@@ -104,7 +104,7 @@ impl Network {
         self.silent.contains(&id)
     }
 
-    /// Everything from this validator and to it takes a hundred times as long from now on.
+    /// From now on messages from and to this validator take a hundred times as long.
     pub fn slow_down(&mut self, id: ValidatorId) {
         self.slow.insert(id);
     }

@@ -49,7 +49,7 @@ enum Form {
 /// A verified input for a replica.
 #[derive(Clone, Debug)]
 pub enum Opened {
-    /// For the replica's protocol core.
+    /// For the replica's engine.
     Message(Verified<Message>),
     /// For the replica's pool.
     Gossip(Vec<Verified<Transaction>>),
@@ -58,7 +58,7 @@ pub enum Opened {
 /// Why bytes were refused: a word for counting, and the details.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// The word to count by.
+    /// The label under which it is counted.
     pub word: &'static str,
     /// What is wrong.
     pub what: String,
@@ -108,7 +108,7 @@ impl Packet {
         Rc::new(Self { form: Form::Plain(content), opened: OnceCell::new() })
     }
 
-    /// Bytes, on the way of messages or on that of gossip.
+    /// Bytes, sent as a message or as gossip.
     #[must_use]
     pub fn bytes(bytes: Vec<u8>, gossip: bool) -> Rc<Self> {
         Rc::new(Self { form: Form::Bytes { bytes, gossip }, opened: OnceCell::new() })

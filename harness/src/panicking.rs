@@ -84,8 +84,8 @@ impl Subject for Panicking {
         subject::BuiltIn.filler(random, accounts)
     }
 
-    fn gives_up(&self, code: &str) -> bool {
-        code == "panicked" || subject::BuiltIn.gives_up(code)
+    fn is_final(&self, code: &str) -> bool {
+        code == "panicked" || subject::BuiltIn.is_final(code)
     }
 
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>> {

@@ -30,7 +30,7 @@ impl<'a> Pen<'a> {
         Self { setting }
     }
 
-    /// A validator's signature under a vote that says this of the commit.
+    /// A validator's signature under a vote with this commit info.
     #[must_use]
     pub fn sign_vote(&self, signer: ValidatorId, info: &LedgerCommitInfo) -> Signature {
         self.setting.key(signer).map_or(Signature([0; 64]), |key| key.sign(&info.digest()))

@@ -28,7 +28,7 @@ pub trait Subject: Send + Sync {
 
     /// Whether a client that is rejected with this code gives the transaction up and sends another one with the same sequence number.
     /// Otherwise it retries later.
-    fn gives_up(&self, code: &str) -> bool;
+    fn is_final(&self, code: &str) -> bool;
 
     /// An independent model of the application's rules, if there is one.
     fn model(&self, genesis: &Genesis) -> Option<Box<dyn Model>>;
@@ -84,7 +84,7 @@ impl Subject for BuiltIn {
         Operation::Kv(KvOperation { space: KvSpace::Own, key: b"refill".to_vec(), action }).encode()
     }
 
-    fn gives_up(&self, code: &str) -> bool {
+    fn is_final(&self, code: &str) -> bool {
         matches!(code, "insufficient-funds" | "deposit-locked" | "no-account" | "zero-amount" | "malformed-operation")
     }
 
@@ -152,7 +152,7 @@ impl<A: Application, F: Fn(&mut Random, &[Address]) -> A::Operation + Send + Syn
     }
 
     /// The listed codes come from the pool and its node and are temporary. Any other code is the application's, or final.
-    fn gives_up(&self, code: &str) -> bool {
+    fn is_final(&self, code: &str) -> bool {
         !matches!(
             code,
             "pool-full"

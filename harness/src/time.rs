@@ -58,13 +58,13 @@ impl<T> Agenda<T> {
         Self { planned: BTreeMap::new(), count: 0 }
     }
 
-    /// Something is to happen at this time.
+    /// Schedules an event.
     pub fn plan(&mut self, at: Micros, what: T) {
         self.planned.insert((at, self.count), what);
         self.count = self.count.saturating_add(1);
     }
 
-    /// What happens next, and when; it is no longer planned.
+    /// Takes the next event, and its time.
     #[expect(clippy::should_implement_trait, reason = "the next one may be planned in between")]
     pub fn next(&mut self) -> Option<(Micros, T)> {
         self.planned.pop_first().map(|((at, _), what)| (at, what))

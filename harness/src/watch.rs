@@ -32,7 +32,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Shows everything to these rules; the first that is broken is an error.
+    /// Shows everything to these invariants; the first violation is an error.
     #[must_use]
     pub const fn new(register: Register) -> Self {
         Self { register, tolerates: false, broken: None }

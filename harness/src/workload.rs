@@ -260,7 +260,7 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // The sequence number needs another transaction.
-                code if code == "expired" || self.subject.0.gives_up(code) => {
+                code if code == "expired" || self.subject.0.is_final(code) => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;

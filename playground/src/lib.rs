@@ -5,7 +5,7 @@
 //!                           │ log: undo, save      │                  └─> narrate: what happened, in the paper's words
 //!                           └─────────────> Look ──> views, tree, quorum, explain
 //! ```
-//! For whoever learns the protocol or teaches it: docs/playground.md. Scripts with their transcripts are in `playground/scripts/`.
+//! docs/playground.md is for those who learn or teach the protocol. Scripts with their transcripts are in `playground/scripts/`.
 
 #![forbid(unsafe_code)]
 #![deny(

@@ -28,14 +28,17 @@ pub enum RecoverError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A validator without its memory must not sign.
+    /// SAFE-6: the store has a ledger and no safety record.
     #[error(
-        "SAFE-1: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. \
-         Do not run it with this key; restore the whole data directory, or have the committee replace the key"
+        "SAFE-6: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. Restore the \
+         data directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
     )]
     SafetyRecordMissing(Height),
-    /// The safety record does not decode.
-    #[error("SAFE-1: the safety record is damaged ({0}). Do not run this validator with its key; have the committee replace the key")]
+    /// SAFE-6: the safety record does not decode.
+    #[error(
+        "SAFE-6: the safety record is damaged ({0}), so it is not known what this validator has signed. Restore the data directory as it was at the last \
+         stop if you have it; otherwise {KEY_IS_LOST}"
+    )]
     SafetyRecordDamaged(DecodeError),
     /// SAFE-6: the store has forgotten what was signed.
     #[error(
@@ -100,16 +103,20 @@ pub enum RecoverError {
     Stopped(Stop),
     /// The safety record is of another network or epoch.
     #[error(
-        "the safety record is for the network with genesis {0}, epoch {1}: this data directory belongs to another validator or network"
+        "the safety record is for the network with genesis {0}, epoch {1}: this data directory belongs to another network. Start with that network's \
+         genesis, or move the directory away"
     )]
     OtherScope(GenesisHash, Epoch),
     /// A stored block or certificate does not verify.
     #[error(
-        "a stored block or certificate does not verify ({0}): the data directory is damaged; restore it from a backup of this same validator"
+        "a stored block or certificate does not verify ({0}): the data directory is damaged. Restore it as it was at the last stop if you have it; \
+         otherwise {KEY_IS_LOST}"
     )]
     Unverified(#[from] VerifyError),
     /// The stored certificates do not decode.
-    #[error("the stored certificates are damaged ({0}): restore the data directory from a backup of this same validator")]
+    #[error(
+        "the stored certificates are damaged ({0}). Restore the data directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
+    )]
     Damaged(DecodeError),
     /// The key is not a validator's.
     #[error("the consensus key {0} is not in the genesis; use the key that was entered with `quorate genesis add-validator`")]

@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_debt_is_paid_however_often_a_validator_asks_and_a_burst_is_its_bound() {
+        let mut quota = Quota::new(128);
+        let burst = usize::try_from(BURST_BYTES - ANSWER_COST_BYTES).unwrap();
+        assert!(quota.take(PEER, Duration::ZERO));
+        quota.served(PEER, burst);
+        assert!(!quota.take(PEER, Duration::ZERO), "the whole burst is used");
+        // So often that nothing is paid between two questions.
+        assert!((1..1_000_000).any(|micros| quota.take(PEER, Duration::from_micros(micros))));
+    }
+
+    #[test]
     fn a_block_is_counted_with_every_signature_and_every_length() {
         let (genesis_hash, epoch, hash) = (GenesisHash(Hash([7; 32])), Epoch(u64::MAX), Hash([7; 32]));
         let key = SigningKey::from_seed(&[1; 32]);

@@ -11,7 +11,7 @@ use std::{
 use quorate_builtin::{
     BankOperation, GenesisAccount, KvAction, KvOperation, KvSpace, Operation, Settings, app, operation::KV_VALUE_BYTES_MAX,
 };
-use quorate_ledger::{Ledger, MemoryStore};
+use quorate_ledger::{Batch, Column, Ledger, MemoryStore, Store};
 use quorate_replica::{
     Answer, Doubles, Fatal, Input, MemoryWitness, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig, Ticket, verifier,
 };
@@ -22,7 +22,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, ChainId, ValidatorId},
-    message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
+    message::{CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     sighting::Sightings,
@@ -672,15 +672,95 @@ fn a_validator_whose_data_is_gone_or_old_does_not_open() {
     cluster.pass(Duration::from_secs(10));
     cluster.replicas.remove(&3);
     let current = std::mem::replace(&mut cluster.stores[3], MemoryStore::new());
-    for store in [MemoryStore::new(), old] {
+    for (store, what) in [(MemoryStore::new(), "is empty"), (old, "is an old copy or was cut short: it ends at round")] {
         cluster.stores[3] = store;
         for _again in 0..2 {
             let refused = cluster.open(3).err().unwrap();
-            assert!(matches!(refused, RecoverError::DataBehind { .. }), "{refused}");
+            assert!(matches!(refused, RecoverError::DataBehind { .. }) && refused.to_string().contains(what), "{refused}");
         }
     }
     cluster.stores[3] = current;
     cluster.open(3).unwrap();
+}
+
+#[test]
+fn a_store_with_blocks_and_without_a_safety_record_does_not_open() {
+    let mut cluster = Cluster::new(4);
+    cluster.submit(0, 0, 0);
+    cluster.pass(Duration::from_secs(60));
+    cluster.replicas.remove(&3);
+    let mut batch = Batch::new();
+    for (key, _) in cluster.stores[3].scan(Column::Safety, &[], 9).unwrap() {
+        batch.delete(Column::Safety, key);
+    }
+    cluster.stores[3].write_sync(batch).unwrap();
+    // The witness beside the key is gone too, or it would refuse first.
+    cluster.witnesses.remove(&3);
+    let refused = cluster.open(3).err().unwrap();
+    assert!(matches!(refused, RecoverError::SafetyRecordMissing(_)), "{refused}");
+}
+
+#[test]
+fn a_restart_knows_which_committed_block_was_the_last_with_a_payload() {
+    let mut cluster = Cluster::new(4);
+    cluster.submit(0, 0, 0);
+    cluster.pass(Duration::from_secs(120));
+    for id in 0..4 {
+        let before = *cluster.replicas.remove(&id).unwrap().engine().tree().root();
+        assert!(Round(0) < before.payload_round && before.payload_round < before.round, "{before:?}");
+        assert_eq!(cluster.open(id).unwrap().engine().tree().root(), &before);
+    }
+}
+
+/// Validator 3 leads every second round and is down. So nothing is ever committed, and timeout certificates are all that leads on.
+fn never_commits() -> Cluster {
+    let leader = |round: u64| ValidatorId(if round.is_multiple_of(2) { 3 } else { u16::try_from(round / 2 % 3).unwrap() });
+    let mut cluster = Cluster::led_by(4, Arc::new((1..200).map(|round| (Round(round), leader(round))).collect()));
+    cluster.replicas.remove(&3);
+    cluster.submit(0, 0, 0);
+    cluster.pass(Duration::from_secs(60));
+    assert_eq!(cluster.heights(), [0; 3]);
+    cluster
+}
+
+#[test]
+fn a_restart_does_not_lead_back_below_a_round_that_a_timeout_certificate_led_into() {
+    let mut cluster = never_commits();
+    for id in 0..3 {
+        let before = cluster.replicas.remove(&id).unwrap();
+        let (round, signed) = (before.engine().round(), before.engine().safety_record().highest_vote_round());
+        assert!(signed > Round(8) && before.engine().last_round_tc().is_some(), "{signed}");
+        let again = cluster.open(id).unwrap();
+        assert!(
+            signed <= again.engine().round() && again.engine().round() <= round,
+            "{} of {round}, signed {signed}",
+            again.engine().round()
+        );
+        assert!(again.engine().last_round_tc().is_some());
+    }
+}
+
+#[test]
+fn fetched_is_the_block_that_was_asked_for_and_its_ancestors_above_a_round() {
+    let mut cluster = never_commits();
+    let mut chain: Vec<(BlockId, Round)> = Vec::new();
+    let tree = cluster.replicas[&0].engine().tree();
+    let mut next = tree.high_qc().block_id();
+    while let Some(block) = tree.get(&next) {
+        chain.push((next, block.round()));
+        next = block.parent_id();
+    }
+    assert!(chain.len() > 3, "{chain:?}");
+    let newest = chain[0];
+    for (above, expected) in [(chain[2].1, &chain[..2]), (Round(0), &chain[..]), (newest.1, &chain[..1]), (newest.1.next(), &chain[..1])] {
+        let request = Message::FetchRequest(FetchRequest { block_id: newest.0, above });
+        let message = cluster.verifier.message(ValidatorId(1), request).unwrap();
+        cluster.push(0, Input::Message { from: ValidatorId(1), message });
+        let (to, _, bytes) = cluster.wire.pop_back().unwrap();
+        let Message::FetchResponse(response) = Message::decode(&bytes).unwrap() else { panic!("not a fetch response") };
+        let blocks: Vec<(BlockId, Round)> = response.blocks.iter().map(|block| (block.id(), block.round())).collect();
+        assert_eq!((to, blocks.as_slice()), (1, expected), "above {above}");
+    }
 }
 
 #[test]

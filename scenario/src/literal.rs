@@ -15,7 +15,7 @@ const VALUES_MAX: usize = 200_000;
 pub struct Node {
     /// What it is.
     pub value: Value,
-    /// Where it begins.
+    /// Where it begins in the file.
     pub place: Place,
 }
 
@@ -28,13 +28,13 @@ pub enum Value {
     Bool(bool),
     /// As written, without underscores.
     Number(String),
-    /// Between quotes.
+    /// A quoted string.
     Text(String),
     /// A dotted name such as `MsgType.Vote`.
     Name(String),
     /// A list, tuple or set.
     List(Vec<Node>),
-    /// A dictionary, in the order in which it is written.
+    /// A dictionary, in the order of the file.
     Dict(Vec<(Node, Node)>),
     /// Name, and arguments with their keywords, if any.
     Call(String, Vec<(Option<String>, Node)>),

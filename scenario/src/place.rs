@@ -79,7 +79,7 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// Something is wrong at a place; `fix` says what to do about it.
+    /// An error at a place; `fix` says what to do about it.
     pub fn new(place: Place, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { place, what: what.into(), fix: fix.into() }
     }

@@ -92,7 +92,7 @@ pub struct Survived {
 pub enum Broken {
     /// Its execution is not deterministic.
     Different(Box<Different>),
-    /// A rule is broken.
+    /// An invariant is violated.
     Rule {
         /// The search, and its seed or number.
         whose: String,

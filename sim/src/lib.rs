@@ -31,7 +31,7 @@ pub mod fault;
 pub mod forensics;
 mod forge;
 pub mod invariants {
-    //! The rules that every run must obey, and the one that compares two runs.
+    //! The rules of every run, and the one that compares two runs.
 
     pub mod det_1;
 

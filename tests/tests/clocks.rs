@@ -41,7 +41,7 @@ async fn newest_block(cluster: &Cluster) -> (Height, UnixMillis) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_clock_290_seconds_ahead_stops_no_default_transfer_and_is_named_everywhere() {
-    let mut cluster = Cluster::create(4, &["--accounts", "2"]);
+    let mut cluster = Cluster::create(4, &["--accounts", "2", "--heartbeat-ms", "1000"]);
     for index in 0..3 {
         cluster.spawn(index);
     }
@@ -76,7 +76,7 @@ async fn one_clock_290_seconds_ahead_stops_no_default_transfer_and_is_named_ever
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_ran_an_hour_ahead_goes_on_when_the_clocks_are_set() {
-    let mut cluster = Cluster::create(4, &["--accounts", "2"]);
+    let mut cluster = Cluster::create(4, &["--accounts", "2", "--heartbeat-ms", "1000"]);
     for index in ALL {
         cluster.spawn_with_clock(index, "+3600s");
     }

@@ -10,11 +10,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use quorate_keygen::whole_file::{SystemFiles, replace};
 use quorate_terminal::{CommandError, program_word};
 use quorate_types::{
     genesis::Genesis,
@@ -135,16 +136,11 @@ impl Localnet {
         Ok(Self { directory, ..localnet })
     }
 
-    /// Writes the state file, atomically.
+    /// Writes the state file, atomically and durably.
     pub(crate) fn save(&self) -> Result<(), CommandError> {
-        let (path, new) = (self.directory.join(STATE_FILE), self.directory.join(format!("{STATE_FILE}.new")));
+        let path = self.directory.join(STATE_FILE);
         let text = serde_json::to_vec_pretty(self).map_err(|error| CommandError::failure("localnet-file", error))?;
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&text)?;
-            fs::rename(&new, &path)
-        };
-        write().map_err(|error| file_error("write", &path, &error))
+        replace(&SystemFiles, &path, &text, 0o644).map_err(|error| file_error("write", &path, &error))
     }
 
     /// Locks the network for this command, and waits while another holds the lock.

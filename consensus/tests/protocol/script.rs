@@ -249,8 +249,8 @@ impl World {
             }
             "status" => {
                 let (tree, record) = (self.engine.tree(), self.engine.safety_record());
-                format!(
-                    "  round {}, leader {}, qc {}, commit qc {}, root {}, voted {}, locked {}, proposed {}\n",
+                let mut text = format!(
+                    "  round {}, leader {}, qc {}, commit qc {}, root {}, voted {}, locked {}, proposed {}",
                     self.engine.round(),
                     self.engine.leader(self.engine.round()),
                     self.name_of(tree.high_qc()),
@@ -259,7 +259,17 @@ impl World {
                     record.highest_vote_round(),
                     record.highest_qc_round(),
                     record.last_proposed_round(),
-                )
+                );
+                if let Some(tc) = self.engine.last_round_tc() {
+                    write!(text, ", tc {}", tc.round).unwrap();
+                }
+                if self.engine.is_block_missing() {
+                    write!(text, ", lacks {}", self.names[&self.engine.missing_block().unwrap()]).unwrap();
+                }
+                if self.engine.results_in_votes() > 1 {
+                    write!(text, ", {} results in votes", self.engine.results_in_votes()).unwrap();
+                }
+                text + "\n"
             }
             verb => panic!("no such command: {verb}"),
         }

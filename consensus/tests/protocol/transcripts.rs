@@ -67,6 +67,9 @@ transcripts! {
     s22_help_is_given_once_in_a_round_and_a_sync_info_is_never_answered
     a_single_validator_commits_alone
     far_rounds_and_old_rounds_are_ignored
+    an_old_proposal_that_is_not_missing_is_not_executed
+    a_payload_for_a_parent_that_is_no_longer_the_highest_is_not_proposed
+    the_parent_of_a_proposal_is_fetched_though_a_higher_certificate_is_known
     a_leader_waits_for_the_block_of_its_high_qc
     the_leader_of_a_round_changes_when_a_late_commit_becomes_known
 }

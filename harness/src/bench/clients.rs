@@ -52,7 +52,7 @@ impl<H: Home, E> Bench<H, E> {
     /// A validator answers a client.
     ///
     /// # Errors
-    /// A rule is broken.
+    /// An invariant is violated.
     pub fn answered(&mut self, id: ValidatorId, ticket: Ticket, answer: &Answer) -> Happened {
         let now = self.now;
         let (height, word) = match answer {

@@ -72,11 +72,11 @@ enum Planned<E> {
 pub enum Event<E> {
     /// Something has reached a validator that is up.
     Arrival {
-        /// From whom.
+        /// The sender.
         from: ValidatorId,
-        /// Whom.
+        /// The receiver.
         to: ValidatorId,
-        /// What.
+        /// The packet.
         packet: Rc<Packet>,
     },
     /// The validator's turn to work.
@@ -102,7 +102,7 @@ struct Turn {
 
 /// Machines, network, clients and checkers on one virtual clock.
 pub struct Bench<H: Home, E> {
-    /// The network that its machines are of.
+    /// The network of its machines.
     pub setting: Setting,
     /// The time.
     pub now: Micros,
@@ -113,7 +113,7 @@ pub struct Bench<H: Home, E> {
     pub network: Network,
     /// The clients.
     pub workload: Workload,
-    /// What the rules have seen.
+    /// Shows the invariants what happens.
     pub watch: Watch,
     /// The event hash, and the trace.
     pub audit: Audit,
@@ -130,17 +130,17 @@ pub struct Bench<H: Home, E> {
 pub struct Parts<H: Home> {
     /// The network.
     pub setting: Setting,
-    /// One for each member of the committee, in its order.
+    /// One machine for each validator, in the order of the committee.
     pub machines: Vec<Machine<H>>,
     /// The links between them.
     pub network: Network,
     /// The clients.
     pub workload: Workload,
-    /// What shows the rules everything.
+    /// Shows the invariants what happens.
     pub watch: Watch,
-    /// An event hash that has seen nothing yet.
+    /// The empty event hash.
     pub audit: Audit,
-    /// Decides how long machines take.
+    /// Draws how long machines take.
     pub random: Random,
 }
 
@@ -155,12 +155,12 @@ impl<H: Home, E> Bench<H, E> {
         Self { setting, now, machines, turns, network, workload, watch, audit, random, sync_max, messages, agenda }
     }
 
-    /// Something that the search has planned happens at this time.
+    /// Schedules an event of the search's own at a time.
     pub fn plan(&mut self, at: Micros, own: E) {
         self.agenda.plan(at, Planned::Own(own));
     }
 
-    /// The same, so much later than now.
+    /// The same, after a delay.
     pub fn plan_after(&mut self, delay: Micros, own: E) {
         self.plan(self.now.after(delay), own);
     }
@@ -198,18 +198,18 @@ impl<H: Home, E> Bench<H, E> {
         self.machines.get(id.index())
     }
 
-    /// The machine of a validator, to be changed.
+    /// The machine of a validator, mutable.
     pub fn machine_mut(&mut self, id: ValidatorId) -> Option<&mut Machine<H>> {
         self.machines.get_mut(id.index())
     }
 
-    /// Everybody, in the order of the committee.
+    /// All validators, in the order of the committee.
     #[must_use]
     pub fn ids(&self) -> Vec<ValidatorId> {
         self.machines.iter().map(|machine| machine.id).collect()
     }
 
-    /// A rule that is broken now.
+    /// A violation at this moment.
     #[must_use]
     pub fn violation(&self, invariant: &str, what: String) -> Violation {
         violation(self.now, invariant, what)

@@ -123,7 +123,7 @@ impl<H: Home, E> Bench<H, E> {
     /// A validator has committed blocks.
     ///
     /// # Errors
-    /// A rule is broken.
+    /// An invariant is violated.
     pub fn committed(&mut self, id: ValidatorId, committed: &Committed) -> Happened {
         let now = self.now;
         if let Some(last) = committed.blocks.last().map(|block| &block.header) {

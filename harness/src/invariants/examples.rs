@@ -33,7 +33,7 @@ fn infos(round: u64, parent_round: u64, id: BlockId) -> (VoteInfo, LedgerCommitI
     (vote_info, commit_info)
 }
 
-/// A certificate by these signers, of a block on one of `parent_round`.
+/// A certificate by these signers for a block whose parent is of `parent_round`.
 #[must_use]
 pub fn qc(round: u64, parent_round: u64, id: BlockId, signers: &[u16]) -> QuorumCert {
     let (vote_info, commit_info) = infos(round, parent_round, id);
@@ -51,7 +51,7 @@ pub fn qc_on(round: u64, header: &Header) -> QuorumCert {
     qc
 }
 
-/// A vote for a block on one of `parent_round`.
+/// A vote for a block whose parent is of `parent_round`.
 #[must_use]
 pub fn vote(sender: u16, round: u64, parent_round: u64, id: BlockId) -> Message {
     let (vote_info, commit_info) = infos(round, parent_round, id);
@@ -110,7 +110,7 @@ fn proposed(block: Block, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     (Message::Proposal(Box::new(Proposal { block, last_round_tc, high_commit_qc, signature: SIGNATURE })), id)
 }
 
-/// What a validator says that it knows: a certificate.
+/// A sync info with this certificate.
 #[must_use]
 pub fn sync_info(high_qc: QuorumCert) -> Message {
     Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc: qc(0, 0, BlockId::default(), &[]), last_round_tc: None }))

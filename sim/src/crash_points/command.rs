@@ -13,6 +13,7 @@ use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
 use super::{Course, Instant, Matrix, Outcome, POINTS, Point, PointHits, Site, pairs, run, singles};
+use crate::command::cpu_time;
 
 /// Cut a validator's power at each of the 52 points around its writes, and check that it recovers.
 #[derive(Clone, Debug, Args)]
@@ -58,8 +59,8 @@ struct File<'a> {
     seeds: [u64; 2],
     threads: usize,
     wall_ms: u64,
-    /// CPU time of this process over all threads; `None` if the system does not tell.
-    cpu_ms: Option<u64>,
+    /// CPU time of this process over all threads; 0 if the system does not tell.
+    cpu_ms: u128,
     #[serde(flatten)]
     matrix: &'a Matrix,
 }
@@ -117,7 +118,7 @@ impl CrashPointsCommand {
             seeds: [self.seed, self.seed.saturating_add(self.seeds.saturating_sub(1))],
             threads,
             wall_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-            cpu_ms: cpu_ms(),
+            cpu_ms: cpu_time().as_millis(),
             matrix: &matrix,
         };
         if let Some(path) = &self.report {
@@ -137,14 +138,6 @@ fn verdict(is_good: bool, replay: Option<&str>) -> Result<(), CommandError> {
     }
     let seen = replay.map_or_else(String::new, |replay| format!("; replay it with `{replay}`"));
     Err(CommandError::failure("crash-point-failed", format_args!("a crash point was not hit, or an invariant is broken{seen}")))
-}
-
-/// CPU time of this process from `/proc`, which counts in hundredths of a second.
-fn cpu_ms() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let number = |index: usize| fields.split_whitespace().nth(index)?.parse::<u64>().ok();
-    Some(number(11)?.saturating_add(number(12)?).saturating_mul(10))
 }
 
 fn progress_bar(count: usize, out: &Output) -> ProgressBar {

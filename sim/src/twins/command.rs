@@ -12,7 +12,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use quorate_harness::lab::Lab;
 use quorate_scenario::command::{bad, read_text};
-use quorate_terminal::{CommandError, Output};
+use quorate_terminal::{CommandError, Output, shell_word};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -178,7 +178,7 @@ impl TwinsCommand {
         }
         let report = file_report(&script, &notes, &outcome);
         out.print(&report, || file_text(&report))?;
-        let command = format!("quorate sim twins {} --trace", file.display());
+        let command = format!("quorate sim twins {} --trace", shell_word(file));
         let again = self.case.map_or_else(|| command.clone(), |case| format!("{command} --case {case}"));
         let broken = |what: String| Err(CommandError::failure("invariant-broken", what).with_hint(format_args!("trace it with `{again}`")));
         match &outcome.violation {

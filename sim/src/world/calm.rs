@@ -100,7 +100,7 @@ impl World {
         live_1::quiet(u64::from(self.options.validators), settled, round).map_err(|what| self.bench.violation("LIVE-1", what))
     }
 
-    pub(super) fn give_up(&mut self) -> Happened {
+    pub(super) fn on_deadline(&mut self) -> Happened {
         if self.forensics.is_some() {
             self.ended = true;
             return Ok(());

@@ -243,7 +243,7 @@ impl World {
             }
             Happening::Calm => self.begin_calm(),
             Happening::EndOfQuiet => self.end_quiet(),
-            Happening::GiveUp => self.give_up(),
+            Happening::GiveUp => self.on_deadline(),
         }
     }
 

@@ -72,7 +72,7 @@ impl World {
         let output = match polled.output {
             Ok(Some(output)) => output,
             Ok(None) => return self.bench.idle(id),
-            Err(fatal) => return self.give_in(id, &fatal),
+            Err(fatal) => return self.on_fatal(id, &fatal),
         };
         let Some(role) = self.roles.get_mut(id.index()) else { return Ok(()) };
         role.polls = role.polls.saturating_add(1);
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Handles a replica's fatal error: decides whether it is allowed.
-    fn give_in(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
+    fn on_fatal(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
         match fatal {
             Fatal::Panicked(Panicked { tx_id, .. }) if self.bench.workload.is_poison(tx_id) => return self.panicked(id, *tx_id),
             _ => {}

@@ -59,6 +59,9 @@ impl Setting {
     }
 
     /// A network of equal validators, always with the same keys.
+    ///
+    /// # Errors
+    /// The resulting genesis is refused.
     pub fn fixed(validators: u16, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         let seed = |kind: u8, number: u16| {
             let mut seed = [kind; 32];
@@ -71,6 +74,9 @@ impl Setting {
     }
 
     /// A network of equal validators with these parameters; its keys are drawn. `v0` is first in the committee, and so on.
+    ///
+    /// # Errors
+    /// The resulting genesis is refused.
     pub fn with_parameters(
         random: &mut Random,
         validators: u16,
@@ -102,6 +108,9 @@ impl Setting {
     }
 
     /// A network with a given genesis, and its consensus keys in committee order.
+    ///
+    /// # Errors
+    /// The resulting genesis is refused.
     pub fn of(app: &App, genesis: Genesis, keys: &[SigningKey]) -> Result<Self, String> {
         genesis.check().map_err(|error| error.to_string())?;
         let memory = Arc::new(SignatureMemory::new(SIGNATURES_REMEMBERED));

@@ -171,6 +171,9 @@ impl SimStore {
     }
 
     /// Number of keys, and total bytes of keys and values.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
     pub fn size(&self) -> Result<(usize, usize), StoreError> {
         let (mut keys, mut bytes) = (0usize, 0usize);
         for entry in Column::ALL.into_iter().flat_map(|column| self.memory.iter(column, &[])) {

@@ -82,6 +82,9 @@ impl Lab {
     }
 
     /// Like [`Self::for_rounds`], for any application.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
     pub fn of_rounds(subject: &Shared, validators: u16, rounds: u32) -> Result<Self, String> {
         // After the last round it seldom takes more than four rounds until everybody has committed.
         Self::of(subject, validators, u64::from(rounds).saturating_add(4))

@@ -127,6 +127,9 @@ impl<H: Home> Machine<H> {
     }
 
     /// Starts the process on the disk's content. It needs an input before its first poll; [`Self::start`] gives it the time.
+    ///
+    /// # Errors
+    /// The replica does not start from what the disk holds.
     pub fn open(&mut self, setting: &Setting) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         self.replica = Some(Box::new(Replica::open(config, self.home.disk().clone(), &setting.app)?));
@@ -134,6 +137,9 @@ impl<H: Home> Machine<H> {
     }
 
     /// Like [`Self::open`], and gives the replica the time.
+    ///
+    /// # Errors
+    /// The replica does not start from what the disk holds.
     pub fn start(&mut self, setting: &Setting, at: Micros) -> Result<(), RecoverError> {
         self.open(setting)?;
         self.push(Input::Tick, at);
@@ -227,7 +233,7 @@ impl<H: Home> Machine<H> {
         Polled { output, saved, synced: after.syncs.saturating_sub(before.syncs) }
     }
 
-    /// Like [`Self::poll`], but answers a request for blocks at once.
+    /// Like `poll`, but answers a request for blocks at once.
     pub fn work(&mut self) -> Polled {
         let Polled { output, saved, synced } = self.poll();
         let output = match (output, &mut self.replica) {
@@ -253,7 +259,7 @@ impl<H: Home> Machine<H> {
         LocalState::if_new(engine, &mut self.seen_state)
     }
 
-    /// [`Patience::gap`] as of the last call of [`Self::new_state`].
+    /// `Patience::gap` as of the last call of `new_state`.
     pub const fn gap(&self) -> u64 {
         self.patience.gap()
     }
@@ -273,6 +279,9 @@ impl Machine {
     }
 
     /// Starts the process for the first time, on a disk with the genesis alone. Like [`Self::open`], it needs an input before its first poll.
+    ///
+    /// # Errors
+    /// The replica does not start from what the disk holds.
     pub fn open_at_genesis(&mut self, setting: &Setting, origin: &Origin) -> Result<(), RecoverError> {
         let config = self.config(setting)?;
         let (disk, ledger) = origin.copy();
@@ -282,6 +291,9 @@ impl Machine {
     }
 
     /// Like [`Self::open_at_genesis`], and gives the replica the time.
+    ///
+    /// # Errors
+    /// The replica does not start from what the disk holds.
     pub fn start_at_genesis(&mut self, setting: &Setting, origin: &Origin, at: Micros) -> Result<(), RecoverError> {
         self.open_at_genesis(setting, origin)?;
         self.push(Input::Tick, at);

@@ -15,6 +15,9 @@ pub struct Origin {
 
 impl Origin {
     /// Writes the genesis to a new disk.
+    ///
+    /// # Errors
+    /// The genesis is refused.
     pub fn new(app: &App, genesis: &Genesis) -> Result<Self, String> {
         let disk = SimStore::default();
         let ledger = Ledger::open(disk.clone(), app, genesis).map_err(|error| error.to_string())?;

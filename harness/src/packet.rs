@@ -139,6 +139,9 @@ impl Packet {
     }
 
     /// Decodes and verifies it, as a receiver does before its replica sees it.
+    ///
+    /// # Errors
+    /// It does not decode, or does not verify.
     pub fn open(&self, verifier: &Verifier, from: ValidatorId) -> Result<Opened, Refused> {
         let open = || match &self.form {
             Form::Plain(Content::Message(message)) => message_of(verifier, from, (**message).clone()),

@@ -66,6 +66,9 @@ impl Watch {
     }
 
     /// Shows an observation that belongs to no machine, or that only one search makes.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn see(&mut self, at: Micros, observation: &Observation<'_>) -> Happened {
         if self.broken.is_some() {
             return Ok(());
@@ -81,6 +84,9 @@ impl Watch {
 
     /// Shows that a machine has started, with the record its disk gave back and the commits that were written but not shown before power
     /// failed.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn started<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>) -> Happened {
         let (id, height) = (machine.id, machine.height());
         if let Some(record) = machine.home.durable().record {
@@ -110,6 +116,9 @@ impl Watch {
     }
 
     /// Shows the new durable record and the state after a poll.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn polled<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, polled: &Polled) -> Happened {
         if let Some(record) = polled.saved {
             self.see(at, &Observation::Saved { node: machine.id, record })?;
@@ -129,6 +138,9 @@ impl Watch {
     }
 
     /// Shows a sent message. SAFE-6: a machine that was shown a signature of its own that it does not remember signs nothing more.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn sent<H: Home>(&mut self, at: Micros, machine: &Machine<H>, message: &Message) -> Happened {
         let id = machine.id;
         if machine.was_shown() && contents::round_of(message).is_some() {
@@ -139,6 +151,9 @@ impl Watch {
     }
 
     /// Shows that a machine commits blocks.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn committed<H: Home>(&mut self, at: Micros, machine: &mut Machine<H>, committed: &Committed) -> Happened {
         let id = machine.id;
         let blocks: Vec<(&Header, &[Receipt])> = committed.blocks.iter().map(|block| (&block.header, &*block.receipts)).collect();
@@ -150,6 +165,9 @@ impl Watch {
     }
 
     /// Shows that a machine answers a client about a transaction.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn answered<H: Home>(&mut self, at: Micros, machine: &Machine<H>, id: TxId, answer: &Answer) -> Happened {
         let node = machine.id;
         match answer {
@@ -165,6 +183,9 @@ impl Watch {
     }
 
     /// Shows the accounts at these addresses as a machine has them.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn accounts<H: Home>(&mut self, at: Micros, machine: &Machine<H>, addresses: &[Address]) -> Happened {
         let Some(view) = machine.replica().map(Replica::view) else { return Ok(()) };
         let height: Height = view.header().height;
@@ -176,6 +197,9 @@ impl Watch {
     }
 
     /// Lets the rules judge what they left open.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn finish(&mut self, at: Micros) -> Happened {
         self.register.finish(at)
     }

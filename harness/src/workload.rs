@@ -235,6 +235,7 @@ impl Workload {
     }
 
     /// Whether the application panics on this transaction.
+    #[must_use]
     pub fn is_poison(&self, id: &TxId) -> bool {
         self.poison.contains(id)
     }

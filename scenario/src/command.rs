@@ -165,6 +165,9 @@ pub fn bad(file: &Path, error: &dyn std::fmt::Display) -> CommandError {
 }
 
 /// Reads a scenario file of bounded length.
+///
+/// # Errors
+/// It cannot be read, is too long, or is not UTF-8.
 pub fn read_text(file: &Path) -> Result<String, CommandError> {
     let bad = |error: &dyn std::fmt::Display| bad(file, error);
     if file.is_dir() {

@@ -392,7 +392,7 @@ fn message_type(node: &Node) -> Read<Option<Option<Kind>>> {
     })
 }
 
-/// Parses a fail_type. Numbers are those of the hand-out; projects disagree about higher ones.
+/// Parses a `fail_type`. Numbers are those of the hand-out; projects disagree about higher ones.
 fn failing(node: &Node) -> Read<Failing> {
     let known = match word(node).unwrap_or_default() {
         "1" => Some(Failing::MsgLoss),

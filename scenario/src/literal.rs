@@ -59,6 +59,9 @@ impl Value {
 }
 
 /// Parses the values of a file: a single one, or those of its assignments.
+///
+/// # Errors
+/// It is not a literal, or nested too deeply.
 pub fn parse(text: &str) -> Result<Vec<Node>, FileError> {
     let mut parser = Parser::new(text);
     parser.skip();

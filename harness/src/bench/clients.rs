@@ -18,6 +18,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A client's turn. `unix` is the time it goes by, `live` the validators it may contact.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn client(&mut self, index: usize, unix: UnixMillis, live: &[ValidatorId]) -> Happened {
         for action in self.workload.turn(index, self.now, unix, live) {
             self.act(action)?;

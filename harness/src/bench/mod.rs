@@ -216,6 +216,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Reports that a validator has opened its disk.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn started(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -226,6 +229,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Gives a started validator the time, as the node's loop does, and lets it work.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn begin_work(&mut self, id: ValidatorId) -> Happened {
         if let Some(machine) = self.machine_mut(id) {
             machine.receive(Input::Tick);
@@ -261,6 +267,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Polls once and shows the rules the validator's new records and state. The caller handles the output.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn poll(&mut self, id: ValidatorId) -> Result<Polled, Violation> {
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(Polled::nothing()) };
         let polled = machine.poll();
@@ -278,6 +287,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Called when the validator has no work left: it takes queued inputs, or rests until its next deadline.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn idle(&mut self, id: ValidatorId) -> Happened {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
@@ -314,6 +326,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Answers a request for blocks from the disk's current content, concurrently with the replica.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
     pub fn serve(&mut self, id: ValidatorId, job: Serve) -> Result<Option<Message>, LedgerError> {
         let Some(machine) = self.machines.get(id.index()) else { return Ok(None) };
         let to = job.to();

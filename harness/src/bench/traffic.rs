@@ -19,6 +19,9 @@ use crate::{
 
 impl<H: Home, E> Bench<H, E> {
     /// Handles an output in the default way, for honest validators whose outputs the search does not care about.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn output(&mut self, id: ValidatorId, output: Output) -> Happened {
         let now = self.now;
         match output {
@@ -44,6 +47,9 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// A validator sends a message of its replica.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn send(&mut self, id: ValidatorId, to: Recipients, message: &Arc<Message>) -> Happened {
         let now = self.now;
         let packet = self.encode(id, Content::Message(Arc::clone(message)))?;
@@ -102,16 +108,23 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     /// Decodes and verifies a packet, as a receiver does before its replica sees it.
+    ///
+    /// # Errors
+    /// As [`Packet::open`].
     pub fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
         packet.open(&self.setting.verifier, from)
     }
 
     /// The violation when an honest validator's packet does not verify.
+    #[must_use]
     pub fn refused(&self, from: ValidatorId, refused: &Refused) -> Violation {
         self.violation("WIRE", format!("a packet of validator {from} does not verify: {}", refused.what))
     }
 
     /// Gives a validator an arrived packet.
+    ///
+    /// # Errors
+    /// An invariant is violated.
     pub fn hear(&mut self, from: ValidatorId, to: ValidatorId, opened: Opened) -> Happened {
         if let Opened::Message(message) = &opened {
             self.watch.see(self.now, &Observation::Received { node: to, from, message })?;

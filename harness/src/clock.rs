@@ -45,9 +45,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Nothing is wrong with it, but that its calendar is a little ahead.
-    #[must_use]
     /// Clocks without a fault. The wall clock is `ahead_ms` ahead.
+    #[must_use]
     pub const fn ahead(ahead_ms: u64) -> Self {
         Self { start: Micros(0), ahead_ms, fault: None }
     }
@@ -57,9 +56,8 @@ impl Clock {
         Now { elapsed: Duration::from_micros(self.start.after(at).0), unix: self.unix(at) }
     }
 
-    /// What the calendar shows.
-    #[must_use]
     /// Reading of the wall clock at virtual time `at`.
+    #[must_use]
     pub fn unix(&self, at: Micros) -> UnixMillis {
         let right = |at: Micros| BEGINNING.0.saturating_add(at.ms()).saturating_add(self.ahead_ms);
         UnixMillis(match self.fault {

@@ -120,23 +120,20 @@ impl Setting {
         Ok(Self { app: app.clone(), genesis: Arc::new(genesis), verifier: Arc::new(verifier), memory, keys })
     }
 
-    /// The network, by its genesis.
-    #[must_use]
     /// Names the network.
+    #[must_use]
     pub fn genesis_hash(&self) -> GenesisHash {
         self.verifier.genesis_hash()
     }
 
-    /// The power of each member.
-    #[must_use]
     /// Power of each member, by id.
+    #[must_use]
     pub fn powers(&self) -> Vec<u64> {
         self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
     }
 
-    /// A validator's consensus key.
-    #[must_use]
     /// Consensus key of a validator.
+    #[must_use]
     pub fn key(&self, id: ValidatorId) -> Option<SigningKey> {
         self.keys.get(id.index()).map(|key| key.remembering(&self.memory))
     }

@@ -24,9 +24,8 @@ pub enum Statement<'a> {
     Timeout(&'a TimeoutMessage),
 }
 
-/// The statement that it is, if it is one.
-#[must_use]
 /// The statement in a message, if it is one.
+#[must_use]
 pub fn statement(message: &Message) -> Option<Statement<'_>> {
     match message {
         Message::Proposal(proposal) => Some(Statement::Proposal(proposal)),
@@ -42,9 +41,8 @@ pub fn statement(message: &Message) -> Option<Statement<'_>> {
     }
 }
 
-/// The blocks that somebody had asked for, if it is an answer of blocks.
-#[must_use]
 /// The blocks of an answer to a request for blocks; `None` for other messages.
+#[must_use]
 pub fn answered_blocks(message: &Message) -> Option<&[Block]> {
     match message {
         Message::FetchResponse(response) => Some(&response.blocks),
@@ -60,16 +58,14 @@ pub fn answered_blocks(message: &Message) -> Option<&[Block]> {
     }
 }
 
-/// An answer of committed blocks that has none; anything else as it is.
-#[must_use]
 /// An answer of committed blocks with its blocks removed. Other messages are returned unchanged.
+#[must_use]
 pub fn without_blocks(message: &Message) -> Message {
     if let Message::CatchupResponse(response) = message { nothing_from(response.from) } else { message.clone() }
 }
 
-/// The answer that there are no committed blocks from a height on.
-#[must_use]
 /// The answer that there are no committed blocks from `height` on.
+#[must_use]
 pub fn nothing_from(height: Height) -> Message {
     Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(height)))
 }
@@ -116,9 +112,8 @@ pub fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCert> {
     blocks(message).iter().map(Block::qc).chain(own.into_iter().flatten()).chain(of_tc)
 }
 
-/// The timeout certificate in it.
-#[must_use]
 /// The timeout certificate in a message.
+#[must_use]
 pub fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
     match message {
         Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
@@ -151,9 +146,8 @@ pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRe
     in_qcs || in_tc || said || told
 }
 
-/// The round that its sender signs in: of a proposal, a vote or a timeout. Whatever else is sent is of no round.
-#[must_use]
 /// The round of a proposal, vote or timeout. Other messages have none.
+#[must_use]
 pub fn round_of(message: &Message) -> Option<Round> {
     statement(message).map(|statement| match statement {
         Statement::Proposal(proposal) => proposal.block.round(),

@@ -38,16 +38,14 @@ pub fn message(message: &Message) -> String {
     }
 }
 
-/// A validator.
-#[must_use]
 /// A validator's name in traces.
+#[must_use]
 pub fn validator(id: ValidatorId) -> String {
     format!("v{id}")
 }
 
-/// The kind of a message, for counting what worlds go through.
-#[must_use]
 /// The kind of a message, for counting in reports.
+#[must_use]
 pub fn kind(message: &Message) -> &'static str {
     match message {
         Message::Proposal(proposal) if proposal.last_round_tc.is_some() => "proposal after a timeout",

@@ -36,9 +36,8 @@ pub struct SimHome {
 }
 
 impl SimHome {
-    /// Another one with the same content.
-    #[must_use]
     /// An independent home with the same content.
+    #[must_use]
     pub fn copy(&self) -> Self {
         Self { disk: self.disk.snapshot(), witness: self.witness.as_ref().map(MemoryWitness::snapshot) }
     }

@@ -49,9 +49,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// As every real validator's.
-    #[must_use]
     /// As for a production validator.
+    #[must_use]
     pub fn real() -> Self {
         Self { doubles: Doubles::Stop, pool: PoolLimits::default(), leaders: Arc::default() }
     }
@@ -271,9 +270,8 @@ impl<H: Home> Machine<H> {
 }
 
 impl Machine {
-    /// A validator with an empty disk, moved by hand.
-    #[must_use]
     /// A machine with an empty disk, driven by hand.
+    #[must_use]
     pub fn by_hand(id: ValidatorId, leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         Self::new(id, SimHome::default(), Setup::by_hand(leaders), Clock::default())
     }
@@ -300,9 +298,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Another validator with its key and a copy of its home, the power off.
-    #[must_use]
     /// A machine with the same key and a copy of the home, powered off.
+    #[must_use]
     pub fn twin(&self) -> Self {
         Self::new(self.id, self.home.copy(), self.setup.clone(), self.clock)
     }

@@ -20,9 +20,8 @@ pub enum Content {
     Transactions(Vec<Transaction>),
 }
 
-/// Whether something that a validator sends is for this other one.
-#[must_use]
 /// Whether `other` is among the recipients of what `from` sends.
+#[must_use]
 pub fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> bool {
     match to {
         Recipients::Others => other != from,
@@ -166,9 +165,8 @@ fn gossip_of(verifier: &Verifier, transactions: Vec<Transaction>) -> Result<Open
 }
 
 impl Opened {
-    /// As an input for the replica that it is for.
-    #[must_use]
     /// Turns it into an input for the receiver's replica.
+    #[must_use]
     pub fn into_input(self, from: ValidatorId) -> Input {
         match self {
             Self::Message(message) => Input::Message { from, message },

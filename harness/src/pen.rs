@@ -78,17 +78,15 @@ impl<'a> Pen<'a> {
         Vote { vote_info, commit_info, high_commit_qc: high_commit_qc.clone(), sender, signature }
     }
 
-    /// The certificate of a block by these signers.
-    #[must_use]
     /// A block's certificate, signed by these signers.
+    #[must_use]
     pub fn qc(&self, block: &Block, state: StateId, signers: SignerSet) -> QuorumCert {
         let (vote_info, commit_info) = Self::ballot(block, state);
         self.signed(QuorumCert { vote_info, commit_info, signers, signatures: PerSigner::default() })
     }
 
-    /// A certificate with its signatures made anew, over what it says.
-    #[must_use]
     /// Replaces a certificate's signatures by valid ones over its content.
+    #[must_use]
     pub fn signed(&self, mut qc: QuorumCert) -> QuorumCert {
         let signatures = qc.signers.iter().map(|signer| self.sign_vote(signer, &qc.commit_info)).collect::<Vec<_>>();
         qc.signatures = signatures.try_into().unwrap_or_default();
@@ -115,9 +113,8 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// The certificate of these timeouts, in the order of signers: each with its highest certificate. `None` where there are none.
-    #[must_use]
     /// A timeout certificate of these signers, in their order, each with its highest certificate. `None` without signers.
+    #[must_use]
     pub fn tc(&self, round: Round, timeouts: &[(ValidatorId, &QuorumCert)]) -> Option<TimeoutCert> {
         let (_, high_qc) = timeouts.iter().max_by_key(|(_, qc)| qc.round())?;
         let signatures: Vec<_> = timeouts.iter().map(|(id, qc)| self.sign_timeout(*id, EPOCH, round, qc.round())).collect();

@@ -38,23 +38,20 @@ impl Watch {
         Self { register, tolerates: false, broken: None }
     }
 
-    /// Keeps the first broken rule to itself, and shows the rules nothing after it.
-    #[must_use]
     /// Remembers the first broken rule instead of reporting it, and shows the rules nothing after it.
+    #[must_use]
     pub const fn tolerant(register: Register) -> Self {
         Self { register, tolerates: true, broken: None }
     }
 
-    /// The rule that was broken, where that is no reason to stop.
-    #[must_use]
     /// The first rule broken in a tolerant watch.
+    #[must_use]
     pub const fn broken(&self) -> Option<&Violation> {
         self.broken.as_ref()
     }
 
-    /// Whether the rules bind a validator: it does not lie.
-    #[must_use]
     /// Whether the rules bind a validator, that is, it is not faulty.
+    #[must_use]
     pub fn binds(&self, id: ValidatorId) -> bool {
         self.register.binds(id)
     }
@@ -205,9 +202,8 @@ impl Watch {
     }
 }
 
-/// A broken rule that only a search knows.
-#[must_use]
 /// A violation that a search itself detects.
+#[must_use]
 pub fn violation(at: Micros, invariant: &str, what: String) -> Violation {
     Violation { invariant: invariant.into(), what, at_us: at.0 }
 }

@@ -141,16 +141,14 @@ impl Workload {
         }
     }
 
-    /// Whether every client knows the end of every transaction.
-    #[must_use]
     /// Whether every client knows the outcome of every transaction.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         self.clients.iter().all(|client| client.quota == 0 && client.pending.is_empty() && client.holes.is_empty())
     }
 
-    /// What is still open, for people.
-    #[must_use]
     /// Describes what is still open.
+    #[must_use]
     pub fn open(&self) -> String {
         let open = |client: &Client| {
             format!("{:?}: {} to send, holes {:?}, waits for {:?}", client.address, client.quota, client.holes, client.pending.values())

@@ -41,9 +41,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// What it is, for people.
-    #[must_use]
     /// Its kind, for error messages.
+    #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",

@@ -1,4 +1,4 @@
-//! Sizes, which the scripts of `tests/protocol` cannot show.
+//! Sizes, and events that nobody asked for, which the scripts of `tests/protocol` cannot show.
 
 use super::*;
 use crate::members::{EPOCH, Members, NETWORK};
@@ -15,28 +15,14 @@ fn a_start_with_more_blocks_than_the_tree_holds_keeps_the_certified_chain() {
     blocks.extend((2..400).map(|round| block(round, &qc)));
     // The last block extends the root.
     blocks.push(block(400, &genesis));
-    let disk = Recovered {
-        root: Root { id: genesis.block_id(), round: Round(0), state_id: genesis.vote_info.exec_state_id, payload_round: Round(0) },
-        root_qc: genesis.clone(),
-        committed: Vec::new(),
-        record: SafetyRecord::new(NETWORK, EPOCH),
-        last_timeout: None,
-        certificates: Some(Verified::<SyncInfo>::own(&qc, &genesis, None)),
-        blocks,
-    };
-    let config = Config {
-        genesis_hash: NETWORK,
-        committee: Arc::clone(&members.committee),
-        parameters: members.parameters,
-        me,
-        fixed_leaders: Arc::default(),
-    };
-    let (engine, _) = Engine::recover(config, members.key(me), disk);
+    let certificates = Some(Verified::<SyncInfo>::own(&qc, &genesis, None));
+    let engine = recovered(&members, me, |disk| Recovered { certificates, blocks, ..disk });
     assert!(engine.tree().contains(&certified.id()));
     assert_eq!(engine.tree().blocks().count(), 256);
 }
 
-fn at_genesis(members: &Members, me: ValidatorId) -> Engine {
+/// Starts on the genesis, and what else is on disk.
+fn recovered(members: &Members, me: ValidatorId, change: impl FnOnce(Recovered) -> Recovered) -> Engine {
     let genesis = members.genesis_qc();
     let disk = Recovered {
         root: Root { id: genesis.block_id(), round: Round(0), state_id: genesis.vote_info.exec_state_id, payload_round: Round(0) },
@@ -54,7 +40,11 @@ fn at_genesis(members: &Members, me: ValidatorId) -> Engine {
         me,
         fixed_leaders: Arc::default(),
     };
-    Engine::recover(config, members.key(me), disk).0
+    Engine::recover(config, members.key(me), change(disk)).0
+}
+
+fn at_genesis(members: &Members, me: ValidatorId) -> Engine {
+    recovered(members, me, |disk| disk)
 }
 
 #[test]

@@ -145,9 +145,8 @@ pub struct Parts<H: Home> {
 }
 
 impl<H: Home, E> Bench<H, E> {
-    /// Before anything has happened. Every client is about to look at its transactions.
-    #[must_use]
     /// A bench at time 0, with nothing planned.
+    #[must_use]
     pub fn new(parts: Parts<H>) -> Self {
         let Parts { setting, machines, network, workload, watch, audit, mut random } = parts;
         let (turns, sync_max) = (vec![Turn::default(); machines.len()], Micros(random.between(50, 4_000)));
@@ -165,9 +164,8 @@ impl<H: Home, E> Bench<H, E> {
         self.plan(self.now.after(delay), own);
     }
 
-    /// Moves the time to what happens next; what was planned for an earlier life of a machine does not.
-    #[expect(clippy::should_implement_trait, reason = "the next one may be planned in between")]
     /// Advances the time to the next event and returns it. Events planned for an earlier life of a machine are dropped.
+    #[expect(clippy::should_implement_trait, reason = "the next one may be planned in between")]
     pub fn next(&mut self) -> Option<Event<E>> {
         loop {
             let (at, planned) = self.agenda.next()?;
@@ -342,9 +340,8 @@ impl<H: Home, E> Bench<H, E> {
         self.machines.iter().filter(|machine| of(machine.id)).map(Machine::round).max().unwrap_or_default()
     }
 
-    /// The greatest height that anybody has reported.
-    #[must_use]
     /// Greatest height that any validator has reported.
+    #[must_use]
     pub fn highest(&self) -> Height {
         self.machines.iter().map(|machine| machine.reported).max().unwrap_or_default()
     }

@@ -41,9 +41,8 @@ pub fn qc(round: u64, parent_round: u64, id: BlockId, signers: &[u16]) -> Quorum
     QuorumCert { vote_info, commit_info, signers, signatures: vec![SIGNATURE; signers.len()].try_into().unwrap() }
 }
 
-/// The certificate of a child in `round` of the block of `header`.
-#[must_use]
 /// The certificate of a block in `round` whose parent is the block of `header`.
+#[must_use]
 pub fn qc_on(round: u64, header: &Header) -> QuorumCert {
     let mut qc = qc(round, header.round.0, BlockId(Hash([7; 32])), &[1, 2, 3]);
     qc.vote_info.parent_id = header.block_id;
@@ -70,16 +69,14 @@ pub fn timeout(sender: u16, round: u64, high_qc_round: u64) -> Message {
     }))
 }
 
-/// A proposal of round `round` on the block of the round before, with a time.
-#[must_use]
 /// A proposal in `round` with this time, extending the block of the round before.
+#[must_use]
 pub fn proposal_at(author: u16, round: u64, timestamp: UnixMillis) -> (Message, BlockId) {
     proposed(block(author, round, round.saturating_sub(1), timestamp), None)
 }
 
-/// A proposal on a certificate of `parent_round`, with a timeout certificate (its round, the highest round in it), and the block's id.
-#[must_use]
 /// A proposal on a certificate of `parent_round`, and the block's id. `tc` is the timeout certificate's round and the highest round in it.
+#[must_use]
 pub fn proposal(author: u16, round: u64, parent_round: u64, tc: Option<(u64, u64)>) -> (Message, BlockId) {
     proposed(block(author, round, parent_round, UnixMillis(1)), tc)
 }

@@ -89,9 +89,10 @@ impl World {
 
     /// Handles a replica's fatal error: decides whether it is allowed.
     fn on_fatal(&mut self, id: ValidatorId, fatal: &Fatal) -> Happened {
-        match fatal {
-            Fatal::Panicked(Panicked { tx_id, .. }) if self.bench.workload.is_poison(tx_id) => return self.panicked(id, *tx_id),
-            _ => {}
+        if let Fatal::Panicked(Panicked { tx_id, .. }) = fatal
+            && self.bench.workload.is_poison(tx_id)
+        {
+            return self.panicked(id, *tx_id);
         }
         let now = self.bench.now;
         let Bench { machines, watch, .. } = &mut self.bench;

@@ -159,10 +159,7 @@ impl Session {
         if self.log.len() >= LOG_MAX {
             return Err(Refusal::new(format!("the session has reached its limit of {LOG_MAX} commands; `save` it and `reset`")));
         }
-        let before = self.stage.inputs;
-        let result = perform(&mut self.stage, act);
-        let touched = self.stage.inputs != before || !self.stage.notes.is_empty();
-        match result {
+        match perform(&mut self.stage, act) {
             Ok(lines) => {
                 self.stage.notes.clear();
                 self.log.push(line.into());
@@ -171,9 +168,7 @@ impl Session {
             }
             Err(message) => {
                 // A command takes effect as a whole or not at all: `undo` could not return to half of one.
-                if touched {
-                    self.rebuild()?;
-                }
+                self.rebuild()?;
                 Err(Refusal::new(message))
             }
         }

@@ -91,6 +91,8 @@ enum Command<S: SettingsArgs, C: Extension> {
     Extension(C),
     #[command(flatten)]
     Service(quorate_wallet::ServiceCommand),
+    #[command(subcommand)]
+    Evidence(quorate_wallet::EvidenceCommand),
     /// Run a network of validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
@@ -142,6 +144,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
             Command::Keygen(command) => command.run(out),
             Command::Genesis(command) => command.run(app, out),
             Command::Service(command) => block_on(command.run(app, out)),
+            Command::Evidence(command) => block_on(command.run(out)),
             Command::Localnet(command) => command.run(app, out),
             Command::Bench(command) => command.run(app, out),
             Command::Sim(command) => command.run(out),

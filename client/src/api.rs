@@ -15,13 +15,15 @@
 //! | `GET /v1/status` | | `NodeStatus` |
 //! | `GET /v1/consensus` | | `ConsensusView` |
 //! | `GET /v1/drops` | | `DropsView` |
+//! | `GET /v1/evidence` | | `EvidenceList` |
+//! | `GET /v1/evidence/{id}` | | `Evidence` |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
 //! An error is 4xx or 5xx with `ErrorBody`. 429, 500, 502, 503 and 504 mean that another node may succeed.
 
 use quorate_types::{
-    ids::{Address, TxId},
+    ids::{Address, EvidenceId, TxId},
     round::Height,
     rpc::Wait,
 };
@@ -41,6 +43,8 @@ pub const STATUS: &str = "/v1/status";
 pub const CONSENSUS: &str = "/v1/consensus";
 /// Path of what the node has dropped.
 pub const DROPS: &str = "/v1/drops";
+/// Path of the evidence that the node holds.
+pub const EVIDENCE: &str = "/v1/evidence";
 /// Path of the genesis.
 pub const GENESIS: &str = "/v1/genesis";
 
@@ -85,6 +89,12 @@ pub fn transaction_output(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}/output")
 }
 
+/// Path of evidence.
+#[must_use]
+pub fn evidence(id: EvidenceId) -> String {
+    format!("{EVIDENCE}/{id}")
+}
+
 /// Path of a block (the last one without a height), listing its transactions from position `from`.
 #[must_use]
 pub fn block(height: Option<Height>, from: u32) -> String {
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(submit(Wait::Committed, 250), "/v1/transactions?wait=committed&timeout_ms=250");
         assert_eq!(transaction_proof(TxId::default()), format!("/v1/transactions/{zeros}/proof"));
         assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
+        assert_eq!(evidence(EvidenceId::default()), format!("/v1/evidence/{zeros}"));
         assert_eq!(state(b"k/"), "/v1/state/0x6b2f");
         assert_eq!(transaction_output(TxId::default()), format!("/v1/transactions/{zeros}/output"));
         assert_eq!((block(None, 0).as_str(), block(Some(Height(7)), 0).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));

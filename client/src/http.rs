@@ -16,12 +16,14 @@ use quorate_types::{
     block::BLOCK_TRANSACTIONS_MAX,
     codec,
     diagnosis::{ConsensusView, DropsView},
+    evidence::Evidence,
     genesis::GENESIS_BYTES_MAX,
-    ids::{Address, TxId},
+    ids::{Address, EvidenceId, TxId},
     message::TransactionBatch,
     round::Height,
     rpc::{
-        AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, NodeStatus, ProofView, StateView, Submitted, TransactionStatus, Wait,
+        AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, EvidenceList, NodeStatus, ProofView, StateView, Submitted,
+        TransactionStatus, Wait,
     },
     transaction::Transaction,
 };
@@ -303,6 +305,22 @@ impl Client {
     /// [`ClientError`].
     pub async fn drops(&self) -> Result<DropsView, ClientError> {
         self.get(api::DROPS.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// The evidence that a node holds against validators. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn evidence_list(&self) -> Result<EvidenceList, ClientError> {
+        self.get(api::EVIDENCE.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// Evidence, to be checked by a [`crate::LightClient`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn evidence(&self, id: EvidenceId) -> Result<Evidence, ClientError> {
+        self.get(api::evidence(id), ANSWER_BYTES_MAX).await
     }
 
     /// The genesis as JSON, from the first node whose genesis satisfies `right`, else from the last node that answered. Not proved: compare

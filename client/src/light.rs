@@ -10,6 +10,7 @@ use std::fmt;
 
 use quorate_types::{
     codec::{self, DecodeError},
+    evidence::Evidence,
     genesis::Genesis,
     header::Header,
     ids::{Address, GenesisHash, StateId, TxId},
@@ -18,7 +19,7 @@ use quorate_types::{
     round::{Epoch, Height, Round},
     rpc::{AccountView, StateView},
     state_key::{AccountRecord, account_key},
-    verify::Verifier,
+    verify::{Verifier, VerifyError},
     vote::QuorumCert,
 };
 
@@ -39,6 +40,9 @@ pub enum LightError {
     /// The proof has the genesis certificate, which nobody signs.
     #[error("nothing is committed yet, as far as this node shows; until then, the state is the one in the genesis file")]
     NothingCommitted,
+    /// The evidence does not verify.
+    #[error("it is no evidence on this network: {0}")]
+    Evidence(VerifyError),
     /// The proof verifies, but the rest of the answer contradicts it.
     #[error("the node contradicts its own proof: {0}")]
     Contradiction(String),
@@ -153,6 +157,16 @@ impl LightClient {
     #[must_use]
     pub const fn genesis_hash(&self) -> GenesisHash {
         self.verifier.genesis_hash()
+    }
+
+    /// Verifies evidence. Returns the name of the validator that it convicts.
+    ///
+    /// # Errors
+    /// [`LightError::Evidence`].
+    pub fn evidence(&self, evidence: Evidence) -> Result<String, LightError> {
+        let culprit = self.verifier.evidence(evidence).map_err(LightError::Evidence)?.culprit;
+        let name = self.verifier.committee().get(culprit).map(|validator| validator.name.clone());
+        name.ok_or(LightError::Evidence(VerifyError::NotInCommittee(culprit)))
     }
 
     /// Verifies a proof, in hexadecimal, that `tx_id` is committed.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use quorate_types::{
     block::Block,
+    evidence::Evidence,
     ids::{BlockId, StateId, ValidatorId},
-    message::{Evidence, Message, Recipients, SyncInfo},
+    message::{Message, Recipients, SyncInfo},
     round::Round,
     verify::Verified,
     vote::QuorumCert,

@@ -16,10 +16,12 @@ use quorate_types::{
     block::{Block, Payload, Proposal},
     committee::Committee,
     crypto::SigningKey,
+    evidence::Evidence,
     genesis::Parameters,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
-    message::{Evidence, Message, Recipients, SyncInfo},
+    message::{Message, Recipients, SyncInfo},
     round::{Round, UnixMillis},
+    sighting::StatementKind,
     timeout::{TimeoutCert, TimeoutMessage},
     verify::{OwnBlock, Verified, VerifiedMessage},
     vote::{QuorumCert, Vote},
@@ -101,7 +103,7 @@ pub struct Engine {
     /// Our round when we last sent a lagging validator what it had missed.
     helped: BTreeMap<ValidatorId, Round>,
     /// Round of the newest evidence given out, by culprit and kind, so that a flood is reported once.
-    accused: BTreeMap<(ValidatorId, Offence), Round>,
+    accused: BTreeMap<(ValidatorId, StatementKind), Round>,
     /// Our newest vote.
     own_vote: Option<Verified<Vote>>,
     /// Round of the last approved timeout.
@@ -115,14 +117,6 @@ pub struct Engine {
     inbox: VecDeque<VerifiedMessage>,
     effects: Vec<Effect>,
     halted: bool,
-}
-
-/// The kinds of [`Evidence`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Offence {
-    Votes,
-    Timeouts,
-    Proposals,
 }
 
 impl Engine {
@@ -418,8 +412,7 @@ impl Engine {
         match &self.accepted {
             Some(first) if first.proposal.block.id() == proposal.block.id() => return self.ignore(from, Ignored::Duplicate),
             Some(first) if first.proposal.block.author() == author => {
-                let evidence = Evidence::Proposals(Box::new(first.proposal.clone()), Box::new(proposal));
-                self.accuse(evidence);
+                self.accuse(Evidence::proposals(&first.proposal, &proposal));
                 return self.ignore(from, Ignored::Equivocation);
             }
             // A commit that we learned late changed the leader of this round.
@@ -568,7 +561,7 @@ impl Engine {
             votes::VoteOutcome::Counted => {}
             votes::VoteOutcome::Certified(qc) => self.absorb(&[*qc], None, from),
             votes::VoteOutcome::Equivocation(first) => {
-                self.accuse(Evidence::Votes(first, Box::new(vote)));
+                self.accuse(Evidence::votes(&first, &vote));
                 self.ignore(from, Ignored::Equivocation);
             }
             votes::VoteOutcome::Ignored(reason) => {
@@ -599,7 +592,7 @@ impl Engine {
                 self.send_sync_info(self.leaders.leader(next));
             }
             pacemaker::TimeoutOutcome::Equivocation(first) => {
-                self.accuse(Evidence::Timeouts(first, Box::new(timeout)));
+                self.accuse(Evidence::timeouts(self.config.genesis_hash, &first.timeout, &timeout.timeout));
                 self.ignore(from, Ignored::Equivocation);
             }
             pacemaker::TimeoutOutcome::Ignored(reason) => {
@@ -732,12 +725,7 @@ impl Engine {
 
     /// Gives out evidence, once per culprit, kind and round.
     fn accuse(&mut self, evidence: Evidence) {
-        let offence = match &evidence {
-            Evidence::Votes(..) => Offence::Votes,
-            Evidence::Timeouts(..) => Offence::Timeouts,
-            Evidence::Proposals(..) => Offence::Proposals,
-        };
-        let last = self.accused.entry((evidence.culprit(), offence)).or_default();
+        let last = self.accused.entry((evidence.culprit, evidence.kind())).or_default();
         if *last < evidence.round() {
             *last = evidence.round();
             self.effects.push(Effect::Accuse(evidence));

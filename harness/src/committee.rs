@@ -126,12 +126,6 @@ impl Setting {
         self.verifier.genesis_hash()
     }
 
-    /// Power of each member, by id.
-    #[must_use]
-    pub fn powers(&self) -> Vec<u64> {
-        self.verifier.committee().validators().iter().map(|validator| validator.power.0).collect()
-    }
-
     /// Consensus key of a validator.
     #[must_use]
     pub fn key(&self, id: ValidatorId) -> Option<SigningKey> {

@@ -26,6 +26,7 @@ use crate::{
     diagnosis::Snapshot,
     drops::TRANSACTIONS_MAX,
     events::Events,
+    evidence::Keeper,
     ingest::TransactionQueue,
     mailbox::{Lane, Mailbox, Taken},
     metrics::Metrics,
@@ -117,6 +118,8 @@ pub(crate) struct Outlets {
     pub(crate) relevance: Arc<Relevance>,
     /// Reads blocks for other validators.
     pub(crate) server: Server,
+    /// Keeps evidence.
+    pub(crate) evidence: Keeper,
     pub(crate) metrics: Arc<Metrics>,
     /// Injected message failures.
     #[cfg(feature = "faults")]
@@ -281,13 +284,15 @@ impl<S: Store> EventLoop<S> {
                 self.outlets.views.send_replace(committed.view.clone());
             }
             Output::Accused(evidence) => {
-                self.outlets.metrics.accused(evidence.culprit());
+                self.outlets.metrics.accused(evidence.culprit);
                 tracing::error!(
-                    validator = %evidence.culprit(),
+                    validator = %evidence.culprit,
                     round = %evidence.round(),
-                    ?evidence,
-                    "a validator has signed two conflicting messages: either two processes run with its key, or it is malicious"
+                    evidence = %evidence.id(),
+                    "a validator has signed two different {}s in one round: either two processes run with its key, or it is malicious",
+                    evidence.kind()
                 );
+                self.outlets.evidence.keep(*evidence);
             }
             Output::Ignored { from, reason } => self.outlets.metrics.ignored_message(from, reason),
             Output::Worked => {}

@@ -19,6 +19,7 @@ mod disk;
 mod drops;
 mod event_loop;
 mod events;
+mod evidence;
 mod failure;
 mod fair;
 #[cfg(feature = "faults")]

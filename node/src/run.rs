@@ -37,6 +37,7 @@ use crate::{
     disk::{self, DiskSpace},
     drops::{self, Drops},
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
+    evidence::{self, Held},
     failure::{API_THREAD, Failure, Threads},
     files,
     ingest::{Admission, TransactionQueue},
@@ -287,7 +288,7 @@ impl Node {
         let metrics_listener = listen("health and metrics", "metrics", config.metrics.listen)?;
 
         let drops = Arc::new(Drops::open(data_directory.as_deref()));
-        let disk = Arc::new(DiskSpace::new(data_directory, config.store.free_bytes_min).map_err(NodeError::Disk)?);
+        let disk = Arc::new(DiskSpace::new(data_directory.clone(), config.store.free_bytes_min).map_err(NodeError::Disk)?);
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &app, &genesis)?;
         let machine = ledger.machine().clone();
@@ -302,6 +303,7 @@ impl Node {
             witness,
             doubles: Doubles::Stop,
         };
+        let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&verifier)));
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let view = replica.view();
         let height = view.header().height;
@@ -330,6 +332,7 @@ impl Node {
             views,
             transactions: Arc::clone(&transactions),
             relevance,
+            evidence: evidence::start(Arc::clone(&evidence), &mut threads).map_err(NodeError::System)?,
             server: serve::start(LedgerReader::new(store.clone()), mailbox.clone(), &mut threads).map_err(NodeError::System)?,
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
@@ -363,6 +366,7 @@ impl Node {
             failure: failure.clone(),
             disk: Arc::clone(&disk),
             drops,
+            evidence,
             waiting: Waiting::new(&config.api),
             reads: Api::reads(),
             pages: pages.handle().clone(),

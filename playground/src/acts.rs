@@ -219,7 +219,7 @@ impl Stage {
         };
         let key = self.setting.key(id).ok_or("there is no such validator")?;
         let vote = Verified::<Vote>::sign(vote_info, commit_info, &high_commit_qc, id, &key);
-        let (label, round) = (self.vote_label(&vote), block.round());
+        let (label, round) = (self.vote_label(&vote.vote_info), block.round());
         self.tally.cast(round, seat, &label);
         let message = std::sync::Arc::new(Message::from(vote));
         for receiver in to {

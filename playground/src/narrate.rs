@@ -11,8 +11,9 @@ use quorate_ledger::Committed;
 use quorate_replica::{Answer, Output, Ticket};
 use quorate_types::{
     block::Block,
+    evidence::{Contradiction, Evidence},
     ids::ValidatorId,
-    message::{Evidence, Message, Recipients},
+    message::{Message, Recipients},
     round::Round,
     transaction::Transaction,
 };
@@ -187,7 +188,7 @@ impl Stage {
                 self.remember_proposal(seat, block);
             }
             Some(Statement::Vote(vote)) => {
-                let label = self.vote_label(vote);
+                let label = self.vote_label(&vote.vote_info);
                 self.tally.cast(vote.vote_info.round, seat, &label);
             }
             Some(Statement::Timeout(timeout)) => {
@@ -205,7 +206,7 @@ impl Stage {
         match contents::statement(message) {
             Some(Statement::Proposal(proposal)) => self.remember_proposal(to, &proposal.block),
             Some(Statement::Vote(vote)) => {
-                let label = self.vote_label(vote);
+                let label = self.vote_label(&vote.vote_info);
                 self.tally.hear(vote.vote_info.round, to, from, &label);
             }
             Some(Statement::Timeout(timeout)) => {
@@ -291,15 +292,17 @@ impl Stage {
 
     fn on_accused(&mut self, seat: Seat, evidence: &Evidence) {
         let (what, rule) = rules::evidence(evidence);
-        let culprit = self.validator(evidence.culprit());
+        let culprit = self.validator(evidence.culprit);
         let name = self.name(seat);
-        let which = match evidence {
-            Evidence::Votes(first, second) => format!(" ({} and {})", self.vote_label(first), self.vote_label(second)),
-            Evidence::Proposals(first, second) => {
-                format!(" ({} and {})", self.blocks.label(&first.block.id()), self.blocks.label(&second.block.id()))
+        let mut labels = match &evidence.contradiction {
+            Contradiction::Votes(votes) => votes.map(|vote| self.vote_label(&vote.vote_info)).to_vec(),
+            Contradiction::Proposals(proposals) => {
+                proposals.map(|proposal| self.blocks.label(&proposal.head.id(evidence.genesis_hash, evidence.epoch))).to_vec()
             }
-            Evidence::Timeouts(..) => String::new(),
+            Contradiction::Timeouts(_) => Vec::new(),
         };
+        labels.sort();
+        let which = if labels.is_empty() { String::new() } else { format!(" ({})", row(&labels)) };
         self.note(Note::bad("Evidence:", format!("{name} holds {what} by {culprit} in round {}{which}; {rule}", evidence.round())));
     }
 

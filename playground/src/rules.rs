@@ -5,8 +5,9 @@ use quorate_consensus::safety::{Safety, SafetyRecord};
 use quorate_types::{
     block::Proposal,
     crypto::SigningKey,
+    evidence::Evidence,
     ids::{StateId, ValidatorId},
-    message::Evidence,
+    sighting::StatementKind,
     verify::Verified,
 };
 
@@ -37,12 +38,12 @@ pub(super) fn why_no_vote(record: &SafetyRecord, key: SigningKey, me: ValidatorI
 
 /// What the evidence consists of, and the rule it breaks.
 pub(super) fn evidence(evidence: &Evidence) -> (&'static str, &'static str) {
-    match evidence {
-        Evidence::Votes(..) => ("two different votes", "§3.4 SAFE-1: an honest validator votes at most once a round"),
-        Evidence::Timeouts(..) => {
+    match evidence.kind() {
+        StatementKind::Vote => ("two different votes", "§3.4 SAFE-1: an honest validator votes at most once a round"),
+        StatementKind::Timeout => {
             ("two different timeouts", "§3.4 make_timeout: an honest validator gives up a round with one certificate only")
         }
-        Evidence::Proposals(..) => ("two different proposals", "SAFE-5: an honest leader proposes at most once a round"),
+        StatementKind::Proposal => ("two different proposals", "SAFE-5: an honest leader proposes at most once a round"),
     }
 }
 

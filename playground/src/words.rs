@@ -6,7 +6,7 @@ use quorate_types::{
     ids::{BlockId, StateId},
     message::{Message, Recipients},
     timeout::TimeoutMessage,
-    vote::Vote,
+    vote::VoteInfo,
 };
 
 use super::{
@@ -26,7 +26,7 @@ impl Stage {
         match message {
             Message::Proposal(proposal) => ("proposal", format!("{name} proposes {}", self.proposal_words(proposal)), true),
             Message::Vote(vote) => {
-                let (label, round) = (self.vote_label(vote), vote.vote_info.round);
+                let (label, round) = (self.vote_label(&vote.vote_info), vote.vote_info.round);
                 match to {
                     Recipients::One(_) => {
                         ("vote", format!("{name} votes for {label} and sends the vote to {whom}, who leads round {}", round.next()), false)
@@ -71,7 +71,7 @@ impl Stage {
             }
             Content::Message(message) => match &**message {
                 Message::Proposal(proposal) => format!("proposal of {}", self.proposal_words(proposal)),
-                Message::Vote(vote) => format!("vote for {}, round {}", self.vote_label(vote), vote.vote_info.round),
+                Message::Vote(vote) => format!("vote for {}, round {}", self.vote_label(&vote.vote_info), vote.vote_info.round),
                 Message::Timeout(timeout) => format!("timeout of round {}: {}", timeout.timeout.round, self.timeout_words(timeout)),
                 Message::SyncInfo(info) => format!(
                     "sync-info: {}, commits {}{}",
@@ -109,10 +109,10 @@ impl Stage {
     }
 
     /// The block a vote is for, and whether its result is false.
-    pub(super) fn vote_label(&self, vote: &Vote) -> String {
-        let label = self.blocks.label(&vote.vote_info.id);
-        match self.result_of(&vote.vote_info.id) {
-            Some(state) if state != vote.vote_info.exec_state_id => format!("{label} with a false result"),
+    pub(super) fn vote_label(&self, vote: &VoteInfo) -> String {
+        let label = self.blocks.label(&vote.id);
+        match self.result_of(&vote.id) {
+            Some(state) if state != vote.exec_state_id => format!("{label} with a false result"),
             _ => label,
         }
     }

@@ -4,8 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use quorate_ledger::Committed;
 use quorate_types::{
+    evidence::Evidence,
     ids::ValidatorId,
-    message::{Evidence, Message, Recipients},
+    message::{Message, Recipients},
     receipt::Outcome,
     round::Height,
     transaction::Transaction,

@@ -123,20 +123,17 @@ impl Seen {
         }
         match message {
             Message::Proposal(proposal) => {
-                let seen = SeenProposal { head: *proposal.block.head(), signature: proposal.signature };
+                let seen = SeenProposal::from(proposal.as_ref());
                 let newest = &mut self.entry(proposal.block.author()).proposal;
                 if newest.is_none_or(|newest| newest.head.round < seen.head.round) {
                     *newest = Some(seen);
                 }
             }
             Message::Vote(vote) => {
-                let seen = SeenVote { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature };
-                self.note_vote(vote.sender, seen);
+                self.note_vote(vote.sender, vote.as_ref().into());
             }
             Message::Timeout(message) => {
-                let timeout = &message.timeout;
-                let (round, high_qc_round) = (timeout.round, timeout.high_qc.round());
-                self.note_timeout(timeout.sender, SeenTimeout { epoch: timeout.epoch, round, high_qc_round, signature: timeout.signature });
+                self.note_timeout(message.timeout.sender, (&message.timeout).into());
             }
             Message::SyncInfo(_)
             | Message::FetchRequest(_)

@@ -163,7 +163,7 @@ impl<'a> Executor<'a> {
             settings,
         )?;
         let leaders = Arc::new(leaders(scenario));
-        let register = Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, faulty);
+        let register = Register::new(&setting.verifier, BuiltIn.model(&setting.genesis), BEGINNING, faulty);
         Ok(Self {
             scenario,
             setting,
@@ -430,8 +430,8 @@ impl<'a> Executor<'a> {
             Output::Committed(committed) => self.committed(id, &committed),
             Output::Accused(evidence) => {
                 self.watch.see(self.now, &Observation::Accused { node: id, evidence: &evidence })?;
-                self.counted.accusations.insert(evidence.culprit());
-                self.log(id, &format!("accuses v{} of two different messages in round {}", evidence.culprit(), evidence.round()));
+                self.counted.accusations.insert(evidence.culprit);
+                self.log(id, &format!("accuses v{} of two different messages in round {}", evidence.culprit, evidence.round()));
                 Ok(())
             }
             Output::Ignored { from, reason } => {

@@ -645,17 +645,7 @@ impl<'a> Forger<'a> {
         let timeout = self.pen.timeout(of, Round(6), q5, None, q5).timeout;
         let time = UnixMillis(BEGINNING.0.saturating_add(6));
         let proposal = self.pen.proposal(Pen::block(of, Round(6), time, payload(self.setting.genesis_hash(), &self.key, 1), q5), None, q5);
-        Sightings {
-            of,
-            vote: Some(SeenVote { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature }),
-            timeout: Some(SeenTimeout {
-                epoch: timeout.epoch,
-                round: timeout.round,
-                high_qc_round: timeout.high_qc.round(),
-                signature: timeout.signature,
-            }),
-            proposal: Some(SeenProposal { head: *proposal.block.head(), signature: proposal.signature }),
-        }
+        Sightings { of, vote: Some((&vote).into()), timeout: Some((&timeout).into()), proposal: Some((&proposal).into()) }
     }
 
     /// Forged sightings of a validator's signatures.

@@ -91,7 +91,7 @@ fn work(machine: &mut Machine, sent: &mut VecDeque<Sent>, run: &mut SpeedRun) ->
                 let receipts: usize = committed.blocks.iter().map(|block| block.receipts.len()).sum();
                 run.transactions = run.transactions.saturating_add(receipts as u64);
             }
-            Output::Accused(evidence) => return Err(format!("validator {id} accuses validator {}", evidence.culprit())),
+            Output::Accused(evidence) => return Err(format!("validator {id} accuses validator {}", evidence.culprit)),
             Output::Committed(_)
             | Output::Gossip(_)
             | Output::Serve(_)

@@ -3,6 +3,7 @@
 //! ```text
 //! tests/*.rs --> Cluster --spawns--> quorate node run (n processes)      program.rs, cluster.rs
 //!            --> Traffic --HTTP, proofs checked--> any of them           traffic.rs
+//!            --> links of a validator that the test plays itself         impersonate.rs
 //! ```
 //! The processes are children of the test, and are killed when it ends or panics. Nothing waits for a fixed time: a condition is polled until
 //! it holds, or until a deadline that only a defect reaches.
@@ -10,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod impersonate;
 pub mod program;
 mod traffic;
 

@@ -16,13 +16,13 @@ use std::{
 
 use bytes::Bytes;
 use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation, operation::KV_VALUE_BYTES_MAX};
-use quorate_keygen::{AccountKey, PassphraseSource, load_validator_key};
-use quorate_network::{ApplicationId, Class, Hello, IncomingReceivers, Limits, NetworkConfig, Peer, PeerIndex};
+use quorate_keygen::AccountKey;
+use quorate_network::{Class, IncomingReceivers, PeerIndex};
 use quorate_tests::{Cluster, DEADLINE, Traffic, eventually};
 use quorate_types::{
     codec::{self, Bounded},
     ids::TxId,
-    message::{CatchupRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, TransactionBatch},
+    message::{CatchupRequest, Message, TransactionBatch},
     round::Height,
     transaction::Transaction,
 };
@@ -351,7 +351,7 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     let traffic = Traffic::start_at(&cluster, &nodes, keys, mallory.public().address);
     traffic.goes_on(10).await;
 
-    let (network, receivers) = attacker(&cluster, ATTACKER);
+    let (network, receivers) = cluster.impersonate(ATTACKER);
     let IncomingReceivers { consensus, sync, gossip } = receivers;
     // Received messages are discarded; the threads end when the network shuts down.
     for mut receiver in [consensus, sync, gossip] {
@@ -382,36 +382,4 @@ async fn a_validator_that_asks_for_blocks_without_end_costs_the_others_little() 
     network.shutdown();
     traffic.goes_on(10).await;
     traffic.stop().await;
-}
-
-/// Opens the links of a validator whose key the attacker holds.
-fn attacker(cluster: &Cluster, validator: usize) -> (quorate_network::Network, IncomingReceivers) {
-    let home = cluster.validator_home(validator);
-    let key = home.join("keys/validator.key");
-    let keys = load_validator_key(&key, &PassphraseSource::Usual { file: None }).expect("the key is there");
-    let genesis = cluster.genesis();
-    let committee = genesis.committee().expect("the genesis is good");
-    let me = committee.find(&keys.public().consensus_key).expect("it is a validator");
-    let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| *id != me).map(|(id, validator)| Peer {
-        index: PeerIndex(id.0),
-        network_key: validator.network_key.0,
-        address: validator.address.clone(),
-    });
-    let mut limits = Limits::default();
-    limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
-    limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
-    let config = NetworkConfig {
-        secret: keys.network_seed,
-        me: PeerIndex(me.0),
-        listen: committee.get(me).expect("it is a validator").address.clone(),
-        peers: peers.collect(),
-        hello: Hello {
-            application: ApplicationId::new(&genesis.application.name, genesis.application.version),
-            chain_id: genesis.chain_id.0,
-            genesis_hash: genesis.hash().0.0,
-            protocol_version: PROTOCOL_VERSION,
-        },
-        limits,
-    };
-    quorate_network::start(config, |what| eprintln!("the attacker's network has stopped: {what}")).expect("the links can be opened")
 }

@@ -1,7 +1,6 @@
 //! Validators that have forgotten what they signed, as real processes: data wiped; data or home restored from an older copy; a home that runs
 //! twice; a database log that was truncated or has a flipped bit. Each must be refused at its start, or stop before it contradicts itself,
 //! say what to do, and stay stopped. When its state is restored, the validator takes part again.
-//! `make test` plays each kind once. Many random cases:
 //! `make test` plays each kind once. To run many random cases:
 //! ```sh
 //! QUORATE_LOST_MEMORY_CASES=200 cargo nextest run --release --locked -p quorate-tests --test lost_memory

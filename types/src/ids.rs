@@ -60,6 +60,10 @@ digest! {
     DraftHash
 }
 digest! {
+    /// Evidence against a validator: the hash of its encoding.
+    EvidenceId
+}
+digest! {
     /// An account: the hash of its public key, so that a key can one day be replaced.
     Address
 }

@@ -12,6 +12,7 @@ pub mod codec;
 pub mod committee;
 pub mod crypto;
 pub mod diagnosis;
+pub mod evidence;
 pub mod failure;
 pub mod genesis;
 pub mod header;

@@ -12,7 +12,6 @@ use crate::{
     sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
-    verify::Verified,
     vote::{QuorumCert, Vote},
 };
 
@@ -210,36 +209,3 @@ impl CatchupResponse {
 /// Transactions gossiped to the other validators' pools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionBatch(pub Bounded<Transaction, BATCH_TRANSACTIONS_MAX>);
-
-/// Two messages signed by one validator, of which an honest one signs at most one. Anyone can check them without trusting this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Evidence {
-    /// Two votes in one round.
-    Votes(Box<Verified<Vote>>, Box<Verified<Vote>>),
-    /// Two timeouts of one round that claim different certificates.
-    Timeouts(Box<Verified<TimeoutMessage>>, Box<Verified<TimeoutMessage>>),
-    /// Two proposals in one round.
-    Proposals(Box<Verified<Proposal>>, Box<Verified<Proposal>>),
-}
-
-impl Evidence {
-    /// The accused validator.
-    #[must_use]
-    pub fn culprit(&self) -> ValidatorId {
-        match self {
-            Self::Votes(first, _) => first.sender,
-            Self::Timeouts(first, _) => first.timeout.sender,
-            Self::Proposals(first, _) => first.block.author(),
-        }
-    }
-
-    /// The round of both messages.
-    #[must_use]
-    pub fn round(&self) -> Round {
-        match self {
-            Self::Votes(first, _) => first.vote_info.round,
-            Self::Timeouts(first, _) => first.timeout.round,
-            Self::Proposals(first, _) => first.block.round(),
-        }
-    }
-}

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crypto::Hash,
     failure::Failure,
-    ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
+    ids::{Address, BlockId, ChainId, EvidenceId, GenesisHash, StateId, TxId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
+    sighting::StatementKind,
 };
 
 /// How long a submission waits for its answer.
@@ -137,6 +138,28 @@ pub struct Submitted {
     /// With `wait=committed`: the encoded [`crate::proof::TransactionProof`], hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+}
+
+/// The evidence that a node holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceList {
+    /// Ordered by validator, kind and round.
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// What evidence shows. It is a claim of the node; the evidence itself proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceView {
+    /// Its id: `/v1/evidence/{id}` serves it whole.
+    pub id: EvidenceId,
+    /// Name of the accused validator.
+    pub validator: String,
+    /// What it signed twice.
+    pub kind: StatementKind,
+    /// The epoch of both statements.
+    pub epoch: Epoch,
+    /// The round of both statements.
+    pub round: Round,
 }
 
 /// An account.

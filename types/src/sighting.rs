@@ -8,15 +8,17 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    block::BlockHead,
-    crypto::Signature,
-    ids::{BlockId, ValidatorId},
+    block::{BlockHead, Proposal},
+    crypto::{Hash, Signature},
+    ids::{BlockId, GenesisHash, ValidatorId},
     round::{Epoch, Round},
-    vote::{LedgerCommitInfo, VoteInfo},
+    timeout::{Timeout, timeout_digest},
+    vote::{LedgerCommitInfo, Vote, VoteInfo},
 };
 
 /// The kinds of statements that a validator's consensus key signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StatementKind {
     /// A vote.
     Vote,
@@ -89,6 +91,20 @@ pub struct SeenVote {
     pub signature: Signature,
 }
 
+impl SeenVote {
+    /// The digest that it signs.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        self.commit_info.digest()
+    }
+}
+
+impl From<&Vote> for SeenVote {
+    fn from(vote: &Vote) -> Self {
+        Self { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature }
+    }
+}
+
 /// A timeout that was seen, alone or in a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenTimeout {
@@ -98,8 +114,22 @@ pub struct SeenTimeout {
     pub round: Round,
     /// The round of the signer's highest certificate.
     pub high_qc_round: Round,
-    /// The signer's, over [`crate::timeout::timeout_digest`].
+    /// The signer's, over [`timeout_digest`].
     pub signature: Signature,
+}
+
+impl SeenTimeout {
+    /// The digest that it signs, on a network.
+    #[must_use]
+    pub fn digest(&self, genesis_hash: GenesisHash) -> Hash {
+        timeout_digest(genesis_hash, self.epoch, self.round, self.high_qc_round)
+    }
+}
+
+impl From<&Timeout> for SeenTimeout {
+    fn from(timeout: &Timeout) -> Self {
+        Self { epoch: timeout.epoch, round: timeout.round, high_qc_round: timeout.high_qc.round(), signature: timeout.signature }
+    }
 }
 
 /// A proposal that was seen.
@@ -109,6 +139,20 @@ pub struct SeenProposal {
     pub head: BlockHead,
     /// The author's, over [`BlockHead::proposal_digest`].
     pub signature: Signature,
+}
+
+impl SeenProposal {
+    /// The digest that it signs, on a network, in an epoch.
+    #[must_use]
+    pub fn digest(&self, genesis_hash: GenesisHash, epoch: Epoch) -> Hash {
+        self.head.proposal_digest(genesis_hash, epoch)
+    }
+}
+
+impl From<&Proposal> for SeenProposal {
+    fn from(proposal: &Proposal) -> Self {
+        Self { head: *proposal.block.head(), signature: proposal.signature }
+    }
 }
 
 /// The newest statements of one validator, as seen by another.

@@ -14,6 +14,7 @@
 pub mod accounts;
 mod ask;
 pub mod command;
+pub mod evidence;
 mod expiry;
 mod memory;
 pub mod network;
@@ -28,6 +29,7 @@ mod watch;
 pub use self::{
     accounts::Party,
     command::{Action, Command},
+    evidence::EvidenceCommand,
     network::{NetworkArgs, account},
     service::ServiceCommand,
     settings::BankSettings,

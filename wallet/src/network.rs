@@ -71,6 +71,11 @@ impl NetworkArgs {
         Ok(HomeArgs { home: self.home.clone() }.path()?)
     }
 
+    /// A client for the nodes.
+    pub(crate) fn client(&self) -> Result<Client, CommandError> {
+        Ok(self.node.client()?)
+    }
+
     /// Opens a session that verifies against the genesis, and against what this home remembers.
     pub(crate) async fn open(&self, accounts: &Accounts, out: &Output) -> Result<Network, CommandError> {
         let (genesis, client) = self.genesis(out).await?;
@@ -90,7 +95,7 @@ impl NetworkArgs {
 
     /// The genesis, from a file or by hash from a node, and a client for the nodes.
     pub(crate) async fn genesis(&self, out: &Output) -> Result<(Genesis, Client), CommandError> {
-        let client = self.node.client()?;
+        let client = self.client()?;
         let file = match &self.genesis {
             Some(file) => Some(file.clone()),
             None => Some(self.home()?.join(GENESIS_FILE)).filter(|file| file.exists()),

@@ -298,7 +298,7 @@ impl Cluster {
                     None
                 }
                 Effect::Accuse(evidence) => {
-                    assert!(self.equivocators.contains(&evidence.culprit()), "an honest validator is accused: {evidence:?}");
+                    assert!(self.equivocators.contains(&evidence.culprit), "an honest validator is accused: {evidence:?}");
                     None
                 }
                 Effect::Ignored { .. } => None,

@@ -25,7 +25,7 @@ use quorate_consensus::{
 use quorate_types::{
     block::Block,
     ids::{BlockId, ValidatorId},
-    message::{Evidence, Message, Recipients, SyncInfo},
+    message::{Message, Recipients, SyncInfo},
     round::{Round, UnixMillis},
     timeout::TimeoutCert,
     verify::{Verified, VerifiedMessage},
@@ -395,12 +395,7 @@ impl World {
             }
             Effect::Ignored { from, reason } => format!("ignored from {from}: {}", reason.word()),
             Effect::Accuse(evidence) => {
-                let what = match evidence {
-                    Evidence::Votes(..) => "votes",
-                    Evidence::Timeouts(..) => "timeouts",
-                    Evidence::Proposals(..) => "proposals",
-                };
-                format!("accuse {}: two {what} in round {}", evidence.culprit(), evidence.round())
+                format!("accuse {}: two {}s in round {}", evidence.culprit, evidence.kind(), evidence.round())
             }
             Effect::Halt(halt) => {
                 let mut text = halt.to_string();

@@ -3,6 +3,7 @@
 //! A checker sees only what an outsider could see: the messages that validators send, the records that their disks keep, their commits and
 //! their answers. It derives its rule anew from that and never calls the code under test, so that no mistake is made twice.
 
+pub mod accu_1;
 pub mod bank;
 pub mod clnt_1;
 pub mod examples;
@@ -24,14 +25,16 @@ pub mod tree_2;
 use quorate_types::{
     block::Block,
     committee::SignerSet,
+    evidence::Evidence,
     genesis::Parameters,
     header::Header,
     ids::{TxId, ValidatorId},
-    message::{Evidence, Message},
+    message::Message,
     receipt::{Outcome, Receipt},
     round::{Height, UnixMillis},
     state_key::AccountRecord,
     transaction::Transaction,
+    verify::Verifier,
     vote::QuorumCert,
 };
 use serde::Serialize;
@@ -234,10 +237,11 @@ pub struct Register {
 }
 
 impl Register {
-    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 concern whole runs), for a committee with these powers. No rule binds
+    /// Every rule that is checked while a world runs (LIVE-1 and DET-1 concern whole runs), for the network of this verifier. No rule binds
     /// the `faulty` validators, and their statements are not trusted.
     #[must_use]
-    pub fn new(powers: Vec<u64>, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
+    pub fn new(verifier: &Verifier, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
+        let powers = verifier.committee().validators().iter().map(|validator| validator.power.0).collect();
         Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),
@@ -252,6 +256,7 @@ impl Register {
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
                 Box::<exec_4::OnePanicEach>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
+                Box::new(accu_1::EvidenceConvinces::new(verifier)),
                 Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],
             faulty,

@@ -76,9 +76,9 @@ impl Invariant for OneVotePerRound {
             }
         }
         match observation {
-            Observation::Accused { evidence, .. } if self.faulty.contains(evidence.culprit()) => Ok(()),
+            Observation::Accused { evidence, .. } if self.faulty.contains(evidence.culprit) => Ok(()),
             Observation::Accused { node, evidence } => {
-                Err(format!("validator {node} accuses validator {} in round {}: {evidence:?}", evidence.culprit(), evidence.round()))
+                Err(format!("validator {node} accuses validator {} in round {}: {evidence:?}", evidence.culprit, evidence.round()))
             }
             Observation::Sent { node, message: Message::Vote(vote), .. } => {
                 if *node != vote.sender {

@@ -7,7 +7,7 @@
 //! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
 //! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
-//! | `GET /v1/consensus`, `/v1/drops` | [`explain`] |
+//! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
 //!
 //! Only signed transactions change anything, so there is no access control. Everything that a client sends is bounded in size and time
@@ -62,6 +62,7 @@ use crate::{
     disk::DiskSpace,
     drops::Drops,
     event_loop::{LoopInput, Question, unix_now},
+    evidence::Held,
     failure::Failure,
     ingest::TransactionQueue,
     mailbox::{Lane, Mailbox},
@@ -97,6 +98,7 @@ pub(crate) struct Api {
     pub(crate) failure: Failure,
     pub(crate) disk: Arc<DiskSpace>,
     pub(crate) drops: Arc<Drops>,
+    pub(crate) evidence: Arc<Held>,
     /// Bounds on waiting requests.
     pub(crate) waiting: Waiting,
     /// Permits to read the store.
@@ -235,6 +237,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(GENESIS, get(reads::genesis))
         .route(CONSENSUS, get(explain::consensus))
         .route(DROPS, get(explain::drops))
+        .route(EVIDENCE_LIST, get(explain::evidence_list))
+        .route(EVIDENCE, get(explain::evidence))
         .layer(middleware::from_fn_with_state(hosts, host::check));
     finish(router, api)
 }
@@ -266,7 +270,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 17] = [
+pub(crate) const ROUTES: [&str; 19] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -280,6 +284,8 @@ pub(crate) const ROUTES: [&str; 17] = [
     GENESIS,
     CONSENSUS,
     DROPS,
+    EVIDENCE_LIST,
+    EVIDENCE,
     LIVEZ,
     READYZ,
     METRICS,
@@ -298,6 +304,8 @@ const STATUS: &str = "/v1/status";
 const GENESIS: &str = "/v1/genesis";
 const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";
+const EVIDENCE_LIST: &str = "/v1/evidence";
+const EVIDENCE: &str = "/v1/evidence/{id}";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";

@@ -252,4 +252,4 @@ fn parse_address(text: &str) -> Result<Address, ApiError> {
     text.parse().map_err(|_| ApiError::bad_request("address", format!("{} is not an address", quoted(text))).with_hint(DIGITS))
 }
 
-const DIGITS: &str = "write 64 hexadecimal digits, with or without 0x";
+pub(super) const DIGITS: &str = "write 64 hexadecimal digits, with or without 0x";

@@ -83,7 +83,7 @@ impl World {
         let settings = workload.settings();
         let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings)?;
         workload.join(setting.genesis_hash());
-        let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, SignerSet::default());
+        let register = Register::new(&setting.verifier, subject.0.model(&setting.genesis), BEGINNING, SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());

@@ -15,13 +15,7 @@ use quorate_harness::{
 };
 use quorate_replica::{Input, Output, Replica};
 use quorate_types::{
-    committee::SignerSet,
-    genesis::Parameters,
-    ids::ValidatorId,
-    message::{Evidence, Message},
-    round::Round,
-    settings::Settings,
-    vote::QuorumCert,
+    committee::SignerSet, genesis::Parameters, ids::ValidatorId, message::Message, round::Round, settings::Settings, vote::QuorumCert,
 };
 
 use super::{VALIDATORS, flood::Size};
@@ -71,7 +65,7 @@ impl Stage {
         let leaders = Arc::new((1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect());
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            watch: Watch::new(Register::new(setting.powers(), BuiltIn.model(&setting.genesis), BEGINNING, puppets)),
+            watch: Watch::new(Register::new(&setting.verifier, BuiltIn.model(&setting.genesis), BEGINNING, puppets)),
             machine: Machine::by_hand(me, &leaders),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -194,9 +188,8 @@ impl Stage {
             }
             Output::Committed(committed) => self.watch.committed(self.at, &mut self.machine, &committed)?,
             Output::Accused(evidence) => {
-                let evidence: &Evidence = &evidence;
-                self.watch.see(self.at, &Observation::Accused { node: self.me, evidence })?;
-                self.accused.push((evidence.culprit(), evidence.round()));
+                self.watch.see(self.at, &Observation::Accused { node: self.me, evidence: &evidence })?;
+                self.accused.push((evidence.culprit, evidence.round()));
             }
             Output::Gossip(_) | Output::Serve(_) | Output::Answer { .. } | Output::Ignored { .. } | Output::Worked => {}
         }

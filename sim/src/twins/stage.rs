@@ -30,10 +30,12 @@ use quorate_ledger::Committed;
 use quorate_replica::{Doubles, Input, Output};
 use quorate_types::{
     committee::SignerSet,
+    evidence::Evidence,
     header::Header,
     ids::ValidatorId,
-    message::{Evidence, Message, Recipients},
+    message::{Message, Recipients},
     round::{Height, Round},
+    sighting::StatementKind,
 };
 use serde::Serialize;
 
@@ -155,7 +157,7 @@ impl<'a> Stage<'a> {
     fn new(lab: &'a Lab, script: &'a Script, trace: bool) -> Self {
         let (faulty, beyond) = (script.faulty(), script.is_beyond());
         let leaders = Arc::new((1..).map(Round).zip(script.acts.iter().map(|act| act.leader)).collect());
-        let register = Register::new(lab.setting.powers(), lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty);
+        let register = Register::new(&lab.setting.verifier, lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty);
         Self {
             lab,
             script,
@@ -416,13 +418,13 @@ impl<'a> Stage<'a> {
         if self.faulty.contains(id) {
             return Ok(());
         }
-        self.note_of(position, |name| format!("{name} accuses {}: {evidence:?}", describe::validator(evidence.culprit())));
-        self.accused.insert(evidence.culprit());
+        self.note_of(position, |name| format!("{name} accuses {}: {evidence:?}", describe::validator(evidence.culprit)));
+        self.accused.insert(evidence.culprit);
         let counters = &mut self.outcome.counters;
-        match evidence {
-            Evidence::Votes(..) => counters.accused_of_votes = 1,
-            Evidence::Timeouts(..) => counters.accused_of_timeouts = 1,
-            Evidence::Proposals(..) => counters.accused_of_proposals = 1,
+        match evidence.kind() {
+            StatementKind::Vote => counters.accused_of_votes = 1,
+            StatementKind::Timeout => counters.accused_of_timeouts = 1,
+            StatementKind::Proposal => counters.accused_of_proposals = 1,
         }
         self.watch.see(self.now, &Observation::Accused { node: id, evidence })
     }

@@ -131,7 +131,7 @@ impl World {
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(setting.powers(), subject.0.model(&setting.genesis), BEGINNING, byzantine);
+                let register = Register::new(&setting.verifier, subject.0.model(&setting.genesis), BEGINNING, byzantine);
                 register.with_clocks(&setting.genesis.parameters, BEGINNING)
             }
         };

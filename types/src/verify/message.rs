@@ -6,10 +6,11 @@ use super::{Verified, Verifier, VerifyError};
 use crate::{
     block::{Block, Proposal, payload_bytes},
     crypto::{Hash, Signature},
+    evidence::{Contradiction, Evidence},
     ids::ValidatorId,
     message::{CatchupResponse, FetchResponse, Message, SyncInfo},
     round::Round,
-    sighting::Sightings,
+    sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{TimeoutCert, TimeoutMessage, timeout_digest},
     vote::{QuorumCert, Vote},
 };
@@ -95,6 +96,29 @@ impl Verifier {
     pub fn block(&self, block: Block) -> Result<Verified<Block>, VerifyError> {
         self.check_block(&block)?;
         Ok(Verified(block))
+    }
+
+    /// Checks evidence: both statements are signed by the culprit, of one round, and differ.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn evidence(&self, evidence: Evidence) -> Result<Verified<Evidence>, VerifyError> {
+        self.check_network(evidence.genesis_hash)?;
+        self.check_epoch(evidence.epoch)?;
+        let culprit = evidence.culprit;
+        self.key(culprit)?;
+        let [round, other_round] = evidence.rounds();
+        let [digest, other_digest] = evidence.digests();
+        // Only one order of the statements is evidence, so its bytes depend on the two statements alone.
+        if round != other_round || digest >= other_digest {
+            return Err(VerifyError::NoContradiction);
+        }
+        match &evidence.contradiction {
+            Contradiction::Votes(votes) => votes.iter().try_for_each(|vote| self.check_seen_vote(culprit, vote))?,
+            Contradiction::Timeouts(timeouts) => timeouts.iter().try_for_each(|timeout| self.check_seen_timeout(culprit, timeout))?,
+            Contradiction::Proposals(proposals) => proposals.iter().try_for_each(|proposal| self.check_seen_proposal(culprit, proposal))?,
+        }
+        Ok(Verified(evidence))
     }
 
     fn check_proposal(&self, proposal: &Proposal) -> Result<(), VerifyError> {
@@ -221,27 +245,31 @@ impl Verifier {
     fn check_sightings(&self, sightings: &Sightings) -> Result<(), VerifyError> {
         let of = sightings.of;
         self.key(of)?;
-        if let Some(vote) = &sightings.vote {
-            self.check_vote_content(&vote.vote_info, &vote.commit_info)?;
-            self.check_signature(of, &vote.commit_info.digest(), &vote.signature)?;
+        sightings.vote.iter().try_for_each(|vote| self.check_seen_vote(of, vote))?;
+        sightings.timeout.iter().try_for_each(|timeout| self.check_seen_timeout(of, timeout))?;
+        sightings.proposal.iter().try_for_each(|proposal| self.check_seen_proposal(of, proposal))
+    }
+
+    fn check_seen_vote(&self, of: ValidatorId, vote: &SeenVote) -> Result<(), VerifyError> {
+        self.check_vote_content(&vote.vote_info, &vote.commit_info)?;
+        self.check_signature(of, &vote.digest(), &vote.signature)
+    }
+
+    fn check_seen_timeout(&self, of: ValidatorId, timeout: &SeenTimeout) -> Result<(), VerifyError> {
+        self.check_epoch(timeout.epoch)?;
+        if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc_round {
+            return Err(VerifyError::Round(timeout.round));
         }
-        if let Some(timeout) = &sightings.timeout {
-            self.check_epoch(timeout.epoch)?;
-            if timeout.round >= Round::LIMIT || timeout.round <= timeout.high_qc_round {
-                return Err(VerifyError::Round(timeout.round));
-            }
-            let digest = timeout_digest(self.genesis_hash, timeout.epoch, timeout.round, timeout.high_qc_round);
-            self.check_signature(of, &digest, &timeout.signature)?;
+        self.check_signature(of, &timeout.digest(self.genesis_hash), &timeout.signature)
+    }
+
+    fn check_seen_proposal(&self, of: ValidatorId, proposal: &SeenProposal) -> Result<(), VerifyError> {
+        let head = &proposal.head;
+        same_sender(of, head.author)?;
+        if head.round >= Round::LIMIT || head.round == Round(0) {
+            return Err(VerifyError::Round(head.round));
         }
-        if let Some(proposal) = &sightings.proposal {
-            let head = &proposal.head;
-            same_sender(of, head.author)?;
-            if head.round >= Round::LIMIT || head.round == Round(0) {
-                return Err(VerifyError::Round(head.round));
-            }
-            self.check_signature(of, &head.proposal_digest(self.genesis_hash, self.committee.epoch()), &proposal.signature)?;
-        }
-        Ok(())
+        self.check_signature(of, &proposal.digest(self.genesis_hash, self.committee.epoch()), &proposal.signature)
     }
 
     fn check_signature(&self, signer: ValidatorId, digest: &Hash, signature: &Signature) -> Result<(), VerifyError> {

@@ -114,6 +114,9 @@ pub enum VerifyError {
     /// Blocks that are not each other's parents, or not the ones that the response names.
     #[error("the blocks do not form the chain that the response names")]
     NotAChain,
+    /// Evidence whose statements are of different rounds, say the same, or are not in order.
+    #[error("the two statements do not contradict each other")]
+    NoContradiction,
     /// An invalid key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -141,6 +144,7 @@ impl VerifyError {
             Self::PayloadSize => "payload-size",
             Self::DuplicateTransaction(_) => "duplicate-transaction",
             Self::NotAChain => "not-a-chain",
+            Self::NoContradiction => "no-contradiction",
             Self::Key(_) => "key",
             Self::Signature(_) => "signature",
         }

@@ -16,7 +16,7 @@ use quorate_types::{
     message::{CatchupResponse, FetchResponse, SyncInfo},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     settings::Settings,
-    sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
+    sighting::Sightings,
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
     transaction::Transaction,
     verify::Verifier,
@@ -221,17 +221,7 @@ impl Fixture {
     pub(crate) fn sightings(&self) -> Sightings {
         let (vote, timeout) = (self.vote(), self.timeout_of(2, 6, self.qc(4, 3), None).timeout);
         let proposal = self.propose(self.block(2, 6, self.qc(4, 3), vec![self.transfer(0)]), None, self.qc(4, 3));
-        Sightings {
-            of: ValidatorId(2),
-            vote: Some(SeenVote { vote_info: vote.vote_info, commit_info: vote.commit_info, signature: vote.signature }),
-            timeout: Some(SeenTimeout {
-                epoch: timeout.epoch,
-                round: timeout.round,
-                high_qc_round: timeout.high_qc.round(),
-                signature: timeout.signature,
-            }),
-            proposal: Some(SeenProposal { head: *proposal.block.head(), signature: proposal.signature }),
-        }
+        Sightings { of: ValidatorId(2), vote: Some((&vote).into()), timeout: Some((&timeout).into()), proposal: Some((&proposal).into()) }
     }
 
     /// Blocks of rounds 1.. on genesis, each certified by the next, and the certificate of the last.

@@ -5,9 +5,11 @@ use quorate_types::{
     block::Block,
     committee::Validator,
     crypto::{Hash, SigningKey},
+    evidence::Contradiction,
     header::Header,
     ids::Address,
     receipt::{Outcome, Receipt},
+    sighting::{SeenProposal, SeenTimeout, SeenVote},
     timeout::timeout_digest,
     vote::{LedgerCommitInfo, QuorumCert, VoteInfo},
 };
@@ -217,6 +219,40 @@ fn every_hash_is_what_the_page_says() {
     let possession = h("quorate/possession", &[&draft.0, &validator(&entry.validator)]);
     let key: &SigningKey = &fixture.keys[0];
     assert_eq!(key.sign(&possession), entry.consensus_proof);
+}
+
+#[test]
+fn evidence_is_what_the_page_says() {
+    let fixture = Fixture::new();
+    for evidence in crate::evidence::all(&fixture) {
+        let (number, statements) = match &evidence.contradiction {
+            Contradiction::Votes(votes) => {
+                let bytes =
+                    |vote: &SeenVote| [vote_info(&vote.vote_info), commit_info(&vote.commit_info), vote.signature.0.to_vec()].concat();
+                (0, votes.each_ref().map(bytes))
+            }
+            Contradiction::Timeouts(timeouts) => {
+                let bytes = |timeout: &SeenTimeout| {
+                    let SeenTimeout { epoch, round, high_qc_round, signature } = timeout;
+                    [numbers([epoch.0, round.0, high_qc_round.0]), signature.0.to_vec()].concat()
+                };
+                (1, timeouts.each_ref().map(bytes))
+            }
+            Contradiction::Proposals(proposals) => {
+                let bytes = |proposal: &SeenProposal| {
+                    let head = &proposal.head;
+                    let fields = numbers([head.round.0, head.timestamp.0, head.transactions]);
+                    [head.author.0.to_le_bytes().to_vec(), fields, [head.payload.0, head.qc.0].concat(), proposal.signature.0.to_vec()]
+                        .concat()
+                };
+                (2, proposals.each_ref().map(bytes))
+            }
+        };
+        let head = [network().0.0.to_vec(), numbers([0]), evidence.culprit.0.to_le_bytes().to_vec(), vec![number]].concat();
+        assert_eq!(h("quorate/evidence", &[&head, &statements.concat()]), evidence.id().0);
+        let [first, second] = evidence.digests();
+        assert!(first.0 < second.0);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use quorate_types::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    evidence,
     fixture::{EPOCH, Fixture, block_id, hash, key, network},
     proofs,
 };
@@ -104,6 +105,10 @@ fn stored_values_have_golden_bytes() {
     golden("receipt-failed", &receipts()[1]);
     golden("genesis", &fixture.genesis);
     golden("genesis-validator", &fixture.genesis.validators[0]);
+    let [votes, timeouts, proposals] = evidence::all(&fixture);
+    golden("evidence-0-votes", &votes);
+    golden("evidence-1-timeouts", &timeouts);
+    golden("evidence-2-proposals", &proposals);
 }
 
 #[test]
@@ -140,6 +145,7 @@ fn hashes_are_the_golden_ones() {
         ("genesis", fixture.genesis.hash().0),
         ("genesis block id", fixture.genesis_qc.block_id().0),
         ("genesis draft", fixture.genesis.draft_hash().0),
+        ("evidence", evidence::all(&fixture)[0].id().0),
         ("what proves possession", GenesisValidator::possession_digest(fixture.genesis.draft_hash(), &entry.validator)),
     ];
     let mut text = String::new();

@@ -5,18 +5,20 @@ use quorate_types::{
     crypto::{Hash, PublicKey, Signature},
     diagnosis::{ConsensusView, DropView, DroppedTransaction, DropsView, LastVote, LinkState, LinkView, Stall, ValidatorStanding},
     failure::{Code, Failure},
-    ids::{Address, BlockId, ChainId, GenesisHash, StateId, TxId},
+    ids::{Address, BlockId, ChainId, EvidenceId, GenesisHash, StateId, TxId},
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::{
-        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, ListedOutcome, NodeStatus, OutcomeView, PeerView,
-        ProofView, QueryView, StateView, Submitted, TransactionStatus, TransactionView, Wait,
+        AccountView, BatchAnswer, BatchRejected, BlockView, ErrorBody, ErrorView, EvidenceList, EvidenceView, ListedOutcome, NodeStatus,
+        OutcomeView, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus, TransactionView, Wait,
     },
+    sighting::StatementKind,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
+    evidence,
     fixture::{Fixture, hash},
     golden,
 };
@@ -102,6 +104,16 @@ fn the_words_of_the_api_have_golden_json() {
         }),
         line(&ErrorBody { error: ErrorView { code: "other-network".into(), message: "it is for another network".into(), hint: None } }),
         line(&ProofView { proof: "00".into() }),
+        line(&EvidenceList {
+            evidence: vec![EvidenceView {
+                id: EvidenceId(hash(1)),
+                validator: "validator-1".into(),
+                kind: StatementKind::Timeout,
+                epoch: Epoch(0),
+                round: Round(9),
+            }],
+        }),
+        evidence::all(&Fixture::new()).map(|evidence| line(&evidence)).concat(),
         line(&BatchAnswer { accepted: 4, rejected: vec![rejected] }),
     ];
     golden::check("api.jsonl", &text.concat());

@@ -6,6 +6,7 @@ mod certificates;
 mod codec;
 mod committees;
 mod domains;
+mod evidence;
 mod fixture;
 mod formats;
 mod genesis;

@@ -39,7 +39,7 @@ fn accepted_bits<T: Serialize + DeserializeOwned + PartialEq>(value: &T, accepts
         .collect()
 }
 
-fn assert_covers_every_bit<T: Serialize + DeserializeOwned + PartialEq>(value: &T, accepts: impl Fn(T) -> bool) {
+pub(crate) fn assert_covers_every_bit<T: Serialize + DeserializeOwned + PartialEq>(value: &T, accepts: impl Fn(T) -> bool) {
     let accepted = accepted_bits(value, accepts);
     assert!(accepted.is_empty(), "accepted with these bits flipped: {accepted:?}");
 }

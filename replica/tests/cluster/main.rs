@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod clients;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -586,6 +588,30 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0]);
     cluster.pass(Duration::from_secs(60));
     assert!(!signed_rounds(&cluster.recorded, 3).is_empty(), "a network could not be restarted otherwise");
+}
+
+/// Its peers answer only when more rounds are over.
+#[test]
+fn what_waited_for_the_answers_and_is_of_a_round_that_is_over_is_not_signed_any_more() {
+    let mut cluster = Cluster::new(4);
+    cluster.submit(0, 0, 0);
+    cluster.pass(Duration::from_secs(10));
+    cluster.replicas.remove(&3);
+    (cluster.record, cluster.withholds) = (true, Some("sightings"));
+    cluster.start(3);
+    cluster.run();
+    let first = cluster.replicas[&3].safety_record().highest_round();
+    for sequence in 1..6 {
+        cluster.submit(0, sequence, sequence);
+    }
+    let round = cluster.replicas[&3].engine().round();
+    assert!(round > first.next(), "several rounds were approved and are over");
+    let answers = std::mem::take(&mut cluster.withheld);
+    cluster.wire.extend(answers);
+    cluster.run();
+    cluster.submit(0, 6, 6);
+    let signed = signed_rounds(&cluster.recorded, 3);
+    assert!(!signed.is_empty() && signed.iter().all(|signed| *signed >= round.0), "{signed:?}, was in round {round}");
 }
 
 /// All clocks are an hour ahead when the vote is approved, and are corrected, or not, before it is signed.

@@ -1,0 +1,285 @@
+//! The evidence that this node holds against validators. It is checked before it is kept, and again when it is read back.
+//!
+//! ```text
+//! replica's thread --queue--> thread `evidence` --check--> memory --GET /v1/evidence--> anyone
+//!                                                 |           ^
+//!                                                 v           | at startup, checked
+//!                                      <home>/data/evidence/<id>.json
+//! ```
+//! One contradiction proves a validator faulty; a few show that it goes on. So only the first ones of each kind are kept, which bounds files,
+//! memory and answers, whatever a liar signs.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, SyncSender},
+    },
+};
+
+use quorate_keygen::whole_file::{SystemFiles, replace};
+use quorate_types::{
+    committee::Committee,
+    evidence::Evidence,
+    ids::{EvidenceId, ValidatorId},
+    round::Round,
+    rpc::{EvidenceList, EvidenceView},
+    sighting::StatementKind,
+    verify::{Verified, Verifier},
+};
+
+use crate::failure::Threads;
+
+/// Name of the directory in the data directory.
+pub(crate) const DIRECTORY: &str = "evidence";
+/// Contradictions of one kind kept against one validator: the first.
+const KEPT_MAX: usize = 4;
+/// Evidence that may wait to be checked and written. A liar that fills this has already been caught.
+const WAITING_MAX: usize = 64;
+/// Largest file that is read; those written have some 1,500 bytes.
+const FILE_BYTES_MAX: u64 = 16 << 10;
+/// Directory entries that are looked at when reading back: more than a committee of 128 can fill.
+const ENTRIES_MAX: usize = 4_096;
+
+/// The evidence held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// `None`: kept in memory only.
+    directory: Option<PathBuf>,
+    verifier: Arc<Verifier>,
+    records: Mutex<BTreeMap<(ValidatorId, StatementKind, Round), Evidence>>,
+}
+
+impl Held {
+    /// Reads back what earlier processes kept in a data directory. A file that is unreadable, or convinces nobody, is skipped with a warning.
+    pub(crate) fn open(data_directory: Option<&Path>, verifier: Arc<Verifier>) -> Self {
+        let directory = data_directory.map(|data| data.join(DIRECTORY));
+        let held = Self { directory, verifier, records: Mutex::default() };
+        if let Some(directory) = &held.directory {
+            match fs::read_dir(directory) {
+                Ok(entries) => entries.take(ENTRIES_MAX).flatten().for_each(|entry| held.read_back(&entry.path())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(directory = %directory.display(), "cannot read the evidence of earlier processes, so starting without it: {error}");
+                }
+            }
+        }
+        held
+    }
+
+    fn read_back(&self, file: &Path) {
+        // Drafts of a process that was killed have other names.
+        if file.extension().is_none_or(|extension| extension != "json") {
+            return;
+        }
+        let checked = load(file).and_then(|evidence| self.verifier.evidence(evidence).map_err(io::Error::other));
+        match checked {
+            Ok(evidence) => drop(self.keep(&evidence)),
+            Err(error) => tracing::warn!(file = %file.display(), "this file is not evidence on this network, so it is ignored: {error}"),
+        }
+    }
+
+    /// Checks evidence and, unless enough of its kind is held, keeps it in memory and on disk. Blocks on the disk.
+    fn add(&self, evidence: Evidence) {
+        let evidence = match self.verifier.evidence(evidence) {
+            Ok(evidence) => evidence,
+            Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
+        };
+        let id = evidence.id();
+        if !self.keep(&evidence) {
+            return;
+        }
+        tracing::info!(%id, culprit = %evidence.culprit, "keeping the evidence: GET /v1/evidence serves it, and anyone can check it");
+        if let Some(directory) = &self.directory
+            && let Err(error) = save(directory, id, &evidence)
+        {
+            tracing::warn!(%id, directory = %directory.display(), "cannot write the evidence, so it is lost at the next restart: {error}");
+        }
+    }
+
+    /// Whether it is news, and there is room for it.
+    fn keep(&self, evidence: &Verified<Evidence>) -> bool {
+        let (culprit, kind, round) = (evidence.culprit, evidence.kind(), evidence.round());
+        let mut records = self.lock();
+        let held = records.range((culprit, kind, Round(0))..=(culprit, kind, Round(u64::MAX))).count();
+        if held >= KEPT_MAX || records.contains_key(&(culprit, kind, round)) {
+            return false;
+        }
+        records.insert((culprit, kind, round), **evidence);
+        true
+    }
+
+    /// What is held, for a list. Names the validators of this committee.
+    pub(crate) fn list(&self, committee: &Committee) -> EvidenceList {
+        let view = |evidence: &Evidence| EvidenceView {
+            id: evidence.id(),
+            validator: committee.get(evidence.culprit).map(|validator| validator.name.clone()).unwrap_or_default(),
+            kind: evidence.kind(),
+            epoch: evidence.epoch,
+            round: evidence.round(),
+        };
+        EvidenceList { evidence: self.lock().values().map(view).collect() }
+    }
+
+    /// The evidence with this id.
+    pub(crate) fn get(&self, id: &EvidenceId) -> Option<Evidence> {
+        self.lock().values().find(|evidence| evidence.id() == *id).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(ValidatorId, StatementKind, Round), Evidence>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn load(file: &Path) -> io::Result<Evidence> {
+    let mut text = Vec::new();
+    fs::File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn save(directory: &Path, id: EvidenceId, evidence: &Evidence) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let text = serde_json::to_string_pretty(evidence)? + "\n";
+    replace(&SystemFiles, &directory.join(format!("{id}.json")), text.as_bytes(), 0o644)
+}
+
+/// The sending end of the queue of evidence to keep.
+pub(crate) struct Keeper(SyncSender<Evidence>);
+
+impl Keeper {
+    /// Queues evidence.
+    pub(crate) fn keep(&self, evidence: Evidence) {
+        if self.0.try_send(evidence).is_err() {
+            tracing::warn!("too much evidence waits to be written, so some is dropped; what is kept convicts as well");
+        }
+    }
+}
+
+/// Starts the thread that keeps evidence. It ends with the [`Keeper`].
+pub(crate) fn start(held: Arc<Held>, threads: &mut Threads) -> io::Result<Keeper> {
+    let (keeper, queue) = mpsc::sync_channel(WAITING_MAX);
+    threads.start("evidence", move || queue.iter().for_each(|evidence| held.add(evidence)))?;
+    Ok(Keeper(keeper))
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_types::{
+        crypto::Hash,
+        ids::{BlockId, GenesisHash, StateId},
+        round::Epoch,
+        vote::{LedgerCommitInfo, Vote, VoteInfo},
+    };
+
+    use super::*;
+    use crate::testing::{genesis_of, keys};
+
+    fn verifier() -> Arc<Verifier> {
+        let members = [("one", keys(1), "/ip4/127.0.0.1/tcp/0".into()), ("two", keys(2), "/ip4/127.0.0.1/tcp/1".into())];
+        quorate_replica::verifier(&genesis_of(&members), &quorate_builtin::app()).unwrap()
+    }
+
+    fn vote(verifier: &Verifier, genesis_hash: GenesisHash, by: u8, round: u64, block: u8) -> Vote {
+        let key = keys(by).consensus;
+        let vote_info = VoteInfo {
+            id: BlockId(Hash([block; 32])),
+            round: Round(round),
+            parent_id: BlockId::default(),
+            parent_round: Round(0),
+            exec_state_id: StateId::default(),
+        };
+        let commit_info = LedgerCommitInfo { genesis_hash, epoch: Epoch(0), commit_state_id: None, vote_info_hash: vote_info.digest() };
+        let sender = verifier.committee().find(&key.public()).unwrap();
+        let signature = key.sign(&commit_info.digest());
+        Vote { vote_info, commit_info, high_commit_qc: verifier.genesis_qc().into_inner(), sender, signature }
+    }
+
+    fn two_votes(verifier: &Verifier, by: u8, round: u64) -> Evidence {
+        let vote = |block| vote(verifier, verifier.genesis_hash(), by, round, block);
+        Evidence::votes(&vote(1), &vote(2))
+    }
+
+    fn rounds(held: &Held) -> Vec<(String, u64)> {
+        let list = held.list(held.verifier.committee());
+        list.evidence.into_iter().map(|view| (view.validator, view.round.0)).collect()
+    }
+
+    #[test]
+    fn what_a_process_has_kept_the_next_one_serves() {
+        let home = tempfile::tempdir().unwrap();
+        let verifier = verifier();
+        let first = Held::open(Some(home.path()), Arc::clone(&verifier));
+        assert!(rounds(&first).is_empty(), "a new home holds none");
+        let evidence = two_votes(&verifier, 2, 5);
+        first.add(evidence);
+        first.add(evidence);
+        for held in [first, Held::open(Some(home.path()), verifier)] {
+            assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
+            assert_eq!(held.get(&evidence.id()), Some(evidence));
+            assert_eq!(held.get(&EvidenceId::default()), None);
+        }
+    }
+
+    #[test]
+    fn however_much_a_liar_signs_the_first_few_contradictions_are_kept_and_others_are_not_pushed_out() {
+        let home = tempfile::tempdir().unwrap();
+        let verifier = verifier();
+        let held = Held::open(Some(home.path()), Arc::clone(&verifier));
+        (2..100).for_each(|round| held.add(two_votes(&verifier, 2, round)));
+        held.add(two_votes(&verifier, 1, 200));
+        let kept = rounds(&held);
+        let of = |name: &str| kept.iter().filter(|(of, _)| of == name).map(|(_, round)| *round).collect::<Vec<_>>();
+        assert_eq!((of("two"), of("one")), (vec![2, 3, 4, 5], vec![200]));
+        assert_eq!(fs::read_dir(home.path().join(DIRECTORY)).unwrap().count(), kept.len());
+        assert_eq!(rounds(&Held::open(Some(home.path()), verifier)), kept);
+    }
+
+    #[test]
+    fn a_file_that_convinces_nobody_is_ignored_and_the_others_are_read() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join(DIRECTORY);
+        let verifier = verifier();
+        let good = two_votes(&verifier, 1, 7);
+        Held::open(Some(home.path()), Arc::clone(&verifier)).add(good);
+        let text = fs::read(directory.join(format!("{}.json", good.id()))).unwrap();
+
+        let of_another_network = |block| vote(&verifier, GenesisHash(Hash([9; 32])), 2, 8, block);
+        let foreign = Evidence::votes(&of_another_network(1), &of_another_network(2));
+        let innocent = Evidence { culprit: two_votes(&verifier, 2, 8).culprit, ..good };
+        let files: [(&str, Vec<u8>); 6] = [
+            ("foreign", serde_json::to_vec(&foreign).unwrap()),
+            ("innocent", serde_json::to_vec(&innocent).unwrap()),
+            ("cut", text[..text.len() / 2].to_vec()),
+            ("empty", Vec::new()),
+            ("long", [text.clone(), vec![b' '; 1 << 20], text.clone()].concat()),
+            ("noise", vec![0xff; 100]),
+        ];
+        for (name, bytes) in files {
+            fs::write(directory.join(format!("{name}.json")), bytes).unwrap();
+        }
+        fs::write(directory.join(".draft.new"), &text[..9]).unwrap();
+        fs::create_dir(directory.join("folder.json")).unwrap();
+        assert_eq!(rounds(&Held::open(Some(home.path()), verifier)), [("one".to_owned(), 7)]);
+    }
+
+    #[test]
+    fn evidence_that_does_not_verify_is_not_kept() {
+        let verifier = verifier();
+        let held = Held::open(None, Arc::clone(&verifier));
+        held.add(Evidence { epoch: Epoch(1), ..two_votes(&verifier, 2, 5) });
+        assert!(rounds(&held).is_empty());
+    }
+
+    #[test]
+    fn without_a_writable_disk_it_is_held_in_memory() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(DIRECTORY), b"a file where the directory should be").unwrap();
+        let verifier = verifier();
+        let held = Held::open(Some(home.path()), Arc::clone(&verifier));
+        held.add(two_votes(&verifier, 2, 5));
+        assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Evidence against validators: listed and fetched from a node, checked here.
+
+use std::{fs, io, io::Read, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use quorate_client::{ClientError, LightClient};
+use quorate_terminal::{CommandError, Output, escape_untrusted};
+use quorate_types::{
+    evidence::{Contradiction, Evidence},
+    ids::EvidenceId,
+};
+
+use crate::network::NetworkArgs;
+
+/// Longest file that is read, in bytes. Evidence has some 1,500.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Show and check evidence against validators that signed two contradictory statements.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// List the evidence that a node holds.
+    List(ListArgs),
+    /// Fetch evidence from a node, check it, and show it; with -o json, as a file that anyone can check.
+    Show(ShowArgs),
+    /// Check evidence in a file, without any node.
+    Verify(VerifyArgs),
+}
+
+/// `evidence list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// `evidence show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// Id, from `evidence list`.
+    id: EvidenceId,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// `evidence verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// File from `evidence show -o json` or from a node's data/evidence, or - for standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl EvidenceCommand {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`CommandError`], with its exit code.
+    pub async fn run(self, out: &Output) -> Result<(), CommandError> {
+        match self {
+            Self::List(args) => list(&args.network, out).await,
+            Self::Show(ShowArgs { id, network }) => {
+                let (genesis, client) = network.genesis(out).await?;
+                let light = LightClient::new(genesis)?;
+                let evidence = client.evidence(id).await?;
+                show(&light, evidence, out)
+            }
+            Self::Verify(VerifyArgs { file, network }) => {
+                let light = LightClient::new(network.genesis(out).await?.0)?;
+                show(&light, read(&file)?, out)
+            }
+        }
+    }
+}
+
+async fn list(network: &NetworkArgs, out: &Output) -> Result<(), CommandError> {
+    let list = network.client()?.evidence_list().await?;
+    let rows = list.evidence.iter().map(|view| {
+        let (round, epoch) = (view.round.to_string(), view.epoch.to_string());
+        vec![escape_untrusted(&view.validator), format!("two {}s", view.kind), round, epoch, view.id.to_string()]
+    });
+    out.print(&list, || match list.evidence.is_empty() {
+        true => "no validator has contradicted itself, as far as this node has seen".into(),
+        false => out.table(&["validator", "signed", "round", "epoch", "evidence"], rows),
+    })?;
+    if !list.evidence.is_empty() {
+        out.note(format_args!("this is what the node says; `evidence show` checks the signatures"));
+    }
+    Ok(())
+}
+
+fn show(light: &LightClient, evidence: Evidence, out: &Output) -> Result<(), CommandError> {
+    let name = light.evidence(evidence).map_err(ClientError::from)?;
+    out.print(&evidence, || describe(&name, &evidence))?;
+    out.good(format_args!(
+        "verified: both signatures are those of {name}'s consensus key, which signs at most one {} a round",
+        evidence.kind()
+    ));
+    Ok(())
+}
+
+fn describe(name: &str, evidence: &Evidence) -> String {
+    let said = match &evidence.contradiction {
+        Contradiction::Votes(votes) => votes.map(|vote| {
+            let info = vote.vote_info;
+            format!("block {}, result {}", info.id, info.exec_state_id)
+        }),
+        Contradiction::Timeouts(timeouts) => timeouts.map(|timeout| format!("highest certificate of round {}", timeout.high_qc_round)),
+        Contradiction::Proposals(proposals) => proposals.map(|proposal| {
+            let block = proposal.head.id(evidence.genesis_hash, evidence.epoch);
+            format!("block {block}, {} transactions", proposal.head.transactions)
+        }),
+    };
+    let [first, second] = said;
+    format!(
+        "{name} signed two different {}s in round {} of epoch {}:\n  {first}\n  {second}\nevidence  {}\nnetwork   {}",
+        evidence.kind(),
+        evidence.round(),
+        evidence.epoch,
+        evidence.id(),
+        evidence.genesis_hash
+    )
+}
+
+fn read(file: &PathBuf) -> Result<Evidence, CommandError> {
+    let (name, source): (String, io::Result<Box<dyn Read>>) = if file.as_os_str() == "-" {
+        ("standard input".into(), Ok(Box::new(io::stdin())))
+    } else {
+        (file.display().to_string(), fs::File::open(file).map(|file| Box::new(file) as Box<dyn Read>))
+    };
+    let mut text = Vec::new();
+    source
+        .and_then(|source| source.take(FILE_BYTES_MAX).read_to_end(&mut text))
+        .map_err(|error| CommandError::failure("file", format!("cannot read {name}: {error}")).with_hint("check the path"))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        CommandError::failure("not-evidence", format!("{name} holds no evidence: {error}"))
+            .with_hint("give a file from `evidence show -o json`, or from data/evidence in a node's home")
+    })
+}

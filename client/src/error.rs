@@ -146,6 +146,8 @@ impl From<ClientError> for CommandError {
             ClientError::Answer { .. } => Self::failure("bad-answer", message).with_hint("is this URL the API of a quorate node?"),
             ClientError::Unverified(LightError::NothingCommitted) => Self::new(Exit::Unverified, "nothing-committed", message)
                 .with_hint("a new network commits its first block within three heartbeats; try again then, or try another node"),
+            ClientError::Unverified(LightError::Evidence(_)) => Self::new(Exit::Unverified, "no-evidence", message)
+                .with_hint("check that the genesis is that of the accused validator's network; if it is, this record convicts nobody"),
             ClientError::Unverified(_) => Self::new(Exit::Unverified, "unverified", message)
                 .with_hint("check that the genesis is that of the nodes' network; if it is, do not trust this node"),
             ClientError::Old { .. } => {
@@ -178,6 +180,7 @@ mod tests {
             (ClientError::Answer { node: text(), reason: text() }, 1),
             (ClientError::Unverified(LightError::Proof(ProofError::NotCommitted)), 7),
             (ClientError::Unverified(LightError::NothingCommitted), 7),
+            (ClientError::Unverified(LightError::Evidence(quorate_types::verify::VerifyError::NoContradiction)), 7),
             (ClientError::Old { shown: Height(1), known: Height(2) }, 7),
             (ClientError::Genesis(GenesisError::Protocol(9)), 1),
         ];

@@ -13,7 +13,7 @@ use quorate_types::{
     evidence::Evidence,
     genesis::Genesis,
     header::Header,
-    ids::{Address, GenesisHash, StateId, TxId},
+    ids::{Address, EvidenceId, GenesisHash, StateId, TxId},
     proof::{CommitProof, ProofError, TransactionProof, ValueProof},
     receipt::Receipt,
     round::{Epoch, Height, Round},
@@ -43,6 +43,14 @@ pub enum LightError {
     /// The evidence does not verify.
     #[error("it is no evidence on this network: {0}")]
     Evidence(VerifyError),
+    /// A node sent other evidence than it was asked for.
+    #[error("the node was asked for evidence {asked}, but sent {sent}")]
+    OtherEvidence {
+        /// The id in the request.
+        asked: EvidenceId,
+        /// The id of the answer.
+        sent: EvidenceId,
+    },
     /// The proof verifies, but the rest of the answer contradicts it.
     #[error("the node contradicts its own proof: {0}")]
     Contradiction(String),

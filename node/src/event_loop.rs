@@ -288,8 +288,7 @@ impl<S: Store> EventLoop<S> {
                 tracing::error!(
                     validator = %evidence.culprit,
                     round = %evidence.round(),
-                    evidence = %evidence.id(),
-                    "a validator has signed two different {}s in one round: either two processes run with its key, or it is malicious",
+                    "a validator has signed two different {}s in one round: its key runs twice, its state is an old copy, or it is malicious",
                     evidence.kind()
                 );
                 self.outlets.evidence.keep(*evidence);

@@ -20,9 +20,8 @@ use std::{
     },
 };
 
-use quorate_keygen::whole_file::{SystemFiles, replace};
+use quorate_keygen::whole_file::{Files, SystemFiles, replace};
 use quorate_types::{
-    committee::Committee,
     evidence::Evidence,
     ids::{EvidenceId, ValidatorId},
     round::Round,
@@ -39,10 +38,20 @@ pub(crate) const DIRECTORY: &str = "evidence";
 const KEPT_MAX: usize = 4;
 /// Evidence that may wait to be checked and written. A liar that fills this has already been caught.
 const WAITING_MAX: usize = 64;
-/// Largest file that is read; those written have some 1,500 bytes.
+/// Largest file that is read; those written have some 2,000 bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
 /// Directory entries that are looked at when reading back: more than a committee of 128 can fill.
 const ENTRIES_MAX: usize = 4_096;
+
+/// Evidence by culprit, kind and round.
+type Records = BTreeMap<(ValidatorId, StatementKind, Round), Record>;
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    id: EvidenceId,
+    evidence: Evidence,
+    is_saved: bool,
+}
 
 /// The evidence held.
 #[derive(Debug)]
@@ -50,11 +59,11 @@ pub(crate) struct Held {
     /// `None`: kept in memory only.
     directory: Option<PathBuf>,
     verifier: Arc<Verifier>,
-    records: Mutex<BTreeMap<(ValidatorId, StatementKind, Round), Evidence>>,
+    records: Mutex<Records>,
 }
 
 impl Held {
-    /// Reads back what earlier processes kept in a data directory. A file that is unreadable, or convinces nobody, is skipped with a warning.
+    /// Reads back what earlier processes kept in a data directory. A file that is unreadable, or convicts nobody, is skipped with a warning.
     pub(crate) fn open(data_directory: Option<&Path>, verifier: Arc<Verifier>) -> Self {
         let directory = data_directory.map(|data| data.join(DIRECTORY));
         let held = Self { directory, verifier, records: Mutex::default() };
@@ -77,7 +86,7 @@ impl Held {
         }
         let checked = load(file).and_then(|evidence| self.verifier.evidence(evidence).map_err(io::Error::other));
         match checked {
-            Ok(evidence) => drop(self.keep(&evidence)),
+            Ok(evidence) => drop(self.keep(&evidence, true)),
             Err(error) => tracing::warn!(file = %file.display(), "this file is not evidence on this network, so it is ignored: {error}"),
         }
     }
@@ -88,34 +97,45 @@ impl Held {
             Ok(evidence) => evidence,
             Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
         };
-        let id = evidence.id();
-        if !self.keep(&evidence) {
-            return;
+        if let Some(id) = self.keep(&evidence, false) {
+            tracing::warn!(%id, culprit = %evidence.culprit, "keeping evidence: GET /v1/evidence/{id} serves it, and anyone can check it");
         }
-        tracing::info!(%id, culprit = %evidence.culprit, "keeping the evidence: GET /v1/evidence serves it, and anyone can check it");
-        if let Some(directory) = &self.directory
-            && let Err(error) = save(directory, id, &evidence)
-        {
-            tracing::warn!(%id, directory = %directory.display(), "cannot write the evidence, so it is lost at the next restart: {error}");
-        }
+        self.save();
     }
 
-    /// Whether it is news, and there is room for it.
-    fn keep(&self, evidence: &Verified<Evidence>) -> bool {
+    /// Keeps it in memory. Returns its id if it is news and there is room for it.
+    fn keep(&self, evidence: &Verified<Evidence>, is_saved: bool) -> Option<EvidenceId> {
         let (culprit, kind, round) = (evidence.culprit, evidence.kind(), evidence.round());
         let mut records = self.lock();
         let held = records.range((culprit, kind, Round(0))..=(culprit, kind, Round(u64::MAX))).count();
         if held >= KEPT_MAX || records.contains_key(&(culprit, kind, round)) {
-            return false;
+            return None;
         }
-        records.insert((culprit, kind, round), **evidence);
-        true
+        let id = evidence.id();
+        records.insert((culprit, kind, round), Record { id, evidence: **evidence, is_saved });
+        Some(id)
     }
 
-    /// What is held, for a list. Names the validators of this committee.
-    pub(crate) fn list(&self, committee: &Committee) -> EvidenceList {
-        let view = |evidence: &Evidence| EvidenceView {
-            id: evidence.id(),
+    /// Writes what is not on the disk yet, the failures of earlier attempts included.
+    fn save(&self) {
+        let Some(directory) = &self.directory else { return };
+        let unsaved: Vec<_> = self.lock().iter().filter(|(_, record)| !record.is_saved).map(|(key, record)| (*key, *record)).collect();
+        for (key, record) in unsaved {
+            match write(directory, &record) {
+                Ok(()) => drop(self.lock().entry(key).and_modify(|record| record.is_saved = true)),
+                Err(error) => {
+                    let id = record.id;
+                    tracing::warn!(%id, directory = %directory.display(), "cannot write evidence; if it stays so, a restart loses it: {error}");
+                }
+            }
+        }
+    }
+
+    /// What is held, for a list.
+    pub(crate) fn list(&self) -> EvidenceList {
+        let committee = self.verifier.committee();
+        let view = |Record { id, evidence, .. }: &Record| EvidenceView {
+            id: *id,
             validator: committee.get(evidence.culprit).map(|validator| validator.name.clone()).unwrap_or_default(),
             kind: evidence.kind(),
             epoch: evidence.epoch,
@@ -126,22 +146,29 @@ impl Held {
 
     /// The evidence with this id.
     pub(crate) fn get(&self, id: &EvidenceId) -> Option<Evidence> {
-        self.lock().values().find(|evidence| evidence.id() == *id).copied()
+        self.lock().values().find(|record| record.id == *id).map(|record| record.evidence)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(ValidatorId, StatementKind, Round), Evidence>> {
+    fn lock(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn load(file: &Path) -> io::Result<Evidence> {
+    // Opening a pipe would wait for a writer.
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut text = Vec::new();
     fs::File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
 }
 
-fn save(directory: &Path, id: EvidenceId, evidence: &Evidence) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
+fn write(directory: &Path, Record { id, evidence, .. }: &Record) -> io::Result<()> {
+    if !directory.is_dir() {
+        fs::create_dir_all(directory)?;
+        SystemFiles.sync_directory(directory.parent().unwrap_or(Path::new(".")))?;
+    }
     let text = serde_json::to_string_pretty(evidence)? + "\n";
     replace(&SystemFiles, &directory.join(format!("{id}.json")), text.as_bytes(), 0o644)
 }
@@ -152,8 +179,9 @@ pub(crate) struct Keeper(SyncSender<Evidence>);
 impl Keeper {
     /// Queues evidence.
     pub(crate) fn keep(&self, evidence: Evidence) {
+        let culprit = evidence.culprit;
         if self.0.try_send(evidence).is_err() {
-            tracing::warn!("too much evidence waits to be written, so some is dropped; what is kept convicts as well");
+            tracing::warn!(%culprit, "too much evidence is waiting to be written, so this record is dropped");
         }
     }
 }
@@ -161,7 +189,10 @@ impl Keeper {
 /// Starts the thread that keeps evidence. It ends with the [`Keeper`].
 pub(crate) fn start(held: Arc<Held>, threads: &mut Threads) -> io::Result<Keeper> {
     let (keeper, queue) = mpsc::sync_channel(WAITING_MAX);
-    threads.start("evidence", move || queue.iter().for_each(|evidence| held.add(evidence)))?;
+    threads.start("evidence", move || {
+        queue.iter().for_each(|evidence| held.add(evidence));
+        held.save();
+    })?;
     Ok(Keeper(keeper))
 }
 
@@ -203,8 +234,7 @@ mod tests {
     }
 
     fn rounds(held: &Held) -> Vec<(String, u64)> {
-        let list = held.list(held.verifier.committee());
-        list.evidence.into_iter().map(|view| (view.validator, view.round.0)).collect()
+        held.list().evidence.into_iter().map(|view| (view.validator, view.round.0)).collect()
     }
 
     #[test]
@@ -254,7 +284,7 @@ mod tests {
             ("innocent", serde_json::to_vec(&innocent).unwrap()),
             ("cut", text[..text.len() / 2].to_vec()),
             ("empty", Vec::new()),
-            ("long", [text.clone(), vec![b' '; 1 << 20], text.clone()].concat()),
+            ("long", [vec![b' '; 1 << 20], serde_json::to_vec(&two_votes(&verifier, 2, 9)).unwrap()].concat()),
             ("noise", vec![0xff; 100]),
         ];
         for (name, bytes) in files {
@@ -262,6 +292,9 @@ mod tests {
         }
         fs::write(directory.join(".draft.new"), &text[..9]).unwrap();
         fs::create_dir(directory.join("folder.json")).unwrap();
+        // Nobody will ever write into this pipe.
+        let made = std::process::Command::new("mkfifo").arg(directory.join("pipe.json")).status().unwrap();
+        assert!(made.success());
         assert_eq!(rounds(&Held::open(Some(home.path()), verifier)), [("one".to_owned(), 7)]);
     }
 
@@ -274,12 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_writable_disk_it_is_held_in_memory() {
+    fn while_the_disk_cannot_be_written_it_is_held_in_memory_and_written_when_it_can() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(DIRECTORY), b"a file where the directory should be").unwrap();
         let verifier = verifier();
-        let held = Held::open(Some(home.path()), Arc::clone(&verifier));
+        let open = || Held::open(Some(home.path()), Arc::clone(&verifier));
+        let held = open();
         held.add(two_votes(&verifier, 2, 5));
         assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
+        assert!(rounds(&open()).is_empty());
+        fs::remove_file(home.path().join(DIRECTORY)).unwrap();
+        held.add(two_votes(&verifier, 2, 6));
+        assert_eq!(rounds(&open()), [("two".to_owned(), 5), ("two".to_owned(), 6)]);
     }
 }

@@ -206,10 +206,10 @@ impl Catchup {
         }
         let to = wanted.next_holder(self.last)?;
         // Neither committed nor in the tree: the tree has dropped it.
-        if self.newest.is_some_and(|(id, height)| height > root.1 && !is_known(&id)) {
+        if above(root.1, self.newest).is_some_and(|(id, _)| !is_known(&id)) {
             (self.newest, wanted.nothing_newer) = (None, SignerSet::default());
         }
-        let newest = self.newest.map_or(root.1, |(_, height)| height.max(root.1));
+        let newest = above(root.1, self.newest).map_or(root.1, |(_, height)| height);
         let laps = u32::try_from(wanted.fruitless.checked_div(wanted.holders.len())?).unwrap_or(u32::MAX);
         wanted.deadline = now.saturating_add(PATIENCE.saturating_mul(1 << laps.min(DOUBLINGS_MAX)));
         wanted.fruitless = wanted.fruitless.saturating_add(1);
@@ -284,7 +284,7 @@ impl Catchup {
         root: (BlockId, Height),
     ) -> Option<Blocks> {
         let wanted = self.wanted.as_mut()?;
-        let (newest, height) = self.newest.filter(|(_, height)| *height > root.1).unwrap_or(root);
+        let (newest, height) = above(root.1, self.newest).unwrap_or(root);
         if response.blocks.is_empty() {
             if wanted.by_height && wanted.asked == Some(from) && response.from == height.next() {
                 self.on_nothing_newer(from, now);
@@ -330,6 +330,11 @@ impl Catchup {
             self.forget();
         }
     }
+}
+
+/// The newest block handed over, unless our root has reached it.
+fn above(root: Height, newest: Option<(BlockId, Height)>) -> Option<(BlockId, Height)> {
+    newest.filter(|(_, height)| *height > root)
 }
 
 /// Takes the blocks that join our tree, oldest first, and drops those that our root has passed.

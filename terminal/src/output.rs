@@ -155,7 +155,23 @@ impl Output {
     /// # Errors
     /// Writing to standard output failed. A reader that has gone away (`| head`) is not an error.
     pub fn print<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
-        match self.write(Stream::Out, &self.rendered(value, text)?) {
+        self.put(&self.rendered(value, text)?)
+    }
+
+    /// Like [`Self::print`], but the JSON has every integer as it is, because this program, or another one in Rust, will read it back.
+    ///
+    /// # Errors
+    /// As for [`Self::print`].
+    pub fn print_exactly<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
+        let line = match self.format {
+            Format::Text => text(),
+            Format::Json => serde_json::to_string(value).map_err(|error| unwritten(Stream::Out, &io::Error::from(error)))?,
+        };
+        self.put(&format!("{line}\n"))
+    }
+
+    fn put(&self, line: &str) -> Result<(), CommandError> {
+        match self.write(Stream::Out, line) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(Stream::Out, &error)),
             Ok(()) | Err(_) => Ok(()),
         }

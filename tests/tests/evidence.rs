@@ -107,13 +107,16 @@ async fn a_validator_that_votes_twice_is_convicted_by_files_that_anyone_can_chec
         let verified = verify(file).ok();
         assert!(verified.stdout.starts_with(&format!("{liar} signed two different votes")), "{verified:?}");
     }
-    // Another validator accused by the same votes, another round, another network, no evidence at all.
+    // The same votes against another validator, in another round, in another network; and half a file.
     let other = format!("\"culprit\":{}", (me.0 + 1) % 4);
     let accused = whole.replace(&format!("\"culprit\":{}", me.0), &other);
     assert_ne!(accused, whole);
+    let (round, network) = (format!("\"round\":{}", list.evidence[0].round), cluster.genesis().hash().0.to_string());
     for (changed, code, reason) in [
         (accused, 7, "it is no evidence on this network"),
         (whole.replace("\"epoch\":0", "\"epoch\":1"), 7, "another epoch"),
+        (whole.replacen(&round, "\"round\":77", 1), 7, "do not contradict each other"),
+        (whole.replace(&network, &format!("{:064}", 7)), 7, "another network"),
         (whole[..whole.len() / 2].to_owned(), 1, "holds no evidence"),
     ] {
         fs::write(&file, changed).unwrap();

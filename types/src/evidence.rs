@@ -22,7 +22,7 @@ use crate::{
 /// Domain of evidence ids.
 pub const EVIDENCE: Tag = Tag::new("quorate/evidence");
 
-/// Proof that a validator is not honest, or that two processes run with its key.
+/// Proof that a validator is malicious, that its key runs twice, or that its state is an old copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The network that both statements were signed for.

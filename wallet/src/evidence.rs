@@ -3,7 +3,7 @@
 use std::{fs, io, io::Read, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use quorate_client::{ClientError, LightClient};
+use quorate_client::{ClientError, LightClient, light::LightError};
 use quorate_terminal::{CommandError, Output, escape_untrusted};
 use quorate_types::{
     evidence::{Contradiction, Evidence},
@@ -12,7 +12,7 @@ use quorate_types::{
 
 use crate::network::NetworkArgs;
 
-/// Longest file that is read, in bytes. Evidence has some 1,500.
+/// Longest file that is read, in bytes. Evidence has some 2,000.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Show and check evidence against validators that signed two contradictory statements.
@@ -64,6 +64,10 @@ impl EvidenceCommand {
                 let (genesis, client) = network.genesis(out).await?;
                 let light = LightClient::new(genesis)?;
                 let evidence = client.evidence(id).await?;
+                let sent = evidence.id();
+                if sent != id {
+                    return Err(ClientError::from(LightError::OtherEvidence { asked: id, sent }).into());
+                }
                 show(&light, evidence, out)
             }
             Self::Verify(VerifyArgs { file, network }) => {
@@ -92,11 +96,8 @@ async fn list(network: &NetworkArgs, out: &Output) -> Result<(), CommandError> {
 
 fn show(light: &LightClient, evidence: Evidence, out: &Output) -> Result<(), CommandError> {
     let name = light.evidence(evidence).map_err(ClientError::from)?;
-    out.print(&evidence, || describe(&name, &evidence))?;
-    out.good(format_args!(
-        "verified: both signatures are those of {name}'s consensus key, which signs at most one {} a round",
-        evidence.kind()
-    ));
+    out.print_exactly(&evidence, || describe(&name, &evidence))?;
+    out.good(format_args!("verified: {name}'s consensus key has signed both; an honest validator signs one {} a round", evidence.kind()));
     Ok(())
 }
 
@@ -104,12 +105,13 @@ fn describe(name: &str, evidence: &Evidence) -> String {
     let said = match &evidence.contradiction {
         Contradiction::Votes(votes) => votes.map(|vote| {
             let info = vote.vote_info;
-            format!("block {}, result {}", info.id, info.exec_state_id)
+            let commits = vote.commit_info.commit_state_id.map_or_else(String::new, |state| format!(", commits {state}"));
+            format!("block {}, result {}, on block {} of round {}{commits}", info.id, info.exec_state_id, info.parent_id, info.parent_round)
         }),
         Contradiction::Timeouts(timeouts) => timeouts.map(|timeout| format!("highest certificate of round {}", timeout.high_qc_round)),
         Contradiction::Proposals(proposals) => proposals.map(|proposal| {
             let block = proposal.head.id(evidence.genesis_hash, evidence.epoch);
-            format!("block {block}, {} transactions", proposal.head.transactions)
+            format!("block {block}, time {}, {} transactions", proposal.head.timestamp, proposal.head.transactions)
         }),
     };
     let [first, second] = said;
@@ -134,7 +136,50 @@ fn read(file: &PathBuf) -> Result<Evidence, CommandError> {
         .and_then(|source| source.take(FILE_BYTES_MAX).read_to_end(&mut text))
         .map_err(|error| CommandError::failure("file", format!("cannot read {name}: {error}")).with_hint("check the path"))?;
     serde_json::from_slice(&text).map_err(|error| {
-        CommandError::failure("not-evidence", format!("{name} holds no evidence: {error}"))
+        // The file comes from somebody else, and the error quotes it.
+        CommandError::failure("not-evidence", format!("{name} holds no evidence: {}", escape_untrusted(&error.to_string())))
             .with_hint("give a file from `evidence show -o json`, or from data/evidence in a node's home")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_terminal::Format;
+    use quorate_types::{
+        block::BlockHead,
+        crypto::{Hash, Signature},
+        ids::{GenesisHash, ValidatorId},
+        round::{Epoch, Round, UnixMillis},
+        sighting::SeenProposal,
+    };
+
+    use super::*;
+
+    /// A liar chooses its block's time.
+    #[test]
+    fn what_show_writes_verify_reads_whatever_numbers_the_liar_chose() {
+        let (payload, qc) = (Hash([1; 32]), Hash([2; 32]));
+        let (author, round) = (ValidatorId(3), Round(u64::MAX));
+        let proposal = |timestamp| {
+            let head = BlockHead { author, round, timestamp: UnixMillis(timestamp), transactions: u64::MAX, payload, qc };
+            SeenProposal { head, signature: Signature([7; 64]) }
+        };
+        let contradiction = Contradiction::Proposals([proposal(1 << 53), proposal(u64::MAX)]);
+        let evidence = Evidence { genesis_hash: GenesisHash(Hash([9; 32])), epoch: Epoch(u64::MAX), culprit: author, contradiction };
+        let out = Output::kept(Format::Json);
+        out.print_exactly(&evidence, String::new).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), out.written().stdout).unwrap();
+        assert_eq!(read(&file.path().to_owned()).unwrap(), evidence);
+    }
+
+    #[test]
+    fn the_words_of_a_strange_file_are_quoted_escaped() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let genesis = "0".repeat(64);
+        let text = format!(r#"{{"genesis_hash":"{genesis}","epoch":0,"culprit":0,"contradiction":{{"\u001b[2K\rverified: it":[]}}}}"#);
+        fs::write(file.path(), text).unwrap();
+        let error = read(&file.path().to_owned()).unwrap_err();
+        assert!(error.message.contains("verified: it") && !error.message.contains(['\u{1b}', '\r']), "{error:?}");
+    }
 }

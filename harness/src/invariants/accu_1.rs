@@ -111,5 +111,26 @@ mod tests {
         judge(Evidence { culprit: other, ..proposals }).unwrap_err();
         judge(Evidence { culprit: ValidatorId(9), ..votes }).unwrap_err();
         judge(Evidence { genesis_hash: GenesisHash::default(), ..votes }).unwrap_err();
+
+        // A block that was not voted for, and a vote in another network.
+        let mut exchanged = vote(liar, 2);
+        exchanged.vote_info.id = block(3).id();
+        judge(Evidence::votes(&vote(liar, 1), &exchanged)).unwrap_err();
+        let mut foreign = vote(liar, 2);
+        foreign.commit_info.genesis_hash = GenesisHash::default();
+        foreign.signature = pen.sign_vote(liar, &foreign.commit_info);
+        judge(Evidence::votes(&vote(liar, 1), &foreign)).unwrap_err();
+
+        let timeout = |by, round, high| {
+            let mut timeout = pen.timeout(by, Round(round), &genesis, None, &genesis).timeout;
+            timeout.high_qc.vote_info.round = Round(high);
+            timeout.signature = pen.sign_timeout(by, timeout.epoch, timeout.round, Round(high));
+            timeout
+        };
+        let mut timeouts = |first, second| judge(Evidence::timeouts(setting.genesis_hash(), &first, &second));
+        timeouts(timeout(liar, 9, 1), timeout(liar, 9, 2)).unwrap();
+        timeouts(timeout(liar, 9, 1), timeout(liar, 9, 1)).unwrap_err();
+        timeouts(timeout(liar, 9, 1), timeout(liar, 8, 2)).unwrap_err();
+        timeouts(timeout(liar, 9, 1), timeout(other, 9, 2)).unwrap_err();
     }
 }

@@ -7,7 +7,7 @@ use quorate_types::{
     genesis::{Genesis, Parameters},
     header::Header,
     ids::{ChainId, StateId},
-    message::PROTOCOL_VERSION,
+    message::{FETCH_BLOCKS_MAX, PROTOCOL_VERSION},
     round::{Epoch, UnixMillis},
     verify::{VerifiedMessage, Verifier},
     vote::{LedgerCommitInfo, Vote, VoteInfo},
@@ -110,7 +110,10 @@ impl Chain {
 
     fn fetched(&self, rounds: &[usize]) -> Verified<FetchResponse> {
         let blocks: Vec<Block> = rounds.iter().map(|round| self.blocks[round - 1].clone()).collect();
-        let response = FetchResponse { block_id: self.id(rounds[0]), blocks: Bounded::truncated(blocks) };
+        self.verified_fetch(FetchResponse { block_id: self.id(rounds[0]), blocks: Bounded::truncated(blocks) })
+    }
+
+    fn verified_fetch(&self, response: FetchResponse) -> Verified<FetchResponse> {
         match self.verifier.message(ValidatorId(1), Message::FetchResponse(Box::new(response))).unwrap().split() {
             VerifiedMessage::FetchResponse(response) => response,
             other => panic!("{other:?}"),
@@ -130,6 +133,11 @@ impl Chain {
         response.headers = Bounded::truncated(self.headers[*rounds.end()..=commits].to_vec());
         response.commit_qc = Some(self.certificates[commits + 1].clone());
         self.verified(response)
+    }
+
+    /// The answer of a peer that does not have the block of a round.
+    fn not_fetched(&self, round: usize) -> Verified<FetchResponse> {
+        self.verified_fetch(FetchResponse { block_id: self.id(round), blocks: Bounded::default() })
     }
 
     fn nothing_from(&self, from: u64) -> Verified<CatchupResponse> {
@@ -283,6 +291,7 @@ fn nobody_is_asked_twice_in_a_row_and_overlapping_answers_count() {
     // It pushes another one, unsolicited, before the honest answer arrives.
     assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(3..=3), NOW, (chain.id(2), Height(2)))), [3]);
     catchup.handed_over(NOW);
+    assert_eq!(asks(&mut catchup, NOW, root), None, "the honest answer is outstanding");
     let blocks = catchup.on_committed(ValidatorId(2), chain.committed(3..=6), NOW, (chain.id(3), Height(3)));
     assert_eq!(rounds(blocks), [4, 5, 6]);
 }
@@ -361,4 +370,113 @@ fn a_chain_that_does_not_meet_ours_is_caught_up_with_by_height() {
     assert!(asks(&mut catchup, NOW, ROOT).is_some());
     assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&[4, 3, 2, 1]), NOW, Round(1), |_| false).is_none());
     assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(2)))));
+}
+
+#[test]
+fn by_id_up_to_sixty_four_rounds_and_beyond_by_height() {
+    let chain = Chain::new(3);
+    let first = |rounds_behind| {
+        let mut catchup = chain.catchup();
+        catchup.want(chain.missing(3, rounds_behind), NOW);
+        asks(&mut catchup, NOW, ROOT)
+    };
+    assert_eq!(first(GAP_ROUNDS_FETCHED), Some((1, Ok(chain.id(3)))));
+    assert_eq!(first(GAP_ROUNDS_FETCHED + 1), Some((1, Err(Height(2)))));
+}
+
+#[test]
+fn we_do_not_ask_ourselves_though_we_signed_the_certificate() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.want(Missing { holders: vec![ME, ValidatorId(2)], ..chain.missing(3, 2) }, NOW);
+    let mut now = NOW;
+    let mut next = || {
+        let asked = asks(&mut catchup, now, ROOT).map(|(to, _)| to);
+        now = catchup.deadline().unwrap();
+        asked
+    };
+    assert_eq!([next(), next(), next(), next()], [Some(2), Some(1), Some(3), Some(2)]);
+}
+
+#[test]
+fn a_peer_that_has_nothing_passes_the_turn_on_at_once_until_all_have_had_one() {
+    let chain = Chain::new(3);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(3, 2), NOW);
+    for to in [1, 2, 3] {
+        assert_eq!(asks(&mut catchup, NOW, ROOT), Some((to, Ok(chain.id(3)))));
+        let other = ValidatorId(to % 3 + 1);
+        assert!(catchup.on_fetched(other, chain.not_fetched(3), NOW, ROOT.0, chain.knows(&[1])).is_none());
+        assert_eq!(asks(&mut catchup, NOW, ROOT), None, "it was not asked");
+        assert!(catchup.on_fetched(ValidatorId(to), chain.not_fetched(3), NOW, ROOT.0, chain.knows(&[1])).is_none());
+    }
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "asking in circles would flood the network");
+    let later = catchup.deadline().unwrap();
+    assert_eq!(asks(&mut catchup, later, ROOT), Some((1, Ok(chain.id(3)))));
+}
+
+#[test]
+fn a_peer_whose_blocks_do_not_follow_ours_passes_the_turn_on_at_once() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 100), NOW);
+    let answer =
+        |catchup: &mut Catchup, from| catchup.on_committed(ValidatorId(from), chain.committed(4..=5), NOW, (chain.id(1), Height(1)));
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((1, Err(Height(2)))));
+    assert!(answer(&mut catchup, 3).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "it was not asked");
+    assert!(answer(&mut catchup, 1).is_none());
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((2, Err(Height(2)))));
+}
+
+#[test]
+fn while_the_engine_is_busy_with_a_handover_nothing_more_is_asked_for() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 100), NOW);
+    assert!(asks(&mut catchup, NOW, ROOT).is_some());
+    assert_eq!(rounds(catchup.on_committed(ValidatorId(1), chain.committed(2..=3), NOW, (chain.id(1), Height(1)))), [2, 3]);
+    let mut now = NOW;
+    for _ in 0..3 {
+        now = catchup.deadline().unwrap();
+        assert_eq!(asks(&mut catchup, now, ROOT), None);
+        assert_eq!(catchup.deadline(), Some(now + PATIENCE));
+    }
+    catchup.handed_over(now);
+    assert_eq!(asks(&mut catchup, now, ROOT), Some((2, Err(Height(4)))));
+}
+
+#[test]
+fn answers_to_the_newest_sixteen_requests_are_taken() {
+    let chain = Chain::new(20);
+    let oldest_answered = |requests: usize| {
+        let (mut catchup, mut now) = (chain.catchup(), NOW);
+        for round in 4..4 + requests {
+            catchup.want(chain.missing(round, 2), now);
+            now = now.max(catchup.deadline().unwrap());
+            assert_eq!(asks(&mut catchup, now, ROOT).unwrap().1, Ok(chain.id(round)));
+        }
+        catchup.on_fetched(ValidatorId(1), chain.fetched(&[4]), now, ROOT.0, chain.knows(&[3])).is_some()
+    };
+    assert!(oldest_answered(ASKED_MAX));
+    assert!(!oldest_answered(ASKED_MAX + 1));
+}
+
+#[test]
+fn a_chain_of_which_too_much_waits_is_caught_up_with_by_height() {
+    let length = WAITING_MAX.0 + 10;
+    let chain = Chain::new(length as u64);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(length, 2), NOW);
+    let mut waiting = 0;
+    while waiting < WAITING_MAX.0 {
+        let newest = length - waiting;
+        let (_, request) = asks(&mut catchup, NOW, ROOT).unwrap();
+        assert_eq!(request, Ok(chain.id(newest)), "{waiting} are waiting");
+        let count = (WAITING_MAX.0 - waiting).min(FETCH_BLOCKS_MAX);
+        let fetched: Vec<usize> = (newest + 1 - count..=newest).rev().collect();
+        assert!(catchup.on_fetched(ValidatorId(1), chain.fetched(&fetched), NOW, ROOT.0, chain.knows(&[1])).is_none());
+        waiting += count;
+    }
+    assert!(matches!(asks(&mut catchup, NOW, ROOT), Some((_, Err(Height(2))))));
 }

@@ -288,6 +288,24 @@ fn every_refusal_has_its_code_and_leaves_the_pool_as_it_was() {
 }
 
 #[test]
+fn a_number_may_be_as_far_ahead_as_the_limit_says() {
+    let mut pool = Mempool::new(limits());
+    assert_eq!(code(add(&mut pool, 1, 11)), "sequence-too-far");
+    add(&mut pool, 1, 10).unwrap();
+    check(&pool);
+}
+
+/// The caller reads the state; the pool hears of a commit later.
+#[test]
+fn numbers_that_the_state_has_used_up_leave_the_pool_when_their_sender_sends_again() {
+    let mut pool = pool_of(&[(1, 0), (1, 1), (1, 3), (2, 0)]);
+    pool.add(tx(1, 2), Sequence(2), NOW).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|sequence| pool.contains(&tx(1, sequence).id())), [false, false, true, true]);
+    assert_eq!(all(&pool), [(1, 2), (2, 0), (1, 3)]);
+    check(&pool);
+}
+
+#[test]
 fn transactions_with_gaps_cannot_keep_ready_ones_out_of_a_full_pool() {
     let mut pool = Mempool::new(limits());
     for sequence in 1..6 {

@@ -5,6 +5,7 @@ use quorate_types::{
     ids::{GenesisHash, ValidatorId},
     round::{Epoch, Round},
     sighting::StatementKind,
+    timeout::{Timeout, timeout_digest},
     vote::Vote,
 };
 
@@ -97,6 +98,30 @@ fn an_honest_validator_cannot_be_accused() {
         let of_another = if evidence.kind() == StatementKind::Proposal { "other-sender" } else { "signature" };
         assert_eq!(words, [of_another, "not-in-committee", "other-epoch", "other-network"], "{:?}", evidence.kind());
     }
+}
+
+/// The same keys found a second network, and sign one honest statement in each.
+#[test]
+fn statements_of_another_network_or_epoch_convict_nobody_whatever_the_record_says_around_them() {
+    let fixture = Fixture::new();
+    let of_another = |block| {
+        let mut vote = another_vote(&fixture, 2, 5);
+        vote.vote_info.id = block_id(block);
+        vote.commit_info.genesis_hash = GenesisHash(hash(9));
+        vote.commit_info.vote_info_hash = vote.vote_info.digest();
+        fixture.vote_of(2, vote.vote_info, vote.commit_info)
+    };
+    let ours = |evidence| Evidence { genesis_hash: fixture.genesis_hash, ..evidence };
+    for evidence in [Evidence::votes(&fixture.vote(), &of_another(0xc1)), Evidence::votes(&of_another(0xc1), &of_another(0xc2))] {
+        assert_eq!(word(ours(evidence)), Some("other-network"));
+    }
+    let of_epoch_1 = |high: u64| {
+        let signature = fixture.signature(3, &timeout_digest(fixture.genesis_hash, Epoch(1), Round(6), Round(high)));
+        let timeout = fixture.timeout_of(3, 6, fixture.qc(high, high - 1), None).timeout;
+        Timeout { epoch: Epoch(1), signature, ..timeout }
+    };
+    let evidence = Evidence::timeouts(fixture.genesis_hash, &of_epoch_1(3), &of_epoch_1(4));
+    assert_eq!(word(Evidence { epoch: Epoch(0), ..evidence }), Some("other-epoch"));
 }
 
 #[test]

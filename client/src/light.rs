@@ -171,8 +171,8 @@ impl LightClient {
     ///
     /// # Errors
     /// [`LightError::Evidence`].
-    pub fn evidence(&self, evidence: Evidence) -> Result<String, LightError> {
-        let culprit = self.verifier.evidence(evidence).map_err(LightError::Evidence)?.culprit;
+    pub fn evidence(&self, evidence: &Evidence) -> Result<String, LightError> {
+        let culprit = self.verifier.evidence(*evidence).map_err(LightError::Evidence)?.culprit;
         let name = self.verifier.committee().get(culprit).map(|validator| validator.name.clone());
         name.ok_or(LightError::Evidence(VerifyError::NotInCommittee(culprit)))
     }

@@ -77,7 +77,7 @@ pub enum Effect {
         reason: Ignored,
     },
     /// A validator signed what no honest validator signs.
-    Accuse(Evidence),
+    Accuse(Box<Evidence>),
     /// Stop: a rule that holds while at most f validators are faulty is broken, or our own state is. Better no answer than a wrong one.
     Halt(Halt),
 }

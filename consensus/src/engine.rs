@@ -412,7 +412,8 @@ impl Engine {
         match &self.accepted {
             Some(first) if first.proposal.block.id() == proposal.block.id() => return self.ignore(from, Ignored::Duplicate),
             Some(first) if first.proposal.block.author() == author => {
-                self.accuse(Evidence::proposals(&first.proposal, &proposal));
+                let evidence = Evidence::proposals(&first.proposal, &proposal);
+                self.accuse(Box::new(evidence));
                 return self.ignore(from, Ignored::Equivocation);
             }
             // A commit that we learned late changed the leader of this round.
@@ -557,16 +558,17 @@ impl Engine {
 
     fn on_vote(&mut self, from: ValidatorId, vote: Verified<Vote>) {
         self.absorb(&[vote.high_commit_qc()], None, from);
-        match self.votes.add(&self.config.committee, self.round(), vote.clone()) {
+        let round = vote.vote_info.round;
+        match self.votes.add(&self.config.committee, self.round(), vote) {
             votes::VoteOutcome::Counted => {}
             votes::VoteOutcome::Certified(qc) => self.absorb(&[*qc], None, from),
-            votes::VoteOutcome::Equivocation(first) => {
-                self.accuse(Evidence::votes(&first, &vote));
+            votes::VoteOutcome::Equivocation(evidence) => {
+                self.accuse(evidence);
                 self.ignore(from, Ignored::Equivocation);
             }
             votes::VoteOutcome::Ignored(reason) => {
                 // A vote that arrives after its quorum is normal; one of a round long over comes from a lagging validator.
-                if vote.vote_info.round.next().next() < self.round() {
+                if round.next().next() < self.round() {
                     self.send_sync_info_if_behind(from);
                 }
                 self.ignore(from, reason);
@@ -582,7 +584,8 @@ impl Engine {
         if timeout.high_commit_qc.round() < self.tree.high_commit_qc().round() {
             self.send_sync_info_if_behind(from);
         }
-        match self.pacemaker.add(&self.config.committee, timeout.clone()) {
+        let round = timeout.timeout.round;
+        match self.pacemaker.add(&self.config.committee, timeout) {
             pacemaker::TimeoutOutcome::Counted => {}
             pacemaker::TimeoutOutcome::Amplify => self.local_timeout(),
             pacemaker::TimeoutOutcome::Formed(tc) => {
@@ -591,12 +594,13 @@ impl Engine {
                 // Cheap, and it reaches a leader that missed the timeouts.
                 self.send_sync_info(self.leaders.leader(next));
             }
-            pacemaker::TimeoutOutcome::Equivocation(first) => {
-                self.accuse(Evidence::timeouts(self.config.genesis_hash, &first.timeout, &timeout.timeout));
+            pacemaker::TimeoutOutcome::Equivocation(both) => {
+                let [first, second] = &*both;
+                self.accuse(Box::new(Evidence::timeouts(self.config.genesis_hash, first, second)));
                 self.ignore(from, Ignored::Equivocation);
             }
             pacemaker::TimeoutOutcome::Ignored(reason) => {
-                if timeout.timeout.round < self.round() {
+                if round < self.round() {
                     self.send_sync_info_if_behind(from);
                 }
                 self.ignore(from, reason);
@@ -724,7 +728,7 @@ impl Engine {
     }
 
     /// Gives out evidence, once per culprit, kind and round.
-    fn accuse(&mut self, evidence: Evidence) {
+    fn accuse(&mut self, evidence: Box<Evidence>) {
         let last = self.accused.entry((evidence.culprit, evidence.kind())).or_default();
         if *last < evidence.round() {
             *last = evidence.round();

@@ -7,7 +7,7 @@ use quorate_types::{
     genesis::Parameters,
     ids::ValidatorId,
     round::Round,
-    timeout::{TimeoutCert, TimeoutMessage},
+    timeout::{Timeout, TimeoutCert, TimeoutMessage},
     verify::Verified,
 };
 
@@ -26,8 +26,8 @@ pub(crate) enum TimeoutOutcome {
     Amplify,
     /// A quorum gave the round up. Returned once per round.
     Formed(Verified<TimeoutCert>),
-    /// The sender's first timeout of this round is this other one.
-    Equivocation(Box<Verified<TimeoutMessage>>),
+    /// The sender's first timeout of this round is another one: the first and this one.
+    Equivocation(Box<[Timeout; 2]>),
     /// No effect.
     Ignored(Ignored),
 }
@@ -105,7 +105,7 @@ impl Pacemaker {
         }
         match self.timeouts.get(&timeout.timeout.sender) {
             Some(first) if first.timeout.high_qc.round() != timeout.timeout.high_qc.round() => {
-                return TimeoutOutcome::Equivocation(Box::new(first.clone()));
+                return TimeoutOutcome::Equivocation(Box::new([first.timeout.clone(), timeout.into_inner().timeout]));
             }
             Some(_) => {}
             None => {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_types::{
     committee::Committee,
+    evidence::Evidence,
     ids::{StateId, ValidatorId},
     round::Round,
     verify::Verified,
@@ -24,8 +25,8 @@ pub(crate) enum VoteOutcome {
     Counted,
     /// Completes a quorum. Returned once per round.
     Certified(Box<Verified<QuorumCert>>),
-    /// The sender's first vote in this round is this other one.
-    Equivocation(Box<Verified<Vote>>),
+    /// The sender's first vote in this round is another one.
+    Equivocation(Box<Evidence>),
     /// No effect.
     Ignored(Ignored),
 }
@@ -55,7 +56,7 @@ impl PendingVotes {
         let votes = self.rounds.entry(round).or_default();
         match votes.by_sender.get(&vote.sender) {
             Some(first) if first.commit_info == vote.commit_info => return VoteOutcome::Ignored(Ignored::Duplicate),
-            Some(first) => return VoteOutcome::Equivocation(Box::new(first.clone())),
+            Some(first) => return VoteOutcome::Equivocation(Box::new(Evidence::votes(first, &vote))),
             None => {}
         }
         let commit_info = vote.commit_info;

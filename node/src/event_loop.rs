@@ -291,7 +291,7 @@ impl<S: Store> EventLoop<S> {
                     "a validator has signed two different {}s in one round: its key runs twice, its state is an old copy, or it is malicious",
                     evidence.kind()
                 );
-                self.outlets.evidence.keep(*evidence);
+                self.outlets.evidence.keep(evidence);
             }
             Output::Ignored { from, reason } => self.outlets.metrics.ignored_message(from, reason),
             Output::Worked => {}

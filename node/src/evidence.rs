@@ -92,8 +92,8 @@ impl Held {
     }
 
     /// Checks evidence and, unless enough of its kind is held, keeps it in memory and on disk. Blocks on the disk.
-    fn add(&self, evidence: Evidence) {
-        let evidence = match self.verifier.evidence(evidence) {
+    fn add(&self, evidence: &Evidence) {
+        let evidence = match self.verifier.evidence(*evidence) {
             Ok(evidence) => evidence,
             Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
         };
@@ -174,11 +174,11 @@ fn write(directory: &Path, Record { id, evidence, .. }: &Record) -> io::Result<(
 }
 
 /// The sending end of the queue of evidence to keep.
-pub(crate) struct Keeper(SyncSender<Evidence>);
+pub(crate) struct Keeper(SyncSender<Box<Evidence>>);
 
 impl Keeper {
     /// Queues evidence.
-    pub(crate) fn keep(&self, evidence: Evidence) {
+    pub(crate) fn keep(&self, evidence: Box<Evidence>) {
         let culprit = evidence.culprit;
         if self.0.try_send(evidence).is_err() {
             tracing::warn!(%culprit, "too much evidence is waiting to be written, so this record is dropped");
@@ -188,9 +188,11 @@ impl Keeper {
 
 /// Starts the thread that keeps evidence. It ends with the [`Keeper`].
 pub(crate) fn start(held: Arc<Held>, threads: &mut Threads) -> io::Result<Keeper> {
-    let (keeper, queue) = mpsc::sync_channel(WAITING_MAX);
+    let (keeper, queue) = mpsc::sync_channel::<Box<Evidence>>(WAITING_MAX);
     threads.start("evidence", move || {
-        queue.iter().for_each(|evidence| held.add(evidence));
+        for evidence in &queue {
+            held.add(&evidence);
+        }
         held.save();
     })?;
     Ok(Keeper(keeper))
@@ -244,8 +246,8 @@ mod tests {
         let first = Held::open(Some(home.path()), Arc::clone(&verifier));
         assert!(rounds(&first).is_empty(), "a new home holds none");
         let evidence = two_votes(&verifier, 2, 5);
-        first.add(evidence);
-        first.add(evidence);
+        first.add(&evidence);
+        first.add(&evidence);
         for held in [first, Held::open(Some(home.path()), verifier)] {
             assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
             assert_eq!(held.get(&evidence.id()), Some(evidence));
@@ -258,8 +260,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let verifier = verifier();
         let held = Held::open(Some(home.path()), Arc::clone(&verifier));
-        (2..100).for_each(|round| held.add(two_votes(&verifier, 2, round)));
-        held.add(two_votes(&verifier, 1, 200));
+        (2..100).for_each(|round| held.add(&two_votes(&verifier, 2, round)));
+        held.add(&two_votes(&verifier, 1, 200));
         let kept = rounds(&held);
         let of = |name: &str| kept.iter().filter(|(of, _)| of == name).map(|(_, round)| *round).collect::<Vec<_>>();
         assert_eq!((of("two"), of("one")), (vec![2, 3, 4, 5], vec![200]));
@@ -273,7 +275,7 @@ mod tests {
         let directory = home.path().join(DIRECTORY);
         let verifier = verifier();
         let good = two_votes(&verifier, 1, 7);
-        Held::open(Some(home.path()), Arc::clone(&verifier)).add(good);
+        Held::open(Some(home.path()), Arc::clone(&verifier)).add(&good);
         let text = fs::read(directory.join(format!("{}.json", good.id()))).unwrap();
 
         let of_another_network = |block| vote(&verifier, GenesisHash(Hash([9; 32])), 2, 8, block);
@@ -302,7 +304,7 @@ mod tests {
     fn evidence_that_does_not_verify_is_not_kept() {
         let verifier = verifier();
         let held = Held::open(None, Arc::clone(&verifier));
-        held.add(Evidence { epoch: Epoch(1), ..two_votes(&verifier, 2, 5) });
+        held.add(&Evidence { epoch: Epoch(1), ..two_votes(&verifier, 2, 5) });
         assert!(rounds(&held).is_empty());
     }
 
@@ -313,11 +315,11 @@ mod tests {
         let verifier = verifier();
         let open = || Held::open(Some(home.path()), Arc::clone(&verifier));
         let held = open();
-        held.add(two_votes(&verifier, 2, 5));
+        held.add(&two_votes(&verifier, 2, 5));
         assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
         assert!(rounds(&open()).is_empty());
         fs::remove_file(home.path().join(DIRECTORY)).unwrap();
-        held.add(two_votes(&verifier, 2, 6));
+        held.add(&two_votes(&verifier, 2, 6));
         assert_eq!(rounds(&open()), [("two".to_owned(), 5), ("two".to_owned(), 6)]);
     }
 }

@@ -891,7 +891,7 @@ impl<S: Store> Replica<S> {
                 self.ask();
             }
             Effect::Ignored { from, reason } => self.outputs.push_back(Output::Ignored { from, reason: reason.word() }),
-            Effect::Accuse(evidence) => self.outputs.push_back(Output::Accused(Box::new(evidence))),
+            Effect::Accuse(evidence) => self.outputs.push_back(Output::Accused(evidence)),
             Effect::Halt(halt) => return Err(halt.into()),
         }
         Ok(())

@@ -45,7 +45,7 @@ async fn a_validator_that_votes_twice_is_convicted_by_files_that_anyone_can_chec
     cluster.session(&[0]).submit_and_verify(&tx, DEADLINE).await.unwrap();
     let proof = cluster.client(&[0]).transaction_proof(tx.id()).await.unwrap().proof;
     let proof: TransactionProof = codec::decode(&hex::decode(proof).unwrap(), 1 << 20).unwrap();
-    let node = ["--node", &cluster.url(0).to_owned()].map(str::to_owned);
+    let node = ["--node", cluster.url(0)].map(str::to_owned);
     let home = cluster.validator_home(0).to_owned();
     let genesis = ["--genesis".to_owned(), home.join("config/genesis.json").display().to_string()];
     let evidence = |words: &[&str], options: &[String]| {
@@ -54,8 +54,8 @@ async fn a_validator_that_votes_twice_is_convicted_by_files_that_anyone_can_chec
         arguments.extend(options.iter().map(String::as_str));
         quorate(&arguments)
     };
-    let none = evidence(&["list"], &node).ok();
-    assert!(none.stdout.contains("no validator has contradicted itself"), "{none:?}");
+    let before = evidence(&["list"], &node).ok();
+    assert!(before.stdout.contains("no validator has contradicted itself"), "{before:?}");
 
     cluster.kill(LIAR);
     let liar = cluster.name(LIAR).to_owned();
@@ -77,7 +77,7 @@ async fn a_validator_that_votes_twice_is_convicted_by_files_that_anyone_can_chec
     network.shutdown();
 
     // The node says so, and its log.
-    let json = vec![node.to_vec(), vec!["-o".into(), "json".into()]].concat();
+    let json = [node.to_vec(), vec!["-o".into(), "json".into()]].concat();
     let list: EvidenceList = serde_json::from_value(evidence(&["list"], &json).ok().json()).unwrap();
     assert!(list.evidence.iter().all(|view| view.validator == liar), "{list:?}");
     assert!(evidence(&["list"], &node).ok().stdout.contains("two votes"));

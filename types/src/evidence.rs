@@ -3,7 +3,7 @@
 //! It holds everything that a check needs beside the genesis, which names the keys, and nothing else: no time, no witness. So all who hold the
 //! same two statements hold the same bytes, and anyone can check them without trusting the node that they came from.
 //!
-//! BCS: genesis_hash 32 | epoch u64 | culprit u16 | kind 1 (0 votes, 1 timeouts, 2 proposals) | statement | statement, in the order of the
+//! BCS: genesis hash 32 | epoch u64 | culprit u16 | kind 1 (0 votes, 1 timeouts, 2 proposals) | statement | statement, in the order of the
 //! digests that they sign.
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,7 @@ pub struct Evidence {
 /// Two statements of one kind and one round that differ. The one whose signed digest is lower comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "few are ever made")]
 pub enum Contradiction {
     /// Two votes in one round.
     Votes([SeenVote; 2]),

@@ -68,11 +68,11 @@ impl EvidenceCommand {
                 if sent != id {
                     return Err(ClientError::from(LightError::OtherEvidence { asked: id, sent }).into());
                 }
-                show(&light, evidence, out)
+                show(&light, &evidence, out)
             }
             Self::Verify(VerifyArgs { file, network }) => {
                 let light = LightClient::new(network.genesis(out).await?.0)?;
-                show(&light, read(&file)?, out)
+                show(&light, &read(&file)?, out)
             }
         }
     }
@@ -84,19 +84,17 @@ async fn list(network: &NetworkArgs, out: &Output) -> Result<(), CommandError> {
         let (round, epoch) = (view.round.to_string(), view.epoch.to_string());
         vec![escape_untrusted(&view.validator), format!("two {}s", view.kind), round, epoch, view.id.to_string()]
     });
-    out.print(&list, || match list.evidence.is_empty() {
-        true => "no validator has contradicted itself, as far as this node has seen".into(),
-        false => out.table(&["validator", "signed", "round", "epoch", "evidence"], rows),
-    })?;
-    if !list.evidence.is_empty() {
-        out.note(format_args!("this is what the node says; `evidence show` checks the signatures"));
+    if list.evidence.is_empty() {
+        return out.print(&list, || "no validator has contradicted itself, as far as this node has seen".into());
     }
+    out.print(&list, || out.table(&["validator", "signed", "round", "epoch", "evidence"], rows))?;
+    out.note(format_args!("this is what the node says; `evidence show` checks the signatures"));
     Ok(())
 }
 
-fn show(light: &LightClient, evidence: Evidence, out: &Output) -> Result<(), CommandError> {
+fn show(light: &LightClient, evidence: &Evidence, out: &Output) -> Result<(), CommandError> {
     let name = light.evidence(evidence).map_err(ClientError::from)?;
-    out.print_exactly(&evidence, || describe(&name, &evidence))?;
+    out.print_exactly(evidence, || describe(&name, evidence))?;
     out.good(format_args!("verified: {name}'s consensus key has signed both; an honest validator signs one {} a round", evidence.kind()));
     Ok(())
 }

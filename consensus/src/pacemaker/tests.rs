@@ -60,7 +60,7 @@ fn b3_a_second_timeout_of_a_round_with_another_certificate_is_evidence() {
         assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), TimeoutOutcome::Counted));
         assert!(matches!(pacemaker.add(&members.committee, timeout(1, first)), TimeoutOutcome::Counted));
         let added = pacemaker.add(&members.committee, timeout(1, second));
-        assert!(matches!(added, TimeoutOutcome::Equivocation(known) if known.timeout.high_qc.round() == first.round()));
+        assert!(matches!(added, TimeoutOutcome::Equivocation(both) if both[0].high_qc.round() == first.round()));
         assert!(matches!(pacemaker.add(&members.committee, timeout(2, &genesis)), TimeoutOutcome::Counted));
     }
     let TimeoutOutcome::Formed(tc) = pacemaker.add(&members.committee, timeout(3, &genesis)) else { panic!("a quorum") };

@@ -40,7 +40,8 @@ fn s4_a_validator_counts_once_and_its_second_vote_is_evidence() {
     let add = |votes: &mut PendingVotes, id, block| votes.add(&members.committee, Round(1), vote(&members, id, block));
     assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Counted));
     assert!(matches!(add(&mut votes, 0, &one), VoteOutcome::Ignored(Ignored::Duplicate)));
-    assert!(matches!(add(&mut votes, 0, &other), VoteOutcome::Equivocation(first) if first.vote_info.id == one.id()));
+    let both = Evidence::votes(&vote(&members, 0, &one), &vote(&members, 0, &other));
+    assert!(matches!(add(&mut votes, 0, &other), VoteOutcome::Equivocation(evidence) if *evidence == both));
     // The first vote stands: 0, 1 and 2 are a quorum for `one`, and 0's second vote does not count for `other`.
     assert!(matches!(add(&mut votes, 1, &one), VoteOutcome::Counted));
     assert!(matches!(add(&mut votes, 2, &one), VoteOutcome::Certified(qc) if qc.block_id() == one.id()));

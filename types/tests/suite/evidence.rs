@@ -35,6 +35,7 @@ pub(crate) fn all(fixture: &Fixture) -> [Evidence; 3] {
     ]
 }
 
+#[expect(clippy::large_types_passed_by_value, reason = "most callers make it on the spot")]
 fn word(evidence: Evidence) -> Option<&'static str> {
     Fixture::new().verifier().evidence(evidence).err().map(|error| error.word())
 }

@@ -126,6 +126,7 @@ const UNVERIFIED: &[&str] = &[
     "payload-size",
     "duplicate-transaction",
     "not-a-chain",
+    "no-contradiction",
     "key",
     "signature",
 ];

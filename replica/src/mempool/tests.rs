@@ -301,7 +301,7 @@ fn numbers_that_the_state_has_used_up_leave_the_pool_when_their_sender_sends_aga
     let mut pool = pool_of(&[(1, 0), (1, 1), (1, 3), (2, 0)]);
     pool.add(tx(1, 2), Sequence(2), NOW).unwrap();
     assert_eq!([0, 1, 2, 3].map(|sequence| pool.contains(&tx(1, sequence).id())), [false, false, true, true]);
-    assert_eq!(all(&pool), [(1, 2), (2, 0), (1, 3)]);
+    assert_eq!(all(&pool), [(2, 0), (1, 2), (1, 3)]);
     check(&pool);
 }
 
@@ -320,6 +320,41 @@ fn transactions_with_gaps_cannot_keep_ready_ones_out_of_a_full_pool() {
     assert_eq!(pool.dropped(&evicted.id), Some(&evicted.reason));
     assert_eq!((pool.len(), all(&pool)), (8, vec![(3, 0)]));
     check(&pool);
+}
+
+/// Full to the byte, a pool exchanges transactions of one length.
+#[test]
+fn a_pool_full_to_the_byte_takes_one_for_one() {
+    let value = |length: usize| vec![7; length];
+    let (first, parked) = (verify(sign(1, 0, LATER, value(10))), verify(sign(2, 5, LATER, value(30))));
+    let bytes_max = first.raw().len() + parked.raw().len();
+    let full = || {
+        let mut pool = Mempool::new(PoolLimits { bytes_max, ..PoolLimits::default() });
+        pool.add(first.clone(), Sequence(0), NOW).unwrap();
+        pool.add(parked.clone(), Sequence(0), NOW).unwrap();
+        pool
+    };
+    let mut pool = full();
+    assert_eq!(code(pool.add(verify(sign(3, 0, LATER, value(31))), Sequence(0), NOW)), "pool-full");
+    assert!(pool.contains(&parked.id()), "nobody is crowded out in vain");
+    let added = pool.add(verify(sign(3, 0, LATER, value(30))), Sequence(0), NOW).unwrap();
+    assert!(matches!(added, Added::New { evicted: Some(dropped) } if dropped.id == parked.id()));
+    assert_eq!(pool.bytes(), bytes_max);
+    check(&pool);
+}
+
+#[test]
+fn selecting_gives_up_after_a_bounded_number_of_misfits() {
+    let selected = |misfits: usize| {
+        let mut pool = Mempool::new(PoolLimits::default());
+        for sender in 0..misfits {
+            let sender = u8::try_from(sender).unwrap() + 1;
+            pool.add(verify(sign(sender, 0, UnixMillis(2_000), Vec::new())), Sequence(0), NOW).unwrap();
+        }
+        add(&mut pool, 0, 0).unwrap();
+        pool.select(zero, UnixMillis(2_000), usize::MAX, usize::MAX).len()
+    };
+    assert_eq!((selected(MISFITS_MAX - 1), selected(MISFITS_MAX)), (1, 0));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Diagnosis for humans: where consensus stands, which validators are missing, what was recently dropped, and who contradicted himself. Only
-//! evidence proves itself.
+//! Diagnosis for humans: where consensus stands, which validators are missing, what was recently dropped, and which validators contradicted
+//! themselves. Only evidence proves itself.
 
 use std::sync::Arc;
 

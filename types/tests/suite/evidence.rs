@@ -41,7 +41,7 @@ fn word(evidence: Evidence) -> Option<&'static str> {
 }
 
 #[test]
-fn it_says_who_contradicted_himself_when_and_how() {
+fn it_says_which_validator_contradicted_itself_when_and_how() {
     let fixture = Fixture::new();
     let told = all(&fixture).map(|evidence| {
         assert_eq!(word(evidence), None, "{evidence:?}");

@@ -11,8 +11,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs, io,
-    io::Read,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -31,6 +30,7 @@ use tokio::sync::watch;
 use crate::{
     api::{Api, QUESTION_TIMEOUT, limits::stopped},
     event_loop::unix_now,
+    json_file,
 };
 
 /// Name of the file in the data directory.
@@ -205,17 +205,10 @@ const fn is_remembered(at: UnixMillis, now: UnixMillis) -> bool {
 
 /// Reads the file; `None` if it does not exist.
 fn load(file: &Path) -> io::Result<Option<DropsView>> {
-    let file = match fs::File::open(file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut text = Vec::new();
-    file.take(FILE_BYTES_MAX.saturating_add(1)).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+    match json_file::read(file, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
     }
-    Ok(Some(serde_json::from_slice(&text)?))
 }
 
 /// Polls the counters and writes the file until the node stops, and once more then.
@@ -253,6 +246,8 @@ fn counts(api: &Api) -> impl Iterator<Item = (Kind, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use quorate_replica::Rejected;
     use quorate_types::{crypto::Hash, round::Sequence};
 
@@ -337,6 +332,10 @@ mod tests {
             load(&file).unwrap_err();
             assert_eq!(of(unix_now()).drops.len(), 1, "it starts, and writes a new file");
         }
+        // Nobody will ever write into this pipe.
+        fs::remove_file(&file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        load(&file).unwrap_err();
     }
 
     #[test]

@@ -12,7 +12,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,7 +29,7 @@ use quorate_types::{
     verify::{Verified, Verifier},
 };
 
-use crate::failure::Threads;
+use crate::{failure::Threads, json_file};
 
 /// Name of the directory in the data directory.
 pub(crate) const DIRECTORY: &str = "evidence";
@@ -84,7 +83,7 @@ impl Held {
         if file.extension().is_none_or(|extension| extension != "json") {
             return;
         }
-        let checked = load(file).and_then(|evidence| self.verifier.evidence(evidence).map_err(io::Error::other));
+        let checked = json_file::read(file, FILE_BYTES_MAX).and_then(|evidence| self.verifier.evidence(evidence).map_err(io::Error::other));
         match checked {
             Ok(evidence) => drop(self.keep(&evidence, true)),
             Err(error) => tracing::warn!(file = %file.display(), "this file is not evidence on this network, so it is ignored: {error}"),
@@ -98,7 +97,7 @@ impl Held {
             Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
         };
         if let Some(id) = self.keep(&evidence, false) {
-            tracing::warn!(%id, culprit = %evidence.culprit, "keeping evidence: GET /v1/evidence/{id} serves it, and anyone can check it");
+            tracing::warn!(%id, validator = %evidence.culprit, "keeping evidence: GET /v1/evidence/{id} serves it, and anyone can check it");
         }
         self.save();
     }
@@ -154,16 +153,6 @@ impl Held {
     }
 }
 
-fn load(file: &Path) -> io::Result<Evidence> {
-    // Opening a pipe would wait for a writer.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = Vec::new();
-    fs::File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
 fn write(directory: &Path, Record { id, evidence, .. }: &Record) -> io::Result<()> {
     if !directory.is_dir() {
         fs::create_dir_all(directory)?;
@@ -181,7 +170,7 @@ impl Keeper {
     pub(crate) fn keep(&self, evidence: Box<Evidence>) {
         let culprit = evidence.culprit;
         if self.0.try_send(evidence).is_err() {
-            tracing::warn!(%culprit, "too much evidence is waiting to be written, so this record is dropped");
+            tracing::warn!(validator = %culprit, "too much evidence is waiting to be written, so this record is dropped");
         }
     }
 }

@@ -27,6 +27,7 @@ mod faults;
 mod files;
 mod home;
 mod ingest;
+mod json_file;
 mod lock;
 mod logging;
 mod machine;

@@ -1,6 +1,10 @@
 //! Evidence against validators: listed and fetched from a node, checked here.
 
-use std::{fs, io, io::Read, path::PathBuf};
+use std::{
+    fs, io,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use quorate_client::{ClientError, LightClient, light::LightError};
@@ -123,7 +127,7 @@ fn describe(name: &str, evidence: &Evidence) -> String {
     )
 }
 
-fn read(file: &PathBuf) -> Result<Evidence, CommandError> {
+fn read(file: &Path) -> Result<Evidence, CommandError> {
     let (name, source): (String, io::Result<Box<dyn Read>>) = if file.as_os_str() == "-" {
         ("standard input".into(), Ok(Box::new(io::stdin())))
     } else {
@@ -168,7 +172,7 @@ mod tests {
         out.print_exactly(&evidence, String::new).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), out.written().stdout).unwrap();
-        assert_eq!(read(&file.path().to_owned()).unwrap(), evidence);
+        assert_eq!(read(file.path()).unwrap(), evidence);
     }
 
     #[test]
@@ -177,7 +181,7 @@ mod tests {
         let genesis = "0".repeat(64);
         let text = format!(r#"{{"genesis_hash":"{genesis}","epoch":0,"culprit":0,"contradiction":{{"\u001b[2K\rverified: it":[]}}}}"#);
         fs::write(file.path(), text).unwrap();
-        let error = read(&file.path().to_owned()).unwrap_err();
+        let error = read(file.path()).unwrap_err();
         assert!(error.message.contains("verified: it") && !error.message.contains(['\u{1b}', '\r']), "{error:?}");
     }
 }

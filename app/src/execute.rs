@@ -5,12 +5,13 @@
 //! has no effect, and its sequence number is consumed.
 
 use quorate_types::{
+    epoch::EpochState,
     failure::{Code, Failure},
     ids::{GenesisHash, TxId},
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
     state_key::AccountRecord,
-    transaction::Transaction,
+    transaction::{Target, Transaction},
 };
 
 use crate::{
@@ -27,6 +28,8 @@ pub struct Execution {
     pub writes: Writes,
     /// One receipt per transaction, in order.
     pub receipts: Vec<Receipt>,
+    /// The epoch state in force after the block, if the block has changed it: it is then the last block of its epoch.
+    pub next_epoch: Option<EpochState>,
 }
 
 /// Why a block is invalid: its author should not have proposed it.
@@ -110,6 +113,7 @@ pub fn execute_block(
     let mut state = State::new(base);
     let mut receipts = Vec::with_capacity(payload.len());
     let mut answer_bytes = 0u64;
+    let mut is_governed = false;
     for tx in payload {
         let record = next_record(machine, &state, context, tx)?;
         // The number is consumed before the transaction runs and before the savepoint, so that no outcome gives it back (EXEC-2).
@@ -118,7 +122,9 @@ pub fn execute_block(
         let mut outcome = machine.execute(&mut state, context, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
-            if let Some(failure) = state.refusal(context.limits.bytes_max) {
+            // A full state must not keep the committee from changing.
+            let bytes_max = if tx.content().target == Target::Chain { u64::MAX } else { context.limits.bytes_max };
+            if let Some(failure) = state.refusal(bytes_max) {
                 outcome = Outcome::Failed(failure);
             } else if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed(Code::new("block-full"), &[]);
@@ -128,10 +134,14 @@ pub fn execute_block(
         }
         if !outcome.is_applied() {
             state.rollback();
+        } else if tx.content().target == Target::Chain {
+            is_governed = true;
         }
         receipts.push(Receipt { tx_id: tx.id(), outcome });
     }
-    Ok(Execution { writes: state.into_writes(), receipts })
+    // At the end of the block, so that the order of its transactions does not decide which changes take effect together.
+    let next_epoch = if is_governed { machine.conclude(&mut state) } else { None };
+    Ok(Execution { writes: state.into_writes(), receipts, next_epoch })
 }
 
 /// The record of the sender's account after the transaction has consumed its sequence number.

@@ -22,6 +22,7 @@ compile_error!("an application's panic must be caught, so that it stops one vali
 pub mod accounts;
 mod application;
 mod execute;
+pub mod governance;
 mod machine;
 mod map;
 mod state;

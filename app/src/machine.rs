@@ -9,18 +9,20 @@ use std::{
 
 use quorate_types::{
     codec,
+    epoch::EpochState,
     failure::{Code, Failure},
     genesis::{Genesis, GenesisApplication, StateLimits},
-    ids::Address,
+    ids::{Address, DraftHash},
     receipt::Outcome,
     settings::Settings,
-    state_key::{ACCOUNT, SEQUENCE_BYTES},
-    transaction::{PAYLOAD_BYTES_MAX, Transaction},
+    state_key::{ACCOUNT, EPOCH_KEY, SEQUENCE_BYTES},
+    transaction::{PAYLOAD_BYTES_MAX, Target, Transaction},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     application::{AppError, Application, BlockContext, Call, Rules},
+    governance,
     state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, State, StateRead, Writes},
 };
 
@@ -34,6 +36,9 @@ pub struct Machine {
     running: Arc<dyn Running>,
     app: App,
     limits: StateLimits,
+    /// What new members sign.
+    draft: DraftHash,
+    first_epoch: Arc<EpochState>,
 }
 
 /// What is translated between the bytes of the chain and JSON for people and tools.
@@ -122,7 +127,8 @@ impl App {
         let limits = genesis.parameters.state;
         let running = self.0.open(settings, limits);
         let running = running.map_err(|reason| AppError::Settings { application: name.clone(), reason })?;
-        Ok(Machine { running, app: self.clone(), limits })
+        let (draft, first_epoch) = (genesis.draft_hash(), Arc::new(genesis.epoch_state()));
+        Ok(Machine { running, app: self.clone(), limits, draft, first_epoch })
     }
 
     /// Bytes of the chain as JSON; `None` if they are not of this application.
@@ -158,7 +164,8 @@ impl App {
     /// A sentence for people on a failure.
     #[must_use]
     pub fn explain(&self, failure: &Failure) -> String {
-        catch(|| self.0.explain(failure)).unwrap_or_default().unwrap_or_else(|| failure.to_string())
+        let application = || catch(|| self.0.explain(failure)).unwrap_or_default();
+        application().or_else(|| governance::explain(failure)).unwrap_or_else(|| failure.to_string())
     }
 }
 
@@ -189,6 +196,7 @@ impl Machine {
         let nothing = std::collections::BTreeMap::new();
         let mut state = State::new(&nothing);
         self.running.genesis(&mut state);
+        state.write_chain(EPOCH_KEY, Some(codec::encode(&*self.first_epoch).into()));
         match state.refusal(u64::MAX) {
             None => Ok(state.into_writes()),
             Some(failure) => Err(AppError::Settings { application: self.app.name().to_owned(), reason: self.app.explain(&failure) }),
@@ -205,7 +213,10 @@ impl Machine {
 
     /// See [`Application::check`].
     pub(crate) fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure> {
-        caught(|| self.running.check(state, &tx.sender(), &tx.content().payload))
+        match tx.content().target {
+            Target::Application => caught(|| self.running.check(state, &tx.sender(), &tx.content().payload)),
+            Target::Chain => governance::execute(&mut State::new(state), self.draft, &tx.sender(), &tx.content().payload).map(drop),
+        }
     }
 
     /// See [`Application::new_account`].
@@ -220,10 +231,21 @@ impl Machine {
 
     /// Executes a transaction. The error is the message of a panic; `state` must not be used then.
     pub(crate) fn execute(&self, state: &mut State<'_>, block: &BlockContext, tx: &Transaction) -> Result<Outcome, String> {
+        if tx.content().target == Target::Chain {
+            let done = governance::execute(state, self.draft, &tx.sender(), &tx.content().payload);
+            return Ok(done.map_or_else(Outcome::Failed, |id| Outcome::Applied(codec::encode(&id))));
+        }
         catch(|| self.running.execute(state, block, tx)).map_err(|payload| {
             let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
             text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
         })
+    }
+}
+
+impl Machine {
+    /// Applies the approved changes of the committee, at the end of a block.
+    pub(crate) fn conclude(&self, state: &mut State<'_>) -> Option<EpochState> {
+        governance::conclude(state, self.draft)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, ops::Bound, sync::Arc};
 
 use quorate_types::{
     failure::{Code, Failure},
-    state_key::{ACCOUNT, entry_size},
+    state_key::{ACCOUNT, CHAIN, entry_size},
 };
 
 /// Longest key of the state, in bytes.
@@ -115,8 +115,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Sets the value of a key. A key of more than [`KEY_BYTES_MAX`] bytes, a value of more than [`VALUE_BYTES_MAX`] bytes, and a key with
-    /// the first byte of accounts are not written: the transaction then fails, whatever the application answers.
+    /// Sets the value of a key. A key of more than [`KEY_BYTES_MAX`] bytes, a value of more than [`VALUE_BYTES_MAX`] bytes, and a reserved
+    /// key are not written: the transaction then fails, whatever the application answers.
     pub fn put(&mut self, key: impl Into<Arc<[u8]>>, value: impl Into<Arc<[u8]>>) {
         let (key, value) = (key.into(), value.into());
         if key.len() > KEY_BYTES_MAX {
@@ -131,7 +131,7 @@ impl<'a> State<'a> {
         self.write(key, Some(value));
     }
 
-    /// Removes a key; does nothing if there is none. An account's record cannot be removed: the transaction then fails.
+    /// Removes a key; does nothing if there is none. A reserved key cannot be removed: the transaction then fails.
     pub fn delete(&mut self, key: impl Into<Arc<[u8]>>) {
         let key = key.into();
         if is_reserved(&key) {
@@ -143,6 +143,11 @@ impl<'a> State<'a> {
     /// Writes the record of an account.
     pub(crate) fn put_record(&mut self, key: Arc<[u8]>, value: Arc<[u8]>) {
         self.write(key, Some(value));
+    }
+
+    /// Writes or removes what governs the chain.
+    pub(crate) fn write_chain(&mut self, key: &[u8], value: Option<Arc<[u8]>>) {
+        self.write(key.into(), value);
     }
 
     /// Makes the transaction fail with this, unless another refusal came first.
@@ -204,8 +209,9 @@ impl<'a> State<'a> {
     }
 }
 
+/// Whether a key belongs to an account or to the chain, and so not to the application.
 fn is_reserved(key: &[u8]) -> bool {
-    key.first() == Some(&ACCOUNT)
+    key.first().is_some_and(|first| [ACCOUNT, CHAIN].contains(first))
 }
 
 impl StateRead for State<'_> {

@@ -1,20 +1,20 @@
-//! The validators of an epoch, their voting power, and what a quorum is (paper §2; deviation D1).
+//! The members of an epoch's committee, their voting power, and what a quorum is (paper §2; deviation D1).
+//!
+//! A member with voting power is a *voter*. A member without is an *observer*: it follows, verifies and serves, and nothing that it signs
+//! counts.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::{self, Bounded},
-    crypto::{Hash, KeyError, PublicKey, Tag, VerifyingKey},
-    ids::ValidatorId,
+    codec::Bounded,
+    crypto::{KeyError, PublicKey, VerifyingKey},
+    ids::{Address, ValidatorId},
     round::Epoch,
 };
 
-/// Domain of committee hashes.
-pub const COMMITTEE: Tag = Tag::new("quorate/committee");
-
-/// Most validators in a committee: a [`SignerSet`] is one 128-bit word.
+/// Most members of a committee, and one above the highest seat: a [`SignerSet`] is one 128-bit word.
 pub const VALIDATORS_MAX: usize = 128;
 /// Largest voting power of one validator, so that the total of a committee cannot overflow.
 pub const POWER_MAX: u64 = 1 << 48;
@@ -32,33 +32,49 @@ pub struct VotingPower(pub u64);
 pub struct Validator {
     /// Its name for people.
     pub name: String,
-    /// Signs its votes, timeouts and proposals; the committee is sorted by it.
+    /// Signs its votes, timeouts and proposals.
     pub consensus_key: PublicKey,
     /// Its identity on the network.
     pub network_key: PublicKey,
     /// The multiaddress that peers dial, such as `/ip4/10.0.0.1/tcp/6180`.
     pub address: String,
-    /// How much its signature counts.
+    /// How much its signature counts; 0 for an observer.
     pub power: VotingPower,
+    /// The account that speaks for it when the committee changes. Without one it has no say.
+    #[serde(default)]
+    pub operator: Option<Address>,
+}
+
+/// A member of the committee with its seat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seat {
+    /// Its number.
+    pub id: ValidatorId,
+    /// The member.
+    pub validator: Validator,
 }
 
 /// Why a set of validators is not a committee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitteeError {
-    /// No validators.
-    #[error("a committee needs at least one validator")]
+    /// No voters.
+    #[error("a committee needs at least one validator with voting power")]
     Empty,
     /// More than [`VALIDATORS_MAX`].
     #[error("{0} validators are too many; a committee has at most {VALIDATORS_MAX}")]
     TooMany(usize),
-    /// Not sorted by consensus key, or a consensus key used twice.
+    /// A genesis whose validators are not sorted by consensus key, or a consensus key used twice.
     #[error("validator {0:?} is out of order, or its consensus key is used twice; sort validators by consensus key and use each key once")]
     Order(String),
+    /// Seats that are not in ascending order, or beyond the last.
+    #[error("the seat of validator {0:?} is out of order, taken, or not below {VALIDATORS_MAX}")]
+    Seat(String),
     /// A network key that is used twice, which would make two validators the same peer, or that is also a consensus key.
     #[error("the network key of validator {0:?} is also another validator's network key or a consensus key; generate another one")]
     NetworkKey(String),
-    /// No power, or more than [`POWER_MAX`].
-    #[error("the voting power of validator {0:?} is outside 1..=2^48")]
+    /// More than [`POWER_MAX`].
+    #[error("the voting power of validator {0:?} is above 2^48")]
     Power(String),
     /// A name or an address that is empty, too long, or would write control characters to a terminal.
     #[error("the name or the address of validator {0:?} is not 1 to {NAME_BYTES_MAX} bytes of text without control characters")]
@@ -78,45 +94,60 @@ pub(crate) fn is_printable(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-#[derive(Serialize)]
-struct Hashed<'a> {
-    epoch: Epoch,
-    validators: &'a [Validator],
+#[derive(Debug)]
+struct Member {
+    validator: Validator,
+    key: VerifyingKey,
 }
 
-/// The validators of one epoch, sorted by consensus key.
+/// The members of one epoch.
 #[derive(Debug)]
 pub struct Committee {
     epoch: Epoch,
-    validators: Vec<Validator>,
-    keys: Vec<VerifyingKey>,
+    /// By seat; free seats are `None`.
+    seats: Vec<Option<Member>>,
+    voters: Vec<ValidatorId>,
     total: u64,
-    hash: Hash,
 }
 
 impl Committee {
-    /// Makes a committee of validators that are sorted by consensus key.
+    /// Makes a first committee, of validators that are sorted by consensus key: their order gives them their seats.
     ///
     /// # Errors
     /// [`CommitteeError`], which names the validator at fault.
     pub fn new(epoch: Epoch, validators: Vec<Validator>) -> Result<Arc<Self>, CommitteeError> {
-        if validators.is_empty() {
-            return Err(CommitteeError::Empty);
+        let unsorted = validators.windows(2).find_map(|pair| match pair {
+            [first, second] if first.consensus_key >= second.consensus_key => Some(second.name.clone()),
+            _ => None,
+        });
+        if let Some(name) = unsorted {
+            return Err(CommitteeError::Order(name));
         }
-        if validators.len() > VALIDATORS_MAX {
-            return Err(CommitteeError::TooMany(validators.len()));
+        Self::of_seats(epoch, (0..).map(ValidatorId).zip(validators).map(|(id, validator)| Seat { id, validator }).collect())
+    }
+
+    /// Makes a committee of members in ascending order of their seats.
+    ///
+    /// # Errors
+    /// [`CommitteeError`], which names the validator at fault.
+    pub fn of_seats(epoch: Epoch, members: Vec<Seat>) -> Result<Arc<Self>, CommitteeError> {
+        if members.len() > VALIDATORS_MAX {
+            return Err(CommitteeError::TooMany(members.len()));
         }
-        let mut keys = Vec::with_capacity(validators.len());
+        let mut seats: Vec<Option<Member>> = Vec::new();
+        let mut voters = Vec::new();
         let mut total = 0u64;
-        let mut last: Option<PublicKey> = None;
-        for validator in &validators {
+        for Seat { id, validator } in &members {
             let name = || validator.name.clone();
-            if last.is_some_and(|last| last >= validator.consensus_key) {
+            if id.index() < seats.len() || id.index() >= VALIDATORS_MAX {
+                return Err(CommitteeError::Seat(name()));
+            }
+            let others = || members.iter().filter(|other| other.id != *id).map(|other| &other.validator);
+            if others().any(|other| other.consensus_key == validator.consensus_key) {
                 return Err(CommitteeError::Order(name()));
             }
-            last = Some(validator.consensus_key);
-            if validators.iter().filter(|other| other.network_key == validator.network_key).count() > 1
-                || validators.iter().any(|other| other.consensus_key == validator.network_key)
+            if members.iter().any(|other| other.validator.consensus_key == validator.network_key)
+                || others().any(|other| other.network_key == validator.network_key)
             {
                 return Err(CommitteeError::NetworkKey(name()));
             }
@@ -125,16 +156,23 @@ impl Committee {
                     return Err(CommitteeError::Name(name()));
                 }
             }
-            if !(1..=POWER_MAX).contains(&validator.power.0) {
+            if validator.power.0 > POWER_MAX {
                 return Err(CommitteeError::Power(name()));
             }
             total = total.saturating_add(validator.power.0);
-            let key = |key: &PublicKey| key.decode_for_registration().map_err(|error| CommitteeError::Key { name: name(), error });
-            key(&validator.network_key)?;
-            keys.push(key(&validator.consensus_key)?);
+            let decode = |key: &PublicKey| key.decode_for_registration().map_err(|error| CommitteeError::Key { name: name(), error });
+            decode(&validator.network_key)?;
+            let key = decode(&validator.consensus_key)?;
+            if validator.power.0 > 0 {
+                voters.push(*id);
+            }
+            seats.resize_with(id.index(), || None);
+            seats.push(Some(Member { validator: validator.clone(), key }));
         }
-        let hash = Hash::of(&COMMITTEE, &codec::encode(&Hashed { epoch, validators: &validators }));
-        Ok(Arc::new(Self { epoch, validators, keys, total, hash }))
+        if voters.is_empty() {
+            return Err(CommitteeError::Empty);
+        }
+        Ok(Arc::new(Self { epoch, seats, voters, total }))
     }
 
     /// The epoch that it serves.
@@ -143,47 +181,48 @@ impl Committee {
         self.epoch
     }
 
-    /// Its hash, as headers carry it.
+    fn member(&self, id: ValidatorId) -> Option<&Member> {
+        self.seats.get(id.index())?.as_ref()
+    }
+
+    /// Its members, observers included, in the order of their seats.
+    pub fn members(&self) -> impl DoubleEndedIterator<Item = (ValidatorId, &Validator)> {
+        (0..u16::MAX).zip(&self.seats).filter_map(|(id, seat)| Some((ValidatorId(id), &seat.as_ref()?.validator)))
+    }
+
+    /// The seats of its members, observers included.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = ValidatorId> {
+        self.members().map(|(id, _)| id)
+    }
+
+    /// The seats of its voters, of which there is at least one.
     #[must_use]
-    pub const fn hash(&self) -> Hash {
-        self.hash
+    pub fn voters(&self) -> &[ValidatorId] {
+        &self.voters
     }
 
-    /// Its members in order.
+    /// Whether this member votes.
     #[must_use]
-    pub fn validators(&self) -> &[Validator] {
-        &self.validators
+    pub fn is_voter(&self, id: ValidatorId) -> bool {
+        self.member(id).is_some_and(|member| member.validator.power.0 > 0)
     }
 
-    /// The positions of its members.
-    pub fn ids(&self) -> impl DoubleEndedIterator<Item = ValidatorId> + use<> {
-        (0..u16::try_from(self.validators.len()).unwrap_or(u16::MAX)).map(ValidatorId)
-    }
-
-    /// The number of its members, at least 1.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a committee is never empty")]
-    pub fn len(&self) -> usize {
-        self.validators.len()
-    }
-
-    /// A member; `None` for a position outside the committee.
+    /// A member; `None` for a free seat.
     #[must_use]
     pub fn get(&self, id: ValidatorId) -> Option<&Validator> {
-        self.validators.get(id.index())
+        self.member(id).map(|member| &member.validator)
     }
 
-    /// A member's key, decoded.
+    /// A voter's key, decoded. What anyone else signs counts for nothing.
     #[must_use]
     pub fn key(&self, id: ValidatorId) -> Option<&VerifyingKey> {
-        self.keys.get(id.index())
+        self.member(id).filter(|member| member.validator.power.0 > 0).map(|member| &member.key)
     }
 
-    /// The position of a consensus key.
+    /// The seat of a consensus key.
     #[must_use]
     pub fn find(&self, key: &PublicKey) -> Option<ValidatorId> {
-        let position = self.validators.binary_search_by(|validator| validator.consensus_key.cmp(key)).ok()?;
-        u16::try_from(position).ok().map(ValidatorId)
+        self.members().find(|(_, validator)| validator.consensus_key == *key).map(|(id, _)| id)
     }
 
     /// The voting power of all members.
@@ -205,7 +244,7 @@ impl Committee {
         self.total.saturating_sub(self.quorum_power()).saturating_add(1)
     }
 
-    /// The power of a set of members. Ids outside the committee count for nothing.
+    /// The power of a set of members. Free seats count for nothing.
     #[must_use]
     pub fn power(&self, signers: SignerSet) -> u64 {
         signers.iter().filter_map(|id| self.get(id)).fold(0, |sum, validator| sum.saturating_add(validator.power.0))
@@ -223,14 +262,14 @@ impl Committee {
         self.power(signers) >= self.amplify_power()
     }
 
-    /// Whether every member of the set is in the committee.
+    /// Whether every one of these is a voter.
     #[must_use]
-    pub fn contains_all(&self, signers: SignerSet) -> bool {
-        signers.iter().all(|id| self.get(id).is_some())
+    pub fn are_voters(&self, ids: SignerSet) -> bool {
+        ids.iter().all(|id| self.is_voter(id))
     }
 }
 
-/// A set of validators, as a bitmap over the sorted committee: it cannot express a duplicate.
+/// A set of validators, as a bitmap over the seats: it cannot express a duplicate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignerSet(u128);
@@ -265,6 +304,18 @@ impl SignerSet {
     /// Its members in ascending order.
     pub fn iter(self) -> impl Iterator<Item = ValidatorId> {
         (0u16..).take(VALIDATORS_MAX).map(ValidatorId).filter(move |id| self.contains(*id))
+    }
+
+    /// The members of both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The members that are not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// The members of either set.

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec,
-    committee::{Committee, CommitteeError, NAME_BYTES_MAX, Validator, is_printable},
+    committee::{Committee, CommitteeError, NAME_BYTES_MAX, Seat, Validator, is_printable},
     crypto::{Hash, Signature, SigningKey, Tag},
-    ids::{ChainId, DraftHash, GenesisHash},
+    epoch::EpochState,
+    ids::{ChainId, DraftHash, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::{Epoch, UnixMillis},
     settings::Settings,
@@ -104,10 +105,12 @@ impl Parameters {
         u64::from(self.timeout_base_ms / 4)
     }
 
-    /// The number of latest authors that elections exclude in a committee of this size: `exclude_size`, or f.
+    /// The number of latest authors that elections exclude with this many voters: f, or `exclude_size` if it lies in f..=2f, and otherwise
+    /// the nearer end, since the committee may have changed.
     #[must_use]
-    pub fn excluded(&self, validators: usize) -> u32 {
-        self.exclude_size.unwrap_or_else(|| u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX))
+    pub fn excluded(&self, voters: usize) -> u32 {
+        let faults = u32::try_from(voters.saturating_sub(1) / 3).unwrap_or(u32::MAX);
+        self.exclude_size.unwrap_or(faults).clamp(faults, faults.saturating_mul(2))
     }
 
     /// Checks the parameters for a committee of this size.
@@ -117,8 +120,8 @@ impl Parameters {
     pub fn check(&self, validators: usize) -> Result<(), GenesisError> {
         self.check_ranges()?;
         let faults = validators.saturating_sub(1) / 3;
-        if !usize::try_from(self.excluded(validators)).is_ok_and(|size| (faults..=faults.saturating_mul(2)).contains(&size)) {
-            let most = faults.saturating_mul(2);
+        let most = faults.saturating_mul(2);
+        if self.exclude_size.is_some_and(|size| !usize::try_from(size).is_ok_and(|size| (faults..=most).contains(&size))) {
             return Err(GenesisError::Parameter(format!("exclude_size must lie in {faults}..={most} for {validators} validators")));
         }
         Ok(())
@@ -268,6 +271,13 @@ impl Genesis {
         self.validators = members.into_iter().map(sign).collect();
         self.validators.sort_by_key(|entry| entry.validator.consensus_key);
         self
+    }
+
+    /// What governs the first epoch.
+    #[must_use]
+    pub fn epoch_state(&self) -> EpochState {
+        let seats = (0..).map(ValidatorId).zip(&self.validators).map(|(id, entry)| Seat { id, validator: entry.validator.clone() });
+        EpochState { epoch: Epoch(0), protocol_version: self.protocol_version, parameters: self.parameters, seats: seats.collect() }
     }
 
     /// The hash that identifies the network. Files with the same content have the same hash, whatever their layout.

@@ -36,8 +36,8 @@ pub struct Header {
     pub receipts_root: Hash,
     /// Root of the authenticated state after the block.
     pub state_root: Hash,
-    /// Hash of the committee of the next block.
-    pub next_committee: Hash,
+    /// Hash of the [epoch state](crate::epoch::EpochState) in force after the block. A block that changes it is the last of its epoch.
+    pub epoch_state: Hash,
 }
 
 impl Header {

@@ -88,13 +88,14 @@ impl fmt::Display for ChainId {
     }
 }
 
-/// A validator: its position in the epoch's committee, which is sorted by public key.
+/// A validator: its seat in the committee. A validator keeps its seat, whatever becomes of its keys, its address and its power. The founders'
+/// seats are in the order of their consensus keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ValidatorId(pub u16);
 
 impl ValidatorId {
-    /// The position as an index.
+    /// The seat as an index.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)

@@ -8,7 +8,7 @@ use crate::{
     header::Header,
     ids::{BlockId, ValidatorId},
     proof::PROOF_HEADERS_MAX,
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
     sighting::Sightings,
     timeout::{TimeoutCert, TimeoutMessage},
     transaction::Transaction,
@@ -79,6 +79,21 @@ impl Message {
             Self::CatchupResponse(_) => "catchup-response",
             Self::SightingsRequest => "sightings-request",
             Self::Sightings(_) => "sightings",
+        }
+    }
+
+    /// The epoch that its content is of, as the message claims; `None` for a message that belongs to no epoch or does not say.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Proposal(proposal) => Some(proposal.block.content().epoch),
+            Self::Vote(vote) => Some(vote.commit_info.epoch),
+            Self::Timeout(message) => Some(message.timeout.epoch),
+            Self::SyncInfo(info) => Some(info.high_qc.commit_info.epoch),
+            Self::FetchResponse(response) => response.blocks.first().map(|block| block.content().epoch),
+            Self::CatchupResponse(response) => response.commit_qc.as_ref().map(|qc| qc.commit_info.epoch),
+            Self::Sightings(sightings) => sightings.epoch(),
+            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => None,
         }
     }
 

@@ -169,6 +169,12 @@ pub struct Sightings {
 }
 
 impl Sightings {
+    /// The epoch of the statements, as far as they say: a proposal alone does not.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.vote.map(|vote| vote.commit_info.epoch).or_else(|| self.timeout.map(|timeout| timeout.epoch))
+    }
+
     /// The sightings of a validator that was never seen.
     #[must_use]
     pub const fn none(of: ValidatorId) -> Self {

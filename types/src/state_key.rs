@@ -1,7 +1,11 @@
-//! What the states of all applications have in common: a record for each account, and the size that an entry counts for.
+//! What the states of all applications have in common: a record for each account, what governs the chain, and the size that an entry counts
+//! for.
 //!
 //! ```text
-//! key 'a' | address 32   ->  sequence u64 LE | the application's part
+//! key 'a' | address 32                      ->  sequence u64 LE | the application's part
+//! key 00 | "epoch"                          ->  BCS EpochState: the one in force after the block
+//! key 00 | "proposals"                      ->  BCS Proposals: the numbers of the open ones; absent before the first
+//! key 00 | "proposal" | number u64 BE       ->  BCS Proposal
 //! ```
 //! Keys with any other first byte belong to the application.
 //!
@@ -14,6 +18,15 @@ use crate::{ids::Address, round::Sequence};
 
 /// First byte of the key of an account. No application key begins with it.
 pub const ACCOUNT: u8 = b'a';
+
+/// First byte of the keys of what governs the chain. No application key begins with it.
+pub const CHAIN: u8 = 0;
+
+/// The key of the [epoch state](crate::epoch::EpochState).
+pub const EPOCH_KEY: &[u8] = b"\0epoch";
+
+/// The key of the [open proposals](crate::governance::Proposals).
+pub const PROPOSALS_KEY: &[u8] = b"\0proposals";
 
 /// Length of the sequence number at the start of an account's record, in bytes.
 pub const SEQUENCE_BYTES: usize = 8;

@@ -1,8 +1,8 @@
 //! Transactions: what an account signs.
 //!
 //! ```text
-//! raw = genesis_hash 32 | sender 32 | sequence u64 | expires_at u64 | payload (ULEB length, bytes) | signature 64
-//!       '----------------------------- content: id = SHA3(tag | content) -------------------'
+//! raw = genesis_hash 32 | sender 32 | sequence u64 | expires_at u64 | target 1 | payload (ULEB length, bytes) | signature 64
+//!       '----------------------------- content: id = SHA3(tag | content) ------------------------------'
 //! ```
 //! A transaction stays one shared buffer from its arrival to the disk, and its id is computed once. The id does not cover the signature, so
 //! the same content under another valid signature is the same transaction and can take effect only once.
@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     codec::{self, DecodeError},
     crypto::{Hash, PublicKey, Signature, SigningKey, Tag},
+    governance::ChainOperation,
     ids::{Address, GenesisHash, TxId},
     round::{Sequence, UnixMillis},
 };
@@ -26,7 +27,18 @@ pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024;
 
 const SIGNATURE_BYTES: usize = 64;
 /// Longest transaction, in bytes.
-pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 32 + 32 + 8 + 8 + 3 + SIGNATURE_BYTES;
+pub const TRANSACTION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 32 + 32 + 8 + 8 + 1 + 3 + SIGNATURE_BYTES;
+
+/// What executes a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The application; the payload is in its own encoding.
+    #[default]
+    Application,
+    /// The chain itself; the payload is a [`crate::governance::ChainOperation`].
+    Chain,
+}
 
 /// The part of a transaction that its sender chooses and signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +51,9 @@ pub struct TransactionContent {
     pub sequence: Sequence,
     /// No block with this timestamp or a later one can contain it, so a transaction that is not committed by then never will be.
     pub expires_at: UnixMillis,
-    /// The operation, in the application's own encoding.
+    /// What executes it.
+    pub target: Target,
+    /// The operation.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
 }
@@ -55,10 +69,28 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Signs a payload.
+    /// Signs a payload for the application.
     #[must_use]
     pub fn sign(genesis_hash: GenesisHash, key: &SigningKey, sequence: Sequence, expires_at: UnixMillis, payload: Vec<u8>) -> Self {
-        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, payload };
+        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, target: Target::Application, payload };
+        Self::sign_content(content, key)
+    }
+
+    /// Signs an operation on the chain itself.
+    #[must_use]
+    pub fn sign_chain(
+        genesis_hash: GenesisHash,
+        key: &SigningKey,
+        sequence: Sequence,
+        expires_at: UnixMillis,
+        operation: &ChainOperation,
+    ) -> Self {
+        let payload = codec::encode(operation);
+        let content = TransactionContent { genesis_hash, sender: key.public(), sequence, expires_at, target: Target::Chain, payload };
+        Self::sign_content(content, key)
+    }
+
+    fn sign_content(content: TransactionContent, key: &SigningKey) -> Self {
         let mut raw = codec::encode(&content);
         let id = TxId(Hash::of(&TRANSACTION, &raw));
         let signature = key.sign(&id.0);

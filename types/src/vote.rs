@@ -8,6 +8,7 @@ use crate::{
     codec,
     committee::{PerSigner, SignerSet},
     crypto::{Hash, Signature, Tag},
+    epoch::epoch_block_id,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
 };
@@ -103,7 +104,17 @@ impl QuorumCert {
     /// The certificate of genesis: round 0, its own parent, commits itself, signed by nobody (S3).
     #[must_use]
     pub fn genesis(epoch: Epoch, genesis_hash: GenesisHash, state_id: StateId) -> Self {
-        let id = genesis_block_id(genesis_hash);
+        Self::unsigned(genesis_block_id(genesis_hash), epoch, genesis_hash, state_id)
+    }
+
+    /// The certificate that an epoch after the first begins with: like that of genesis, for the last result of the epoch before. It proves
+    /// nothing to anyone who does not know that this result is committed.
+    #[must_use]
+    pub fn of_epoch(epoch: Epoch, genesis_hash: GenesisHash, last: StateId) -> Self {
+        Self::unsigned(epoch_block_id(epoch, last), epoch, genesis_hash, last)
+    }
+
+    fn unsigned(id: BlockId, epoch: Epoch, genesis_hash: GenesisHash, state_id: StateId) -> Self {
         let vote_info = VoteInfo { id, round: Round(0), parent_id: id, parent_round: Round(0), exec_state_id: state_id };
         let commit_info = LedgerCommitInfo { genesis_hash, epoch, commit_state_id: Some(state_id), vote_info_hash: vote_info.digest() };
         Self { vote_info, commit_info, signers: SignerSet::default(), signatures: PerSigner::default() }

@@ -195,7 +195,7 @@ impl Verified<TimeoutCert> {
             return None;
         }
         let signers: SignerSet = timeouts.keys().copied().collect();
-        if !committee.contains_all(signers) || !committee.is_quorum(signers) {
+        if !committee.are_voters(signers) || !committee.is_quorum(signers) {
             return None;
         }
         let high_qc = timeouts.values().map(|m| &m.timeout.high_qc).max_by_key(|qc| qc.round())?.clone();
@@ -221,7 +221,7 @@ impl Verified<QuorumCert> {
             return None;
         }
         let signers: SignerSet = votes.keys().copied().collect();
-        if !committee.contains_all(signers) || !committee.is_quorum(signers) {
+        if !committee.are_voters(signers) || !committee.is_quorum(signers) {
             return None;
         }
         let signatures = votes.values().map(|vote| vote.borrow().signature).collect::<Vec<_>>().try_into().ok()?;

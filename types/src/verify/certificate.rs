@@ -21,7 +21,7 @@ impl Verifier {
 
     /// The same without copying.
     pub(super) fn check_quorum_cert(&self, qc: &QuorumCert) -> Result<(), VerifyError> {
-        // S3: round 0 is genesis, and it has exactly one certificate.
+        // S3: round 0 begins the epoch, and it has exactly one certificate.
         if qc.round() == Round(0) {
             return if *qc == self.genesis_qc { Ok(()) } else { Err(VerifyError::Round(Round(0))) };
         }
@@ -108,7 +108,7 @@ impl Verifier {
         if signatures.len() != signers.len() {
             return Err(VerifyError::SignerCount);
         }
-        if let Some(stranger) = signers.iter().find(|id| self.committee.get(*id).is_none()) {
+        if let Some(stranger) = signers.iter().find(|id| !self.committee.is_voter(*id)) {
             return Err(VerifyError::NotInCommittee(stranger));
         }
         if !self.committee.is_quorum(signers) {

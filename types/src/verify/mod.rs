@@ -24,7 +24,7 @@ use crate::{
     committee::{Committee, VALIDATORS_MAX},
     crypto::{BadSignature, Hash, KeyError, PublicKey, Signature, SignatureMemory, VerifyingKey},
     genesis::Parameters,
-    ids::{GenesisHash, TxId, ValidatorId},
+    ids::{GenesisHash, StateId, TxId, ValidatorId},
     round::{Epoch, Round},
     seen::Seen,
     timeout::TimeoutCert,
@@ -73,8 +73,8 @@ pub enum VerifyError {
     /// Of another epoch.
     #[error("it is of another epoch, {0}")]
     OtherEpoch(Epoch),
-    /// Attributed to a validator outside the committee.
-    #[error("validator {0} is not in the committee")]
+    /// Attributed to a seat whose signature does not count: a free one, or an observer's.
+    #[error("validator {0} does not vote in this epoch")]
     NotInCommittee(ValidatorId),
     /// Sent by one validator in the name of another.
     #[error("validator {sender} sent it in the name of validator {author}")]
@@ -151,7 +151,7 @@ impl VerifyError {
     }
 }
 
-/// Checks values against one committee of one network.
+/// Checks values against the committee of one epoch of one network.
 #[derive(Debug)]
 pub struct Verifier {
     genesis_hash: GenesisHash,
@@ -163,12 +163,12 @@ pub struct Verifier {
     certificates: Mutex<Seen<Hash, ()>>,
     recent_qcs: Mutex<Recent<QuorumCert>>,
     recent_tcs: Mutex<Recent<TimeoutCert>>,
-    transactions: Mutex<Seen<TxId, Signature>>,
-    keys: Mutex<Seen<PublicKey, VerifyingKey>>,
+    transactions: Arc<Mutex<Seen<TxId, Signature>>>,
+    keys: Arc<Mutex<Seen<PublicKey, VerifyingKey>>>,
 }
 
 impl Verifier {
-    /// A verifier that has seen nothing, for the network of this genesis certificate.
+    /// A verifier that has seen nothing, for the network and the epoch of this certificate, the one that the epoch begins with.
     #[must_use]
     pub fn new(committee: Arc<Committee>, genesis_qc: QuorumCert, parameters: Parameters) -> Self {
         Self {
@@ -180,9 +180,18 @@ impl Verifier {
             certificates: Mutex::new(Seen::new(CERTIFICATES_REMEMBERED)),
             recent_qcs: Mutex::default(),
             recent_tcs: Mutex::default(),
-            transactions: Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED)),
-            keys: Mutex::new(Seen::new(KEYS_REMEMBERED)),
+            transactions: Arc::new(Mutex::new(Seen::new(TRANSACTIONS_REMEMBERED))),
+            keys: Arc::new(Mutex::new(Seen::new(KEYS_REMEMBERED))),
         }
+    }
+
+    /// The verifier of the next epoch, once the last result of this one is committed. It remembers the same signatures and transactions, since
+    /// those name the epoch or do not depend on it.
+    #[must_use]
+    pub fn next(&self, last: StateId, committee: Arc<Committee>, parameters: Parameters) -> Self {
+        let begin = QuorumCert::of_epoch(committee.epoch(), self.genesis_hash, last);
+        let next = Self::new(committee, begin, parameters).with_signatures(Arc::clone(&self.signatures));
+        Self { transactions: Arc::clone(&self.transactions), keys: Arc::clone(&self.keys), ..next }
     }
 
     /// With another memory of signatures: a larger or a shared one.
@@ -203,7 +212,7 @@ impl Verifier {
         &self.committee
     }
 
-    /// The certificate of genesis, the only one without signatures.
+    /// The certificate that the epoch begins with, the only one without signatures: in the first epoch that of genesis.
     #[must_use]
     pub fn genesis_qc(&self) -> Verified<QuorumCert> {
         Verified(self.genesis_qc.clone())

@@ -1,0 +1,235 @@
+//! How the committee changes itself: executes [`ChainOperation`]s, and at the end of a block applies the proposals that have their quorum.
+//!
+//! ```text
+//! operators of voters: propose, approve, reject, withdraw --> proposals in the state --end of the block--> a new epoch state
+//! ```
+//! Everything is judged by the committee of the block's epoch. Proposals are bounded by [`PROPOSALS_PER_OPERATOR_MAX`] for each operator.
+
+use std::collections::BTreeSet;
+
+use quorate_types::{
+    codec::{self, DecodeError},
+    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX},
+    epoch::EpochState,
+    failure::{Code, Failure},
+    governance::{ChainOperation, Change, OpenProposal, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId, Proposals, proposal_key},
+    ids::{Address, DraftHash, ValidatorId},
+    state_key::{EPOCH_KEY, PROPOSALS_KEY},
+    transaction::PAYLOAD_BYTES_MAX,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::state::{State, StateRead, VALUE_BYTES_MAX};
+
+/// What governs the epoch of the next block. `None` only in a state that no genesis began.
+#[must_use]
+pub fn epoch_state(state: &dyn StateRead) -> Option<EpochState> {
+    read(state, EPOCH_KEY)
+}
+
+/// The open proposals, ascending.
+#[must_use]
+pub fn proposals(state: &dyn StateRead) -> Vec<(ProposalId, Proposal)> {
+    let open = read::<Proposals>(state, PROPOSALS_KEY).unwrap_or_default().open;
+    open.into_iter().filter_map(|open| Some((open.id, read(state, &proposal_key(open.id))?))).collect()
+}
+
+/// Whether a proposal may take effect: a quorum approves it, or the operator of the member that only changes its own entry.
+#[must_use]
+pub fn is_approved(committee: &Committee, proposal: &Proposal) -> bool {
+    let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
+    own || committee.is_quorum(voters(committee, proposal.approvals))
+}
+
+/// Executes an operation. Returns the number of the proposal that it is about.
+pub(crate) fn execute(state: &mut State<'_>, draft: DraftHash, sender: &Address, payload: &[u8]) -> Result<ProposalId, Failure> {
+    // The decoder's message depends on its version, so it must not get into a receipt.
+    let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
+    let epoch = epoch_state(state).ok_or_else(|| failure("no-committee", &[]))?;
+    let committee = epoch.committee().map_err(|_| failure("no-committee", &[]))?;
+    let seats = seats_of(&committee, sender);
+    if seats.is_empty() {
+        return Err(failure("not-an-operator", &[]));
+    }
+    let mut proposals: Proposals = read(state, PROPOSALS_KEY).unwrap_or_default();
+    let (id, proposal) = match operation {
+        ChainOperation::Propose(change) => {
+            let own = proposals.open.iter().filter(|open| !open.by.intersection(seats).is_empty()).count();
+            if own >= PROPOSALS_PER_OPERATOR_MAX {
+                return Err(failure("too-many-proposals", &[PROPOSALS_PER_OPERATOR_MAX as u64]));
+            }
+            apply(&epoch, draft, &change)?;
+            let id = proposals.next;
+            proposals.next = ProposalId(id.0.checked_add(1).ok_or_else(|| failure("too-many-proposals", &[]))?);
+            proposals.open.push(OpenProposal { id, by: seats });
+            (id, Some(Proposal { by: seats, change: *change, approvals: seats, rejections: SignerSet::default() }))
+        }
+        ChainOperation::Approve(id) => {
+            let mut proposal = find(state, id)?;
+            proposal.approvals = proposal.approvals.union(seats);
+            proposal.rejections = proposal.rejections.without(seats);
+            (id, Some(proposal))
+        }
+        ChainOperation::Reject(id) => {
+            let mut proposal = find(state, id)?;
+            proposal.approvals = proposal.approvals.without(seats);
+            proposal.rejections = proposal.rejections.union(seats);
+            let left = committee.total_power().saturating_sub(committee.power(proposal.rejections));
+            (id, (left >= committee.quorum_power()).then_some(proposal))
+        }
+        ChainOperation::Withdraw(id) => {
+            if find(state, id)?.by.intersection(seats).is_empty() {
+                return Err(failure("not-the-proposer", &[id.0]));
+            }
+            (id, None)
+        }
+    };
+    if proposal.is_none() {
+        proposals.open.retain(|open| open.id != id);
+    }
+    write(state, &proposal_key(id), proposal.as_ref());
+    write(state, PROPOSALS_KEY, Some(&proposals));
+    Ok(id)
+}
+
+/// Applies the proposals that are approved, in the order of their numbers, and returns the new epoch state if that changed it. A proposal that
+/// no longer fits is closed without effect.
+pub(crate) fn conclude(state: &mut State<'_>, draft: DraftHash) -> Option<EpochState> {
+    let epoch = epoch_state(state)?;
+    let committee = epoch.committee().ok()?;
+    let mut index: Proposals = read(state, PROPOSALS_KEY)?;
+    let mut next = epoch.clone();
+    let mut done = BTreeSet::new();
+    for (id, proposal) in proposals(state) {
+        if is_approved(&committee, &proposal) {
+            if let Ok(changed) = apply(&next, draft, &proposal.change) {
+                next = changed;
+            }
+            done.insert(id);
+        }
+    }
+    if done.is_empty() {
+        return None;
+    }
+    let changed = (next.seats != epoch.seats).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
+    // Whoever takes a seat does not inherit what its last holder has said.
+    let gone = changed.as_ref().map_or_else(SignerSet::default, |next| changed_hands(&epoch, next));
+    for open in &mut index.open {
+        open.by = open.by.without(gone);
+        if open.by.is_empty() {
+            done.insert(open.id);
+        }
+    }
+    if !gone.is_empty() {
+        for (id, proposal) in proposals(state) {
+            let Proposal { by, change, approvals, rejections } = proposal;
+            let [by, approvals, rejections] = [by, approvals, rejections].map(|seats| seats.without(gone));
+            write(state, &proposal_key(id), Some(&Proposal { by, change, approvals, rejections }));
+        }
+    }
+    index.open.retain(|open| !done.contains(&open.id));
+    for id in done {
+        write::<Proposal>(state, &proposal_key(id), None);
+    }
+    write(state, PROPOSALS_KEY, Some(&index));
+    if let Some(changed) = &changed {
+        write(state, EPOCH_KEY, Some(changed));
+    }
+    changed
+}
+
+/// The epoch state after a change, still under its old number.
+fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochState, Failure> {
+    let mut next = epoch.clone();
+    let position = |seat: ValidatorId| {
+        let found = epoch.seats.iter().position(|member| member.id == seat);
+        found.ok_or_else(|| failure("no-such-seat", &[seat.0.into()]))
+    };
+    match change {
+        Change::Power { seat, power } => {
+            let position = position(*seat)?;
+            if let Some(member) = next.seats.get_mut(position) {
+                member.validator.power = *power;
+            }
+        }
+        Change::Add(entry) => {
+            entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
+            let taken: SignerSet = epoch.seats.iter().map(|member| member.id).collect();
+            let free = (0..).take(VALIDATORS_MAX).map(ValidatorId).find(|id| !taken.contains(*id));
+            let id = free.ok_or_else(|| failure("committee-full", &[VALIDATORS_MAX as u64]))?;
+            let position = next.seats.partition_point(|member| member.id < id);
+            next.seats.insert(position, Seat { id, validator: entry.validator.clone() });
+        }
+        Change::Remove { seat } => {
+            next.seats.remove(position(*seat)?);
+        }
+        Change::Replace { seat, entry } => {
+            entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
+            let position = position(*seat)?;
+            if let Some(member) = next.seats.get_mut(position) {
+                let power = member.validator.power;
+                member.validator = entry.validator.clone();
+                member.validator.power = power;
+            }
+        }
+    }
+    if next.seats == epoch.seats {
+        return Err(failure("no-change", &[]));
+    }
+    next.committee().map_err(|_| failure("bad-committee", &[]))?;
+    Ok(next)
+}
+
+/// The seats whose operator is another afterwards.
+fn changed_hands(before: &EpochState, after: &EpochState) -> SignerSet {
+    let holder = |seat: ValidatorId| after.seats.iter().find(|member| member.id == seat).map(|member| member.validator.operator);
+    before.seats.iter().filter(|member| holder(member.id) != Some(member.validator.operator)).map(|member| member.id).collect()
+}
+
+/// The voters that this account speaks for.
+fn seats_of(committee: &Committee, operator: &Address) -> SignerSet {
+    let members = committee.members().filter(|(id, validator)| committee.is_voter(*id) && validator.operator == Some(*operator));
+    members.map(|(id, _)| id).collect()
+}
+
+fn voters(committee: &Committee, seats: SignerSet) -> SignerSet {
+    seats.iter().filter(|id| committee.is_voter(*id)).collect()
+}
+
+fn find(state: &dyn StateRead, id: ProposalId) -> Result<Proposal, Failure> {
+    read(state, &proposal_key(id)).ok_or_else(|| failure("no-such-proposal", &[id.0]))
+}
+
+fn read<T: DeserializeOwned>(state: &dyn StateRead, key: &[u8]) -> Option<T> {
+    codec::decode(&state.get(key)?, VALUE_BYTES_MAX).ok()
+}
+
+fn write<T: Serialize>(state: &mut State<'_>, key: &[u8], value: Option<&T>) {
+    state.write_chain(key, value.map(|value| codec::encode(value).into()));
+}
+
+fn failure(code: &'static str, numbers: &[u64]) -> Failure {
+    Failure::new(Code::new(code), numbers)
+}
+
+/// A sentence for people on a failure of this module, with the fix.
+pub(crate) fn explain(failure: &Failure) -> Option<String> {
+    Some(match (failure.code(), failure.numbers()) {
+        ("not-an-operator", _) => {
+            "the sender is no operator: only the accounts that the committee names as operators of its voters may change it; sign with one of those".into()
+        }
+        ("too-many-proposals", [max]) => format!("the sender has {max} open proposals, the most that one operator may have; withdraw one first"),
+        ("no-such-proposal", [id]) => format!("there is no open proposal {id}; it may have taken effect, or been withdrawn or rejected"),
+        ("not-the-proposer", [id]) => format!("another operator has made proposal {id}; reject it instead"),
+        ("no-such-seat", [seat]) => format!("seat {seat} is free; list the members first"),
+        ("bad-possession", _) => {
+            "the entry is not signed by both of its keys for this network; make it again with `genesis add-validator` on this network's draft".into()
+        }
+        ("committee-full", [max]) => format!("all {max} seats are taken; remove a member first"),
+        ("no-change", _) => "the committee is like that already".into(),
+        ("bad-committee", _) => {
+            "the committee would be invalid: no voter would be left, or a key, a name, an address or a power does not fit".into()
+        }
+        _ => return None,
+    })
+}

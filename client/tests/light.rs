@@ -96,7 +96,7 @@ fn every_changed_part_of_a_transaction_proof_is_refused() {
         ("transactions root", |p| header(p, |h| h.transactions_root = Hash::default())),
         ("receipts root", |p| header(p, |h| h.receipts_root = Hash::default())),
         ("state root", |p| header(p, |h| h.state_root = Hash([1; 32]))),
-        ("next committee", |p| header(p, |h| h.next_committee = Hash::default())),
+        ("epoch state", |p| header(p, |h| h.epoch_state = Hash::default())),
         ("voted block", |p| p.commit.qc.vote_info.id = BlockId::default()),
         ("voted round", |p| p.commit.qc.vote_info.round = Round(11)),
         ("voted parent", |p| p.commit.qc.vote_info.parent_id = BlockId::default()),

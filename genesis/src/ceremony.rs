@@ -212,6 +212,7 @@ mod tests {
             network_key: network.public(),
             address: format!("/ip4/10.0.0.{number}/tcp/6180"),
             power: VotingPower(1),
+            operator: None,
         };
         draft.fragment(&app(), validator, &consensus, &network).unwrap()
     }

@@ -263,6 +263,7 @@ impl AddValidatorCommand {
             network_key: public.network_key,
             address: self.address,
             power: VotingPower(self.power),
+            operator: None,
         };
         let fragment = draft.fragment(app, validator, &keys.consensus, &keys.network())?;
         file::write(&file, &fragment)?;

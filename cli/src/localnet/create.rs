@@ -130,6 +130,7 @@ pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Local
             network_key: public.network_key,
             address: member.p2p.clone(),
             power: VotingPower(1),
+            operator: None,
         };
         fragments.push(draft.fragment(app, validator, &keys.consensus, &keys.network())?);
         members.push(member);

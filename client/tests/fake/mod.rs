@@ -40,6 +40,7 @@ impl Fake {
                 network_key: network.public(),
                 address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + number),
                 power: VotingPower(1),
+                operator: None,
             };
             (validator, consensus, network)
         });
@@ -69,7 +70,7 @@ impl Fake {
             transactions_root: Hash([8; 32]),
             receipts_root: merkle::root(&leaves(receipts)),
             state_root,
-            next_committee: Hash([7; 32]),
+            epoch_state: Hash([7; 32]),
         }
     }
 

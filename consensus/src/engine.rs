@@ -20,7 +20,7 @@ use quorate_types::{
     genesis::Parameters,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{Message, Recipients, SyncInfo},
-    round::{Round, UnixMillis},
+    round::{Epoch, Round, UnixMillis},
     sighting::StatementKind,
     timeout::{TimeoutCert, TimeoutMessage},
     verify::{OwnBlock, Verified, VerifiedMessage},
@@ -195,6 +195,12 @@ impl Engine {
         }
         self.finish();
         std::mem::take(&mut self.effects)
+    }
+
+    /// The epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.config.committee.epoch()
     }
 
     /// The current round.

@@ -8,7 +8,7 @@ use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::{SignatureMemory, SigningKey},
     genesis::{Genesis, Parameters, StateLimits},
-    ids::{ChainId, GenesisHash, ValidatorId},
+    ids::{Address, ChainId, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
     round::UnixMillis,
     settings::Settings,
@@ -42,16 +42,18 @@ pub struct Setting {
 const SIGNATURES_REMEMBERED: usize = 1 << 16;
 
 impl Setting {
-    /// Draws a network.
+    /// Draws a network. These accounts operate its validators, in turn.
     ///
     /// # Errors
     /// The resulting genesis is refused.
-    pub fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings) -> Result<Self, String> {
+    pub fn draw(random: &mut Random, validators: u16, app: &App, settings: Settings, operators: &[Address]) -> Result<Self, String> {
         let weighted = random.chance(250);
         let members: Vec<Member> = (0..validators)
             .map(|number| {
                 let (consensus, network) = (workload::seed(random), workload::seed(random));
-                member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 })
+                let mut drawn = member(number, &consensus, &network, if weighted { random.between(1, 3) } else { 1 });
+                drawn.validator.operator = operators.iter().cycle().nth(usize::from(number)).copied();
+                drawn
             })
             .collect();
         let parameters = parameters(random, members.len());

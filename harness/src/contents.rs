@@ -131,6 +131,8 @@ pub fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
 
 /// Whether a message proves that validator `of` signed a statement of a later round than its record remembers for that kind.
 pub(crate) fn shows_beyond(message: &Message, of: ValidatorId, record: DurableRecord) -> bool {
+    // A record of an earlier epoch remembers nothing of this one.
+    let record = if message.epoch().is_some_and(|epoch| epoch.0 != record.epoch) { DurableRecord::default() } else { record };
     let (voted, gave_up) = (record.last_vote_round.unwrap_or(0), record.last_timeout_round.unwrap_or(0));
     let in_qcs = quorum_certs(message).any(|qc| qc.signers.contains(of) && qc.round().0 > voted);
     let in_tc = timeout_cert(message).is_some_and(|tc| tc.signers.contains(of) && tc.round.0 > gave_up);

@@ -26,6 +26,8 @@ const RECORD: &[u8] = b"record";
 /// The counters of a safety record, decoded independently from the layout that consensus/src/safety documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DurableRecord {
+    /// The epoch that the rounds belong to.
+    pub epoch: u64,
     /// No vote or timeout of a lower round will be signed.
     pub highest_vote_round: u64,
     /// No timeout with a lower certificate will be signed.
@@ -48,7 +50,8 @@ impl DurableRecord {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Reader(bytes);
-        rest.skip(1 + 32 + 8)?;
+        rest.skip(1 + 32)?;
+        let epoch = rest.number()?;
         let (highest_vote_round, highest_qc_round, last_proposed_round) = (rest.number()?, rest.number()?, rest.number()?);
         let mut last_vote_round = None;
         if rest.is_some()? {
@@ -61,7 +64,7 @@ impl DurableRecord {
             rest.skip(32)?;
         }
         let last_timeout_round = if rest.is_some()? { Some(rest.number()?) } else { None };
-        Some(Self { highest_vote_round, highest_qc_round, last_proposed_round, last_vote_round, last_timeout_round })
+        Some(Self { epoch, highest_vote_round, highest_qc_round, last_proposed_round, last_vote_round, last_timeout_round })
     }
 }
 

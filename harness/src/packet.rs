@@ -7,6 +7,7 @@ use quorate_types::{
     codec::{self, DecodeError},
     ids::ValidatorId,
     message::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, Message, Recipients, TransactionBatch},
+    round::Epoch,
     transaction::Transaction,
     verify::{Verified, Verifier, VerifyError},
 };
@@ -34,7 +35,8 @@ pub fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> bool {
 #[derive(Debug)]
 pub struct Packet {
     form: Form,
-    opened: OnceCell<Result<Opened, Refused>>,
+    /// As the first receiver opened it, with that receiver's epoch.
+    opened: OnceCell<(Epoch, Result<Opened, Refused>)>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,8 @@ enum Form {
 pub enum Opened {
     /// For the replica's engine.
     Message(Verified<Message>),
+    /// Of another epoch than the receiver's, so not verified; and its length.
+    OtherEpoch(Box<Message>, usize),
     /// For the replica's pool.
     Gossip(Vec<Verified<Transaction>>),
 }
@@ -151,11 +155,18 @@ impl Packet {
                 gossip_of(verifier, batch.into_inner())
             }
         };
-        self.opened.get_or_init(open).clone()
+        // What one receiver has verified need not be verified for the others, if they are in the same epoch.
+        let epoch = verifier.committee().epoch();
+        let (of, opened) = self.opened.get_or_init(|| (epoch, open()));
+        if *of == epoch { opened.clone() } else { open() }
     }
 }
 
 fn message_of(verifier: &Verifier, from: ValidatorId, message: Message) -> Result<Opened, Refused> {
+    if message.epoch().is_some_and(|epoch| epoch != verifier.committee().epoch()) {
+        let bytes = codec::encode(&message).len();
+        return Ok(Opened::OtherEpoch(Box::new(message), bytes));
+    }
     Ok(Opened::Message(verifier.message(from, message)?))
 }
 
@@ -170,6 +181,7 @@ impl Opened {
     pub fn into_input(self, from: ValidatorId) -> Input {
         match self {
             Self::Message(message) => Input::Message { from, message },
+            Self::OtherEpoch(message, bytes) => Input::OtherEpoch { from, message, bytes },
             Self::Gossip(transactions) => Input::Gossip(transactions),
         }
     }

@@ -7,7 +7,7 @@ use quorate_types::{
     ids::{Address, TxId, ValidatorId},
     message::Message,
     receipt::Receipt,
-    round::Height,
+    round::{Epoch, Height},
 };
 
 use super::{
@@ -109,6 +109,9 @@ impl Watch {
             next = next.next();
         }
         machine.reported = reported;
+        if let Some(verifier) = machine.replica().map(Replica::verifier).filter(|verifier| verifier.committee().epoch() > Epoch(0)) {
+            self.see(at, &Observation::Entered { node: id, verifier })?;
+        }
         self.see(at, &Observation::Started { node: id, height: reported })
     }
 
@@ -158,7 +161,9 @@ impl Watch {
             return Err(violation(at, "TREE-2", format!("validator {id} committed nothing")));
         };
         machine.reported = last.height;
-        self.see(at, &Observation::Committed { node: id, blocks: &blocks, qc: committed.view.commit_qc() })
+        self.see(at, &Observation::Committed { node: id, blocks: &blocks, qc: committed.view.commit_qc() })?;
+        let entered = machine.replica().filter(|_| committed.ends_epoch).map(Replica::verifier);
+        entered.map_or(Ok(()), |verifier| self.see(at, &Observation::Entered { node: id, verifier }))
     }
 
     /// Shows that a machine answers a client about a transaction.

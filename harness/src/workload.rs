@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
+    committee::VotingPower,
     crypto::SigningKey,
+    governance::{ChainOperation, Change, ProposalId},
     ids::{Address, GenesisHash, TxId, ValidatorId},
     round::{Sequence, UnixMillis},
     rpc::Wait,
@@ -26,6 +28,9 @@ const PAUSE_MAX: Micros = Micros(60_000);
 const PAUSE_MAX_BUSY: Micros = Micros(12_000);
 /// Validity of a transaction in chain time: the wallet's default.
 const VALIDITY_MS: u64 = 60_000;
+/// Codes with which the chain refuses an operation for good.
+const GOVERNING_FINAL: [&str; 6] =
+    ["no-such-proposal", "not-the-proposer", "no-change", "too-many-proposals", "not-an-operator", "bad-committee"];
 /// Share of poison transactions, in thousandths, in worlds with a panicking application.
 const POISON_PERMILLE: u64 = 150;
 
@@ -61,6 +66,37 @@ struct Client {
     pending: BTreeMap<TxId, Pending>,
 }
 
+/// Changes of the committee that the clients propose and vote on: one validator gets this or that power, and again.
+#[derive(Clone, Debug)]
+pub struct Governance {
+    /// The validator's seat.
+    pub seat: ValidatorId,
+    /// Its powers.
+    pub powers: Vec<VotingPower>,
+    /// Proposals signed so far.
+    pub proposals: u64,
+}
+
+impl Governance {
+    fn operation(&mut self, random: &mut Random) -> ChainOperation {
+        let any = ProposalId(random.below(self.proposals.max(1)));
+        match random.below(8) {
+            0 | 1 => {
+                self.proposals = self.proposals.saturating_add(1);
+                let power = random.pick(&self.powers).copied().unwrap_or_default();
+                ChainOperation::Propose(Box::new(Change::Power { seat: self.seat, power }))
+            }
+            2 => ChainOperation::Reject(any),
+            3 => ChainOperation::Withdraw(any),
+            // Most proposals get their quorum.
+            _ => ChainOperation::Approve(any),
+        }
+    }
+}
+
+/// Share of operations on the chain among the transactions of clients that govern it, in thousandths.
+const GOVERNING_PERMILLE: u64 = 500;
+
 /// All clients.
 #[derive(Debug)]
 pub struct Workload {
@@ -74,6 +110,8 @@ pub struct Workload {
     poisons: bool,
     /// Poison transactions signed so far.
     poison: BTreeSet<TxId>,
+    /// What the clients, who operate the validators, change about the committee.
+    governance: Option<Governance>,
     random: Random,
 }
 
@@ -102,6 +140,7 @@ impl Workload {
         Self {
             poisons: subject.0.poison().is_some(),
             poison: BTreeSet::new(),
+            governance: None,
             subject,
             clients,
             tickets: BTreeMap::new(),
@@ -133,9 +172,15 @@ impl Workload {
         self.clients.len()
     }
 
+    /// Lets the clients change the committee.
+    pub fn govern(&mut self, governance: Governance) {
+        self.governance = Some(governance);
+    }
+
     /// For the calm: limits every client to a few more transactions, but at least one, so that there is something to commit and an end to it.
     pub fn last_quota(&mut self) {
         self.poisons = false;
+        self.governance = None;
         for client in &mut self.clients {
             client.quota = client.quota.min(3).saturating_add(self.random.between(1, 2));
         }
@@ -212,6 +257,8 @@ impl Workload {
             for _ in 0..twins {
                 // A transaction that fills a hole must not make another one.
                 let subject = &self.subject.0;
+                let governance = self.governance.as_mut().filter(|_| !refill && random.chance(GOVERNING_PERMILLE));
+                let operation = governance.map(|governance| governance.operation(random));
                 let poison = subject.poison().filter(|_| self.poisons && !refill && random.chance(POISON_PERMILLE));
                 let is_poison = poison.is_some();
                 let payload = match poison {
@@ -222,7 +269,11 @@ impl Workload {
                 let is_short = is_poison || !refill && random.chance(100);
                 let validity = if is_short { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
-                let transaction = Transaction::sign(self.genesis_hash, &client.key, Sequence(sequence), expires_at, payload);
+                let sequence = Sequence(sequence);
+                let transaction = match operation {
+                    Some(operation) => Transaction::sign_chain(self.genesis_hash, &client.key, sequence, expires_at, &operation),
+                    None => Transaction::sign(self.genesis_hash, &client.key, sequence, expires_at, payload),
+                };
                 if is_poison {
                     self.poison.insert(transaction.id());
                 }
@@ -259,7 +310,7 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // The sequence number needs another transaction.
-                code if code == "expired" || self.subject.0.is_final(code) => {
+                code if code == "expired" || self.subject.0.is_final(code) || GOVERNING_FINAL.contains(&code) => {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;

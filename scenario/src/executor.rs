@@ -16,7 +16,7 @@ use std::{
 
 use quorate_harness::{
     Happened, Packet, Watch,
-    committee::{BEGINNING, Setting},
+    committee::Setting,
     contents, describe,
     invariants::{Observation, Register, Violation},
     random::Random,
@@ -163,7 +163,7 @@ impl<'a> Executor<'a> {
             settings,
         )?;
         let leaders = Arc::new(leaders(scenario));
-        let register = Register::new(&setting.verifier, BuiltIn.model(&setting.genesis), BEGINNING, faulty);
+        let register = Register::new(&setting.genesis, &setting.verifier, BuiltIn.model(&setting.genesis), faulty);
         Ok(Self {
             scenario,
             setting,
@@ -345,7 +345,7 @@ impl<'a> Executor<'a> {
             }
         }
         if let Input::Message { from, message } = &input {
-            self.watch.see(self.now, &Observation::Received { node: to, from: *from, message })?;
+            self.watch.see(self.now, &Observation::Received { node: to, from: *from, message, is_verified: true })?;
         }
         if let Some(seat) = self.seats.get_mut(to.index()) {
             seat.machine.push(input, self.now);

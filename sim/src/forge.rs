@@ -54,7 +54,7 @@ pub fn forge(seed: u64, validators: u16) -> Forged {
     let founded = |random: &Random, accounts| {
         let mut random = random.clone();
         let settings = Settings::default().with_accounts(accounts).in_genesis().settings;
-        let setting = Setting::draw(&mut random, validators, &quorate_builtin::app(), settings)?;
+        let setting = Setting::draw(&mut random, validators, &quorate_builtin::app(), settings, &[])?;
         Ok::<_, String>((setting, random))
     };
     let ((setting, drawn), (again, _)) = match (founded(&random, Vec::new()), founded(&random, vec![account])) {

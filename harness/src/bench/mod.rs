@@ -20,7 +20,7 @@ use quorate_types::{
     codec,
     ids::ValidatorId,
     message::Message,
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
 };
 
 use super::{Happened, Home, Machine, Packet, Polled, Watch, violation};
@@ -335,9 +335,10 @@ impl<H: Home, E> Bench<H, E> {
         Ok(Some(message))
     }
 
-    /// Highest round among the selected validators that are up.
-    pub fn highest_round(&self, of: impl Fn(ValidatorId) -> bool) -> Round {
-        self.machines.iter().filter(|machine| of(machine.id)).map(Machine::round).max().unwrap_or_default()
+    /// Latest epoch, and its highest round, among the selected validators that are up.
+    pub fn highest_round(&self, of: impl Fn(ValidatorId) -> bool) -> (Epoch, Round) {
+        let up = self.machines.iter().filter(|machine| of(machine.id)).filter_map(Machine::engine);
+        up.map(|engine| (engine.epoch(), engine.round())).max().unwrap_or_default()
     }
 
     /// Greatest height that any validator has reported.

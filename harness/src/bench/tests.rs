@@ -51,7 +51,7 @@ fn what_is_sent_arrives_at_all_others_and_each_then_has_its_turn() {
         match event {
             Event::Arrival { from, to, packet } => {
                 heard.push(to);
-                let opened = bench.open(from, &packet).unwrap();
+                let opened = bench.open(from, to, &packet).unwrap();
                 bench.hear(from, to, opened).unwrap();
             }
             Event::Step(id) => steps.push(id),

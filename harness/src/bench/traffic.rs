@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use quorate_ledger::Committed;
-use quorate_replica::Output;
+use quorate_replica::{Output, Replica};
 use quorate_types::{
     ids::ValidatorId,
     message::{Message, Recipients},
@@ -107,12 +107,13 @@ impl<H: Home, E> Bench<H, E> {
         true
     }
 
-    /// Decodes and verifies a packet, as a receiver does before its replica sees it.
+    /// Decodes and verifies a packet, as its receiver does before its replica sees it.
     ///
     /// # Errors
     /// As [`Packet::open`].
-    pub fn open(&self, from: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
-        packet.open(&self.setting.verifier, from)
+    pub fn open(&self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
+        let of_epoch = self.machine(to).and_then(Machine::replica).map(Replica::verifier);
+        packet.open(of_epoch.unwrap_or(&self.setting.verifier), from)
     }
 
     /// The violation when an honest validator's packet does not verify.
@@ -126,8 +127,12 @@ impl<H: Home, E> Bench<H, E> {
     /// # Errors
     /// An invariant is violated.
     pub fn hear(&mut self, from: ValidatorId, to: ValidatorId, opened: Opened) -> Happened {
-        if let Opened::Message(message) = &opened {
-            self.watch.see(self.now, &Observation::Received { node: to, from, message })?;
+        match &opened {
+            Opened::Message(message) => self.watch.see(self.now, &Observation::Received { node: to, from, message, is_verified: true })?,
+            Opened::OtherEpoch(message, _) => {
+                self.watch.see(self.now, &Observation::Received { node: to, from, message, is_verified: false })?;
+            }
+            Opened::Gossip(_) => {}
         }
         self.give(to, opened.into_input(from));
         Ok(())

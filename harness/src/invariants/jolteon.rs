@@ -27,7 +27,7 @@ use quorate_types::{
     committee::SignerSet,
     ids::{BlockId, ValidatorId},
     message::Message,
-    round::Round,
+    round::{Epoch, Round},
     timeout::TimeoutCert,
     vote::{QuorumCert, VoteInfo},
 };
@@ -38,6 +38,8 @@ use crate::contents;
 /// The part of a validator's state that the rules read. Fields name their counterparts in the model.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalState<'a> {
+    /// The epoch, which the model has not.
+    pub epoch: Epoch,
     /// `r_cur`.
     pub round: Round,
     /// `qc_high`.
@@ -48,16 +50,17 @@ pub struct LocalState<'a> {
     pub highest_vote_round: Round,
 }
 
-/// Rounds that identify a state: current, highest certificate, last timeout certificate, highest vote.
-pub(crate) type StateRounds = [Round; 4];
+/// What identifies a state: its epoch, and its rounds: current, highest certificate, last timeout certificate, highest vote.
+pub(crate) type StateRounds = (Epoch, [Round; 4]);
 
 impl<'a> LocalState<'a> {
     /// The validator's state if its rounds differ from `seen`, the last ones looked at. Most steps leave the state unchanged.
     pub(crate) fn if_new(engine: &'a Engine, seen: &mut Option<StateRounds>) -> Option<Self> {
         let (high_qc, last_tc) = (&**engine.tree().high_qc(), engine.last_round_tc().map(|tc| &**tc));
         let (round, highest_vote_round) = (engine.round(), engine.safety_record().highest_vote_round());
-        let rounds = [round, high_qc.round(), last_tc.map_or(Round(0), |tc| tc.round), highest_vote_round];
-        (seen.replace(rounds) != Some(rounds)).then_some(Self { round, high_qc, last_tc, highest_vote_round })
+        let epoch = engine.epoch();
+        let rounds = (epoch, [round, high_qc.round(), last_tc.map_or(Round(0), |tc| tc.round), highest_vote_round]);
+        (seen.replace(rounds) != Some(rounds)).then_some(Self { epoch, round, high_qc, last_tc, highest_vote_round })
     }
 }
 
@@ -75,7 +78,7 @@ struct Received {
 #[derive(Debug)]
 pub struct Jolteon {
     broken: &'static str,
-    /// Power of each member, by id.
+    /// Power of each seat, by id; 0 for those without a vote.
     powers: Vec<u64>,
     quorum: u64,
     faulty: SignerSet,
@@ -133,8 +136,8 @@ impl Jolteon {
         let mut members = true;
         for signer in signers.iter() {
             match self.powers.get(usize::from(signer.0)) {
-                Some(more) => power = power.saturating_add(*more),
-                None => members = false,
+                Some(more) if *more > 0 => power = power.saturating_add(*more),
+                Some(_) | None => members = false,
             }
         }
         (members, power >= self.quorum)
@@ -253,7 +256,7 @@ impl Jolteon {
     }
 
     fn state(&mut self, node: ValidatorId, state: &LocalState<'_>) -> Judged {
-        let LocalState { round, high_qc, last_tc, highest_vote_round } = *state;
+        let LocalState { epoch: _, round, high_qc, last_tc, highest_vote_round } = *state;
         self.quorum_cert(high_qc)?;
         if let Some(tc) = last_tc {
             self.timeout_cert(tc)?;
@@ -278,7 +281,7 @@ impl Jolteon {
         })
     }
 
-    fn receives(&mut self, node: ValidatorId, from: ValidatorId, message: &Message) -> Judged {
+    fn receives(&mut self, node: ValidatorId, from: ValidatorId, message: &Message, is_verified: bool) -> Judged {
         let db = self.received.entry(node).or_default();
         if let Message::Vote(vote) = message {
             db.votes.entry((vote.vote_info.round, vote.vote_info.id)).or_default().insert(vote.sender);
@@ -287,7 +290,7 @@ impl Jolteon {
             db.certified.insert((qc.vote_info.round, qc.vote_info.id));
         }
         // Honest messages were judged when they were sent.
-        if self.faulty.contains(from) { self.carried(message) } else { Ok(()) }
+        if self.faulty.contains(from) && is_verified { self.carried(message) } else { Ok(()) }
     }
 }
 
@@ -302,7 +305,7 @@ impl Invariant for Jolteon {
                 self.senders.insert(*node);
                 self.sent(message)
             }
-            Observation::Received { node, from, message } => self.receives(*node, *from, message),
+            Observation::Received { node, from, message, is_verified } => self.receives(*node, *from, message, *is_verified),
             Observation::State { node, state } => {
                 self.shown.insert(*node);
                 self.state(*node, state)
@@ -476,7 +479,7 @@ mod tests {
     fn a_block_of_a_liar_is_judged_by_what_was_claimed_of_it_and_by_its_parent() {
         let liars: SignerSet = [ValidatorId(2)].into_iter().collect();
         let hears = |rule: &mut Jolteon, from: u16, message: &Message| {
-            rule.observe(&Observation::Received { node: ME, from: ValidatorId(from), message }).map_err(|_| rule.id())
+            rule.observe(&Observation::Received { node: ME, from: ValidatorId(from), message, is_verified: true }).map_err(|_| rule.id())
         };
         let (proposal, block) = examples::proposal(2, 5, 0, None);
         let mut late = Jolteon::new(vec![1; 4], liars);
@@ -492,7 +495,7 @@ mod tests {
     }
 
     fn state<'a>(round: u64, high_qc: &'a QuorumCert, last_tc: Option<&'a TimeoutCert>, vote: u64) -> Observation<'a> {
-        let state = LocalState { round: Round(round), high_qc, last_tc, highest_vote_round: Round(vote) };
+        let state = LocalState { epoch: Epoch(0), round: Round(round), high_qc, last_tc, highest_vote_round: Round(vote) };
         Observation::State { node: ME, state }
     }
 
@@ -505,14 +508,14 @@ mod tests {
 
         let mut by_message = rule();
         let message = sync(high_qc.clone());
-        by_message.observe(&Observation::Received { node: ME, from: ValidatorId(2), message: &message }).unwrap();
+        by_message.observe(&Observation::Received { node: ME, from: ValidatorId(2), message: &message, is_verified: true }).unwrap();
         by_message.observe(&state(6, &high_qc, None, 5)).unwrap();
 
         let mut by_votes = rule();
         for sender in [2, 3] {
             let vote = examples::vote(sender, 5, 4, id(5));
             assert!(by_votes.observe(&state(6, &high_qc, None, 5)).is_err(), "two votes are missing");
-            by_votes.observe(&Observation::Received { node: ME, from: ValidatorId(sender), message: &vote }).unwrap();
+            by_votes.observe(&Observation::Received { node: ME, from: ValidatorId(sender), message: &vote, is_verified: true }).unwrap();
         }
         by_votes.observe(&state(6, &high_qc, None, 5)).unwrap();
     }

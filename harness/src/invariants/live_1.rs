@@ -9,7 +9,10 @@
 //! And one that holds at all times: no validator waits longer than [`wait_max`] for a round.
 
 use quorate_consensus::Engine;
-use quorate_types::{genesis::Parameters, round::Round};
+use quorate_types::{
+    genesis::Parameters,
+    round::{Epoch, Round},
+};
 
 use crate::time::Micros;
 
@@ -48,6 +51,7 @@ pub fn first_commit(validators: u64, at_calm: Round, certified: Round) -> Result
 /// Explains a validator's timer: its round, and the newest commit it knew when it entered the round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
+    epoch: Epoch,
     round: Round,
     /// Known when the validator entered the round. A commit learnt later in the round only shortens the timer.
     commit: Round,
@@ -57,6 +61,9 @@ pub struct Patience {
 impl Patience {
     /// Updates from a validator's engine. Call it after every step.
     pub fn look(&mut self, engine: &Engine) {
+        if engine.epoch() != self.epoch {
+            *self = Self { epoch: engine.epoch(), ..Self::default() };
+        }
         let certified = engine.tree().high_commit_qc().commits().map_or(Round(0), |(_, round, _)| round);
         let newest = certified.max(engine.tree().root().round);
         if engine.round() != self.round {

@@ -6,6 +6,7 @@
 pub mod accu_1;
 pub mod bank;
 pub mod clnt_1;
+pub mod epoch_1;
 pub mod examples;
 pub mod exec_1;
 pub mod exec_2;
@@ -22,16 +23,18 @@ pub mod time_1;
 pub mod tree_1;
 pub mod tree_2;
 
+use std::collections::BTreeMap;
+
 use quorate_types::{
     block::Block,
     committee::SignerSet,
     evidence::Evidence,
-    genesis::Parameters,
+    genesis::Genesis,
     header::Header,
-    ids::{TxId, ValidatorId},
+    ids::{StateId, TxId, ValidatorId},
     message::Message,
     receipt::{Outcome, Receipt},
-    round::{Height, UnixMillis},
+    round::{Epoch, Height, UnixMillis},
     state_key::AccountRecord,
     transaction::Transaction,
     verify::Verifier,
@@ -62,6 +65,8 @@ pub enum Observation<'a> {
         from: ValidatorId,
         /// The message as received.
         message: &'a Message,
+        /// It has been verified. One of a later epoch than the receiver's waits for that.
+        is_verified: bool,
     },
     /// A validator's state has changed.
     State {
@@ -99,6 +104,13 @@ pub enum Observation<'a> {
         blocks: &'a [(&'a Header, &'a [Receipt])],
         /// The certificate that commits them.
         qc: &'a QuorumCert,
+    },
+    /// A validator enters an epoch after the first.
+    Entered {
+        /// The validator.
+        node: ValidatorId,
+        /// Its verifier in that epoch.
+        verifier: &'a Verifier,
     },
     /// A validator accuses another. Accusing an honest one breaks SAFE-1.
     Accused {
@@ -165,12 +177,32 @@ impl Observation<'_> {
             | Observation::Started { node, .. }
             | Observation::Clock { node, .. }
             | Observation::Committed { node, .. }
+            | Observation::Entered { node, .. }
             | Observation::Accused { node, .. }
             | Observation::Receipt { node, .. }
             | Observation::Expired { node, .. }
             | Observation::Panicked { node, .. }
             | Observation::Account { node, .. } => Some(*node),
             Observation::Signed { .. } => None,
+        }
+    }
+
+    /// The epoch that it belongs to, if it belongs to one.
+    fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Observation::Sent { message, .. } | Observation::Received { message, .. } => message.epoch(),
+            Observation::State { state, .. } => Some(state.epoch),
+            Observation::Saved { record, .. } => Some(Epoch(record.epoch)),
+            Observation::Committed { blocks, .. } => blocks.first().map(|(header, _)| header.epoch),
+            Observation::Accused { evidence, .. } => Some(evidence.epoch),
+            Observation::Entered { .. }
+            | Observation::Started { .. }
+            | Observation::Clock { .. }
+            | Observation::Signed { .. }
+            | Observation::Receipt { .. }
+            | Observation::Expired { .. }
+            | Observation::Panicked { .. }
+            | Observation::Account { .. } => None,
         }
     }
 
@@ -232,7 +264,15 @@ pub struct Violation {
 
 /// All rules of a run.
 pub struct Register {
+    /// Those that hold for the whole chain.
     invariants: Vec<Box<dyn Invariant>>,
+    /// Those that hold in one epoch, since rounds start again in each.
+    of_epochs: BTreeMap<Epoch, Vec<Box<dyn Invariant>>>,
+    /// TIME-1 is checked, from this time of the genesis on.
+    clocks: Option<UnixMillis>,
+    /// Time of each result that was committed last in its commit.
+    times: BTreeMap<StateId, UnixMillis>,
+    is_whole: bool,
     faulty: SignerSet,
 }
 
@@ -240,40 +280,71 @@ impl Register {
     /// Every rule that is checked while a world runs (LIVE-1 and DET-1 concern whole runs), for the network of this verifier. No rule binds
     /// the `faulty` validators, and their statements are not trusted.
     #[must_use]
-    pub fn new(verifier: &Verifier, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
-        let powers = verifier.committee().members().map(|(_, validator)| validator.power.0).collect();
-        Self {
+    pub fn new(genesis: &Genesis, verifier: &Verifier, model: Option<Box<dyn Model>>, faulty: SignerSet) -> Self {
+        let (state_id, epoch_state) = (verifier.genesis_qc().vote_info.exec_state_id, genesis.epoch_state().hash());
+        let timestamp = genesis.timestamp;
+        let mut register = Self {
             invariants: vec![
-                Box::new(safe_1::OneVotePerRound::new(faulty)),
-                Box::<safe_2::VotesExtend>::default(),
-                Box::<safe_3::TimeoutsHideNothing>::default(),
                 Box::<safe_4::DurableBeforeSigned>::default(),
-                Box::new(safe_5::OneProposalPerRound::new(faulty)),
                 Box::<tree_1::OneChain>::default(),
-                Box::<tree_2::TwoChain>::default(),
+                Box::new(tree_2::TwoChain::new(state_id, epoch_state)),
+                Box::new(epoch_1::OneCommitteePerEpoch::new(verifier, epoch_state)),
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(model, timestamp)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
                 Box::<exec_4::OnePanicEach>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
-                Box::new(accu_1::EvidenceConvinces::new(verifier)),
-                Box::new(jolteon::Jolteon::new(powers, faulty)),
             ],
+            of_epochs: BTreeMap::new(),
+            clocks: None,
+            times: BTreeMap::new(),
+            is_whole: true,
             faulty,
-        }
+        };
+        register.begin_epoch(verifier);
+        register
     }
 
     /// Adds TIME-1, for searches that show the validators' clocks ([`Observation::Clock`]).
     #[must_use]
-    pub fn with_clocks(mut self, parameters: &Parameters, genesis: UnixMillis) -> Self {
-        self.invariants.push(Box::new(time_1::TimesFollowClocks::new(parameters, genesis)));
+    pub fn with_clocks(mut self, verifier: &Verifier, genesis: UnixMillis) -> Self {
+        self.clocks = Some(genesis);
+        self.of_epochs.clear();
+        self.begin_epoch(verifier);
         self
+    }
+
+    fn begin_epoch(&mut self, verifier: &Verifier) {
+        let committee = verifier.committee();
+        let seats = committee.ids().last().map_or(0, |last| last.0.saturating_add(1));
+        let power = |seat| committee.get(ValidatorId(seat)).map_or(0, |validator| validator.power.0);
+        let faulty = self.faulty;
+        let mut invariants: Vec<Box<dyn Invariant>> = vec![
+            Box::new(safe_1::OneVotePerRound::new(faulty)),
+            Box::<safe_2::VotesExtend>::default(),
+            Box::<safe_3::TimeoutsHideNothing>::default(),
+            Box::new(safe_5::OneProposalPerRound::new(faulty)),
+            Box::new(accu_1::EvidenceConvinces::new(verifier)),
+            Box::new(jolteon::Jolteon::new((0..seats).map(power).collect(), faulty)),
+        ];
+        if let Some(genesis) = self.clocks {
+            let before = self.times.get(&verifier.genesis_qc().vote_info.exec_state_id).copied().unwrap_or(genesis);
+            invariants.push(Box::new(time_1::TimesFollowClocks::new(verifier.parameters(), before)));
+        }
+        self.of_epochs.insert(committee.epoch(), invariants);
     }
 
     /// Checks only TREE-1: for worlds with more faulty validators than any other rule tolerates.
     #[must_use]
     pub fn one_chain(faulty: SignerSet) -> Self {
-        Self { invariants: vec![Box::<tree_1::OneChain>::default()], faulty }
+        Self {
+            invariants: vec![Box::<tree_1::OneChain>::default()],
+            of_epochs: BTreeMap::new(),
+            clocks: None,
+            times: BTreeMap::new(),
+            is_whole: false,
+            faulty,
+        }
     }
 
     /// Shows an observation to all rules.
@@ -283,7 +354,21 @@ impl Register {
     pub fn observe(&mut self, at: Micros, observation: &Observation<'_>) -> Result<(), Violation> {
         let faulty = observation.node().is_some_and(|node| !self.binds(node));
         let proposed = matches!(observation, Observation::Sent { message: Message::Proposal(_), .. });
-        for invariant in self.invariants.iter_mut().filter(|invariant| !faulty || (proposed && invariant.hears_faulty_proposals())) {
+        if let Observation::Entered { verifier, .. } = observation
+            && self.is_whole
+            && !self.of_epochs.contains_key(&verifier.committee().epoch())
+        {
+            self.begin_epoch(verifier);
+        }
+        if let Observation::Committed { blocks, .. } = observation
+            && let Some((last, _)) = blocks.last()
+        {
+            self.times.insert(last.state_id(), last.timestamp);
+        }
+        let of_epoch = observation.epoch();
+        let epochs = self.of_epochs.iter_mut().filter(|(epoch, _)| of_epoch.is_none_or(|of| of == **epoch));
+        let all = self.invariants.iter_mut().chain(epochs.flat_map(|(_, invariants)| invariants));
+        for invariant in all.filter(|invariant| !faulty || (proposed && invariant.hears_faulty_proposals())) {
             invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())
@@ -306,7 +391,7 @@ impl Register {
     /// # Errors
     /// The first broken rule.
     pub fn finish(&mut self, at: Micros) -> Result<(), Violation> {
-        for invariant in &mut self.invariants {
+        for invariant in self.invariants.iter_mut().chain(self.of_epochs.values_mut().flatten()) {
             invariant.finish().map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())

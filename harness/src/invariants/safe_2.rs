@@ -79,7 +79,7 @@ impl Invariant for VotesExtend {
                 }
                 Ok(())
             }
-            Observation::Received { node, from, message: Message::Proposal(proposal) } => {
+            Observation::Received { node, from, message: Message::Proposal(proposal), .. } => {
                 let block = proposal.block.id();
                 if self.proposals.contains_key(&block) {
                     return Ok(());
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn tells_a_proposal_that_the_run_forgot_from_one_that_nobody_made() {
         let (proposal, id) = examples::proposal(1, 5, 4, None);
-        let received = Observation::Received { node: ValidatorId(2), from: ValidatorId(1), message: &proposal };
+        let received = Observation::Received { node: ValidatorId(2), from: ValidatorId(1), message: &proposal, is_verified: true };
         let mut rule = VotesExtend::default();
         assert!(rule.observe(&received).unwrap_err().contains("the simulator forgot a proposal"));
         see(&mut rule, 1, &proposal).unwrap();

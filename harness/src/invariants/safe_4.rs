@@ -28,7 +28,10 @@ impl Invariant for DurableBeforeSigned {
         match observation {
             Observation::Saved { node, record } => {
                 let before = self.newest.insert(*node, *record).unwrap_or_default();
-                let went_down = record.highest_vote_round < before.highest_vote_round
+                // Rounds start again in each epoch.
+                let before = if record.epoch > before.epoch { DurableRecord::default() } else { before };
+                let went_down = record.epoch < before.epoch
+                    || record.highest_vote_round < before.highest_vote_round
                     || record.highest_qc_round < before.highest_qc_round
                     || record.last_proposed_round < before.last_proposed_round
                     || record.last_vote_round < before.last_vote_round
@@ -40,6 +43,7 @@ impl Invariant for DurableBeforeSigned {
             }
             Observation::Sent { node, message, durable } => {
                 let durable = durable.unwrap_or_default();
+                let is_of_epoch = message.epoch().is_none_or(|epoch| epoch.0 == durable.epoch);
                 let covered = contents::statement(message).is_none_or(|statement| match statement {
                     // Votes and timeouts raise the same counter. The last vote and the last timeout tell which of them did.
                     Statement::Vote(vote) => {
@@ -53,7 +57,11 @@ impl Invariant for DurableBeforeSigned {
                     }
                     Statement::Proposal(proposal) => durable.last_proposed_round >= proposal.block.round().0,
                 });
-                if covered { Ok(()) } else { Err(format!("validator {node} sent {message:?}, but only {durable:?} is durable")) }
+                if covered && (is_of_epoch || contents::statement(message).is_none()) {
+                    Ok(())
+                } else {
+                    Err(format!("validator {node} sent {message:?}, but only {durable:?} is durable"))
+                }
             }
             _ => Ok(()),
         }
@@ -68,6 +76,7 @@ mod tests {
     use crate::invariants::examples;
 
     const RECORD: DurableRecord = DurableRecord {
+        epoch: 0,
         highest_vote_round: 5,
         highest_qc_round: 4,
         last_proposed_round: 3,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use quorate_types::{
     header::Header,
     ids::{BlockId, StateId, ValidatorId},
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
 };
 
 use super::{Invariant, Observation};
@@ -14,8 +14,8 @@ use super::{Invariant, Observation};
 /// Checker of TREE-1.
 #[derive(Debug, Default)]
 pub struct OneChain {
-    /// Block id, state id and round at each height, as first committed.
-    chain: BTreeMap<Height, (BlockId, StateId, Round)>,
+    /// Block id, state id, and epoch and round at each height, as first committed.
+    chain: BTreeMap<Height, (BlockId, StateId, (Epoch, Round))>,
     /// Height of each validator's committed chain.
     heights: BTreeMap<ValidatorId, Height>,
     /// Two blocks were committed at one height.
@@ -29,7 +29,7 @@ impl OneChain {
             return Err(format!("validator {node} committed height {} after height {height}", header.height));
         }
         *height = header.height;
-        let block = (header.block_id, header.state_id(), header.round);
+        let block = (header.block_id, header.state_id(), (header.epoch, header.round));
         if let Some(first) = self.chain.insert(header.height, block)
             && first != block
         {
@@ -38,10 +38,10 @@ impl OneChain {
         }
         if header.height.0 > 1 {
             let below = self.chain.get(&Height(header.height.0.saturating_sub(1)));
-            let Some((_, state_id, round)) = below else {
+            let Some((_, state_id, at)) = below else {
                 return Err(format!("height {} was committed before the height below it", header.height));
             };
-            if *state_id != header.parent || *round >= header.round {
+            if *state_id != header.parent || *at >= (header.epoch, header.round) {
                 return Err(format!("the block at height {} does not extend the one below it", header.height));
             }
         }

@@ -1,12 +1,30 @@
 //! TREE-2: a direct commit needs two certified blocks in contiguous rounds; ancestors are committed with it, the oldest first.
 
-use quorate_types::{header::Header, ids::StateId};
+use std::collections::BTreeMap;
+
+use quorate_types::{crypto::Hash, header::Header, ids::StateId};
 
 use super::{Invariant, Observation};
 
 /// Checker of TREE-2.
 #[derive(Debug, Default)]
-pub struct TwoChain;
+pub struct TwoChain {
+    /// The epoch state that each committed result leaves in force. A block that changes it is the last of its epoch, and a certificate may
+    /// commit it through a block that follows it and has its result.
+    epoch_states: BTreeMap<StateId, Hash>,
+}
+
+impl TwoChain {
+    /// The rule for a network that begins with this result, which leaves this epoch state in force.
+    #[must_use]
+    pub fn new(genesis: StateId, epoch_state: Hash) -> Self {
+        Self { epoch_states: BTreeMap::from([(genesis, epoch_state)]) }
+    }
+
+    fn ends_epoch(&self, header: &Header) -> bool {
+        self.epoch_states.get(&header.parent).is_some_and(|before| *before != header.epoch_state)
+    }
+}
 
 impl Invariant for TwoChain {
     fn id(&self) -> &'static str {
@@ -20,7 +38,12 @@ impl Invariant for TwoChain {
         if vote.parent_round.0.checked_add(1) != Some(vote.round.0) {
             return Err(format!("validator {node} committed by {qc:?}, whose parent has round {}", vote.parent_round));
         }
-        if vote.parent_id != last.block_id || vote.parent_round != last.round || qc.commit_info.commit_state_id != Some(last.state_id()) {
+        for (header, _) in *blocks {
+            self.epoch_states.insert(header.state_id(), header.epoch_state);
+        }
+        let directly = vote.parent_id == last.block_id && vote.parent_round == last.round;
+        let through = self.ends_epoch(last) && vote.parent_round > last.round;
+        if !(directly || through) || qc.commit_info.commit_state_id != Some(last.state_id()) {
             return Err(format!("validator {node} committed {last:?} by {qc:?}"));
         }
         let mut parent: Option<(StateId, &Header)> = None;
@@ -45,7 +68,7 @@ mod tests {
 
     fn commit(headers: &[&Header], qc: &QuorumCert) -> Result<(), String> {
         let blocks: Vec<_> = headers.iter().map(|header| (*header, [].as_slice())).collect();
-        TwoChain.observe(&Observation::Committed { node: ValidatorId(1), blocks: &blocks, qc })
+        TwoChain::default().observe(&Observation::Committed { node: ValidatorId(1), blocks: &blocks, qc })
     }
 
     #[test]

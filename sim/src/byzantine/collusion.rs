@@ -226,6 +226,7 @@ mod tests {
                     validators,
                     &quorate_builtin::app(),
                     quorate_types::settings::Settings::default(),
+                    &[],
                 )
                 .unwrap();
                 let committee = setting.verifier.committee();
@@ -238,7 +239,8 @@ mod tests {
                 }
             }
         }
-        let alone = Setting::draw(&mut Random::new(1), 1, &quorate_builtin::app(), quorate_types::settings::Settings::default()).unwrap();
+        let alone =
+            Setting::draw(&mut Random::new(1), 1, &quorate_builtin::app(), quorate_types::settings::Settings::default(), &[]).unwrap();
         assert!(Cabal::choose(alone.verifier.committee(), &[ValidatorId(0)]).is_none());
     }
 }

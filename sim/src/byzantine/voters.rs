@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_withheld_certificate_is_made_of_a_quorum_and_comes_out_later_to_one_validator() {
-        let setting = Setting::draw(&mut Random::new(3), 4, &quorate_builtin::app(), quorate_types::settings::Settings::default()).unwrap();
+        let setting =
+            Setting::draw(&mut Random::new(3), 4, &quorate_builtin::app(), quorate_types::settings::Settings::default(), &[]).unwrap();
         let genesis = setting.verifier.genesis_qc().into_inner();
         let block = Pen::block(ValidatorId(0), Round(1), UnixMillis(BEGINNING.0 + 1), Payload::default(), &genesis);
         let me = (ValidatorId(3), setting.key(ValidatorId(3)).unwrap());

@@ -29,7 +29,7 @@ impl World {
         for id in self.bench.ids() {
             self.power_on(id)?;
         }
-        self.calm = Some(Calm { round: self.bench.highest_round(|_| true), first_commit: false, settled: false });
+        self.calm = Some(Calm { round: self.bench.highest_round(|_| true).1, first_commit: false, settled: false });
         let longest = live_1::time_max(u64::from(self.course.validators), &self.bench.setting.genesis.parameters);
         self.bench.plan_after(longest, Happening::GiveUp);
         Ok(())

@@ -81,9 +81,9 @@ impl World {
         let seed = Random::new(course.seed).fork(&format!("{} {second} {}", course.point, course.validators));
         let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
         let settings = workload.settings();
-        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings)?;
+        let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings, &workload.addresses())?;
         workload.join(setting.genesis_hash());
-        let register = Register::new(&setting.verifier, subject.0.model(&setting.genesis), BEGINNING, SignerSet::default());
+        let register = Register::new(&setting.genesis, &setting.verifier, subject.0.model(&setting.genesis), SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
         let starts_late = course.second.is_some_and(|second| second.site.is_once());
@@ -321,7 +321,7 @@ impl World {
     }
 
     fn arrive(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
-        let opened = self.bench.open(from, packet).map_err(|refused| self.bench.refused(from, &refused))?;
+        let opened = self.bench.open(from, to, packet).map_err(|refused| self.bench.refused(from, &refused))?;
         if let (Opened::Message(message), Some(machine)) = (&opened, self.bench.machine(to)) {
             for block in contents::answered_blocks(message).unwrap_or_default() {
                 machine.home.store.fetched(block.id().0.0.to_vec());

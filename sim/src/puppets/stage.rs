@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_harness::{
     Content, Happened, Machine, Opened, Watch,
-    committee::{BEGINNING, Setting},
+    committee::Setting,
     contents,
     disk::SimStore,
     invariants::{Observation, Register, Violation, live_1},
@@ -65,7 +65,7 @@ impl Stage {
         let leaders = Arc::new((1..=ROUNDS_LED).map(|round| (Round(round), random.pick(&ids).copied().unwrap_or_default())).collect());
         let puppets: SignerSet = ids.into_iter().filter(|id| *id != me).collect();
         let mut stage = Self {
-            watch: Watch::new(Register::new(&setting.verifier, BuiltIn.model(&setting.genesis), BEGINNING, puppets)),
+            watch: Watch::new(Register::new(&setting.genesis, &setting.verifier, BuiltIn.model(&setting.genesis), puppets)),
             machine: Machine::by_hand(me, &leaders),
             disks: random.fork("disks"),
             at: Micros(0),
@@ -131,7 +131,7 @@ impl Stage {
         self.shown = (self.shown.0.max(qc), self.shown.1.max(tc));
         self.at = self.at.after(PACE);
         if let Opened::Message(message) = &opened {
-            self.watch.see(self.at, &Observation::Received { node: self.me, from, message })?;
+            self.watch.see(self.at, &Observation::Received { node: self.me, from, message, is_verified: true })?;
         }
         self.machine.push(opened.into_input(from), self.at);
         self.settle()

@@ -17,9 +17,7 @@ use std::{
 };
 
 use quorate_harness::{
-    Content, Happened as Played, Machine, Packet, Watch,
-    committee::BEGINNING,
-    contents, describe,
+    Content, Happened as Played, Machine, Packet, Watch, contents, describe,
     invariants::{Observation, Register, Violation, live_1},
     is_for,
     lab::{Lab, TIMEOUT_MS},
@@ -157,7 +155,7 @@ impl<'a> Stage<'a> {
     fn new(lab: &'a Lab, script: &'a Script, trace: bool) -> Self {
         let (faulty, beyond) = (script.faulty(), script.is_beyond());
         let leaders = Arc::new((1..).map(Round).zip(script.acts.iter().map(|act| act.leader)).collect());
-        let register = Register::new(&lab.setting.verifier, lab.subject.0.model(&lab.setting.genesis), BEGINNING, faulty);
+        let register = Register::new(&lab.setting.genesis, &lab.setting.verifier, lab.subject.0.model(&lab.setting.genesis), faulty);
         Self {
             lab,
             script,
@@ -271,7 +269,7 @@ impl<'a> Stage<'a> {
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
             if let Input::Message { message, .. } = &input {
-                self.watch.see(self.now, &Observation::Received { node: actor.id, from, message })?;
+                self.watch.see(self.now, &Observation::Received { node: actor.id, from, message, is_verified: true })?;
             }
             actor.push(input, self.now);
             self.work(position)?;

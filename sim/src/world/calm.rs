@@ -2,7 +2,10 @@
 
 use quorate_harness::{Happened, Machine, describe, invariants::live_1, time::Micros};
 use quorate_replica::Replica;
-use quorate_types::{ids::ValidatorId, round::Round};
+use quorate_types::{
+    ids::ValidatorId,
+    round::{Epoch, Round},
+};
 
 use super::{Happening, World};
 
@@ -13,14 +16,14 @@ const REPORT_MS: u64 = 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calm {
     pub(super) at: Micros,
-    /// Highest round of a connected validator at that moment.
-    pub(super) round: Round,
+    /// Latest epoch of a connected validator at that moment, and the highest round in it.
+    pub(super) round: (Epoch, Round),
     /// Greatest [`Machine::gap`] of a connected validator at that moment.
     pub(super) gap: u64,
     /// Rounds until the first commit of a connected validator, and its time.
     pub(super) first_commit: Option<(u64, Micros)>,
-    /// When everything was settled, and in which round.
-    pub(super) settled: Option<(Micros, Round)>,
+    /// When everything was settled, and in which epoch and round.
+    pub(super) settled: Option<(Micros, (Epoch, Round))>,
 }
 
 impl World {
@@ -97,7 +100,8 @@ impl World {
         self.ended = true;
         let round = self.bench.highest_round(|id| !self.is_excused(id));
         let Some((_, settled)) = self.calm.and_then(|calm| calm.settled) else { return Ok(()) };
-        live_1::quiet(u64::from(self.options.validators), settled, round).map_err(|what| self.bench.violation("LIVE-1", what))
+        let rounds = if settled.0 == round.0 { settled.1 } else { Round(0) };
+        live_1::quiet(u64::from(self.options.validators), rounds, round.1).map_err(|what| self.bench.violation("LIVE-1", what))
     }
 
     pub(super) fn on_deadline(&mut self) -> Happened {

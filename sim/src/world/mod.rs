@@ -23,9 +23,10 @@ use quorate_harness::{
     random::Random,
     subject::Shared,
     time::Micros,
-    workload::Workload,
+    workload::{Governance, Workload},
 };
 use quorate_types::{
+    committee::{Committee, VotingPower},
     ids::ValidatorId,
     round::{Round, UnixMillis},
 };
@@ -106,6 +107,27 @@ pub(crate) struct World {
     ended: bool,
 }
 
+/// Share of worlds, in thousandths, whose committee changes.
+const GOVERNED_PERMILLE: u64 = 300;
+
+/// A change of the committee back and forth that leaves a quorum and a tolerable minority of faulty validators, whichever way it goes: the power
+/// of a validator without a permanent fault. `None` if there is none, or in worlds whose committee does not change.
+fn governance(random: &mut Random, committee: &Committee, plan: &FaultPlan) -> Option<Governance> {
+    if !random.chance(GOVERNED_PERMILLE) {
+        return None;
+    }
+    let faulty = committee.power(plan.fates.keys().copied().collect());
+    let sound: Vec<ValidatorId> = committee.voters().iter().copied().filter(|id| !plan.fates.contains_key(id)).collect();
+    let seat = *random.pick(&sound)?;
+    let now = committee.get(seat)?.power;
+    let fits = |power: &VotingPower| {
+        let total = committee.total_power().saturating_sub(now.0).saturating_add(power.0);
+        total > 0 && faulty <= total.saturating_sub(1) / 3
+    };
+    let powers: Vec<VotingPower> = [VotingPower(0), now, VotingPower(now.0.saturating_add(1))].into_iter().filter(fits).collect();
+    (powers.len() > 1).then_some(Governance { seat, powers, proposals: 0 })
+}
+
 impl World {
     /// A world at time 0.
     pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
@@ -114,7 +136,7 @@ impl World {
         let subject = subject.0.panicking().filter(|_| panics).unwrap_or_else(|| subject.clone());
         let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
         let settings = workload.settings();
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings)?;
+        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings, &workload.addresses())?;
         workload.join(setting.genesis_hash());
         let origin = Origin::new(&setting.app, &setting.genesis)?;
         let mut random = seed.fork("machine");
@@ -127,12 +149,20 @@ impl World {
             (None, Faults::Clocks(clocks)) => FaultPlan::clocks(&mut chance, committee, clocks),
             (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, committee),
         };
+        let governed = match faults {
+            Faults::Beyond => None,
+            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) if options.directed.is_some() => None,
+            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => governance(&mut seed.fork("governance"), committee, &plan),
+        };
+        if let Some(governance) = governed {
+            workload.govern(governance);
+        }
         let byzantine = plan.byzantine();
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
             Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
-                let register = Register::new(&setting.verifier, subject.0.model(&setting.genesis), BEGINNING, byzantine);
-                register.with_clocks(&setting.genesis.parameters, BEGINNING)
+                let register = Register::new(&setting.genesis, &setting.verifier, subject.0.model(&setting.genesis), byzantine);
+                register.with_clocks(&setting.verifier, BEGINNING)
             }
         };
         let mut machine = |id| Machine::new(id, SimHome::default(), Setup::real(), Clock::ahead(random.below(100)));
@@ -180,7 +210,7 @@ impl World {
         self.report.messages = self.bench.messages;
         self.report.virtual_ms = self.bench.now.ms();
         self.report.height = self.bench.highest().0;
-        self.report.round = self.bench.highest_round(|_| true).0;
+        self.report.round = self.bench.highest_round(|_| true).1.0;
         if let Some(calm) = self.calm {
             self.report.rounds_to_commit = calm.first_commit.map(|(rounds, _)| rounds);
             self.report.ms_to_commit = calm.first_commit.map(|(_, at)| at.since(calm.at).ms());

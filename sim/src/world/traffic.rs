@@ -13,9 +13,10 @@ use quorate_types::{
     codec,
     ids::ValidatorId,
     message::{Message, Recipients},
+    round::Round,
 };
 
-use super::{Happening, World};
+use super::{Happening, World, calm::Calm};
 use crate::byzantine::{Content, Parcel};
 
 /// Longest pause between two unsolicited messages of a liar.
@@ -89,7 +90,7 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Happened {
-        let opened = match self.bench.open(from, packet) {
+        let opened = match self.bench.open(from, to, packet) {
             Ok(opened) => opened,
             // Messages of a liar need not verify.
             Err(refused) if self.role(from).is_some_and(|role| role.liar.is_some()) => {
@@ -130,14 +131,21 @@ impl World {
         let transactions: usize = fresh.map(|block| block.receipts.len()).sum();
         self.report.transactions = self.report.transactions.saturating_add(transactions as u64);
         let connected = !self.is_excused(id);
-        if let Some(calm) = self.calm.as_mut().filter(|calm| connected && calm.first_commit.is_none() && qc.round() > calm.round) {
+        if committed.ends_epoch {
+            self.seen("the committee changes");
+        }
+        let at = (committed.view.header().epoch, qc.round());
+        // Rounds start again after the end of an epoch, which is progress whenever it was certified.
+        let is_news = |calm: &Calm| at > calm.round || (committed.ends_epoch && at.0 >= calm.round.0);
+        if let Some(calm) = self.calm.as_mut().filter(|calm| connected && calm.first_commit.is_none() && is_news(calm)) {
             let parameters = &self.bench.setting.genesis.parameters;
-            let judged = live_1::first_commit(u64::from(self.options.validators), calm.round, qc.round())
+            let from = if calm.round.0 == at.0 { calm.round.1 } else { Round(0) };
+            let judged = live_1::first_commit(u64::from(self.options.validators), from, at.1)
                 .and_then(|rounds| live_1::first_commit_in_time(parameters, (calm.gap, rounds), now.since(calm.at)).map(|()| rounds));
             let rounds = judged.map_err(|what| self.bench.violation("LIVE-1", what))?;
             calm.first_commit = Some((rounds, now));
         }
-        if self.options.directed.is_some_and(|directed| self.bench.highest_round(|_| true) >= directed.last_round) {
+        if self.options.directed.is_some_and(|directed| self.bench.highest_round(|_| true).1 >= directed.last_round) {
             self.ended = true;
         }
         self.settle();

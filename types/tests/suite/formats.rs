@@ -193,13 +193,17 @@ fn every_hash_is_what_the_page_says() {
     assert_eq!(p.exclude_size, None);
     let limits = &p.state;
     let limits = [numbers([limits.bytes_max]), limits.block_effect_bytes_max.to_le_bytes().to_vec()].concat();
-    let seat = |(id, entry): (u16, &quorate_types::genesis::GenesisValidator)| [id.to_le_bytes().to_vec(), validator(&entry.validator)].concat();
+    let seat =
+        |(id, entry): (u16, &quorate_types::genesis::GenesisValidator)| [id.to_le_bytes().to_vec(), validator(&entry.validator)].concat();
     let seats: Vec<u8> = (0..).zip(&genesis.validators).flat_map(seat).collect();
     let version = genesis.protocol_version.to_le_bytes();
     let state = [&numbers([0]), &version[..], &parameters, &[0], &limits, &length(genesis.validators.len()), &seats];
     assert_eq!(h("quorate/epoch-state", &state), genesis.epoch_state().hash());
     let last = header(3).state_id();
-    assert_eq!(h("quorate/epoch-block", &[&numbers([1]), &last.0.0]), quorate_types::epoch::epoch_block_id(quorate_types::round::Epoch(1), last).0);
+    assert_eq!(
+        h("quorate/epoch-block", &[&numbers([1]), &last.0.0]),
+        quorate_types::epoch::epoch_block_id(quorate_types::round::Epoch(1), last).0
+    );
     let before = [
         genesis.protocol_version.to_le_bytes().to_vec(),
         numbers([genesis.chain_id.0]),

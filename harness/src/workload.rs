@@ -79,23 +79,27 @@ pub struct Governance {
 
 impl Governance {
     fn operation(&mut self, random: &mut Random) -> ChainOperation {
-        let any = ProposalId(random.below(self.proposals.max(1)));
-        match random.below(8) {
-            0 | 1 => {
-                self.proposals = self.proposals.saturating_add(1);
-                let power = random.pick(&self.powers).copied().unwrap_or_default();
-                ChainOperation::Propose(Box::new(Change::Power { seat: self.seat, power }))
-            }
-            2 => ChainOperation::Reject(any),
-            3 => ChainOperation::Withdraw(any),
-            // Most proposals get their quorum.
-            _ => ChainOperation::Approve(any),
+        // One of the last two, so that most get their quorum.
+        let recent = ProposalId(self.proposals.saturating_sub(random.between(1, 2)));
+        if self.proposals == 0 || random.chance(250) {
+            return self.proposal(random);
         }
+        match random.below(10) {
+            0 => ChainOperation::Reject(recent),
+            1 => ChainOperation::Withdraw(recent),
+            _ => ChainOperation::Approve(recent),
+        }
+    }
+
+    fn proposal(&mut self, random: &mut Random) -> ChainOperation {
+        self.proposals = self.proposals.saturating_add(1);
+        let power = random.pick(&self.powers).copied().unwrap_or_default();
+        ChainOperation::Propose(Box::new(Change::Power { seat: self.seat, power }))
     }
 }
 
 /// Share of operations on the chain among the transactions of clients that govern it, in thousandths.
-const GOVERNING_PERMILLE: u64 = 500;
+const GOVERNING_PERMILLE: u64 = 700;
 
 /// All clients.
 #[derive(Debug)]

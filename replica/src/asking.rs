@@ -40,7 +40,9 @@ pub(crate) struct Asking {
 impl Asking {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>, base_timeout: Duration) -> Self {
         let answered = SignerSet::from_iter([me]);
-        let is_over = committee.is_quorum(answered);
+        let is_settled = committee.is_quorum(answered);
+        // Who has no vote signs nothing, and has nothing to ask; with a vote in the next epoch, it asks then.
+        let is_over = is_settled || !committee.is_voter(me);
         Self {
             committee,
             answered,
@@ -49,7 +51,7 @@ impl Asking {
             next: (!is_over).then_some(Duration::ZERO),
             asked_later: 0,
             is_over,
-            is_settled: is_over,
+            is_settled,
         }
     }
 

@@ -574,6 +574,9 @@ impl<S: Store> Replica<S> {
 
     /// Tells a validator which statements of its own we have seen; it asks before it signs again.
     fn tell_sightings(&mut self, from: ValidatorId) {
+        if !self.verifier.committee().is_voter(from) {
+            return self.outputs.push_back(Output::Ignored { from, reason: "not-in-committee" });
+        }
         if !self.quota.take(from, self.now.elapsed) {
             return self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
         }

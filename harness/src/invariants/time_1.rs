@@ -44,7 +44,8 @@ impl TimesFollowClocks {
         // SAFE-2 judges votes for blocks that were never proposed, SAFE-4 votes without a record.
         let (Some((time, parent)), Some(clock)) = (self.blocks.get(&block), recorded) else { return Ok(()) };
         let parent_time = self.blocks.get(parent).map_or(self.genesis, |(time, _)| *time);
-        let smallest_step = time.0 == parent_time.0.saturating_add(1);
+        // A block that follows the last one of its epoch has its parent's time.
+        let smallest_step = time.0 == parent_time.0.saturating_add(1) || *time == parent_time;
         let ahead = time.0.saturating_sub(clock.0);
         if smallest_step || ahead <= self.tolerance_ms {
             return Ok(());

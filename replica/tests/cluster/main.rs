@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod clients;
+mod epochs;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -229,10 +230,22 @@ impl Cluster {
                 continue;
             }
             let Some((to, from, bytes)) = self.wire.pop_front() else { return };
-            let message = self.verifier.message(ValidatorId(from), Message::decode(&bytes).unwrap()).unwrap();
-            self.push(to, Input::Message { from: ValidatorId(from), message });
+            self.deliver(to, from, Message::decode(&bytes).unwrap());
         }
         panic!("the network never goes quiet: {:?}", self.sent);
+    }
+
+    /// Gives a validator a message, which must verify if it is of the validator's epoch.
+    fn deliver(&mut self, to: u16, from: u16, message: Message) {
+        let verifier = self.replicas.get(&to).map_or(&self.verifier, Replica::verifier);
+        let from = ValidatorId(from);
+        let input = if message.epoch().is_some_and(|epoch| epoch != verifier.committee().epoch()) {
+            let bytes = encode(&message).len();
+            Input::OtherEpoch { from, message: Box::new(message), bytes }
+        } else {
+            Input::Message { from, message: verifier.message(from, message).unwrap() }
+        };
+        self.push(to, input);
     }
 
     /// Moves time to the next deadline of any validator, by at most `most`.

@@ -131,6 +131,7 @@ impl World {
         let transactions: usize = fresh.map(|block| block.receipts.len()).sum();
         self.report.transactions = self.report.transactions.saturating_add(transactions as u64);
         let connected = !self.is_excused(id);
+        let (of, round) = self.bench.highest_round(|id| !self.is_excused(id));
         if committed.ends_epoch {
             self.seen("the committee changes");
         }
@@ -140,8 +141,11 @@ impl World {
         if let Some(calm) = self.calm.as_mut().filter(|calm| connected && calm.first_commit.is_none() && is_news(calm)) {
             let parameters = &self.bench.setting.genesis.parameters;
             let from = if calm.round.0 == at.0 { calm.round.1 } else { Round(0) };
-            let judged = live_1::first_commit(u64::from(self.options.validators), from, at.1)
-                .and_then(|rounds| live_1::first_commit_in_time(parameters, (calm.gap, rounds), now.since(calm.at)).map(|()| rounds));
+            let judged = live_1::first_commit(u64::from(self.options.validators), from, at.1).and_then(|rounds| {
+                // A certificate may be completed by late votes, when its round is long over.
+                let passed = if of == at.0 { round.since(from).max(rounds) } else { rounds };
+                live_1::first_commit_in_time(parameters, (calm.gap, passed), now.since(calm.at)).map(|()| rounds)
+            });
             let rounds = judged.map_err(|what| self.bench.violation("LIVE-1", what))?;
             calm.first_commit = Some((rounds, now));
         }

@@ -1,0 +1,260 @@
+//! Committees that change while the chain runs.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use quorate_replica::{Answer, Input, RecoverError, Replica, Ticket};
+use quorate_types::{
+    committee::VotingPower,
+    governance::{ChainOperation, Change},
+    ids::{Address, ValidatorId},
+    message::{Message, SyncInfo},
+    round::{Epoch, Round, Sequence, UnixMillis},
+    rpc::Wait,
+    transaction::Transaction,
+    vote::QuorumCert,
+};
+
+use super::{Cluster, account_key, genesis};
+
+/// Validators that all have the one account as their operator, so that its proposals take effect at once.
+fn governed(validators: u8) -> Cluster {
+    let mut genesis = genesis(validators);
+    let operator = Some(Address::of(&account_key().public()));
+    let members: Vec<_> = (1..=validators)
+        .map(|number| {
+            let key = super::consensus_key(number);
+            let entry = genesis.validators.iter().find(|entry| entry.validator.consensus_key == key.public()).unwrap();
+            let validator = quorate_types::committee::Validator { operator, ..entry.validator.clone() };
+            (validator, key, quorate_types::crypto::SigningKey::from_seed(&[number + 100; 32]))
+        })
+        .collect();
+    genesis.validators.clear();
+    let genesis = genesis.with_validators(members.iter().map(|(validator, consensus, network)| (validator.clone(), consensus, network)));
+    Cluster::of(genesis, Arc::default())
+}
+
+/// Gives a seat a power, and waits until the chain has done so.
+fn set_power(cluster: &mut Cluster, sequence: u64, seat: u16, power: u64) {
+    let operation = ChainOperation::Propose(Box::new(Change::Power { seat: ValidatorId(seat), power: VotingPower(power) }));
+    let expires_at = UnixMillis(cluster.time().unix.0 + 60_000);
+    let transaction = Transaction::sign_chain(cluster.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &operation);
+    let transaction = cluster.verifier.transactions(vec![transaction]).remove(0).unwrap();
+    let to = *cluster.replicas.keys().next().unwrap();
+    cluster.push(to, Input::Submit { ticket: Ticket(sequence), transaction, wait: Wait::Committed });
+    cluster.run();
+    cluster.pass(Duration::from_secs(30));
+    let answer = cluster.answers.get(&sequence);
+    assert!(matches!(answer, Some(Answer::Committed { outcome, .. }) if outcome.is_applied()), "{answer:?}");
+}
+
+fn transfer(cluster: &mut Cluster, to: u16, sequence: u64) {
+    cluster.submit(to, sequence, sequence);
+    cluster.pass(Duration::from_secs(30));
+    let answer = cluster.answers.get(&sequence);
+    assert!(matches!(answer, Some(Answer::Committed { .. })), "{answer:?} {:?}", epochs(cluster));
+}
+
+fn epochs(cluster: &Cluster) -> Vec<u64> {
+    cluster.replicas.values().map(|replica| replica.engine().epoch().0).collect()
+}
+
+fn agree(cluster: &Cluster) -> bool {
+    cluster.roots().iter().collect::<BTreeSet<_>>().len() == 1 && epochs(cluster).iter().collect::<BTreeSet<_>>().len() == 1
+}
+
+#[test]
+fn a_change_takes_effect_at_once_and_no_round_is_lost() {
+    for validators in [4, 7] {
+        let mut cluster = governed(validators);
+        transfer(&mut cluster, 0, 0);
+        for epoch in 1..=6 {
+            let before = cluster.sent.clone();
+            set_power(&mut cluster, epoch, 1, 1 + epoch % 2);
+            assert_eq!(epochs(&cluster), vec![epoch; validators.into()]);
+            assert_eq!(cluster.sent.get("timeout"), before.get("timeout"), "nobody gives up a round");
+        }
+        transfer(&mut cluster, 1, 7);
+        assert!(agree(&cluster));
+        assert_eq!(cluster.replicas[&0].ledger().epoch().seats[1].validator.power, VotingPower(1));
+    }
+}
+
+#[test]
+fn a_validator_without_a_vote_follows_and_signs_nothing_until_it_has_one_again() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    set_power(&mut cluster, 1, 3, 0);
+    let counts = |cluster: &Cluster| {
+        let counts = cluster.replicas[&3].status().counts;
+        (counts.votes, counts.timeouts, counts.proposals)
+    };
+    let before = counts(&cluster);
+    for sequence in 2..20 {
+        transfer(&mut cluster, u16::try_from(sequence % 4).unwrap(), sequence);
+    }
+    assert_eq!(counts(&cluster), before);
+    assert!(agree(&cluster), "{:?}", cluster.heights());
+    // Two of three voters are no quorum, whatever the observer does.
+    let away = cluster.replicas.remove(&0).unwrap();
+    cluster.submit(1, 20, 20);
+    cluster.pass(Duration::from_secs(60));
+    assert_eq!(cluster.answers.get(&20), None);
+    assert_eq!(counts(&cluster), before);
+    cluster.replicas.insert(0, away);
+    cluster.pass(Duration::from_secs(60));
+    assert!(cluster.answers.contains_key(&20));
+
+    set_power(&mut cluster, 21, 3, 1);
+    for sequence in 22..40 {
+        transfer(&mut cluster, u16::try_from(sequence % 4).unwrap(), sequence);
+    }
+    assert!(counts(&cluster).0 > before.0, "it votes again");
+    assert!(agree(&cluster));
+}
+
+#[test]
+fn a_committee_shrinks_to_one_and_grows_again() {
+    let mut cluster = governed(4);
+    let mut sequence = 0;
+    for (seat, power) in [(3, 0), (2, 0), (1, 0), (1, 1), (2, 1), (3, 1)] {
+        set_power(&mut cluster, sequence, seat, power);
+        transfer(&mut cluster, seat, sequence + 1);
+        sequence += 2;
+        assert!(agree(&cluster), "{:?}", epochs(&cluster));
+    }
+    assert_eq!(epochs(&cluster), [6; 4]);
+}
+
+#[test]
+fn a_validator_that_slept_through_five_epochs_comes_back() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    cluster.replicas.remove(&2);
+    for epoch in 1..=5 {
+        set_power(&mut cluster, 2 * epoch - 1, 1, 1 + epoch % 2);
+        transfer(&mut cluster, 0, 2 * epoch);
+    }
+    cluster.start(2);
+    cluster.run();
+    cluster.pass(Duration::from_secs(5));
+    assert!(agree(&cluster), "{:?} {:?}", epochs(&cluster), cluster.heights());
+    cluster.replicas.remove(&3);
+    transfer(&mut cluster, 0, 11);
+    assert!(agree(&cluster), "it is needed for the quorum");
+}
+
+#[test]
+fn a_restart_continues_in_the_epoch_whether_or_not_anything_was_signed_in_it() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    set_power(&mut cluster, 1, 3, 0);
+    // The observer has signed nothing in this epoch, the voters have by now.
+    transfer(&mut cluster, 0, 2);
+    for id in [3, 1] {
+        cluster.replicas.remove(&id);
+        cluster.start(id);
+        cluster.run();
+    }
+    assert_eq!(epochs(&cluster), [1; 4]);
+    transfer(&mut cluster, 0, 3);
+    set_power(&mut cluster, 4, 3, 1);
+    cluster.replicas.remove(&3);
+    cluster.start(3);
+    transfer(&mut cluster, 3, 5);
+    assert!(agree(&cluster));
+}
+
+#[test]
+fn a_record_of_a_later_epoch_than_the_ledger_is_refused() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let old = cluster.stores[1].snapshot();
+    set_power(&mut cluster, 1, 3, 2);
+    transfer(&mut cluster, 0, 2);
+    cluster.replicas.remove(&1);
+    // The ledger of before, the record of now.
+    let now = cluster.stores[1].clone();
+    let mut batch = quorate_ledger::Batch::new();
+    for key in [b"record".as_slice(), b"count", b"certificates"] {
+        use quorate_ledger::{Column, Store};
+        batch.put(Column::Safety, key, now.get(Column::Safety, key).unwrap().unwrap());
+    }
+    quorate_ledger::Store::write_sync(&old, batch).unwrap();
+    cluster.stores[1] = old;
+    let refused = cluster.open(1).unwrap_err();
+    assert!(matches!(refused, RecoverError::OtherScope(_, Epoch(1))), "{refused}");
+}
+
+/// A certificate that the epoch begins with, as anyone can make it.
+fn begin_of(cluster: &Cluster, epoch: u64) -> QuorumCert {
+    QuorumCert::of_epoch(Epoch(epoch), cluster.verifier.genesis_hash(), cluster.replicas[&0].ledger().root().state_id())
+}
+
+#[test]
+fn a_claim_of_a_later_epoch_decides_nothing_and_costs_a_question() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let before = (cluster.replicas[&0].status(), cluster.sent.clone());
+    for epoch in [1, 2, u64::MAX] {
+        let qc = begin_of(&cluster, epoch);
+        for _ in 0..100 {
+            let claim = Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc.clone(), last_round_tc: None }));
+            cluster.deliver(0, 1, claim);
+        }
+    }
+    cluster.run();
+    cluster.pass(Duration::from_secs(1));
+    let asked = cluster.sent["catchup-request"] - before.1.get("catchup-request").copied().unwrap_or_default();
+    assert!((1..=30).contains(&asked), "{asked} questions");
+    let status = cluster.replicas[&0].status();
+    assert_eq!((status.height, status.round, epochs(&cluster)), (before.0.height, before.0.round, vec![0; 4]));
+    transfer(&mut cluster, 0, 1);
+    assert!(agree(&cluster) && !cluster.replicas[&0].status().catching_up);
+}
+
+#[test]
+fn a_message_of_an_earlier_epoch_is_answered_with_a_certificate_of_ours_once_a_round() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let old = cluster.replicas[&0].engine().tree().high_commit_qc().clone().into_inner();
+    set_power(&mut cluster, 1, 3, 2);
+    let before = cluster.sent["sync-info"];
+    for _ in 0..50 {
+        let late = Message::SyncInfo(Box::new(SyncInfo { high_qc: old.clone(), high_commit_qc: old.clone(), last_round_tc: None }));
+        cluster.deliver(0, 1, late);
+    }
+    assert_eq!(cluster.sent["sync-info"] - before, 1);
+    assert_eq!(epochs(&cluster), [1; 4]);
+}
+
+#[test]
+fn certificates_of_one_epoch_prove_nothing_in_another() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let old = cluster.replicas[&0].engine().tree().high_commit_qc().clone().into_inner();
+    set_power(&mut cluster, 1, 3, 2);
+    let verifier = Arc::clone(cluster.replicas[&0].verifier());
+    assert_eq!(verifier.committee().epoch(), Epoch(1));
+    assert!(verifier.quorum_cert(&old).is_err());
+    assert!(old.round() > Round(0) && cluster.verifier.quorum_cert(&old).is_ok());
+    let new = cluster.replicas[&0].engine().tree().high_qc().clone().into_inner();
+    assert!(cluster.verifier.quorum_cert(&new).is_err());
+}
+
+#[test]
+fn the_ledger_of_every_validator_proves_the_chain_of_committees() {
+    let mut cluster = governed(4);
+    for epoch in 1..=4 {
+        set_power(&mut cluster, epoch - 1, 2, 1 + epoch % 2);
+    }
+    for replica in cluster.replicas.values() {
+        let mut verifier = Arc::clone(&cluster.verifier);
+        for epoch in 0..4 {
+            let change = Replica::ledger(replica).reader().epoch_change(Epoch(epoch)).unwrap().unwrap();
+            let (last, committee) = change.verify(&verifier).unwrap();
+            let state = last.state_id();
+            verifier = Arc::new(verifier.next(state, committee, change.next.parameters));
+        }
+        assert_eq!(verifier.genesis_qc(), replica.verifier().genesis_qc());
+    }
+}

@@ -222,6 +222,8 @@ impl World {
                     return;
                 };
                 let old = role.old_home.take().unwrap_or_default();
+                // A failure that was armed when the copy was made is not copied.
+                old.repair();
                 machine.home.disk = old.disk;
                 machine.has_forgotten = matches!(fate, Fate::RolledBack(..));
                 role.disk_has_forgotten = !machine.has_forgotten;

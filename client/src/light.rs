@@ -63,7 +63,9 @@ pub enum LightError {
         error: ProofError,
     },
     /// A block that a former committee has signed after the last one of its epoch.
-    #[error("epoch {epoch} ended with block {last}, but the proof is of another block of it, at height {height}: a former committee signed it")]
+    #[error(
+        "epoch {epoch} ended with block {last}, but the proof is of another block of it, at height {height}: a former committee signed it"
+    )]
     AfterEpoch {
         /// The epoch.
         epoch: Epoch,

@@ -533,9 +533,7 @@ impl Session {
         };
         match self.seen() {
             // The epoch counts first: a former committee can sign any height.
-            Some(Seen { epoch: newest, height: known, .. }) if (epoch, shown) < (newest, known) => {
-                Err(ClientError::Old { shown, known })
-            }
+            Some(Seen { epoch: newest, height: known, .. }) if (epoch, shown) < (newest, known) => Err(ClientError::Old { shown, known }),
             Some(_) | None => Ok(checked?),
         }
     }

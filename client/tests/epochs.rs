@@ -94,7 +94,8 @@ fn a_change_is_believed_only_if_the_committee_before_it_has_committed_it_as_the_
     let two_ahead = Fake { epoch: quorate_types::epoch::EpochState { epoch: Epoch(2), ..second.epoch.clone() }, ..skipping };
     let not_last = first.header(19, &[], Hash::default());
     let child = Header { parent: not_last.state_id(), ..last.clone() };
-    let through_child = CommitProof { headers: Bounded::try_from(vec![not_last.clone(), child.clone()]).unwrap(), ..first.commit(child, &[0, 1, 2]) };
+    let through_child =
+        CommitProof { headers: Bounded::try_from(vec![not_last.clone(), child.clone()]).unwrap(), ..first.commit(child, &[0, 1, 2]) };
     let mut fewer_signatures = honest.clone();
     fewer_signatures.commit.qc.signatures = Bounded::truncated(vec![Signature([0; 64]); 2]);
     let mut begin = honest.clone();
@@ -102,25 +103,33 @@ fn a_change_is_believed_only_if_the_committee_before_it_has_committed_it_as_the_
     let other_network = Fake::new(vec![quorate_builtin::GenesisAccount { address: fake::address(1), balance: 1 }]);
     let lies = [
         ("a skipped epoch", later),
-        ("an epoch that is not the next", first.change(20, &two_ahead)),
+        ("a committee of an epoch that is not the next", first.change(20, &two_ahead)),
         ("a committee that the header does not name", EpochChange { next: third.epoch.clone(), ..honest.clone() }),
-        ("another committee of that epoch", EpochChange { next: first.next(20, 1, "liar", 14).0.epoch, ..honest.clone() }),
+        ("another committee of the next epoch", EpochChange { next: first.next(20, 1, "liar", 14).0.epoch, ..honest.clone() }),
         ("a header that names the committee in force", of(Header { epoch_state: first.epoch.hash(), ..last.clone() })),
         ("a header that is not the last", of(not_last)),
         ("a header that is not the last, with the last after it", with(through_child)),
         ("a header of another epoch", of(Header { epoch: Epoch(1), ..last.clone() })),
         ("a certificate that commits nothing", with(CommitProof { qc: certify_only(&first, &last), ..honest.commit.clone() })),
-        ("a certificate that commits another block", with(CommitProof { qc: first.certify(&first.header(20, &[], Hash([1; 32])), &[0, 1, 2]), ..honest.commit.clone() })),
+        (
+            "a certificate that commits another block",
+            with(CommitProof { qc: first.certify(&first.header(20, &[], Hash([1; 32])), &[0, 1, 2]), ..honest.commit.clone() }),
+        ),
         ("no quorum", with(first.commit(last.clone(), &[0, 1]))),
         ("signatures that are not those of the signers", fewer_signatures),
-        ("the next committee's signatures", with(Fake { epoch: first.epoch.clone(), ..second.at(Vec::new()) }.commit(last.clone(), &[0, 1, 2]))),
+        (
+            "the next committee's signatures",
+            with(Fake { epoch: first.epoch.clone(), ..second.at(Vec::new()) }.commit(last.clone(), &[0, 1, 2])),
+        ),
         ("the certificate that nobody signs", begin),
         ("no headers", with(CommitProof { headers: Bounded::default(), ..honest.commit.clone() })),
         ("another network's change", other_network.next(20, 2, "w2", 11).1),
     ];
     for (what, lie) in lies {
-        let refused = light.follow(&[lie]);
-        assert!(matches!(refused, Err(LightError::Change { epoch: Epoch(0), .. })), "{what}: {refused:?}");
+        let Err(LightError::Change { epoch: Epoch(0), error }) = light.follow(&[lie]) else { panic!("{what}") };
+        let is_about_the_header = what.starts_with("a header") || what.contains("committee that") || what.contains("committee of");
+        assert_eq!(error == ProofError::OtherEpochState, is_about_the_header, "{what}: {error}");
+        assert_eq!(error == ProofError::NotCommitted, what.starts_with("a certificate"), "{what}: {error}");
         assert_eq!(light.epoch(), Epoch(0), "{what}");
     }
     assert_eq!(light.follow(&[honest]), Ok(Epoch(1)));

@@ -104,6 +104,7 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
             network_key: network.public(),
             address: format!("/memory/{name}"),
             power: VotingPower(1),
+            operator: None,
         };
         (validator, consensus, network)
     });

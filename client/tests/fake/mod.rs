@@ -60,7 +60,10 @@ impl Fake {
         let mut seeds = [1, 2, 3, 4];
         seeds.sort_by_key(|seed| keys(*seed).0.public());
         let pairs = seeds.map(keys);
-        let validators = (0..).zip(seeds).zip(operators).map(|((number, seed), operator): ((u8, _), _)| validator(&format!("v{number}"), seed, operator));
+        let validators = (0..)
+            .zip(seeds)
+            .zip(operators)
+            .map(|((number, seed), operator): ((u8, _), _)| validator(&format!("v{number}"), seed, operator));
         let genesis = Genesis {
             protocol_version: PROTOCOL_VERSION,
             chain_id: CHAIN,

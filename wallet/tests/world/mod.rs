@@ -241,8 +241,10 @@ impl Chain {
             }
             let outcome = state.execute(&tx);
             let receipt = Receipt { tx_id: tx.id(), outcome: outcome.clone() };
-            let header =
-                Header { timestamp: UnixMillis(state.timestamp), ..self.fake.header(state.height, slice::from_ref(&receipt), Hash::default()) };
+            let header = Header {
+                timestamp: UnixMillis(state.timestamp),
+                ..self.fake.header(state.height, slice::from_ref(&receipt), Hash::default())
+            };
             let path = MerkleProof::of(&fake::leaves(slice::from_ref(&receipt)), 0).unwrap();
             let proof = TransactionProof { receipt, path, commit: self.fake.commit(header, &[0, 1, 3]) };
             let height = state.height;

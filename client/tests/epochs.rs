@@ -65,7 +65,7 @@ fn known_changes_are_skipped_and_what_was_verified_before_an_error_is_kept() {
     let (_, third_change) = third.next(60, 0, "w0", 13);
     let mut forged = third_change.clone();
     forged.next.seats.pop();
-    assert_eq!(light.follow(&[first.clone()]), Ok(Epoch(1)));
+    assert_eq!(light.follow(std::slice::from_ref(&first)), Ok(Epoch(1)));
     let error = ProofError::OtherEpochState;
     assert_eq!(light.follow(&[first.clone(), second, forged, third_change.clone()]), Err(LightError::Change { epoch: Epoch(2), error }));
     assert_eq!(light.epoch(), Epoch(2));

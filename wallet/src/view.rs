@@ -81,7 +81,7 @@ impl Shown {
         if tx.content().target == Target::Chain {
             let (action, proposal) =
                 codec::decode(&tx.content().payload, PAYLOAD_BYTES_MAX).map_or((None, None), |operation| named(&operation));
-            return Self { from, action, proposal, ..Self::default() };
+            return Self { from, proposal, action, ..Self::default() };
         }
         match Operation::decode(&tx.content().payload) {
             Ok(Operation::Bank(BankOperation::Transfer { to, amount })) => {

@@ -176,7 +176,8 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
     if next.seats == epoch.seats {
         return Err(failure("no-change", &[]));
     }
-    next.committee().map_err(|_| failure("bad-committee", &[]))?;
+    let committee = next.committee().map_err(|_| failure("bad-committee", &[]))?;
+    next.parameters = next.parameters.for_voters(committee.voters().len());
     Ok(next)
 }
 

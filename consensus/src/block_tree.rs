@@ -224,11 +224,23 @@ impl BlockTree {
             let Some((id, round, state_id)) = qc.commits() else { continue };
             // E10: every message repeats the same or an older certificate; only a block above the root is news. Genesis is committed from
             // the start (S3).
-            let Some(ours) = self.blocks.get(&id).and_then(|entry| entry.state) else { continue };
-            if ours != state_id {
-                return Err(divergence(id, round, state_id, Some(ours)));
+            if round <= self.root.round {
+                continue;
             }
-            return Ok(Some((qc.clone(), Root { id, round, state_id, ..self.root })));
+            if let Some(entry) = self.blocks.get(&id) {
+                let Some(ours) = entry.state else { continue };
+                if ours != state_id {
+                    return Err(divergence(id, round, state_id, Some(ours)));
+                }
+                return Ok(Some((qc.clone(), Root { id, round, state_id, ..self.root })));
+            }
+            // The descendants of an epoch's last block have its result, so a certificate that commits one of them commits that block, and
+            // nobody need fetch them.
+            let last =
+                self.blocks.values().filter(|entry| entry.state == Some(state_id)).map(|entry| &entry.block).min_by_key(|b| b.round());
+            if let Some(block) = last {
+                return Ok(Some((qc.clone(), Root { id: block.id(), round: block.round(), state_id, ..self.root })));
+            }
         }
         Ok(None)
     }

@@ -33,7 +33,7 @@ use crate::{
     event::{Event, Rejected},
     leader_election::{LeaderElection, Summary},
     pacemaker::{self, Pacemaker},
-    safety::{Ballot, Safety, SafetyRecord, Saved, Signed, Unsaved},
+    safety::{Ballot, Safety, SafetyRecord, Saved, Signed, Unsafe, Unsaved},
     votes::{self, PendingVotes},
 };
 
@@ -46,7 +46,7 @@ pub struct Config {
     pub committee: Arc<Committee>,
     /// Protocol parameters from the genesis, the same on all validators.
     pub parameters: Parameters,
-    /// Our place in the committee.
+    /// Our seat. If it has no vote, we follow and sign nothing.
     pub me: ValidatorId,
     /// Leaders fixed in advance, the same on all validators. Empty on a real network; set by tools that explore the protocol.
     pub fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
@@ -122,14 +122,14 @@ pub struct Engine {
 impl Engine {
     /// Starts in the round after the highest recovered certificate of either kind (S11).
     #[must_use]
-    pub fn recover(config: Config, key: SigningKey, disk: Recovered) -> (Self, Vec<Effect>) {
+    pub fn recover(config: Config, key: impl Into<Arc<SigningKey>>, disk: Recovered) -> (Self, Vec<Effect>) {
         let mut leaders =
             LeaderElection::new(config.genesis_hash, &config.committee, &config.parameters, Arc::clone(&config.fixed_leaders));
         for block in disk.committed {
             leaders.on_committed(block);
         }
         let mut engine = Self {
-            safety: Safety::new(key, config.me, disk.record),
+            safety: Safety::new(key.into(), config.me, &config.committee, disk.record),
             tree: BlockTree::new(disk.root, disk.root_qc.clone(), disk.root_qc.clone()),
             votes: PendingVotes::default(),
             pacemaker: Pacemaker::new(),
@@ -190,6 +190,7 @@ impl Engine {
             Event::PayloadReady { round, parent, timestamp, payload } => self.on_payload(round, parent, timestamp, payload),
             Event::Persisted(saved) => self.on_persisted(saved),
             Event::Pool { ready } => self.pool_ready = ready,
+            Event::Lagging(from) => self.send_sync_info_if_behind(from),
             Event::Fetched { blocks, commit_qc } => self.on_fetched(blocks, commit_qc),
         }
         self.finish();
@@ -513,6 +514,7 @@ impl Engine {
         let tc = accepted.proposal.last_round_tc();
         match self.safety.approve_vote(&block, tc.as_ref(), state) {
             Ok(ballot) => self.persist(ballot),
+            Err(Unsafe::Observer) => {}
             Err(_) => self.ignore(block.author(), Ignored::UnsafeVote),
         }
     }
@@ -642,6 +644,7 @@ impl Engine {
                 self.giving_up = Some(round);
                 self.persist(ballot);
             }
+            Err(Unsafe::Observer) => {}
             // E9: an empty timeout is never sent.
             Err(_) => self.ignore(self.config.me, Ignored::UnsafeTimeout),
         }

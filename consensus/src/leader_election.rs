@@ -55,7 +55,7 @@ impl From<&Block> for Summary {
 pub struct LeaderElection {
     genesis_hash: GenesisHash,
     epoch: Epoch,
-    validators: u64,
+    voters: Vec<ValidatorId>,
     window_size: usize,
     exclude_size: usize,
     /// See [`crate::Config::fixed_leaders`].
@@ -76,9 +76,9 @@ impl LeaderElection {
         Self {
             genesis_hash,
             epoch: committee.epoch(),
-            validators: committee.len() as u64,
+            voters: committee.voters().to_vec(),
             window_size: usize::try_from(parameters.window_size).unwrap_or(usize::MAX),
-            exclude_size: usize::try_from(parameters.excluded(committee.len())).unwrap_or(usize::MAX),
+            exclude_size: usize::try_from(parameters.excluded(committee.voters().len())).unwrap_or(usize::MAX),
             fixed,
             committed: VecDeque::new(),
             reputation: BTreeMap::new(),
@@ -91,8 +91,8 @@ impl LeaderElection {
         if let Some(elected) = self.fixed.get(&round).or_else(|| self.reputation.get(&round)) {
             return *elected;
         }
-        let turn = (round.0 / 2).checked_rem(self.validators).unwrap_or(0);
-        ValidatorId(u16::try_from(turn).unwrap_or(0))
+        let turn = usize::try_from(round.0 / 2).unwrap_or(usize::MAX).checked_rem(self.voters.len()).unwrap_or(0);
+        self.voters.get(turn).copied().unwrap_or_default()
     }
 
     /// Records a committed block and elects a leader. Blocks come in chain order.

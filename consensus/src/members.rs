@@ -52,6 +52,7 @@ impl Members {
             network_key: SigningKey::from_seed(&seed(i, 2)).public(),
             address: format!("/ip4/127.0.0.1/tcp/{i}"),
             power: VotingPower(*power),
+            operator: None,
         });
         let committee = Committee::new(EPOCH, validators.collect()).unwrap();
         let parameters = Parameters::default();

@@ -148,6 +148,7 @@ fn member(number: u16, consensus: &[u8; 32], network: &[u8; 32], power: u64) -> 
         network_key: network.public(),
         address: format!("/memory/{number}"),
         power: VotingPower(power),
+        operator: None,
     };
     Member { validator, consensus, network }
 }

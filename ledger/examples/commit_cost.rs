@@ -133,6 +133,7 @@ fn genesis(key: &SigningKey, addresses: &[Address]) -> Genesis {
         network_key: network.public(),
         address: "/ip4/127.0.0.1/tcp/1".into(),
         power: VotingPower(1),
+        operator: None,
     };
     let accounts: Vec<_> = addresses.iter().map(|address| GenesisAccount { address: *address, balance: 1 << 32 }).collect();
     Genesis {

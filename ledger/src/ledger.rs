@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use quorate_app::{App, Machine};
 use quorate_types::{
     block::Block,
-    crypto::Hash,
+    epoch::EpochState,
     genesis::Genesis,
     header::Header,
     ids::{BlockId, StateId, TxId},
@@ -19,8 +19,8 @@ use crate::{
     error::LedgerError,
     poison::Poison,
     reader::LedgerReader,
-    schema::{self, Column},
-    speculation::{InvalidBlock, Root, Speculation},
+    schema::{self, Column, EpochRecord},
+    speculation::{InvalidBlock, Root, Speculated, Speculation},
     state_tree::StateTree,
     store::{Batch, Store},
     view::CommittedView,
@@ -31,8 +31,6 @@ use crate::{
 pub struct Ledger<S: Store> {
     store: S,
     machine: Machine,
-    /// Hash of the committee of the next block; for now always that of genesis.
-    next_committee: Hash,
     speculation: Speculation,
     /// The certificate that commits the root.
     commit_qc: QuorumCert,
@@ -58,6 +56,8 @@ pub struct Committed {
     pub blocks: Vec<CommittedBlock>,
     /// The speculated blocks that never will be committed, because they do not descend from the new root.
     pub abandoned: Vec<BlockId>,
+    /// The last of the blocks has ended its epoch.
+    pub ends_epoch: bool,
     /// The new committed state.
     pub view: CommittedView,
 }
@@ -87,7 +87,7 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     /// [`LedgerError`]; each names its fix.
     pub fn open_with(store: S, app: &App, genesis: &Genesis, progress: impl FnMut(Loading)) -> Result<Self, LedgerError> {
-        let next_committee = genesis.committee()?.hash();
+        genesis.committee()?;
         let machine = app.open(genesis)?;
         let given = genesis.hash();
         let (root, commit_qc) = match schema::check_schema(&store)? {
@@ -96,7 +96,7 @@ impl<S: Store> Ledger<S> {
             Some(_) => Self::load(&store, progress)?,
         };
         let poison = Poison::load(&store)?;
-        Ok(Self { store, machine, next_committee, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new(), poison })
+        Ok(Self { store, machine, speculation: Speculation::new(root), commit_qc, forgotten: BTreeMap::new(), poison })
     }
 
     fn create(store: &S, machine: &Machine, genesis: &Genesis) -> Result<(Root, QuorumCert), LedgerError> {
@@ -106,11 +106,13 @@ impl<S: Store> Ledger<S> {
         schema::put_schema(&mut batch, genesis.hash());
         schema::put_committed(&mut batch, header.height);
         schema::put_header(&mut batch, &header, Some(&commit_qc));
+        let epoch = genesis.epoch_state();
+        schema::put_epoch(&mut batch, &EpochRecord { after: Height(0), state: epoch.clone() });
         for (key, value) in &state {
             batch.put(Column::State, key, &**value);
         }
         store.write_sync(batch)?;
-        Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
+        Ok((Root::new(header, state, Arc::new(epoch)), commit_qc))
     }
 
     fn load(store: &S, mut progress: impl FnMut(Loading)) -> Result<(Root, QuorumCert), LedgerError> {
@@ -134,13 +136,14 @@ impl<S: Store> Ledger<S> {
             return Err(error.into());
         }
         let header = record.header;
-        if commit_qc.commits() != Some((header.block_id, header.round, header.state_id())) {
+        if commit_qc.commits().is_none_or(|(_, _, state_id)| state_id != header.state_id()) {
             return Err(LedgerError::HeaderAltered { height });
         }
         if state.root_hash() != header.state_root {
             return Err(LedgerError::StateAltered { height, found: state.root_hash(), committed: header.state_root });
         }
-        Ok((Root { state_id: header.state_id(), header, state }, commit_qc))
+        let epoch = quorate_app::governance::epoch_state(&state).ok_or(LedgerError::Missing { column: Column::State })?;
+        Ok((Root::new(header, state, Arc::new(epoch)), commit_qc))
     }
 
     /// The same committed chain on `store`, a copy of this ledger's store, without the speculated blocks. Lets a simulator open the genesis
@@ -150,7 +153,6 @@ impl<S: Store> Ledger<S> {
         Self {
             store,
             machine: self.machine.clone(),
-            next_committee: self.next_committee,
             speculation: Speculation::new(self.speculation.root.clone()),
             commit_qc: self.commit_qc.clone(),
             forgotten: BTreeMap::new(),
@@ -164,7 +166,7 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     /// [`InvalidBlock`]; nothing is kept.
     pub fn speculate(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
-        self.speculation.speculate(&self.machine, self.next_committee, block)
+        self.speculation.speculate(&self.machine, block)
     }
 
     /// Whether the application has panicked on a transaction here.
@@ -217,6 +219,24 @@ impl<S: Store> Ledger<S> {
         self.speculation.block(id).map(|block| &block.results.receipts)
     }
 
+    /// The block that the next one builds on, and its round: the newest committed block, or the one that the epoch begins with.
+    #[must_use]
+    pub const fn tip(&self) -> (BlockId, Round) {
+        (self.speculation.root.id, self.speculation.root.round)
+    }
+
+    /// What governs the next block on the committed chain.
+    #[must_use]
+    pub const fn epoch(&self) -> &Arc<EpochState> {
+        &self.speculation.root.epoch
+    }
+
+    /// Whether a speculated block, or one before it, is the last of its epoch: what follows it carries no transactions.
+    #[must_use]
+    pub fn ends_epoch(&self, id: &BlockId) -> bool {
+        self.speculation.block(id).is_some_and(|block| block.epoch.epoch != block.header.epoch)
+    }
+
     /// The header of the last committed block.
     #[must_use]
     pub const fn root(&self) -> &Header {
@@ -247,7 +267,7 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Commits speculated blocks, oldest first, the first of them on the root. `qc` commits the last of them, and with it the others (paper:
-    /// `commit`). Everything is one batch; a comment in the body explains why it needs no sync of its own.
+    /// `commit`). Blocks that follow the last one of an epoch leave no trace; after it, the next epoch begins. Everything is one batch; a comment in the body explains why it needs no sync of its own.
     ///
     /// # Errors
     /// [`LedgerError`]; fatal, because the store and this value may then differ.
@@ -258,18 +278,23 @@ impl<S: Store> Ledger<S> {
         if path.len() != blocks.len() {
             return Err(LedgerError::NotNext(last));
         }
-        if let Some((block, _)) = blocks.iter().zip(&path).find(|(block, result)| block.id() != result.header.block_id) {
+        let parents = [self.speculation.root.id].into_iter().chain(blocks.iter().map(|block| block.id()));
+        if let Some((block, _)) = blocks.iter().zip(parents).find(|(block, parent)| block.parent_id() != *parent) {
             return Err(LedgerError::NotNext(block.id()));
         }
         let new = path.last().ok_or(LedgerError::NotNext(last))?;
         match qc.commits() {
-            Some((id, _, certified)) if id == last => {
-                if certified != new.state_id {
-                    return Err(LedgerError::Diverged { block: last, ours: new.state_id, certified });
-                }
-            }
+            Some((_, _, certified)) if certified == new.state_id => {}
+            Some((id, _, certified)) if id == last => return Err(LedgerError::Diverged { block: last, ours: new.state_id, certified }),
             Some(_) | None => return Err(LedgerError::NotCommitted(last)),
         }
+        let ends_epoch = new.epoch.epoch != new.header.epoch;
+        // The blocks with a result of their own.
+        let path: Vec<&Speculated> =
+            path.into_iter().zip(blocks).filter(|(result, block)| result.header.block_id == block.id()).map(|(result, _)| result).collect();
+        let blocks = blocks.get(..path.len()).unwrap_or_default();
+        let new = path.last().ok_or(LedgerError::NotNext(last))?;
+        let last = new.header.block_id;
 
         let mut batch = Batch::new();
         let mut writes = quorate_app::Writes::new();
@@ -292,11 +317,15 @@ impl<S: Store> Ledger<S> {
             .iter()
             .map(|result| CommittedBlock { header: result.header.clone(), receipts: Arc::clone(&result.results.receipts) })
             .collect();
-        let root = Root { header: new.header.clone(), state_id: new.state_id, state: new.state.clone() };
-        let round = root.header.round;
+        let root = Root::new(new.header.clone(), new.state.clone(), Arc::clone(&new.epoch));
         schema::put_committed(&mut batch, root.header.height);
-        // Remove what has a round up to the new root's, which is committed now or never, and what does not descend from the new root.
-        for key in schema::pending_keys(&self.store, self.speculation.root.header.round, round)? {
+        if ends_epoch {
+            schema::put_epoch(&mut batch, &EpochRecord { after: root.header.height, state: EpochState::clone(&root.epoch) });
+        }
+        // Remove what has a round up to the new root's, which is committed now or never, and what does not descend from the new root. Nothing of
+        // an epoch that is over can be committed any more.
+        let round = if ends_epoch { Round::LIMIT } else { root.round };
+        for key in schema::pending_keys(&self.store, self.speculation.root.round, round)? {
             batch.delete(Column::Pending, key);
         }
         let pruned = self.speculation.not_descending_from(&last);
@@ -304,7 +333,7 @@ impl<S: Store> Ledger<S> {
         let mut abandoned = Vec::new();
         for (id, block) in pruned {
             if !path_ids.contains(&id) {
-                schema::delete_pending(&mut batch, block.header.round, id);
+                schema::delete_pending(&mut batch, block.round, id);
                 abandoned.push(id);
             }
         }
@@ -319,14 +348,14 @@ impl<S: Store> Ledger<S> {
         self.speculation.advance(root);
         self.forgotten.retain(|_, forgotten| *forgotten > round);
         self.commit_qc = qc.clone();
-        Ok(Committed { blocks: committed, abandoned, view: self.view() })
+        Ok(Committed { blocks: committed, abandoned, ends_epoch, view: self.view() })
     }
 
     /// The committed state with its proof, for other threads; cheap to clone.
     #[must_use]
     pub fn view(&self) -> CommittedView {
-        let Root { header, state, .. } = &self.speculation.root;
-        CommittedView::new(header.clone(), self.commit_qc.clone(), state.clone())
+        let Root { header, state, epoch, .. } = &self.speculation.root;
+        CommittedView::new(header.clone(), self.commit_qc.clone(), state.clone(), Arc::clone(epoch))
     }
 
     /// The committed chain, for any thread.
@@ -353,7 +382,7 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     /// [`LedgerError`].
     pub fn load_pending(&self) -> Result<Vec<Block>, LedgerError> {
-        let root = self.root().round;
+        let (_, root) = self.tip();
         let mut stale = Batch::new();
         for key in schema::pending_keys(&self.store, Round(0), root)? {
             stale.delete(Column::Pending, key);
@@ -387,7 +416,7 @@ fn first_header(machine: &Machine, genesis: &Genesis) -> Result<(Header, StateTr
         transactions_root: merkle::root(&[]),
         receipts_root: merkle::root(&[]),
         state_root: state.root_hash(),
-        next_committee: genesis.committee()?.hash(),
+        epoch_state: genesis.epoch_state().hash(),
     };
     Ok((header, state))
 }

@@ -4,18 +4,19 @@ use quorate_types::{
     block::Block,
     codec::Bounded,
     crypto::Hash,
+    epoch::{EpochChange, EpochState},
     header::Header,
     ids::{BlockId, TxId},
     merkle::MerkleProof,
     proof::{CommitProof, PROOF_HEADERS_MAX, TransactionProof},
     receipt::Receipt,
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
     vote::QuorumCert,
 };
 
 use crate::{
     error::LedgerError,
-    schema::{self, Column, HeaderRecord, Position},
+    schema::{self, Column, EpochRecord, HeaderRecord, Position},
     store::{Damage, Store},
 };
 
@@ -97,6 +98,33 @@ impl<S: Store> LedgerReader<S> {
     /// [`LedgerError`].
     pub fn height_of(&self, id: &BlockId) -> Result<Option<Height>, LedgerError> {
         schema::height_of(&self.store, *id)
+    }
+
+    /// What governs an epoch that has begun.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn epoch(&self, epoch: Epoch) -> Result<Option<EpochState>, LedgerError> {
+        Ok(schema::epoch(&self.store, epoch)?.map(|record| record.state))
+    }
+
+    /// The header of the last block before an epoch; for the first epoch, of genesis.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn last_before(&self, epoch: Epoch) -> Result<Header, LedgerError> {
+        let missing = LedgerError::Missing { column: Column::Epoch };
+        let EpochRecord { after, .. } = schema::epoch(&self.store, epoch)?.ok_or_else(|| missing.clone())?;
+        self.header_at(after)?.ok_or(missing)
+    }
+
+    /// Proves how an epoch has ended; `None` if it has not.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, LedgerError> {
+        let Some(EpochRecord { after, state }) = schema::epoch(&self.store, epoch.next())? else { return Ok(None) };
+        Ok(self.commit_proof(after)?.map(|commit| EpochChange { commit, next: state }))
     }
 
     /// All receipts of a committed block, with answers of up to `block_effect_bytes_max` bytes in total. None for genesis.
@@ -186,7 +214,7 @@ impl<S: Store> LedgerReader<S> {
 
     /// Committed blocks from a height on, oldest first, and the proof that the last of them is committed: at most `blocks_max` blocks of at
     /// most `bytes_max` bytes in total, but at least one block. `None` if there are none, or if they have no [`Self::commit_proof`]. The answer
-    /// ends before a damaged block.
+    /// ends before a damaged block, and with the last block of an epoch.
     ///
     /// If a block within the limits is committed directly by a certificate, the answer ends with the last such block, and the proof is one
     /// header.
@@ -204,7 +232,8 @@ impl<S: Store> LedgerReader<S> {
                 read => read?,
             };
             bytes = bytes.saturating_add(length);
-            if !blocks.is_empty() && (blocks.len() >= blocks_max || bytes > bytes_max) {
+            let other_epoch = blocks.last().is_some_and(|before: &Block| before.content().epoch != record.header.epoch);
+            if !blocks.is_empty() && (blocks.len() >= blocks_max || bytes > bytes_max || other_epoch) {
                 break;
             }
             blocks.push(block);

@@ -6,11 +6,12 @@ use quorate_types::{
     block::{Block, encode_block},
     codec::{self, DecodeError},
     crypto::Hash,
+    epoch::EpochState,
     failure::{CODE_BYTES_MAX, FAILURE_NUMBERS_MAX},
     header::Header,
     ids::{BlockId, GenesisHash, TxId},
     receipt::{Outcome, Receipt},
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
     vote::QuorumCert,
 };
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// The version of everything in this file. A directory of another version is refused.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// A column: a sorted map of its own. A batch changes several columns atomically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,14 @@ pub enum Column {
     /// └───────────────────┘    └───────────────┴─────────────────┴────────────┘
     /// ```
     Transaction,
+    /// What has governed each epoch, and the last block of the epoch before (for the first epoch, genesis).
+    ///
+    /// ```text
+    /// ┌──────────────┐    ┌────────────────────────────────┐
+    /// │ epoch u64 BE │ -> │ height u64 LE │ BCS EpochState │
+    /// └──────────────┘    └────────────────────────────────┘
+    /// ```
+    Epoch,
     /// The committed state, flat; the tree over it is rebuilt at startup.
     ///
     /// ```text
@@ -107,14 +116,24 @@ pub enum Column {
 
 impl Column {
     /// Every column.
-    pub const ALL: [Self; 9] =
-        [Self::Meta, Self::Safety, Self::Pending, Self::Block, Self::Header, Self::Height, Self::Receipts, Self::Transaction, Self::State];
+    pub const ALL: [Self; 10] = [
+        Self::Meta,
+        Self::Safety,
+        Self::Pending,
+        Self::Block,
+        Self::Header,
+        Self::Height,
+        Self::Receipts,
+        Self::Transaction,
+        Self::Epoch,
+        Self::State,
+    ];
 
     /// Whether it holds only the past: no later signature depends on it.
     #[must_use]
     pub const fn is_history(self) -> bool {
         match self {
-            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction => true,
+            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction | Self::Epoch => true,
             Self::Meta | Self::Safety | Self::Pending | Self::State => false,
         }
     }
@@ -131,6 +150,7 @@ impl Column {
             Self::Height => "height",
             Self::Receipts => "receipts",
             Self::Transaction => "transaction",
+            Self::Epoch => "epoch",
             Self::State => "state",
         }
     }
@@ -148,6 +168,15 @@ pub struct HeaderRecord {
     pub header: Header,
     /// The certificate that commits this block directly; `None` if it was committed with a later block.
     pub commit_qc: Option<QuorumCert>,
+}
+
+/// What governs an epoch, and where it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The height of the last block before the epoch.
+    pub after: Height,
+    /// What governs it.
+    pub state: EpochState,
 }
 
 /// The position of a committed transaction.
@@ -273,6 +302,14 @@ pub(crate) fn put_header(batch: &mut Batch, header: &Header, commit_qc: Option<&
     }
     batch.put(Column::Header, height_key(header.height), codec::encode(&Borrowed { header, commit_qc }));
     batch.put(Column::Height, header.block_id.0.0, header.height.0.to_le_bytes());
+}
+
+pub(crate) fn put_epoch(batch: &mut Batch, record: &EpochRecord) {
+    batch.put(Column::Epoch, record.state.epoch.0.to_be_bytes(), codec::encode(record));
+}
+
+pub(crate) fn epoch<S: Store>(store: &S, epoch: Epoch) -> Result<Option<EpochRecord>, LedgerError> {
+    get(store, Column::Epoch, &epoch.0.to_be_bytes())
 }
 
 /// Checks that this version wrote the store, and returns its genesis; `None` if the store is new.

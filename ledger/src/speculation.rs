@@ -10,11 +10,12 @@ use quorate_app::{BlockContext, Execution, Machine, Panicked, Unexecuted, Writes
 use quorate_types::{
     block::Block,
     crypto::Hash,
+    epoch::{EpochState, epoch_block_id},
     header::Header,
     ids::{BlockId, StateId},
     merkle,
     receipt::Receipt,
-    round::{Height, Round, UnixMillis},
+    round::{Epoch, Height, Round, UnixMillis},
     transaction::Transaction,
 };
 
@@ -56,6 +57,17 @@ pub enum InvalidBlock {
         /// The quorum's result.
         certified: StateId,
     },
+    /// It is of another epoch than the one that its parent leaves in force.
+    #[error("it is of epoch {found}, but its parent is in epoch {expected}")]
+    Epoch {
+        /// The block's epoch.
+        found: Epoch,
+        /// The epoch of its parent.
+        expected: Epoch,
+    },
+    /// It follows the last block of its epoch, and is not empty or has another time.
+    #[error("it follows the last block of epoch {0}, so it must be empty and have its parent's time")]
+    AfterEpoch(Epoch),
     /// Its height would overflow.
     #[error("the chain has reached the largest height")]
     HeightLimit,
@@ -79,20 +91,40 @@ impl From<Unexecuted> for InvalidBlock {
 /// The committed root, from which the tree grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
+    /// The block that the next one builds on: the newest committed one, or the one that the epoch begins with.
+    pub(crate) id: BlockId,
+    pub(crate) round: Round,
+    /// The newest committed result.
     pub(crate) header: Header,
     pub(crate) state_id: StateId,
     pub(crate) state: StateTree,
+    /// What governs the next block.
+    pub(crate) epoch: Arc<EpochState>,
+}
+
+impl Root {
+    /// After a committed block that leaves this epoch state in force.
+    pub(crate) fn new(header: Header, state: StateTree, epoch: Arc<EpochState>) -> Self {
+        let state_id = header.state_id();
+        let (id, round) =
+            if epoch.epoch == header.epoch { (header.block_id, header.round) } else { (epoch_block_id(epoch.epoch, state_id), Round(0)) };
+        Self { id, round, header, state_id, state, epoch }
+    }
 }
 
 /// A block that is not yet committed, with its result.
 #[derive(Debug)]
 pub(crate) struct Speculated {
     pub(crate) parent: BlockId,
+    pub(crate) round: Round,
+    /// Its result. A block that follows the last one of its epoch has the result of that one.
     pub(crate) header: Header,
     pub(crate) state_id: StateId,
     pub(crate) state: StateTree,
     pub(crate) writes: Writes,
     pub(crate) results: Results,
+    /// What governs the next block.
+    pub(crate) epoch: Arc<EpochState>,
 }
 
 /// The receipts of a block, and the leaves of the tree over them.
@@ -122,6 +154,7 @@ pub(crate) struct Node<'a> {
     pub(crate) header: &'a Header,
     pub(crate) state_id: StateId,
     pub(crate) state: &'a StateTree,
+    pub(crate) epoch: &'a Arc<EpochState>,
 }
 
 impl Speculation {
@@ -130,11 +163,11 @@ impl Speculation {
     }
 
     pub(crate) fn node(&self, id: &BlockId) -> Option<Node<'_>> {
-        if *id == self.root.header.block_id {
-            let Root { header, state_id, state } = &self.root;
-            return Some(Node { header, state_id: *state_id, state });
+        if *id == self.root.id {
+            let Root { header, state_id, state, epoch, .. } = &self.root;
+            return Some(Node { header, state_id: *state_id, state, epoch });
         }
-        self.blocks.get(id).map(|block| Node { header: &block.header, state_id: block.state_id, state: &block.state })
+        self.blocks.get(id).map(|block| Node { header: &block.header, state_id: block.state_id, state: &block.state, epoch: &block.epoch })
     }
 
     pub(crate) fn block(&self, id: &BlockId) -> Option<&Speculated> {
@@ -146,7 +179,7 @@ impl Speculation {
     }
 
     /// Executes a block on its parent's state. EXEC-1: the result depends only on the parent's result and the block.
-    pub(crate) fn speculate(&mut self, machine: &Machine, next_committee: Hash, block: &Block) -> Result<StateId, InvalidBlock> {
+    pub(crate) fn speculate(&mut self, machine: &Machine, block: &Block) -> Result<StateId, InvalidBlock> {
         if let Some(known) = self.node(&block.id()) {
             return Ok(known.state_id);
         }
@@ -157,8 +190,12 @@ impl Speculation {
         if certified != parent.state_id {
             return Err(InvalidBlock::ParentState { parent: parent_id, ours: parent.state_id, certified });
         }
-        if content.round <= parent.header.round {
-            return Err(InvalidBlock::Round { round: content.round, parent: parent.header.round });
+        let parent_round = block.qc().round();
+        if content.round <= parent_round {
+            return Err(InvalidBlock::Round { round: content.round, parent: parent_round });
+        }
+        if content.epoch != parent.epoch.epoch {
+            return self.follow_last(block);
         }
         if content.timestamp <= parent.header.timestamp {
             return Err(InvalidBlock::Timestamp { timestamp: content.timestamp, parent: parent.header.timestamp });
@@ -174,7 +211,14 @@ impl Speculation {
             id: block.id(),
             limits: *machine.limits(),
         };
-        let Execution { writes, receipts } = execute_block(machine, parent.state, &at, block.payload())?;
+        let Execution { writes, receipts, next_epoch } = execute_block(machine, parent.state, &at, block.payload())?;
+        let (epoch, epoch_hash) = match next_epoch {
+            None => (Arc::clone(parent.epoch), parent.header.epoch_state),
+            Some(next) => {
+                let hash = next.hash();
+                (Arc::new(next), hash)
+            }
+        };
         let results = Results::from(receipts);
         let state = parent.state.update(writes.iter().map(|(key, value)| (key.clone(), value.clone())));
         let header = Header {
@@ -188,10 +232,36 @@ impl Speculation {
             transactions_root: transactions_root(block.payload()),
             receipts_root: merkle::root(&results.leaves),
             state_root: state.root_hash(),
-            next_committee,
+            epoch_state: epoch_hash,
         };
         let state_id = header.state_id();
-        let speculated = Speculated { parent: parent_id, header, state_id, state, writes, results };
+        let speculated = Speculated { parent: parent_id, round: content.round, header, state_id, state, writes, results, epoch };
+        self.blocks.insert(block.id(), speculated);
+        Ok(state_id)
+    }
+
+    /// A block that follows the last one of its epoch carries votes for that one and nothing else: it changes nothing and has its result, so
+    /// whichever of them is committed, the same block ends the epoch.
+    fn follow_last(&mut self, block: &Block) -> Result<StateId, InvalidBlock> {
+        let content = block.content();
+        let parent_id = block.parent_id();
+        let Node { header, state_id, state, epoch } = self.node(&parent_id).ok_or(InvalidBlock::UnknownParent { parent: parent_id })?;
+        if content.epoch != header.epoch || parent_id == self.root.id {
+            return Err(InvalidBlock::Epoch { found: content.epoch, expected: epoch.epoch });
+        }
+        if !content.payload.is_empty() || content.timestamp != header.timestamp {
+            return Err(InvalidBlock::AfterEpoch(content.epoch));
+        }
+        let speculated = Speculated {
+            parent: parent_id,
+            round: content.round,
+            header: header.clone(),
+            state_id,
+            state: state.clone(),
+            writes: Writes::new(),
+            results: Results::from(Vec::new()),
+            epoch: Arc::clone(epoch),
+        };
         self.blocks.insert(block.id(), speculated);
         Ok(state_id)
     }
@@ -200,7 +270,7 @@ impl Speculation {
     pub(crate) fn path_to(&self, id: &BlockId) -> Option<Vec<&Speculated>> {
         let mut path = Vec::new();
         let mut next = id;
-        while *next != self.root.header.block_id {
+        while *next != self.root.id {
             let block = self.blocks.get(next)?;
             path.push(block);
             next = &block.parent;
@@ -213,7 +283,7 @@ impl Speculation {
     pub(crate) fn not_descending_from(&self, id: &BlockId) -> Vec<(BlockId, &Speculated)> {
         // By ascending round, so that parents come before their children.
         let mut by_round: Vec<_> = self.blocks.iter().map(|(id, block)| (*id, block)).collect();
-        by_round.sort_by_key(|(_, block)| block.header.round);
+        by_round.sort_by_key(|(_, block)| block.round);
         let mut kept = BTreeSet::from([*id]);
         by_round.retain(|(candidate, block)| {
             let stays = kept.contains(candidate) || kept.contains(&block.parent);
@@ -227,14 +297,14 @@ impl Speculation {
 
     /// Drops and returns the blocks that are not to be kept. Their descendants must not be kept either.
     pub(crate) fn forget(&mut self, keeps: impl Fn(&BlockId) -> bool) -> Vec<(BlockId, Round)> {
-        let gone = self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (*id, block.header.round)).collect();
+        let gone = self.blocks.iter().filter(|(id, _)| !keeps(id)).map(|(id, block)| (*id, block.round)).collect();
         self.blocks.retain(|id, _| keeps(id));
         gone
     }
 
-    /// Moves the root to one of the blocks and drops all blocks that do not descend from it.
+    /// Moves the root to one of the blocks and drops all blocks that do not descend from it: all, if the root begins an epoch.
     pub(crate) fn advance(&mut self, root: Root) {
-        let id = root.header.block_id;
+        let id = root.id;
         let gone: Vec<BlockId> = self.not_descending_from(&id).into_iter().map(|(gone, _)| gone).collect();
         for gone in gone.iter().chain([&id]) {
             self.blocks.remove(gone);

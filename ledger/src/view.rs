@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quorate_types::{
     codec::Bounded,
+    epoch::EpochState,
     header::Header,
     ids::Address,
     proof::{CommitProof, ValueProof},
@@ -21,11 +22,12 @@ pub struct CommittedView {
     header: Arc<Header>,
     commit_qc: Arc<QuorumCert>,
     state: StateTree,
+    epoch: Arc<EpochState>,
 }
 
 impl CommittedView {
-    pub(crate) fn new(header: Header, commit_qc: QuorumCert, state: StateTree) -> Self {
-        Self { header: Arc::new(header), commit_qc: Arc::new(commit_qc), state }
+    pub(crate) fn new(header: Header, commit_qc: QuorumCert, state: StateTree, epoch: Arc<EpochState>) -> Self {
+        Self { header: Arc::new(header), commit_qc: Arc::new(commit_qc), state, epoch }
     }
 
     /// The header of the committed block.
@@ -38,6 +40,12 @@ impl CommittedView {
     #[must_use]
     pub const fn state(&self) -> &StateTree {
         &self.state
+    }
+
+    /// What governs the next block.
+    #[must_use]
+    pub const fn epoch(&self) -> &Arc<EpochState> {
+        &self.epoch
     }
 
     /// The certificate that commits the block.

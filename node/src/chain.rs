@@ -1,14 +1,16 @@
 //! The committed chain as the API reads it, from the store. No read waits for the replica.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use quorate_app::App;
 use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
 use quorate_types::{
+    committee::Committee,
+    epoch::EpochChange,
     ids::TxId,
     proof::TransactionProof,
     receipt::Outcome,
-    round::Height,
+    round::{Epoch, Height},
     rpc::{LISTED_TRANSACTIONS_MAX, ListedOutcome, TransactionView},
 };
 
@@ -42,6 +44,12 @@ pub(crate) trait History: Send + Sync {
 
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
+
+    /// The committee of an epoch that has begun.
+    fn committee(&self, epoch: Epoch) -> Result<Option<Arc<Committee>>, LedgerError>;
+
+    /// How an epoch has ended, if it has.
+    fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, LedgerError>;
 
     /// Failed reads since the process started.
     fn damage(&self) -> Damage;
@@ -91,6 +99,14 @@ impl<S: Store> History for LedgerReader<S> {
             }
         }
         Ok(committed)
+    }
+
+    fn committee(&self, epoch: Epoch) -> Result<Option<Arc<Committee>>, LedgerError> {
+        Ok(self.epoch(epoch)?.map(|state| state.committee()).transpose()?)
+    }
+
+    fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, LedgerError> {
+        self.epoch_change(epoch)
     }
 
     fn damage(&self) -> Damage {

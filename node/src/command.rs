@@ -102,6 +102,9 @@ pub struct InitCommand {
 pub struct CheckCommand {
     #[command(flatten)]
     home: HomeArgs,
+    /// The validator need not be in the genesis, as with `run --join`.
+    #[arg(long)]
+    join: bool,
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -111,6 +114,9 @@ pub struct CheckCommand {
 pub struct RunCommand {
     #[command(flatten)]
     home: HomeArgs,
+    /// Start although the validator is not in the genesis: the committee has added it since, or is about to.
+    #[arg(long)]
+    join: bool,
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -206,6 +212,7 @@ struct Loaded {
     config: Config,
     keys: ValidatorKeys,
     genesis: Genesis,
+    join: bool,
 }
 
 /// The settings from the environment, then those from the command line, which win.
@@ -223,10 +230,12 @@ impl Loaded {
     /// Everything that the start of a node checks, except its data.
     fn check(&self, is_running: bool) -> Result<(Membership, GenesisHash, Files), CommandError> {
         let genesis_hash = check_genesis_hash(&self.genesis, &self.config)?;
-        let membership = Membership::find(&self.genesis, &self.keys)?;
+        // A ledger may know a later committee; the start looks there.
+        let may_join = self.join || self.home.database().exists();
+        let membership = Membership::at_genesis(&self.genesis, &self.keys, may_join)?;
         let listen = membership.listen(&self.config);
         let circumstances = Circumstances {
-            place: Some(Place { committee: &membership.committee, me: Some(membership.me) }),
+            place: Some(Place { committee: &membership.committee, me: membership.me() }),
             network_listen: Some(&listen),
             is_running,
         };
@@ -235,13 +244,13 @@ impl Loaded {
     }
 }
 
-fn load(app: &App, home: Home, config: Config) -> Result<Loaded, CommandError> {
+fn load(app: &App, home: Home, config: Config, join: bool) -> Result<Loaded, CommandError> {
     let genesis = quorate_genesis::load(&home.genesis_file())?;
     quorate_genesis::check_application(app, &genesis)?;
     let passphrase_file = &config.node.passphrase_file;
     let file = (!passphrase_file.as_os_str().is_empty()).then(|| home.path().join(passphrase_file));
     let keys = load_validator_key(&home.key_file(), &PassphraseSource::Usual { file })?;
-    Ok(Loaded { home, config, keys, genesis })
+    Ok(Loaded { home, config, keys, genesis, join })
 }
 
 impl CheckCommand {
@@ -261,12 +270,12 @@ impl CheckCommand {
         let home = Home::new(self.home.path()?);
         let config = load_config(&home, &self.settings)?;
         let is_running = DataLock::is_held(&home.data());
-        let loaded = load(app, home, config)?;
+        let loaded = load(app, home, config, self.join)?;
         let (membership, genesis_hash, _) = loaded.check(is_running)?;
         let Loaded { config, genesis, .. } = loaded;
         let checked = Checked {
             network_listen: membership.listen(&config),
-            validator: membership.validator.name,
+            validator: membership.seat.map_or_else(|| "not in the genesis".into(), |(_, validator)| validator.name),
             network: genesis.name.clone(),
             chain_id: genesis.chain_id.0,
             genesis_hash,
@@ -304,13 +313,13 @@ impl RunCommand {
         logging::start(&config.log).map_err(|error| CommandError::failure("log", error))?;
         failure::end_process_on_panic(exit_at_once);
         machine::forbid_core_dumps();
-        let result = Self::run_logged(app, home, config);
+        let result = Self::run_logged(app, home, config, self.join);
         logging::finish();
         result
     }
 
-    fn run_logged(app: &App, home: Home, config: Config) -> Result<(), CommandError> {
-        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(app, home, config))?;
+    fn run_logged(app: &App, home: Home, config: Config, join: bool) -> Result<(), CommandError> {
+        let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(app, home, config, join))?;
         signals.on_started();
         match node.wait(signals.stop()) {
             Ending::Signal(name) => {
@@ -323,9 +332,9 @@ impl RunCommand {
         }
     }
 
-    fn start(app: &App, home: Home, config: Config) -> Result<Started, CommandError> {
+    fn start(app: &App, home: Home, config: Config, join: bool) -> Result<Started, CommandError> {
         // Until the keys are read, Ctrl-C belongs to the passphrase prompt.
-        let mut loaded = load(app, home, config)?;
+        let mut loaded = load(app, home, config, join)?;
         let signals = Signals::listen().map_err(NodeError::System)?;
         loaded.home.create().map_err(|(path, error)| CommandError::failure("io", format!("{}: {error}", path.display())))?;
         // Before the addresses: a second process should hear that the first exists, not that its addresses are taken.
@@ -340,7 +349,7 @@ impl RunCommand {
             );
             loaded.config.api.connections_max = files.clients;
         }
-        let Loaded { home, config, keys, genesis } = loaded;
+        let Loaded { home, config, keys, genesis, join } = loaded;
         let open_files = i32::try_from(files.store).unwrap_or(i32::MAX);
         let store = RocksStore::open(home.database(), RocksOptions { open_files, ..RocksOptions::default() }).map_err(NodeError::from)?;
         let witness = Box::new(WitnessOnDisk::open(&home.witness_file()).map_err(NodeError::from)?);
@@ -350,6 +359,7 @@ impl RunCommand {
             keys,
             witness,
             genesis,
+            join,
             address_files: Some((home.api_address_file(), home.metrics_address_file())),
             data_directory: Some(home.data()),
             #[cfg(feature = "faults")]

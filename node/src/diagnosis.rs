@@ -46,7 +46,8 @@ fn silence_max(parameters: &Parameters) -> Duration {
 
 /// The node's view of consensus.
 pub(crate) fn of(api: &Api, snapshot: &Snapshot) -> ConsensusView {
-    let place = Place { committee: &api.committee, me: api.me, parameters: &api.genesis.parameters };
+    let now = api.epochs.now();
+    let place = Place { committee: now.committee(), me: now.me, parameters: now.verifier.parameters() };
     place.view(snapshot, &api.network.status(), api.metrics.since_commit())
 }
 
@@ -85,7 +86,7 @@ impl Place<'_> {
     }
 
     fn validator(self, id: ValidatorId, snapshot: &Snapshot, peers: &[PeerStatus]) -> ValidatorStanding {
-        let seen = snapshot.standing.seen.get(id.index()).copied().unwrap_or_default();
+        let seen = snapshot.standing.seen.get(&id).copied().unwrap_or_default();
         let link = peers.iter().find(|peer| peer.index.0 == id.0).map(|peer| LinkView {
             state: match peer.state {
                 PeerState::Disconnected => LinkState::Down,
@@ -145,10 +146,15 @@ impl Place<'_> {
     /// How many answer and how many are needed; in voting power if that is unequal.
     fn count(self, answering: SignerSet) -> String {
         let needed = self.committee.quorum_power();
-        let powers = || self.committee.validators().iter().map(|validator| validator.power.0);
+        let powers = || self.committee.members().map(|(_, validator)| validator.power.0).filter(|power| *power > 0);
         let first = powers().next().unwrap_or(1).max(1);
         if powers().all(|power| power == first) {
-            format!("{} of {} validators answer, {} are needed", answering.len(), self.committee.len(), needed.div_ceil(first))
+            format!(
+                "{} of {} validators answer, {} are needed",
+                answering.iter().filter(|id| self.committee.is_voter(*id)).count(),
+                self.committee.voters().len(),
+                needed.div_ceil(first)
+            )
         } else {
             let total = self.committee.total_power();
             format!("validators with {} of {total} of the voting power answer, {needed} are needed", self.committee.power(answering))
@@ -220,6 +226,7 @@ mod tests {
         let validators = validators.map(|(entry, (name, power))| Validator {
             name: (*name).into(),
             power: VotingPower(power),
+            operator: None,
             ..entry.validator.clone()
         });
         Committee::new(Epoch(0), validators.collect()).unwrap()
@@ -237,7 +244,7 @@ mod tests {
             locked_round: Round(118),
             catching_up: false,
             results_in_votes: 1,
-            seen: vec![seen(119), seen(120), seen(118), seen(119)],
+            seen: (0..).map(ValidatorId).zip([seen(119), seen(120), seen(118), seen(119)]).collect(),
         }
     }
 
@@ -314,7 +321,7 @@ mod tests {
     #[test]
     fn a_round_that_is_only_claimed_is_told_as_a_claim_and_beside_the_proved_one() {
         let mut snapshot = snapshot([Some(1), Some(1), None]);
-        snapshot.standing.seen[3].claimed_round = Some(Round(u64::MAX));
+        snapshot.standing.seen.get_mut(&ValidatorId(3)).unwrap().claimed_round = Some(Round(u64::MAX));
         let summary = stall(&snapshot, &up()).summary;
         assert!(
             summary.contains(&format!("dave (last seen in round 119, claims round {}, which no certificate proves", u64::MAX)),

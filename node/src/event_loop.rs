@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     diagnosis::Snapshot,
     drops::TRANSACTIONS_MAX,
+    epochs::Epochs,
     events::Events,
     evidence::Keeper,
     ingest::TransactionQueue,
@@ -48,6 +49,15 @@ pub(crate) enum LoopInput {
         from: ValidatorId,
         /// Its signatures are verified.
         message: Verified<Message>,
+    },
+    /// A message that names another epoch than ours.
+    OtherEpoch {
+        /// Authenticated by the link.
+        from: ValidatorId,
+        /// Decoded only.
+        message: Box<Message>,
+        /// Its encoded length.
+        bytes: usize,
     },
     /// Transactions gossiped by other validators.
     Gossip(Vec<Verified<Transaction>>),
@@ -108,7 +118,9 @@ pub(crate) fn unix_now() -> UnixMillis {
 /// Where outputs go.
 pub(crate) struct Outlets {
     pub(crate) network: Network,
-    /// Every validator but this one.
+    /// The epoch that the replica is in, for the other threads.
+    pub(crate) epochs: Arc<Epochs>,
+    /// Every member of the committee but this one.
     pub(crate) others: Vec<PeerIndex>,
     /// The newest committed state, for readers.
     pub(crate) views: watch::Sender<CommittedView>,
@@ -216,6 +228,9 @@ impl<S: Store> EventLoop<S> {
                 self.events().received(from, &message);
                 self.replica.push(now, Input::Message { from, message });
             }
+            LoopInput::OtherEpoch { from, message, bytes } => {
+                self.replica.push(self.clock.now(), Input::OtherEpoch { from, message, bytes });
+            }
             LoopInput::Gossip(transactions) => self.replica.push(self.clock.now(), Input::Gossip(transactions)),
             LoopInput::Submit { claim: Claim { ticket, wait, reply }, transaction } => {
                 let wait = if reply.is_abandoned() {
@@ -282,6 +297,9 @@ impl<S: Store> EventLoop<S> {
                     Events::committed(&block.header, block.receipts.len());
                 }
                 self.outlets.views.send_replace(committed.view.clone());
+                if committed.ends_epoch {
+                    self.begin_epoch();
+                }
             }
             Output::Accused(evidence) => {
                 self.outlets.metrics.accused(evidence.culprit);
@@ -296,6 +314,26 @@ impl<S: Store> EventLoop<S> {
             Output::Ignored { from, reason } => self.outlets.metrics.ignored_message(from, reason),
             Output::Worked => {}
         }
+    }
+
+    /// The replica is in another epoch than before.
+    fn begin_epoch(&mut self) {
+        let (verifier, me) = (Arc::clone(self.replica.verifier()), self.replica.me());
+        let committee = Arc::clone(verifier.committee());
+        // Before the verifier: a proposal that it accepts is judged by the position of its own epoch.
+        self.outlets.relevance.begin_epoch(self.replica.position());
+        self.outlets.epochs.set(verifier, me);
+        self.outlets.others = committee.ids().filter(|id| *id != me).map(|id| PeerIndex(id.0)).collect();
+        self.outlets.metrics.start_at_zero();
+        self.heard.retain(|id, _| committee.get(*id).is_some());
+        self.round = Round(0);
+        tracing::info!(
+            epoch = %committee.epoch(),
+            voters = committee.voters().len(),
+            members = committee.ids().count(),
+            is_voter = committee.is_voter(me),
+            "the committee has changed, and a new epoch begins"
+        );
     }
 
     fn send(&self, to: Recipients, message: &Message) {

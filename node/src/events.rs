@@ -6,12 +6,13 @@
 use std::{fmt, sync::Arc};
 
 use quorate_types::{
-    committee::Committee,
     header::Header,
     ids::ValidatorId,
     message::{Message, Recipients},
     round::Round,
 };
+
+use crate::epochs::Epochs;
 
 /// The target of all events, for `log.level`.
 pub(crate) const TARGET: &str = "quorate_consensus";
@@ -26,21 +27,21 @@ macro_rules! event {
 /// Logs consensus events, with validators by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
-    committee: Arc<Committee>,
+    epochs: Arc<Epochs>,
 }
 
 impl Events {
-    pub(crate) const fn new(committee: Arc<Committee>) -> Self {
-        Self { committee }
+    pub(crate) const fn new(epochs: Arc<Epochs>) -> Self {
+        Self { epochs }
     }
 
-    fn name(&self, id: ValidatorId) -> &str {
-        self.committee.get(id).map_or("?", |validator| &validator.name)
+    fn name(&self, id: ValidatorId) -> String {
+        self.epochs.now().name(id)
     }
 
-    fn name_of(&self, to: Recipients) -> &str {
+    fn name_of(&self, to: Recipients) -> String {
         match to {
-            Recipients::Others => "all",
+            Recipients::Others => "all".into(),
             Recipients::One(id) => self.name(id),
         }
     }
@@ -159,7 +160,6 @@ mod tests {
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
     use super::*;
-    use crate::testing::genesis;
 
     /// Name, level, fields.
     type Told = (String, String, Vec<String>);
@@ -219,14 +219,14 @@ mod tests {
             transactions_root: zero(),
             receipts_root: zero(),
             state_root: zero(),
-            next_committee: zero(),
+            epoch_state: zero(),
         }
     }
 
     #[test]
     fn the_events_are_those_of_the_documentation_with_their_levels_and_fields() {
         let heard = Heard::default();
-        let events = Events::new(genesis().committee().unwrap());
+        let events = Events::new(crate::testing::epochs());
         let me = ValidatorId(0);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(heard.clone()), || {
             events.round_entered(Round(2), me, Round(1));
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn validators_are_told_by_name() {
-        let events = Events::new(genesis().committee().unwrap());
+        let events = Events::new(crate::testing::epochs());
         assert_eq!(events.name(ValidatorId(0)), "one");
         assert_eq!(events.name_of(Recipients::Others), "all");
     }

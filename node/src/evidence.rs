@@ -21,51 +21,54 @@ use std::{
 
 use quorate_keygen::whole_file::{Files, SystemFiles, replace};
 use quorate_types::{
+    committee::Committee,
     evidence::Evidence,
     ids::{EvidenceId, ValidatorId},
-    round::Round,
+    round::{Epoch, Round},
     rpc::{EvidenceList, EvidenceView},
     sighting::StatementKind,
-    verify::{Verified, Verifier},
+    verify::Verified,
 };
 
-use crate::{failure::Threads, json_file};
+use crate::{chain::History, epochs::Epochs, failure::Threads, json_file};
 
 /// Name of the directory in the data directory.
 pub(crate) const DIRECTORY: &str = "evidence";
-/// Contradictions of one kind kept against one validator: the first.
+/// Contradictions of one kind kept against one validator in one epoch: the first.
 const KEPT_MAX: usize = 4;
 /// Evidence that may wait to be checked and written. A liar that fills this has already been caught.
 const WAITING_MAX: usize = 64;
 /// Largest file that is read; those written have some 2,000 bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
-/// Directory entries that are looked at when reading back: more than a committee of 128 can fill.
+/// Evidence that is held, and directory entries that are looked at when reading back: more than a committee of 128 can fill in an epoch.
 const ENTRIES_MAX: usize = 4_096;
 
-/// Evidence by culprit, kind and round.
-type Records = BTreeMap<(ValidatorId, StatementKind, Round), Record>;
+/// Evidence by epoch, culprit, kind and round.
+type Records = BTreeMap<(Epoch, ValidatorId, StatementKind, Round), Record>;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     id: EvidenceId,
+    /// The culprit's name.
+    name: String,
     evidence: Evidence,
     is_saved: bool,
 }
 
 /// The evidence held.
-#[derive(Debug)]
 pub(crate) struct Held {
     /// `None`: kept in memory only.
     directory: Option<PathBuf>,
-    verifier: Arc<Verifier>,
+    epochs: Arc<Epochs>,
+    history: Arc<dyn History>,
     records: Mutex<Records>,
 }
 
 impl Held {
     /// Reads back what earlier processes kept in a data directory. A file that is unreadable, or convicts nobody, is skipped with a warning.
-    pub(crate) fn open(data_directory: Option<&Path>, verifier: Arc<Verifier>) -> Self {
+    pub(crate) fn open(data_directory: Option<&Path>, epochs: Arc<Epochs>, history: Arc<dyn History>) -> Self {
         let directory = data_directory.map(|data| data.join(DIRECTORY));
-        let held = Self { directory, verifier, records: Mutex::default() };
+        let held = Self { directory, epochs, history, records: Mutex::default() };
         if let Some(directory) = &held.directory {
             match fs::read_dir(directory) {
                 Ok(entries) => entries.take(ENTRIES_MAX).flatten().for_each(|entry| held.read_back(&entry.path())),
@@ -83,42 +86,45 @@ impl Held {
         if file.extension().is_none_or(|extension| extension != "json") {
             return;
         }
-        let checked = json_file::read(file, FILE_BYTES_MAX).and_then(|evidence| self.verifier.evidence(evidence).map_err(io::Error::other));
+        let checked = json_file::read(file, FILE_BYTES_MAX)
+            .and_then(|evidence| self.epochs.check(evidence, &*self.history).map_err(io::Error::other));
         match checked {
-            Ok(evidence) => drop(self.keep(&evidence, true)),
+            Ok((evidence, committee)) => drop(self.keep(&evidence, &committee, true)),
             Err(error) => tracing::warn!(file = %file.display(), "this file is not evidence on this network, so it is ignored: {error}"),
         }
     }
 
     /// Checks evidence and, unless enough of its kind is held, keeps it in memory and on disk. Blocks on the disk.
     fn add(&self, evidence: &Evidence) {
-        let evidence = match self.verifier.evidence(*evidence) {
-            Ok(evidence) => evidence,
+        let (evidence, committee) = match self.epochs.check(*evidence, &*self.history) {
+            Ok(checked) => checked,
             Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
         };
-        if let Some(id) = self.keep(&evidence, false) {
+        if let Some(id) = self.keep(&evidence, &committee, false) {
             tracing::warn!(%id, validator = %evidence.culprit, "keeping evidence: GET /v1/evidence/{id} serves it, and anyone can check it");
         }
         self.save();
     }
 
     /// Keeps it in memory. Returns its id if it is news and there is room for it.
-    fn keep(&self, evidence: &Verified<Evidence>, is_saved: bool) -> Option<EvidenceId> {
-        let (culprit, kind, round) = (evidence.culprit, evidence.kind(), evidence.round());
+    fn keep(&self, evidence: &Verified<Evidence>, committee: &Committee, is_saved: bool) -> Option<EvidenceId> {
+        let (epoch, culprit, kind, round) = (evidence.epoch, evidence.culprit, evidence.kind(), evidence.round());
         let mut records = self.lock();
-        let held = records.range((culprit, kind, Round(0))..=(culprit, kind, Round(u64::MAX))).count();
-        if held >= KEPT_MAX || records.contains_key(&(culprit, kind, round)) {
+        let held = records.range((epoch, culprit, kind, Round(0))..=(epoch, culprit, kind, Round(u64::MAX))).count();
+        if held >= KEPT_MAX || records.len() >= ENTRIES_MAX || records.contains_key(&(epoch, culprit, kind, round)) {
             return None;
         }
         let id = evidence.id();
-        records.insert((culprit, kind, round), Record { id, evidence: **evidence, is_saved });
+        let name = committee.get(culprit).map(|validator| validator.name.clone()).unwrap_or_default();
+        records.insert((epoch, culprit, kind, round), Record { id, name, evidence: **evidence, is_saved });
         Some(id)
     }
 
     /// Writes what is not on the disk yet, the failures of earlier attempts included.
     fn save(&self) {
         let Some(directory) = &self.directory else { return };
-        let unsaved: Vec<_> = self.lock().iter().filter(|(_, record)| !record.is_saved).map(|(key, record)| (*key, *record)).collect();
+        let unsaved: Vec<_> =
+            self.lock().iter().filter(|(_, record)| !record.is_saved).map(|(key, record)| (*key, record.clone())).collect();
         for (key, record) in unsaved {
             match write(directory, &record) {
                 Ok(()) => drop(self.lock().entry(key).and_modify(|record| record.is_saved = true)),
@@ -132,10 +138,9 @@ impl Held {
 
     /// What is held, for a list.
     pub(crate) fn list(&self) -> EvidenceList {
-        let committee = self.verifier.committee();
-        let view = |Record { id, evidence, .. }: &Record| EvidenceView {
+        let view = |Record { id, name, evidence, .. }: &Record| EvidenceView {
             id: *id,
-            validator: committee.get(evidence.culprit).map(|validator| validator.name.clone()).unwrap_or_default(),
+            validator: name.clone(),
             kind: evidence.kind(),
             epoch: evidence.epoch,
             round: evidence.round(),
@@ -189,19 +194,39 @@ pub(crate) fn start(held: Arc<Held>, threads: &mut Threads) -> io::Result<Keeper
 
 #[cfg(test)]
 mod tests {
+    use quorate_ledger::{Ledger, LedgerReader, MemoryStore};
     use quorate_types::{
         crypto::Hash,
         ids::{BlockId, GenesisHash, StateId},
-        round::Epoch,
+        verify::Verifier,
         vote::{LedgerCommitInfo, Vote, VoteInfo},
     };
 
     use super::*;
     use crate::testing::{genesis_of, keys};
 
-    fn verifier() -> Arc<Verifier> {
-        let members = [("one", keys(1), "/ip4/127.0.0.1/tcp/0".into()), ("two", keys(2), "/ip4/127.0.0.1/tcp/1".into())];
-        quorate_replica::verifier(&genesis_of(&members), &quorate_builtin::app()).unwrap()
+    /// The first epoch, and its history.
+    struct Net {
+        epochs: Arc<Epochs>,
+        history: Arc<dyn History>,
+    }
+
+    impl Net {
+        fn new() -> Self {
+            let members = [("one", keys(1), "/ip4/127.0.0.1/tcp/0".into()), ("two", keys(2), "/ip4/127.0.0.1/tcp/1".into())];
+            let (genesis, store) = (genesis_of(&members), MemoryStore::new());
+            Ledger::open(store.clone(), &quorate_builtin::app(), &genesis).unwrap();
+            let verifier = quorate_replica::verifier(&genesis, &quorate_builtin::app()).unwrap();
+            Self { epochs: Epochs::new(verifier, ValidatorId(0)), history: Arc::new(LedgerReader::new(store)) }
+        }
+
+        fn verifier(&self) -> Arc<Verifier> {
+            Arc::clone(&self.epochs.now().verifier)
+        }
+
+        fn open(&self, data: Option<&Path>) -> Held {
+            Held::open(data, Arc::clone(&self.epochs), Arc::clone(&self.history))
+        }
     }
 
     fn vote(verifier: &Verifier, genesis_hash: GenesisHash, by: u8, round: u64, block: u8) -> Vote {
@@ -231,13 +256,14 @@ mod tests {
     #[test]
     fn what_a_process_has_kept_the_next_one_serves() {
         let home = tempfile::tempdir().unwrap();
-        let verifier = verifier();
-        let first = Held::open(Some(home.path()), Arc::clone(&verifier));
+        let net = Net::new();
+        let verifier = net.verifier();
+        let first = net.open(Some(home.path()));
         assert!(rounds(&first).is_empty(), "a new home holds none");
         let evidence = two_votes(&verifier, 2, 5);
         first.add(&evidence);
         first.add(&evidence);
-        for held in [first, Held::open(Some(home.path()), verifier)] {
+        for held in [first, net.open(Some(home.path()))] {
             assert_eq!(rounds(&held), [("two".to_owned(), 5)]);
             assert_eq!(held.get(&evidence.id()), Some(evidence));
             assert_eq!(held.get(&EvidenceId::default()), None);
@@ -247,24 +273,26 @@ mod tests {
     #[test]
     fn however_much_a_liar_signs_the_first_few_contradictions_are_kept_and_others_are_not_pushed_out() {
         let home = tempfile::tempdir().unwrap();
-        let verifier = verifier();
-        let held = Held::open(Some(home.path()), Arc::clone(&verifier));
+        let net = Net::new();
+        let verifier = net.verifier();
+        let held = net.open(Some(home.path()));
         (2..100).for_each(|round| held.add(&two_votes(&verifier, 2, round)));
         held.add(&two_votes(&verifier, 1, 200));
         let kept = rounds(&held);
         let of = |name: &str| kept.iter().filter(|(of, _)| of == name).map(|(_, round)| *round).collect::<Vec<_>>();
         assert_eq!((of("two"), of("one")), (vec![2, 3, 4, 5], vec![200]));
         assert_eq!(fs::read_dir(home.path().join(DIRECTORY)).unwrap().count(), kept.len());
-        assert_eq!(rounds(&Held::open(Some(home.path()), verifier)), kept);
+        assert_eq!(rounds(&net.open(Some(home.path()))), kept);
     }
 
     #[test]
     fn a_file_that_convinces_nobody_is_ignored_and_the_others_are_read() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join(DIRECTORY);
-        let verifier = verifier();
+        let net = Net::new();
+        let verifier = net.verifier();
         let good = two_votes(&verifier, 1, 7);
-        Held::open(Some(home.path()), Arc::clone(&verifier)).add(&good);
+        net.open(Some(home.path())).add(&good);
         let text = fs::read(directory.join(format!("{}.json", good.id()))).unwrap();
 
         let of_another_network = |block| vote(&verifier, GenesisHash(Hash([9; 32])), 2, 8, block);
@@ -286,13 +314,14 @@ mod tests {
         // Nobody will ever write into this pipe.
         let made = std::process::Command::new("mkfifo").arg(directory.join("pipe.json")).status().unwrap();
         assert!(made.success());
-        assert_eq!(rounds(&Held::open(Some(home.path()), verifier)), [("one".to_owned(), 7)]);
+        assert_eq!(rounds(&net.open(Some(home.path()))), [("one".to_owned(), 7)]);
     }
 
     #[test]
     fn evidence_that_does_not_verify_is_not_kept() {
-        let verifier = verifier();
-        let held = Held::open(None, Arc::clone(&verifier));
+        let net = Net::new();
+        let verifier = net.verifier();
+        let held = net.open(None);
         held.add(&Evidence { epoch: Epoch(1), ..two_votes(&verifier, 2, 5) });
         assert!(rounds(&held).is_empty());
     }
@@ -301,8 +330,9 @@ mod tests {
     fn while_the_disk_cannot_be_written_it_is_held_in_memory_and_written_when_it_can() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(DIRECTORY), b"a file where the directory should be").unwrap();
-        let verifier = verifier();
-        let open = || Held::open(Some(home.path()), Arc::clone(&verifier));
+        let net = Net::new();
+        let verifier = net.verifier();
+        let open = || net.open(Some(home.path()));
         let held = open();
         held.add(&two_votes(&verifier, 2, 5));
         assert_eq!(rounds(&held), [("two".to_owned(), 5)]);

@@ -17,6 +17,7 @@ mod config;
 mod diagnosis;
 mod disk;
 mod drops;
+mod epochs;
 mod event_loop;
 mod events;
 mod evidence;

@@ -85,7 +85,7 @@ pub(crate) struct Circumstances<'a> {
 /// The [`NodeError`] with which the node would fail to start.
 pub(crate) fn check(config: &Config, home: &Home, circumstances: Circumstances<'_>) -> Result<Files, NodeError> {
     let Circumstances { place, network_listen, is_running } = circumstances;
-    let peers = place.map_or(0, |place| place.committee.len().saturating_sub(1));
+    let peers = place.map_or(0, |place| place.committee.ids().count().saturating_sub(1));
     let tables = u32::try_from(RocksOptions::default().open_files).unwrap_or(u32::MAX);
     let files = Files::divide(files::raise(), tables, peers, config.api.connections_max)?;
     if let Some(Place { committee, me }) = place {
@@ -126,12 +126,12 @@ pub(crate) fn peer_addresses(
     me: Option<ValidatorId>,
 ) -> Result<BTreeMap<ValidatorId, String>, MachineError> {
     let find = |(name, address): (&String, &String)| {
-        let known = committee.ids().zip(committee.validators());
+        let known = committee.members();
         match known.map(|(id, validator)| (id, &validator.name)).find(|(_, known)| *known == name) {
             Some((id, _)) if Some(id) == me => Err(MachineError::Peer { name: name.clone(), is_us: true, nearest: None }),
             Some((id, _)) => Ok((id, address.clone())),
             None => {
-                let names = committee.validators().iter().map(|validator| validator.name.as_str());
+                let names = committee.members().map(|(_, validator)| validator.name.as_str());
                 let nearest = nearest(name, names).map(str::to_owned);
                 Err(MachineError::Peer { name: name.clone(), is_us: false, nearest })
             }

@@ -29,12 +29,13 @@ use prometheus_client::{
 };
 use quorate_ledger::Committed;
 use quorate_replica::ReplicaStatus;
-use quorate_types::{committee::Committee, ids::ValidatorId, round::UnixMillis};
+use quorate_types::{ids::ValidatorId, round::UnixMillis};
 
 use crate::{
     api::ROUTES,
     clock::Clocks,
     drops,
+    epochs::Epochs,
     events::Events,
     files, logging,
     submission::{BUSY, DISK_NEARLY_FULL, OVERLOADED, STOPPING},
@@ -206,7 +207,7 @@ pub(crate) struct QueueLengths {
 /// The metrics of a node.
 pub(crate) struct Metrics {
     registry: Registry,
-    names: Vec<String>,
+    epochs: Arc<Epochs>,
     events: Events,
     messages_sent: Family<Kind, Counter>,
     messages_received: Family<Kind, Counter>,
@@ -239,13 +240,13 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Metrics at zero; `others` adds those of other crates to the same registry.
-    pub(crate) fn new(committee: &Arc<Committee>, others: impl FnOnce(&mut Registry)) -> Self {
+    pub(crate) fn new(epochs: &Arc<Epochs>, others: impl FnOnce(&mut Registry)) -> Self {
         // From a millisecond to a minute, three buckets per decade.
         let commit_seconds = Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]);
         let mut metrics = Self {
             registry: Registry::default(),
-            names: committee.validators().iter().map(|validator| validator.name.clone()).collect(),
-            events: Events::new(Arc::clone(committee)),
+            epochs: Arc::clone(epochs),
+            events: Events::new(Arc::clone(epochs)),
             messages_sent: Family::default(),
             messages_received: Family::default(),
             messages_ignored: Family::default(),
@@ -278,12 +279,13 @@ impl Metrics {
         metrics
     }
 
-    fn start_at_zero(&self) {
+    /// Gives every series its first sample: at the start, and for the members of each new committee.
+    pub(crate) fn start_at_zero(&self) {
         for kind in KINDS.iter().copied() {
             drop(self.messages_sent.get_or_create(&Kind { kind }));
             drop(self.messages_received.get_or_create(&Kind { kind }));
         }
-        for validator in &self.names {
+        for validator in &self.names() {
             drop(self.accusations.get_or_create(&PeerLabel { validator: validator.clone() }));
             for reason in IGNORED.iter().copied() {
                 drop(self.messages_ignored.get_or_create(&PeerReason { validator: validator.clone(), reason }));
@@ -496,7 +498,7 @@ impl Metrics {
     pub(crate) fn drops(&self) -> Vec<(drops::Kind, u64)> {
         let kind = |what: &str, reason: &str, validator| drops::Kind { what: what.into(), reason: reason.into(), validator };
         let mut drops = Vec::new();
-        for validator in &self.names {
+        for validator in &self.names() {
             for (what, family, reasons) in [
                 ("message-ignored", &self.messages_ignored, [IGNORED, &[]]),
                 ("message-refused", &self.verify_refused, [REFUSED_UNVERIFIED, UNVERIFIED]),
@@ -520,7 +522,11 @@ impl Metrics {
 
     /// A validator's name. Only committee members get this far.
     fn name(&self, id: ValidatorId) -> String {
-        self.names.get(id.index()).cloned().unwrap_or_else(|| id.to_string())
+        self.epochs.now().name(id)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.epochs.now().committee().members().map(|(_, validator)| validator.name.clone()).collect()
     }
 }
 

@@ -33,6 +33,12 @@ impl Relevance {
         *lock(&self.position) = position;
     }
 
+    /// Forgets the blocks of the epoch before, whose rounds mean nothing in this one.
+    pub(crate) fn begin_epoch(&self, position: Position) {
+        self.publish(position);
+        lock(&self.seen).clear();
+    }
+
     /// Whether the transactions of a proposal should be verified. Everything else in it already is.
     pub(crate) fn matters(&self, proposal: &Proposal) -> bool {
         let position = *lock(&self.position);

@@ -28,14 +28,17 @@ use quorate_types::{
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
+    round::Epoch,
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, Api, waiting::Waiting},
+    chain::History,
     config::{ApiConfig, Config, PoolConfig},
     disk::{self, DiskSpace},
     drops::{self, Drops},
+    epochs::Epochs,
     event_loop::{Clock, EventLoop, LoopInput, Outlets},
     evidence::{self, Held},
     failure::{API_THREAD, Failure, Threads},
@@ -77,7 +80,8 @@ pub enum NodeError {
     Committee(#[from] CommitteeError),
     /// Our key is not in the committee.
     #[error(
-        "the consensus key {key} is not in the genesis of {network:?}; use the key that was entered with `quorate genesis add-validator`, or the right genesis"
+        "the consensus key {key} is not in the genesis of {network:?}; use the key that was entered with `quorate genesis add-validator`, or the right genesis. If \
+         the committee has added this validator since, or is about to, start it with --join"
     )]
     NotInCommittee {
         /// Our consensus key.
@@ -171,6 +175,8 @@ pub struct Setup {
     pub genesis: Genesis,
     /// Where to write the listen addresses of the API and of health and metrics, if anywhere.
     pub address_files: Option<(PathBuf, PathBuf)>,
+    /// The key need not be in the genesis: the committee may add it later, and until then the node follows.
+    pub join: bool,
     /// Where the store writes, if anywhere. Free space is watched on this disk.
     pub data_directory: Option<PathBuf>,
     /// The failures to inject; the file may be missing.
@@ -180,43 +186,59 @@ pub struct Setup {
     pub on_failure: fn(&str),
 }
 
-/// Our place in the committee.
+/// Our place in a committee.
 #[derive(Debug)]
 pub struct Membership {
-    /// The committee in the genesis.
+    /// The committee.
     pub committee: Arc<Committee>,
-    /// Our position.
-    pub me: ValidatorId,
-    /// Our entry in the committee.
-    pub validator: Validator,
+    /// Our seat and our entry; `None` if the committee does not have us.
+    pub seat: Option<(ValidatorId, Validator)>,
 }
 
 impl Membership {
-    /// Finds our keys in the genesis.
+    /// Finds our keys in the genesis, where they must be unless the node is to `join`.
     ///
     /// # Errors
     /// [`NodeError`]: no valid committee, our key is not in it, or our network key differs.
-    pub fn find(genesis: &Genesis, keys: &ValidatorKeys) -> Result<Self, NodeError> {
-        let committee = genesis.committee()?;
+    pub fn at_genesis(genesis: &Genesis, keys: &ValidatorKeys, join: bool) -> Result<Self, NodeError> {
+        let found = Self::find(genesis.committee()?, keys)?;
+        if found.seat.is_none() && !join {
+            let key = keys.public().consensus_key.to_string();
+            return Err(NodeError::NotInCommittee { key, network: genesis.name.clone() });
+        }
+        Ok(found)
+    }
+
+    /// Finds our keys in a committee.
+    ///
+    /// # Errors
+    /// [`NodeError::NetworkKey`].
+    pub fn find(committee: Arc<Committee>, keys: &ValidatorKeys) -> Result<Self, NodeError> {
         let public = keys.public();
-        let stranger = || NodeError::NotInCommittee { key: public.consensus_key.to_string(), network: genesis.name.clone() };
-        let me = committee.find(&public.consensus_key).ok_or_else(stranger)?;
-        let validator = committee.get(me).cloned().ok_or_else(stranger)?;
-        if validator.network_key != public.network_key {
+        let found = committee.find(&public.consensus_key);
+        let seat = found.and_then(|id| Some((id, committee.get(id)?.clone())));
+        if let Some((_, validator)) = seat.as_ref().filter(|(_, validator)| validator.network_key != public.network_key) {
             return Err(NodeError::NetworkKey {
                 ours: public.network_key.to_string(),
                 theirs: validator.network_key.to_string(),
-                name: validator.name,
+                name: validator.name.clone(),
             });
         }
-        Ok(Self { committee, me, validator })
+        Ok(Self { committee, seat })
     }
 
-    /// Listen address for validators: as configured, otherwise our address in the genesis, where peers dial us.
+    /// Our seat.
+    #[must_use]
+    pub fn me(&self) -> Option<ValidatorId> {
+        self.seat.as_ref().map(|(id, _)| *id)
+    }
+
+    /// Listen address for validators: as configured, otherwise our address in the committee, where peers dial us.
     #[must_use]
     pub fn listen(&self, config: &Config) -> String {
         let configured = config.network.listen.trim();
-        if configured.is_empty() { self.validator.address.clone() } else { configured.to_owned() }
+        let ours = || self.seat.as_ref().map(|(_, validator)| validator.address.clone()).unwrap_or_default();
+        if configured.is_empty() { ours() } else { configured.to_owned() }
     }
 }
 
@@ -277,11 +299,9 @@ impl Node {
     pub fn start<S: Store>(setup: Setup, store: S) -> Result<Self, NodeError> {
         #[cfg(feature = "faults")]
         let faults_file = setup.faults_file.clone();
-        let Setup { app, config, keys, witness, genesis, address_files, data_directory, on_failure, .. } = setup;
+        let Setup { app, config, keys, witness, genesis, address_files, data_directory, on_failure, join, .. } = setup;
         let genesis_hash = check_genesis_hash(&genesis, &config)?;
-        let membership = Membership::find(&genesis, &keys)?;
         tracing::info!(network = genesis.name, chain_id = %genesis.chain_id, genesis = %genesis_hash, application = ?app, "the network");
-        tracing::info!(validator = membership.validator.name, position = %membership.me, of = membership.committee.len(), "this validator");
 
         // Sockets first, so that an address in use is reported before the state is read.
         let api_listener = listen("the API", "api", config.api.listen)?;
@@ -292,6 +312,25 @@ impl Node {
         let genesis = Arc::new(genesis);
         let ledger = open_ledger(&store, &app, &genesis)?;
         let machine = ledger.machine().clone();
+        // Who has followed the chain into a later epoch knows the network.
+        let in_genesis = Membership::at_genesis(&genesis, &keys, join || ledger.epoch().epoch > Epoch(0))?;
+        let membership = Membership::find(ledger.epoch().committee()?, &keys)?;
+        let name =
+            membership.seat.as_ref().or(in_genesis.seat.as_ref()).map_or("not a member", |(_, validator)| &validator.name).to_owned();
+        match &membership.seat {
+            Some((id, validator)) => tracing::info!(
+                validator = validator.name,
+                seat = %id,
+                power = validator.power.0,
+                epoch = %membership.committee.epoch(),
+                voters = membership.committee.voters().len(),
+                "this validator"
+            ),
+            None => tracing::warn!(
+                epoch = %membership.committee.epoch(),
+                "the committee does not have this validator's key: it follows the chain and signs nothing. Until the committee adds it, other nodes may refuse its links"
+            ),
+        }
         let verifier = quorate_replica::verifier(&genesis, &app)?;
         let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed)?;
         let replica_config = ReplicaConfig {
@@ -303,22 +342,24 @@ impl Node {
             witness,
             doubles: Doubles::Stop,
         };
-        let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&verifier)));
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
+        let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());
+        let history: Arc<dyn History> = Arc::new(LedgerReader::new(store.clone()));
+        let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&epochs), Arc::clone(&history)));
         let view = replica.view();
         let height = view.header().height;
 
         let failure = Failure::new(on_failure);
         let network_failure = failure.clone();
         let (network, receivers) = quorate_network::start(network_config, move |what| network_failure.report(what))?;
-        let metrics = Arc::new(Metrics::new(&membership.committee, |registry| network.register_metrics(registry)));
+        let metrics = Arc::new(Metrics::new(&epochs, |registry| network.register_metrics(registry)));
         let mailbox = Mailbox::new();
         let pool = pool_limits(&config.pool);
         let transactions = Arc::new(TransactionQueue::new(Admission::new(&genesis.parameters, &pool)));
         let relevance = Arc::new(Relevance::default());
         let mut threads = Threads::new(failure.clone());
         let checks = Checks {
-            verifier: Arc::clone(&verifier),
+            epochs: Arc::clone(&epochs),
             mailbox: mailbox.clone(),
             transactions: Arc::clone(&transactions),
             relevance: Arc::clone(&relevance),
@@ -328,7 +369,8 @@ impl Node {
         let (views, newest) = watch::channel(view);
         let outlets = Outlets {
             network: network.clone(),
-            others: membership.committee.ids().filter(|id| *id != membership.me).map(|id| PeerIndex(id.0)).collect(),
+            epochs: Arc::clone(&epochs),
+            others: membership.committee.ids().filter(|id| Some(*id) != membership.me()).map(|id| PeerIndex(id.0)).collect(),
             views,
             transactions: Arc::clone(&transactions),
             relevance,
@@ -337,7 +379,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
             faults: match &faults_file {
-                Some(file) => crate::faults::Faults::start(file, membership.me, &network).map_err(NodeError::Faults)?,
+                Some(file) => crate::faults::Faults::start(file, replica.me(), &network).map_err(NodeError::Faults)?,
                 None => None,
             },
         };
@@ -350,17 +392,16 @@ impl Node {
             .build()
             .map_err(NodeError::System)?;
         let api = Arc::new(Api {
-            me: membership.me,
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
             genesis,
             genesis_hash,
-            committee: Arc::clone(&membership.committee),
+            epochs,
             mailbox: mailbox.clone(),
             transactions: Arc::clone(&transactions),
             tickets: Tickets::default(),
             views: newest,
             machine,
-            history: Arc::new(LedgerReader::new(store)),
+            history,
             network: network.clone(),
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
@@ -400,7 +441,7 @@ impl Node {
         }
         failure.set_running(true);
         tracing::info!(
-            validator = membership.validator.name,
+            validator = name,
             network = network.listen_addresses().join(" "),
             api = %api_address,
             metrics = %metrics_address,
@@ -545,9 +586,9 @@ fn network_config(
     genesis_hash: GenesisHash,
     secret: Box<zeroize::Zeroizing<[u8; 32]>>,
 ) -> Result<NetworkConfig, MachineError> {
-    let Membership { committee, me, .. } = membership;
-    let mut moved = machine::peer_addresses(config, committee, Some(*me))?;
-    let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| id != me).map(|(id, validator)| Peer {
+    let (committee, me) = (&membership.committee, membership.me());
+    let mut moved = machine::peer_addresses(config, committee, me)?;
+    let peers = committee.members().filter(|(id, _)| Some(*id) != me).map(|(id, validator)| Peer {
         index: PeerIndex(id.0),
         network_key: validator.network_key.0,
         address: moved.remove(&id).unwrap_or_else(|| validator.address.clone()),
@@ -558,7 +599,7 @@ fn network_config(
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
     Ok(NetworkConfig {
         secret,
-        me: PeerIndex(me.0),
+        me: PeerIndex(me.map_or(u16::MAX, |me| me.0)),
         listen: membership.listen(config),
         peers: peers.collect(),
         hello: Hello {

@@ -56,7 +56,8 @@ pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
     let networks: Vec<SigningKey> = members.iter().map(|(_, keys, _)| keys.network()).collect();
     let members = members.iter().zip(&networks).map(|((name, keys, address), network)| {
         let ValidatorPublic { consensus_key, network_key } = keys.public();
-        let validator = Validator { name: (*name).into(), consensus_key, network_key, address: address.clone(), power: VotingPower(1) };
+        let validator =
+            Validator { name: (*name).into(), consensus_key, network_key, address: address.clone(), power: VotingPower(1), operator: None };
         (validator, &keys.consensus, network)
     });
     Genesis {
@@ -73,6 +74,12 @@ pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
     .with_validators(members)
 }
 
+/// The first epoch of [`genesis`].
+pub(crate) fn epochs() -> std::sync::Arc<crate::epochs::Epochs> {
+    let verifier = quorate_replica::verifier(&genesis(), &quorate_builtin::app()).unwrap();
+    crate::epochs::Epochs::new(verifier, quorate_types::ids::ValidatorId(0))
+}
+
 /// The setup of validator `one`.
 pub(crate) fn setup(settings: &[&str]) -> Setup {
     setup_of(keys(1), genesis(), settings)
@@ -85,6 +92,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
     let config = Config::default().with(&overrides).unwrap();
     let witness = Box::new(MemoryWitness::of_new_key(keys.public().consensus_key));
     Setup {
+        join: false,
         app: quorate_builtin::app(),
         config,
         keys,

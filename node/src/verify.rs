@@ -19,10 +19,11 @@ use quorate_types::{
     ids::ValidatorId,
     message::{BATCH_BYTES_MAX, Message, TransactionBatch},
     transaction::Transaction,
-    verify::{Verified, Verifier},
+    verify::Verified,
 };
 
 use crate::{
+    epochs::Epochs,
     event_loop::LoopInput,
     failure::Threads,
     fair::{Fair, Share},
@@ -42,7 +43,7 @@ const MOVED_MAX: usize = 4_096;
 /// What all verifying threads share.
 #[derive(Clone)]
 pub(crate) struct Checks {
-    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) epochs: Arc<Epochs>,
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) transactions: Arc<TransactionQueue>,
     pub(crate) relevance: Arc<Relevance>,
@@ -113,8 +114,14 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
         return true;
     }
     let kind = message.kind();
+    let now = checks.epochs.now();
+    if message.epoch().is_some_and(|epoch| epoch != now.epoch()) {
+        // Only its sender claims that, and nothing of it can be checked here.
+        let input = LoopInput::OtherEpoch { from, message: Box::new(message), bytes: bytes.len() };
+        return checks.mailbox.deliver(lane, bytes.len(), input).is_ok();
+    }
     let mut matters = true;
-    let verified = checks.verifier.message_if(from, message, |proposal| {
+    let verified = now.verifier.message_if(from, message, |proposal| {
         matters = checks.relevance.matters(proposal);
         matters
     });
@@ -162,7 +169,7 @@ fn check_transactions(checks: &Checks) {
             transactions.extend(batch);
         }
         checks.metrics.verify_batch(transactions.len());
-        let mut verdicts = checks.verifier.transactions(transactions).into_iter();
+        let mut verdicts = checks.epochs.now().verifier.transactions(transactions).into_iter();
         for (submission, verdict) in submissions.into_iter().zip(&mut verdicts) {
             match verdict {
                 Ok(transaction) => submit(checks, submission.claim, transaction),
@@ -223,19 +230,19 @@ mod tests {
     use crate::{
         ingest::tests::{queue, submission},
         metrics::QueueLengths,
-        testing::{genesis, in_a_minute, sign_for, transfer},
+        testing::{epochs, in_a_minute, sign_for, transfer},
     };
 
     const PEER: ValidatorId = ValidatorId(0);
 
     fn checks() -> Checks {
-        let genesis = genesis();
+        let epochs = epochs();
         Checks {
-            verifier: quorate_replica::verifier(&genesis, &quorate_builtin::app()).unwrap(),
             mailbox: Mailbox::new(),
             transactions: Arc::new(queue()),
             relevance: Arc::default(),
-            metrics: Arc::new(Metrics::new(&genesis.committee().unwrap(), |_| {})),
+            metrics: Arc::new(Metrics::new(&epochs, |_| {})),
+            epochs,
         }
     }
 
@@ -305,7 +312,7 @@ mod tests {
     fn a_turn_of_the_replica_is_bounded_by_the_work_of_gossip_and_not_by_its_bytes() {
         let checks = checks();
         for _ in 0..4 {
-            let verdicts = checks.verifier.transactions(vec![transfer(0); BATCH_TRANSACTIONS]);
+            let verdicts = checks.epochs.now().verifier.transactions(vec![transfer(0); BATCH_TRANSACTIONS]);
             forward_gossip(&checks, verdicts.into_iter().map(Result::unwrap).collect());
         }
         assert_eq!(taken(&checks).len(), 1, "one batch of many small transactions is a turn's work");

@@ -27,7 +27,7 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
         if let Some(compared) = api.clocks()
             && clocks.is_news(&compared)
         {
-            tracing::warn!("{}", compared.say(&api.committee));
+            tracing::warn!("{}", compared.say(api.epochs.now().committee()));
         }
         let damage = api.history.damage();
         if let Some(first) = damage.first.filter(|_| damage.reads > damaged_reads) {

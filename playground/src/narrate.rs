@@ -317,7 +317,8 @@ impl Stage {
             && let Some(Message::Proposal(proposal)) = delivering.as_deref()
             && let (Some(engine), Some(key)) = (player.engine(), self.setting.key(player.machine.id))
             && let Ok(proposal) = self.setting.verifier.proposal((**proposal).clone())
-            && let Some(rule) = rules::why_no_vote(engine.safety_record(), key, player.machine.id, &proposal)
+            && let Some(rule) =
+                rules::why_no_vote((engine.safety_record(), self.setting.verifier.committee()), key, player.machine.id, &proposal)
         {
             why = rule;
         }

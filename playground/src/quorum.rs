@@ -17,7 +17,7 @@ impl Stage {
     pub(super) fn quorum(&self, round: Option<Round>) -> Vec<Line> {
         let round = round.unwrap_or_else(|| self.quorum_round());
         let committee = self.setting.verifier.committee();
-        let (needed, all) = (committee.quorum_power(), committee.len());
+        let (needed, all) = (committee.quorum_power(), committee.voters().len());
         let formula = if all == self.faults().saturating_mul(3).saturating_add(1) { "2f+1" } else { "n-f" };
         let leader = |round: Round| {
             let engine = self.players.iter().filter_map(|player| player.engine()).max_by_key(|engine| engine.round());

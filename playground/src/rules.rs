@@ -4,6 +4,7 @@
 use quorate_consensus::safety::{Safety, SafetyRecord};
 use quorate_types::{
     block::Proposal,
+    committee::Committee,
     crypto::SigningKey,
     evidence::Evidence,
     ids::{StateId, ValidatorId},
@@ -31,8 +32,13 @@ pub(super) fn why(word: &str) -> &'static str {
 }
 
 /// Asks the production rule, on a copy of the safety record, why a validator does not vote for a proposal.
-pub(super) fn why_no_vote(record: &SafetyRecord, key: SigningKey, me: ValidatorId, proposal: &Verified<Proposal>) -> Option<String> {
-    let mut rules = Safety::new(key, me, record.clone());
+pub(super) fn why_no_vote(
+    (record, committee): (&SafetyRecord, &Committee),
+    key: SigningKey,
+    me: ValidatorId,
+    proposal: &Verified<Proposal>,
+) -> Option<String> {
+    let mut rules = Safety::new(key.into(), me, committee, record.clone());
     rules.approve_vote(&proposal.block(), proposal.last_round_tc().as_ref(), StateId::default()).err().map(|rule| rule.to_string())
 }
 

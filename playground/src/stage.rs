@@ -214,7 +214,7 @@ impl Stage {
 
     /// How many faulty validators the committee tolerates.
     pub(super) fn faults(&self) -> usize {
-        faults(self.setting.verifier.committee().len())
+        faults(self.setting.verifier.committee().voters().len())
     }
 
     fn spend(&mut self) -> Result<(), String> {

@@ -30,7 +30,7 @@ impl Stage {
             "{} in flight; quorum {} of {}; f = {}",
             count(self.flight.letters().count(), "message"),
             self.setting.verifier.committee().quorum_power(),
-            self.setting.verifier.committee().len(),
+            self.setting.verifier.committee().voters().len(),
             self.faults(),
         )));
         lines
@@ -135,7 +135,7 @@ impl Stage {
                     answers.entry(answer).or_default().push(self.name(*seat));
                 }
                 let words: Vec<String> = answers.iter().map(|(answer, names)| format!("{answer} ({})", row(names))).collect();
-                let all = self.setting.verifier.committee().len();
+                let all = self.setting.verifier.committee().voters().len();
                 let words = if words.is_empty() { "no answer yet".into() } else { words.join("; ") };
                 vec![sent.words.clone(), format!("{}/{all}", sent.answers.len()), words]
             })

@@ -33,18 +33,36 @@ pub(crate) struct Asking {
     next: Option<Duration>,
     asked_later: u32,
     is_over: bool,
+    /// A quorum has answered, or there is nobody to ask.
+    is_settled: bool,
 }
 
 impl Asking {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>, base_timeout: Duration) -> Self {
         let answered = SignerSet::from_iter([me]);
         let is_over = committee.is_quorum(answered);
-        Self { committee, answered, base_timeout, until: None, next: (!is_over).then_some(Duration::ZERO), asked_later: 0, is_over }
+        Self {
+            committee,
+            answered,
+            base_timeout,
+            until: None,
+            next: (!is_over).then_some(Duration::ZERO),
+            asked_later: 0,
+            is_over,
+            is_settled: is_over,
+        }
+    }
+
+    /// For the next epoch. If a quorum has answered in this one, this process has forgotten nothing, and what it signs from now on it remembers.
+    /// Otherwise it may have been in the next epoch before, and must ask there again.
+    pub(crate) fn next(&self, me: ValidatorId, committee: Arc<Committee>) -> Self {
+        let next = Self::new(me, committee, self.base_timeout);
+        if self.is_settled { next.skipped() } else { next }
     }
 
     /// For a validator that asks nobody.
     pub(crate) fn skipped(self) -> Self {
-        Self { is_over: true, next: None, ..self }
+        Self { is_over: true, is_settled: true, next: None, ..self }
     }
 
     /// Whether nothing may be signed yet.
@@ -71,7 +89,7 @@ impl Asking {
             (self.asked_later < ASKED_LATER_MAX).then(|| self.base_timeout.saturating_mul(1 << self.asked_later.min(ASKED_LATER_MAX)))
         };
         self.next = pause.map(|pause| now.saturating_add(pause));
-        self.committee.ids().filter(|id| !self.answered.contains(*id)).collect()
+        self.committee.voters().iter().copied().filter(|id| !self.answered.contains(*id)).collect()
     }
 
     /// We have heard from another validator.
@@ -83,7 +101,7 @@ impl Asking {
     pub(crate) fn on_answer(&mut self, from: ValidatorId) {
         self.answered.insert(from);
         if self.committee.is_quorum(self.answered) {
-            (self.is_over, self.next) = (true, None);
+            (self.is_over, self.is_settled, self.next) = (true, true, None);
         }
     }
 }

@@ -127,6 +127,11 @@ impl BlockTime {
         UnixMillis(time.0.saturating_sub(self.tolerance_ms))
     }
 
+    /// The held block's epoch is over.
+    pub(crate) const fn forget_held(&mut self) {
+        self.held = None;
+    }
+
     /// Takes the held block once we may vote for it; `round` is ours. Drops a block of another round.
     pub(crate) fn due(&mut self, round: Round, now: Now) -> Option<BlockId> {
         let mut held = self.held.take().filter(|held| held.round == round)?;

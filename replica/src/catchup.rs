@@ -107,9 +107,24 @@ pub(crate) struct Catchup {
 
 impl Catchup {
     pub(crate) fn new(me: ValidatorId, committee: Arc<Committee>) -> Self {
-        let started = committee.len() == 1;
+        let started = committee.ids().all(|id| id == me);
         let (asked_for, waiting) = (VecDeque::new(), BTreeMap::new());
         Self { me, committee, wanted: None, asked_for, waiting, last: None, changes: 0, newest: None, handovers_in_flight: 0, started }
+    }
+
+    /// For the next epoch, which begins where our newest committed block ends the one before.
+    pub(crate) fn next(&self, me: ValidatorId, committee: Arc<Committee>) -> Self {
+        // Who asked for blocks before may still lag.
+        Self { started: self.started && self.wanted.is_none(), ..Self::new(me, committee) }
+    }
+
+    /// A peer claims to be in a later epoch. If that is so, peers have the block that ends ours.
+    pub(crate) fn on_later_epoch(&mut self, now: Duration) {
+        match &mut self.wanted {
+            // Nobody has the blocks of an epoch that is over, but for the committed ones.
+            Some(wanted) => wanted.by_height = true,
+            None => self.turn_to(None, true, now),
+        }
     }
 
     /// The validators that blocks are fetched from, and ourselves.

@@ -25,6 +25,15 @@ pub enum Input {
         /// Verified against that sender.
         message: Verified<Message>,
     },
+    /// A message of another epoch, which only its sender claims: it cannot be verified here.
+    OtherEpoch {
+        /// The sender, as the link authenticated it.
+        from: ValidatorId,
+        /// The message, decoded.
+        message: Box<Message>,
+        /// Its encoded length.
+        bytes: usize,
+    },
     /// Transactions that another validator passed on.
     Gossip(Vec<Verified<Transaction>>),
     /// A client's transaction. [`crate::Output::Answer`] comes with the same ticket: at once if the transaction is refused or the client does

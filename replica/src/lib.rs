@@ -11,6 +11,7 @@
 mod asking;
 mod block_time;
 mod catchup;
+mod early;
 mod input;
 mod mempool;
 mod output;

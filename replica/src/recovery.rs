@@ -10,10 +10,10 @@ use quorate_types::{
     codec::{self, DecodeError},
     crypto::PublicKey,
     genesis::Genesis,
-    ids::{GenesisHash, ValidatorId},
-    message::{MESSAGE_BYTES_MAX, Message, SyncInfo},
+    ids::GenesisHash,
+    message::{MESSAGE_BYTES_MAX, SyncInfo},
     round::{Epoch, Height, Round},
-    verify::{Verified, VerifiedMessage, Verifier, VerifyError},
+    verify::{Verified, Verifier, VerifyError},
     witness::Stop,
 };
 
@@ -141,74 +141,91 @@ pub fn verifier(genesis: &Genesis, app: &App) -> Result<Arc<Verifier>, RecoverEr
     Ok(Arc::new(Verifier::new(committee, genesis_qc(&header), genesis.parameters)))
 }
 
+/// The verifier of the epoch that a ledger is in, from that of the first.
+pub(crate) fn of_epoch<S: Store>(first: &Arc<Verifier>, ledger: &Ledger<S>) -> Result<Arc<Verifier>, RecoverError> {
+    let epoch = ledger.epoch();
+    if epoch.epoch == first.committee().epoch() {
+        return Ok(Arc::clone(first));
+    }
+    let last = ledger.reader().last_before(epoch.epoch)?.state_id();
+    let committee = epoch.committee().map_err(LedgerError::from)?;
+    Ok(Arc::new(first.next(last, committee, epoch.parameters)))
+}
+
+/// What the engine starts an epoch from, at the block that ends the one before.
+pub(crate) fn at_start<S: Store>(ledger: &Ledger<S>, verifier: &Verifier) -> Recovered {
+    let (id, round) = ledger.tip();
+    Recovered {
+        root: Root { id, round, state_id: ledger.root().state_id(), payload_round: round },
+        root_qc: verifier.genesis_qc(),
+        committed: Vec::new(),
+        record: SafetyRecord::new(verifier.genesis_hash(), verifier.committee().epoch()),
+        last_timeout: None,
+        certificates: None,
+        blocks: Vec::new(),
+    }
+}
+
 /// Reads what the engine starts from.
-pub(crate) fn recover<S: Store>(
-    ledger: &Ledger<S>,
-    verifier: &Verifier,
-    me: ValidatorId,
-    witness: &mut Attestation,
-) -> Result<Recovered, RecoverError> {
+pub(crate) fn recover<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<Recovered, RecoverError> {
     let header = ledger.root();
+    let epoch = verifier.committee().epoch();
     let reader = ledger.reader();
 
     let mut committed = Vec::new();
     let mut payload_round = Round(0);
     let first = header.height.0.saturating_sub(HISTORY_BLOCKS as u64).max(1);
     for height in first..=header.height.0 {
-        if let Some(block) = reader.block_at(Height(height))?.and_then(|stored| stored.block) {
+        let block = reader.block_at(Height(height))?.and_then(|stored| stored.block);
+        // Elections look back on their own epoch.
+        if let Some(block) = block.filter(|block| block.content().epoch == epoch) {
             committed.push(Summary::from(&block));
             if !block.payload().is_empty() {
                 payload_round = block.round();
             }
         }
     }
-    let root = Root { id: header.block_id, round: header.round, state_id: header.state_id(), payload_round };
+    let (id, round) = ledger.tip();
+    let root = Root { id, round, state_id: header.state_id(), payload_round };
+    let root_qc = if header.epoch == epoch { verifier.quorum_cert(ledger.commit_qc())? } else { verifier.genesis_qc() };
 
-    let record = load_record(ledger, verifier, witness)?;
+    let (record, is_of_epoch) = load_record(ledger, verifier, witness)?;
+    let certificates = if is_of_epoch { load_certificates(ledger, verifier)? } else { None };
     let last_timeout = match record.last_timeout() {
         None => None,
         Some((round, high_qc, tc)) => Some((round, verifier.quorum_cert(high_qc)?, tc.map(|tc| verifier.timeout_cert(tc)).transpose()?)),
     };
     let blocks = ledger.load_pending()?.into_iter().map(|block| verifier.block(block)).collect::<Result<Vec<Verified<Block>>, _>>()?;
-    Ok(Recovered {
-        root,
-        root_qc: verifier.quorum_cert(ledger.commit_qc())?,
-        committed,
-        record,
-        last_timeout,
-        certificates: load_certificates(ledger, verifier, me)?,
-        blocks,
-    })
+    Ok(Recovered { root, root_qc, committed, record, last_timeout, certificates, blocks })
 }
 
-fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<SafetyRecord, RecoverError> {
+/// The record of our epoch, and whether it was stored.
+fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<(SafetyRecord, bool), RecoverError> {
     let scope = (verifier.genesis_hash(), verifier.committee().epoch());
     let stored = persistence::load_record(ledger.store())?;
     let record = stored.as_deref().map(SafetyRecord::decode).transpose().map_err(RecoverError::SafetyRecordDamaged)?;
-    if let Some(record) = record.as_ref().filter(|record| record.scope() != scope) {
+    // The commit that begins an epoch comes before the first record of that epoch in the store's log, so a record is never ahead.
+    if let Some(record) = record.as_ref().filter(|record| record.scope().0 != scope.0 || record.scope().1 > scope.1) {
         return Err(RecoverError::OtherScope(record.scope().0, record.scope().1));
     }
     witness.check(persistence::load_count(ledger.store())?, stored.as_deref().zip(record.as_ref().map(SafetyRecord::highest_round)))?;
     match record {
-        Some(record) => Ok(record),
+        Some(record) if record.scope() == scope => Ok((record, true)),
+        // The witness agrees that this is the last record, so nothing has been signed since: nothing in our epoch.
+        Some(_) => Ok((SafetyRecord::new(scope.0, scope.1), false)),
         // Nothing has been signed: the store is at genesis, and the witness agrees. The first record is written before anything can be signed
         // or committed.
         None if ledger.root().height == Height(0) => {
             let record = SafetyRecord::new(scope.0, scope.1);
             persistence::write_first_record(ledger.store(), &record)?;
-            Ok(record)
+            Ok((record, true))
         }
         None => Err(RecoverError::SafetyRecordMissing(ledger.root().height)),
     }
 }
 
-fn load_certificates<S: Store>(
-    ledger: &Ledger<S>,
-    verifier: &Verifier,
-    me: ValidatorId,
-) -> Result<Option<Verified<SyncInfo>>, RecoverError> {
+fn load_certificates<S: Store>(ledger: &Ledger<S>, verifier: &Verifier) -> Result<Option<Verified<SyncInfo>>, RecoverError> {
     let Some(bytes) = persistence::load_certificates(ledger.store())? else { return Ok(None) };
     let stored: SyncInfo = codec::decode(&bytes, MESSAGE_BYTES_MAX).map_err(RecoverError::Damaged)?;
-    let opened = verifier.message(me, Message::SyncInfo(Box::new(stored)))?.split();
-    Ok(if let VerifiedMessage::SyncInfo(info) = opened { Some(info) } else { None })
+    Ok(Some(verifier.sync_info(stored)?))
 }

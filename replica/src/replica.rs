@@ -22,7 +22,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
     receipt::Outcome,
     round::{Height, Round, Sequence},
     rpc::Wait,
@@ -36,6 +36,7 @@ use crate::{
     asking::Asking,
     block_time::BlockTime,
     catchup::{Blocks, Catchup},
+    early::Early,
     input::{Input, Now},
     mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected},
     output::{Answer, Output},
@@ -70,9 +71,9 @@ pub enum Doubles {
 pub struct ReplicaConfig {
     /// Genesis of the network.
     pub genesis: Arc<Genesis>,
-    /// For the same network; see [`crate::verifier`].
+    /// Of the first epoch of the same network; see [`crate::verifier`].
     pub verifier: Arc<Verifier>,
-    /// Our consensus key; must belong to a member of the committee.
+    /// Our consensus key. In an epoch in which it has no vote, we follow and sign nothing.
     pub key: SigningKey,
     /// The bounds of the pool.
     pub pool: PoolLimits,
@@ -172,6 +173,8 @@ enum Task {
     Event(Box<Event>),
     /// A client's transaction whose sequence number is used: the disk knows whether it is committed.
     Lookup(Box<Submission>),
+    /// A message that came before our epoch began.
+    Early(ValidatorId, Box<Message>),
 }
 
 /// A transaction from a client of ours.
@@ -201,6 +204,10 @@ struct Building {
 /// One validator; see the module docs.
 #[derive(Debug)]
 pub struct Replica<S: Store> {
+    /// Of our epoch.
+    verifier: Arc<Verifier>,
+    key: Arc<SigningKey>,
+    fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
     genesis_hash: GenesisHash,
     parameters: Parameters,
     me: ValidatorId,
@@ -216,6 +223,8 @@ pub struct Replica<S: Store> {
     /// The safety record as last persisted. The engine's own is ahead of it by the ballots approved since.
     durable: SafetyRecord,
     seen: Seen,
+    /// Messages of the next epoch.
+    early: Early,
     /// A statement with our signature that we do not remember.
     stopping: Option<Stop>,
     asking: Asking,
@@ -253,13 +262,14 @@ impl<S: Store> Replica<S> {
     /// # Errors
     /// [`RecoverError`], which says what to do.
     pub fn resume(config: ReplicaConfig, store: S, ledger: Ledger<S>) -> Result<Self, RecoverError> {
-        let committee = config.verifier.committee();
+        let verifier = recovery::of_epoch(&config.verifier, &ledger)?;
+        let committee = verifier.committee();
         let public = config.key.public();
-        let me = committee.find(&public).ok_or_else(|| RecoverError::NotAValidator(public.to_string()))?;
-        let genesis_hash = config.verifier.genesis_hash();
+        let me = committee.find(&public).unwrap_or(NOBODY);
+        let genesis_hash = verifier.genesis_hash();
         let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
-        let recovered = recovery::recover(&ledger, &config.verifier, me, &mut witness)?;
-        let mut seen = Seen::default();
+        let recovered = recovery::recover(&ledger, &verifier, &mut witness)?;
+        let mut seen = Seen::new(committee.epoch());
         for qc in recovered.blocks.iter().map(Verified::<Block>::qc).chain([recovered.root_qc.clone()]) {
             seen.note_qc(&qc);
         }
@@ -267,34 +277,34 @@ impl<S: Store> Replica<S> {
             seen.note_qc(&certificates.high_qc);
             certificates.last_round_tc.iter().for_each(|tc| seen.note_tc(tc));
         }
-        let asking = Asking::new(me, Arc::clone(committee), Duration::from_millis(config.verifier.parameters().timeout_base_ms.into()));
+        let asking = Asking::new(me, Arc::clone(committee), Duration::from_millis(verifier.parameters().timeout_base_ms.into()));
         let asking = if config.doubles == Doubles::Stop { asking } else { asking.skipped() };
-        let engine_config = Config {
-            genesis_hash,
-            committee: Arc::clone(committee),
-            parameters: *config.verifier.parameters(),
-            me,
-            fixed_leaders: config.fixed_leaders,
-        };
+        let engine_config = engine_config(&verifier, me, &config.fixed_leaders);
         let durable = recovered.record.clone();
         let on_disk = recovered.blocks.iter().map(|block| block.id()).collect();
-        let (engine, effects) = Engine::recover(engine_config, config.key, recovered);
-        let time = BlockTime::new(&config.genesis.parameters, ledger.root().timestamp);
+        let key = Arc::new(config.key);
+        let (engine, effects) = Engine::recover(engine_config, Arc::clone(&key), recovered);
+        let time = BlockTime::new(verifier.parameters(), ledger.root().timestamp);
+        let (members, catchup) = (committee.ids().count(), Catchup::new(me, Arc::clone(committee)));
         let mut replica = Self {
             genesis_hash,
-            parameters: *config.verifier.parameters(),
+            parameters: *verifier.parameters(),
+            verifier,
+            key,
+            fixed_leaders: config.fixed_leaders,
             me,
             store,
             ledger,
             engine,
             pool: Mempool::new(config.pool),
             waiting: Waiting::default(),
-            catchup: Catchup::new(me, Arc::clone(committee)),
-            quota: Quota::new(committee.len()),
+            catchup,
+            quota: Quota::new(members),
             witness,
             doubles: config.doubles,
             durable,
             seen,
+            early: Early::default(),
             stopping: None,
             asking,
             recovered: on_disk,
@@ -322,6 +332,7 @@ impl<S: Store> Replica<S> {
         self.time.start(self.now);
         match input {
             Input::Message { from, message } => self.on_message(from, message),
+            Input::OtherEpoch { from, message, bytes } => self.on_other_epoch(from, *message, bytes),
             Input::Gossip(transactions) => {
                 for transaction in transactions {
                     // Gossip is not answered; a refusal is counted by the validator that took the transaction from its client.
@@ -447,7 +458,13 @@ impl<S: Store> Replica<S> {
         &self.ledger
     }
 
-    /// Our place in the committee.
+    /// Checks the messages of our epoch. It changes when [`Output::Committed`] says that an epoch has ended.
+    #[must_use]
+    pub const fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    /// Our seat; no member's if the committee does not have us.
     #[must_use]
     pub const fn me(&self) -> ValidatorId {
         self.me
@@ -480,6 +497,10 @@ impl<S: Store> Replica<S> {
     // ---- inputs -------------------------------------------------------------------------------------------------------------------
 
     fn on_message(&mut self, from: ValidatorId, message: Verified<Message>) {
+        // It was verified just before an epoch ended.
+        if message.epoch().is_some_and(|epoch| epoch != self.verifier.committee().epoch()) {
+            return self.on_other_epoch(from, message.into_inner(), 0);
+        }
         if self.doubles == Doubles::Stop
             && let Some(statement) = seen::foreign(&message, self.me, &self.durable)
         {
@@ -515,13 +536,31 @@ impl<S: Store> Replica<S> {
             VerifiedMessage::CatchupResponse(response) => {
                 // The engine's root is ahead of the ledger's while commits wait to be carried out.
                 let root = self.ledger.root();
-                let blocks = self.catchup.on_committed(from, response, self.now.elapsed, (root.block_id, root.height));
+                let blocks = self.catchup.on_committed(from, response, self.now.elapsed, (self.ledger.tip().0, root.height));
                 self.hand_over(blocks);
             }
             message @ (VerifiedMessage::Vote(_) | VerifiedMessage::Timeout(_) | VerifiedMessage::SyncInfo(_)) => {
                 self.tell(Event::Message { from, message });
             }
         }
+    }
+
+    /// Nothing of another epoch is processed. A peer in an earlier one is shown a certificate of ours; if a peer claims a later one, we ask for
+    /// the blocks that would lead there.
+    fn on_other_epoch(&mut self, from: ValidatorId, message: Message, bytes: usize) {
+        let ours = self.verifier.committee().epoch();
+        // What was asked for or answered before an epoch ended shows nothing.
+        if let Some(epoch) = message.epoch().filter(|_| message.is_urgent()) {
+            if epoch < ours {
+                self.tell(Event::Lagging(from));
+            } else {
+                self.catchup.on_later_epoch(self.now.elapsed);
+                if epoch == ours.next() {
+                    self.early.keep(from, message, bytes);
+                }
+            }
+        }
+        self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
     }
 
     fn serve_if_due(&mut self, from: ValidatorId, job: impl FnOnce(&Self) -> Serve) {
@@ -601,7 +640,7 @@ impl<S: Store> Replica<S> {
 
     /// Takes a transaction into the pool. Returns whether it was new.
     fn admit(&mut self, transaction: Verified<Transaction>) -> Result<bool, (Cow<'static, str>, String)> {
-        let root = self.ledger.root().block_id;
+        let (root, _) = self.ledger.tip();
         let now = self.time.now(self.now);
         if self.pool.contains(&transaction.id()) {
             return Ok(false);
@@ -628,7 +667,7 @@ impl<S: Store> Replica<S> {
     }
 
     fn committed_sequence(&self, sender: &Address) -> Sequence {
-        self.ledger.state(&self.ledger.root().block_id).map_or(Sequence(0), |state| accounts::next_sequence(state, sender))
+        self.ledger.state(&self.ledger.tip().0).map_or(Sequence(0), |state| accounts::next_sequence(state, sender))
     }
 
     fn find_committed(&self, id: &TxId) -> Result<Option<Answer>, LedgerError> {
@@ -714,7 +753,7 @@ impl<S: Store> Replica<S> {
         if std::mem::take(&mut self.pool_touched) {
             let ready = self
                 .ledger
-                .state(&self.ledger.root().block_id)
+                .state(&self.ledger.tip().0)
                 .is_some_and(|state| self.pool.has_ready(|sender| accounts::next_sequence(state, sender)));
             if ready != self.pool_ready {
                 self.pool_ready = ready;
@@ -733,6 +772,9 @@ impl<S: Store> Replica<S> {
             return;
         }
         let building = *building;
+        if self.ledger.ends_epoch(&building.parent) {
+            return self.build_after_last(building);
+        }
         let (Some(parent), Some(state)) = (self.ledger.header(&building.parent), self.ledger.state(&building.parent)) else {
             // Our root has passed the parent: nobody waits for this block any more.
             self.building = None;
@@ -757,6 +799,15 @@ impl<S: Store> Replica<S> {
         self.tell(Event::PayloadReady { round: building.round, parent: building.parent, timestamp, payload });
     }
 
+    /// A block that follows the last one of its epoch: it carries votes for that one, and nothing else.
+    fn build_after_last(&mut self, building: Building) {
+        self.building = None;
+        if let Some(parent) = self.ledger.header(&building.parent) {
+            let (round, parent_id, timestamp) = (building.round, building.parent, parent.timestamp);
+            self.tell(Event::PayloadReady { round, parent: parent_id, timestamp, payload: Payload::default() });
+        }
+    }
+
     /// The transactions in uncommitted blocks up to this one.
     fn pending_load(&self, last: BlockId) -> Load {
         let mut load = Load::default();
@@ -769,7 +820,7 @@ impl<S: Store> Replica<S> {
     }
 
     fn gossip_again(&mut self) {
-        let Some(state) = self.ledger.state(&self.ledger.root().block_id) else { return };
+        let Some(state) = self.ledger.state(&self.ledger.tip().0) else { return };
         let next_of = |sender: &Address| accounts::next_sequence(state, sender);
         self.gossip = self.pool.select(next_of, self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
     }
@@ -812,6 +863,10 @@ impl<S: Store> Replica<S> {
         match task {
             Task::Effect(effect) => self.carry_out(*effect)?,
             Task::Lookup(submission) => self.look_up(*submission)?,
+            Task::Early(from, message) => match self.verifier.message(from, *message) {
+                Ok(message) => self.on_message(from, message),
+                Err(error) => self.outputs.push_back(Output::Ignored { from, reason: error.word() }),
+            },
             Task::Event(event) => {
                 self.tell(*event);
                 self.catchup.handed_over(self.now.elapsed);
@@ -914,13 +969,13 @@ impl<S: Store> Replica<S> {
     fn forget(&mut self) {
         let tree = self.engine.tree();
         // A commit in progress still needs the blocks that it has taken out of the tree.
-        let in_step = tree.root().id == self.ledger.root().block_id;
+        let in_step = tree.root().id == self.ledger.tip().0;
         if in_step && self.ledger.speculated() > tree.blocks().count().saturating_add(DROPPED_BLOCKS_MAX) {
             self.ledger.forget(|id| tree.contains(id));
         }
     }
 
-    fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &QuorumCert) -> Result<(), Fatal> {
+    fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &Verified<QuorumCert>) -> Result<(), Fatal> {
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
         self.pool_touched = true;
@@ -941,6 +996,39 @@ impl<S: Store> Replica<S> {
         self.time.on_committed(time, self.now);
         let expired = self.pool.expire(time);
         self.answer_dropped(expired);
+        if committed.ends_epoch {
+            self.begin_epoch(qc)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the epoch whose last block this certificate commits, and begins the next. From here on nothing is signed for the old one: whatever
+    /// of it still waits is dropped, its ballots included.
+    fn begin_epoch(&mut self, last_qc: &Verified<QuorumCert>) -> Result<(), Fatal> {
+        // Only we may have this certificate, and we will not propose the block that would carry it.
+        self.send(Recipients::Others, Verified::<SyncInfo>::own(last_qc, last_qc, None).into());
+        let next = self.ledger.epoch();
+        let committee = next.committee().map_err(LedgerError::from)?;
+        let verifier = Arc::new(self.verifier.next(self.ledger.root().state_id(), Arc::clone(&committee), next.parameters));
+        let me = committee.find(&self.key.public()).unwrap_or(NOBODY);
+        let start = recovery::at_start(&self.ledger, &verifier);
+        self.durable = start.record.clone();
+        let (engine, effects) = Engine::recover(engine_config(&verifier, me, &self.fixed_leaders), Arc::clone(&self.key), start);
+        self.engine = engine;
+        self.catchup = self.catchup.next(me, Arc::clone(&committee));
+        self.quota.set_members(committee.ids().count());
+        self.asking = self.asking.next(me, Arc::clone(&committee));
+        self.seen = Seen::new(committee.epoch());
+        (self.me, self.verifier) = (me, verifier);
+        (self.timer, self.building) = (None, None);
+        self.recovered.clear();
+        self.unsigned.clear();
+        self.time.forget_held();
+        self.tasks.retain(|task| matches!(task, Task::Lookup(_)));
+        // The new engine does not know yet.
+        self.pool_ready = false;
+        self.queue(effects);
+        self.tasks.extend(self.early.take().into_iter().map(|(from, message)| Task::Early(from, Box::new(message))));
         Ok(())
     }
 
@@ -959,6 +1047,19 @@ impl<S: Store> Replica<S> {
     }
 }
 
+/// The seat of a key that is in no committee.
+const NOBODY: ValidatorId = ValidatorId(u16::MAX);
+
+fn engine_config(verifier: &Verifier, me: ValidatorId, fixed_leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Config {
+    Config {
+        genesis_hash: verifier.genesis_hash(),
+        committee: Arc::clone(verifier.committee()),
+        parameters: *verifier.parameters(),
+        me,
+        fixed_leaders: Arc::clone(fixed_leaders),
+    }
+}
+
 /// The word for a block with a transaction on which the application panics, or has panicked.
 const PANICKED: &str = "panicked";
 
@@ -969,6 +1070,8 @@ fn word(invalid: &InvalidBlock) -> &'static str {
         InvalidBlock::Timestamp { .. } => "timestamp",
         InvalidBlock::Round { .. } => "round",
         InvalidBlock::ParentState { .. } => "parent-state",
+        InvalidBlock::Epoch { .. } => "epoch",
+        InvalidBlock::AfterEpoch(_) => "after-epoch",
         InvalidBlock::HeightLimit => "height-limit",
         InvalidBlock::Payload(_) => "payload",
         InvalidBlock::Panicked(_) => PANICKED,

@@ -100,17 +100,23 @@ fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
 }
 
 /// The newest statements of every validator. Bounded by the committee: one of each kind per member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seen {
+    epoch: Epoch,
     newest: BTreeMap<ValidatorId, Sightings>,
     /// The certificates examined last: whether of timeouts, round, signers.
     recent: VecDeque<(bool, Round, SignerSet)>,
 }
 
 impl Seen {
+    /// Nothing of this epoch has been seen.
+    pub(crate) const fn new(epoch: Epoch) -> Self {
+        Self { epoch, newest: BTreeMap::new(), recent: VecDeque::new() }
+    }
+
     /// What was seen of a validator.
     pub(crate) fn of(&self, id: ValidatorId) -> Sightings {
-        self.newest.get(&id).copied().unwrap_or_else(|| Sightings::none(id))
+        self.newest.get(&id).copied().unwrap_or_else(|| Sightings::none(self.epoch, id))
     }
 
     /// Notes the statements in a verified message.
@@ -181,7 +187,7 @@ impl Seen {
     }
 
     fn entry(&mut self, of: ValidatorId) -> &mut Sightings {
-        self.newest.entry(of).or_insert_with(|| Sightings::none(of))
+        self.newest.entry(of).or_insert_with(|| Sightings::none(self.epoch, of))
     }
 
     fn is_news(&mut self, of_timeouts: bool, round: Round, signers: SignerSet) -> bool {

@@ -52,6 +52,11 @@ struct Account {
 }
 
 impl Quota {
+    /// For the next committee. What a validator has drawn stays drawn.
+    pub(crate) fn set_members(&mut self, validators: usize) {
+        self.bytes_per_second = Self::new(validators).bytes_per_second;
+    }
+
     /// For a committee of this size.
     pub(crate) fn new(validators: usize) -> Self {
         let others = u64::try_from(validators).unwrap_or(u64::MAX).saturating_sub(1).max(1);
@@ -187,7 +192,7 @@ fn answer_catch_up<S: Store>(request: CatchupRequest, reader: &LedgerReader<S>) 
     let response = match found {
         None => CatchupResponse::nothing_from(from),
         Some((blocks, CommitProof { headers, qc })) => {
-            let directly = headers.len() == 1;
+            let directly = headers.len() == 1 && qc.commits().map(|(id, ..)| id) == blocks.last().map(Block::id);
             let headers = if directly { Bounded::default() } else { headers };
             CatchupResponse { from, blocks: Bounded::truncated(blocks), headers, commit_qc: Some(qc) }
         }

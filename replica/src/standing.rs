@@ -1,5 +1,7 @@
 //! Where a replica stands and what it has seen of other validators, to show why nothing is committed. No decision depends on it.
 
+use std::collections::BTreeMap;
+
 use quorate_consensus::Engine;
 use quorate_types::{
     ids::{BlockId, ValidatorId},
@@ -28,8 +30,8 @@ pub struct Standing {
     pub catching_up: bool,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
-    /// What was seen of each validator, in committee order; of ourselves, what peers have sent back to us.
-    pub seen: Vec<LastSeen>,
+    /// What was seen of each member; of ourselves, what peers have sent back to us.
+    pub seen: BTreeMap<ValidatorId, LastSeen>,
 }
 
 /// The newest signatures seen of a validator.
@@ -56,7 +58,7 @@ impl Standing {
             locked_round: record.highest_qc_round(),
             catching_up,
             results_in_votes: engine.results_in_votes(),
-            seen: sightings.map(|sightings| LastSeen::of(&sightings, round)).collect(),
+            seen: sightings.map(|sightings| (sightings.of, LastSeen::of(&sightings, round))).collect(),
         }
     }
 }
@@ -86,9 +88,10 @@ mod tests {
     #[test]
     fn a_round_that_no_certificate_has_led_to_is_a_claim_and_hides_nothing_that_was_seen() {
         let timeout = |round| SeenTimeout { epoch: Epoch(0), round: Round(round), high_qc_round: Round(0), signature: Signature([0; 64]) };
-        let seen = |round| LastSeen::of(&Sightings { timeout: Some(timeout(round)), ..Sightings::none(ValidatorId(1)) }, Round(7));
+        let seen =
+            |round| LastSeen::of(&Sightings { timeout: Some(timeout(round)), ..Sightings::none(Epoch(0), ValidatorId(1)) }, Round(7));
         assert_eq!(seen(7), LastSeen { round: Some(Round(7)), ..LastSeen::default() });
         assert_eq!(seen(u64::MAX), LastSeen { claimed_round: Some(Round(u64::MAX)), ..LastSeen::default() });
-        assert_eq!(LastSeen::of(&Sightings::none(ValidatorId(1)), Round(7)), LastSeen::default());
+        assert_eq!(LastSeen::of(&Sightings::none(Epoch(0), ValidatorId(1)), Round(7)), LastSeen::default());
     }
 }

@@ -236,7 +236,7 @@ impl<'a> Forger<'a> {
             letter("", any, Self::caught_up(&[b1, b2, b4], Some(q5))),
             letter("", any, Self::caught_up(&[], None)),
             letter("", any, Message::SightingsRequest),
-            letter("", any, Message::Sightings(Box::new(Sightings::none(any)))),
+            letter("", any, Message::Sightings(Box::new(Sightings::none(Epoch(0), any)))),
         ];
         // Carriers with genuine content must be accepted, so that a forgery is refused for its forged part.
         letters.extend([q4, q5].into_iter().flat_map(|qc| self.carriers(qc)));
@@ -645,7 +645,7 @@ impl<'a> Forger<'a> {
         let timeout = self.pen.timeout(of, Round(6), q5, None, q5).timeout;
         let time = UnixMillis(BEGINNING.0.saturating_add(6));
         let proposal = self.pen.proposal(Pen::block(of, Round(6), time, payload(self.setting.genesis_hash(), &self.key, 1), q5), None, q5);
-        Sightings { of, vote: Some((&vote).into()), timeout: Some((&timeout).into()), proposal: Some((&proposal).into()) }
+        Sightings { epoch: Epoch(0), of, vote: Some((&vote).into()), timeout: Some((&timeout).into()), proposal: Some((&proposal).into()) }
     }
 
     /// Forged sightings of a validator's signatures.
@@ -694,7 +694,7 @@ impl<'a> Forger<'a> {
         add("a proposal on another certificate", "signature", &proposal(|proposal| proposal.head.qc = Hash([77; 32])));
         add("a proposal by another", "other-sender", &|seen| seen.proposal.iter_mut().for_each(|proposal| proposal.head.author = other));
         add("in another's name", "signature|not-in-committee", &|seen| seen.of = other);
-        add("of a stranger", "not-in-committee", &|seen| *seen = Sightings::none(ValidatorId(u16::MAX)));
+        add("of a stranger", "not-in-committee", &|seen| *seen = Sightings::none(Epoch(0), ValidatorId(u16::MAX)));
         letters
     }
 
@@ -712,7 +712,7 @@ impl<'a> Forger<'a> {
     }
 
     fn total_power(&self) -> u64 {
-        self.setting.verifier.committee().validators().iter().fold(0, |sum, one| sum.saturating_add(one.power.0))
+        self.setting.verifier.committee().total_power()
     }
 }
 

@@ -19,7 +19,7 @@ impl Cluster {
         let genesis = self.genesis();
         let committee = genesis.committee().expect("the genesis is good");
         let me = committee.find(&keys.public().consensus_key).expect("it is a validator");
-        let peers = committee.ids().zip(committee.validators()).filter(|(id, _)| *id != me).map(|(id, validator)| Peer {
+        let peers = committee.members().filter(|(id, _)| *id != me).map(|(id, validator)| Peer {
             index: PeerIndex(id.0),
             network_key: validator.network_key.0,
             address: validator.address.clone(),

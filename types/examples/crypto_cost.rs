@@ -52,6 +52,7 @@ fn committee(keys: &[SigningKey]) -> Arc<Committee> {
         network_key: SigningKey::from_seed(&[n; 32]).public(),
         address: "/ip4/127.0.0.1/tcp/1".into(),
         power: VotingPower(1),
+        operator: None,
     });
     Committee::new(Epoch(0), validators.collect()).expect("a committee")
 }

@@ -105,12 +105,17 @@ impl Parameters {
         u64::from(self.timeout_base_ms / 4)
     }
 
-    /// The number of latest authors that elections exclude with this many voters: f, or `exclude_size` if it lies in f..=2f, and otherwise
-    /// the nearer end, since the committee may have changed.
+    /// The number of latest authors that elections exclude with this many voters: `exclude_size`, or f.
     #[must_use]
     pub fn excluded(&self, voters: usize) -> u32 {
+        self.exclude_size.unwrap_or_else(|| u32::try_from(voters.saturating_sub(1) / 3).unwrap_or(u32::MAX))
+    }
+
+    /// These parameters for a committee of another size: an `exclude_size` that does not fit becomes the nearest that does.
+    #[must_use]
+    pub fn for_voters(self, voters: usize) -> Self {
         let faults = u32::try_from(voters.saturating_sub(1) / 3).unwrap_or(u32::MAX);
-        self.exclude_size.unwrap_or(faults).clamp(faults, faults.saturating_mul(2))
+        Self { exclude_size: self.exclude_size.map(|size| size.clamp(faults, faults.saturating_mul(2))), ..self }
     }
 
     /// Checks the parameters for a committee of this size.

@@ -92,7 +92,7 @@ impl Message {
             Self::SyncInfo(info) => Some(info.high_qc.commit_info.epoch),
             Self::FetchResponse(response) => response.blocks.first().map(|block| block.content().epoch),
             Self::CatchupResponse(response) => response.commit_qc.as_ref().map(|qc| qc.commit_info.epoch),
-            Self::Sightings(sightings) => sightings.epoch(),
+            Self::Sightings(sightings) => Some(sightings.epoch),
             Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => None,
         }
     }

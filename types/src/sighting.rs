@@ -158,6 +158,8 @@ impl From<&Proposal> for SeenProposal {
 /// The newest statements of one validator, as seen by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
+    /// The epoch of the statements, that of the validator that has seen them.
+    pub epoch: Epoch,
     /// The validator that made the statements.
     pub of: ValidatorId,
     /// The vote of the highest round.
@@ -169,15 +171,9 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    /// The epoch of the statements, as far as they say: a proposal alone does not.
-    #[must_use]
-    pub fn epoch(&self) -> Option<Epoch> {
-        self.vote.map(|vote| vote.commit_info.epoch).or_else(|| self.timeout.map(|timeout| timeout.epoch))
-    }
-
     /// The sightings of a validator that was never seen.
     #[must_use]
-    pub const fn none(of: ValidatorId) -> Self {
-        Self { of, vote: None, timeout: None, proposal: None }
+    pub const fn none(epoch: Epoch, of: ValidatorId) -> Self {
+        Self { epoch, of, vote: None, timeout: None, proposal: None }
     }
 }

@@ -107,7 +107,7 @@ impl World {
 
     /// Executes a block and keeps its writes.
     pub(crate) fn block(&mut self, payload: &[Transaction]) -> Vec<Outcome> {
-        let Execution { writes, receipts } = self.execute(payload).unwrap();
+        let Execution { writes, receipts, .. } = self.execute(payload).unwrap();
         for (key, value) in writes {
             match value {
                 Some(value) => self.state.insert(key, value),

@@ -5,10 +5,13 @@
 
 mod durable;
 
+use std::sync::Arc;
+
 pub use durable::{SafetyStore, SafetyWrite, Saved, Unsaved, persist};
 use quorate_types::{
     block::{Block, Proposal},
     codec::{self, DecodeError},
+    committee::Committee,
     crypto::SigningKey,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
@@ -198,21 +201,31 @@ pub enum Unsafe {
     /// SAFE-5. The round is the counter's.
     #[error("SAFE-5: already signed a proposal of round {0} or later")]
     Proposed(Round),
+    /// SAFE-7.
+    #[error("SAFE-7: this validator has no vote in this epoch, so it signs nothing")]
+    Observer,
 }
 
 /// The rules, their memory, and the key.
 #[derive(Debug)]
 pub struct Safety {
-    key: SigningKey,
+    key: Arc<SigningKey>,
     me: ValidatorId,
+    /// We have a vote in this epoch.
+    is_voter: bool,
     record: SafetyRecord,
 }
 
 impl Safety {
     /// Continues from the newest durable record.
     #[must_use]
-    pub const fn new(key: SigningKey, me: ValidatorId, record: SafetyRecord) -> Self {
-        Self { key, me, record }
+    pub fn new(key: Arc<SigningKey>, me: ValidatorId, committee: &Committee, record: SafetyRecord) -> Self {
+        let is_voter = committee.epoch() == record.epoch && committee.is_voter(me);
+        Self { key, me, is_voter, record }
+    }
+
+    fn check_voter(&self) -> Result<(), Unsafe> {
+        if self.is_voter { Ok(()) } else { Err(Unsafe::Observer) }
     }
 
     /// The record of all approved ballots, durable or not.
@@ -231,6 +244,7 @@ impl Safety {
         tc: Option<&Verified<TimeoutCert>>,
         exec_state_id: StateId,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
+        self.check_voter()?;
         let (qc, round) = (block.qc(), block.round());
         let parent = qc.vote_info;
         let vote_info = VoteInfo { id: block.id(), round, parent_id: parent.id, parent_round: parent.round, exec_state_id };
@@ -269,6 +283,7 @@ impl Safety {
         high_qc: &Verified<QuorumCert>,
         last_round_tc: Option<&Verified<TimeoutCert>>,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
+        self.check_voter()?;
         // A certificate of the round before needs no timeout certificate beside it (paper p. 12).
         let last_round_tc = if high_qc.round().next() == round { None } else { last_round_tc };
         let content = LastTimeout { round, high_qc: (**high_qc).clone(), last_round_tc: last_round_tc.map(|tc| (**tc).clone()) };
@@ -299,12 +314,13 @@ impl Safety {
     /// A leader proposes at most once in a round (erratum E4), restarts included.
     ///
     /// # Errors
-    /// [`Unsafe::Proposed`].
+    /// [`Unsafe::Proposed`], [`Unsafe::Observer`].
     pub fn approve_proposal(
         &mut self,
         block: Verified<Block>,
         last_round_tc: Option<Verified<TimeoutCert>>,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
+        self.check_voter()?;
         if block.round() <= self.record.last_proposed_round {
             return Err(Unsafe::Proposed(self.record.last_proposed_round));
         }

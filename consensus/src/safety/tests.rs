@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     fn safety(&self, record: SafetyRecord) -> Safety {
-        Safety::new(self.members.key(ME), ME, record)
+        Safety::new(self.members.key(ME).into(), ME, &self.members.committee, record)
     }
 
     fn fresh(&self) -> Safety {
@@ -305,7 +305,7 @@ fn the_record_stays_small_with_the_largest_committee() {
     let qc = members.qc_of(&block, state_of(block.id()), &members.ids());
     let signers: Vec<_> = members.ids().into_iter().map(|id| (id, &qc)).collect();
     let tc = members.tc(Round(2), &signers);
-    let mut safety = Safety::new(members.key(ME), ME, SafetyRecord::new(NETWORK, EPOCH));
+    let mut safety = Safety::new(members.key(ME).into(), ME, &members.committee, SafetyRecord::new(NETWORK, EPOCH));
     let unsaved = safety.approve_timeout(Round(3), &qc, Some(&tc)).unwrap();
     assert!(codec::encode(unsaved.record()).len() < SAFETY_RECORD_BYTES_MAX / 16);
 }

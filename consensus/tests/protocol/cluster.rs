@@ -387,7 +387,7 @@ impl Cluster {
 }
 
 fn faults(members: &Members) -> usize {
-    (members.committee.len() - 1) / 3
+    (members.committee.voters().len() - 1) / 3
 }
 
 #[test]

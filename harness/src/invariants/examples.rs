@@ -142,6 +142,6 @@ pub fn header(height: u64, round: u64, parent: StateId) -> Header {
         transactions_root: Hash::default(),
         receipts_root: Hash::default(),
         state_root: Hash::default(),
-        next_committee: Hash::default(),
+        epoch_state: Hash::default(),
     }
 }

@@ -241,7 +241,7 @@ impl Register {
     /// the `faulty` validators, and their statements are not trusted.
     #[must_use]
     pub fn new(verifier: &Verifier, model: Option<Box<dyn Model>>, timestamp: UnixMillis, faulty: SignerSet) -> Self {
-        let powers = verifier.committee().validators().iter().map(|validator| validator.power.0).collect();
+        let powers = verifier.committee().members().map(|(_, validator)| validator.power.0).collect();
         Self {
             invariants: vec![
                 Box::new(safe_1::OneVotePerRound::new(faulty)),

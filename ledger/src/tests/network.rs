@@ -10,7 +10,7 @@ use quorate_types::{
     genesis::{Genesis, Parameters},
     ids::{Address, ChainId, GenesisHash, StateId, ValidatorId},
     message::PROTOCOL_VERSION,
-    round::{Epoch, Round, Sequence, UnixMillis},
+    round::{Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::{Verified, Verifier},
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -69,6 +69,7 @@ impl Network {
                 network_key: network.public(),
                 address: format!("/ip4/127.0.0.1/tcp/{}", 6_000 + index),
                 power: VotingPower(1),
+                operator: Some(address(1 + u8::try_from(index).unwrap())),
             };
             (validator, key, network)
         });
@@ -111,7 +112,7 @@ impl Network {
     pub(super) fn block_at(qc: &QuorumCert, round: u64, timestamp: u64, payload: Vec<Transaction>) -> Block {
         Block::new(BlockContent {
             genesis_hash: qc.commit_info.genesis_hash,
-            epoch: Epoch(0),
+            epoch: qc.commit_info.epoch,
             author: ValidatorId(u16::try_from(round % 4).unwrap()),
             round: Round(round),
             timestamp: UnixMillis(timestamp),
@@ -127,7 +128,8 @@ impl Network {
             VoteInfo { id: block.id(), round: block.round(), parent_id: parent.id, parent_round: parent.round, exec_state_id: state_id };
         let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
         let genesis_hash = block.content().genesis_hash;
-        let commit_info = LedgerCommitInfo { genesis_hash, epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
+        let commit_info =
+            LedgerCommitInfo { genesis_hash, epoch: block.content().epoch, commit_state_id, vote_info_hash: vote_info.digest() };
         let high_commit_qc = self.verifier().genesis_qc();
         let votes: BTreeMap<ValidatorId, Verified<Vote>> = (0u16..3)
             .map(|id| {

@@ -105,10 +105,10 @@ fn overwrite(store: &MemoryStore, column: Column, key: &[u8], value: Option<&[u8
 fn an_unknown_schema_is_refused() {
     let network = Network::new();
     let store = grown(&network, MemoryStore::new()).0.store().clone();
-    overwrite(&store, Column::Meta, b"schema", Some(&4u32.to_le_bytes()));
+    overwrite(&store, Column::Meta, b"schema", Some(&5u32.to_le_bytes()));
     let refused = error(&store, &network);
-    assert_eq!(refused, LedgerError::Schema { found: 4 });
-    assert!(refused.to_string().contains("version 4") && refused.to_string().contains("version 3"), "{refused}");
+    assert_eq!(refused, LedgerError::Schema { found: 5 });
+    assert!(refused.to_string().contains("version 5") && refused.to_string().contains("version 4"), "{refused}");
 
     for broken in [None, Some(b"".as_slice()), Some(b"12345".as_slice())] {
         overwrite(&store, Column::Meta, b"schema", broken);

@@ -17,7 +17,7 @@ fn a_new_ledger_knows_the_genesis_block_and_its_result() {
     let id = network.genesis_qc.block_id();
     assert_eq!(ledger.pending_state(&id), Some(network.genesis_qc.vote_info.exec_state_id));
     assert_eq!(ledger.header(&id).unwrap().height, Height(0));
-    assert_eq!(ledger.state(&id).unwrap().len(), 3);
+    assert_eq!(ledger.state(&id).unwrap().len(), 4);
     assert_eq!(ledger.commit_qc(), &network.genesis_qc);
     network.verifier().quorum_cert(ledger.commit_qc()).unwrap();
 }
@@ -115,7 +115,7 @@ fn the_header_says_everything_about_the_block() {
     let header = ledger.header(&block.id()).unwrap();
     assert_eq!((header.genesis_hash, header.epoch, header.round), (block.content().genesis_hash, block.content().epoch, block.round()));
     assert_eq!((header.height, header.block_id, header.timestamp), (Height(1), block.id(), block.content().timestamp));
-    assert_eq!(header.next_committee, network.genesis.committee().unwrap().hash());
+    assert_eq!(header.epoch_state, network.genesis.epoch_state().hash());
     assert_eq!(header.state_root, ledger.state(&block.id()).unwrap().root_hash());
     let other = ledger.header(&other.id()).unwrap();
     assert_ne!(header.transactions_root, other.transactions_root);

@@ -24,7 +24,7 @@ fn sample_header() -> quorate_types::header::Header {
         transactions_root: hash(8),
         receipts_root: hash(9),
         state_root: hash(10),
-        next_committee: hash(11),
+        epoch_state: hash(11),
     }
 }
 
@@ -64,7 +64,7 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
         [
             (text("committed"), "0100000000000000".into()),
             (text("genesis"), network.genesis.hash().0.to_string()),
-            (text("schema"), "03000000".into()),
+            (text("schema"), "04000000".into()),
         ]
     );
     let mut positions: Vec<_> = blocks[0].payload().iter().map(|tx| tx.id().0.to_string()).zip(["00", "01", "02"]).collect();
@@ -75,7 +75,7 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
     let pending = &entries(Column::Pending)[0];
     assert_eq!(pending.0, format!("0000000000000002{}", blocks[1].id().0));
     assert_eq!(pending.1, hex::encode(quorate_types::block::encode_block(&blocks[1])));
-    assert_eq!(entries(Column::State).len(), 5);
+    assert_eq!(entries(Column::State).len(), 6);
 
     // All columns by their digests: a change here changes the schema or the meaning of blocks.
     let digest = |column| {
@@ -91,15 +91,16 @@ fn every_column_of_a_small_chain_has_golden_bytes() {
     };
     let digests = Column::ALL.map(|column| (column.name(), digest(column)));
     let golden = [
-        ("meta", "5d63fa0c"),
+        ("meta", "cca2fcb5"),
         ("safety", "5e9a6878"),
-        ("pending", "4046dcca"),
-        ("block", "673be9fe"),
-        ("header", "9a37dc88"),
-        ("height", "c7f09d32"),
-        ("receipts", "4c1aee2d"),
-        ("transaction", "e98e31d2"),
-        ("state", "63e775a9"),
+        ("pending", "108c0371"),
+        ("block", "706984c3"),
+        ("header", "9768441d"),
+        ("height", "f59fd9ad"),
+        ("receipts", "38489a83"),
+        ("transaction", "2bb1e8a3"),
+        ("epoch", "e37504aa"),
+        ("state", "d4d2c8f1"),
     ];
     assert_eq!(digests.each_ref().map(|(name, digest)| (*name, digest.as_str())), golden);
 }

@@ -11,10 +11,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use quorate_types::{
-    committee::{Committee, SignerSet},
-    ids::ValidatorId,
-};
+use quorate_types::{committee::SignerSet, ids::ValidatorId};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, error::ApiError};
@@ -64,14 +61,12 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<Read
 async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     let replica = api.status().await.ok();
     let peers = api.network.status();
-    let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([api.me]).collect();
-    let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| name(&api.committee, peer.index.0)).collect();
-    let mut detail = format!(
-        "linked voting power {} of {}, quorum {}",
-        api.committee.power(linked),
-        api.committee.total_power(),
-        api.committee.quorum_power()
-    );
+    let now = api.epochs.now();
+    let committee = now.committee();
+    let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([now.me]).collect();
+    let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| now.name(ValidatorId(peer.index.0))).collect();
+    let mut detail =
+        format!("linked voting power {} of {}, quorum {}", committee.power(linked), committee.total_power(), committee.quorum_power());
     if !missing.is_empty() {
         detail = format!("{detail}; no link to {}", missing.join(", "));
     }
@@ -81,7 +76,7 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
             ok: replica.is_some(),
             detail: if replica.is_some() { "answers".into() } else { "does not answer".into() },
         },
-        Check { name: "quorum", ok: api.committee.is_quorum(linked), detail },
+        Check { name: "quorum", ok: committee.is_quorum(linked), detail },
     ];
     checks.push(Check { name: "disk", ok: api.disk.has_room(), detail: api.disk.to_string() });
     if let Some(replica) = replica {
@@ -90,7 +85,7 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     }
     // A wrong clock concerns readiness, not liveness: a restart does not set the clock.
     checks.push(match api.clocks() {
-        Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(&api.committee) },
+        Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(committee) },
         None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks".into() },
     });
     let damage = api.history.damage();
@@ -125,10 +120,6 @@ fn block_age(api: &Api, max: u64) -> Check {
         (age, format!("the last block is {age} ms old, {max} allowed"))
     };
     Check { name: "block-age", ok: age <= max, detail }
-}
-
-fn name(committee: &Committee, index: u16) -> String {
-    committee.get(ValidatorId(index)).map_or_else(|| index.to_string(), |validator| validator.name.clone())
 }
 
 /// `GET /metrics`, for Prometheus.

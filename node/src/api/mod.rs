@@ -40,13 +40,7 @@ use quorate_app::Machine;
 use quorate_ledger::{CommittedView, LedgerError};
 use quorate_network::Network;
 use quorate_replica::{Dropped, ReplicaStatus};
-use quorate_types::{
-    committee::Committee,
-    genesis::Genesis,
-    ids::{GenesisHash, ValidatorId},
-    receipt::Outcome,
-    rpc::OutcomeView,
-};
+use quorate_types::{genesis::Genesis, ids::GenesisHash, receipt::Outcome, rpc::OutcomeView};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot, watch},
@@ -61,6 +55,7 @@ use crate::{
     diagnosis::Snapshot,
     disk::DiskSpace,
     drops::Drops,
+    epochs::Epochs,
     event_loop::{LoopInput, Question, unix_now},
     evidence::Held,
     failure::Failure,
@@ -82,12 +77,11 @@ const PAGES_WAITING_MAX: usize = 64;
 /// State shared by all requests.
 pub(crate) struct Api {
     pub(crate) config: ApiConfig,
-    pub(crate) me: ValidatorId,
     pub(crate) machine: Machine,
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: GenesisHash,
     pub(crate) genesis_json: Bytes,
-    pub(crate) committee: Arc<Committee>,
+    pub(crate) epochs: Arc<Epochs>,
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) transactions: Arc<TransactionQueue>,
     pub(crate) tickets: Tickets,
@@ -158,7 +152,8 @@ impl Api {
     /// Compares the clocks of the linked validators and ours; `None` while they are too few.
     pub(crate) fn clocks(&self) -> Option<Clocks> {
         let tolerance_ms = self.genesis.parameters.clock_tolerance_ms();
-        Clocks::compare(&self.committee, (self.me, unix_now()), &self.network.status(), tolerance_ms)
+        let now = self.epochs.now();
+        Clocks::compare(now.committee(), (now.me, unix_now()), &self.network.status(), tolerance_ms)
     }
 
     /// Reads from the store on a thread that may block on the disk.

@@ -14,7 +14,7 @@ use quorate_types::{
     codec,
     committee::Committee,
     failure::Failure,
-    ids::{Address, StateId, TxId},
+    ids::{Address, StateId, TxId, ValidatorId},
     receipt::Outcome,
     round::Height,
     rpc::{AccountView, BlockView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus},
@@ -172,10 +172,11 @@ pub(super) async fn block(
             ApiError::bad_request("height", format!("{} is not a height", quoted(digits))).with_hint("write a whole number, or latest")
         })?),
     };
-    let (committee, app) = (Arc::clone(&api.committee), api.machine.app().clone());
+    let app = api.machine.app().clone();
     let page = api.read_page(move |history| {
-        let page = history.page(height, from, &app)?;
-        Ok(page.map(|page| serde_json::to_vec(&block_view(&committee, page, from))))
+        let Some(page) = history.page(height, from, &app)? else { return Ok(None) };
+        let committee = history.committee(page.block.header.epoch)?;
+        Ok(Some(serde_json::to_vec(&block_view(committee.as_deref(), page, from))))
     });
     match page.await? {
         Some(Ok(json)) => Ok(([(CONTENT_TYPE, "application/json")], json).into_response()),
@@ -184,9 +185,9 @@ pub(super) async fn block(
     }
 }
 
-fn block_view(committee: &Committee, Page { block: stored, transactions }: Page, from: u32) -> BlockView {
+fn block_view(committee: Option<&Committee>, Page { block: stored, transactions }: Page, from: u32) -> BlockView {
     let (block, header) = (stored.block.as_ref(), stored.header);
-    let author = block.and_then(|block| committee.get(block.author())).map(|validator| validator.name.clone());
+    let author = block.and_then(|block| committee?.get(block.author())).map(|validator| validator.name.clone());
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let transactions_total = block.map_or(0, |block| number(block.payload().len()));
     let next = from.saturating_add(number(transactions.len()));
@@ -211,14 +212,15 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
     let replica = api.ask(Question::Status).await?;
     let view = api.views.borrow().clone();
     let header = view.header();
+    let now = api.epochs.now();
     let peers = api.network.status().into_iter().map(|peer| PeerView {
-        name: api.committee.validators().get(usize::from(peer.index.0)).map_or_else(String::new, |validator| validator.name.clone()),
+        name: now.name(ValidatorId(peer.index.0)),
         connected: peer.is_connected(),
         reason: peer.down_because(),
         address: peer.address,
     });
     Ok(Json(NodeStatus {
-        name: api.committee.get(api.me).map_or_else(String::new, |validator| validator.name.clone()),
+        name: now.name(now.me),
         version: env!("CARGO_PKG_VERSION").into(),
         application: api.machine.app().name().into(),
         application_version: api.machine.app().version(),

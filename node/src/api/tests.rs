@@ -720,7 +720,8 @@ fn the_addresses_of_api_and_health_stand_in_files_while_the_node_runs() {
 
 #[test]
 fn our_place_is_found_by_our_key() {
-    let membership = Membership::find(&genesis(), &keys(1)).unwrap();
-    assert_eq!((membership.me.0, membership.validator.name.as_str()), (0, "one"));
+    let membership = Membership::at_genesis(&genesis(), &keys(1), false).unwrap();
+    let (id, validator) = membership.seat.clone().unwrap();
+    assert_eq!((id.0, validator.name.as_str()), (0, "one"));
     assert_eq!(membership.listen(&Config::default()), "/ip4/127.0.0.1/tcp/0");
 }

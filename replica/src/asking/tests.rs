@@ -20,6 +20,7 @@ fn asking(powers: &[u64]) -> Asking {
             network_key: SigningKey::from_seed(&[number + 100; 32]).public(),
             address: "/ip4/127.0.0.1/tcp/1".into(),
             power: VotingPower(*power),
+            operator: None,
         })
         .collect();
     validators.sort_by_key(|validator| validator.consensus_key);

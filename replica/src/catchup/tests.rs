@@ -39,6 +39,7 @@ impl Chain {
                 network_key: network.public(),
                 address: "/ip4/127.0.0.1/tcp/1".into(),
                 power: VotingPower(1),
+                operator: None,
             };
             (validator, key, network)
         });

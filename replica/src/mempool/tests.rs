@@ -42,6 +42,7 @@ fn verify(transaction: Transaction) -> Verified<Transaction> {
             network_key: key(2).public(),
             address: "/ip4/127.0.0.1/tcp/1".into(),
             power: VotingPower(1),
+            operator: None,
         };
         let committee = Committee::new(Epoch(0), vec![validator]).unwrap();
         let qc = QuorumCert::genesis(Epoch(0), NETWORK, StateId::default());

@@ -132,8 +132,8 @@ fn our_signature_is_found_wherever_it_stands() {
 
 #[test]
 fn the_newest_of_each_kind_is_kept_and_told_to_whom_it_concerns() {
-    let mut seen = Seen::default();
-    assert_eq!(seen.of(ME), Sightings::none(ME));
+    let mut seen = Seen::new(Epoch(0));
+    assert_eq!(seen.of(ME), Sightings::none(Epoch(0), ME));
     seen.note(&proposal(block(ME, 6, qc(5, &[ME, OTHER])), Some(tc(4, &[ME], genesis())), genesis()));
     // Older or repeated statements change nothing.
     seen.note(&vote(ME, 3, genesis()));
@@ -159,7 +159,7 @@ fn the_newest_of_each_kind_is_kept_and_told_to_whom_it_concerns() {
 
 #[test]
 fn what_is_kept_is_bounded_by_the_committee() {
-    let mut seen = Seen::default();
+    let mut seen = Seen::new(Epoch(0));
     for round in 2..2_000 {
         seen.note(&sync(qc(round, &[ME, OTHER]), genesis(), Some(tc(round, &[ME, OTHER], genesis()))));
     }

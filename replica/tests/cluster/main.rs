@@ -55,6 +55,7 @@ fn founded(validators: u8, balance: u64) -> Genesis {
             network_key: network.public(),
             address: "/ip4/127.0.0.1/tcp/1".into(),
             power: VotingPower(1),
+            operator: None,
         };
         (validator, consensus, network)
     });
@@ -580,7 +581,7 @@ fn nothing_is_signed_before_enough_have_answered_or_one_base_timeout_is_over_sin
     assert_eq!(signed_rounds(&cluster.recorded, 3), [0_u64; 0], "nobody was heard");
 
     // It hears from one that knows nothing.
-    let nothing = Message::Sightings(Box::new(Sightings::none(ValidatorId(3))));
+    let nothing = Message::Sightings(Box::new(Sightings::none(quorate_types::round::Epoch(0), ValidatorId(3))));
     let message = cluster.verifier.message(ValidatorId(0), nothing).unwrap();
     cluster.push(3, Input::Message { from: ValidatorId(0), message });
     let base = u64::from(cluster.genesis.parameters.timeout_base_ms);
@@ -935,7 +936,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
         let kind = message.kind();
         let says_nothing = match &message {
             Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => true,
-            Message::Sightings(sightings) => **sightings == Sightings::none(sightings.of),
+            Message::Sightings(sightings) => **sightings == Sightings::none(sightings.epoch, sightings.of),
             _ => false,
         };
         match again.verifier.message(ValidatorId(*from), message) {

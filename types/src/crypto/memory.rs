@@ -113,6 +113,7 @@ mod tests {
             network_key: SigningKey::from_seed(&[2; 32]).public(),
             address: "/ip4/127.0.0.1/tcp/1".into(),
             power: VotingPower(1),
+            operator: None,
         };
         let committee = Committee::new(epoch, vec![validator]).unwrap();
         let genesis = QuorumCert::genesis(epoch, genesis_hash, StateId::default());

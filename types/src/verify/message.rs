@@ -81,6 +81,15 @@ impl Verifier {
         Ok(Verified(vote))
     }
 
+    /// Checks certificates that were kept together.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn sync_info(&self, info: SyncInfo) -> Result<Verified<SyncInfo>, VerifyError> {
+        self.check_sync_info(&info)?;
+        Ok(Verified(info))
+    }
+
     /// Checks a timeout.
     ///
     /// # Errors
@@ -245,6 +254,7 @@ impl Verifier {
     /// Each statement must be signed by the validator that the answer is about; the sender does not matter.
     fn check_sightings(&self, sightings: &Sightings) -> Result<(), VerifyError> {
         let of = sightings.of;
+        self.check_epoch(sightings.epoch)?;
         self.key(of)?;
         sightings.vote.iter().try_for_each(|vote| self.check_seen_vote(of, vote))?;
         sightings.timeout.iter().try_for_each(|timeout| self.check_seen_timeout(of, timeout))?;

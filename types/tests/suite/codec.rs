@@ -21,7 +21,7 @@ use quorate_types::{
     settings::Settings,
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{Timeout, TimeoutCert, TimeoutMessage},
-    transaction::{Transaction, TransactionContent},
+    transaction::{Target, Transaction, TransactionContent},
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 use serde::{
@@ -285,13 +285,14 @@ fn timeout_cert() -> impl Strategy<Value = TimeoutCert> {
 }
 
 fn transaction() -> impl Strategy<Value = Transaction> {
-    (hash(), any::<(u64, u64)>(), uniform32(any::<u8>()), vec(any::<u8>(), 0..200), signature()).prop_map(
+    (hash(), any::<(u64, u64, bool)>(), uniform32(any::<u8>()), vec(any::<u8>(), 0..200), signature()).prop_map(
         |(network, numbers, sender, payload, signature)| {
             let content = TransactionContent {
                 genesis_hash: GenesisHash(network),
                 sender: PublicKey(sender),
                 sequence: Sequence(numbers.0),
                 expires_at: UnixMillis(numbers.1),
+                target: if numbers.2 { Target::Chain } else { Target::Application },
                 payload,
             };
             Transaction::decode([codec::encode(&content), signature.0.to_vec()].concat().into()).unwrap()
@@ -373,8 +374,9 @@ fn sightings() -> impl Strategy<Value = Message> {
             SeenProposal { head: BlockHead { author, round, timestamp, transactions, payload, qc }, signature }
         },
     );
-    (0u16..6, option::of(vote), option::of(timeout), option::of(proposal))
-        .prop_map(|(of, vote, timeout, proposal)| Message::Sightings(Box::new(Sightings { of: ValidatorId(of), vote, timeout, proposal })))
+    (0u16..6, option::of(vote), option::of(timeout), option::of(proposal)).prop_map(|(of, vote, timeout, proposal)| {
+        Message::Sightings(Box::new(Sightings { epoch: Epoch(0), of: ValidatorId(of), vote, timeout, proposal }))
+    })
 }
 
 proptest! {

@@ -1,9 +1,11 @@
 //! What is a quorum (deviation D1), and what may be a committee.
 
 use quorate_types::{
-    committee::{Committee, CommitteeError, POWER_MAX, SignerSet, Validator, VotingPower},
+    committee::{Committee, CommitteeError, POWER_MAX, Seat, SignerSet, Validator, VotingPower},
     crypto::PublicKey,
-    ids::ValidatorId,
+    epoch::EpochState,
+    genesis::Parameters,
+    ids::{Address, ValidatorId},
     round::Epoch,
 };
 
@@ -11,7 +13,7 @@ use crate::fixture::{CHAIN, Fixture, key, set};
 
 fn validators(count: u8) -> Vec<Validator> {
     let fixture = Fixture::with(CHAIN, &vec![1; usize::from(count)]);
-    fixture.committee.validators().to_vec()
+    fixture.committee.members().map(|(_, validator)| validator.clone()).collect()
 }
 
 fn with_total(total: u64) -> Committee {
@@ -41,7 +43,7 @@ fn quorums_of_equal_powers_are_the_known_numbers() {
     for (count, quorum, amplify) in expected {
         let fixture = Fixture::with(CHAIN, &vec![1; count]);
         let committee = &fixture.committee;
-        assert_eq!((committee.len(), committee.quorum_power(), committee.amplify_power()), (count, quorum, amplify));
+        assert_eq!((committee.voters().len(), committee.quorum_power(), committee.amplify_power()), (count, quorum, amplify));
         for members in 0..=count {
             let signers: SignerSet = committee.ids().take(members).collect();
             assert_eq!(committee.is_quorum(signers), members as u64 >= quorum, "{members} of {count}");
@@ -73,8 +75,8 @@ fn power_outside_the_committee_counts_nothing() {
     let committee = Fixture::new().committee;
     assert_eq!(committee.power(set(&[0, 1, 4, 5, 127])), 2);
     assert!(!committee.is_quorum(set(&[4, 5, 6, 7, 8])));
-    assert!(!committee.contains_all(set(&[0, 4])));
-    assert!(committee.contains_all(SignerSet::default()));
+    assert!(!committee.are_voters(set(&[0, 4])));
+    assert!(committee.are_voters(SignerSet::default()));
     assert_eq!(set(&[0, 1]).union(set(&[1, 127])), set(&[0, 1, 127]));
 }
 
@@ -100,7 +102,7 @@ fn the_largest_powers_do_not_overflow() {
 #[test]
 fn members_are_found_by_key_and_position() {
     let fixture = Fixture::with(CHAIN, &[1; 10]);
-    for (id, validator) in fixture.committee.ids().zip(fixture.committee.validators()) {
+    for (id, validator) in fixture.committee.members() {
         assert_eq!(fixture.committee.find(&validator.consensus_key), Some(id));
         assert_eq!(fixture.committee.get(id), Some(validator));
         assert_eq!(fixture.committee.key(id).unwrap().encoded(), validator.consensus_key);
@@ -126,7 +128,10 @@ fn what_is_no_committee_is_refused_by_name() {
     assert_eq!(changed(|four| four[2].network_key = four[0].network_key), CommitteeError::NetworkKey("validator-0".into()));
     assert_eq!(changed(|four| four[2].network_key = four[2].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
     assert_eq!(changed(|four| four[2].network_key = four[3].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
-    for power in [0, POWER_MAX + 1, u64::MAX] {
+    let mut powerless = validators(4);
+    powerless.iter_mut().for_each(|validator| validator.power = VotingPower(0));
+    assert_eq!(new(powerless), CommitteeError::Empty);
+    for power in [POWER_MAX + 1, u64::MAX] {
         let mut four = validators(4);
         four[3].power = VotingPower(power);
         assert_eq!(new(four), CommitteeError::Power("validator-3".into()));
@@ -144,17 +149,57 @@ fn what_is_no_committee_is_refused_by_name() {
     assert!(matches!(changed(|four| four[0].consensus_key = PublicKey([0; 32])), CommitteeError::Key { .. }));
 }
 
+fn state(epoch: u64, validators: Vec<Validator>) -> EpochState {
+    let seats = (0..).map(ValidatorId).zip(validators).map(|(id, validator)| Seat { id, validator }).collect();
+    EpochState { epoch: Epoch(epoch), protocol_version: 1, parameters: Parameters::default(), seats }
+}
+
+#[test]
+fn an_observer_is_a_member_whose_signature_does_not_count() {
+    let mut four = validators(4);
+    four[1].power = VotingPower(0);
+    let committee = Committee::new(Epoch(0), four).unwrap();
+    assert_eq!(committee.ids().collect::<Vec<_>>(), [0, 1, 2, 3].map(ValidatorId));
+    assert_eq!(committee.voters(), [0, 2, 3].map(ValidatorId));
+    assert!(committee.get(ValidatorId(1)).is_some() && committee.key(ValidatorId(1)).is_none() && !committee.is_voter(ValidatorId(1)));
+    assert_eq!((committee.total_power(), committee.quorum_power()), (3, 3));
+    assert!(!committee.is_quorum(set(&[0, 1, 2])) && !committee.are_voters(set(&[0, 1])) && committee.are_voters(set(&[0, 2])));
+}
+
+#[test]
+fn members_keep_their_seats_when_others_leave_theirs() {
+    let mut seats = state(3, validators(5)).seats;
+    seats.remove(1);
+    let committee = Committee::of_seats(Epoch(3), seats.clone()).unwrap();
+    assert_eq!(committee.ids().collect::<Vec<_>>(), [0, 2, 3, 4].map(ValidatorId));
+    assert_eq!(committee.get(ValidatorId(4)).unwrap().name, seats[3].validator.name);
+    assert_eq!(committee.find(&seats[3].validator.consensus_key), Some(ValidatorId(4)));
+    assert!(committee.get(ValidatorId(1)).is_none() && !committee.is_voter(ValidatorId(1)));
+    assert_eq!((committee.quorum_power(), committee.power(set(&[0, 1, 2]))), (3, 2));
+
+    let refused = |change: fn(&mut Vec<Seat>)| {
+        let mut changed = seats.clone();
+        change(&mut changed);
+        Committee::of_seats(Epoch(3), changed).unwrap_err()
+    };
+    assert!(matches!(refused(|seats| seats[1].id = ValidatorId(0)), CommitteeError::Seat(_)), "taken");
+    assert!(matches!(refused(|seats| seats.swap(0, 1)), CommitteeError::Seat(_)), "out of order");
+    assert!(matches!(refused(|seats| seats[3].id = ValidatorId(128)), CommitteeError::Seat(_)), "beyond the last");
+    assert!(matches!(refused(|seats| seats[3].validator = seats[0].validator.clone()), CommitteeError::Order(_)), "a key twice");
+}
+
 /// The hash that headers carry covers every field and the epoch.
 #[test]
 fn the_hash_covers_everything() {
-    let hash = |epoch, validators| Committee::new(Epoch(epoch), validators).unwrap().hash();
+    let hash = |epoch, validators| state(epoch, validators).hash();
     let base = hash(0, validators(4));
     let mut all = vec![base, hash(1, validators(4)), hash(0, validators(5))];
-    let changes: [fn(&mut Validator); 4] = [
+    let changes: [fn(&mut Validator); 5] = [
         |validator| validator.name.push('x'),
         |validator| validator.address.push('1'),
         |validator| validator.power = VotingPower(2),
         |validator| validator.network_key = key(99).public(),
+        |validator| validator.operator = Some(Address::default()),
     ];
     for change in changes {
         let mut four = validators(4);

@@ -76,6 +76,7 @@ impl Fixture {
                 network_key: network.public(),
                 address: format!("/ip4/127.0.0.1/tcp/{}", 6180 + n),
                 power: VotingPower(*power),
+                operator: None,
             };
             (validator, consensus, network)
         });
@@ -221,7 +222,13 @@ impl Fixture {
     pub(crate) fn sightings(&self) -> Sightings {
         let (vote, timeout) = (self.vote(), self.timeout_of(2, 6, self.qc(4, 3), None).timeout);
         let proposal = self.propose(self.block(2, 6, self.qc(4, 3), vec![self.transfer(0)]), None, self.qc(4, 3));
-        Sightings { of: ValidatorId(2), vote: Some((&vote).into()), timeout: Some((&timeout).into()), proposal: Some((&proposal).into()) }
+        Sightings {
+            epoch: Epoch(0),
+            of: ValidatorId(2),
+            vote: Some((&vote).into()),
+            timeout: Some((&timeout).into()),
+            proposal: Some((&proposal).into()),
+        }
     }
 
     /// Blocks of rounds 1.. on genesis, each certified by the next, and the certificate of the last.

@@ -55,7 +55,8 @@ fn numbers<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
 
 fn validator(one: &Validator) -> Vec<u8> {
     let keys = [one.consensus_key.0, one.network_key.0].concat();
-    [string(one.name.as_bytes()), keys, string(one.address.as_bytes()), numbers([one.power.0])].concat()
+    let operator = one.operator.map_or(vec![0], |operator| [&[1][..], &operator.0.0].concat());
+    [string(one.name.as_bytes()), keys, string(one.address.as_bytes()), numbers([one.power.0]), operator].concat()
 }
 
 fn vote_info(info: &VoteInfo) -> Vec<u8> {
@@ -96,7 +97,7 @@ fn block_id(block: &Block) -> Hash {
 }
 
 fn state_id(of: &Header) -> Hash {
-    let roots = [of.transactions_root, of.receipts_root, of.state_root, of.next_committee].map(|root| root.0).concat();
+    let roots = [of.transactions_root, of.receipts_root, of.state_root, of.epoch_state].map(|root| root.0).concat();
     let bytes = [
         of.genesis_hash.0.0.to_vec(),
         numbers([of.epoch.0, of.height.0, of.round.0]),
@@ -164,6 +165,7 @@ fn every_hash_is_what_the_page_says() {
         signed.genesis_hash.0.0.to_vec(),
         signed.sender.0.to_vec(),
         numbers([signed.sequence.0, signed.expires_at.0]),
+        vec![0],
         string(&signed.payload),
     ];
     assert_eq!(fields.concat(), content);
@@ -176,8 +178,6 @@ fn every_hash_is_what_the_page_says() {
         assert_eq!(root(&many[..count]), quorate_types::merkle::root(&many[..count]), "{count} leaves");
     }
 
-    let members: Vec<u8> = genesis.validators.iter().flat_map(|entry| validator(&entry.validator)).collect();
-    assert_eq!(h("quorate/committee", &[&numbers([0]), &length(genesis.validators.len()), &members]), fixture.committee.hash());
     let p = &genesis.parameters;
     let parameters = [
         p.block_transactions_max,
@@ -193,6 +193,13 @@ fn every_hash_is_what_the_page_says() {
     assert_eq!(p.exclude_size, None);
     let limits = &p.state;
     let limits = [numbers([limits.bytes_max]), limits.block_effect_bytes_max.to_le_bytes().to_vec()].concat();
+    let seat = |(id, entry): (u16, &quorate_types::genesis::GenesisValidator)| [id.to_le_bytes().to_vec(), validator(&entry.validator)].concat();
+    let seats: Vec<u8> = (0..).zip(&genesis.validators).flat_map(seat).collect();
+    let version = genesis.protocol_version.to_le_bytes();
+    let state = [&numbers([0]), &version[..], &parameters, &[0], &limits, &length(genesis.validators.len()), &seats];
+    assert_eq!(h("quorate/epoch-state", &state), genesis.epoch_state().hash());
+    let last = header(3).state_id();
+    assert_eq!(h("quorate/epoch-block", &[&numbers([1]), &last.0.0]), quorate_types::epoch::epoch_block_id(quorate_types::round::Epoch(1), last).0);
     let before = [
         genesis.protocol_version.to_le_bytes().to_vec(),
         numbers([genesis.chain_id.0]),

@@ -80,7 +80,7 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
 fn what_a_checked_message_carries_comes_out_of_it_as_it_was() {
     let fixture = Fixture::new();
     let verifier = fixture.verifier();
-    assert_eq!((verifier.genesis_hash(), verifier.committee().hash()), (fixture.genesis_hash, fixture.committee.hash()));
+    assert_eq!((verifier.genesis_hash(), verifier.committee().quorum_power()), (fixture.genesis_hash, fixture.committee.quorum_power()));
     assert_eq!(*verifier.parameters(), fixture.genesis.parameters);
 
     let (sent, taken) = (fixture.proposal(), verifier.proposal(fixture.proposal()).unwrap());
@@ -177,8 +177,12 @@ fn sightings_prove_themselves() {
     };
     for from in 0..4 {
         assert_eq!(refused(from, |_| {}), None);
-        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(3))), None, "no sightings is a valid answer");
-        assert_eq!(refused(from, |seen| *seen = Sightings::none(ValidatorId(4))), Some("not-in-committee"));
+        assert_eq!(
+            refused(from, |seen| *seen = Sightings::none(quorate_types::round::Epoch(0), ValidatorId(3))),
+            None,
+            "no sightings is a valid answer"
+        );
+        assert_eq!(refused(from, |seen| *seen = Sightings::none(quorate_types::round::Epoch(0), ValidatorId(4))), Some("not-in-committee"));
         assert_eq!(refused(from, |seen| (seen.of, seen.proposal) = (ValidatorId(3), None)), Some("signature"));
         assert_eq!(refused(from, |seen| seen.of = ValidatorId(3)), Some("signature"));
     }

@@ -34,7 +34,7 @@ pub(crate) fn header(round: u8) -> Header {
         transactions_root: hash(0xa1),
         receipts_root: merkle::root(&leaves),
         state_root: state_leaf_hash(&state_key_hash(KEY), &state_value_hash(VALUE)),
-        next_committee: hash(0xa2),
+        epoch_state: hash(0xa2),
     }
 }
 

@@ -7,7 +7,7 @@ use quorate_types::{
     crypto::{Hash, KeyError, PublicKey, Signature},
     ids::{Address, ChainId},
     round::{Sequence, UnixMillis},
-    transaction::{PAYLOAD_BYTES_MAX, TRANSACTION, TRANSACTION_BYTES_MAX, Transaction, TransactionContent},
+    transaction::{PAYLOAD_BYTES_MAX, TRANSACTION, TRANSACTION_BYTES_MAX, Target, Transaction, TransactionContent},
     verify::{SIGNATURES_BATCHED, VerifyError},
 };
 
@@ -22,7 +22,14 @@ fn raw(content: &TransactionContent, signature: &Signature) -> Arc<[u8]> {
 }
 
 fn content(sender: PublicKey, payload: Vec<u8>) -> TransactionContent {
-    TransactionContent { genesis_hash: network(), sender, sequence: Sequence(0), expires_at: UnixMillis(9), payload }
+    TransactionContent {
+        genesis_hash: network(),
+        sender,
+        sequence: Sequence(0),
+        expires_at: UnixMillis(9),
+        target: Target::Application,
+        payload,
+    }
 }
 
 #[test]

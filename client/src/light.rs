@@ -64,12 +64,12 @@ pub enum LightError {
     },
     /// A block that a former committee has signed after the last one of its epoch.
     #[error(
-        "epoch {epoch} ended with block {last}, but the proof is of another block of it, at height {height}: a former committee signed it"
+        "epoch {epoch} ended with block {last} at the latest, but the proof is of another block of it, at height {height}: a former committee signed it"
     )]
     AfterEpoch {
         /// The epoch.
         epoch: Epoch,
-        /// Height of its last block.
+        /// Height that its last block has at most.
         last: Height,
         /// Height in the proof.
         height: Height,

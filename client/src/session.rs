@@ -532,8 +532,10 @@ impl Session {
             Err(_) => return Ok(checked?),
         };
         match self.seen() {
-            // The epoch counts first: a former committee can sign any height.
-            Some(Seen { epoch: newest, height: known, .. }) if (epoch, shown) < (newest, known) => Err(ClientError::Old { shown, known }),
+            Some(Seen { height: known, .. }) if shown < known => Err(ClientError::Old { shown, known }),
+            Some(Seen { epoch: newest, height: known, .. }) if epoch < newest => {
+                Err(LightError::AfterEpoch { epoch, last: known, height: shown }.into())
+            }
             Some(_) | None => Ok(checked?),
         }
     }

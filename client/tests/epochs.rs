@@ -119,7 +119,7 @@ fn a_change_is_believed_only_if_the_committee_before_it_has_committed_it_as_the_
         ("signatures that are not those of the signers", fewer_signatures),
         (
             "the next committee's signatures",
-            with(Fake { epoch: first.epoch.clone(), ..second.at(Vec::new()) }.commit(last.clone(), &[0, 1, 2])),
+            with(Fake { epoch: first.epoch.clone(), ..second.at(second.epoch.seats.clone()) }.commit(last.clone(), &[0, 1, 2])),
         ),
         ("the certificate that nobody signs", begin),
         ("no headers", with(CommitProof { headers: Bounded::default(), ..honest.commit.clone() })),

@@ -186,7 +186,7 @@ async fn a_node_that_names_a_later_epoch_and_proves_no_way_to_it_is_refused_afte
 }
 
 #[tokio::test]
-async fn what_a_former_committee_signs_is_old_also_for_a_session_that_only_remembers_the_epoch() {
+async fn what_a_former_committee_signs_is_refused_also_by_a_session_that_only_remembers_the_epoch() {
     let (chain, asked) = share(Chain::with_changes(2));
     let honest = serve(node(&chain, &asked)).await;
     let first = session(&[honest]);
@@ -199,7 +199,8 @@ async fn what_a_former_committee_signs_is_old_also_for_a_session_that_only_remem
     let lie = serde_json::to_string(&lie).unwrap();
     let liar = serve(Router::new().route("/v1/state/{key}", get(move || async { lie }))).await;
     let remembering = session(&[liar]).remembering(Some(seen));
-    assert!(matches!(remembering.state_verified(KEY).await, Err(ClientError::Old { .. })));
+    let refused = remembering.state_verified(KEY).await;
+    assert!(matches!(refused, Err(ClientError::Unverified(LightError::AfterEpoch { epoch: Epoch(0), .. }))), "{refused:?}");
     // A memory from before the first change has no epoch in it.
     let old: Seen = serde_json::from_str(r#"{"height":7,"round":9,"timestamp":3}"#).unwrap();
     assert_eq!(old.epoch, Epoch(0));

@@ -512,6 +512,41 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_names_its_operator_and_one_without_is_told_what_it_lacks() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        let operator = Address::of(&quorate_types::crypto::SigningKey::from_seed(&[7; 32]).public());
+        let add = |file: &str, more: &[&str]| {
+            let (file, home) = (format!("{}/{file}", home.path().display()), home.path().display().to_string());
+            let (draft, key) = (format!("{home}/draft.json"), format!("{home}/keys1/validator.key"));
+            let usual = [
+                "genesis",
+                "add-validator",
+                "--draft",
+                &draft,
+                "--key",
+                &key,
+                "--out",
+                &file,
+                "--name",
+                "o",
+                "--address",
+                "/ip4/10.0.0.1/tcp/1",
+            ];
+            let out = Output::kept(Format::Text);
+            let program = Program::try_parse_from([&usual, more].concat()).unwrap();
+            program.command.run(&quorate_builtin::app(), &out).unwrap();
+            (file::load_fragment(Path::new(&file)).unwrap().validator.validator, out.written())
+        };
+        let (validator, written) = add("with.json", &["--operator", &operator.to_string(), "--power", "0"]);
+        assert_eq!((validator.operator, validator.power), (Some(operator), VotingPower(0)));
+        assert!(written.stdout.contains(&operator.to_string()) && !written.stderr.contains("operator"), "{written:?}");
+        let (validator, written) = add("without.json", &[]);
+        assert_eq!(validator.operator, None);
+        assert!(written.stderr.contains("no say"), "{written:?}");
+    }
+
+    #[test]
     fn a_tampered_genesis_and_an_unknown_key_are_named() {
         let home = tempfile::tempdir().unwrap();
         ceremony(home.path());

@@ -92,16 +92,21 @@ impl Fake {
         seats.retain(|seat| seat.id != id);
         seats.push(Seat { id, validator: validator(name, seed, None) });
         seats.sort_by_key(|seat| seat.id);
-        let mut next = self.at(seats);
-        next.keys.insert(seat, Arc::new(keys(seed).0));
+        let next = self.at(seats);
         let change = self.change(height, &next);
         (next, change)
     }
 
-    /// The next epoch with these members, of which those that are new have no keys.
+    /// The next epoch with these members.
     pub fn at(&self, seats: Vec<Seat>) -> Self {
-        let epoch = EpochState { epoch: self.epoch.epoch.next(), seats, ..self.epoch.clone() };
-        Self { genesis: self.genesis.clone(), epoch, keys: self.keys.clone() }
+        self.of(EpochState { epoch: self.epoch.epoch.next(), seats, ..self.epoch.clone() })
+    }
+
+    /// Another epoch, whose members have keys that this file makes.
+    pub fn of(&self, epoch: EpochState) -> Self {
+        let key = |seat: &Seat| (1..60).map(|seed| keys(seed).0).find(|key| key.public() == seat.validator.consensus_key);
+        let keys = epoch.seats.iter().filter_map(|seat| Some((seat.id.0, Arc::new(key(seat)?)))).collect();
+        Self { genesis: self.genesis.clone(), epoch, keys }
     }
 
     /// What proves the next epoch to whoever trusts this one.

@@ -93,6 +93,8 @@ enum Command<S: SettingsArgs, C: Extension> {
     Service(quorate_wallet::ServiceCommand),
     #[command(subcommand)]
     Evidence(quorate_wallet::EvidenceCommand),
+    /// Show the committee, and change it together with the operators of other validators.
+    Validator(quorate_wallet::ValidatorCommand),
     /// Run a network of validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
@@ -145,6 +147,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
             Command::Genesis(command) => command.run(app, out),
             Command::Service(command) => block_on(command.run(app, out)),
             Command::Evidence(command) => block_on(command.run(out)),
+            Command::Validator(command) => block_on(command.run(app, out)),
             Command::Localnet(command) => command.run(app, out),
             Command::Bench(command) => command.run(app, out),
             Command::Sim(command) => command.run(out),

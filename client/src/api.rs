@@ -17,6 +17,7 @@
 //! | `GET /v1/drops` | | `DropsView` |
 //! | `GET /v1/evidence` | | `EvidenceList` |
 //! | `GET /v1/evidence/{id}` | | `Evidence` |
+//! | `GET /v1/epochs?from=E` | | `EpochsView`: the changes of the committee from the one that ends epoch E on |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
@@ -24,7 +25,7 @@
 
 use quorate_types::{
     ids::{Address, EvidenceId, TxId},
-    round::Height,
+    round::{Epoch, Height},
     rpc::Wait,
 };
 
@@ -45,6 +46,8 @@ pub const CONSENSUS: &str = "/v1/consensus";
 pub const DROPS: &str = "/v1/drops";
 /// Path of the evidence that the node holds.
 pub const EVIDENCE: &str = "/v1/evidence";
+/// Path of the changes of the committee.
+pub const EPOCHS: &str = "/v1/epochs";
 /// Path of the genesis.
 pub const GENESIS: &str = "/v1/genesis";
 
@@ -95,6 +98,12 @@ pub fn evidence(id: EvidenceId) -> String {
     format!("{EVIDENCE}/{id}")
 }
 
+/// Path of the changes of the committee, from the one that ends epoch `from` on.
+#[must_use]
+pub fn epochs(from: Epoch) -> String {
+    format!("{EPOCHS}?from={from}")
+}
+
 /// Path of a block (the last one without a height), listing its transactions from position `from`.
 #[must_use]
 pub fn block(height: Option<Height>, from: u32) -> String {
@@ -116,6 +125,7 @@ mod tests {
         assert_eq!(state(b"k/"), "/v1/state/0x6b2f");
         assert_eq!(transaction_output(TxId::default()), format!("/v1/transactions/{zeros}/output"));
         assert_eq!((block(None, 0).as_str(), block(Some(Height(7)), 0).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
+        assert_eq!(epochs(Epoch(7)), "/v1/epochs?from=7");
         assert_eq!(block(Some(Height(7)), 1_024), "/v1/blocks/7?from=1024");
     }
 }

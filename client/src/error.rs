@@ -148,6 +148,8 @@ impl From<ClientError> for CommandError {
                 .with_hint("a new network commits its first block within three heartbeats; try again then, or try another node"),
             ClientError::Unverified(LightError::Evidence(_)) => Self::new(Exit::Unverified, "no-evidence", message)
                 .with_hint("check that the genesis is that of the accused validator's network; if it is, this record convicts nobody"),
+            ClientError::Unverified(LightError::LaterEpoch(_)) => Self::new(Exit::Unverified, "later-epoch", message)
+                .with_hint("try other nodes with --node URL (repeatable); if none proves that epoch, do not believe who named it"),
             ClientError::Unverified(_) => Self::new(Exit::Unverified, "unverified", message)
                 .with_hint("check that the genesis is that of the nodes' network; if it is, do not trust this node"),
             ClientError::Old { .. } => {
@@ -162,7 +164,7 @@ impl From<ClientError> for CommandError {
 
 #[cfg(test)]
 mod tests {
-    use quorate_types::proof::ProofError;
+    use quorate_types::{proof::ProofError, round::Epoch};
 
     use super::*;
 
@@ -180,6 +182,7 @@ mod tests {
             (ClientError::Answer { node: text(), reason: text() }, 1),
             (ClientError::Unverified(LightError::Proof(ProofError::NotCommitted)), 7),
             (ClientError::Unverified(LightError::NothingCommitted), 7),
+            (ClientError::Unverified(LightError::LaterEpoch(Epoch(1))), 7),
             (ClientError::Unverified(LightError::Evidence(quorate_types::verify::VerifyError::NoContradiction)), 7),
             (ClientError::Old { shown: Height(1), known: Height(2) }, 7),
             (ClientError::Genesis(GenesisError::Protocol(9)), 1),

@@ -20,10 +20,10 @@ use quorate_types::{
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, EvidenceId, TxId},
     message::TransactionBatch,
-    round::Height,
+    round::{Epoch, Height},
     rpc::{
-        AccountView, BatchAnswer, BlockView, ErrorBody, ErrorView, EvidenceList, NodeStatus, ProofView, StateView, Submitted,
-        TransactionStatus, Wait,
+        AccountView, BatchAnswer, BlockView, EPOCH_CHANGES_MAX, EpochsView, ErrorBody, ErrorView, EvidenceList, NodeStatus, ProofView,
+        StateView, Submitted, TransactionStatus, Wait,
     },
     transaction::Transaction,
 };
@@ -31,13 +31,15 @@ use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use crate::{api, error::ClientError};
+use crate::{api, error::ClientError, light::EPOCH_CHANGE_BYTES_MAX};
 use quorate_terminal::escape_untrusted;
 
 /// Most nodes of one client.
 pub const NODES_MAX: usize = 128;
 /// Longest answer accepted, in bytes: twice the size of a proof with 1,024 headers and 128 signatures.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Longest answer about changes of the committee, in bytes: they are hexadecimal, and there is room for the rest.
+const EPOCHS_BYTES_MAX: usize = 2 * EPOCH_CHANGES_MAX * EPOCH_CHANGE_BYTES_MAX + (64 << 10);
 /// Longest excerpt shown of an answer that is not from the API, in bytes.
 const FOREIGN_ANSWER_BYTES_MAX: usize = 200;
 /// Longest certificate file, in bytes.
@@ -323,6 +325,14 @@ impl Client {
         self.get(api::evidence(id), ANSWER_BYTES_MAX).await
     }
 
+    /// How the committee has changed, from the end of epoch `from` on, to be followed by a [`crate::LightClient`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn epochs(&self, from: Epoch) -> Result<EpochsView, ClientError> {
+        self.get(api::epochs(from), EPOCHS_BYTES_MAX).await
+    }
+
     /// The genesis as JSON, from the first node whose genesis satisfies `right`, else from the last node that answered. Not proved: compare
     /// its hash with one from a trusted source.
     ///
@@ -425,7 +435,16 @@ impl Node<'_> {
 
     /// GETs `path` and parses the answer.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let answer = self.client.ask(self.url, &get(path.into(), ANSWER_BYTES_MAX)).await;
+        self.get_up_to(path.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// How the committee has changed, from the end of epoch `from` on.
+    pub(crate) async fn epochs(&self, from: Epoch) -> Result<EpochsView, ClientError> {
+        self.get_up_to(api::epochs(from), EPOCHS_BYTES_MAX).await
+    }
+
+    async fn get_up_to<T: DeserializeOwned>(&self, path: String, answer_bytes_max: usize) -> Result<T, ClientError> {
+        let answer = self.client.ask(self.url, &get(path, answer_bytes_max)).await;
         accept(&answer.map_err(|silence| self.unreachable(&silence))?)
     }
 

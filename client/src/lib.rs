@@ -4,7 +4,7 @@
 //! wallet, tests ──> Client ── HTTP ──> any of several nodes (none is trusted)
 //!                     │ answers with proofs
 //!                     v
-//!                 LightClient ── committee of the genesis ──> verified receipts, balances, values
+//!                 LightClient ── genesis, committee after committee ──> verified receipts, balances, values
 //! ```
 //! Nothing here trusts a node: a value is [`light::Proven`] only after a quorum's signatures, the header and the path were checked, and
 //! unproved text from a node is at most quoted, escaped and truncated.

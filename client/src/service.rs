@@ -15,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use quorate_types::{
     codec,
+    committee::Committee,
     crypto::SigningKey,
     failure::Failure,
-    genesis::Genesis,
     ids::{Address, TxId},
     receipt::Outcome,
     round::{Height, Sequence, UnixMillis},
@@ -42,7 +42,7 @@ use crate::{
 };
 use quorate_terminal::escape_untrusted;
 
-/// How often the account is read again.
+/// How often the account is read again, and the committee is followed for queries.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 /// Longest answer of an application, in bytes.
 const APPLICATION_ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -73,6 +73,8 @@ pub struct Service {
     /// Held from numbering until a node has accepted the transaction: a refused sequence number would block all later ones.
     turns: Turns<()>,
     numbers: Mutex<Numbers>,
+    /// When a query last followed the committee.
+    followed: Mutex<Option<Instant>>,
 }
 
 /// The account's sequence numbers.
@@ -192,7 +194,8 @@ impl Service {
     /// The same with `options`.
     #[must_use]
     pub fn with_options(session: Session, key: SigningKey, options: ServiceOptions) -> Self {
-        Self { session, key, options, window: Semaphore::new(options.window.max(1)), turns: Turns::new(()), numbers: Mutex::default() }
+        let window = Semaphore::new(options.window.max(1));
+        Self { session, key, options, window, turns: Turns::new(()), numbers: Mutex::default(), followed: Mutex::default() }
     }
 
     /// Address of the account.
@@ -322,15 +325,25 @@ impl Service {
     /// As above.
     pub async fn query_bytes(&self, question: &[u8], timeout: Duration) -> Result<Agreed<Vec<u8>>, ServiceError> {
         let deadline = Instant::now() + timeout;
-        let needed = answers_needed(self.session.light().genesis());
+        let needed = || answers_needed(&self.session.light().committee());
         let nodes: Vec<_> = self.session.client().nodes().collect();
         let asked = nodes.len();
-        let none = |most, reason| ServiceError::NoAgreement { most, asked, needed, reason };
-        if asked < needed {
-            return Err(none(0, format!("name at least {needed} nodes of different validators")));
+        let none = |most, reason| ServiceError::NoAgreement { most, asked, needed: needed(), reason };
+        if asked < needed() {
+            return Err(none(0, format!("name at least {} nodes of different validators", needed())));
         }
+        // No proof comes with an answer, so nothing else would show that another committee has to agree by now.
+        let follow = self.is_to_follow();
         // Nodes are polled independently, so a silent one does not hold up the others.
-        let mut asking: FuturesUnordered<_> = (0..).zip(nodes).map(|(index, node)| ask(index, node, question, Duration::ZERO)).collect();
+        let session = &self.session;
+        let first = |(index, node)| async move {
+            if follow {
+                // A node that shows nothing may still answer: the others show how the committee has changed.
+                drop(session.follow_by(&node, None).await);
+            }
+            ask(index, node, question, Duration::ZERO).await
+        };
+        let mut asking: FuturesUnordered<_> = (0..).zip(nodes).map(first).map(FutureExt::boxed).collect();
         let mut words = Words { last: vec![None; asked], most: 0 };
         let mut reason = String::new();
         while let Ok(Some((index, node, answer))) = timeout_at(deadline, asking.next()).await {
@@ -353,7 +366,7 @@ impl Service {
                 }
             };
             let (nodes, height) = words.add(index, word.clone(), seen);
-            if nodes >= needed
+            if nodes >= needed()
                 && let Some(Word { said, message, .. }) = word
             {
                 return match said {
@@ -361,9 +374,18 @@ impl Service {
                     Err(code) => Err(ServiceError::Refused { code, message, nodes }),
                 };
             }
-            asking.push(ask(index, node, question, self.session.pace().pause));
+            asking.push(ask(index, node, question, self.session.pace().pause).boxed());
         }
         Err(none(words.most, format!("timed out after {timeout:?}{reason}")))
+    }
+
+    fn is_to_follow(&self) -> bool {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = followed.is_none_or(|followed| followed.elapsed() > LOOK_AFTER);
+        if is_old {
+            *followed = Some(Instant::now());
+        }
+        is_old
     }
 }
 
@@ -451,8 +473,9 @@ fn answered(view: &QueryView, node: &str) -> Result<(Vec<u8>, Height), ClientErr
 }
 
 /// The least number of validators of which one is surely honest: even the weakest that many have more power than may be faulty.
-fn answers_needed(genesis: &Genesis) -> usize {
-    let mut powers: Vec<u64> = genesis.validators.iter().map(|entry| entry.validator.power.0).collect();
+/// Observers count, with no power: nothing bounds how many of them are faulty.
+fn answers_needed(committee: &Committee) -> usize {
+    let mut powers: Vec<u64> = committee.members().map(|(_, validator)| validator.power.0).collect();
     powers.sort_unstable();
     let total: u128 = powers.iter().map(|power| u128::from(*power)).sum();
     let faulty = total.saturating_sub(1) / 3;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! account, value     node after node, until a proof verifies, is no older than what was proved before, and is recent
+//! later epoch        the node that names it must show how the committee has changed, from the last known epoch on
 //! transaction        the same signed bytes to node after node, until one proves the receipt, or an account's proof
 //!                    settles that the transaction never will be committed; else the outcome is unknown
 //! ```
@@ -14,14 +15,16 @@ use std::{
 
 use futures::future::join_all;
 use quorate_types::{
+    evidence::Evidence,
+    header::Header,
     ids::{Address, TxId},
-    round::{Height, Round, Sequence, UnixMillis},
+    round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::{AccountView, ProofView, StateView, TransactionStatus},
     state_key::AccountRecord,
     transaction::Transaction,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
     api,
@@ -37,6 +40,9 @@ const HEARTBEATS_UNTIL_OLD: u64 = 3;
 const REFUSALS_MAX: u32 = 2;
 /// How often all nodes are asked to prove a transaction whose sequence number is used, before giving up.
 const USED_MAX: u32 = 3;
+
+/// How long one node may take to show how the committee has changed. What it has shown until then is kept.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Timing of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +69,9 @@ impl Default for Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
+    /// The block's epoch.
+    #[serde(default)]
+    pub epoch: Epoch,
     /// The block's height.
     pub height: Height,
     /// The block's round.
@@ -73,8 +82,13 @@ pub struct Seen {
 
 impl From<&Certificate> for Seen {
     fn from(certificate: &Certificate) -> Self {
-        let header = &certificate.header;
-        Self { height: header.height, round: header.round, timestamp: header.timestamp }
+        Self::from(&certificate.header)
+    }
+}
+
+impl From<&Header> for Seen {
+    fn from(header: &Header) -> Self {
+        Self { epoch: header.epoch, height: header.height, round: header.round, timestamp: header.timestamp }
     }
 }
 
@@ -140,7 +154,7 @@ impl Session {
     /// Takes over a block that was proved elsewhere, if it is newer.
     pub fn recall(&self, seen: Option<Seen>) {
         let mut memory = self.memory();
-        *memory = memory.into_iter().chain(seen).max_by_key(|seen| seen.height);
+        *memory = memory.into_iter().chain(seen).max_by_key(|seen| (seen.epoch, seen.height));
     }
 
     /// The newest proved block, from this session or before it.
@@ -173,6 +187,60 @@ impl Session {
 
     fn learn<T>(&self, proven: &Proven<T>) {
         self.recall(Some(Seen::from(proven.certificate())));
+    }
+
+    /// Verifies a node's answer. If it is of a later epoch than those known, the node first has to prove the way there.
+    async fn verified<T>(&self, node: &Node<'_>, check: impl Fn() -> Result<T, LightError>) -> Result<Result<T, LightError>, ClientError> {
+        match check() {
+            Err(LightError::LaterEpoch(epoch)) => {
+                self.follow_by(node, Some(epoch)).await?;
+                Ok(check())
+            }
+            checked => Ok(checked),
+        }
+    }
+
+    /// Follows the committee by what one node shows, to an epoch, or else to the node's own.
+    pub(crate) async fn follow_by(&self, node: &Node<'_>, wanted: Option<Epoch>) -> Result<(), ClientError> {
+        let late = |_| ClientError::Unreachable { tried: format!("{} (too slow to show how the committee has changed)", node.name()) };
+        let followed = timeout(FOLLOW_TIMEOUT, async {
+            while wanted.is_none_or(|wanted| self.light.epoch() < wanted) {
+                let known = self.light.epoch();
+                let answer = node.epochs(known).await?;
+                let newest = self.light.follow_answer(&answer)?;
+                match wanted {
+                    // The node names an epoch to which it proves no way. So every request but the last brings an epoch.
+                    Some(wanted) if newest == known => return Err(LightError::LaterEpoch(wanted).into()),
+                    None if newest == known || newest >= answer.epoch => break,
+                    Some(_) | None => {}
+                }
+            }
+            Ok(())
+        });
+        let followed = followed.await.unwrap_or_else(|elapsed| Err(late(elapsed)));
+        self.recall(self.light.begins_after().as_deref().map(Seen::from));
+        followed
+    }
+
+    /// Verifies evidence. If it is of a later epoch than those known, node after node is asked for the way there. Returns the name of the
+    /// validator that it convicts.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn evidence(&self, evidence: &Evidence) -> Result<String, ClientError> {
+        let mut worst = MostTelling::default();
+        if let Err(LightError::LaterEpoch(epoch)) = self.light.evidence(evidence) {
+            for node in self.client.nodes() {
+                match self.follow_by(&node, Some(epoch)).await {
+                    Ok(()) => break,
+                    Err(error) => worst.add(error),
+                }
+            }
+        }
+        match self.light.evidence(evidence) {
+            Err(LightError::LaterEpoch(_)) => Err(worst.into_error()),
+            checked => Ok(checked?),
+        }
     }
 
     /// Submits a transaction, waits for its commit, and verifies the proof of its receipt. A failed transaction has a receipt too.
@@ -269,7 +337,9 @@ impl Session {
                     Ok(submitted) => {
                         (followed.is_sent, is_refused_by_all) = (true, false);
                         retry_after.push(None);
-                        if let Some(proven) = submitted.proof.and_then(|proof| self.light.transaction(tx.id(), &proof).ok()) {
+                        if let Some(proof) = submitted.proof
+                            && let Ok(Ok(proven)) = self.verified(&node, || self.light.transaction(tx.id(), &proof)).await
+                        {
                             self.learn(&proven);
                             node.prefer();
                             return Ok(proven);
@@ -350,7 +420,7 @@ impl Session {
 
     async fn receipt_at(&self, node: &Node<'_>, id: TxId) -> Result<(Proven<PlacedReceipt>, String), ClientError> {
         let view: ProofView = node.get(&api::transaction_proof(id)).await?;
-        let proven = self.light.transaction(id, &view.proof)?;
+        let proven = self.verified(node, || self.light.transaction(id, &view.proof)).await??;
         self.learn(&proven);
         node.prefer();
         Ok((proven, view.proof))
@@ -412,7 +482,7 @@ impl Session {
             let mut newest: Option<(Proven<T>, Node<'_>)> = None;
             let mut worst = MostTelling::default();
             for node in self.client.nodes() {
-                let proven = match node.get::<V>(path).await.and_then(|view| self.not_old(check(&view))) {
+                let proven = match self.current(&node, path, &check).await {
                     Ok(proven) => proven,
                     Err(error) => {
                         worst.add(error);
@@ -421,7 +491,8 @@ impl Session {
                 };
                 let header = &proven.certificate().header;
                 let is_recent = self.is_recent(header.timestamp);
-                if newest.as_ref().is_none_or(|(newest, _)| newest.certificate().header.height < header.height) {
+                let place = |header: &Header| (header.epoch, header.height);
+                if newest.as_ref().is_none_or(|(newest, _)| place(&newest.certificate().header) < place(header)) {
                     newest = Some((proven, node));
                 }
                 if is_recent && !of_all {
@@ -442,15 +513,29 @@ impl Session {
         }
     }
 
+    /// A state that one node proves, if it is no older than what was proved before.
+    async fn current<V: DeserializeOwned, T>(
+        &self,
+        node: &Node<'_>,
+        path: &str,
+        check: impl Fn(&V) -> Result<Proven<T>, LightError>,
+    ) -> Result<Proven<T>, ClientError> {
+        let view: V = node.get(path).await?;
+        self.not_old(self.verified(node, || check(&view)).await?)
+    }
+
     /// Rejects what is older than what was proved before. Genesis, which nobody signs, is older than everything.
     fn not_old<T>(&self, checked: Result<Proven<T>, LightError>) -> Result<Proven<T>, ClientError> {
-        let shown = match &checked {
-            Ok(proven) => proven.certificate().header.height,
-            Err(LightError::NothingCommitted) => Height(0),
+        let (epoch, shown) = match &checked {
+            Ok(proven) => (proven.certificate().header.epoch, proven.certificate().header.height),
+            Err(LightError::NothingCommitted) => (Epoch(0), Height(0)),
             Err(_) => return Ok(checked?),
         };
         match self.seen() {
             Some(Seen { height: known, .. }) if shown < known => Err(ClientError::Old { shown, known }),
+            Some(Seen { epoch: newest, height: known, .. }) if epoch < newest => {
+                Err(LightError::AfterEpoch { epoch, last: known, height: shown }.into())
+            }
             Some(_) | None => Ok(checked?),
         }
     }

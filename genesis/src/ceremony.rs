@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use quorate_app::App;
 use quorate_types::{
-    committee::Validator,
+    committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, GenesisApplication, GenesisValidator, Parameters},
     ids::{ChainId, DraftHash},
@@ -107,8 +107,9 @@ impl Draft {
         let draft = self.check(app)?;
         check_address(&validator.name, &validator.address)?;
         let entry = GenesisValidator::sign(draft, validator.clone(), consensus, network);
-        // A committee of one, to check name, power and keys by the protocol's own rules.
-        quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![validator])
+        // A committee of one, to check name, power and keys by the protocol's own rules. An observer alone would be none.
+        let voter = Validator { power: validator.power.max(VotingPower(1)), ..validator };
+        quorate_types::committee::Committee::new(quorate_types::round::Epoch(0), vec![voter])
             .map_err(quorate_types::genesis::GenesisError::from)?;
         entry.check(draft)?;
         Ok(Fragment { fragment_version: CEREMONY_VERSION, draft, validator: entry })
@@ -186,7 +187,7 @@ fn refuse_duplicates(validators: &[GenesisValidator]) -> Result<(), CeremonyErro
 #[cfg(test)]
 mod tests {
     use quorate_builtin::{GenesisAccount, Settings, app};
-    use quorate_types::{committee::VotingPower, crypto::Hash, genesis::GenesisError, ids::Address};
+    use quorate_types::{committee::POWER_MAX, crypto::Hash, genesis::GenesisError, ids::Address};
 
     use super::*;
 
@@ -246,7 +247,8 @@ mod tests {
         let draft = draft();
         let honest = fragment(&draft, 1);
         let stranger = keys(50);
-        let edits: [fn(&mut Validator); 3] = [
+        let edits: [fn(&mut Validator); 4] = [
+            |validator| validator.operator = Some(Address::default()),
             |validator| validator.power = VotingPower(2),
             |validator| validator.address = "/ip4/6.6.6.6/tcp/6180".into(),
             |validator| validator.name = "w1".into(),
@@ -344,7 +346,8 @@ mod tests {
         let good = fragment(&draft, 1).validator.validator;
         let refused = |validator: Validator| draft.fragment(&app(), validator, &consensus, &network).is_err();
         assert!(refused(Validator { address: "10.0.0.1:6180".into(), ..good.clone() }));
-        assert!(refused(Validator { power: VotingPower(0), ..good.clone() }));
+        assert!(refused(Validator { power: VotingPower(POWER_MAX + 1), ..good.clone() }));
+        assert!(!refused(Validator { power: VotingPower(0), ..good.clone() }), "an observer");
         assert!(refused(Validator { name: String::new(), ..good.clone() }));
         assert!(refused(Validator { network_key: keys(9).1.public(), ..good }));
     }

@@ -12,7 +12,7 @@ use quorate_terminal::{CommandError, Output, shell_word};
 use quorate_types::{
     committee::{Validator, VotingPower},
     genesis::{Genesis, GenesisValidator, Parameters, StateLimits},
-    ids::{ChainId, GenesisHash},
+    ids::{Address, ChainId, GenesisHash},
     round::UnixMillis,
     settings::Settings,
 };
@@ -159,9 +159,12 @@ pub struct AddValidatorCommand {
     /// Allow a loopback address, for a network whose validators all run on one machine.
     #[arg(long)]
     loopback: bool,
-    /// Voting power.
+    /// Voting power; 0 for an observer, which follows and serves, but does not vote.
     #[arg(long, value_name = "N", default_value_t = 1)]
     power: u64,
+    /// Account that speaks for the validator when the committee changes [default: none, so that it has no say].
+    #[arg(long, value_name = "ADDRESS")]
+    operator: Option<Address>,
     /// Validator key file [default: keys/validator.key in the home directory].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -263,20 +266,24 @@ impl AddValidatorCommand {
             network_key: public.network_key,
             address: self.address,
             power: VotingPower(self.power),
-            operator: None,
+            operator: self.operator,
         };
         let fragment = draft.fragment(app, validator, &keys.consensus, &keys.network())?;
         file::write(&file, &fragment)?;
         out.note(format_args!("wrote {}; give it to the organisation that builds the genesis", file.display()));
+        if self.operator.is_none() {
+            out.note("this validator has no operator, so it will have no say in changes of the committee; --operator ADDRESS names one");
+        }
         out.print(&fragment, || {
             let validator = &fragment.validator.validator;
             format!(
-                "network    {} (chain id {})\nvalidator  {}\naddress    {}\npower      {}\nkey        {}\nfile       {}",
+                "network    {} (chain id {})\nvalidator  {}\naddress    {}\npower      {}\noperator   {}\nkey        {}\nfile       {}",
                 draft.name,
                 draft.chain_id,
                 validator.name,
                 validator.address,
                 validator.power.0,
+                operator(validator),
                 validator.consensus_key,
                 file.display()
             )
@@ -338,12 +345,13 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
     let settings = serde_json::to_value(&genesis.application.settings).map_err(shown)?;
     out.print(&Shown { genesis_hash, verified, genesis }, || {
         let validators = out.table(
-            &["validator", "power", "share", "address", "consensus key"],
+            &["validator", "power", "share", "operator", "address", "consensus key"],
             genesis.validators.iter().map(|entry| {
                 let validator = &entry.validator;
                 let share = format!("{} %", u128::from(validator.power.0).saturating_mul(100) / total_power.max(1));
                 let power = validator.power.0.to_string();
-                vec![validator.name.clone(), power, share, validator.address.clone(), validator.consensus_key.to_string()]
+                let key = validator.consensus_key.to_string();
+                vec![validator.name.clone(), power, share, operator(validator), validator.address.clone(), key]
             }),
         );
         let parameters = out.table(
@@ -356,6 +364,10 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
             genesis.name, genesis.chain_id, genesis.timestamp, genesis.application.name, genesis.application.version
         )
     })
+}
+
+fn operator(validator: &Validator) -> String {
+    validator.operator.map_or_else(|| "none".into(), |operator| operator.to_string())
 }
 
 /// A row for each value; values in a group are prefixed with its name.
@@ -422,12 +434,10 @@ fn now() -> Result<u64, CommandError> {
 mod tests {
     use std::{fs, path::Path};
 
+    use super::*;
     use clap::{CommandFactory, Parser};
     use quorate_keygen::{Sealing, ValidatorKeys, save_validator_key};
     use quorate_terminal::Format;
-    use quorate_types::ids::Address;
-
-    use super::*;
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -499,6 +509,41 @@ mod tests {
         assert_eq!((other.code.as_str(), other.exit.code()), ("other-hash", 7));
         let again = build(["HOME/1.json", "HOME/2.json", "HOME/3.json", "HOME/4.json"], "HOME/a.json").unwrap_err();
         assert_eq!(again.code, "exists");
+    }
+
+    #[test]
+    fn an_entry_names_its_operator_and_one_without_is_told_what_it_lacks() {
+        let home = tempfile::tempdir().unwrap();
+        ceremony(home.path());
+        let operator = Address::of(&quorate_types::crypto::SigningKey::from_seed(&[7; 32]).public());
+        let add = |file: &str, more: &[&str]| {
+            let (file, home) = (format!("{}/{file}", home.path().display()), home.path().display().to_string());
+            let (draft, key) = (format!("{home}/draft.json"), format!("{home}/keys1/validator.key"));
+            let usual = [
+                "genesis",
+                "add-validator",
+                "--draft",
+                &draft,
+                "--key",
+                &key,
+                "--out",
+                &file,
+                "--name",
+                "o",
+                "--address",
+                "/ip4/10.0.0.1/tcp/1",
+            ];
+            let out = Output::kept(Format::Text);
+            let program = Program::try_parse_from([&usual, more].concat()).unwrap();
+            program.command.run(&quorate_builtin::app(), &out).unwrap();
+            (file::load_fragment(Path::new(&file)).unwrap().validator.validator, out.written())
+        };
+        let (validator, written) = add("with.json", &["--operator", &operator.to_string(), "--power", "0"]);
+        assert_eq!((validator.operator, validator.power), (Some(operator), VotingPower(0)));
+        assert!(written.stdout.contains(&operator.to_string()) && !written.stderr.contains("operator"), "{written:?}");
+        let (validator, written) = add("without.json", &[]);
+        assert_eq!(validator.operator, None);
+        assert!(written.stderr.contains("no say"), "{written:?}");
     }
 
     #[test]

@@ -328,6 +328,19 @@ pub struct ErrorView {
     pub hint: Option<String>,
 }
 
+/// Most changes of the committee in one answer.
+pub const EPOCH_CHANGES_MAX: usize = 16;
+
+/// How the committee has changed since an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochsView {
+    /// The node's current epoch.
+    pub epoch: Epoch,
+    /// Encoded [`crate::epoch::EpochChange`]s, hexadecimal: the one that ends the requested epoch first, then in order, at most
+    /// [`EPOCH_CHANGES_MAX`]. Empty only if the requested epoch has not ended.
+    pub changes: Vec<String>,
+}
+
 /// A proof by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofView {

@@ -33,26 +33,27 @@ pub(crate) struct AccountShown<'a> {
 }
 
 impl<'a> AccountShown<'a> {
-    pub(crate) fn new(network: &Network, address: Address, proven: &'a Proven<Account>) -> Self {
+    pub(crate) fn new(network: &Network, address: Address, proven: &'a Proven<Account>) -> Result<Self, CommandError> {
         let (Account { balance, sequence, stored }, certificate) = (*proven.value(), proven.certificate());
         let verified = Verified::new(certificate, network.genesis_hash());
-        let deposit = network.settings.deposit(stored);
-        Self { address, balance, sequence, stored, deposit, height: certificate.header.height, verified }
+        let deposit = network.settings()?.deposit(stored);
+        Ok(Self { address, balance, sequence, stored, deposit, height: certificate.header.height, verified })
     }
 }
 
 pub(crate) async fn balance(network: &Network, address: Address, out: &Output) -> Result<(), CommandError> {
     let session = &network.session;
+    let settings = network.settings()?;
     let proven = network.account(address).await.map_err(|error| {
         let nothing = matches!(error, ClientError::Unverified(LightError::NothingCommitted));
         let mut error = CommandError::from(error);
         if nothing {
-            let known = network.settings.accounts.iter().find(|account| account.address == address);
+            let known = settings.accounts.iter().find(|account| account.address == address);
             error.message = format!("{}; its balance there is {}", error.message, known.map_or(0, |account| account.balance));
         }
         error
     })?;
-    let shown = AccountShown::new(network, address, &proven);
+    let shown = AccountShown::new(network, address, &proven)?;
     let certificate = proven.certificate();
     out.print(&shown, || {
         let AccountShown { balance, sequence, stored, deposit, .. } = &shown;
@@ -101,7 +102,7 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn transaction(network: &Network, id: TxId, with_proof: bool, out: &Output) -> Result<(), CommandError> {
-    let Network { session, memory, .. } = network;
+    let Network { session, memory } = network;
     let error = match session.transaction_with_proof(id).await {
         Ok((proven, proof)) => {
             let own = memory.find(id)?;

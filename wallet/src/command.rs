@@ -120,15 +120,15 @@ pub struct BalanceArgs {
 pub struct SendArgs {
     /// Account that signs the transaction [default: the wallet's only account].
     #[arg(long, value_name = "NAME")]
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     /// Seconds until the transaction expires, by the chain's time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    expires_in: u64,
+    pub(crate) expires_in: u64,
     /// Seconds to wait for the commit.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    pub(crate) timeout: u64,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    pub(crate) passphrase: PassphraseArgs,
 }
 
 /// `transfer`.
@@ -378,7 +378,7 @@ async fn submit(
     let network = network.open(accounts, out).await?;
     let key = accounts.key(&from, &args.passphrase.source())?;
     let (valid_for, timeout) = (Duration::from_secs(args.expires_in), Duration::from_secs(args.timeout));
-    Sender { network: &network, key: &key, valid_for, timeout }.send(operation, shown, out).await
+    Sender { network: &network, key: &key, valid_for, timeout, is_repeatable: false }.send(operation, shown, out).await
 }
 
 /// Reads a mnemonic from a private file, a pipe or the terminal, never from the command line.

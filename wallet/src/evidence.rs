@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use quorate_client::{ClientError, LightClient, light::LightError};
+use quorate_client::{ClientError, LightClient, Session, light::LightError};
 use quorate_terminal::{CommandError, Output, escape_untrusted};
 use quorate_types::{
     evidence::{Contradiction, Evidence},
@@ -26,7 +26,7 @@ pub enum EvidenceCommand {
     List(ListArgs),
     /// Fetch evidence from a node, check it, and show it; with -o json, as a file that anyone can check.
     Show(ShowArgs),
-    /// Check evidence in a file, without any node.
+    /// Check evidence in a file; a node is needed only to show how the committee has changed until then.
     Verify(VerifyArgs),
 }
 
@@ -65,19 +65,15 @@ impl EvidenceCommand {
         match self {
             Self::List(args) => list(&args.network, out).await,
             Self::Show(ShowArgs { id, network }) => {
-                let (genesis, client) = network.genesis(out).await?;
-                let light = LightClient::new(genesis)?;
-                let evidence = client.evidence(id).await?;
+                let session = network.checker(out).await?;
+                let evidence = session.client().evidence(id).await?;
                 let sent = evidence.id();
                 if sent != id {
                     return Err(ClientError::from(LightError::OtherEvidence { asked: id, sent }).into());
                 }
-                show(&light, &evidence, out)
+                show(&session, &evidence, out).await
             }
-            Self::Verify(VerifyArgs { file, network }) => {
-                let light = LightClient::new(network.genesis(out).await?.0)?;
-                show(&light, &read(&file)?, out)
-            }
+            Self::Verify(VerifyArgs { file, network }) => show(&network.checker(out).await?, &read(&file)?, out).await,
         }
     }
 }
@@ -96,8 +92,16 @@ async fn list(network: &NetworkArgs, out: &Output) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn show(light: &LightClient, evidence: &Evidence, out: &Output) -> Result<(), CommandError> {
-    let name = light.evidence(evidence).map_err(ClientError::from)?;
+impl NetworkArgs {
+    /// A session that remembers nothing: evidence does not age.
+    async fn checker(&self, out: &Output) -> Result<Session, CommandError> {
+        let (genesis, client) = self.genesis(out).await?;
+        Ok(Session::new(client, LightClient::new(genesis)?))
+    }
+}
+
+async fn show(session: &Session, evidence: &Evidence, out: &Output) -> Result<(), CommandError> {
+    let name = session.evidence(evidence).await?;
     out.print_exactly(evidence, || describe(&name, evidence))?;
     out.good(format_args!("verified: {name}'s consensus key has signed both; an honest validator signs one {} a round", evidence.kind()));
     Ok(())

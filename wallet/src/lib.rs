@@ -22,6 +22,7 @@ mod pending;
 mod send;
 pub mod service;
 pub mod settings;
+pub mod validator;
 mod value;
 mod view;
 mod watch;
@@ -33,4 +34,5 @@ pub use self::{
     network::{NetworkArgs, account},
     service::ServiceCommand,
     settings::BankSettings,
+    validator::ValidatorCommand,
 };

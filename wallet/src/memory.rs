@@ -70,7 +70,7 @@ impl Memory {
         // Held only briefly, so blocking is fine.
         let lock = open_lock(&self.0)?;
         lock.lock().map_err(|error| failed(&self.0, &error))?;
-        if self.seen()?.is_some_and(|seen| seen.height >= new.height) {
+        if self.seen()?.is_some_and(|seen| (seen.epoch, seen.height) >= (new.epoch, new.height)) {
             return Ok(());
         }
         let path = self.0.join(SEEN);
@@ -196,12 +196,12 @@ fn failed(path: &Path, error: &io::Error) -> CommandError {
 #[cfg(test)]
 mod tests {
     use quorate_client::Seen;
-    use quorate_types::round::{Height, Round, UnixMillis};
+    use quorate_types::round::{Epoch, Height, Round, UnixMillis};
 
     use super::*;
 
     fn seen(height: u64) -> Seen {
-        Seen { height: Height(height), round: Round(height), timestamp: UnixMillis(height) }
+        Seen { epoch: Epoch(0), height: Height(height), round: Round(height), timestamp: UnixMillis(height) }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use quorate_app::App;
 use quorate_builtin::{Account, Settings, app};
 use quorate_client::{Client, ClientError, LightClient, NodeArgs, Pace, Proven, Session};
 use quorate_genesis::{CeremonyError, load, parse};
@@ -41,14 +42,18 @@ pub struct NetworkArgs {
 pub(crate) struct Network {
     pub(crate) session: Session,
     pub(crate) memory: Memory,
-    /// Settings of the built-in application, from the genesis.
-    pub(crate) settings: Settings,
 }
 
 impl Network {
     /// Hash of the network's genesis.
     pub(crate) fn genesis_hash(&self) -> GenesisHash {
         self.session.light().genesis_hash()
+    }
+
+    /// Settings of the built-in application, from the genesis.
+    pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
+        let settings = &self.session.light().genesis().application.settings;
+        settings.parse().map_err(|mismatch| CommandError::failure("other-application", mismatch))
     }
 
     /// A proved account of the bank.
@@ -76,21 +81,20 @@ impl NetworkArgs {
         Ok(self.node.client()?)
     }
 
-    /// Opens a session that verifies against the genesis, and against what this home remembers.
+    /// Opens a network of the built-in application.
     pub(crate) async fn open(&self, accounts: &Accounts, out: &Output) -> Result<Network, CommandError> {
-        let (genesis, client) = self.genesis(out).await?;
-        let error = |error: &dyn std::fmt::Display| CommandError::failure("other-application", error);
-        app().open(&genesis).map_err(|mismatch| error(&mismatch))?;
-        let settings = genesis.application.settings.parse().map_err(|mismatch| error(&mismatch))?;
-        let (session, memory) = self.session_of(accounts, genesis, client)?;
-        Ok(Network { session, memory, settings })
+        let network = self.open_for(&app(), accounts, out).await?;
+        network.settings()?;
+        Ok(network)
     }
 
-    /// A session for a network, and what this home remembers of it.
-    pub(crate) fn session_of(&self, accounts: &Accounts, genesis: Genesis, client: Client) -> Result<(Session, Memory), CommandError> {
+    /// Opens a network of an application: a session that verifies against the genesis, and against what this home remembers.
+    pub(crate) async fn open_for(&self, app: &App, accounts: &Accounts, out: &Output) -> Result<Network, CommandError> {
+        let (genesis, client) = self.genesis(out).await?;
+        app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
         let memory = Memory::new(accounts.directory(), genesis.hash());
         let session = Session::new(client, LightClient::new(genesis)?).with_pace(self.pace).remembering(memory.seen()?);
-        Ok((session, memory))
+        Ok(Network { session, memory })
     }
 
     /// The genesis, from a file or by hash from a node, and a client for the nodes.

@@ -150,7 +150,7 @@ impl Cancellation<'_> {
     /// Signs an operation that changes nothing with the same sequence number, so only one of the two can be committed. The proof of success is
     /// the commit of this one, or the expiry of the other.
     pub(crate) async fn run(self, out: &Output) -> Result<(), CommandError> {
-        let Network { session, memory, .. } = self.network;
+        let Network { session, memory } = self.network;
         let deadline = Instant::now() + self.timeout;
         match session.fate(self.tx).await? {
             Fate::Open { .. } => {}
@@ -165,7 +165,8 @@ impl Cancellation<'_> {
             memory.keep(&replacement)?;
         }
         out.note(format_args!("sequence number {} goes to an operation that changes nothing", content.sequence));
-        let sender = Sender { network: self.network, key: self.key, valid_for: Duration::ZERO, timeout: self.timeout };
+        let sender =
+            Sender { network: self.network, key: self.key, valid_for: Duration::ZERO, timeout: self.timeout, is_repeatable: false };
         let followed = sender.follow(&replacement, &[], self.timeout, out).await;
         match followed {
             Ok(_) => {

@@ -18,7 +18,14 @@ use quorate_client::{
 };
 use quorate_keygen::AccountKey;
 use quorate_terminal::{CommandError, Exit, Output};
-use quorate_types::{round::Sequence, transaction::Transaction};
+use quorate_types::{
+    codec,
+    governance::ChainOperation,
+    ids::{GenesisHash, TxId},
+    round::{Sequence, UnixMillis},
+    state_key::AccountRecord,
+    transaction::{Target, Transaction},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep},
@@ -38,6 +45,28 @@ pub(crate) struct Sender<'a> {
     pub(crate) valid_for: Duration,
     /// How long to wait for the commit.
     pub(crate) timeout: Duration,
+    /// Whether the same command, run again, follows the saved transaction instead of sending another one.
+    pub(crate) is_repeatable: bool,
+}
+
+/// What a transaction asks for.
+enum Request<'a> {
+    Application(&'a Operation),
+    Chain(&'a ChainOperation),
+}
+
+impl Request<'_> {
+    fn sign(&self, genesis_hash: GenesisHash, key: &AccountKey, sequence: Sequence, expires_at: UnixMillis) -> Transaction {
+        match self {
+            Self::Application(operation) => Transaction::sign(genesis_hash, &key.signing, sequence, expires_at, operation.encode()),
+            Self::Chain(operation) => Transaction::sign_chain(genesis_hash, &key.signing, sequence, expires_at, operation),
+        }
+    }
+}
+
+/// Whether a transaction asks the chain for this.
+pub(crate) fn asks_for(tx: &Transaction, operation: &ChainOperation) -> bool {
+    tx.content().target == Target::Chain && tx.content().payload == codec::encode(operation)
 }
 
 /// A saved transaction, and those of the same account that must be committed before it.
@@ -48,14 +77,33 @@ struct Prepared {
 
 impl Sender<'_> {
     pub(crate) async fn send(&self, operation: &Operation, shown: Shown, out: &Output) -> Result<(), CommandError> {
-        let from = self.key.public().address;
+        let proven = self.submit(&Request::Application(operation), out).await?;
+        let from = Some(self.key.public().address);
+        view::receipt(&proven, self.network.genesis_hash(), &Shown { from, ..shown }, None, out)
+    }
+
+    /// Sends an operation on the chain itself. If an interrupted command has sent the same and its fate is not proved yet, its transaction
+    /// is followed, and no other one is sent.
+    pub(crate) async fn send_to_chain(&self, operation: &ChainOperation, out: &Output) -> Result<Proven<PlacedReceipt>, CommandError> {
+        self.submit(&Request::Chain(operation), out).await
+    }
+
+    async fn submit(&self, request: &Request<'_>, out: &Output) -> Result<Proven<PlacedReceipt>, CommandError> {
         let deadline = Instant::now() + self.timeout;
         let Prepared { tx, earlier } = {
-            let _numbering = self.network.memory.number(from, deadline).await?;
-            self.prepare(operation, deadline, out).await?
+            let _numbering = self.network.memory.number(self.key.public().address, deadline).await?;
+            self.prepare(request, deadline, out).await?
         };
-        let followed = self.follow(&tx, &earlier, deadline.saturating_duration_since(Instant::now()), out).await;
-        view::receipt(&followed?, self.network.genesis_hash(), &Shown { from: Some(from), ..shown }, None, out)
+        self.follow(&tx, &earlier, deadline.saturating_duration_since(Instant::now()), out).await
+    }
+
+    /// How to find out later what became of a transaction.
+    fn look_up(&self, id: TxId) -> String {
+        if self.is_repeatable {
+            format!("quorate tx {id}; or run the same command again, which sends nothing twice")
+        } else {
+            format!("quorate wallet tx {id}, or quorate wallet pending")
+        }
     }
 
     /// Follows a saved transaction until its fate is proved, a timeout, or an interrupt.
@@ -66,7 +114,7 @@ impl Sender<'_> {
         timeout: Duration,
         out: &Output,
     ) -> Result<Proven<PlacedReceipt>, CommandError> {
-        let Network { session, memory, .. } = self.network;
+        let Network { session, memory } = self.network;
         let mut interrupt = signal(SignalKind::interrupt())
             .map_err(|error| CommandError::failure("signal", format!("cannot listen for Ctrl-C: {error}")))?;
         // Noted before it is sent, and named on Ctrl-C from here on: a user who interrupts the wait can look it up later.
@@ -76,7 +124,7 @@ impl Sender<'_> {
             biased;
             result = session.submit_after(earlier, tx, timeout) => result,
             _ = interrupt.recv() => {
-                let hint = format!("transaction {} may still be committed; see quorate wallet pending", tx.id());
+                let hint = format!("transaction {} may still be committed; look up its outcome later: {}", tx.id(), self.look_up(tx.id()));
                 return Err(CommandError::interrupted().about(tx.id()).with_hint(hint));
             }
         };
@@ -88,7 +136,8 @@ impl Sender<'_> {
                 // Sequence numbers are committed in order, so these can be proved too.
                 for tx in earlier {
                     if session.transaction(tx.id()).await.is_ok() {
-                        out.note(format_args!("transaction {}, sent earlier, is committed too: quorate wallet tx {}", tx.id(), tx.id()));
+                        let command = if self.is_repeatable { "quorate tx" } else { "quorate wallet tx" };
+                        out.note(format_args!("transaction {}, sent earlier, is committed too: {command} {}", tx.id(), tx.id()));
                         memory.forget_number_of(tx)?;
                     }
                 }
@@ -102,21 +151,30 @@ impl Sender<'_> {
             // The transaction is saved, so `wallet tx` and `wallet pending` can find out more later.
             Err(error @ ClientError::Unknown { .. }) => {
                 let id = tx.id();
-                let hint =
-                    format!("do not repeat the command; look up the outcome later: quorate wallet tx {id}, or quorate wallet pending");
+                let warning = if self.is_repeatable { "" } else { "do not repeat the command; " };
+                let hint = format!("{warning}look up the outcome later: {}", self.look_up(id));
                 Err(CommandError::from(error).with_hint(hint))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn prepare(&self, operation: &Operation, deadline: Instant, out: &Output) -> Result<Prepared, CommandError> {
-        let Network { session, memory, .. } = self.network;
+    async fn prepare(&self, request: &Request<'_>, deadline: Instant, out: &Output) -> Result<Prepared, CommandError> {
+        let Network { session, memory } = self.network;
         let (account, open) = self.account(deadline, out).await?;
-        self.check_funds(operation, &account).await?;
+        match request {
+            Request::Application(operation) => self.check_funds(operation, &account).await?,
+            Request::Chain(operation) => {
+                if let Some(tx) = self.sent_already(operation).await? {
+                    out.note(format_args!("transaction {}, sent earlier, asks for the same; following it, no other one is sent", tx.id()));
+                    let earlier = open.into_iter().filter(|other| other.content().sequence < tx.content().sequence).collect();
+                    return Ok(Prepared { tx, earlier });
+                }
+            }
+        }
         let taken: Vec<_> = open.iter().map(|tx| tx.content().sequence).collect();
         let sequence =
-            (account.value().sequence.0..u64::MAX).map(Sequence).find(|sequence| !taken.contains(sequence)).ok_or_else(|| {
+            (account.value().sequence().0..u64::MAX).map(Sequence).find(|sequence| !taken.contains(sequence)).ok_or_else(|| {
                 CommandError::new(Exit::Rejected, "sequence-exhausted", "the account has used all its sequence numbers; nothing was sent")
             })?;
         let (earlier, later): (Vec<_>, Vec<_>) = open.into_iter().partition(|tx| tx.content().sequence < sequence);
@@ -143,14 +201,31 @@ impl Sender<'_> {
             ));
         }
         let expires_at = expires_at(chain, clock, session.recent_ms(), self.valid_for);
-        let tx = Transaction::sign(session.light().genesis_hash(), &self.key.signing, sequence, expires_at, operation.encode());
+        let tx = request.sign(session.light().genesis_hash(), self.key, sequence, expires_at);
         memory.keep(&tx)?;
         Ok(Prepared { tx, earlier })
     }
 
+    /// The saved transaction that asks for the same and is, or may still be, committed. Settles the others on the way: what an operator says
+    /// of a proposal must not be taken for what it said before.
+    async fn sent_already(&self, operation: &ChainOperation) -> Result<Option<Transaction>, CommandError> {
+        let Network { session, memory } = self.network;
+        let mut same = None;
+        for tx in memory.pending(self.key.public().address)? {
+            let is_same = asks_for(&tx, operation);
+            match session.fate(&tx).await {
+                Ok(Fate::Open { .. } | Fate::Committed(_)) if is_same => same = Some(tx),
+                Ok(Fate::Committed(_)) => memory.forget_number_of(&tx)?,
+                Ok(Fate::Never(_)) => memory.forget(&tx)?,
+                Ok(Fate::Open { .. } | Fate::Used { .. }) | Err(_) => {}
+            }
+        }
+        Ok(same)
+    }
+
     /// The proved account, and the saved transactions that may still be committed.
-    async fn account(&self, deadline: Instant, out: &Output) -> Result<(Proven<Account>, Vec<Transaction>), CommandError> {
-        let Network { session, memory, .. } = self.network;
+    async fn account(&self, deadline: Instant, out: &Output) -> Result<(Proven<AccountRecord>, Vec<Transaction>), CommandError> {
+        let Network { session, memory } = self.network;
         let from = self.key.public().address;
         let half = deadline - deadline.saturating_duration_since(Instant::now()) / 2;
         let most = deadline - deadline.saturating_duration_since(Instant::now()) / 4;
@@ -160,7 +235,7 @@ impl Sender<'_> {
             // reflects that transaction.
             let pending = memory.pending(from)?;
             session.recall(memory.seen()?);
-            let account = match self.network.account(from).await {
+            let account = match session.account_verified(from).await {
                 // A new network commits its first block after a few heartbeats.
                 Err(ClientError::Unverified(LightError::NothingCommitted)) if Instant::now() < most => {
                     if !is_told {
@@ -174,7 +249,7 @@ impl Sender<'_> {
             };
             let mut open = Vec::new();
             for tx in pending {
-                match session::fate_by_account(&tx, account.value().sequence, account.certificate()) {
+                match session::fate_by_account(&tx, account.value().sequence(), account.certificate()) {
                     Fate::Never(why) => {
                         out.note(format_args!("transaction {}, sent earlier, is not in the chain and never will be: {why}", tx.id()));
                         memory.forget(&tx)?;
@@ -195,9 +270,9 @@ impl Sender<'_> {
     }
 
     /// Refuses a transfer that the proved balance does not cover. Asks all nodes, since one may show an older state.
-    async fn check_funds(&self, operation: &Operation, account: &Proven<Account>) -> Result<(), CommandError> {
+    async fn check_funds(&self, operation: &Operation, account: &Proven<AccountRecord>) -> Result<(), CommandError> {
         let Operation::Bank(BankOperation::Transfer { amount, .. }) = operation else { return Ok(()) };
-        if account.value().balance >= *amount {
+        if Account::of(account.value()).balance >= *amount {
             return Ok(());
         }
         let newest = self.network.session.account_newest(self.key.public().address).await?;

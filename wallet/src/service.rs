@@ -11,7 +11,10 @@ use quorate_types::{failure::Failure, ids::TxId, receipt::Outcome, round::Height
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{accounts::Accounts, network::NetworkArgs};
+use crate::{
+    accounts::Accounts,
+    network::{Network, NetworkArgs},
+};
 
 /// Use a network's application.
 #[derive(Clone, Debug, Subcommand)]
@@ -261,9 +264,8 @@ fn told(error: ServiceError) -> CommandError {
 impl NetworkArgs {
     /// Opens a session for a command, and what its home remembers.
     async fn session(&self, app: &App, out: &Output) -> Result<(Session, crate::memory::Memory), CommandError> {
-        let (genesis, client) = self.genesis(out).await?;
-        app.open(&genesis).map_err(|mismatch| CommandError::failure("other-application", mismatch))?;
-        self.session_of(&Accounts::open(&self.home()?), genesis, client)
+        let Network { session, memory } = self.open_for(app, &Accounts::open(&self.home()?), out).await?;
+        Ok((session, memory))
     }
 }
 

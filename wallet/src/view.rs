@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-use quorate_builtin::{Answer, BankOperation, KvAction, KvOperation, Operation, explain};
+use quorate_builtin::{Answer, BankOperation, KvAction, KvOperation, Operation, app};
 use quorate_client::light::{Certificate, PlacedReceipt, Proven};
 use quorate_terminal::{CommandError, Exit, Output, escape_untrusted};
 use quorate_types::{
+    codec,
     failure::Failure,
+    governance::{ChainOperation, Change, ProposalId},
     ids::{Address, BlockId, GenesisHash, TxId},
     receipt::Outcome,
     round::{Height, Round, UnixMillis},
     rpc::OutcomeView,
-    transaction::Transaction,
+    transaction::{PAYLOAD_BYTES_MAX, Target, Transaction},
 };
 use serde::Serialize;
 
@@ -61,6 +63,8 @@ pub(crate) struct Shown {
     pub(crate) amount: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proposal: Option<ProposalId>,
     /// Kind of operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) action: Option<&'static str>,
@@ -74,9 +78,14 @@ impl Shown {
     /// What a signed transaction does.
     pub(crate) fn of(tx: &Transaction) -> Self {
         let from = Some(tx.sender());
+        if tx.content().target == Target::Chain {
+            let (action, proposal) =
+                codec::decode(&tx.content().payload, PAYLOAD_BYTES_MAX).map_or((None, None), |operation| named(&operation));
+            return Self { from, proposal, action, ..Self::default() };
+        }
         match Operation::decode(&tx.content().payload) {
             Ok(Operation::Bank(BankOperation::Transfer { to, amount })) => {
-                Self { from, to: Some(to), amount: Some(amount), action: Some("transfer"), key: None }
+                Self { from, to: Some(to), amount: Some(amount), action: Some("transfer"), ..Self::default() }
             }
             Ok(Operation::Kv(KvOperation { key, action, .. })) => {
                 let action = match action {
@@ -105,7 +114,28 @@ impl fmt::Display for Shown {
         if let Some(key) = &self.key {
             write!(f, " {}", escape_untrusted(key))?;
         }
+        if let Some(proposal) = self.proposal {
+            write!(f, " proposal {proposal}")?;
+        }
         Ok(())
+    }
+}
+
+/// The command that sends an operation on the chain, and the proposal that it names.
+const fn named(operation: &ChainOperation) -> (Option<&'static str>, Option<ProposalId>) {
+    match operation {
+        ChainOperation::Propose(change) => {
+            let command = match **change {
+                Change::Power { .. } => "propose-power",
+                Change::Add(_) => "propose-add",
+                Change::Remove { .. } => "propose-remove",
+                Change::Replace { .. } => "replace",
+            };
+            (Some(command), None)
+        }
+        ChainOperation::Approve(id) => (Some("approve"), Some(*id)),
+        ChainOperation::Reject(id) => (Some("reject"), Some(*id)),
+        ChainOperation::Withdraw(id) => (Some("withdraw"), Some(*id)),
     }
 }
 
@@ -205,5 +235,5 @@ fn answered(outcome: &Outcome) -> Option<Vec<u8>> {
 }
 
 fn explained(failure: &Failure) -> String {
-    explain(failure).unwrap_or_else(|| failure.to_string())
+    app().explain(failure)
 }

@@ -50,7 +50,7 @@ async fn follow(network: &Network, address: Address, count: Option<u64>, pause: 
 }
 
 fn show(network: &Network, address: Address, account: &Proven<Account>, out: &Output) -> Result<(), CommandError> {
-    let shown = AccountShown::new(network, address, account);
+    let shown = AccountShown::new(network, address, account)?;
     let height = account.certificate().header.height;
     out.print(&shown, || format!("height {height}  balance {}  sequence {}", account.value().balance, account.value().sequence))
 }

@@ -109,7 +109,9 @@ pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Local
 
     let mut members = Vec::with_capacity(count);
     let mut fragments = Vec::with_capacity(count);
-    for (number, ((api, p2p), metrics)) in (1..).zip(api_ports.iter().zip(p2p_ports).zip(metrics_ports)) {
+    // Each account operates a validator, in turn, so that several must agree on a change of the committee.
+    let operators = balances.iter().map(|(address, _)| *address).cycle();
+    for (number, (((api, p2p), metrics), operator)) in (1..).zip(api_ports.iter().zip(p2p_ports).zip(metrics_ports).zip(operators)) {
         let member = Member {
             name: format!("validator-{number}"),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, *api)),
@@ -130,7 +132,7 @@ pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Local
             network_key: public.network_key,
             address: member.p2p.clone(),
             power: VotingPower(1),
-            operator: None,
+            operator: Some(operator),
         };
         fragments.push(draft.fragment(app, validator, &keys.consensus, &keys.network())?);
         members.push(member);

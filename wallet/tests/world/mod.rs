@@ -241,8 +241,10 @@ impl Chain {
             }
             let outcome = state.execute(&tx);
             let receipt = Receipt { tx_id: tx.id(), outcome: outcome.clone() };
-            let header =
-                Header { timestamp: UnixMillis(state.timestamp), ..Fake::header(state.height, slice::from_ref(&receipt), Hash::default()) };
+            let header = Header {
+                timestamp: UnixMillis(state.timestamp),
+                ..self.fake.header(state.height, slice::from_ref(&receipt), Hash::default())
+            };
             let path = MerkleProof::of(&fake::leaves(slice::from_ref(&receipt)), 0).unwrap();
             let proof = TransactionProof { receipt, path, commit: self.fake.commit(header, &[0, 1, 3]) };
             let height = state.height;
@@ -318,7 +320,7 @@ impl Chain {
         };
         let path = StateProof { siblings: Vec::new(), terminal: StateTerminal::Leaf { key_hash, value_hash } };
         let root = state_leaf_hash(&key_hash, &value_hash);
-        let header = Header { timestamp: UnixMillis(timestamp), ..Fake::header(height, &[], root) };
+        let header = Header { timestamp: UnixMillis(timestamp), ..self.fake.header(height, &[], root) };
         hexadecimal(&ValueProof { path, commit: self.fake.commit(header, &[1, 2, 3]) })
     }
 }

@@ -59,7 +59,6 @@ impl Committee {
         let peers = (0..self.ports.len()).filter(|other| *other != member);
         NetworkConfig {
             secret: Box::new(Zeroizing::new(seed(member))),
-            me: index(member),
             listen: self.address(member),
             peers: peers
                 .map(|other| Peer { index: index(other), network_key: network_public_key(&seed(other)), address: self.address(other) })
@@ -279,9 +278,9 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
     let deadline = Instant::now() + PATIENCE;
     while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == 3) {
         assert!(Instant::now() < deadline, "gossip: {heard:?}");
-        for node in &nodes {
+        for (member, node) in (0..).zip(&nodes) {
             // The frame includes the sender's index, because equal bytes count as one message.
-            node.network.gossip(numbered(number * 10 + u32::from(node.network.me().0), 1000));
+            node.network.gossip(numbered(number * 10 + member, 1000));
         }
         number += 1;
         sleep(POLL).await;

@@ -558,7 +558,6 @@ fn network_config(
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
     Ok(NetworkConfig {
         secret,
-        me: PeerIndex(me.0),
         listen: membership.listen(config),
         peers: peers.collect(),
         hello: Hello {

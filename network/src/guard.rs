@@ -121,7 +121,7 @@ mod tests {
         stop.send_replace(true);
         drop(guards.watch("a task that is stopped"));
         let heard = heard.lock().unwrap().join("; ");
-        assert!(heard.contains("that panics") && heard.contains("that returns;") && heard.contains("too early"), "{heard}");
+        assert!(heard.contains("that panics") && heard.contains("that returns has") && heard.contains("too early"), "{heard}");
         assert!(!heard.contains("is stopped") && !heard.contains("no longer needed"), "{heard}");
     }
 }

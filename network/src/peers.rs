@@ -69,7 +69,7 @@ impl Peer {
     }
 
     /// Waits until the peer has left.
-    pub(crate) async fn left(&self) {
+    pub(crate) async fn left(self: Arc<Peer>) {
         // It cannot fail: we hold the sender.
         drop(self.has_left.subscribe().wait_for(|has_left| *has_left).await);
     }

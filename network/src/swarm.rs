@@ -242,17 +242,14 @@ impl SwarmLoop {
         protocols.gate.know(peer.id, slice::from_ref(&address));
         // Must be symmetric; otherwise the other side would see grafts from an explicit peer.
         protocols.gossip.add_explicit_peer(&peer.id);
-        let left = |peer: &Arc<Peer>| {
-            let peer = Arc::clone(peer);
-            async move { peer.left().await }
-        };
+        let left = || Arc::clone(&peer).left();
         for class in Class::ALL {
             let name = format!("the network's task that sends {class:?} frames to validator {}", peer.index);
             let task = outgoing::run(Arc::clone(&self.shared), Arc::clone(&peer), class, self.control.clone());
-            self.guards.spawn_until(left(&peer), name, task);
+            self.guards.spawn_until(left(), name, task);
         }
         let name = format!("the network's task that asks validator {} for its clock", peer.index);
-        self.guards.spawn_until(left(&peer), name, clock::ask(Arc::clone(&peer), self.control.clone()));
+        self.guards.spawn_until(left(), name, clock::ask(Arc::clone(&peer), self.control.clone()));
         let is_first = dial::is_first(&self.shared.my_id, &peer.id);
         let dialer = Dialer::new(peer.seed, is_first, Instant::now());
         self.links.insert(peer.id, Link { peer, address, dialer, is_first, connections: Vec::new() });
@@ -616,3 +613,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

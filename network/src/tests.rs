@@ -27,6 +27,8 @@ use crate::{
     network_public_key, start,
 };
 
+mod set_peers;
+
 fn hello() -> Hello {
     Hello { application: ApplicationId::new("counter", 1), chain_id: 7, genesis_hash: [3; 32], protocol_version: 1 }
 }
@@ -55,14 +57,15 @@ impl Committee {
         format!("/ip4/127.0.0.1/tcp/{}", self.ports[member])
     }
 
+    fn peer(&self, member: usize) -> Peer {
+        Peer { index: index(member), network_key: network_public_key(&seed(member)), address: self.address(member) }
+    }
+
     fn config(&self, member: usize) -> NetworkConfig {
-        let peers = (0..self.ports.len()).filter(|other| *other != member);
         NetworkConfig {
             secret: Box::new(Zeroizing::new(seed(member))),
             listen: self.address(member),
-            peers: peers
-                .map(|other| Peer { index: index(other), network_key: network_public_key(&seed(other)), address: self.address(other) })
-                .collect(),
+            peers: (0..self.ports.len()).filter(|other| *other != member).map(|other| self.peer(other)).collect(),
             hello: hello(),
             limits: Limits::default(),
         }
@@ -95,6 +98,10 @@ impl Node {
 
     fn refused(&self, member: usize) -> Option<Refusal> {
         self.network.status().into_iter().find(|peer| peer.index == index(member)).unwrap().refused
+    }
+
+    fn is_connected_to(&self, member: usize) -> bool {
+        self.state(member) == PeerState::Connected
     }
 
     fn is_connected_to_all(&self) -> bool {
@@ -271,14 +278,17 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
     let committee = Committee::of(4);
     let mut nodes: Vec<Node> = (0..4).map(|member| committee.start(member)).collect();
     eventually("all connected", || nodes.iter().all(Node::is_connected_to_all)).await;
+    everyone_hears_everyone(&mut nodes).await;
+}
 
-    // Subscriptions propagate in the background: publish numbered frames until every node has heard every other one.
-    let mut heard: Vec<BTreeSet<(PeerIndex, u32)>> = vec![BTreeSet::new(); 4];
+/// Subscriptions propagate in the background: publishes numbered frames until every node has heard every other one.
+async fn everyone_hears_everyone(nodes: &mut [Node]) {
+    let mut heard: Vec<BTreeSet<(PeerIndex, u32)>> = vec![BTreeSet::new(); nodes.len()];
     let mut number = 0;
     let deadline = Instant::now() + PATIENCE;
-    while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == 3) {
+    while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == nodes.len() - 1) {
         assert!(Instant::now() < deadline, "gossip: {heard:?}");
-        for (member, node) in (0..).zip(&nodes) {
+        for (member, node) in (0..).zip(&*nodes) {
             // The frame includes the sender's index, because equal bytes count as one message.
             node.network.gossip(numbered(number * 10 + member, 1000));
         }

@@ -38,7 +38,8 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Connects a node to the validators, of which it need not be one. Returns once the listener is open; peers connect in the background, for ever.
+/// Connects a node to the validators, of which it need not be one. Returns once the listener is open; peers connect in the background, for
+/// ever.
 ///
 /// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
 /// threads cost up to 60 % more CPU for the same work.
@@ -111,7 +112,7 @@ impl Network {
     pub fn send(&self, to: PeerIndex, class: Class, frame: Bytes) {
         let shared = &self.inner.shared;
         let lane = Lane::from(class);
-        // Held until the frame is queued: a peer that leaves meanwhile must find it there when it empties its queues.
+        // Locked until the frame is queued, so that a peer that leaves takes the frame along.
         let peers = shared.peers();
         let Some(peer) = peers.by_index(to) else {
             return shared.metrics.dropped(lane, DropReason::unknown_peer, 1);
@@ -161,9 +162,9 @@ impl Network {
     ///
     /// - A peer that keeps its seat and its key keeps its link and everything queued. If its address differs, a connection that exists stays,
     ///   and every further dial goes to the new address.
-    /// - A peer that is not in the set with this seat and key loses its link, and what is queued for it. It is refused like any stranger, and
-    ///   from now on the receivers return no frame of it. A frame that was taken before this call may carry a seat that now belongs to another.
-    /// - A new peer is dialled and let in. A network key may only move to another seat with a new link.
+    /// - A peer that is not in the set, with its seat and its key, loses its link and everything queued. It is refused like any stranger, and
+    ///   the receivers return no more frames of it. A frame taken before this call may carry a seat that now belongs to another.
+    /// - A new peer is dialled and let in; so is a known key at another seat, with a new link.
     ///
     /// # Errors
     /// [`NetworkError`], one line that names what is wrong with the set. Nothing has changed then.

@@ -96,7 +96,7 @@ struct Link {
     dialer: Dialer,
     /// We are the first dialer, whose connection stays if two cross.
     is_first: bool,
-    /// Oldest first. Those of an earlier member with the same key never get here, so their late events change nothing.
+    /// Oldest first. Events of other connections, from an earlier membership, change nothing.
     connections: Vec<Connection>,
 }
 
@@ -343,7 +343,10 @@ impl SwarmLoop {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_connected(&peer_id, connection_id, endpoint.is_dialer());
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, num_established, .. } => {
+                if num_established > 0 {
+                    self.subscribe_again();
+                }
                 let cause = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.on_disconnected(&peer_id, connection_id, &cause);
             }
@@ -398,6 +401,16 @@ impl SwarmLoop {
             gossipsub::Event::Subscribed { .. }
             | gossipsub::Event::Unsubscribed { .. }
             | gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    /// Gossipsub tells a peer of our subscription only once, on the first of several connections. If that one has closed, the peer may never have
+    /// heard of it, and would send us no gossip.
+    fn subscribe_again(&mut self) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.unsubscribe(&self.topic);
+        if let Err(error) = gossip.subscribe(&self.topic) {
+            tracing::error!("cannot subscribe to gossip: {error}");
         }
     }
 

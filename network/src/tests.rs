@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identity, noise,
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, gossipsub, identity, noise,
     swarm::{SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ApplicationId, Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState,
-    PeerStatus, Receiver, Refusal,
+    PeerStatus, Receiver, Refusal, gossip,
     hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES},
     network_public_key, start,
 };
@@ -302,6 +302,37 @@ async fn everyone_hears_everyone(nodes: &mut [Node]) {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_peer_whose_first_connection_is_replaced_hears_of_our_subscription_again() {
+    let committee = Committee::of(2);
+    let node = committee.start(0);
+    let topic = gossip::topic(&hello());
+    let mut swarm = SwarmBuilder::with_existing_identity(identity::Keypair::ed25519_from_bytes(seed(1)).unwrap())
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| gossip::behaviour(&topic, &Limits::default().gossip).unwrap())
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
+        .build();
+    let heard = async {
+        for connection in 0..2 {
+            let address: Multiaddr = committee.address(0).parse().unwrap();
+            swarm.dial(DialOpts::unknown_peer_id().address(address).allocate_new_port().build()).unwrap();
+            let mut is_replaced = connection == 0;
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionClosed { .. } => is_replaced = true,
+                    SwarmEvent::Behaviour(gossipsub::Event::Subscribed { .. }) if is_replaced => break,
+                    _ => {}
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("the subscription in time");
+    assert_eq!(node.metric("replaced_connections_total"), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    ApplicationId, Hello, IncomingReceivers, Limits, Network, NetworkConfig,
+    ApplicationId, Hello, IncomingReceivers, Limits, NetworkConfig,
     config::{Committee, Member, network_public_key},
     inbox::inbox,
 };
@@ -121,7 +121,7 @@ async fn a_link_that_is_let_go_takes_its_connections_and_tasks_with_it() {
     let before = paused.tasks;
     let address = paused.event_loop.shared.listen_addresses.lock().unwrap()[0].clone();
     let me = config::Peer { index: PeerIndex(0), network_key: network_public_key(&[1; 32]), address };
-    let (network, _receivers): (Network, _) = crate::start(config(2, vec![me]), |what| panic!("{what}")).unwrap();
+    let (network, _receivers) = crate::start(config(2, vec![me]), |what| panic!("{what}")).unwrap();
     let peer_id = peer_id_of(2);
     for _ in 0..10 {
         paused.set_peers(vec![member(peer_id, &network.listen_addresses()[0])]);
@@ -130,6 +130,25 @@ async fn a_link_that_is_let_go_takes_its_connections_and_tasks_with_it() {
         paused.run("let go", |event_loop| event_loop.swarm.network_info().num_peers() == 0 && tasks() == before).await;
         paused.assert_peers(0);
     }
+    network.shutdown();
+}
+
+#[tokio::test]
+async fn a_name_that_changes_during_its_look_up_is_looked_up_again() {
+    let mut paused = Paused::start().await;
+    let me = config::Peer {
+        index: PeerIndex(0),
+        network_key: network_public_key(&[1; 32]),
+        address: "/ip4/127.0.0.1/tcp/9".to_owned(), // so that only we dial
+    };
+    let (network, _receivers) = crate::start(config(2, vec![me]), |what| panic!("{what}")).unwrap();
+    let port = network.listen_addresses()[0].rsplit('/').next().unwrap().to_owned();
+    for port in ["9", &port] {
+        paused.set_peers(vec![member(peer_id_of(2), &format!("/dns4/localhost/tcp/{port}"))]);
+        paused.event_loop.reach(&peer_id_of(2));
+        assert_eq!(paused.event_loop.lookups.len(), 1);
+    }
+    paused.run("linked", |_| network.status()[0].is_connected()).await;
     network.shutdown();
 }
 

@@ -22,7 +22,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::peers::{Peer, Shared};
+use crate::{
+    config::PeerIndex,
+    peers::{Peer, Shared},
+};
 
 /// Name of the stream protocol.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/quorate/clock/1");
@@ -62,14 +65,14 @@ impl Reading {
 /// Answers questions, for ever.
 pub(crate) async fn answer(shared: Arc<Shared>, mut streams: IncomingStreams) {
     // At most one task per peer: a newer question replaces an older one.
-    let mut answering: BTreeMap<usize, AbortHandle> = BTreeMap::new();
+    let mut answering: BTreeMap<PeerIndex, AbortHandle> = BTreeMap::new();
     while let Some((peer_id, stream)) = streams.next().await {
-        let Some(slot) = shared.by_id(&peer_id).map(|peer| peer.slot) else { continue };
+        let Some(seat) = shared.peers().by_id(&peer_id).map(|peer| peer.index) else { continue };
         let task = tokio::spawn(async move {
             // If the peer does not read the eight bytes in time, it can ask again.
             drop(timeout(PATIENCE, tell(stream)).await);
         });
-        if let Some(older) = answering.insert(slot, task.abort_handle()) {
+        if let Some(older) = answering.insert(seat, task.abort_handle()) {
             older.abort();
         }
     }
@@ -80,7 +83,7 @@ async fn tell(mut stream: Stream) -> io::Result<()> {
     stream.close().await
 }
 
-/// Asks `peer` while it is connected, for ever.
+/// Asks `peer` while it is connected, until it leaves.
 pub(crate) async fn ask(peer: Arc<Peer>, mut control: Control) {
     let mut connected = peer.connected.subscribe();
     loop {

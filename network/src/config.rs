@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::hello::Hello;
 
-/// Position of a peer in the sorted committee; the node maps it to its validator id.
+/// Number of seats in a committee.
+pub(crate) const SEATS: u16 = 128;
+
+/// The seat of a validator: a number from 0 to 127 that it keeps as long as it is a member. Seats may be empty. The node maps a seat to a
+/// validator id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerIndex(pub u16);
 
@@ -27,7 +31,7 @@ impl fmt::Display for PeerIndex {
 /// One of the other validators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its position in the committee.
+    /// Its seat.
     pub index: PeerIndex,
     /// Its Ed25519 public key for network links (not the key that signs votes). The libp2p peer id derives from it.
     pub network_key: [u8; 32],
@@ -40,12 +44,10 @@ pub struct Peer {
 pub struct NetworkConfig {
     /// Seed of our Ed25519 network key; wiped from memory when the configuration is dropped.
     pub secret: Box<Zeroizing<[u8; 32]>>,
-    /// Our own position in the committee.
-    pub me: PeerIndex,
     /// Listen address, a multiaddress like [`Peer::address`] but without names; port 0 lets the system choose, see
     /// [`crate::Network::listen_addresses`].
     pub listen: String,
-    /// Every validator but this one.
+    /// Every validator but this one, which need not be a validator itself. See also [`crate::Network::set_peers`].
     pub peers: Vec<Peer>,
     /// What a peer must agree with.
     pub hello: Hello,
@@ -57,7 +59,6 @@ impl fmt::Debug for NetworkConfig {
     // Not derived, so that the secret never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkConfig")
-            .field("me", &self.me)
             .field("listen", &self.listen)
             .field("peers", &self.peers)
             .field("hello", &self.hello)
@@ -174,7 +175,7 @@ impl Default for Limits {
     }
 }
 
-/// Why the network could not start. Each message names what to change.
+/// Why the network could not start, or a set of peers was refused. Each message names what to change.
 #[derive(Debug, Error)]
 pub enum NetworkError {
     /// Not a multiaddress, or not a supported one.
@@ -193,7 +194,13 @@ pub enum NetworkError {
         /// Owner of the key.
         index: PeerIndex,
     },
-    /// Two members of the committee share an index or a key.
+    /// There is no such seat.
+    #[error("validator {index} has no seat: number the validators from 0 to {}", SEATS - 1)]
+    Seat {
+        /// As given.
+        index: PeerIndex,
+    },
+    /// Two members of the committee share an index or a key, or a peer has our own key.
     #[error("validator {index} appears twice in the committee, by index or by network key")]
     Duplicate {
         /// The second occurrence.
@@ -260,10 +267,9 @@ pub(crate) struct Member {
 pub(crate) struct Committee {
     /// Boxed, so that moving this value leaves no unwiped copy behind.
     pub(crate) keypair: Box<identity::Keypair>,
-    pub(crate) me: PeerIndex,
     pub(crate) my_id: PeerId,
     pub(crate) listen: Multiaddr,
-    /// Sorted by index; never contains ourselves.
+    /// Never contains ourselves.
     pub(crate) members: Vec<Member>,
     pub(crate) hello: Hello,
     pub(crate) limits: Limits,
@@ -276,22 +282,29 @@ impl Committee {
         let keypair = Box::new(identity::Keypair::from(pair));
         let my_id = keypair.public().to_peer_id();
         let listen = listen_address(&config.listen)?;
-
-        let mut indices = BTreeSet::from([config.me]);
-        let mut ids = BTreeSet::from([my_id]);
-        let mut members = Vec::with_capacity(config.peers.len());
-        for peer in &config.peers {
-            let peer_id = peer_id_of(&peer.network_key).ok_or(NetworkError::Key { index: peer.index })?;
-            if !indices.insert(peer.index) || !ids.insert(peer_id) {
-                return Err(NetworkError::Duplicate { index: peer.index });
-            }
-            let address = parse_address(&format!("validator {}'s", peer.index), &peer.address, Names::Allowed, Some(peer_id))?;
-            members.push(Member { index: peer.index, peer_id, address });
-        }
-        members.sort_by_key(|member| member.index);
+        let members = check_peers(my_id, config.peers.clone())?;
         check_limits(&config.limits)?;
-        Ok(Committee { keypair, me: config.me, my_id, listen, members, hello: config.hello, limits: config.limits })
+        Ok(Committee { keypair, my_id, listen, members, hello: config.hello, limits: config.limits })
     }
+}
+
+/// Checks a set of peers, which must not contain ourselves.
+pub(crate) fn check_peers(my_id: PeerId, peers: Vec<Peer>) -> Result<Vec<Member>, NetworkError> {
+    let mut indices = BTreeSet::new();
+    let mut ids = BTreeSet::from([my_id]);
+    let mut members = Vec::with_capacity(peers.len());
+    for Peer { index, network_key, address } in peers {
+        if index.0 >= SEATS {
+            return Err(NetworkError::Seat { index });
+        }
+        let peer_id = peer_id_of(&network_key).ok_or(NetworkError::Key { index })?;
+        if !indices.insert(index) || !ids.insert(peer_id) {
+            return Err(NetworkError::Duplicate { index });
+        }
+        let address = parse_address(&format!("validator {index}'s"), &address, Names::Allowed, Some(peer_id))?;
+        members.push(Member { index, peer_id, address });
+    }
+    Ok(members)
 }
 
 fn keypair(seed: &[u8; 32]) -> Option<identity::ed25519::Keypair> {
@@ -430,7 +443,6 @@ mod tests {
     fn config(peers: Vec<Peer>) -> NetworkConfig {
         NetworkConfig {
             secret: Box::new(Zeroizing::new([9; 32])),
-            me: PeerIndex(0),
             listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
             peers,
             hello: Hello { application: crate::ApplicationId::new("test", 1), chain_id: 1, genesis_hash: [0; 32], protocol_version: 1 },
@@ -516,8 +528,15 @@ mod tests {
         assert!(refusal(vec![peer(1, address), peer(1, address)]).contains("validator 1 appears twice"));
         let same_key = Peer { index: PeerIndex(2), ..peer(1, address) };
         assert!(refusal(vec![peer(1, address), same_key]).contains("validator 2 appears twice"));
-        let our_index = Peer { index: PeerIndex(0), ..peer(1, address) };
-        assert!(refusal(vec![our_index]).contains("validator 0 appears twice"));
+        let our_key = Peer { network_key: network_public_key(&[9; 32]), ..peer(3, address) };
+        assert!(refusal(vec![our_key]).contains("validator 3 appears twice"));
+    }
+
+    #[test]
+    fn the_last_seat_is_127() {
+        let at = |seat| vec![Peer { index: PeerIndex(seat), ..peer(1, "/ip4/127.0.0.1/tcp/1") }];
+        assert!(Committee::check(&config(at(127))).is_ok());
+        assert!(refusal(at(128)).contains("validator 128 has no seat: number the validators from 0 to 127"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 
-use crate::{backoff, config::PeerIndex};
+use crate::backoff;
 
 /// Initial pause of the first dialer between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -56,8 +56,8 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(me: PeerIndex, peer: PeerIndex, is_first: bool, now: Instant) -> Dialer {
-        let seed = u64::from(me.0) << 16 | u64::from(peer.0);
+    /// `seed` spreads the pauses; see [`backoff::pause`].
+    pub(crate) fn new(seed: u64, is_first: bool, now: Instant) -> Dialer {
         let (wait, first_pause) = if is_first { (Duration::ZERO, PAUSE) } else { (SECOND_WAIT, SECOND_PAUSE) };
         Dialer { seed, first_pause, failures: 0, next: Some(now + wait), attempt: None, connected_at: None }
     }
@@ -118,6 +118,15 @@ impl Dialer {
         }
     }
 
+    /// The peer has another address. What failed at the old one says nothing about it.
+    pub(crate) fn on_moved(&mut self, now: Instant) {
+        self.failures = 0;
+        self.attempt = None;
+        if self.connected_at.is_none() {
+            self.next = Some(now);
+        }
+    }
+
     fn schedule(&mut self, now: Instant) {
         self.next = Some(now + backoff::pause(self.first_pause, PAUSE_MAX, self.failures, self.seed));
         self.failures = self.failures.saturating_add(1);
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn a_peer_that_hangs_up_at_once_is_dialled_less_and_less_often() {
         let start = Instant::now();
-        let mut dialer = Dialer::new(PeerIndex(1), PeerIndex(2), true, start);
+        let mut dialer = Dialer::new(1, true, start);
         assert!(dialer.is_due(start));
         let pauses: Vec<_> = (0..10).map(|_| pause_after_connection_of(&mut dialer, start, Duration::from_millis(1))).collect();
         assert!(pauses[0] <= PAUSE * 5 / 4, "{pauses:?}");
@@ -151,7 +160,7 @@ mod tests {
         let (a, b) = (PeerId::random(), PeerId::random());
         assert_ne!(is_first(&a, &b), is_first(&b, &a));
         let start = Instant::now();
-        let second = Dialer::new(PeerIndex(2), PeerIndex(1), false, start);
+        let second = Dialer::new(1, false, start);
         assert!(!second.is_due(start) && second.is_due(start + SECOND_WAIT));
     }
 
@@ -168,7 +177,7 @@ mod tests {
     #[test]
     fn a_link_that_came_up_meanwhile_makes_a_look_up_useless() {
         let start = Instant::now();
-        let mut dialer = Dialer::new(PeerIndex(1), PeerIndex(2), true, start);
+        let mut dialer = Dialer::new(1, true, start);
         dialer.on_looking_up();
         assert!(dialer.is_looking_up() && dialer.next().is_none());
         dialer.on_connected(start);
@@ -182,11 +191,36 @@ mod tests {
     #[test]
     fn only_our_own_attempt_counts_as_failed() {
         let start = Instant::now();
-        let mut dialer = Dialer::new(PeerIndex(1), PeerIndex(2), true, start);
+        let mut dialer = Dialer::new(1, true, start);
         dialer.on_dialling(ConnectionId::new_unchecked(1));
         assert!(!dialer.on_failed(ConnectionId::new_unchecked(2), start));
         assert_eq!(dialer.next(), None);
         assert!(dialer.on_failed(ConnectionId::new_unchecked(1), start));
         assert!(dialer.next().is_some());
+    }
+
+    #[test]
+    fn a_peer_that_has_moved_is_dialled_at_once_unless_it_is_connected() {
+        let start = Instant::now();
+        let old = ConnectionId::new_unchecked(1);
+        let mut dialer = Dialer::new(1, true, start);
+        for _ in 0..10 {
+            dialer.on_dialling(old);
+            dialer.on_failed(old, start);
+        }
+        assert!(!dialer.is_due(start + PAUSE_MAX / 2));
+        dialer.on_moved(start);
+        assert!(dialer.is_due(start), "without the pause that the old address earned");
+
+        dialer.on_dialling(old);
+        dialer.on_moved(start);
+        assert!(dialer.is_due(start) && !dialer.on_failed(old, start), "the attempt at the old address no longer counts");
+        dialer.on_looking_up();
+        dialer.on_moved(start);
+        assert!(dialer.is_due(start) && !dialer.is_looking_up());
+
+        dialer.on_connected(start);
+        dialer.on_moved(start);
+        assert_eq!(dialer.next(), None);
     }
 }

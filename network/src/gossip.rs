@@ -6,12 +6,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use libp2p::{
-    PeerId,
-    gossipsub::{
-        self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash, ValidationMode,
-        WhitelistSubscriptionFilter,
-    },
+use libp2p::gossipsub::{
+    self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
 };
 use sha2::{Digest, Sha256};
 
@@ -48,11 +44,11 @@ pub(crate) fn topic(hello: &Hello) -> IdentTopic {
     IdentTopic::new(format!("/quorate/transactions/1/{}", Hex(&digest)))
 }
 
-/// Gossipsub for a committee, subscribed to `topic`.
+/// Gossipsub, subscribed to `topic`. The event loop adds the peers.
 ///
 /// # Errors
 /// [`NetworkError::Setup`] if gossipsub refuses its configuration.
-pub(crate) fn behaviour(topic: &IdentTopic, peers: impl Iterator<Item = PeerId>, limits: &GossipLimits) -> Result<Gossip, NetworkError> {
+pub(crate) fn behaviour(topic: &IdentTopic, limits: &GossipLimits) -> Result<Gossip, NetworkError> {
     let setup = |problem: String| NetworkError::Setup { part: "gossipsub", problem };
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
@@ -78,9 +74,5 @@ pub(crate) fn behaviour(topic: &IdentTopic, peers: impl Iterator<Item = PeerId>,
     let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
         .map_err(|problem| setup(problem.to_owned()))?;
     gossip.subscribe(topic).map_err(|error| setup(error.to_string()))?;
-    for peer in peers {
-        // Must be symmetric; otherwise the other side would see grafts from an explicit peer.
-        gossip.add_explicit_peer(&peer);
-    }
     Ok(gossip)
 }

@@ -23,7 +23,7 @@ impl Guards {
 
     /// Held by the thread or task `name` while it runs.
     pub(crate) fn watch(&self, name: impl Into<String>) -> Guard {
-        Guard { guards: self.clone(), name: name.into() }
+        Guard { guards: self.clone(), name: name.into(), is_released: false }
     }
 
     /// Spawns a task that must not end.
@@ -32,6 +32,23 @@ impl Guards {
         tokio::spawn(async move {
             let _guard = guard;
             task.await;
+        });
+    }
+
+    /// Spawns a task that must not end before `end` does, and is dropped then.
+    pub(crate) fn spawn_until(
+        &self,
+        end: impl Future<Output = ()> + Send + 'static,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let guard = self.watch(name);
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = end => guard.release(),
+                () = task => drop(guard),
+            }
         });
     }
 
@@ -49,11 +66,19 @@ impl Guards {
 pub(crate) struct Guard {
     guards: Guards,
     name: String,
+    is_released: bool,
+}
+
+impl Guard {
+    /// The thread or task may end.
+    fn release(mut self) {
+        self.is_released = true;
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if std::thread::panicking() || !self.guards.is_stopping() {
+        if std::thread::panicking() || !(self.is_released || self.guards.is_stopping()) {
             self.guards.fail(&format!("{} has ended, which is a bug in this program", self.name));
         }
     }
@@ -83,11 +108,20 @@ mod tests {
         let mut told = told;
         guards.spawn("a task that panics", async { panic!("on purpose") });
         guards.spawn("a task that returns", async {});
-        told.recv().await.unwrap();
-        told.recv().await.unwrap();
+        guards.spawn_until(std::future::pending(), "a task that returns too early", async {});
+        for _ in 0..3 {
+            told.recv().await.unwrap();
+        }
+        let (held, released) = tokio::sync::oneshot::channel::<()>();
+        guards.spawn_until(async {}, "a task that is no longer needed", async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        assert!(released.await.is_err(), "it is dropped");
         stop.send_replace(true);
         drop(guards.watch("a task that is stopped"));
         let heard = heard.lock().unwrap().join("; ");
-        assert!(heard.contains("that panics") && heard.contains("that returns") && !heard.contains("is stopped"), "{heard}");
+        assert!(heard.contains("that panics") && heard.contains("that returns has") && heard.contains("too early"), "{heard}");
+        assert!(!heard.contains("is stopped") && !heard.contains("no longer needed"), "{heard}");
     }
 }

@@ -9,13 +9,20 @@
 //! A frame is charged to its sender's budget from before it is allocated until the consumer takes it. A peer that sends faster than we
 //! consume exhausts only its own budget: its stream is no longer read (or, for gossip, its frames are dropped), while other peers' frames
 //! keep flowing.
+//!
+//! A budget belongs to a seat, not to its holder, so that the bound holds however often the holder changes. Frames of a peer that has left are
+//! not delivered: the consumer would take them for frames of the next holder of the seat.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{config::PeerIndex, frame::Class};
+use crate::{
+    config::{PeerIndex, SEATS},
+    frame::Class,
+    peers::Peer,
+};
 
 /// A frame from a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +66,29 @@ impl Receiver {
     /// Waits for the next item; `None` once the network has ended: after [`crate::Network::shutdown`], or because of a bug, on which the node
     /// should stop. Cancel safe.
     pub async fn recv(&mut self) -> Option<Incoming> {
-        self.frames.recv().await.map(|charged| charged.incoming)
+        loop {
+            if let Some(incoming) = self.frames.recv().await?.open() {
+                return Some(incoming);
+            }
+        }
     }
 
     /// The next item, if one is waiting.
     pub fn try_recv(&mut self) -> Option<Incoming> {
-        self.frames.try_recv().ok().map(|charged| charged.incoming)
+        loop {
+            if let Some(incoming) = self.frames.try_recv().ok()?.open() {
+                return Some(incoming);
+            }
+        }
     }
 
     /// Blocks until the next item, for threads without a runtime; `None` once the network has shut down. Panics within a tokio runtime.
     pub fn blocking_recv(&mut self) -> Option<Incoming> {
-        self.frames.blocking_recv().map(|charged| charged.incoming)
+        loop {
+            if let Some(incoming) = self.frames.blocking_recv()?.open() {
+                return Some(incoming);
+            }
+        }
     }
 }
 
@@ -79,16 +98,24 @@ const CHARGE_BYTES_MIN: usize = 4096;
 #[derive(Debug)]
 struct Charged {
     incoming: Incoming,
+    from: Arc<Peer>,
     /// Returned to the sender's budget when the consumer takes the item.
     _charge: OwnedSemaphorePermit,
+}
+
+impl Charged {
+    /// `None` if the sender has left meanwhile.
+    fn open(self) -> Option<Incoming> {
+        (!self.from.has_left()).then_some(self.incoming)
+    }
 }
 
 /// The sending end, held by the readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     frames: mpsc::Sender<Charged>,
-    /// One per peer, by slot.
-    budgets: Vec<Arc<Semaphore>>,
+    /// One per seat.
+    budgets: Arc<[Arc<Semaphore>]>,
     budget_bytes: usize,
 }
 
@@ -96,32 +123,36 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 pub(crate) struct Room(OwnedSemaphorePermit);
 
-/// An inbox in which each of `peers` peers may have `budget_bytes` waiting, but at least one frame of `frame_bytes_max`.
-pub(crate) fn inbox(peers: usize, budget_bytes: usize, frame_bytes_max: usize) -> (Inbox, Receiver) {
+/// An inbox in which each peer may have `budget_bytes` waiting, but at least one frame of `frame_bytes_max`.
+pub(crate) fn inbox(budget_bytes: usize, frame_bytes_max: usize) -> (Inbox, Receiver) {
     let budget_bytes = budget_bytes.max(frame_bytes_max).max(CHARGE_BYTES_MIN);
     // Enough slots for all budgets at once, so that only budgets cause waiting.
-    let slots = peers.max(1).saturating_mul(budget_bytes / CHARGE_BYTES_MIN);
+    let slots = usize::from(SEATS).saturating_mul(budget_bytes / CHARGE_BYTES_MIN);
     let (sender, receiver) = mpsc::channel(slots.min(Semaphore::MAX_PERMITS));
-    let budgets = (0..peers).map(|_| Arc::new(Semaphore::new(budget_bytes))).collect();
+    let budgets = (0..SEATS).map(|_| Arc::new(Semaphore::new(budget_bytes))).collect();
     (Inbox { frames: sender, budgets, budget_bytes }, Receiver { frames: receiver })
 }
 
 impl Inbox {
-    /// Waits until the peer's budget has room for `length` bytes. `None` for an unknown peer.
-    pub(crate) async fn reserve(&self, slot: usize, length: usize) -> Option<Room> {
-        let budget = Arc::clone(self.budgets.get(slot)?);
+    /// Waits until the peer's budget has room for `length` bytes. `None` if there is no such seat.
+    pub(crate) async fn reserve(&self, seat: PeerIndex, length: usize) -> Option<Room> {
+        let budget = self.budget(seat)?;
         budget.acquire_many_owned(self.charge(length)).await.ok().map(Room)
     }
 
     /// Room for `length` bytes, if the peer's budget has it now.
-    pub(crate) fn try_reserve(&self, slot: usize, length: usize) -> Option<Room> {
-        let budget = Arc::clone(self.budgets.get(slot)?);
+    pub(crate) fn try_reserve(&self, seat: PeerIndex, length: usize) -> Option<Room> {
+        let budget = self.budget(seat)?;
         budget.try_acquire_many_owned(self.charge(length)).ok().map(Room)
     }
 
     /// Delivers an item; false if the receiver has been dropped.
-    pub(crate) fn deliver(&self, room: Room, incoming: Incoming) -> bool {
-        self.frames.try_send(Charged { incoming, _charge: room.0 }).is_ok()
+    pub(crate) fn deliver(&self, room: Room, from: &Arc<Peer>, incoming: Incoming) -> bool {
+        self.frames.try_send(Charged { incoming, from: Arc::clone(from), _charge: room.0 }).is_ok()
+    }
+
+    fn budget(&self, seat: PeerIndex) -> Option<Arc<Semaphore>> {
+        self.budgets.get(usize::from(seat.0)).cloned()
     }
 
     fn charge(&self, length: usize) -> u32 {
@@ -133,29 +164,46 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::tests::peer;
 
-    fn gossip(from: u16) -> Incoming {
-        Incoming::Gossip { from: PeerIndex(from), bytes: Bytes::from_static(b"x") }
+    fn gossip(from: &Peer) -> Incoming {
+        Incoming::Gossip { from: from.index, bytes: Bytes::from_static(b"x") }
+    }
+
+    fn deliver(inbox: &Inbox, from: &Arc<Peer>) -> bool {
+        inbox.try_reserve(from.index, 1).is_some_and(|room| inbox.deliver(room, from, gossip(from)))
     }
 
     #[test]
     fn a_peer_that_fills_its_budget_leaves_the_budget_of_the_others_alone() {
-        let (inbox, mut receiver) = inbox(2, 8 * CHARGE_BYTES_MIN, 1);
+        let (inbox, mut receiver) = inbox(8 * CHARGE_BYTES_MIN, 1);
+        let (greedy, other) = (peer(0), peer(127));
         for _ in 0..8 {
-            let room = inbox.try_reserve(0, 1).expect("within the budget");
-            assert!(inbox.deliver(room, gossip(0)));
+            assert!(deliver(&inbox, &greedy), "within the budget");
         }
-        assert!(inbox.try_reserve(0, 1).is_none());
-        let room = inbox.try_reserve(1, 1).expect("the other peer has its own budget");
-        assert!(inbox.deliver(room, gossip(1)));
+        assert!(!deliver(&inbox, &greedy));
+        assert!(deliver(&inbox, &other), "the other peer has its own budget");
 
-        assert_eq!(receiver.try_recv(), Some(gossip(0)));
-        assert!(inbox.try_reserve(0, 1).is_some(), "taking a frame gives its charge back");
+        assert_eq!(receiver.try_recv(), Some(gossip(&greedy)));
+        assert!(deliver(&inbox, &greedy), "taking a frame gives its charge back");
+    }
+
+    #[tokio::test]
+    async fn frames_of_a_peer_that_has_left_are_charged_to_its_seat_until_the_consumer_skips_them() {
+        let (inbox, mut receiver) = inbox(2 * CHARGE_BYTES_MIN, 1);
+        let (old, new, other) = (peer(1), peer(1), peer(2));
+        assert!(deliver(&inbox, &old) && deliver(&inbox, &old) && deliver(&inbox, &other));
+        old.leave();
+        assert!(!deliver(&inbox, &new), "the seat's budget is still full");
+        assert_eq!(receiver.recv().await, Some(gossip(&other)));
+        assert!(deliver(&inbox, &new));
+        assert_eq!(receiver.try_recv(), Some(gossip(&new)));
+        assert_eq!(receiver.try_recv(), None);
     }
 
     #[test]
     fn the_longest_frame_always_fits_an_empty_budget() {
-        let (inbox, _receiver) = inbox(1, 1, 1 << 20);
-        assert!(inbox.try_reserve(0, 1 << 20).is_some());
+        let (inbox, _receiver) = inbox(1, 1 << 20);
+        assert!(inbox.try_reserve(PeerIndex(0), 1 << 20).is_some());
     }
 }

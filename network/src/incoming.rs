@@ -17,6 +17,7 @@ use libp2p_stream::IncomingStreams;
 use tokio::{task::AbortHandle, time::timeout};
 
 use crate::{
+    config::PeerIndex,
     frame::{Class, FrameFault, PREFIX_BYTES, checked_length},
     hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES, Hello},
     inbox::{Inbox, Incoming},
@@ -44,13 +45,20 @@ impl From<io::Error> for ReadEnd {
 
 /// Accepts streams of `class`, for ever.
 pub(crate) async fn run(shared: Arc<Shared>, class: Class, mut streams: IncomingStreams, inbox: Inbox) {
-    let mut readers: BTreeMap<usize, AbortHandle> = BTreeMap::new();
+    let mut readers: BTreeMap<PeerIndex, AbortHandle> = BTreeMap::new();
     while let Some((peer_id, stream)) = streams.next().await {
-        // The allow list lets only members through; this is defence in depth.
-        let Some(peer) = shared.by_id(&peer_id).cloned() else { continue };
-        let slot = peer.slot;
-        let reader = tokio::spawn(serve(Arc::clone(&shared), peer, class, stream, inbox.clone()));
-        if let Some(older) = readers.insert(slot, reader.abort_handle()) {
+        // The allow list lets only members through, but this one may have left a moment ago.
+        let Some(peer) = shared.peers().by_id(&peer_id).cloned() else { continue };
+        let seat = peer.index;
+        let serving = serve(Arc::clone(&shared), Arc::clone(&peer), class, stream, inbox.clone());
+        let reader = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = peer.left() => {}
+                () = serving => {}
+            }
+        });
+        if let Some(older) = readers.insert(seat, reader.abort_handle()) {
             older.abort();
         }
     }
@@ -98,7 +106,7 @@ async fn answer(ours: &Hello, peer: &Peer, stream: &mut Stream) -> io::Result<Op
     Ok(refusal)
 }
 
-async fn read_frames(shared: &Shared, peer: &Peer, class: Class, stream: Stream, inbox: &Inbox) -> ReadEnd {
+async fn read_frames(shared: &Shared, peer: &Arc<Peer>, class: Class, stream: Stream, inbox: &Inbox) -> ReadEnd {
     let lane = Lane::from(class);
     let received = shared.metrics.received(lane);
     let limit = shared.class_limits(class).frame_bytes_max;
@@ -109,14 +117,14 @@ async fn read_frames(shared: &Shared, peer: &Peer, class: Class, stream: Stream,
             Err(end) => return end,
         };
         // Back-pressure: while our consumer lags, only this stream is not read, and the peer's queue drops its oldest frames.
-        let Some(room) = inbox.reserve(peer.slot, length).await else { return ReadEnd::Closed };
+        let Some(room) = inbox.reserve(peer.index, length).await else { return ReadEnd::Closed };
         let mut bytes = vec![0; length];
         if stream.read_exact(&mut bytes).await.is_err() {
             return ReadEnd::Closed;
         }
         received.count(1, metrics::bytes(length));
         let frame = Incoming::Frame { from: peer.index, class, bytes: Bytes::from(bytes) };
-        if !inbox.deliver(room, frame) {
+        if !inbox.deliver(room, peer, frame) {
             shared.metrics.dropped(lane, DropReason::consumer_gone, 1);
         }
     }

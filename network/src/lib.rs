@@ -1,7 +1,8 @@
 //! Authenticated links between the validators of a committee.
 //!
-//! This crate moves bytes and knows nothing of consensus. [`start`] takes the committee (network keys and addresses) and returns a
-//! [`Network`] handle for sending and three bounded receivers, one per kind of traffic:
+//! This crate moves bytes and knows nothing of consensus. [`start`] takes the committee (seats, network keys and addresses) and returns a
+//! [`Network`] handle for sending and three bounded receivers, one per kind of traffic. The committee may change while the network runs:
+//! [`Network::set_peers`].
 //!
 //! | traffic | carried by | order | on overload |
 //! |---|---|---|---|

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::{
-    config::{Committee, NetworkConfig, NetworkError, PeerIndex},
+    config::{self, Committee, NetworkConfig, NetworkError, Peer, PeerIndex},
     frame::Class,
     guard::Guards,
     inbox::{IncomingReceivers, inbox},
@@ -38,7 +38,8 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Connects a node to its committee. Returns once the listener is open; peers connect in the background, for ever.
+/// Connects a node to the validators, of which it need not be one. Returns once the listener is open; peers connect in the background, for
+/// ever.
 ///
 /// Everything runs on one thread named `network` with a current-thread tokio runtime: on a machine shared by several nodes, more
 /// threads cost up to 60 % more CPU for the same work.
@@ -56,8 +57,6 @@ pub fn start(
     std::mem::drop(config); // wipes the secret
 
     let limits = committee.limits;
-    let peers = committee.members.len();
-    let inbox = |budget, frame| inbox(peers, budget, frame);
     let (consensus, consensus_receiver) = inbox(limits.consensus.inbox_bytes_max, limits.consensus.frame_bytes_max);
     let (sync, sync_receiver) = inbox(limits.sync.inbox_bytes_max, limits.sync.frame_bytes_max);
     let (gossip, gossip_receiver) = inbox(limits.gossip.inbox_bytes_max, limits.gossip.frame_bytes_max);
@@ -80,7 +79,7 @@ pub fn start(
             move || {
                 runtime.block_on(async move {
                     match SwarmLoop::start(committee.keypair, committee.listen, shared, inboxes, guards.clone()).await {
-                        Ok(event_loop) => {
+                        Ok(mut event_loop) => {
                             let _guard = guards.watch("the network thread");
                             if report.send(Ok(())).is_ok() {
                                 event_loop.run(stopped).await;
@@ -113,7 +112,9 @@ impl Network {
     pub fn send(&self, to: PeerIndex, class: Class, frame: Bytes) {
         let shared = &self.inner.shared;
         let lane = Lane::from(class);
-        let Some(peer) = shared.by_index(to) else {
+        // Locked until the frame is queued, so that a peer that leaves takes the frame along.
+        let peers = shared.peers();
+        let Some(peer) = peers.by_index(to) else {
             return shared.metrics.dropped(lane, DropReason::unknown_peer, 1);
         };
         let limit = shared.class_limits(class).frame_bytes_max;
@@ -142,7 +143,7 @@ impl Network {
     #[must_use]
     pub fn status(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
-        self.inner.shared.peers.iter().map(|peer| peer.status(now)).collect()
+        self.inner.shared.peers().iter().map(|peer| peer.status(now)).collect()
     }
 
     /// Frames dropped, streams closed and peers refused since the start, by reason, including reasons with a count of 0.
@@ -157,10 +158,20 @@ impl Network {
         self.inner.shared.listen_addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Our own position in the committee.
-    #[must_use]
-    pub fn me(&self) -> PeerIndex {
-        self.inner.shared.me
+    /// Replaces the set of peers: every validator but ourselves, whether we are one or not. The same set again changes nothing.
+    ///
+    /// - A peer that keeps its seat and its key keeps its link and everything queued. If its address differs, a connection that exists stays,
+    ///   and every further dial goes to the new address.
+    /// - A peer that is not in the set, with its seat and its key, loses its link and everything queued. It is refused like any stranger, and
+    ///   the receivers return no more frames of it. A frame taken before this call may carry a seat that now belongs to another.
+    /// - A new peer is dialled and let in; so is a known key at another seat, with a new link.
+    ///
+    /// # Errors
+    /// [`NetworkError`], one line that names what is wrong with the set. Nothing has changed then.
+    pub fn set_peers(&self, peers: Vec<Peer>) -> Result<(), NetworkError> {
+        let shared = &self.inner.shared;
+        shared.set_peers(config::check_peers(shared.my_id, peers)?);
+        Ok(())
     }
 
     /// Adds the metrics `quorate_network_…` to a registry.

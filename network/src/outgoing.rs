@@ -73,9 +73,9 @@ impl From<io::Error> for StreamEnd {
     }
 }
 
-/// Sends everything queued for `peer` in `class`, for ever.
+/// Sends everything queued for `peer` in `class`, until the peer leaves.
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, class: Class, mut control: Control) {
-    let seed = u64::from(shared.me.0) << 24 | u64::from(peer.index.0) << 8 | u64::from(class == Class::Sync);
+    let seed = peer.seed ^ u64::from(class == Class::Sync);
     let mut connected = peer.connected.subscribe();
     let mut attempt: u32 = 0;
     loop {

@@ -4,7 +4,8 @@
 //! `outgoing.rs` and `incoming.rs` move the frames.
 
 use std::{
-    io,
+    collections::{BTreeMap, BTreeSet},
+    io, slice,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, Transport, allow_block_list, connection_limits,
+    Multiaddr, PeerId, Swarm, Transport, allow_block_list,
     core::upgrade::Version,
     gossipsub::{self, IdentTopic, MessageAcceptance, PublishError},
     identity, noise, ping,
@@ -22,11 +23,12 @@ use libp2p::{
     },
     tcp, yamux,
 };
+use libp2p_stream::Control;
 use tokio::{sync::watch, time::sleep_until};
 
 use crate::{
     clock,
-    config::{self, NetworkError},
+    config::{self, NetworkError, PeerIndex},
     dial::{self, Dialer},
     frame::Class,
     gate::Gate,
@@ -37,16 +39,12 @@ use crate::{
     lookup::Name,
     metrics::{self, DropReason, Flow, Lane, RefusalReason},
     outgoing,
-    peers::Shared,
+    peers::{Peer, Shared},
     status::Refusal,
 };
 
 /// Timeout of a connection's handshake, in both directions.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most unfinished handshakes of incoming connections; see also [`crate::gate`].
-const PENDING_INCOMING_MAX: u32 = 64;
-/// Connections with one peer: the old one and its replacement.
-const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 /// Streams on one connection. We need two each way, gossip, pings and clock questions; if a peer opens more, the connection is closed.
 const STREAMS_MAX: usize = 64;
 /// Idle connections are kept.
@@ -64,12 +62,11 @@ const GOSSIP_BATCH_BYTES_MAX: usize = 512 * 1024;
 /// Minimum time between two log lines about strangers.
 const STRANGER_LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// The protocols of a node. The order matters: the first three can refuse a connection before the rest hear of it.
+/// The protocols of a node. The order matters: the first two can refuse a connection before the rest hear of it.
 #[derive(NetworkBehaviour)]
 struct Protocols {
     allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
     gate: Gate,
-    limits: connection_limits::Behaviour,
     gossip: Gossip,
     streams: libp2p_stream::Behaviour,
     ping: ping::Behaviour,
@@ -93,29 +90,35 @@ struct Connection {
 
 /// The event loop's own view of a peer.
 struct Link {
+    peer: Arc<Peer>,
+    /// Where the peer is dialled.
+    address: Multiaddr,
     dialer: Dialer,
     /// We are the first dialer, whose connection stays if two cross.
     is_first: bool,
-    /// Oldest first; at most [`CONNECTIONS_PER_PEER_MAX`].
+    /// Oldest first. Events of other connections, from an earlier membership, change nothing.
     connections: Vec<Connection>,
 }
 
-/// The result of a look-up: the peer's slot, and its addresses.
-type LookedUp = (usize, io::Result<Vec<Multiaddr>>);
+/// The result of a look-up: whose name it is, the name, and its addresses.
+type LookedUp = (PeerIndex, Name, io::Result<Vec<Multiaddr>>);
 
 /// The swarm and the state that its events change.
 pub(crate) struct SwarmLoop {
     swarm: Swarm<Protocols>,
     shared: Arc<Shared>,
-    /// In the order of `shared.peers`.
-    links: Vec<Link>,
+    /// Opens streams, for the tasks of each peer.
+    control: Control,
+    /// One per peer. Follows the shared set of peers with a short delay.
+    links: BTreeMap<PeerId, Link>,
     topic: IdentTopic,
     gossip_inbox: Inbox,
     gossip_sent: Flow,
     gossip_received: Flow,
     strangers: Strangers,
-    /// At most one per peer.
     lookups: FuturesUnordered<BoxFuture<'static, LookedUp>>,
+    /// The seats that wait for a look-up. There is at most one for each, because the system may take long to give up.
+    looking_up: BTreeSet<PeerIndex>,
     guards: Guards,
 }
 
@@ -154,106 +157,164 @@ impl SwarmLoop {
         for (class, streams, inbox) in [(Class::Consensus, consensus, inboxes.consensus), (Class::Sync, sync, inboxes.sync)] {
             let name = format!("the network's task that accepts {class:?} streams");
             guards.spawn(name, incoming::run(Arc::clone(&shared), class, streams, inbox));
-            for peer in &shared.peers {
-                let name = format!("the network's task that sends {class:?} frames to validator {}", peer.index);
-                guards.spawn(name, outgoing::run(Arc::clone(&shared), Arc::clone(peer), class, control.clone()));
-            }
         }
         guards.spawn("the network's task that answers clock questions", clock::answer(Arc::clone(&shared), questions));
-        for peer in &shared.peers {
-            let name = format!("the network's task that asks validator {} for its clock", peer.index);
-            guards.spawn(name, clock::ask(Arc::clone(peer), control.clone()));
-        }
-
-        let now = Instant::now();
-        let links = shared
-            .peers
-            .iter()
-            .map(|peer| {
-                let is_first = dial::is_first(&shared.my_id, &peer.id);
-                Link { dialer: Dialer::new(shared.me, peer.index, is_first, now), is_first, connections: Vec::new() }
-            })
-            .collect();
-        Ok(SwarmLoop {
+        let mut event_loop = SwarmLoop {
             gossip_sent: shared.metrics.sent(Lane::gossip),
             gossip_received: shared.metrics.received(Lane::gossip),
             swarm,
             shared,
-            links,
+            control,
+            links: BTreeMap::new(),
             topic,
             gossip_inbox: inboxes.gossip,
             strangers: Strangers::default(),
             lookups: FuturesUnordered::new(),
+            looking_up: BTreeSet::new(),
             guards,
-        })
+        };
+        event_loop.follow_peers();
+        Ok(event_loop)
     }
 
     /// Runs until `stop` becomes true or every handle is dropped.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(&mut self, mut stop: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         let mut batch = Vec::new();
         loop {
-            let next_dial = self.links.iter().filter_map(|link| link.dialer.next()).min();
+            let next_dial = self.links.values().filter_map(|link| link.dialer.next()).min();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 () = shared.gossip.filled() => {
                     shared.gossip.take_batch(GOSSIP_BATCH_BYTES_MAX, &mut batch);
                     batch.drain(..).for_each(|frame| self.publish(frame));
                 }
+                () = shared.peers_changed.notified() => self.follow_peers(),
                 () = until(next_dial) => self.dial_due(),
-                Some((slot, found)) = self.lookups.next(), if !self.lookups.is_empty() => self.on_looked_up(slot, found),
+                Some(looked_up) = self.lookups.next(), if !self.lookups.is_empty() => self.on_looked_up(looked_up),
                 // An error means that every handle has been dropped.
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    fn dial_due(&mut self) {
-        let now = Instant::now();
-        let mut addresses = Vec::new();
-        for (link, peer) in self.links.iter_mut().zip(&self.shared.peers).filter(|(link, _)| link.dialer.is_due(now)) {
-            if let Some(name) = Name::of(&peer.address) {
-                link.dialer.on_looking_up();
-                let slot = peer.slot;
-                self.lookups.push(Box::pin(async move { (slot, name.look_up().await) }));
-            } else {
-                addresses.push((peer.slot, vec![peer.address.clone()]));
+    /// Lets go of the peers that have left, begins with the new ones, and notes who has moved.
+    fn follow_peers(&mut self) {
+        let peers: Vec<Arc<Peer>> = self.shared.peers().iter().cloned().collect();
+        // First, because a key that has moved to another seat is among both.
+        let left: Vec<PeerId> = self.links.values().filter(|link| link.peer.has_left()).map(|link| link.peer.id).collect();
+        for peer_id in left {
+            self.let_go(&peer_id);
+        }
+        for peer in peers {
+            let address = peer.address();
+            match self.links.get_mut(&peer.id) {
+                None => self.begin(peer, address),
+                Some(link) if link.address != address => {
+                    tracing::info!(validator = %peer.index, %address, "this validator has moved");
+                    link.address = address;
+                    link.dialer.on_moved(Instant::now());
+                    self.swarm.behaviour_mut().gate.know(peer.id, slice::from_ref(&link.address));
+                    if !self.swarm.is_connected(&peer.id) {
+                        // Ends a dial to the old address, which may still be under way. The only error is that there is no connection.
+                        let _ = self.swarm.disconnect_peer_id(peer.id);
+                    }
+                }
+                Some(_) => {}
             }
         }
-        for (slot, addresses) in addresses {
-            self.dial(slot, addresses);
+        self.count_connected();
+    }
+
+    fn let_go(&mut self, peer_id: &PeerId) {
+        let Some(link) = self.links.remove(peer_id) else { return };
+        let protocols = self.swarm.behaviour_mut();
+        // Also closes the connections and ends a dial that is under way.
+        protocols.allowed.disallow_peer(*peer_id);
+        protocols.gossip.remove_explicit_peer(peer_id);
+        protocols.gate.forget(peer_id);
+        tracing::info!(validator = %link.peer.index, %peer_id, "no longer a peer");
+    }
+
+    fn begin(&mut self, peer: Arc<Peer>, address: Multiaddr) {
+        let protocols = self.swarm.behaviour_mut();
+        protocols.allowed.allow_peer(peer.id);
+        protocols.gate.know(peer.id, slice::from_ref(&address));
+        // Must be symmetric; otherwise the other side would see grafts from an explicit peer.
+        protocols.gossip.add_explicit_peer(&peer.id);
+        let left = || Arc::clone(&peer).left();
+        for class in Class::ALL {
+            let name = format!("the network's task that sends {class:?} frames to validator {}", peer.index);
+            let task = outgoing::run(Arc::clone(&self.shared), Arc::clone(&peer), class, self.control.clone());
+            self.guards.spawn_until(left(), name, task);
+        }
+        let name = format!("the network's task that asks validator {} for its clock", peer.index);
+        self.guards.spawn_until(left(), name, clock::ask(Arc::clone(&peer), self.control.clone()));
+        let is_first = dial::is_first(&self.shared.my_id, &peer.id);
+        let dialer = Dialer::new(peer.seed, is_first, Instant::now());
+        self.links.insert(peer.id, Link { peer, address, dialer, is_first, connections: Vec::new() });
+    }
+
+    fn dial_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<PeerId> = self.links.values().filter(|link| link.dialer.is_due(now)).map(|link| link.peer.id).collect();
+        for peer_id in due {
+            self.reach(&peer_id);
         }
     }
 
-    fn on_looked_up(&mut self, slot: usize, found: io::Result<Vec<Multiaddr>>) {
-        let Some((link, peer)) = self.links.get_mut(slot).zip(self.shared.peers.get(slot)) else { return };
+    /// Dials a peer, after a look-up of its name if it has one.
+    fn reach(&mut self, peer_id: &PeerId) {
+        let Some(link) = self.links.get_mut(peer_id) else { return };
+        let Some(name) = Name::of(&link.address) else {
+            let address = link.address.clone();
+            return self.dial(peer_id, vec![address]);
+        };
+        link.dialer.on_looking_up();
+        let seat = link.peer.index;
+        if self.looking_up.insert(seat) {
+            self.lookups.push(Box::pin(async move {
+                let found = name.clone().look_up().await;
+                (seat, name, found)
+            }));
+        }
+    }
+
+    fn on_looked_up(&mut self, (seat, name, found): LookedUp) {
+        self.looking_up.remove(&seat);
+        let Some(link) = self.links.values_mut().find(|link| link.peer.index == seat) else { return };
         if !link.dialer.is_looking_up() {
-            return; // connected meanwhile
+            return; // connected or moved meanwhile
+        }
+        let peer_id = link.peer.id;
+        if Name::of(&link.address).as_ref() != Some(&name) {
+            return self.reach(&peer_id); // the holder of the seat has moved, or is another
         }
         match found {
             Ok(addresses) => {
-                self.swarm.behaviour_mut().gate.found(peer.id, &addresses);
-                self.dial(slot, addresses);
+                self.swarm.behaviour_mut().gate.know(peer_id, &addresses);
+                self.dial(&peer_id, addresses);
             }
             Err(error) => {
                 link.dialer.on_not_found(Instant::now());
-                Shared::on_unreachable(peer, &format!("its name cannot be resolved: {error}"));
+                Shared::on_unreachable(&link.peer, &format!("its name cannot be resolved: {error}"));
             }
         }
     }
 
-    fn dial(&mut self, slot: usize, addresses: Vec<Multiaddr>) {
-        let Some((link, peer)) = self.links.get_mut(slot).zip(self.shared.peers.get(slot)) else { return };
-        let options = DialOpts::peer_id(peer.id)
+    fn dial(&mut self, peer_id: &PeerId, addresses: Vec<Multiaddr>) {
+        let Some(link) = self.links.get_mut(peer_id) else { return };
+        let options = DialOpts::peer_id(*peer_id)
             .addresses(addresses)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
+            // Not "and not dialling": a dial to an earlier address may still be ending.
+            .condition(PeerCondition::Disconnected)
             // Dialling from the listen port would collide with remnants of the previous connection.
             .allocate_new_port()
             .build();
         let connection = options.connection_id();
         link.dialer.on_dialling(connection);
         if let Err(error) = self.swarm.dial(options) {
-            tracing::debug!(validator = %peer.index, "cannot dial now: {error}");
+            tracing::debug!(validator = %link.peer.index, "cannot dial now: {error}");
             link.dialer.on_failed(connection, Instant::now());
         }
     }
@@ -278,13 +339,14 @@ impl SwarmLoop {
             SwarmEvent::Behaviour(ProtocolsEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(ProtocolsEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(ProtocolsEvent::Streams(())) => {}
-            SwarmEvent::Behaviour(ProtocolsEvent::Allowed(never) | ProtocolsEvent::Gate(never) | ProtocolsEvent::Limits(never)) => {
-                match never {}
-            }
+            SwarmEvent::Behaviour(ProtocolsEvent::Allowed(never) | ProtocolsEvent::Gate(never)) => match never {},
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_connected(&peer_id, connection_id, endpoint.is_dialer());
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, num_established, .. } => {
+                if num_established > 0 {
+                    self.subscribe_again();
+                }
                 let cause = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
                 self.on_disconnected(&peer_id, connection_id, &cause);
             }
@@ -303,7 +365,7 @@ impl SwarmLoop {
                 self.guards.fail(&format!("the listener for other validators has closed: {reason:?}"));
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("the listener reports: {error}"),
-            // The enum is non-exhaustive, and no other event matters for a fixed committee.
+            // The enum is non-exhaustive, and no other event matters here.
             event => tracing::trace!(?event, "swarm event"),
         }
     }
@@ -317,14 +379,14 @@ impl SwarmLoop {
                     &propagation_source,
                     MessageAcceptance::Ignore,
                 );
-                let Some(peer) = self.shared.by_id(&propagation_source) else { return };
+                let Some(Link { peer, .. }) = self.links.get(&propagation_source) else { return };
                 let length = message.data.len();
                 self.gossip_received.count(1, metrics::bytes(length));
-                let reason = match self.gossip_inbox.try_reserve(peer.slot, length) {
+                let reason = match self.gossip_inbox.try_reserve(peer.index, length) {
                     None => DropReason::consumer_lagging,
                     Some(room) => {
                         let bytes = Bytes::from(message.data);
-                        if self.gossip_inbox.deliver(room, Incoming::Gossip { from: peer.index, bytes }) {
+                        if self.gossip_inbox.deliver(room, peer, Incoming::Gossip { from: peer.index, bytes }) {
                             return;
                         }
                         DropReason::consumer_gone
@@ -342,9 +404,19 @@ impl SwarmLoop {
         }
     }
 
+    /// Gossipsub tells a peer of our subscription only once, on the first of several connections. If that one has closed, the peer may never have
+    /// heard of it, and would send us no gossip.
+    fn subscribe_again(&mut self) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.unsubscribe(&self.topic);
+        if let Err(error) = gossip.subscribe(&self.topic) {
+            tracing::error!("cannot subscribe to gossip: {error}");
+        }
+    }
+
     fn on_ping(&mut self, event: &ping::Event) {
-        let Some(peer) = self.shared.by_id(&event.peer) else { return };
-        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        let Some(link) = self.links.get_mut(&event.peer) else { return };
+        let peer = &link.peer;
         let connection = link.connections.iter_mut().find(|connection| connection.id == event.connection);
         let Some(connection) = connection else { return };
         match &event.result {
@@ -364,8 +436,8 @@ impl SwarmLoop {
     }
 
     fn on_connected(&mut self, peer_id: &PeerId, id: ConnectionId, is_ours: bool) {
-        let Some(peer) = self.shared.by_id(peer_id) else { return };
-        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        let Some(link) = self.links.get_mut(peer_id) else { return };
+        let peer = &link.peer;
         let now = Instant::now();
         let newer = Connection { id, is_ours, since: now, missed_pings: 0 };
         for older in &link.connections {
@@ -397,12 +469,13 @@ impl SwarmLoop {
     }
 
     fn on_disconnected(&mut self, peer_id: &PeerId, id: ConnectionId, cause: &str) {
-        let Some(peer) = self.shared.by_id(peer_id) else { return };
-        let Some(link) = self.links.get_mut(peer.slot) else { return };
-        link.connections.retain(|connection| connection.id != id);
+        let Some(link) = self.links.get_mut(peer_id) else { return };
+        let Some(position) = link.connections.iter().position(|connection| connection.id == id) else { return };
+        link.connections.remove(position);
         if !link.connections.is_empty() {
             return;
         }
+        let peer = &link.peer;
         let now = Instant::now();
         link.dialer.on_disconnected(now);
         tracing::info!(validator = %peer.index, %peer_id, "disconnected: {cause}");
@@ -412,8 +485,8 @@ impl SwarmLoop {
     }
 
     fn on_dial_failed(&mut self, peer_id: &PeerId, id: ConnectionId, error: DialError) {
-        let Some(peer) = self.shared.by_id(peer_id) else { return };
-        let Some(link) = self.links.get_mut(peer.slot) else { return };
+        let Some(link) = self.links.get_mut(peer_id) else { return };
+        let peer = &link.peer;
         // Gossipsub and libp2p-stream also request connections, without an address; that fails at once and is not worth reporting.
         if !link.dialer.on_failed(id, Instant::now()) {
             return;
@@ -447,7 +520,7 @@ impl SwarmLoop {
     }
 
     fn count_connected(&self) {
-        let connected = self.links.iter().filter(|link| !link.connections.is_empty()).count();
+        let connected = self.links.values().filter(|link| !link.connections.is_empty()).count();
         self.shared.metrics.set_connected(connected);
     }
 }
@@ -474,21 +547,10 @@ impl Strangers {
 }
 
 fn build(keypair: &identity::Keypair, shared: &Shared, topic: &IdentTopic) -> Result<Swarm<Protocols>, NetworkError> {
-    let peers = || shared.peers.iter().map(|peer| peer.id);
-    let mut allowed = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
-    for peer in peers() {
-        allowed.allow_peer(peer);
-    }
-    let members = u32::try_from(shared.peers.len()).unwrap_or(u32::MAX);
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-        .with_max_established(Some(members.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
     let protocols = Protocols {
-        allowed,
-        gate: Gate::new(shared.peers.iter().map(|peer| &peer.address)),
-        limits: connection_limits::Behaviour::new(limits),
-        gossip: gossip::behaviour(topic, peers(), &shared.limits.gossip)?,
+        allowed: allow_block_list::Behaviour::default(),
+        gate: Gate::default(),
+        gossip: gossip::behaviour(topic, &shared.limits.gossip)?,
         streams: libp2p_stream::Behaviour::new(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
     };
@@ -564,3 +626,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

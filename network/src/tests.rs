@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identity, noise,
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, gossipsub, identity, noise,
     swarm::{SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
@@ -22,10 +22,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     ApplicationId, Class, Hello, Incoming, IncomingReceivers, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex, PeerState,
-    PeerStatus, Receiver, Refusal,
+    PeerStatus, Receiver, Refusal, gossip,
     hello::{ANSWER_ACCEPTED, ANSWER_DOUBLED, ANSWER_REFUSED, HELLO_BYTES},
     network_public_key, start,
 };
+
+mod set_peers;
 
 fn hello() -> Hello {
     Hello { application: ApplicationId::new("counter", 1), chain_id: 7, genesis_hash: [3; 32], protocol_version: 1 }
@@ -55,15 +57,15 @@ impl Committee {
         format!("/ip4/127.0.0.1/tcp/{}", self.ports[member])
     }
 
+    fn peer(&self, member: usize) -> Peer {
+        Peer { index: index(member), network_key: network_public_key(&seed(member)), address: self.address(member) }
+    }
+
     fn config(&self, member: usize) -> NetworkConfig {
-        let peers = (0..self.ports.len()).filter(|other| *other != member);
         NetworkConfig {
             secret: Box::new(Zeroizing::new(seed(member))),
-            me: index(member),
             listen: self.address(member),
-            peers: peers
-                .map(|other| Peer { index: index(other), network_key: network_public_key(&seed(other)), address: self.address(other) })
-                .collect(),
+            peers: (0..self.ports.len()).filter(|other| *other != member).map(|other| self.peer(other)).collect(),
             hello: hello(),
             limits: Limits::default(),
         }
@@ -96,6 +98,10 @@ impl Node {
 
     fn refused(&self, member: usize) -> Option<Refusal> {
         self.network.status().into_iter().find(|peer| peer.index == index(member)).unwrap().refused
+    }
+
+    fn is_connected_to(&self, member: usize) -> bool {
+        self.state(member) == PeerState::Connected
     }
 
     fn is_connected_to_all(&self) -> bool {
@@ -272,16 +278,19 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
     let committee = Committee::of(4);
     let mut nodes: Vec<Node> = (0..4).map(|member| committee.start(member)).collect();
     eventually("all connected", || nodes.iter().all(Node::is_connected_to_all)).await;
+    everyone_hears_everyone(&mut nodes).await;
+}
 
-    // Subscriptions propagate in the background: publish numbered frames until every node has heard every other one.
-    let mut heard: Vec<BTreeSet<(PeerIndex, u32)>> = vec![BTreeSet::new(); 4];
+/// Subscriptions propagate in the background: publishes numbered frames until every node has heard every other one.
+async fn everyone_hears_everyone(nodes: &mut [Node]) {
+    let mut heard: Vec<BTreeSet<(PeerIndex, u32)>> = vec![BTreeSet::new(); nodes.len()];
     let mut number = 0;
     let deadline = Instant::now() + PATIENCE;
-    while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == 3) {
+    while !heard.iter().all(|heard| heard.iter().map(|(from, _)| from).collect::<BTreeSet<_>>().len() == nodes.len() - 1) {
         assert!(Instant::now() < deadline, "gossip: {heard:?}");
-        for node in &nodes {
+        for (member, node) in (0..).zip(&*nodes) {
             // The frame includes the sender's index, because equal bytes count as one message.
-            node.network.gossip(numbered(number * 10 + u32::from(node.network.me().0), 1000));
+            node.network.gossip(numbered(number * 10 + member, 1000));
         }
         number += 1;
         sleep(POLL).await;
@@ -293,6 +302,37 @@ async fn gossip_reaches_every_node_once_and_only_in_one_hop() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_peer_whose_first_connection_is_replaced_hears_of_our_subscription_again() {
+    let committee = Committee::of(2);
+    let node = committee.start(0);
+    let topic = gossip::topic(&hello());
+    let mut swarm = SwarmBuilder::with_existing_identity(identity::Keypair::ed25519_from_bytes(seed(1)).unwrap())
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| gossip::behaviour(&topic, &Limits::default().gossip).unwrap())
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
+        .build();
+    let heard = async {
+        for connection in 0..2 {
+            let address: Multiaddr = committee.address(0).parse().unwrap();
+            swarm.dial(DialOpts::unknown_peer_id().address(address).allocate_new_port().build()).unwrap();
+            let mut is_replaced = connection == 0;
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionClosed { .. } => is_replaced = true,
+                    SwarmEvent::Behaviour(gossipsub::Event::Subscribed { .. }) if is_replaced => break,
+                    _ => {}
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("the subscription in time");
+    assert_eq!(node.metric("replaced_connections_total"), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! only for inputs, time and the disk.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -13,6 +13,7 @@ use quorate_network::{Class, Network, PeerIndex};
 use quorate_replica::{Answer, Dropped, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
 use quorate_types::{
     codec::{self, Bounded},
+    committee::Committee,
     ids::{Address, TxId, ValidatorId},
     message::{Message, Recipients, TransactionBatch},
     round::{Round, Sequence, UnixMillis},
@@ -31,6 +32,7 @@ use crate::{
     ingest::TransactionQueue,
     mailbox::{Lane, Mailbox, Taken},
     metrics::Metrics,
+    peering::Peering,
     relevance::Relevance,
     serve::Server,
     submission::{Claim, Reply},
@@ -122,6 +124,7 @@ pub(crate) struct Outlets {
     pub(crate) epochs: Arc<Epochs>,
     /// Every member of the committee but this one.
     pub(crate) others: Vec<PeerIndex>,
+    pub(crate) peering: Peering,
     /// The newest committed state, for readers.
     pub(crate) views: watch::Sender<CommittedView>,
     /// The queue in front of the pool; its admission depends on how full the pool is.
@@ -149,6 +152,8 @@ pub(crate) struct EventLoop<S: Store> {
     swept: Duration,
     /// When each validator was last heard from. Bounded by the committee.
     heard: BTreeMap<ValidatorId, Duration>,
+    /// The committee before this one, until this one has committed a block: who has left it may not know yet.
+    leaving: Option<Arc<Committee>>,
     /// The last round reported to the log.
     round: Round,
 }
@@ -156,7 +161,7 @@ pub(crate) struct EventLoop<S: Store> {
 impl<S: Store> EventLoop<S> {
     pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
         let (waiters, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, round: Round(0) }
+        Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, leaving: None, round: Round(0) }
     }
 
     /// Runs until the mailbox is closed and empty.
@@ -299,6 +304,8 @@ impl<S: Store> EventLoop<S> {
                 self.outlets.views.send_replace(committed.view.clone());
                 if committed.ends_epoch {
                     self.begin_epoch();
+                } else if self.leaving.take().is_some() {
+                    self.link();
                 }
             }
             Output::Accused(evidence) => {
@@ -320,10 +327,11 @@ impl<S: Store> EventLoop<S> {
     fn begin_epoch(&mut self) {
         let (verifier, me) = (Arc::clone(self.replica.verifier()), self.replica.me());
         let committee = Arc::clone(verifier.committee());
+        self.leaving = Some(Arc::clone(self.outlets.epochs.now().committee()));
         // Before the verifier: a proposal that it accepts is judged by the position of its own epoch.
         self.outlets.relevance.begin_epoch(self.replica.position());
         self.outlets.epochs.set(verifier, me);
-        self.outlets.others = committee.ids().filter(|id| *id != me).map(|id| PeerIndex(id.0)).collect();
+        self.link();
         self.outlets.metrics.start_at_zero();
         self.heard.retain(|id, _| committee.get(*id).is_some());
         self.round = Round(0);
@@ -334,6 +342,16 @@ impl<S: Store> EventLoop<S> {
             is_voter = committee.is_voter(me),
             "the committee has changed, and a new epoch begins"
         );
+    }
+
+    /// Keeps links to the members of the committee, and to those who are leaving.
+    fn link(&mut self) {
+        let now = self.outlets.epochs.now();
+        let (committee, leaving) = (now.committee(), self.leaving.as_deref());
+        let me = committee.get(now.me).map(|_| now.me);
+        self.outlets.peering.set(&self.outlets.network, committee, leaving, me);
+        let seats: BTreeSet<ValidatorId> = committee.ids().chain(leaving.into_iter().flat_map(Committee::ids)).collect();
+        self.outlets.others = seats.into_iter().filter(|id| Some(*id) != me).map(|id| PeerIndex(id.0)).collect();
     }
 
     fn send(&self, to: Recipients, message: &Message) {

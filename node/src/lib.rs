@@ -35,6 +35,7 @@ mod machine;
 mod mailbox;
 mod metrics;
 mod nearest;
+mod peering;
 mod priority;
 mod relevance;
 mod run;

@@ -108,6 +108,8 @@ const IGNORED: &[&str] = &[
     "unsafe-timeout",
     "parent-missing",
     "too-many-requests",
+    "other-epoch",
+    "not-in-committee",
     OTHER,
 ];
 
@@ -555,8 +557,9 @@ impl Collector for ReplicaCollector {
 
 type Number = (&'static str, &'static str, u64);
 
-fn replica_gauges(status: &ReplicaStatus) -> [Number; 10] {
+fn replica_gauges(status: &ReplicaStatus) -> [Number; 11] {
     [
+        ("quorate_consensus_epoch", "The current epoch", status.epoch.0),
         ("quorate_consensus_round", "The current round", status.round.0),
         ("quorate_consensus_height", "The last committed height", status.height.0),
         ("quorate_consensus_high_qc_round", "Round of the highest certificate", status.high_qc_round.0),

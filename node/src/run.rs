@@ -47,6 +47,7 @@ use crate::{
     machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
+    peering::Peering,
     priority,
     relevance::Relevance,
     serve, stall,
@@ -332,7 +333,10 @@ impl Node {
             ),
         }
         let verifier = quorate_replica::verifier(&genesis, &app)?;
-        let network_config = network_config(&membership, &config, &genesis, genesis_hash, keys.network_seed)?;
+        machine::peer_addresses(&config, &membership.committee, membership.me())?;
+        let peering = Peering::new(config.network.peers.clone());
+        let peers = peering.peers(&membership.committee, membership.me());
+        let network_config = network_config(membership.listen(&config), peers, &genesis, genesis_hash, keys.network_seed);
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
@@ -371,6 +375,7 @@ impl Node {
             network: network.clone(),
             epochs: Arc::clone(&epochs),
             others: membership.committee.ids().filter(|id| Some(*id) != membership.me()).map(|id| PeerIndex(id.0)).collect(),
+            peering,
             views,
             transactions: Arc::clone(&transactions),
             relevance,
@@ -580,28 +585,20 @@ fn pool_limits(config: &PoolConfig) -> PoolLimits {
 }
 
 fn network_config(
-    membership: &Membership,
-    config: &Config,
+    listen: String,
+    peers: Vec<Peer>,
     genesis: &Genesis,
     genesis_hash: GenesisHash,
     secret: Box<zeroize::Zeroizing<[u8; 32]>>,
-) -> Result<NetworkConfig, MachineError> {
-    let (committee, me) = (&membership.committee, membership.me());
-    let mut moved = machine::peer_addresses(config, committee, me)?;
-    let peers = committee.members().filter(|(id, _)| Some(*id) != me).map(|(id, validator)| Peer {
-        index: PeerIndex(id.0),
-        network_key: validator.network_key.0,
-        address: moved.remove(&id).unwrap_or_else(|| validator.address.clone()),
-    });
+) -> NetworkConfig {
     let mut limits = Limits::default();
     // The longest message must fit: a full block with its certificates.
     limits.consensus.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
-    Ok(NetworkConfig {
+    NetworkConfig {
         secret,
-        me: PeerIndex(me.map_or(u16::MAX, |me| me.0)),
-        listen: membership.listen(config),
-        peers: peers.collect(),
+        listen,
+        peers,
         hello: Hello {
             application: ApplicationId::new(&genesis.application.name, genesis.application.version),
             chain_id: genesis.chain_id.0,
@@ -609,7 +606,7 @@ fn network_config(
             protocol_version: PROTOCOL_VERSION,
         },
         limits,
-    })
+    }
 }
 
 /// A runtime whose threads answer requests: a panic on one of them costs one answer, not the process.

@@ -24,7 +24,7 @@ use quorate_types::{
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
     receipt::Outcome,
-    round::{Height, Round, Sequence},
+    round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
     transaction::Transaction,
     verify::{Verified, VerifiedMessage, Verifier},
@@ -120,6 +120,8 @@ pub enum Fatal {
 /// A replica in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaStatus {
+    /// The epoch.
+    pub epoch: Epoch,
     /// The current round.
     pub round: Round,
     /// Leader of the current round.
@@ -382,6 +384,7 @@ impl<S: Store> Replica<S> {
     #[must_use]
     pub fn status(&self) -> ReplicaStatus {
         ReplicaStatus {
+            epoch: self.engine.epoch(),
             round: self.engine.round(),
             leader: self.engine.leader(self.engine.round()),
             height: self.ledger.root().height,

@@ -29,7 +29,6 @@ impl Cluster {
         limits.sync.frame_bytes_max = MESSAGE_BYTES_MAX;
         let config = NetworkConfig {
             secret: keys.network_seed,
-            me: PeerIndex(me.0),
             listen: committee.get(me).expect("it is a validator").address.clone(),
             peers: peers.collect(),
             hello: Hello {

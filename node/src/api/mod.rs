@@ -229,6 +229,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(QUERY, post(reads::query))
         .route(BLOCK, get(reads::block))
         .route(STATUS, get(reads::status))
+        .route(EPOCHS, get(reads::epochs))
         .route(GENESIS, get(reads::genesis))
         .route(CONSENSUS, get(explain::consensus))
         .route(DROPS, get(explain::drops))
@@ -265,7 +266,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 19] = [
+pub(crate) const ROUTES: [&str; 20] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -276,6 +277,7 @@ pub(crate) const ROUTES: [&str; 19] = [
     QUERY,
     BLOCK,
     STATUS,
+    EPOCHS,
     GENESIS,
     CONSENSUS,
     DROPS,
@@ -296,6 +298,7 @@ const STATE: &str = "/v1/state/{*path}";
 const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
 const STATUS: &str = "/v1/status";
+const EPOCHS: &str = "/v1/epochs";
 const GENESIS: &str = "/v1/genesis";
 const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";

@@ -16,8 +16,8 @@ use quorate_types::{
     failure::Failure,
     ids::{Address, StateId, TxId, ValidatorId},
     receipt::Outcome,
-    round::Height,
-    rpc::{AccountView, BlockView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus},
+    round::{Epoch, Height},
+    rpc::{AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus},
     state_key::account_key,
     transaction::PAYLOAD_BYTES_MAX,
 };
@@ -227,7 +227,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         network: api.genesis.name.clone(),
         chain_id: api.genesis.chain_id,
         genesis_hash: api.genesis_hash,
-        epoch: header.epoch,
+        epoch: replica.epoch,
         round: replica.round,
         height: header.height,
         state_id: header.state_id(),
@@ -237,6 +237,34 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         catching_up: replica.catching_up,
         peers: peers.collect(),
     }))
+}
+
+/// Where the changes in an answer begin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EpochsQuery {
+    from: u64,
+}
+
+/// `GET /v1/epochs?from=E`.
+pub(super) async fn epochs(
+    State(api): State<Arc<Api>>,
+    query: Result<Query<EpochsQuery>, QueryRejection>,
+) -> Result<Json<EpochsView>, ApiError> {
+    let Query(EpochsQuery { from }) =
+        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=0"))?;
+    // The view may be of the block that has just ended an epoch.
+    let epoch = api.views.borrow().epoch().epoch;
+    let changes = api.read(move |history| {
+        let mut changes = Vec::new();
+        for ended in (from..epoch.0).take(EPOCH_CHANGES_MAX) {
+            // A gap would prove nothing after it.
+            let Some(change) = history.epoch_change(Epoch(ended))? else { break };
+            changes.push(hex::encode(codec::encode(&change)));
+        }
+        Ok(changes)
+    });
+    Ok(Json(EpochsView { epoch, changes: changes.await? }))
 }
 
 /// `GET /v1/genesis`.

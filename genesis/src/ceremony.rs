@@ -81,6 +81,12 @@ impl Draft {
         Ok(network.draft_hash())
     }
 
+    /// The draft that a genesis was built from.
+    pub(crate) fn of(genesis: Genesis) -> Self {
+        let Genesis { name, chain_id, timestamp, parameters, application, protocol_version: _, validators: _ } = genesis;
+        Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, application }
+    }
+
     fn network(&self, validators: Vec<GenesisValidator>) -> Genesis {
         Genesis {
             protocol_version: PROTOCOL_VERSION,
@@ -291,6 +297,13 @@ mod tests {
             let disguised = Fragment { draft: draft.check(&app()).unwrap(), ..entry };
             assert!(matches!(build(&app(), &draft, vec![disguised]), Err(CeremonyError::Genesis(GenesisError::Possession(_)))));
         }
+    }
+
+    #[test]
+    fn a_genesis_gives_back_the_draft_that_it_was_built_from() {
+        let draft = draft();
+        let genesis = build(&app(), &draft, (1..=4).map(|number| fragment(&draft, number)).collect()).unwrap();
+        assert_eq!(Draft::of(genesis), draft);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl ParameterArgs {
 /// `quorate genesis add-validator`.
 #[derive(Clone, Debug, Args)]
 pub struct AddValidatorCommand {
-    /// Draft file, the same for all organisations.
+    /// Draft file, the same for all organisations; to join a network that runs, its genesis.
     #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
     draft: PathBuf,
     /// Validator name.

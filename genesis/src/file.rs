@@ -55,7 +55,7 @@ pub fn load_settings(path: &Path) -> Result<Settings, CeremonyError> {
     json(path, "settings file", &read(path)?)
 }
 
-/// Reads a draft.
+/// Reads a draft, or the draft that a genesis was built from: whoever joins a network signs for the same draft as its founders.
 ///
 /// # Errors
 /// [`CeremonyError`].
@@ -65,6 +65,9 @@ pub fn load_draft(path: &Path) -> Result<Draft, CeremonyError> {
         draft_version: u32,
     }
     let bytes = read(path)?;
+    if let Ok(genesis) = serde_json::from_slice::<Genesis>(&bytes) {
+        return Ok(Draft::of(genesis));
+    }
     check_version(path, json::<Head>(path, "genesis draft", &bytes)?.draft_version)?;
     json(path, "genesis draft", &bytes)
 }

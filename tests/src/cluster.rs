@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -109,6 +109,60 @@ impl Cluster {
             cluster.ready(index).await;
         }
         cluster
+    }
+
+    /// Makes the home of a validator that is not in the genesis, with new keys, and its entry for this network's draft. Returns its index and the
+    /// file of the entry.
+    pub fn newcomer(&mut self, name: &str, operator: Address) -> (usize, PathBuf) {
+        let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let [api, p2p, metrics] = [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("a bound socket").port());
+        drop(sockets);
+        let home = self.directory.path().join(name);
+        let text = |path: &Path| path.to_str().expect("paths are text").to_owned();
+        let (home_text, address) = (text(&home), format!("/ip4/127.0.0.1/tcp/{p2p}"));
+        let settings = [
+            ("api.listen", format!("127.0.0.1:{api}")),
+            ("metrics.listen", format!("127.0.0.1:{metrics}")),
+            ("network.listen", address.clone()),
+        ];
+        let settings: Vec<String> = settings.iter().flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect();
+        let genesis = text(&self.home().join("config/genesis.json"));
+        let mut init = vec!["node", "init", "--home", &home_text, "--genesis", &genesis];
+        init.extend(settings.iter().map(String::as_str));
+        run(&self.program, &init).ok();
+        run(&self.program, &["keygen", "validator", "--home", &home_text, "--insecure-plaintext"]).ok();
+        let entry = self.directory.path().join(format!("{name}.fragment.json"));
+        let operator = operator.to_string();
+        let add = [
+            "genesis",
+            "add-validator",
+            "--draft",
+            &genesis,
+            "--home",
+            &home_text,
+            "--name",
+            name,
+            "--address",
+            &address,
+            "--operator",
+            &operator,
+        ];
+        run(&self.program, &[&add[..], &["--loopback", "--out", &text(&entry)]].concat()).ok();
+        self.validators.push(Validator {
+            name: name.to_owned(),
+            url: format!("http://127.0.0.1:{api}"),
+            p2p: address,
+            metrics: format!("http://127.0.0.1:{metrics}"),
+            home,
+            process: None,
+        });
+        (self.validators.len() - 1, entry)
+    }
+
+    /// Like [`Self::spawn`], for a validator that is not in the genesis.
+    pub fn spawn_to_join(&mut self, index: usize) {
+        let program = self.program.clone();
+        self.spawn_with(index, &program, &[], |command| drop(command.arg("--join")));
     }
 
     pub fn len(&self) -> usize {

@@ -17,7 +17,10 @@ use quorate_types::{
     ids::{Address, StateId, TxId, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height},
-    rpc::{AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted, TransactionStatus},
+    rpc::{
+        AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted,
+        TransactionStatus,
+    },
     state_key::account_key,
     transaction::PAYLOAD_BYTES_MAX,
 };

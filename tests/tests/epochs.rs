@@ -1,0 +1,159 @@
+//! A committee that changes while its processes run, by the commands of its operators.
+
+use std::{path::Path, time::Duration};
+
+use quorate_tests::{Cluster, DEADLINE, Traffic, eventually, quorate};
+use quorate_types::round::{Epoch, Height};
+use serde_json::Value;
+
+/// The accounts that operate the four validators; the others are the traffic's.
+const OPERATORS: [&str; 4] = ["faucet", "alice", "bob", "carol"];
+
+/// Runs `quorate validator` for an operator, against one node.
+fn validator(cluster: &Cluster, node: usize, words: &[&str]) -> Value {
+    let home = cluster.home();
+    let arguments = [&["validator"], words, &["--home", home.to_str().unwrap(), "--node", cluster.url(node), "-o", "json"]].concat();
+    quorate(&arguments).ok().json()
+}
+
+fn as_operator(cluster: &Cluster, node: usize, operator: &str, words: &[&str]) -> Value {
+    validator(cluster, node, &[words, &["--from", operator]].concat())
+}
+
+/// Proposes a change and has three of four operators approve it.
+fn decide(cluster: &Cluster, proposal: u64, words: &[&str]) {
+    as_operator(cluster, 0, OPERATORS[1], words);
+    let id = proposal.to_string();
+    for (node, operator) in [(1, OPERATORS[2]), (2, OPERATORS[3])] {
+        as_operator(cluster, node, operator, &["approve", &id]);
+    }
+}
+
+async fn reaches(cluster: &Cluster, index: usize, epoch: u64) {
+    let what = format!("{} is in epoch {epoch}", cluster.name(index));
+    eventually(&what, || async { (cluster.client(&[index]).status().await.ok()?.epoch == Epoch(epoch)).then_some(()) }).await;
+}
+
+async fn agree(cluster: &Cluster, indexes: &[usize]) {
+    let height = cluster.height().await;
+    cluster.equal_roots(indexes, height).await;
+}
+
+async fn votes(cluster: &Cluster, index: usize) -> u64 {
+    cluster.counter(index, "quorate_consensus_votes_total").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_under_load() {
+    let mut cluster = Cluster::start(4, &["--accounts", "6"]).await;
+    let sink = cluster.key("alice").public().address;
+    let clients = cluster.keys().into_iter().filter(|key| !OPERATORS.contains(&key.name())).collect::<Vec<_>>();
+    assert_eq!(clients.len(), 3);
+    let traffic = Traffic::start_at(&cluster, &[0, 1, 2], clients.clone(), sink);
+
+    let members = validator(&cluster, 3, &["list"]);
+    assert_eq!(members["epoch"], "0", "{members}");
+
+    // An observer follows, signs nothing, and survives a restart as one.
+    let last = cluster.name(3).to_owned();
+    decide(&cluster, 0, &["propose-power", &last, "0"]);
+    for index in 0..4 {
+        reaches(&cluster, index, 1).await;
+    }
+    let before = votes(&cluster, 3).await;
+    traffic.reaches(traffic.count() + 50).await;
+    assert_eq!(votes(&cluster, 3).await, before);
+    cluster.kill(3);
+    cluster.spawn(3);
+    cluster.ready(3).await;
+    agree(&cluster, &[0, 1, 2, 3]).await;
+    assert_eq!(votes(&cluster, 3).await, 0);
+    // Three voters: all are needed for the quorum, and one approval less than before is not enough.
+    as_operator(&cluster, 0, OPERATORS[1], &["propose-power", &last, "1"]);
+    let open = validator(&cluster, 3, &["proposals"]);
+    assert!(open.to_string().contains(&last), "{open}");
+    as_operator(&cluster, 1, OPERATORS[2], &["approve", "1"]);
+    let others: Vec<&str> = operators_of_voters(&validator(&cluster, 0, &["list"]), &[OPERATORS[1], OPERATORS[2]], &cluster);
+    as_operator(&cluster, 2, others[0], &["approve", "1"]);
+    for index in 0..4 {
+        reaches(&cluster, index, 2).await;
+    }
+    eventually("it votes again", || async { (votes(&cluster, 3).await > 0).then_some(()) }).await;
+
+    // A fifth validator joins, first of all by getting the chain.
+    let operator = cluster.key("faucet").public().address;
+    let (fifth, entry) = cluster.newcomer("fifth", operator);
+    decide(&cluster, 2, &["propose-add", entry.to_str().unwrap()]);
+    cluster.spawn_to_join(fifth);
+    reaches(&cluster, fifth, 3).await;
+    cluster.ready(fifth).await;
+    eventually("the newcomer votes", || async { (votes(&cluster, fifth).await > 0).then_some(()) }).await;
+
+    // Its operator alone gives it other keys, on another machine.
+    cluster.kill(fifth);
+    let (moved, entry) = cluster.newcomer("fifth-again", operator);
+    as_operator(&cluster, 0, "faucet", &["replace", "fifth", entry.to_str().unwrap()]);
+    cluster.spawn_to_join(moved);
+    reaches(&cluster, moved, 4).await;
+    eventually("the new key votes", || async { (votes(&cluster, moved).await > 0).then_some(()) }).await;
+    // The old key follows, but signs nothing.
+    cluster.spawn_to_join(fifth);
+    let said = |cluster: &Cluster| {
+        cluster.log(fifth).contains("the committee does not have this validator's key") || cluster.log(fifth).contains("is_voter=false")
+    };
+    eventually("the old key is told", || async { said(&cluster).then_some(()) }).await;
+    cluster.kill(fifth);
+
+    // The member leaves, and the four go on.
+    decide(&cluster, 4, &["propose-remove", "fifth-again"]);
+    approve_until(&cluster, 4, 5).await;
+    for index in 0..4 {
+        reaches(&cluster, index, 5).await;
+    }
+    traffic.reaches(traffic.count() + 50).await;
+    agree(&cluster, &[0, 1, 2, 3]).await;
+
+    let acknowledged = traffic.stop(&cluster).await;
+    assert!(acknowledged.iter().all(|of_client| !of_client.is_empty()));
+    // A wallet that knows the genesis alone follows the chain of committees.
+    let fresh = tempfile::tempdir().unwrap();
+    follows(&cluster, fresh.path());
+}
+
+/// Operators of voters in a list, but these.
+fn operators_of_voters<'a>(_members: &Value, but: &[&str], _cluster: &Cluster) -> Vec<&'a str> {
+    OPERATORS.into_iter().filter(|operator| !but.contains(operator)).collect()
+}
+
+/// Lets the remaining operators approve until the epoch is reached.
+async fn approve_until(cluster: &Cluster, proposal: u64, epoch: u64) {
+    if cluster.status(0).await.epoch < Epoch(epoch) {
+        as_operator(cluster, 0, "faucet", &["approve", &proposal.to_string()]);
+    }
+}
+
+fn follows(cluster: &Cluster, home: &Path) {
+    let genesis = cluster.home().join("config/genesis.json");
+    let home = home.to_str().unwrap();
+    let arguments = ["validator", "list", "--home", home, "--genesis", genesis.to_str().unwrap(), "--node", cluster.url(1), "-o", "json"];
+    let members = quorate(&arguments).ok().json();
+    assert_eq!(members["epoch"], "5", "{members}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_was_down_for_several_epochs_comes_back_with_its_data() {
+    let mut cluster = Cluster::start(4, &["--accounts", "3"]).await;
+    cluster.kill(3);
+    let first = cluster.name(0).to_owned();
+    for (proposal, power) in [(0, "2"), (1, "1"), (2, "2"), (3, "1")] {
+        decide(&cluster, proposal, &["propose-power", &first, power]);
+    }
+    reaches(&cluster, 0, 4).await;
+    cluster.spawn(3);
+    reaches(&cluster, 3, 4).await;
+    cluster.ready(3).await;
+    eventually("it votes in the new epoch", || async { (votes(&cluster, 3).await > 0).then_some(()) }).await;
+    assert!(cluster.height().await > Height(0));
+    agree(&cluster, &[0, 1, 2, 3]).await;
+    let _ = (DEADLINE, Duration::ZERO);
+}

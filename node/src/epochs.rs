@@ -61,15 +61,15 @@ impl Epochs {
     ///
     /// # Errors
     /// [`VerifyError`].
-    pub(crate) fn check(&self, evidence: Evidence, history: &dyn History) -> Result<(Verified<Evidence>, Arc<Committee>), VerifyError> {
+    pub(crate) fn check(&self, evidence: &Evidence, history: &dyn History) -> Result<(Verified<Evidence>, Arc<Committee>), VerifyError> {
         let now = self.now();
         if evidence.epoch == now.epoch() {
-            return Ok((now.verifier.evidence(evidence)?, Arc::clone(now.committee())));
+            return Ok((now.verifier.evidence(*evidence)?, Arc::clone(now.committee())));
         }
         let committee = history.committee(evidence.epoch).ok().flatten().ok_or(VerifyError::OtherEpoch(evidence.epoch))?;
         // Evidence has no certificates, so the one that the epoch began with does not matter.
         let begin = QuorumCert::of_epoch(evidence.epoch, now.verifier.genesis_hash(), StateId::default());
-        let verified = Verifier::new(Arc::clone(&committee), begin, *now.verifier.parameters()).evidence(evidence)?;
+        let verified = Verifier::new(Arc::clone(&committee), begin, *now.verifier.parameters()).evidence(*evidence)?;
         Ok((verified, committee))
     }
 }

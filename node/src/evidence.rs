@@ -87,7 +87,7 @@ impl Held {
             return;
         }
         let checked = json_file::read(file, FILE_BYTES_MAX)
-            .and_then(|evidence| self.epochs.check(evidence, &*self.history).map_err(io::Error::other));
+            .and_then(|evidence| self.epochs.check(&evidence, &*self.history).map_err(io::Error::other));
         match checked {
             Ok((evidence, committee)) => drop(self.keep(&evidence, &committee, true)),
             Err(error) => tracing::warn!(file = %file.display(), "this file is not evidence on this network, so it is ignored: {error}"),
@@ -96,7 +96,7 @@ impl Held {
 
     /// Checks evidence and, unless enough of its kind is held, keeps it in memory and on disk. Blocks on the disk.
     fn add(&self, evidence: &Evidence) {
-        let (evidence, committee) = match self.epochs.check(*evidence, &*self.history) {
+        let (evidence, committee) = match self.epochs.check(evidence, &*self.history) {
             Ok(checked) => checked,
             Err(error) => return tracing::error!(?evidence, "our own evidence does not verify, which is a bug in this program: {error}"),
         };

@@ -318,19 +318,20 @@ impl Node {
         let membership = Membership::find(ledger.epoch().committee()?, &keys)?;
         let name =
             membership.seat.as_ref().or(in_genesis.seat.as_ref()).map_or("not a member", |(_, validator)| &validator.name).to_owned();
-        match &membership.seat {
-            Some((id, validator)) => tracing::info!(
+        if let Some((id, validator)) = &membership.seat {
+            tracing::info!(
                 validator = validator.name,
                 seat = %id,
                 power = validator.power.0,
                 epoch = %membership.committee.epoch(),
                 voters = membership.committee.voters().len(),
                 "this validator"
-            ),
-            None => tracing::warn!(
+            );
+        } else {
+            tracing::warn!(
                 epoch = %membership.committee.epoch(),
-                "the committee does not have this validator's key: it follows the chain and signs nothing. Until the committee adds it, other nodes may refuse its links"
-            ),
+                "the committee does not have this validator's key: it follows the chain and signs nothing. Until the committee adds it, others may refuse its links"
+            );
         }
         let verifier = quorate_replica::verifier(&genesis, &app)?;
         machine::peer_addresses(&config, &membership.committee, membership.me())?;
@@ -348,7 +349,8 @@ impl Node {
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());
-        let history: Arc<dyn History> = Arc::new(LedgerReader::new(store.clone()));
+        let reader = LedgerReader::new(store);
+        let history: Arc<dyn History> = Arc::new(reader.clone());
         let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&epochs), Arc::clone(&history)));
         let view = replica.view();
         let height = view.header().height;
@@ -380,7 +382,7 @@ impl Node {
             transactions: Arc::clone(&transactions),
             relevance,
             evidence: evidence::start(Arc::clone(&evidence), &mut threads).map_err(NodeError::System)?,
-            server: serve::start(LedgerReader::new(store.clone()), mailbox.clone(), &mut threads).map_err(NodeError::System)?,
+            server: serve::start(reader, mailbox.clone(), &mut threads).map_err(NodeError::System)?,
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
             faults: match &faults_file {

@@ -162,7 +162,9 @@ impl Cluster {
     /// Like [`Self::spawn`], for a validator that is not in the genesis.
     pub fn spawn_to_join(&mut self, index: usize) {
         let program = self.program.clone();
-        self.spawn_with(index, &program, &[], |command| drop(command.arg("--join")));
+        self.spawn_with(index, &program, &[], |command| {
+            command.arg("--join");
+        });
     }
 
     pub fn len(&self) -> usize {

@@ -1,8 +1,8 @@
 //! A committee that changes while its processes run, by the commands of its operators.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
-use quorate_tests::{Cluster, DEADLINE, Traffic, eventually, quorate};
+use quorate_tests::{Cluster, Traffic, eventually, quorate};
 use quorate_types::round::{Epoch, Height};
 use serde_json::Value;
 
@@ -47,9 +47,8 @@ async fn votes(cluster: &Cluster, index: usize) -> u64 {
 async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_under_load() {
     let mut cluster = Cluster::start(4, &["--accounts", "6"]).await;
     let sink = cluster.key("alice").public().address;
-    let clients = cluster.keys().into_iter().filter(|key| !OPERATORS.contains(&key.name())).collect::<Vec<_>>();
-    assert_eq!(clients.len(), 3);
-    let traffic = Traffic::start_at(&cluster, &[0, 1, 2], clients.clone(), sink);
+    let clients = ["dave", "erin", "frank"].map(|name| cluster.key(name)).into();
+    let traffic = Traffic::start_at(&cluster, &[0, 1, 2], clients, sink);
 
     let members = validator(&cluster, 3, &["list"]);
     assert_eq!(members["epoch"], "0", "{members}");
@@ -61,7 +60,7 @@ async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_un
         reaches(&cluster, index, 1).await;
     }
     let before = votes(&cluster, 3).await;
-    traffic.reaches(traffic.count() + 50).await;
+    traffic.goes_on(50).await;
     assert_eq!(votes(&cluster, 3).await, before);
     cluster.kill(3);
     cluster.spawn(3);
@@ -73,8 +72,9 @@ async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_un
     let open = validator(&cluster, 3, &["proposals"]);
     assert!(open.to_string().contains(&last), "{open}");
     as_operator(&cluster, 1, OPERATORS[2], &["approve", "1"]);
-    let others: Vec<&str> = operators_of_voters(&validator(&cluster, 0, &["list"]), &[OPERATORS[1], OPERATORS[2]], &cluster);
-    as_operator(&cluster, 2, others[0], &["approve", "1"]);
+    for operator in [OPERATORS[0], OPERATORS[3]] {
+        approve_until(&cluster, operator, 1, 2).await;
+    }
     for index in 0..4 {
         reaches(&cluster, index, 2).await;
     }
@@ -106,29 +106,27 @@ async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_un
 
     // The member leaves, and the four go on.
     decide(&cluster, 4, &["propose-remove", "fifth-again"]);
-    approve_until(&cluster, 4, 5).await;
+    approve_until(&cluster, "faucet", 4, 5).await;
     for index in 0..4 {
         reaches(&cluster, index, 5).await;
     }
-    traffic.reaches(traffic.count() + 50).await;
+    traffic.goes_on(50).await;
     agree(&cluster, &[0, 1, 2, 3]).await;
 
-    let acknowledged = traffic.stop(&cluster).await;
-    assert!(acknowledged.iter().all(|of_client| !of_client.is_empty()));
+    assert!(traffic.stop().await.iter().all(|acknowledged| !acknowledged.is_empty()));
     // A wallet that knows the genesis alone follows the chain of committees.
     let fresh = tempfile::tempdir().unwrap();
     follows(&cluster, fresh.path());
 }
 
-/// Operators of voters in a list, but these.
-fn operators_of_voters<'a>(_members: &Value, but: &[&str], _cluster: &Cluster) -> Vec<&'a str> {
-    OPERATORS.into_iter().filter(|operator| !but.contains(operator)).collect()
-}
-
-/// Lets the remaining operators approve until the epoch is reached.
-async fn approve_until(cluster: &Cluster, proposal: u64, epoch: u64) {
+/// Lets another operator approve, unless the proposal has taken effect already.
+async fn approve_until(cluster: &Cluster, operator: &str, proposal: u64, epoch: u64) {
     if cluster.status(0).await.epoch < Epoch(epoch) {
-        as_operator(cluster, 0, "faucet", &["approve", &proposal.to_string()]);
+        let home = cluster.home();
+        let words =
+            ["validator", "approve", &proposal.to_string(), "--from", operator, "--home", home.to_str().unwrap(), "--node", cluster.url(0)];
+        // The operator may have no vote.
+        drop(quorate(&words));
     }
 }
 
@@ -155,5 +153,4 @@ async fn a_validator_that_was_down_for_several_epochs_comes_back_with_its_data()
     eventually("it votes in the new epoch", || async { (votes(&cluster, 3).await > 0).then_some(()) }).await;
     assert!(cluster.height().await > Height(0));
     agree(&cluster, &[0, 1, 2, 3]).await;
-    let _ = (DEADLINE, Duration::ZERO);
 }

@@ -116,6 +116,9 @@ impl Committee {
     /// # Errors
     /// [`CommitteeError`], which names the validator at fault.
     pub fn new(epoch: Epoch, validators: Vec<Validator>) -> Result<Arc<Self>, CommitteeError> {
+        if validators.len() > VALIDATORS_MAX {
+            return Err(CommitteeError::TooMany(validators.len()));
+        }
         let unsorted = validators.windows(2).find_map(|pair| match pair {
             [first, second] if first.consensus_key >= second.consensus_key => Some(second.name.clone()),
             _ => None,
@@ -123,21 +126,22 @@ impl Committee {
         if let Some(name) = unsorted {
             return Err(CommitteeError::Order(name));
         }
-        Self::of_seats(epoch, (0..).map(ValidatorId).zip(validators).map(|(id, validator)| Seat { id, validator }).collect())
+        let seats: Vec<Seat> = (0..).map(ValidatorId).zip(validators).map(|(id, validator)| Seat { id, validator }).collect();
+        Self::of_seats(epoch, &seats)
     }
 
     /// Makes a committee of members in ascending order of their seats.
     ///
     /// # Errors
     /// [`CommitteeError`], which names the validator at fault.
-    pub fn of_seats(epoch: Epoch, members: Vec<Seat>) -> Result<Arc<Self>, CommitteeError> {
+    pub fn of_seats(epoch: Epoch, members: &[Seat]) -> Result<Arc<Self>, CommitteeError> {
         if members.len() > VALIDATORS_MAX {
             return Err(CommitteeError::TooMany(members.len()));
         }
         let mut seats: Vec<Option<Member>> = Vec::new();
         let mut voters = Vec::new();
         let mut total = 0u64;
-        for Seat { id, validator } in &members {
+        for Seat { id, validator } in members {
             let name = || validator.name.clone();
             if id.index() < seats.len() || id.index() >= VALIDATORS_MAX {
                 return Err(CommitteeError::Seat(name()));
@@ -186,11 +190,13 @@ impl Committee {
     }
 
     /// Its members, observers included, in the order of their seats.
+    #[must_use]
     pub fn members(&self) -> impl DoubleEndedIterator<Item = (ValidatorId, &Validator)> {
         (0..u16::MAX).zip(&self.seats).filter_map(|(id, seat)| Some((ValidatorId(id), &seat.as_ref()?.validator)))
     }
 
     /// The seats of its members, observers included.
+    #[must_use]
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = ValidatorId> {
         self.members().map(|(id, _)| id)
     }

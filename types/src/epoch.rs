@@ -52,7 +52,7 @@ impl EpochState {
     /// # Errors
     /// [`CommitteeError`], which names the validator at fault.
     pub fn committee(&self) -> Result<Arc<Committee>, CommitteeError> {
-        Committee::of_seats(self.epoch, self.seats.clone())
+        Committee::of_seats(self.epoch, &self.seats)
     }
 
     /// Checks the committee and the parameters.

@@ -129,7 +129,9 @@ fn what_is_no_committee_is_refused_by_name() {
     assert_eq!(changed(|four| four[2].network_key = four[2].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
     assert_eq!(changed(|four| four[2].network_key = four[3].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
     let mut powerless = validators(4);
-    powerless.iter_mut().for_each(|validator| validator.power = VotingPower(0));
+    for validator in &mut powerless {
+        validator.power = VotingPower(0);
+    }
     assert_eq!(new(powerless), CommitteeError::Empty);
     for power in [POWER_MAX + 1, u64::MAX] {
         let mut four = validators(4);
@@ -170,7 +172,7 @@ fn an_observer_is_a_member_whose_signature_does_not_count() {
 fn members_keep_their_seats_when_others_leave_theirs() {
     let mut seats = state(3, validators(5)).seats;
     seats.remove(1);
-    let committee = Committee::of_seats(Epoch(3), seats.clone()).unwrap();
+    let committee = Committee::of_seats(Epoch(3), &seats).unwrap();
     assert_eq!(committee.ids().collect::<Vec<_>>(), [0, 2, 3, 4].map(ValidatorId));
     assert_eq!(committee.get(ValidatorId(4)).unwrap().name, seats[3].validator.name);
     assert_eq!(committee.find(&seats[3].validator.consensus_key), Some(ValidatorId(4)));
@@ -180,7 +182,7 @@ fn members_keep_their_seats_when_others_leave_theirs() {
     let refused = |change: fn(&mut Vec<Seat>)| {
         let mut changed = seats.clone();
         change(&mut changed);
-        Committee::of_seats(Epoch(3), changed).unwrap_err()
+        Committee::of_seats(Epoch(3), &changed).unwrap_err()
     };
     assert!(matches!(refused(|seats| seats[1].id = ValidatorId(0)), CommitteeError::Seat(_)), "taken");
     assert!(matches!(refused(|seats| seats.swap(0, 1)), CommitteeError::Seat(_)), "out of order");

@@ -233,6 +233,43 @@ fn every_hash_is_what_the_page_says() {
 }
 
 #[test]
+fn what_changes_a_committee_is_what_the_page_says() {
+    use quorate_types::{
+        codec::encode,
+        committee::{SignerSet, VotingPower},
+        governance::{ChainOperation, Change, OpenProposal, Proposal, ProposalId, Proposals, proposal_key},
+        ids::ValidatorId,
+    };
+    let fixture = Fixture::new();
+    let entry = fixture.genesis.validators[1].clone();
+    let signed = [validator(&entry.validator), entry.consensus_proof.0.to_vec(), entry.network_proof.0.to_vec()].concat();
+    let seat = ValidatorId(3);
+    let changes = [
+        (Change::Power { seat, power: VotingPower(7) }, [&[0, 3, 0][..], &numbers([7])].concat()),
+        (Change::Add(entry.clone()), [&[1][..], &signed].concat()),
+        (Change::Remove { seat }, vec![2, 3, 0]),
+        (Change::Replace { seat, entry }, [&[3, 3, 0][..], &signed].concat()),
+    ];
+    for (change, bytes) in changes {
+        assert_eq!(encode(&ChainOperation::Propose(Box::new(change.clone()))), [&[0][..], &bytes].concat());
+        let [by, approvals, rejections] =
+            [&[0][..], &[0, 9], &[127]].map(|seats| seats.iter().copied().map(ValidatorId).collect::<SignerSet>());
+        let sets = [1u128, 1 | 1 << 9, 1 << 127].map(u128::to_le_bytes);
+        let proposal = Proposal { by, change, approvals, rejections };
+        assert_eq!(encode(&proposal), [&sets[0][..], &bytes, &sets[1], &sets[2]].concat());
+    }
+    let votes: [fn(ProposalId) -> ChainOperation; 3] = [ChainOperation::Approve, ChainOperation::Reject, ChainOperation::Withdraw];
+    for (number, vote) in (1..).zip(votes) {
+        assert_eq!(encode(&vote(ProposalId(5))), [&[number][..], &numbers([5])].concat());
+    }
+    let by = SignerSet::from_iter([ValidatorId(1)]);
+    let open = Proposals { next: ProposalId(9), open: vec![OpenProposal { id: ProposalId(4), by }] };
+    assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), &2u128.to_le_bytes()].concat());
+    assert_eq!(proposal_key(ProposalId(0x0102)), [&[0][..], b"proposal", &[0, 0, 0, 0, 0, 0, 1, 2]].concat());
+    assert_eq!((quorate_types::state_key::EPOCH_KEY, quorate_types::state_key::PROPOSALS_KEY), (&b"\0epoch"[..], &b"\0proposals"[..]));
+}
+
+#[test]
 fn evidence_is_what_the_page_says() {
     let fixture = Fixture::new();
     for evidence in crate::evidence::all(&fixture) {

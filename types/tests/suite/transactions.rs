@@ -146,8 +146,8 @@ fn lengths_are_bounded_and_exact() {
         assert!(Transaction::decode(bytes[..cut].into()).is_err(), "cut at {cut}");
     }
     assert!(Transaction::decode([&bytes[..], &[0]].concat().into()).is_err());
-    // After the genesis, the sender, the sequence number and the expiry.
-    let length_at = 32 + 32 + 8 + 8;
+    // After the genesis, the sender, the sequence number, the expiry and the target.
+    let length_at = 32 + 32 + 8 + 8 + 1;
     assert_eq!(usize::from(bytes[length_at]), Transaction::decode(bytes.clone().into()).unwrap().content().payload.len());
     let mut padded = bytes.clone();
     padded.splice(length_at..=length_at, [bytes[length_at] | 0x80, 0]);

@@ -108,7 +108,7 @@ pub(super) async fn send(
         out.note(format_args!("the proposal {}", words::change(change, &current.epoch)));
         if !is_forced
             && let Some(seats) = words::after(change, &current.epoch)
-            && let Ok(after) = Committee::of_seats(current.epoch.epoch, seats)
+            && let Ok(after) = Committee::of_seats(current.epoch.epoch, &seats)
         {
             reachable::check(&after, &session.client().consensus().await?)?;
         }
@@ -163,7 +163,7 @@ async fn check(
             if seats == epoch.seats {
                 return refuse("no-change", &[]);
             }
-            if let Err(error) = Committee::of_seats(epoch.epoch, seats) {
+            if let Err(error) = Committee::of_seats(epoch.epoch, &seats) {
                 let message = format!("the committee would be invalid: {error}; nothing was sent");
                 return Err(CommandError::new(Exit::Rejected, "bad-committee", message));
             }

@@ -100,7 +100,7 @@ pub struct Panicked {
     pub message: String,
 }
 
-/// Executes a block on its parent's state.
+/// Executes a block on its parent's state, in the epoch that the parent leaves in force.
 ///
 /// # Errors
 /// [`Unexecuted`]: the block has no result.
@@ -108,6 +108,7 @@ pub fn execute_block(
     machine: &Machine,
     base: &dyn StateRead,
     context: &BlockContext,
+    epoch: &EpochState,
     payload: &[Transaction],
 ) -> Result<Execution, Unexecuted> {
     let mut state = State::new(base);
@@ -119,7 +120,7 @@ pub fn execute_block(
         // The number is consumed before the transaction runs and before the savepoint, so that no outcome gives it back (EXEC-2).
         accounts::put(&mut state, &tx.sender(), record);
         state.savepoint();
-        let mut outcome = machine.execute(&mut state, context, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
+        let mut outcome = machine.execute(&mut state, context, epoch, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
             // A full state must not keep the committee from changing.
@@ -140,7 +141,7 @@ pub fn execute_block(
         receipts.push(Receipt { tx_id: tx.id(), outcome });
     }
     // At the end of the block, so that the order of its transactions does not decide which changes take effect together.
-    let next_epoch = if is_governed { machine.conclude(&mut state) } else { None };
+    let next_epoch = if is_governed { machine.conclude(&mut state, epoch) } else { None };
     Ok(Execution { writes: state.into_writes(), receipts, next_epoch })
 }
 
@@ -177,6 +178,7 @@ fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx:
 pub fn check_transaction(
     machine: &Machine,
     state: &dyn StateRead,
+    epoch: &EpochState,
     genesis_hash: GenesisHash,
     now: UnixMillis,
     tx: &Transaction,
@@ -204,5 +206,5 @@ pub fn check_transaction(
             return Err(fails(Failure::new(Code::new("state-full"), &[])));
         }
     }
-    machine.check(state, tx).map_err(fails)
+    machine.check(state, epoch, tx).map_err(fails)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use quorate_types::{
     codec::{self, DecodeError},
-    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX},
+    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, quorum_of},
     epoch::EpochState,
     failure::{Code, Failure},
     governance::{ChainOperation, Change, OpenProposal, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId, Proposals, proposal_key},
@@ -36,21 +36,26 @@ pub fn proposals(state: &dyn StateRead) -> Vec<(ProposalId, Proposal)> {
 
 /// Whether a proposal may take effect: a quorum approves it, or the operator of the member that only changes its own entry.
 #[must_use]
-pub fn is_approved(committee: &Committee, proposal: &Proposal) -> bool {
+pub fn is_approved(epoch: &EpochState, proposal: &Proposal) -> bool {
     let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
-    own || committee.is_quorum(voters(committee, proposal.approvals))
+    own || epoch.power(proposal.approvals) >= quorum_of(epoch.total_power())
 }
 
-/// Executes an operation. Returns the number of the proposal that it is about.
-pub(crate) fn execute(state: &mut State<'_>, draft: DraftHash, sender: &Address, payload: &[u8]) -> Result<ProposalId, Failure> {
-    // The decoder's message depends on its version, so it must not get into a receipt.
-    let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
-    let epoch = epoch_state(state).ok_or_else(|| failure("no-committee", &[]))?;
-    let committee = epoch.committee().map_err(|_| failure("no-committee", &[]))?;
-    let seats = seats_of(&committee, sender);
+/// Executes an operation in an epoch. Returns the number of the proposal that it is about. Anyone may send one, so what is not an operator's is
+/// refused before anything is read or decoded.
+pub(crate) fn execute(
+    state: &mut State<'_>,
+    epoch: &EpochState,
+    draft: DraftHash,
+    sender: &Address,
+    payload: &[u8],
+) -> Result<ProposalId, Failure> {
+    let seats = seats_of(epoch, sender);
     if seats.is_empty() {
         return Err(failure("not-an-operator", &[]));
     }
+    // The decoder's message depends on its version, so it must not get into a receipt.
+    let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
     let mut proposals: Proposals = read(state, PROPOSALS_KEY).unwrap_or_default();
     let (id, proposal) = match operation {
         ChainOperation::Propose(change) => {
@@ -58,7 +63,7 @@ pub(crate) fn execute(state: &mut State<'_>, draft: DraftHash, sender: &Address,
             if own >= PROPOSALS_PER_OPERATOR_MAX {
                 return Err(failure("too-many-proposals", &[PROPOSALS_PER_OPERATOR_MAX as u64]));
             }
-            apply(&epoch, draft, &change)?;
+            apply(epoch, draft, &change)?;
             let id = proposals.next;
             proposals.next = ProposalId(id.0.checked_add(1).ok_or_else(|| failure("too-many-proposals", &[]))?);
             proposals.open.push(OpenProposal { id, by: seats });
@@ -74,8 +79,9 @@ pub(crate) fn execute(state: &mut State<'_>, draft: DraftHash, sender: &Address,
             let mut proposal = find(state, id)?;
             proposal.approvals = proposal.approvals.without(seats);
             proposal.rejections = proposal.rejections.union(seats);
-            let left = committee.total_power().saturating_sub(committee.power(proposal.rejections));
-            (id, (left >= committee.quorum_power()).then_some(proposal))
+            let total = epoch.total_power();
+            let left = total.saturating_sub(epoch.power(proposal.rejections));
+            (id, (left >= quorum_of(total)).then_some(proposal))
         }
         ChainOperation::Withdraw(id) => {
             if find(state, id)?.by.intersection(seats).is_empty() {
@@ -94,14 +100,12 @@ pub(crate) fn execute(state: &mut State<'_>, draft: DraftHash, sender: &Address,
 
 /// Applies the proposals that are approved, in the order of their numbers, and returns the new epoch state if that changed it. A proposal that
 /// no longer fits is closed without effect.
-pub(crate) fn conclude(state: &mut State<'_>, draft: DraftHash) -> Option<EpochState> {
-    let epoch = epoch_state(state)?;
-    let committee = epoch.committee().ok()?;
+pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHash) -> Option<EpochState> {
     let mut index: Proposals = read(state, PROPOSALS_KEY)?;
     let mut next = epoch.clone();
     let mut done = BTreeSet::new();
     for (id, proposal) in proposals(state) {
-        if is_approved(&committee, &proposal) {
+        if is_approved(epoch, &proposal) {
             if let Ok(changed) = apply(&next, draft, &proposal.change) {
                 next = changed;
             }
@@ -113,7 +117,7 @@ pub(crate) fn conclude(state: &mut State<'_>, draft: DraftHash) -> Option<EpochS
     }
     let changed = (next.seats != epoch.seats).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
     // Whoever takes a seat does not inherit what its last holder has said.
-    let gone = changed.as_ref().map_or_else(SignerSet::default, |next| changed_hands(&epoch, next));
+    let gone = changed.as_ref().map_or_else(SignerSet::default, |next| changed_hands(epoch, next));
     for open in &mut index.open {
         open.by = open.by.without(gone);
         if open.by.is_empty() {
@@ -138,7 +142,7 @@ pub(crate) fn conclude(state: &mut State<'_>, draft: DraftHash) -> Option<EpochS
     changed
 }
 
-/// The epoch state after a change, still under its old number.
+/// The epoch state after a change, still under its old number. Only the keys of a new entry are decoded: those of the others were when they entered.
 fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochState, Failure> {
     let mut next = epoch.clone();
     let position = |seat: ValidatorId| {
@@ -176,8 +180,8 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
     if next.seats == epoch.seats {
         return Err(failure("no-change", &[]));
     }
-    let committee = next.committee().map_err(|_| failure("bad-committee", &[]))?;
-    next.parameters = next.parameters.for_voters(committee.voters().len());
+    Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
+    next.parameters = next.parameters.for_voters(next.voters().count());
     Ok(next)
 }
 
@@ -188,13 +192,8 @@ fn changed_hands(before: &EpochState, after: &EpochState) -> SignerSet {
 }
 
 /// The voters that this account speaks for.
-fn seats_of(committee: &Committee, operator: &Address) -> SignerSet {
-    let members = committee.members().filter(|(id, validator)| committee.is_voter(*id) && validator.operator == Some(*operator));
-    members.map(|(id, _)| id).collect()
-}
-
-fn voters(committee: &Committee, seats: SignerSet) -> SignerSet {
-    seats.iter().filter(|id| committee.is_voter(*id)).collect()
+fn seats_of(epoch: &EpochState, operator: &Address) -> SignerSet {
+    epoch.voters().filter(|member| member.validator.operator == Some(*operator)).map(|member| member.id).collect()
 }
 
 fn find(state: &dyn StateRead, id: ProposalId) -> Result<Proposal, Failure> {

@@ -188,6 +188,12 @@ impl Machine {
         &self.limits
     }
 
+    /// What governs the first epoch.
+    #[must_use]
+    pub fn first_epoch(&self) -> &EpochState {
+        &self.first_epoch
+    }
+
     /// The genesis state of the network.
     ///
     /// # Errors
@@ -212,10 +218,10 @@ impl Machine {
     }
 
     /// See [`Application::check`].
-    pub(crate) fn check(&self, state: &dyn StateRead, tx: &Transaction) -> Result<(), Failure> {
+    pub(crate) fn check(&self, state: &dyn StateRead, epoch: &EpochState, tx: &Transaction) -> Result<(), Failure> {
         match tx.content().target {
             Target::Application => caught(|| self.running.check(state, &tx.sender(), &tx.content().payload)),
-            Target::Chain => governance::execute(&mut State::new(state), self.draft, &tx.sender(), &tx.content().payload).map(drop),
+            Target::Chain => governance::execute(&mut State::new(state), epoch, self.draft, &tx.sender(), &tx.content().payload).map(drop),
         }
     }
 
@@ -230,9 +236,15 @@ impl Machine {
     }
 
     /// Executes a transaction. The error is the message of a panic; `state` must not be used then.
-    pub(crate) fn execute(&self, state: &mut State<'_>, block: &BlockContext, tx: &Transaction) -> Result<Outcome, String> {
+    pub(crate) fn execute(
+        &self,
+        state: &mut State<'_>,
+        block: &BlockContext,
+        epoch: &EpochState,
+        tx: &Transaction,
+    ) -> Result<Outcome, String> {
         if tx.content().target == Target::Chain {
-            let done = governance::execute(state, self.draft, &tx.sender(), &tx.content().payload);
+            let done = governance::execute(state, epoch, self.draft, &tx.sender(), &tx.content().payload);
             return Ok(done.map_or_else(Outcome::Failed, |id| Outcome::Applied(codec::encode(&id))));
         }
         catch(|| self.running.execute(state, block, tx)).map_err(|payload| {
@@ -244,8 +256,8 @@ impl Machine {
 
 impl Machine {
     /// Applies the approved changes of the committee, at the end of a block.
-    pub(crate) fn conclude(&self, state: &mut State<'_>) -> Option<EpochState> {
-        governance::conclude(state, self.draft)
+    pub(crate) fn conclude(&self, state: &mut State<'_>, epoch: &EpochState) -> Option<EpochState> {
+        governance::conclude(state, epoch, self.draft)
     }
 }
 

@@ -211,7 +211,7 @@ impl Speculation {
             id: block.id(),
             limits: *machine.limits(),
         };
-        let Execution { writes, receipts, next_epoch } = execute_block(machine, parent.state, &at, block.payload())?;
+        let Execution { writes, receipts, next_epoch } = execute_block(machine, parent.state, &at, parent.epoch, block.payload())?;
         let (epoch, epoch_hash) = match next_epoch {
             None => (Arc::clone(parent.epoch), parent.header.epoch_state),
             Some(next) => {

@@ -656,7 +656,7 @@ impl<S: Store> Replica<S> {
         }
         let mut next = Sequence(0);
         if let Some(state) = self.ledger.state(&root).map(|state| CachedRead::new(state)) {
-            check_transaction(self.ledger.machine(), &state, self.genesis_hash, now, &transaction)
+            check_transaction(self.ledger.machine(), &state, self.ledger.epoch(), self.genesis_hash, now, &transaction)
                 .map_err(|rejected| (rejected.code(), rejected.to_string()))?;
             next = accounts::next_sequence(&state, &transaction.sender());
         }

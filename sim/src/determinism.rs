@@ -127,7 +127,7 @@ impl Check {
                 limits: *self.machine.limits(),
             };
             let base: &dyn StateRead = &state;
-            let executed = match execute_block(&self.machine, base, &block, std::slice::from_ref(tx)) {
+            let executed = match execute_block(&self.machine, base, &block, self.machine.first_epoch(), std::slice::from_ref(tx)) {
                 Ok(executed) => executed,
                 // No valid block contains it: its sender may not open an account.
                 Err(Unexecuted::Invalid(_)) => continue,

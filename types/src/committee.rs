@@ -135,17 +135,40 @@ impl Committee {
     /// # Errors
     /// [`CommitteeError`], which names the validator at fault.
     pub fn of_seats(epoch: Epoch, members: &[Seat]) -> Result<Arc<Self>, CommitteeError> {
-        if members.len() > VALIDATORS_MAX {
-            return Err(CommitteeError::TooMany(members.len()));
-        }
+        Self::check(members)?;
         let mut seats: Vec<Option<Member>> = Vec::new();
         let mut voters = Vec::new();
         let mut total = 0u64;
         for Seat { id, validator } in members {
             let name = || validator.name.clone();
-            if id.index() < seats.len() || id.index() >= VALIDATORS_MAX {
+            total = total.saturating_add(validator.power.0);
+            let decode = |key: &PublicKey| key.decode_for_registration().map_err(|error| CommitteeError::Key { name: name(), error });
+            decode(&validator.network_key)?;
+            let key = decode(&validator.consensus_key)?;
+            if validator.power.0 > 0 {
+                voters.push(*id);
+            }
+            seats.resize_with(id.index(), || None);
+            seats.push(Some(Member { validator: validator.clone(), key }));
+        }
+        Ok(Arc::new(Self { epoch, seats, voters, total }))
+    }
+
+    /// Checks everything but that the keys are points of the curve, which takes a hundred times as long.
+    ///
+    /// # Errors
+    /// [`CommitteeError`], which names the validator at fault.
+    pub fn check(members: &[Seat]) -> Result<(), CommitteeError> {
+        if members.len() > VALIDATORS_MAX {
+            return Err(CommitteeError::TooMany(members.len()));
+        }
+        let mut free = 0usize;
+        for Seat { id, validator } in members {
+            let name = || validator.name.clone();
+            if id.index() < free || id.index() >= VALIDATORS_MAX {
                 return Err(CommitteeError::Seat(name()));
             }
+            free = id.index().saturating_add(1);
             let others = || members.iter().filter(|other| other.id != *id).map(|other| &other.validator);
             if others().any(|other| other.consensus_key == validator.consensus_key) {
                 return Err(CommitteeError::Order(name()));
@@ -163,20 +186,8 @@ impl Committee {
             if validator.power.0 > POWER_MAX {
                 return Err(CommitteeError::Power(name()));
             }
-            total = total.saturating_add(validator.power.0);
-            let decode = |key: &PublicKey| key.decode_for_registration().map_err(|error| CommitteeError::Key { name: name(), error });
-            decode(&validator.network_key)?;
-            let key = decode(&validator.consensus_key)?;
-            if validator.power.0 > 0 {
-                voters.push(*id);
-            }
-            seats.resize_with(id.index(), || None);
-            seats.push(Some(Member { validator: validator.clone(), key }));
         }
-        if voters.is_empty() {
-            return Err(CommitteeError::Empty);
-        }
-        Ok(Arc::new(Self { epoch, seats, voters, total }))
+        if members.iter().all(|member| member.validator.power.0 == 0) { Err(CommitteeError::Empty) } else { Ok(()) }
     }
 
     /// The epoch that it serves.
@@ -241,7 +252,7 @@ impl Committee {
     /// share an honest validator; the paper's 2f+1 equals this only if total = 3f+1.
     #[must_use]
     pub const fn quorum_power(&self) -> u64 {
-        self.total.saturating_sub(self.total.saturating_sub(1) / 3)
+        quorum_of(self.total)
     }
 
     /// The least power that is sure to include an honest validator, and without which no quorum can form (the paper's f+1).
@@ -273,6 +284,12 @@ impl Committee {
     pub fn are_voters(&self, ids: SignerSet) -> bool {
         ids.iter().all(|id| self.is_voter(id))
     }
+}
+
+/// The power of a quorum among voters with this power together; see [`Committee::quorum_power`].
+#[must_use]
+pub const fn quorum_of(total: u64) -> u64 {
+    total.saturating_sub(total.saturating_sub(1) / 3)
 }
 
 /// A set of validators, as a bitmap over the seats: it cannot express a duplicate.

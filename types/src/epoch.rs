@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec,
-    committee::{Committee, CommitteeError, Seat},
+    committee::{Committee, CommitteeError, Seat, SignerSet},
     crypto::{Hash, Tag},
-    genesis::{GenesisError, Parameters},
+    genesis::Parameters,
     header::Header,
     ids::{BlockId, StateId},
     proof::{CommitProof, ProofError},
@@ -55,14 +55,21 @@ impl EpochState {
         Committee::of_seats(self.epoch, &self.seats)
     }
 
-    /// Checks the committee and the parameters.
-    ///
-    /// # Errors
-    /// [`GenesisError`], which names what is wrong.
-    pub fn check(&self) -> Result<Arc<Committee>, GenesisError> {
-        let committee = self.committee()?;
-        self.parameters.check(committee.voters().len())?;
-        Ok(committee)
+    /// The members with voting power.
+    pub fn voters(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter(|member| member.validator.power.0 > 0)
+    }
+
+    /// The power of these voters.
+    #[must_use]
+    pub fn power(&self, seats: SignerSet) -> u64 {
+        self.voters().filter(|member| seats.contains(member.id)).fold(0, |sum, member| sum.saturating_add(member.validator.power.0))
+    }
+
+    /// The power of all voters.
+    #[must_use]
+    pub fn total_power(&self) -> u64 {
+        self.voters().fold(0, |sum, member| sum.saturating_add(member.validator.power.0))
     }
 }
 

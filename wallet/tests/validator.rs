@@ -106,7 +106,7 @@ impl Chain {
             author: ValidatorId(0),
             limits: StateLimits::default(),
         };
-        let done = execute_block(&self.machine, &self.entries, &context, slice::from_ref(tx)).unwrap();
+        let done = execute_block(&self.machine, &self.entries, &context, &self.now().epoch, slice::from_ref(tx)).unwrap();
         for (key, value) in done.writes {
             match value {
                 Some(value) => self.entries.insert(key, value),

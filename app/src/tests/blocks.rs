@@ -179,11 +179,12 @@ fn a_full_state_grows_no_more_but_can_be_read_changed_and_emptied() {
         (&[Step::Answer(3)], "applied"),
     ];
     for (steps, outcome) in table {
-        let execution = execute_block(&world.machine, &full, &context(), &[tx(1, 1, steps)]).unwrap();
+        let execution = execute_block(&world.machine, &full, &context(), world.machine.first_epoch(), &[tx(1, 1, steps)]).unwrap();
         assert_eq!(code(&execution.receipts[0].outcome), outcome, "{steps:?}");
     }
     let check = |who, sequence| {
-        check_transaction(&world.machine, &full, NETWORK, NOW, &tx(who, sequence, &[])).map_err(|error| error.code().into_owned())
+        check_transaction(&world.machine, &full, world.machine.first_epoch(), NETWORK, NOW, &tx(who, sequence, &[]))
+            .map_err(|error| error.code().into_owned())
     };
     assert_eq!(check(1, 1), Ok(()));
     assert_eq!(check(9, 0), Err("state-full".into()));
@@ -193,8 +194,10 @@ fn a_full_state_grows_no_more_but_can_be_read_changed_and_emptied() {
 fn the_pool_is_told_what_cannot_succeed() {
     let mut world = World::new();
     world.send(1, &[]);
-    let check =
-        |tx: &Transaction| check_transaction(&world.machine, &world.state, NETWORK, NOW, tx).map_err(|error| error.code().into_owned());
+    let check = |tx: &Transaction| {
+        check_transaction(&world.machine, &world.state, world.machine.first_epoch(), NETWORK, NOW, tx)
+            .map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&tx(1, 1, &[])), Ok(()));
     assert_eq!(check(&tx(1, 40, &[])), Ok(()), "how far ahead is the pool's affair");
     assert_eq!(check(&tx(1, 0, &[])).unwrap_err(), "sequence-too-old");
@@ -215,7 +218,10 @@ fn whoever_may_not_begin_an_account_is_in_no_block() {
         let world = World::with(&settings);
         let why = if settings.closed { "closed" } else { "account-too-large" };
         assert!(matches!(invalid(&world, tx(1, 0, &[])), InvalidBlock::NoAccount { failure, .. } if failure.code() == why));
-        assert_eq!(check_transaction(&world.machine, &world.state, NETWORK, NOW, &tx(1, 0, &[])).unwrap_err().code(), why);
+        assert_eq!(
+            check_transaction(&world.machine, &world.state, world.machine.first_epoch(), NETWORK, NOW, &tx(1, 0, &[])).unwrap_err().code(),
+            why
+        );
     }
     let mut world = World::with(&ScriptSettings { account_bytes: 3, ..Default::default() });
     world.send(1, &[]);

@@ -189,7 +189,7 @@ impl World {
     }
 
     pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, Unexecuted> {
-        execute_block(&self.machine, &self.state, &context(), payload)
+        execute_block(&self.machine, &self.state, &context(), self.machine.first_epoch(), payload)
     }
 
     /// Executes a block and keeps its writes.

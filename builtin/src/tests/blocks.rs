@@ -45,7 +45,9 @@ fn the_pool_is_told_what_cannot_succeed() {
     let mut world = World::with(&[(1, 10)]);
     world.send(1, &transfer(2, 1));
     let machine = world.machine();
-    let check = |tx: &Transaction| check_transaction(&machine, &world.state, NETWORK, NOW, tx).map_err(|error| error.code().into_owned());
+    let check = |tx: &Transaction| {
+        check_transaction(&machine, &world.state, machine.first_epoch(), NETWORK, NOW, tx).map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&tx(1, 1, &transfer(2, 9))), Ok(()));
     assert_eq!(check(&tx(3, 0, &kv(KvSpace::Own, b"k", KvAction::Get))), Ok(()));
     assert_eq!(check(&tx(1, 1, &transfer(2, 10))).unwrap_err(), "insufficient-funds");

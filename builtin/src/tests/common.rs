@@ -102,7 +102,10 @@ impl World {
     }
 
     pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, Unexecuted> {
-        execute_block(&self.machine(), &self.state, &context(), payload)
+        {
+            let machine = self.machine();
+            execute_block(&machine, &self.state, &context(), machine.first_epoch(), payload)
+        }
     }
 
     /// Executes a block and keeps its writes.

@@ -108,8 +108,10 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     world.settings.deposit_per_byte = 1;
     let first = tx(5, 0, &kv(Shared, b"k", KvAction::Get));
     assert!(matches!(world.execute(std::slice::from_ref(&first)), Err(Unexecuted::Invalid(InvalidBlock::NoAccount { .. }))));
-    let check =
-        |world: &World| check_transaction(&world.machine(), &world.state, NETWORK, NOW, &first).map_err(|error| error.code().into_owned());
+    let check = |world: &World| {
+        check_transaction(&world.machine(), &world.state, world.machine().first_epoch(), NETWORK, NOW, &first)
+            .map_err(|error| error.code().into_owned())
+    };
     assert_eq!(check(&world), Err("no-account".into()));
     // An account may send in the block that opens it.
     assert!(world.execute(&[tx(1, 0, &transfer(5, 400)), first.clone()]).is_ok());
@@ -118,7 +120,8 @@ fn where_accounts_cost_a_deposit_none_begins_by_sending() {
     assert!(world.execute(std::slice::from_ref(&first)).is_ok());
     let locked = tx(5, 0, &transfer(1, 400));
     assert_eq!(
-        check_transaction(&world.machine(), &world.state, NETWORK, NOW, &locked).map_err(|error| error.code().into_owned()),
+        check_transaction(&world.machine(), &world.state, world.machine().first_epoch(), NETWORK, NOW, &locked)
+            .map_err(|error| error.code().into_owned()),
         Err("deposit-locked".into())
     );
 }

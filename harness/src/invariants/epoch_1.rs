@@ -93,7 +93,8 @@ impl Invariant for OneCommitteePerEpoch {
                 if self.recorded.get(node).is_some_and(|recorded| *recorded > epoch.0) {
                     return Err(format!("validator {node} has a record of a later epoch and sent {message:?}"));
                 }
-                let votes = self.epochs.get(&epoch).is_some_and(|(.., committee)| committee.is_voter(*node));
+                let power = self.epochs.get(&epoch).and_then(|(.., committee)| committee.get(*node)).map_or(0, |member| member.power.0);
+                let votes = power > 0;
                 if votes { Ok(()) } else { Err(format!("validator {node} has no vote in epoch {epoch} and sent {message:?}")) }
             }
             Observation::Committed { node, blocks, .. } => blocks.iter().try_for_each(|(header, _)| self.committed(*node, header)),

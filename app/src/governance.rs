@@ -56,6 +56,12 @@ pub(crate) fn execute(
     }
     // The decoder's message depends on its version, so it must not get into a receipt.
     let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
+    // An observer's operator looks after that member's entry, and has no say in anything else.
+    let own =
+        matches!(&operation, ChainOperation::Propose(change) if matches!(**change, Change::Replace { seat, .. } if seats.contains(seat)));
+    if epoch.power(seats) == 0 && !own {
+        return Err(failure("not-an-operator", &[]));
+    }
     let mut proposals: Proposals = read(state, PROPOSALS_KEY).unwrap_or_default();
     let (id, proposal) = match operation {
         ChainOperation::Propose(change) => {
@@ -191,9 +197,9 @@ fn changed_hands(before: &EpochState, after: &EpochState) -> SignerSet {
     before.seats.iter().filter(|member| holder(member.id) != Some(member.validator.operator)).map(|member| member.id).collect()
 }
 
-/// The voters that this account speaks for.
+/// The members that this account speaks for.
 fn seats_of(epoch: &EpochState, operator: &Address) -> SignerSet {
-    epoch.voters().filter(|member| member.validator.operator == Some(*operator)).map(|member| member.id).collect()
+    epoch.seats.iter().filter(|member| member.validator.operator == Some(*operator)).map(|member| member.id).collect()
 }
 
 fn find(state: &dyn StateRead, id: ProposalId) -> Result<Proposal, Failure> {

@@ -266,3 +266,44 @@ fn an_epoch_state_survives_its_encoding() {
     assert_eq!(quorate_types::codec::decode::<EpochState>(&bytes, usize::MAX).unwrap(), state);
     assert_eq!(state.seats[0].validator.operator, Some(address(1)));
 }
+
+#[test]
+fn a_member_replaces_its_own_entry_alone_and_nobody_elses() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let draft = network.genesis.draft_hash();
+    let key = |number: u8| quorate_types::crypto::SigningKey::from_seed(&[number; 32]);
+    let entry = |seat: usize, number: u8, who: u8| {
+        let validator = quorate_types::committee::Validator {
+            consensus_key: key(number).public(),
+            network_key: key(number + 1).public(),
+            operator: Some(address(who)),
+            power: VotingPower(9),
+            ..network.genesis.validators[seat].validator.clone()
+        };
+        quorate_types::genesis::GenesisValidator::sign(draft, validator, &key(number), &key(number + 1))
+    };
+    let replace = |seat: u16, entry| ChainOperation::Propose(Box::new(Change::Replace { seat: ValidatorId(seat), entry }));
+    // Two may be replaced in one block; whoever proposes another's entry waits for a quorum.
+    let mut stolen = entry(1, 150, 1);
+    stolen.validator.name = "changed after signing".into();
+    let payload = vec![
+        chain(&network, 1, 0, &replace(0, entry(0, 160, 2))),
+        chain(&network, 1, 1, &replace(1, entry(1, 170, 1))),
+        chain(&network, 1, 2, &replace(0, stolen)),
+    ];
+    let block = network.block(&network.genesis_qc, 1, payload);
+    let qc = certified(&network, &mut ledger, &block);
+    let outcomes: Vec<bool> = ledger.receipts(&block.id()).unwrap().iter().map(|receipt| receipt.outcome.is_applied()).collect();
+    assert_eq!(outcomes, [true, true, false]);
+    assert!(ledger.ends_epoch(&block.id()));
+    let child = follower(&qc, 1_000);
+    let child_qc = certified(&network, &mut ledger, &child);
+    ledger.commit(&[&block], &child_qc).unwrap();
+    let seats = &ledger.epoch().seats;
+    assert_eq!((seats[0].validator.consensus_key, seats[0].validator.power), (key(160).public(), VotingPower(1)), "the power stays");
+    assert_eq!(seats[1].validator, network.genesis.validators[1].validator);
+    // Seat 0 has another operator now, so what its last one said of the open proposal is gone, and with it the proposal.
+    let view = ledger.view();
+    assert_eq!(quorate_app::governance::proposals(view.state()), []);
+}

@@ -83,7 +83,7 @@ async fn both_ways(one: &mut Node, other: &mut Node, members: (usize, usize)) {
     one_way(other, one, members.0).await;
 }
 
-/// Takes one TCP connection, and forwards it once it is opened.
+/// Takes one TCP connection, and forwards it once it is opened. Its target must be listening when the connection comes.
 struct Valve {
     address: String,
     taken: oneshot::Receiver<()>,
@@ -340,8 +340,8 @@ async fn a_stranger_that_becomes_a_peer_during_its_handshake_is_let_in() {
 async fn a_dial_to_the_old_address_ends_when_the_peer_moves() {
     let committee = Committee::of(2);
     let valve = Valve::before(committee.ports[1]).await;
-    let node_0 = node(NetworkConfig { peers: vec![Peer { address: valve.address, ..committee.peer(1) }], ..committee.config(0) });
     let node_1 = node(NetworkConfig { peers: vec![Peer { address: NOWHERE.to_owned(), ..committee.peer(0) }], ..committee.config(1) });
+    let node_0 = node(NetworkConfig { peers: vec![Peer { address: valve.address, ..committee.peer(1) }], ..committee.config(0) });
     valve.taken.await.unwrap();
     node_0.set_peers(&[committee.peer(1)]);
     eventually("connected", || node_0.is_connected_to_all() && node_1.is_connected_to_all()).await;

@@ -141,7 +141,7 @@ pub fn execute_block(
         receipts.push(Receipt { tx_id: tx.id(), outcome });
     }
     // At the end of the block, so that the order of its transactions does not decide which changes take effect together.
-    let next_epoch = if is_governed { machine.conclude(&mut state, epoch) } else { None };
+    let next_epoch = if is_governed { machine.conclude(&mut state, epoch, context.height) } else { None };
     Ok(Execution { writes: state.into_writes(), receipts, next_epoch })
 }
 

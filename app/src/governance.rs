@@ -12,8 +12,11 @@ use quorate_types::{
     committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, quorum_of},
     epoch::EpochState,
     failure::{Code, Failure},
-    governance::{ChainOperation, Change, OpenProposal, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId, Proposals, proposal_key},
+    governance::{
+        ChainOperation, Change, OWN_CHANGE_BLOCKS, OpenProposal, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId, Proposals, proposal_key,
+    },
     ids::{Address, DraftHash, ValidatorId},
+    round::Height,
     state_key::{EPOCH_KEY, PROPOSALS_KEY},
     transaction::PAYLOAD_BYTES_MAX,
 };
@@ -34,11 +37,13 @@ pub fn proposals(state: &dyn StateRead) -> Vec<(ProposalId, Proposal)> {
     open.into_iter().filter_map(|open| Some((open.id, read(state, &proposal_key(open.id))?))).collect()
 }
 
-/// Whether a proposal may take effect: a quorum approves it, or the operator of the member that only changes its own entry.
-#[must_use]
-pub fn is_approved(epoch: &EpochState, proposal: &Proposal) -> bool {
+/// Whether a proposal takes effect at the end of the block at a height: a quorum approves it, or the operator of the member that only changes its
+/// own entry. The latter not all the time: nothing else is executed in rounds in which an epoch ends and the next begins, so a member that ended
+/// every epoch at once would stop the chain.
+fn is_approved(epoch: &EpochState, proposal: &Proposal, changed: Height, height: Height) -> bool {
     let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
-    own || epoch.power(proposal.approvals) >= quorum_of(epoch.total_power())
+    let is_due = changed == Height(0) || height.0.saturating_sub(changed.0) >= OWN_CHANGE_BLOCKS;
+    own && is_due || epoch.power(proposal.approvals) >= quorum_of(epoch.total_power())
 }
 
 /// Executes an operation in an epoch. Returns the number of the proposal that it is about. Anyone may send one, so what is not an operator's is
@@ -106,16 +111,23 @@ pub(crate) fn execute(
 
 /// Applies the proposals that are approved, in the order of their numbers, and returns the new epoch state if that changed it. A proposal that
 /// no longer fits is closed without effect.
-pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHash) -> Option<EpochState> {
+pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHash, height: Height) -> Option<EpochState> {
     let mut index: Proposals = read(state, PROPOSALS_KEY)?;
     let mut next = epoch.clone();
     let mut done = BTreeSet::new();
-    for (id, proposal) in proposals(state) {
-        if is_approved(epoch, &proposal) {
-            if let Ok(changed) = apply(&next, draft, &proposal.change) {
-                next = changed;
+    // Their next members have nothing to do with what was proposed about the last ones.
+    let mut vacated = SignerSet::default();
+    let open = proposals(state);
+    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(epoch, proposal, index.changed, height)) {
+        done.insert(*id);
+        if change.seat().is_some_and(|seat| vacated.contains(seat)) {
+            continue;
+        }
+        if let Ok(changed) = apply(&next, draft, change) {
+            next = changed;
+            if let Change::Remove { seat } = change {
+                vacated.insert(*seat);
             }
-            done.insert(id);
         }
     }
     if done.is_empty() {
@@ -124,6 +136,7 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHa
     let changed = (next.seats != epoch.seats).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
     // Whoever takes a seat does not inherit what its last holder has said.
     let gone = changed.as_ref().map_or_else(SignerSet::default, |next| changed_hands(epoch, next));
+    done.extend(open.iter().filter(|(_, open)| open.change.seat().is_some_and(|seat| vacated.contains(seat))).map(|(id, _)| *id));
     for open in &mut index.open {
         open.by = open.by.without(gone);
         if open.by.is_empty() {
@@ -131,7 +144,7 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHa
         }
     }
     if !gone.is_empty() {
-        for (id, proposal) in proposals(state) {
+        for (id, proposal) in open {
             let Proposal { by, change, approvals, rejections } = proposal;
             let [by, approvals, rejections] = [by, approvals, rejections].map(|seats| seats.without(gone));
             write(state, &proposal_key(id), Some(&Proposal { by, change, approvals, rejections }));
@@ -141,10 +154,11 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHa
     for id in done {
         write::<Proposal>(state, &proposal_key(id), None);
     }
-    write(state, PROPOSALS_KEY, Some(&index));
     if let Some(changed) = &changed {
+        index.changed = height;
         write(state, EPOCH_KEY, Some(changed));
     }
+    write(state, PROPOSALS_KEY, Some(&index));
     changed
 }
 
@@ -163,7 +177,6 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
             }
         }
         Change::Add(entry) => {
-            entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
             let taken: SignerSet = epoch.seats.iter().map(|member| member.id).collect();
             let free = (0..).take(VALIDATORS_MAX).map(ValidatorId).find(|id| !taken.contains(*id));
             let id = free.ok_or_else(|| failure("committee-full", &[VALIDATORS_MAX as u64]))?;
@@ -174,7 +187,6 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
             next.seats.remove(position(*seat)?);
         }
         Change::Replace { seat, entry } => {
-            entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
             let position = position(*seat)?;
             if let Some(member) = next.seats.get_mut(position) {
                 let power = member.validator.power;
@@ -187,6 +199,10 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
         return Err(failure("no-change", &[]));
     }
     Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
+    // Last: it costs four signature checks.
+    if let Change::Add(entry) | Change::Replace { entry, .. } = change {
+        entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
+    }
     next.parameters = next.parameters.for_voters(next.voters().count());
     Ok(next)
 }

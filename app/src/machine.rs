@@ -14,6 +14,7 @@ use quorate_types::{
     genesis::{Genesis, GenesisApplication, StateLimits},
     ids::{Address, DraftHash},
     receipt::Outcome,
+    round::Height,
     settings::Settings,
     state_key::{ACCOUNT, EPOCH_KEY, SEQUENCE_BYTES},
     transaction::{PAYLOAD_BYTES_MAX, Target, Transaction},
@@ -256,8 +257,8 @@ impl Machine {
 
 impl Machine {
     /// Applies the approved changes of the committee, at the end of a block.
-    pub(crate) fn conclude(&self, state: &mut State<'_>, epoch: &EpochState) -> Option<EpochState> {
-        governance::conclude(state, epoch, self.draft)
+    pub(crate) fn conclude(&self, state: &mut State<'_>, epoch: &EpochState, height: Height) -> Option<EpochState> {
+        governance::conclude(state, epoch, self.draft, height)
     }
 }
 

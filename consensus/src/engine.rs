@@ -190,7 +190,6 @@ impl Engine {
             Event::PayloadReady { round, parent, timestamp, payload } => self.on_payload(round, parent, timestamp, payload),
             Event::Persisted(saved) => self.on_persisted(saved),
             Event::Pool { ready } => self.pool_ready = ready,
-            Event::Lagging(from) => self.send_sync_info_if_behind(from),
             Event::Fetched { blocks, commit_qc } => self.on_fetched(blocks, commit_qc),
         }
         self.finish();

@@ -50,8 +50,6 @@ pub enum Event {
         /// The pool holds transactions that could go into a block now.
         ready: bool,
     },
-    /// A validator is in an earlier epoch than we are. Certificates of ours show it that.
-    Lagging(ValidatorId),
     /// Missing certified blocks have arrived.
     Fetched {
         /// A chain, oldest first.

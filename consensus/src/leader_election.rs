@@ -85,13 +85,15 @@ impl LeaderElection {
         }
     }
 
-    /// §3.7 `get_leader`. The round-robin fallback gives each validator two rounds in a row.
+    /// §3.7 `get_leader`. The round-robin fallback gives each validator two rounds in a row, and begins with another one in each epoch: the first
+    /// leader of an epoch may be a liar that ends it with its own block.
     #[must_use]
     pub fn leader(&self, round: Round) -> ValidatorId {
         if let Some(elected) = self.fixed.get(&round).or_else(|| self.reputation.get(&round)) {
             return *elected;
         }
-        let turn = usize::try_from(round.0 / 2).unwrap_or(usize::MAX).checked_rem(self.voters.len()).unwrap_or(0);
+        let turn =
+            usize::try_from((round.0 / 2).saturating_add(self.epoch.0)).unwrap_or(usize::MAX).checked_rem(self.voters.len()).unwrap_or(0);
         self.voters.get(turn).copied().unwrap_or_default()
     }
 

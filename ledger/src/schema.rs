@@ -133,8 +133,8 @@ impl Column {
     #[must_use]
     pub const fn is_history(self) -> bool {
         match self {
-            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction | Self::Epoch => true,
-            Self::Meta | Self::Safety | Self::Pending | Self::State => false,
+            Self::Block | Self::Header | Self::Height | Self::Receipts | Self::Transaction => true,
+            Self::Meta | Self::Safety | Self::Pending | Self::Epoch | Self::State => false,
         }
     }
 

@@ -349,7 +349,7 @@ impl<S: Store> EventLoop<S> {
         let now = self.outlets.epochs.now();
         let (committee, leaving) = (now.committee(), self.leaving.as_deref());
         let me = committee.get(now.me).map(|_| now.me);
-        self.outlets.peering.set(&self.outlets.network, committee, leaving, me);
+        self.outlets.peering.set(&self.outlets.network, committee, leaving);
         let seats: BTreeSet<ValidatorId> = committee.ids().chain(leaving.into_iter().flat_map(Committee::ids)).collect();
         self.outlets.others = seats.into_iter().filter(|id| Some(*id) != me).map(|id| PeerIndex(id.0)).collect();
     }

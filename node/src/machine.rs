@@ -11,7 +11,7 @@ use std::{
 };
 
 use quorate_ledger::RocksOptions;
-use quorate_types::{committee::Committee, ids::ValidatorId};
+use quorate_types::{committee::Committee, ids::ValidatorId, round::Epoch};
 use rustix::{
     fs::{Access, access},
     process::{Resource, Rlimit, setrlimit},
@@ -119,7 +119,8 @@ pub(crate) fn listen(what: &'static str, section: &'static str, address: SocketA
     Ok(listener)
 }
 
-/// The configured dial addresses, which override those in the genesis.
+/// The configured dial addresses, which override those in the committee. A committee that has changed may have renamed a member, or not have it yet:
+/// that must not keep a validator from starting.
 pub(crate) fn peer_addresses(
     config: &Config,
     committee: &Committee,
@@ -129,7 +130,11 @@ pub(crate) fn peer_addresses(
         let known = committee.members();
         match known.map(|(id, validator)| (id, &validator.name)).find(|(_, known)| *known == name) {
             Some((id, _)) if Some(id) == me => Err(MachineError::Peer { name: name.clone(), is_us: true, nearest: None }),
-            Some((id, _)) => Ok((id, address.clone())),
+            Some((id, _)) => Ok(Some((id, address.clone()))),
+            None if committee.epoch() > Epoch(0) => {
+                tracing::warn!("`network.peers` names {name:?}, and the committee has no member of that name now; the address is not used");
+                Ok(None)
+            }
             None => {
                 let names = committee.members().map(|(_, validator)| validator.name.as_str());
                 let nearest = nearest(name, names).map(str::to_owned);
@@ -137,7 +142,7 @@ pub(crate) fn peer_addresses(
             }
         }
     };
-    config.network.peers.iter().map(find).collect()
+    config.network.peers.iter().map(find).filter_map(Result::transpose).collect()
 }
 
 /// Checks that files can be created in `directory` or, if it is missing, in its first existing ancestor.

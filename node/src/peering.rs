@@ -1,24 +1,26 @@
-//! Which links the network keeps: one to every member of the committee but us, at the address in the committee or in our configuration.
+//! Which links the network keeps: one to every member of the committee without our network key, at the address in the committee or in our configuration.
 
 use std::collections::BTreeMap;
 
 use quorate_network::{Network, Peer, PeerIndex, check_peer_address};
-use quorate_types::{committee::Committee, ids::ValidatorId};
+use quorate_types::{committee::Committee, crypto::PublicKey};
 
-/// The configured addresses of peers, by name.
-#[derive(Clone, Debug, Default)]
+/// Our network key, and the configured addresses of peers, by name.
+#[derive(Clone, Debug)]
 pub(crate) struct Peering {
+    own: PublicKey,
     addresses: BTreeMap<String, String>,
 }
 
 impl Peering {
-    pub(crate) const fn new(addresses: BTreeMap<String, String>) -> Self {
-        Self { addresses }
+    pub(crate) const fn new(own: PublicKey, addresses: BTreeMap<String, String>) -> Self {
+        Self { own, addresses }
     }
 
     /// The links for a committee.
-    pub(crate) fn peers(&self, committee: &Committee, me: Option<ValidatorId>) -> Vec<Peer> {
-        let others = committee.members().filter(|(id, _)| Some(*id) != me);
+    pub(crate) fn peers(&self, committee: &Committee) -> Vec<Peer> {
+        // By key, not by seat: who has left, or has another consensus key there, is no peer of itself either.
+        let others = committee.members().filter(|(_, validator)| validator.network_key != self.own);
         let peers = others.map(|(id, validator)| Peer {
             index: PeerIndex(id.0),
             network_key: validator.network_key.0,
@@ -30,9 +32,9 @@ impl Peering {
 
     /// Gives the network the members of this committee. Those who have left it keep their links for now, so that they hear of it: until
     /// the next call without `leaving`.
-    pub(crate) fn set(&self, network: &Network, committee: &Committee, leaving: Option<&Committee>, me: Option<ValidatorId>) {
-        let mut peers = self.peers(committee, me);
-        for peer in leaving.into_iter().flat_map(|before| self.peers(before, me)) {
+    pub(crate) fn set(&self, network: &Network, committee: &Committee, leaving: Option<&Committee>) {
+        let mut peers = self.peers(committee);
+        for peer in leaving.into_iter().flat_map(|before| self.peers(before)) {
             let taken = |other: &Peer| other.index == peer.index || other.network_key == peer.network_key;
             if !peers.iter().any(taken) {
                 peers.push(peer);
@@ -62,13 +64,15 @@ mod tests {
             ("bad", keys(3), "nowhere".to_owned()),
         ];
         let committee = genesis_of(&members).committee().unwrap();
-        let me = committee.find(&keys(1).public().consensus_key);
-        let addresses = |peering: &Peering, me| peering.peers(&committee, me).into_iter().map(|peer| peer.address).collect::<Vec<_>>();
-        assert_eq!(addresses(&Peering::default(), me), ["/ip4/127.0.0.1/tcp/2"]);
+        let addresses = |number, configured| {
+            let peering = Peering::new(keys(number).public().network_key, configured);
+            peering.peers(&committee).into_iter().map(|peer| peer.address).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses(1, BTreeMap::new()), ["/ip4/127.0.0.1/tcp/2"]);
         let moved = [("two", "/dns4/two.example/tcp/9"), ("bad", "/ip4/127.0.0.1/tcp/3")].map(|(name, at)| (name.into(), at.into()));
-        let mut found = addresses(&Peering::new(moved.into()), me);
+        let mut found = addresses(1, moved.into());
         found.sort();
         assert_eq!(found, ["/dns4/two.example/tcp/9", "/ip4/127.0.0.1/tcp/3"]);
-        assert_eq!(addresses(&Peering::default(), None).len(), 2, "a node that is no member dials them all");
+        assert_eq!(addresses(9, BTreeMap::new()).len(), 2, "a node that is no member dials them all");
     }
 }

@@ -25,6 +25,7 @@ use quorate_network::{ApplicationId, Hello, Limits, Network, NetworkConfig, Netw
 use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
+    crypto::SigningKey,
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
@@ -335,8 +336,8 @@ impl Node {
         }
         let verifier = quorate_replica::verifier(&genesis, &app)?;
         machine::peer_addresses(&config, &membership.committee, membership.me())?;
-        let peering = Peering::new(config.network.peers.clone());
-        let peers = peering.peers(&membership.committee, membership.me());
+        let peering = Peering::new(SigningKey::from_seed(&keys.network_seed).public(), config.network.peers.clone());
+        let peers = peering.peers(&membership.committee);
         let network_config = network_config(membership.listen(&config), peers, &genesis, genesis_hash, keys.network_seed);
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),

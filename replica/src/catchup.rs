@@ -58,6 +58,8 @@ struct Wanted {
     deadline: Duration,
     /// Peers that have nothing after our newest committed block.
     nothing_newer: SignerSet,
+    /// Peers that claim to be in a later epoch. Each has had the next turn once.
+    claimants: SignerSet,
 }
 
 impl Wanted {
@@ -68,6 +70,14 @@ impl Wanted {
         let (to, used) = if Some(first) == last { (second, 2) } else { (first, 1) };
         self.turn = self.turn.saturating_add(used).checked_rem(self.holders.len())?;
         Some(to)
+    }
+
+    /// Gives a peer the next turn.
+    fn prefer(&mut self, peer: ValidatorId) {
+        if let Some(position) = self.holders.iter().position(|holder| *holder == peer) {
+            self.holders.rotate_left(position);
+            self.turn = 0;
+        }
     }
 
     /// Asks the next holder at once; when all have had a turn in vain, only at the deadline.
@@ -114,16 +124,22 @@ impl Catchup {
 
     /// For the next epoch, which begins where our newest committed block ends the one before.
     pub(crate) fn next(&self, me: ValidatorId, committee: Arc<Committee>) -> Self {
+        let new = Self::new(me, committee);
         // Who asked for blocks before may still lag.
-        Self { started: self.started && self.wanted.is_none(), ..Self::new(me, committee) }
+        Self { started: new.started || (self.started && !self.is_behind()), ..new }
     }
 
-    /// A peer claims to be in a later epoch. If that is so, peers have the block that ends ours.
-    pub(crate) fn on_later_epoch(&mut self, now: Duration) {
-        match &mut self.wanted {
-            // Nobody has the blocks of an epoch that is over, but for the committed ones.
-            Some(wanted) => wanted.by_height = true,
-            None => self.turn_to(None, true, now),
+    /// A peer claims to be in a later epoch. If that is so, it has the block that ends ours, and perhaps nobody else has: it gets the next turn.
+    pub(crate) fn on_later_epoch(&mut self, from: ValidatorId, now: Duration) {
+        if self.wanted.is_none() {
+            self.turn_to(None, true, now);
+        }
+        let Some(wanted) = &mut self.wanted else { return };
+        // Nobody has the blocks of an epoch that is over, but for the committed ones.
+        wanted.by_height = true;
+        if !wanted.claimants.contains(from) {
+            wanted.claimants.insert(from);
+            wanted.prefer(from);
         }
     }
 
@@ -132,9 +148,9 @@ impl Catchup {
         &self.committee
     }
 
-    /// Whether blocks are being fetched, or we do not know yet after the start whether we lag.
-    pub(crate) const fn is_behind(&self) -> bool {
-        !self.started || self.wanted.is_some()
+    /// Whether blocks are being fetched, or we do not know yet after the start whether we lag. A mere claim does not count.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.started || self.wanted.as_ref().is_some_and(|wanted| wanted.missing.is_some())
     }
 
     /// After a start: asks for committed blocks, in case the others went on without us.
@@ -173,8 +189,17 @@ impl Catchup {
             }
             Some(_) | None => (None, now),
         };
-        self.wanted =
-            Some(Wanted { missing, by_height, holders, turn: 0, fruitless: 0, asked, deadline, nothing_newer: SignerSet::default() });
+        self.wanted = Some(Wanted {
+            missing,
+            by_height,
+            holders,
+            turn: 0,
+            fruitless: 0,
+            asked,
+            deadline,
+            nothing_newer: SignerSet::default(),
+            claimants: SignerSet::default(),
+        });
     }
 
     /// The engine is missing nothing any more: the chain came another way, or our root has passed it, and perhaps nobody has all of it.
@@ -324,6 +349,8 @@ impl Catchup {
             // There may be more: we ask once the engine has taken these.
             (wanted.asked, wanted.deadline) = (None, now.saturating_add(PATIENCE));
         }
+        // Who was asked because of a claim has proved it.
+        self.started &= wanted.missing.is_some();
         (self.changes, self.handovers_in_flight) = (0, self.handovers_in_flight.saturating_add(1));
         Some((blocks, commit_qc))
     }

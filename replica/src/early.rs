@@ -36,6 +36,11 @@ impl Early {
         }
     }
 
+    /// Whether messages of this peer are kept.
+    pub(crate) fn has(&self, from: ValidatorId) -> bool {
+        self.of_peers.contains_key(&from)
+    }
+
     /// Takes all messages, those of one peer in the order of their arrival.
     pub(crate) fn take(&mut self) -> Vec<(ValidatorId, Message)> {
         let kept = std::mem::take(self).of_peers.into_iter();

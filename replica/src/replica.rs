@@ -20,9 +20,11 @@ use quorate_types::{
     block::{Block, Payload, payload_bytes},
     codec::{self, Bounded},
     crypto::SigningKey,
+    epoch::EpochChange,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
+    proof::CommitProof,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
@@ -548,22 +550,38 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// Nothing of another epoch is processed. A peer in an earlier one is shown a certificate of ours; if a peer claims a later one, we ask for
-    /// the blocks that would lead there.
+    /// Nothing of another epoch is processed. A peer in an earlier one is shown the certificate that ended it; if a peer claims a later one, we ask
+    /// for the blocks that would lead there.
     fn on_other_epoch(&mut self, from: ValidatorId, message: Message, bytes: usize) {
         let ours = self.verifier.committee().epoch();
         // What was asked for or answered before an epoch ended shows nothing.
         if let Some(epoch) = message.epoch().filter(|_| message.is_urgent()) {
             if epoch < ours {
-                self.tell(Event::Lagging(from));
+                self.show_end(from, epoch);
             } else {
-                self.catchup.on_later_epoch(self.now.elapsed);
+                self.catchup.on_later_epoch(from, self.now.elapsed);
                 if epoch == ours.next() {
                     self.early.keep(from, message, bytes);
                 }
             }
         }
         self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
+    }
+
+    /// Shows a validator the certificate that commits the last block of its epoch: perhaps nobody else in it has one.
+    fn show_end(&mut self, to: ValidatorId, epoch: Epoch) {
+        if !self.quota.take(to, self.now.elapsed) {
+            return;
+        }
+        // What cannot be read now may be in another validator's ledger.
+        let change = self.ledger.reader().epoch_change(epoch).ok().flatten();
+        let message = change.map(|EpochChange { commit: CommitProof { qc, .. }, .. }| {
+            Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc, last_round_tc: None }))
+        });
+        self.quota.served(to, message.as_ref().map_or(0, |message| codec::encode(message).len()));
+        if let Some(message) = message {
+            self.send(Recipients::One(to), message);
+        }
     }
 
     fn serve_if_due(&mut self, from: ValidatorId, job: impl FnOnce(&Self) -> Serve) {
@@ -579,6 +597,10 @@ impl<S: Store> Replica<S> {
     fn tell_sightings(&mut self, from: ValidatorId) {
         if !self.verifier.committee().is_voter(from) {
             return self.outputs.push_back(Output::Ignored { from, reason: "not-in-committee" });
+        }
+        // It has been in the next epoch, so what we have seen of this one is not all that it has signed.
+        if self.early.has(from) {
+            return self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
         }
         if !self.quota.take(from, self.now.elapsed) {
             return self.outputs.push_back(Output::Ignored { from, reason: "too-many-requests" });
@@ -869,10 +891,14 @@ impl<S: Store> Replica<S> {
         match task {
             Task::Effect(effect) => self.carry_out(*effect)?,
             Task::Lookup(submission) => self.look_up(*submission)?,
-            Task::Early(from, message) => match self.verifier.message(from, *message) {
-                Ok(message) => self.on_message(from, message),
-                Err(error) => self.outputs.push_back(Output::Ignored { from, reason: error.word() }),
-            },
+            Task::Early(from, message) => {
+                // The transactions of a proposal cost more than everything else that a peer can have kept here.
+                let position = self.position();
+                match self.verifier.message_if(from, *message, |proposal| position.may_vote_for(proposal)) {
+                    Ok(message) => self.on_message(from, message),
+                    Err(error) => self.outputs.push_back(Output::Ignored { from, reason: error.word() }),
+                }
+            }
             Task::Event(event) => {
                 self.tell(*event);
                 self.catchup.handed_over(self.now.elapsed);
@@ -1030,11 +1056,27 @@ impl<S: Store> Replica<S> {
         self.recovered.clear();
         self.unsigned.clear();
         self.time.forget_held();
-        self.tasks.retain(|task| matches!(task, Task::Lookup(_)));
+        self.leave_tasks()?;
         // The new engine does not know yet.
         self.pool_ready = false;
         self.queue(effects);
         self.tasks.extend(self.early.take().into_iter().map(|(from, message)| Task::Early(from, Box::new(message))));
+        Ok(())
+    }
+
+    /// Drops the work of the old epoch, but not what its engine has found out: that holds in every epoch.
+    fn leave_tasks(&mut self) -> Result<(), Fatal> {
+        for task in std::mem::take(&mut self.tasks) {
+            match task {
+                Task::Effect(effect) => match *effect {
+                    Effect::Halt(halt) => return Err(halt.into()),
+                    Effect::Accuse(evidence) => self.outputs.push_back(Output::Accused(evidence)),
+                    _ => {}
+                },
+                Task::Lookup(_) => self.tasks.push_back(task),
+                Task::Event(_) | Task::Early(..) => {}
+            }
+        }
         Ok(())
     }
 

@@ -9,11 +9,16 @@ use crate::{
     committee::{SignerSet, VotingPower},
     genesis::GenesisValidator,
     ids::ValidatorId,
+    round::Height,
     state_key::CHAIN,
 };
 
 /// Most open proposals of one operator.
 pub const PROPOSALS_PER_OPERATOR_MAX: usize = 4;
+
+/// In how many blocks after the last one that changed the committee a member cannot change its own entry alone. Without it, one member could end
+/// every epoch with its first block.
+pub const OWN_CHANGE_BLOCKS: u64 = 100;
 
 /// The number of a proposal. Numbers are given in order, from 0, and never again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,13 +63,24 @@ pub enum Change {
         /// The member's seat.
         seat: ValidatorId,
     },
-    /// Replaces a member's entry, its keys included; its power stays. The approval of its own operator is enough.
+    /// Replaces a member's entry, its keys included; its power stays. The approval of its own operator is enough, after [`OWN_CHANGE_BLOCKS`].
     Replace {
         /// The member's seat.
         seat: ValidatorId,
         /// Its new entry, signed by the new keys.
         entry: GenesisValidator,
     },
+}
+
+impl Change {
+    /// The member that it is about, unless it is a new one.
+    #[must_use]
+    pub const fn seat(&self) -> Option<ValidatorId> {
+        match self {
+            Self::Power { seat, .. } | Self::Remove { seat } | Self::Replace { seat, .. } => Some(*seat),
+            Self::Add(_) => None,
+        }
+    }
 }
 
 /// A proposal that has not taken effect.
@@ -96,6 +112,8 @@ pub struct Proposals {
     pub next: ProposalId,
     /// The open ones, ascending.
     pub open: Vec<OpenProposal>,
+    /// The last block that changed the committee; none yet: 0.
+    pub changed: Height,
 }
 
 /// The state key of a proposal.

@@ -179,3 +179,19 @@ fn memory_is_bounded_by_the_rounds_to_come() {
         assert!(election.reputation.len() <= 4);
     }
 }
+
+#[test]
+fn every_epoch_begins_with_another_leader() {
+    let mut members = Members::equal(4);
+    let firsts: Vec<u16> = (0..8)
+        .map(|epoch| {
+            members.committee = Committee::of_seats(Epoch(epoch), &members.committee.members().map(seat).collect::<Vec<_>>()).unwrap();
+            LeaderElection::new(NETWORK, &members.committee, &members.parameters, Arc::default()).leader(Round(1)).0
+        })
+        .collect();
+    assert_eq!(firsts, [0, 1, 2, 3, 0, 1, 2, 3]);
+}
+
+fn seat((id, validator): (ValidatorId, &quorate_types::committee::Validator)) -> quorate_types::committee::Seat {
+    quorate_types::committee::Seat { id, validator: validator.clone() }
+}

@@ -1,7 +1,7 @@
 //! EPOCH-1 to EPOCH-4: one committee per epoch, and an end to each.
 //!
 //! EPOCH-1: validators that enter an epoch enter it after the same result, with the same committee. EPOCH-2: nothing is signed in an epoch once
-//! the record of a later one is durable. EPOCH-3: only voters of its committee sign in an epoch. EPOCH-4: the block that changes the committee
+//! the record of a later one is durable. EPOCH-3: only voters of its committee sign in an epoch, and certificates count in their own epoch. EPOCH-4: the block that changes the committee
 //! is the last of its epoch, and the next one is the first of the next.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -89,7 +89,14 @@ impl Invariant for OneCommitteePerEpoch {
                 Ok(())
             }
             Observation::Sent { node, message, .. } => {
-                let (Some(epoch), Some(_)) = (message.epoch(), contents::statement(message)) else { return Ok(()) };
+                let Some(epoch) = message.epoch() else { return Ok(()) };
+                let qcs = contents::quorum_certs(message).map(|qc| qc.commit_info.epoch);
+                if qcs.chain(contents::timeout_cert(message).map(|tc| tc.epoch)).any(|of| of != epoch) {
+                    return Err(format!("validator {node} sent a certificate of another epoch: {message:?}"));
+                }
+                if contents::statement(message).is_none() {
+                    return Ok(());
+                }
                 if self.recorded.get(node).is_some_and(|recorded| *recorded > epoch.0) {
                     return Err(format!("validator {node} has a record of a later epoch and sent {message:?}"));
                 }

@@ -4,7 +4,7 @@ use quorate_types::{
     block::Block,
     committee::VotingPower,
     epoch::{EpochState, epoch_block_id},
-    governance::{ChainOperation, Change, ProposalId},
+    governance::{ChainOperation, Change, OWN_CHANGE_BLOCKS, ProposalId},
     ids::{StateId, ValidatorId},
     proof::ProofError,
     receipt::Outcome,
@@ -306,4 +306,110 @@ fn a_member_replaces_its_own_entry_alone_and_nobody_elses() {
     // Seat 0 has another operator now, so what its last one said of the open proposal is gone, and with it the proposal.
     let view = ledger.view();
     assert_eq!(quorate_app::governance::proposals(view.state()), []);
+}
+
+fn entry_of(network: &Network, seat: usize, number: u8, name: &str, operator: u8) -> quorate_types::genesis::GenesisValidator {
+    let key = |number: u8| quorate_types::crypto::SigningKey::from_seed(&[number; 32]);
+    let validator = quorate_types::committee::Validator {
+        name: name.into(),
+        consensus_key: key(number).public(),
+        network_key: key(number + 1).public(),
+        operator: Some(address(operator)),
+        power: VotingPower(1),
+        ..network.genesis.validators[seat].validator.clone()
+    };
+    quorate_types::genesis::GenesisValidator::sign(network.genesis.draft_hash(), validator, &key(number), &key(number + 1))
+}
+
+fn propose(change: Change) -> ChainOperation {
+    ChainOperation::Propose(Box::new(change))
+}
+
+/// Certifies a block with these operations, all of which are carried out; the certificate, and whether the block ends the epoch.
+fn carried_out(
+    network: &Network,
+    ledger: &mut Ledger<MemoryStore>,
+    (qc, round): (&QuorumCert, u64),
+    operations: &[(u8, u64, ChainOperation)],
+) -> (QuorumCert, bool) {
+    let payload = operations.iter().map(|(who, sequence, operation)| chain(network, *who, *sequence, operation)).collect();
+    let block = network.block(qc, round, payload);
+    let qc = certified(network, ledger, &block);
+    for receipt in ledger.receipts(&block.id()).unwrap().iter() {
+        assert!(receipt.outcome.is_applied(), "{:?}", receipt.outcome);
+    }
+    (qc, ledger.ends_epoch(&block.id()))
+}
+
+#[test]
+fn a_member_cannot_end_every_epoch_alone() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let replace = |number| propose(Change::Replace { seat: ValidatorId(0), entry: entry_of(&network, 0, number, "again", 1) });
+    let block = network.block(&network.genesis_qc, 1, vec![chain(&network, 1, 0, &replace(150))]);
+    let qc = certified(&network, &mut ledger, &block);
+    assert!(ledger.ends_epoch(&block.id()), "the first one is due at once");
+    let child_qc = certified(&network, &mut ledger, &follower(&qc, 1_000));
+    ledger.commit(&[&block], &child_qc).unwrap();
+
+    let begin = QuorumCert::of_epoch(Epoch(1), network.genesis.hash(), ledger.root().state_id());
+    let (mut qc, ends) = carried_out(&network, &mut ledger, (&begin, 2), &[(1, 1, replace(160))]);
+    assert!(!ends);
+    let approve = |sequence| (1, sequence, ChainOperation::Approve(ProposalId(1)));
+    for height in 3..OWN_CHANGE_BLOCKS {
+        (qc, _) = carried_out(&network, &mut ledger, (&qc, height), &[]);
+    }
+    let (qc, ends) = carried_out(&network, &mut ledger, (&qc, OWN_CHANGE_BLOCKS), &[approve(2)]);
+    assert!(!ends, "99 blocks have passed");
+    // With a quorum, it need not wait.
+    let others = [(2, 0, ChainOperation::Approve(ProposalId(1))), (3, 0, ChainOperation::Approve(ProposalId(1)))];
+    let (_, ends) = carried_out(&network, &mut ledger, (&qc, OWN_CHANGE_BLOCKS + 1), &others);
+    assert!(ends);
+    let (_, ends) = carried_out(&network, &mut ledger, (&qc, OWN_CHANGE_BLOCKS + 1), &[approve(3)]);
+    assert!(ends, "100 blocks have passed");
+}
+
+#[test]
+fn a_removed_member_leaves_nothing_to_whoever_gets_its_seat() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let approve = |who, sequence, id| (who, sequence, ChainOperation::Approve(ProposalId(id)));
+    let operations = [
+        (1, 0, propose(Change::Remove { seat: ValidatorId(3) })),
+        (1, 1, propose(Change::Add(entry_of(&network, 3, 150, "bob", 9)))),
+        // The member that leaves holds on to its seat.
+        (4, 0, propose(Change::Replace { seat: ValidatorId(3), entry: entry_of(&network, 3, 160, "mallory", 4) })),
+        // About the member that leaves.
+        (2, 0, power(3, 2)),
+        approve(2, 1, 0),
+        approve(3, 0, 0),
+        approve(2, 2, 1),
+        approve(3, 1, 1),
+    ];
+    let payload = operations.iter().map(|(who, sequence, operation)| chain(&network, *who, *sequence, operation)).collect();
+    let block = network.block(&network.genesis_qc, 1, payload);
+    let qc = certified(&network, &mut ledger, &block);
+    let child_qc = certified(&network, &mut ledger, &follower(&qc, 1_000));
+    assert!(ledger.commit(&[&block], &child_qc).unwrap().ends_epoch);
+    let validator = &ledger.epoch().seats[3].validator;
+    assert_eq!((validator.name.as_str(), validator.operator, validator.power), ("bob", Some(address(9)), VotingPower(1)));
+    assert_eq!(quorate_app::governance::proposals(ledger.view().state()), []);
+}
+
+#[test]
+fn a_member_does_not_escape_its_removal_with_other_keys() {
+    let network = Network::new();
+    let mut ledger = network.ledger();
+    let operations = [
+        (4, 0, propose(Change::Replace { seat: ValidatorId(3), entry: entry_of(&network, 3, 160, "mallory", 9) })),
+        (1, 0, propose(Change::Remove { seat: ValidatorId(3) })),
+        (2, 0, ChainOperation::Approve(ProposalId(1))),
+        (3, 0, ChainOperation::Approve(ProposalId(1))),
+    ];
+    let payload = operations.iter().map(|(who, sequence, operation)| chain(&network, *who, *sequence, operation)).collect();
+    let block = network.block(&network.genesis_qc, 1, payload);
+    let qc = certified(&network, &mut ledger, &block);
+    let child_qc = certified(&network, &mut ledger, &follower(&qc, 1_000));
+    assert!(ledger.commit(&[&block], &child_qc).unwrap().ends_epoch);
+    assert_eq!(ledger.epoch().seats.iter().map(|member| member.id.0).collect::<Vec<_>>(), [0, 1, 2]);
 }

@@ -481,3 +481,34 @@ fn a_chain_of_which_too_much_waits_is_caught_up_with_by_height() {
     }
     assert!(matches!(asks(&mut catchup, NOW, ROOT), Some((_, Err(Height(2))))));
 }
+
+#[test]
+fn whoever_claims_a_later_epoch_is_asked_next_and_once_in_a_row() {
+    let chain = Chain::new(1);
+    let mut catchup = Catchup::new(ME, Arc::clone(chain.verifier.committee()));
+    catchup.started = true;
+    let asked = |catchup: &mut Catchup, now| catchup.on_time(now, ROOT, |_| true).map(|(to, _)| to.0);
+    catchup.on_later_epoch(ValidatorId(3), NOW);
+    assert_eq!(asked(&mut catchup, NOW), Some(3));
+    assert!(!catchup.is_behind(), "nothing is proved yet");
+    // The same claim again, by a peer that does not answer.
+    catchup.on_later_epoch(ValidatorId(3), NOW);
+    let times = (1..=3).map(|turn| NOW + PATIENCE * turn);
+    assert_eq!(times.map(|now| asked(&mut catchup, now)).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    catchup.on_later_epoch(ValidatorId(2), NOW);
+    assert_eq!(asked(&mut catchup, NOW + PATIENCE * 8), Some(2));
+}
+
+#[test]
+fn a_committee_of_one_asks_nobody() {
+    let chain = Chain::new(1);
+    let mut catchup = Catchup::new(ME, Arc::clone(chain.verifier.committee()));
+    catchup.start(NOW);
+    let alone = Committee::of_seats(
+        Epoch(1),
+        &[quorate_types::committee::Seat { id: ME, validator: chain.verifier.committee().get(ME).unwrap().clone() }],
+    );
+    let mut alone = catchup.next(ME, alone.unwrap());
+    alone.start(NOW);
+    assert!(!alone.is_behind() && alone.deadline().is_none());
+}

@@ -207,24 +207,75 @@ fn a_claim_of_a_later_epoch_decides_nothing_and_costs_a_question() {
     let asked = cluster.sent["catchup-request"] - before.1.get("catchup-request").copied().unwrap_or_default();
     assert!((1..=30).contains(&asked), "{asked} questions");
     let status = cluster.replicas[&0].status();
+    assert!(!status.catching_up, "a claim alone does not count");
     assert_eq!((status.height, status.round, epochs(&cluster)), (before.0.height, before.0.round, vec![0; 4]));
     transfer(&mut cluster, 0, 1);
     assert!(agree(&cluster) && !cluster.replicas[&0].status().catching_up);
 }
 
 #[test]
-fn a_message_of_an_earlier_epoch_is_answered_with_a_certificate_of_ours_once_a_round() {
+fn a_message_of_an_earlier_epoch_is_answered_with_the_certificate_that_ended_it_up_to_a_bound() {
     let mut cluster = governed(4);
     transfer(&mut cluster, 0, 0);
     let old = cluster.replicas[&0].engine().tree().high_commit_qc().clone().into_inner();
     set_power(&mut cluster, 1, 3, 2);
+    let last = cluster.replicas[&0].ledger().reader().last_before(Epoch(1)).unwrap().state_id();
+    set_power(&mut cluster, 2, 3, 1);
     let before = cluster.sent["sync-info"];
-    for _ in 0..50 {
+    cluster.record = true;
+    for _ in 0..10_000 {
         let late = Message::SyncInfo(Box::new(SyncInfo { high_qc: old.clone(), high_commit_qc: old.clone(), last_round_tc: None }));
         cluster.deliver(0, 1, late);
+        cluster.wire.clear();
     }
-    assert_eq!(cluster.sent["sync-info"] - before, 1);
-    assert_eq!(epochs(&cluster), [1; 4]);
+    assert!((1..=300).contains(&(cluster.sent["sync-info"] - before)));
+    let shown = Message::decode(&cluster.recorded[0].1).unwrap();
+    let Message::SyncInfo(shown) = shown else { panic!("{shown:?}") };
+    assert_eq!(shown.high_qc.vote_info.exec_state_id, last);
+    assert!(cluster.verifier.quorum_cert(&shown.high_qc).is_ok());
+    assert_eq!(epochs(&cluster), [2; 4]);
+}
+
+#[test]
+fn the_only_validator_that_committed_the_end_of_an_epoch_hands_it_on_though_its_first_message_is_lost() {
+    for restarts in [false, true] {
+        let mut cluster = governed(5);
+        transfer(&mut cluster, 0, 0);
+        let operation = ChainOperation::Propose(Box::new(Change::Power { seat: ValidatorId(1), power: VotingPower(2) }));
+        let expires_at = UnixMillis(cluster.time().unix.0 + 60_000);
+        let transaction = Transaction::sign_chain(cluster.verifier.genesis_hash(), &account_key(), Sequence(1), expires_at, &operation);
+        let transaction = cluster.verifier.transactions(vec![transaction]).remove(0).unwrap();
+        for id in 0..5 {
+            cluster.push(id, Input::Submit { ticket: Ticket(100 + u64::from(id)), transaction: transaction.clone(), wait: Wait::Accepted });
+        }
+        cluster.gossip.clear();
+        let first = loop {
+            let Some((to, from, bytes)) = cluster.wire.pop_front() else {
+                // The round of an idle leader ends with a heartbeat.
+                cluster.now = cluster.replicas.values().filter_map(Replica::next_deadline).min().unwrap().max(cluster.now);
+                (0..5).for_each(|id| cluster.push(id, Input::Tick));
+                continue;
+            };
+            cluster.deliver(to, from, Message::decode(&bytes).unwrap());
+            if let Some((id, _)) = cluster.replicas.iter().find(|(_, replica)| replica.engine().epoch() == Epoch(1)) {
+                break *id;
+            }
+        };
+        // Nothing that it has sent arrives, and another validator is down.
+        cluster.wire.retain(|(_, from, _)| *from != first);
+        cluster.replicas.remove(&(u16::from(first == 0)));
+        if restarts {
+            cluster.replicas.remove(&first);
+            cluster.start(first);
+            cluster.wire.retain(|(_, from, _)| *from != first);
+        }
+        assert_eq!(epochs(&cluster).iter().sum::<u64>(), 1, "{first}");
+        cluster.run();
+        cluster.pass(Duration::from_secs(30));
+        assert_eq!(epochs(&cluster), [1; 4]);
+        transfer(&mut cluster, first, 2);
+        assert!(agree(&cluster));
+    }
 }
 
 #[test]

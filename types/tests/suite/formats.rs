@@ -263,8 +263,9 @@ fn what_changes_a_committee_is_what_the_page_says() {
         assert_eq!(encode(&vote(ProposalId(5))), [&[number][..], &numbers([5])].concat());
     }
     let by = SignerSet::from_iter([ValidatorId(1)]);
-    let open = Proposals { next: ProposalId(9), open: vec![OpenProposal { id: ProposalId(4), by }] };
-    assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), &2u128.to_le_bytes()].concat());
+    let open =
+        Proposals { next: ProposalId(9), open: vec![OpenProposal { id: ProposalId(4), by }], changed: quorate_types::round::Height(77) };
+    assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), &2u128.to_le_bytes(), &numbers([77])].concat());
     assert_eq!(proposal_key(ProposalId(0x0102)), [&[0][..], b"proposal", &[0, 0, 0, 0, 0, 0, 1, 2]].concat());
     assert_eq!((quorate_types::state_key::EPOCH_KEY, quorate_types::state_key::PROPOSALS_KEY), (&b"\0epoch"[..], &b"\0proposals"[..]));
 }

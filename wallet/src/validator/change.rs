@@ -11,7 +11,7 @@ use quorate_types::{
     committee::{Committee, SignerSet, VotingPower},
     failure::{Code, Failure},
     genesis::{Genesis, GenesisValidator},
-    governance::{ChainOperation, Change, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId},
+    governance::{ChainOperation, Change, OWN_CHANGE_BLOCKS, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId},
     ids::{Address, TxId},
     receipt::Outcome,
     round::{Epoch, Height},
@@ -194,6 +194,8 @@ enum Effect {
         votes: u64,
         #[serde(with = "amount_text")]
         votes_needed: u64,
+        /// The approval of the member's own operator is enough, but not so soon after the last change.
+        own: bool,
     },
     /// It has ended an epoch.
     InForce {
@@ -213,8 +215,12 @@ enum Effect {
 impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Open { proposal, votes, votes_needed } => {
-                write!(f, "proposal {proposal}: {votes} of {votes_needed} votes needed; {} more", votes_needed.saturating_sub(*votes))
+            Self::Open { proposal, votes, votes_needed, own } => {
+                write!(f, "proposal {proposal}: {votes} of {votes_needed} votes needed; {} more", votes_needed.saturating_sub(*votes))?;
+                if *own {
+                    write!(f, ", or approve it again once {OWN_CHANGE_BLOCKS} blocks have passed since the last change of the committee")?;
+                }
+                Ok(())
             }
             Self::InForce { epoch, after: Some(last), .. } => {
                 write!(f, "took effect: epoch {epoch} begins after block {}", words::grouped(last.0))
@@ -241,7 +247,8 @@ async fn effect(
     let proposal = committee::proposal(session, id).await?;
     let Current { epoch, committee, .. } = Current::read(session).await?;
     if let Some(proposal) = proposal {
-        return Ok(Effect::Open { proposal: id, votes: committee.power(proposal.approvals), votes_needed: committee.quorum_power() });
+        let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
+        return Ok(Effect::Open { proposal: id, votes: committee.power(proposal.approvals), votes_needed: committee.quorum_power(), own });
     }
     let header = &certificate.header;
     if epoch.epoch == header.epoch || !change.is_some_and(|change| words::is_done(change, &epoch)) {

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use quorate_tests::{Cluster, Traffic, eventually, quorate};
-use quorate_types::round::{Epoch, Height};
+use quorate_types::{
+    governance::OWN_CHANGE_BLOCKS,
+    round::{Epoch, Height},
+};
 use serde_json::Value;
 
 /// The accounts that operate the four validators; the others are the traffic's.
@@ -89,10 +92,14 @@ async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_un
     cluster.ready(fifth).await;
     eventually("the newcomer votes", || async { (votes(&cluster, fifth).await > 0).then_some(()) }).await;
 
-    // Its operator alone gives it other keys, on another machine.
+    // Its operator alone gives it other keys, on another machine, once the last change is old enough.
     cluster.kill(fifth);
     let (moved, entry) = cluster.newcomer("fifth-again", operator);
-    as_operator(&cluster, 0, "faucet", &["replace", "fifth", entry.to_str().unwrap()]);
+    let early = as_operator(&cluster, 0, "faucet", &["replace", "fifth", entry.to_str().unwrap()]);
+    assert!(early.to_string().contains("votes_needed"), "{early}");
+    let due = cluster.height().await.0 + OWN_CHANGE_BLOCKS;
+    eventually("the replacement is due", || async { (cluster.height().await.0 >= due).then_some(()) }).await;
+    as_operator(&cluster, 0, "faucet", &["approve", "3"]);
     cluster.spawn_to_join(moved);
     reaches(&cluster, moved, 4).await;
     eventually("the new key votes", || async { (votes(&cluster, moved).await > 0).then_some(()) }).await;

@@ -350,6 +350,19 @@ async fn members_are_added_replaced_and_removed() {
 }
 
 #[tokio::test]
+async fn an_observers_operator_replaces_its_entry_and_has_no_say_in_anything_else() {
+    let world = World::new().await;
+    world.text(&["propose-power", "v3", "0", "--from", "alice"]).await;
+    world.text(&["approve", "0", "--from", "bob"]).await;
+    assert_eq!(world.text(&["approve", "0", "--from", "carol"]).await, "took effect: epoch 1 begins after block 1,203");
+    assert!(world.text(&["list"]).await.contains("observer"));
+    let file = world.entry("v3", 11, Some(address("dave")));
+    assert_eq!(world.json(&["replace", "v3", &file, "--from", "dave"]).await["epoch"], 2);
+    assert_eq!(world.refused(&["replace", "v2", &file, "--from", "dave"]).await, "not-an-operator");
+    assert_eq!(world.refused(&["propose-power", "v3", "1", "--from", "dave"]).await, "not-an-operator");
+}
+
+#[tokio::test]
 async fn a_proposal_is_closed_once_it_can_have_no_quorum_or_is_withdrawn() {
     let world = World::new().await;
     world.text(&["propose-power", "0", "2", "--from", "alice"]).await;

@@ -32,6 +32,9 @@ pub(crate) struct Asking {
     /// When to ask next; `None` once we stop asking.
     next: Option<Duration>,
     asked_later: u32,
+    /// The validators that claim to be in a later epoch. If one of them is honest, nothing that we sign in this one is of any use, and what
+    /// they have seen of us here they no longer tell.
+    later: SignerSet,
     is_over: bool,
     /// A quorum has answered, or there is nobody to ask.
     is_settled: bool,
@@ -50,6 +53,7 @@ impl Asking {
             until: None,
             next: (!is_over).then_some(Duration::ZERO),
             asked_later: 0,
+            later: SignerSet::default(),
             is_over,
             is_settled,
         }
@@ -74,13 +78,13 @@ impl Asking {
 
     /// When [`Self::on_time`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let end = self.until.filter(|_| self.is_waiting());
+        let end = self.until.filter(|_| self.is_waiting() && !self.committee.holds_honest(self.later));
         [self.next, end].into_iter().flatten().min()
     }
 
     /// The validators to ask now.
     pub(crate) fn on_time(&mut self, now: Duration) -> Vec<ValidatorId> {
-        self.is_over |= self.until.is_some_and(|until| until <= now);
+        self.is_over |= self.until.is_some_and(|until| until <= now) && !self.committee.holds_honest(self.later);
         if self.next.is_none_or(|next| next > now) {
             return Vec::new();
         }
@@ -97,6 +101,11 @@ impl Asking {
     /// We have heard from another validator.
     pub(crate) fn on_heard(&mut self, now: Duration) {
         self.until.get_or_insert_with(|| now.saturating_add(self.base_timeout));
+    }
+
+    /// Another validator claims to be in a later epoch.
+    pub(crate) fn on_later_epoch(&mut self, from: ValidatorId) {
+        self.later.insert(from);
     }
 
     /// A validator has told us which statements of ours it has seen.

@@ -557,9 +557,13 @@ impl<S: Store> Replica<S> {
         // What was asked for or answered before an epoch ended shows nothing.
         if let Some(epoch) = message.epoch().filter(|_| message.is_urgent()) {
             if epoch < ours {
-                self.show_end(from, epoch);
+                // A certificate may be shown because an epoch has ended. If that were answered alike, it would never end.
+                if message.round().is_some() {
+                    self.show_end(from, epoch);
+                }
             } else {
                 self.catchup.on_later_epoch(from, self.now.elapsed);
+                self.asking.on_later_epoch(from);
                 if epoch == ours.next() {
                     self.early.keep(from, message, bytes);
                 }

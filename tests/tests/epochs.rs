@@ -53,6 +53,7 @@ async fn members_lose_their_vote_get_it_back_join_change_their_keys_and_leave_un
     let clients = ["dave", "erin", "frank"].map(|name| cluster.key(name)).into();
     let traffic = Traffic::start_at(&cluster, &[0, 1, 2], clients, sink);
 
+    traffic.goes_on(1).await;
     let members = validator(&cluster, 3, &["list"]);
     assert_eq!(members["epoch"], 0, "{members}");
 
@@ -148,6 +149,7 @@ fn follows(cluster: &Cluster, home: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validator_that_was_down_for_several_epochs_comes_back_with_its_data() {
     let mut cluster = Cluster::start(4, &["--accounts", "3"]).await;
+    eventually("a block is committed", || async { (cluster.height().await > Height(0)).then_some(()) }).await;
     cluster.kill(3);
     let first = cluster.name(0).to_owned();
     for (proposal, power) in [(0, "2"), (1, "1"), (2, "2"), (3, "1")] {

@@ -92,3 +92,16 @@ fn who_plays_double_asks_nobody() {
     assert!(!asking.is_waiting());
     assert_eq!((asking.on_time(at(0)), asking.deadline()), (Vec::new(), None));
 }
+
+#[test]
+fn nothing_is_signed_in_an_epoch_that_an_honest_validator_has_left() {
+    for (claims, waits) in [(1, false), (2, true)] {
+        let mut asking = asking(&[1; 4]);
+        asking.on_time(at(0));
+        asking.on_heard(at(0));
+        (1..=claims).for_each(|from| asking.on_later_epoch(ValidatorId(from)));
+        asking.on_time(at(60_000));
+        assert_eq!(asking.is_waiting(), waits, "one of four may lie");
+        assert!(asking.deadline().is_none_or(|next| next > at(60_000)), "no busy loop");
+    }
+}

@@ -313,8 +313,9 @@ impl Cluster {
     /// The sum of a validator's counter over all its labels.
     pub async fn counter(&self, index: usize, name: &str) -> u64 {
         let http = quorate_client::http::without_tls().timeout(DEADLINE).build().expect("an HTTP client");
-        let answer = http.get(format!("{}/metrics", self.url(index))).send().await.expect("it answers");
-        let text = answer.text().await.expect("its metrics are text");
+        let answer = http.get(format!("{}/metrics", self.metrics_url(index))).send().await.expect("it answers");
+        let text = answer.error_for_status().expect("it has metrics").text().await.expect("they are text");
+        assert!(text.contains(name.trim_end_matches("_total")), "no such counter: {name}");
         let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         values.sum()
     }

@@ -336,9 +336,17 @@ async fn members_are_added_replaced_and_removed() {
     world.text(&["approve", "0", "--from", "bob"]).await;
     let effect = world.json(&["approve", "0", "--from", "carol"]).await;
     assert_eq!((&effect["state"], &effect["epoch"], &effect["after"]), (&json!("in-force"), &json!(1), &json!(1_203)));
-    // The new member's operator replaces its keys without asking anyone.
+    // The new member's operator would replace its keys without asking anyone, if the committee had not just changed.
     let file = world.entry("w", 12, Some(address("eve")));
     let effect = world.json(&["replace", "4", &file, "--from", "eve"]).await;
+    assert_eq!((&effect["state"], &effect["votes"], &effect["own"]), (&json!("open"), &json!("1"), &json!(true)));
+    world.text(&["approve", "1", "--from", "alice"]).await;
+    let open = world.text(&["approve", "1", "--from", "bob"]).await;
+    assert_eq!(
+        open,
+        "proposal 1: 3 of 4 votes needed; 1 more, or approve it again once 100 blocks have passed since the last change of the committee"
+    );
+    let effect = world.json(&["approve", "1", "--from", "carol"]).await;
     assert_eq!((&effect["state"], &effect["epoch"]), (&json!("in-force"), &json!(2)));
     world.text(&["propose-remove", "v3", "--from", "eve"]).await;
     for operator in ["alice", "bob"] {
@@ -357,7 +365,11 @@ async fn an_observers_operator_replaces_its_entry_and_has_no_say_in_anything_els
     assert_eq!(world.text(&["approve", "0", "--from", "carol"]).await, "took effect: epoch 1 begins after block 1,203");
     assert!(world.text(&["list"]).await.contains("observer"));
     let file = world.entry("v3", 11, Some(address("dave")));
-    assert_eq!(world.json(&["replace", "v3", &file, "--from", "dave"]).await["epoch"], 2);
+    assert_eq!(world.json(&["replace", "v3", &file, "--from", "dave"]).await["state"], "open");
+    for operator in ["alice", "bob"] {
+        world.text(&["approve", "1", "--from", operator]).await;
+    }
+    assert_eq!(world.json(&["approve", "1", "--from", "carol"]).await["epoch"], 2);
     assert_eq!(world.refused(&["replace", "v2", &file, "--from", "dave"]).await, "not-an-operator");
     assert_eq!(world.refused(&["propose-power", "v3", "1", "--from", "dave"]).await, "not-an-operator");
 }

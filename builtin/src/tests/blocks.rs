@@ -169,7 +169,7 @@ fn a_payload_that_is_no_operation_fails_and_consumes_its_number() {
 #[test]
 fn the_genesis_state_is_the_accounts() {
     let world = World::with(&[(1, 10), (2, 0)]);
-    assert_eq!(world.state.len(), 2);
+    assert_eq!(world.state.len(), 3, "and the epoch state");
     assert_eq!((world.balance(1), world.balance(2)), (10, 0));
 }
 

@@ -539,7 +539,7 @@ mod tests {
     fn a_search_that_shows_no_states_is_noticed() {
         let genesis = examples::qc(0, 0, BlockId::default(), &[]);
         let mut rule = rule();
-        see(&mut rule, &sync(qc(5, 4, 5, 4))).unwrap();
+        see(&mut rule, &examples::timeout(1, 5, 0)).unwrap();
         assert!(rule.finish().is_err());
         rule.observe(&state(1, &genesis, None, 0)).unwrap();
         rule.finish().unwrap();

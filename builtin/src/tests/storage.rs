@@ -9,7 +9,7 @@ use crate::{
     keys::{KV_HOLDER, KV_OWN, KV_SHARED, holder_key},
 };
 use proptest::prelude::*;
-use quorate_app::{InvalidBlock, StateRead, Unexecuted, check_transaction};
+use quorate_app::{InvalidBlock, Unexecuted, check_transaction};
 use quorate_types::{
     ids::Address,
     state_key::{account_key, entry_size},

@@ -199,7 +199,7 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
         return Err(failure("no-change", &[]));
     }
     Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
-    // Last: it costs four signature checks.
+    // Last: it checks keys and signatures, and costs more than all the rest.
     if let Change::Add(entry) | Change::Replace { entry, .. } = change {
         entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
     }

@@ -1,4 +1,4 @@
-//! Which links the network keeps: one to every member of the committee without our network key, at the address in the committee or in our configuration.
+//! Which links the network keeps: one to every other member of the committee, at the address in the committee or in our configuration.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,6 @@ use quorate_types::{
     failure::{Code, Failure},
     genesis::{Genesis, Parameters, StateLimits},
     ids::{Address, BlockId, ChainId, GenesisHash, ValidatorId},
-    message::PROTOCOL_VERSION,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     settings::Settings,
@@ -138,15 +137,7 @@ pub(crate) fn address(who: u8) -> Address {
 }
 
 pub(crate) fn genesis(settings: &ScriptSettings) -> Genesis {
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: ChainId(7),
-        name: "test".into(),
-        timestamp: UnixMillis(0),
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: App::new(Script).in_genesis(Settings::of(settings).unwrap()),
-    }
+    Genesis::draft(ChainId(7), "test", UnixMillis(0), Parameters::default(), App::new(Script).in_genesis(Settings::of(settings).unwrap()))
 }
 
 pub(crate) fn context() -> BlockContext {

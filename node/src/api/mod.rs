@@ -230,6 +230,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(BLOCK, get(reads::block))
         .route(STATUS, get(reads::status))
         .route(EPOCHS, get(reads::epochs))
+        .route(PERMISSIONS, get(reads::permissions))
         .route(GENESIS, get(reads::genesis))
         .route(CONSENSUS, get(explain::consensus))
         .route(DROPS, get(explain::drops))
@@ -278,6 +279,7 @@ pub(crate) const ROUTES: [&str; 20] = [
     BLOCK,
     STATUS,
     EPOCHS,
+    PERMISSIONS,
     GENESIS,
     CONSENSUS,
     DROPS,
@@ -299,6 +301,7 @@ const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
 const STATUS: &str = "/v1/status";
 const EPOCHS: &str = "/v1/epochs";
+const PERMISSIONS: &str = "/v1/permissions";
 const GENESIS: &str = "/v1/genesis";
 const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";

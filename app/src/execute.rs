@@ -165,10 +165,10 @@ pub fn execute_block(
             let bytes_max = if is_of_chain { u64::MAX } else { context.limits.bytes_max };
             if let Some(failure) = state.refusal(bytes_max) {
                 outcome = Outcome::Failed(failure);
-            } else if !is_of_chain && of_sender > epoch.parameters.account_effect_bytes_max() {
-                outcome = Outcome::failed(Code::new("account-block-full"), &[]);
             } else if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed(Code::new("block-full"), &[]);
+            } else if !is_of_chain && of_sender > epoch.parameters.account_effect_bytes_max() {
+                outcome = Outcome::failed(Code::new("account-block-full"), &[]);
             } else {
                 answer_bytes = bytes;
                 share.effect_bytes = of_sender;

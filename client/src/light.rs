@@ -18,7 +18,7 @@ use quorate_types::{
     crypto::Hash,
     epoch::{EPOCH_STATE_BYTES_MAX, EpochChange},
     evidence::Evidence,
-    genesis::Genesis,
+    genesis::{Genesis, Parameters},
     header::Header,
     ids::{Address, EvidenceId, GenesisHash, StateId, TxId},
     proof::{CommitProof, ProofError, TransactionProof, ValueProof},
@@ -218,6 +218,12 @@ impl LightClient {
     #[must_use]
     pub fn committee(&self) -> Arc<Committee> {
         Arc::clone(self.newest().verifier.committee())
+    }
+
+    /// The parameters of the newest epoch that was followed.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        *self.newest().verifier.parameters()
     }
 
     /// The newest epoch that was followed.

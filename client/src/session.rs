@@ -548,7 +548,7 @@ impl Session {
     /// How old the newest state of a live chain may be, in milliseconds.
     #[must_use]
     pub fn recent_ms(&self) -> u64 {
-        u64::from(self.light.genesis().parameters.heartbeat_ms).saturating_mul(HEARTBEATS_UNTIL_OLD)
+        u64::from(self.light.parameters().heartbeat_ms).saturating_mul(HEARTBEATS_UNTIL_OLD)
     }
 }
 

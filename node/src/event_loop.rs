@@ -330,6 +330,7 @@ impl<S: Store> EventLoop<S> {
         self.leaving = Some(Arc::clone(self.outlets.epochs.now().committee()));
         // Before the verifier: a proposal that it accepts is judged by the position of its own epoch.
         self.outlets.relevance.begin_epoch(self.replica.position());
+        self.outlets.transactions.admission().begin_epoch(verifier.parameters());
         self.outlets.epochs.set(verifier, me);
         self.link();
         self.outlets.metrics.start_at_zero();
@@ -340,7 +341,7 @@ impl<S: Store> EventLoop<S> {
             voters = committee.voters().len(),
             members = committee.ids().count(),
             is_voter = committee.is_voter(me),
-            "the committee has changed, and a new epoch begins"
+            "what governs the chain has changed, and a new epoch begins"
         );
     }
 

@@ -44,8 +44,10 @@ const LINGER_TRANSACTIONS_MAX: usize = 128;
 /// The pool's load as of the replica's last turn, and its limits.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    waiting_max: Load,
-    sure_of_clients: Load,
+    /// The pool's own limits, which no number of blocks exceeds.
+    pool: Load,
+    waiting_max: Published,
+    sure_of_clients: Published,
     of_clients: Published,
     of_others: Published,
 }
@@ -70,19 +72,28 @@ impl Published {
 
 impl Admission {
     pub(crate) fn new(parameters: &Parameters, pool: &PoolLimits) -> Self {
+        let admission = Self {
+            pool: Load { transactions: pool.transactions_max, bytes: pool.bytes_max },
+            waiting_max: Published::default(),
+            sure_of_clients: Published::default(),
+            of_clients: Published::default(),
+            of_others: Published::default(),
+        };
+        admission.begin_epoch(parameters);
+        admission
+    }
+
+    /// Goes by the block limits of another epoch.
+    pub(crate) fn begin_epoch(&self, parameters: &Parameters) {
         let blocks = |count: usize| {
             let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(count);
             Load {
-                transactions: size(parameters.block_transactions_max).min(pool.transactions_max),
-                bytes: size(parameters.block_bytes_max).min(pool.bytes_max),
+                transactions: size(parameters.block_transactions_max).min(self.pool.transactions),
+                bytes: size(parameters.block_bytes_max).min(self.pool.bytes),
             }
         };
-        Self {
-            waiting_max: blocks(BLOCKS_WAITING_MAX),
-            sure_of_clients: blocks(BLOCKS_OF_CLIENTS),
-            of_clients: Published::default(),
-            of_others: Published::default(),
-        }
+        self.waiting_max.set(blocks(BLOCKS_WAITING_MAX));
+        self.sure_of_clients.set(blocks(BLOCKS_OF_CLIENTS));
     }
 
     /// Publishes the load that could go into blocks now, in the pool or about to enter it: from our clients, and from gossip alone.
@@ -94,11 +105,11 @@ impl Admission {
     /// Whether clients are refused while `queued` of their transactions are on the way to the pool.
     fn is_full_for_clients(&self, queued: Load) -> bool {
         let of_clients = self.of_clients.get().plus(queued);
-        of_clients.fills(self.sure_of_clients) && of_clients.plus(self.of_others.get()).fills(self.waiting_max)
+        of_clients.fills(self.sure_of_clients.get()) && of_clients.plus(self.of_others.get()).fills(self.waiting_max.get())
     }
 
     fn is_full_for_gossip(&self) -> bool {
-        self.of_others.get().fills(self.waiting_max)
+        self.of_others.get().fills(self.waiting_max.get())
     }
 }
 

@@ -11,15 +11,16 @@ use crate::{
 
 /// Watches the chain until the node stops. While it is stalled, logs a line per patience period.
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
-    let patience = diagnosis::patience(&api.genesis.parameters);
-    let stalled_after = patience.saturating_mul(diagnosis::STALLED_PERIODS);
+    let patience = || diagnosis::patience(api.epochs.now().verifier.parameters());
     let mut was_stalled = false;
-    let mut wait = stalled_after;
+    let mut wait = patience().saturating_mul(diagnosis::STALLED_PERIODS);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = tokio::time::sleep(wait) => {}
         }
+        let patience = patience();
+        let stalled_after = patience.saturating_mul(diagnosis::STALLED_PERIODS);
         let since_commit = api.metrics.since_commit();
         if since_commit < stalled_after {
             if was_stalled {

@@ -61,8 +61,8 @@ impl Asking {
 
     /// For the next epoch. If a quorum has answered in this one, this process has forgotten nothing, and what it signs from now on it remembers.
     /// Otherwise it may have been in the next epoch before, and must ask there again.
-    pub(crate) fn next(&self, me: ValidatorId, committee: Arc<Committee>) -> Self {
-        let next = Self::new(me, committee, self.base_timeout);
+    pub(crate) fn next(&self, me: ValidatorId, committee: Arc<Committee>, base_timeout: Duration) -> Self {
+        let next = Self::new(me, committee, base_timeout);
         if self.is_settled { next.skipped() } else { next }
     }
 

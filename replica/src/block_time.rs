@@ -56,10 +56,15 @@ struct Held {
     look_at: Duration,
 }
 
+/// How long a clock is doubted after a lost round.
+fn doubt(parameters: &Parameters) -> Duration {
+    Duration::from_millis(u64::from(parameters.timeout_base_ms).saturating_mul(DOUBT_TIMEOUTS))
+}
+
 impl BlockTime {
     pub(crate) fn new(parameters: &Parameters, committed: UnixMillis) -> Self {
-        let doubt = Duration::from_millis(u64::from(parameters.timeout_base_ms).saturating_mul(DOUBT_TIMEOUTS));
-        Self { tolerance_ms: parameters.clock_tolerance_ms(), doubt, held: None, committed, committed_at: None, doubted: None }
+        let (tolerance_ms, doubt) = (parameters.clock_tolerance_ms(), doubt(parameters));
+        Self { tolerance_ms, doubt, held: None, committed, committed_at: None, doubted: None }
     }
 
     /// Notes the time of the first input. Later calls change nothing.
@@ -127,9 +132,10 @@ impl BlockTime {
         UnixMillis(time.0.saturating_sub(self.tolerance_ms))
     }
 
-    /// The held block's epoch is over.
-    pub(crate) const fn forget_held(&mut self) {
+    /// The held block's epoch is over, and another begins with these parameters.
+    pub(crate) fn begin_epoch(&mut self, parameters: &Parameters) {
         self.held = None;
+        (self.tolerance_ms, self.doubt) = (parameters.clock_tolerance_ms(), doubt(parameters));
     }
 
     /// Takes the held block once we may vote for it; `round` is ours. Drops a block of another round.

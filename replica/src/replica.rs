@@ -213,7 +213,6 @@ pub struct Replica<S: Store> {
     key: Arc<SigningKey>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
     genesis_hash: GenesisHash,
-    parameters: Parameters,
     me: ValidatorId,
     store: S,
     ledger: Ledger<S>,
@@ -281,7 +280,7 @@ impl<S: Store> Replica<S> {
             seen.note_qc(&certificates.high_qc);
             certificates.last_round_tc.iter().for_each(|tc| seen.note_tc(tc));
         }
-        let asking = Asking::new(me, Arc::clone(committee), Duration::from_millis(verifier.parameters().timeout_base_ms.into()));
+        let asking = Asking::new(me, Arc::clone(committee), base_timeout(&verifier));
         let asking = if config.doubles == Doubles::Stop { asking } else { asking.skipped() };
         let engine_config = engine_config(&verifier, me, &config.fixed_leaders);
         let durable = recovered.record.clone();
@@ -292,7 +291,6 @@ impl<S: Store> Replica<S> {
         let (members, catchup) = (committee.ids().count(), Catchup::new(me, Arc::clone(committee)));
         let mut replica = Self {
             genesis_hash,
-            parameters: *verifier.parameters(),
             verifier,
             key,
             fixed_leaders: config.fixed_leaders,
@@ -799,7 +797,8 @@ impl<S: Store> Replica<S> {
     fn build(&mut self) {
         let ready = self.pool.ready();
         let Some(building) = &mut self.building else { return };
-        building.is_pausing = self.now.elapsed < building.pause_end && pacer::is_worth_waiting(ready, building.pending, &self.parameters);
+        building.is_pausing =
+            self.now.elapsed < building.pause_end && pacer::is_worth_waiting(ready, building.pending, self.verifier.parameters());
         if building.is_pausing {
             return;
         }
@@ -813,7 +812,7 @@ impl<S: Store> Replica<S> {
             return;
         };
         let timestamp = self.time.stamp(parent.timestamp, self.now);
-        let parameters = &self.parameters;
+        let parameters = self.verifier.parameters();
         let transactions = self.pool.select(
             |sender| permissions::standing(state, self.ledger.epoch(), sender).ok(),
             timestamp,
@@ -968,9 +967,9 @@ impl<S: Store> Replica<S> {
                     self.time.on_lost(self.now);
                 }
                 let now = self.now.elapsed;
-                let heartbeat = now.saturating_add(Duration::from_millis(self.parameters.heartbeat_ms.into()));
+                let heartbeat = now.saturating_add(Duration::from_millis(self.verifier.parameters().heartbeat_ms.into()));
                 // A higher certificate may change the parent, but a round has one pause.
-                let pause = pacer::pause(self.pool.limits().pause_max, &self.parameters);
+                let pause = pacer::pause(self.pool.limits().pause_max, self.verifier.parameters());
                 let before = self.building.filter(|before| before.round == round);
                 let pause_end = before.map_or(now.saturating_add(pause), |before| before.pause_end);
                 let pending = self.pending_load(parent);
@@ -1070,13 +1069,13 @@ impl<S: Store> Replica<S> {
         self.engine = engine;
         self.catchup = self.catchup.next(me, Arc::clone(&committee));
         self.quota.set_members(committee.ids().count());
-        self.asking = self.asking.next(me, Arc::clone(&committee));
+        self.asking = self.asking.next(me, Arc::clone(&committee), base_timeout(&verifier));
         self.seen = Seen::new(committee.epoch());
         (self.me, self.verifier) = (me, verifier);
         (self.timer, self.building) = (None, None);
         self.recovered.clear();
         self.unsigned.clear();
-        self.time.forget_held();
+        self.time.begin_epoch(self.verifier.parameters());
         self.leave_tasks()?;
         // The new engine does not know yet.
         self.pool_ready = false;
@@ -1118,6 +1117,10 @@ impl<S: Store> Replica<S> {
 
 /// The seat of a key that is in no committee.
 const NOBODY: ValidatorId = ValidatorId(u16::MAX);
+
+fn base_timeout(verifier: &Verifier) -> Duration {
+    Duration::from_millis(verifier.parameters().timeout_base_ms.into())
+}
 
 fn engine_config(verifier: &Verifier, me: ValidatorId, fixed_leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Config {
     Config {

@@ -151,8 +151,8 @@ impl Api {
 
     /// Compares the clocks of the linked validators and ours; `None` while they are too few.
     pub(crate) fn clocks(&self) -> Option<Clocks> {
-        let tolerance_ms = self.genesis.parameters.clock_tolerance_ms();
         let now = self.epochs.now();
+        let tolerance_ms = now.verifier.parameters().clock_tolerance_ms();
         Clocks::compare(now.committee(), (now.me, unix_now()), &self.network.status(), tolerance_ms)
     }
 

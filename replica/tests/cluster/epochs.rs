@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
 use quorate_replica::{Answer, Input, RecoverError, Replica, Ticket};
 use quorate_types::{
     committee::VotingPower,
+    crypto::SigningKey,
+    genesis::ParametersChange,
     governance::{ChainOperation, Change},
     ids::{Address, ValidatorId},
     message::{Message, SyncInfo},
-    round::{Epoch, Round, Sequence, UnixMillis},
+    permission::PermissionChange,
+    round::{Epoch, Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     transaction::Transaction,
     vote::QuorumCert,
@@ -35,7 +39,12 @@ fn governed(validators: u8) -> Cluster {
 
 /// Gives a seat a power, and waits until the chain has done so.
 fn set_power(cluster: &mut Cluster, sequence: u64, seat: u16, power: u64) {
-    let operation = ChainOperation::Propose(Box::new(Change::Power { seat: ValidatorId(seat), power: VotingPower(power) }));
+    change(cluster, sequence, Change::Power { seat: ValidatorId(seat), power: VotingPower(power) });
+}
+
+/// Makes a change, and waits until the chain has done so.
+fn change(cluster: &mut Cluster, sequence: u64, change: Change) {
+    let operation = ChainOperation::Propose(Box::new(change));
     let expires_at = UnixMillis(cluster.time().unix.0 + 60_000);
     let transaction = Transaction::sign_chain(cluster.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &operation);
     let transaction = cluster.verifier.transactions(vec![transaction]).remove(0).unwrap();
@@ -79,6 +88,54 @@ fn a_change_takes_effect_at_once_and_no_round_is_lost() {
         assert!(agree(&cluster));
         assert_eq!(cluster.replicas[&0].ledger().epoch().seats[1].validator.power, VotingPower(1));
     }
+}
+
+#[test]
+fn the_parameters_of_a_new_epoch_hold_from_its_first_block() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let parameters = ParametersChange { block_transactions_max: Some(2), account_block_percent: Some(100), ..ParametersChange::default() };
+    change(&mut cluster, 1, Change::Parameters(Box::new(parameters)));
+    let (first, timeouts) = (cluster.heights()[0] + 1, cluster.sent.get("timeout").copied());
+    let expires_at = UnixMillis(cluster.time().unix.0 + 60_000);
+    for sequence in 2..12 {
+        cluster.offer(0, sequence, sequence, expires_at);
+    }
+    cluster.run();
+    cluster.pass(Duration::from_secs(30));
+    assert!((2..12).all(|ticket| matches!(cluster.answers.get(&ticket), Some(Answer::Committed { .. }))), "{:?}", cluster.answers);
+    assert_eq!(cluster.sent.get("timeout").copied(), timeouts, "no leader proposes more than the others take");
+    let reader = cluster.replicas[&0].ledger().reader();
+    let sizes: Vec<_> =
+        (first..=cluster.heights()[0]).map(|height| reader.block(Height(height)).unwrap().unwrap().payload().len()).collect();
+    assert!(sizes.iter().max() == Some(&2), "{sizes:?}");
+}
+
+#[test]
+fn what_an_account_sent_before_it_was_frozen_leaves_the_pools() {
+    let mut cluster = governed(4);
+    transfer(&mut cluster, 0, 0);
+    let key = SigningKey::from_seed(&[77; 32]);
+    // It waits for the one before, which never comes.
+    let put = KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Put(b"v".to_vec()) };
+    let expires_at = UnixMillis(cluster.time().unix.0 + 600_000);
+    let network = cluster.verifier.genesis_hash();
+    let tx = Transaction::sign(network, &key, Sequence(1), expires_at, Operation::Kv(put).encode());
+    let transaction = cluster.verifier.transactions(vec![tx]).remove(0).unwrap();
+    cluster.push(1, Input::Submit { ticket: Ticket(99), transaction: transaction.clone(), wait: Wait::Committed });
+    cluster.run();
+    assert_eq!(cluster.answers.get(&99), None);
+    let account = Address::of(&key.public());
+    change(&mut cluster, 1, Change::Permit { account, change: PermissionChange::Freeze });
+    let refused = |cluster: &Cluster, ticket| match cluster.answers.get(&ticket) {
+        Some(Answer::Rejected { code, .. }) => code.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&cluster, 99), "not-permitted");
+    assert_eq!(epochs(&cluster), [0; 4]);
+    cluster.push(1, Input::Submit { ticket: Ticket(98), transaction, wait: Wait::Committed });
+    cluster.run();
+    assert_eq!(refused(&cluster, 98), "account-frozen");
 }
 
 #[test]

@@ -282,12 +282,17 @@ impl Cluster {
     }
 
     fn submit_until(&mut self, to: u16, ticket: u64, sequence: u64, expires_at: UnixMillis) {
+        self.offer(to, ticket, sequence, expires_at);
+        self.run();
+    }
+
+    /// Submits a transfer, and lets nothing happen yet.
+    fn offer(&mut self, to: u16, ticket: u64, sequence: u64, expires_at: UnixMillis) {
         let transfer = Operation::Bank(BankOperation::Transfer { to: Address::default(), amount: 1 });
         let transaction =
             Transaction::sign(self.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, transfer.encode());
         let transaction = self.verifier.transactions(vec![transaction]).remove(0).unwrap();
         self.push(to, Input::Submit { ticket: Ticket(ticket), transaction, wait: Wait::Committed });
-        self.run();
     }
 
     /// Values that fill blocks.

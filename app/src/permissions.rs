@@ -36,17 +36,26 @@ pub fn of(state: &dyn StateRead, account: &Address) -> Permission {
     accounts::find(state, account).map_or_else(Permission::default, |record| record.permission())
 }
 
+/// Whether an account with this permission may send in an epoch.
+///
+/// # Errors
+/// [`Failure`]: it is frozen, or the chain is permissioned and it has no role.
+pub fn may_send(permission: Permission, epoch: &EpochState, account: &Address) -> Result<(), Failure> {
+    // Whoever governs the chain can always send: nobody could undo a mistake otherwise.
+    if permission.may_send(epoch.parameters.access) || epoch.governs(account) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::new(if permission.frozen { "account-frozen" } else { "not-permitted" }), &[]))
+}
+
 /// What an account may send in a block on this state, in this epoch.
 ///
 /// # Errors
-/// [`Failure`]: nothing, because it is frozen, or because the chain is permissioned and it has no role.
+/// [`Failure`]: nothing, as [`may_send`] says.
 pub fn standing(state: &dyn StateRead, epoch: &EpochState, account: &Address) -> Result<Standing, Failure> {
     let record = accounts::find(state, account).unwrap_or_default();
     let permission = record.permission();
-    // Whoever governs the chain can always send: nobody could undo a mistake otherwise.
-    if !permission.may_send(epoch.parameters.access) && !epoch.governs(account) {
-        return Err(Failure::new(Code::new(if permission.frozen { "account-frozen" } else { "not-permitted" }), &[]));
-    }
+    may_send(permission, epoch, account)?;
     let share = epoch.parameters.account_transactions_max();
     let transactions_max = if permission.transactions_max == 0 { share } else { permission.transactions_max.into() };
     Ok(Standing { next: record.sequence(), transactions_max })

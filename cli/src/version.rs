@@ -13,6 +13,7 @@ pub(crate) struct Build {
     version: &'static str,
     commit: &'static str,
     target: &'static str,
+    /// The newest version of the protocol that it speaks.
     protocol: u32,
 }
 
@@ -22,7 +23,7 @@ impl Default for Build {
             version: env!("CARGO_PKG_VERSION"),
             commit: COMMIT,
             target: env!("QUORATE_BUILT_FOR"),
-            protocol: quorate_types::message::PROTOCOL_VERSION,
+            protocol: quorate_types::message::PROTOCOL_VERSION_MAX,
         }
     }
 }

@@ -21,6 +21,7 @@ use quorate_types::{
     genesis::{Genesis, Parameters},
     header::Header,
     ids::{Address, EvidenceId, GenesisHash, StateId, TxId},
+    message::PROTOCOL_VERSION_MAX,
     proof::{CommitProof, ProofError, TransactionProof, ValueProof},
     receipt::Receipt,
     round::{Epoch, Height, Round},
@@ -61,6 +62,16 @@ pub enum LightError {
         epoch: Epoch,
         /// What is wrong.
         error: ProofError,
+    },
+    /// The chain has gone over to a version of the protocol that this program does not speak. What was verified before is kept.
+    #[error(
+        "from epoch {epoch} on the chain speaks protocol version {version}, and this program only up to {PROTOCOL_VERSION_MAX}: use a newer release (`quorate version -o json` shows its `protocol`)"
+    )]
+    LaterVersion {
+        /// The first epoch of the version.
+        epoch: Epoch,
+        /// The version.
+        version: u32,
     },
     /// A block that a former committee has signed after the last one of its epoch.
     #[error(
@@ -266,7 +277,7 @@ impl LightClient {
     /// was verified before an error is kept.
     ///
     /// # Errors
-    /// [`LightError::Change`].
+    /// [`LightError::Change`], [`LightError::LaterVersion`].
     pub fn follow(&self, changes: &[EpochChange]) -> Result<Epoch, LightError> {
         for change in changes {
             let Known { verifier, .. } = self.newest();
@@ -275,6 +286,9 @@ impl LightClient {
                 continue;
             }
             let (last, committee) = change.verify(&verifier).map_err(|error| LightError::Change { epoch, error })?;
+            if change.next.protocol_version > PROTOCOL_VERSION_MAX {
+                return Err(LightError::LaterVersion { epoch: change.next.epoch, version: change.next.protocol_version });
+            }
             let next = verifier.next(last.state_id(), committee, change.next.parameters);
             let next = Known { verifier: Arc::new(next), state: last.epoch_state, before: Some(Arc::new(last.clone())) };
             let mut later = self.later();

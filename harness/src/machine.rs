@@ -15,7 +15,7 @@ use quorate_consensus::Engine;
 use quorate_replica::{Doubles, Fatal, Input, Now, Output, PoolLimits, RecoverError, Replica, ReplicaConfig};
 use quorate_types::{
     ids::ValidatorId,
-    message::Recipients,
+    message::{PROTOCOL_VERSION_MAX, Recipients},
     round::{Height, Round},
 };
 
@@ -154,6 +154,7 @@ impl<H: Home> Machine<H> {
             fixed_leaders: Arc::clone(&self.setup.leaders),
             witness: self.home.witness(key.public()),
             doubles: self.setup.doubles,
+            speaks: PROTOCOL_VERSION_MAX,
             key,
         })
     }

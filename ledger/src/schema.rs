@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The version of everything in this file. A directory of another version is refused.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// A column: a sorted map of its own. A batch changes several columns atomically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

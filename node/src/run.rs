@@ -28,7 +28,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
-    message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
+    message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX},
     round::Epoch,
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
@@ -347,6 +347,7 @@ impl Node {
             fixed_leaders: Arc::default(),
             witness,
             doubles: Doubles::Stop,
+            speaks: PROTOCOL_VERSION_MAX,
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());

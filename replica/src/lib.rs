@@ -31,7 +31,7 @@ pub use input::{Input, Now};
 pub use mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected};
 pub use output::{Answer, Output};
 pub use position::Position;
-pub use recovery::{RecoverError, verifier};
+pub use recovery::{LaterVersion, RecoverError, verifier};
 pub use replica::{Counts, Doubles, Fatal, Replica, ReplicaConfig, ReplicaStatus};
 pub use serve::Serve;
 pub use standing::{LastSeen, Standing};

@@ -9,6 +9,7 @@ use quorate_types::{
     block::Block,
     codec::{self, DecodeError},
     crypto::PublicKey,
+    epoch::EpochState,
     genesis::Genesis,
     ids::GenesisHash,
     message::{MESSAGE_BYTES_MAX, SyncInfo},
@@ -28,6 +29,9 @@ pub enum RecoverError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The chain speaks a version of the protocol that this program does not.
+    #[error(transparent)]
+    LaterVersion(#[from] LaterVersion),
     /// SAFE-6: the store has a ledger and no safety record.
     #[error(
         "SAFE-6: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. Restore the \
@@ -139,6 +143,30 @@ pub fn verifier(genesis: &Genesis, app: &App) -> Result<Arc<Verifier>, RecoverEr
     let (header, _) = genesis_header(app, genesis)?;
     let committee = genesis.committee().map_err(LedgerError::from)?;
     Ok(Arc::new(Verifier::new(committee, genesis_qc(&header), genesis.parameters)))
+}
+
+/// The chain goes over to a version of the protocol that this program does not speak. Nothing is signed in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "from epoch {epoch} on the chain speaks protocol version {version}, and this program only up to {speaks}: install a release that speaks {version} \
+     (`quorate version -o json` shows its `protocol`) and start it on the same data"
+)]
+pub struct LaterVersion {
+    /// The first epoch of the version.
+    pub epoch: Epoch,
+    /// The version.
+    pub version: u32,
+    /// The newest version that this program speaks.
+    pub speaks: u32,
+}
+
+impl LaterVersion {
+    pub(crate) const fn check(epoch: &EpochState, speaks: u32) -> Result<(), Self> {
+        if epoch.protocol_version > speaks {
+            return Err(Self { epoch: epoch.epoch, version: epoch.protocol_version, speaks });
+        }
+        Ok(())
+    }
 }
 
 /// The verifier of the epoch that a ledger is in, from that of the first.

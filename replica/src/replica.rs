@@ -21,7 +21,7 @@ use quorate_types::{
     codec::{self, Bounded},
     crypto::SigningKey,
     epoch::EpochChange,
-    genesis::{Genesis, Parameters},
+    genesis::Genesis,
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
     proof::CommitProof,
@@ -45,7 +45,7 @@ use crate::{
     pacer,
     persistence::SafetyColumn,
     position::Position,
-    recovery::{self, KEY_IS_LOST, RecoverError},
+    recovery::{self, KEY_IS_LOST, LaterVersion, RecoverError},
     seen::{self, Seen},
     serve::{Quota, Serve},
     standing::Standing,
@@ -85,6 +85,8 @@ pub struct ReplicaConfig {
     pub witness: Box<dyn WitnessFile>,
     /// See [`Doubles`].
     pub doubles: Doubles,
+    /// The newest version of the protocol that we speak.
+    pub speaks: u32,
 }
 
 /// We are faulty, or the disk is, or more than f validators are: stop the process at once. Nothing is retried.
@@ -111,6 +113,9 @@ pub enum Fatal {
          the other validators, and check the machine's memory; then restart it"
     )]
     PanickedAlone(Panicked),
+    /// The chain goes over to a version of the protocol that this program does not speak.
+    #[error(transparent)]
+    LaterVersion(#[from] LaterVersion),
     /// SAFE-6. The stop is remembered: the replica does not open again.
     #[error(
         "SAFE-6: this validator's key has signed {0}, which this validator does not remember. The key runs somewhere else as well, or this home was \
@@ -223,6 +228,7 @@ pub struct Replica<S: Store> {
     quota: Quota,
     witness: Attestation,
     doubles: Doubles,
+    speaks: u32,
     /// The safety record as last persisted. The engine's own is ahead of it by the ballots approved since.
     durable: SafetyRecord,
     seen: Seen,
@@ -265,6 +271,7 @@ impl<S: Store> Replica<S> {
     /// # Errors
     /// [`RecoverError`], which says what to do.
     pub fn resume(config: ReplicaConfig, store: S, ledger: Ledger<S>) -> Result<Self, RecoverError> {
+        LaterVersion::check(ledger.epoch(), config.speaks)?;
         let verifier = recovery::of_epoch(&config.verifier, &ledger)?;
         let committee = verifier.committee();
         let public = config.key.public();
@@ -304,6 +311,7 @@ impl<S: Store> Replica<S> {
             quota: Quota::new(members),
             witness,
             doubles: config.doubles,
+            speaks: config.speaks,
             durable,
             seen,
             early: Early::default(),
@@ -1060,6 +1068,7 @@ impl<S: Store> Replica<S> {
         // Only we may have this certificate, and we will not propose the block that would carry it.
         self.send(Recipients::Others, Verified::<SyncInfo>::own(last_qc, last_qc, None).into());
         let next = self.ledger.epoch();
+        LaterVersion::check(next, self.speaks)?;
         let committee = next.committee().map_err(LedgerError::from)?;
         let verifier = Arc::new(self.verifier.next(self.ledger.root().state_id(), Arc::clone(&committee), next.parameters));
         let me = committee.find(&self.key.public()).unwrap_or(NOBODY);

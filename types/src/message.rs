@@ -15,8 +15,11 @@ use crate::{
     vote::{QuorumCert, Vote},
 };
 
-/// The version of messages and signed values. Validators of different versions do not talk to each other.
+/// The version of messages and signed values that networks are founded with, and that the handshake of this program names.
 pub const PROTOCOL_VERSION: u32 = 1;
+/// The newest version that this program speaks. A chain goes over to it when those who govern it decide so. It differs from the one before in its
+/// number alone: it shows that a chain can change its version.
+pub const PROTOCOL_VERSION_MAX: u32 = 2;
 /// Longest message, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Most blocks in a fetch response.

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use quorate_app::permissions;
 use quorate_builtin::{Account, BankOperation, Operation};
 use quorate_client::{
     ClientError, Fate, Proven,
@@ -34,6 +35,7 @@ use tokio::{
 use crate::{
     expiry::expires_at,
     network::Network,
+    validator::committee::Current,
     view::{self, Shown},
 };
 
@@ -162,6 +164,7 @@ impl Sender<'_> {
     async fn prepare(&self, request: &Request<'_>, deadline: Instant, out: &Output) -> Result<Prepared, CommandError> {
         let Network { session, memory } = self.network;
         let (account, open) = self.account(deadline, out).await?;
+        self.check_permission(&account).await?;
         match request {
             Request::Application(operation) => self.check_funds(operation, &account).await?,
             Request::Chain(operation) => {
@@ -267,6 +270,24 @@ impl Sender<'_> {
             }
             return Ok((account, open));
         }
+    }
+
+    /// Refuses what no block may hold, because the account is proved not to be allowed to send. Asks all nodes, since one may show an older state.
+    async fn check_permission(&self, account: &Proven<AccountRecord>) -> Result<(), CommandError> {
+        let (session, address) = (&self.network.session, self.key.public().address);
+        if account.value().permission().may_send(session.light().parameters().access) {
+            return Ok(());
+        }
+        let newest = session.account_newest(address).await?;
+        let epoch = Current::read(session).await?.epoch;
+        let Err(failure) = permissions::may_send(newest.value().permission(), &epoch, &address) else { return Ok(()) };
+        let message = if newest.value().permission().frozen {
+            "the account is frozen; nothing was sent"
+        } else {
+            "the chain is permissioned, and the account may not send; nothing was sent"
+        };
+        let hint = format!("`quorate permission list` shows who may grant; proved at {}", newest.certificate());
+        Err(CommandError::new(Exit::Rejected, failure.code(), message).with_hint(hint))
     }
 
     /// Refuses a transfer that the proved balance does not cover. Asks all nodes, since one may show an older state.

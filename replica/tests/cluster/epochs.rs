@@ -44,9 +44,13 @@ fn set_power(cluster: &mut Cluster, sequence: u64, seat: u16, power: u64) {
 
 /// Makes a change, and waits until the chain has done so.
 fn change(cluster: &mut Cluster, sequence: u64, change: Change) {
-    let operation = ChainOperation::Propose(Box::new(change));
+    tell(cluster, sequence, &ChainOperation::Propose(Box::new(change)));
+}
+
+/// Sends an operation on the chain, and waits until it has taken effect.
+fn tell(cluster: &mut Cluster, sequence: u64, operation: &ChainOperation) {
     let expires_at = UnixMillis(cluster.time().unix.0 + 60_000);
-    let transaction = Transaction::sign_chain(cluster.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, &operation);
+    let transaction = Transaction::sign_chain(cluster.verifier.genesis_hash(), &account_key(), Sequence(sequence), expires_at, operation);
     let transaction = cluster.verifier.transactions(vec![transaction]).remove(0).unwrap();
     let to = *cluster.replicas.keys().next().unwrap();
     cluster.push(to, Input::Submit { ticket: Ticket(sequence), transaction, wait: Wait::Committed });
@@ -106,9 +110,35 @@ fn the_parameters_of_a_new_epoch_hold_from_its_first_block() {
     assert!((2..12).all(|ticket| matches!(cluster.answers.get(&ticket), Some(Answer::Committed { .. }))), "{:?}", cluster.answers);
     assert_eq!(cluster.sent.get("timeout").copied(), timeouts, "no leader proposes more than the others take");
     let reader = cluster.replicas[&0].ledger().reader();
-    let sizes: Vec<_> =
-        (first..=cluster.heights()[0]).map(|height| reader.block(Height(height)).unwrap().unwrap().payload().len()).collect();
+    let sizes: Vec<_> = (first..=cluster.heights()[0])
+        .map(|height| reader.block_at(Height(height)).unwrap().unwrap().block.unwrap().payload().len())
+        .collect();
     assert!(sizes.iter().max() == Some(&2), "{sizes:?}");
+}
+
+/// Programs of two versions run together until the chain goes over to the newer one; whoever does not speak it stops before it signs in it.
+#[test]
+fn a_new_version_stops_whoever_does_not_speak_it_and_nobody_else() {
+    let mut cluster = governed(4);
+    cluster.replicas.remove(&3);
+    cluster.speaks.insert(3, 1);
+    cluster.start(3);
+    transfer(&mut cluster, 3, 0);
+    change(&mut cluster, 1, Change::Version(2));
+    assert_eq!(epochs(&cluster), [0; 4], "approved, but nobody has said that they speak it");
+    tell(&mut cluster, 2, &ChainOperation::Speak(2));
+    assert_eq!(cluster.replicas.len(), 3);
+    let said = &cluster.stopped[&3];
+    assert!(said.contains("protocol version 2") && said.contains("install a release"), "{said}");
+    transfer(&mut cluster, 0, 3);
+    assert!(cluster.replicas.values().all(|replica| replica.ledger().epoch().protocol_version == 2));
+    // Its data is that of the end of the epoch. The same program refuses it, the newer one goes on.
+    assert!(matches!(cluster.open(3), Err(RecoverError::LaterVersion(_))));
+    cluster.speaks.clear();
+    cluster.start(3);
+    cluster.run();
+    cluster.pass(Duration::from_secs(30));
+    assert!(agree(&cluster), "{:?}", epochs(&cluster));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, ChainId, ValidatorId},
-    message::{CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, Recipients},
+    message::{CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION_MAX, Recipients},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     sighting::Sightings,
@@ -87,6 +87,8 @@ struct Cluster {
     /// How far a validator's calendar is ahead, in milliseconds.
     ahead: BTreeMap<u16, i64>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
+    /// Versions of the protocol that older programs speak.
+    speaks: BTreeMap<u16, u32>,
     /// Validators that have stopped for ever, and their messages.
     stopped: BTreeMap<u16, String>,
     /// Whether sent messages are recorded, as (from, bytes).
@@ -124,6 +126,7 @@ impl Cluster {
             gossip: Vec::new(),
             ahead: BTreeMap::new(),
             fixed_leaders,
+            speaks: BTreeMap::new(),
             stopped: BTreeMap::new(),
             record: false,
             recorded: Vec::new(),
@@ -155,6 +158,7 @@ impl Cluster {
             fixed_leaders: Arc::clone(&self.fixed_leaders),
             witness: Box::new(witness),
             doubles: Doubles::Stop,
+            speaks: self.speaks.get(&id).copied().unwrap_or(PROTOCOL_VERSION_MAX),
         };
         Replica::open(config, self.stores[usize::from(id)].clone(), &app())
     }

@@ -15,14 +15,14 @@ use quorate_types::{
 use serde::de::DeserializeOwned;
 
 /// The committee in force.
-pub(super) struct Current {
-    pub(super) epoch: EpochState,
+pub(crate) struct Current {
+    pub(crate) epoch: EpochState,
     pub(super) committee: Arc<Committee>,
     pub(super) certificate: Certificate,
 }
 
 impl Current {
-    pub(super) async fn read(session: &Session) -> Result<Self, CommandError> {
+    pub(crate) async fn read(session: &Session) -> Result<Self, CommandError> {
         let (epoch, certificate) = read::<EpochState>(session, EPOCH_KEY).await?;
         let epoch = epoch.ok_or_else(|| malformed("holds no committee"))?;
         let committee = epoch.committee().map_err(|error| malformed(&format!("holds an invalid committee: {error}")))?;

@@ -6,7 +6,7 @@
 //! ```
 
 pub(crate) mod change;
-mod committee;
+pub(crate) mod committee;
 mod list;
 mod reachable;
 pub(crate) mod words;

@@ -69,7 +69,7 @@ fn settings_that_cannot_be_are_refused_with_their_fix() {
         (settings(&[(1, u64::MAX), (2, 1)]), "2^64 or more; lower them"),
         (
             Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 326 - 1)]) },
-            "the deposit for its record is 939; give it at least that much",
+            "the deposit for its record is 978; give it at least that much",
         ),
         (Settings { account_bytes_max: 325, ..Settings::default() }, "account_bytes_max must lie in 326..="),
         (Settings { account_bytes_max: (4 << 30) + 1, ..Settings::default() }, "account_bytes_max must lie in 326..="),

@@ -40,7 +40,9 @@ pub(crate) fn settings(balances: &[(u8, u64)]) -> Settings {
 }
 
 pub(crate) fn genesis(settings: &Settings) -> Genesis {
-    Genesis::draft(ChainId(7), "test", UnixMillis(0), Parameters::default(), settings.in_genesis())
+    // One account may fill a block.
+    let parameters = Parameters { account_block_percent: 100, ..Parameters::default() };
+    Genesis::draft(ChainId(7), "test", UnixMillis(0), parameters, settings.in_genesis())
 }
 
 pub(crate) fn context() -> BlockContext {

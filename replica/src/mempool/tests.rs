@@ -424,7 +424,7 @@ fn selecting_looks_only_at_senders_that_are_ready() {
     let asked = std::cell::Cell::new(0);
     let next_of = |_: &Address| {
         asked.set(asked.get() + 1);
-        Sequence(0)
+        from(0)
     };
     assert_eq!(pool.select(next_of, NOW, 5, usize::MAX).len(), 5);
     assert_eq!(asked.get(), 1);
@@ -457,11 +457,11 @@ proptest! {
         let mut committed: BTreeSet<(Address, Sequence)> = BTreeSet::new();
         let mut now = NOW;
         for step in steps {
-            let next_of = |address: &Address| state.get(address).copied().unwrap_or_default();
+            let next_of = |address: &Address| from(state.get(address).copied().unwrap_or_default().0);
             match step {
                 Step::Add { sender, sequence, expires_at, other } => {
                     let transaction = sign(sender, sequence, UnixMillis(expires_at), if other { b"o".to_vec() } else { Vec::new() });
-                    let next = next_of(&address(sender));
+                    let next = next_of(&address(sender)).unwrap().next;
                     let before = pool.len();
                     match pool.add(verify(transaction.clone()), next, now) {
                         Ok(Added::New { evicted }) => {
@@ -501,7 +501,7 @@ proptest! {
                 }
             }
             check(&pool);
-            let next_of = |address: &Address| state.get(address).copied().unwrap_or_default();
+            let next_of = |address: &Address| from(state.get(address).copied().unwrap_or_default().0);
             prop_assert_eq!(pool.has_ready(next_of), !pool.select(next_of, NOW, 1, usize::MAX).is_empty());
         }
     }

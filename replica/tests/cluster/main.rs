@@ -185,7 +185,7 @@ impl Cluster {
                 Ok(Some(output)) => output,
                 Ok(None) => return,
                 Err(fatal) => {
-                    assert!(matches!(fatal, Fatal::Doubled(_)), "{fatal}");
+                    assert!(matches!(fatal, Fatal::Doubled(_) | Fatal::LaterVersion(_)), "{fatal}");
                     self.stopped.insert(id, fatal.to_string());
                     self.replicas.remove(&id);
                     return;

@@ -9,41 +9,25 @@ use std::collections::BTreeSet;
 
 use quorate_types::{
     codec::{self, DecodeError},
-    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, Validator, VotingPower, is_printable, quorum_of},
+    committee::{SignerSet, Validator, VotingPower, is_printable, quorum_of},
     epoch::EpochState,
-    evidence::Evidence,
     failure::{Code, Failure},
-    genesis::{Genesis, Parameters},
     governance::{
         ChainOperation, Change, OWN_CHANGE_BLOCKS, OpenProposal, PROPOSALS_PER_ACCOUNT_MAX, Proposal, ProposalId, Proposals, proposal_key,
     },
-    ids::{Address, DraftHash, GenesisHash, StateId, ValidatorId},
+    ids::{Address, ValidatorId},
     round::Height,
     state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY},
     transaction::PAYLOAD_BYTES_MAX,
-    verify::Verifier,
-    vote::QuorumCert,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    change::apply,
     machine::Machine,
     permissions,
     state::{State, StateRead, VALUE_BYTES_MAX},
 };
-
-/// What new members and witnesses of a network have signed for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Network {
-    genesis_hash: GenesisHash,
-    draft: DraftHash,
-}
-
-impl Network {
-    pub(crate) fn of(genesis: &Genesis) -> Self {
-        Self { genesis_hash: genesis.hash(), draft: genesis.draft_hash() }
-    }
-}
 
 /// What governs the epoch of the next block. `None` only in a state that no genesis began.
 #[must_use]
@@ -73,10 +57,10 @@ pub fn versions(state: &dyn StateRead) -> Vec<(ValidatorId, u32)> {
 /// Whether a proposal takes effect at the end of the block at a height: enough approve it, or the operator of the member that only changes its
 /// own entry. The latter not all the time: nothing else is executed in rounds in which an epoch ends and the next begins, so a member that ended
 /// every epoch at once would stop the chain. A version also waits for voters that speak it.
-fn is_approved(state: &dyn StateRead, epoch: &EpochState, proposal: &Proposal, changed: Height, height: Height) -> bool {
+fn is_approved(state: &dyn StateRead, epoch: &EpochState, proposal: &Proposal, last: Height, height: Height) -> bool {
     let Proposal { change, approvals, .. } = proposal;
     let own = approvals.iter().any(|account| epoch.is_own(change, account));
-    let is_due = changed == Height(0) || height.0.saturating_sub(changed.0) >= OWN_CHANGE_BLOCKS;
+    let is_due = last == Height(0) || height.0.saturating_sub(last.0) >= OWN_CHANGE_BLOCKS;
     let is_spoken = match change {
         Change::Version(version) => {
             let speakers = versions(state).into_iter().filter(|(_, spoken)| spoken >= version).map(|(seat, _)| seat).collect();
@@ -204,13 +188,14 @@ fn set<T>(list: &mut Vec<(ValidatorId, T)>, seat: ValidatorId, value: T) {
 /// Applies the proposals that are approved, in the order of their numbers, and returns the new epoch state if that changed it. A proposal that
 /// no longer fits is closed without effect.
 pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, machine: &Machine, height: Height) -> Option<EpochState> {
-    let index: Proposals = read(state, PROPOSALS_KEY)?;
+    let mut index: Proposals = read(state, PROPOSALS_KEY)?;
+    let last = index.changed;
     let mut next = epoch.clone();
     let mut done = BTreeSet::new();
     // Their next members have nothing to do with what was proposed about the last ones.
     let mut vacated = SignerSet::default();
     let open = proposals(state);
-    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(state, epoch, proposal, index.changed, height)) {
+    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(state, epoch, proposal, last, height)) {
         done.insert(*id);
         if change.seat().is_some_and(|seat| vacated.contains(seat)) {
             continue;
@@ -233,7 +218,6 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, machine: &Mach
     done.extend(open.iter().filter(|(_, open)| open.change.seat().is_some_and(|seat| vacated.contains(seat))).map(|(id, _)| *id));
     let changed = (next != *epoch).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
     let now = changed.as_ref().unwrap_or(epoch);
-    let mut index = index;
     for (id, mut proposal) in open {
         if done.contains(&id) || !now.governs(&proposal.by) {
             done.insert(id);
@@ -274,100 +258,6 @@ fn forget_replaced(state: &mut State<'_>, before: &EpochState, after: &EpochStat
     }
 }
 
-/// The epoch state after a change whose signatures are right.
-fn apply(epoch: &EpochState, network: Network, change: &Change) -> Result<EpochState, Failure> {
-    let next = after(epoch, change)?;
-    // Last: it checks keys and signatures, and costs more than all the rest.
-    match change {
-        Change::Add(entry) | Change::Replace { entry, .. } => entry.check(network.draft).map_err(|_| failure("bad-possession", &[]))?,
-        Change::Remove { seat, evidence: Some(evidence) } => {
-            let member = epoch.seats.iter().find(|member| member.id == *seat);
-            if !member.is_some_and(|member| convicts(network, member, evidence)) {
-                return Err(failure("bad-evidence", &[seat.0.into()]));
-            }
-        }
-        _ => {}
-    }
-    Ok(next)
-}
-
-/// The epoch state after a change, still under its old number, if its signatures are right. Keys are not decoded: those of the members were when
-/// they entered.
-///
-/// # Errors
-/// [`Failure`]: the change does not fit.
-pub fn after(epoch: &EpochState, change: &Change) -> Result<EpochState, Failure> {
-    let mut next = epoch.clone();
-    let position = |seat: ValidatorId| {
-        let found = epoch.seats.iter().position(|member| member.id == seat);
-        found.ok_or_else(|| failure("no-such-seat", &[seat.0.into()]))
-    };
-    match change {
-        Change::Power { seat, power } => {
-            let position = position(*seat)?;
-            if let Some(member) = next.seats.get_mut(position) {
-                member.validator.power = *power;
-            }
-        }
-        Change::Add(entry) => {
-            let taken: SignerSet = epoch.seats.iter().map(|member| member.id).collect();
-            let free = (0..).take(VALIDATORS_MAX).map(ValidatorId).find(|id| !taken.contains(*id));
-            let id = free.ok_or_else(|| failure("committee-full", &[VALIDATORS_MAX as u64]))?;
-            let position = next.seats.partition_point(|member| member.id < id);
-            next.seats.insert(position, Seat { id, validator: entry.validator.clone() });
-        }
-        Change::Remove { seat, .. } => {
-            next.seats.remove(position(*seat)?);
-        }
-        Change::Replace { seat, entry } => {
-            let position = position(*seat)?;
-            if let Some(member) = next.seats.get_mut(position) {
-                let power = member.validator.power;
-                member.validator = entry.validator.clone();
-                member.validator.power = power;
-            }
-        }
-        Change::Parameters(change) => next.parameters = change.after(&epoch.parameters),
-        Change::Authority(authority) => next.authority = authority.clone(),
-        Change::Version(version) => {
-            if Some(*version) != epoch.protocol_version.checked_add(1) {
-                return Err(failure("not-the-next-version", &[(*version).into(), epoch.protocol_version.into()]));
-            }
-            next.protocol_version = *version;
-        }
-        // A permission is no part of an epoch state.
-        Change::Permit { .. } => return Ok(next),
-    }
-    if next == *epoch {
-        return Err(failure("no-change", &[]));
-    }
-    Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
-    if !next.authority.is_valid() || next.votes_needed() > next.votes_total() {
-        return Err(failure("bad-authority", &[]));
-    }
-    let voters = next.voters().count();
-    // What was proposed must fit; what was there before is made to.
-    if let Change::Parameters(_) = change {
-        next.parameters.check(voters).map_err(|_| failure("bad-parameters", &[]))?;
-    }
-    next.parameters = next.parameters.for_voters(voters);
-    Ok(next)
-}
-
-/// Whether evidence of this epoch or an earlier one convicts a member by the key that it has now.
-fn convicts(network: Network, member: &Seat, evidence: &Evidence) -> bool {
-    let Seat { id, validator } = member;
-    // Its power at the time does not matter, only that the key is its.
-    let power = VotingPower(validator.power.0.max(1));
-    let alone = Seat { id: *id, validator: Validator { power, ..validator.clone() } };
-    evidence.culprit == *id
-        && Committee::of_seats(evidence.epoch, &[alone]).is_ok_and(|committee| {
-            // Evidence has no certificates, so the one that the epoch began with does not matter.
-            let begin = QuorumCert::of_epoch(evidence.epoch, network.genesis_hash, StateId::default());
-            Verifier::new(committee, begin, Parameters::default()).evidence(*evidence).is_ok()
-        })
-}
-
 fn find(state: &dyn StateRead, id: ProposalId) -> Result<Proposal, Failure> {
     read(state, &proposal_key(id)).ok_or_else(|| failure("no-such-proposal", &[id.0]))
 }
@@ -380,7 +270,7 @@ fn write<T: Serialize>(state: &mut State<'_>, key: &[u8], value: Option<&T>) {
     state.write_chain(key, value.map(|value| codec::encode(value).into()));
 }
 
-fn failure(code: &'static str, numbers: &[u64]) -> Failure {
+pub(crate) fn failure(code: &'static str, numbers: &[u64]) -> Failure {
     Failure::new(Code::new(code), numbers)
 }
 

@@ -21,6 +21,7 @@ compile_error!("an application's panic must be caught, so that it stops one vali
 
 pub mod accounts;
 mod application;
+pub mod change;
 mod execute;
 pub mod governance;
 mod machine;

@@ -25,8 +25,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     application::{AppError, Application, BlockContext, Call, Rules},
-    governance::{self, Network},
-    permissions,
+    change::Network,
+    governance, permissions,
     state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, State, StateRead, Writes},
 };
 

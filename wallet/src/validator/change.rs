@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use quorate_app::{App, governance};
+use quorate_app::{App, change::after};
 use quorate_client::{Session, light::Certificate};
 use quorate_genesis::{CeremonyError, file::load_fragment};
 use quorate_terminal::{CommandError, Exit, Output};
@@ -135,10 +135,10 @@ pub(crate) async fn send(
     if let Some(change) = change {
         out.note(format_args!("the proposal {}", words::change(change, &current.epoch)));
         if !is_forced
-            && let Ok(after) = governance::after(&current.epoch, change)
-            && let Ok(after) = after.committee()
+            && let Ok(next) = after(&current.epoch, change)
+            && let Ok(next) = next.committee()
         {
-            reachable::check(&after, &session.client().consensus().await?)?;
+            reachable::check(&next, &session.client().consensus().await?)?;
         }
     }
     let key = accounts.key(&from, &args.passphrase.source())?;
@@ -187,7 +187,7 @@ async fn check(
                 let before = permission(session, account).await?;
                 return if change.after(before) == before { refuse("no-change", &[]) } else { Ok(()) };
             }
-            match governance::after(epoch, change) {
+            match after(epoch, change) {
                 Ok(next) => next.committee().map(drop).map_err(|error| {
                     let message = format!("the committee would be invalid: {error}; nothing was sent");
                     CommandError::new(Exit::Rejected, "bad-committee", message)

@@ -1,6 +1,6 @@
 //! Changes of what governs the chain in plain words.
 
-use quorate_app::governance;
+use quorate_app::change::after;
 use quorate_terminal::escape_untrusted;
 use quorate_types::{
     committee::{Committee, Seat, SignerSet, Validator},
@@ -148,7 +148,7 @@ pub(super) fn is_done(change: &Change, epoch: &EpochState) -> bool {
         Change::Remove { seat, .. } => find(*seat, epoch).is_none(),
         Change::Version(version) => epoch.protocol_version >= *version,
         Change::Power { .. } | Change::Replace { .. } | Change::Parameters(_) | Change::Authority(_) => {
-            governance::after(epoch, change).is_err_and(|failure| failure.code() == "no-change")
+            after(epoch, change).is_err_and(|failure| failure.code() == "no-change")
         }
         Change::Permit { .. } => false,
     }
@@ -276,11 +276,11 @@ pub(super) mod tests {
         ];
         for change in changes {
             assert!(!is_done(&change, &before), "{change:?}");
-            let next = governance::after(&before, &change).unwrap();
+            let next = after(&before, &change).unwrap();
             next.committee().unwrap();
             assert!(is_done(&change, &next), "{change:?}");
         }
-        let added = governance::after(&before, &Change::Add(entry(validator("w", 8, 3)))).unwrap().seats;
+        let added = after(&before, &Change::Add(entry(validator("w", 8, 3)))).unwrap().seats;
         assert_eq!((added[0].id, added[0].validator.name.as_str()), (seat(0), "w"), "on the lowest free seat");
     }
 

@@ -2,11 +2,12 @@
 //!
 //! A `Behaviour` sees every message that its validator's replica sends or is sent. It holds the validator's key, so it can sign anything. It
 //! decides what goes to whom, may send messages of its own at any time, and may withhold messages from the replica. The ids are those of the
-//! catalogue of lies (B1 to B21, docs/invariants.md).
+//! catalogue of lies (B1 to B27, docs/invariants.md).
 //!
 //! A liar keeps lying in the calm phase: the others must commit in spite of it. It can never sign for another validator.
 
 pub(crate) mod collusion;
+mod epochs;
 mod forgeries;
 mod leaders;
 mod mutator;
@@ -75,11 +76,13 @@ pub enum Lie {
     Requests,
     /// Changes one field of a message, and signs it again or not (like `ByzzFuzz` and LOKI).
     Mutate,
+    /// B27: brings what belongs to an earlier epoch into the present one, and signs without a vote.
+    OtherEpoch,
 }
 
 impl Lie {
     /// All lies.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Equivocate,
         Self::VoteTwice,
         Self::GiveUpTwice,
@@ -101,6 +104,7 @@ impl Lie {
         Self::Orphans,
         Self::Requests,
         Self::Mutate,
+        Self::OtherEpoch,
     ];
 
     /// Its name in reports.
@@ -128,6 +132,7 @@ impl Lie {
             Self::Orphans => "B20 orphan",
             Self::Requests => "B21 request flood",
             Self::Mutate => "mutated message",
+            Self::OtherEpoch => "B27 earlier epoch",
         }
     }
 
@@ -160,6 +165,7 @@ impl Lie {
             Self::Orphans => Box::new(noise::Orphans),
             Self::Requests => Box::new(noise::Requests),
             Self::Mutate => Box::new(mutator::Mutate),
+            Self::OtherEpoch => Box::new(epochs::OtherEpoch),
         }
     }
 }
@@ -288,6 +294,8 @@ pub(crate) struct Memory {
     pub(crate) messages: VecDeque<Arc<Message>>,
     /// Headers of the blocks that its replica has committed, by height.
     pub(crate) headers: VecDeque<Header>,
+    /// Of the epoch before, the newest last: certificates, and messages of its replica.
+    pub(crate) before: (VecDeque<QuorumCert>, VecDeque<Arc<Message>>),
 }
 
 fn remember<T>(memory: &mut VecDeque<T>, what: T) {
@@ -318,6 +326,14 @@ impl Memory {
         {
             remember(&mut self.tcs, tc.clone());
         }
+    }
+
+    /// Rounds start again, so what is newest starts again too.
+    fn enter(&mut self) {
+        self.before = (std::mem::take(&mut self.qcs), std::mem::take(&mut self.messages));
+        self.tcs.clear();
+        self.blocks.clear();
+        self.votes.clear();
     }
 
     fn note_commit(&mut self, header: &Header) {
@@ -425,6 +441,14 @@ impl Liar {
             parcels = next;
         }
         parcels
+    }
+
+    /// Its replica is in another epoch, and sits in another seat there, or in none.
+    pub(crate) fn enters(&mut self, me: ValidatorId, committee: &Arc<Committee>) {
+        if committee.epoch() != self.committee.epoch() {
+            self.memory.enter();
+            (self.me, self.committee) = (me, Arc::clone(committee));
+        }
     }
 
     /// Its replica has committed a block.

@@ -75,6 +75,7 @@ impl World {
                     *at
                 }
                 Fate::Lying(_) => continue,
+                Fate::Misruled => Micros(0),
             };
             self.bench.plan(at, Happening::Fate(id, fate));
         }
@@ -210,6 +211,7 @@ impl World {
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
             Fate::RolledBack(..) => ("fault: home rolled back", "comes back with an older copy of its home"),
+            Fate::Misruled => ("B26 lying operator", "has an operator that lies"),
             Fate::Lying(_) => return,
         };
         self.seen(name);
@@ -231,7 +233,8 @@ impl World {
                     machine.home.witness = old.witness;
                 }
             }
-            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::WrongClock(..) | Fate::Lying(_) => {}
+            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::WrongClock(..) | Fate::Lying(_) | Fate::Misruled => {
+            }
         }
     }
 }

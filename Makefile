@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e hostile seeds lies ci fmt lint doc deny bench sim hunt twins mutants install clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -96,10 +96,13 @@ bench: build ## latency, throughput, idle cost, as JSON on standard output
 twins: build ## all twins scenarios of four rounds
 	$(QUORATE) sim twins --rounds 4 --checkpoint twins-4.checkpoint.json --report twins-4.json
 
+twins-epochs: build ## all twins scenarios of three rounds with a committee that changes, in each block
+	for change in 1 2 3; do $(QUORATE) sim twins --rounds 3 --change $$change || exit 1; done
+
 sim: build ## one simulated network: make sim SEED=42
 	$(QUORATE) sim run --seed $(SEED)
 
-hunt: ## plant 39 known bugs, one at a time, and check that the simulator finds each: make hunt BUGS="5 17"
+hunt: ## plant 44 known bugs, one at a time, and check that the simulator finds each: make hunt BUGS="5 17"
 	cargo run $(CARGO_FLAGS) --package quorate-zoo -- hunt $(foreach bug,$(BUGS),--bug $(bug))
 
 fresh: ## run `make demo` and `make test` on fresh machines, which are chroots of Debian (needs root): make fresh STATES=gcc COMMANDS=demo

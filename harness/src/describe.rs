@@ -1,6 +1,7 @@
 //! Messages as the trace shows them.
 
 use quorate_types::{
+    governance::{ChainOperation, Change},
     ids::ValidatorId,
     message::{CatchupResponse, Message},
 };
@@ -63,5 +64,28 @@ pub fn kind(message: &Message) -> &'static str {
         Message::CatchupResponse(_) => "blocks caught up in part",
         Message::SightingsRequest => "sightings request",
         Message::Sightings(_) => "sightings",
+    }
+}
+
+/// A one-line description of what an operator wants.
+pub(crate) fn operation(operation: Option<&ChainOperation>) -> String {
+    match operation {
+        Some(ChainOperation::Propose(change)) => match &**change {
+            Change::Power { seat, power } => format!("proposes power {} for seat {seat}", power.0),
+            Change::Add(entry) => format!("proposes to add {} with power {}", entry.validator.name, entry.validator.power.0),
+            Change::Remove { seat, .. } => format!("proposes to remove seat {seat}"),
+            Change::Replace { seat, entry } => format!("proposes {} at {} for seat {seat}", entry.validator.name, entry.validator.address),
+            Change::Parameters(change) => format!("proposes {change:?}"),
+            Change::Permit { account, change } => format!("proposes {change:?} for {account}"),
+            Change::Authority(authority) => format!("proposes {authority:?}"),
+            Change::Version(version) => format!("proposes protocol version {version}"),
+        },
+        Some(ChainOperation::Approve(id)) => format!("approves {id}"),
+        Some(ChainOperation::Reject(id)) => format!("rejects {id}"),
+        Some(ChainOperation::Withdraw(id)) => format!("withdraws {id}"),
+        Some(ChainOperation::Permit { account, change }) => format!("{change:?} for {account}"),
+        Some(ChainOperation::Move { seat, address }) => format!("moves seat {seat} to {address}"),
+        Some(ChainOperation::Speak(version)) => format!("speaks protocol version {version}"),
+        None => "nothing that decodes".into(),
     }
 }

@@ -64,7 +64,8 @@ impl Setup {
 
 /// A simulated machine.
 pub struct Machine<H: Home = SimHome> {
-    /// The validator whose key it holds. Machines with the same key are twins.
+    /// The number of the member whose key it holds ([`Setting::numbers`]); in a committee that never changes, its seat. Machines with the
+    /// same key are twins.
     pub id: ValidatorId,
     /// What survives its process.
     pub home: H,
@@ -179,6 +180,11 @@ impl<H: Home> Machine<H> {
         self.replica.as_deref()
     }
 
+    /// Its seat in its epoch, or one that nobody has; its number while the power is off.
+    pub fn seat(&self) -> ValidatorId {
+        self.replica().map_or(self.id, Replica::me)
+    }
+
     /// The engine of its replica.
     pub fn engine(&self) -> Option<&Engine> {
         self.replica().map(Replica::engine)
@@ -202,7 +208,8 @@ impl<H: Home> Machine<H> {
     /// Like [`Self::push`], with the caller's clock readings.
     pub fn push_now(&mut self, input: Input, now: Now) {
         if let (true, Input::Message { message, .. }) = (self.has_forgotten, &input) {
-            self.was_shown |= self.home.durable().record.is_some_and(|record| contents::shows_beyond(message, self.id, record));
+            let me = self.seat();
+            self.was_shown |= self.home.durable().record.is_some_and(|record| contents::shows_beyond(message, me, record));
         }
         if let Some(replica) = &mut self.replica {
             replica.push(now, input);

@@ -30,13 +30,13 @@ pub fn is_for(to: Recipients, from: ValidatorId, other: ValidatorId) -> bool {
     }
 }
 
-/// A packet in transit, with a receiver's verdict on it. Decoding and verifying depend only on the content, the sender and the committee, so
-/// one verdict serves all receivers.
+/// A packet in transit, with a receiver's verdict on it. Decoding and verifying depend only on the content, the sender's seat and the
+/// committee, so one verdict serves all receivers in an epoch.
 #[derive(Debug)]
 pub struct Packet {
     form: Form,
-    /// As the first receiver opened it, with that receiver's epoch.
-    opened: OnceCell<(Epoch, Result<Opened, Refused>)>,
+    /// As the first receiver opened it, with that receiver's epoch and the sender's seat there.
+    opened: OnceCell<((Epoch, ValidatorId), Result<Opened, Refused>)>,
 }
 
 #[derive(Debug)]
@@ -156,9 +156,9 @@ impl Packet {
             }
         };
         // What one receiver has verified need not be verified for the others, if they are in the same epoch.
-        let epoch = verifier.committee().epoch();
-        let (of, opened) = self.opened.get_or_init(|| (epoch, open()));
-        if *of == epoch { opened.clone() } else { open() }
+        let place = (verifier.committee().epoch(), from);
+        let (of, opened) = self.opened.get_or_init(|| (place, open()));
+        if *of == place { opened.clone() } else { open() }
     }
 }
 

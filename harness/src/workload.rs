@@ -8,20 +8,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_replica::{Answer, Ticket};
 use quorate_types::{
-    committee::VotingPower,
     crypto::SigningKey,
-    governance::{ChainOperation, Change, ProposalId},
+    governance::ChainOperation,
     ids::{Address, GenesisHash, TxId, ValidatorId},
-    round::{Sequence, UnixMillis},
+    permission::{PermissionChange, Role},
+    round::{Epoch, Sequence, UnixMillis},
     rpc::Wait,
     settings::Settings,
     transaction::Transaction,
 };
 
-use crate::{random::Random, subject::Shared, time::Micros};
+use crate::{
+    committee::Setting,
+    governor::{Facts, Governor},
+    random::Random,
+    subject::Shared,
+    time::Micros,
+};
 
 /// How long a client waits for an answer before it retries.
 const PATIENCE: Micros = Micros(400_000);
+/// The same where clients change the committee: what they propose must come through in the storm.
+const PATIENCE_OF_OPERATORS: Micros = Micros(120_000);
 /// Longest pause between two turns of a client.
 const PAUSE_MAX: Micros = Micros(60_000);
 /// The same in a busy world.
@@ -64,42 +72,43 @@ struct Client {
     /// Sequence numbers whose transactions will never be committed.
     holes: BTreeSet<u64>,
     pending: BTreeMap<TxId, Pending>,
+    /// Nobody waits for its transactions: it operates faulty validators, or may not send all the time.
+    lies: bool,
+    /// The accounts whose permissions it changes.
+    guests: Vec<Address>,
 }
 
-/// Changes of the committee that the clients propose and vote on: one validator gets this or that power, and again.
-#[derive(Clone, Debug)]
-pub struct Governance {
-    /// The validator's seat.
-    pub seat: ValidatorId,
-    /// Its powers.
-    pub powers: Vec<VotingPower>,
-    /// Proposals signed so far.
-    pub proposals: u64,
-}
-
-impl Governance {
-    fn operation(&mut self, random: &mut Random) -> ChainOperation {
-        // One of the last two, so that most get their quorum.
-        let recent = ProposalId(self.proposals.saturating_sub(random.between(1, 2)));
-        if self.proposals == 0 || random.chance(250) {
-            return self.proposal(random);
-        }
-        match random.below(10) {
-            0 => ChainOperation::Reject(recent),
-            1 => ChainOperation::Withdraw(recent),
-            _ => ChainOperation::Approve(recent),
+impl Client {
+    fn new(random: &mut Random) -> Self {
+        let key = SigningKey::from_seed(&seed(random));
+        let (holes, pending) = (BTreeSet::new(), BTreeMap::new());
+        Self {
+            address: Address::of(&key.public()),
+            key,
+            quota: 0,
+            window: 1,
+            double_spends: false,
+            next: 0,
+            holes,
+            pending,
+            lies: false,
+            guests: Vec::new(),
         }
     }
 
-    fn proposal(&mut self, random: &mut Random) -> ChainOperation {
-        self.proposals = self.proposals.saturating_add(1);
-        let power = random.pick(&self.powers).copied().unwrap_or_default();
-        ChainOperation::Propose(Box::new(Change::Power { seat: self.seat, power }))
+    fn is_done(&self) -> bool {
+        self.lies || self.quota == 0 && self.pending.is_empty() && self.holes.is_empty()
     }
 }
 
 /// Share of operations on the chain among the transactions of clients that govern it, in thousandths.
-const GOVERNING_PERMILLE: u64 = 700;
+const GOVERNING_PERMILLE: u64 = 600;
+
+/// The same of the lying operator.
+const LYING_PERMILLE: u64 = 900;
+
+/// How many operations on the chain a client may have pending, besides what it sends otherwise.
+const GOVERNING_WINDOW: usize = 4;
 
 /// All clients.
 #[derive(Debug)]
@@ -112,10 +121,12 @@ pub struct Workload {
     pause_max: Micros,
     /// Whether clients still send poison transactions.
     poisons: bool,
+    /// The honest clients do not change the committee any more.
+    is_calm: bool,
     /// Poison transactions signed so far.
     poison: BTreeSet<TxId>,
-    /// What the clients, who operate the validators, change about the committee.
-    governance: Option<Governance>,
+    /// How the clients, who operate the validators, change the committee.
+    governor: Option<Governor>,
     random: Random,
 }
 
@@ -127,24 +138,21 @@ impl Workload {
         let busy = random.chance(200);
         let clients = (0..random.between(2, 5))
             .map(|_| {
-                let key = SigningKey::from_seed(&seed(&mut random));
+                let client = Client::new(&mut random);
                 Client {
-                    address: Address::of(&key.public()),
-                    key,
                     quota: if busy { random.between(40, 120) } else { random.between(2, 12) },
                     window: random.index(4).saturating_add(1),
                     double_spends: random.chance(200),
-                    next: 0,
-                    holes: BTreeSet::new(),
-                    pending: BTreeMap::new(),
+                    ..client
                 }
             })
             .collect();
         let pause_max = if busy { PAUSE_MAX_BUSY } else { PAUSE_MAX };
         Self {
             poisons: subject.0.poison().is_some(),
+            is_calm: false,
             poison: BTreeSet::new(),
-            governance: None,
+            governor: None,
             subject,
             clients,
             tickets: BTreeMap::new(),
@@ -176,16 +184,52 @@ impl Workload {
         self.clients.len()
     }
 
+    /// Adds a client that lies: an operator of faulty validators. Nobody waits for what it sends.
+    pub fn add_liar(&mut self) -> Address {
+        let mut liar = Client::new(&mut self.random);
+        (liar.quota, liar.window, liar.lies) = (u64::MAX, 4, true);
+        let address = liar.address;
+        self.clients.push(liar);
+        address
+    }
+
+    /// Adds clients that may send now and then, and one that gives and takes their permission all the time. Returns the latter.
+    pub fn add_guests(&mut self) -> Address {
+        let guests: Vec<Address> = (0..2).map(|_| self.add_liar()).collect();
+        let admin = self.add_liar();
+        if let Some(client) = self.clients.last_mut() {
+            client.guests = guests;
+        }
+        admin
+    }
+
     /// Lets the clients change the committee.
-    pub fn govern(&mut self, governance: Governance) {
-        self.governance = Some(governance);
+    pub fn govern(&mut self, governor: Governor) {
+        self.governor = Some(governor);
+    }
+
+    /// Who changes the committee, if anybody does.
+    pub(crate) const fn governor(&self) -> Option<&Governor> {
+        self.governor.as_ref()
+    }
+
+    /// Tells those who change the committee what has been committed.
+    pub(crate) fn learn(&mut self, facts: Facts) {
+        if let Some(governor) = &mut self.governor {
+            governor.learn(facts);
+        }
     }
 
     /// For the calm: limits every client to a few more transactions, but at least one, so that there is something to commit and an end to it.
     pub fn last_quota(&mut self) {
         self.poisons = false;
-        self.governance = None;
-        for client in &mut self.clients {
+        self.is_calm = true;
+        self.more();
+    }
+
+    /// Lets every honest client send a few more transactions.
+    pub fn more(&mut self) {
+        for client in self.clients.iter_mut().filter(|client| !client.lies) {
             client.quota = client.quota.min(3).saturating_add(self.random.between(1, 2));
         }
     }
@@ -193,7 +237,7 @@ impl Workload {
     /// Whether every client knows the outcome of every transaction.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.clients.iter().all(|client| client.quota == 0 && client.pending.is_empty() && client.holes.is_empty())
+        self.clients.iter().all(Client::is_done)
     }
 
     /// Describes what is still open.
@@ -202,7 +246,7 @@ impl Workload {
         let open = |client: &Client| {
             format!("{:?}: {} to send, holes {:?}, waits for {:?}", client.address, client.quota, client.holes, client.pending.values())
         };
-        self.clients.iter().filter(|client| !client.pending.is_empty() || client.quota > 0).map(open).collect::<Vec<_>>().join("; ")
+        self.clients.iter().filter(|client| !client.is_done()).map(open).collect::<Vec<_>>().join("; ")
     }
 
     /// Time until a client's next turn.
@@ -210,14 +254,26 @@ impl Workload {
         Micros(self.random.between(1_000, self.pause_max.0))
     }
 
-    /// A client's turn. `unix` is the time of the chain, `live` the validators that can be reached.
-    pub(crate) fn turn(&mut self, index: usize, now: Micros, unix: UnixMillis, live: &[ValidatorId]) -> Vec<Action> {
+    /// A client's turn at a time of the chain. `live` are the validators that can be reached; `signed_in` is the epoch of each machine's
+    /// durable safety record, by number, in a network whose committee changes.
+    pub(crate) fn turn(
+        &mut self,
+        index: usize,
+        (now, unix): (Micros, UnixMillis),
+        live: &[ValidatorId],
+        (setting, signed_in): (&Setting, &[Epoch]),
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.sign_more(index, unix, &mut actions);
+        // The liar is quiet once all others have got what they wanted.
+        if self.clients.get(index).is_some_and(|client| client.lies) && self.is_done() {
+            return actions;
+        }
+        self.sign_more(index, unix, (setting, signed_in), &mut actions);
+        let patience = if self.governor.is_some() { PATIENCE_OF_OPERATORS } else { PATIENCE };
         let Some(client) = self.clients.get_mut(index) else { return actions };
         for (id, pending) in &mut client.pending {
             if let Some((at, node, ticket)) = pending.sent {
-                if now.since(at) < PATIENCE {
+                if now.since(at) < patience {
                     continue;
                 }
                 if self.random.chance(500) {
@@ -241,15 +297,42 @@ impl Workload {
         actions
     }
 
-    fn sign_more(&mut self, index: usize, unix: UnixMillis, actions: &mut Vec<Action>) {
+    fn sign_more(&mut self, index: usize, unix: UnixMillis, (setting, signed_in): (&Setting, &[Epoch]), actions: &mut Vec<Action>) {
         let addresses = self.addresses();
         let Some(client) = self.clients.get_mut(index) else { return };
         let random = &mut self.random;
         loop {
             // A hole is filled even if the window is full: pending transactions may wait for it.
+            let is_full = client.pending.len() >= client.window;
+            // What changes the committee comes on top of quota and window.
+            let may_govern = client.holes.is_empty() && client.pending.len() < client.window.saturating_add(GOVERNING_WINDOW);
+            let governor = self.governor.as_mut().filter(|_| may_govern && (!self.is_calm || client.lies));
+            let permits = random.pick(&client.guests).filter(|_| may_govern).copied();
+            let permit = permits
+                .filter(|_| random.chance(LYING_PERMILLE))
+                .map(|account| ChainOperation::Permit { account, change: permission(random) });
+            let operation = permit.or_else(|| {
+                governor.and_then(|governor| {
+                    let by = (client.address, Sequence(client.next));
+                    match client.lies {
+                        true if governor.lies_for(&client.address) && random.chance(LYING_PERMILLE) => Some(governor.lie(setting, random)),
+                        false if random.chance(GOVERNING_PERMILLE) => governor.operation(setting, by, signed_in, random),
+                        true | false => None,
+                    }
+                })
+            });
+            if let Some(operation) = operation {
+                let sequence = Sequence(client.next);
+                client.next = client.next.saturating_add(1);
+                let expires_at = UnixMillis(unix.0.saturating_add(VALIDITY_MS));
+                let transaction = Transaction::sign_chain(self.genesis_hash, &client.key, sequence, expires_at, &operation);
+                actions.push(Action::Signed(transaction.clone()));
+                client.pending.insert(transaction.id(), Pending { transaction, sent: None });
+                continue;
+            }
             let (sequence, refill) = match client.holes.pop_first() {
                 Some(hole) => (hole, true),
-                None if client.quota > 0 && client.pending.len() < client.window => {
+                None if client.quota > 0 && !is_full => {
                     client.quota = client.quota.saturating_sub(1);
                     let sequence = client.next;
                     client.next = client.next.saturating_add(1);
@@ -261,8 +344,6 @@ impl Workload {
             for _ in 0..twins {
                 // A transaction that fills a hole must not make another one.
                 let subject = &self.subject.0;
-                let governance = self.governance.as_mut().filter(|_| !refill && random.chance(GOVERNING_PERMILLE));
-                let operation = governance.map(|governance| governance.operation(random));
                 let poison = subject.poison().filter(|_| self.poisons && !refill && random.chance(POISON_PERMILLE));
                 let is_poison = poison.is_some();
                 let payload = match poison {
@@ -274,10 +355,7 @@ impl Workload {
                 let validity = if is_short { random.between(50, 1_500) } else { VALIDITY_MS };
                 let expires_at = UnixMillis(unix.0.saturating_add(validity));
                 let sequence = Sequence(sequence);
-                let transaction = match operation {
-                    Some(operation) => Transaction::sign_chain(self.genesis_hash, &client.key, sequence, expires_at, &operation),
-                    None => Transaction::sign(self.genesis_hash, &client.key, sequence, expires_at, payload),
-                };
+                let transaction = Transaction::sign(self.genesis_hash, &client.key, sequence, expires_at, payload);
                 if is_poison {
                     self.poison.insert(transaction.id());
                 }
@@ -314,7 +392,10 @@ impl Workload {
                     client.pending.remove(&id);
                 }
                 // The sequence number needs another transaction.
-                code if code == "expired" || self.subject.0.is_final(code) || GOVERNING_FINAL.contains(&code) => {
+                code if matches!(code, "expired" | "not-permitted" | "account-frozen")
+                    || self.subject.0.is_final(code)
+                    || GOVERNING_FINAL.contains(&code) =>
+                {
                     if let Some(pending) = client.pending.remove(&id) {
                         let sequence = pending.transaction.content().sequence;
                         let same = |other: &Pending| other.transaction.content().sequence == sequence;
@@ -327,6 +408,17 @@ impl Workload {
                 _ => {}
             },
         }
+    }
+}
+
+/// Draws a change of a guest's permission.
+fn permission(random: &mut Random) -> PermissionChange {
+    match random.below(10) {
+        0..=3 => PermissionChange::Grant(Role::Send),
+        4..=5 => PermissionChange::Revoke(Role::Send),
+        6 => PermissionChange::Freeze,
+        7..=8 => PermissionChange::Unfreeze,
+        _ => PermissionChange::LimitTransactions(u16::try_from(random.below(3)).unwrap_or_default()),
     }
 }
 

@@ -135,11 +135,15 @@ impl Catchup {
             self.turn_to(None, true, now);
         }
         let Some(wanted) = &mut self.wanted else { return };
-        // Nobody has the blocks of an epoch that is over, but for the committed ones.
-        wanted.by_height = true;
+        // Nobody has the blocks of an epoch that is over, but for the committed ones. So who has been asked for one by id is no reason to wait.
+        let was_by_id = !std::mem::replace(&mut wanted.by_height, true);
         if !wanted.claimants.contains(from) {
             wanted.claimants.insert(from);
             wanted.prefer(from);
+            if was_by_id {
+                wanted.fruitless = 0;
+                wanted.hurry(now);
+            }
         }
     }
 

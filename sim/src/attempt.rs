@@ -44,7 +44,7 @@ pub struct Attempt {
     pub sweeps: u64,
     /// Number of three-round scenarios in which one of four validators exists twice; `None` for all 25,740.
     pub twins: Option<u64>,
-    /// Number of runs for each of the 52 crash points.
+    /// Number of runs for each of the 64 crash points.
     pub crash_points: u64,
     /// Number of threads.
     pub threads: usize,
@@ -167,7 +167,8 @@ impl Attempt {
             let seed = number.checked_div(count).unwrap_or_default();
             (1, named(format!("crash point {point}, seed {seed}"), run_of(subject, &Course::single(seed, 4, point)).violation))
         })?;
-        let plan = Space::new(4, 3, false).map(|space| Plan { space, sample: self.twins.map(|count| (count, 1)), part: (1, 1) });
+        let plan =
+            Space::new(4, 3, false).map(|space| Plan { space, sample: self.twins.map(|count| (count, 1)), part: (1, 1), change: None });
         let tally = plan.and_then(|plan| plan.run_for(subject, self.threads)).map_err(Broken::Setting)?;
         if let Some(broken) = tally.violations.first() {
             let violation = Violation { invariant: broken.invariant.clone(), what: broken.what.clone(), at_us: 0 };

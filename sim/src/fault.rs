@@ -71,6 +71,8 @@ pub enum Fate {
     WrongClock(Micros, ClockFault),
     /// Lies from the beginning.
     Lying(Vec<Lie>),
+    /// Is honest, but its operator lies.
+    Misruled,
 }
 
 impl Fate {
@@ -86,7 +88,8 @@ impl Fate {
             | Self::Slow(_)
             | Self::Stale(..)
             | Self::Wiped(_)
-            | Self::WrongClock(..) => false,
+            | Self::WrongClock(..)
+            | Self::Misruled => false,
         }
     }
 
@@ -109,6 +112,10 @@ pub enum Faults {
     Clocks(Clocks),
     /// More validators collude than the committee tolerates: the chain must fork, and the culprits must be named.
     Beyond,
+    /// The operator of as many validators as the committee tolerates lies, while the others change the committee (B26).
+    Operator,
+    /// As many validators as the committee tolerates are silent, and what a validator sends at the end of an epoch is lost.
+    LostEnds,
 }
 
 /// Which wall clocks are wrong.
@@ -158,6 +165,8 @@ impl Faults {
         match self {
             Self::Drawn => "drawn".into(),
             Self::Beyond => "beyond".into(),
+            Self::Operator => "b26-lying-operator".into(),
+            Self::LostEnds => "lost-epoch-ends".into(),
             Self::Lie(lie) => lie.word(),
             Self::Clocks(clocks) => Clocks::ALL.iter().find(|(of, _)| *of == clocks).map_or_else(String::new, |(_, word)| (*word).into()),
         }
@@ -169,7 +178,7 @@ impl FromStr for Faults {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let clocks = || Clocks::ALL.map(|(clocks, _)| Self::Clocks(clocks));
-        let all = || [Self::Drawn, Self::Beyond].into_iter().chain(clocks()).chain(Lie::ALL.map(Self::Lie));
+        let all = || [Self::Drawn, Self::Beyond, Self::Operator, Self::LostEnds].into_iter().chain(clocks()).chain(Lie::ALL.map(Self::Lie));
         all().find(|faults| faults.word() == word).ok_or_else(|| {
             let words: Vec<String> = all().map(Self::word).collect();
             format!("no such faults; choose one of {}", words.join(", "))
@@ -178,7 +187,7 @@ impl FromStr for Faults {
 }
 
 /// Keys under which a report counts faults; lies use [`Lie::name`].
-pub const FAULT_NAMES: [&str; 25] = [
+pub const FAULT_NAMES: [&str; 27] = [
     "fault: lost message",
     "fault: doubled message",
     "fault: late message",
@@ -204,6 +213,8 @@ pub const FAULT_NAMES: [&str; 25] = [
     "fault: stale disk",
     "fault: wiped disk",
     "fault: home rolled back",
+    "fault: end of an epoch lost",
+    "B26 lying operator",
 ];
 
 /// All faults of a world.
@@ -265,6 +276,47 @@ impl FaultPlan {
         let fates = minority(random, committee).into_iter().map(|id| (id, Fate::Lying(vec![lie]))).collect();
         let calm = calm(random);
         Self { storm: calm, calm, fates, ..Self::none(storm_end) }
+    }
+
+    /// The operator of as many validators as the committee tolerates lies; there are no other faults.
+    #[must_use]
+    pub fn misruled(random: &mut Random, committee: &Committee) -> Self {
+        Self::alone(random, committee, |_| Fate::Misruled)
+    }
+
+    /// As many validators as the committee tolerates fall silent; there are no other faults.
+    #[must_use]
+    pub fn silent(random: &mut Random, committee: &Committee) -> Self {
+        Self::alone(random, committee, Fate::Silent)
+    }
+
+    fn alone(random: &mut Random, committee: &Committee, fate: impl Fn(Micros) -> Fate) -> Self {
+        let storm_end = Micros(random.between(1_000_000, 3_000_000));
+        let fates = minority(random, committee).into_iter().map(|id| (id, fate(Micros(random.below(storm_end.0 / 2))))).collect();
+        let calm = calm(random);
+        Self { storm: calm, calm, fates, ..Self::none(storm_end) }
+    }
+
+    /// Members that may join share the faults of the storm, and some have a fault for ever.
+    pub(crate) fn add_joiners(&mut self, random: &mut Random, committee: &Committee, joiners: Vec<ValidatorId>) {
+        if self.incidents.is_empty() && self.fates.is_empty() && self.storm == self.calm {
+            return;
+        }
+        for id in &joiners {
+            if !self.fates.is_empty() && random.chance(250) {
+                self.fates.insert(*id, fate(random, committee, *id, self.storm_end));
+            }
+        }
+        if self.incidents.is_empty() {
+            return;
+        }
+        if random.chance(500) {
+            crashes(random, &joiners, self.storm_end, &mut self.incidents);
+        }
+        let ids: Vec<ValidatorId> = committee.ids().chain(joiners).collect();
+        if random.chance(400) {
+            partitions(random, &ids, self.storm_end, &mut self.incidents);
+        }
     }
 
     /// Wrong wall clocks alone.

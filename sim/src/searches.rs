@@ -1,7 +1,7 @@
 //! The searches other than random worlds, as commands. Each runs one scenario per seed.
 
 use clap::Args;
-use quorate_harness::invariants::Violation;
+use quorate_harness::{invariants::Violation, subject::Shared};
 use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Puppets,
     /// See [`crate::twins`]: a scenario is drawn for each seed.
     TwinsDrawn,
-    /// See [`crate::crash_points`]: the 52 points in turn; each turn uses the next seed.
+    /// See [`crate::crash_points`]: the 64 points in turn; each turn uses the next seed.
     CrashesInTurn,
 }
 
@@ -83,9 +83,13 @@ impl Kind {
                 (done.rounds, done.failure)
             }),
             Self::TwinsDrawn => {
-                let (lab, plan) = (Lab::for_rounds(VALIDATORS, TWINS_ROUNDS)?, twins_plan()?);
+                let plans = (0..u64::from(TWINS_ROUNDS).saturating_mul(2)).map(twins_plan).collect::<Result<Vec<Plan>, _>>()?;
+                let labs = plans.iter().map(|plan| plan.lab(&Shared::default())).collect::<Result<Vec<Lab>, _>>()?;
+                let plans: Vec<(Plan, Lab)> = plans.into_iter().zip(labs).collect();
                 Box::new(move |seed| {
-                    let outcome = play(&lab, &plan.scenario(seed), false);
+                    let turn = seed.checked_rem(plans.len() as u64).and_then(|turn| usize::try_from(turn).ok());
+                    let Some((plan, lab)) = turn.and_then(|turn| plans.get(turn)) else { return (0, None) };
+                    let outcome = play(lab, &plan.scenario(seed), false);
                     (u64::from(TWINS_ROUNDS), outcome.violation.map(|violation| failed(seed, violation)))
                 })
             }
@@ -103,14 +107,17 @@ impl Kind {
             Self::Sweep => format!("quorate sim sweep --seed {seed}"),
             Self::Forge => format!("quorate sim forge --seed {seed}"),
             Self::Puppets => format!("quorate sim puppets --seed {seed}"),
-            Self::TwinsDrawn => twins_plan().map_or_else(|what| what, |plan| plan.replay(seed)),
+            Self::TwinsDrawn => twins_plan(seed).map_or_else(|what| what, |plan| plan.replay(seed)),
             Self::CrashesInTurn => course(seed).map_or_else(String::new, |course| course.replay()),
         }
     }
 }
 
-fn twins_plan() -> Result<Plan, String> {
-    Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1) })
+/// In every second scenario the committee changes, in the first block, or the second, and so on.
+fn twins_plan(seed: u64) -> Result<Plan, String> {
+    let position = (seed / 2).checked_rem(u64::from(TWINS_ROUNDS)).and_then(|position| u32::try_from(position.saturating_add(1)).ok());
+    let change = position.filter(|_| !seed.is_multiple_of(2));
+    Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1), change })
 }
 
 /// The points in turn; after the last one it starts over with the next seed.

@@ -25,7 +25,7 @@ fn run(plan: &Plan) -> Tally {
 }
 
 fn all(validators: u16, rounds: u32, two_phase: bool) -> Plan {
-    Plan { space: Space::new(validators, rounds, two_phase).unwrap(), sample: None, part: (1, 1) }
+    Plan { space: Space::new(validators, rounds, two_phase).unwrap(), sample: None, part: (1, 1), change: None }
 }
 
 /// A search in which the validators meet no trouble would find no fault in them.
@@ -53,6 +53,19 @@ fn every_scenario_of_three_rounds_keeps_the_rules() {
     let tally = run(&all(4, 3, false));
     assert_eq!(tally.counters.scenarios, 25_740);
     assert_not_idle(&tally.counters, 100);
+}
+
+/// One in nineteen; `make twins-epochs` plays them all.
+#[test]
+fn scenarios_with_a_change_of_the_committee_in_each_block_keep_the_rules() {
+    for change in 1..=3 {
+        let plan = Plan { part: (2, 64), change: Some(change), ..all(4, 3, false) };
+        let tally = run(&plan);
+        assert_eq!(tally.counters.scenarios, plan.scenarios().unwrap());
+        assert_eq!(tally.counters.committee_changed, tally.counters.scenarios);
+        assert!(tally.counters.changed_early * 2 > tally.counters.scenarios, "{:?}", tally.counters);
+        assert_not_idle(&tally.counters, 20);
+    }
 }
 
 #[test]

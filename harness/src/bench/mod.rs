@@ -18,12 +18,13 @@ use quorate_ledger::{LedgerError, LedgerReader};
 use quorate_replica::{Input, Serve};
 use quorate_types::{
     codec,
+    crypto::PublicKey,
     ids::ValidatorId,
-    message::Message,
+    message::{Message, Recipients},
     round::{Epoch, Height, Round},
 };
 
-use super::{Happened, Home, Machine, Packet, Polled, Watch, violation};
+use super::{Happened, Home, Machine, Packet, Polled, Watch, links::Links, violation};
 use crate::{
     audit::Audit,
     committee::Setting,
@@ -106,8 +107,12 @@ pub struct Bench<H: Home, E> {
     pub setting: Setting,
     /// The time.
     pub now: Micros,
-    /// In committee order.
+    /// By number ([`Setting::numbers`]): the first committee in its order, then those that may join.
     pub machines: Vec<Machine<H>>,
+    /// Whom each of them knows, and in which seats.
+    links: Vec<Links>,
+    /// Network keys of the members, by number.
+    network_keys: Vec<PublicKey>,
     turns: Vec<Turn>,
     /// The links between the machines.
     pub network: Network,
@@ -130,7 +135,7 @@ pub struct Bench<H: Home, E> {
 pub struct Parts<H: Home> {
     /// The network.
     pub setting: Setting,
-    /// One machine for each validator, in the order of the committee.
+    /// One machine for each member, in the order of their numbers.
     pub machines: Vec<Machine<H>>,
     /// The links between them.
     pub network: Network,
@@ -151,7 +156,10 @@ impl<H: Home, E> Bench<H, E> {
         let Parts { setting, machines, network, workload, watch, audit, mut random } = parts;
         let (turns, sync_max) = (vec![Turn::default(); machines.len()], Micros(random.between(50, 4_000)));
         let (now, messages, agenda) = (Micros(0), 0, Agenda::new());
-        Self { setting, now, machines, turns, network, workload, watch, audit, random, sync_max, messages, agenda }
+        let network_keys = setting.network_keys();
+        let first = setting.verifier.committee();
+        let links = machines.iter().map(|machine| Links::new(machine.id, first, &network_keys)).collect();
+        Self { setting, now, machines, links, network_keys, turns, network, workload, watch, audit, random, sync_max, messages, agenda }
     }
 
     /// Schedules an event of the search's own at a time.
@@ -201,7 +209,19 @@ impl<H: Home, E> Bench<H, E> {
         self.machines.get_mut(id.index())
     }
 
-    /// All validators, in the order of the committee.
+    /// The seat in which a machine knows another one, if it does.
+    #[must_use]
+    pub fn seat(&self, of: ValidatorId, from: ValidatorId) -> Option<ValidatorId> {
+        self.links.get(of.index())?.seat(from)
+    }
+
+    /// The machines to which a machine's message goes, as far as it knows them.
+    #[must_use]
+    pub fn receivers(&self, from: ValidatorId, to: Recipients) -> Vec<ValidatorId> {
+        self.links.get(from.index()).map(|links| links.numbers(to)).unwrap_or_default()
+    }
+
+    /// All machines, in the order of their numbers.
     #[must_use]
     pub fn ids(&self) -> Vec<ValidatorId> {
         self.machines.iter().map(|machine| machine.id).collect()
@@ -223,6 +243,9 @@ impl<H: Home, E> Bench<H, E> {
         let height: Height = machine.height();
         self.audit.record(now, 1, &[&id.0.to_le_bytes(), &height.0.to_le_bytes()]);
         self.audit.note(now, || format!("{} starts at height {height}", describe::validator(id)));
+        if let (Some(links), Some(replica)) = (self.links.get_mut(id.index()), machine.replica()) {
+            *links = Links::new(id, replica.verifier().committee(), &self.network_keys);
+        }
         self.watch.started(now, machine)
     }
 

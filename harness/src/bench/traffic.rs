@@ -14,7 +14,6 @@ use super::{Bench, Planned};
 use crate::{
     Content, Happened, Home, Machine, Opened, Packet, Refused, describe,
     invariants::{Observation, Violation},
-    is_for,
 };
 
 impl<H: Home, E> Bench<H, E> {
@@ -79,7 +78,7 @@ impl<H: Home, E> Bench<H, E> {
     }
 
     fn carry(&mut self, from: ValidatorId, to: Recipients, packet: &Rc<Packet>) {
-        let targets: Vec<ValidatorId> = self.machines.iter().map(|machine| machine.id).filter(|other| is_for(to, from, *other)).collect();
+        let targets = self.receivers(from, to);
         self.carry_to(from, &targets, packet);
     }
 
@@ -99,7 +98,8 @@ impl<H: Home, E> Bench<H, E> {
 
     /// Whether a packet due now arrives.
     pub(super) fn reaches(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> bool {
-        if !self.network.passes(from, to) || !self.machine(to).is_some_and(Machine::is_up) {
+        let are_linked = self.seat(to, from).is_some() && self.seat(from, to).is_some();
+        if !are_linked || !self.network.passes(from, to) || !self.machine(to).is_some_and(Machine::is_up) {
             return false;
         }
         let length = packet.as_bytes().len() as u64;
@@ -113,7 +113,7 @@ impl<H: Home, E> Bench<H, E> {
     /// As [`Packet::open`].
     pub fn open(&self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Result<Opened, Refused> {
         let of_epoch = self.machine(to).and_then(Machine::replica).map(Replica::verifier);
-        packet.open(of_epoch.unwrap_or(&self.setting.verifier), from)
+        packet.open(of_epoch.unwrap_or(&self.setting.verifier), self.seat(to, from).unwrap_or(from))
     }
 
     /// The violation when an honest validator's packet does not verify.
@@ -134,7 +134,8 @@ impl<H: Home, E> Bench<H, E> {
             }
             Opened::Gossip(_) => {}
         }
-        self.give(to, opened.into_input(from));
+        let seat = self.seat(to, from).unwrap_or(from);
+        self.give(to, opened.into_input(seat));
         Ok(())
     }
 
@@ -153,6 +154,13 @@ impl<H: Home, E> Bench<H, E> {
             });
         }
         let Some(machine) = self.machines.get_mut(id.index()) else { return Ok(()) };
+        if let (Some(links), Some(replica)) = (self.links.get_mut(id.index()), machine.replica()) {
+            if committed.ends_epoch {
+                links.enter(id, replica.verifier().committee(), &self.network_keys);
+            } else {
+                links.settle(id, &self.network_keys);
+            }
+        }
         self.watch.committed(now, machine, committed)
     }
 }

@@ -1,14 +1,14 @@
 //! EPOCH-1 to EPOCH-4: one committee per epoch, and an end to each.
 //!
 //! EPOCH-1: validators that enter an epoch enter it after the same result, with the same committee. EPOCH-2: nothing is signed in an epoch once
-//! the record of a later one is durable. EPOCH-3: only voters of its committee sign in an epoch, and certificates count in their own epoch. EPOCH-4: the block that changes the committee
-//! is the last of its epoch, and the next one is the first of the next.
+//! the record of a later one is durable. EPOCH-3: only voters of its committee sign in an epoch, and certificates count in their own epoch.
+//! EPOCH-4: the block that changes the committee is the last of its epoch, and the next one is the first of the next.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_types::{
     committee::Committee,
-    crypto::Hash,
+    crypto::{Hash, PublicKey},
     header::Header,
     ids::{BlockId, StateId, ValidatorId},
     round::Epoch,
@@ -34,12 +34,14 @@ pub struct OneCommitteePerEpoch {
     results: BTreeMap<StateId, Committed>,
     /// The latest epoch of each validator's durable records.
     recorded: BTreeMap<ValidatorId, u64>,
+    /// The validators' keys, by number.
+    keys: Vec<PublicKey>,
 }
 
 impl OneCommitteePerEpoch {
     /// The rules for a network that begins with this verifier's epoch.
     #[must_use]
-    pub fn new(verifier: &Verifier, epoch_state: Hash) -> Self {
+    pub fn new(verifier: &Verifier, epoch_state: Hash, keys: Vec<PublicKey>) -> Self {
         let begin = verifier.genesis_qc();
         let first = (begin.block_id(), begin.vote_info.exec_state_id, Arc::clone(verifier.committee()));
         let epoch = verifier.committee().epoch();
@@ -47,6 +49,7 @@ impl OneCommitteePerEpoch {
             results: BTreeMap::from([(first.1, Committed { epoch, epoch_state, ends_epoch: false })]),
             epochs: BTreeMap::from([(epoch, first)]),
             recorded: BTreeMap::new(),
+            keys,
         }
     }
 
@@ -80,6 +83,10 @@ impl Invariant for OneCommitteePerEpoch {
         "EPOCH"
     }
 
+    fn joiners(&mut self, keys: &[PublicKey]) {
+        self.keys = keys.to_vec();
+    }
+
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), String> {
         match observation {
             Observation::Entered { node, verifier } => self.entered(*node, verifier),
@@ -100,8 +107,10 @@ impl Invariant for OneCommitteePerEpoch {
                 if self.recorded.get(node).is_some_and(|recorded| *recorded > epoch.0) {
                     return Err(format!("validator {node} has a record of a later epoch and sent {message:?}"));
                 }
-                let power = self.epochs.get(&epoch).and_then(|(.., committee)| committee.get(*node)).map_or(0, |member| member.power.0);
-                let votes = power > 0;
+                let committee = self.epochs.get(&epoch).map(|(.., committee)| committee);
+                let votes = committee.zip(self.keys.get(node.index())).is_some_and(|(committee, key)| {
+                    committee.members().any(|(_, member)| member.consensus_key == *key && member.power.0 > 0)
+                });
                 if votes { Ok(()) } else { Err(format!("validator {node} has no vote in epoch {epoch} and sent {message:?}")) }
             }
             Observation::Committed { node, blocks, .. } => blocks.iter().try_for_each(|(header, _)| self.committed(*node, header)),

@@ -14,6 +14,7 @@ pub mod exec_3;
 pub mod exec_4;
 pub mod jolteon;
 pub mod live_1;
+pub mod perm_1;
 pub mod safe_1;
 pub mod safe_2;
 pub mod safe_3;
@@ -27,7 +28,8 @@ use std::collections::BTreeMap;
 
 use quorate_types::{
     block::Block,
-    committee::SignerSet,
+    committee::{SignerSet, Validator},
+    crypto::PublicKey,
     evidence::Evidence,
     genesis::Genesis,
     header::Header,
@@ -187,6 +189,30 @@ impl Observation<'_> {
         }
     }
 
+    /// The same, with the machines that it names by other numbers.
+    fn renamed(self, rename: impl Fn(ValidatorId) -> ValidatorId) -> Self {
+        match self {
+            Observation::Sent { node, message, durable } => Observation::Sent { node: rename(node), message, durable },
+            Observation::Received { node, from, message, is_verified } => {
+                Observation::Received { node: rename(node), from: rename(from), message, is_verified }
+            }
+            Observation::State { node, state } => Observation::State { node: rename(node), state },
+            Observation::Saved { node, record } => Observation::Saved { node: rename(node), record },
+            Observation::Started { node, height } => Observation::Started { node: rename(node), height },
+            Observation::Clock { node, unix } => Observation::Clock { node: rename(node), unix },
+            Observation::Committed { node, blocks, qc } => Observation::Committed { node: rename(node), blocks, qc },
+            Observation::Entered { node, verifier } => Observation::Entered { node: rename(node), verifier },
+            Observation::Accused { node, evidence } => Observation::Accused { node: rename(node), evidence },
+            Observation::Signed { transaction } => Observation::Signed { transaction },
+            Observation::Receipt { node, id, height, index, outcome } => {
+                Observation::Receipt { node: rename(node), id, height, index, outcome }
+            }
+            Observation::Expired { node, id, committed } => Observation::Expired { node: rename(node), id, committed },
+            Observation::Panicked { node, id } => Observation::Panicked { node: rename(node), id },
+            Observation::Account { node, address, height, record } => Observation::Account { node: rename(node), address, height, record },
+        }
+    }
+
     /// The epoch that it belongs to, if it belongs to one.
     fn epoch(&self) -> Option<Epoch> {
         match self {
@@ -242,6 +268,11 @@ pub trait Invariant {
         false
     }
 
+    /// Tells the consensus keys of all machines, by number, if others than the first committee may join.
+    fn joiners(&mut self, keys: &[PublicKey]) {
+        let _ = keys;
+    }
+
     /// Judges, at the end of a run, what could not be judged earlier.
     ///
     /// # Errors
@@ -262,14 +293,45 @@ pub struct Violation {
     pub at_us: u64,
 }
 
+/// One above the highest seat.
+const SEATS_END: u16 = 128;
+
+/// The rules that hold in one epoch, since rounds start again in each. They know its members by their seats.
+struct OfEpoch {
+    rules: Vec<Box<dyn Invariant>>,
+    /// The seat of each machine, by number; one that nobody can have for a machine that is no member.
+    seats: Vec<ValidatorId>,
+    /// Every machine has its number as its seat, as in a committee that never changes.
+    by_number: bool,
+}
+
+impl OfEpoch {
+    fn observe(&mut self, observation: &Observation<'_>, shows: impl Fn(&dyn Invariant) -> bool) -> Result<(), (&'static str, String)> {
+        let renamed;
+        let observation = if self.by_number {
+            observation
+        } else {
+            renamed = observation.renamed(|number| self.seats.get(number.index()).copied().unwrap_or(number));
+            &renamed
+        };
+        for rule in self.rules.iter_mut().filter(|rule| shows(&***rule)) {
+            rule.observe(observation).map_err(|what| (rule.id(), what))?;
+        }
+        Ok(())
+    }
+}
+
 /// All rules of a run.
 pub struct Register {
-    /// Those that hold for the whole chain.
+    /// Those that hold for the whole chain. They know machines by their numbers.
     invariants: Vec<Box<dyn Invariant>>,
-    /// Those that hold in one epoch, since rounds start again in each.
-    of_epochs: BTreeMap<Epoch, Vec<Box<dyn Invariant>>>,
+    of_epochs: BTreeMap<Epoch, OfEpoch>,
+    /// The consensus keys of all machines, by number.
+    keys: Vec<PublicKey>,
     /// TIME-1 is checked, from this time of the genesis on.
     clocks: Option<UnixMillis>,
+    /// What each machine's clock has shown last: it goes on in the next epoch.
+    readings: BTreeMap<ValidatorId, UnixMillis>,
     /// Time of each result that was committed last in its commit.
     times: BTreeMap<StateId, UnixMillis>,
     is_whole: bool,
@@ -283,26 +345,40 @@ impl Register {
     pub fn new(genesis: &Genesis, verifier: &Verifier, model: Option<Box<dyn Model>>, faulty: SignerSet) -> Self {
         let (state_id, epoch_state) = (verifier.genesis_qc().vote_info.exec_state_id, genesis.epoch_state().hash());
         let timestamp = genesis.timestamp;
-        let mut register = Self {
-            invariants: vec![
+        let keys: Vec<PublicKey> = verifier.committee().members().map(|(_, validator)| validator.consensus_key).collect();
+        let mut register = Self::of_rules(
+            vec![
                 Box::<safe_4::DurableBeforeSigned>::default(),
                 Box::<tree_1::OneChain>::default(),
                 Box::new(tree_2::TwoChain::new(state_id, epoch_state)),
-                Box::new(epoch_1::OneCommitteePerEpoch::new(verifier, epoch_state)),
+                Box::new(epoch_1::OneCommitteePerEpoch::new(verifier, epoch_state, keys.clone())),
                 Box::<exec_1::OneResult>::default(),
                 Box::new(exec_2::OnceAndInOrder::new(model, timestamp)),
                 Box::<exec_3::OnlyCodesAndNumbers>::default(),
+                Box::new(perm_1::OnlyPermitted::new(genesis)),
                 Box::<exec_4::OnePanicEach>::default(),
                 Box::<clnt_1::ReceiptsHold>::default(),
             ],
-            of_epochs: BTreeMap::new(),
-            clocks: None,
-            times: BTreeMap::new(),
-            is_whole: true,
             faulty,
-        };
+        );
+        register.is_whole = true;
+        register.keys = keys;
         register.begin_epoch(verifier);
         register
+    }
+
+    fn of_rules(invariants: Vec<Box<dyn Invariant>>, faulty: SignerSet) -> Self {
+        let (of_epochs, times, readings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { invariants, of_epochs, keys: Vec::new(), clocks: None, readings, times, is_whole: false, faulty }
+    }
+
+    /// For networks that others may join: the consensus keys of all machines, by number, those of the first committee first.
+    #[must_use]
+    pub fn with_joiners(mut self, keys: Vec<PublicKey>) -> Self {
+        self.keys = keys;
+        let keys = &self.keys;
+        self.invariants.iter_mut().for_each(|rule| rule.joiners(keys));
+        self
     }
 
     /// Adds TIME-1, for searches that show the validators' clocks ([`Observation::Clock`]).
@@ -318,8 +394,14 @@ impl Register {
         let committee = verifier.committee();
         let seats = committee.ids().last().map_or(0, |last| last.0.saturating_add(1));
         let power = |seat| committee.get(ValidatorId(seat)).map_or(0, |validator| validator.power.0);
-        let faulty = self.faulty;
-        let mut invariants: Vec<Box<dyn Invariant>> = vec![
+        let number = |key: &PublicKey| (0..).map(ValidatorId).zip(&self.keys).find(|(_, known)| *known == key).map(|(number, _)| number);
+        // Nobody here runs a key that we do not know, so it may have signed anything.
+        let is_faulty = |validator: &Validator| number(&validator.consensus_key).is_none_or(|number| self.faulty.contains(number));
+        let faulty = committee.members().filter(|(_, validator)| is_faulty(validator)).map(|(seat, _)| seat).collect();
+        let nobody = |number: u16| ValidatorId(number.saturating_add(SEATS_END));
+        let seat = |(number, key): (u16, &PublicKey)| committee.find(key).unwrap_or_else(|| nobody(number));
+        let by_number: Vec<ValidatorId> = (0..).zip(&self.keys).map(seat).collect();
+        let mut rules: Vec<Box<dyn Invariant>> = vec![
             Box::new(safe_1::OneVotePerRound::new(faulty)),
             Box::<safe_2::VotesExtend>::default(),
             Box::<safe_3::TimeoutsHideNothing>::default(),
@@ -329,22 +411,18 @@ impl Register {
         ];
         if let Some(genesis) = self.clocks {
             let before = self.times.get(&verifier.genesis_qc().vote_info.exec_state_id).copied().unwrap_or(genesis);
-            invariants.push(Box::new(time_1::TimesFollowClocks::new(verifier.parameters(), before)));
+            let seat = |number: &ValidatorId| by_number.get(number.index()).copied().unwrap_or(*number);
+            let readings = self.readings.iter().map(|(number, unix)| (seat(number), *unix));
+            rules.push(Box::new(time_1::TimesFollowClocks::new(verifier.parameters(), before, readings)));
         }
-        self.of_epochs.insert(committee.epoch(), invariants);
+        let same = (0..).map(ValidatorId).zip(&by_number).all(|(number, seat)| number == *seat);
+        self.of_epochs.insert(committee.epoch(), OfEpoch { rules, seats: by_number, by_number: same });
     }
 
     /// Checks only TREE-1: for worlds with more faulty validators than any other rule tolerates.
     #[must_use]
     pub fn one_chain(faulty: SignerSet) -> Self {
-        Self {
-            invariants: vec![Box::<tree_1::OneChain>::default()],
-            of_epochs: BTreeMap::new(),
-            clocks: None,
-            times: BTreeMap::new(),
-            is_whole: false,
-            faulty,
-        }
+        Self::of_rules(vec![Box::<tree_1::OneChain>::default()], faulty)
     }
 
     /// Shows an observation to all rules.
@@ -365,13 +443,19 @@ impl Register {
         {
             self.times.insert(last.state_id(), last.timestamp);
         }
-        let of_epoch = observation.epoch();
-        let epochs = self.of_epochs.iter_mut().filter(|(epoch, _)| of_epoch.is_none_or(|of| of == **epoch));
-        let all = self.invariants.iter_mut().chain(epochs.flat_map(|(_, invariants)| invariants));
-        for invariant in all.filter(|invariant| !faulty || (proposed && invariant.hears_faulty_proposals())) {
-            invariant.observe(observation).map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
+        if let Observation::Clock { node, unix } = observation {
+            self.readings.insert(*node, *unix);
         }
-        Ok(())
+        let of_epoch = observation.epoch();
+        let shows = |rule: &dyn Invariant| !faulty || (proposed && rule.hears_faulty_proposals());
+        let broken = |(id, what): (&str, String)| Violation { invariant: id.into(), what, at_us: at.0 };
+        for rule in self.invariants.iter_mut().filter(|rule| shows(&***rule)) {
+            rule.observe(observation).map_err(|what| broken((rule.id(), what)))?;
+        }
+        match of_epoch {
+            Some(epoch) => self.of_epochs.get_mut(&epoch).map_or(Ok(()), |rules| rules.observe(observation, shows).map_err(broken)),
+            None => self.of_epochs.values_mut().try_for_each(|rules| rules.observe(observation, shows)).map_err(broken),
+        }
     }
 
     /// Whether the rules bind a validator, that is, it is not faulty.
@@ -391,7 +475,7 @@ impl Register {
     /// # Errors
     /// The first broken rule.
     pub fn finish(&mut self, at: Micros) -> Result<(), Violation> {
-        for invariant in self.invariants.iter_mut().chain(self.of_epochs.values_mut().flatten()) {
+        for invariant in self.invariants.iter_mut().chain(self.of_epochs.values_mut().flat_map(|of| &mut of.rules)) {
             invariant.finish().map_err(|what| Violation { invariant: invariant.id().into(), what, at_us: at.0 })?;
         }
         Ok(())

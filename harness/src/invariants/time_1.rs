@@ -21,7 +21,7 @@ use super::{Invariant, Observation};
 #[derive(Debug)]
 pub struct TimesFollowClocks {
     tolerance_ms: u64,
-    /// Time of the genesis.
+    /// Time of the block that the epoch begins with.
     genesis: UnixMillis,
     clocks: BTreeMap<ValidatorId, UnixMillis>,
     /// For each validator, the round of its newest recorded vote and its clock at that moment.
@@ -31,11 +31,11 @@ pub struct TimesFollowClocks {
 }
 
 impl TimesFollowClocks {
-    /// The rule for a network with these parameters and this genesis time.
+    /// The rule for a network with these parameters, an epoch that begins with a block of this time, and what clocks have shown before.
     #[must_use]
-    pub fn new(parameters: &Parameters, genesis: UnixMillis) -> Self {
+    pub fn new(parameters: &Parameters, genesis: UnixMillis, clocks: impl IntoIterator<Item = (ValidatorId, UnixMillis)>) -> Self {
         let tolerance_ms = u64::from(parameters.timeout_base_ms / 4);
-        Self { tolerance_ms, genesis, clocks: BTreeMap::new(), recorded: BTreeMap::new(), blocks: BTreeMap::new() }
+        Self { tolerance_ms, genesis, clocks: clocks.into_iter().collect(), recorded: BTreeMap::new(), blocks: BTreeMap::new() }
     }
 
     fn check(&self, node: ValidatorId, vote: &VoteInfo) -> Result<(), String> {
@@ -96,7 +96,7 @@ mod tests {
     use crate::{disk::DurableRecord, invariants::examples};
 
     fn rule() -> TimesFollowClocks {
-        TimesFollowClocks::new(&Parameters::default(), UnixMillis(1_000))
+        TimesFollowClocks::new(&Parameters::default(), UnixMillis(1_000), [])
     }
 
     fn sent(rule: &mut TimesFollowClocks, node: u16, message: &Message) -> Result<(), String> {

@@ -505,3 +505,22 @@ fn a_committee_of_one_asks_nobody() {
     alone.start(NOW);
     assert!(!alone.is_behind() && alone.deadline().is_none());
 }
+
+#[test]
+fn whoever_claims_a_later_epoch_is_asked_at_once_though_all_were_asked_by_id_in_vain() {
+    let chain = Chain::new(8);
+    let mut catchup = chain.catchup();
+    catchup.want(chain.missing(8, 4), NOW);
+    for holder in [1, 2, 3] {
+        assert_eq!(asks(&mut catchup, NOW, ROOT), Some((holder, Ok(chain.id(8)))));
+        catchup.on_fetched(ValidatorId(holder), chain.not_fetched(8), NOW, ROOT.0, |_| false);
+    }
+    assert_eq!(asks(&mut catchup, NOW, ROOT), None, "all have been asked in vain");
+    catchup.on_later_epoch(ValidatorId(3), NOW);
+    assert_eq!(asks(&mut catchup, NOW, ROOT), Some((3, Err(Height(2)))));
+    // Each claim counts once, and only until something by height is asked for.
+    for claimant in [3, 2, 1] {
+        catchup.on_later_epoch(ValidatorId(claimant), NOW);
+        assert_eq!(asks(&mut catchup, NOW, ROOT), None);
+    }
+}

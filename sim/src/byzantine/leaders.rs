@@ -1,4 +1,4 @@
-//! Lying leaders: B1, B5, B6, B7, B14, B16, B18.
+//! Lying leaders: B1, B5, B6, B7, B14, B16, B18, B28.
 
 use quorate_types::{
     block::Proposal,
@@ -121,6 +121,22 @@ impl Behaviour for Oversize {
             .collect();
         let large = mind.propose(&first, |content| content.payload = Bounded::truncated(transactions));
         instead(mind, &parcel, large)
+    }
+}
+
+/// B28: proposes a transaction of an account that may not send, alone or behind those of the honest proposal.
+#[derive(Debug)]
+pub(super) struct Forbidden;
+
+impl Behaviour for Forbidden {
+    fn says(&mut self, mind: &mut Mind<'_>, parcel: Parcel) -> Vec<Parcel> {
+        let Some(first) = proposal(&parcel) else { return vec![parcel] };
+        let expires_at = UnixMillis(mind.unix.0.saturating_add(60_000));
+        let mut transactions = if mind.random.chance(500) { first.block.payload().to_vec() } else { Vec::new() };
+        // The shortest that every application reads as a failure, or as an operation.
+        transactions.push(Transaction::sign(mind.genesis_hash, mind.key, Sequence(0), expires_at, Vec::new()));
+        let forbidden = mind.propose(&first, |content| content.payload = Bounded::truncated(transactions));
+        instead(mind, &parcel, forbidden)
     }
 }
 

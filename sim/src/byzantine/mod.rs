@@ -2,11 +2,12 @@
 //!
 //! A `Behaviour` sees every message that its validator's replica sends or is sent. It holds the validator's key, so it can sign anything. It
 //! decides what goes to whom, may send messages of its own at any time, and may withhold messages from the replica. The ids are those of the
-//! catalogue of lies (B1 to B21, docs/invariants.md).
+//! catalogue of lies (B1 to B27, docs/invariants.md).
 //!
 //! A liar keeps lying in the calm phase: the others must commit in spite of it. It can never sign for another validator.
 
 pub(crate) mod collusion;
+mod epochs;
 mod forgeries;
 mod leaders;
 mod mutator;
@@ -67,6 +68,8 @@ pub enum Lie {
     WrongResult,
     /// B18: proposes blocks not later than their parents, or from the future.
     WrongTime,
+    /// B28: proposes transactions of an account that may not send. Only on permissioned chains.
+    Forbidden,
     /// B19: responds with other blocks than requested, with gaps, or with nothing; and responds without a request.
     PoisonSync,
     /// B20: proposes blocks with unknown parents.
@@ -75,11 +78,13 @@ pub enum Lie {
     Requests,
     /// Changes one field of a message, and signs it again or not (like `ByzzFuzz` and LOKI).
     Mutate,
+    /// B27: brings what belongs to an earlier epoch into the present one, and signs without a vote.
+    OtherEpoch,
 }
 
 impl Lie {
     /// All lies.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Equivocate,
         Self::VoteTwice,
         Self::GiveUpTwice,
@@ -97,10 +102,12 @@ impl Lie {
         Self::AlterBlock,
         Self::WrongResult,
         Self::WrongTime,
+        Self::Forbidden,
         Self::PoisonSync,
         Self::Orphans,
         Self::Requests,
         Self::Mutate,
+        Self::OtherEpoch,
     ];
 
     /// Its name in reports.
@@ -124,10 +131,12 @@ impl Lie {
             Self::AlterBlock => "B16 altered block",
             Self::WrongResult => "B17 wrong result",
             Self::WrongTime => "B18 wrong time",
+            Self::Forbidden => "B28 forbidden transaction",
             Self::PoisonSync => "B19 poisoned answer",
             Self::Orphans => "B20 orphan",
             Self::Requests => "B21 request flood",
             Self::Mutate => "mutated message",
+            Self::OtherEpoch => "B27 earlier epoch",
         }
     }
 
@@ -156,10 +165,12 @@ impl Lie {
             Self::AlterBlock => Box::new(leaders::AlterBlock),
             Self::WrongResult => Box::new(voters::WrongResult),
             Self::WrongTime => Box::new(leaders::WrongTime),
+            Self::Forbidden => Box::new(leaders::Forbidden),
             Self::PoisonSync => Box::new(syncing::Poison),
             Self::Orphans => Box::new(noise::Orphans),
             Self::Requests => Box::new(noise::Requests),
             Self::Mutate => Box::new(mutator::Mutate),
+            Self::OtherEpoch => Box::new(epochs::OtherEpoch),
         }
     }
 }
@@ -288,6 +299,8 @@ pub(crate) struct Memory {
     pub(crate) messages: VecDeque<Arc<Message>>,
     /// Headers of the blocks that its replica has committed, by height.
     pub(crate) headers: VecDeque<Header>,
+    /// Of the epoch before, the newest last: certificates, and messages of its replica.
+    pub(crate) before: (VecDeque<QuorumCert>, VecDeque<Arc<Message>>),
 }
 
 fn remember<T>(memory: &mut VecDeque<T>, what: T) {
@@ -318,6 +331,14 @@ impl Memory {
         {
             remember(&mut self.tcs, tc.clone());
         }
+    }
+
+    /// Rounds start again, so what is newest starts again too.
+    fn enter(&mut self) {
+        self.before = (std::mem::take(&mut self.qcs), std::mem::take(&mut self.messages));
+        self.tcs.clear();
+        self.blocks.clear();
+        self.votes.clear();
     }
 
     fn note_commit(&mut self, header: &Header) {
@@ -425,6 +446,14 @@ impl Liar {
             parcels = next;
         }
         parcels
+    }
+
+    /// Its replica is in another epoch, and sits in another seat there, or in none.
+    pub(crate) fn enters(&mut self, me: ValidatorId, committee: &Arc<Committee>) {
+        if committee.epoch() != self.committee.epoch() {
+            self.memory.enter();
+            (self.me, self.committee) = (me, Arc::clone(committee));
+        }
     }
 
     /// Its replica has committed a block.

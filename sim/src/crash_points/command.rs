@@ -15,10 +15,10 @@ use serde::Serialize;
 use super::{Course, Instant, Matrix, Outcome, POINTS, Point, PointHits, Site, pairs, run, singles};
 use crate::command::cpu_time;
 
-/// Cut a validator's power at each of the 52 points around its writes, and check that it recovers.
+/// Cut a validator's power at each of the 64 points around its writes, and check that it recovers.
 #[derive(Clone, Debug, Args)]
 pub struct CrashPointsCommand {
-    /// Run all 2,704 pairs of points: power fails at one, then at the other, during the recovery or later.
+    /// Run all 4,096 pairs of points: power fails at one, then at the other, during the recovery or later.
     #[arg(long, conflicts_with_all = ["point", "then"])]
     pairs: bool,
     /// Run only this point, such as vote/after-write.

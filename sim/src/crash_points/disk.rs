@@ -93,7 +93,8 @@ impl WatchedStore {
 
     fn apply(&self, batch: Batch, sync: bool) -> Result<(), StoreError> {
         self.check()?;
-        let sites = site::sites(&batch, &locked(&self.seen).fetched);
+        let recorded = self.record().map_or(0, |record| record.epoch);
+        let sites = site::sites(&batch, &locked(&self.seen).fetched, recorded);
         let act = {
             let mut trap = locked(&self.trap);
             if sites.is_empty() && !batch.is_empty() {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Course, Outcome, Point, run};
 
 /// Number of points.
-pub const POINTS: usize = 52;
+pub const POINTS: usize = 64;
 /// Number of pairs of points.
 pub const PAIRS: usize = POINTS * POINTS;
 /// Most failures that are kept in full.
@@ -67,7 +67,7 @@ pub struct Matrix {
     pub hit: u64,
     /// Number of runs that missed a point or broke a rule.
     pub failed: u64,
-    /// Hits of each of the 52 points.
+    /// Hits of each of the 64 points.
     pub points: Vec<PointHits>,
     /// Points that no run hit, and which are therefore not tested.
     pub never_hit: Vec<String>,

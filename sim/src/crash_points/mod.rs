@@ -31,7 +31,7 @@ pub(crate) use course::run_of;
 pub use course::{Course, Outcome, run};
 pub use matrix::{Matrix, MatrixFailure, PAIRS, POINTS, PointHits, pairs, singles};
 
-/// Where a validator writes: the thirteen places of docs/invariants.md.
+/// Where a validator writes: the sixteen places of docs/invariants.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Site {
     /// The safety record of a vote.
@@ -42,8 +42,14 @@ pub enum Site {
     OwnProposal,
     /// The witness, after the safety record of any ballot.
     Witness,
-    /// The first safety record, which begins an epoch.
+    /// The first safety record of all, which begins the first epoch.
     EpochStart,
+    /// The commit of the last block of an epoch, with the state of the next.
+    EpochEnd,
+    /// The first safety record of a later epoch: that of the first ballot in it.
+    EpochBallot,
+    /// The witness of that record.
+    EpochWitness,
     /// A proposed block with its certificate.
     BlockInsert,
     /// The certificates beside a safety record if they include a timeout certificate, which is durable nowhere else.
@@ -64,12 +70,15 @@ pub enum Site {
 
 impl Site {
     /// Every site.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Vote,
         Self::Timeout,
         Self::OwnProposal,
         Self::Witness,
         Self::EpochStart,
+        Self::EpochEnd,
+        Self::EpochBallot,
+        Self::EpochWitness,
         Self::BlockInsert,
         Self::HighestCertificates,
         Self::LedgerCommit,
@@ -89,6 +98,9 @@ impl Site {
             Self::OwnProposal => "own-proposal",
             Self::Witness => "witness",
             Self::EpochStart => "epoch-start",
+            Self::EpochEnd => "epoch-end",
+            Self::EpochBallot => "epoch-ballot",
+            Self::EpochWitness => "epoch-witness",
             Self::BlockInsert => "block-insert",
             Self::HighestCertificates => "highest-certificates",
             Self::LedgerCommit => "ledger-commit",
@@ -103,6 +115,11 @@ impl Site {
     /// Whether a validator writes there only once, before its first round.
     pub(crate) const fn is_once(self) -> bool {
         matches!(self, Self::EpochStart | Self::StateSnapshot | Self::KeyFile)
+    }
+
+    /// Whether a validator writes there only because the committee changes.
+    pub(crate) const fn is_of_change(self) -> bool {
+        matches!(self, Self::EpochEnd | Self::EpochBallot | Self::EpochWitness)
     }
 
     /// Whether a validator writes there once per start or only at its first one.
@@ -151,7 +168,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// All 52 points, in the order of sites and then of instants.
+    /// All 64 points, in the order of sites and then of instants.
     #[must_use]
     pub fn all() -> Vec<Self> {
         Site::ALL.into_iter().flat_map(|site| Instant::ALL.map(|instant| Self { site, instant })).collect()
@@ -185,9 +202,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_52_points_and_each_is_found_by_its_name() {
+    fn there_are_64_points_and_each_is_found_by_its_name() {
         let all = Point::all();
-        assert_eq!(all.len(), 52);
+        assert_eq!(all.len(), 64);
         for point in all {
             assert_eq!(point.to_string().parse(), Ok(point));
         }

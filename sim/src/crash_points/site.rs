@@ -15,8 +15,8 @@ use super::Site;
 pub(super) type IdBytes = Vec<u8>;
 
 /// The sites of a batch: none if it is unknown, several if it combines several writes. `fetched` are the blocks that came in answers to this
-/// validator's own requests.
-pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>) -> Vec<Site> {
+/// validator's own requests; `recorded` is the epoch of the safety record so far.
+pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>, recorded: u64) -> Vec<Site> {
     let put = |column: Column, key: &[u8]| {
         let mut entries = batch.entries().iter().filter(|entry| entry.column == column && *entry.key == *key);
         entries.next_back().and_then(|entry| entry.value.as_deref())
@@ -44,10 +44,16 @@ pub(super) fn sites(batch: &Batch, fetched: &BTreeSet<IdBytes>) -> Vec<Site> {
         if certificates.is_ok_and(|info| info.last_round_tc.is_some()) {
             sites.push(Site::HighestCertificates);
         }
+        if record.scope().1.0 > recorded {
+            sites.push(Site::EpochBallot);
+        }
         return sites;
     }
     if put(Column::Meta, b"committed").is_some() {
         sites.push(Site::LedgerCommit);
+        if batch.entries().iter().any(|entry| entry.column == Column::Epoch) {
+            sites.push(Site::EpochEnd);
+        }
         let committed: BTreeSet<&[u8]> =
             batch.entries().iter().filter(|entry| entry.column == Column::Height).map(|entry| &*entry.key).collect();
         if pending_ids(false).any(|id| !committed.contains(id.as_slice())) {
@@ -80,7 +86,7 @@ mod tests {
     fn a_batch_is_told_by_what_it_touches() {
         let (stored, other): (&[u8], &[u8]) = (b"rrrrrrrrid", b"rrrrrrrrother");
         let fetched = BTreeSet::from([b"id".to_vec()]);
-        let tell = |entries: &[(Column, &[u8], bool)]| sites(&batch(entries), &fetched);
+        let tell = |entries: &[(Column, &[u8], bool)]| sites(&batch(entries), &fetched, 0);
         let meta = (Column::Meta, b"committed".as_slice(), true);
         assert_eq!(tell(&[(Column::Meta, b"schema", true), meta]), [Site::StateSnapshot]);
         assert_eq!(tell(&[(Column::Safety, b"record", true)]), [Site::EpochStart]);
@@ -90,6 +96,7 @@ mod tests {
         let abandons = [meta, (Column::Height, b"id", true), (Column::Pending, stored, false), (Column::Pending, other, false)];
         assert_eq!(tell(&abandons), [Site::LedgerCommit, Site::Prune]);
         assert_eq!(tell(&[(Column::Pending, other, false)]), [Site::Prune]);
+        assert_eq!(tell(&[meta, (Column::Height, b"id", true), (Column::Epoch, b"1", true)]), [Site::LedgerCommit, Site::EpochEnd]);
         assert_eq!(tell(&[(Column::State, b"key", true)]), []);
     }
 }

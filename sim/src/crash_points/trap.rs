@@ -59,6 +59,8 @@ pub(super) struct Trap {
     sprung: Option<(Point, ValidatorId)>,
     /// Number of writes to each site.
     pub(super) writes: BTreeMap<Site, u64>,
+    /// Validators whose next witness is of the first record of an epoch.
+    first_witness: BTreeSet<ValidatorId>,
     /// Columns of a batch that belongs to no site.
     pub(super) stray: Option<String>,
 }
@@ -100,6 +102,9 @@ impl Trap {
         for site in sites {
             self.count(*site);
         }
+        if sites.contains(&Site::EpochBallot) {
+            self.first_witness.insert(whose);
+        }
         if sync && self.armed.as_ref().is_some_and(|armed| armed.stage == Stage::Written(whose)) {
             self.spring(whose);
             return Act::FailAfter;
@@ -129,8 +134,12 @@ impl Trap {
 
     /// Called before the witness is written, which is always synced.
     pub(super) fn on_witness(&mut self, whose: ValidatorId) -> Act {
-        self.count(Site::Witness);
-        let act = match self.is_due(whose, &[Site::Witness]) {
+        let is_first = self.first_witness.remove(&whose);
+        let sites: &[Site] = if is_first { &[Site::Witness, Site::EpochWitness] } else { &[Site::Witness] };
+        for site in sites {
+            self.count(*site);
+        }
+        let act = match self.is_due(whose, sites) {
             None => return Act::Pass,
             Some(Instant::AfterEffect) => {
                 if let Some(armed) = &mut self.armed {

@@ -14,6 +14,7 @@ use quorate_harness::{
     audit::Audit,
     committee::{BEGINNING, Setting},
     contents,
+    governor::{self, Governor},
     invariants::{Register, Violation},
     network::Network,
     random::Random,
@@ -68,6 +69,8 @@ pub(super) struct World {
     late: Option<ValidatorId>,
     /// All validators lose power with the victim.
     everybody: bool,
+    /// The powers of the validators change.
+    pub(super) has_changes: bool,
     /// Number of points armed so far.
     armed: usize,
     pub(super) calm: Option<Calm>,
@@ -83,6 +86,10 @@ impl World {
         let settings = workload.settings();
         let setting = Setting::draw(&mut seed.fork("setting"), course.validators, &subject.0.app(), settings, &workload.addresses())?;
         workload.join(setting.genesis_hash());
+        let has_changes = [Some(course.point), course.second].into_iter().flatten().any(|point| point.site.is_of_change());
+        if has_changes {
+            workload.govern(Governor::new(&setting, governor::Course::Powers, SignerSet::default(), None));
+        }
         let register = Register::new(&setting.genesis, &setting.verifier, subject.0.model(&setting.genesis), SignerSet::default());
         let mut random = seed.fork("course");
         let trap = SharedTrap::default();
@@ -96,7 +103,7 @@ impl World {
         let mut bench = Bench::new(Parts { setting, machines, network, workload, watch, audit, random });
         let everybody = late.is_none() && bench.random.chance(250);
         let outcome = Outcome::default();
-        Ok(Self { course, bench, trap, victim, late, everybody, armed: 0, calm: None, outcome, ended: false })
+        Ok(Self { course, bench, trap, victim, late, everybody, has_changes, armed: 0, calm: None, outcome, ended: false })
     }
 
     pub(super) fn run(mut self) -> Outcome {
@@ -184,7 +191,7 @@ impl World {
 
     fn arm(&mut self, point: Point) {
         let nth = match point.site {
-            site if site.is_at_start() => 1,
+            site if site.is_at_start() || site.is_of_change() => 1,
             Site::Timeout | Site::HighestCertificates | Site::SyncChunk | Site::Prune => self.bench.random.between(1, 2),
             _ => self.bench.random.between(1, 4),
         };
@@ -244,7 +251,7 @@ impl World {
         }
         if phase >= 4 {
             // An idle chain reaches no point, so the clients go on until the point is hit.
-            self.bench.workload.last_quota();
+            self.bench.workload.more();
         }
         let victim = self.victim;
         let ids = self.bench.ids();
@@ -306,7 +313,7 @@ impl World {
         match output {
             Output::Committed(committed) => {
                 self.bench.committed(id, &committed)?;
-                self.on_commit(committed.view.commit_qc().round())?;
+                self.on_commit((committed.view.header().epoch, committed.view.commit_qc().round()))?;
             }
             Output::Answer { ticket, answer } => {
                 self.bench.answered(id, ticket, &answer)?;

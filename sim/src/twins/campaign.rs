@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use quorate_harness::{lab::Lab, subject::Shared};
+use quorate_harness::{
+    lab::{Lab, LabChange},
+    subject::Shared,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -39,6 +42,8 @@ pub struct Plan {
     pub sample: Option<(u64, u64)>,
     /// Only part k of n, 1..=n.
     pub part: (u64, u64),
+    /// The committee changes: the number of the transaction that does it, from 1, of which a block holds one.
+    pub change: Option<u32>,
 }
 
 /// The results of the finished pieces.
@@ -115,6 +120,9 @@ impl Plan {
         if self.space.is_two_phase() {
             text.push_str(" --two-phase");
         }
+        if let Some(change) = self.change {
+            text = format!("{text} --change {change}");
+        }
         if let Some((count, seed)) = self.sample {
             text = format!("{text} --sample {count} --seed {seed}");
         }
@@ -128,6 +136,16 @@ impl Plan {
     #[must_use]
     pub fn replay(&self, number: u64) -> String {
         format!("quorate sim twins {} --scenario {number} --trace", Self { part: (1, 1), ..*self }.options())
+    }
+
+    /// The network for its scenarios.
+    ///
+    /// # Errors
+    /// The network cannot be set up.
+    pub fn lab(&self, subject: &Shared) -> Result<Lab, String> {
+        let of_second = self.space.twins();
+        let change = self.change.map(|transaction| LabChange { transaction, of_second });
+        Lab::of_rounds_with(subject, self.space.validators(), self.space.rounds(), change)
     }
 
     /// The scenario with a number.
@@ -215,7 +233,7 @@ impl Plan {
         let stopped = AtomicBool::new(false);
         let merged = Mutex::new((tally, BTreeMap::<u64, Tally>::new()));
         let work = || -> Result<(), String> {
-            let lab = Lab::of_rounds(subject, self.space.validators(), self.space.rounds())?;
+            let lab = self.lab(subject)?;
             loop {
                 let piece = next.fetch_add(1, Ordering::Relaxed);
                 if piece >= pieces || stopped.load(Ordering::Relaxed) {
@@ -262,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_the_violation_of_its_scenario_and_stops_no_other() {
-        let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1) };
+        let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1), change: None };
         let tally = plan.run_by(&Shared::default(), Tally::default(), 2, &|_, _| true, &|_, number, _| {
             assert_ne!(number, 21, "of all numbers");
             Outcome { counters: Counters { scenarios: 1, ..Counters::default() }, ..Outcome::default() }

@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_harness::lab::Lab;
+use quorate_harness::{lab::Lab, subject::Shared};
 use quorate_scenario::command::{bad, read_text};
 use quorate_terminal::{CommandError, Output, shell_word};
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct TwinsCommand {
     #[arg(
         value_name = "FILE",
         group = "one",
-        conflicts_with_all = ["rounds", "two_phase", "validators", "sample", "seed", "part", "threads", "checkpoint", "report", "commit"]
+        conflicts_with_all = ["rounds", "two_phase", "change", "validators", "sample", "seed", "part", "threads", "checkpoint", "report", "commit"]
     )]
     file: Option<PathBuf>,
     /// Which scenario to use, from 1, if the file has several.
@@ -48,6 +48,9 @@ pub struct TwinsCommand {
     /// In each round, choose sides for proposals separately from those for everything else.
     #[arg(long)]
     two_phase: bool,
+    /// Let the committee change: by the block with this transaction, from 1, of which a block holds one.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
+    change: Option<u32>,
     /// 4 validators, one of them with a twin, or 7, two of them with twins.
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     validators: u16,
@@ -153,7 +156,8 @@ impl TwinsCommand {
             return self.file(file, out);
         }
         let space = Space::new(self.validators, self.rounds, self.two_phase).map_err(failed("no-such-space"))?;
-        let plan = Plan { space, sample: self.sample.map(|count| (count, self.seed)), part: self.part.unwrap_or((1, 1)) };
+        let sample = self.sample.map(|count| (count, self.seed));
+        let plan = Plan { space, sample, part: self.part.unwrap_or((1, 1)), change: self.change };
         let numbers = plan.numbers().map_err(failed("no-such-space"))?;
         match self.scenario {
             Some(number) if number >= numbers => Err(CommandError::failure(
@@ -197,7 +201,7 @@ impl TwinsCommand {
             let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| CommandError::failure("output", error))?;
             return out.print(&value, || text.clone());
         }
-        let lab = Lab::for_rounds(self.validators, self.rounds).map_err(failed("no-network"))?;
+        let lab = plan.lab(&Shared::default()).map_err(failed("no-network"))?;
         let scenario = plan.scenario(number);
         let outcome = play(&lab, &scenario, self.trace);
         out.note(format_args!("{scenario}"));
@@ -499,7 +503,7 @@ mod tests {
         for plan in ["--rounds 2 --two-phase", "--rounds 9 --validators 7 --sample 9 --seed 4 --part 2/3"] {
             let twins = parse(plan).unwrap();
             let space = Space::new(twins.validators, twins.rounds, twins.two_phase).unwrap();
-            let plan = Plan { space, sample: twins.sample.map(|count| (count, twins.seed)), part: (2, 3) };
+            let plan = Plan { space, sample: twins.sample.map(|count| (count, twins.seed)), part: (2, 3), change: None };
             let replay = plan.replay(7);
             let again = parse(replay.strip_prefix("quorate sim twins ").unwrap()).unwrap();
             assert!(again.trace && again.scenario == Some(7) && again.part.is_none());

@@ -34,6 +34,10 @@ pub struct Counters {
     pub sides_joined: u64,
     /// Scenarios in which a copy of a validator with a twin stopped by itself.
     pub twins_stopped: u64,
+    /// Scenarios in which the committee changed.
+    pub committee_changed: u64,
+    /// Scenarios in which a block of the scenario's own rounds changed it.
+    pub changed_early: u64,
     /// Rounds in total.
     pub rounds: u64,
     /// Messages delivered in total.
@@ -60,6 +64,8 @@ impl Counters {
             (&mut self.caught_up, more.caught_up),
             (&mut self.sides_joined, more.sides_joined),
             (&mut self.twins_stopped, more.twins_stopped),
+            (&mut self.committee_changed, more.committee_changed),
+            (&mut self.changed_early, more.changed_early),
             (&mut self.rounds, more.rounds),
             (&mut self.messages, more.messages),
         ];

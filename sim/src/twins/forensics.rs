@@ -11,19 +11,19 @@ use quorate_types::{
     committee::SignerSet,
     ids::{BlockId, ValidatorId},
     message::Message,
-    round::Round,
+    round::{Epoch, Round},
     vote::{QuorumCert, VoteInfo},
 };
 
 /// The signatures observed so far.
 #[derive(Debug, Default)]
 pub(crate) struct Forensics {
-    /// Signers of votes, by round and block.
-    votes: BTreeMap<Round, BTreeMap<BlockId, SignerSet>>,
+    /// Signers of votes, by epoch, round and block.
+    votes: BTreeMap<(Epoch, Round), BTreeMap<BlockId, SignerSet>>,
     /// Blocks with a certificate.
     certified: BTreeSet<BlockId>,
-    /// Proposed blocks, by round and author.
-    proposals: BTreeMap<(Round, ValidatorId), BTreeSet<BlockId>>,
+    /// Proposed blocks, by epoch, round and author.
+    proposals: BTreeMap<(Epoch, Round, ValidatorId), BTreeSet<BlockId>>,
     after_timeout: bool,
 }
 
@@ -33,22 +33,22 @@ impl Forensics {
         match contents::statement(message) {
             Some(Statement::Proposal(proposal)) => {
                 let block: &Block = &proposal.block;
-                self.proposals.entry((block.round(), block.author())).or_default().insert(block.id());
+                self.proposals.entry((block.content().epoch, block.round(), block.author())).or_default().insert(block.id());
                 self.after_timeout |= proposal.last_round_tc.is_some();
             }
-            Some(Statement::Vote(vote)) => self.signed(&vote.vote_info, std::iter::once(vote.sender).collect()),
+            Some(Statement::Vote(vote)) => self.signed(vote.commit_info.epoch, &vote.vote_info, std::iter::once(vote.sender).collect()),
             Some(Statement::Timeout(_)) | None => {}
         }
         contents::quorum_certs(message).for_each(|qc| self.certificate(qc));
     }
 
     fn certificate(&mut self, qc: &QuorumCert) {
-        self.signed(&qc.vote_info, qc.signers);
+        self.signed(qc.commit_info.epoch, &qc.vote_info, qc.signers);
         self.certified.insert(qc.block_id());
     }
 
-    fn signed(&mut self, vote: &VoteInfo, signers: SignerSet) {
-        let known = self.votes.entry(vote.round).or_default().entry(vote.id).or_default();
+    fn signed(&mut self, epoch: Epoch, vote: &VoteInfo, signers: SignerSet) {
+        let known = self.votes.entry((epoch, vote.round)).or_default().entry(vote.id).or_default();
         *known = known.union(signers);
     }
 

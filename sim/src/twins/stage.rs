@@ -7,6 +7,8 @@
 //! A round with no side large enough for a quorum would never end, since only votes or timeouts can end it. If no actor enters a new round
 //! for longer than a timer runs, the sides of all rounds so far are joined, and resent messages get through.
 //!
+//! If the committee changes, rounds start again, and the same leaders and sides with them.
+//!
 //! The two copies of a validator never hear each other: a message to a validator goes to all its copies, a broadcast to all copies of all
 //! other validators. There is no gossip: everybody has the transactions from the beginning.
 
@@ -17,7 +19,7 @@ use std::{
 };
 
 use quorate_harness::{
-    Content, Happened as Played, Machine, Packet, Watch, contents, describe,
+    Content, Happened as Played, Machine, Opened, Packet, Watch, contents, describe,
     invariants::{Observation, Register, Violation, live_1},
     is_for,
     lab::{Lab, TIMEOUT_MS},
@@ -25,14 +27,14 @@ use quorate_harness::{
     violation,
 };
 use quorate_ledger::Committed;
-use quorate_replica::{Doubles, Input, Output};
+use quorate_replica::{Doubles, Input, Output, Replica};
 use quorate_types::{
     committee::SignerSet,
     evidence::Evidence,
     header::Header,
     ids::ValidatorId,
     message::{Message, Recipients},
-    round::{Height, Round},
+    round::{Epoch, Height, Round},
     sighting::StatementKind,
 };
 use serde::Serialize;
@@ -114,11 +116,15 @@ struct Parcel {
 /// The progress of an actor.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    round: Round,
+    place: Place,
     height: Height,
-    /// It has committed a block of a round after the scenario's last, when everybody hears everybody.
+    /// It has committed a block of a round after the scenario's last, when everybody hears everybody; in a lab whose committee changes, after
+    /// the change.
     is_settled: bool,
 }
+
+/// A round of an epoch.
+type Place = (Epoch, Round);
 
 struct Stage<'a> {
     lab: &'a Lab,
@@ -135,7 +141,7 @@ struct Stage<'a> {
     /// The last round of the scenario.
     last: Round,
     /// Sides of rounds up to this one are joined.
-    joined: Round,
+    joined: Place,
     parcels: VecDeque<Parcel>,
     now: Micros,
     /// When an actor last entered a new round.
@@ -166,7 +172,7 @@ impl<'a> Stage<'a> {
             beyond,
             timeouts_lost: script.timeouts_lost,
             last: Round(script.acts.len() as u64),
-            joined: Round(0),
+            joined: Place::default(),
             parcels: VecDeque::new(),
             now: Micros(0),
             moved: Micros(0),
@@ -229,11 +235,11 @@ impl<'a> Stage<'a> {
         self.now = next.max(self.now);
         if self.now.since(self.moved) >= STILL {
             self.moved = self.now;
-            let highest = self.highest_round();
-            if self.joined < highest && self.joined < self.last {
+            let highest = self.highest();
+            if self.joined < highest && self.joined < (highest.0, self.last) {
                 self.joined = highest;
                 self.outcome.counters.sides_joined = 1;
-                self.note(|| format!("no progress: the sides of all rounds up to {highest} are joined"));
+                self.note(|| format!("no progress: the sides of all rounds up to {} are joined", highest.1));
             }
         }
         for position in 0..self.actors.len() {
@@ -260,18 +266,24 @@ impl<'a> Stage<'a> {
     fn deliver(&mut self, parcel: &Parcel) -> Played {
         let Some(from) = self.actors.get(parcel.from).map(|actor| actor.id) else { return Ok(()) };
         for position in (0..self.actors.len()).filter(|position| (parcel.to >> position) & 1 == 1) {
-            let input = match parcel.packet.open(&self.lab.setting.verifier, from) {
-                Ok(opened) => opened.into_input(from),
+            let verifier = self.actors.get(position).and_then(Machine::replica).map_or(&self.lab.setting.verifier, Replica::verifier);
+            let opened = match parcel.packet.open(verifier, from) {
+                Ok(opened) => opened,
                 Err(refused) => return Err(self.violation("WIRE", format!("a message from {from} does not verify: {}", refused.what))),
             };
             self.count_step()?;
             self.outcome.counters.messages = self.outcome.counters.messages.saturating_add(1);
             self.record(1, position as u64, parcel.from as u64);
             let Some(actor) = self.actors.get_mut(position) else { break };
-            if let Input::Message { message, .. } = &input {
-                self.watch.see(self.now, &Observation::Received { node: actor.id, from, message, is_verified: true })?;
+            let node = actor.id;
+            match &opened {
+                Opened::Message(message) => self.watch.see(self.now, &Observation::Received { node, from, message, is_verified: true })?,
+                Opened::OtherEpoch(message, _) => {
+                    self.watch.see(self.now, &Observation::Received { node, from, message, is_verified: false })?;
+                }
+                Opened::Gossip(_) => {}
             }
-            actor.push(input, self.now);
+            actor.push(opened.into_input(from), self.now);
             self.work(position)?;
         }
         Ok(())
@@ -299,13 +311,13 @@ impl<'a> Stage<'a> {
                 Err(fatal) => return Err(self.violation("FATAL", format!("validator {id} stops: {fatal}"))),
             }
         }
-        let round = self.actors.get(position).map(Machine::round).unwrap_or_default();
+        let place = self.place(position);
         if let Some(progress) = self.progress.get_mut(position)
-            && round > progress.round
+            && place > progress.place
         {
-            progress.round = round;
+            progress.place = place;
             self.moved = self.now;
-            self.note_of(position, |name| format!("{name} enters round {round}"));
+            self.note_of(position, |name| format!("{name} enters round {} of epoch {}", place.1, place.0));
         }
         Ok(())
     }
@@ -365,8 +377,9 @@ impl<'a> Stage<'a> {
             self.timeouts_lost = left;
             return 0;
         }
-        let round = contents::round_of(message).unwrap_or_else(|| self.actors.get(position).map(Machine::round).unwrap_or_default());
-        if round <= self.joined || round > self.last {
+        let of_message = message.epoch().zip(contents::round_of(message));
+        let (epoch, round) = of_message.unwrap_or_else(|| self.place(position));
+        if (epoch, round) <= self.joined || round > self.last {
             return u32::MAX;
         }
         let act = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.script.acts.get(index));
@@ -380,16 +393,26 @@ impl<'a> Stage<'a> {
         let (qc, Some(newest)) = (committed.view.commit_qc(), headers().next_back()) else { return Ok(()) };
         self.note_of(position, |name| format!("{name} commits up to height {} round {} by {qc:?}", newest.height, newest.round));
         self.record(3, position as u64, newest.height.0);
+        let is_late = self.lab.changes && self.progress.iter().any(|progress| progress.is_settled);
         let Some(progress) = self.progress.get_mut(position) else { return Ok(()) };
         progress.height = newest.height;
         if self.faulty.contains(id) {
             return Ok(());
         }
         let counters = &mut self.outcome.counters;
-        if newest.round > self.last && !progress.is_settled {
+        if committed.ends_epoch {
+            counters.committee_changed = 1;
+            if newest.round <= self.last {
+                counters.changed_early = 1;
+            }
+        }
+        let is_changed = !self.lab.changes || newest.epoch > Epoch(0);
+        if is_changed && newest.round > self.last && !progress.is_settled {
             progress.is_settled = true;
             let rounds = live_1::first_commit(u64::from(self.script.validators), self.last, qc.round());
             match rounds {
+                // Whoever is still in the epoch before must ask, which takes time, and here rounds take none as long as there is work.
+                _ if is_late => {}
                 Ok(rounds) => counters.rounds_to_commit_max = counters.rounds_to_commit_max.max(rounds),
                 Err(what) => return Err(self.violation("LIVE-1", format!("validator {id}: {what}"))),
             }
@@ -429,8 +452,11 @@ impl<'a> Stage<'a> {
 
     /// Whether all honest validators have committed the same block of a round after the scenario's last.
     fn is_over(&self) -> Result<bool, Violation> {
-        let highest = self.highest_round();
-        let bound = Round(self.last.0.saturating_add(live_1::rounds_max(u64::from(self.script.validators))).saturating_add(1));
+        let (_, highest) = self.highest();
+        let rounds = live_1::rounds_max(u64::from(self.script.validators));
+        // In a lab whose committee changes, all must be in the same epoch some rounds after the work is done.
+        let work: usize = if self.lab.changes { self.lab.work.iter().map(Vec::len).sum() } else { 0 };
+        let bound = Round(self.last.0.saturating_add(rounds).saturating_add(work as u64).saturating_add(1));
         if self.beyond {
             return Ok(highest > bound || self.steps > self.steps_max);
         }
@@ -458,7 +484,7 @@ impl<'a> Stage<'a> {
         let culprits = self.forensics.culprits();
         let counters = &mut self.outcome.counters;
         counters.scenarios = 1;
-        counters.rounds = self.progress.iter().map(|progress| progress.round.0).max().unwrap_or_default();
+        counters.rounds = self.progress.iter().map(|progress| progress.place.1.0).max().unwrap_or_default();
         counters.two_proposals = u64::from(self.forensics.two_proposals());
         counters.two_votes = u64::from(!culprits.is_empty());
         counters.timeout_certificates = u64::from(self.forensics.after_timeout());
@@ -467,13 +493,20 @@ impl<'a> Stage<'a> {
         self.outcome
     }
 
-    fn highest_round(&self) -> Round {
-        self.progress.iter().map(|progress| progress.round).max().unwrap_or_default()
+    fn highest(&self) -> Place {
+        self.progress.iter().map(|progress| progress.place).max().unwrap_or_default()
+    }
+
+    /// Where an actor is.
+    fn place(&self, position: usize) -> Place {
+        self.actors.get(position).and_then(Machine::engine).map(|engine| (engine.epoch(), engine.round())).unwrap_or_default()
     }
 
     fn where_all_are(&self) -> String {
         let names = self.script.names();
-        let place = |(name, progress): (&String, &Progress)| format!("{name} at height {} in round {}", progress.height, progress.round);
+        let place = |(name, progress): (&String, &Progress)| {
+            format!("{name} at height {} in round {} of epoch {}", progress.height, progress.place.1, progress.place.0)
+        };
         names.iter().zip(&self.progress).map(place).collect::<Vec<_>>().join(", ")
     }
 

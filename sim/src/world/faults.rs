@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use quorate_harness::{Bench, Machine, describe, random::Random, time::Micros};
 use quorate_replica::Doubles;
-use quorate_types::ids::ValidatorId;
+use quorate_types::{ids::ValidatorId, permission::Access};
 
 use super::{Happening, World, traffic::PULSE_MAX};
 use crate::{
@@ -21,6 +21,7 @@ impl World {
         let chance = Random::new(self.options.seed).fork("lies");
         let byzantine = self.plan.byzantine();
         let genesis_hash = self.bench.setting.genesis_hash();
+        let is_open = self.bench.setting.genesis.parameters.access == Access::Open;
         let committee = Arc::clone(self.bench.setting.verifier.committee());
         if let Some(Cabal { halves: [left, right], .. }) = &self.plan.cabal {
             let directions = left.iter().flat_map(|a| right.iter().flat_map(|b| [(*a, *b), (*b, *a)]));
@@ -37,7 +38,9 @@ impl World {
             let Some(key) = self.bench.setting.key(id) else { continue };
             let random = chance.fork(&format!("validator {id}"));
             if let Some(Fate::Lying(lies)) = self.plan.fates.get(&id) {
-                role.liar = Some(Liar::new((id, key), genesis_hash, Arc::clone(&committee), random, lies));
+                // On an open chain everybody may send.
+                let lies: Vec<Lie> = lies.iter().map(|lie| if is_open && *lie == Lie::Forbidden { Lie::Oversize } else { *lie }).collect();
+                role.liar = Some(Liar::new((id, key), genesis_hash, Arc::clone(&committee), random, &lies));
             } else if let Some((colluders, plot)) = &plot
                 && colluders.contains(&id)
             {
@@ -75,6 +78,7 @@ impl World {
                     *at
                 }
                 Fate::Lying(_) => continue,
+                Fate::Misruled => Micros(0),
             };
             self.bench.plan(at, Happening::Fate(id, fate));
         }
@@ -210,6 +214,7 @@ impl World {
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
             Fate::RolledBack(..) => ("fault: home rolled back", "comes back with an older copy of its home"),
+            Fate::Misruled => ("B26 lying operator", "has an operator that lies"),
             Fate::Lying(_) => return,
         };
         self.seen(name);
@@ -231,7 +236,8 @@ impl World {
                     machine.home.witness = old.witness;
                 }
             }
-            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::WrongClock(..) | Fate::Lying(_) => {}
+            Fate::Silent(_) | Fate::Deaf(_) | Fate::Frayed(..) | Fate::Slow(_) | Fate::WrongClock(..) | Fate::Lying(_) | Fate::Misruled => {
+            }
         }
     }
 }

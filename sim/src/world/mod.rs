@@ -5,34 +5,41 @@
 //! | `validators.rs` | how a process starts, works step by step, and stops on fatal errors |
 //! | `traffic.rs` | what validators send and receive, and what liars make of it |
 //! | `faults.rs` | the storm as it strikes: power, disks, network, clocks, and permanent fates |
+//! | `reform.rs` | how the committee changes, and who may join |
+//! | `epochs.rs` | the epochs that begin, and who must follow |
 //! | `calm.rs` | what must follow after the storm (LIVE-1), and the end |
 
 mod calm;
+mod epochs;
 mod faults;
+mod reform;
 mod role;
 mod traffic;
 mod validators;
+
+use std::sync::Arc;
 
 use quorate_harness::{
     Bench, Clock, Event, Happened, Machine, Parts, Setup, SimHome, Watch,
     audit::Audit,
     committee::{BEGINNING, Setting},
+    governor::Governor,
     invariants::Register,
     network::{Mishaps, Network},
     origin::Origin,
     random::Random,
     subject::Shared,
     time::Micros,
-    workload::{Governance, Workload},
+    workload::Workload,
 };
 use quorate_types::{
-    committee::{Committee, VotingPower},
     ids::ValidatorId,
     round::{Round, UnixMillis},
 };
 
-use self::{calm::Calm, role::Role};
+use self::{calm::Calm, epochs::Epochs, reform::Reform, role::Role};
 use crate::{
+    byzantine::Lie,
     fault::{Fate, FaultPlan, Faults, Incident},
     forensics::Forensics,
     report::Report,
@@ -40,6 +47,8 @@ use crate::{
 
 /// Share of worlds, in thousandths, that run a panicking application if the subject has one.
 const PANICS_PERMILLE: u64 = 125;
+/// Share of worlds on whose chain not everybody may send, in thousandths.
+const PERMISSIONED_PERMILLE: u64 = 200;
 
 /// Options of a world.
 #[derive(Clone, Debug)]
@@ -95,8 +104,12 @@ pub(crate) struct World {
     plan: FaultPlan,
     origin: Origin,
     bench: Bench<SimHome, Happening>,
-    /// In committee order.
+    /// By number.
     roles: Vec<Role>,
+    /// The epochs that have begun.
+    epochs: Epochs,
+    /// What a validator sends when an epoch ends is lost.
+    loses_ends: bool,
     disks: Random,
     calm: Option<Calm>,
     /// Time of the newest committed block.
@@ -107,66 +120,59 @@ pub(crate) struct World {
     ended: bool,
 }
 
-/// Share of worlds, in thousandths, whose committee changes.
-const GOVERNED_PERMILLE: u64 = 300;
-
-/// A change of the committee back and forth that leaves a quorum and a tolerable minority of faulty validators, whichever way it goes: the power
-/// of a validator without a permanent fault. `None` if there is none, or in worlds whose committee does not change.
-fn governance(random: &mut Random, committee: &Committee, plan: &FaultPlan) -> Option<Governance> {
-    if !random.chance(GOVERNED_PERMILLE) {
-        return None;
-    }
-    let faulty = committee.power(plan.fates.keys().copied().collect());
-    let sound: Vec<ValidatorId> = committee.voters().iter().copied().filter(|id| !plan.fates.contains_key(id)).collect();
-    let seat = *random.pick(&sound)?;
-    let now = committee.get(seat)?.power;
-    let fits = |power: &VotingPower| {
-        let total = committee.total_power().saturating_sub(now.0).saturating_add(power.0);
-        total > 0 && faulty <= total.saturating_sub(1) / 3
-    };
-    let powers: Vec<VotingPower> = [VotingPower(0), now, VotingPower(now.0.saturating_add(1))].into_iter().filter(fits).collect();
-    (powers.len() > 1).then_some(Governance { seat, powers, proposals: 0 })
-}
-
 impl World {
     /// A world at time 0.
     pub(crate) fn new(subject: &Shared, options: SimOptions, faults: Faults) -> Result<Self, String> {
         let seed = Random::new(options.seed).fork(&format!("{} validators", options.validators));
         let panics = faults == Faults::Drawn && options.directed.is_none() && seed.fork("panics").chance(PANICS_PERMILLE);
         let subject = subject.0.panicking().filter(|_| panics).unwrap_or_else(|| subject.clone());
+        let mut reform = Reform::draw(&mut seed.fork("governance"), faults).filter(|_| options.directed.is_none());
         let mut workload = Workload::new(subject.clone(), seed.fork("clients"));
+        let mut operators = workload.addresses();
+        if let Some(reform) = &reform {
+            operators.truncate(reform.operators);
+        }
+        let liar = reform.as_ref().filter(|reform| reform.has_liar).map(|_| workload.add_liar());
+        let is_permissioned = faults == Faults::Lie(Lie::Forbidden) || faults == Faults::Drawn && options.directed.is_none();
+        let guests = (is_permissioned && (faults != Faults::Drawn || seed.fork("permissions").chance(PERMISSIONED_PERMILLE)))
+            .then(|| (workload.addresses(), workload.add_guests()));
         let settings = workload.settings();
-        let setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings, &workload.addresses())?;
+        let mut setting = Setting::draw(&mut seed.fork("setting"), options.validators, &subject.0.app(), settings, &operators)?;
+        let mut random = seed.fork("machine");
+        let committee = Arc::clone(setting.verifier.committee());
+        let mut chance = seed.fork("faults");
+        let mut plan = match (options.directed, faults) {
+            (Some(_), _) => FaultPlan::none(Micros(u64::MAX)),
+            (None, Faults::Drawn) => FaultPlan::draw(&mut chance, &committee),
+            (None, Faults::Lie(lie)) => FaultPlan::lie(&mut chance, &committee, lie),
+            (None, Faults::Clocks(clocks)) => FaultPlan::clocks(&mut chance, &committee, clocks),
+            (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, &committee),
+            (None, Faults::Operator) => FaultPlan::misruled(&mut chance, &committee),
+            (None, Faults::LostEnds) => FaultPlan::silent(&mut chance, &committee),
+        };
+        if let Some(liar) = liar {
+            setting = setting.operated(|id| plan.fates.contains_key(&id).then_some(liar))?;
+        }
+        if let Some((senders, admin)) = &guests {
+            setting = setting.permissioned(senders, *admin)?;
+        }
+        if let Some(reform) = &mut reform {
+            reform.add_joiners(&mut setting, &mut plan, &operators);
+            let suspects = plan.fates.keys().copied().collect();
+            workload.govern(Governor::new(&setting, reform.course, suspects, liar));
+        }
         workload.join(setting.genesis_hash());
         let origin = Origin::new(&setting.app, &setting.genesis)?;
-        let mut random = seed.fork("machine");
-        let committee = setting.verifier.committee();
-        let mut chance = seed.fork("faults");
-        let plan = match (options.directed, faults) {
-            (Some(_), _) => FaultPlan::none(Micros(u64::MAX)),
-            (None, Faults::Drawn) => FaultPlan::draw(&mut chance, committee),
-            (None, Faults::Lie(lie)) => FaultPlan::lie(&mut chance, committee, lie),
-            (None, Faults::Clocks(clocks)) => FaultPlan::clocks(&mut chance, committee, clocks),
-            (None, Faults::Beyond) => FaultPlan::beyond(&mut chance, committee),
-        };
-        let governed = match faults {
-            Faults::Beyond => None,
-            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) if options.directed.is_some() => None,
-            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => governance(&mut seed.fork("governance"), committee, &plan),
-        };
-        if let Some(governance) = governed {
-            workload.govern(governance);
-        }
         let byzantine = plan.byzantine();
         let register = match faults {
             Faults::Beyond => Register::one_chain(byzantine),
-            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) => {
+            Faults::Drawn | Faults::Lie(_) | Faults::Clocks(_) | Faults::Operator | Faults::LostEnds => {
                 let register = Register::new(&setting.genesis, &setting.verifier, subject.0.model(&setting.genesis), byzantine);
-                register.with_clocks(&setting.verifier, BEGINNING)
+                register.with_joiners(setting.public_keys()).with_clocks(&setting.verifier, BEGINNING)
             }
         };
         let mut machine = |id| Machine::new(id, SimHome::default(), Setup::real(), Clock::ahead(random.below(100)));
-        let machines: Vec<Machine> = committee.ids().map(&mut machine).collect();
+        let machines: Vec<Machine> = setting.numbers().map(&mut machine).collect();
         let report = Report {
             seed: options.seed,
             validators: options.validators,
@@ -176,10 +182,13 @@ impl World {
         };
         let network = Network::new(plan.storm, seed.fork("network"));
         let (watch, audit) = (Watch::new(register), Audit::new(options.trace));
+        let epochs = Epochs::new(&setting.genesis.epoch_state());
         Ok(Self {
             roles: machines.iter().map(|_| Role::default()).collect(),
             bench: Bench::new(Parts { setting, machines, network, workload, watch, audit, random }),
             disks: seed.fork("disks"),
+            epochs,
+            loses_ends: reform.is_some_and(|reform| reform.loses_ends),
             calm: None,
             chain_time: BEGINNING,
             forensics: (faults == Faults::Beyond).then(Forensics::default),
@@ -222,8 +231,14 @@ impl World {
 
     fn begin(&mut self) -> Happened {
         self.corrupt();
+        let first = self.bench.setting.genesis.validators.len();
         for id in self.bench.ids() {
-            self.start(id)?;
+            if id.index() < first || self.bench.random.chance(500) {
+                self.start(id)?;
+            } else {
+                let at = Micros(self.bench.random.below(self.plan.storm_end.0));
+                self.bench.plan(at, Happening::Restart { id, life: 0 });
+            }
         }
         self.plan_faults();
         if self.options.directed.is_none() && self.forensics.is_none() {
@@ -282,7 +297,7 @@ impl World {
             .bench
             .machines
             .iter()
-            .filter(|machine| machine.is_up() && (self.calm.is_none() || !self.is_excused(machine.id)))
+            .filter(|machine| machine.is_up() && (self.calm.is_none() || self.must_follow(machine.id)))
             .map(|machine| machine.id)
             .collect();
         self.bench.client(index, self.chain_time, &live)

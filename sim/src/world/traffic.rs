@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use quorate_consensus::Engine;
 use quorate_harness::{
-    Bench, Happened, Opened, Packet, describe,
+    Bench, Happened, Machine, Opened, Packet, describe,
     invariants::{Observation, live_1},
     time::Micros,
 };
@@ -13,7 +14,7 @@ use quorate_types::{
     codec,
     ids::ValidatorId,
     message::{Message, Recipients},
-    round::Round,
+    round::{Epoch, Round},
 };
 
 use super::{Happening, World, calm::Calm};
@@ -48,7 +49,17 @@ impl World {
             return self.utter(id, parcels);
         }
         self.seen(describe::kind(&message));
+        if self.loses_ends && self.ends_epoch(id, &message) {
+            self.seen("fault: end of an epoch lost");
+            return Ok(());
+        }
         self.bench.send(id, to, &message)
+    }
+
+    /// Whether a validator sends this because its epoch has ended.
+    fn ends_epoch(&self, id: ValidatorId, message: &Message) -> bool {
+        let ours = self.bench.machine(id).and_then(Machine::engine).map(Engine::epoch);
+        matches!(message, Message::SyncInfo(_)) && message.epoch() < ours && self.calm.is_none()
     }
 
     /// Sends a liar's parcels.
@@ -73,6 +84,7 @@ impl World {
                     Packet::bytes(codec::encode(&*message), false)
                 }
             };
+            let to: Vec<ValidatorId> = to.iter().flat_map(|seat| self.bench.receivers(id, Recipients::One(*seat))).collect();
             self.bench.carry_to(id, &to, &packet);
         }
         Ok(())
@@ -97,13 +109,19 @@ impl World {
                 self.seen(&format!("refused: {}", refused.word));
                 return Ok(());
             }
+            // It did not know yet that it has lost its vote, or the receiver does not know yet that it has one.
+            Err(refused) if refused.word == "not-in-committee" && self.epochs.epoch() > Epoch(0) => {
+                self.seen("refused: has no vote there");
+                return Ok(());
+            }
             Err(refused) => return Err(self.bench.refused(from, &refused)),
         };
         let Opened::Message(message) = &opened else { return self.bench.hear(from, to, opened) };
         let Bench { machines, now, .. } = &self.bench;
         if let (Some(machine), Some(liar)) = (machines.get(to.index()), self.roles.get_mut(to.index()).and_then(|role| role.liar.as_mut()))
         {
-            let (passes, parcels) = liar.hears(from, message, machine.clock.unix(*now));
+            let seat = self.bench.seat(to, from).unwrap_or(from);
+            let (passes, parcels) = liar.hears(seat, message, machine.clock.unix(*now));
             if passes {
                 self.bench.hear(from, to, opened)?;
             }
@@ -131,17 +149,15 @@ impl World {
         let transactions: usize = fresh.map(|block| block.receipts.len()).sum();
         self.report.transactions = self.report.transactions.saturating_add(transactions as u64);
         let connected = !self.is_excused(id);
-        let (of, round) = self.bench.highest_round(|id| !self.is_excused(id));
-        if committed.ends_epoch {
-            self.seen("the committee changes");
-        }
+        let (of, round) = self.bench.highest_round(|id| self.must_follow(id));
         let at = (committed.view.header().epoch, qc.round());
         // Rounds start again after the end of an epoch, which is progress whenever it was certified.
         let is_news = |calm: &Calm| at > calm.round || (committed.ends_epoch && at.0 >= calm.round.0);
+        let voters = self.epochs.voters().max(u64::from(self.options.validators));
         if let Some(calm) = self.calm.as_mut().filter(|calm| connected && calm.first_commit.is_none() && is_news(calm)) {
             let parameters = &self.bench.setting.genesis.parameters;
             let from = if calm.round.0 == at.0 { calm.round.1 } else { Round(0) };
-            let judged = live_1::first_commit(u64::from(self.options.validators), from, at.1).and_then(|rounds| {
+            let judged = live_1::first_commit(voters, from, at.1).and_then(|rounds| {
                 // A certificate may be completed by late votes, when its round is long over.
                 let passed = if of == at.0 { round.since(from).max(rounds) } else { rounds };
                 live_1::first_commit_in_time(parameters, (calm.gap, passed), now.since(calm.at)).map(|()| rounds)
@@ -151,6 +167,9 @@ impl World {
         }
         if self.options.directed.is_some_and(|directed| self.bench.highest_round(|_| true).1 >= directed.last_round) {
             self.ended = true;
+        }
+        if committed.ends_epoch {
+            self.entered(id)?;
         }
         self.settle();
         Ok(())

@@ -63,6 +63,7 @@ impl World {
             self.seen("fault: clock behind");
         }
         self.bench.started(id)?;
+        self.entered(id)?;
         self.bench.begin_work(id)
     }
 

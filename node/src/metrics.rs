@@ -93,6 +93,8 @@ const KINDS: &[&str] = &[
     "catchup-response",
     "sightings-request",
     "sightings",
+    "recovery-request",
+    "recovery-answer",
     OTHER,
 ];
 

@@ -13,7 +13,7 @@ use std::{
 use quorate_app::{App, CachedRead, Panicked, accounts, check_transaction};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
-    safety::{Ballot, SafetyRecord, persist},
+    safety::{Ballot, Lapse, SafetyRecord, persist},
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
@@ -23,11 +23,12 @@ use quorate_types::{
     epoch::EpochChange,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, RecoveryAnswer, RecoveryRequest, SyncInfo},
     proof::CommitProof,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
+    sighting::Statement,
     transaction::Transaction,
     verify::{Verified, VerifiedMessage, Verifier},
     vote::QuorumCert,
@@ -35,6 +36,7 @@ use quorate_types::{
 };
 
 use crate::{
+    abstention::{Abstaining, Abstention},
     asking::Asking,
     block_time::BlockTime,
     catchup::{Blocks, Catchup},
@@ -43,9 +45,9 @@ use crate::{
     mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected},
     output::{Answer, Output},
     pacer,
-    persistence::SafetyColumn,
+    persistence::{self, SafetyColumn},
     position::Position,
-    recovery::{self, KEY_IS_LOST, RecoverError},
+    recovery::{self, MEMORY_IS_LOST, RecoverError},
     seen::{self, Seen},
     serve::{Quota, Serve},
     standing::Standing,
@@ -96,6 +98,9 @@ pub enum Fatal {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The stored safety record cannot be read at the start of an epoch.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// A rule of the protocol is broken.
     #[error(transparent)]
     Halt(#[from] Halt),
@@ -114,7 +119,7 @@ pub enum Fatal {
     /// SAFE-6. The stop is remembered: the replica does not open again.
     #[error(
         "SAFE-6: this validator's key has signed {0}, which this validator does not remember. The key runs somewhere else as well, or this home was \
-         restored from an older copy. Nothing more is signed, not even after a restart. Stop the other one if there is one; {KEY_IS_LOST}"
+         restored from an older copy. Nothing more is signed, not even after a restart. Stop the other one if there is one; {MEMORY_IS_LOST}"
     )]
     Doubled(Stop),
 }
@@ -146,6 +151,8 @@ pub struct ReplicaStatus {
     pub waiting: usize,
     /// Blocks are being fetched, or we do not know yet after the start whether we lag.
     pub catching_up: bool,
+    /// How far the abstention has come, if this validator has lost its memory.
+    pub abstaining: Option<Abstaining>,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
     /// Counters since the start.
@@ -232,6 +239,10 @@ pub struct Replica<S: Store> {
     /// A statement with our signature that we do not remember.
     stopping: Option<Stop>,
     asking: Asking,
+    /// We have lost our memory, and sign nothing (SAFE-8).
+    abstention: Option<Abstention>,
+    /// After an abstention: the epoch, and the last round of it, of which we do not remember what we have signed.
+    unknown: Option<(Epoch, Round)>,
     /// Blocks that were on disk at the start and have not been executed again yet.
     recovered: BTreeSet<BlockId>,
     /// Ballots held back until asking is over.
@@ -272,7 +283,14 @@ impl<S: Store> Replica<S> {
         let me = committee.find(&public).unwrap_or(NOBODY);
         let genesis_hash = verifier.genesis_hash();
         let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
-        let recovered = recovery::recover(&ledger, &verifier, &mut witness)?;
+        let base_timeout = Duration::from_millis(verifier.parameters().timeout_base_ms.into());
+        let (mut abstention, mut unknown) = (None, None);
+        match recovery::stored_lapse(&store)? {
+            Some(Lapse::Open { nonce }) => abstention = Some(Abstention::new(nonce, me, Arc::clone(committee), base_timeout)),
+            Some(Lapse::Closed { epoch, round }) => unknown = Some((epoch, round)),
+            None => {}
+        }
+        let recovered = recovery::recover(&ledger, &verifier, &mut witness, abstention.is_some())?;
         let mut seen = Seen::new(committee.epoch());
         for qc in recovered.blocks.iter().map(Verified::<Block>::qc).chain([recovered.root_qc.clone()]) {
             seen.note_qc(&qc);
@@ -281,7 +299,7 @@ impl<S: Store> Replica<S> {
             seen.note_qc(&certificates.high_qc);
             certificates.last_round_tc.iter().for_each(|tc| seen.note_tc(tc));
         }
-        let asking = Asking::new(me, Arc::clone(committee), Duration::from_millis(verifier.parameters().timeout_base_ms.into()));
+        let asking = Asking::new(me, Arc::clone(committee), base_timeout);
         let asking = if config.doubles == Doubles::Stop { asking } else { asking.skipped() };
         let engine_config = engine_config(&verifier, me, &config.fixed_leaders);
         let durable = recovered.record.clone();
@@ -311,6 +329,8 @@ impl<S: Store> Replica<S> {
             early: Early::default(),
             stopping: None,
             asking,
+            abstention,
+            unknown,
             recovered: on_disk,
             unsigned: VecDeque::new(),
             now: Now::default(),
@@ -378,7 +398,8 @@ impl<S: Store> Replica<S> {
     pub fn next_deadline(&self) -> Option<Duration> {
         let heartbeat = self.building.map(|building| if building.is_pausing { building.pause_end } else { building.heartbeat });
         let timer = self.timer.map(|(_, at)| at);
-        let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline()];
+        let abstention = self.abstention.as_ref().and_then(Abstention::deadline);
+        let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline(), abstention];
         deadlines.into_iter().flatten().min()
     }
 
@@ -398,6 +419,7 @@ impl<S: Store> Replica<S> {
             pool_ready: self.pool.ready(),
             waiting: self.waiting.len(),
             catching_up: self.catchup.is_behind(),
+            abstaining: self.abstaining(),
             results_in_votes: self.engine.results_in_votes(),
             counts: self.counts,
         }
@@ -408,6 +430,12 @@ impl<S: Store> Replica<S> {
     pub fn standing(&self) -> Standing {
         let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
         Standing::of(&self.engine, self.ledger.root().height, self.catchup.is_behind(), sightings)
+    }
+
+    /// How far the abstention has come, if this validator has lost its memory.
+    #[must_use]
+    pub fn abstaining(&self) -> Option<Abstaining> {
+        self.abstention.as_ref().map(Abstention::status)
     }
 
     /// What the pool could give to blocks now.
@@ -507,7 +535,7 @@ impl<S: Store> Replica<S> {
             return self.on_other_epoch(from, message.into_inner(), 0);
         }
         if self.doubles == Doubles::Stop
-            && let Some(statement) = seen::foreign(&message, self.me, &self.durable)
+            && let Some(statement) = self.foreign(&message)
         {
             self.stopping = Some(Stop { kind: statement.kind(), round: statement.round() });
             return;
@@ -519,6 +547,14 @@ impl<S: Store> Replica<S> {
             VerifiedMessage::Sightings(sightings) => {
                 if sightings.of == self.me {
                     self.asking.on_answer(from);
+                }
+            }
+            VerifiedMessage::RecoveryRequest(request) => self.show_certificates(from, request),
+            VerifiedMessage::RecoveryAnswer(nonce, certificates) => {
+                self.tell(Event::Message { from, message: VerifiedMessage::SyncInfo(certificates) });
+                let round = self.engine.round();
+                if let Some(abstention) = &mut self.abstention {
+                    abstention.on_answer(from, nonce, round);
                 }
             }
             VerifiedMessage::Proposal(proposal) => {
@@ -548,6 +584,20 @@ impl<S: Store> Replica<S> {
                 self.tell(Event::Message { from, message });
             }
         }
+    }
+
+    /// SAFE-6: the first statement in a message that carries our signature and that we can neither remember nor have forgotten.
+    fn foreign(&self, message: &Message) -> Option<Statement> {
+        let epoch = self.verifier.committee().epoch();
+        // A record of a later epoch cannot judge: we have moved here, and have not caught up yet.
+        if self.durable.scope().1 != epoch {
+            return None;
+        }
+        let forgotten = |round| match &self.abstention {
+            Some(abstention) => abstention.may_have_signed(round),
+            None => self.unknown.is_some_and(|(of, last)| of == epoch && round <= last),
+        };
+        seen::foreign(message, self.me, &self.durable, forgotten)
     }
 
     /// Nothing of another epoch is processed. A peer in an earlier one is shown the certificate that ended it; if a peer claims a later one, we ask
@@ -612,6 +662,40 @@ impl<S: Store> Replica<S> {
         let answer = Message::Sightings(Box::new(self.seen.of(from)));
         self.quota.served(from, codec::encode(&answer).len());
         self.send(Recipients::One(from), answer);
+    }
+
+    /// Shows a validator that has lost its memory where we stand. Our certificates lead into the highest round that we have signed in, unless we
+    /// have lost our own memory, or have moved here and lag behind.
+    fn show_certificates(&mut self, to: ValidatorId, request: RecoveryRequest) {
+        let knows = self.abstention.is_none() && self.durable.scope().1 == self.verifier.committee().epoch();
+        if !knows {
+            return self.outputs.push_back(Output::Ignored { from: to, reason: "abstains" });
+        }
+        if !self.quota.take(to, self.now.elapsed) {
+            return self.outputs.push_back(Output::Ignored { from: to, reason: "too-many-requests" });
+        }
+        let answer = RecoveryAnswer { nonce: request.nonce, certificates: self.engine.certificates() };
+        let answer = Message::RecoveryAnswer(Box::new(answer));
+        self.quota.served(to, codec::encode(&answer).len());
+        self.send(Recipients::One(to), answer);
+    }
+
+    /// Ends an abstention once a committed block of this epoch lies above all that we may have forgotten. The raised record is durable before the
+    /// engine may sign.
+    fn end_abstention(&mut self) -> Result<(), Fatal> {
+        let epoch = self.verifier.committee().epoch();
+        let root = self.ledger.root();
+        let over = self.abstention.as_ref().filter(|_| root.epoch == epoch).and_then(|abstention| abstention.over(root.round));
+        let Some(round) = over else { return Ok(()) };
+        let record = self.engine.safety_record().raised_above(round);
+        let bytes = codec::encode(&record);
+        let certificates = codec::encode(&self.engine.certificates());
+        let lapse = Lapse::Closed { epoch, round };
+        persistence::write_record(&self.store, (&bytes, self.witness.next_count()), Some(&certificates), Some(&lapse))?;
+        self.witness.note(&bytes, record.highest_round())?;
+        self.engine.resume(round);
+        (self.durable, self.abstention, self.unknown) = (record, None, Some((epoch, round)));
+        Ok(())
     }
 
     fn hand_over(&mut self, blocks: Option<Blocks>) {
@@ -728,6 +812,12 @@ impl<S: Store> Replica<S> {
         }
         for to in self.asking.on_time(self.now.elapsed) {
             self.send(Recipients::One(to), Message::SightingsRequest);
+        }
+        let elapsed = self.now.elapsed;
+        if let Some((nonce, others)) = self.abstention.as_mut().map(|abstention| (abstention.nonce(), abstention.on_time(elapsed))) {
+            for to in others {
+                self.send(Recipients::One(to), Message::RecoveryRequest(RecoveryRequest { nonce }));
+            }
         }
         self.release();
         if let Some(block) = self.time.due(self.engine.round(), self.now) {
@@ -1032,10 +1122,7 @@ impl<S: Store> Replica<S> {
         self.time.on_committed(time, self.now);
         let expired = self.pool.expire(time);
         self.answer_dropped(expired);
-        if committed.ends_epoch {
-            self.begin_epoch(qc)?;
-        }
-        Ok(())
+        if committed.ends_epoch { self.begin_epoch(qc) } else { self.end_abstention() }
     }
 
     /// Leaves the epoch whose last block this certificate commits, and begins the next. From here on nothing is signed for the old one: whatever
@@ -1047,13 +1134,14 @@ impl<S: Store> Replica<S> {
         let committee = next.committee().map_err(LedgerError::from)?;
         let verifier = Arc::new(self.verifier.next(self.ledger.root().state_id(), Arc::clone(&committee), next.parameters));
         let me = committee.find(&self.key.public()).unwrap_or(NOBODY);
-        let start = recovery::at_start(&self.ledger, &verifier);
+        let start = recovery::at_start(&self.ledger, &verifier, self.abstention.is_some())?;
         self.durable = start.record.clone();
         let (engine, effects) = Engine::recover(engine_config(&verifier, me, &self.fixed_leaders), Arc::clone(&self.key), start);
         self.engine = engine;
         self.catchup = self.catchup.next(me, Arc::clone(&committee));
         self.quota.set_members(committee.ids().count());
         self.asking = self.asking.next(me, Arc::clone(&committee));
+        self.abstention = self.abstention.as_ref().map(|abstention| abstention.next(me, Arc::clone(&committee)));
         self.seen = Seen::new(committee.epoch());
         (self.me, self.verifier) = (me, verifier);
         (self.timer, self.building) = (None, None);

@@ -82,6 +82,11 @@ pub enum Observation<'a> {
         /// The new record.
         record: DurableRecord,
     },
+    /// A validator has lost its memory, and begins the way back: its next record remembers less.
+    Forgot {
+        /// The validator.
+        node: ValidatorId,
+    },
     /// A validator starts from what its disk gives back.
     Started {
         /// The starting validator.
@@ -182,6 +187,7 @@ impl Observation<'_> {
             | Observation::Receipt { node, .. }
             | Observation::Expired { node, .. }
             | Observation::Panicked { node, .. }
+            | Observation::Forgot { node }
             | Observation::Account { node, .. } => Some(*node),
             Observation::Signed { .. } => None,
         }
@@ -202,6 +208,7 @@ impl Observation<'_> {
             | Observation::Receipt { .. }
             | Observation::Expired { .. }
             | Observation::Panicked { .. }
+            | Observation::Forgot { .. }
             | Observation::Account { .. } => None,
         }
     }

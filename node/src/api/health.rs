@@ -82,6 +82,10 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     if let Some(replica) = replica {
         let detail = if replica.catching_up { "is fetching committed blocks" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
+        if let Some(abstaining) = replica.abstaining {
+            // It serves clients all the same.
+            checks.push(Check { name: "signs", ok: true, detail: abstaining.to_string() });
+        }
     }
     // A wrong clock concerns readiness, not liveness: a restart does not set the clock.
     checks.push(match api.clocks() {

@@ -238,6 +238,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         timestamp: header.timestamp,
         pool_transactions: u64::try_from(replica.pool_transactions).unwrap_or(u64::MAX),
         catching_up: replica.catching_up,
+        signs_nothing: replica.abstaining.map(|abstaining| abstaining.to_string()),
         peers: peers.collect(),
     }))
 }

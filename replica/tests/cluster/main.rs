@@ -4,6 +4,7 @@
 
 mod clients;
 mod epochs;
+mod lost;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -948,7 +949,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
         let message = Message::decode(bytes).unwrap();
         let kind = message.kind();
         let says_nothing = match &message {
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => true,
+            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::RecoveryRequest(_) => true,
             Message::Sightings(sightings) => **sightings == Sightings::none(sightings.epoch, sightings.of),
             _ => false,
         };

@@ -154,6 +154,7 @@ impl<H: Home> Machine<H> {
             fixed_leaders: Arc::clone(&self.setup.leaders),
             witness: self.home.witness(key.public()),
             doubles: self.setup.doubles,
+            halt_at: None,
             key,
         })
     }

@@ -67,6 +67,9 @@ pub struct SettingArgs {
     /// Expected hash of the genesis; the same as --set node.genesis_hash.
     #[arg(long, value_name = "HASH")]
     genesis_hash: Option<GenesisHash>,
+    /// Stop at this height, for an upgrade of all validators at once; the same as --set node.halt_at_height.
+    #[arg(long, value_name = "HEIGHT")]
+    halt_at_height: Option<u64>,
     /// File whose first line is the key's passphrase; the same as --set node.passphrase_file.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl SettingArgs {
         });
         flag("--log-format", "log.format", format);
         flag("--genesis-hash", "node.genesis_hash", self.genesis_hash.map(|hash| hash.to_string()));
+        flag("--halt-at-height", "node.halt_at_height", self.halt_at_height.map(|height| height.to_string()));
         // In the file the path is relative to the home directory, on the command line to the working directory.
         let path = self.passphrase_file.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         flag("--passphrase-file", "node.passphrase_file", path.map(|path| path.display().to_string()));

@@ -158,12 +158,26 @@ pub(crate) struct EventLoop<S: Store> {
     round: Round,
     /// The last state of an abstention reported to the log.
     abstaining: Option<Abstaining>,
+    /// The log says that the node has halted.
+    halted: bool,
 }
 
 impl<S: Store> EventLoop<S> {
     pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
         let (waiters, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, leaving: None, round: Round(0), abstaining: None }
+        Self {
+            replica,
+            clock,
+            mailbox,
+            outlets,
+            waiters,
+            swept: Duration::ZERO,
+            heard,
+            leaving: None,
+            round: Round(0),
+            abstaining: None,
+            halted: false,
+        }
     }
 
     /// Runs until the mailbox is closed and empty.
@@ -174,6 +188,7 @@ impl<S: Store> EventLoop<S> {
         loop {
             self.work()?;
             self.tell_abstention();
+            self.tell_halt();
             self.publish();
             if self.mailbox.take(&mut batch, self.patience()) == Taken::Closed {
                 return Ok(());
@@ -205,6 +220,17 @@ impl<S: Store> EventLoop<S> {
         if round != self.round {
             self.round = round;
             self.events().round_entered(round, engine.leader(round), engine.tree().high_qc().round());
+        }
+    }
+
+    /// Reports to the log that the node has halted.
+    fn tell_halt(&mut self) {
+        if self.replica.has_halted() && !self.halted {
+            self.halted = true;
+            tracing::warn!(
+                height = %self.replica.ledger().root().height,
+                "halted, as node.halt_at_height says: this node commits and signs nothing more, and serves what it has. Remove the setting to go on"
+            );
         }
     }
 

@@ -177,6 +177,7 @@ const REJECTED: &[&str] = &[
     "pool-full",
     "too-many-waiting",
     "crowded-out",
+    "halted",
     DISK_NEARLY_FULL,
     BUSY,
     OVERLOADED,

@@ -29,7 +29,7 @@ use quorate_types::{
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION},
-    round::Epoch,
+    round::{Epoch, Height},
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -347,6 +347,7 @@ impl Node {
             fixed_leaders: Arc::default(),
             witness,
             doubles: Doubles::Stop,
+            halt_at: (config.node.halt_at_height > 0).then_some(Height(config.node.halt_at_height)),
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());

@@ -87,6 +87,8 @@ pub struct ReplicaConfig {
     pub witness: Box<dyn WitnessFile>,
     /// See [`Doubles`].
     pub doubles: Doubles,
+    /// Stop at this height, for an upgrade of all validators at once: commit nothing above it, and sign nothing once it is committed.
+    pub halt_at: Option<Height>,
 }
 
 /// We are faulty, or the disk is, or more than f validators are: stop the process at once. Nothing is retried.
@@ -153,6 +155,8 @@ pub struct ReplicaStatus {
     pub catching_up: bool,
     /// How far the abstention has come, if this validator has lost its memory.
     pub abstaining: Option<Abstaining>,
+    /// It has reached the height at which it was to halt: see [`ReplicaConfig::halt_at`].
+    pub has_halted: bool,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
     /// Counters since the start.
@@ -231,6 +235,7 @@ pub struct Replica<S: Store> {
     quota: Quota,
     witness: Attestation,
     doubles: Doubles,
+    halt_at: Option<Height>,
     /// The safety record as last persisted. The engine's own is ahead of it by the ballots approved since.
     durable: SafetyRecord,
     seen: Seen,
@@ -324,6 +329,7 @@ impl<S: Store> Replica<S> {
             quota: Quota::new(members),
             witness,
             doubles: config.doubles,
+            halt_at: config.halt_at,
             durable,
             seen,
             early: Early::default(),
@@ -344,7 +350,9 @@ impl<S: Store> Replica<S> {
             outputs: VecDeque::new(),
             counts: Counts::default(),
         };
-        replica.queue(effects);
+        if !replica.has_halted() {
+            replica.queue(effects);
+        }
         Ok(replica)
     }
 
@@ -396,6 +404,9 @@ impl<S: Store> Replica<S> {
     /// When the replica needs its next input at the latest, as [`Now::elapsed`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
+        if self.has_halted() {
+            return None;
+        }
         let heartbeat = self.building.map(|building| if building.is_pausing { building.pause_end } else { building.heartbeat });
         let timer = self.timer.map(|(_, at)| at);
         let abstention = self.abstention.as_ref().and_then(Abstention::deadline);
@@ -418,7 +429,8 @@ impl<S: Store> Replica<S> {
             pool_bytes: self.pool.bytes(),
             pool_ready: self.pool.ready(),
             waiting: self.waiting.len(),
-            catching_up: self.catchup.is_behind(),
+            catching_up: self.catchup.is_behind() && !self.has_halted(),
+            has_halted: self.has_halted(),
             abstaining: self.abstaining(),
             results_in_votes: self.engine.results_in_votes(),
             counts: self.counts,
@@ -430,6 +442,12 @@ impl<S: Store> Replica<S> {
     pub fn standing(&self) -> Standing {
         let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
         Standing::of(&self.engine, self.ledger.root().height, self.catchup.is_behind(), sightings)
+    }
+
+    /// Whether this validator has reached the height at which it was to halt.
+    #[must_use]
+    pub fn has_halted(&self) -> bool {
+        self.halt_at.is_some_and(|halt| self.ledger.root().height >= halt)
     }
 
     /// How far the abstention has come, if this validator has lost its memory.
@@ -541,6 +559,9 @@ impl<S: Store> Replica<S> {
             return;
         }
         self.seen.note(&message);
+        if self.has_halted() && message.round().is_some() {
+            return self.show_halt(from);
+        }
         self.asking.on_heard(self.now.elapsed);
         match message.split() {
             VerifiedMessage::SightingsRequest => self.tell_sightings(from),
@@ -622,6 +643,15 @@ impl<S: Store> Replica<S> {
         self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
     }
 
+    /// Shows a validator that goes on the certificate that commits our last block: perhaps it lacks it.
+    fn show_halt(&mut self, to: ValidatorId) {
+        if self.quota.take(to, self.now.elapsed) {
+            let message = committed_by(self.ledger.commit_qc());
+            self.quota.served(to, codec::encode(&message).len());
+            self.send(Recipients::One(to), message);
+        }
+    }
+
     /// Shows a validator the certificate that commits the last block of its epoch: perhaps nobody else in it has one.
     fn show_end(&mut self, to: ValidatorId, epoch: Epoch) {
         if !self.quota.take(to, self.now.elapsed) {
@@ -629,9 +659,7 @@ impl<S: Store> Replica<S> {
         }
         // What cannot be read now may be in another validator's ledger.
         let change = self.ledger.reader().epoch_change(epoch).ok().flatten();
-        let message = change.map(|EpochChange { commit: CommitProof { qc, .. }, .. }| {
-            Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc, last_round_tc: None }))
-        });
+        let message = change.map(|EpochChange { commit: CommitProof { qc, .. }, .. }| committed_by(&qc));
         self.quota.served(to, message.as_ref().map_or(0, |message| codec::encode(message).len()));
         if let Some(message) = message {
             self.send(Recipients::One(to), message);
@@ -729,6 +757,9 @@ impl<S: Store> Replica<S> {
     /// Takes a client's transaction into the pool, or refuses it.
     fn enter(&mut self, submission: Submission) {
         let Submission { ticket, transaction, wait } = submission;
+        if self.has_halted() {
+            return self.refuse(ticket, "halted", "this node has halted (node.halt_at_height)".into());
+        }
         let id = transaction.id();
         let copy = (*transaction).clone();
         match self.admit(transaction) {
@@ -802,6 +833,9 @@ impl<S: Store> Replica<S> {
     // ---- time and the pool --------------------------------------------------------------------------------------------------------
 
     fn on_time(&mut self) {
+        if self.has_halted() {
+            return;
+        }
         if let Some((round, at)) = self.timer
             && at <= self.now.elapsed
         {
@@ -903,6 +937,7 @@ impl<S: Store> Replica<S> {
             return;
         };
         let timestamp = self.time.stamp(parent.timestamp, self.now);
+        let is_past = self.is_last(parent.height);
         let parameters = &self.parameters;
         let transactions = self.pool.select(
             |sender| accounts::next_sequence(state, sender),
@@ -912,7 +947,8 @@ impl<S: Store> Replica<S> {
         );
         // Expired transactions keep the pool busy, and so everyone's timers short, until a block of a later time is committed. A heartbeat
         // longer than a round would then lose every round, if we waited for it.
-        let flush = building.flush || self.pool.has_expired(timestamp);
+        let flush = building.flush || is_past || self.pool.has_expired(timestamp);
+        let transactions = if is_past { Vec::new() } else { transactions };
         if transactions.is_empty() && !flush && self.now.elapsed < building.heartbeat {
             return;
         }
@@ -969,6 +1005,9 @@ impl<S: Store> Replica<S> {
     // ---- effects ------------------------------------------------------------------------------------------------------------------
 
     fn tell(&mut self, event: Event) {
+        if self.has_halted() {
+            return;
+        }
         let effects = self.engine.handle(event);
         self.queue(effects);
     }
@@ -1083,6 +1122,10 @@ impl<S: Store> Replica<S> {
         // A block that is gone is committed, or never will be: nobody waits for it.
         let Some(block) = self.engine.tree().get(&id) else { return };
         let Some(parent) = self.ledger.header(&block.parent_id()) else { return };
+        // What follows the last block carries votes for it, and nothing else.
+        if self.is_last(parent.height) && !block.payload().is_empty() {
+            return;
+        }
         let (round, time) = (block.round(), block.content().timestamp);
         if self.time.check((round, id), time, parent.timestamp, self.now) {
             self.tell(Event::Timely(id));
@@ -1101,7 +1144,42 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether a block of this height, or one below it, is the last that is to be committed here.
+    fn is_last(&self, height: Height) -> bool {
+        self.halt_at.is_some_and(|halt| height >= halt)
+    }
+
+    /// The part of a commit up to the height at which to halt, and its certificate. Only a block whose child is certified in the next round has a
+    /// certificate of its own, so the part may end a little higher.
+    fn up_to_halt<'a>(
+        &self,
+        blocks: &'a [Arc<Verified<Block>>],
+        qc: &Verified<QuorumCert>,
+    ) -> (&'a [Arc<Verified<Block>>], Verified<QuorumCert>) {
+        for (count, block) in (1usize..).zip(blocks) {
+            let is_last = self.ledger.header(&block.id()).is_some_and(|header| self.is_last(header.height));
+            let grandchild = count.checked_add(1).and_then(|at| blocks.get(at)).filter(|_| is_last);
+            let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits().is_some_and(|(id, ..)| id == block.id()));
+            if let (Some(qc), Some(part)) = (within, blocks.get(..count)) {
+                return (part, qc);
+            }
+        }
+        (blocks, qc.clone())
+    }
+
+    /// The height at which to halt is committed: nothing more is signed or committed. The others are shown the certificate, since we will not
+    /// propose the block that would carry it.
+    fn halt(&mut self) -> Result<(), Fatal> {
+        self.send(Recipients::Others, committed_by(self.ledger.commit_qc()));
+        (self.timer, self.building) = (None, None);
+        self.unsigned.clear();
+        self.time.forget_held();
+        self.leave_tasks()
+    }
+
     fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &Verified<QuorumCert>) -> Result<(), Fatal> {
+        let (blocks, qc) = self.up_to_halt(blocks, qc);
+        let qc = &qc;
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
         self.pool_touched = true;
@@ -1122,7 +1200,12 @@ impl<S: Store> Replica<S> {
         self.time.on_committed(time, self.now);
         let expired = self.pool.expire(time);
         self.answer_dropped(expired);
-        if committed.ends_epoch { self.begin_epoch(qc) } else { self.end_abstention() }
+        if committed.ends_epoch {
+            self.begin_epoch(qc)?;
+        } else {
+            self.end_abstention()?;
+        }
+        if self.has_halted() { self.halt() } else { Ok(()) }
     }
 
     /// Leaves the epoch whose last block this certificate commits, and begins the next. From here on nothing is signed for the old one: whatever
@@ -1156,7 +1239,7 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Drops the work of the old epoch, but not what its engine has found out: that holds in every epoch.
+    /// Drops the engine's work when an epoch or the run is over, but not what the engine has found out: that holds for ever.
     fn leave_tasks(&mut self) -> Result<(), Fatal> {
         for task in std::mem::take(&mut self.tasks) {
             match task {
@@ -1198,6 +1281,11 @@ fn engine_config(verifier: &Verifier, me: ValidatorId, fixed_leaders: &Arc<BTree
         me,
         fixed_leaders: Arc::clone(fixed_leaders),
     }
+}
+
+/// A certificate that commits a block, for a validator that lacks it.
+fn committed_by(qc: &QuorumCert) -> Message {
+    Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc.clone(), last_round_tc: None }))
 }
 
 /// The word for a block with a transaction on which the application panics, or has panicked.

@@ -4,6 +4,7 @@
 
 mod clients;
 mod epochs;
+mod halt;
 mod lost;
 
 use std::{
@@ -92,6 +93,8 @@ struct Cluster {
     /// How far a validator's calendar is ahead, in milliseconds.
     ahead: BTreeMap<u16, i64>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
+    /// The height at which validators that start from now on halt.
+    halt_at: Option<Height>,
     /// Validators that have stopped for ever, and their messages.
     stopped: BTreeMap<u16, String>,
     /// Whether sent messages are recorded, as (from, bytes).
@@ -129,6 +132,7 @@ impl Cluster {
             gossip: Vec::new(),
             ahead: BTreeMap::new(),
             fixed_leaders,
+            halt_at: None,
             stopped: BTreeMap::new(),
             record: false,
             recorded: Vec::new(),
@@ -160,6 +164,7 @@ impl Cluster {
             fixed_leaders: Arc::clone(&self.fixed_leaders),
             witness: Box::new(witness),
             doubles: Doubles::Stop,
+            halt_at: self.halt_at,
         };
         Replica::open(config, self.stores[usize::from(id)].clone(), &app())
     }

@@ -213,7 +213,9 @@ async fn votes(cluster: &Cluster, index: usize) -> u64 {
 }
 
 /// Waits until a validator that has just started votes, and checks that nobody has contradicted itself.
-async fn signs_again(cluster: &Cluster, index: usize, traffic: &Traffic) {
+async fn signs_again(cluster: &mut Cluster, index: usize, traffic: &Traffic) {
+    cluster.ready(index).await;
+    let cluster = &*cluster;
     eventually("it votes", || async { (votes(cluster, index).await > 0).then_some(()) }).await;
     traffic.goes_on(1).await;
     for witness in (0..cluster.len()).filter(|witness| *witness != index) {
@@ -243,7 +245,7 @@ async fn a_wiped_validator_comes_back_by_node_recover_and_one_that_moves_takes_i
     let abstains = cluster.status(VICTIM).await.signs_nothing.is_some();
     cluster.kill(VICTIM);
     cluster.spawn(VICTIM);
-    signs_again(&cluster, VICTIM, &traffic).await;
+    signs_again(&mut cluster, VICTIM, &traffic).await;
     assert_eq!(cluster.status(VICTIM).await.signs_nothing, None);
     let log = cluster.log(VICTIM);
     assert!(!abstains || log.contains("signs nothing until"), "{log}");
@@ -270,12 +272,12 @@ async fn a_wiped_validator_comes_back_by_node_recover_and_one_that_moves_takes_i
     assert!(other.code != Some(0), "{other:?}");
     node(&["safety", "import", &file], &home).ok();
     cluster.spawn(VICTIM);
-    signs_again(&cluster, VICTIM, &traffic).await;
+    signs_again(&mut cluster, VICTIM, &traffic).await;
     // The record is older by now.
     cluster.terminate(VICTIM, DEADLINE).await.expect("it ends");
     let older = node(&["safety", "import", &file], &home);
     assert!(older.code != Some(0) && older.stderr.contains("older"), "{older:?}");
     cluster.spawn(VICTIM);
-    signs_again(&cluster, VICTIM, &traffic).await;
+    signs_again(&mut cluster, VICTIM, &traffic).await;
     traffic.stop().await;
 }

@@ -63,6 +63,8 @@ pub struct Recovered {
     pub committed: Vec<Summary>,
     /// The newest durable safety record.
     pub record: SafetyRecord,
+    /// The record does not hold all that was signed: nothing is signed until [`Engine::resume`].
+    pub abstains: bool,
     /// The timeout in that record: its round and its certificates.
     pub last_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
     /// The highest stored certificates.
@@ -128,8 +130,10 @@ impl Engine {
         for block in disk.committed {
             leaders.on_committed(block);
         }
+        let safety = Safety::new(key.into(), config.me, &config.committee, disk.record);
+        let safety = if disk.abstains { safety.abstaining() } else { safety };
         let mut engine = Self {
-            safety: Safety::new(key.into(), config.me, &config.committee, disk.record),
+            safety,
             tree: BlockTree::new(disk.root, disk.root_qc.clone(), disk.root_qc.clone()),
             votes: PendingVotes::default(),
             pacemaker: Pacemaker::new(),
@@ -194,6 +198,17 @@ impl Engine {
         }
         self.finish();
         std::mem::take(&mut self.effects)
+    }
+
+    /// Ends an abstention: see [`Safety::resume`].
+    pub fn resume(&mut self, round: Round) {
+        self.safety.resume(round);
+    }
+
+    /// Our highest certificates, which lead into our round.
+    #[must_use]
+    pub fn certificates(&self) -> SyncInfo {
+        self.sync_info().into_inner()
     }
 
     /// The epoch.
@@ -263,7 +278,9 @@ impl Engine {
             | VerifiedMessage::FetchResponse(_)
             | VerifiedMessage::CatchupResponse(_)
             | VerifiedMessage::SightingsRequest
-            | VerifiedMessage::Sightings(_) => {}
+            | VerifiedMessage::Sightings(_)
+            | VerifiedMessage::RecoveryRequest(_) => {}
+            VerifiedMessage::RecoveryAnswer(_, info) => self.on_message(from, VerifiedMessage::SyncInfo(info)),
         }
     }
 
@@ -519,7 +536,7 @@ impl Engine {
         let tc = accepted.proposal.last_round_tc();
         match self.safety.approve_vote(&block, tc.as_ref(), state) {
             Ok(ballot) => self.persist(ballot),
-            Err(Unsafe::Observer) => {}
+            Err(Unsafe::Observer | Unsafe::Abstains) => {}
             Err(_) => self.ignore(block.author(), Ignored::UnsafeVote),
         }
     }
@@ -649,7 +666,7 @@ impl Engine {
                 self.giving_up = Some(round);
                 self.persist(ballot);
             }
-            Err(Unsafe::Observer) => {}
+            Err(Unsafe::Observer | Unsafe::Abstains) => {}
             // E9: an empty timeout is never sent.
             Err(_) => self.ignore(self.config.me, Ignored::UnsafeTimeout),
         }

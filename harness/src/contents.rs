@@ -37,6 +37,8 @@ pub fn statement(message: &Message) -> Option<Statement<'_>> {
         | Message::CatchupRequest(_)
         | Message::CatchupResponse(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
+        | Message::RecoveryAnswer(_)
         | Message::Sightings(_) => None,
     }
 }
@@ -54,6 +56,8 @@ pub fn answered_blocks(message: &Message) -> Option<&[Block]> {
         | Message::FetchRequest(_)
         | Message::CatchupRequest(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
+        | Message::RecoveryAnswer(_)
         | Message::Sightings(_) => None,
     }
 }
@@ -82,6 +86,8 @@ pub fn signature_mut(message: &mut Message) -> Option<&mut Signature> {
         | Message::CatchupRequest(_)
         | Message::CatchupResponse(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
+        | Message::RecoveryAnswer(_)
         | Message::Sightings(_) => None,
     }
 }
@@ -101,11 +107,13 @@ pub fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCert> {
         Message::Vote(vote) => [Some(&vote.high_commit_qc), None],
         Message::Timeout(timeout) => [Some(&timeout.timeout.high_qc), Some(&timeout.high_commit_qc)],
         Message::SyncInfo(info) => [Some(&info.high_qc), Some(&info.high_commit_qc)],
+        Message::RecoveryAnswer(answer) => [Some(&answer.certificates.high_qc), Some(&answer.certificates.high_commit_qc)],
         Message::CatchupResponse(response) => [response.commit_qc.as_ref(), None],
         Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
         | Message::Sightings(_) => [None, None],
     };
     let of_tc = timeout_cert(message).map(|tc| &tc.high_qc);
@@ -119,12 +127,14 @@ pub fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
         Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
         Message::Timeout(timeout) => timeout.last_round_tc.as_ref(),
         Message::SyncInfo(info) => info.last_round_tc.as_ref(),
+        Message::RecoveryAnswer(answer) => answer.certificates.last_round_tc.as_ref(),
         Message::Vote(_)
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
         | Message::CatchupResponse(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
         | Message::Sightings(_) => None,
     }
 }

@@ -29,6 +29,11 @@ pub fn message(message: &Message) -> String {
             let CatchupResponse { from, blocks, headers, commit_qc } = &**response;
             format!("caught up: {} blocks from height {from}, {} headers, {commit_qc:?}", blocks.len(), headers.len())
         }
+        Message::RecoveryRequest(_) => "recovery request".into(),
+        Message::RecoveryAnswer(answer) => {
+            let info = &answer.certificates;
+            format!("recovery answer: {:?}, {:?}, {:?}", info.high_qc, info.high_commit_qc, info.last_round_tc)
+        }
         Message::SightingsRequest => "sightings request".into(),
         Message::Sightings(seen) => {
             let vote = seen.vote.map(|vote| vote.vote_info.round.0);
@@ -62,6 +67,8 @@ pub fn kind(message: &Message) -> &'static str {
         Message::CatchupResponse(response) if response.blocks.is_empty() => "nothing newer",
         Message::CatchupResponse(response) if response.headers.is_empty() => "blocks caught up",
         Message::CatchupResponse(_) => "blocks caught up in part",
+        Message::RecoveryRequest(_) => "recovery request",
+        Message::RecoveryAnswer(_) => "recovery answer",
         Message::SightingsRequest => "sightings request",
         Message::Sightings(_) => "sightings",
     }

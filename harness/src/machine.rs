@@ -156,6 +156,7 @@ impl<H: Home> Machine<H> {
             witness: self.home.witness(key.public()),
             doubles: self.setup.doubles,
             speaks: PROTOCOL_VERSION_MAX,
+            halt_at: None,
             key,
         })
     }

@@ -1,4 +1,4 @@
-//! `quorate node init | check | run`.
+//! `quorate node init | check | run | safety | recover`.
 
 use std::{
     path::PathBuf,
@@ -22,6 +22,7 @@ use crate::{
     logging,
     machine::{self, Circumstances, Place},
     run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash},
+    safety::{RecoverCommand, SafetyCommand},
     signals::Signals,
     template,
     witness_file::WitnessOnDisk,
@@ -36,6 +37,12 @@ pub enum Command {
     Check(CheckCommand),
     /// Run the validator until SIGTERM or SIGINT.
     Run(RunCommand),
+    /// Move the record of what this validator has signed to another machine.
+    #[command(subcommand)]
+    Safety(SafetyCommand),
+    /// Let a validator that has lost its memory sign again: from its next start on it follows and signs nothing until it knows that nothing
+    /// it may have signed can matter.
+    Recover(RecoverCommand),
 }
 
 /// Settings on the command line.
@@ -60,6 +67,9 @@ pub struct SettingArgs {
     /// Expected hash of the genesis; the same as --set node.genesis_hash.
     #[arg(long, value_name = "HASH")]
     genesis_hash: Option<GenesisHash>,
+    /// Stop at this height, for an upgrade of all validators at once; the same as --set node.halt_at_height.
+    #[arg(long, value_name = "HEIGHT")]
+    halt_at_height: Option<u64>,
     /// File whose first line is the key's passphrase; the same as --set node.passphrase_file.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -78,6 +88,7 @@ impl SettingArgs {
         });
         flag("--log-format", "log.format", format);
         flag("--genesis-hash", "node.genesis_hash", self.genesis_hash.map(|hash| hash.to_string()));
+        flag("--halt-at-height", "node.halt_at_height", self.halt_at_height.map(|height| height.to_string()));
         // In the file the path is relative to the home directory, on the command line to the working directory.
         let path = self.passphrase_file.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         flag("--passphrase-file", "node.passphrase_file", path.map(|path| path.display().to_string()));
@@ -131,6 +142,8 @@ impl Command {
             Self::Init(command) => command.run(out),
             Self::Check(command) => command.run(app, out),
             Self::Run(command) => command.run(app),
+            Self::Safety(command) => command.run(app, out),
+            Self::Recover(command) => command.run(app, out),
         }
     }
 }
@@ -207,11 +220,11 @@ struct Started {
 }
 
 /// The files a node starts from, read and decoded.
-struct Loaded {
-    home: Home,
-    config: Config,
-    keys: ValidatorKeys,
-    genesis: Genesis,
+pub(crate) struct Loaded {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) keys: ValidatorKeys,
+    pub(crate) genesis: Genesis,
     join: bool,
 }
 
@@ -222,7 +235,7 @@ fn overrides(settings: &SettingArgs) -> Result<Vec<Override>, CommandError> {
     Ok(overrides)
 }
 
-fn load_config(home: &Home, settings: &SettingArgs) -> Result<Config, CommandError> {
+pub(crate) fn load_config(home: &Home, settings: &SettingArgs) -> Result<Config, CommandError> {
     Config::load(&home.config_file(), &overrides(settings)?).map_err(config_error)
 }
 
@@ -244,7 +257,7 @@ impl Loaded {
     }
 }
 
-fn load(app: &App, home: Home, config: Config, join: bool) -> Result<Loaded, CommandError> {
+pub(crate) fn load(app: &App, home: Home, config: Config, join: bool) -> Result<Loaded, CommandError> {
     let genesis = quorate_genesis::load(&home.genesis_file())?;
     quorate_genesis::check_application(app, &genesis)?;
     let passphrase_file = &config.node.passphrase_file;

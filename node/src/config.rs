@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub passphrase_file: PathBuf,
     /// Threads that verify transaction signatures.
     pub verify_threads: u16,
+    /// The last height to commit, for an upgrade of all validators at once; 0: none.
+    pub halt_at_height: u64,
 }
 
 /// The links to other validators.
@@ -147,7 +149,7 @@ pub enum LogFormat {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { genesis_hash: String::new(), passphrase_file: PathBuf::new(), verify_threads: 1 }
+        Self { genesis_hash: String::new(), passphrase_file: PathBuf::new(), verify_threads: 1, halt_at_height: 0 }
     }
 }
 
@@ -695,6 +697,7 @@ mod tests {
             &["0x1111111111111111111111111111111111111111111111111111111111111111"],
             &[("0x12", "64 hexadecimal digits"), ("", "empty")],
         ),
+        ("node.halt_at_height", &["0", "250000"], &[("soon", "whole number")]),
         ("node.passphrase_file", &["secrets/passphrase"], &[("", "empty")]),
         ("node.verify_threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("70000", "expected u16")]),
         ("pool.bytes_max", &["1048576"], &[("1", "must lie in"), ("64 MiB", "whole number")]),

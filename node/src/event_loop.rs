@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use quorate_ledger::{CommittedView, Store};
 use quorate_network::{Class, Network, PeerIndex};
-use quorate_replica::{Answer, Dropped, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
+use quorate_replica::{Abstaining, Answer, Dropped, Fatal, Input, Load, Now, Output, Replica, ReplicaStatus, Ticket};
 use quorate_types::{
     codec::{self, Bounded},
     committee::Committee,
@@ -156,12 +156,28 @@ pub(crate) struct EventLoop<S: Store> {
     leaving: Option<Arc<Committee>>,
     /// The last round reported to the log.
     round: Round,
+    /// The last state of an abstention reported to the log.
+    abstaining: Option<Abstaining>,
+    /// The log says that the node has halted.
+    halted: bool,
 }
 
 impl<S: Store> EventLoop<S> {
     pub(crate) fn new(replica: Replica<S>, clock: Clock, mailbox: Mailbox<LoopInput>, outlets: Outlets) -> Self {
         let (waiters, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { replica, clock, mailbox, outlets, waiters, swept: Duration::ZERO, heard, leaving: None, round: Round(0) }
+        Self {
+            replica,
+            clock,
+            mailbox,
+            outlets,
+            waiters,
+            swept: Duration::ZERO,
+            heard,
+            leaving: None,
+            round: Round(0),
+            abstaining: None,
+            halted: false,
+        }
     }
 
     /// Runs until the mailbox is closed and empty.
@@ -171,6 +187,8 @@ impl<S: Store> EventLoop<S> {
         self.replica.push(self.clock.now(), Input::Tick);
         loop {
             self.work()?;
+            self.tell_abstention();
+            self.tell_halt();
             self.publish();
             if self.mailbox.take(&mut batch, self.patience()) == Taken::Closed {
                 return Ok(());
@@ -202,6 +220,31 @@ impl<S: Store> EventLoop<S> {
         if round != self.round {
             self.round = round;
             self.events().round_entered(round, engine.leader(round), engine.tree().high_qc().round());
+        }
+    }
+
+    /// Reports to the log that the node has halted.
+    fn tell_halt(&mut self) {
+        if self.replica.has_halted() && !self.halted {
+            self.halted = true;
+            tracing::warn!(
+                height = %self.replica.ledger().root().height,
+                "halted, as node.halt_at_height says: this node commits and signs nothing more, and serves what it has. Remove the setting to go on"
+            );
+        }
+    }
+
+    /// Reports to the log how the way back after a loss of memory goes on.
+    fn tell_abstention(&mut self) {
+        let now = self.replica.abstaining();
+        if now != self.abstaining {
+            if let Some(abstaining) = &now {
+                tracing::warn!("this validator follows: {abstaining}");
+            } else {
+                let round = self.replica.engine().round();
+                tracing::info!(%round, "nothing that this validator has forgotten can matter any more: it signs again");
+            }
+            self.abstaining = now;
         }
     }
 

@@ -75,7 +75,11 @@ impl Events {
             Message::CatchupResponse(response) => {
                 event!(debug, "catchup-answered", to = self.name_of(to), from_height = response.from.0, blocks = response.blocks.len());
             }
-            Message::SyncInfo(_) | Message::SightingsRequest | Message::Sightings(_) => {}
+            Message::SyncInfo(_)
+            | Message::SightingsRequest
+            | Message::Sightings(_)
+            | Message::RecoveryRequest(_)
+            | Message::RecoveryAnswer(_) => {}
         }
     }
 
@@ -116,6 +120,8 @@ impl Events {
             | Message::CatchupRequest(_)
             | Message::SyncInfo(_)
             | Message::SightingsRequest
+            | Message::RecoveryRequest(_)
+            | Message::RecoveryAnswer(_)
             | Message::Sightings(_) => {}
         }
     }
@@ -151,7 +157,7 @@ mod tests {
         codec::Bounded,
         crypto::{Hash, Signature},
         ids::{BlockId, GenesisHash, StateId},
-        message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, SyncInfo},
+        message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, RecoveryRequest, SyncInfo},
         round::{Epoch, Height, UnixMillis},
         timeout::{Timeout, TimeoutMessage},
         vote::{QuorumCert, Vote},
@@ -203,6 +209,7 @@ mod tests {
             Message::CatchupRequest(CatchupRequest { from: Height(1) }),
             Message::CatchupResponse(Box::new(CatchupResponse::nothing_from(Height(1)))),
             Message::SightingsRequest,
+            Message::RecoveryRequest(RecoveryRequest { nonce: Hash::default() }),
         ]
     }
 

@@ -93,6 +93,8 @@ const KINDS: &[&str] = &[
     "catchup-response",
     "sightings-request",
     "sightings",
+    "recovery-request",
+    "recovery-answer",
     OTHER,
 ];
 
@@ -175,6 +177,7 @@ const REJECTED: &[&str] = &[
     "pool-full",
     "too-many-waiting",
     "crowded-out",
+    "halted",
     DISK_NEARLY_FULL,
     BUSY,
     OVERLOADED,

@@ -29,7 +29,7 @@ use quorate_types::{
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX},
-    round::Epoch,
+    round::{Epoch, Height},
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -348,6 +348,7 @@ impl Node {
             witness,
             doubles: Doubles::Stop,
             speaks: PROTOCOL_VERSION_MAX,
+            halt_at: (config.node.halt_at_height > 0).then_some(Height(config.node.halt_at_height)),
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
         let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());

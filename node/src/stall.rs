@@ -31,6 +31,9 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             continue;
         }
         wait = patience;
+        if api.status().await.is_ok_and(|status| status.has_halted) {
+            continue;
+        }
         // The watchdog reports a replica that does not answer.
         let Ok(snapshot) = api.standing().await else { continue };
         let view = diagnosis::of(&api, &snapshot);

@@ -21,6 +21,9 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # Threads that verify transaction signatures.
 #verify_threads = 1
 
+# The last height to commit, for an upgrade of all validators at once: the node then signs nothing more and goes on serving. 0: none.
+#halt_at_height = 0
+
 [network]
 # Listen address for other validators, such as "/ip4/0.0.0.0/tcp/6180". Empty: this validator's address in the genesis.
 #listen = ""

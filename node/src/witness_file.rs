@@ -20,8 +20,8 @@ pub enum WitnessError {
     /// The file does not exist.
     #[error(
         "SAFE-6: {} is missing, so it is not known what this validator's key has signed. Copy it, together with the key, from where the key \
-         was made or last ran; if it is lost, never start this key again: make a new one (`quorate keygen validator`) and have the committee \
-         replace it (docs/operate.md, \"Lost or old data\")", .0.display()
+         was made or last ran; if it is lost, bring the validator back by `quorate node recover`, or make a new key (`quorate keygen validator`) \
+         and have the committee replace this one (docs/operate.md, \"Lost or old data\")", .0.display()
     )]
     Missing(PathBuf),
     /// Another process has locked it.

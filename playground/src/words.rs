@@ -58,6 +58,8 @@ impl Stage {
             }
             Message::SightingsRequest => ("sightings", format!("{name} asks {whom} what it has seen of {name}"), false),
             Message::Sightings(_) => ("sightings", format!("{name} tells {whom} what it has seen of it"), false),
+            Message::RecoveryRequest(_) => ("recovery", format!("{name} asks {whom} where it stands, to sign again"), false),
+            Message::RecoveryAnswer(_) => ("recovery", format!("{name} shows {whom} where it stands"), false),
         }
     }
 
@@ -85,6 +87,8 @@ impl Stage {
                 Message::CatchupResponse(response) => format!("catchup-response with {}", count(response.blocks.len(), "block")),
                 Message::SightingsRequest => "sightings-request".into(),
                 Message::Sightings(_) => "sightings".into(),
+                Message::RecoveryRequest(_) => "recovery-request".into(),
+                Message::RecoveryAnswer(_) => "recovery-answer".into(),
             },
         };
         format!("{ends}: {what}")

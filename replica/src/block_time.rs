@@ -132,9 +132,14 @@ impl BlockTime {
         UnixMillis(time.0.saturating_sub(self.tolerance_ms))
     }
 
+    /// The held block's round is over.
+    pub(crate) const fn forget_held(&mut self) {
+        self.held = None;
+    }
+
     /// The held block's epoch is over, and another begins with these parameters.
     pub(crate) fn begin_epoch(&mut self, parameters: &Parameters) {
-        self.held = None;
+        self.forget_held();
         (self.tolerance_ms, self.doubt) = (parameters.clock_tolerance_ms(), doubt(parameters));
     }
 

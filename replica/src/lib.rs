@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![deny(clippy::expect_used, clippy::float_arithmetic, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod abstention;
 mod asking;
 mod block_time;
 mod catchup;
@@ -23,9 +24,11 @@ mod replica;
 mod seen;
 mod serve;
 mod standing;
+mod transfer;
 mod waiting;
 mod witness;
 
+pub use abstention::Abstaining;
 pub use catchup::GAP_ROUNDS_FETCHED;
 pub use input::{Input, Now};
 pub use mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected};
@@ -35,5 +38,6 @@ pub use recovery::{LaterVersion, RecoverError, verifier};
 pub use replica::{Counts, Doubles, Fatal, Replica, ReplicaConfig, ReplicaStatus};
 pub use serve::Serve;
 pub use standing::{LastSeen, Standing};
+pub use transfer::{SafetyState, TransferError, forget};
 pub use waiting::{Ticket, TooManyWaiting, WAITING_MAX, Waiting};
 pub use witness::{MemoryWitness, WitnessFile};

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use quorate_app::App;
-use quorate_consensus::{HISTORY_BLOCKS, Recovered, Root, Summary, safety::SafetyRecord};
+use quorate_consensus::{
+    HISTORY_BLOCKS, Recovered, Root, Summary,
+    safety::{Lapse, SafetyRecord},
+};
 use quorate_ledger::{Ledger, LedgerError, Store, StoreError, genesis_header, genesis_qc};
 use quorate_types::{
     block::Block,
@@ -14,7 +17,9 @@ use quorate_types::{
     ids::GenesisHash,
     message::{MESSAGE_BYTES_MAX, SyncInfo},
     round::{Epoch, Height, Round},
+    timeout::TimeoutCert,
     verify::{Verified, Verifier, VerifyError},
+    vote::QuorumCert,
     witness::Stop,
 };
 
@@ -35,19 +40,19 @@ pub enum RecoverError {
     /// SAFE-6: the store has a ledger and no safety record.
     #[error(
         "SAFE-6: the data directory holds a ledger of height {0} but no safety record, so it is not known what this validator has signed. Restore the \
-         data directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
+         data directory as it was at the last stop if you have it; otherwise {MEMORY_IS_LOST}"
     )]
     SafetyRecordMissing(Height),
     /// SAFE-6: the safety record does not decode.
     #[error(
         "SAFE-6: the safety record is damaged ({0}), so it is not known what this validator has signed. Restore the data directory as it was at the last \
-         stop if you have it; otherwise {KEY_IS_LOST}"
+         stop if you have it; otherwise {MEMORY_IS_LOST}"
     )]
     SafetyRecordDamaged(DecodeError),
     /// SAFE-6: the store has forgotten what was signed.
     #[error(
         "SAFE-6: this validator has signed up to round {signed}, but the data directory {}. It would contradict what it has signed. Restore the data \
-         directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}",
+         directory as it was at the last stop if you have it; otherwise {MEMORY_IS_LOST}",
         forgotten(*stored)
     )]
     DataBehind {
@@ -59,7 +64,7 @@ pub enum RecoverError {
     /// SAFE-6: the witness has forgotten what was signed.
     #[error(
         "SAFE-6: validator.signed, beside the key, is an old copy: it ends at round {witnessed}, and the data directory knows more. Restore the file \
-         as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
+         as it was at the last stop if you have it; otherwise {MEMORY_IS_LOST}"
     )]
     WitnessBehind {
         /// The highest round that the witness knows.
@@ -68,13 +73,13 @@ pub enum RecoverError {
     /// SAFE-6: store and witness count the same records and remember different ones.
     #[error(
         "SAFE-6: the safety record in the data directory is not the one that validator.signed, beside the key, was written for (round {0}): one of \
-         them is damaged or another validator's. Restore both as they were at the last stop; otherwise {KEY_IS_LOST}"
+         them is damaged or another validator's. Restore both as they were at the last stop; otherwise {MEMORY_IS_LOST}"
     )]
     RecordsDiffer(Round),
     /// SAFE-6: neither slot of the witness is whole.
     #[error(
         "SAFE-6: validator.signed, beside the key, is damaged, so it is not known what the key has signed. Restore the file as it was at the last stop \
-         if you have it; otherwise {KEY_IS_LOST}"
+         if you have it; otherwise {MEMORY_IS_LOST}"
     )]
     WitnessDamaged,
     /// The witness belongs to another key.
@@ -102,7 +107,7 @@ pub enum RecoverError {
     /// SAFE-6: the witness remembers a stop.
     #[error(
         "SAFE-6: this key was stopped for ever: it has signed {0}, which this validator does not remember. It runs somewhere else as well, or its home \
-         was restored from an older copy. Stop the other one if there is one; {KEY_IS_LOST}"
+         was restored from an older copy. Stop the other one if there is one; {MEMORY_IS_LOST}"
     )]
     Stopped(Stop),
     /// The safety record is of another network or epoch.
@@ -114,12 +119,12 @@ pub enum RecoverError {
     /// A stored block or certificate does not verify.
     #[error(
         "a stored block or certificate does not verify ({0}): the data directory is damaged. Restore it as it was at the last stop if you have it; \
-         otherwise {KEY_IS_LOST}"
+         otherwise {MEMORY_IS_LOST}"
     )]
     Unverified(#[from] VerifyError),
     /// The stored certificates do not decode.
     #[error(
-        "the stored certificates are damaged ({0}). Restore the data directory as it was at the last stop if you have it; otherwise {KEY_IS_LOST}"
+        "the stored certificates are damaged ({0}). Restore the data directory as it was at the last stop if you have it; otherwise {MEMORY_IS_LOST}"
     )]
     Damaged(DecodeError),
     /// The key is not a validator's.
@@ -127,7 +132,11 @@ pub enum RecoverError {
     NotAValidator(String),
 }
 
-/// What to do about a key that may have signed what nobody remembers.
+/// What to do about a key that may have signed what this home does not remember.
+pub(crate) const MEMORY_IS_LOST: &str = "bring it back by `quorate node recover`, or make a new key (`quorate keygen validator`) and have the committee \
+     replace this one (docs/operate.md, \"Lost or old data\")";
+
+/// What to do about a key that has run in two places.
 pub(crate) const KEY_IS_LOST: &str = "never start this key again: make a new one (`quorate keygen validator`) and have the committee replace it \
      (docs/operate.md, \"Lost or old data\")";
 
@@ -180,22 +189,38 @@ pub(crate) fn of_epoch<S: Store>(first: &Arc<Verifier>, ledger: &Ledger<S>) -> R
     Ok(Arc::new(first.next(last, committee, epoch.parameters)))
 }
 
-/// What the engine starts an epoch from, at the block that ends the one before.
-pub(crate) fn at_start<S: Store>(ledger: &Ledger<S>, verifier: &Verifier) -> Recovered {
+/// What is not known about the past of the key, if it was lost once.
+pub(crate) fn stored_lapse<S: Store>(store: &S) -> Result<Option<Lapse>, RecoverError> {
+    persistence::load_lapse(store)?.map(|bytes| Lapse::decode(&bytes)).transpose().map_err(RecoverError::SafetyRecordDamaged)
+}
+
+/// What the engine starts an epoch from, at the block that ends the one before. The stored record is of an earlier epoch, unless this validator
+/// has moved here and its ledger is still behind.
+pub(crate) fn at_start<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, abstains: bool) -> Result<Recovered, RecoverError> {
     let (id, round) = ledger.tip();
-    Recovered {
+    let scope = (verifier.genesis_hash(), verifier.committee().epoch());
+    let stored = stored_record(ledger.store())?.map(|(_, record)| record);
+    let record = stored.filter(|record| record.scope().1 >= scope.1).unwrap_or_else(|| SafetyRecord::new(scope.0, scope.1));
+    let (last_timeout, certificates) = load_signed(ledger, verifier, &record)?;
+    Ok(Recovered {
         root: Root { id, round, state_id: ledger.root().state_id(), payload_round: round },
         root_qc: verifier.genesis_qc(),
         committed: Vec::new(),
-        record: SafetyRecord::new(verifier.genesis_hash(), verifier.committee().epoch()),
-        last_timeout: None,
-        certificates: None,
+        record,
+        abstains,
+        last_timeout,
+        certificates,
         blocks: Vec::new(),
-    }
+    })
 }
 
 /// Reads what the engine starts from.
-pub(crate) fn recover<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<Recovered, RecoverError> {
+pub(crate) fn recover<S: Store>(
+    ledger: &Ledger<S>,
+    verifier: &Verifier,
+    witness: &mut Attestation,
+    abstains: bool,
+) -> Result<Recovered, RecoverError> {
     let header = ledger.root();
     let epoch = verifier.committee().epoch();
     let reader = ledger.reader();
@@ -217,43 +242,60 @@ pub(crate) fn recover<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness
     let root = Root { id, round, state_id: header.state_id(), payload_round };
     let root_qc = if header.epoch == epoch { verifier.quorum_cert(ledger.commit_qc())? } else { verifier.genesis_qc() };
 
-    let (record, is_of_epoch) = load_record(ledger, verifier, witness)?;
-    let certificates = if is_of_epoch { load_certificates(ledger, verifier)? } else { None };
-    let last_timeout = match record.last_timeout() {
-        None => None,
-        Some((round, high_qc, tc)) => Some((round, verifier.quorum_cert(high_qc)?, tc.map(|tc| verifier.timeout_cert(tc)).transpose()?)),
-    };
+    let record = load_record(ledger, verifier, witness)?;
+    let (last_timeout, certificates) = load_signed(ledger, verifier, &record)?;
     let blocks = ledger.load_pending()?.into_iter().map(|block| verifier.block(block)).collect::<Result<Vec<Verified<Block>>, _>>()?;
-    Ok(Recovered { root, root_qc, committed, record, last_timeout, certificates, blocks })
+    Ok(Recovered { root, root_qc, committed, record, abstains, last_timeout, certificates, blocks })
 }
 
-/// The record of our epoch, and whether it was stored.
-fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<(SafetyRecord, bool), RecoverError> {
+/// The stored record, encoded and decoded.
+pub(crate) fn stored_record<S: Store>(store: &S) -> Result<Option<(Vec<u8>, SafetyRecord)>, RecoverError> {
+    let Some(bytes) = persistence::load_record(store)? else { return Ok(None) };
+    let record = SafetyRecord::decode(&bytes).map_err(RecoverError::SafetyRecordDamaged)?;
+    Ok(Some((bytes, record)))
+}
+
+/// The record of our epoch. If this validator has moved here and the ledger is behind, the record is of a later one: until then nothing is signed.
+fn load_record<S: Store>(ledger: &Ledger<S>, verifier: &Verifier, witness: &mut Attestation) -> Result<SafetyRecord, RecoverError> {
     let scope = (verifier.genesis_hash(), verifier.committee().epoch());
-    let stored = persistence::load_record(ledger.store())?;
-    let record = stored.as_deref().map(SafetyRecord::decode).transpose().map_err(RecoverError::SafetyRecordDamaged)?;
-    // The commit that begins an epoch comes before the first record of that epoch in the store's log, so a record is never ahead.
-    if let Some(record) = record.as_ref().filter(|record| record.scope().0 != scope.0 || record.scope().1 > scope.1) {
+    let stored = stored_record(ledger.store())?;
+    if let Some((_, record)) = stored.as_ref().filter(|(_, record)| record.scope().0 != scope.0) {
         return Err(RecoverError::OtherScope(record.scope().0, record.scope().1));
     }
-    witness.check(persistence::load_count(ledger.store())?, stored.as_deref().zip(record.as_ref().map(SafetyRecord::highest_round)))?;
-    match record {
-        Some(record) if record.scope() == scope => Ok((record, true)),
+    witness.check(persistence::load_count(ledger.store())?, stored.as_ref().map(|(bytes, record)| (&**bytes, record.highest_round())))?;
+    match stored {
+        Some((_, record)) if record.scope().1 >= scope.1 => Ok(record),
         // The witness agrees that this is the last record, so nothing has been signed since: nothing in our epoch.
-        Some(_) => Ok((SafetyRecord::new(scope.0, scope.1), false)),
+        Some(_) => Ok(SafetyRecord::new(scope.0, scope.1)),
         // Nothing has been signed: the store is at genesis, and the witness agrees. The first record is written before anything can be signed
         // or committed.
         None if ledger.root().height == Height(0) => {
             let record = SafetyRecord::new(scope.0, scope.1);
             persistence::write_first_record(ledger.store(), &record)?;
-            Ok((record, true))
+            Ok(record)
         }
         None => Err(RecoverError::SafetyRecordMissing(ledger.root().height)),
     }
 }
 
-fn load_certificates<S: Store>(ledger: &Ledger<S>, verifier: &Verifier) -> Result<Option<Verified<SyncInfo>>, RecoverError> {
-    let Some(bytes) = persistence::load_certificates(ledger.store())? else { return Ok(None) };
-    let stored: SyncInfo = codec::decode(&bytes, MESSAGE_BYTES_MAX).map_err(RecoverError::Damaged)?;
-    Ok(Some(verifier.sync_info(stored)?))
+/// A timeout that may be sent again: its round and certificates.
+type SignedTimeout = (Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>);
+
+/// What is stored beside the record, if the stored record is of our epoch: its last timeout, and the certificates that lead into its round.
+fn load_signed<S: Store>(
+    ledger: &Ledger<S>,
+    verifier: &Verifier,
+    record: &SafetyRecord,
+) -> Result<(Option<SignedTimeout>, Option<Verified<SyncInfo>>), RecoverError> {
+    let is_of_epoch = |record: &SafetyRecord| record.scope().1 == verifier.committee().epoch();
+    if !is_of_epoch(record) || !stored_record(ledger.store())?.is_some_and(|(_, stored)| is_of_epoch(&stored)) {
+        return Ok((None, None));
+    }
+    let last_timeout = match record.last_timeout() {
+        None => None,
+        Some((round, high_qc, tc)) => Some((round, verifier.quorum_cert(high_qc)?, tc.map(|tc| verifier.timeout_cert(tc)).transpose()?)),
+    };
+    let Some(bytes) = persistence::load_certificates(ledger.store())? else { return Ok((last_timeout, None)) };
+    let certificates: SyncInfo = codec::decode(&bytes, MESSAGE_BYTES_MAX).map_err(RecoverError::Damaged)?;
+    Ok((last_timeout, Some(verifier.sync_info(certificates)?)))
 }

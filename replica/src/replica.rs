@@ -13,7 +13,7 @@ use std::{
 use quorate_app::{App, CachedRead, Panicked, accounts, check_transaction, permissions};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
-    safety::{Ballot, SafetyRecord, persist},
+    safety::{Ballot, Lapse, SafetyRecord, persist},
 };
 use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, Store, StoreError, schema};
 use quorate_types::{
@@ -23,11 +23,12 @@ use quorate_types::{
     epoch::EpochChange,
     genesis::Genesis,
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
-    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
+    message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, RecoveryAnswer, RecoveryRequest, SyncInfo},
     proof::CommitProof,
     receipt::{Outcome, Receipt},
     round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
+    sighting::Statement,
     transaction::{Target, Transaction},
     verify::{Verified, VerifiedMessage, Verifier},
     vote::QuorumCert,
@@ -35,6 +36,7 @@ use quorate_types::{
 };
 
 use crate::{
+    abstention::{Abstaining, Abstention},
     asking::Asking,
     block_time::BlockTime,
     catchup::{Blocks, Catchup},
@@ -43,9 +45,9 @@ use crate::{
     mempool::{Added, Dropped, Load, Mempool, PoolLimits, Rejected},
     output::{Answer, Output},
     pacer,
-    persistence::SafetyColumn,
+    persistence::{self, SafetyColumn},
     position::Position,
-    recovery::{self, KEY_IS_LOST, LaterVersion, RecoverError},
+    recovery::{self, LaterVersion, MEMORY_IS_LOST, RecoverError},
     seen::{self, Seen},
     serve::{Quota, Serve},
     standing::Standing,
@@ -87,6 +89,8 @@ pub struct ReplicaConfig {
     pub doubles: Doubles,
     /// The newest version of the protocol that we speak.
     pub speaks: u32,
+    /// Stop at this height, for an upgrade of all validators at once: commit nothing above it, and sign nothing once it is committed.
+    pub halt_at: Option<Height>,
 }
 
 /// We are faulty, or the disk is, or more than f validators are: stop the process at once. Nothing is retried.
@@ -98,6 +102,9 @@ pub enum Fatal {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The stored safety record cannot be read at the start of an epoch.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// A rule of the protocol is broken.
     #[error(transparent)]
     Halt(#[from] Halt),
@@ -119,7 +126,7 @@ pub enum Fatal {
     /// SAFE-6. The stop is remembered: the replica does not open again.
     #[error(
         "SAFE-6: this validator's key has signed {0}, which this validator does not remember. The key runs somewhere else as well, or this home was \
-         restored from an older copy. Nothing more is signed, not even after a restart. Stop the other one if there is one; {KEY_IS_LOST}"
+         restored from an older copy. Nothing more is signed, not even after a restart. Stop the other one if there is one; {MEMORY_IS_LOST}"
     )]
     Doubled(Stop),
 }
@@ -151,6 +158,10 @@ pub struct ReplicaStatus {
     pub waiting: usize,
     /// Blocks are being fetched, or we do not know yet after the start whether we lag.
     pub catching_up: bool,
+    /// How far the abstention has come, if this validator has lost its memory.
+    pub abstaining: Option<Abstaining>,
+    /// It has reached the height at which it was to halt: see [`ReplicaConfig::halt_at`].
+    pub has_halted: bool,
     /// Different results that recent votes name; more than one is an alarm (S8).
     pub results_in_votes: usize,
     /// Counters since the start.
@@ -229,6 +240,7 @@ pub struct Replica<S: Store> {
     witness: Attestation,
     doubles: Doubles,
     speaks: u32,
+    halt_at: Option<Height>,
     /// The safety record as last persisted. The engine's own is ahead of it by the ballots approved since.
     durable: SafetyRecord,
     seen: Seen,
@@ -237,6 +249,10 @@ pub struct Replica<S: Store> {
     /// A statement with our signature that we do not remember.
     stopping: Option<Stop>,
     asking: Asking,
+    /// We have lost our memory, and sign nothing (SAFE-8).
+    abstention: Option<Abstention>,
+    /// After an abstention: the epoch, and the last round of it, of which we do not remember what we have signed.
+    unknown: Option<(Epoch, Round)>,
     /// Blocks that were on disk at the start and have not been executed again yet.
     recovered: BTreeSet<BlockId>,
     /// Ballots held back until asking is over.
@@ -278,7 +294,14 @@ impl<S: Store> Replica<S> {
         let me = committee.find(&public).unwrap_or(NOBODY);
         let genesis_hash = verifier.genesis_hash();
         let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
-        let recovered = recovery::recover(&ledger, &verifier, &mut witness)?;
+        let timeout = base_timeout(&verifier);
+        let (mut abstention, mut unknown) = (None, None);
+        match recovery::stored_lapse(&store)? {
+            Some(Lapse::Open { nonce }) => abstention = Some(Abstention::new(nonce, me, Arc::clone(committee), timeout)),
+            Some(Lapse::Closed { epoch, round }) => unknown = Some((epoch, round)),
+            None => {}
+        }
+        let recovered = recovery::recover(&ledger, &verifier, &mut witness, abstention.is_some())?;
         let mut seen = Seen::new(committee.epoch());
         for qc in recovered.blocks.iter().map(Verified::<Block>::qc).chain([recovered.root_qc.clone()]) {
             seen.note_qc(&qc);
@@ -287,7 +310,7 @@ impl<S: Store> Replica<S> {
             seen.note_qc(&certificates.high_qc);
             certificates.last_round_tc.iter().for_each(|tc| seen.note_tc(tc));
         }
-        let asking = Asking::new(me, Arc::clone(committee), base_timeout(&verifier));
+        let asking = Asking::new(me, Arc::clone(committee), timeout);
         let asking = if config.doubles == Doubles::Stop { asking } else { asking.skipped() };
         let engine_config = engine_config(&verifier, me, &config.fixed_leaders);
         let durable = recovered.record.clone();
@@ -312,11 +335,14 @@ impl<S: Store> Replica<S> {
             witness,
             doubles: config.doubles,
             speaks: config.speaks,
+            halt_at: config.halt_at,
             durable,
             seen,
             early: Early::default(),
             stopping: None,
             asking,
+            abstention,
+            unknown,
             recovered: on_disk,
             unsigned: VecDeque::new(),
             now: Now::default(),
@@ -330,7 +356,9 @@ impl<S: Store> Replica<S> {
             outputs: VecDeque::new(),
             counts: Counts::default(),
         };
-        replica.queue(effects);
+        if !replica.has_halted() {
+            replica.queue(effects);
+        }
         Ok(replica)
     }
 
@@ -382,9 +410,13 @@ impl<S: Store> Replica<S> {
     /// When the replica needs its next input at the latest, as [`Now::elapsed`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
+        if self.has_halted() {
+            return None;
+        }
         let heartbeat = self.building.map(|building| if building.is_pausing { building.pause_end } else { building.heartbeat });
         let timer = self.timer.map(|(_, at)| at);
-        let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline()];
+        let abstention = self.abstention.as_ref().and_then(Abstention::deadline);
+        let deadlines = [timer, heartbeat, self.time.deadline(), self.catchup.deadline(), self.asking.deadline(), abstention];
         deadlines.into_iter().flatten().min()
     }
 
@@ -403,7 +435,9 @@ impl<S: Store> Replica<S> {
             pool_bytes: self.pool.bytes(),
             pool_ready: self.pool.ready(),
             waiting: self.waiting.len(),
-            catching_up: self.catchup.is_behind(),
+            catching_up: self.catchup.is_behind() && !self.has_halted(),
+            has_halted: self.has_halted(),
+            abstaining: self.abstaining(),
             results_in_votes: self.engine.results_in_votes(),
             counts: self.counts,
         }
@@ -414,6 +448,18 @@ impl<S: Store> Replica<S> {
     pub fn standing(&self) -> Standing {
         let sightings = self.catchup.committee().ids().map(|id| self.seen.of(id));
         Standing::of(&self.engine, self.ledger.root().height, self.catchup.is_behind(), sightings)
+    }
+
+    /// Whether this validator has reached the height at which it was to halt.
+    #[must_use]
+    pub fn has_halted(&self) -> bool {
+        self.halt_at.is_some_and(|halt| self.ledger.root().height >= halt)
+    }
+
+    /// How far the abstention has come, if this validator has lost its memory.
+    #[must_use]
+    pub fn abstaining(&self) -> Option<Abstaining> {
+        self.abstention.as_ref().map(Abstention::status)
     }
 
     /// What the pool could give to blocks now.
@@ -513,18 +559,29 @@ impl<S: Store> Replica<S> {
             return self.on_other_epoch(from, message.into_inner(), 0);
         }
         if self.doubles == Doubles::Stop
-            && let Some(statement) = seen::foreign(&message, self.me, &self.durable)
+            && let Some(statement) = self.foreign(&message)
         {
             self.stopping = Some(Stop { kind: statement.kind(), round: statement.round() });
             return;
         }
         self.seen.note(&message);
+        if self.has_halted() && message.round().is_some() {
+            return self.show_halt(from);
+        }
         self.asking.on_heard(self.now.elapsed);
         match message.split() {
             VerifiedMessage::SightingsRequest => self.tell_sightings(from),
             VerifiedMessage::Sightings(sightings) => {
                 if sightings.of == self.me {
                     self.asking.on_answer(from);
+                }
+            }
+            VerifiedMessage::RecoveryRequest(request) => self.show_certificates(from, request),
+            VerifiedMessage::RecoveryAnswer(nonce, certificates) => {
+                self.tell(Event::Message { from, message: VerifiedMessage::SyncInfo(certificates) });
+                let round = self.engine.round();
+                if let Some(abstention) = &mut self.abstention {
+                    abstention.on_answer(from, nonce, round);
                 }
             }
             VerifiedMessage::Proposal(proposal) => {
@@ -556,6 +613,20 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// SAFE-6: the first statement in a message that carries our signature and that we can neither remember nor have forgotten.
+    fn foreign(&self, message: &Message) -> Option<Statement> {
+        let epoch = self.verifier.committee().epoch();
+        // A record of a later epoch cannot judge: we have moved here, and have not caught up yet.
+        if self.durable.scope().1 != epoch {
+            return None;
+        }
+        let forgotten = |round| match &self.abstention {
+            Some(abstention) => abstention.may_have_signed(round),
+            None => self.unknown.is_some_and(|(of, last)| of == epoch && round <= last),
+        };
+        seen::foreign(message, self.me, &self.durable, forgotten)
+    }
+
     /// Nothing of another epoch is processed. A peer in an earlier one is shown the certificate that ended it; if a peer claims a later one, we ask
     /// for the blocks that would lead there.
     fn on_other_epoch(&mut self, from: ValidatorId, message: Message, bytes: usize) {
@@ -578,6 +649,15 @@ impl<S: Store> Replica<S> {
         self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
     }
 
+    /// Shows a validator that goes on the certificate that commits our last block: perhaps it lacks it.
+    fn show_halt(&mut self, to: ValidatorId) {
+        if self.quota.take(to, self.now.elapsed) {
+            let message = committed_by(self.ledger.commit_qc());
+            self.quota.served(to, codec::encode(&message).len());
+            self.send(Recipients::One(to), message);
+        }
+    }
+
     /// Shows a validator the certificate that commits the last block of its epoch: perhaps nobody else in it has one.
     fn show_end(&mut self, to: ValidatorId, epoch: Epoch) {
         if !self.quota.take(to, self.now.elapsed) {
@@ -585,9 +665,7 @@ impl<S: Store> Replica<S> {
         }
         // What cannot be read now may be in another validator's ledger.
         let change = self.ledger.reader().epoch_change(epoch).ok().flatten();
-        let message = change.map(|EpochChange { commit: CommitProof { qc, .. }, .. }| {
-            Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc, last_round_tc: None }))
-        });
+        let message = change.map(|EpochChange { commit: CommitProof { qc, .. }, .. }| committed_by(&qc));
         self.quota.served(to, message.as_ref().map_or(0, |message| codec::encode(message).len()));
         if let Some(message) = message {
             self.send(Recipients::One(to), message);
@@ -618,6 +696,40 @@ impl<S: Store> Replica<S> {
         let answer = Message::Sightings(Box::new(self.seen.of(from)));
         self.quota.served(from, codec::encode(&answer).len());
         self.send(Recipients::One(from), answer);
+    }
+
+    /// Shows a validator that has lost its memory where we stand. Our certificates lead into the highest round that we have signed in, unless we
+    /// have lost our own memory, or have moved here and lag behind.
+    fn show_certificates(&mut self, to: ValidatorId, request: RecoveryRequest) {
+        let knows = self.abstention.is_none() && self.durable.scope().1 == self.verifier.committee().epoch();
+        if !knows {
+            return self.outputs.push_back(Output::Ignored { from: to, reason: "abstains" });
+        }
+        if !self.quota.take(to, self.now.elapsed) {
+            return self.outputs.push_back(Output::Ignored { from: to, reason: "too-many-requests" });
+        }
+        let answer = RecoveryAnswer { nonce: request.nonce, certificates: self.engine.certificates() };
+        let answer = Message::RecoveryAnswer(Box::new(answer));
+        self.quota.served(to, codec::encode(&answer).len());
+        self.send(Recipients::One(to), answer);
+    }
+
+    /// Ends an abstention once a committed block of this epoch lies above all that we may have forgotten. The raised record is durable before the
+    /// engine may sign.
+    fn end_abstention(&mut self) -> Result<(), Fatal> {
+        let epoch = self.verifier.committee().epoch();
+        let root = self.ledger.root();
+        let over = self.abstention.as_ref().filter(|_| root.epoch == epoch).and_then(|abstention| abstention.over(root.round));
+        let Some(round) = over else { return Ok(()) };
+        let record = self.engine.safety_record().raised_above(round);
+        let bytes = codec::encode(&record);
+        let certificates = codec::encode(&self.engine.certificates());
+        let lapse = Lapse::Closed { epoch, round };
+        persistence::write_record(&self.store, (&bytes, self.witness.next_count()), Some(&certificates), Some(&lapse))?;
+        self.witness.note(&bytes, record.highest_round())?;
+        self.engine.resume(round);
+        (self.durable, self.abstention, self.unknown) = (record, None, Some((epoch, round)));
+        Ok(())
     }
 
     fn hand_over(&mut self, blocks: Option<Blocks>) {
@@ -651,6 +763,9 @@ impl<S: Store> Replica<S> {
     /// Takes a client's transaction into the pool, or refuses it.
     fn enter(&mut self, submission: Submission) {
         let Submission { ticket, transaction, wait } = submission;
+        if self.has_halted() {
+            return self.refuse(ticket, "halted", "this node has halted (node.halt_at_height)".into());
+        }
         let id = transaction.id();
         let copy = (*transaction).clone();
         match self.admit(transaction) {
@@ -724,6 +839,9 @@ impl<S: Store> Replica<S> {
     // ---- time and the pool --------------------------------------------------------------------------------------------------------
 
     fn on_time(&mut self) {
+        if self.has_halted() {
+            return;
+        }
         if let Some((round, at)) = self.timer
             && at <= self.now.elapsed
         {
@@ -734,6 +852,12 @@ impl<S: Store> Replica<S> {
         }
         for to in self.asking.on_time(self.now.elapsed) {
             self.send(Recipients::One(to), Message::SightingsRequest);
+        }
+        let elapsed = self.now.elapsed;
+        if let Some((nonce, others)) = self.abstention.as_mut().map(|abstention| (abstention.nonce(), abstention.on_time(elapsed))) {
+            for to in others {
+                self.send(Recipients::One(to), Message::RecoveryRequest(RecoveryRequest { nonce }));
+            }
         }
         self.release();
         if let Some(block) = self.time.due(self.engine.round(), self.now) {
@@ -820,6 +944,7 @@ impl<S: Store> Replica<S> {
             return;
         };
         let timestamp = self.time.stamp(parent.timestamp, self.now);
+        let is_past = self.is_last(parent.height);
         let parameters = self.verifier.parameters();
         let transactions = self.pool.select(
             |sender| permissions::standing(state, self.ledger.epoch(), sender).ok(),
@@ -829,7 +954,8 @@ impl<S: Store> Replica<S> {
         );
         // Expired transactions keep the pool busy, and so everyone's timers short, until a block of a later time is committed. A heartbeat
         // longer than a round would then lose every round, if we waited for it.
-        let flush = building.flush || self.pool.has_expired(timestamp);
+        let flush = building.flush || is_past || self.pool.has_expired(timestamp);
+        let transactions = if is_past { Vec::new() } else { transactions };
         if transactions.is_empty() && !flush && self.now.elapsed < building.heartbeat {
             return;
         }
@@ -886,6 +1012,9 @@ impl<S: Store> Replica<S> {
     // ---- effects ------------------------------------------------------------------------------------------------------------------
 
     fn tell(&mut self, event: Event) {
+        if self.has_halted() {
+            return;
+        }
         let effects = self.engine.handle(event);
         self.queue(effects);
     }
@@ -1000,6 +1129,10 @@ impl<S: Store> Replica<S> {
         // A block that is gone is committed, or never will be: nobody waits for it.
         let Some(block) = self.engine.tree().get(&id) else { return };
         let Some(parent) = self.ledger.header(&block.parent_id()) else { return };
+        // What follows the last block carries votes for it, and nothing else.
+        if self.is_last(parent.height) && !block.payload().is_empty() {
+            return;
+        }
         let (round, time) = (block.round(), block.content().timestamp);
         if self.time.check((round, id), time, parent.timestamp, self.now) {
             self.tell(Event::Timely(id));
@@ -1018,7 +1151,42 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether a block of this height, or one below it, is the last that is to be committed here.
+    fn is_last(&self, height: Height) -> bool {
+        self.halt_at.is_some_and(|halt| height >= halt)
+    }
+
+    /// The part of a commit up to the height at which to halt, and its certificate. Only a block whose child is certified in the next round has a
+    /// certificate of its own, so the part may end a little higher.
+    fn up_to_halt<'a>(
+        &self,
+        blocks: &'a [Arc<Verified<Block>>],
+        qc: &Verified<QuorumCert>,
+    ) -> (&'a [Arc<Verified<Block>>], Verified<QuorumCert>) {
+        for (count, block) in (1usize..).zip(blocks) {
+            let is_last = self.ledger.header(&block.id()).is_some_and(|header| self.is_last(header.height));
+            let grandchild = count.checked_add(1).and_then(|at| blocks.get(at)).filter(|_| is_last);
+            let within = grandchild.map(|block| block.qc()).filter(|qc| qc.commits().is_some_and(|(id, ..)| id == block.id()));
+            if let (Some(qc), Some(part)) = (within, blocks.get(..count)) {
+                return (part, qc);
+            }
+        }
+        (blocks, qc.clone())
+    }
+
+    /// The height at which to halt is committed: nothing more is signed or committed. The others are shown the certificate, since we will not
+    /// propose the block that would carry it.
+    fn halt(&mut self) -> Result<(), Fatal> {
+        self.send(Recipients::Others, committed_by(self.ledger.commit_qc()));
+        (self.timer, self.building) = (None, None);
+        self.unsigned.clear();
+        self.time.forget_held();
+        self.leave_tasks()
+    }
+
     fn commit(&mut self, blocks: &[Arc<Verified<Block>>], qc: &Verified<QuorumCert>) -> Result<(), Fatal> {
+        let (blocks, qc) = self.up_to_halt(blocks, qc);
+        let qc = &qc;
         let path: Vec<&Block> = blocks.iter().map(|block| &***block).collect();
         let committed = Arc::new(self.ledger.commit(&path, qc)?);
         self.pool_touched = true;
@@ -1047,8 +1215,10 @@ impl<S: Store> Replica<S> {
         }
         if committed.ends_epoch {
             self.begin_epoch(qc)?;
+        } else {
+            self.end_abstention()?;
         }
-        Ok(())
+        if self.has_halted() { self.halt() } else { Ok(()) }
     }
 
     /// Drops the transactions of accounts that may no longer send.
@@ -1072,13 +1242,14 @@ impl<S: Store> Replica<S> {
         let committee = next.committee().map_err(LedgerError::from)?;
         let verifier = Arc::new(self.verifier.next(self.ledger.root().state_id(), Arc::clone(&committee), next.parameters));
         let me = committee.find(&self.key.public()).unwrap_or(NOBODY);
-        let start = recovery::at_start(&self.ledger, &verifier);
+        let start = recovery::at_start(&self.ledger, &verifier, self.abstention.is_some())?;
         self.durable = start.record.clone();
         let (engine, effects) = Engine::recover(engine_config(&verifier, me, &self.fixed_leaders), Arc::clone(&self.key), start);
         self.engine = engine;
         self.catchup = self.catchup.next(me, Arc::clone(&committee));
         self.quota.set_members(committee.ids().count());
         self.asking = self.asking.next(me, Arc::clone(&committee), base_timeout(&verifier));
+        self.abstention = self.abstention.as_ref().map(|abstention| abstention.next(me, Arc::clone(&committee)));
         self.seen = Seen::new(committee.epoch());
         (self.me, self.verifier) = (me, verifier);
         (self.timer, self.building) = (None, None);
@@ -1093,7 +1264,7 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Drops the work of the old epoch, but not what its engine has found out: that holds in every epoch.
+    /// Drops the engine's work when an epoch or the run is over, but not what the engine has found out: that holds for ever.
     fn leave_tasks(&mut self) -> Result<(), Fatal> {
         for task in std::mem::take(&mut self.tasks) {
             match task {
@@ -1139,6 +1310,11 @@ fn engine_config(verifier: &Verifier, me: ValidatorId, fixed_leaders: &Arc<BTree
         me,
         fixed_leaders: Arc::clone(fixed_leaders),
     }
+}
+
+/// A certificate that commits a block, for a validator that lacks it.
+fn committed_by(qc: &QuorumCert) -> Message {
+    Message::SyncInfo(Box::new(SyncInfo { high_qc: qc.clone(), high_commit_qc: qc.clone(), last_round_tc: None }))
 }
 
 /// The word for a block with a transaction on which the application panics, or has panicked.

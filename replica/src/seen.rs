@@ -20,9 +20,9 @@ use quorate_types::{
 /// How many recently examined certificates to recognise: all messages of a round carry the same few.
 const RECENT_MAX: usize = 8;
 
-/// The first statement in a message that carries our signature and that our record does not cover.
-pub(crate) fn foreign(message: &Message, me: ValidatorId, record: &SafetyRecord) -> Option<Statement> {
-    statements(message, me, record.scope()).into_iter().find(|statement| !record.covers(statement))
+/// The first statement in a message that carries our signature, that our record does not cover, and that we have not forgotten.
+pub(crate) fn foreign(message: &Message, me: ValidatorId, record: &SafetyRecord, forgotten: impl Fn(Round) -> bool) -> Option<Statement> {
+    statements(message, me, record.scope()).into_iter().find(|statement| !forgotten(statement.round()) && !record.covers(statement))
 }
 
 /// The statements in a message that a validator has signed.
@@ -63,6 +63,8 @@ fn statements(message: &Message, of: ValidatorId, (genesis_hash, epoch): (Genesi
         | Message::FetchRequest(_)
         | Message::CatchupRequest(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
+        | Message::RecoveryAnswer(_)
         | Message::Sightings(_) => {}
     }
     found
@@ -77,7 +79,12 @@ fn quorum_certs(message: &Message) -> impl Iterator<Item = &QuorumCert> {
         Message::SyncInfo(info) => (&[], [Some(&info.high_qc), Some(&info.high_commit_qc)]),
         Message::FetchResponse(response) => (&response.blocks, [None, None]),
         Message::CatchupResponse(response) => (&response.blocks, [response.commit_qc.as_ref(), None]),
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::Sightings(_) => (&[], [None, None]),
+        Message::RecoveryAnswer(answer) => (&[], [Some(&answer.certificates.high_qc), Some(&answer.certificates.high_commit_qc)]),
+        Message::FetchRequest(_)
+        | Message::CatchupRequest(_)
+        | Message::SightingsRequest
+        | Message::Sightings(_)
+        | Message::RecoveryRequest(_) => (&[], [None, None]),
     };
     let of_tc = timeout_cert(message).map(|tc| &tc.high_qc);
     blocks.iter().map(Block::qc).chain(own.into_iter().flatten()).chain(of_tc)
@@ -89,12 +96,14 @@ fn timeout_cert(message: &Message) -> Option<&TimeoutCert> {
         Message::Proposal(proposal) => proposal.last_round_tc.as_ref(),
         Message::Timeout(message) => message.last_round_tc.as_ref(),
         Message::SyncInfo(info) => info.last_round_tc.as_ref(),
+        Message::RecoveryAnswer(answer) => answer.certificates.last_round_tc.as_ref(),
         Message::Vote(_)
         | Message::FetchRequest(_)
         | Message::FetchResponse(_)
         | Message::CatchupRequest(_)
         | Message::CatchupResponse(_)
         | Message::SightingsRequest
+        | Message::RecoveryRequest(_)
         | Message::Sightings(_) => None,
     }
 }
@@ -147,6 +156,8 @@ impl Seen {
             | Message::CatchupRequest(_)
             | Message::CatchupResponse(_)
             | Message::SightingsRequest
+            | Message::RecoveryRequest(_)
+            | Message::RecoveryAnswer(_)
             // Peers tell what they have seen to the validator it concerns.
             | Message::Sightings(_) => {}
         }

@@ -51,7 +51,13 @@ pub(crate) struct Attestation {
 impl Attestation {
     /// Reads the file, which must belong to this key and network and must not remember a stop.
     pub(crate) fn open(file: Box<dyn WitnessFile>, key: PublicKey, genesis: GenesisHash) -> Result<Self, RecoverError> {
-        let (counter, witness) = Witness::read(&file.read()?).map_err(|_| RecoverError::WitnessDamaged)?;
+        let (counter, witness) = Self::read(&file.read()?, key, genesis)?;
+        Ok(Self { file, genesis, counter, witness })
+    }
+
+    /// The content of a file that belongs to this key and network and does not remember a stop, and its counter.
+    pub(crate) fn read(bytes: &[u8], key: PublicKey, genesis: GenesisHash) -> Result<(u64, Witness), RecoverError> {
+        let (counter, witness) = Witness::read(bytes).map_err(|_| RecoverError::WitnessDamaged)?;
         if witness.key != key {
             return Err(RecoverError::WitnessOfOtherKey { found: witness.key, ours: key });
         }
@@ -60,7 +66,7 @@ impl Attestation {
             History::Signed(mark) if mark.genesis != genesis => {
                 Err(RecoverError::WitnessOfOtherNetwork { found: mark.genesis, given: genesis })
             }
-            History::Signed(_) | History::Unused => Ok(Self { file, genesis, counter, witness }),
+            History::Signed(_) | History::Unused => Ok((counter, witness)),
         }
     }
 
@@ -103,10 +109,8 @@ impl Attestation {
     }
 
     fn mark(&self) -> Mark {
-        match self.witness.history {
-            History::Signed(mark) | History::Stopped(mark, _) => mark,
-            History::Unused => Mark { genesis: self.genesis, count: 0, round: Round(0), record: Hash::default() },
-        }
+        let unused = Mark { genesis: self.genesis, count: 0, round: Round(0), record: Hash::default() };
+        self.witness.mark().unwrap_or(unused)
     }
 
     fn write(&mut self, history: History) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use quorate_types::{
     crypto::{Hash, Signature, SigningKey},
     genesis::GenesisValidator,
     ids::{Address, BlockId, GenesisHash, StateId, ValidatorId},
-    message::{CatchupResponse, FetchResponse, Message, SyncInfo},
+    message::{CatchupResponse, FetchResponse, Message, RecoveryRequest, SyncInfo},
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     sighting::{SeenProposal, SeenTimeout, SeenVote, Sightings},
     timeout::{TimeoutCert, TimeoutMessage},
@@ -237,6 +237,7 @@ impl<'a> Forger<'a> {
             letter("", any, Self::caught_up(&[], None)),
             letter("", any, Message::SightingsRequest),
             letter("", any, Message::Sightings(Box::new(Sightings::none(Epoch(0), any)))),
+            letter("", any, Message::RecoveryRequest(RecoveryRequest { nonce: Hash::default() })),
         ];
         // Carriers with genuine content must be accepted, so that a forgery is refused for its forged part.
         letters.extend([q4, q5].into_iter().flat_map(|qc| self.carriers(qc)));
@@ -719,11 +720,11 @@ impl<'a> Forger<'a> {
 /// Whether a message contains a signature. Requests and empty answers are the same on every network.
 fn signs_something(message: &Message) -> bool {
     match message {
-        Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => true,
+        Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) | Message::RecoveryAnswer(_) => true,
         Message::FetchResponse(response) => !response.blocks.is_empty(),
         Message::CatchupResponse(response) => !response.blocks.is_empty(),
         Message::Sightings(seen) => seen.vote.is_some() || seen.timeout.is_some() || seen.proposal.is_some(),
-        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => false,
+        Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::RecoveryRequest(_) => false,
     }
 }
 

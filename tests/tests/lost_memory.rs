@@ -1,6 +1,7 @@
 //! Validators that have forgotten what they signed, as real processes: data wiped; data or home restored from an older copy; a home that runs
 //! twice; a database log that was truncated or has a flipped bit. Each must be refused at its start, or stop before it contradicts itself,
-//! say what to do, and stay stopped. When its state is restored, the validator takes part again.
+//! say what to do, and stay stopped. When its state is restored, the validator takes part again. So it does after `quorate node recover`, and
+//! after `quorate node safety export` and `import` on another machine.
 //! `make test` plays each kind once. To run many random cases:
 //! ```sh
 //! QUORATE_LOST_MEMORY_CASES=200 cargo nextest run --release --locked -p quorate-tests --test lost_memory
@@ -13,7 +14,7 @@ use std::{
 };
 
 use quorate_keygen::AccountKey;
-use quorate_tests::{Cluster, DEADLINE, eventually};
+use quorate_tests::{Cluster, DEADLINE, Ran, Traffic, eventually, quorate};
 use quorate_types::round::Height;
 
 const VICTIM: usize = 3;
@@ -201,4 +202,82 @@ async fn a_validator_that_has_forgotten_signs_nothing_says_what_to_do_and_stays_
         eprintln!("case {number} of seed {seed}: {kind:?}");
         case.play(kind).await;
     }
+}
+
+fn node(words: &[&str], home: &Path) -> Ran {
+    quorate(&[&["node"], words, &["--home", home.to_str().unwrap(), "-o", "json"]].concat())
+}
+
+async fn votes(cluster: &Cluster, index: usize) -> u64 {
+    cluster.counter(index, "quorate_consensus_votes_total").await
+}
+
+/// Waits until a validator that has just started votes, and checks that nobody has contradicted itself.
+async fn signs_again(cluster: &mut Cluster, index: usize, traffic: &Traffic) {
+    cluster.ready(index).await;
+    let cluster = &*cluster;
+    eventually("it votes", || async { (votes(cluster, index).await > 0).then_some(()) }).await;
+    traffic.goes_on(1).await;
+    for witness in (0..cluster.len()).filter(|witness| *witness != index) {
+        assert_eq!(cluster.counter(witness, "quorate_consensus_accusations_total").await, 0, "a validator has contradicted itself");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wiped_validator_comes_back_by_node_recover_and_one_that_moves_takes_its_record_along() {
+    let mut cluster = Cluster::start(4, &["--accounts", "5"]).await;
+    let (sink, clients) = (cluster.key("alice").public().address, ["bob", "carol", "dave"].map(|name| cluster.key(name)).into());
+    let traffic = Traffic::start_at(&cluster, &OTHERS, clients, sink);
+    traffic.goes_on(2).await;
+
+    // Its data is gone.
+    cluster.kill(VICTIM);
+    let home = cluster.validator_home(VICTIM).to_path_buf();
+    fs::remove_dir_all(home.join("data")).unwrap();
+    let (_, said) = cluster.run_to_end(VICTIM);
+    assert!(said.contains("SAFE-6") && said.contains("quorate node recover"), "{said}");
+    let unconfirmed = node(&["recover"], &home);
+    assert!(unconfirmed.code != Some(0) && unconfirmed.stderr.contains("--no-other-process"), "{unconfirmed:?}");
+    node(&["recover", "--no-other-process"], &home).ok();
+    cluster.spawn(VICTIM);
+    cluster.ready(VICTIM).await;
+    // A crash on the way is no way around it.
+    let abstains = cluster.status(VICTIM).await.signs_nothing.is_some();
+    cluster.kill(VICTIM);
+    cluster.spawn(VICTIM);
+    signs_again(&mut cluster, VICTIM, &traffic).await;
+    assert_eq!(cluster.status(VICTIM).await.signs_nothing, None);
+    let log = cluster.log(VICTIM);
+    assert!(!abstains || log.contains("signs nothing until"), "{log}");
+    assert!(log.contains("it signs again"), "{log}");
+
+    // It moves: key, settings and genesis are copied, the record is carried over, the chain comes from the others.
+    let record = cluster.home().join("acme.safety.json");
+    let file = record.to_str().unwrap().to_owned();
+    let busy = node(&["safety", "export", &file], &home);
+    assert!(busy.code != Some(0) && busy.stderr.contains("in use"), "{busy:?}");
+    cluster.terminate(VICTIM, DEADLINE).await.expect("it ends");
+    node(&["safety", "export", &file], &home).ok();
+    let text = fs::read_to_string(&record).unwrap();
+    assert!(text.contains("\"highest_vote_round\"") && !text.contains("seed"), "{text}");
+    fs::remove_dir_all(home.join("data")).unwrap();
+    fs::remove_file(home.join("keys/validator.signed")).unwrap();
+    for broken in [&text[..text.len() / 2], &text.replacen("\"records\": ", "\"records\": 1", 1)] {
+        fs::write(&record, broken).unwrap();
+        let refused = node(&["safety", "import", &file], &home);
+        assert!(refused.code != Some(0) && refused.stderr.contains("safety-file"), "{refused:?}");
+    }
+    fs::write(&record, text).unwrap();
+    let other = node(&["safety", "import", &file], cluster.validator_home(0));
+    assert!(other.code != Some(0), "{other:?}");
+    node(&["safety", "import", &file], &home).ok();
+    cluster.spawn(VICTIM);
+    signs_again(&mut cluster, VICTIM, &traffic).await;
+    // The record is older by now.
+    cluster.terminate(VICTIM, DEADLINE).await.expect("it ends");
+    let older = node(&["safety", "import", &file], &home);
+    assert!(older.code != Some(0) && older.stderr.contains("older"), "{older:?}");
+    cluster.spawn(VICTIM);
+    signs_again(&mut cluster, VICTIM, &traffic).await;
+    traffic.stop().await;
 }

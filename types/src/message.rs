@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     block::{Block, Proposal},
     codec::{self, Bounded, DecodeError},
+    crypto::Hash,
     header::Header,
     ids::{BlockId, ValidatorId},
     proof::PROOF_HEADERS_MAX,
@@ -57,6 +58,10 @@ pub enum Message {
     SightingsRequest,
     /// Answers a [`Self::SightingsRequest`].
     Sightings(Box<Sightings>),
+    /// Asks for the receiver's certificates, to sign again after a loss of memory.
+    RecoveryRequest(RecoveryRequest),
+    /// Answers a [`Self::RecoveryRequest`].
+    RecoveryAnswer(Box<RecoveryAnswer>),
 }
 
 impl Message {
@@ -82,6 +87,8 @@ impl Message {
             Self::CatchupResponse(_) => "catchup-response",
             Self::SightingsRequest => "sightings-request",
             Self::Sightings(_) => "sightings",
+            Self::RecoveryRequest(_) => "recovery-request",
+            Self::RecoveryAnswer(_) => "recovery-answer",
         }
     }
 
@@ -96,7 +103,8 @@ impl Message {
             Self::FetchResponse(response) => response.blocks.first().map(|block| block.content().epoch),
             Self::CatchupResponse(response) => response.commit_qc.as_ref().map(|qc| qc.commit_info.epoch),
             Self::Sightings(sightings) => Some(sightings.epoch),
-            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => None,
+            Self::RecoveryAnswer(answer) => Some(answer.certificates.high_qc.commit_info.epoch),
+            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest | Self::RecoveryRequest(_) => None,
         }
     }
 
@@ -113,7 +121,9 @@ impl Message {
             | Self::CatchupRequest(_)
             | Self::CatchupResponse(_)
             | Self::SightingsRequest
-            | Self::Sightings(_) => None,
+            | Self::Sightings(_)
+            | Self::RecoveryRequest(_)
+            | Self::RecoveryAnswer(_) => None,
         }
     }
 
@@ -125,8 +135,8 @@ impl Message {
             Self::Vote(_) => Purpose::Vote,
             Self::Timeout(_) => Purpose::Timeout,
             Self::SyncInfo(_) => Purpose::Inform,
-            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest => Purpose::Ask,
-            Self::FetchResponse(_) | Self::CatchupResponse(_) | Self::Sightings(_) => Purpose::Answer,
+            Self::FetchRequest(_) | Self::CatchupRequest(_) | Self::SightingsRequest | Self::RecoveryRequest(_) => Purpose::Ask,
+            Self::FetchResponse(_) | Self::CatchupResponse(_) | Self::Sightings(_) | Self::RecoveryAnswer(_) => Purpose::Answer,
         }
     }
 
@@ -222,6 +232,22 @@ impl CatchupResponse {
     pub fn nothing_from(from: Height) -> Self {
         Self { from, blocks: Bounded::default(), headers: Bounded::default(), commit_qc: None }
     }
+}
+
+/// Asks where the receiver stands, after a loss of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryRequest {
+    /// Drawn at random after the loss, so that an answer which repeats it was made after the loss.
+    pub nonce: Hash,
+}
+
+/// Where the sender stands: it has signed nothing above the round that these certificates lead into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryAnswer {
+    /// The request's.
+    pub nonce: Hash,
+    /// The sender's certificates.
+    pub certificates: SyncInfo,
 }
 
 /// Transactions gossiped to the other validators' pools.

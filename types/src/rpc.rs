@@ -294,6 +294,9 @@ pub struct NodeStatus {
     pub pool_transactions: u64,
     /// Whether the node is fetching blocks that others have committed.
     pub catching_up: bool,
+    /// Why the validator signs nothing, and until when; absent if it signs, or has no vote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_nothing: Option<String>,
     /// The other validators.
     pub peers: Vec<PeerView>,
 }

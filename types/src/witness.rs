@@ -117,13 +117,27 @@ impl Witness {
     /// The file for a newly generated key.
     #[must_use]
     pub fn of_new_key(key: PublicKey) -> Vec<u8> {
-        let unused = Self { key, history: History::Unused };
+        Self { key, history: History::Unused }.whole()
+    }
+
+    /// A whole file with this content, in place of one that is missing or out of date.
+    #[must_use]
+    pub fn whole(&self) -> Vec<u8> {
         let mut file = Vec::with_capacity(WITNESS_BYTES);
         for counter in [0, 1] {
-            file.extend(unused.slot(counter).bytes);
+            file.extend(self.slot(counter).bytes);
             file.resize(file.len().next_multiple_of(STRIDE), 0);
         }
         file
+    }
+
+    /// How far the key has signed; `None` if it is unused.
+    #[must_use]
+    pub const fn mark(&self) -> Option<Mark> {
+        match self.history {
+            History::Signed(mark) | History::Stopped(mark, _) => Some(mark),
+            History::Unused => None,
+        }
     }
 
     /// The content of a file and its counter, from the newest intact slot.

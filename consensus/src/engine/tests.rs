@@ -29,6 +29,7 @@ fn recovered(members: &Members, me: ValidatorId, change: impl FnOnce(Recovered) 
         root_qc: genesis,
         committed: Vec::new(),
         record: SafetyRecord::new(NETWORK, EPOCH),
+        abstains: false,
         last_timeout: None,
         certificates: None,
         blocks: Vec::new(),

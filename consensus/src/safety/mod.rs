@@ -4,10 +4,12 @@
 //! whose record was written and synced, can be signed (SAFE-4). Unverified messages never reach this module.
 
 mod durable;
+mod lapse;
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 pub use durable::{SafetyStore, SafetyWrite, Saved, Unsaved, persist};
+pub use lapse::Lapse;
 use quorate_types::{
     block::{Block, Proposal},
     codec::{self, DecodeError},
@@ -15,7 +17,7 @@ use quorate_types::{
     crypto::SigningKey,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
-    sighting::Statement,
+    sighting::{Statement, StatementKind},
     timeout::{TimeoutCert, TimeoutMessage},
     verify::Verified,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -57,6 +59,38 @@ struct LastTimeout {
 }
 
 const RECORD_VERSION: u8 = 1;
+
+/// Why one record may not replace another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lowers {
+    /// They are of different networks.
+    #[error("the two records are of different networks")]
+    Network,
+    /// It contradicts itself.
+    #[error("the new record contradicts itself")]
+    Inconsistent,
+    /// It is of an earlier epoch.
+    #[error("it would go back from epoch {held} to epoch {given}")]
+    Epoch {
+        /// The epoch of the record to replace.
+        held: Epoch,
+        /// The epoch of the new record.
+        given: Epoch,
+    },
+    /// A counter is lower.
+    #[error("it would lower {what} from {held} to {given}")]
+    Counter {
+        /// What it counts.
+        what: &'static str,
+        /// Its value in the record to replace.
+        held: Round,
+        /// Its value in the new record.
+        given: Round,
+    },
+    /// Its last statement of this kind was not signed after what the other one remembers.
+    #[error("its last {0} cannot have followed what the held record remembers: the key has run in two places")]
+    Content(StatementKind),
+}
 
 impl SafetyRecord {
     /// The record of a validator that has signed nothing.
@@ -125,6 +159,86 @@ impl SafetyRecord {
     #[must_use]
     pub fn highest_round(&self) -> Round {
         self.highest_vote_round.max(self.last_proposed_round)
+    }
+
+    /// This record, with everything forbidden that may have been signed in rounds up to this one, and the repetition of what it remembers as
+    /// well: that may have been given up since.
+    #[must_use]
+    pub fn raised_above(&self, round: Round) -> Self {
+        Self {
+            // A timeout may follow a vote in the same round, so votes are given up one round further.
+            highest_vote_round: self.highest_vote_round.max(round).next(),
+            highest_qc_round: self.highest_qc_round.max(round),
+            last_proposed_round: self.last_proposed_round.max(round),
+            last_vote: None,
+            last_timeout: None,
+            last_proposal: None,
+            ..*self
+        }
+    }
+
+    /// Whether `later` may replace this record: it forbids everything that this one forbids.
+    ///
+    /// A record of a later epoch forbids everything in earlier ones. Within an epoch, SAFE-1, SAFE-3 and SAFE-5 forbid what is below a
+    /// counter, so no counter may go down. A record allows three things at or below its counters: its last vote again while that round is not
+    /// given up (S9), its last timeout again (D10), and a timeout of the round that it has voted in. None of the three may be new.
+    ///
+    /// # Errors
+    /// [`Lowers`]: the first reason against it.
+    pub fn check_raise(&self, later: &Self) -> Result<(), Lowers> {
+        if self.genesis_hash != later.genesis_hash {
+            return Err(Lowers::Network);
+        }
+        if !later.is_consistent() {
+            return Err(Lowers::Inconsistent);
+        }
+        match later.epoch.cmp(&self.epoch) {
+            Ordering::Greater => return Ok(()),
+            Ordering::Less => return Err(Lowers::Epoch { held: self.epoch, given: later.epoch }),
+            Ordering::Equal => {}
+        }
+        let timeout = |record: &Self| record.last_timeout.as_ref().map_or(Round(0), |last| last.round);
+        for (what, held, given) in [
+            ("the highest round voted in", self.highest_vote_round, later.highest_vote_round),
+            ("the round of the lock", self.highest_qc_round, later.highest_qc_round),
+            ("the highest round proposed in", self.last_proposed_round, later.last_proposed_round),
+        ] {
+            if given < held {
+                return Err(Lowers::Counter { what, held, given });
+            }
+        }
+        let vote_is_sound = later.last_vote.is_none_or(|vote| {
+            let still_given_up = timeout(self) < vote.0.round || timeout(later) >= vote.0.round;
+            vote.0.round > self.highest_vote_round || (self.last_vote == Some(vote) && still_given_up)
+        });
+        let timeout_is_sound = match &later.last_timeout {
+            None => self.last_timeout.is_none() || later.highest_vote_round > timeout(self),
+            // A timeout may follow a vote of the same round; it must not hide the lock that the vote took.
+            Some(last) => {
+                let is_new =
+                    last.round > timeout(self) && last.round >= self.highest_vote_round && last.high_qc.round() >= self.highest_qc_round;
+                is_new || self.last_timeout.as_ref() == Some(last)
+            }
+        };
+        let proposal_is_sound = later.last_proposed_round > self.last_proposed_round
+            || later.last_proposal.is_none_or(|proposal| self.last_proposal == Some(proposal));
+        for (kind, is_sound) in
+            [(StatementKind::Vote, vote_is_sound), (StatementKind::Timeout, timeout_is_sound), (StatementKind::Proposal, proposal_is_sound)]
+        {
+            if !is_sound {
+                return Err(Lowers::Content(kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the rules can have made it: they remember nothing above the counters.
+    fn is_consistent(&self) -> bool {
+        let vote =
+            self.last_vote.is_none_or(|(vote, _)| vote.round <= self.highest_vote_round && vote.parent_round <= self.highest_qc_round);
+        let timeout =
+            self.last_timeout.as_ref().is_none_or(|last| last.round <= self.highest_vote_round && last.high_qc.round() < last.round);
+        vote && timeout && self.highest_qc_round <= self.highest_vote_round
     }
 
     /// SAFE-6: whether a statement with our signature can be ours. If not, someone else signs with our key, or we have forgotten.
@@ -204,6 +318,9 @@ pub enum Unsafe {
     /// SAFE-7.
     #[error("SAFE-7: this validator has no vote in this epoch, so it signs nothing")]
     Observer,
+    /// SAFE-8.
+    #[error("SAFE-8: this validator does not know yet what it has signed, so it signs nothing")]
+    Abstains,
 }
 
 /// The rules, their memory, and the key.
@@ -213,6 +330,8 @@ pub struct Safety {
     me: ValidatorId,
     /// We have a vote in this epoch.
     is_voter: bool,
+    /// The record does not hold all that we have signed.
+    abstains: bool,
     record: SafetyRecord,
 }
 
@@ -221,11 +340,29 @@ impl Safety {
     #[must_use]
     pub fn new(key: Arc<SigningKey>, me: ValidatorId, committee: &Committee, record: SafetyRecord) -> Self {
         let is_voter = committee.epoch() == record.epoch && committee.is_voter(me);
-        Self { key, me, is_voter, record }
+        Self { key, me, is_voter, abstains: false, record }
     }
 
-    fn check_voter(&self) -> Result<(), Unsafe> {
-        if self.is_voter { Ok(()) } else { Err(Unsafe::Observer) }
+    /// Signs nothing until [`Self::resume`].
+    #[must_use]
+    pub fn abstaining(self) -> Self {
+        Self { abstains: true, ..self }
+    }
+
+    /// Nothing was signed above this round before the abstention: from now on the raised record decides, which must be durable.
+    pub fn resume(&mut self, round: Round) {
+        self.record = self.record.raised_above(round);
+        self.abstains = false;
+    }
+
+    fn check_signs(&self) -> Result<(), Unsafe> {
+        if !self.is_voter {
+            Err(Unsafe::Observer)
+        } else if self.abstains {
+            Err(Unsafe::Abstains)
+        } else {
+            Ok(())
+        }
     }
 
     /// The record of all approved ballots, durable or not.
@@ -244,7 +381,7 @@ impl Safety {
         tc: Option<&Verified<TimeoutCert>>,
         exec_state_id: StateId,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
-        self.check_voter()?;
+        self.check_signs()?;
         let (qc, round) = (block.qc(), block.round());
         let parent = qc.vote_info;
         let vote_info = VoteInfo { id: block.id(), round, parent_id: parent.id, parent_round: parent.round, exec_state_id };
@@ -283,7 +420,7 @@ impl Safety {
         high_qc: &Verified<QuorumCert>,
         last_round_tc: Option<&Verified<TimeoutCert>>,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
-        self.check_voter()?;
+        self.check_signs()?;
         // A certificate of the round before needs no timeout certificate beside it (paper p. 12).
         let last_round_tc = if high_qc.round().next() == round { None } else { last_round_tc };
         let content = LastTimeout { round, high_qc: (**high_qc).clone(), last_round_tc: last_round_tc.map(|tc| (**tc).clone()) };
@@ -320,7 +457,7 @@ impl Safety {
         block: Verified<Block>,
         last_round_tc: Option<Verified<TimeoutCert>>,
     ) -> Result<Unsaved<Ballot>, Unsafe> {
-        self.check_voter()?;
+        self.check_signs()?;
         if block.round() <= self.record.last_proposed_round {
             return Err(Unsafe::Proposed(self.record.last_proposed_round));
         }

@@ -546,3 +546,177 @@ fn safe_6_without_its_second_place_nothing_is_saved() {
     drop(persist(&mut disk, safety.approve_proposal(f.block(4, 1, 0), None).unwrap()).unwrap());
     assert_eq!(disk.attested, [Round(4)], "the highest round of all kinds");
 }
+
+// ---- replacing a record by another one --------------------------------------------------------------------------------------------------
+
+/// Everything that may be asked in rounds 1..=3, each with certificates that lead into its round, so that only the record can forbid it.
+struct Asks {
+    f: Fixture,
+    votes: Vec<(Verified<Block>, Option<Verified<TimeoutCert>>)>,
+    timeouts: Vec<(u64, u64, Option<Verified<TimeoutCert>>)>,
+}
+
+impl Asks {
+    const ROUNDS: u64 = 3;
+
+    fn new() -> Self {
+        let f = Fixture::new(Self::ROUNDS);
+        let (mut votes, mut timeouts) = (Vec::new(), Vec::new());
+        for round in 1..=Self::ROUNDS {
+            for parent in 0..round {
+                let tc = (parent + 1 < round).then(|| f.tc(round - 1, 0));
+                votes.extend((0..2).map(|variant| (f.block(round, parent, variant), tc.clone())));
+                timeouts.push((round, parent, tc));
+            }
+        }
+        Self { f, votes, timeouts }
+    }
+
+    fn count(&self) -> usize {
+        2 * self.votes.len() + self.timeouts.len()
+    }
+
+    fn round(&self, ask: usize) -> u64 {
+        let votes = self.votes.len();
+        match self.votes.get(ask % votes).filter(|_| ask < 2 * votes) {
+            Some((block, _)) => block.round().0,
+            None => self.timeouts[ask - 2 * votes].0,
+        }
+    }
+
+    /// The record after the statement of this number, if the rules allow it on this record.
+    fn allowed(&self, record: &SafetyRecord, ask: usize) -> Option<SafetyRecord> {
+        let mut safety = self.f.safety(record.clone());
+        let verdict = if let Some((block, tc)) = self.votes.get(ask) {
+            safety.approve_vote(block, tc.as_ref(), state_of(block.id()))
+        } else if let Some((block, tc)) = self.votes.get(ask - self.votes.len()) {
+            safety.approve_proposal(block.clone(), tc.clone())
+        } else {
+            let (round, high, tc) = &self.timeouts[ask - 2 * self.votes.len()];
+            safety.approve_timeout(Round(*round), self.f.qc(*high), tc.as_ref())
+        };
+        verdict.is_ok().then(|| safety.record().clone())
+    }
+
+    /// Any record, also one that no validator makes.
+    fn record(&self, [vote, qc, proposed]: [u64; 3], [last_vote, last_timeout, last_proposal]: [usize; 3]) -> SafetyRecord {
+        let mut record = SafetyRecord::new(NETWORK, EPOCH);
+        (record.highest_vote_round, record.highest_qc_round, record.last_proposed_round) = (Round(vote), Round(qc), Round(proposed));
+        record.last_vote = self.votes.get(last_vote).and_then(|(block, tc)| {
+            let unsaved = self.f.fresh().approve_vote(block, tc.as_ref(), state_of(block.id())).unwrap();
+            let Ballot::Vote(info, commit) = unsaved.ballot() else { panic!("a vote") };
+            Some((*info, *commit))
+        });
+        record.last_timeout = self.timeouts.get(last_timeout).map(|(round, high, tc)| LastTimeout {
+            round: Round(*round),
+            high_qc: (**self.f.qc(*high)).clone(),
+            last_round_tc: tc.as_ref().map(|tc| (**tc).clone()),
+        });
+        record.last_proposal = self.votes.get(last_proposal).map(|(block, _)| block.id());
+        record
+    }
+
+    /// All records after at most `depth` statements.
+    fn reachable(&self, from: SafetyRecord, depth: u32) -> Vec<SafetyRecord> {
+        let mut found = vec![from];
+        let mut new = 0;
+        for _ in 0..depth {
+            for index in std::mem::replace(&mut new, found.len())..found.len() {
+                for ask in 0..self.count() {
+                    let after = self.allowed(&found[index], ask);
+                    if let Some(after) = after.filter(|after| !found.contains(after)) {
+                        found.push(after);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn a_record_may_be_replaced_by_every_later_one_of_the_same_validator_and_never_the_other_way_round() {
+    let asks = Asks::new();
+    let all = asks.reachable(SafetyRecord::new(NETWORK, EPOCH), 2);
+    assert!(all.len() > 50, "{}", all.len());
+    for record in &all {
+        for later in asks.reachable(record.clone(), 2) {
+            assert_eq!(record.check_raise(&later), Ok(()), "{record:?} -> {later:?}");
+            assert!(*record == later || later.check_raise(record).is_err(), "{record:?} <- {later:?}");
+        }
+    }
+}
+
+/// Whatever the two records hold, made by the rules or by an attacker: what replaces a record forbids all that it forbids.
+#[test]
+fn what_may_replace_a_record_allows_nothing_that_it_forbids() {
+    use proptest::{array, bool, prelude::ProptestConfig, test_runner::TestRunner};
+    let asks = Asks::new();
+    let replaced = std::cell::Cell::new(0);
+    let records = (array::uniform2(array::uniform3(0..5u64)), array::uniform2(array::uniform3(0..14usize)), array::uniform3(bool::ANY));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30_000) };
+    let outcome = TestRunner::new(config).run(&records, |(counters, contents, same)| {
+        let held = asks.record(counters[0], contents[0]);
+        let mut later = asks.record(counters[1], contents[1]);
+        // Equal parts are where a mistake would hide.
+        if same[0] {
+            later.last_vote = held.last_vote;
+        }
+        if same[1] {
+            later.last_timeout = held.last_timeout.clone();
+        }
+        if same[2] {
+            later.last_proposal = held.last_proposal;
+        }
+        if held.check_raise(&later).is_ok() {
+            replaced.set(replaced.get() + 1);
+            for ask in 0..asks.count() {
+                let is_kept = asks.allowed(&later, ask).is_none() || asks.allowed(&held, ask).is_some();
+                proptest::prop_assert!(is_kept, "{ask} is forbidden by {held:?} and allowed by {later:?}");
+            }
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    assert!(replaced.get() > 300, "{}", replaced.get());
+}
+
+#[test]
+fn safe_8_a_raised_record_forbids_every_round_up_to_the_floor_and_nothing_above_the_next() {
+    let asks = Asks::new();
+    for record in asks.reachable(SafetyRecord::new(NETWORK, EPOCH), 2) {
+        for floor in 0..=Asks::ROUNDS {
+            let raised = record.raised_above(Round(floor));
+            assert_eq!(record.check_raise(&raised), Ok(()), "{record:?} -> {raised:?}");
+            for ask in 0..asks.count() {
+                assert!(asks.round(ask) > floor || asks.allowed(&raised, ask).is_none(), "{ask} in {raised:?}");
+            }
+        }
+    }
+    let f = Fixture::new(9);
+    let mut safety = f.fresh().abstaining();
+    let block = f.block(5, 4, 0);
+    assert_eq!(vote(&mut safety, &block, None), Err(Unsafe::Abstains));
+    assert_eq!(timeout(&mut safety, 5, f.qc(4), None), Err(Unsafe::Abstains));
+    assert_eq!(safety.approve_proposal(block, None).map(drop), Err(Unsafe::Abstains));
+    assert_eq!(*safety.record(), SafetyRecord::new(NETWORK, EPOCH));
+    safety.resume(Round(3));
+    assert_eq!(*safety.record(), SafetyRecord::new(NETWORK, EPOCH).raised_above(Round(3)));
+    timeout(&mut safety, 4, f.qc(3), None).unwrap();
+    vote(&mut safety, &f.block(5, 4, 0), None).unwrap();
+}
+
+#[test]
+fn a_record_of_a_later_epoch_forbids_everything_in_the_one_before() {
+    let asks = Asks::new();
+    let (mut held, mut later) = (asks.record([3, 2, 3], [99, 99, 0]), SafetyRecord::new(NETWORK, EPOCH.next()));
+    assert_eq!(held.check_raise(&later), Ok(()));
+    assert_eq!(later.check_raise(&held), Err(Lowers::Epoch { held: EPOCH.next(), given: EPOCH }));
+    for ask in 0..asks.count() {
+        assert_eq!(asks.allowed(&later, ask), None);
+    }
+    later.genesis_hash = GenesisHash::default();
+    assert_eq!(held.check_raise(&later), Err(Lowers::Network));
+    held.highest_qc_round = Round(4);
+    assert_eq!(SafetyRecord::new(NETWORK, EPOCH).check_raise(&held), Err(Lowers::Inconsistent));
+}

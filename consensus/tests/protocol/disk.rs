@@ -108,6 +108,7 @@ impl Disk {
             root_qc: self.commit_qc.as_ref().map_or(genesis, |qc| verifier.quorum_cert(qc).unwrap()),
             committed: self.committed.iter().skip(skipped).map(Summary::from).collect(),
             record,
+            abstains: false,
             last_timeout,
             certificates,
             blocks: self.blocks.values().map(|block| verifier.block(block.clone()).unwrap()).collect(),

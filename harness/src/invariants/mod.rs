@@ -84,6 +84,11 @@ pub enum Observation<'a> {
         /// The new record.
         record: DurableRecord,
     },
+    /// A validator has lost its memory, and begins the way back: its next record remembers less.
+    Forgot {
+        /// The validator.
+        node: ValidatorId,
+    },
     /// A validator starts from what its disk gives back.
     Started {
         /// The starting validator.
@@ -184,6 +189,7 @@ impl Observation<'_> {
             | Observation::Receipt { node, .. }
             | Observation::Expired { node, .. }
             | Observation::Panicked { node, .. }
+            | Observation::Forgot { node }
             | Observation::Account { node, .. } => Some(*node),
             Observation::Signed { .. } => None,
         }
@@ -199,6 +205,7 @@ impl Observation<'_> {
             Observation::State { node, state } => Observation::State { node: rename(node), state },
             Observation::Saved { node, record } => Observation::Saved { node: rename(node), record },
             Observation::Started { node, height } => Observation::Started { node: rename(node), height },
+            Observation::Forgot { node } => Observation::Forgot { node: rename(node) },
             Observation::Clock { node, unix } => Observation::Clock { node: rename(node), unix },
             Observation::Committed { node, blocks, qc } => Observation::Committed { node: rename(node), blocks, qc },
             Observation::Entered { node, verifier } => Observation::Entered { node: rename(node), verifier },
@@ -228,6 +235,7 @@ impl Observation<'_> {
             | Observation::Receipt { .. }
             | Observation::Expired { .. }
             | Observation::Panicked { .. }
+            | Observation::Forgot { .. }
             | Observation::Account { .. } => None,
         }
     }

@@ -41,6 +41,10 @@ impl Invariant for DurableBeforeSigned {
                 }
                 Ok(())
             }
+            Observation::Forgot { node } => {
+                self.newest.remove(node);
+                Ok(())
+            }
             Observation::Sent { node, message, durable } => {
                 let durable = durable.unwrap_or_default();
                 let is_of_epoch = message.epoch().is_none_or(|epoch| epoch.0 == durable.epoch);

@@ -30,6 +30,8 @@ pub(crate) const TX_ID_HEADER: HeaderName = HeaderName::from_static("x-quorate-t
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const HISTORY_DAMAGED: &str = "history-damaged";
+/// The node has reached the height at which it was to halt.
+const HALTED: &str = "halted";
 
 /// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,7 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
         BUSY | OVERLOADED | STOPPING | "pool-full" | "too-many-waiting" | "crowded-out" => {
             (StatusCode::SERVICE_UNAVAILABLE, Some("send the same transaction again in a moment, or to another node"))
         }
+        HALTED => (StatusCode::SERVICE_UNAVAILABLE, Some("send it to another node, or wait until this one is upgraded")),
         "sequence-too-old" | "sequence-used" | "sequence-taken" | "sequence-too-far" => {
             (StatusCode::CONFLICT, Some("GET /v1/accounts/{address} returns the next sequence number"))
         }
@@ -122,7 +125,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, hint } = self;
         // Conditions that only an operator can end do not pass within a second.
-        let is_passing = status == StatusCode::SERVICE_UNAVAILABLE && ![STOPPING, DISK_NEARLY_FULL, HISTORY_DAMAGED].contains(&&*code);
+        let is_passing =
+            status == StatusCode::SERVICE_UNAVAILABLE && ![STOPPING, DISK_NEARLY_FULL, HISTORY_DAMAGED, HALTED].contains(&&*code);
         let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
         let mut response = (status, Json(ErrorBody { error: view })).into_response();
         if is_passing {
@@ -170,6 +174,7 @@ mod tests {
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{refusal:?}");
             assert_eq!(response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap()), retry_after, "{refusal:?}");
         }
+        assert_eq!(ApiError::rejected(HALTED, String::new()).into_response().headers().get(RETRY_AFTER), None);
         assert_eq!(ApiError::rejected("sequence-too-old", String::new()).into_response().headers().get(RETRY_AFTER), None);
     }
 }

@@ -14,7 +14,7 @@ use axum::{
 use quorate_types::{committee::SignerSet, ids::ValidatorId};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, error::ApiError};
+use super::{Api, error::ApiError, reads::signs_nothing};
 use crate::{event_loop::unix_now, mailbox::Lane, metrics::QueueLengths};
 
 /// `GET /livez`: whether the replica's thread responds. If not, a restart helps.
@@ -82,6 +82,10 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     if let Some(replica) = replica {
         let detail = if replica.catching_up { "is fetching committed blocks" } else { "is up to date" };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
+        if let Some(detail) = signs_nothing(&replica) {
+            // One that has lost its memory follows and serves; one that has halted takes no transactions.
+            checks.push(Check { name: "signs", ok: !replica.has_halted, detail });
+        }
     }
     // A wrong clock concerns readiness, not liveness: a restart does not set the clock.
     checks.push(match api.clocks() {

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quorate_app::{KEY_BYTES_MAX, PathError, Words};
+use quorate_replica::ReplicaStatus;
 use quorate_types::{
     codec,
     committee::Committee,
@@ -212,6 +213,14 @@ fn block_view(committee: Option<&Committee>, Page { block: stored, transactions 
     }
 }
 
+/// Why the replica signs nothing, and until when.
+pub(super) fn signs_nothing(replica: &ReplicaStatus) -> Option<String> {
+    if replica.has_halted {
+        return Some(format!("it has halted at height {} (node.halt_at_height) and signs nothing", replica.height));
+    }
+    replica.abstaining.as_ref().map(ToString::to_string)
+}
+
 /// `GET /v1/status`.
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatus>, ApiError> {
     let replica = api.ask(Question::Status).await?;
@@ -240,6 +249,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         timestamp: header.timestamp,
         pool_transactions: u64::try_from(replica.pool_transactions).unwrap_or(u64::MAX),
         catching_up: replica.catching_up,
+        signs_nothing: signs_nothing(&replica),
         peers: peers.collect(),
     }))
 }

@@ -5,7 +5,7 @@ use quorate_types::{
     codec::Bounded,
     crypto::{Hash, Signature},
     ids::{BlockId, GenesisHash, StateId},
-    message::{CatchupResponse, FetchRequest, FetchResponse, SyncInfo},
+    message::{CatchupResponse, FetchRequest, FetchResponse, RecoveryAnswer, SyncInfo},
     round::{Height, UnixMillis},
     sighting::StatementKind,
     timeout::{Timeout, TimeoutMessage},
@@ -79,6 +79,11 @@ fn sync(high_qc: QuorumCert, high_commit_qc: QuorumCert, last_round_tc: Option<T
     Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc, last_round_tc }))
 }
 
+fn answer(info: Message) -> Message {
+    let Message::SyncInfo(certificates) = info else { panic!("a sync info") };
+    Message::RecoveryAnswer(Box::new(RecoveryAnswer { nonce: Hash([1; 32]), certificates: *certificates }))
+}
+
 fn fetched(blocks: Vec<Block>) -> Message {
     Message::FetchResponse(Box::new(FetchResponse { block_id: blocks[0].id(), blocks: blocks.try_into().unwrap() }))
 }
@@ -88,10 +93,13 @@ fn caught_up(blocks: Vec<Block>, commit_qc: QuorumCert) -> Message {
     Message::CatchupResponse(Box::new(CatchupResponse { from, blocks: blocks.try_into().unwrap(), headers, commit_qc: Some(commit_qc) }))
 }
 
-/// With a record that has signed nothing, every statement with our signature is foreign.
+/// A round of which we do not remember what we have signed.
+const FORGOTTEN: Round = Round(99);
+
+/// With a record that has signed nothing, every statement with our signature is foreign, unless it may be a forgotten one.
 fn stranger(message: &Message) -> Option<(StatementKind, u64)> {
     let record = SafetyRecord::new(NETWORK, EPOCH);
-    foreign(message, ME, &record).map(|statement| (statement.kind(), statement.round().0))
+    foreign(message, ME, &record, |round| round == FORGOTTEN).map(|statement| (statement.kind(), statement.round().0))
 }
 
 #[test]
@@ -117,6 +125,9 @@ fn our_signature_is_found_wherever_it_stands() {
         ("the highest of a sync info", sync(ours(8), theirs(), None), Some((vote_of, 8))),
         ("the committing of a sync info", sync(theirs(), ours(8), None), Some((vote_of, 8))),
         ("the timeout certificate of a sync info", sync(theirs(), theirs(), Some(ours_tc())), Some((timeout_of, 5))),
+        ("what a recovery answer holds", answer(sync(theirs(), ours(8), None)), Some((vote_of, 8))),
+        ("the timeout certificate in it", answer(sync(theirs(), theirs(), Some(ours_tc()))), Some((timeout_of, 5))),
+        ("what we may have forgotten", vote(ME, FORGOTTEN.0, genesis()), None),
         ("a certificate in a fetched block", fetched(vec![block(OTHER, 6, ours(5))]), Some((vote_of, 5))),
         ("a certified block of ours", fetched(vec![on_mine.clone(), mine.clone()]), Some((proposal_of, 6))),
         ("a committed block of ours", caught_up(vec![mine.clone()], qc_of(mine.id(), 6, &[OTHER])), Some((proposal_of, 6))),

@@ -4,6 +4,8 @@
 
 mod clients;
 mod epochs;
+mod halt;
+mod lost;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -89,6 +91,8 @@ struct Cluster {
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
     /// Versions of the protocol that older programs speak.
     speaks: BTreeMap<u16, u32>,
+    /// The height at which validators that start from now on halt.
+    halt_at: Option<Height>,
     /// Validators that have stopped for ever, and their messages.
     stopped: BTreeMap<u16, String>,
     /// Whether sent messages are recorded, as (from, bytes).
@@ -127,6 +131,7 @@ impl Cluster {
             ahead: BTreeMap::new(),
             fixed_leaders,
             speaks: BTreeMap::new(),
+            halt_at: None,
             stopped: BTreeMap::new(),
             record: false,
             recorded: Vec::new(),
@@ -159,6 +164,7 @@ impl Cluster {
             witness: Box::new(witness),
             doubles: Doubles::Stop,
             speaks: self.speaks.get(&id).copied().unwrap_or(PROTOCOL_VERSION_MAX),
+            halt_at: self.halt_at,
         };
         Replica::open(config, self.stores[usize::from(id)].clone(), &app())
     }
@@ -953,7 +959,7 @@ fn a_network_founded_again_takes_nothing_from_the_one_before() {
         let message = Message::decode(bytes).unwrap();
         let kind = message.kind();
         let says_nothing = match &message {
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => true,
+            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::RecoveryRequest(_) => true,
             Message::Sightings(sightings) => **sightings == Sightings::none(sightings.epoch, sightings.of),
             _ => false,
         };

@@ -14,7 +14,7 @@ use quorate_types::{
     committee::{Committee, SignerSet},
     crypto::{Signature, SigningKey},
     ids::ValidatorId,
-    message::{Message, SyncInfo},
+    message::{Message, Purpose, SyncInfo},
     round::Round,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
@@ -200,7 +200,7 @@ impl Behaviour for Collude {
                 true
             }
             // The replica lives with the first half. It serves the second half's requests until there is a separate branch to hide.
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => !(second && plot.split),
+            _ if message.purpose() == Purpose::Ask => !(second && plot.split),
             _ => !second,
         }
     }

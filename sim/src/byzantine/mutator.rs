@@ -4,7 +4,7 @@ use quorate_types::{
     block::{Block, Proposal},
     crypto::Signature,
     ids::{BlockId, StateId, ValidatorId},
-    message::{CatchupRequest, FetchRequest, Message},
+    message::{CatchupRequest, FetchRequest, Message, RecoveryRequest},
     round::{Epoch, Height, Round, UnixMillis},
     timeout::{TimeoutMessage, timeout_digest},
     vote::{QuorumCert, Vote},
@@ -62,6 +62,15 @@ fn mutate(mind: &mut Mind<'_>, message: Message) -> Message {
             Message::CatchupResponse(response)
         }
         Message::SightingsRequest => Message::SightingsRequest,
+        Message::RecoveryRequest(_) => Message::RecoveryRequest(RecoveryRequest { nonce: invented(mind) }),
+        Message::RecoveryAnswer(mut answer) => {
+            match mind.random.below(3) {
+                0 => answer.nonce = invented(mind),
+                1 => answer.certificates.high_qc = another(mind, &answer.certificates.high_qc),
+                _ => answer.certificates.last_round_tc = mind.memory.tcs.front().cloned(),
+            }
+            Message::RecoveryAnswer(answer)
+        }
         Message::Sightings(mut sightings) => {
             match (mind.random.below(3), &mut sightings.timeout) {
                 (0, _) => sightings.of = ValidatorId(u16::try_from(mind.random.below(5)).unwrap_or_default()),

@@ -4,7 +4,7 @@ use quorate_types::{
     block::{Block, Proposal},
     codec,
     ids::{BlockId, ValidatorId},
-    message::{BATCH_BYTES_MAX, CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message},
+    message::{BATCH_BYTES_MAX, CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, Purpose},
     round::{Height, Round},
 };
 
@@ -108,7 +108,7 @@ impl Behaviour for Requests {
     }
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
-        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
+        let asked = message.purpose() == Purpose::Ask;
         !(asked && mind.random.chance(500))
     }
 }

@@ -6,7 +6,7 @@ use quorate_types::{
     block::Block,
     codec::Bounded,
     ids::ValidatorId,
-    message::{CatchupResponse, FetchResponse, Message},
+    message::{CatchupResponse, FetchResponse, Message, Purpose},
     round::Height,
 };
 
@@ -109,7 +109,7 @@ impl Behaviour for Poison {
 
     fn hears(&mut self, mind: &mut Mind<'_>, _from: ValidatorId, message: &Message, _out: &mut Vec<Parcel>) -> bool {
         // Sometimes a request gets no response at all.
-        let asked = matches!(message, Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest);
+        let asked = message.purpose() == Purpose::Ask;
         !(asked && mind.random.chance(200))
     }
 }

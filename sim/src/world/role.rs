@@ -18,6 +18,10 @@ pub(super) struct Role {
     pub(super) old_home: Option<SimHome>,
     /// Its disk is empty or an older copy, but its witness is current. If it has signed since, it may not start.
     pub(super) disk_has_forgotten: bool,
+    /// It has lost its memory and may not have signed again yet (SAFE-8).
+    pub(super) abstains: bool,
+    /// Its disk may lack transactions on which the application has panicked here.
+    pub(super) has_lost_panics: bool,
     /// It was shown a signature of its own that it does not remember, and has stopped for ever.
     pub(super) stopped: bool,
     /// It never starts again.

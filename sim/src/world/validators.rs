@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use quorate_app::Panicked;
-use quorate_harness::{Bench, Happened, describe, invariants::Observation, time::Micros};
+use quorate_harness::{Bench, Happened, Machine, describe, invariants::Observation, time::Micros};
 use quorate_ledger::LedgerError;
-use quorate_replica::{Fatal, RecoverError, Serve};
+use quorate_replica::{Fatal, RecoverError, Serve, forget};
 use quorate_types::{
+    crypto::{Hash, Tag},
     ids::{TxId, ValidatorId},
     message::Recipients,
 };
 
 use super::{Happening, World};
 use crate::fault::{CLOCK_OFF_MS_MAX, ClockFault, PowerCut};
+
+/// Domain of the nonces that operators draw.
+const NONCE: Tag = Tag::new("quorate/sim-nonce");
 
 impl World {
     /// Starts a validator's process on its disk's content.
@@ -37,9 +41,8 @@ impl World {
                 return Ok(());
             }
             Err(RecoverError::DataBehind { .. }) if role.disk_has_forgotten => {
-                role.gone = true;
                 self.seen("net: refuses a disk that has forgotten");
-                return Ok(());
+                return self.recover(id);
             }
             // The power failed again during the start.
             Err(_) if role.armed.is_some() => {
@@ -67,6 +70,33 @@ impl World {
         self.bench.begin_work(id)
     }
 
+    /// The operator of a validator that has lost its memory begins the way back, and starts it again (SAFE-8).
+    fn recover(&mut self, id: ValidatorId) -> Happened {
+        let now = self.bench.now;
+        let nonce = Hash::of(&NONCE, &self.bench.random.next().to_le_bytes());
+        let Bench { machines, setting, watch, .. } = &mut self.bench;
+        let (Some(machine), Some(role)) = (machines.get_mut(id.index()), self.roles.get_mut(id.index())) else { return Ok(()) };
+        let (Some(witness), Some(key)) = (&machine.home.witness, setting.key(id)) else { return Ok(()) };
+        match forget(&machine.home.disk, Some(&witness.bytes()), key.public(), setting.genesis_hash(), nonce) {
+            Ok(content) => witness.set_bytes(content),
+            Err(error) => return Err(self.bench.violation("SAFE-8", format!("validator {id} cannot begin its way back: {error}"))),
+        }
+        (role.disk_has_forgotten, role.abstains) = (false, true);
+        // It has forgotten its panics, too.
+        role.has_lost_panics = true;
+        watch.see(now, &Observation::Forgot { node: id })?;
+        self.bench.audit.note(now, || format!("{} begins its way back", describe::validator(id)));
+        self.start(id)
+    }
+
+    /// Counts the end of an abstention.
+    fn note_abstention(&mut self, id: ValidatorId) {
+        let signs = self.bench.machine(id).and_then(Machine::replica).is_some_and(|replica| replica.abstaining().is_none());
+        if signs && self.roles.get_mut(id.index()).is_some_and(|role| std::mem::take(&mut role.abstains)) {
+            self.seen("net: signs again after a lost memory");
+        }
+    }
+
     /// Polls once and handles the result.
     pub(super) fn step(&mut self, id: ValidatorId) -> Happened {
         let polled = self.bench.poll(id)?;
@@ -75,6 +105,7 @@ impl World {
             Ok(None) => return self.bench.idle(id),
             Err(fatal) => return self.on_fatal(id, &fatal),
         };
+        self.note_abstention(id);
         let Some(role) = self.roles.get_mut(id.index()) else { return Ok(()) };
         role.polls = role.polls.saturating_add(1);
         let cut = self.options.directed.filter(|directed| directed.cut == Some((id, role.polls)));
@@ -133,8 +164,9 @@ impl World {
         let Some(machine) = machines.get_mut(id.index()) else { return Ok(()) };
         machine.stop();
         let life = machine.life;
-        // A home that was rolled back may lack the record of the panic.
-        if !machine.has_forgotten {
+        // A home that was rolled back or wiped may lack the record of the panic.
+        let has_lost_panics = machine.has_forgotten || self.roles.get(id.index()).is_some_and(|role| role.has_lost_panics);
+        if !has_lost_panics {
             watch.see(now, &Observation::Panicked { node: id, id: tx_id })?;
         }
         self.bench.plan_after(pause, Happening::Restart { id, life });

@@ -6,9 +6,9 @@ use super::Verified;
 use crate::{
     block::{Block, Proposal},
     committee::{Committee, SignerSet},
-    crypto::SigningKey,
+    crypto::{Hash, SigningKey},
     ids::{GenesisHash, ValidatorId},
-    message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, SyncInfo},
+    message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, RecoveryRequest, SyncInfo},
     round::{Epoch, Round},
     sighting::Sightings,
     timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
@@ -270,6 +270,10 @@ pub enum VerifiedMessage {
     SightingsRequest,
     /// See [`Message::Sightings`].
     Sightings(Verified<Sightings>),
+    /// See [`Message::RecoveryRequest`].
+    RecoveryRequest(RecoveryRequest),
+    /// See [`Message::RecoveryAnswer`]: its nonce and its certificates.
+    RecoveryAnswer(Hash, Verified<SyncInfo>),
 }
 
 impl Verified<Message> {
@@ -287,6 +291,8 @@ impl Verified<Message> {
             Message::CatchupResponse(inner) => VerifiedMessage::CatchupResponse(Verified(*inner)),
             Message::SightingsRequest => VerifiedMessage::SightingsRequest,
             Message::Sightings(inner) => VerifiedMessage::Sightings(Verified(*inner)),
+            Message::RecoveryRequest(inner) => VerifiedMessage::RecoveryRequest(inner),
+            Message::RecoveryAnswer(inner) => VerifiedMessage::RecoveryAnswer(inner.nonce, Verified(inner.certificates)),
         }
     }
 }

@@ -58,7 +58,8 @@ impl Verifier {
             Message::FetchResponse(response) => self.check_fetch_response(response)?,
             Message::CatchupResponse(response) => self.check_catchup_response(response)?,
             Message::Sightings(sightings) => self.check_sightings(sightings)?,
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => {}
+            Message::RecoveryAnswer(answer) => self.check_sync_info(&answer.certificates)?,
+            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::RecoveryRequest(_) => {}
         }
         Ok(Verified(message))
     }

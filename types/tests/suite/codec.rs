@@ -13,7 +13,7 @@ use quorate_types::{
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{
         CATCHUP_BLOCKS_MAX, CatchupRequest, CatchupResponse, FETCH_BLOCKS_MAX, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message,
-        SyncInfo, TransactionBatch,
+        RecoveryAnswer, RecoveryRequest, SyncInfo, TransactionBatch,
     },
     proof::{CommitProof, TransactionProof, ValueProof},
     receipt::Receipt,
@@ -332,6 +332,11 @@ fn message() -> impl Strategy<Value = Message> {
     let sync_info = (quorum_cert(), quorum_cert(), option::of(timeout_cert())).prop_map(|(high_qc, high_commit_qc, last_round_tc)| {
         Message::SyncInfo(Box::new(SyncInfo { high_qc, high_commit_qc, last_round_tc }))
     });
+    let recovery_answer =
+        (hash(), quorum_cert(), quorum_cert(), option::of(timeout_cert())).prop_map(|(nonce, high_qc, high_commit_qc, last_round_tc)| {
+            let certificates = SyncInfo { high_qc, high_commit_qc, last_round_tc };
+            Message::RecoveryAnswer(Box::new(RecoveryAnswer { nonce, certificates }))
+        });
     let fetch = (hash(), vec(block(), 0..3)).prop_map(|(id, blocks)| {
         assert!(blocks.len() <= FETCH_BLOCKS_MAX);
         Message::FetchResponse(Box::new(FetchResponse { block_id: BlockId(id), blocks: blocks.try_into().unwrap() }))
@@ -353,6 +358,8 @@ fn message() -> impl Strategy<Value = Message> {
         catchup,
         Just(Message::SightingsRequest),
         sightings(),
+        hash().prop_map(|nonce| Message::RecoveryRequest(RecoveryRequest { nonce })),
+        recovery_answer,
     ]
 }
 
@@ -395,13 +402,13 @@ proptest! {
     fn the_verifier_refuses_nonsense_without_a_panic(message in message(), from: u16) {
         let verdict = Fixture::new().verifier().message(ValidatorId(from % 5), message.clone());
         let harmless = match message {
-            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest => true,
+            Message::FetchRequest(_) | Message::CatchupRequest(_) | Message::SightingsRequest | Message::RecoveryRequest(_) => true,
             Message::Sightings(seen) => seen.of.0 < 4 && seen.vote.is_none() && seen.timeout.is_none() && seen.proposal.is_none(),
             Message::FetchResponse(response) => response.blocks.is_empty(),
             Message::CatchupResponse(response) => {
                 response.blocks.is_empty() && response.headers.is_empty() && response.commit_qc.is_none()
             }
-            Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) => false,
+            Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_) | Message::SyncInfo(_) | Message::RecoveryAnswer(_) => false,
         };
         prop_assert_eq!(verdict.is_ok(), harmless && from % 5 < 4);
     }

@@ -5,11 +5,12 @@ use std::{fmt::Write as _, path::Path};
 
 use quorate_types::{
     codec::{self, Bounded},
+    crypto::Hash,
     failure::Code,
     genesis::GenesisValidator,
     ids::Address,
     merkle::MerkleProof,
-    message::{CatchupRequest, FetchRequest, Message, TransactionBatch},
+    message::{CatchupRequest, FetchRequest, Message, RecoveryAnswer, RecoveryRequest, TransactionBatch},
     receipt::{Outcome, Receipt},
     round::{Height, Round},
     timeout::timeout_digest,
@@ -91,6 +92,10 @@ fn messages_have_golden_bytes() {
     golden("message-7-catchup-response-of-a-part", &Message::CatchupResponse(Box::new(fixture.part_of_a_stretch())));
     golden("message-8-sightings-request", &Message::SightingsRequest);
     golden("message-9-sightings", &Message::Sightings(Box::new(fixture.sightings())));
+    let nonce = Hash([7; 32]);
+    golden("message-10-recovery-request", &Message::RecoveryRequest(RecoveryRequest { nonce }));
+    let answer = RecoveryAnswer { nonce, certificates: fixture.sync_info() };
+    golden("message-11-recovery-answer", &Message::RecoveryAnswer(Box::new(answer)));
     golden("transaction-batch", &TransactionBatch(Bounded::truncated(vec![fixture.transfer(0), fixture.put(1)])));
 }
 

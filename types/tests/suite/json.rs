@@ -101,6 +101,7 @@ fn the_words_of_the_api_have_golden_json() {
             timestamp: UnixMillis(7),
             pool_transactions: 2,
             catching_up: false,
+            signs_nothing: None,
             peers: vec![peer(None), peer(Some("another genesis".into()))],
         }),
         line(&ErrorBody { error: ErrorView { code: "other-network".into(), message: "it is for another network".into(), hint: None } }),

@@ -4,11 +4,14 @@ use quorate_types::{
     block::{BLOCK_TRANSACTIONS_MAX, Block},
     codec::{self, Bounded},
     committee::{PerSigner, SignerSet, VALIDATORS_MAX},
-    crypto::Signature,
+    crypto::{Hash, Signature},
     genesis::Parameters,
     header::Header,
     ids::ValidatorId,
-    message::{ANSWER_BYTES_MAX, CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message, SyncInfo},
+    message::{
+        ANSWER_BYTES_MAX, CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, MESSAGE_BYTES_MAX, Message, RecoveryAnswer,
+        RecoveryRequest, SyncInfo,
+    },
     proof::PROOF_HEADERS_MAX,
     round::{Height, Round},
     sighting::Sightings,
@@ -50,6 +53,8 @@ fn all_kinds(fixture: &Fixture) -> Vec<(u16, Message)> {
         (0, Message::CatchupResponse(Box::new(fixture.catchup_response()))),
         (0, Message::SightingsRequest),
         (0, Message::Sightings(Box::new(fixture.sightings()))),
+        (0, Message::RecoveryRequest(RecoveryRequest { nonce: Hash([7; 32]) })),
+        (0, Message::RecoveryAnswer(Box::new(RecoveryAnswer { nonce: Hash([7; 32]), certificates: fixture.sync_info() }))),
     ]
 }
 
@@ -70,6 +75,10 @@ fn honest_messages_of_every_kind_are_accepted_and_come_out_as_they_went_in() {
             VerifiedMessage::CatchupResponse(inner) => Message::CatchupResponse(Box::new(inner.into_inner())),
             VerifiedMessage::SightingsRequest => Message::SightingsRequest,
             VerifiedMessage::Sightings(inner) => Message::Sightings(Box::new(inner.into_inner())),
+            VerifiedMessage::RecoveryRequest(inner) => Message::RecoveryRequest(inner),
+            VerifiedMessage::RecoveryAnswer(nonce, certificates) => {
+                Message::RecoveryAnswer(Box::new(RecoveryAnswer { nonce, certificates: certificates.into_inner() }))
+            }
         };
         assert_eq!(again, message);
     }

@@ -26,9 +26,12 @@ mod fair;
 #[cfg(feature = "faults")]
 mod faults;
 mod files;
+mod following;
+mod helpers;
 mod home;
 mod ingest;
 mod json_file;
+mod links;
 mod lock;
 mod logging;
 mod machine;

@@ -1,9 +1,12 @@
-//! Which links the network keeps: one to every other member of the committee, at the address in the committee or in our configuration.
+//! Which links the network keeps: one to every other member of the committee, at the address in the committee or in our configuration. Those who
+//! are leaving it, and the members of a later one, are linked as well.
 
 use std::collections::BTreeMap;
 
-use quorate_network::{Network, Peer, PeerIndex, check_peer_address};
-use quorate_types::{committee::Committee, crypto::PublicKey};
+use quorate_network::{Peer, PeerIndex, check_peer_address};
+use quorate_types::{committee::Committee, crypto::PublicKey, ids::ValidatorId};
+
+use crate::helpers;
 
 /// Our network key, and the configured addresses of peers, by name.
 #[derive(Clone, Debug)]
@@ -17,32 +20,31 @@ impl Peering {
         Self { own, addresses }
     }
 
-    /// The links for a committee.
-    pub(crate) fn peers(&self, committee: &Committee) -> Vec<Peer> {
-        // By key, not by seat: who has left, or has another consensus key there, is no peer of itself either.
-        let others = committee.members().filter(|(_, validator)| validator.network_key != self.own);
-        let peers = others.map(|(id, validator)| Peer {
-            index: PeerIndex(id.0),
-            network_key: validator.network_key.0,
-            address: self.addresses.get(&validator.name).unwrap_or(&validator.address).clone(),
-        });
-        // The chain does not judge addresses. A member with a bad one can still dial us: any address will do for ours to it.
-        peers.filter(usable).collect()
-    }
-
-    /// Gives the network the members of this committee. Those who have left it keep their links for now, so that they hear of it: until
-    /// the next call without `leaving`.
-    pub(crate) fn set(&self, network: &Network, committee: &Committee, leaving: Option<&Committee>) {
-        let mut peers = self.peers(committee);
-        for peer in leaving.into_iter().flat_map(|before| self.peers(before)) {
+    /// The links for a committee. Those who have left the one before keep theirs, so that they hear of it. Members of a `later` one help us to
+    /// catch up, at places beyond the seats.
+    pub(crate) fn peers(&self, committee: &Committee, leaving: Option<&Committee>, later: Option<&Committee>) -> Vec<Peer> {
+        let mut peers = self.members(committee, |seat| PeerIndex(seat.0));
+        let before = leaving.map(|leaving| self.members(leaving, |seat| PeerIndex(seat.0)));
+        let helpers = later.map(|later| self.members(later, helpers::place_of));
+        for peer in before.into_iter().chain(helpers).flatten() {
             let taken = |other: &Peer| other.index == peer.index || other.network_key == peer.network_key;
             if !peers.iter().any(taken) {
                 peers.push(peer);
             }
         }
-        if let Err(error) = network.set_peers(peers) {
-            tracing::error!("the links to the new committee cannot be set up, so the old ones stay: {error}");
-        }
+        peers
+    }
+
+    fn members(&self, committee: &Committee, place: impl Fn(ValidatorId) -> PeerIndex) -> Vec<Peer> {
+        // By key, not by seat: who has left, or has another consensus key there, is no peer of itself either.
+        let others = committee.members().filter(|(_, validator)| validator.network_key != self.own);
+        let peers = others.map(|(id, validator)| Peer {
+            index: place(id),
+            network_key: validator.network_key.0,
+            address: self.addresses.get(&validator.name).unwrap_or(&validator.address).clone(),
+        });
+        // The chain does not judge addresses. A member with a bad one can still dial us: any address will do for ours to it.
+        peers.filter(usable).collect()
     }
 }
 
@@ -66,7 +68,7 @@ mod tests {
         let committee = genesis_of(&members).committee().unwrap();
         let addresses = |number, configured| {
             let peering = Peering::new(keys(number).public().network_key, configured);
-            peering.peers(&committee).into_iter().map(|peer| peer.address).collect::<Vec<_>>()
+            peering.peers(&committee, None, None).into_iter().map(|peer| peer.address).collect::<Vec<_>>()
         };
         assert_eq!(addresses(1, BTreeMap::new()), ["/ip4/127.0.0.1/tcp/2"]);
         let moved = [("two", "/dns4/two.example/tcp/9"), ("bad", "/ip4/127.0.0.1/tcp/3")].map(|(name, at)| (name.into(), at.into()));
@@ -74,5 +76,21 @@ mod tests {
         found.sort();
         assert_eq!(found, ["/dns4/two.example/tcp/9", "/ip4/127.0.0.1/tcp/3"]);
         assert_eq!(addresses(9, BTreeMap::new()).len(), 2, "a node that is no member dials them all");
+    }
+
+    #[test]
+    fn members_of_a_later_committee_have_places_beyond_the_seats_unless_they_are_linked_already() {
+        let at = |port: u16| format!("/ip4/127.0.0.1/tcp/{port}");
+        let committee = |members: &[(&str, u8)]| {
+            let members: Vec<_> = members.iter().map(|(name, number)| (*name, keys(*number), at((*number).into()))).collect();
+            genesis_of(&members).committee().unwrap()
+        };
+        let (now, later) =
+            (committee(&[("me", 1), ("left", 2), ("stayed", 3)]), committee(&[("me", 1), ("new", 4), ("stayed", 3), ("newer", 5)]));
+        let peering = Peering::new(keys(1).public().network_key, BTreeMap::new());
+        let mut links: Vec<_> =
+            peering.peers(&now, None, Some(&later)).into_iter().map(|peer| (peer.address, helpers::is_helper(peer.index))).collect();
+        links.sort();
+        assert_eq!(links, [(at(2), false), (at(3), false), (at(4), true), (at(5), true)]);
     }
 }

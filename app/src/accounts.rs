@@ -24,14 +24,14 @@ pub fn next_sequence(state: &dyn StateRead, address: &Address) -> Sequence {
     find(state, address).map_or(Sequence(0), |record| record.sequence())
 }
 
-/// Sets the application's part of an account's record and creates the account if there is none. The sequence number stays. More than
-/// [`ACCOUNT_BYTES_MAX`] bytes are not written: the transaction then fails.
+/// Sets the application's part of an account's record and creates the account if there is none. Sequence number and permission
+/// stay. More than [`ACCOUNT_BYTES_MAX`] bytes are not written: the transaction then fails.
 pub fn set(state: &mut State<'_>, address: &Address, application: &[u8]) {
     if application.len() > ACCOUNT_BYTES_MAX {
         return state.refuse(Code::new("account-too-large"), &[application.len() as u64, ACCOUNT_BYTES_MAX as u64]);
     }
-    let sequence = next_sequence(state, address);
-    put(state, address, AccountRecord::new(sequence, application));
+    let record = find(state, address).unwrap_or_default();
+    put(state, address, AccountRecord::new(record.sequence(), record.permission(), application));
 }
 
 /// Private to the crate, since only [`crate::execute_block`] may change sequence numbers.

@@ -161,7 +161,7 @@ pub enum Nothing {}
 pub struct Rules<'a, S> {
     /// The application's settings in the genesis.
     pub settings: &'a S,
-    /// Limits on the growth of the state.
+    /// Limits on the growth of the state that the founders chose. Those in force are in [`BlockContext::limits`].
     pub limits: StateLimits,
 }
 

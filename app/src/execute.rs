@@ -1,13 +1,16 @@
 //! Executing a block: the rules that every application shares.
 //!
 //! A block is *invalid*, and no honest validator votes for it, if one of its transactions could not be the sender's next at the block's
-//! time. Everything that can go wrong after that concerns the sender alone: the transaction is included, its receipt says why it failed, it
+//! time, or if the sender may not send it. Everything that can go wrong after that concerns the sender alone: the transaction is included, its receipt says why it failed, it
 //! has no effect, and its sequence number is consumed.
+
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use quorate_types::{
     epoch::EpochState,
     failure::{Code, Failure},
-    ids::{GenesisHash, TxId},
+    ids::{Address, GenesisHash, TxId},
+    permission::Permission,
     receipt::{Outcome, Receipt},
     round::{Sequence, UnixMillis},
     state_key::AccountRecord,
@@ -18,6 +21,7 @@ use crate::{
     accounts,
     application::{BlockContext, Explained, TxRejected},
     machine::Machine,
+    permissions::{self, Standing},
     state::{State, StateRead, Writes},
 };
 
@@ -67,6 +71,22 @@ pub enum InvalidBlock {
         /// Why the account cannot be created.
         failure: Failure,
     },
+    /// A transaction of an account that may not send any.
+    #[error("transaction {tx_id} is of an account that may not send: {failure}")]
+    NotPermitted {
+        /// The transaction.
+        tx_id: TxId,
+        /// Why it may not.
+        failure: Failure,
+    },
+    /// More transactions of one account than it may have in a block.
+    #[error("transaction {tx_id} is one too many: its sender may have {max} in a block")]
+    TooMany {
+        /// The transaction.
+        tx_id: TxId,
+        /// Most transactions of the sender.
+        max: u32,
+    },
     /// A transaction that expired before the block's time.
     #[error("transaction {tx_id} expired at {expires_at} ms; the block's time is {timestamp} ms")]
     Expired {
@@ -115,22 +135,43 @@ pub fn execute_block(
     let mut receipts = Vec::with_capacity(payload.len());
     let mut answer_bytes = 0u64;
     let mut is_governed = false;
+    let mut senders: BTreeMap<Address, Share> = BTreeMap::new();
     for tx in payload {
+        let share = match senders.entry(tx.sender()) {
+            Entry::Occupied(share) => share.into_mut(),
+            Entry::Vacant(place) => {
+                let standing = permissions::standing(base, epoch, &tx.sender());
+                let Standing { transactions_max, .. } =
+                    standing.map_err(|failure| InvalidBlock::NotPermitted { tx_id: tx.id(), failure })?;
+                place.insert(Share { transactions_max, transactions: 0, effect_bytes: 0 })
+            }
+        };
+        share.transactions = share.transactions.saturating_add(1);
+        if share.transactions > share.transactions_max {
+            return Err(InvalidBlock::TooMany { tx_id: tx.id(), max: share.transactions_max }.into());
+        }
+        let written_before = state.written_bytes();
         let record = next_record(machine, &state, context, tx)?;
         // The number is consumed before the transaction runs and before the savepoint, so that no outcome gives it back (EXEC-2).
         accounts::put(&mut state, &tx.sender(), record);
         state.savepoint();
         let mut outcome = machine.execute(&mut state, context, epoch, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
+        share.effect_bytes = share.effect_bytes.saturating_add(state.written_bytes().saturating_sub(written_before));
         if let Outcome::Applied(answer) = &outcome {
             let bytes = answer_bytes.saturating_add(answer.len() as u64);
+            let of_sender = share.effect_bytes.saturating_add(answer.len() as u64);
+            let is_of_chain = tx.content().target == Target::Chain;
             // A full state must not keep the committee from changing.
-            let bytes_max = if tx.content().target == Target::Chain { u64::MAX } else { context.limits.bytes_max };
+            let bytes_max = if is_of_chain { u64::MAX } else { context.limits.bytes_max };
             if let Some(failure) = state.refusal(bytes_max) {
                 outcome = Outcome::Failed(failure);
             } else if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
                 outcome = Outcome::failed(Code::new("block-full"), &[]);
+            } else if !is_of_chain && of_sender > epoch.parameters.account_effect_bytes_max() {
+                outcome = Outcome::failed(Code::new("account-block-full"), &[]);
             } else {
                 answer_bytes = bytes;
+                share.effect_bytes = of_sender;
             }
         }
         if !outcome.is_applied() {
@@ -143,6 +184,14 @@ pub fn execute_block(
     // At the end of the block, so that the order of its transactions does not decide which changes take effect together.
     let next_epoch = if is_governed { machine.conclude(&mut state, epoch, context.height) } else { None };
     Ok(Execution { writes: state.into_writes(), receipts, next_epoch })
+}
+
+/// What one account has of a block.
+struct Share {
+    transactions_max: u32,
+    transactions: u32,
+    /// Bytes written, rolled-back ones included, and answered.
+    effect_bytes: u64,
 }
 
 /// The record of the sender's account after the transaction has consumed its sequence number.
@@ -162,9 +211,9 @@ fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx:
     }
     let sequence = next.0.checked_add(1).map(Sequence).ok_or(InvalidBlock::SequenceExhausted { tx_id })?;
     match record {
-        Some(record) => Ok(AccountRecord::new(sequence, record.application())),
+        Some(record) => Ok(AccountRecord::new(sequence, record.permission(), record.application())),
         None => match machine.new_account() {
-            Ok(application) => Ok(AccountRecord::new(sequence, &application)),
+            Ok(application) => Ok(AccountRecord::new(sequence, Permission::default(), &application)),
             Err(failure) => Err(InvalidBlock::NoAccount { tx_id, failure }),
         },
     }
@@ -199,10 +248,11 @@ pub fn check_transaction(
         return Err(TxRejected::SequenceTooOld { next });
     }
     let fails = |failure: Failure| TxRejected::Fails(Explained { text: machine.app().explain(&failure), failure });
+    permissions::standing(state, epoch, &tx.sender()).map_err(fails)?;
     // Even a failed transaction creates its sender's account, so unknown senders are turned away here.
     if record.is_none() {
         machine.new_account().map_err(fails)?;
-        if state.size() >= machine.limits().bytes_max {
+        if state.size() >= epoch.parameters.state.bytes_max {
             return Err(fails(Failure::new(Code::new("state-full"), &[])));
         }
     }

@@ -1,28 +1,49 @@
-//! How the committee changes itself: executes [`ChainOperation`]s, and at the end of a block applies the proposals that have their quorum.
+//! How the chain changes what governs it: executes [`ChainOperation`]s, and at the end of a block applies the proposals that are approved.
 //!
 //! ```text
-//! operators of voters: propose, approve, reject, withdraw --> proposals in the state --end of the block--> a new epoch state
+//! accounts that govern: propose, approve, reject, withdraw --> proposals in the state --end of the block--> a new epoch state
 //! ```
-//! Everything is judged by the committee of the block's epoch. Proposals are bounded by [`PROPOSALS_PER_OPERATOR_MAX`] for each operator.
+//! Everything is judged by the epoch state of the block's epoch. Proposals are bounded by [`PROPOSALS_PER_ACCOUNT_MAX`] for each account.
 
 use std::collections::BTreeSet;
 
 use quorate_types::{
     codec::{self, DecodeError},
-    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, quorum_of},
+    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, Validator, VotingPower, is_printable, quorum_of},
     epoch::EpochState,
+    evidence::Evidence,
     failure::{Code, Failure},
+    genesis::{Genesis, Parameters},
     governance::{
-        ChainOperation, Change, OWN_CHANGE_BLOCKS, OpenProposal, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId, Proposals, proposal_key,
+        ChainOperation, Change, OWN_CHANGE_BLOCKS, OpenProposal, PROPOSALS_PER_ACCOUNT_MAX, Proposal, ProposalId, Proposals, proposal_key,
     },
-    ids::{Address, DraftHash, ValidatorId},
+    ids::{Address, DraftHash, GenesisHash, StateId, ValidatorId},
     round::Height,
-    state_key::{EPOCH_KEY, PROPOSALS_KEY},
+    state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY},
     transaction::PAYLOAD_BYTES_MAX,
+    verify::Verifier,
+    vote::QuorumCert,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::state::{State, StateRead, VALUE_BYTES_MAX};
+use crate::{
+    machine::Machine,
+    permissions,
+    state::{State, StateRead, VALUE_BYTES_MAX},
+};
+
+/// What new members and witnesses of a network have signed for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Network {
+    genesis_hash: GenesisHash,
+    draft: DraftHash,
+}
+
+impl Network {
+    pub(crate) fn of(genesis: &Genesis) -> Self {
+        Self { genesis_hash: genesis.hash(), draft: genesis.draft_hash() }
+    }
+}
 
 /// What governs the epoch of the next block. `None` only in a state that no genesis began.
 #[must_use]
@@ -37,95 +58,166 @@ pub fn proposals(state: &dyn StateRead) -> Vec<(ProposalId, Proposal)> {
     open.into_iter().filter_map(|open| Some((open.id, read(state, &proposal_key(open.id))?))).collect()
 }
 
-/// Whether a proposal takes effect at the end of the block at a height: a quorum approves it, or the operator of the member that only changes its
-/// own entry. The latter not all the time: nothing else is executed in rounds in which an epoch ends and the next begins, so a member that ended
-/// every epoch at once would stop the chain.
-fn is_approved(epoch: &EpochState, proposal: &Proposal, changed: Height, height: Height) -> bool {
-    let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
-    let is_due = changed == Height(0) || height.0.saturating_sub(changed.0) >= OWN_CHANGE_BLOCKS;
-    own && is_due || epoch.power(proposal.approvals) >= quorum_of(epoch.total_power())
+/// The addresses of the members that have moved since their entries were written, in ascending order of their seats.
+#[must_use]
+pub fn addresses(state: &dyn StateRead) -> Vec<(ValidatorId, String)> {
+    read(state, ADDRESSES_KEY).unwrap_or_default()
 }
 
-/// Executes an operation in an epoch. Returns the number of the proposal that it is about. Anyone may send one, so what is not an operator's is
-/// refused before anything is read or decoded.
+/// The versions of the protocol that members speak, as their operators say, in ascending order of their seats.
+#[must_use]
+pub fn versions(state: &dyn StateRead) -> Vec<(ValidatorId, u32)> {
+    read(state, VERSIONS_KEY).unwrap_or_default()
+}
+
+/// Whether a proposal takes effect at the end of the block at a height: enough approve it, or the operator of the member that only changes its
+/// own entry. The latter not all the time: nothing else is executed in rounds in which an epoch ends and the next begins, so a member that ended
+/// every epoch at once would stop the chain. A version also waits for voters that speak it.
+fn is_approved(state: &dyn StateRead, epoch: &EpochState, proposal: &Proposal, changed: Height, height: Height) -> bool {
+    let Proposal { change, approvals, .. } = proposal;
+    let own = approvals.iter().any(|account| epoch.is_own(change, account));
+    let is_due = changed == Height(0) || height.0.saturating_sub(changed.0) >= OWN_CHANGE_BLOCKS;
+    let is_spoken = match change {
+        Change::Version(version) => {
+            let speakers = versions(state).into_iter().filter(|(_, spoken)| spoken >= version).map(|(seat, _)| seat).collect();
+            epoch.power(speakers) >= quorum_of(epoch.total_power())
+        }
+        _ => true,
+    };
+    is_spoken && (own && is_due || epoch.votes(approvals) >= epoch.votes_needed())
+}
+
+/// Executes an operation in an epoch. Returns the number of the proposal that it is about, if it is about one. Anyone may send one, so what is
+/// of an account that may do nothing here is refused before anything is read or decoded.
 pub(crate) fn execute(
     state: &mut State<'_>,
     epoch: &EpochState,
-    draft: DraftHash,
+    machine: &Machine,
     sender: &Address,
     payload: &[u8],
-) -> Result<ProposalId, Failure> {
-    let seats = seats_of(epoch, sender);
-    if seats.is_empty() {
+) -> Result<Option<ProposalId>, Failure> {
+    let governs = epoch.governs(sender);
+    if !governs && !permissions::of(state, sender).grant {
         return Err(failure("not-an-operator", &[]));
     }
     // The decoder's message depends on its version, so it must not get into a receipt.
     let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
-    // An observer's operator looks after that member's entry, and has no say in anything else.
-    let own =
-        matches!(&operation, ChainOperation::Propose(change) if matches!(**change, Change::Replace { seat, .. } if seats.contains(seat)));
-    if epoch.power(seats) == 0 && !own {
+    match operation {
+        ChainOperation::Permit { account, change } => permissions::permit(state, machine, sender, &account, change).map(|()| None),
+        _ if !governs => Err(failure("not-an-operator", &[])),
+        ChainOperation::Move { seat, address } => move_member(state, epoch, sender, seat, address).map(|()| None),
+        ChainOperation::Speak(version) => speak(state, epoch.seats_of(sender), version).map(|()| None),
+        ChainOperation::Propose(change) => propose(state, epoch, machine, sender, *change).map(Some),
+        // The operator of an observer looks after that member's entry, and has no say in anything else.
+        ChainOperation::Approve(_) | ChainOperation::Reject(_) if !epoch.decides(sender) => Err(failure("not-an-operator", &[])),
+        ChainOperation::Approve(id) => vote(state, epoch, sender, id, true).map(Some),
+        ChainOperation::Reject(id) => vote(state, epoch, sender, id, false).map(Some),
+        ChainOperation::Withdraw(id) => {
+            if find(state, id)?.by != *sender {
+                return Err(failure("not-the-proposer", &[id.0]));
+            }
+            close(state, id);
+            Ok(Some(id))
+        }
+    }
+}
+
+fn propose(state: &mut State<'_>, epoch: &EpochState, machine: &Machine, sender: &Address, change: Change) -> Result<ProposalId, Failure> {
+    if !epoch.decides(sender) && !epoch.is_own(&change, sender) {
         return Err(failure("not-an-operator", &[]));
     }
     let mut proposals: Proposals = read(state, PROPOSALS_KEY).unwrap_or_default();
-    let (id, proposal) = match operation {
-        ChainOperation::Propose(change) => {
-            let own = proposals.open.iter().filter(|open| !open.by.intersection(seats).is_empty()).count();
-            if own >= PROPOSALS_PER_OPERATOR_MAX {
-                return Err(failure("too-many-proposals", &[PROPOSALS_PER_OPERATOR_MAX as u64]));
-            }
-            apply(epoch, draft, &change)?;
-            let id = proposals.next;
-            proposals.next = ProposalId(id.0.checked_add(1).ok_or_else(|| failure("too-many-proposals", &[]))?);
-            proposals.open.push(OpenProposal { id, by: seats });
-            (id, Some(Proposal { by: seats, change: *change, approvals: seats, rejections: SignerSet::default() }))
-        }
-        ChainOperation::Approve(id) => {
-            let mut proposal = find(state, id)?;
-            proposal.approvals = proposal.approvals.union(seats);
-            proposal.rejections = proposal.rejections.without(seats);
-            (id, Some(proposal))
-        }
-        ChainOperation::Reject(id) => {
-            let mut proposal = find(state, id)?;
-            proposal.approvals = proposal.approvals.without(seats);
-            proposal.rejections = proposal.rejections.union(seats);
-            let total = epoch.total_power();
-            let left = total.saturating_sub(epoch.power(proposal.rejections));
-            (id, (left >= quorum_of(total)).then_some(proposal))
-        }
-        ChainOperation::Withdraw(id) => {
-            if find(state, id)?.by.intersection(seats).is_empty() {
-                return Err(failure("not-the-proposer", &[id.0]));
-            }
-            (id, None)
-        }
-    };
-    if proposal.is_none() {
-        proposals.open.retain(|open| open.id != id);
+    if proposals.open.iter().filter(|open| open.by == *sender).count() >= PROPOSALS_PER_ACCOUNT_MAX {
+        return Err(failure("too-many-proposals", &[PROPOSALS_PER_ACCOUNT_MAX as u64]));
     }
-    write(state, &proposal_key(id), proposal.as_ref());
+    match &change {
+        Change::Permit { account, change } => permissions::changed(state, machine, account, *change).map(drop)?,
+        _ => apply(epoch, machine.network(), &change).map(drop)?,
+    }
+    let id = proposals.next;
+    proposals.next = ProposalId(id.0.checked_add(1).ok_or_else(|| failure("too-many-proposals", &[]))?);
+    proposals.open.push(OpenProposal { id, by: *sender });
+    let proposal = Proposal { by: *sender, change, approvals: BTreeSet::from([*sender]), rejections: BTreeSet::new() };
+    write(state, &proposal_key(id), Some(&proposal));
     write(state, PROPOSALS_KEY, Some(&proposals));
     Ok(id)
 }
 
+fn vote(state: &mut State<'_>, epoch: &EpochState, sender: &Address, id: ProposalId, approves: bool) -> Result<ProposalId, Failure> {
+    let mut proposal = find(state, id)?;
+    let Proposal { approvals, rejections, .. } = &mut proposal;
+    let (to, from) = if approves { (approvals, rejections) } else { (rejections, approvals) };
+    to.insert(*sender);
+    from.remove(sender);
+    if epoch.votes_total().saturating_sub(epoch.votes(&proposal.rejections)) < epoch.votes_needed() {
+        close(state, id);
+    } else {
+        write(state, &proposal_key(id), Some(&proposal));
+    }
+    Ok(id)
+}
+
+fn close(state: &mut State<'_>, id: ProposalId) {
+    let mut proposals: Proposals = read(state, PROPOSALS_KEY).unwrap_or_default();
+    proposals.open.retain(|open| open.id != id);
+    write::<Proposal>(state, &proposal_key(id), None);
+    write(state, PROPOSALS_KEY, Some(&proposals));
+}
+
+fn move_member(state: &mut State<'_>, epoch: &EpochState, sender: &Address, seat: ValidatorId, address: String) -> Result<(), Failure> {
+    if epoch.operator(seat) != Some(*sender) {
+        return Err(failure("not-its-operator", &[seat.0.into()]));
+    }
+    if !is_printable(&address) {
+        return Err(failure("bad-address", &[]));
+    }
+    let mut addresses = addresses(state);
+    set(&mut addresses, seat, address);
+    write(state, ADDRESSES_KEY, Some(&addresses));
+    Ok(())
+}
+
+fn speak(state: &mut State<'_>, seats: SignerSet, version: u32) -> Result<(), Failure> {
+    if seats.is_empty() {
+        return Err(failure("not-an-operator", &[]));
+    }
+    let mut versions = versions(state);
+    for seat in seats.iter() {
+        set(&mut versions, seat, version);
+    }
+    write(state, VERSIONS_KEY, Some(&versions));
+    Ok(())
+}
+
+/// Sets the value of a seat in a list that is sorted by seats.
+fn set<T>(list: &mut Vec<(ValidatorId, T)>, seat: ValidatorId, value: T) {
+    match list.binary_search_by_key(&seat, |(seat, _)| *seat) {
+        Ok(position) => {
+            if let Some(entry) = list.get_mut(position) {
+                entry.1 = value;
+            }
+        }
+        Err(position) => list.insert(position, (seat, value)),
+    }
+}
+
 /// Applies the proposals that are approved, in the order of their numbers, and returns the new epoch state if that changed it. A proposal that
 /// no longer fits is closed without effect.
-pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHash, height: Height) -> Option<EpochState> {
-    let mut index: Proposals = read(state, PROPOSALS_KEY)?;
+pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, machine: &Machine, height: Height) -> Option<EpochState> {
+    let index: Proposals = read(state, PROPOSALS_KEY)?;
     let mut next = epoch.clone();
     let mut done = BTreeSet::new();
     // Their next members have nothing to do with what was proposed about the last ones.
     let mut vacated = SignerSet::default();
     let open = proposals(state);
-    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(epoch, proposal, index.changed, height)) {
+    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(state, epoch, proposal, index.changed, height)) {
         done.insert(*id);
         if change.seat().is_some_and(|seat| vacated.contains(seat)) {
             continue;
         }
-        if let Ok(changed) = apply(&next, draft, change) {
+        if let Ok(changed) = apply(&next, machine.network(), change) {
             next = changed;
-            if let Change::Remove { seat } = change {
+            if let Change::Remove { seat, .. } = change {
                 vacated.insert(*seat);
             }
         }
@@ -133,37 +225,78 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, draft: DraftHa
     if done.is_empty() {
         return None;
     }
-    let changed = (next.seats != epoch.seats).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
-    // Whoever takes a seat does not inherit what its last holder has said.
-    let gone = changed.as_ref().map_or_else(SignerSet::default, |next| changed_hands(epoch, next));
-    done.extend(open.iter().filter(|(_, open)| open.change.seat().is_some_and(|seat| vacated.contains(seat))).map(|(id, _)| *id));
-    for open in &mut index.open {
-        open.by = open.by.without(gone);
-        if open.by.is_empty() {
-            done.insert(open.id);
+    for (_, Proposal { change, .. }) in open.iter().filter(|(id, _)| done.contains(id)) {
+        if let Change::Permit { account, change } = change {
+            drop(permissions::set(state, machine, account, *change));
         }
     }
-    if !gone.is_empty() {
-        for (id, proposal) in open {
-            let Proposal { by, change, approvals, rejections } = proposal;
-            let [by, approvals, rejections] = [by, approvals, rejections].map(|seats| seats.without(gone));
-            write(state, &proposal_key(id), Some(&Proposal { by, change, approvals, rejections }));
+    done.extend(open.iter().filter(|(_, open)| open.change.seat().is_some_and(|seat| vacated.contains(seat))).map(|(id, _)| *id));
+    let changed = (next != *epoch).then(|| EpochState { epoch: epoch.epoch.next(), ..next });
+    let now = changed.as_ref().unwrap_or(epoch);
+    let mut index = index;
+    for (id, mut proposal) in open {
+        if done.contains(&id) || !now.governs(&proposal.by) {
+            done.insert(id);
+            write::<Proposal>(state, &proposal_key(id), None);
+        } else if changed.is_some() {
+            // Who no longer has a say has had none.
+            proposal.approvals.retain(|account| now.governs(account));
+            proposal.rejections.retain(|account| now.governs(account));
+            write(state, &proposal_key(id), Some(&proposal));
         }
     }
     index.open.retain(|open| !done.contains(&open.id));
-    for id in done {
-        write::<Proposal>(state, &proposal_key(id), None);
-    }
     if let Some(changed) = &changed {
         index.changed = height;
         write(state, EPOCH_KEY, Some(changed));
+        forget_replaced(state, epoch, changed);
     }
     write(state, PROPOSALS_KEY, Some(&index));
     changed
 }
 
-/// The epoch state after a change, still under its old number. Only the keys of a new entry are decoded: those of the others were when they entered.
-fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochState, Failure> {
+/// A member's entry is newer than what was said about the one before.
+fn forget_replaced(state: &mut State<'_>, before: &EpochState, after: &EpochState) {
+    let entry = |epoch: &EpochState, seat: ValidatorId| {
+        let entry = epoch.seats.iter().find(|member| member.id == seat).map(|member| member.validator.clone());
+        entry.map(|validator| Validator { power: VotingPower(0), ..validator })
+    };
+    let stays = |seat: ValidatorId| entry(before, seat) == entry(after, seat);
+    let (mut addresses, mut versions) = (addresses(state), versions(state));
+    let lengths = (addresses.len(), versions.len());
+    addresses.retain(|(seat, _)| stays(*seat));
+    versions.retain(|(seat, _)| stays(*seat));
+    if addresses.len() != lengths.0 {
+        write(state, ADDRESSES_KEY, Some(&addresses));
+    }
+    if versions.len() != lengths.1 {
+        write(state, VERSIONS_KEY, Some(&versions));
+    }
+}
+
+/// The epoch state after a change whose signatures are right.
+fn apply(epoch: &EpochState, network: Network, change: &Change) -> Result<EpochState, Failure> {
+    let next = after(epoch, change)?;
+    // Last: it checks keys and signatures, and costs more than all the rest.
+    match change {
+        Change::Add(entry) | Change::Replace { entry, .. } => entry.check(network.draft).map_err(|_| failure("bad-possession", &[]))?,
+        Change::Remove { seat, evidence: Some(evidence) } => {
+            let member = epoch.seats.iter().find(|member| member.id == *seat);
+            if !member.is_some_and(|member| convicts(network, member, evidence)) {
+                return Err(failure("bad-evidence", &[seat.0.into()]));
+            }
+        }
+        _ => {}
+    }
+    Ok(next)
+}
+
+/// The epoch state after a change, still under its old number, if its signatures are right. Keys are not decoded: those of the members were when
+/// they entered.
+///
+/// # Errors
+/// [`Failure`]: the change does not fit.
+pub fn after(epoch: &EpochState, change: &Change) -> Result<EpochState, Failure> {
     let mut next = epoch.clone();
     let position = |seat: ValidatorId| {
         let found = epoch.seats.iter().position(|member| member.id == seat);
@@ -183,7 +316,7 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
             let position = next.seats.partition_point(|member| member.id < id);
             next.seats.insert(position, Seat { id, validator: entry.validator.clone() });
         }
-        Change::Remove { seat } => {
+        Change::Remove { seat, .. } => {
             next.seats.remove(position(*seat)?);
         }
         Change::Replace { seat, entry } => {
@@ -194,28 +327,45 @@ fn apply(epoch: &EpochState, draft: DraftHash, change: &Change) -> Result<EpochS
                 member.validator.power = power;
             }
         }
+        Change::Parameters(change) => next.parameters = change.after(&epoch.parameters),
+        Change::Authority(authority) => next.authority = authority.clone(),
+        Change::Version(version) => {
+            if Some(*version) != epoch.protocol_version.checked_add(1) {
+                return Err(failure("not-the-next-version", &[(*version).into(), epoch.protocol_version.into()]));
+            }
+            next.protocol_version = *version;
+        }
+        // A permission is no part of an epoch state.
+        Change::Permit { .. } => return Ok(next),
     }
-    if next.seats == epoch.seats {
+    if next == *epoch {
         return Err(failure("no-change", &[]));
     }
     Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
-    // Last: it checks keys and signatures, and costs more than all the rest.
-    if let Change::Add(entry) | Change::Replace { entry, .. } = change {
-        entry.check(draft).map_err(|_| failure("bad-possession", &[]))?;
+    if !next.authority.is_valid() || next.votes_needed() > next.votes_total() {
+        return Err(failure("bad-authority", &[]));
     }
-    next.parameters = next.parameters.for_voters(next.voters().count());
+    let voters = next.voters().count();
+    // What was proposed must fit; what was there before is made to.
+    if let Change::Parameters(_) = change {
+        next.parameters.check(voters).map_err(|_| failure("bad-parameters", &[]))?;
+    }
+    next.parameters = next.parameters.for_voters(voters);
     Ok(next)
 }
 
-/// The seats whose operator is another afterwards.
-fn changed_hands(before: &EpochState, after: &EpochState) -> SignerSet {
-    let holder = |seat: ValidatorId| after.seats.iter().find(|member| member.id == seat).map(|member| member.validator.operator);
-    before.seats.iter().filter(|member| holder(member.id) != Some(member.validator.operator)).map(|member| member.id).collect()
-}
-
-/// The members that this account speaks for.
-fn seats_of(epoch: &EpochState, operator: &Address) -> SignerSet {
-    epoch.seats.iter().filter(|member| member.validator.operator == Some(*operator)).map(|member| member.id).collect()
+/// Whether evidence of this epoch or an earlier one convicts a member by the key that it has now.
+fn convicts(network: Network, member: &Seat, evidence: &Evidence) -> bool {
+    let Seat { id, validator } = member;
+    // Its power at the time does not matter, only that the key is its.
+    let power = VotingPower(validator.power.0.max(1));
+    let alone = Seat { id: *id, validator: Validator { power, ..validator.clone() } };
+    evidence.culprit == *id
+        && Committee::of_seats(evidence.epoch, &[alone]).is_ok_and(|committee| {
+            // Evidence has no certificates, so the one that the epoch began with does not matter.
+            let begin = QuorumCert::of_epoch(evidence.epoch, network.genesis_hash, StateId::default());
+            Verifier::new(committee, begin, Parameters::default()).evidence(*evidence).is_ok()
+        })
 }
 
 fn find(state: &dyn StateRead, id: ProposalId) -> Result<Proposal, Failure> {
@@ -238,17 +388,27 @@ fn failure(code: &'static str, numbers: &[u64]) -> Failure {
 pub(crate) fn explain(failure: &Failure) -> Option<String> {
     Some(match (failure.code(), failure.numbers()) {
         ("not-an-operator", _) => {
-            "the sender is no operator: only the accounts that the committee names as operators of its voters may change it; sign with one of those".into()
+            "the sender has no part in governing the chain; sign with an account that decides on proposals, that operates the member in question, or, for permissions, that has the role to grant".into()
         }
-        ("too-many-proposals", [max]) => format!("the sender has {max} open proposals, the most that one operator may have; withdraw one first"),
+        ("too-many-proposals", [max]) => format!("the sender has {max} open proposals, the most that one account may have; withdraw one first"),
         ("no-such-proposal", [id]) => format!("there is no open proposal {id}; it may have taken effect, or been withdrawn or rejected"),
-        ("not-the-proposer", [id]) => format!("another operator has made proposal {id}; reject it instead"),
+        ("not-the-proposer", [id]) => format!("another account has made proposal {id}; reject it instead"),
         ("no-such-seat", [seat]) => format!("seat {seat} is free; list the members first"),
         ("bad-possession", _) => {
             "the entry is not signed by both of its keys for this network; make it again with `genesis add-validator` on this network's draft".into()
         }
         ("committee-full", [max]) => format!("all {max} seats are taken; remove a member first"),
-        ("no-change", _) => "the committee is like that already".into(),
+        ("no-change", _) => "it is like that already".into(),
+        ("not-its-operator", [seat]) => format!("the sender does not operate the member on seat {seat}; sign with its operator's account"),
+        ("bad-address", _) => "the address is not 1 to 128 bytes of text without control characters".into(),
+        ("bad-evidence", [seat]) => {
+            format!("the evidence does not convict the member on seat {seat} by its present key; leave it out, or name the member that it convicts")
+        }
+        ("bad-authority", _) => "nobody could decide then: a board needs members, and no more approvals than members".into(),
+        ("bad-parameters", _) => "a parameter would be out of its range; the ranges are those of the genesis (docs/operate.md)".into(),
+        ("not-the-next-version", [version, now]) => {
+            format!("the chain speaks version {now}, so the next one is {}, not {version}", now.saturating_add(1))
+        }
         ("bad-committee", _) => {
             "the committee would be invalid: no voter would be left, or a key, a name, an address or a power does not fit".into()
         }

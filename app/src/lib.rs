@@ -3,7 +3,7 @@
 //! ```text
 //! payload, parent's state --> execute_block --> writes + receipts, or InvalidBlock: no honest validator votes for it
 //!                                  |
-//!             for each transaction: sequence, expiry (here) --> Application::execute in a State --> kept, or rolled back
+//!             for each transaction: permission, sequence, expiry (here) --> Application::execute in a State --> kept, or rolled back
 //! ```
 //!
 //! Execution is a pure function of (state, context, payload) (EXEC-1): no clock, no randomness, no order but that of the bytes.
@@ -25,6 +25,7 @@ mod execute;
 pub mod governance;
 mod machine;
 mod map;
+pub mod permissions;
 mod state;
 #[cfg(test)]
 mod tests;

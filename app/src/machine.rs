@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -12,18 +13,20 @@ use quorate_types::{
     epoch::EpochState,
     failure::{Code, Failure},
     genesis::{Genesis, GenesisApplication, StateLimits},
-    ids::{Address, DraftHash},
+    ids::Address,
+    permission::Permission,
     receipt::Outcome,
     round::Height,
     settings::Settings,
-    state_key::{ACCOUNT, EPOCH_KEY, SEQUENCE_BYTES},
+    state_key::{ACCOUNT, EPOCH_KEY, RECORD_HEAD_BYTES},
     transaction::{PAYLOAD_BYTES_MAX, Target, Transaction},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     application::{AppError, Application, BlockContext, Call, Rules},
-    governance,
+    governance::{self, Network},
+    permissions,
     state::{ACCOUNT_BYTES_MAX, ANSWER_BYTES_MAX, State, StateRead, Writes},
 };
 
@@ -36,10 +39,9 @@ pub struct App(Arc<dyn Erased>);
 pub struct Machine {
     running: Arc<dyn Running>,
     app: App,
-    limits: StateLimits,
-    /// What new members sign.
-    draft: DraftHash,
+    network: Network,
     first_epoch: Arc<EpochState>,
+    first_permissions: Arc<BTreeMap<Address, Permission>>,
 }
 
 /// What is translated between the bytes of the chain and JSON for people and tools.
@@ -128,8 +130,9 @@ impl App {
         let limits = genesis.parameters.state;
         let running = self.0.open(settings, limits);
         let running = running.map_err(|reason| AppError::Settings { application: name.clone(), reason })?;
-        let (draft, first_epoch) = (genesis.draft_hash(), Arc::new(genesis.epoch_state()));
-        Ok(Machine { running, app: self.clone(), limits, draft, first_epoch })
+        let first_epoch = Arc::new(genesis.epoch_state());
+        let first_permissions = Arc::new(genesis.permissions.clone());
+        Ok(Machine { running, app: self.clone(), network: Network::of(genesis), first_epoch, first_permissions })
     }
 
     /// Bytes of the chain as JSON; `None` if they are not of this application.
@@ -158,7 +161,7 @@ impl App {
     /// An entry of the state as JSON, if the application shows it.
     #[must_use]
     pub fn show_entry(&self, key: &[u8], value: &[u8]) -> Option<serde_json::Value> {
-        let value = if key.first() == Some(&ACCOUNT) { value.get(SEQUENCE_BYTES..)? } else { value };
+        let value = if key.first() == Some(&ACCOUNT) { value.get(RECORD_HEAD_BYTES..)? } else { value };
         catch(|| self.0.show_entry(key, value)).unwrap_or_default()
     }
 
@@ -166,7 +169,10 @@ impl App {
     #[must_use]
     pub fn explain(&self, failure: &Failure) -> String {
         let application = || catch(|| self.0.explain(failure)).unwrap_or_default();
-        application().or_else(|| governance::explain(failure)).unwrap_or_else(|| failure.to_string())
+        application()
+            .or_else(|| governance::explain(failure))
+            .or_else(|| permissions::explain(failure))
+            .unwrap_or_else(|| failure.to_string())
     }
 }
 
@@ -183,10 +189,8 @@ impl Machine {
         &self.app
     }
 
-    /// Limits on the growth of the state.
-    #[must_use]
-    pub const fn limits(&self) -> &StateLimits {
-        &self.limits
+    pub(crate) const fn network(&self) -> Network {
+        self.network
     }
 
     /// What governs the first epoch.
@@ -198,15 +202,20 @@ impl Machine {
     /// The genesis state of the network.
     ///
     /// # Errors
-    /// [`AppError::Settings`]: the application writes more than the state may hold.
+    /// [`AppError::Settings`]: the application writes more than the state may hold, or lets no account come into being that has a permission.
     pub fn genesis_state(&self) -> Result<Writes, AppError> {
-        let nothing = std::collections::BTreeMap::new();
+        let nothing = BTreeMap::new();
         let mut state = State::new(&nothing);
         self.running.genesis(&mut state);
+        let refused = |failure: &Failure| AppError::Settings { application: self.app.name().to_owned(), reason: self.app.explain(failure) };
+        for (account, permission) in &*self.first_permissions {
+            let record = permissions::record(&state, self, account, *permission).map_err(|failure| refused(&failure))?;
+            permissions::put(&mut state, account, record);
+        }
         state.write_chain(EPOCH_KEY, Some(codec::encode(&*self.first_epoch).into()));
         match state.refusal(u64::MAX) {
             None => Ok(state.into_writes()),
-            Some(failure) => Err(AppError::Settings { application: self.app.name().to_owned(), reason: self.app.explain(&failure) }),
+            Some(failure) => Err(refused(&failure)),
         }
     }
 
@@ -222,7 +231,7 @@ impl Machine {
     pub(crate) fn check(&self, state: &dyn StateRead, epoch: &EpochState, tx: &Transaction) -> Result<(), Failure> {
         match tx.content().target {
             Target::Application => caught(|| self.running.check(state, &tx.sender(), &tx.content().payload)),
-            Target::Chain => governance::execute(&mut State::new(state), epoch, self.draft, &tx.sender(), &tx.content().payload).map(drop),
+            Target::Chain => governance::execute(&mut State::new(state), epoch, self, &tx.sender(), &tx.content().payload).map(drop),
         }
     }
 
@@ -245,8 +254,9 @@ impl Machine {
         tx: &Transaction,
     ) -> Result<Outcome, String> {
         if tx.content().target == Target::Chain {
-            let done = governance::execute(state, epoch, self.draft, &tx.sender(), &tx.content().payload);
-            return Ok(done.map_or_else(Outcome::Failed, |id| Outcome::Applied(codec::encode(&id))));
+            let done = governance::execute(state, epoch, self, &tx.sender(), &tx.content().payload);
+            let answer = |id: Option<_>| Outcome::Applied(id.map_or_else(Vec::new, |id| codec::encode(&id)));
+            return Ok(done.map_or_else(Outcome::Failed, answer));
         }
         catch(|| self.running.execute(state, block, tx)).map_err(|payload| {
             let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -256,9 +266,9 @@ impl Machine {
 }
 
 impl Machine {
-    /// Applies the approved changes of the committee, at the end of a block.
+    /// Applies the approved proposals, at the end of a block.
     pub(crate) fn conclude(&self, state: &mut State<'_>, epoch: &EpochState, height: Height) -> Option<EpochState> {
-        governance::conclude(state, epoch, self.draft, height)
+        governance::conclude(state, epoch, self, height)
     }
 }
 

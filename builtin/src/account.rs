@@ -3,6 +3,7 @@
 use quorate_app::{State, StateRead, accounts};
 use quorate_types::{
     ids::Address,
+    permission::Permission,
     round::Sequence,
     state_key::{AccountRecord, account_entry_size},
 };
@@ -16,16 +17,18 @@ pub const ACCOUNT_ENTRY_SIZE: u64 = account_entry_size(ACCOUNT_BYTES as u64);
 /// An account. Without a record it has no money and has sent nothing: [`Account::default`].
 ///
 /// ```text
-/// ┌────────────────┬────────────────┬────────────────┐
-/// │ sequence u64 LE│ balance u64 LE │ stored u64 LE  │
-/// │ 0            8 │ 8           16 │ 16          24 │
-/// └────────────────┴────────────────┴────────────────┘
-///    the chain's     the bank's
+/// ┌────────────────┬────────────────┬────────────────┬────────────────┐
+/// │ sequence u64 LE│ permission     │ balance u64 LE │ stored u64 LE  │
+/// │ 0            8 │ 8           21 │ 21          29 │ 29          37 │
+/// └────────────────┴────────────────┴────────────────┴────────────────┘
+///    the chain's                      the bank's
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Number of the account's next transaction; every lower one is used up for ever.
     pub sequence: Sequence,
+    /// What the account may do.
+    pub permission: Permission,
     /// In the smallest unit.
     pub balance: u64,
     /// Bytes of the state that the account holds: the sum of [`entry_size`](quorate_types::state_key::entry_size) over its entries, its
@@ -41,13 +44,18 @@ impl Account {
             Some((balance, stored)) => (*balance, stored.first_chunk().copied().unwrap_or_default()),
             None => Default::default(),
         };
-        Self { sequence: record.sequence(), balance: u64::from_le_bytes(balance), stored: u64::from_le_bytes(stored) }
+        Self {
+            sequence: record.sequence(),
+            permission: record.permission(),
+            balance: u64::from_le_bytes(balance),
+            stored: u64::from_le_bytes(stored),
+        }
     }
 
     /// The account's record.
     #[must_use]
     pub fn record(&self) -> AccountRecord {
-        AccountRecord::new(self.sequence, &self.application())
+        AccountRecord::new(self.sequence, self.permission, &self.application())
     }
 
     pub(crate) fn application(&self) -> [u8; ACCOUNT_BYTES] {
@@ -95,10 +103,12 @@ mod tests {
 
     #[test]
     fn the_account_record_has_golden_bytes() {
-        let account = Account { sequence: Sequence(9), balance: 0x0102_0304_0506_0708, stored: 313 };
+        let permission = Permission { send: true, ..Permission::default() };
+        let account = Account { sequence: Sequence(9), permission, balance: 0x0102_0304_0506_0708, stored: 326 };
         let value = account.record().into_value();
-        assert_eq!(*value, [9, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 57, 1, 0, 0, 0, 0, 0, 0]);
+        let (sequence, bank) = ([9, 0, 0, 0, 0, 0, 0, 0], [8, 7, 6, 5, 4, 3, 2, 1, 70, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(*value, [&sequence[..], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &bank].concat());
         assert_eq!(Account::of(&account.record()), account);
-        assert_eq!((entry_size(&account_key(&Address::default()), &value), ACCOUNT_ENTRY_SIZE), (313, 313));
+        assert_eq!((entry_size(&account_key(&Address::default()), &value), ACCOUNT_ENTRY_SIZE), (326, 326));
     }
 }

@@ -5,6 +5,7 @@ use quorate_types::{
     codec::{self, DecodeError, bytes_text},
     failure::{Code, Failure},
     ids::Address,
+    permission::Permission,
     round::Sequence,
     state_key::{ACCOUNT, AccountRecord, account_key},
 };
@@ -111,7 +112,7 @@ impl Application for BuiltIn {
     fn show(&self, key: &[u8], value: &[u8]) -> Option<serde_json::Value> {
         match key.first() {
             Some(&ACCOUNT) => {
-                let Account { balance, stored, .. } = Account::of(&AccountRecord::new(Sequence(0), value));
+                let Account { balance, stored, .. } = Account::of(&AccountRecord::new(Sequence(0), Permission::default(), value));
                 Some(json!({ "balance": balance.to_string(), "stored": stored }))
             }
             Some(&KV_OWN | &KV_SHARED) => std::str::from_utf8(value).ok().map(Into::into),

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use quorate_app::State;
+use quorate_app::{State, permissions};
 use quorate_types::{
     crypto::Hash,
     failure::{Code, Failure},
@@ -110,8 +110,10 @@ fn hold(state: &mut State<'_>, settings: &Settings, holder: &Address, before: u6
     let account = account::account(state, holder);
     let stored = account.stored.saturating_sub(before).saturating_add(after);
     if stored > account.stored {
-        if stored > settings.account_bytes_max {
-            return Err(Failure::new(Code::new("account-state-full"), &[stored, settings.account_bytes_max]));
+        let own_max = permissions::of(state, holder).state_bytes_max;
+        let max = if own_max == 0 { settings.account_bytes_max } else { own_max };
+        if stored > max {
+            return Err(Failure::new(Code::new("account-state-full"), &[stored, max]));
         }
         let deposit = settings.deposit(stored);
         if account.balance < deposit {

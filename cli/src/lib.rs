@@ -93,8 +93,10 @@ enum Command<S: SettingsArgs, C: Extension> {
     Service(quorate_wallet::ServiceCommand),
     #[command(subcommand)]
     Evidence(quorate_wallet::EvidenceCommand),
-    /// Show the committee, and change it together with the operators of other validators.
+    /// Show the committee and what else governs the chain, and change it together with the others who decide.
     Validator(quorate_wallet::ValidatorCommand),
+    /// Show what accounts may do, and change it.
+    Permission(quorate_wallet::PermissionCommand),
     /// Run a network of validator processes on this machine.
     #[command(subcommand)]
     Localnet(localnet::Command),
@@ -148,6 +150,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
             Command::Service(command) => block_on(command.run(app, out)),
             Command::Evidence(command) => block_on(command.run(out)),
             Command::Validator(command) => block_on(command.run(app, out)),
+            Command::Permission(command) => block_on(command.run(app, out)),
             Command::Localnet(command) => command.run(app, out),
             Command::Bench(command) => command.run(app, out),
             Command::Sim(command) => command.run(out),

@@ -18,6 +18,7 @@
 //! | `GET /v1/evidence` | | `EvidenceList` |
 //! | `GET /v1/evidence/{id}` | | `Evidence` |
 //! | `GET /v1/epochs?from=E` | | `EpochsView`: the changes of the committee from the one that ends epoch E on |
+//! | `GET /v1/permissions?after=ADDRESS` | | `PermittedView`: accounts with a permission or a limit of their own |
 //! | `GET /v1/genesis` | | the genesis as JSON |
 //! | `GET /livez`, `/readyz` | | for operators |
 //!
@@ -48,6 +49,8 @@ pub const DROPS: &str = "/v1/drops";
 pub const EVIDENCE: &str = "/v1/evidence";
 /// Path of the changes of the committee.
 pub const EPOCHS: &str = "/v1/epochs";
+/// Path of the accounts with a permission or a limit of their own.
+pub const PERMISSIONS: &str = "/v1/permissions";
 /// Path of the genesis.
 pub const GENESIS: &str = "/v1/genesis";
 
@@ -104,6 +107,12 @@ pub fn epochs(from: Epoch) -> String {
     format!("{EPOCHS}?from={from}")
 }
 
+/// Path of a page of [`PERMISSIONS`], from the account after this one on.
+#[must_use]
+pub fn permissions(after: Option<Address>) -> String {
+    after.map_or_else(|| PERMISSIONS.to_owned(), |after| format!("{PERMISSIONS}?after={after}"))
+}
+
 /// Path of a block (the last one without a height), listing its transactions from position `from`.
 #[must_use]
 pub fn block(height: Option<Height>, from: u32) -> String {
@@ -126,6 +135,7 @@ mod tests {
         assert_eq!(transaction_output(TxId::default()), format!("/v1/transactions/{zeros}/output"));
         assert_eq!((block(None, 0).as_str(), block(Some(Height(7)), 0).as_str()), ("/v1/blocks/latest", "/v1/blocks/7"));
         assert_eq!(epochs(Epoch(7)), "/v1/epochs?from=7");
+        assert_eq!(permissions(None), "/v1/permissions");
         assert_eq!(block(Some(Height(7)), 1_024), "/v1/blocks/7?from=1024");
     }
 }

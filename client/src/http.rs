@@ -22,8 +22,8 @@ use quorate_types::{
     message::TransactionBatch,
     round::{Epoch, Height},
     rpc::{
-        AccountView, BatchAnswer, BlockView, EPOCH_CHANGES_MAX, EpochsView, ErrorBody, ErrorView, EvidenceList, NodeStatus, ProofView,
-        StateView, Submitted, TransactionStatus, Wait,
+        AccountView, BatchAnswer, BlockView, EPOCH_CHANGES_MAX, EpochsView, ErrorBody, ErrorView, EvidenceList, NodeStatus, PermittedView,
+        ProofView, StateView, Submitted, TransactionStatus, Wait,
     },
     transaction::Transaction,
 };
@@ -331,6 +331,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn epochs(&self, from: Epoch) -> Result<EpochsView, ClientError> {
         self.get(api::epochs(from), EPOCHS_BYTES_MAX).await
+    }
+
+    /// The accounts with a permission or a limit of their own that come after one, ascending: one page of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn permitted(&self, after: Option<Address>) -> Result<PermittedView, ClientError> {
+        self.get(api::permissions(after), ANSWER_BYTES_MAX).await
     }
 
     /// The genesis as JSON, from the first node whose genesis satisfies `right`, else from the last node that answered. Not proved: compare

@@ -328,6 +328,9 @@ impl LightClient {
             let said = view.sequence;
             return Err(LightError::Contradiction(format!("the answer has sequence number {said}, and the proof {sequence}")));
         }
+        if view.permission != record.permission() {
+            return Err(LightError::Contradiction("the answer has another permission than the proof".into()));
+        }
         Ok(Proven { value: record, certificate })
     }
 

@@ -178,6 +178,7 @@ fn account_view(fake: &Fake, account: Account) -> AccountView {
         address: address(1),
         sequence: account.sequence,
         next_sequence: account.sequence.next(),
+        permission: quorate_types::permission::Permission::default(),
         height: Height(6),
         proof: hexadecimal(&fake.value_proof(6, (&account_key(&address(1)), &value))),
         value: Some(hex::encode(value)),
@@ -188,7 +189,7 @@ fn account_view(fake: &Fake, account: Account) -> AccountView {
 #[test]
 fn an_account_is_believed_only_as_the_state_has_it() {
     let (fake, light) = set_up();
-    let account = Account { balance: 12, sequence: Sequence(3), stored: 313 };
+    let account = Account { balance: 12, sequence: Sequence(3), stored: 326, ..Account::default() };
     let view = account_view(&fake, account);
     assert_eq!(*light.account(address(1), &view).unwrap().value(), account.record());
     let lies = [
@@ -211,7 +212,7 @@ fn an_account_that_is_proved_to_be_absent_has_nothing() {
         address: address(2),
         sequence: Sequence(0),
         value: None,
-        ..account_view(&fake, Account { balance: 12, sequence: Sequence(3), stored: 313 })
+        ..account_view(&fake, Account { balance: 12, sequence: Sequence(3), stored: 326, ..Account::default() })
     };
     assert_eq!(*light.account(address(2), &view).unwrap().value(), AccountRecord::default());
     assert!(light.account(address(2), &AccountView { sequence: Sequence(1), ..view }).is_err());

@@ -166,6 +166,7 @@ async fn pool() -> String {
                 address: address.parse().unwrap(),
                 sequence: record.sequence(),
                 next_sequence: record.sequence(),
+                permission: quorate_types::permission::Permission::default(),
                 height: Height(6),
                 proof,
                 value: None,

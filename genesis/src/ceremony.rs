@@ -7,8 +7,10 @@ use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     genesis::{Genesis, GenesisApplication, GenesisValidator, Parameters},
-    ids::{ChainId, DraftHash},
+    governance::Authority,
+    ids::{Address, ChainId, DraftHash},
     message::PROTOCOL_VERSION,
+    permission::Permission,
     round::UnixMillis,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,12 @@ pub struct Draft {
     pub timestamp: UnixMillis,
     /// Protocol parameters.
     pub parameters: Parameters,
+    /// Who decides on changes of what governs the chain.
+    #[serde(default)]
+    pub authority: Authority,
+    /// The accounts that have a permission from the start.
+    #[serde(default)]
+    pub permissions: BTreeMap<Address, Permission>,
     /// The replicated application and its settings.
     pub application: GenesisApplication,
 }
@@ -51,19 +59,12 @@ pub struct Fragment {
 }
 
 impl Draft {
-    /// A draft that passes [`Self::check`].
+    /// The draft of a network, which passes [`Self::check`].
     ///
     /// # Errors
     /// [`CeremonyError`], which names what is wrong.
-    pub fn new(
-        app: &App,
-        name: String,
-        chain_id: ChainId,
-        timestamp: UnixMillis,
-        parameters: Parameters,
-        application: GenesisApplication,
-    ) -> Result<Self, CeremonyError> {
-        let draft = Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, application };
+    pub fn new(app: &App, network: Genesis) -> Result<Self, CeremonyError> {
+        let draft = Self::of(network);
         draft.check(app)?;
         Ok(draft)
     }
@@ -83,8 +84,9 @@ impl Draft {
 
     /// The draft that a genesis was built from.
     pub(crate) fn of(genesis: Genesis) -> Self {
-        let Genesis { name, chain_id, timestamp, parameters, application, protocol_version: _, validators: _ } = genesis;
-        Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, application }
+        let Genesis { name, chain_id, timestamp, parameters, authority, permissions, application, protocol_version: _, validators: _ } =
+            genesis;
+        Self { draft_version: CEREMONY_VERSION, name, chain_id, timestamp, parameters, authority, permissions, application }
     }
 
     fn network(&self, validators: Vec<GenesisValidator>) -> Genesis {
@@ -94,6 +96,8 @@ impl Draft {
             name: self.name.clone(),
             timestamp: self.timestamp,
             parameters: self.parameters,
+            authority: self.authority.clone(),
+            permissions: self.permissions.clone(),
             validators,
             application: self.application.clone(),
         }
@@ -203,8 +207,8 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        Draft::new(&app(), "test".into(), ChainId(7), UnixMillis(1_700_000_000_000), Parameters::default(), bank(&[(1, 10), (9, 5)]))
-            .unwrap()
+        let (parameters, application) = (Parameters::default(), bank(&[(1, 10), (9, 5)]));
+        Draft::new(&app(), Genesis::draft(ChainId(7), "test", UnixMillis(1_700_000_000_000), parameters, application)).unwrap()
     }
 
     fn keys(number: u8) -> (SigningKey, SigningKey) {
@@ -324,8 +328,7 @@ mod tests {
         ];
         for draft in useless {
             assert!(draft.fragment(&app(), validator.clone(), &consensus, &network).is_err(), "{draft:?}");
-            let Draft { name, chain_id, timestamp, parameters, application, .. } = draft;
-            assert!(Draft::new(&app(), name, chain_id, timestamp, parameters, application).is_err());
+            assert!(Draft::new(&app(), draft.network(Vec::new())).is_err());
         }
     }
 

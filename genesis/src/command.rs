@@ -1,6 +1,7 @@
 //! `quorate genesis`: the steps of the ceremony.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,8 +12,10 @@ use quorate_keygen::{HomeArgs, PassphraseArgs, command::KEYS_DIRECTORY, load_val
 use quorate_terminal::{CommandError, Output, shell_word};
 use quorate_types::{
     committee::{Validator, VotingPower},
-    genesis::{Genesis, GenesisValidator, Parameters, StateLimits},
+    genesis::{Genesis, GenesisValidator, Parameters, ParametersChange},
+    governance::{Authority, Board},
     ids::{Address, ChainId, GenesisHash},
+    permission::{Access, Permission},
     round::UnixMillis,
     settings::Settings,
 };
@@ -56,6 +59,8 @@ pub struct NewCommand<S: SettingsArgs> {
     settings: S,
     #[command(flatten)]
     parameters: ParameterArgs,
+    #[command(flatten)]
+    permissions: PermissionArgs,
     /// File to write.
     #[arg(long, value_name = "FILE", default_value = "genesis-draft.json")]
     out: PathBuf,
@@ -88,6 +93,12 @@ pub struct ParameterArgs {
     /// Leader reputation: number of recent authors that are not elected, f to 2f [default: f].
     #[arg(long, value_name = "N")]
     exclude_size: Option<u32>,
+    /// Who may send transactions: on an `open` chain every key, on a `permissioned` one only accounts with the role.
+    #[arg(long, value_name = "ACCESS", value_parser = access)]
+    access: Option<Access>,
+    /// Maximum share of one account in a block, in percent of its transactions and of its effects, 1 to 100.
+    #[arg(long, value_name = "PERCENT")]
+    account_block_percent: Option<u32>,
     /// Maximum size of the state, in bytes.
     #[arg(long, value_name = "BYTES")]
     state_bytes_max: Option<u64>,
@@ -123,24 +134,69 @@ impl SettingsArgs for SettingsFile {
 }
 
 impl ParameterArgs {
-    fn parameters(&self) -> Parameters {
-        let default = Parameters::default();
-        Parameters {
-            block_transactions_max: self.block_transactions_max.unwrap_or(default.block_transactions_max),
-            block_bytes_max: self.block_bytes_max.unwrap_or(default.block_bytes_max),
-            timeout_base_ms: self.timeout_base_ms.unwrap_or(default.timeout_base_ms),
-            timeout_growth_percent: self.timeout_growth_percent.unwrap_or(default.timeout_growth_percent),
-            timeout_max_ms: self.timeout_max_ms.unwrap_or(default.timeout_max_ms),
-            heartbeat_ms: self.heartbeat_ms.unwrap_or(default.heartbeat_ms),
-            window_size: self.window_size.unwrap_or(default.window_size),
+    /// The parameters that these options change.
+    #[must_use]
+    pub fn change(&self) -> ParametersChange {
+        ParametersChange {
+            block_transactions_max: self.block_transactions_max,
+            block_bytes_max: self.block_bytes_max,
+            timeout_base_ms: self.timeout_base_ms,
+            timeout_growth_percent: self.timeout_growth_percent,
+            timeout_max_ms: self.timeout_max_ms,
+            heartbeat_ms: self.heartbeat_ms,
+            window_size: self.window_size,
             exclude_size: self.exclude_size,
-            state: self.state(default.state),
+            access: self.access,
+            account_block_percent: self.account_block_percent,
+            state_bytes_max: self.state_bytes_max,
+            block_effect_bytes_max: self.block_effect_bytes_max,
+        }
+    }
+}
+
+/// Who decides on changes, and who may do what from the start.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PermissionArgs {
+    /// Account that decides on changes of the chain, one of a board [default: the validators' operators decide]; repeat it.
+    #[arg(long = "board", value_name = "ADDRESS", requires = "board_needs")]
+    board: Vec<Address>,
+    /// How many of the board must approve a change.
+    #[arg(long, value_name = "N", requires = "board")]
+    board_needs: Option<u16>,
+    /// Account that may send transactions on a permissioned chain; repeat it.
+    #[arg(long = "may-send", value_name = "ADDRESS")]
+    may_send: Vec<Address>,
+    /// Account that may give and take permissions; repeat it.
+    #[arg(long = "may-grant", value_name = "ADDRESS")]
+    may_grant: Vec<Address>,
+}
+
+impl PermissionArgs {
+    fn authority(&self) -> Authority {
+        match self.board_needs {
+            Some(needed) => Authority::Board(Board { members: self.board.iter().copied().collect(), needed }),
+            None => Authority::Operators,
         }
     }
 
-    fn state(&self, default: StateLimits) -> StateLimits {
-        let bytes_max = self.state_bytes_max.unwrap_or(default.bytes_max);
-        StateLimits { bytes_max, block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(default.block_effect_bytes_max) }
+    fn permissions(&self) -> BTreeMap<Address, Permission> {
+        let mut permissions: BTreeMap<Address, Permission> = BTreeMap::new();
+        for account in &self.may_send {
+            permissions.entry(*account).or_default().send = true;
+        }
+        for account in &self.may_grant {
+            permissions.entry(*account).or_default().grant = true;
+        }
+        permissions
+    }
+}
+
+/// Reads an [`Access`].
+fn access(text: &str) -> Result<Access, String> {
+    match text {
+        "open" => Ok(Access::Open),
+        "permissioned" => Ok(Access::Permissioned),
+        _ => Err("it is open or permissioned".into()),
     }
 }
 
@@ -230,9 +286,14 @@ impl<S: SettingsArgs> NewCommand<S> {
     fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         let chain_id = ChainId(self.chain_id.map_or_else(random_chain_id, Ok)?);
         let timestamp = UnixMillis(self.timestamp.map_or_else(now, Ok)?);
-        let parameters = self.parameters.parameters();
+        let parameters = self.parameters.change().after(&Parameters::default());
         let application = app.in_genesis(self.settings.settings(app, &parameters)?);
-        let draft = Draft::new(app, self.name, chain_id, timestamp, parameters, application)?;
+        let network = Genesis {
+            authority: self.permissions.authority(),
+            permissions: self.permissions.permissions(),
+            ..Genesis::draft(chain_id, &self.name, timestamp, parameters, application)
+        };
+        let draft = Draft::new(app, network)?;
         file::write(&self.out, &draft)?;
         out.note(format_args!(
             "wrote {}; give it to every organisation to run: quorate genesis add-validator --draft {} --name NAME --address MULTIADDRESS",
@@ -359,11 +420,26 @@ fn show(genesis: &Genesis, verified: Option<bool>, out: &Output) -> Result<(), C
             rows(None, &parameters),
         );
         let settings = out.table(&["setting", "value"], rows(None, &settings));
+        let permissions = if genesis.permissions.is_empty() { String::new() } else { format!("\n\n{}", permission_table(genesis, out)) };
+        let governed = match &genesis.authority {
+            Authority::Operators => "the validators' operators, with a quorum of the power".into(),
+            Authority::Board(Board { members, needed }) => {
+                format!("{needed} of {}: {}", members.len(), members.iter().map(Address::to_string).collect::<Vec<_>>().join(", "))
+            }
+        };
         format!(
-            "network       {}\nchain id      {}\ntimestamp     {} ms\napplication   {} version {}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{settings}",
+            "network       {}\nchain id      {}\ntimestamp     {} ms\napplication   {} version {}\nauthority     {governed}\ngenesis hash  {genesis_hash}\n\n{validators}\n\n{parameters}\n\n{settings}{permissions}",
             genesis.name, genesis.chain_id, genesis.timestamp, genesis.application.name, genesis.application.version
         )
     })
+}
+
+fn permission_table(genesis: &Genesis, out: &Output) -> String {
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let row = |(account, permission): (&Address, &Permission)| {
+        vec![account.to_string(), yes(permission.send), yes(permission.grant), yes(permission.frozen)]
+    };
+    out.table(&["account", "may send", "may grant", "frozen"], genesis.permissions.iter().map(row))
 }
 
 fn operator(validator: &Validator) -> String {

@@ -17,7 +17,7 @@ pub mod file;
 
 pub use self::{
     ceremony::{Draft, Fragment, build, check, check_application},
-    command::{Command, SettingsArgs, SettingsFile},
+    command::{Command, ParameterArgs, SettingsArgs, SettingsFile},
     error::CeremonyError,
     file::{load, parse},
 };

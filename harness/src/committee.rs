@@ -9,7 +9,7 @@ use quorate_types::{
     crypto::{SignatureMemory, SigningKey},
     genesis::{Genesis, Parameters, StateLimits},
     ids::{Address, ChainId, GenesisHash, ValidatorId},
-    message::PROTOCOL_VERSION,
+    permission::Access,
     round::UnixMillis,
     settings::Settings,
     verify::Verifier,
@@ -94,15 +94,7 @@ impl Setting {
 
     fn new(mut members: Vec<Member>, app: &App, settings: Settings, parameters: Parameters) -> Result<Self, String> {
         members.sort_by_key(|member| member.validator.consensus_key);
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: CHAIN,
-            name: "simulation".into(),
-            timestamp: BEGINNING,
-            parameters,
-            validators: Vec::new(),
-            application: app.in_genesis(settings),
-        };
+        let genesis = Genesis::draft(CHAIN, "simulation", BEGINNING, parameters, app.in_genesis(settings));
         let entries = members.iter().map(|Member { validator, consensus, network }| (validator.clone(), consensus, network));
         let genesis = genesis.with_validators(entries);
         let keys: Vec<SigningKey> = members.into_iter().map(|member| member.consensus).collect();
@@ -170,6 +162,8 @@ fn parameters(random: &mut Random, validators: usize) -> Parameters {
         heartbeat_ms: number(random.between(timeout_base_ms, 800)),
         window_size: number(random.between(1, 12)),
         exclude_size: Some(number(random.between(faults, faults.saturating_mul(2)))),
+        access: Access::Open,
+        account_block_percent: *random.pick(&[100, 50, 25]).unwrap_or(&100),
         state: StateLimits::default(),
     }
 }

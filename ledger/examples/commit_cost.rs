@@ -12,7 +12,6 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, ChainId, ValidatorId},
-    message::PROTOCOL_VERSION,
     round::{Epoch, Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::{Verified, Verifier},
@@ -136,15 +135,13 @@ fn genesis(key: &SigningKey, addresses: &[Address]) -> Genesis {
         operator: None,
     };
     let accounts: Vec<_> = addresses.iter().map(|address| GenesisAccount { address: *address, balance: 1 << 32 }).collect();
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: ChainId(1),
-        name: "cost".into(),
-        timestamp: UnixMillis(0),
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
-    }
+    Genesis::draft(
+        ChainId(1),
+        "cost",
+        UnixMillis(0),
+        Parameters::default(),
+        quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
+    )
     .with_validators([(validator, key, &network)])
 }
 

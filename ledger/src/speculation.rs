@@ -209,7 +209,7 @@ impl Speculation {
             timestamp: content.timestamp,
             author: content.author,
             id: block.id(),
-            limits: *machine.limits(),
+            limits: parent.epoch.parameters.state,
         };
         let Execution { writes, receipts, next_epoch } = execute_block(machine, parent.state, &at, parent.epoch, block.payload())?;
         let (epoch, epoch_hash) = match next_epoch {

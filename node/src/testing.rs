@@ -17,7 +17,6 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, ChainId, GenesisHash},
-    message::PROTOCOL_VERSION,
     proof::{TransactionProof, ValueProof},
     round::{Height, Sequence, UnixMillis},
     rpc::{ErrorBody, OutcomeView, Submitted, TransactionStatus},
@@ -60,17 +59,15 @@ pub(crate) fn genesis_of(members: &[(&str, ValidatorKeys, String)]) -> Genesis {
             Validator { name: (*name).into(), consensus_key, network_key, address: address.clone(), power: VotingPower(1), operator: None };
         (validator, &keys.consensus, network)
     });
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: CHAIN,
-        name: "test".into(),
-        timestamp: UnixMillis(1),
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: quorate_builtin::Settings::default()
+    Genesis::draft(
+        CHAIN,
+        "test",
+        UnixMillis(1),
+        Parameters::default(),
+        quorate_builtin::Settings::default()
             .with_accounts(vec![GenesisAccount { address: address_of(&alice()), balance: BALANCE }])
             .in_genesis(),
-    }
+    )
     .with_validators(members)
 }
 

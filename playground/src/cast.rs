@@ -9,7 +9,6 @@ use quorate_types::{
     crypto::{Hash, SigningKey, Tag},
     genesis::{Genesis, Parameters},
     ids::{Address, ValidatorId},
-    message::PROTOCOL_VERSION,
     round::Round,
 };
 
@@ -108,18 +107,11 @@ pub(super) fn found(options: &Options) -> Result<Setting, String> {
         };
         (validator, consensus, network)
     });
-    let genesis = Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: CHAIN,
-        name: "playground".into(),
-        timestamp: BEGINNING,
-        // Time moves only to a deadline, so only the order of the durations matters: an idle leader's heartbeat comes before any timer.
-        parameters: Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::default() },
-        validators: Vec::new(),
-        application: Settings::default()
-            .with_accounts(vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }])
-            .in_genesis(),
-    };
+    // Time moves only to a deadline, so only the order of the durations matters: an idle leader's heartbeat comes before any timer.
+    let parameters = Parameters { timeout_base_ms: 1_000, heartbeat_ms: 1_000, ..Parameters::default() };
+    let accounts = vec![GenesisAccount { address: Address::of(&key("account", TREASURY).public()), balance: TREASURY_BALANCE }];
+    let application = Settings::default().with_accounts(accounts).in_genesis();
+    let genesis = Genesis::draft(CHAIN, "playground", BEGINNING, parameters, application);
     let genesis = genesis.with_validators(members);
     Setting::of(&quorate_builtin::app(), genesis, &keys)
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use quorate_app::{App, CachedRead, Panicked, accounts, check_transaction};
+use quorate_app::{App, CachedRead, Panicked, accounts, check_transaction, permissions};
 use quorate_consensus::{
     Config, Effect, Engine, Event, Halt, Rejected as RejectedBlock,
     safety::{Ballot, SafetyRecord, persist},
@@ -25,10 +25,10 @@ use quorate_types::{
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Message, Purpose, Recipients, SyncInfo},
     proof::CommitProof,
-    receipt::Outcome,
+    receipt::{Outcome, Receipt},
     round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
-    transaction::Transaction,
+    transaction::{Target, Transaction},
     verify::{Verified, VerifiedMessage, Verifier},
     vote::QuorumCert,
     witness::Stop,
@@ -786,7 +786,7 @@ impl<S: Store> Replica<S> {
             let ready = self
                 .ledger
                 .state(&self.ledger.tip().0)
-                .is_some_and(|state| self.pool.has_ready(|sender| accounts::next_sequence(state, sender)));
+                .is_some_and(|state| self.pool.has_ready(|sender| permissions::standing(state, self.ledger.epoch(), sender).ok()));
             if ready != self.pool_ready {
                 self.pool_ready = ready;
                 self.tell(Event::Pool { ready });
@@ -815,7 +815,7 @@ impl<S: Store> Replica<S> {
         let timestamp = self.time.stamp(parent.timestamp, self.now);
         let parameters = &self.parameters;
         let transactions = self.pool.select(
-            |sender| accounts::next_sequence(state, sender),
+            |sender| permissions::standing(state, self.ledger.epoch(), sender).ok(),
             timestamp,
             usize::try_from(parameters.block_transactions_max).unwrap_or(usize::MAX),
             usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
@@ -853,8 +853,8 @@ impl<S: Store> Replica<S> {
 
     fn gossip_again(&mut self) {
         let Some(state) = self.ledger.state(&self.ledger.tip().0) else { return };
-        let next_of = |sender: &Address| accounts::next_sequence(state, sender);
-        self.gossip = self.pool.select(next_of, self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
+        let standing_of = |sender: &Address| permissions::standing(state, self.ledger.epoch(), sender).ok();
+        self.gossip = self.pool.select(standing_of, self.time.now(self.now), BATCH_TRANSACTIONS_MAX, BATCH_BYTES_MAX);
     }
 
     /// The next batch of transactions for the other validators.
@@ -1017,7 +1017,10 @@ impl<S: Store> Replica<S> {
         self.pool_touched = true;
         // Before the answers: a client that is told of a commit must find it in the view.
         self.outputs.push_back(Output::Committed(Arc::clone(&committed)));
+        let mut is_governed = false;
         for (block, result) in blocks.iter().zip(&committed.blocks) {
+            let governs = |(tx, receipt): (&Transaction, &Receipt)| tx.content().target == Target::Chain && receipt.outcome.is_applied();
+            is_governed |= block.payload().iter().zip(result.receipts.iter()).any(governs);
             let dropped = self.pool.committed(block.payload());
             self.answer_dropped(dropped);
             for (index, receipt) in (0u32..).zip(result.receipts.iter()) {
@@ -1032,10 +1035,24 @@ impl<S: Store> Replica<S> {
         self.time.on_committed(time, self.now);
         let expired = self.pool.expire(time);
         self.answer_dropped(expired);
+        if is_governed {
+            self.drop_forbidden();
+        }
         if committed.ends_epoch {
             self.begin_epoch(qc)?;
         }
         Ok(())
+    }
+
+    /// Drops the transactions of accounts that may no longer send.
+    fn drop_forbidden(&mut self) {
+        let (ledger, pool) = (&self.ledger, &mut self.pool);
+        let Some(state) = ledger.state(&ledger.tip().0) else { return };
+        let dropped = pool.drop_forbidden(|sender| {
+            let failure = permissions::standing(state, ledger.epoch(), sender).err()?;
+            Some(Rejected::Forbidden { reason: ledger.machine().app().explain(&failure) })
+        });
+        self.answer_dropped(dropped);
     }
 
     /// Leaves the epoch whose last block this certificate commits, and begins the next. From here on nothing is signed for the old one: whatever

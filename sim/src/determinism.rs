@@ -19,7 +19,6 @@ use quorate_types::{
     crypto::{Hash, SigningKey},
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, ChainId, GenesisHash, ValidatorId},
-    message::PROTOCOL_VERSION,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     transaction::Transaction,
@@ -75,15 +74,13 @@ impl Check {
         let keys: Vec<SigningKey> = (1..=ACCOUNTS).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
         let accounts: Vec<Address> = keys.iter().map(|key| Address::of(&key.public())).collect();
         let mut random = Random::new(1).fork("determinism");
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: ChainId(1),
-            name: "determinism".into(),
-            timestamp: UnixMillis(0),
-            parameters: Parameters::default(),
-            validators: Vec::new(),
-            application: app.in_genesis(subject.0.settings(&mut random, &accounts)),
-        };
+        let genesis = Genesis::draft(
+            ChainId(1),
+            "determinism",
+            UnixMillis(0),
+            Parameters::default(),
+            app.in_genesis(subject.0.settings(&mut random, &accounts)),
+        );
         let machine = app.open(&genesis).map_err(|error| error.to_string())?;
         let mut next: BTreeMap<usize, u64> = BTreeMap::new();
         let transactions = (0..count).filter_map(|_| {
@@ -124,7 +121,7 @@ impl Check {
                 id: BlockId(Hash([height.to_le_bytes()[0]; 32])),
                 timestamp: UnixMillis(height.saturating_mul(1_000)),
                 author: ValidatorId(0),
-                limits: *self.machine.limits(),
+                limits: self.machine.first_epoch().parameters.state,
             };
             let base: &dyn StateRead = &state;
             let executed = match execute_block(&self.machine, base, &block, self.machine.first_epoch(), std::slice::from_ref(tx)) {

@@ -90,7 +90,8 @@ pub enum CommitteeError {
 }
 
 /// Whether a text chosen by one organisation is safe to show on the terminals of others.
-pub(crate) fn is_printable(text: &str) -> bool {
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

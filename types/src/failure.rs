@@ -89,6 +89,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code(), self.numbers()) {
             ("block-full", _) => f.write_str("the block had no room for its effects; sign it again"),
+            ("account-block-full", _) => f.write_str("its sender had no room left for its effects in the block; sign it again"),
             ("malformed-operation", _) => {
                 f.write_str("its payload is not an operation of this application; sign it again with a program of the network's version")
             }

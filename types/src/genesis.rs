@@ -1,6 +1,6 @@
 //! The genesis of a network: its validators, its parameters and its initial state.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,10 @@ use crate::{
     committee::{Committee, CommitteeError, NAME_BYTES_MAX, Seat, Validator, is_printable},
     crypto::{Hash, Signature, SigningKey, Tag},
     epoch::EpochState,
-    ids::{ChainId, DraftHash, GenesisHash, ValidatorId},
+    governance::{Authority, BOARD_MAX},
+    ids::{Address, ChainId, DraftHash, GenesisHash, ValidatorId},
     message::PROTOCOL_VERSION,
+    permission::{Access, Permission},
     round::{Epoch, UnixMillis},
     settings::Settings,
 };
@@ -46,8 +48,71 @@ pub struct Parameters {
     /// Leader reputation: the number of latest authors that elections exclude, f..=2f; f if absent.
     #[serde(default)]
     pub exclude_size: Option<u32>,
+    /// Who may send transactions.
+    #[serde(default)]
+    pub access: Access,
+    /// The share of one account in a block, in percent of the most transactions and of the most effects that a block may have, 1..=100.
+    #[serde(default = "account_block_percent")]
+    pub account_block_percent: u32,
     /// Limits on the state.
     pub state: StateLimits,
+}
+
+const fn account_block_percent() -> u32 {
+    50
+}
+
+/// New values for some of the [`Parameters`]; `None` leaves one as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParametersChange {
+    /// See [`Parameters::block_transactions_max`].
+    pub block_transactions_max: Option<u32>,
+    /// See [`Parameters::block_bytes_max`].
+    pub block_bytes_max: Option<u32>,
+    /// See [`Parameters::timeout_base_ms`].
+    pub timeout_base_ms: Option<u32>,
+    /// See [`Parameters::timeout_growth_percent`].
+    pub timeout_growth_percent: Option<u32>,
+    /// See [`Parameters::timeout_max_ms`].
+    pub timeout_max_ms: Option<u32>,
+    /// See [`Parameters::heartbeat_ms`].
+    pub heartbeat_ms: Option<u32>,
+    /// See [`Parameters::window_size`].
+    pub window_size: Option<u32>,
+    /// See [`Parameters::exclude_size`]. A size once set stays a number.
+    pub exclude_size: Option<u32>,
+    /// See [`Parameters::access`].
+    pub access: Option<Access>,
+    /// See [`Parameters::account_block_percent`].
+    pub account_block_percent: Option<u32>,
+    /// See [`StateLimits::bytes_max`].
+    pub state_bytes_max: Option<u64>,
+    /// See [`StateLimits::block_effect_bytes_max`].
+    pub block_effect_bytes_max: Option<u32>,
+}
+
+impl ParametersChange {
+    /// The parameters afterwards, unchecked.
+    #[must_use]
+    pub fn after(&self, before: &Parameters) -> Parameters {
+        Parameters {
+            block_transactions_max: self.block_transactions_max.unwrap_or(before.block_transactions_max),
+            block_bytes_max: self.block_bytes_max.unwrap_or(before.block_bytes_max),
+            timeout_base_ms: self.timeout_base_ms.unwrap_or(before.timeout_base_ms),
+            timeout_growth_percent: self.timeout_growth_percent.unwrap_or(before.timeout_growth_percent),
+            timeout_max_ms: self.timeout_max_ms.unwrap_or(before.timeout_max_ms),
+            heartbeat_ms: self.heartbeat_ms.unwrap_or(before.heartbeat_ms),
+            window_size: self.window_size.unwrap_or(before.window_size),
+            exclude_size: self.exclude_size.or(before.exclude_size),
+            access: self.access.unwrap_or(before.access),
+            account_block_percent: self.account_block_percent.unwrap_or(before.account_block_percent),
+            state: StateLimits {
+                bytes_max: self.state_bytes_max.unwrap_or(before.state.bytes_max),
+                block_effect_bytes_max: self.block_effect_bytes_max.unwrap_or(before.state.block_effect_bytes_max),
+            },
+        }
+    }
 }
 
 /// Limits on the state. Sizes are sums of [`entry_size`](crate::state_key::entry_size) over its entries.
@@ -92,12 +157,26 @@ impl Default for Parameters {
             heartbeat_ms: 10_000,
             window_size: 10,
             exclude_size: None,
+            access: Access::default(),
+            account_block_percent: account_block_percent(),
             state: StateLimits::default(),
         }
     }
 }
 
 impl Parameters {
+    /// Most transactions of one account in a block, if it has no limit of its own: its share, at least 1.
+    #[must_use]
+    pub fn account_transactions_max(&self) -> u32 {
+        (self.block_transactions_max.saturating_mul(self.account_block_percent) / 100).max(1)
+    }
+
+    /// Most bytes that the transactions of one account may write and answer with in a block.
+    #[must_use]
+    pub fn account_effect_bytes_max(&self) -> u64 {
+        u64::from(self.state.block_effect_bytes_max).saturating_mul(self.account_block_percent.into()) / 100
+    }
+
     /// How far a block's time may be ahead of a validator's clock when it votes, in milliseconds: a quarter of `timeout_base_ms`. Even if
     /// certifying such a block takes a round trip, it stays within one base timeout of the clock.
     #[must_use]
@@ -152,6 +231,9 @@ impl Parameters {
         }
         if !(1..=256).contains(&self.window_size) {
             return wrong("window_size must lie in 1..=256");
+        }
+        if !(1..=100).contains(&self.account_block_percent) {
+            return wrong("account_block_percent must lie in 1..=100");
         }
         self.state.check()
     }
@@ -260,6 +342,12 @@ pub struct Genesis {
     pub timestamp: UnixMillis,
     /// The parameters that all validators share.
     pub parameters: Parameters,
+    /// Who decides on changes of what governs the chain.
+    #[serde(default)]
+    pub authority: Authority,
+    /// The accounts that have a permission from the start.
+    #[serde(default)]
+    pub permissions: BTreeMap<Address, Permission>,
     /// The first committee, sorted by consensus key.
     pub validators: Vec<GenesisValidator>,
     /// The application that the network replicates.
@@ -267,6 +355,22 @@ pub struct Genesis {
 }
 
 impl Genesis {
+    /// A genesis without validators yet, of an open network whose operators decide.
+    #[must_use]
+    pub fn draft(chain_id: ChainId, name: &str, timestamp: UnixMillis, parameters: Parameters, application: GenesisApplication) -> Self {
+        Self {
+            protocol_version: PROTOCOL_VERSION,
+            chain_id,
+            name: name.to_owned(),
+            timestamp,
+            parameters,
+            authority: Authority::default(),
+            permissions: BTreeMap::new(),
+            validators: Vec::new(),
+            application,
+        }
+    }
+
     /// This genesis with these validators, in the order of the committee, each entry signed by its consensus and its network key: the result
     /// of the ceremony, for a caller that holds all keys.
     #[must_use]
@@ -282,7 +386,13 @@ impl Genesis {
     #[must_use]
     pub fn epoch_state(&self) -> EpochState {
         let seats = (0..).map(ValidatorId).zip(&self.validators).map(|(id, entry)| Seat { id, validator: entry.validator.clone() });
-        EpochState { epoch: Epoch(0), protocol_version: self.protocol_version, parameters: self.parameters, seats: seats.collect() }
+        EpochState {
+            epoch: Epoch(0),
+            protocol_version: self.protocol_version,
+            parameters: self.parameters,
+            authority: self.authority.clone(),
+            seats: seats.collect(),
+        }
     }
 
     /// The hash that identifies the network. Files with the same content have the same hash, whatever their layout.
@@ -295,8 +405,9 @@ impl Genesis {
     /// entry signed for one draft is worthless in a genesis of another.
     #[must_use]
     pub fn draft_hash(&self) -> DraftHash {
-        let Self { protocol_version, chain_id, name, timestamp, parameters, validators: _, application } = self;
-        DraftHash(Hash::of(&DRAFT, &codec::encode(&(protocol_version, chain_id, name, timestamp, parameters, application))))
+        let Self { protocol_version, chain_id, name, timestamp, parameters, authority, permissions, validators: _, application } = self;
+        let agreed = (protocol_version, chain_id, name, timestamp, parameters, authority, permissions, application);
+        DraftHash(Hash::of(&DRAFT, &codec::encode(&agreed)))
     }
 
     /// The first committee, with its keys and powers checked. Proofs of possession are left to [`Self::check`].
@@ -333,6 +444,11 @@ impl Genesis {
             return Err(GenesisError::Parameter(format!("name must have 1..={NAME_BYTES_MAX} bytes and no control characters")));
         }
         self.parameters.check_ranges()?;
+        if !self.authority.is_valid() {
+            return Err(GenesisError::Parameter(format!(
+                "authority.board must have 1..={BOARD_MAX} members and need at least one and at most all of them"
+            )));
+        }
         self.application.check()
     }
 }

@@ -21,6 +21,7 @@ pub mod header;
 pub mod ids;
 pub mod merkle;
 pub mod message;
+pub mod permission;
 pub mod proof;
 pub mod receipt;
 pub mod round;

@@ -6,6 +6,7 @@ use crate::{
     crypto::Hash,
     failure::Failure,
     ids::{Address, BlockId, ChainId, EvidenceId, GenesisHash, StateId, TxId},
+    permission::Permission,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     sighting::StatementKind,
@@ -171,6 +172,8 @@ pub struct AccountView {
     pub sequence: Sequence,
     /// The number of its next transaction, counting those in this node's pool.
     pub next_sequence: Sequence,
+    /// What it may do.
+    pub permission: Permission,
     /// The height of the state that this was read from.
     pub height: Height,
     /// The encoded [`crate::proof::ValueProof`], hexadecimal.
@@ -339,6 +342,17 @@ pub struct EpochsView {
     /// Encoded [`crate::epoch::EpochChange`]s, hexadecimal: the one that ends the requested epoch first, then in order, at most
     /// [`EPOCH_CHANGES_MAX`]. Empty only if the requested epoch has not ended.
     pub changes: Vec<String>,
+}
+
+/// Most accounts in one answer.
+pub const PERMITTED_MAX: u32 = 100;
+
+/// Accounts that somebody has given a permission or a limit. Nothing proves that none is left out; each account's own record proves what it may
+/// do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermittedView {
+    /// The accounts, ascending, at most [`PERMITTED_MAX`].
+    pub accounts: Vec<Address>,
 }
 
 /// A proof by itself.

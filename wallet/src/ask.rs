@@ -34,7 +34,7 @@ pub(crate) struct AccountShown<'a> {
 
 impl<'a> AccountShown<'a> {
     pub(crate) fn new(network: &Network, address: Address, proven: &'a Proven<Account>) -> Result<Self, CommandError> {
-        let (Account { balance, sequence, stored }, certificate) = (*proven.value(), proven.certificate());
+        let (Account { balance, sequence, stored, .. }, certificate) = (*proven.value(), proven.certificate());
         let verified = Verified::new(certificate, network.genesis_hash());
         let deposit = network.settings()?.deposit(stored);
         Ok(Self { address, balance, sequence, stored, deposit, height: certificate.header.height, verified })

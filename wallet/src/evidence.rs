@@ -66,15 +66,19 @@ impl EvidenceCommand {
             Self::List(args) => list(&args.network, out).await,
             Self::Show(ShowArgs { id, network }) => {
                 let session = network.checker(out).await?;
-                let evidence = session.client().evidence(id).await?;
-                let sent = evidence.id();
-                if sent != id {
-                    return Err(ClientError::from(LightError::OtherEvidence { asked: id, sent }).into());
-                }
-                show(&session, &evidence, out).await
+                show(&session, &fetch(&session, id).await?, out).await
             }
             Self::Verify(VerifyArgs { file, network }) => show(&network.checker(out).await?, &read(&file)?, out).await,
         }
+    }
+}
+
+/// Evidence from a node, by its id. Its signatures are not checked.
+pub(crate) async fn fetch(session: &Session, id: EvidenceId) -> Result<Evidence, CommandError> {
+    let evidence = session.client().evidence(id).await?;
+    match evidence.id() {
+        sent if sent == id => Ok(evidence),
+        sent => Err(ClientError::from(LightError::OtherEvidence { asked: id, sent }).into()),
     }
 }
 

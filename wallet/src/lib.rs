@@ -19,6 +19,7 @@ mod expiry;
 mod memory;
 pub mod network;
 mod pending;
+pub mod permission;
 mod send;
 pub mod service;
 pub mod settings;
@@ -32,6 +33,7 @@ pub use self::{
     command::{Action, Command},
     evidence::EvidenceCommand,
     network::{NetworkArgs, account},
+    permission::PermissionCommand,
     service::ServiceCommand,
     settings::BankSettings,
     validator::ValidatorCommand,

@@ -130,12 +130,19 @@ const fn named(operation: &ChainOperation) -> (Option<&'static str>, Option<Prop
                 Change::Add(_) => "propose-add",
                 Change::Remove { .. } => "propose-remove",
                 Change::Replace { .. } => "replace",
+                Change::Parameters(_) => "propose-parameters",
+                Change::Permit { .. } => "permission --propose",
+                Change::Authority(_) => "propose-authority",
+                Change::Version(_) => "propose-version",
             };
             (Some(command), None)
         }
         ChainOperation::Approve(id) => (Some("approve"), Some(*id)),
         ChainOperation::Reject(id) => (Some("reject"), Some(*id)),
         ChainOperation::Withdraw(id) => (Some("withdraw"), Some(*id)),
+        ChainOperation::Permit { .. } => (Some("permission"), None),
+        ChainOperation::Move { .. } => (Some("move"), None),
+        ChainOperation::Speak(_) => (Some("speak"), None),
     }
 }
 

@@ -59,7 +59,10 @@ async fn a_transfer_is_numbered_by_proof_signed_and_verified() {
     let sent = home.json(&[&node], &TRANSFER).await.ok().json();
     assert_eq!(sent["verified"]["signers"], json!(["v0", "v1", "v3"]));
     assert_eq!(sent["amount"], "5");
-    assert_eq!(chain.account(address("alice")), Account { balance: BALANCE - 5, sequence: Sequence(SEQUENCE + 1), stored: 313 });
+    assert_eq!(
+        chain.account(address("alice")),
+        Account { balance: BALANCE - 5, sequence: Sequence(SEQUENCE + 1), stored: 326, ..Account::default() }
+    );
     assert_eq!(home.kept(), 0, "its fate is proved");
     home.json(&[&node], &["tx", sent["tx_id"].as_str().unwrap(), "--proof"]).await.ok();
 }
@@ -323,7 +326,8 @@ async fn a_state_that_is_older_than_what_was_proved_is_not_the_current_one() {
 async fn a_state_of_long_ago_sends_the_wallet_to_the_next_node_and_is_called_old() {
     let (chain, node, home) = world().await;
     let then = quorate_client::session::clock().0 - 600_000;
-    let old = chain.account_at(3, then, address("alice"), Some(Account { balance: 7, sequence: Sequence(0), stored: 313 }));
+    let old =
+        chain.account_at(3, then, address("alice"), Some(Account { balance: 7, sequence: Sequence(0), stored: 326, ..Account::default() }));
     let shows_old = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &old)).await;
     let ran = home.text(&[&shows_old], &["balance", "alice"]).await.ok();
     assert!(ran.written.stderr.contains("is 600 s old"), "{ran:?}");
@@ -335,7 +339,12 @@ async fn a_state_of_long_ago_sends_the_wallet_to_the_next_node_and_is_called_old
 #[tokio::test]
 async fn the_certificate_that_nobody_signs_is_no_balance() {
     let (chain, node, home) = world().await;
-    let mut view = chain.account_at(0, 1, address("alice"), Some(Account { balance: BALANCE, sequence: Sequence(0), stored: 313 }));
+    let mut view = chain.account_at(
+        0,
+        1,
+        address("alice"),
+        Some(Account { balance: BALANCE, sequence: Sequence(0), stored: 326, ..Account::default() }),
+    );
     view["proof"] = json!(world::fake::hexadecimal(&chain.fake().genesis_proof()));
     let genesis = liar(&chain, Method::GET, "/accounts/", Answer::json(200, &view)).await;
     let ran = home.json(&[&genesis], &["balance", "alice"]).await;
@@ -383,7 +392,7 @@ async fn watching_stops_after_the_changes_that_were_asked_for() {
         &chain,
         Arc::new(move |chain, _, _, _| {
             let count = counted.fetch_add(1, Ordering::Relaxed) as u64;
-            let account = Account { balance: count, sequence: Sequence(1), stored: 313 };
+            let account = Account { balance: count, sequence: Sequence(1), stored: 326, ..Account::default() };
             Some(Answer::json(200, &chain.account_at(count + 1, quorate_client::session::clock().0, address("alice"), Some(account))))
         }),
     )

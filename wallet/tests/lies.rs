@@ -265,7 +265,7 @@ fn before(chain: &Chain, height: u64, timestamp: u64, path: &str) -> Value {
     let last = path.rsplit('/').next().unwrap();
     if path.contains("/accounts/") {
         let of: Address = last.parse().unwrap();
-        chain.account_at(height, timestamp, of, Some(Account { balance: 3, sequence: Sequence(1), stored: 313 }))
+        chain.account_at(height, timestamp, of, Some(Account { balance: 3, sequence: Sequence(1), stored: 326, ..Account::default() }))
     } else {
         chain.value_at(height, timestamp, &hex::decode(last.trim_start_matches("0x")).unwrap(), Some(b"old"))
     }

@@ -151,7 +151,7 @@ impl Chain {
         let (value, proof) = self.value(&account_key(&of));
         let sequence = value.clone().and_then(AccountRecord::decode).unwrap_or_default().sequence();
         json!({
-            "address": of, "sequence": sequence, "next_sequence": sequence, "height": self.height, "proof": proof,
+            "address": of, "sequence": sequence, "next_sequence": sequence, "permission": quorate_types::permission::Permission::default(), "height": self.height, "proof": proof,
             "value": value.map(hex::encode),
         })
     }

@@ -14,8 +14,9 @@ use quorate_types::{
     codec,
     crypto::Hash,
     failure::{Code, Failure},
-    genesis::StateLimits,
+    genesis::{Genesis, Parameters, StateLimits},
     ids::GenesisHash,
+    permission::Permission,
     receipt::Outcome,
     round::{Sequence, UnixMillis},
     settings::Settings,
@@ -66,7 +67,7 @@ fn a_block_is_valid_only_if_each_transaction_is_the_senders_next_at_its_time() {
 fn the_largest_sequence_number_is_never_used() {
     let mut world = World::new();
     for (sequence, valid) in [(u64::MAX - 1, true), (u64::MAX, false)] {
-        let record = AccountRecord::new(Sequence(sequence), b"kept");
+        let record = AccountRecord::new(Sequence(sequence), Permission::default(), b"kept");
         world.state.insert(account_key(&address(1)).into(), record.into_value());
         assert_eq!(world.execute(&[signed(NETWORK, sequence, LATER)]).is_ok(), valid);
     }
@@ -82,7 +83,7 @@ fn a_failed_transaction_is_included_leaves_nothing_behind_and_consumes_its_numbe
 
     assert_eq!(code(&world.send(1, &failing)), "no");
     let mut expected = before;
-    expected.insert(account_key(&address(1)).into(), AccountRecord::new(Sequence(1), b"").into_value());
+    expected.insert(account_key(&address(1)).into(), AccountRecord::new(Sequence(1), Permission::default(), b"").into_value());
     assert_eq!(world.state, expected);
 
     // The same bytes are no longer the sender's next transaction: nothing takes effect twice, a failure included.
@@ -94,8 +95,8 @@ fn a_failed_transaction_is_included_leaves_nothing_behind_and_consumes_its_numbe
     assert_eq!(StateRead::get(&world.state, b"old").as_deref(), Some(b"changed".as_slice()));
     assert_eq!(StateRead::get(&world.state, b"gone"), None);
     let record = |who| accounts::find(&world.state, &address(who)).unwrap();
-    assert_eq!(record(1), AccountRecord::new(Sequence(3), &[9; 5]));
-    assert_eq!(record(2), AccountRecord::new(Sequence(1), b""));
+    assert_eq!(record(1), AccountRecord::new(Sequence(3), Permission::default(), &[9; 5]));
+    assert_eq!(record(2), AccountRecord::new(Sequence(1), Permission::default(), b""));
 }
 
 #[test]
@@ -136,7 +137,8 @@ fn what_a_state_does_not_hold_fails_the_transaction_that_writes_it() {
 
 #[test]
 fn small_transactions_cannot_make_a_block_write_or_answer_more_than_its_limit() {
-    let world = World::new();
+    let parameters = Parameters { account_block_percent: 100, ..Parameters::default() };
+    let world = World::of(&Genesis { parameters, ..genesis(&ScriptSettings::default()) });
     let most = u64::from(StateLimits::default().block_effect_bytes_max);
     let payload: Vec<_> = (0..200).map(|i| tx(1, i, &[Step::Answer(ANSWER_BYTES_MAX - 100)])).collect();
     let receipts = world.execute(&payload).unwrap().receipts;
@@ -225,7 +227,7 @@ fn whoever_may_not_begin_an_account_is_in_no_block() {
     }
     let mut world = World::with(&ScriptSettings { account_bytes: 3, ..Default::default() });
     world.send(1, &[]);
-    assert_eq!(accounts::find(&world.state, &address(1)), Some(AccountRecord::new(Sequence(1), &[1; 3])));
+    assert_eq!(accounts::find(&world.state, &address(1)), Some(AccountRecord::new(Sequence(1), Permission::default(), &[1; 3])));
 }
 
 #[test]

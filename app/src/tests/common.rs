@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_types::{
     crypto::{Hash, SigningKey},
+    epoch::EpochState,
     failure::{Code, Failure},
     genesis::{Genesis, Parameters, StateLimits},
     ids::{Address, BlockId, ChainId, GenesisHash, ValidatorId},
-    message::PROTOCOL_VERSION,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     settings::Settings,
@@ -15,7 +15,9 @@ use quorate_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{App, Application, BlockContext, Call, Execution, Machine, Rules, State, StateRead, Unexecuted, accounts, execute_block};
+use crate::{
+    App, Application, BlockContext, Call, Execution, Machine, Rules, State, StateRead, Unexecuted, accounts, execute_block, governance,
+};
 
 pub(crate) const NETWORK: GenesisHash = GenesisHash(Hash([7; 32]));
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000);
@@ -138,15 +140,7 @@ pub(crate) fn address(who: u8) -> Address {
 }
 
 pub(crate) fn genesis(settings: &ScriptSettings) -> Genesis {
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: ChainId(7),
-        name: "test".into(),
-        timestamp: UnixMillis(0),
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: App::new(Script).in_genesis(Settings::of(settings).unwrap()),
-    }
+    Genesis::draft(ChainId(7), "test", UnixMillis(0), Parameters::default(), App::new(Script).in_genesis(Settings::of(settings).unwrap()))
 }
 
 pub(crate) fn context() -> BlockContext {
@@ -183,13 +177,22 @@ impl World {
     }
 
     pub(crate) fn with(settings: &ScriptSettings) -> Self {
-        let machine = App::new(Script).open(&genesis(settings)).unwrap();
+        Self::of(&genesis(settings))
+    }
+
+    pub(crate) fn of(genesis: &Genesis) -> Self {
+        let machine = App::new(Script).open(genesis).unwrap();
         let state = machine.genesis_state().unwrap().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Self { machine, state }
     }
 
+    /// What governs the next block.
+    pub(crate) fn epoch(&self) -> EpochState {
+        governance::epoch_state(&self.state).unwrap()
+    }
+
     pub(crate) fn execute(&self, payload: &[Transaction]) -> Result<Execution, Unexecuted> {
-        execute_block(&self.machine, &self.state, &context(), self.machine.first_epoch(), payload)
+        execute_block(&self.machine, &self.state, &context(), &self.epoch(), payload)
     }
 
     /// Executes a block and keeps its writes.

@@ -2,3 +2,5 @@
 
 mod blocks;
 mod common;
+mod governance;
+mod permissions;

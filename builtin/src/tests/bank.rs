@@ -68,17 +68,17 @@ fn settings_that_cannot_be_are_refused_with_their_fix() {
         (unsorted, "must be sorted"),
         (settings(&[(1, u64::MAX), (2, 1)]), "2^64 or more; lower them"),
         (
-            Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 313 - 1)]) },
+            Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 326 - 1)]) },
             "the deposit for its record is 939; give it at least that much",
         ),
-        (Settings { account_bytes_max: 312, ..Settings::default() }, "account_bytes_max must lie in 313..="),
-        (Settings { account_bytes_max: (4 << 30) + 1, ..Settings::default() }, "account_bytes_max must lie in 313..="),
+        (Settings { account_bytes_max: 325, ..Settings::default() }, "account_bytes_max must lie in 326..="),
+        (Settings { account_bytes_max: (4 << 30) + 1, ..Settings::default() }, "account_bytes_max must lie in 326..="),
     ];
     for (settings, reason) in table {
         let error = refused(&settings);
         assert!(error.contains(reason), "{error}");
     }
-    for good in [settings(&[(1, u64::MAX), (2, 0)]), Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 313)]) }] {
+    for good in [settings(&[(1, u64::MAX), (2, 0)]), Settings { deposit_per_byte: 3, ..settings(&[(1, 3 * 326)]) }] {
         assert!(app().open(&genesis(&good)).is_ok());
     }
 }

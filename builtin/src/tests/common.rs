@@ -7,7 +7,6 @@ use quorate_types::{
     crypto::{Hash, SigningKey},
     genesis::{Genesis, Parameters, StateLimits},
     ids::{Address, BlockId, ChainId, GenesisHash, ValidatorId},
-    message::PROTOCOL_VERSION,
     receipt::Outcome,
     round::{Epoch, Height, Round, Sequence, UnixMillis},
     transaction::Transaction,
@@ -41,15 +40,7 @@ pub(crate) fn settings(balances: &[(u8, u64)]) -> Settings {
 }
 
 pub(crate) fn genesis(settings: &Settings) -> Genesis {
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: ChainId(7),
-        name: "test".into(),
-        timestamp: UnixMillis(0),
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: settings.in_genesis(),
-    }
+    Genesis::draft(ChainId(7), "test", UnixMillis(0), Parameters::default(), settings.in_genesis())
 }
 
 pub(crate) fn context() -> BlockContext {

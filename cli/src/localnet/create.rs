@@ -2,6 +2,7 @@
 //! validator. The keys are stored in plain text, so such a network must never hold anything of value.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
@@ -16,9 +17,9 @@ use quorate_node::{Override, render_config};
 use quorate_terminal::CommandError;
 use quorate_types::{
     committee::{VALIDATORS_MAX, Validator, VotingPower},
-    genesis::Genesis,
-    genesis::Parameters,
+    genesis::{Genesis, Parameters},
     ids::{Address, ChainId},
+    permission::{Access, Permission},
     round::UnixMillis,
 };
 use zeroize::Zeroizing;
@@ -30,6 +31,8 @@ use super::{
 
 /// Balance of the faucet: enough for every measurement, and far below the limit on sums.
 const FAUCET_BALANCE: u64 = 1 << 50;
+/// Name of every network here.
+const NAME: &str = "localnet";
 /// Names of the first accounts.
 const NAMES: [&str; 10] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"];
 const ACCOUNTS_MAX: u32 = 10_000;
@@ -58,6 +61,9 @@ pub(crate) struct Shape {
     /// Maximum transactions per block.
     #[arg(long, value_name = "N")]
     pub(crate) block_transactions: Option<u32>,
+    /// Let only accounts with the role send: those made here, of which the faucet's gives others the role.
+    #[arg(long)]
+    pub(crate) permissioned: bool,
     /// Setting for every validator's configuration, such as log.level=debug; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
@@ -79,6 +85,7 @@ impl Shape {
             ("--timeout-ms", self.timeout_ms.is_some()),
             ("--heartbeat-ms", self.heartbeat_ms.is_some()),
             ("--block-transactions", self.block_transactions.is_some()),
+            ("--permissioned", self.permissioned),
             ("--set", !self.settings.is_empty()),
         ];
         options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
@@ -86,7 +93,7 @@ impl Shape {
 
     /// Refuses invalid options before anything is created or removed.
     pub(crate) fn check(&self, app: &App) -> Result<(), CommandError> {
-        Draft::new(app, "localnet".into(), ChainId(1), now(), parameters(self), app.in_genesis(app.trial_settings(&[])))?;
+        Draft::new(app, Genesis::draft(ChainId(1), NAME, now(), parameters(self), app.in_genesis(app.trial_settings(&[]))))?;
         render(&self.settings).map(drop)
     }
 }
@@ -105,7 +112,11 @@ pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Local
     let (p2p_ports, metrics_ports) = rest.split_at(count);
     let (accounts, balances) = make_accounts(&directory, shape)?;
     let application = app.in_genesis(app.trial_settings(&balances));
-    let draft = Draft::new(app, "localnet".into(), ChainId(u64::from(random()?)), now(), parameters(shape), application)?;
+    let network = Genesis {
+        permissions: permissions(shape, &balances),
+        ..Genesis::draft(ChainId(u64::from(random()?)), NAME, now(), parameters(shape), application)
+    };
+    let draft = Draft::new(app, network)?;
 
     let mut members = Vec::with_capacity(count);
     let mut fragments = Vec::with_capacity(count);
@@ -152,17 +163,25 @@ pub(crate) fn create(app: &App, directory: &Path, shape: &Shape) -> Result<Local
 
 fn parameters(shape: &Shape) -> Parameters {
     let usual = Parameters::default();
+    let access = if shape.permissioned { Access::Permissioned } else { Access::Open };
     let timeout_base_ms = shape.timeout_ms.unwrap_or(500);
     Parameters {
         timeout_base_ms,
         timeout_max_ms: usual.timeout_max_ms.max(timeout_base_ms),
         heartbeat_ms: shape.heartbeat_ms.unwrap_or(10_000),
         block_transactions_max: shape.block_transactions.unwrap_or(usual.block_transactions_max),
+        access,
         ..usual
     }
 }
 
 type Balances = Vec<(Address, u64)>;
+
+/// On a permissioned network all accounts may send, and the first, the faucet's, may grant.
+fn permissions(shape: &Shape, balances: &Balances) -> BTreeMap<Address, Permission> {
+    let accounts = balances.iter().filter(|_| shape.permissioned).enumerate();
+    accounts.map(|(number, (address, _))| (*address, Permission { send: true, grant: number == 0, ..Permission::default() })).collect()
+}
 
 fn make_accounts(directory: &Path, shape: &Shape) -> Result<(Vec<Account>, Balances), CommandError> {
     let wallet = directory.join(quorate_keygen::command::WALLET_DIRECTORY);

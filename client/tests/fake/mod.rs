@@ -15,7 +15,6 @@ use quorate_types::{
     header::Header,
     ids::{Address, BlockId, ChainId, GenesisHash, StateId, ValidatorId},
     merkle::{self, MerkleProof},
-    message::PROTOCOL_VERSION,
     proof::{CommitProof, TransactionProof, ValueProof},
     receipt::Receipt,
     round::{Epoch, Height, Round, UnixMillis},
@@ -64,15 +63,13 @@ impl Fake {
             .zip(seeds)
             .zip(operators)
             .map(|((number, seed), operator): ((u8, _), _)| validator(&format!("v{number}"), seed, operator));
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: CHAIN,
-            name: "fake".into(),
-            timestamp: UnixMillis(1),
-            parameters: Parameters::default(),
-            validators: Vec::new(),
-            application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
-        };
+        let genesis = Genesis::draft(
+            CHAIN,
+            "fake",
+            UnixMillis(1),
+            Parameters::default(),
+            quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
+        );
         let members = validators.zip(&pairs).map(|(validator, (consensus, network))| (validator, consensus, network));
         let genesis = genesis.with_validators(members);
         genesis.check().unwrap();

@@ -131,15 +131,13 @@ mod tests {
 
     fn rule() -> OnceAndInOrder {
         let account = GenesisAccount { address: Address::of(&key().public()), balance: 10 };
-        let genesis = Genesis {
-            protocol_version: 1,
-            chain_id: ChainId(1),
-            name: "test".into(),
-            timestamp: UnixMillis(0),
-            parameters: Parameters::default(),
-            validators: Vec::new(),
-            application: Settings::default().with_accounts(vec![account]).in_genesis(),
-        };
+        let genesis = Genesis::draft(
+            ChainId(1),
+            "test",
+            UnixMillis(0),
+            Parameters::default(),
+            Settings::default().with_accounts(vec![account]).in_genesis(),
+        );
         OnceAndInOrder::new(Some(Box::new(Bank::of(&genesis).unwrap())), UnixMillis(0))
     }
 
@@ -191,7 +189,7 @@ mod tests {
         let mut rule = rule();
         let address = Address::of(&key().public());
         let mut has = |balance, sequence| {
-            let record = Account { balance, sequence: Sequence(sequence), stored: 313 }.record();
+            let record = Account { balance, sequence: Sequence(sequence), stored: 326, ..Account::default() }.record();
             rule.observe(&Observation::Account { node: ValidatorId(1), address, height: Height(0), record: &record })
         };
         has(10, 0).unwrap();

@@ -375,7 +375,7 @@ fn a_removed_member_leaves_nothing_to_whoever_gets_its_seat() {
     let mut ledger = network.ledger();
     let approve = |who, sequence, id| (who, sequence, ChainOperation::Approve(ProposalId(id)));
     let operations = [
-        (1, 0, propose(Change::Remove { seat: ValidatorId(3) })),
+        (1, 0, propose(Change::Remove { seat: ValidatorId(3), evidence: None })),
         (1, 1, propose(Change::Add(entry_of(&network, 3, 150, "bob", 9)))),
         // The member that leaves holds on to its seat.
         (4, 0, propose(Change::Replace { seat: ValidatorId(3), entry: entry_of(&network, 3, 160, "mallory", 4) })),
@@ -402,7 +402,7 @@ fn a_member_does_not_escape_its_removal_with_other_keys() {
     let mut ledger = network.ledger();
     let operations = [
         (4, 0, propose(Change::Replace { seat: ValidatorId(3), entry: entry_of(&network, 3, 160, "mallory", 9) })),
-        (1, 0, propose(Change::Remove { seat: ValidatorId(3) })),
+        (1, 0, propose(Change::Remove { seat: ValidatorId(3), evidence: None })),
         (2, 0, ChainOperation::Approve(ProposalId(1))),
         (3, 0, ChainOperation::Approve(ProposalId(1))),
     ];

@@ -9,7 +9,6 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, ChainId, GenesisHash, StateId, ValidatorId},
-    message::PROTOCOL_VERSION,
     round::{Round, Sequence, UnixMillis},
     transaction::Transaction,
     verify::{Verified, Verifier},
@@ -74,16 +73,13 @@ impl Network {
             (validator, key, network)
         });
         let accounts: Vec<_> = (1..=3).map(|who| GenesisAccount { address: address(who), balance: 1_000 }).collect();
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: ChainId(7),
-            name: name.into(),
-            timestamp: UnixMillis(0),
-            // As in the golden bytes; independent of the recommended values.
-            parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
-            validators: Vec::new(),
-            application: quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
-        };
+        let genesis = Genesis::draft(
+            ChainId(7),
+            name,
+            UnixMillis(0),
+            Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
+            quorate_builtin::Settings::default().with_accounts(accounts).in_genesis(),
+        );
         let genesis = genesis.with_validators(members);
         genesis.check().unwrap();
         let (header, _) = genesis_header(&app(), &genesis).unwrap();

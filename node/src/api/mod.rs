@@ -238,6 +238,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(BLOCK, get(reads::block))
         .route(STATUS, get(reads::status))
         .route(EPOCHS, get(reads::epochs))
+        .route(PERMISSIONS, get(reads::permissions))
         .route(GENESIS, get(reads::genesis))
         .route(CONSENSUS, get(explain::consensus))
         .route(DROPS, get(explain::drops))
@@ -274,7 +275,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 20] = [
+pub(crate) const ROUTES: [&str; 21] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -286,6 +287,7 @@ pub(crate) const ROUTES: [&str; 20] = [
     BLOCK,
     STATUS,
     EPOCHS,
+    PERMISSIONS,
     GENESIS,
     CONSENSUS,
     DROPS,
@@ -307,6 +309,7 @@ const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
 const STATUS: &str = "/v1/status";
 const EPOCHS: &str = "/v1/epochs";
+const PERMISSIONS: &str = "/v1/permissions";
 const GENESIS: &str = "/v1/genesis";
 const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";

@@ -18,8 +18,8 @@ use quorate_types::{
     receipt::Outcome,
     round::{Epoch, Height},
     rpc::{
-        AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PeerView, ProofView, QueryView, StateView, Submitted,
-        TransactionStatus,
+        AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PERMITTED_MAX, PeerView, PermittedView, ProofView, QueryView,
+        StateView, Submitted, TransactionStatus,
     },
     state_key::account_key,
     transaction::PAYLOAD_BYTES_MAX,
@@ -88,11 +88,13 @@ pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<Str
     // Taken after the wait, because a view keeps a version of the state in memory.
     let view = api.views.borrow().clone();
     let (value, proof) = view.prove(&account_key(&address));
-    let sequence = view.account(&address).sequence();
+    let record = view.account(&address);
+    let sequence = record.sequence();
     Ok(Json(AccountView {
         address,
         sequence,
         next_sequence: next.max(sequence),
+        permission: record.permission(),
         height: view.header().height,
         proof: hex::encode(codec::encode(&proof)),
         shown: value.as_deref().and_then(|value| api.machine.app().show_entry(&account_key(&address), value)),
@@ -268,6 +270,26 @@ pub(super) async fn epochs(
         Ok(changes)
     });
     Ok(Json(EpochsView { epoch, changes: changes.await? }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PermissionsQuery {
+    /// The account after which the page begins.
+    after: Option<String>,
+}
+
+/// `GET /v1/permissions?after=ADDRESS`.
+pub(super) async fn permissions(
+    State(api): State<Arc<Api>>,
+    query: Result<Query<PermissionsQuery>, QueryRejection>,
+) -> Result<Json<PermittedView>, ApiError> {
+    let Query(PermissionsQuery { after }) =
+        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?after=ADDRESS"))?;
+    let after = after.map(|address| parse_address(&address)).transpose()?;
+    let view = api.views.borrow().clone();
+    let listed = quorate_app::permissions::listed(view.state(), after.as_ref(), PERMITTED_MAX as usize);
+    Ok(Json(PermittedView { accounts: listed }))
 }
 
 /// `GET /v1/genesis`.

@@ -7,7 +7,7 @@ use quorate_types::{
     genesis::{Genesis, Parameters},
     header::Header,
     ids::{ChainId, StateId},
-    message::{FETCH_BLOCKS_MAX, PROTOCOL_VERSION},
+    message::FETCH_BLOCKS_MAX,
     round::{Epoch, UnixMillis},
     verify::{VerifiedMessage, Verifier},
     vote::{LedgerCommitInfo, Vote, VoteInfo},
@@ -43,15 +43,8 @@ impl Chain {
             };
             (validator, key, network)
         });
-        let genesis = Genesis {
-            protocol_version: PROTOCOL_VERSION,
-            chain_id: ChainId(7),
-            name: "test".into(),
-            timestamp: UnixMillis(0),
-            parameters: Parameters::default(),
-            validators: Vec::new(),
-            application: quorate_builtin::Settings::default().in_genesis(),
-        };
+        let genesis =
+            Genesis::draft(ChainId(7), "test", UnixMillis(0), Parameters::default(), quorate_builtin::Settings::default().in_genesis());
         let genesis = genesis.with_validators(members);
         let (header, _) = genesis_header(&quorate_builtin::app(), &genesis).unwrap();
         let genesis_qc = genesis_qc(&header);

@@ -155,6 +155,12 @@ pub enum Rejected {
         /// The transaction's sequence number.
         sequence: Sequence,
     },
+    /// Its sender may no longer send.
+    #[error("{reason}")]
+    Forbidden {
+        /// Why not, and whom to ask.
+        reason: String,
+    },
 }
 
 impl Rejected {
@@ -170,6 +176,7 @@ impl Rejected {
             Self::SequenceTaken { .. } => "sequence-taken",
             Self::SequenceUsed { .. } => "sequence-used",
             Self::CrowdedOut { .. } => "crowded-out",
+            Self::Forbidden { .. } => "not-permitted",
         }
     }
 }

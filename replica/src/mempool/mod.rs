@@ -29,6 +29,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use quorate_app::permissions::Standing;
 use quorate_types::{
     ids::{Address, TxId},
     round::{Sequence, UnixMillis},
@@ -130,15 +131,15 @@ impl Mempool {
         Ok(Added::New { evicted })
     }
 
-    /// Transactions for a block of time `timestamp`, those of each sender in sequence order from `next_of(sender)`: the sender's next sequence
-    /// number in the state that the block is built on, which is above what the block's pending ancestors hold.
+    /// Transactions for a block of time `timestamp`, those of each sender in sequence order, as `standing_of(sender)` allows: what the state
+    /// that the block is built on, pending ancestors included, lets the sender send.
     ///
     /// Senders take turns in the order in which they became ready, one transaction each, until `count_max` or `bytes_max` is reached. The
     /// result depends only on the calls made so far. The work grows with the result and the number of ready senders, not with the pool.
     #[must_use]
     pub fn select(
         &self,
-        next_of: impl Fn(&Address) -> Sequence,
+        standing_of: impl Fn(&Address) -> Option<Standing>,
         timestamp: UnixMillis,
         count_max: usize,
         bytes_max: usize,
@@ -148,11 +149,14 @@ impl Mempool {
         let mut misfits = 0usize;
         let mut fresh = self.turns.values();
         // Senders that have had a turn and may have more to send.
-        let mut again: VecDeque<(&Sender, Sequence)> = VecDeque::new();
+        let mut again: VecDeque<(&Sender, Standing)> = VecDeque::new();
         while selected.len() < count_max && misfits < MISFITS_MAX {
-            let (sender, sequence) = match fresh.next() {
+            let (sender, Standing { next: sequence, transactions_max }) = match fresh.next() {
                 Some(address) => match self.senders.get(address) {
-                    Some(sender) => (sender, next_of(address).max(sender.next())),
+                    Some(sender) => match standing_of(address) {
+                        Some(standing) => (sender, Standing { next: standing.next.max(sender.next()), ..standing }),
+                        None => continue,
+                    },
                     None => continue,
                 },
                 None => match again.pop_front() {
@@ -168,17 +172,36 @@ impl Mempool {
             }
             bytes_left = bytes_left.saturating_sub(bytes);
             selected.push(transaction.clone());
-            again.push_back((sender, sequence.next()));
+            if transactions_max > 1 {
+                again.push_back((sender, Standing { next: sequence.next(), transactions_max: transactions_max.saturating_sub(1) }));
+            }
         }
         selected
     }
 
-    /// Whether a block on the state that `next_of` reads could hold a transaction of this pool.
+    /// Whether a block on the state that `standing_of` reads could hold a transaction of this pool.
     #[must_use]
-    pub fn has_ready(&self, next_of: impl Fn(&Address) -> Sequence) -> bool {
-        self.turns
-            .values()
-            .any(|address| self.senders.get(address).is_some_and(|sender| sender.get(next_of(address).max(sender.next())).is_some()))
+    pub fn has_ready(&self, standing_of: impl Fn(&Address) -> Option<Standing>) -> bool {
+        let is_ready = |address: &Address| {
+            let sender = self.senders.get(address)?;
+            sender.get(standing_of(address)?.next.max(sender.next()))
+        };
+        self.turns.values().any(|address| is_ready(address).is_some())
+    }
+
+    /// Drops the transactions of the senders for whom `refusal` has a reason: no block can hold them while that lasts.
+    pub fn drop_forbidden(&mut self, refusal: impl Fn(&Address) -> Option<Rejected>) -> Vec<Dropped> {
+        let refused: Vec<(Address, Rejected)> = self.senders.keys().filter_map(|address| Some((*address, refusal(address)?))).collect();
+        let mut dropped = Vec::new();
+        for (address, reason) in refused {
+            let Some(sender) = self.senders.get(&address) else { continue };
+            let transactions: Vec<_> = sender.transactions().map(|tx| (tx.content().sequence, tx.id())).collect();
+            for (sequence, id) in transactions {
+                dropped.push(self.drop_one(address, sequence, id, reason.clone()));
+            }
+            self.reindex(address);
+        }
+        dropped
     }
 
     /// A block with these transactions is committed: they leave the pool, and so do all transactions of their senders whose sequence numbers

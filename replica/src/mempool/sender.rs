@@ -53,6 +53,10 @@ impl Sender {
         self.transactions.get(&sequence)
     }
 
+    pub(super) fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.transactions.values()
+    }
+
     pub(super) fn last(&self) -> Option<&Transaction> {
         self.transactions.values().next_back()
     }

@@ -75,8 +75,13 @@ fn code(result: Result<Added, Rejected>) -> &'static str {
     result.unwrap_err().code()
 }
 
-fn zero(_: &Address) -> Sequence {
-    Sequence(0)
+const fn from(next: u64) -> Option<Standing> {
+    Some(Standing { next: Sequence(next), transactions_max: u32::MAX })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "some senders have no standing")]
+const fn zero(_: &Address) -> Option<Standing> {
+    from(0)
 }
 
 /// The selected transactions as (sender, sequence), senders by their test numbers.
@@ -133,6 +138,37 @@ fn one_busy_sender_may_fill_a_block_alone() {
 }
 
 #[test]
+fn a_sender_has_no_more_in_a_block_than_its_standing_allows() {
+    let pool = pool_of(&[(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (3, 0)]);
+    let standing = |sender: &Address| {
+        let most = |transactions_max| Some(Standing { next: Sequence(0), transactions_max });
+        if *sender == address(1) {
+            most(2)
+        } else if *sender == address(2) {
+            most(1)
+        } else {
+            None
+        }
+    };
+    assert_eq!(names(&pool.select(standing, NOW, 9, usize::MAX)), [(1, 0), (2, 0), (1, 1)]);
+    assert!(pool.has_ready(standing) && !pool.has_ready(|_| None));
+}
+
+#[test]
+fn what_a_sender_may_no_longer_send_leaves_and_says_why() {
+    let mut pool = pool_of(&[(1, 0), (1, 1), (1, 5), (2, 0)]);
+    let reason = Rejected::Forbidden { reason: "ask alice".into() };
+    let dropped = pool.drop_forbidden(|sender| (*sender == address(1)).then(|| reason.clone()));
+    assert_eq!(dropped.len(), 3);
+    assert!(dropped.iter().all(|dropped| dropped.reason == reason && pool.dropped(&dropped.id) == Some(&reason)));
+    assert_eq!((all(&pool), pool.ready().transactions, pool.len()), (vec![(2, 0)], 1, 1));
+    check(&pool);
+    // It may come back once the sender may send again.
+    add(&mut pool, 1, 0).unwrap();
+    assert_eq!(all(&pool), [(2, 0), (1, 0)]);
+}
+
+#[test]
 fn a_transaction_behind_a_missing_one_waits_for_it() {
     let mut pool = pool_of(&[(1, 1), (1, 2)]);
     assert_eq!(all(&pool), []);
@@ -176,10 +212,10 @@ fn s17_what_pending_ancestors_hold_is_not_selected_twice_and_comes_back_with_an_
     let pool = pool_of(&[(1, 0), (1, 1), (2, 0)]);
     let first = pool.select(zero, NOW, 2, usize::MAX);
     assert_eq!(names(&first), [(1, 0), (2, 0)]);
-    let on_parent = |_: &Address| Sequence(1);
+    let on_parent = |_: &Address| from(1);
     assert_eq!(names(&pool.select(on_parent, NOW, 9, usize::MAX)), [(1, 1)]);
     assert!(pool.has_ready(on_parent));
-    assert!(!pool.has_ready(|_| Sequence(2)));
+    assert!(!pool.has_ready(|_| from(2)));
     // The fork is abandoned: nothing has to be given back, because nothing left the pool.
     assert_eq!(all(&pool), [(1, 0), (2, 0), (1, 1)]);
 }

@@ -25,7 +25,7 @@ use quorate_types::{
     crypto::SigningKey,
     genesis::{Genesis, Parameters},
     ids::{Address, BlockId, ChainId, ValidatorId},
-    message::{CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, PROTOCOL_VERSION, Recipients},
+    message::{CatchupRequest, FetchRequest, MESSAGE_BYTES_MAX, Message, Recipients},
     round::{Height, Round, Sequence, UnixMillis},
     rpc::Wait,
     sighting::Sightings,
@@ -60,17 +60,13 @@ fn founded(validators: u8, balance: u64) -> Genesis {
         };
         (validator, consensus, network)
     });
-    Genesis {
-        protocol_version: PROTOCOL_VERSION,
-        chain_id: ChainId(7),
-        name: "test".into(),
-        timestamp: START,
-        parameters: Parameters::default(),
-        validators: Vec::new(),
-        application: Settings::default()
-            .with_accounts(vec![GenesisAccount { address: Address::of(&account_key().public()), balance }])
-            .in_genesis(),
-    }
+    Genesis::draft(
+        ChainId(7),
+        "test",
+        START,
+        Parameters::default(),
+        Settings::default().with_accounts(vec![GenesisAccount { address: Address::of(&account_key().public()), balance }]).in_genesis(),
+    )
     .with_validators(members)
 }
 

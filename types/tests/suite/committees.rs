@@ -5,6 +5,7 @@ use quorate_types::{
     crypto::PublicKey,
     epoch::EpochState,
     genesis::Parameters,
+    governance::Authority,
     ids::{Address, ValidatorId},
     round::Epoch,
 };
@@ -153,7 +154,7 @@ fn what_is_no_committee_is_refused_by_name() {
 
 fn state(epoch: u64, validators: Vec<Validator>) -> EpochState {
     let seats = (0..).map(ValidatorId).zip(validators).map(|(id, validator)| Seat { id, validator }).collect();
-    EpochState { epoch: Epoch(epoch), protocol_version: 1, parameters: Parameters::default(), seats }
+    EpochState { epoch: Epoch(epoch), protocol_version: 1, parameters: Parameters::default(), authority: Authority::Operators, seats }
 }
 
 #[test]

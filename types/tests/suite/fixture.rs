@@ -80,20 +80,17 @@ impl Fixture {
             };
             (validator, consensus, network)
         });
-        let genesis = Genesis {
-            protocol_version: quorate_types::message::PROTOCOL_VERSION,
+        let genesis = Genesis::draft(
             chain_id,
-            name: "fixture".into(),
-            timestamp: UnixMillis(1_700_000_000_000),
-            // As in the golden bytes; independent of the recommended values.
-            parameters: Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
-            validators: Vec::new(),
-            application: GenesisApplication {
+            "fixture",
+            UnixMillis(1_700_000_000_000),
+            Parameters { block_transactions_max: 1_000, block_bytes_max: 512 << 10, ..Parameters::default() },
+            GenesisApplication {
                 name: "fixture-app".into(),
                 version: 3,
                 settings: Settings::from_json(r#"{"limit": 7, "names": ["b", "a"]}"#).unwrap(),
             },
-        };
+        );
         let genesis = genesis.with_validators(members);
         let genesis_hash = genesis.hash();
         let committee = genesis.committee().unwrap();

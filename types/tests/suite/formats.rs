@@ -193,11 +193,14 @@ fn every_hash_is_what_the_page_says() {
     assert_eq!(p.exclude_size, None);
     let limits = &p.state;
     let limits = [numbers([limits.bytes_max]), limits.block_effect_bytes_max.to_le_bytes().to_vec()].concat();
+    // No exclude size, an open chain; the operators decide.
+    let parameters = [parameters, vec![0, 0], p.account_block_percent.to_le_bytes().to_vec(), limits].concat();
+    let authority = [0];
     let seat =
         |(id, entry): (u16, &quorate_types::genesis::GenesisValidator)| [id.to_le_bytes().to_vec(), validator(&entry.validator)].concat();
     let seats: Vec<u8> = (0..).zip(&genesis.validators).flat_map(seat).collect();
     let version = genesis.protocol_version.to_le_bytes();
-    let state = [&numbers([0]), &version[..], &parameters, &[0], &limits, &length(genesis.validators.len()), &seats];
+    let state = [&numbers([0]), &version[..], &parameters, &authority, &length(genesis.validators.len()), &seats];
     assert_eq!(h("quorate/epoch-state", &state), genesis.epoch_state().hash());
     let last = header(3).state_id();
     assert_eq!(
@@ -210,8 +213,9 @@ fn every_hash_is_what_the_page_says() {
         string(genesis.name.as_bytes()),
         numbers([genesis.timestamp.0]),
         parameters,
+        authority.to_vec(),
+        // No permissions.
         vec![0],
-        limits,
     ]
     .concat();
     let application = &genesis.application;
@@ -236,38 +240,76 @@ fn every_hash_is_what_the_page_says() {
 fn what_changes_a_committee_is_what_the_page_says() {
     use quorate_types::{
         codec::encode,
-        committee::{SignerSet, VotingPower},
-        governance::{ChainOperation, Change, OpenProposal, Proposal, ProposalId, Proposals, proposal_key},
-        ids::ValidatorId,
+        committee::VotingPower,
+        genesis::ParametersChange,
+        governance::{Authority, Board, ChainOperation, Change, OpenProposal, Proposal, ProposalId, Proposals, proposal_key},
+        ids::{Address, ValidatorId},
+        permission::{Access, PermissionChange, Role},
     };
     let fixture = Fixture::new();
     let entry = fixture.genesis.validators[1].clone();
     let signed = [validator(&entry.validator), entry.consensus_proof.0.to_vec(), entry.network_proof.0.to_vec()].concat();
     let seat = ValidatorId(3);
+    let [one, two] = [1, 2].map(|byte| Address(quorate_types::crypto::Hash([byte; 32])));
+    let evidence = crate::evidence::all(&fixture)[0];
     let changes = [
         (Change::Power { seat, power: VotingPower(7) }, [&[0, 3, 0][..], &numbers([7])].concat()),
         (Change::Add(entry.clone()), [&[1][..], &signed].concat()),
-        (Change::Remove { seat }, vec![2, 3, 0]),
+        (Change::Remove { seat, evidence: None }, vec![2, 3, 0, 0]),
+        (Change::Remove { seat, evidence: Some(Box::new(evidence)) }, [&[2, 3, 0, 1][..], &encode(&evidence)].concat()),
         (Change::Replace { seat, entry }, [&[3, 3, 0][..], &signed].concat()),
+        (Change::Parameters(Box::default()), [&[4][..], &[0; 12]].concat()),
+        (
+            Change::Parameters(Box::new(ParametersChange {
+                block_bytes_max: Some(0x0102_0304),
+                access: Some(Access::Permissioned),
+                state_bytes_max: Some(9),
+                ..ParametersChange::default()
+            })),
+            [&[4, 0, 1, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1][..], &numbers([9]), &[0]].concat(),
+        ),
+        (Change::Permit { account: one, change: PermissionChange::Grant(Role::Grant) }, [&[5][..], one.0.as_bytes(), &[0, 1]].concat()),
+        (Change::Authority(Authority::Operators), vec![6, 0]),
+        (
+            Change::Authority(Authority::Board(Board { members: [two, one].into(), needed: 2 })),
+            [&[6, 1, 2][..], one.0.as_bytes(), two.0.as_bytes(), &[2, 0]].concat(),
+        ),
+        (Change::Version(2), vec![7, 2, 0, 0, 0]),
     ];
     for (change, bytes) in changes {
         assert_eq!(encode(&ChainOperation::Propose(Box::new(change.clone()))), [&[0][..], &bytes].concat());
-        let [by, approvals, rejections] =
-            [&[0][..], &[0, 9], &[127]].map(|seats| seats.iter().copied().map(ValidatorId).collect::<SignerSet>());
-        let sets = [1u128, 1 | 1 << 9, 1 << 127].map(u128::to_le_bytes);
-        let proposal = Proposal { by, change, approvals, rejections };
-        assert_eq!(encode(&proposal), [&sets[0][..], &bytes, &sets[1], &sets[2]].concat());
+        let proposal = Proposal { by: one, change, approvals: [two, one].into(), rejections: [two].into() };
+        let accounts = [&[2][..], one.0.as_bytes(), two.0.as_bytes(), &[1], two.0.as_bytes()].concat();
+        assert_eq!(encode(&proposal), [one.0.as_bytes().as_slice(), &bytes, &accounts].concat());
     }
     let votes: [fn(ProposalId) -> ChainOperation; 3] = [ChainOperation::Approve, ChainOperation::Reject, ChainOperation::Withdraw];
     for (number, vote) in (1..).zip(votes) {
         assert_eq!(encode(&vote(ProposalId(5))), [&[number][..], &numbers([5])].concat());
     }
-    let by = SignerSet::from_iter([ValidatorId(1)]);
-    let open =
-        Proposals { next: ProposalId(9), open: vec![OpenProposal { id: ProposalId(4), by }], changed: quorate_types::round::Height(77) };
-    assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), &2u128.to_le_bytes(), &numbers([77])].concat());
+    let changes = [
+        (PermissionChange::Grant(Role::Send), vec![0, 0]),
+        (PermissionChange::Revoke(Role::Grant), vec![1, 1]),
+        (PermissionChange::Freeze, vec![2]),
+        (PermissionChange::Unfreeze, vec![3]),
+        (PermissionChange::LimitTransactions(0x0102), vec![4, 2, 1]),
+        (PermissionChange::LimitState(7), [&[5][..], &numbers([7])].concat()),
+    ];
+    for (change, bytes) in changes {
+        assert_eq!(encode(&ChainOperation::Permit { account: one, change }), [&[4][..], one.0.as_bytes(), &bytes].concat());
+    }
+    assert_eq!(encode(&ChainOperation::Move { seat, address: "/ip4".into() }), [&[5, 3, 0][..], &string(b"/ip4")].concat());
+    assert_eq!(encode(&ChainOperation::Speak(2)), [6, 2, 0, 0, 0]);
+    let open = Proposals {
+        next: ProposalId(9),
+        open: vec![OpenProposal { id: ProposalId(4), by: one }],
+        changed: quorate_types::round::Height(77),
+    };
+    assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), one.0.as_bytes(), &numbers([77])].concat());
     assert_eq!(proposal_key(ProposalId(0x0102)), [&[0][..], b"proposal", &[0, 0, 0, 0, 0, 0, 1, 2]].concat());
-    assert_eq!((quorate_types::state_key::EPOCH_KEY, quorate_types::state_key::PROPOSALS_KEY), (&b"\0epoch"[..], &b"\0proposals"[..]));
+    use quorate_types::state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY, permitted_key};
+    let keys = [EPOCH_KEY, PROPOSALS_KEY, ADDRESSES_KEY, VERSIONS_KEY];
+    assert_eq!(keys, [&b"\0epoch"[..], b"\0proposals", b"\0addresses", b"\0versions"]);
+    assert_eq!(permitted_key(&one), [&[0][..], b"permitted", one.0.as_bytes()].concat());
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn the_words_of_the_api_have_golden_json() {
             address: Address(hash(2)),
             sequence: Sequence(3),
             next_sequence: Sequence(4),
+            permission: quorate_types::permission::Permission::default(),
             height: Height(5),
             proof: "00".into(),
             value: None,

@@ -1,18 +1,19 @@
-//! Sends an operation on the committee, and tells what has become of the proposal.
+//! Sends an operation on the chain, and tells what has become of it.
 
 use std::{path::PathBuf, time::Duration};
 
-use quorate_app::App;
+use quorate_app::{App, governance};
 use quorate_client::{Session, light::Certificate};
 use quorate_genesis::{CeremonyError, file::load_fragment};
 use quorate_terminal::{CommandError, Exit, Output};
 use quorate_types::{
     codec::{self, amount_text},
-    committee::{Committee, SignerSet, VotingPower},
+    committee::VotingPower,
     failure::{Code, Failure},
-    genesis::{Genesis, GenesisValidator},
-    governance::{ChainOperation, Change, OWN_CHANGE_BLOCKS, PROPOSALS_PER_OPERATOR_MAX, Proposal, ProposalId},
-    ids::{Address, TxId},
+    genesis::{Genesis, GenesisValidator, ParametersChange},
+    governance::{Authority, ChainOperation, Change, OWN_CHANGE_BLOCKS, PROPOSALS_PER_ACCOUNT_MAX, Proposal, ProposalId},
+    ids::{Address, EvidenceId, TxId},
+    permission::{Permission, PermissionChange},
     receipt::Outcome,
     round::{Epoch, Height},
     rpc::OutcomeView,
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     accounts::Accounts,
     command::SendArgs,
+    evidence,
     network::Network,
     send::{Sender, asks_for},
     view::Verified,
@@ -35,11 +37,17 @@ use crate::{
 const ANSWER_BYTES_MAX: usize = 8;
 
 /// What the user wants.
-pub(super) enum Wish {
+pub(crate) enum Wish {
     Power { member: String, power: u64, force: bool },
     Add { file: PathBuf },
-    Remove { member: String, force: bool },
+    Remove { member: String, evidence: Option<EvidenceId>, force: bool },
     Replace { member: String, file: PathBuf },
+    Parameters(ParametersChange),
+    Authority(Authority),
+    Version(u32),
+    Permit { account: Address, change: PermissionChange, is_proposed: bool },
+    Move { member: String, address: String },
+    Speak(u32),
     Approve(ProposalId),
     Reject(ProposalId),
     Withdraw(ProposalId),
@@ -47,21 +55,43 @@ pub(super) enum Wish {
 
 impl Wish {
     /// The operation, and whether it is sent whoever is reachable.
-    fn operation(self, current: &Current, genesis: &Genesis) -> Result<(ChainOperation, bool), CommandError> {
+    async fn operation(self, current: &Current, session: &Session) -> Result<(ChainOperation, bool), CommandError> {
+        let genesis = session.light().genesis();
         let propose = |change| ChainOperation::Propose(Box::new(change));
         Ok(match self {
             Self::Power { member, power, force } => {
                 (propose(Change::Power { seat: current.find(&member)?.id, power: VotingPower(power) }), force || power > 0)
             }
             Self::Add { file } => (propose(Change::Add(entry(&file, genesis)?)), true),
-            Self::Remove { member, force } => (propose(Change::Remove { seat: current.find(&member)?.id }), force),
+            Self::Remove { member, evidence, force } => {
+                let evidence = match evidence {
+                    Some(id) => Some(Box::new(evidence::fetch(session, id).await?)),
+                    None => None,
+                };
+                (propose(Change::Remove { seat: current.find(&member)?.id, evidence }), force)
+            }
             Self::Replace { member, file } => {
                 (propose(Change::Replace { seat: current.find(&member)?.id, entry: entry(&file, genesis)? }), true)
             }
+            Self::Parameters(change) => (propose(Change::Parameters(Box::new(change))), true),
+            Self::Authority(authority) => (propose(Change::Authority(authority)), true),
+            Self::Version(version) => (propose(Change::Version(version)), true),
+            Self::Permit { account, change, is_proposed: true } => (propose(Change::Permit { account, change }), true),
+            Self::Permit { account, change, is_proposed: false } => (ChainOperation::Permit { account, change }, true),
+            Self::Move { member, address } => (ChainOperation::Move { seat: current.find(&member)?.id, address }, true),
+            Self::Speak(version) => (ChainOperation::Speak(version), true),
             Self::Approve(id) => (ChainOperation::Approve(id), true),
             Self::Reject(id) => (ChainOperation::Reject(id), true),
             Self::Withdraw(id) => (ChainOperation::Withdraw(id), true),
         })
+    }
+}
+
+/// The proposal that an operation names.
+const fn named_by(operation: &ChainOperation) -> Option<ProposalId> {
+    match operation {
+        ChainOperation::Approve(id) | ChainOperation::Reject(id) | ChainOperation::Withdraw(id) => Some(*id),
+        ChainOperation::Propose(_) | ChainOperation::Permit { .. } | ChainOperation::Move { .. } | ChainOperation::Speak(_) => None,
     }
 }
 
@@ -76,7 +106,7 @@ fn entry(file: &std::path::Path, genesis: &Genesis) -> Result<GenesisValidator, 
     Ok(fragment.validator)
 }
 
-pub(super) async fn send(
+pub(crate) async fn send(
     app: &App,
     network: &Network,
     accounts: &Accounts,
@@ -88,12 +118,10 @@ pub(super) async fn send(
     let from = accounts.sender(args.from.clone())?;
     let address = accounts.public(&from)?.address;
     let current = Current::read(session).await?;
-    let (operation, is_forced) = wish.operation(&current, session.light().genesis())?;
-    let named = match &operation {
-        ChainOperation::Propose(_) => None,
-        ChainOperation::Approve(id) | ChainOperation::Reject(id) | ChainOperation::Withdraw(id) => {
-            committee::proposal(session, *id).await?
-        }
+    let (operation, is_forced) = wish.operation(&current, session).await?;
+    let named = match named_by(&operation) {
+        Some(id) => committee::proposal(session, id).await?,
+        None => None,
     };
     let is_sent_already = network.memory.pending(address)?.iter().any(|tx| asks_for(tx, &operation));
     // The chain would refuse these too, but a node's refusal proves nothing. One that was sent already may have changed what is checked here.
@@ -107,8 +135,8 @@ pub(super) async fn send(
     if let Some(change) = change {
         out.note(format_args!("the proposal {}", words::change(change, &current.epoch)));
         if !is_forced
-            && let Some(seats) = words::after(change, &current.epoch)
-            && let Ok(after) = Committee::of_seats(current.epoch.epoch, &seats)
+            && let Ok(after) = governance::after(&current.epoch, change)
+            && let Ok(after) = after.committee()
         {
             reachable::check(&after, &session.client().consensus().await?)?;
         }
@@ -118,6 +146,7 @@ pub(super) async fn send(
     let proven = Sender { network, key: &key, valid_for, timeout, is_repeatable: true }.send_to_chain(&operation, out).await?;
     let (placed, certificate) = proven.into_parts();
     let effect = match &placed.receipt.outcome {
+        Outcome::Applied(answer) if answer.is_empty() => Some(Effect::Done { proposal: None }),
         Outcome::Applied(answer) => {
             let id = codec::decode(answer, ANSWER_BYTES_MAX).map_err(|error| CommandError::failure("answer", error))?;
             let effect = effect(session, &certificate, id, &operation, change).await;
@@ -141,45 +170,67 @@ async fn check(
     operation: &ChainOperation,
     named: Option<&Proposal>,
 ) -> Result<(), CommandError> {
-    let refuse = |code: &'static str, numbers: &[u64]| {
-        let failure = Failure::new(Code::new(code), numbers);
-        Err(CommandError::new(Exit::Rejected, code, format!("{}; nothing was sent", app.explain(&failure))))
-    };
-    let Current { epoch, committee, .. } = current;
-    let own: SignerSet = committee.members().filter(|(_, member)| member.operator == Some(sender)).map(|(seat, _)| seat).collect();
-    // An observer's operator looks after that member's entry, and has no say in anything else.
-    let is_own_entry =
-        matches!(operation, ChainOperation::Propose(change) if matches!(**change, Change::Replace { seat, .. } if own.contains(seat)));
-    if committee.power(own) == 0 && !is_own_entry {
-        return refuse("not-an-operator", &[]);
-    }
+    let refuse_with =
+        |failure: &Failure| Err(CommandError::new(Exit::Rejected, failure.code(), format!("{}; nothing was sent", app.explain(failure))));
+    let refuse = |code: &'static str, numbers: &[u64]| refuse_with(&Failure::new(Code::new(code), numbers));
+    let epoch = &current.epoch;
     match operation {
         ChainOperation::Propose(change) => {
+            if !epoch.decides(&sender) && !epoch.is_own(change, &sender) {
+                return refuse("not-an-operator", &[]);
+            }
             let open = committee::index(session).await?.open;
-            if open.iter().filter(|open| !open.by.intersection(own).is_empty()).count() >= PROPOSALS_PER_OPERATOR_MAX {
-                return refuse("too-many-proposals", &[PROPOSALS_PER_OPERATOR_MAX as u64]);
+            if open.iter().filter(|open| open.by == sender).count() >= PROPOSALS_PER_ACCOUNT_MAX {
+                return refuse("too-many-proposals", &[PROPOSALS_PER_ACCOUNT_MAX as u64]);
             }
-            // Every seat was found, so only a new member can be without one.
-            let Some(seats) = words::after(change, epoch) else {
-                return refuse("committee-full", &[quorate_types::committee::VALIDATORS_MAX as u64]);
-            };
-            if seats == epoch.seats {
-                return refuse("no-change", &[]);
+            if let Change::Permit { account, change } = **change {
+                let before = permission(session, account).await?;
+                return if change.after(before) == before { refuse("no-change", &[]) } else { Ok(()) };
             }
-            if let Err(error) = Committee::of_seats(epoch.epoch, &seats) {
-                let message = format!("the committee would be invalid: {error}; nothing was sent");
-                return Err(CommandError::new(Exit::Rejected, "bad-committee", message));
+            match governance::after(epoch, change) {
+                Ok(next) => next.committee().map(drop).map_err(|error| {
+                    let message = format!("the committee would be invalid: {error}; nothing was sent");
+                    CommandError::new(Exit::Rejected, "bad-committee", message)
+                }),
+                Err(failure) => refuse_with(&failure),
             }
-            Ok(())
         }
+        ChainOperation::Permit { account, change } => {
+            let before = permission(session, *account).await?;
+            if !permission(session, sender).await?.grant {
+                refuse("may-not-grant", &[])
+            } else if change.needs_authority(before) {
+                refuse("needs-authority", &[])
+            } else if change.after(before) == before {
+                refuse("no-change", &[])
+            } else {
+                Ok(())
+            }
+        }
+        ChainOperation::Move { seat, .. } if epoch.operator(*seat) != Some(sender) => refuse("not-its-operator", &[seat.0.into()]),
+        ChainOperation::Move { address, .. } => Ok(quorate_genesis::address::check(address).map_err(|error| {
+            CommandError::new(Exit::Rejected, "bad-address", format!("{address:?} is not an address: {error}; nothing was sent"))
+        })?),
+        ChainOperation::Speak(_) if epoch.seats_of(&sender).is_empty() => refuse("not-an-operator", &[]),
+        ChainOperation::Speak(_) => Ok(()),
         ChainOperation::Approve(id) | ChainOperation::Reject(id) | ChainOperation::Withdraw(id) => match named {
             None => refuse("no-such-proposal", &[id.0]),
-            Some(proposal) if matches!(operation, ChainOperation::Withdraw(_)) && proposal.by.intersection(own).is_empty() => {
-                refuse("not-the-proposer", &[id.0])
+            Some(proposal) if matches!(operation, ChainOperation::Withdraw(_)) => {
+                if proposal.by == sender {
+                    Ok(())
+                } else {
+                    refuse("not-the-proposer", &[id.0])
+                }
             }
+            Some(_) if !epoch.decides(&sender) => refuse("not-an-operator", &[]),
             Some(_) => Ok(()),
         },
     }
+}
+
+/// What the state says that an account may do.
+async fn permission(session: &Session, account: Address) -> Result<Permission, CommandError> {
+    Ok(session.account_verified(account).await?.value().permission())
 }
 
 /// What has become of a proposal.
@@ -196,6 +247,8 @@ enum Effect {
         /// The approval of the member's own operator is enough, but not so soon after the last change.
         own: bool,
     },
+    /// It has taken effect within its epoch.
+    Done { proposal: Option<ProposalId> },
     /// It has ended an epoch.
     InForce {
         proposal: ProposalId,
@@ -217,10 +270,11 @@ impl std::fmt::Display for Effect {
             Self::Open { proposal, votes, votes_needed, own } => {
                 write!(f, "proposal {proposal}: {votes} of {votes_needed} votes needed; {} more", votes_needed.saturating_sub(*votes))?;
                 if *own {
-                    write!(f, ", or approve it again once {OWN_CHANGE_BLOCKS} blocks have passed since the last change of the committee")?;
+                    write!(f, ", or approve it again once {OWN_CHANGE_BLOCKS} blocks have passed since the last new epoch")?;
                 }
                 Ok(())
             }
+            Self::Done { .. } => f.write_str("took effect"),
             Self::InForce { epoch, after: Some(last), .. } => {
                 write!(f, "took effect: epoch {epoch} begins after block {}", words::grouped(last.0))
             }
@@ -244,10 +298,15 @@ async fn effect(
         return Ok(Effect::Withdrawn { proposal: id });
     }
     let proposal = committee::proposal(session, id).await?;
-    let Current { epoch, committee, .. } = Current::read(session).await?;
-    if let Some(proposal) = proposal {
-        let own = matches!(proposal.change, Change::Replace { seat, .. } if proposal.approvals.contains(seat));
-        return Ok(Effect::Open { proposal: id, votes: committee.power(proposal.approvals), votes_needed: committee.quorum_power(), own });
+    let epoch = Current::read(session).await?.epoch;
+    if let Some(Proposal { change, approvals, .. }) = proposal {
+        let own = approvals.iter().any(|account| epoch.is_own(&change, account));
+        return Ok(Effect::Open { proposal: id, votes: epoch.votes(&approvals), votes_needed: epoch.votes_needed(), own });
+    }
+    if let Some(Change::Permit { account, change }) = change {
+        let now = permission(session, *account).await?;
+        let proposal = Some(id);
+        return Ok(if change.after(now) == now { Effect::Done { proposal } } else { Effect::Closed { proposal: id } });
     }
     let header = &certificate.header;
     if epoch.epoch == header.epoch || !change.is_some_and(|change| words::is_done(change, &epoch)) {

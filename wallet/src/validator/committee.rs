@@ -1,6 +1,6 @@
 //! The committee in force and the open proposals, as the state proves them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quorate_client::{Session, light::Certificate};
 use quorate_terminal::{CommandError, Exit, escape_untrusted};
@@ -9,7 +9,8 @@ use quorate_types::{
     committee::{Committee, Seat},
     epoch::{EPOCH_STATE_BYTES_MAX, EpochState},
     governance::{Proposal, ProposalId, Proposals, proposal_key},
-    state_key::{EPOCH_KEY, PROPOSALS_KEY},
+    ids::ValidatorId,
+    state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY},
 };
 use serde::de::DeserializeOwned;
 
@@ -62,6 +63,16 @@ pub(super) async fn index(session: &Session) -> Result<Proposals, CommandError> 
 /// An open proposal; `None` if there is no such one.
 pub(super) async fn proposal(session: &Session, id: ProposalId) -> Result<Option<Proposal>, CommandError> {
     Ok(read(session, &proposal_key(id)).await?.0)
+}
+
+/// The addresses of the members that have moved.
+pub(super) async fn addresses(session: &Session) -> Result<BTreeMap<ValidatorId, String>, CommandError> {
+    Ok(read::<Vec<_>>(session, ADDRESSES_KEY).await?.0.unwrap_or_default().into_iter().collect())
+}
+
+/// The protocol versions that members speak, as their operators say.
+pub(super) async fn versions(session: &Session) -> Result<BTreeMap<ValidatorId, u32>, CommandError> {
+    Ok(read::<Vec<_>>(session, VERSIONS_KEY).await?.0.unwrap_or_default().into_iter().collect())
 }
 
 async fn read<T: DeserializeOwned>(session: &Session, key: &[u8]) -> Result<(Option<T>, Certificate), CommandError> {

@@ -1,12 +1,14 @@
 //! Shows the committee and the open proposals.
 
+use std::collections::BTreeSet;
+
 use quorate_client::light::Certificate;
 use quorate_terminal::{CommandError, Output};
 use quorate_types::{
     codec::amount_text,
-    committee::Committee,
     crypto::PublicKey,
-    governance::{Change, Proposal, ProposalId},
+    epoch::EpochState,
+    governance::{Authority, Change, Proposal, ProposalId},
     ids::{Address, ValidatorId},
     round::Epoch,
 };
@@ -26,6 +28,7 @@ struct CommitteeShown<'a> {
     quorum_power: u64,
     #[serde(with = "amount_text")]
     total_power: u64,
+    authority: &'a Authority,
     members: Vec<MemberShown<'a>>,
     verified: Verified<'a>,
 }
@@ -40,10 +43,15 @@ struct MemberShown<'a> {
     operator: Option<Address>,
     consensus_key: PublicKey,
     network_key: PublicKey,
+    /// Where its operator has moved it, or what its entry says.
     address: &'a str,
+    /// The protocol version up to which its operator says that it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaks: Option<u32>,
 }
 
 pub(super) async fn members(network: &Network, out: &Output) -> Result<(), CommandError> {
+    let (moved, spoken) = (committee::addresses(&network.session).await?, committee::versions(&network.session).await?);
     let Current { epoch, committee, certificate } = Current::read(&network.session).await?;
     let members = epoch.seats.iter().map(|seat| {
         let member = &seat.validator;
@@ -55,7 +63,8 @@ pub(super) async fn members(network: &Network, out: &Output) -> Result<(), Comma
             operator: member.operator,
             consensus_key: member.consensus_key,
             network_key: member.network_key,
-            address: &member.address,
+            address: moved.get(&seat.id).unwrap_or(&member.address),
+            speaks: spoken.get(&seat.id).copied(),
         }
     });
     let shown = CommitteeShown {
@@ -63,6 +72,7 @@ pub(super) async fn members(network: &Network, out: &Output) -> Result<(), Comma
         protocol_version: epoch.protocol_version,
         quorum_power: committee.quorum_power(),
         total_power: committee.total_power(),
+        authority: &epoch.authority,
         members: members.collect(),
         verified: Verified::new(&certificate, network.genesis_hash()),
     };
@@ -81,7 +91,14 @@ pub(super) async fn members(network: &Network, out: &Output) -> Result<(), Comma
             ]
         });
         let table = out.table(&["seat", "name", "power", "share", "role", "consensus key", "address", "operator"], rows);
-        format!("epoch   {}\nquorum  {} of {} votes\n\n{table}", shown.epoch, shown.quorum_power, shown.total_power)
+        let decided = match &epoch.authority {
+            Authority::Operators => "by operators of voters with a quorum".into(),
+            Authority::Board(board) => {
+                format!("by {} of {}", board.needed, words::accounts(&board.members, &epoch).join(", "))
+            }
+        };
+        let (epoch, quorum, total) = (shown.epoch, shown.quorum_power, shown.total_power);
+        format!("epoch    {epoch}\nquorum   {quorum} of {total} votes\ndecided  {decided}\n\n{table}")
     })?;
     verified(&certificate, out);
     Ok(())
@@ -101,31 +118,26 @@ struct ProposalShown {
     id: ProposalId,
     what: String,
     change: Change,
-    by: Vec<String>,
-    approved_by: Vec<String>,
-    rejected_by: Vec<String>,
+    by: Address,
+    approved_by: BTreeSet<Address>,
+    rejected_by: BTreeSet<Address>,
     #[serde(with = "amount_text")]
     votes: u64,
 }
 
 impl ProposalShown {
-    fn new(id: ProposalId, proposal: Proposal, current: &Current) -> Self {
-        let names = |seats| words::names(seats, &current.committee);
-        Self {
-            id,
-            what: words::change(&proposal.change, &current.epoch),
-            by: names(proposal.by),
-            approved_by: names(proposal.approvals),
-            rejected_by: names(proposal.rejections),
-            votes: current.committee.power(proposal.approvals),
-            change: proposal.change,
-        }
+    fn new(id: ProposalId, proposal: Proposal, epoch: &EpochState) -> Self {
+        let Proposal { by, change, approvals, rejections } = proposal;
+        let (what, votes) = (words::change(&change, epoch), epoch.votes(&approvals));
+        Self { id, what, by, approved_by: approvals, rejected_by: rejections, votes, change }
     }
 
-    fn row(&self, committee: &Committee) -> Vec<String> {
-        let list = |names: &[String]| if names.is_empty() { "nobody".into() } else { names.join(", ") };
-        let votes = format!("{} of {}", self.votes, committee.quorum_power());
-        vec![self.id.to_string(), self.what.clone(), votes, list(&self.by), list(&self.approved_by), list(&self.rejected_by)]
+    fn row(&self, epoch: &EpochState) -> Vec<String> {
+        let list = |accounts: &BTreeSet<Address>| {
+            if accounts.is_empty() { "nobody".into() } else { words::accounts(accounts, epoch).join(", ") }
+        };
+        let (votes, by) = (format!("{} of {}", self.votes, epoch.votes_needed()), words::accounts([&self.by], epoch).join(""));
+        vec![self.id.to_string(), self.what.clone(), votes, by, list(&self.approved_by), list(&self.rejected_by)]
     }
 }
 
@@ -140,15 +152,15 @@ pub(super) async fn proposals(network: &Network, out: &Output) -> Result<(), Com
     let current = Current::read(session).await?;
     let shown = ProposalsShown {
         epoch: current.epoch.epoch,
-        votes_needed: current.committee.quorum_power(),
-        proposals: open.into_iter().map(|(id, proposal)| ProposalShown::new(id, proposal, &current)).collect(),
+        votes_needed: current.epoch.votes_needed(),
+        proposals: open.into_iter().map(|(id, proposal)| ProposalShown::new(id, proposal, &current.epoch)).collect(),
         verified: Verified::new(&current.certificate, network.genesis_hash()),
     };
     out.print(&shown, || {
         if shown.proposals.is_empty() {
             return "no proposal is open".into();
         }
-        let rows = shown.proposals.iter().map(|proposal| proposal.row(&current.committee));
+        let rows = shown.proposals.iter().map(|proposal| proposal.row(&current.epoch));
         out.table(&["proposal", "what it does", "votes", "made by", "approved by", "rejected by"], rows)
     })?;
     verified(&current.certificate, out);

@@ -1,28 +1,33 @@
-//! `quorate validator`: the committee as the state proves it, and operations that change it.
+//! `quorate validator`: what governs the chain as the state proves it, and operations that change it.
 //!
 //! ```text
 //! state, proved ──> committee, open proposals ──> what the change would do, in plain words, and whether the chain would take it
 //! operator's key ──sign──> operation ──> committed, proved ──> state, proved ──> votes so far, or the epoch that begins
 //! ```
 
-mod change;
+pub(crate) mod change;
 mod committee;
 mod list;
 mod reachable;
-mod words;
+pub(crate) mod words;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
 use quorate_client::Pace;
+use quorate_genesis::ParameterArgs;
 use quorate_terminal::{CommandError, Output};
-use quorate_types::{committee::POWER_MAX, governance::ProposalId};
+use quorate_types::{
+    committee::POWER_MAX,
+    governance::{Authority, Board, ProposalId},
+    ids::{Address, EvidenceId},
+};
 
 use self::change::Wish;
 use crate::{accounts::Accounts, command::SendArgs, network::NetworkArgs};
 
-/// Show the committee, and change it together with the operators of other validators.
+/// Show the committee and what else governs the chain, and change it together with the others who decide.
 #[derive(Clone, Debug, Args)]
 pub struct ValidatorCommand {
     #[command(flatten)]
@@ -36,7 +41,7 @@ pub struct ValidatorCommand {
 pub enum ValidatorAction {
     /// Show the members of the committee, with their seats and their voting power.
     List,
-    /// Show the open proposals to change the committee, and how many votes they have.
+    /// Show the open proposals, and how many votes they have.
     Proposals,
     /// Propose another voting power for a member; 0 makes it an observer.
     ProposePower(ProposePowerArgs),
@@ -46,6 +51,16 @@ pub enum ValidatorAction {
     ProposeRemove(ProposeRemoveArgs),
     /// Replace a member's entry, keys included; its power stays. Its own operator needs nobody's approval.
     Replace(ReplaceArgs),
+    /// Move a member of yours to another address, at once and without a new epoch.
+    Move(MoveArgs),
+    /// Propose other parameters of the chain.
+    ProposeParameters(ProposeParametersArgs),
+    /// Propose who decides on proposals: a board, or the operators of voters.
+    ProposeAuthority(ProposeAuthorityArgs),
+    /// Propose to go over to the next version of the protocol.
+    ProposeVersion(VersionArgs),
+    /// Say up to which version of the protocol the programs of your members speak it.
+    Speak(VersionArgs),
     /// Approve a proposal.
     Approve(VoteArgs),
     /// Reject a proposal, and take back an approval.
@@ -86,9 +101,60 @@ pub struct ProposeRemoveArgs {
     /// Seat or name of the member.
     #[arg(value_name = "SEAT_OR_NAME")]
     member: String,
+    /// Evidence against it, from `evidence list`: the proposal carries it, so that everybody can check it.
+    #[arg(long, value_name = "ID")]
+    evidence: Option<EvidenceId>,
     /// Propose it even if the validators that are reachable now would be less than a quorum.
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `move`.
+#[derive(Clone, Debug, Args)]
+pub struct MoveArgs {
+    /// Seat or name of the member.
+    #[arg(value_name = "SEAT_OR_NAME")]
+    member: String,
+    /// Address where other validators reach it from now on, such as /ip4/10.0.0.1/tcp/6180 or /dns4/node.example.org/tcp/6180.
+    #[arg(value_name = "MULTIADDRESS")]
+    address: String,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `propose-parameters`.
+#[derive(Clone, Debug, Args)]
+#[group(id = "changed", required = true, multiple = true)]
+pub struct ProposeParametersArgs {
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `propose-authority`.
+#[derive(Clone, Debug, Args)]
+pub struct ProposeAuthorityArgs {
+    /// Let the operators of voters decide, with a quorum of the power.
+    #[arg(long, conflicts_with_all = ["board", "board_needs"], required_unless_present = "board")]
+    operators: bool,
+    /// Account of a board that is to decide; repeat it.
+    #[arg(long = "board", value_name = "ADDRESS", requires = "board_needs")]
+    board: Vec<Address>,
+    /// How many of the board must approve a proposal.
+    #[arg(long, value_name = "N", requires = "board")]
+    board_needs: Option<u16>,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// `propose-version`, `speak`.
+#[derive(Clone, Debug, Args)]
+pub struct VersionArgs {
+    /// The version.
+    version: u32,
     #[command(flatten)]
     send: SendArgs,
 }
@@ -142,8 +208,18 @@ impl ValidatorCommand {
             }
             ValidatorAction::ProposePower(args) => (Wish::Power { member: args.member, power: args.power, force: args.force }, args.send),
             ValidatorAction::ProposeAdd(args) => (Wish::Add { file: args.file }, args.send),
-            ValidatorAction::ProposeRemove(args) => (Wish::Remove { member: args.member, force: args.force }, args.send),
+            ValidatorAction::ProposeRemove(args) => {
+                (Wish::Remove { member: args.member, evidence: args.evidence, force: args.force }, args.send)
+            }
             ValidatorAction::Replace(args) => (Wish::Replace { member: args.member, file: args.file }, args.send),
+            ValidatorAction::Move(args) => (Wish::Move { member: args.member, address: args.address }, args.send),
+            ValidatorAction::ProposeParameters(args) => (Wish::Parameters(args.parameters.change()), args.send),
+            ValidatorAction::ProposeAuthority(args) => {
+                let board = args.board_needs.map(|needed| Board { members: args.board.into_iter().collect(), needed });
+                (Wish::Authority(board.map_or(Authority::Operators, Authority::Board)), args.send)
+            }
+            ValidatorAction::ProposeVersion(args) => (Wish::Version(args.version), args.send),
+            ValidatorAction::Speak(args) => (Wish::Speak(args.version), args.send),
             ValidatorAction::Approve(args) => vote(args, Wish::Approve),
             ValidatorAction::Reject(args) => vote(args, Wish::Reject),
             ValidatorAction::Withdraw(args) => vote(args, Wish::Withdraw),
@@ -171,13 +247,22 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Program::command().debug_assert();
-        let good: [&[&str]; 10] = [
+        let board = format!("0x{}", "ab".repeat(32));
+        let good: [&[&str]; 18] = [
             &["list", "-o", "json", "--node", "http://a:1"],
             &["--genesis", "g.json", "proposals"],
             &["propose-power", "v2", "5", "--from", "alice", "--timeout", "9"],
             &["propose-power", "2", "0", "--force"],
             &["propose-add", "w.fragment.json", "--from", "alice"],
             &["propose-remove", "v2", "--force"],
+            &["propose-remove", "v2", "--evidence", &"ab".repeat(32)],
+            &["move", "v2", "/dns4/v2.example.org/tcp/6180"],
+            &["propose-parameters", "--timeout-base-ms", "500", "--access", "permissioned", "--from", "alice"],
+            &["propose-parameters", "--state-bytes-max", "1048576"],
+            &["propose-authority", "--operators"],
+            &["propose-authority", "--board", &board, "--board-needs", "1"],
+            &["propose-version", "2"],
+            &["speak", "2"],
             &["replace", "2", "w.fragment.json"],
             &["approve", "3", "--expires-in", "5"],
             &["reject", "3"],
@@ -187,7 +272,13 @@ mod tests {
             Program::try_parse_from([&["validator"], arguments].concat()).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
         }
         let too_much = (POWER_MAX + 1).to_string();
-        let bad: [&[&str]; 7] = [
+        let bad: [&[&str]; 13] = [
+            &["propose-parameters"],
+            &["propose-parameters", "--access", "closed"],
+            &["propose-authority"],
+            &["propose-authority", "--board", &board],
+            &["propose-authority", "--operators", "--board", &board, "--board-needs", "1"],
+            &["move", "v2"],
             &["propose-power", "v2"],
             &["propose-power", "v2", &too_much],
             &["propose-power", "v2", "-1"],

@@ -1,12 +1,15 @@
-//! Changes of the committee in plain words.
+//! Changes of what governs the chain in plain words.
 
+use quorate_app::governance;
 use quorate_terminal::escape_untrusted;
 use quorate_types::{
-    committee::{Committee, Seat, SignerSet, VALIDATORS_MAX, Validator},
+    committee::{Committee, Seat, SignerSet, Validator},
     crypto::PublicKey,
     epoch::EpochState,
-    governance::Change,
+    genesis::Parameters,
+    governance::{Authority, Board, Change},
     ids::{Address, ValidatorId},
+    permission::{PermissionChange, Role},
 };
 
 /// What a change does, as the end of a sentence about it: "makes v2 (seat 1) an observer: ...".
@@ -25,15 +28,58 @@ pub(super) fn change(change: &Change, epoch: &EpochState) -> String {
             let role = if power.0 == 0 { "an observer".into() } else { format!("a voter with power {}", power.0) };
             format!("adds {} as {role}, at {}, with {}", escape_untrusted(name), escape_untrusted(address), of_operator(*operator))
         }
-        Change::Remove { seat } => {
+        Change::Remove { seat, evidence } => {
             let power = find(*seat, epoch).map_or(0, |seat| seat.validator.power.0);
-            format!("removes {}, whose power is {power}", member(*seat, epoch))
+            let why = evidence.as_ref().map_or_else(String::new, |evidence| {
+                format!(", for evidence {}: two {}s in round {}", evidence.id(), evidence.kind(), evidence.round())
+            });
+            format!("removes {}, whose power is {power}{why}", member(*seat, epoch))
         }
         Change::Replace { seat, entry } => {
             let differences = find(*seat, epoch).map_or_else(String::new, |seat| differences(&seat.validator, &entry.validator));
             format!("replaces the entry of {}: {differences}", member(*seat, epoch))
         }
+        Change::Parameters(change) => format!("changes parameters: {}", parameters(&epoch.parameters, &change.after(&epoch.parameters))),
+        Change::Permit { account, change } => format!("{} account {account}", permission(*change)),
+        Change::Authority(Authority::Operators) => "lets the operators of voters decide, with a quorum of the power".into(),
+        Change::Authority(Authority::Board(Board { members, needed })) => {
+            format!("lets a board decide, {needed} of {}: {}", members.len(), accounts(members, epoch).join(", "))
+        }
+        Change::Version(version) => format!("goes over from protocol version {} to {version}", epoch.protocol_version),
     }
+}
+
+/// A change of a permission, as the beginning of a sentence that goes on with an account.
+pub(crate) fn permission(change: PermissionChange) -> String {
+    match change {
+        PermissionChange::Grant(Role::Send) => "gives the role to send to".into(),
+        PermissionChange::Grant(Role::Grant) => "gives the role to grant to".into(),
+        PermissionChange::Revoke(Role::Send) => "takes the role to send from".into(),
+        PermissionChange::Revoke(Role::Grant) => "takes the role to grant from".into(),
+        PermissionChange::Freeze => "freezes".into(),
+        PermissionChange::Unfreeze => "unfreezes".into(),
+        PermissionChange::LimitTransactions(0) => "removes the limit on transactions of".into(),
+        PermissionChange::LimitTransactions(max) => format!("allows {max} transactions in a block to"),
+        PermissionChange::LimitState(0) => "removes the limit on the state of".into(),
+        PermissionChange::LimitState(max) => format!("allows {max} bytes of the state to"),
+    }
+}
+
+/// The parameters that differ, by the names that the genesis gives them.
+fn parameters(before: &Parameters, after: &Parameters) -> String {
+    let fields = |parameters: &Parameters| {
+        let value = serde_json::to_value(parameters).unwrap_or_default();
+        let of_state = value.get("state").cloned().unwrap_or_default();
+        let fields = [value, of_state].map(|value| value.as_object().cloned().unwrap_or_default());
+        fields.into_iter().flatten().filter(|(_, value)| !value.is_object()).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (before, after) = (fields(before), fields(after));
+    let differs = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let text = |(name, value): (&String, &serde_json::Value)| {
+        format!("{name} from {} to {value}", before.get(name).unwrap_or(&serde_json::Value::Null))
+    };
+    let texts: Vec<String> = differs.map(text).collect();
+    if texts.is_empty() { "nothing differs".into() } else { texts.join(", ") }
 }
 
 /// What differs between an entry and the one that replaces it.
@@ -79,41 +125,32 @@ pub(super) fn names(seats: SignerSet, committee: &Committee) -> Vec<String> {
     seats.iter().map(|seat| committee.get(seat).map_or_else(|| format!("seat {seat}"), name)).collect()
 }
 
+/// Accounts by the names of the members that they speak for.
+pub(super) fn accounts<'a>(accounts: impl IntoIterator<Item = &'a Address>, epoch: &EpochState) -> Vec<String> {
+    let names = |account: &Address| {
+        let of: Vec<_> = epoch.seats.iter().filter(|member| member.validator.operator == Some(*account)).collect();
+        let names: Vec<_> = of.iter().map(|member| name(&member.validator)).collect();
+        if names.is_empty() { account.to_string() } else { names.join(", ") }
+    };
+    accounts.into_iter().map(names).collect()
+}
+
 /// The beginning of a key.
 pub(super) fn short(key: &PublicKey) -> String {
     let text: String = key.to_string().chars().take(14).collect();
     format!("{text}…")
 }
 
-/// The members after a change; `None` if it names a free seat, or no seat is free.
-pub(super) fn after(change: &Change, epoch: &EpochState) -> Option<Vec<Seat>> {
-    let mut seats = epoch.seats.clone();
-    match change {
-        Change::Power { seat, power } => seats.iter_mut().find(|member| member.id == *seat)?.validator.power = *power,
-        Change::Add(entry) => {
-            let taken: SignerSet = seats.iter().map(|member| member.id).collect();
-            let id = (0..).take(VALIDATORS_MAX).map(ValidatorId).find(|id| !taken.contains(*id))?;
-            seats.push(Seat { id, validator: entry.validator.clone() });
-            seats.sort_by_key(|member| member.id);
-        }
-        Change::Remove { seat } => {
-            let position = seats.iter().position(|member| member.id == *seat)?;
-            seats.remove(position);
-        }
-        Change::Replace { seat, entry } => {
-            let member = seats.iter_mut().find(|member| member.id == *seat)?;
-            member.validator = Validator { power: member.validator.power, ..entry.validator.clone() };
-        }
-    }
-    Some(seats)
-}
-
-/// Whether a committee is as a change would make it.
+/// Whether an epoch state is as a change would make it. A permission is no part of one.
 pub(super) fn is_done(change: &Change, epoch: &EpochState) -> bool {
     match change {
         Change::Add(entry) => epoch.seats.iter().any(|member| member.validator.consensus_key == entry.validator.consensus_key),
-        Change::Remove { seat } => find(*seat, epoch).is_none(),
-        Change::Power { .. } | Change::Replace { .. } => after(change, epoch).is_some_and(|seats| seats == epoch.seats),
+        Change::Remove { seat, .. } => find(*seat, epoch).is_none(),
+        Change::Version(version) => epoch.protocol_version >= *version,
+        Change::Power { .. } | Change::Replace { .. } | Change::Parameters(_) | Change::Authority(_) => {
+            governance::after(epoch, change).is_err_and(|failure| failure.code() == "no-change")
+        }
+        Change::Permit { .. } => false,
     }
 }
 
@@ -135,7 +172,7 @@ pub(super) mod tests {
     use quorate_types::{
         committee::VotingPower,
         crypto::{Hash, SigningKey},
-        genesis::{GenesisValidator, Parameters},
+        genesis::{GenesisValidator, ParametersChange},
         ids::DraftHash,
         message::PROTOCOL_VERSION,
         round::Epoch,
@@ -164,7 +201,13 @@ pub(super) mod tests {
     pub(in super::super) fn epoch() -> EpochState {
         let seats = (1..=3u16).zip([("v1", 1), ("v2", 2), ("v3", 0)]);
         let seats = seats.map(|(id, (name, power))| Seat { id: ValidatorId(id), validator: validator(name, id.to_le_bytes()[0], power) });
-        EpochState { epoch: Epoch(4), protocol_version: PROTOCOL_VERSION, parameters: Parameters::default(), seats: seats.collect() }
+        EpochState {
+            epoch: Epoch(4),
+            protocol_version: PROTOCOL_VERSION,
+            parameters: Parameters::default(),
+            authority: Authority::Operators,
+            seats: seats.collect(),
+        }
     }
 
     fn seat(seat: u16) -> ValidatorId {
@@ -188,7 +231,7 @@ pub(super) mod tests {
                 format!("adds w as a voter with power 3, at /ip4/10.0.0.8/tcp/6180, with operator 0x{}", "07".repeat(32)),
             ),
             (Change::Add(entry(validator("w", 8, 0))), "adds w as an observer, at /ip4/10.0.0.8/tcp/6180, with no operator".into()),
-            (Change::Remove { seat: seat(1) }, "removes v1 (seat 1), whose power is 1".into()),
+            (Change::Remove { seat: seat(1), evidence: None }, "removes v1 (seat 1), whose power is 1".into()),
             (
                 replace(Validator { consensus_key: new.consensus_key, ..validator("v2", 2, 9) }),
                 format!("replaces the entry of v2 (seat 2): new consensus key {key}"),
@@ -215,7 +258,7 @@ pub(super) mod tests {
     fn names_that_would_act_on_a_terminal_are_escaped() {
         let mut epoch = epoch();
         epoch.seats[0].validator.name = "a\u{202e}b".into();
-        let words = change(&Change::Remove { seat: seat(1) }, &epoch);
+        let words = change(&Change::Remove { seat: seat(1), evidence: None }, &epoch);
         assert!(words.contains("a\\u{202e}b"), "{words}");
     }
 
@@ -225,19 +268,20 @@ pub(super) mod tests {
         let changes = [
             Change::Power { seat: seat(2), power: VotingPower(5) },
             Change::Add(entry(validator("w", 8, 3))),
-            Change::Remove { seat: seat(1) },
+            Change::Remove { seat: seat(1), evidence: None },
             Change::Replace { seat: seat(2), entry: entry(validator("w", 8, 3)) },
+            Change::Parameters(Box::new(ParametersChange { heartbeat_ms: Some(5_000), ..ParametersChange::default() })),
+            Change::Authority(Authority::Board(Board { members: [Address::default()].into(), needed: 1 })),
+            Change::Version(PROTOCOL_VERSION + 1),
         ];
         for change in changes {
             assert!(!is_done(&change, &before), "{change:?}");
-            let seats = after(&change, &before).unwrap();
-            let next = EpochState { seats, ..before.clone() };
+            let next = governance::after(&before, &change).unwrap();
             next.committee().unwrap();
             assert!(is_done(&change, &next), "{change:?}");
         }
-        let added = after(&Change::Add(entry(validator("w", 8, 3))), &before).unwrap();
+        let added = governance::after(&before, &Change::Add(entry(validator("w", 8, 3)))).unwrap().seats;
         assert_eq!((added[0].id, added[0].validator.name.as_str()), (seat(0), "w"), "on the lowest free seat");
-        assert_eq!(after(&Change::Remove { seat: seat(7) }, &before), None);
     }
 
     #[test]

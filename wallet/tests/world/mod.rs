@@ -102,7 +102,10 @@ pub fn address(name: &str) -> Address {
 impl Chain {
     pub fn new() -> Arc<Self> {
         let fake = Fake::new(vec![GenesisAccount { address: address("alice"), balance: BALANCE }]);
-        let accounts = BTreeMap::from([(address("alice"), Account { balance: BALANCE, sequence: Sequence(SEQUENCE), stored: 313 })]);
+        let accounts = BTreeMap::from([(
+            address("alice"),
+            Account { balance: BALANCE, sequence: Sequence(SEQUENCE), stored: 326, ..Account::default() },
+        )]);
         let values = BTreeMap::from([((true, Address::default(), b"k".to_vec()), b"v".to_vec())]);
         let state = State {
             height: 10,
@@ -290,7 +293,7 @@ impl Chain {
         let proof = self.value_proof(height, timestamp, &account_key(&of), value.as_deref());
         let account = account.unwrap_or_default();
         json!({
-            "address": of, "shown": { "balance": account.balance.to_string() }, "sequence": account.sequence, "next_sequence": account.sequence,
+            "address": of, "shown": { "balance": account.balance.to_string() }, "sequence": account.sequence, "next_sequence": account.sequence, "permission": quorate_types::permission::Permission::default(),
             "height": height, "proof": proof, "value": value.map(hex::encode),
         })
     }

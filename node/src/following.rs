@@ -2,25 +2,32 @@
 //!
 //! A node finds its peers in the committee of its own epoch. If all of those have left since, it finds nobody, and cannot catch up. So while it is
 //! not linked to a quorum, it asks the nodes in `network.join` how the committee has changed (`GET /v1/epochs`). Each change is proved by the
-//! committee before it, so it does not matter who shows it. Members of the newest committee then help the node to catch up ([`crate::helpers`]).
-//! A change moves neither ledger nor verifier: those still follow the blocks alone.
+//! committee before it, so it does not matter who shows it. Members of the newest committee then help the node to catch up ([`crate::helpers`]), at
+//! the addresses to which they have moved as far as the same node proves them.
+//! A change moves neither ledger nor verifier: those still follow the blocks alone (LINK-1).
 
 use std::{sync::Arc, time::Duration};
 
-use quorate_client::{Client, ClientError, light::EPOCH_CHANGE_BYTES_MAX};
+use quorate_client::{
+    Client, ClientError,
+    light::{EPOCH_CHANGE_BYTES_MAX, PROOF_BYTES_MAX},
+};
 use quorate_network::{Network, PeerIndex};
 use quorate_types::{
     codec,
     committee::SignerSet,
     epoch::EpochChange,
     message::{Message, SyncInfo},
+    proof::ValueProof,
     round::Epoch,
     rpc::{EPOCH_CHANGES_MAX, EpochsView},
+    state_key::ADDRESSES_KEY,
     verify::Verifier,
 };
 use tokio::sync::watch;
 
 use crate::{
+    addresses::{self, Moved},
     api::limits::stopped,
     epochs::{Epochs, InForce},
     event_loop::LoopInput,
@@ -57,6 +64,7 @@ impl Following {
     /// Asks until the node stops, whenever it needs to know.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut newest = Arc::clone(&self.epochs.now().verifier);
+        let mut moved = Moved::new();
         let mut pause = PAUSE;
         let mut lonely = 0u32;
         let mut nodes = self.nodes.iter().cycle();
@@ -88,10 +96,13 @@ impl Following {
             let epoch = newest.committee().epoch();
             if epoch > before {
                 tracing::info!(%epoch, members = newest.committee().ids().count(), "a later committee is proved");
-                pause = PAUSE;
+                (pause, moved) = (PAUSE, Moved::new());
             }
             if epoch > self.epochs.now().epoch() {
-                self.links.set_later(Arc::clone(newest.committee()));
+                if let Some(found) = addresses(node, &newest).await {
+                    moved = found;
+                }
+                self.links.set_later(Arc::clone(newest.committee()), moved.clone());
                 self.tell(&newest);
             }
         }
@@ -147,6 +158,15 @@ fn next(verifier: &Verifier, change: &str) -> Result<Verifier, String> {
     let change: EpochChange = codec::decode(&bytes, EPOCH_CHANGE_BYTES_MAX).map_err(|error| error.to_string())?;
     let (last, committee) = change.verify(verifier).map_err(|error| error.to_string())?;
     Ok(verifier.next(last.state_id(), committee, change.next.parameters))
+}
+
+/// Where the members of the newest committee have moved, if the node proves it by that committee's signatures.
+async fn addresses(node: &Client, newest: &Verifier) -> Option<Moved> {
+    let view = node.state(ADDRESSES_KEY).await.ok()?;
+    let proof: ValueProof = codec::decode(&hex::decode(view.proof).ok()?, PROOF_BYTES_MAX).ok()?;
+    let list = view.value.map(hex::decode).transpose().ok()?;
+    proof.verify(newest, ADDRESSES_KEY, list.as_deref()).ok()?;
+    Some(addresses::decode(list.as_deref()))
 }
 
 fn say_lonely(epoch: Epoch, has_no_nodes: bool) {

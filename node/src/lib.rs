@@ -9,6 +9,7 @@
 //! No protocol decision is made here. Start reading at [`Node::start`], then `event_loop.rs`.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod api;
 mod chain;
 mod clock;

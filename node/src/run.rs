@@ -34,6 +34,7 @@ use quorate_types::{
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
+    addresses,
     api::{self, Api, waiting::Waiting},
     chain::History,
     config::{ApiConfig, Config, PoolConfig},
@@ -51,7 +52,7 @@ use crate::{
     machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
-    peering::Peering,
+    peering::{Members, Peering},
     priority,
     relevance::Relevance,
     serve, stall,
@@ -344,7 +345,8 @@ impl Node {
         machine::peer_addresses(&config, &membership.committee, membership.me())?;
         let nodes = following::clients(&config.network.join)?;
         let peering = Peering::new(SigningKey::from_seed(&keys.network_seed).public(), config.network.peers.clone());
-        let peers = peering.peers(&membership.committee, None, None);
+        let moved = addresses::of(&ledger.view());
+        let peers = peering.peers(Members { committee: &membership.committee, moved: &moved }, None, None);
         let network_config =
             network_config(membership.listen(&config), config.network.resolver()?, peers, &genesis, genesis_hash, keys.network_seed);
         let replica_config = ReplicaConfig {
@@ -373,7 +375,7 @@ impl Node {
         let transactions = Arc::new(TransactionQueue::new(Admission::new(&genesis.parameters, &pool)));
         let relevance = Arc::new(Relevance::default());
         let helpers = Arc::new(Helpers::default());
-        let links = Arc::new(Links::new(network.clone(), peering, Arc::clone(&helpers), Arc::clone(&membership.committee)));
+        let links = Arc::new(Links::new(network.clone(), peering, Arc::clone(&helpers), Arc::clone(&membership.committee), moved));
         let mut threads = Threads::new(failure.clone());
         let checks = Checks {
             epochs: Arc::clone(&epochs),
@@ -452,6 +454,7 @@ impl Node {
             servers.push(failure.spawn(runtime.handle(), name, serving));
         }
         servers.push(failure.spawn(health.handle(), "drops", drops::run(Arc::clone(&api), stop.subscribe())));
+        failure.spawn(health.handle(), "addresses", addresses::run(api.views.clone(), Arc::clone(&links), stop.subscribe()));
         let following = Following { nodes, epochs, links, network: network.clone(), mailbox: mailbox.clone() };
         failure.spawn(runtime.handle(), "following", following.run(stop.subscribe()));
         failure.spawn(health.handle(), "stall", stall::run(Arc::clone(&api), stop.subscribe()));

@@ -7,7 +7,10 @@ use std::{
 };
 
 use quorate_tests::{Cluster, Traffic, eventually, quorate};
-use quorate_types::{governance::OWN_CHANGE_BLOCKS, round::Epoch};
+use quorate_types::{
+    governance::OWN_CHANGE_BLOCKS,
+    round::{Epoch, Height},
+};
 use serde_json::Value;
 
 /// The accounts that operate the four validators; the others are the traffic's.
@@ -199,7 +202,8 @@ fn liar() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sleeper_and_a_newcomer_find_a_committee_of_which_they_know_nobody() {
-    let mut cluster = Cluster::start(5, &["--accounts", "5"]).await;
+    let mut cluster = Cluster::start(5, &["--accounts", "5", "--heartbeat-ms", "500"]).await;
+    eventually("the first block", || async { (cluster.status(0).await.height > Height(0)).then_some(()) }).await;
     let (sleeper, old) = (4, [0, 1, 2, 3].map(|index| cluster.name(index).to_owned()));
     cluster.kill(sleeper);
     pass(&cluster, 0, 1, &["propose-power", &cluster.name(sleeper).to_owned(), "0"]).await;

@@ -1,9 +1,13 @@
 //! Validators that move to other addresses while the network runs.
 
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Instant,
+};
 
-use quorate_tests::{Cluster, NameAnswer, NameServer, eventually};
-use quorate_types::round::Height;
+use quorate_tests::{Cluster, NameAnswer, NameServer, eventually, quorate};
+use quorate_types::round::{Epoch, Height};
+use serde_json::Value;
 
 /// The validator that moves.
 const MOVER: usize = 3;
@@ -91,4 +95,54 @@ async fn a_validator_is_found_again_when_its_name_means_another_address_whatever
     cluster.spawn_set(MOVER, &hidden(&cluster, &listen(homes[1])));
     cluster.ready(MOVER).await;
     all_linked(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_its_operator_has_moved_is_linked_again_in_the_same_epoch() {
+    let mut cluster = Cluster::create(4, &["--accounts", "4", "--heartbeat-ms", "500"]);
+    let names = NameServer::start();
+    let home = Ipv4Addr::new(127, 0, 0, 3);
+    names.set(HOST, NameAnswer::Addresses(vec![home]));
+    let resolver = [format!("network.resolver={}", names.address())];
+    for index in 0..MOVER {
+        cluster.spawn_set(index, &resolver);
+    }
+    let old = format!("/ip4/127.0.0.1/tcp/{}", cluster.p2p(MOVER).rsplit(':').next().unwrap());
+    cluster.spawn_set(MOVER, &hidden(&cluster, &old));
+    for index in 0..4 {
+        cluster.ready(index).await;
+    }
+
+    // It listens at one address, and its operator announces another.
+    cluster.kill(MOVER);
+    let port = TcpListener::bind((home, 0)).unwrap().local_addr().unwrap().port();
+    cluster.spawn_set(MOVER, &hidden(&cluster, &format!("/ip4/{home}/tcp/{port}")));
+    eventually("it runs", || async { cluster.client(&[MOVER]).status().await.ok() }).await;
+    commits_on(&cluster).await;
+    assert_eq!(linked(&cluster, &[0, 1, 2]).await, [false; 3]);
+    let (name, announced) = (cluster.name(MOVER).to_owned(), format!("/dns4/{HOST}/tcp/{port}"));
+    validator(&cluster, &["move", &name, &announced, "--from", "carol"]);
+    let committed = Instant::now();
+    all_linked(&cluster).await;
+    println!("linked {} ms after the wallet has seen the commit", committed.elapsed().as_millis());
+    cluster.ready(MOVER).await;
+
+    let status = cluster.status(0).await;
+    assert_eq!(status.epoch, Epoch(0));
+    assert!(status.peers.iter().any(|peer| peer.name == name && peer.address == announced), "{status:?}");
+    let members = validator(&cluster, &["list"]);
+    let is_shown = |member: &Value| member["name"] == name.as_str() && member["address"] == announced.as_str();
+    assert!(members["members"].as_array().unwrap().iter().any(is_shown), "{members}");
+    // Who starts later finds it as well.
+    cluster.kill(0);
+    cluster.spawn_set(0, &resolver);
+    cluster.ready(0).await;
+    all_linked(&cluster).await;
+}
+
+/// Runs `quorate validator` against the first node.
+fn validator(cluster: &Cluster, words: &[&str]) -> Value {
+    let home = cluster.home();
+    let arguments = [&["validator"], words, &["--home", home.to_str().unwrap(), "--node", cluster.url(0), "-o", "json"]].concat();
+    quorate(&arguments).ok().json()
 }

@@ -705,7 +705,7 @@ mod tests {
         (
             "network.join",
             &["[]", "[\"http://10.0.0.1:8080\", \"https://node.example.org\"]"],
-            &[("http://10.0.0.1:8080", "list"), ("[\"10.0.0.1:8080\"]", "http"), ("[\"ftp://host\"]", "http")],
+            &[("http://10.0.0.1:8080", "list"), ("[\"10.0.0.1:8080\"]", "URL"), ("[\"ftp://host\"]", "http")],
         ),
         (
             "network.listen",

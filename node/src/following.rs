@@ -1,7 +1,7 @@
 //! Follows the committee ahead of the ledger, from nodes that the operator has named.
 //!
 //! A node finds its peers in the committee of its own epoch. If all of those have left since, it finds nobody, and cannot catch up. So while it is
-//! not linked to a quorum, it asks the nodes in `network.join` how the committee has changed (`GET /v1/epochs`). Each change is proved by the
+//! not linked to a quorum, or commits nothing, it asks the nodes in `network.join` how the committee has changed (`GET /v1/epochs`). Each change is proved by the
 //! committee before it, so it does not matter who shows it. Members of the newest committee then help the node to catch up ([`crate::helpers`]), at
 //! the addresses to which they have moved as far as the same node proves them.
 //! A change moves neither ledger nor verifier: those still follow the blocks alone (LINK-1).
@@ -33,6 +33,7 @@ use crate::{
     event_loop::LoopInput,
     links::Links,
     mailbox::{Lane, Mailbox},
+    metrics::Metrics,
 };
 
 /// Pause before the first question, in which links to our own committee may come up, and after an answer that led further.
@@ -50,6 +51,9 @@ pub(crate) struct Following {
     pub(crate) links: Arc<Links>,
     pub(crate) network: Network,
     pub(crate) mailbox: Mailbox<LoopInput>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Time without a commit after which a healthy chain is stalled.
+    pub(crate) stalled_after: Duration,
 }
 
 /// A client for each of these nodes.
@@ -78,12 +82,15 @@ impl Following {
                 newest = Arc::clone(&now.verifier);
             }
             let linked = self.linked(&now);
-            if self.links.later().is_none() && now.committee().is_quorum(linked) {
+            let is_stalled = self.metrics.since_commit() > self.stalled_after;
+            if self.links.later().is_none() && now.committee().is_quorum(linked) && !is_stalled {
                 (pause, lonely) = (PAUSE, 0);
                 continue;
             }
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
-            lonely = if linked.without(SignerSet::from_iter([now.me])).is_empty() { lonely.saturating_add(1) } else { 0 };
+            let others = |ids: SignerSet| ids.without(SignerSet::from_iter([now.me]));
+            let is_lonely = others(linked).is_empty() && !others(now.committee().ids().collect()).is_empty();
+            lonely = if is_lonely { lonely.saturating_add(1) } else { 0 };
             if lonely == LONELY_QUESTIONS {
                 say_lonely(now.epoch(), self.nodes.is_empty());
             }

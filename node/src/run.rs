@@ -38,6 +38,7 @@ use crate::{
     api::{self, Api, waiting::Waiting},
     chain::History,
     config::{ApiConfig, Config, PoolConfig},
+    diagnosis,
     disk::{self, DiskSpace},
     drops::{self, Drops},
     epochs::Epochs,
@@ -455,7 +456,15 @@ impl Node {
         }
         servers.push(failure.spawn(health.handle(), "drops", drops::run(Arc::clone(&api), stop.subscribe())));
         failure.spawn(health.handle(), "addresses", addresses::run(api.views.clone(), Arc::clone(&links), stop.subscribe()));
-        let following = Following { nodes, epochs, links, network: network.clone(), mailbox: mailbox.clone() };
+        let following = Following {
+            nodes,
+            epochs,
+            links,
+            network: network.clone(),
+            mailbox: mailbox.clone(),
+            metrics: Arc::clone(&metrics),
+            stalled_after: diagnosis::patience(&api.genesis.parameters).saturating_mul(diagnosis::STALLED_PERIODS),
+        };
         failure.spawn(runtime.handle(), "following", following.run(stop.subscribe()));
         failure.spawn(health.handle(), "stall", stall::run(Arc::clone(&api), stop.subscribe()));
         failure.spawn(health.handle(), "watchdog", watchdog::run(Arc::clone(&api), stop.subscribe()));

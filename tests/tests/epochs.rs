@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     path::Path,
+    time::Instant,
 };
 
 use quorate_tests::{Cluster, Traffic, eventually, quorate};
@@ -241,9 +242,11 @@ async fn a_sleeper_and_a_newcomer_find_a_committee_of_which_they_know_nobody() {
     let (off, liar, url) = ("http://127.0.0.1:1", liar(), cluster.url(members[1]).to_owned());
     cluster.spawn_to_join_by(sleeper, &[off, &liar, &url]);
     cluster.spawn_to_join_by(late, &[&liar, &url]);
+    let started = Instant::now();
     for index in [sleeper, late] {
         reaches(&cluster, index, epoch).await;
         cluster.ready(index).await;
+        println!("{} is ready {} ms after the start of both", cluster.name(index), started.elapsed().as_millis());
         assert!(cluster.log(index).contains("a later committee is proved"), "{}", cluster.name(index));
     }
     agree(&cluster, &[&members[..], &[sleeper, late]].concat()).await;

@@ -49,10 +49,10 @@ async fn a_validator_is_found_again_when_its_name_means_another_address_whatever
     let homes = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
     let listen = |home: Ipv4Addr| format!("/ip4/{home}/tcp/{port}");
     let resolver = format!("network.resolver={}", names.address());
-    let named = format!("network.peers={{ {} = \"/dns4/{HOST}/tcp/{port}\" }}", cluster.name(MOVER));
+    let found_by_name = format!("network.peers={{ {} = \"/dns4/{HOST}/tcp/{port}\" }}", cluster.name(MOVER));
     names.set(HOST, NameAnswer::Addresses(vec![homes[0]]));
     for index in 0..MOVER {
-        cluster.spawn_set(index, &[named.clone(), resolver.clone()]);
+        cluster.spawn_set(index, &[found_by_name.clone(), resolver.clone()]);
     }
     let settings = hidden(&cluster, &listen(homes[0]));
     cluster.spawn_set(MOVER, &settings);

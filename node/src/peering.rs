@@ -105,7 +105,9 @@ mod tests {
             peers.into_iter().map(|peer| peer.address).collect::<BTreeSet<_>>()
         };
         assert_eq!(addresses(&moved), ["/dns4/three.example/tcp/2", "/ip4/127.0.0.1/tcp/3"].map(str::to_owned).into());
-        moved.values_mut().for_each(|address| *address = "nowhere".into());
+        for address in moved.values_mut() {
+            *address = "nowhere".into();
+        }
         assert_eq!(addresses(&moved), ["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/3"].map(str::to_owned).into());
     }
 

@@ -207,7 +207,7 @@ async fn a_sleeper_and_a_newcomer_find_a_committee_of_which_they_know_nobody() {
     eventually("the first block", || async { (cluster.status(0).await.height > Height(0)).then_some(()) }).await;
     let (sleeper, old) = (4, [0, 1, 2, 3].map(|index| cluster.name(index).to_owned()));
     cluster.kill(sleeper);
-    pass(&cluster, 0, 1, &["propose-power", &cluster.name(sleeper).to_owned(), "0"]).await;
+    pass(&cluster, 0, 1, &["propose-power", cluster.name(sleeper), "0"]).await;
 
     // Member by member: on another seat, or on the same one with other keys. The next one finds fewer of those in the genesis.
     let mut epoch = 1;

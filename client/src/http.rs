@@ -546,6 +546,14 @@ fn get(path: String, answer_bytes_max: usize) -> Request {
     Request { method: Method::GET, path, body: Vec::new(), timeout: ANSWER_TIMEOUT, answer_bytes_max }
 }
 
+/// Checks the URL of a node.
+///
+/// # Errors
+/// [`ClientError::Url`].
+pub fn check_url(text: &str) -> Result<(), ClientError> {
+    parse(text).map(drop)
+}
+
 fn parse(text: &str) -> Result<Url, ClientError> {
     let wrong = |reason: &str| ClientError::Url { url: text.into(), reason: reason.into() };
     let url: Url = text.trim().parse().map_err(|_| wrong("it does not parse"))?;

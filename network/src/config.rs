@@ -15,10 +15,13 @@ use zeroize::Zeroizing;
 use crate::hello::Hello;
 
 /// Number of seats in a committee.
-pub(crate) const SEATS: u16 = 128;
+pub const SEATS: u16 = 128;
+/// Number of places: the seats of a committee, and as many for members of another one.
+pub(crate) const PLACES: u16 = 2 * SEATS;
 
-/// The seat of a validator: a number from 0 to 127 that it keeps as long as it is a member. Seats may be empty. The node maps a seat to a
-/// validator id.
+/// The place of a peer, from 0 to 255. The first [`SEATS`] are the seats of a committee, which a validator keeps as long as it is a member; the
+/// node maps them to validator ids. The others are for members of another committee, to whom the node may have links as well. Places may be
+/// empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerIndex(pub u16);
 
@@ -31,7 +34,7 @@ impl fmt::Display for PeerIndex {
 /// One of the other validators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its seat.
+    /// Its place.
     pub index: PeerIndex,
     /// Its Ed25519 public key for network links (not the key that signs votes). The libp2p peer id derives from it.
     pub network_key: [u8; 32],
@@ -47,6 +50,8 @@ pub struct NetworkConfig {
     /// Listen address, a multiaddress like [`Peer::address`] but without names; port 0 lets the system choose, see
     /// [`crate::Network::listen_addresses`].
     pub listen: String,
+    /// The name server that is asked for the names of peers; `None`: the system's.
+    pub resolver: Option<SocketAddr>,
     /// Every validator but this one, which need not be a validator itself. See also [`crate::Network::set_peers`].
     pub peers: Vec<Peer>,
     /// What a peer must agree with.
@@ -60,6 +65,7 @@ impl fmt::Debug for NetworkConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkConfig")
             .field("listen", &self.listen)
+            .field("resolver", &self.resolver)
             .field("peers", &self.peers)
             .field("hello", &self.hello)
             .field("limits", &self.limits)
@@ -194,9 +200,9 @@ pub enum NetworkError {
         /// Owner of the key.
         index: PeerIndex,
     },
-    /// There is no such seat.
-    #[error("validator {index} has no seat: number the validators from 0 to {}", SEATS - 1)]
-    Seat {
+    /// There is no such place.
+    #[error("validator {index} has no place: number the validators from 0 to {}", PLACES - 1)]
+    Place {
         /// As given.
         index: PeerIndex,
     },
@@ -269,6 +275,7 @@ pub(crate) struct Committee {
     pub(crate) keypair: Box<identity::Keypair>,
     pub(crate) my_id: PeerId,
     pub(crate) listen: Multiaddr,
+    pub(crate) resolver: Option<SocketAddr>,
     /// Never contains ourselves.
     pub(crate) members: Vec<Member>,
     pub(crate) hello: Hello,
@@ -284,7 +291,7 @@ impl Committee {
         let listen = listen_address(&config.listen)?;
         let members = check_peers(my_id, config.peers.clone())?;
         check_limits(&config.limits)?;
-        Ok(Committee { keypair, my_id, listen, members, hello: config.hello, limits: config.limits })
+        Ok(Committee { keypair, my_id, listen, resolver: config.resolver, members, hello: config.hello, limits: config.limits })
     }
 }
 
@@ -294,8 +301,8 @@ pub(crate) fn check_peers(my_id: PeerId, peers: Vec<Peer>) -> Result<Vec<Member>
     let mut ids = BTreeSet::from([my_id]);
     let mut members = Vec::with_capacity(peers.len());
     for Peer { index, network_key, address } in peers {
-        if index.0 >= SEATS {
-            return Err(NetworkError::Seat { index });
+        if index.0 >= PLACES {
+            return Err(NetworkError::Place { index });
         }
         let peer_id = peer_id_of(&network_key).ok_or(NetworkError::Key { index })?;
         if !indices.insert(index) || !ids.insert(peer_id) {
@@ -444,6 +451,7 @@ mod tests {
         NetworkConfig {
             secret: Box::new(Zeroizing::new([9; 32])),
             listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
+            resolver: None,
             peers,
             hello: Hello { application: crate::ApplicationId::new("test", 1), chain_id: 1, genesis_hash: [0; 32], protocol_version: 1 },
             limits: Limits::default(),
@@ -533,10 +541,10 @@ mod tests {
     }
 
     #[test]
-    fn the_last_seat_is_127() {
+    fn the_last_place_is_255() {
         let at = |seat| vec![Peer { index: PeerIndex(seat), ..peer(1, "/ip4/127.0.0.1/tcp/1") }];
-        assert!(Committee::check(&config(at(127))).is_ok());
-        assert!(refusal(at(128)).contains("validator 128 has no seat: number the validators from 0 to 127"));
+        assert!(Committee::check(&config(at(255))).is_ok());
+        assert!(refusal(at(256)).contains("validator 256 has no place: number the validators from 0 to 255"));
     }
 
     #[test]

@@ -17,8 +17,9 @@ const SECOND_PAUSE: Duration = Duration::from_secs(1);
 /// How long the second dialer waits after it starts. A returning validator waits this long for its links, instead of waiting for the next
 /// attempt of peers that have backed off while it was away.
 const SECOND_WAIT: Duration = Duration::from_millis(100);
-/// Longest pause before jitter.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause before jitter. A peer whose name or address changes must be found within ten seconds, of which a dial to the old address may take
+/// half ([`crate::swarm`]).
+const PAUSE_MAX: Duration = Duration::from_secs(3);
 /// A connection that lasted this long resets the backoff. A shorter one counts as a failed attempt, because otherwise a peer that hangs up at
 /// once would be dialled in a tight loop.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);

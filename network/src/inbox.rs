@@ -10,8 +10,8 @@
 //! consume exhausts only its own budget: its stream is no longer read (or, for gossip, its frames are dropped), while other peers' frames
 //! keep flowing.
 //!
-//! A budget belongs to a seat, not to its holder, so that the bound holds however often the holder changes. Frames of a peer that has left are
-//! not delivered: the consumer would take them for frames of the next holder of the seat.
+//! A budget belongs to a place, not to its holder, so that the bound holds however often the holder changes. Frames of a peer that has left are
+//! not delivered: the consumer would take them for frames of the next holder of the place.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::{
-    config::{PeerIndex, SEATS},
+    config::{PLACES, PeerIndex},
     frame::Class,
     peers::Peer,
 };
@@ -114,7 +114,7 @@ impl Charged {
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     frames: mpsc::Sender<Charged>,
-    /// One per seat.
+    /// One per place.
     budgets: Arc<[Arc<Semaphore>]>,
     budget_bytes: usize,
 }
@@ -127,14 +127,14 @@ pub(crate) struct Room(OwnedSemaphorePermit);
 pub(crate) fn inbox(budget_bytes: usize, frame_bytes_max: usize) -> (Inbox, Receiver) {
     let budget_bytes = budget_bytes.max(frame_bytes_max).max(CHARGE_BYTES_MIN);
     // Enough slots for all budgets at once, so that only budgets cause waiting.
-    let slots = usize::from(SEATS).saturating_mul(budget_bytes / CHARGE_BYTES_MIN);
+    let slots = usize::from(PLACES).saturating_mul(budget_bytes / CHARGE_BYTES_MIN);
     let (sender, receiver) = mpsc::channel(slots.min(Semaphore::MAX_PERMITS));
-    let budgets = (0..SEATS).map(|_| Arc::new(Semaphore::new(budget_bytes))).collect();
+    let budgets = (0..PLACES).map(|_| Arc::new(Semaphore::new(budget_bytes))).collect();
     (Inbox { frames: sender, budgets, budget_bytes }, Receiver { frames: receiver })
 }
 
 impl Inbox {
-    /// Waits until the peer's budget has room for `length` bytes. `None` if there is no such seat.
+    /// Waits until the peer's budget has room for `length` bytes. `None` if there is no such place.
     pub(crate) async fn reserve(&self, seat: PeerIndex, length: usize) -> Option<Room> {
         let budget = self.budget(seat)?;
         budget.acquire_many_owned(self.charge(length)).await.ok().map(Room)

@@ -35,6 +35,7 @@ mod network;
 mod outgoing;
 mod peers;
 mod queue;
+mod resolver;
 mod status;
 mod swarm;
 
@@ -43,7 +44,7 @@ mod tests;
 
 pub use clock::PeerClock;
 pub use config::{
-    ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, check_listen_address, check_peer_address,
+    ClassLimits, GossipLimits, Limits, NetworkConfig, NetworkError, Peer, PeerIndex, SEATS, check_listen_address, check_peer_address,
     network_public_key, peer_id, try_listen,
 };
 pub use frame::Class;

@@ -1,11 +1,14 @@
-//! Host names of peers. The operating system looks them up before each attempt, so that their addresses may change.
+//! Host names of peers. They are looked up before each attempt, so that their addresses may change: by the operating system, or by the name server
+//! that the operator has named.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
-/// Most addresses of one name that are dialled.
-const ADDRESSES_MAX: usize = 8;
+use crate::resolver::{self, ADDRESSES_MAX, Record};
 
 /// The address family of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +40,31 @@ impl Name {
         Some(Name { host: host.into_owned(), port, family })
     }
 
-    /// Asks the system. There is no timeout but the system's own: after an earlier one we would ask again, and threads waiting for answers
-    /// would pile up.
-    pub(crate) async fn look_up(self) -> io::Result<Vec<Multiaddr>> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let addresses: Vec<Multiaddr> =
-            found.map(|address| address.ip()).filter(|ip| self.fits(*ip)).take(ADDRESSES_MAX).map(|ip| self.at(ip)).collect();
+    /// Asks the name server at this address, or else the system.
+    pub(crate) async fn look_up(self, server: Option<SocketAddr>) -> io::Result<Vec<Multiaddr>> {
+        let found = match server {
+            Some(server) => self.ask(server).await?,
+            // There is no timeout but the system's own: after an earlier one we would ask again, and threads waiting for answers would pile up.
+            None => tokio::net::lookup_host((self.host.as_str(), self.port)).await?.map(|address| address.ip()).collect(),
+        };
+        let addresses: Vec<Multiaddr> = found.into_iter().filter(|ip| self.fits(*ip)).take(ADDRESSES_MAX).map(|ip| self.at(ip)).collect();
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address of this family"));
         }
         Ok(addresses)
+    }
+
+    async fn ask(&self, server: SocketAddr) -> io::Result<Vec<IpAddr>> {
+        let ask = |record| resolver::ask(server, &self.host, record);
+        match self.family {
+            Family::V4 => ask(Record::A).await,
+            Family::V6 => ask(Record::Aaaa).await,
+            Family::Any => match futures::join!(ask(Record::Aaaa), ask(Record::A)) {
+                (Ok(some), Ok(others)) => Ok([some, others].concat()),
+                (Ok(some), Err(_)) | (Err(_), Ok(some)) if !some.is_empty() => Ok(some),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            },
+        }
     }
 
     fn fits(&self, ip: IpAddr) -> bool {
@@ -81,9 +99,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_found_only_in_its_family() {
-        let found = name("/dns4/localhost/tcp/7").unwrap().look_up().await.unwrap();
+        let found = name("/dns4/localhost/tcp/7").unwrap().look_up(None).await.unwrap();
         assert_eq!(found, ["/ip4/127.0.0.1/tcp/7".parse().unwrap()]);
         // A literal address needs no look-up, and this one is of the other family.
-        assert!(name("/dns6/127.0.0.1/tcp/7").unwrap().look_up().await.is_err());
+        assert!(name("/dns6/127.0.0.1/tcp/7").unwrap().look_up(None).await.is_err());
     }
 }

@@ -11,18 +11,19 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::{
-    config::{self, Committee, NetworkConfig, NetworkError, Peer, PeerIndex},
+    config::{self, Committee, NetworkConfig, NetworkError, Peer, PeerIndex, SEATS},
     frame::Class,
     guard::Guards,
     inbox::{IncomingReceivers, inbox},
     metrics::{DropReason, Lane},
     peers::Shared,
-    status::{DropCount, PeerStatus},
+    status::{DropCount, PeerState, PeerStatus},
     swarm::{Inboxes, SwarmLoop},
 };
 
-/// Threads that may block in the system's look-ups of peers' names.
-const LOOKUP_THREADS_MAX: usize = 4;
+/// Threads that may block in the system's look-ups of peers' names: one for each seat, so that names whose servers do not answer cannot keep the
+/// others from being looked up.
+const LOOKUP_THREADS_MAX: usize = SEATS as usize;
 
 /// Sends frames to other validators and reports the state of the links. Cheap to clone; every method may be called from any thread, and only
 /// [`Network::shutdown`] blocks. The network stops when the last clone is dropped.
@@ -144,6 +145,12 @@ impl Network {
     pub fn status(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
         self.inner.shared.peers().iter().map(|peer| peer.status(now)).collect()
+    }
+
+    /// Whether frames flow to this peer.
+    #[must_use]
+    pub fn is_connected(&self, peer: PeerIndex) -> bool {
+        self.inner.shared.peers().by_index(peer).is_some_and(|peer| peer.record().state() == PeerState::Connected)
     }
 
     /// Frames dropped, streams closed and peers refused since the start, by reason, including reasons with a count of 0.

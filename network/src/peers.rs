@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicBool},
     time::Instant,
 };
@@ -136,6 +137,8 @@ pub(crate) struct Shared {
     pub(crate) hello: Hello,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Asked for the names of peers, if not the system.
+    pub(crate) resolver: Option<SocketAddr>,
     /// Locked only for moments, so that nobody waits for it.
     peers: RwLock<Peers>,
     /// Tells the event loop that the peers have changed.
@@ -153,6 +156,7 @@ impl Shared {
             hello: committee.hello,
             limits,
             metrics: Metrics::new(),
+            resolver: committee.resolver,
             peers: RwLock::default(),
             peers_changed: Notify::new(),
             gossip: Queue::new(Bound { frames: limits.gossip.queue_frames_max, bytes: limits.gossip.queue_bytes_max }),

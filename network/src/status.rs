@@ -25,7 +25,7 @@ pub enum PeerState {
 /// A snapshot of one peer, from [`crate::Network::status`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStatus {
-    /// Its seat.
+    /// Its place.
     pub index: PeerIndex,
     /// The libp2p peer id, `12D3Koo…`.
     pub peer_id: String,

@@ -93,6 +93,8 @@ struct Link {
     peer: Arc<Peer>,
     /// Where the peer is dialled.
     address: Multiaddr,
+    /// What its name was last found to be, dialled again while name servers do not answer.
+    found: Vec<Multiaddr>,
     dialer: Dialer,
     /// We are the first dialer, whose connection stays if two cross.
     is_first: bool,
@@ -212,7 +214,7 @@ impl SwarmLoop {
                 None => self.begin(peer, address),
                 Some(link) if link.address != address => {
                     tracing::info!(validator = %peer.index, %address, "this validator has moved");
-                    link.address = address;
+                    (link.address, link.found) = (address, Vec::new());
                     link.dialer.on_moved(Instant::now());
                     self.swarm.behaviour_mut().gate.know(peer.id, slice::from_ref(&link.address));
                     if !self.swarm.is_connected(&peer.id) {
@@ -252,7 +254,7 @@ impl SwarmLoop {
         self.guards.spawn_until(left(), name, clock::ask(Arc::clone(&peer), self.control.clone()));
         let is_first = dial::is_first(&self.shared.my_id, &peer.id);
         let dialer = Dialer::new(peer.seed, is_first, Instant::now());
-        self.links.insert(peer.id, Link { peer, address, dialer, is_first, connections: Vec::new() });
+        self.links.insert(peer.id, Link { peer, address, found: Vec::new(), dialer, is_first, connections: Vec::new() });
     }
 
     fn dial_due(&mut self) {
@@ -273,8 +275,9 @@ impl SwarmLoop {
         link.dialer.on_looking_up();
         let seat = link.peer.index;
         if self.looking_up.insert(seat) {
+            let resolver = self.shared.resolver;
             self.lookups.push(Box::pin(async move {
-                let found = name.clone().look_up().await;
+                let found = name.clone().look_up(resolver).await;
                 (seat, name, found)
             }));
         }
@@ -292,7 +295,13 @@ impl SwarmLoop {
         }
         match found {
             Ok(addresses) => {
+                link.found.clone_from(&addresses);
                 self.swarm.behaviour_mut().gate.know(peer_id, &addresses);
+                self.dial(&peer_id, addresses);
+            }
+            Err(error) if !link.found.is_empty() => {
+                tracing::debug!(validator = %seat, "its name cannot be resolved, so it is dialled where it was last: {error}");
+                let addresses = link.found.clone();
                 self.dial(&peer_id, addresses);
             }
             Err(error) => {

@@ -65,6 +65,7 @@ impl Committee {
         NetworkConfig {
             secret: Box::new(Zeroizing::new(seed(member))),
             listen: self.address(member),
+            resolver: None,
             peers: (0..self.ports.len()).filter(|other| *other != member).map(|other| self.peer(other)).collect(),
             hello: hello(),
             limits: Limits::default(),

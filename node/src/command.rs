@@ -108,14 +108,34 @@ pub struct InitCommand {
     genesis: Option<PathBuf>,
 }
 
+/// Joining a network that runs.
+#[derive(Clone, Debug, Default, Args)]
+struct JoinArgs {
+    /// The validator need not be in the genesis: the committee has added it since, or is about to. With the URL of a running node's API, that node is
+    /// asked how the committee has changed since the genesis, and need not be trusted; repeatable, adds to network.join.
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    join: Option<Vec<String>>,
+}
+
+impl JoinArgs {
+    const fn is_set(&self) -> bool {
+        self.join.is_some()
+    }
+
+    fn add_to(&self, config: Config) -> Result<Config, CommandError> {
+        let urls: Vec<_> = config.network.join.iter().chain(self.join.iter().flatten()).cloned().map(toml::Value::String).collect();
+        let all = Override::flag("--join", "network.join", toml::Value::Array(urls).to_string());
+        config.with(&[all]).map_err(config_error)
+    }
+}
+
 /// `quorate node check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckCommand {
     #[command(flatten)]
     home: HomeArgs,
-    /// The validator need not be in the genesis, as with `run --join`.
-    #[arg(long)]
-    join: bool,
+    #[command(flatten)]
+    join: JoinArgs,
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -125,9 +145,8 @@ pub struct CheckCommand {
 pub struct RunCommand {
     #[command(flatten)]
     home: HomeArgs,
-    /// Start although the validator is not in the genesis: the committee has added it since, or is about to.
-    #[arg(long)]
-    join: bool,
+    #[command(flatten)]
+    join: JoinArgs,
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -281,9 +300,9 @@ impl CheckCommand {
             settings: std::collections::BTreeMap<String, toml::Value>,
         }
         let home = Home::new(self.home.path()?);
-        let config = load_config(&home, &self.settings)?;
+        let config = self.join.add_to(load_config(&home, &self.settings)?)?;
         let is_running = DataLock::is_held(&home.data());
-        let loaded = load(app, home, config, self.join)?;
+        let loaded = load(app, home, config, self.join.is_set())?;
         let (membership, genesis_hash, _) = loaded.check(is_running)?;
         let Loaded { config, genesis, .. } = loaded;
         let checked = Checked {
@@ -322,11 +341,11 @@ impl CheckCommand {
 impl RunCommand {
     fn run(self, app: &App) -> Result<(), CommandError> {
         let home = Home::new(self.home.path()?);
-        let config = load_config(&home, &self.settings)?;
+        let config = self.join.add_to(load_config(&home, &self.settings)?)?;
         logging::start(&config.log).map_err(|error| CommandError::failure("log", error))?;
         failure::end_process_on_panic(exit_at_once);
         machine::forbid_core_dumps();
-        let result = Self::run_logged(app, home, config, self.join);
+        let result = Self::run_logged(app, home, config, self.join.is_set());
         logging::finish();
         result
     }
@@ -419,7 +438,7 @@ impl From<NodeError> for CommandError {
             NodeError::Store(_) | NodeError::Ledger(_) | NodeError::Disk(_) | NodeError::AddressFile { .. } => "data",
             NodeError::Network(_) => "network",
             NodeError::Listen { .. } => "listen",
-            NodeError::Config(_) => "config",
+            NodeError::Config(_) | NodeError::Join(_) => "config",
             NodeError::Machine(_) => "machine",
             NodeError::System(_) | NodeError::Files(_) => "system",
             #[cfg(feature = "faults")]

@@ -28,6 +28,8 @@ use crate::{
 
 /// Largest configuration file accepted.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Most nodes in `network.join`.
+const JOIN_MAX: usize = 16;
 /// Variables of this program that are not node settings.
 const OTHER_VARIABLES: [&str; 6] =
     ["QUORATE_HOME", "QUORATE_PASSPHRASE", "QUORATE_NODE", "QUORATE_GENESIS", "QUORATE_GENESIS_HASH", "QUORATE_LOCALNET"];
@@ -76,6 +78,10 @@ pub struct NetworkConfig {
     pub listen: String,
     /// Dial addresses by validator name, for validators that have moved from their address in the genesis.
     pub peers: BTreeMap<String, String>,
+    /// The name server that is asked for the names in addresses; empty: the system's.
+    pub resolver: String,
+    /// URLs of nodes' APIs, to be asked how the committee has changed while too few of its members are linked.
+    pub join: Vec<String>,
 }
 
 /// The HTTP API.
@@ -188,6 +194,20 @@ impl Default for PoolConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { level: "info".into(), format: LogFormat::Pretty }
+    }
+}
+
+impl NetworkConfig {
+    /// [`Self::resolver`] as an address, if one is set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`].
+    pub fn resolver(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let text = self.resolver.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| range("network.resolver", text, "must be an IP address and a port, such as 10.0.0.53:53"))
     }
 }
 
@@ -469,6 +489,13 @@ impl Config {
             quorate_network::check_peer_address(&format!("{name}'s"), address)
                 .map_err(|error| range("network.peers", format!("{{ {name} = {address:?} }}"), error.to_string()))?;
         }
+        self.network.resolver()?;
+        if self.network.join.len() > JOIN_MAX {
+            return Err(range("network.join", format!("{} URLs", self.network.join.len()), format!("name at most {JOIN_MAX}")));
+        }
+        for url in &self.network.join {
+            quorate_client::http::check_url(url).map_err(|error| range("network.join", format!("[{url:?}]"), error.to_string()))?;
+        }
         for name in &self.api.hosts {
             host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule))?;
         }
@@ -678,6 +705,11 @@ mod tests {
         ),
         ("metrics.listen", &["127.0.0.1:0", "0.0.0.0:9101"], &[("9101", "address"), ("127.0.0.1:8080", "api.listen"), ("", "empty")]),
         (
+            "network.join",
+            &["[]", "[\"http://10.0.0.1:8080\", \"https://node.example.org\"]"],
+            &[("http://10.0.0.1:8080", "list"), ("[\"10.0.0.1:8080\"]", "URL"), ("[\"ftp://host\"]", "http")],
+        ),
+        (
             "network.listen",
             &["/ip4/0.0.0.0/tcp/6180", "/ip6/::/tcp/0"],
             &[
@@ -691,6 +723,11 @@ mod tests {
             "network.peers",
             &["{}", "{ two = \"/ip4/10.0.0.2/tcp/6180\" }", "{ two = \"/dns4/node.example.org/tcp/6180\" }"],
             &[("/ip4/10.0.0.2/tcp/6180", "table"), ("{ two = \"10.0.0.2:6180\" }", "two"), ("{ two = 6180 }", "invalid type")],
+        ),
+        (
+            "network.resolver",
+            &["10.0.0.53:53", "[::1]:5353"],
+            &[("10.0.0.53", "a port"), ("dns.example.org:53", "IP address"), ("", "empty")],
         ),
         (
             "node.genesis_hash",

@@ -29,10 +29,11 @@ use crate::{
     epochs::Epochs,
     events::Events,
     evidence::Keeper,
+    helpers::Helpers,
     ingest::TransactionQueue,
+    links::Links,
     mailbox::{Lane, Mailbox, Taken},
     metrics::Metrics,
-    peering::Peering,
     relevance::Relevance,
     serve::Server,
     submission::{Claim, Reply},
@@ -124,7 +125,9 @@ pub(crate) struct Outlets {
     pub(crate) epochs: Arc<Epochs>,
     /// Every member of the committee but this one.
     pub(crate) others: Vec<PeerIndex>,
-    pub(crate) peering: Peering,
+    pub(crate) links: Arc<Links>,
+    /// Who else is asked for committed blocks.
+    pub(crate) helpers: Arc<Helpers>,
     /// The newest committed state, for readers.
     pub(crate) views: watch::Sender<CommittedView>,
     /// The queue in front of the pool; its admission depends on how full the pool is.
@@ -391,10 +394,10 @@ impl<S: Store> EventLoop<S> {
     /// Keeps links to the members of the committee, and to those who are leaving.
     fn link(&mut self) {
         let now = self.outlets.epochs.now();
-        let (committee, leaving) = (now.committee(), self.leaving.as_deref());
+        let (committee, leaving) = (now.committee(), self.leaving.as_ref());
         let me = committee.get(now.me).map(|_| now.me);
-        self.outlets.peering.set(&self.outlets.network, committee, leaving);
-        let seats: BTreeSet<ValidatorId> = committee.ids().chain(leaving.into_iter().flat_map(Committee::ids)).collect();
+        self.outlets.links.set(committee, leaving);
+        let seats: BTreeSet<ValidatorId> = committee.ids().chain(leaving.into_iter().flat_map(|before| before.ids())).collect();
         self.outlets.others = seats.into_iter().filter(|id| Some(*id) != me).map(|id| PeerIndex(id.0)).collect();
     }
 
@@ -404,6 +407,10 @@ impl<S: Store> EventLoop<S> {
         self.outlets.metrics.sent_message(message.kind());
         self.events().sent(to, message);
         match to {
+            Recipients::One(id) if matches!(message, Message::CatchupRequest(_)) => {
+                let place = self.outlets.helpers.route(id, |place| self.outlets.network.is_connected(place));
+                self.transmit(place, class, bytes, message);
+            }
             Recipients::One(id) => self.transmit(PeerIndex(id.0), class, bytes, message),
             Recipients::Others => {
                 for peer in &self.outlets.others {

@@ -6,7 +6,7 @@
 //! | Share | Limit |
 //! |---|---|
 //! | the process itself: log, locks, listeners, timers, the store's own logs | [`OWN`] |
-//! | validators: two connections and one dial each ([`PER_PEER`]), and unfinished handshakes ([`HANDSHAKES`]) | by the committee |
+//! | validators: two connections and one dial each ([`PER_PEER`]), and unfinished handshakes ([`HANDSHAKES`]) | by the committee; with `network.join`, by the largest later one as well |
 //! | health and metrics | [`HEALTH`] |
 //! | clients being told that there is no room | [`REFUSED`] |
 //! | the store's tables | half of the rest, at most as many as it wants |

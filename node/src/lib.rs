@@ -9,6 +9,7 @@
 //! No protocol decision is made here. Start reading at [`Node::start`], then `event_loop.rs`.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod api;
 mod chain;
 mod clock;
@@ -26,9 +27,12 @@ mod fair;
 #[cfg(feature = "faults")]
 mod faults;
 mod files;
+mod following;
+mod helpers;
 mod home;
 mod ingest;
 mod json_file;
+mod links;
 mod lock;
 mod logging;
 mod machine;

@@ -85,7 +85,8 @@ pub(crate) struct Circumstances<'a> {
 /// The [`NodeError`] with which the node would fail to start.
 pub(crate) fn check(config: &Config, home: &Home, circumstances: Circumstances<'_>) -> Result<Files, NodeError> {
     let Circumstances { place, network_listen, is_running } = circumstances;
-    let peers = place.map_or(0, |place| place.committee.ids().count().saturating_sub(1));
+    let helpers = if config.network.join.is_empty() { 0 } else { usize::from(quorate_network::SEATS) };
+    let peers = place.map_or(0, |place| place.committee.ids().count().saturating_sub(1)).saturating_add(helpers);
     let tables = u32::try_from(RocksOptions::default().open_files).unwrap_or(u32::MAX);
     let files = Files::divide(files::raise(), tables, peers, config.api.connections_max)?;
     if let Some(Place { committee, me }) = place {

@@ -168,6 +168,7 @@ const REJECTED: &[&str] = &[
     "deposit-locked",
     "below-deposit",
     "no-account",
+    "not-permitted",
     "state-full",
     "key-too-large",
     "value-too-large",

@@ -34,9 +34,11 @@ use quorate_types::{
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
+    addresses,
     api::{self, Api, waiting::Waiting},
     chain::History,
     config::{ApiConfig, Config, PoolConfig},
+    diagnosis,
     disk::{self, DiskSpace},
     drops::{self, Drops},
     epochs::Epochs,
@@ -44,11 +46,14 @@ use crate::{
     evidence::{self, Held},
     failure::{API_THREAD, Failure, Threads},
     files,
+    following::{self, Following},
+    helpers::Helpers,
     ingest::{Admission, TransactionQueue},
+    links::Links,
     machine::{self, MachineError, listen},
     mailbox::Mailbox,
     metrics::Metrics,
-    peering::Peering,
+    peering::{Members, Peering},
     priority,
     relevance::Relevance,
     serve, stall,
@@ -133,6 +138,9 @@ pub enum NodeError {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The nodes in `network.join` cannot be asked.
+    #[error("`network.join`: {0}")]
+    Join(#[from] quorate_client::ClientError),
     /// A setting does not fit the machine or the genesis.
     #[error(transparent)]
     Machine(#[from] MachineError),
@@ -336,9 +344,12 @@ impl Node {
         }
         let verifier = quorate_replica::verifier(&genesis, &app)?;
         machine::peer_addresses(&config, &membership.committee, membership.me())?;
+        let nodes = following::clients(&config.network.join)?;
         let peering = Peering::new(SigningKey::from_seed(&keys.network_seed).public(), config.network.peers.clone());
-        let peers = peering.peers(&membership.committee);
-        let network_config = network_config(membership.listen(&config), peers, &genesis, genesis_hash, keys.network_seed);
+        let moved = addresses::of(&ledger.view());
+        let peers = peering.peers(Members { committee: &membership.committee, moved: &moved }, None, None);
+        let network_config =
+            network_config(membership.listen(&config), config.network.resolver()?, peers, &genesis, genesis_hash, keys.network_seed);
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
@@ -366,12 +377,15 @@ impl Node {
         let pool = pool_limits(&config.pool);
         let transactions = Arc::new(TransactionQueue::new(Admission::new(&genesis.parameters, &pool)));
         let relevance = Arc::new(Relevance::default());
+        let helpers = Arc::new(Helpers::default());
+        let links = Arc::new(Links::new(network.clone(), peering, Arc::clone(&helpers), Arc::clone(&membership.committee), moved));
         let mut threads = Threads::new(failure.clone());
         let checks = Checks {
             epochs: Arc::clone(&epochs),
             mailbox: mailbox.clone(),
             transactions: Arc::clone(&transactions),
             relevance: Arc::clone(&relevance),
+            helpers: Arc::clone(&helpers),
             metrics: Arc::clone(&metrics),
         };
         verify::start(&checks, receivers, config.node.verify_threads, &mut threads).map_err(NodeError::System)?;
@@ -380,7 +394,8 @@ impl Node {
             network: network.clone(),
             epochs: Arc::clone(&epochs),
             others: membership.committee.ids().filter(|id| Some(*id) != membership.me()).map(|id| PeerIndex(id.0)).collect(),
-            peering,
+            links: Arc::clone(&links),
+            helpers,
             views,
             transactions: Arc::clone(&transactions),
             relevance,
@@ -405,7 +420,7 @@ impl Node {
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
             genesis,
             genesis_hash,
-            epochs,
+            epochs: Arc::clone(&epochs),
             mailbox: mailbox.clone(),
             transactions: Arc::clone(&transactions),
             tickets: Tickets::default(),
@@ -413,6 +428,7 @@ impl Node {
             machine,
             history,
             network: network.clone(),
+            links: Arc::clone(&links),
             metrics: Arc::clone(&metrics),
             failure: failure.clone(),
             disk: Arc::clone(&disk),
@@ -441,6 +457,17 @@ impl Node {
             servers.push(failure.spawn(runtime.handle(), name, serving));
         }
         servers.push(failure.spawn(health.handle(), "drops", drops::run(Arc::clone(&api), stop.subscribe())));
+        failure.spawn(health.handle(), "addresses", addresses::run(api.views.clone(), Arc::clone(&links), stop.subscribe()));
+        let following = Following {
+            nodes,
+            epochs,
+            links,
+            network: network.clone(),
+            mailbox: mailbox.clone(),
+            metrics: Arc::clone(&metrics),
+            stalled_after: diagnosis::patience(&api.genesis.parameters).saturating_mul(diagnosis::STALLED_PERIODS),
+        };
+        failure.spawn(runtime.handle(), "following", following.run(stop.subscribe()));
         failure.spawn(health.handle(), "stall", stall::run(Arc::clone(&api), stop.subscribe()));
         failure.spawn(health.handle(), "watchdog", watchdog::run(Arc::clone(&api), stop.subscribe()));
         failure.spawn(health.handle(), "disk", disk::run(disk, Arc::clone(&metrics), stop.subscribe()));
@@ -591,6 +618,7 @@ fn pool_limits(config: &PoolConfig) -> PoolLimits {
 
 fn network_config(
     listen: String,
+    resolver: Option<SocketAddr>,
     peers: Vec<Peer>,
     genesis: &Genesis,
     genesis_hash: GenesisHash,
@@ -603,6 +631,7 @@ fn network_config(
     NetworkConfig {
         secret,
         listen,
+        resolver,
         peers,
         hello: Hello {
             application: ApplicationId::new(&genesis.application.name, genesis.application.version),

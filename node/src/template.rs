@@ -32,6 +32,13 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # { validator-2 = "/ip4/203.0.113.7/tcp/6180", validator-3 = "/dns4/node3.example.org/tcp/6180" }
 #peers = {}
 
+# The name server that is asked for the names in those addresses and in the committee's, such as "10.0.0.53:53". Empty: the system's.
+#resolver = ""
+
+# APIs of nodes, such as ["https://node1.example.org"], that are asked how the committee has changed while too few of its members are linked.
+# They need not be trusted: the committees themselves prove each change. Needed if everybody that this validator knew may have left.
+#join = []
+
 [api]
 # Listen address of the HTTP API. Its only access control is transaction signatures: put a TLS proxy in front of it before exposing it to
 # strangers. Port 0 lets the system choose; the chosen address is in data/api.address.

@@ -13,7 +13,7 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use quorate_network::{Class, Incoming, IncomingReceivers, Receiver};
+use quorate_network::{Class, Incoming, IncomingReceivers, PeerIndex, Receiver};
 use quorate_types::{
     codec,
     ids::ValidatorId,
@@ -27,6 +27,7 @@ use crate::{
     event_loop::LoopInput,
     failure::Threads,
     fair::{Fair, Share},
+    helpers::{Helpers, is_helper},
     ingest::{BATCH_TRANSACTIONS, Batch, TransactionQueue},
     mailbox::{Lane, Mailbox, Refused, TRANSACTION_WORK_BYTES},
     metrics::Metrics,
@@ -47,6 +48,7 @@ pub(crate) struct Checks {
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) transactions: Arc<TransactionQueue>,
     pub(crate) relevance: Arc<Relevance>,
+    pub(crate) helpers: Arc<Helpers>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -91,7 +93,12 @@ fn check_messages(checks: &Checks, mut receiver: Receiver, class: Class) {
 }
 
 fn sort_in(checks: &Checks, waiting: &mut Fair<ValidatorId, Bytes>, incoming: Incoming) {
+    let is_sync = matches!(incoming, Incoming::Frame { class: Class::Sync, .. });
     let (Incoming::Frame { from, bytes, .. } | Incoming::Gossip { from, bytes }) = incoming;
+    // Of a helper only answers to our requests are read.
+    if is_helper(from) && !(is_sync && checks.helpers.is_asked(from)) {
+        return;
+    }
     let from = ValidatorId(from.0);
     if waiting.push(from, bytes.len(), bytes).is_err() {
         checks.metrics.refused_message(from, "flood", format_args!("its share of the queue is full"));
@@ -100,6 +107,9 @@ fn sort_in(checks: &Checks, waiting: &mut Fair<ValidatorId, Bytes>, incoming: In
 
 /// Verifies one message and passes it on; false if the node is stopping.
 fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class) -> bool {
+    if is_helper(PeerIndex(from.0)) {
+        return check_help(checks, PeerIndex(from.0), bytes);
+    }
     let message = match Message::decode(bytes) {
         Ok(message) => message,
         Err(error) => {
@@ -141,9 +151,30 @@ fn check_message(checks: &Checks, from: ValidatorId, bytes: &[u8], class: Class)
     }
 }
 
+/// Passes a helper's answer on as that of the seat in whose name it was asked. An empty answer is dropped: that there are newer blocks is proved.
+fn check_help(checks: &Checks, from: PeerIndex, bytes: &[u8]) -> bool {
+    let Ok(message @ Message::CatchupResponse(_)) = Message::decode(bytes) else { return true };
+    let now = checks.epochs.now();
+    let Some(seat) = checks.helpers.take(from).filter(|_| message.epoch() == Some(now.epoch())) else { return true };
+    let kind = message.kind();
+    match now.verifier.message(seat, message) {
+        Ok(message) => {
+            checks.metrics.accepted_message(kind);
+            checks.mailbox.deliver(Lane::Sync, bytes.len(), LoopInput::Message { from: seat, message }).is_ok()
+        }
+        Err(error) => {
+            tracing::debug!(place = %from, "a helper's answer is refused: {error}");
+            true
+        }
+    }
+}
+
 fn decode_gossip(checks: &Checks, mut receiver: Receiver) {
     while let Some(incoming) = receiver.blocking_recv() {
         let (Incoming::Frame { from, bytes, .. } | Incoming::Gossip { from, bytes }) = incoming;
+        if is_helper(from) {
+            continue;
+        }
         let from = ValidatorId(from.0);
         match codec::decode::<TransactionBatch>(&bytes, BATCH_BYTES_MAX) {
             Ok(batch) => {
@@ -241,6 +272,7 @@ mod tests {
             mailbox: Mailbox::new(),
             transactions: Arc::new(queue()),
             relevance: Arc::default(),
+            helpers: Arc::default(),
             metrics: Arc::new(Metrics::new(&epochs, |_| {})),
             epochs,
         }
@@ -283,6 +315,29 @@ mod tests {
 
         checks.mailbox.close();
         assert!(!check_message(&checks, PEER, &request, Class::Sync), "the thread ends once the node is stopping");
+    }
+
+    #[test]
+    fn of_a_helper_nothing_is_read_but_answers_with_blocks_to_our_requests() {
+        let checks = checks();
+        let helper = PeerIndex(quorate_network::SEATS);
+        let waits = |class| {
+            let mut waiting = Fair::new(MESSAGES_SHARE);
+            sort_in(&checks, &mut waiting, Incoming::Frame { from: helper, class, bytes: Bytes::from_static(b"x") });
+            !waiting.is_empty()
+        };
+        assert!(!waits(Class::Sync), "it was not asked");
+        checks.helpers.set(vec![helper]);
+        assert_eq!(checks.helpers.route(PEER, |_| true), helper);
+        assert!(waits(Class::Sync) && !waits(Class::Consensus));
+
+        let from = ValidatorId(helper.0);
+        let request = Message::CatchupRequest(CatchupRequest { from: Height(1) });
+        assert!(check_message(&checks, from, &codec::encode(&request), Class::Sync));
+        assert!(checks.helpers.is_asked(helper), "a request of its own answers nothing");
+        let nothing = Message::CatchupResponse(Box::new(quorate_types::message::CatchupResponse::nothing_from(Height(1))));
+        assert!(check_message(&checks, from, &codec::encode(&nothing), Class::Sync));
+        assert!(!checks.helpers.is_asked(helper) && taken(&checks).is_empty());
     }
 
     #[test]

@@ -167,6 +167,22 @@ impl Cluster {
         });
     }
 
+    /// Like [`Self::spawn_to_join`]; the validator asks these nodes how the committee has changed.
+    pub fn spawn_to_join_by(&mut self, index: usize, urls: &[&str]) {
+        let program = self.program.clone();
+        self.spawn_with(index, &program, &[], |command| {
+            command.args(urls.iter().flat_map(|url| ["--join", url]));
+        });
+    }
+
+    /// Like [`Self::spawn`], with these settings besides those in the file.
+    pub fn spawn_set(&mut self, index: usize, settings: &[String]) {
+        let program = self.program.clone();
+        self.spawn_with(index, &program, &[], |command| {
+            command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+        });
+    }
+
     pub fn len(&self) -> usize {
         self.validators.len()
     }

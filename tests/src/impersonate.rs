@@ -30,6 +30,7 @@ impl Cluster {
         let config = NetworkConfig {
             secret: keys.network_seed,
             listen: committee.get(me).expect("it is a validator").address.clone(),
+            resolver: None,
             peers: peers.collect(),
             hello: Hello {
                 application: ApplicationId::new(&genesis.application.name, genesis.application.version),

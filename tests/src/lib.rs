@@ -4,6 +4,7 @@
 //! tests/*.rs --> Cluster --spawns--> quorate node run (n processes)      program.rs, cluster.rs
 //!            --> Traffic --HTTP, proofs checked--> any of them           traffic.rs
 //!            --> links of a validator that the test plays itself         impersonate.rs
+//!            --> a name server that answers as the test wants            names.rs
 //! ```
 //! The processes are children of the test, and are killed when it ends or panics. Nothing waits for a fixed time: a condition is polled until
 //! it holds, or until a deadline that only a defect reaches.
@@ -12,11 +13,13 @@
 
 mod cluster;
 mod impersonate;
+mod names;
 pub mod program;
 mod traffic;
 
 pub use self::{
     cluster::{Cluster, DEADLINE, Signal, eventually, raise_file_limit},
+    names::{NameAnswer, NameServer},
     program::{Ran, program, program_with_faults, quorate, quorate_with, run},
     traffic::{Acknowledged, Traffic},
 };

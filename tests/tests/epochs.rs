@@ -1,9 +1,17 @@
 //! A committee that changes while its processes run, by the commands of its operators.
 
-use std::path::Path;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+    time::Instant,
+};
 
 use quorate_tests::{Cluster, Traffic, eventually, quorate};
-use quorate_types::{governance::OWN_CHANGE_BLOCKS, round::Epoch};
+use quorate_types::{
+    governance::OWN_CHANGE_BLOCKS,
+    round::{Epoch, Height},
+};
 use serde_json::Value;
 
 /// The accounts that operate the four validators; the others are the traffic's.
@@ -162,4 +170,86 @@ async fn a_validator_that_was_down_for_several_epochs_comes_back_with_its_data()
     eventually("it votes in the new epoch", || async { (votes(&cluster, 3).await > 0).then_some(()) }).await;
     assert!(traffic.stop().await.iter().all(|acknowledged| !acknowledged.is_empty()));
     agree(&cluster, &[0, 1, 2, 3]).await;
+}
+
+/// Proposes a change by one of the four operators, and has the others approve it until it takes effect.
+async fn pass(cluster: &Cluster, node: usize, epoch: u64, words: &[&str]) {
+    let made = as_operator(cluster, node, OPERATORS[0], words);
+    let home = cluster.home();
+    for operator in &OPERATORS[1..] {
+        let id = (epoch - 1).to_string();
+        let words = ["validator", "approve", &id, "--from", operator, "--home", home.to_str().unwrap(), "--node", cluster.url(node)];
+        // The last ones come too late.
+        drop(quorate(&words));
+    }
+    eventually(&format!("epoch {epoch}: {made}"), || async { (cluster.status(node).await.epoch >= Epoch(epoch)).then_some(()) }).await;
+}
+
+/// A server that answers each request for changes of the committee with one that nobody has signed. Returns its URL.
+fn liar() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let body = format!(r#"{{"epoch":1000,"changes":["{}"]}}"#, "00".repeat(5_000));
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            // Whoever asks may hang up.
+            drop(stream.read(&mut [0; 4096]));
+            drop(write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleeper_and_a_newcomer_find_a_committee_of_which_they_know_nobody() {
+    let mut cluster = Cluster::start(5, &["--accounts", "5", "--heartbeat-ms", "500"]).await;
+    eventually("the first block", || async { (cluster.status(0).await.height > Height(0)).then_some(()) }).await;
+    let (sleeper, old) = (4, [0, 1, 2, 3].map(|index| cluster.name(index).to_owned()));
+    cluster.kill(sleeper);
+    pass(&cluster, 0, 1, &["propose-power", cluster.name(sleeper), "0"]).await;
+
+    // Member by member: on another seat, or on the same one with other keys. The next one finds fewer of those in the genesis.
+    let mut epoch = 1;
+    let mut members = Vec::new();
+    for (index, name) in old.iter().enumerate() {
+        let operator = cluster.key(OPERATORS[index]).public().address;
+        let (new, entry) = cluster.newcomer(&format!("new-{index}"), operator);
+        let (entry, node) = (entry.to_str().unwrap(), members.first().copied().unwrap_or(index));
+        let changes = if index % 2 == 0 {
+            vec![vec!["propose-add", entry], vec!["propose-remove", name]]
+        } else {
+            vec![vec!["replace", name, entry]]
+        };
+        for (step, change) in changes.iter().enumerate() {
+            epoch += 1;
+            pass(&cluster, node, epoch, change).await;
+            if step == 0 {
+                let url = cluster.url(node).to_owned();
+                cluster.spawn_to_join_by(new, &[&url]);
+                reaches(&cluster, new, epoch).await;
+                cluster.ready(new).await;
+            }
+        }
+        cluster.kill(index);
+        members.push(new);
+    }
+    let (late, entry) = cluster.newcomer("late", cluster.key(OPERATORS[0]).public().address);
+    epoch += 1;
+    pass(&cluster, members[0], epoch, &["propose-add", entry.to_str().unwrap()]).await;
+
+    // A node that is off, and one that lies, cost a turn each.
+    let (off, liar, url) = ("http://127.0.0.1:1", liar(), cluster.url(members[1]).to_owned());
+    cluster.spawn_to_join_by(sleeper, &[off, &liar, &url]);
+    cluster.spawn_to_join_by(late, &[&liar, &url]);
+    let started = Instant::now();
+    for index in [sleeper, late] {
+        reaches(&cluster, index, epoch).await;
+        cluster.ready(index).await;
+        println!("{} is ready {} ms after the start of both", cluster.name(index), started.elapsed().as_millis());
+        assert!(cluster.log(index).contains("a later committee is proved"), "{}", cluster.name(index));
+    }
+    agree(&cluster, &[&members[..], &[sleeper, late]].concat()).await;
+    eventually("the newcomer votes", || async { (votes(&cluster, late).await > 0).then_some(()) }).await;
+    assert_eq!(votes(&cluster, sleeper).await, 0);
 }

@@ -21,6 +21,7 @@ fn config(seed: u8, peers: Vec<config::Peer>) -> NetworkConfig {
     NetworkConfig {
         secret: Box::new(Zeroizing::new([seed; 32])),
         listen: "/ip4/127.0.0.1/tcp/0".to_owned(),
+        resolver: None,
         peers,
         hello: Hello { application: ApplicationId::new("counter", 1), chain_id: 7, genesis_hash: [3; 32], protocol_version: 1 },
         limits: Limits::default(),

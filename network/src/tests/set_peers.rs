@@ -274,7 +274,7 @@ async fn the_same_set_and_a_bad_set_change_nothing() {
         (Peer { network_key: network_public_key(&seed(0)), ..two.clone() }, "validator 2 appears twice"),
         (Peer { address: "/ip4/127.0.0.1/udp/1".to_owned(), ..two.clone() }, "validator 2's address"),
         (Peer { network_key: no_key, ..two.clone() }, "the network key of validator 2"),
-        (Peer { index: index(128), ..two.clone() }, "validator 128 has no seat"),
+        (Peer { index: index(256), ..two.clone() }, "validator 256 has no place"),
     ] {
         // The first of the two is new, so that a half of the set would show.
         let error = nodes[0].network.set_peers(vec![Peer { address: NOWHERE.to_owned(), ..one.clone() }, bad]).unwrap_err();

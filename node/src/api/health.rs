@@ -60,7 +60,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<Read
 
 async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     let replica = api.status().await.ok();
-    let peers = api.network.status();
+    let peers = api.members();
     let now = api.epochs.now();
     let committee = now.committee();
     let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([now.me]).collect();
@@ -80,8 +80,13 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
     ];
     checks.push(Check { name: "disk", ok: api.disk.has_room(), detail: api.disk.to_string() });
     if let Some(replica) = replica {
-        let detail = if replica.catching_up { "is fetching committed blocks" } else { "is up to date" };
-        checks.push(Check { name: "caught-up", ok: !replica.catching_up, detail: detail.into() });
+        let later = api.links.later();
+        let detail = match later {
+            Some(later) => format!("is in epoch {}, and epoch {later} is proved to have begun", now.epoch()),
+            None if replica.catching_up => "is fetching committed blocks".into(),
+            None => "is up to date".into(),
+        };
+        checks.push(Check { name: "caught-up", ok: !replica.catching_up && later.is_none(), detail });
         if let Some(detail) = signs_nothing(&replica) {
             // One that has lost its memory follows and serves; one that has halted takes no transactions.
             checks.push(Check { name: "signs", ok: !replica.has_halted, detail });

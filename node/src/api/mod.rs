@@ -38,7 +38,7 @@ use axum::{
 use bytes::Bytes;
 use quorate_app::Machine;
 use quorate_ledger::{CommittedView, LedgerError};
-use quorate_network::Network;
+use quorate_network::{Network, PeerStatus};
 use quorate_replica::{Dropped, ReplicaStatus};
 use quorate_types::{genesis::Genesis, ids::GenesisHash, receipt::Outcome, rpc::OutcomeView};
 use tokio::{
@@ -59,7 +59,9 @@ use crate::{
     event_loop::{LoopInput, Question, unix_now},
     evidence::Held,
     failure::Failure,
+    helpers::is_helper,
     ingest::TransactionQueue,
+    links::Links,
     mailbox::{Lane, Mailbox},
     metrics::Metrics,
     submission::Tickets,
@@ -88,6 +90,7 @@ pub(crate) struct Api {
     pub(crate) views: watch::Receiver<CommittedView>,
     pub(crate) history: Arc<dyn History>,
     pub(crate) network: Network,
+    pub(crate) links: Arc<Links>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failure: Failure,
     pub(crate) disk: Arc<DiskSpace>,
@@ -153,7 +156,12 @@ impl Api {
     pub(crate) fn clocks(&self) -> Option<Clocks> {
         let now = self.epochs.now();
         let tolerance_ms = now.verifier.parameters().clock_tolerance_ms();
-        Clocks::compare(now.committee(), (now.me, unix_now()), &self.network.status(), tolerance_ms)
+        Clocks::compare(now.committee(), (now.me, unix_now()), &self.members(), tolerance_ms)
+    }
+
+    /// The links to members of the committee.
+    pub(crate) fn members(&self) -> Vec<PeerStatus> {
+        self.network.status().into_iter().filter(|peer| !is_helper(peer.index)).collect()
     }
 
     /// Reads from the store on a thread that may block on the disk.

@@ -228,7 +228,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
     let header = view.header();
     let now = api.epochs.now();
     let peers = api.network.status().into_iter().map(|peer| PeerView {
-        name: now.name(ValidatorId(peer.index.0)),
+        name: api.links.helper(peer.index).unwrap_or_else(|| now.name(ValidatorId(peer.index.0))),
         connected: peer.is_connected(),
         reason: peer.down_because(),
         address: peer.address,
@@ -248,7 +248,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         state_root: StateId(header.state_root),
         timestamp: header.timestamp,
         pool_transactions: u64::try_from(replica.pool_transactions).unwrap_or(u64::MAX),
-        catching_up: replica.catching_up,
+        catching_up: replica.catching_up || api.links.later().is_some(),
         signs_nothing: signs_nothing(&replica),
         peers: peers.collect(),
     }))

@@ -29,6 +29,7 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
         ("answer: failed", 1_000),
         ("answer: expired", 100),
         ("answer: sequence-used", 100),
+        ("net: signs again after a lost memory", 50),
         ("ignored: unsafe-vote", 100),
         ("ignored: parent-missing", 100),
     ] {

@@ -228,7 +228,7 @@ fn explore(case: &Case) -> (BTreeSet<Broken>, usize) {
             let [mine, second, third] = [0, 1, 2].map(|who| state.acts(case, who, round));
             for a in &mine {
                 // The acts of a round hold at most one vote and one timeout; two of a kind are judged here.
-                if signs_twice(state, case, round, a) {
+                if signs_twice(state, case, round, *a) {
                     broken.insert(Broken::SignedTwice);
                     continue;
                 }
@@ -250,7 +250,7 @@ fn explore(case: &Case) -> (BTreeSet<Broken>, usize) {
 }
 
 /// Whether the forgetful validator could sign something else in this round, after a loss, than what it has signed before.
-fn signs_twice(state: &State, case: &Case, round: u8, act: &Act) -> bool {
+fn signs_twice(state: &State, case: &Case, round: u8, act: Act) -> bool {
     let first = [act.vote.map(|(_, phase)| phase), act.timeout.map(|(_, phase)| phase)].into_iter().flatten().min();
     let Some(first) = first else { return false };
     case.phases().filter(|phase| *phase > first).any(|phase| {

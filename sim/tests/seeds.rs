@@ -37,6 +37,7 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
         ("change: address", 300),
         ("change: several at once", 100),
         ("change: no voter of the first committee is left", 20),
+        ("net: signs again after a lost memory", 50),
         ("ignored: unsafe-vote", 100),
         ("ignored: parent-missing", 100),
     ] {

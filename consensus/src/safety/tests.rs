@@ -602,10 +602,10 @@ impl Asks {
     fn record(&self, [vote, qc, proposed]: [u64; 3], [last_vote, last_timeout, last_proposal]: [usize; 3]) -> SafetyRecord {
         let mut record = SafetyRecord::new(NETWORK, EPOCH);
         (record.highest_vote_round, record.highest_qc_round, record.last_proposed_round) = (Round(vote), Round(qc), Round(proposed));
-        record.last_vote = self.votes.get(last_vote).and_then(|(block, tc)| {
+        record.last_vote = self.votes.get(last_vote).map(|(block, tc)| {
             let unsaved = self.f.fresh().approve_vote(block, tc.as_ref(), state_of(block.id())).unwrap();
             let Ballot::Vote(info, commit) = unsaved.ballot() else { panic!("a vote") };
-            Some((*info, *commit))
+            (*info, *commit)
         });
         record.last_timeout = self.timeouts.get(last_timeout).map(|(round, high, tc)| LastTimeout {
             round: Round(*round),

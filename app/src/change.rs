@@ -14,6 +14,9 @@ use quorate_types::{
 
 use crate::governance::failure;
 
+/// Shortest first duration of the round timer that can be proposed, in milliseconds. Founders may choose a shorter one, for a network on one machine.
+const PROPOSED_TIMEOUT_BASE_MS_MIN: u32 = 100;
+
 /// What new members and witnesses of a network have signed for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Network {
@@ -95,13 +98,19 @@ pub fn after(epoch: &EpochState, change: &Change) -> Result<EpochState, Failure>
         return Err(failure("no-change", &[]));
     }
     Committee::check(&next.seats).map_err(|_| failure("bad-committee", &[]))?;
-    if !next.authority.is_valid() || next.votes_needed() > next.votes_total() {
+    // A chain that can decide must not decide that it never can again.
+    let can_decide = |epoch: &EpochState| epoch.votes_attainable() >= epoch.votes_needed();
+    if !next.authority.is_valid() || can_decide(epoch) && !can_decide(&next) {
         return Err(failure("bad-authority", &[]));
     }
     let voters = next.voters().count();
     // What was proposed must fit; what was there before is made to.
-    if let Change::Parameters(_) = change {
+    if let Change::Parameters(change) = change {
         next.parameters.check(voters).map_err(|_| failure("bad-parameters", &[]))?;
+        // Nothing could be decided any more if no round were long enough for the messages of a quorum.
+        if change.timeout_base_ms.is_some_and(|base| base < PROPOSED_TIMEOUT_BASE_MS_MIN) {
+            return Err(failure("bad-parameters", &[]));
+        }
     }
     next.parameters = next.parameters.for_voters(voters);
     Ok(next)

@@ -143,7 +143,7 @@ pub fn execute_block(
                 let standing = permissions::standing(base, epoch, &tx.sender());
                 let Standing { transactions_max, .. } =
                     standing.map_err(|failure| InvalidBlock::NotPermitted { tx_id: tx.id(), failure })?;
-                place.insert(Share { transactions_max, transactions: 0, effect_bytes: 0 })
+                place.insert(Share { transactions_max, transactions: 0, effect_bytes: 0, has_governed: false })
             }
         };
         share.transactions = share.transactions.saturating_add(1);
@@ -155,28 +155,38 @@ pub fn execute_block(
         // The number is consumed before the transaction runs and before the savepoint, so that no outcome gives it back (EXEC-2).
         accounts::put(&mut state, &tx.sender(), record);
         state.savepoint();
-        let mut outcome = machine.execute(&mut state, context, epoch, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?;
+        let is_of_chain = tx.content().target == Target::Chain;
+        // Whoever governs can always do one thing: nothing that the account did before in this block keeps it from that.
+        let share_max = if is_of_chain && !share.has_governed { u64::MAX } else { epoch.parameters.account_effect_bytes_max() };
+        share.has_governed |= is_of_chain;
+        let block_max = u64::from(context.limits.block_effect_bytes_max);
+        // Before it runs, so that work that is undone is bounded too.
+        let mut outcome = if share.effect_bytes >= share_max {
+            Outcome::failed(ACCOUNT_BLOCK_FULL, &[])
+        } else if answer_bytes.saturating_add(state.written_bytes()) > block_max {
+            Outcome::failed(BLOCK_FULL, &[])
+        } else {
+            machine.execute(&mut state, context, epoch, tx).map_err(|message| Panicked { tx_id: tx.id(), message })?
+        };
         share.effect_bytes = share.effect_bytes.saturating_add(state.written_bytes().saturating_sub(written_before));
         if let Outcome::Applied(answer) = &outcome {
-            let bytes = answer_bytes.saturating_add(answer.len() as u64);
-            let of_sender = share.effect_bytes.saturating_add(answer.len() as u64);
-            let is_of_chain = tx.content().target == Target::Chain;
+            let answer = answer.len() as u64;
+            let (of_block, of_sender) = (answer_bytes.saturating_add(answer), share.effect_bytes.saturating_add(answer));
             // A full state must not keep the committee from changing.
             let bytes_max = if is_of_chain { u64::MAX } else { context.limits.bytes_max };
             if let Some(failure) = state.refusal(bytes_max) {
                 outcome = Outcome::Failed(failure);
-            } else if bytes.saturating_add(state.written_bytes()) > u64::from(context.limits.block_effect_bytes_max) {
-                outcome = Outcome::failed(Code::new("block-full"), &[]);
-            } else if !is_of_chain && of_sender > epoch.parameters.account_effect_bytes_max() {
-                outcome = Outcome::failed(Code::new("account-block-full"), &[]);
+            } else if of_block.saturating_add(state.written_bytes()) > block_max {
+                outcome = Outcome::failed(BLOCK_FULL, &[]);
+            } else if of_sender > share_max {
+                outcome = Outcome::failed(ACCOUNT_BLOCK_FULL, &[]);
             } else {
-                answer_bytes = bytes;
-                share.effect_bytes = of_sender;
+                (answer_bytes, share.effect_bytes) = (of_block, of_sender);
             }
         }
         if !outcome.is_applied() {
             state.rollback();
-        } else if tx.content().target == Target::Chain {
+        } else if is_of_chain {
             is_governed = true;
         }
         receipts.push(Receipt { tx_id: tx.id(), outcome });
@@ -192,7 +202,12 @@ struct Share {
     transactions: u32,
     /// Bytes written, rolled-back ones included, and answered.
     effect_bytes: u64,
+    /// It has sent an operation on the chain.
+    has_governed: bool,
 }
+
+const BLOCK_FULL: Code = Code::new("block-full");
+const ACCOUNT_BLOCK_FULL: Code = Code::new("account-block-full");
 
 /// The record of the sender's account after the transaction has consumed its sequence number.
 fn next_record(machine: &Machine, state: &State<'_>, context: &BlockContext, tx: &Transaction) -> Result<AccountRecord, InvalidBlock> {

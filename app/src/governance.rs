@@ -56,19 +56,18 @@ pub fn versions(state: &dyn StateRead) -> Vec<(ValidatorId, u32)> {
 
 /// Whether a proposal takes effect at the end of the block at a height: enough approve it, or the operator of the member that only changes its
 /// own entry. The latter not all the time: nothing else is executed in rounds in which an epoch ends and the next begins, so a member that ended
-/// every epoch at once would stop the chain. A version also waits for voters that speak it.
-fn is_approved(state: &dyn StateRead, epoch: &EpochState, proposal: &Proposal, last: Height, height: Height) -> bool {
+/// every epoch at once would stop the chain.
+fn is_approved(epoch: &EpochState, proposal: &Proposal, last: Height, height: Height) -> bool {
     let Proposal { change, approvals, .. } = proposal;
     let own = approvals.iter().any(|account| epoch.is_own(change, account));
     let is_due = last == Height(0) || height.0.saturating_sub(last.0) >= OWN_CHANGE_BLOCKS;
-    let is_spoken = match change {
-        Change::Version(version) => {
-            let speakers = versions(state).into_iter().filter(|(_, spoken)| spoken >= version).map(|(seat, _)| seat).collect();
-            epoch.power(speakers) >= quorum_of(epoch.total_power())
-        }
-        _ => true,
-    };
-    is_spoken && (own && is_due || epoch.votes(approvals) >= epoch.votes_needed())
+    own && is_due || epoch.votes(approvals) >= epoch.votes_needed()
+}
+
+/// Whether a quorum of an epoch's voters speaks a version of the protocol.
+fn is_spoken(state: &dyn StateRead, epoch: &EpochState, version: u32) -> bool {
+    let speakers = versions(state).into_iter().filter(|(_, spoken)| *spoken >= version).map(|(seat, _)| seat).collect();
+    epoch.power(speakers) >= quorum_of(epoch.total_power())
 }
 
 /// Executes an operation in an epoch. Returns the number of the proposal that it is about, if it is about one. Anyone may send one, so what is
@@ -87,7 +86,9 @@ pub(crate) fn execute(
     // The decoder's message depends on its version, so it must not get into a receipt.
     let operation = codec::decode(payload, PAYLOAD_BYTES_MAX).map_err(|_: DecodeError| failure("malformed-operation", &[]))?;
     match operation {
-        ChainOperation::Permit { account, change } => permissions::permit(state, machine, sender, &account, change).map(|()| None),
+        ChainOperation::Permit { account, change } => {
+            permissions::permit(state, machine, epoch.parameters.state.bytes_max, sender, &account, change).map(|()| None)
+        }
         _ if !governs => Err(failure("not-an-operator", &[])),
         ChainOperation::Move { seat, address } => move_member(state, epoch, sender, seat, address).map(|()| None),
         ChainOperation::Speak(version) => speak(state, epoch.seats_of(sender), version).map(|()| None),
@@ -195,7 +196,14 @@ pub(crate) fn conclude(state: &mut State<'_>, epoch: &EpochState, machine: &Mach
     // Their next members have nothing to do with what was proposed about the last ones.
     let mut vacated = SignerSet::default();
     let open = proposals(state);
-    for (id, Proposal { change, .. }) in open.iter().filter(|(_, proposal)| is_approved(state, epoch, proposal, last, height)) {
+    let is_version = |proposal: &Proposal| matches!(proposal.change, Change::Version(_));
+    let approved = || open.iter().filter(|(_, proposal)| is_approved(epoch, proposal, last, height));
+    // A version comes last: those who are voters then must speak it. Until they do, it stays open.
+    let in_order = approved().filter(|(_, proposal)| !is_version(proposal)).chain(approved().filter(|(_, proposal)| is_version(proposal)));
+    for (id, Proposal { change, .. }) in in_order {
+        if matches!(change, Change::Version(version) if !is_spoken(state, &next, *version)) {
+            continue;
+        }
         done.insert(*id);
         if change.seat().is_some_and(|seat| vacated.contains(seat)) {
             continue;
@@ -294,8 +302,10 @@ pub(crate) fn explain(failure: &Failure) -> Option<String> {
         ("bad-evidence", [seat]) => {
             format!("the evidence does not convict the member on seat {seat} by its present key; leave it out, or name the member that it convicts")
         }
-        ("bad-authority", _) => "nobody could decide then: a board needs members, and no more approvals than members".into(),
-        ("bad-parameters", _) => "a parameter would be out of its range; the ranges are those of the genesis (docs/operate.md)".into(),
+        ("bad-authority", _) => "nobody could decide anything then: a board needs members, and no more approvals than members; under the operators, voters with a quorum of the power need an operator".into(),
+        ("bad-parameters", _) => {
+            "a parameter would be out of its range: the ranges are those of `genesis new --help`, and timeout_base_ms is at least 100".into()
+        }
         ("not-the-next-version", [version, now]) => {
             format!("the chain speaks version {now}, so the next one is {}, not {version}", now.saturating_add(1))
         }

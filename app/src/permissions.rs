@@ -61,10 +61,11 @@ pub fn standing(state: &dyn StateRead, epoch: &EpochState, account: &Address) ->
     Ok(Standing { next: record.sequence(), transactions_max })
 }
 
-/// Changes the permission of an account on behalf of one that has the role to grant.
+/// Changes the permission of an account on behalf of one that has the role to grant, in a state that may hold so many bytes.
 pub(crate) fn permit(
     state: &mut State<'_>,
     machine: &Machine,
+    bytes_max: u64,
     sender: &Address,
     account: &Address,
     change: PermissionChange,
@@ -74,6 +75,10 @@ pub(crate) fn permit(
     }
     if change.needs_authority(of(state, account)) {
         return Err(Failure::new(Code::new("needs-authority"), &[]));
+    }
+    // One account must not fill the state with others that nobody deletes.
+    if state.size() >= bytes_max && accounts::find(state, account).is_none() {
+        return Err(Failure::new(Code::new("state-full"), &[]));
     }
     set(state, machine, account, change)
 }

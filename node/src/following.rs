@@ -17,7 +17,7 @@ use quorate_types::{
     codec,
     committee::SignerSet,
     epoch::EpochChange,
-    message::{Message, SyncInfo},
+    message::{Message, PROTOCOL_VERSION_MAX, SyncInfo},
     proof::ValueProof,
     round::Epoch,
     rpc::{EPOCH_CHANGES_MAX, EpochsView},
@@ -164,6 +164,12 @@ fn next(verifier: &Verifier, change: &str) -> Result<Verifier, String> {
     let bytes = hex::decode(change).map_err(|error| error.to_string())?;
     let change: EpochChange = codec::decode(&bytes, EPOCH_CHANGE_BYTES_MAX).map_err(|error| error.to_string())?;
     let (last, committee) = change.verify(verifier).map_err(|error| error.to_string())?;
+    if change.next.protocol_version > PROTOCOL_VERSION_MAX {
+        let (epoch, version) = (change.next.epoch, change.next.protocol_version);
+        return Err(format!(
+            "from epoch {epoch} on the chain speaks protocol version {version}, and this program only up to {PROTOCOL_VERSION_MAX}"
+        ));
+    }
     Ok(verifier.next(last.state_id(), committee, change.next.parameters))
 }
 

@@ -686,6 +686,10 @@ impl<S: Store> Replica<S> {
         if !self.verifier.committee().is_voter(from) {
             return self.outputs.push_back(Output::Ignored { from, reason: "not-in-committee" });
         }
+        // We have forgotten what we have seen.
+        if self.abstention.is_some() {
+            return self.outputs.push_back(Output::Ignored { from, reason: "abstains" });
+        }
         // It has been in the next epoch, so what we have seen of this one is not all that it has signed.
         if self.early.has(from) {
             return self.outputs.push_back(Output::Ignored { from, reason: "other-epoch" });
@@ -701,7 +705,9 @@ impl<S: Store> Replica<S> {
     /// Shows a validator that has lost its memory where we stand. Our certificates lead into the highest round that we have signed in, unless we
     /// have lost our own memory, or have moved here and lag behind.
     fn show_certificates(&mut self, to: ValidatorId, request: RecoveryRequest) {
-        let knows = self.abstention.is_none() && self.durable.scope().1 == self.verifier.committee().epoch();
+        // Nor while it is not known yet whether our own memory is whole.
+        let is_sure = self.abstention.is_none() && !self.asking.is_waiting();
+        let knows = is_sure && self.durable.scope().1 == self.verifier.committee().epoch();
         if !knows {
             return self.outputs.push_back(Output::Ignored { from: to, reason: "abstains" });
         }
@@ -1227,7 +1233,8 @@ impl<S: Store> Replica<S> {
         let Some(state) = ledger.state(&ledger.tip().0) else { return };
         let dropped = pool.drop_forbidden(|sender| {
             let failure = permissions::standing(state, ledger.epoch(), sender).err()?;
-            Some(Rejected::Forbidden { reason: ledger.machine().app().explain(&failure) })
+            let is_frozen = failure.code() == "account-frozen";
+            Some(Rejected::Forbidden { reason: ledger.machine().app().explain(&failure), is_frozen })
         });
         self.answer_dropped(dropped);
     }

@@ -1,13 +1,13 @@
 //! The canonical, bounded encoding: BCS, in which a value has exactly one encoding.
 //!
 //! What BCS leaves open is settled here: every sequence has a named maximum, checked against its length prefix before anything is allocated;
-//! signed and stored types hold no sets, no floats, no unordered maps and no sequences of zero-sized elements.
+//! signed and stored types hold no floats, no unordered maps, sets only as ascending sequences, and no sequences of zero-sized elements.
 
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeSet, marker::PhantomData, ops::Deref, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error as _, SeqAccess, Unexpected, Visitor},
 };
 
 /// The bytes do not encode a value of the expected type.
@@ -24,6 +24,36 @@ pub enum DecodeError {
     /// Not a canonical encoding.
     #[error("not a canonical encoding: {0}")]
     Malformed(String),
+}
+
+/// Most elements of a set.
+const SET_MAX: usize = 256;
+
+/// Reads a set. In BCS its elements ascend, so that it has one encoding; in JSON they may stand in any order, but none twice.
+pub(crate) fn ascending<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord>(deserializer: D) -> Result<BTreeSet<T>, D::Error> {
+    struct Ascending<T>(bool, PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de> + Ord> Visitor<'de> for Ascending<T> {
+        type Value = BTreeSet<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {SET_MAX} elements, none twice, and in ascending order in BCS")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<BTreeSet<T>, A::Error> {
+            let mut set = BTreeSet::new();
+            while let Some(element) = sequence.next_element()? {
+                let is_in_order = self.0 || set.last().is_none_or(|last| *last < element);
+                if set.len() >= SET_MAX || !is_in_order || !set.insert(element) {
+                    return Err(A::Error::invalid_value(Unexpected::Seq, &self));
+                }
+            }
+            Ok(set)
+        }
+    }
+
+    let any_order = deserializer.is_human_readable();
+    deserializer.deserialize_seq(Ascending(any_order, PhantomData))
 }
 
 /// Encodes a value.

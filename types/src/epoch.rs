@@ -108,6 +108,17 @@ impl EpochState {
         }
     }
 
+    /// The votes that can ever be cast: those of accounts. A voter without an operator has none.
+    #[must_use]
+    pub fn votes_attainable(&self) -> u64 {
+        match &self.authority {
+            Authority::Operators => {
+                self.power(self.voters().filter(|member| member.validator.operator.is_some()).map(|member| member.id).collect())
+            }
+            Authority::Board(board) => board.members.len() as u64,
+        }
+    }
+
     /// The votes that a proposal needs.
     #[must_use]
     pub fn votes_needed(&self) -> u64 {

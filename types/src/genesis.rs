@@ -27,6 +27,11 @@ pub const POSSESSION: Tag = Tag::new("quorate/possession");
 /// Longest genesis file, in bytes.
 pub const GENESIS_BYTES_MAX: usize = 64 << 20;
 
+/// Longest round timer, in milliseconds.
+const TIMEOUT_MS_MAX: u32 = 600_000;
+/// Longest wait of an idle chain, in milliseconds.
+const HEARTBEAT_MS_MAX: u32 = 3_600_000;
+
 /// The parameters that all validators of a network share. They are part of the genesis hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,9 +44,9 @@ pub struct Parameters {
     pub timeout_base_ms: u32,
     /// Duration of each further round without a commit, in percent of the one before, 100..=300.
     pub timeout_growth_percent: u32,
-    /// Longest duration of the round timer, in milliseconds, at least `timeout_base_ms`.
+    /// Longest duration of the round timer, in milliseconds, `timeout_base_ms`..=600,000.
     pub timeout_max_ms: u32,
-    /// How long an idle chain waits before it makes an empty block, in milliseconds, at least `timeout_base_ms`.
+    /// How long an idle chain waits before it makes an empty block, in milliseconds, `timeout_base_ms`..=3,600,000.
     pub heartbeat_ms: u32,
     /// Leader reputation: the number of committed blocks that elections look back on, 1..=256 (paper §3.7).
     pub window_size: u32,
@@ -220,14 +225,14 @@ impl Parameters {
         if !(65_536..=1_048_576).contains(&self.block_bytes_max) {
             return wrong("block_bytes_max must lie in 65536..=1048576");
         }
-        if self.timeout_base_ms < 10 || self.timeout_max_ms < self.timeout_base_ms {
-            return wrong("timeout_base_ms must be at least 10 and at most timeout_max_ms");
+        if self.timeout_base_ms < 10 || self.timeout_max_ms < self.timeout_base_ms || self.timeout_max_ms > TIMEOUT_MS_MAX {
+            return wrong("timeout_base_ms must be at least 10 and at most timeout_max_ms, which must be at most 600000");
         }
         if !(100..=300).contains(&self.timeout_growth_percent) {
             return wrong("timeout_growth_percent must lie in 100..=300");
         }
-        if self.heartbeat_ms < self.timeout_base_ms {
-            return wrong("heartbeat_ms must be at least timeout_base_ms");
+        if self.heartbeat_ms < self.timeout_base_ms || self.heartbeat_ms > HEARTBEAT_MS_MAX {
+            return wrong("heartbeat_ms must be at least timeout_base_ms and at most 3600000");
         }
         if !(1..=256).contains(&self.window_size) {
             return wrong("window_size must lie in 1..=256");

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    codec,
     committee::VotingPower,
     evidence::Evidence,
     genesis::{GenesisValidator, ParametersChange},
@@ -37,6 +38,7 @@ pub enum Authority {
 #[serde(deny_unknown_fields)]
 pub struct Board {
     /// The accounts, 1 to [`BOARD_MAX`].
+    #[serde(deserialize_with = "codec::ascending")]
     pub members: BTreeSet<Address>,
     /// How many must approve a proposal, 1 to all.
     pub needed: u16,
@@ -163,8 +165,10 @@ pub struct Proposal {
     /// What it would change.
     pub change: Change,
     /// The accounts that approve it.
+    #[serde(deserialize_with = "codec::ascending")]
     pub approvals: BTreeSet<Address>,
     /// The accounts that reject it.
+    #[serde(deserialize_with = "codec::ascending")]
     pub rejections: BTreeSet<Address>,
 }
 

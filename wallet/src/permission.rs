@@ -7,6 +7,7 @@ use quorate_terminal::{CommandError, Output};
 use quorate_types::{
     ids::Address,
     permission::{Permission, PermissionChange, Role},
+    rpc::PERMITTED_MAX,
 };
 use serde::Serialize;
 
@@ -171,7 +172,7 @@ async fn list(network: &Network, out: &Output) -> Result<(), CommandError> {
     loop {
         let page = network.session.client().permitted(after).await?.accounts;
         let Some(last) = page.last().copied() else { break };
-        for account in page {
+        for account in page.into_iter().take(PERMITTED_MAX as usize) {
             let (permission, _) = read(network, account).await?;
             accounts.push(AccountShown { account, permission });
         }

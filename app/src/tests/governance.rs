@@ -5,7 +5,7 @@ use quorate_types::{
     committee::{Validator, VotingPower},
     crypto::SigningKey,
     epoch::EpochState,
-    genesis::{Genesis, ParametersChange},
+    genesis::{Genesis, GenesisValidator, ParametersChange},
     governance::{Authority, Board, ChainOperation, Change, ProposalId},
     ids::ValidatorId,
     receipt::Outcome,
@@ -104,6 +104,9 @@ fn parameters_change_with_a_new_epoch_and_only_within_their_ranges() {
     assert_eq!((&after.seats, &after.authority), (&before.seats, &before.authority));
     for bad in [
         ParametersChange { timeout_base_ms: Some(9), ..ParametersChange::default() },
+        ParametersChange { timeout_base_ms: Some(99), ..ParametersChange::default() },
+        ParametersChange { timeout_max_ms: Some(600_001), ..ParametersChange::default() },
+        ParametersChange { heartbeat_ms: Some(3_600_001), ..ParametersChange::default() },
         ParametersChange { timeout_max_ms: Some(499), ..ParametersChange::default() },
         ParametersChange { block_transactions_max: Some(0), ..ParametersChange::default() },
         ParametersChange { account_block_percent: Some(101), ..ParametersChange::default() },
@@ -150,6 +153,25 @@ fn a_board_decides_in_the_place_of_the_operators() {
     let id = propose(&mut world, 20, Change::Authority(Authority::Operators));
     approve(&mut world, 21, id);
     assert_eq!(world.epoch().authority, Authority::Operators);
+}
+
+/// One chain that can decide must not decide that it never can again, nor may a member alone.
+#[test]
+fn a_change_after_which_nobody_could_decide_is_refused() {
+    let mut world = world();
+    let silent = |world: &World, seat: usize| {
+        let member = world.epoch().seats[seat].validator.clone();
+        let number = (0..4u8).find(|number| consensus(*number).public() == member.consensus_key).unwrap();
+        let draft = founded(&genesis(&ScriptSettings::default())).draft_hash();
+        let entry = GenesisValidator::sign(draft, Validator { operator: None, ..member }, &consensus(number), &network(number));
+        Change::Replace { seat: ValidatorId(u16::try_from(seat).unwrap()), entry }
+    };
+    let change = silent(&world, 0);
+    propose(&mut world, 10, change);
+    assert_eq!(world.epoch().votes_attainable(), 3);
+    let change = silent(&world, 1);
+    assert_eq!(refused(&mut world, 11, change), "bad-authority");
+    assert_eq!(refused(&mut world, 11, Change::Power { seat: ValidatorId(0), power: VotingPower(9) }), "bad-authority");
 }
 
 #[test]

@@ -160,6 +160,8 @@ pub enum Rejected {
     Forbidden {
         /// Why not, and whom to ask.
         reason: String,
+        /// Because it is frozen.
+        is_frozen: bool,
     },
 }
 
@@ -176,7 +178,8 @@ impl Rejected {
             Self::SequenceTaken { .. } => "sequence-taken",
             Self::SequenceUsed { .. } => "sequence-used",
             Self::CrowdedOut { .. } => "crowded-out",
-            Self::Forbidden { .. } => "not-permitted",
+            Self::Forbidden { is_frozen: true, .. } => "account-frozen",
+            Self::Forbidden { is_frozen: false, .. } => "not-permitted",
         }
     }
 }

@@ -157,7 +157,7 @@ fn a_sender_has_no_more_in_a_block_than_its_standing_allows() {
 #[test]
 fn what_a_sender_may_no_longer_send_leaves_and_says_why() {
     let mut pool = pool_of(&[(1, 0), (1, 1), (1, 5), (2, 0)]);
-    let reason = Rejected::Forbidden { reason: "ask alice".into() };
+    let reason = Rejected::Forbidden { reason: "ask alice".into(), is_frozen: false };
     let dropped = pool.drop_forbidden(|sender| (*sender == address(1)).then(|| reason.clone()));
     assert_eq!(dropped.len(), 3);
     assert!(dropped.iter().all(|dropped| dropped.reason == reason && pool.dropped(&dropped.id) == Some(&reason)));

@@ -161,7 +161,7 @@ fn what_an_account_sent_before_it_was_frozen_leaves_the_pools() {
         Some(Answer::Rejected { code, .. }) => code.to_string(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(refused(&cluster, 99), "not-permitted");
+    assert_eq!(refused(&cluster, 99), "account-frozen");
     assert_eq!(epochs(&cluster), [0; 4]);
     cluster.push(1, Input::Submit { ticket: Ticket(98), transaction, wait: Wait::Committed });
     cluster.run();

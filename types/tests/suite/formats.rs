@@ -299,6 +299,14 @@ fn what_changes_a_committee_is_what_the_page_says() {
     }
     assert_eq!(encode(&ChainOperation::Move { seat, address: "/ip4".into() }), [&[5, 3, 0][..], &string(b"/ip4")].concat());
     assert_eq!(encode(&ChainOperation::Speak(2)), [6, 2, 0, 0, 0]);
+    // A set has one encoding.
+    let board = |members: &[Address]| {
+        [&[1, u8::try_from(members.len()).unwrap()][..], &members.iter().flat_map(|of| of.0.0).collect::<Vec<_>>(), &[1, 0]].concat()
+    };
+    let read = |bytes: &[u8]| quorate_types::codec::decode::<Authority>(bytes, 1_000).is_ok();
+    assert!(read(&board(&[one, two])) && !read(&board(&[two, one])) && !read(&board(&[one, one])));
+    let json = |members: [Address; 2]| serde_json::from_value::<Board>(serde_json::json!({ "members": members, "needed": 1 })).is_ok();
+    assert!(json([two, one]) && !json([one, one]));
     let open = Proposals {
         next: ProposalId(9),
         open: vec![OpenProposal { id: ProposalId(4), by: one }],

@@ -77,8 +77,7 @@ impl World {
                     self.bench.plan(*copied, Happening::Copy(id));
                     *at
                 }
-                Fate::Lying(_) => continue,
-                Fate::Misruled => Micros(0),
+                Fate::Lying(_) | Fate::Misruled => continue,
             };
             self.bench.plan(at, Happening::Fate(id, fate));
         }
@@ -214,8 +213,7 @@ impl World {
             Fate::Stale(..) => ("fault: stale disk", "comes back with an older copy of its disk"),
             Fate::Wiped(_) => ("fault: wiped disk", "comes back with an empty disk"),
             Fate::RolledBack(..) => ("fault: home rolled back", "comes back with an older copy of its home"),
-            Fate::Misruled => ("B26 lying operator", "has an operator that lies"),
-            Fate::Lying(_) => return,
+            Fate::Lying(_) | Fate::Misruled => return,
         };
         self.seen(name);
         self.bench.audit.note(now, || format!("{} {what}", describe::validator(id)));

@@ -177,6 +177,7 @@ impl World {
             seed: options.seed,
             validators: options.validators,
             byzantine: byzantine.iter().map(|id| id.0).collect(),
+            seen: liar.iter().map(|_| ("B26 lying operator".into(), 1)).collect(),
             faults,
             ..Report::default()
         };

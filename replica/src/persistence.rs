@@ -75,10 +75,8 @@ pub(crate) fn write_record<S: Store>(
     let mut batch = Batch::new();
     batch.put(Column::Safety, RECORD, record);
     batch.put(Column::Safety, COUNT, count.to_le_bytes());
-    match certificates {
-        Some(certificates) => batch.put(Column::Safety, CERTIFICATES, certificates),
-        // Those of another record prove nothing about this one.
-        None => batch.delete(Column::Safety, CERTIFICATES),
+    if let Some(certificates) = certificates {
+        batch.put(Column::Safety, CERTIFICATES, certificates);
     }
     if let Some(lapse) = lapse {
         batch.put(Column::Safety, LAPSE, codec::encode(lapse));

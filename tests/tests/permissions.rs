@@ -81,6 +81,7 @@ async fn a_permissioned_chain_takes_transactions_only_of_those_whom_it_lets_send
     network.send("carol");
     assert_eq!(network.0.status(1).await.epoch, Epoch(0), "no permission begins an epoch");
 
+    assert_eq!(network.ask(&["validator", "propose-parameters", "--from", "alice"]).code, Some(2));
     // Parameters and authority begin epochs.
     network.decide(1, &["validator", "propose-parameters", "--access", "open", "--block-transactions-max", "100"]);
     network.is_in(1).await;

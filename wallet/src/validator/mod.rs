@@ -20,6 +20,7 @@ use quorate_genesis::ParameterArgs;
 use quorate_terminal::{CommandError, Output};
 use quorate_types::{
     committee::POWER_MAX,
+    genesis::ParametersChange,
     governance::{Authority, Board, ProposalId},
     ids::{Address, EvidenceId},
 };
@@ -126,7 +127,6 @@ pub struct MoveArgs {
 
 /// `propose-parameters`.
 #[derive(Clone, Debug, Args)]
-#[group(id = "changed", required = true, multiple = true)]
 pub struct ProposeParametersArgs {
     #[command(flatten)]
     parameters: ParameterArgs,
@@ -213,7 +213,16 @@ impl ValidatorCommand {
             }
             ValidatorAction::Replace(args) => (Wish::Replace { member: args.member, file: args.file }, args.send),
             ValidatorAction::Move(args) => (Wish::Move { member: args.member, address: args.address }, args.send),
-            ValidatorAction::ProposeParameters(args) => (Wish::Parameters(args.parameters.change()), args.send),
+            ValidatorAction::ProposeParameters(args) => {
+                let change = args.parameters.change();
+                if change == ParametersChange::default() {
+                    let usage = CommandError::usage("no parameter is named");
+                    return Err(usage.with_hint(
+                        "name one or more, such as --timeout-base-ms 500; `quorate validator propose-parameters --help` lists them",
+                    ));
+                }
+                (Wish::Parameters(change), args.send)
+            }
             ValidatorAction::ProposeAuthority(args) => {
                 let board = args.board_needs.map(|needed| Board { members: args.board.into_iter().collect(), needed });
                 (Wish::Authority(board.map_or(Authority::Operators, Authority::Board)), args.send)
@@ -272,8 +281,7 @@ mod tests {
             Program::try_parse_from([&["validator"], arguments].concat()).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
         }
         let too_much = (POWER_MAX + 1).to_string();
-        let bad: [&[&str]; 13] = [
-            &["propose-parameters"],
+        let bad: [&[&str]; 12] = [
             &["propose-parameters", "--access", "closed"],
             &["propose-authority"],
             &["propose-authority", "--board", &board],

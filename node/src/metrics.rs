@@ -169,6 +169,7 @@ const REJECTED: &[&str] = &[
     "below-deposit",
     "no-account",
     "not-permitted",
+    "account-frozen",
     "state-full",
     "key-too-large",
     "value-too-large",

@@ -3,7 +3,7 @@
 use quorate_harness::{committee::Setting, governor::Course, random::Random, time::Micros};
 use quorate_types::ids::Address;
 
-use crate::fault::{FaultPlan, Faults};
+use crate::fault::{Clocks, FaultPlan, Faults};
 
 /// Share of worlds, in thousandths, whose committee changes.
 const REFORMED_PERMILLE: u64 = 250;
@@ -28,7 +28,8 @@ impl Reform {
     /// Draws it; `None` if the committee does not change.
     pub(super) fn draw(random: &mut Random, faults: Faults) -> Option<Self> {
         let always = matches!(faults, Faults::Operator | Faults::LostEnds);
-        let never = faults == Faults::Beyond;
+        // Where all clocks are ahead, those who join would have the only right ones.
+        let never = matches!(faults, Faults::Beyond | Faults::Clocks(Clocks::AllAhead));
         if never || !(random.chance(REFORMED_PERMILLE) || always) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Who may write, and what else those who govern a chain decide, by the commands of the guide on four processes.
 
 use quorate_tests::{Cluster, eventually, program, quorate, run};
-use quorate_types::round::Epoch;
+use quorate_types::round::{Epoch, Height};
 use serde_json::Value;
 
 /// Those who may grant alone, and those who decide together: each operates a validator.
@@ -47,7 +47,9 @@ impl Network {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_permissioned_chain_takes_transactions_only_of_those_whom_it_lets_send() {
-    let network = Network(Cluster::start(4, &["--permissioned"]).await);
+    let network = Network(Cluster::start(4, &["--permissioned", "--heartbeat-ms", "1000"]).await);
+    // Before the first commit no state can be proved, and a wallet sends nothing.
+    eventually("a first commit", || async { (network.0.height().await > Height(0)).then_some(()) }).await;
     let home = network.0.home();
     let eve = quorate(&["wallet", "create", "eve", "--insecure-plaintext", "--home", home.to_str().unwrap(), "-o", "json"]).ok().json();
     let eve = eve["address"].as_str().unwrap().to_owned();

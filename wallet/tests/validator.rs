@@ -342,10 +342,7 @@ async fn members_are_added_replaced_and_removed() {
     assert_eq!((&effect["state"], &effect["votes"], &effect["own"]), (&json!("open"), &json!("1"), &json!(true)));
     world.text(&["approve", "1", "--from", "alice"]).await;
     let open = world.text(&["approve", "1", "--from", "bob"]).await;
-    assert_eq!(
-        open,
-        "proposal 1: 3 of 4 votes needed; 1 more, or approve it again once 100 blocks have passed since the last new epoch"
-    );
+    assert_eq!(open, "proposal 1: 3 of 4 votes needed; 1 more, or approve it again once 100 blocks have passed since the last new epoch");
     let effect = world.json(&["approve", "1", "--from", "carol"]).await;
     assert_eq!((&effect["state"], &effect["epoch"]), (&json!("in-force"), &json!(2)));
     world.text(&["propose-remove", "v3", "--from", "eve"]).await;

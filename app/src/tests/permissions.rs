@@ -164,7 +164,7 @@ fn what_an_account_writes_and_answers_beyond_its_share_fails_and_leaves_room_for
     let mut parameters = Parameters { account_block_percent: 25, ..Parameters::default() };
     parameters.state.block_effect_bytes_max = 1 << 20;
     let mut world = World::of(&Genesis { parameters, ..permissioned() });
-    let big = |who: u8, n: u64| tx(who, n, &[put(&[who, u8::try_from(n).unwrap()], &[7; 30_000]), Step::Answer(4_000)]);
+    let big = |who: u8, n: u64| tx(who, n, &[put(&[who, u8::try_from(n).unwrap()], &vec![7; 30_000]), Step::Answer(4_000)]);
     // Forty would fill the block, if those that fail ran.
     let payload: Vec<_> = (0..40).map(|n| big(SENDER, n)).chain([big(STRANGER, 0)]).collect();
     let codes: Vec<_> = world.block(&payload).iter().map(|outcome| code(outcome).to_owned()).collect();

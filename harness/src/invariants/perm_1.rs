@@ -69,7 +69,7 @@ impl OnlyPermitted {
         let Some((operators, parameters)) = self.epochs.get(&header.epoch) else {
             return Err(format!("block {} is of epoch {}, which nobody has entered", header.height, header.epoch));
         };
-        let share = u64::from(parameters.block_transactions_max) * u64::from(parameters.account_block_percent) / 100;
+        let share = u64::from(parameters.block_transactions_max).saturating_mul(parameters.account_block_percent.into()) / 100;
         let mut counts: BTreeMap<Address, u64> = BTreeMap::new();
         let mut changes = Vec::new();
         for receipt in receipts {
@@ -82,7 +82,7 @@ impl OnlyPermitted {
                 return Err(format!("block {} holds transaction {} of {sender}, which may not send", header.height, receipt.tx_id));
             }
             let count = counts.entry(sender).or_default();
-            *count += 1;
+            *count = count.saturating_add(1);
             let most = if account.most == 0 { share.max(1) } else { account.most.into() };
             if *count > most {
                 return Err(format!("block {} holds more than {most} transactions of {sender}", header.height));
@@ -125,7 +125,7 @@ impl Invariant for OnlyPermitted {
             // TREE-1 makes every validator commit the same blocks, so each is looked at once.
             Observation::Committed { blocks, .. } => {
                 for (header, receipts) in *blocks {
-                    if header.height.0 == self.height.0 + 1 {
+                    if header.height.0 == self.height.0.saturating_add(1) {
                         self.block(header, receipts)?;
                     }
                 }

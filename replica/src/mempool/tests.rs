@@ -75,11 +75,11 @@ fn code(result: Result<Added, Rejected>) -> &'static str {
     result.unwrap_err().code()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "some senders have no standing")]
 const fn from(next: u64) -> Option<Standing> {
     Some(Standing { next: Sequence(next), transactions_max: u32::MAX })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "some senders have no standing")]
 const fn zero(_: &Address) -> Option<Standing> {
     from(0)
 }

@@ -245,6 +245,7 @@ fn what_changes_a_committee_is_what_the_page_says() {
         governance::{Authority, Board, ChainOperation, Change, OpenProposal, Proposal, ProposalId, Proposals, proposal_key},
         ids::{Address, ValidatorId},
         permission::{Access, PermissionChange, Role},
+        state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY, permitted_key},
     };
     let fixture = Fixture::new();
     let entry = fixture.genesis.validators[1].clone();
@@ -314,7 +315,6 @@ fn what_changes_a_committee_is_what_the_page_says() {
     };
     assert_eq!(encode(&open), [&numbers([9])[..], &length(1), &numbers([4]), one.0.as_bytes(), &numbers([77])].concat());
     assert_eq!(proposal_key(ProposalId(0x0102)), [&[0][..], b"proposal", &[0, 0, 0, 0, 0, 0, 1, 2]].concat());
-    use quorate_types::state_key::{ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY, permitted_key};
     let keys = [EPOCH_KEY, PROPOSALS_KEY, ADDRESSES_KEY, VERSIONS_KEY];
     assert_eq!(keys, [&b"\0epoch"[..], b"\0proposals", b"\0addresses", b"\0versions"]);
     assert_eq!(permitted_key(&one), [&[0][..], b"permitted", one.0.as_bytes()].concat());

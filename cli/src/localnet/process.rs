@@ -74,6 +74,14 @@ impl Process {
         }
     }
 
+    /// Waits until it has ended, but not longer than this, where nothing can be awaited.
+    pub(crate) fn block_until_gone(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        while self.is_running() && Instant::now() < deadline {
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
     /// Waits until it has ended. Returns whether it did in time.
     pub(crate) async fn wait_until_gone(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;

@@ -106,6 +106,10 @@ impl Drop for KillOnDrop {
             // It may have exited already, which may be the failure.
             drop(process.signal(Signal::KILL));
         }
+        // On a busy machine a killed process lives on for a moment, with its ports and files.
+        for process in self.0.borrow().iter() {
+            process.block_until_gone(KILL_TIMEOUT);
+        }
     }
 }
 

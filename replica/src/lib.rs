@@ -24,6 +24,8 @@ mod replica;
 mod seen;
 mod serve;
 mod standing;
+#[cfg(test)]
+mod testing;
 mod transfer;
 mod waiting;
 mod witness;

@@ -1,30 +1,14 @@
 //! Whose answers count, and what they prove.
 
-use quorate_types::{
-    committee::{Validator, VotingPower},
-    crypto::SigningKey,
-};
-
 use super::*;
+use crate::testing::committee;
 
 const ME: ValidatorId = ValidatorId(0);
 const NONCE: Hash = Hash([3; 32]);
 const PAUSE: Duration = Duration::from_secs(1);
 
 fn abstention(powers: &[u64]) -> Abstention {
-    let mut validators: Vec<Validator> = (0u8..)
-        .zip(powers)
-        .map(|(number, power)| Validator {
-            name: format!("v{number}"),
-            consensus_key: SigningKey::from_seed(&[number; 32]).public(),
-            network_key: SigningKey::from_seed(&[number + 100; 32]).public(),
-            address: "/ip4/127.0.0.1/tcp/1".into(),
-            power: VotingPower(*power),
-            operator: None,
-        })
-        .collect();
-    validators.sort_by_key(|validator| validator.consensus_key);
-    Abstention::new(NONCE, ME, Committee::new(Epoch(4), validators).unwrap(), PAUSE)
+    Abstention::new(NONCE, ME, committee(Epoch(4), powers), PAUSE)
 }
 
 #[test]

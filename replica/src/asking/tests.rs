@@ -1,30 +1,15 @@
 //! How long a restarted validator waits before it signs, and which validators it asks.
 
-use quorate_types::{
-    committee::{Validator, VotingPower},
-    crypto::SigningKey,
-    round::Epoch,
-};
+use quorate_types::round::Epoch;
 
 use super::*;
+use crate::testing::committee;
 
 const ME: ValidatorId = ValidatorId(0);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn asking(powers: &[u64]) -> Asking {
-    let mut validators: Vec<Validator> = (0u8..)
-        .zip(powers)
-        .map(|(number, power)| Validator {
-            name: format!("v{number}"),
-            consensus_key: SigningKey::from_seed(&[number; 32]).public(),
-            network_key: SigningKey::from_seed(&[number + 100; 32]).public(),
-            address: "/ip4/127.0.0.1/tcp/1".into(),
-            power: VotingPower(*power),
-            operator: None,
-        })
-        .collect();
-    validators.sort_by_key(|validator| validator.consensus_key);
-    Asking::new(ME, Committee::new(Epoch(0), validators).unwrap(), PATIENCE)
+    Asking::new(ME, committee(Epoch(0), powers), PATIENCE)
 }
 
 fn at(ms: u64) -> Duration {

@@ -7,7 +7,8 @@
 //! A round with no side large enough for a quorum would never end, since only votes or timeouts can end it. If no actor enters a new round
 //! for longer than a timer runs, the sides of all rounds so far are joined, and resent messages get through.
 //!
-//! If the committee changes, rounds start again, and the same leaders and sides with them.
+//! If the committee changes, rounds start again, and the same leaders and sides with them. Once somebody is through the last round of the new
+//! epoch, everybody also hears whoever was left behind in the old one: otherwise a validator alone on its side could never ask.
 //!
 //! The two copies of a validator never hear each other: a message to a validator goes to all its copies, a broadcast to all copies of all
 //! other validators. There is no gossip: everybody has the transactions from the beginning.
@@ -379,7 +380,9 @@ impl<'a> Stage<'a> {
         }
         let of_message = message.epoch().zip(contents::round_of(message));
         let (epoch, round) = of_message.unwrap_or_else(|| self.place(position));
-        if (epoch, round) <= self.joined || round > self.last {
+        let highest = self.highest();
+        let is_left_behind = epoch < highest.0 && highest.1 > self.last;
+        if (epoch, round) <= self.joined || round > self.last || is_left_behind {
             return u32::MAX;
         }
         let act = round.previous().and_then(|before| usize::try_from(before.0).ok()).and_then(|index| self.script.acts.get(index));

@@ -1,4 +1,4 @@
-"""A client and verifier for quorate networks, written from docs/formats.md alone.
+"""A client and verifier for quorate networks. All that it does is described in docs/formats.md.
 
 It trusts a genesis hash and nothing else: what a node says counts only as far as a quorum of the committee has signed it.
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 ZEROS = bytes(32)
 ROUND_LIMIT = 2**64 - 9
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION_MAX = 2
 SEATS = 128
 HEADERS_MAX = 1_024
 PROOF_BYTES_MAX = 1 << 20
@@ -520,7 +520,7 @@ class Verifier:
         check(state.epoch == now.epoch + 1, f"the change leads to epoch {state.epoch}, not {now.epoch + 1}")
         check(state.hash == last.epoch_state, "the header names another epoch state")
         check(state.hash != now.hash, "the block is not the last one of its epoch")
-        check(state.version <= PROTOCOL_VERSION, f"epoch {state.epoch} has version {state.version} of the protocol, unknown to this client")
+        check(state.version <= PROTOCOL_VERSION_MAX, f"epoch {state.epoch} has version {state.version} of the protocol, unknown to this client")
         self.states.append(state)
         self.ends.append(last)
 
@@ -637,15 +637,15 @@ class Client:
                 body = answer.read(ANSWER_BYTES_MAX)
         except urllib.error.HTTPError as error:
             try:
-                said = json.loads(error.read())["error"]
+                said = json.loads(error.read(ANSWER_BYTES_MAX))["error"]
                 raise ApiError(error.code, said["code"], said["message"]) from error
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise ApiError(error.code, "http", error.reason) from error
         except OSError as error:
             raise QuorateError(f"{self.api} does not answer: {error}") from error
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise QuorateError(f"{self.api} answers something that is not JSON") from error
 
     def follow(self) -> None:

@@ -387,14 +387,14 @@ class Forged(Case):
         def change(state: bytes) -> bytes:
             return self.proof(self.header(state=h("epoch-state", state))) + state
 
-        good = self.state(1, members)
+        good = self.state(1, members, version=2)
         own = self.state(0, [self.member(seat, power) for seat, power in enumerate((1, 2, 3, 4, 0))])
         self.assertEqual(h("epoch-state", own), self.verifier.states[0].hash)
         self.only(change(good), lambda bytes_: copy_of(self.verifier).follow(bytes_))
         for what, state in {
             "its own epoch": own,
             "a later epoch": self.state(2, members),
-            "a version that nobody knows": self.state(1, members, version=2),
+            "a version that nobody knows": self.state(1, members, version=3),
             "no members": self.state(1, []),
             "nobody with power": self.state(1, [self.member(1, 0)]),
             "too much power": self.state(1, [self.member(1, 2**48 + 1)]),

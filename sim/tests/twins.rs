@@ -68,6 +68,13 @@ fn scenarios_with_a_change_of_the_committee_in_each_block_keep_the_rules() {
     }
 }
 
+/// In some of these a validator ends up alone on its side of an epoch that the others have left.
+#[test]
+fn whoever_is_left_behind_in_an_old_epoch_catches_up_after_the_scenario() {
+    let tally = run(&Plan { sample: Some((400, 0)), change: Some(2), ..all(4, 4, false) });
+    assert_eq!(tally.counters.committee_changed, 400);
+}
+
 #[test]
 fn scenarios_in_two_phases_keep_the_rules() {
     // One in sixteen; `quorate sim twins --rounds 2 --two-phase` plays them all.

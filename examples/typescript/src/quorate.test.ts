@@ -361,7 +361,7 @@ describe("what a committee whose keys we hold could sign but must not", () => {
   test("epoch changes", () => {
     const members = [member(1), member(9, 1, 4)];
     const change = (next: Buffer): Buffer => join(proof([header({ epochState: h("epoch-state", next) })]), next);
-    const good = state(1, members);
+    const good = state(1, members, 2);
     const own = state(0, POWERS.map((power, seat) => member(seat, power)));
     assert.deepEqual(h("epoch-state", own), verifier.state(0n).hash);
     only(change(good), (bytes) => copyOf(verifier, genesis).follow(bytes));
@@ -369,7 +369,7 @@ describe("what a committee whose keys we hold could sign but must not", () => {
     const bad: [string, Buffer][] = [
       ["its own epoch", own],
       ["a later epoch", state(2, members)],
-      ["a version that nobody knows", state(1, members, 2)],
+      ["a version that nobody knows", state(1, members, 3)],
       ["no members", state(1, [])],
       ["nobody with power", state(1, [member(1, 0)])],
       ["too much power", state(1, [member(1, 2 ** 48 + 1)])],

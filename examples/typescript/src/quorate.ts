@@ -1,5 +1,5 @@
 /**
- * A client and verifier for quorate networks, written from docs/formats.md alone.
+ * A client and verifier for quorate networks. All that it does is described in docs/formats.md.
  *
  * It trusts a genesis hash and nothing else: what a node says counts only as far as a quorum of the committee has signed it.
  *
@@ -17,7 +17,8 @@ import { canonicalJson, parseJson, type Json, type JsonObject } from "./json.js"
 
 const ZEROS = Buffer.alloc(32);
 export const ROUND_LIMIT = 2n ** 64n - 9n;
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION_MAX = 2;
+const ANSWER_BYTES_MAX = 64 << 20;
 const SEATS = 128;
 const HEADERS_MAX = 1_024;
 const PROOF_BYTES_MAX = 1 << 20;
@@ -549,7 +550,7 @@ export class Verifier {
     check(state.epoch === now.epoch + 1n, `the change leads to epoch ${state.epoch}, not ${now.epoch + 1n}`);
     check(same(state.hash, last.epochState), "the header names another epoch state");
     check(!same(state.hash, now.hash), "the block is not the last one of its epoch");
-    check(state.version <= PROTOCOL_VERSION, `epoch ${state.epoch} has version ${state.version} of the protocol, unknown to this client`);
+    check(state.version <= PROTOCOL_VERSION_MAX, `epoch ${state.epoch} has version ${state.version} of the protocol, unknown to this client`);
     this.states.push(state);
     this.ends.push(last);
   }
@@ -754,12 +755,27 @@ export class Client {
   }
 }
 
+/** The text of an answer: a node must not be able to fill the memory. */
+async function bounded(answer: Response): Promise<string> {
+  const [parts, reader]: [Uint8Array[], ReadableStreamDefaultReader<Uint8Array> | undefined] = [[], answer.body?.getReader()];
+  for (let length = 0; ; ) {
+    const part = (await reader?.read())?.value;
+    if (part === undefined) return Buffer.concat(parts).toString();
+    length += part.length;
+    if (length > ANSWER_BYTES_MAX) {
+      await reader?.cancel();
+      throw new Error(`an answer of more than ${ANSWER_BYTES_MAX} bytes`);
+    }
+    parts.push(part);
+  }
+}
+
 async function request(url: string, timeout: number, body?: Buffer): Promise<Json> {
   const post = { method: "POST", body: body as BodyInit | undefined, headers: { "content-type": "application/octet-stream" } };
   let [status, text] = [0, ""];
   try {
     const answer = await fetch(url, { ...(body === undefined ? {} : post), signal: AbortSignal.timeout(timeout) });
-    [status, text] = [answer.status, await answer.text()];
+    [status, text] = [answer.status, await bounded(answer)];
   } catch (error) {
     throw new QuorateError(`${url} does not answer: ${String(error)}`, { cause: error });
   }

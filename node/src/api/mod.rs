@@ -9,6 +9,7 @@
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
+//! | `GET /` and what the page there needs | [`explorer`] |
 //!
 //! Only signed transactions change anything, so there is no access control. Everything that a client sends is bounded in size and time
 //! ([`limits`]); an error is JSON with a stable code ([`error`]). No CORS header is ever sent, and a request must name this host ([`host`]), so
@@ -16,6 +17,7 @@
 
 pub(crate) mod error;
 mod explain;
+mod explorer;
 mod health;
 pub(crate) mod host;
 pub(crate) mod limits;
@@ -31,6 +33,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
+    http::{HeaderValue, header::X_CONTENT_TYPE_OPTIONS},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
@@ -226,7 +229,7 @@ impl Api {
 /// The routes of the API.
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let hosts: Arc<[String]> = api.config.hosts.clone().into();
-    let router = with_health(Router::new())
+    let router = explorer::add(with_health(Router::new()))
         .route(SUBMIT, post(submit::one))
         .route(SUBMIT_BATCH, post(submit::batch))
         .route(TRANSACTION, get(reads::transaction))
@@ -265,17 +268,20 @@ fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-/// Counts answers by route pattern: a path that a client made up must not become a label.
+/// Counts answers by route pattern: a path that a client made up must not become a label. A browser takes an answer for what its content
+/// type says, and for nothing else.
 async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let matched = request.extensions().get::<MatchedPath>();
-    let route = ROUTES.into_iter().find(|route| matched.is_some_and(|path| path.as_str() == *route)).unwrap_or(OTHER);
-    let response = next.run(request).await;
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_page = matched.is_some_and(explorer::has);
+    let route = if is_page { EXPLORER } else { ROUTES.into_iter().find(|route| matched == Some(route)).unwrap_or(OTHER) };
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.metrics.served(route, response.status());
     response
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 21] = [
+pub(crate) const ROUTES: [&str; 22] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -296,6 +302,7 @@ pub(crate) const ROUTES: [&str; 21] = [
     LIVEZ,
     READYZ,
     METRICS,
+    EXPLORER,
     OTHER,
 ];
 const SUBMIT: &str = "/v1/transactions";
@@ -318,5 +325,7 @@ const EVIDENCE: &str = "/v1/evidence/{id}";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";
+/// The page, and all of its files.
+const EXPLORER: &str = "/";
 /// Every path that matches no route.
 const OTHER: &str = "other";

@@ -605,6 +605,28 @@ fn every_counter_is_there_from_the_start_with_all_its_labels() {
 }
 
 #[test]
+fn the_explorer_is_served_with_a_policy_that_binds_it_to_this_node_and_not_to_operators() {
+    let running = Running::start();
+    for (path, content_type, part) in
+        [("/", "text/html; charset=utf-8", "<title>quorate</title>"), ("/proof.js", "text/javascript; charset=utf-8", "class LightClient")]
+    {
+        let reply = running.request("GET", path, &[]);
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(content_type)), "{path}");
+        assert!(String::from_utf8_lossy(&reply.body).contains(part), "{path}");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert_eq!((reply.header("cache-control"), reply.header("referrer-policy")), (Some("no-cache"), Some("no-referrer")), "{path}");
+        assert_eq!(request(running.node.metrics_address(), "GET", path, &[]).status, 404, "{path}");
+    }
+    assert!(metric(&running, "quorate_api_requests_total{route=\"/\",status=\"2xx\"}") >= 2);
+    // An answer of the API is never taken for a page.
+    for path in ["/v1/status", "/v1/nothing", "/livez"] {
+        assert_eq!(running.request("GET", path, &[]).header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    running.node.stop();
+}
+
+#[test]
 fn health_answers_while_clients_have_every_connection_of_the_api() {
     let running = Running::with(&["api.connections_max=2"], MemoryStore::new());
     let held: Vec<_> = (0..8).map(|_| connect(running.node.api_address())).collect();

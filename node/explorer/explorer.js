@@ -834,11 +834,12 @@ async function governancePage() {
 
 // Trust --------------------------------------------------------------------------------------------------------------------------------------
 
-async function trustPage(_, page) {
+/** A link may propose a hash; only the user can pin it. */
+async function trustPage([proposed], page) {
   const status = await get("v1/status");
   const served = status.genesis_hash;
   const pinned = pin();
-  const field = el("input", { id: "hash", name: "hash", value: pinned ?? "", placeholder: "0x…", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": "pin-help" });
+  const field = el("input", { id: "hash", name: "hash", value: pinned ?? (HASH.test(proposed ?? "") ? withPrefix(proposed) : ""), placeholder: "0x…", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": "pin-help" });
   const complaint = el("p", { class: "quiet", role: "alert" });
   const form = el(
     "form",

@@ -95,11 +95,12 @@ async function visit(browser, { width, height, scheme, known, busy }) {
   const unpinned = await markOf(page);
   check("without a pin an account is not green", unpinned === "unpinned", `${label}: ${unpinned}`);
 
-  await page.goto(`${API}/#/trust`);
+  // As `quorate localnet start` prints it: the hash stands in the field, and is not pinned.
+  await page.goto(`${API}/#/trust/${known}`);
   await page.waitForSelector("#pin");
   await settled(page);
   await picture(page, `${width}-${scheme}-trust-unpinned`);
-  await page.fill("#hash", known);
+  check("a link proposes a hash, and pins none", (await page.inputValue("#hash")) === known && (await markOf(page)) === "unpinned", label);
   await page.click("#pin button[type=submit]");
   await page.waitForSelector("#unpin", { timeout: PATIENCE_MS });
   await settled(page);

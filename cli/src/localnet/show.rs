@@ -129,7 +129,8 @@ pub(super) fn environment(localnet: &Localnet, out: &Output) -> Result<(), Comma
 /// How to use the network, as commands to paste.
 pub(super) fn usage(app: &App, localnet: &Localnet) -> String {
     let (quorate, directory) = (program_word(), shell_word(&localnet.directory));
-    let nodes = localnet.urls().join(",");
+    let urls = localnet.urls();
+    let (nodes, explorer) = (urls.join(","), urls.first().map_or("", AsRef::as_ref));
     // Suggest killing the last validator, so that the first, if there are several, keeps answering.
     let last = localnet.validators.len();
     let mut people = localnet.accounts.iter().map(|account| account.name.as_str()).filter(|name| *name != super::FAUCET);
@@ -143,15 +144,16 @@ pub(super) fn usage(app: &App, localnet: &Localnet) -> String {
     };
     format!(
         "
-genesis hash {}
+genesis hash {hash}
+explorer     {explorer}/#/trust/{hash}
 The keys of this network are in plain text in {}: do not use it for anything of value.
 
   export QUORATE_HOME={directory} QUORATE_NODE={nodes}
 {calls}
   {quorate} localnet kill {last} --dir {directory}
   {quorate} localnet destroy --dir {directory}",
-        localnet.genesis_hash,
-        localnet.directory.display()
+        localnet.directory.display(),
+        hash = localnet.genesis_hash,
     )
 }
 

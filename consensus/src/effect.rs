@@ -114,6 +114,8 @@ pub enum Ignored {
     UnsafeTimeout,
     /// The block's parent is being fetched; the proposal waits.
     ParentMissing,
+    /// Whoever holds our key did not sign our ballot: as if the message had been lost.
+    NotSigned,
 }
 
 impl Ignored {
@@ -130,6 +132,7 @@ impl Ignored {
             Self::UnsafeVote => "unsafe-vote",
             Self::UnsafeTimeout => "unsafe-timeout",
             Self::ParentMissing => "parent-missing",
+            Self::NotSigned => "not-signed",
         }
     }
 }

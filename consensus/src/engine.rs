@@ -15,13 +15,13 @@ use std::{
 use quorate_types::{
     block::{Block, Payload, Proposal},
     committee::Committee,
-    crypto::SigningKey,
     evidence::Evidence,
     genesis::Parameters,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     message::{Message, Recipients, SyncInfo},
     round::{Epoch, Round, UnixMillis},
     sighting::StatementKind,
+    signing::Signer,
     timeout::{TimeoutCert, TimeoutMessage},
     verify::{OwnBlock, Verified, VerifiedMessage},
     vote::{QuorumCert, Vote},
@@ -110,7 +110,7 @@ pub struct Engine {
     own_vote: Option<Verified<Vote>>,
     /// Round of the last approved timeout.
     giving_up: Option<Round>,
-    /// The timeout signed before the restart, for resending.
+    /// The timeout approved before the restart, or not signed when it was approved: no other one of its round may be signed.
     resend_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
     pool_ready: bool,
     /// The timer was started for an idle round, so it includes the heartbeat.
@@ -124,13 +124,13 @@ pub struct Engine {
 impl Engine {
     /// Starts in the round after the highest recovered certificate of either kind (S11).
     #[must_use]
-    pub fn recover(config: Config, key: impl Into<Arc<SigningKey>>, disk: Recovered) -> (Self, Vec<Effect>) {
+    pub fn recover(config: Config, signer: Arc<dyn Signer>, disk: Recovered) -> (Self, Vec<Effect>) {
         let mut leaders =
             LeaderElection::new(config.genesis_hash, &config.committee, &config.parameters, Arc::clone(&config.fixed_leaders));
         for block in disk.committed {
             leaders.on_committed(block);
         }
-        let safety = Safety::new(key.into(), config.me, &config.committee, disk.record);
+        let safety = Safety::new(signer, config.me, &config.committee, disk.record);
         let safety = if disk.abstains { safety.abstaining() } else { safety };
         let mut engine = Self {
             safety,
@@ -694,7 +694,18 @@ impl Engine {
     }
 
     fn on_persisted(&mut self, saved: Saved<Ballot>) {
-        match self.safety.sign(saved, self.tree.high_commit_qc()) {
+        let timeout = match saved.ballot() {
+            Ballot::Timeout { round, high_qc, last_round_tc } => Some((*round, high_qc.clone(), last_round_tc.clone())),
+            Ballot::Vote(..) | Ballot::Proposal { .. } => None,
+        };
+        let Some(signed) = self.safety.sign(saved, self.tree.high_commit_qc()) else {
+            // A vote or a proposal counts as lost on its way. A timeout is tried again by the next timer.
+            if timeout.as_ref().is_some_and(|(round, ..)| self.giving_up == Some(*round)) {
+                (self.giving_up, self.resend_timeout) = (None, timeout);
+            }
+            return self.ignore(self.config.me, Ignored::NotSigned);
+        };
+        match signed {
             Signed::Vote(vote) => {
                 self.own_vote = Some(vote.clone());
                 let collector = self.leaders.leader(vote.vote_info.round.next());

@@ -9,6 +9,7 @@ mod block_tree;
 mod effect;
 mod engine;
 mod event;
+pub mod keeper;
 mod leader_election;
 #[cfg(test)]
 mod members;

@@ -115,7 +115,7 @@ impl Members {
             commit_state_id: vote_info.commits_parent().then_some(parent.exec_state_id),
             vote_info_hash: vote_info.digest(),
         };
-        Verified::<Vote>::sign(vote_info, commit_info, high_commit_qc, sender, &self.key(sender))
+        Verified::<Vote>::sign(vote_info, commit_info, high_commit_qc, sender, &self.key(sender)).unwrap()
     }
 
     pub(crate) fn qc_of(&self, block: &Block, state: StateId, signers: &[ValidatorId]) -> Verified<QuorumCert> {
@@ -135,7 +135,7 @@ impl Members {
         tc: Option<&Verified<TimeoutCert>>,
         high_commit_qc: &Verified<QuorumCert>,
     ) -> Verified<Proposal> {
-        Verified::<Proposal>::sign(block.clone(), tc, high_commit_qc, &self.key(block.author()))
+        Verified::<Proposal>::sign(block.clone(), tc, high_commit_qc, &self.key(block.author())).unwrap()
     }
 
     pub(crate) fn timeout(
@@ -144,7 +144,7 @@ impl Members {
         round: Round,
         (high_qc, tc, high_commit_qc): (&Verified<QuorumCert>, Option<&Verified<TimeoutCert>>, &Verified<QuorumCert>),
     ) -> Verified<TimeoutMessage> {
-        Verified::<TimeoutMessage>::sign(NETWORK, EPOCH, round, (high_qc, tc, high_commit_qc), sender, &self.key(sender))
+        Verified::<TimeoutMessage>::sign(NETWORK, EPOCH, round, (high_qc, tc, high_commit_qc), sender, &self.key(sender)).unwrap()
     }
 
     /// A timeout certificate; each signer reports the certificate beside its id.

@@ -157,7 +157,7 @@ impl<H: Home> Machine<H> {
             doubles: self.setup.doubles,
             speaks: PROTOCOL_VERSION_MAX,
             halt_at: None,
-            key,
+            signer: Arc::new(key),
         })
     }
 

@@ -156,7 +156,7 @@ fn certify(
     let commit_state_id = vote_info.commits_parent().then_some(parent.exec_state_id);
     let commit_info =
         LedgerCommitInfo { genesis_hash: verifier.genesis_hash(), epoch: Epoch(0), commit_state_id, vote_info_hash: vote_info.digest() };
-    let vote = Verified::<Vote>::sign(vote_info, commit_info, &verifier.genesis_qc(), ValidatorId(0), key);
+    let vote = Verified::<Vote>::sign(vote_info, commit_info, &verifier.genesis_qc(), ValidatorId(0), key).ok_or("a key signs")?;
     let votes = BTreeMap::from([(ValidatorId(0), vote)]);
     Ok(Verified::<QuorumCert>::aggregate(verifier.committee(), &votes).ok_or("one validator is a quorum of one")?.into_inner())
 }

@@ -353,7 +353,7 @@ impl Node {
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
-            key: keys.consensus,
+            signer: Arc::new(keys.consensus),
             pool: pool_limits(&config.pool),
             fixed_leaders: Arc::default(),
             witness,

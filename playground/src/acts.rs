@@ -218,7 +218,7 @@ impl Stage {
             vote_info_hash: vote_info.digest(),
         };
         let key = self.setting.key(id).ok_or("there is no such validator")?;
-        let vote = Verified::<Vote>::sign(vote_info, commit_info, &high_commit_qc, id, &key);
+        let vote = Verified::<Vote>::sign(vote_info, commit_info, &high_commit_qc, id, &key).ok_or("the key does not sign")?;
         let (label, round) = (self.vote_label(&vote.vote_info), block.round());
         self.tally.cast(round, seat, &label);
         let message = std::sync::Arc::new(Message::from(vote));

@@ -1,6 +1,8 @@
 //! The rule of the paper behind each refusal, in plain words. The engine's one-word reason is meant for counters; a student wants to know
 //! *why*. For a safety rule, the production rule itself is asked again, on a copy of the safety record.
 
+use std::sync::Arc;
+
 use quorate_consensus::safety::{Safety, SafetyRecord};
 use quorate_types::{
     block::Proposal,
@@ -26,6 +28,7 @@ pub(super) fn why(word: &str) -> &'static str {
             "§3.4 safe_to_timeout: giving up a round takes a certificate that leads into it, and no certificate below the lock"
         }
         "parent-missing" => "§3.3: a block enters the tree only after its parent; the proposal waits while the parent is fetched",
+        "not-signed" => "§3.4: whoever holds this validator's key did not sign; the message counts as lost",
         "too-many-requests" => "not in the paper: a validator answers a bounded number of requests for blocks",
         _ => "a rule with no explanation here",
     }
@@ -38,7 +41,7 @@ pub(super) fn why_no_vote(
     me: ValidatorId,
     proposal: &Verified<Proposal>,
 ) -> Option<String> {
-    let mut rules = Safety::new(key.into(), me, committee, record.clone());
+    let mut rules = Safety::new(Arc::new(key), me, committee, record.clone());
     rules.approve_vote(&proposal.block(), proposal.last_round_tc().as_ref(), StateId::default()).err().map(|rule| rule.to_string())
 }
 
@@ -61,14 +64,26 @@ mod tests {
 
     #[test]
     fn every_reason_of_the_core_has_an_explanation() {
-        use Ignored::{Duplicate, Equivocation, FarRound, InvalidBlock, NotLeader, OldRound, ParentMissing, UnsafeTimeout, UnsafeVote};
-        let all =
-            [OldRound, FarRound, NotLeader, Duplicate, Equivocation, InvalidBlock("payload"), UnsafeVote, UnsafeTimeout, ParentMissing];
+        use Ignored::{
+            Duplicate, Equivocation, FarRound, InvalidBlock, NotLeader, NotSigned, OldRound, ParentMissing, UnsafeTimeout, UnsafeVote,
+        };
+        let all = [
+            OldRound,
+            FarRound,
+            NotLeader,
+            Duplicate,
+            Equivocation,
+            InvalidBlock("payload"),
+            UnsafeVote,
+            UnsafeTimeout,
+            ParentMissing,
+            NotSigned,
+        ];
         for reason in all {
             // A new reason makes this match incomplete: add it here, to `all` and to `why`.
             match reason {
                 OldRound | FarRound | NotLeader | Duplicate | Equivocation | InvalidBlock(_) | UnsafeVote | UnsafeTimeout
-                | ParentMissing => {}
+                | ParentMissing | NotSigned => {}
             }
             assert!(why(reason.word()).starts_with('§'), "{reason:?}");
         }

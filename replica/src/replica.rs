@@ -19,7 +19,6 @@ use quorate_ledger::{Batch, CommittedView, InvalidBlock, Ledger, LedgerError, St
 use quorate_types::{
     block::{Block, Payload, payload_bytes},
     codec::{self, Bounded},
-    crypto::SigningKey,
     epoch::EpochChange,
     genesis::Genesis,
     ids::{Address, BlockId, GenesisHash, StateId, TxId, ValidatorId},
@@ -29,6 +28,7 @@ use quorate_types::{
     round::{Epoch, Height, Round, Sequence},
     rpc::Wait,
     sighting::Statement,
+    signing::Signer,
     transaction::{Target, Transaction},
     verify::{Verified, VerifiedMessage, Verifier},
     vote::QuorumCert,
@@ -77,8 +77,8 @@ pub struct ReplicaConfig {
     pub genesis: Arc<Genesis>,
     /// Of the first epoch of the same network; see [`crate::verifier`].
     pub verifier: Arc<Verifier>,
-    /// Our consensus key. In an epoch in which it has no vote, we follow and sign nothing.
-    pub key: SigningKey,
+    /// Signs with our consensus key. In an epoch in which the key has no vote, we follow and sign nothing.
+    pub signer: Arc<dyn Signer>,
     /// The bounds of the pool.
     pub pool: PoolLimits,
     /// See [`Config::fixed_leaders`].
@@ -226,7 +226,7 @@ struct Building {
 pub struct Replica<S: Store> {
     /// Of our epoch.
     verifier: Arc<Verifier>,
-    key: Arc<SigningKey>,
+    signer: Arc<dyn Signer>,
     fixed_leaders: Arc<BTreeMap<Round, ValidatorId>>,
     genesis_hash: GenesisHash,
     me: ValidatorId,
@@ -290,7 +290,7 @@ impl<S: Store> Replica<S> {
         LaterVersion::check(ledger.epoch(), config.speaks)?;
         let verifier = recovery::of_epoch(&config.verifier, &ledger)?;
         let committee = verifier.committee();
-        let public = config.key.public();
+        let public = config.signer.public();
         let me = committee.find(&public).unwrap_or(NOBODY);
         let genesis_hash = verifier.genesis_hash();
         let mut witness = Attestation::open(config.witness, public, genesis_hash)?;
@@ -315,14 +315,14 @@ impl<S: Store> Replica<S> {
         let engine_config = engine_config(&verifier, me, &config.fixed_leaders);
         let durable = recovered.record.clone();
         let on_disk = recovered.blocks.iter().map(|block| block.id()).collect();
-        let key = Arc::new(config.key);
-        let (engine, effects) = Engine::recover(engine_config, Arc::clone(&key), recovered);
+        let signer = config.signer;
+        let (engine, effects) = Engine::recover(engine_config, Arc::clone(&signer), recovered);
         let time = BlockTime::new(verifier.parameters(), ledger.root().timestamp);
         let (members, catchup) = (committee.ids().count(), Catchup::new(me, Arc::clone(committee)));
         let mut replica = Self {
             genesis_hash,
             verifier,
-            key,
+            signer,
             fixed_leaders: config.fixed_leaders,
             me,
             store,
@@ -1248,10 +1248,10 @@ impl<S: Store> Replica<S> {
         LaterVersion::check(next, self.speaks)?;
         let committee = next.committee().map_err(LedgerError::from)?;
         let verifier = Arc::new(self.verifier.next(self.ledger.root().state_id(), Arc::clone(&committee), next.parameters));
-        let me = committee.find(&self.key.public()).unwrap_or(NOBODY);
+        let me = committee.find(&self.signer.public()).unwrap_or(NOBODY);
         let start = recovery::at_start(&self.ledger, &verifier, self.abstention.is_some())?;
         self.durable = start.record.clone();
-        let (engine, effects) = Engine::recover(engine_config(&verifier, me, &self.fixed_leaders), Arc::clone(&self.key), start);
+        let (engine, effects) = Engine::recover(engine_config(&verifier, me, &self.fixed_leaders), Arc::clone(&self.signer), start);
         self.engine = engine;
         self.catchup = self.catchup.next(me, Arc::clone(&committee));
         self.quota.set_members(committee.ids().count());

@@ -19,7 +19,8 @@ use quorate_types::{
     crypto::{Hash, PublicKey},
     ids::GenesisHash,
     round::Round,
-    witness::{History, Mark, SAFETY_RECORD, SlotWrite, Stop, Witness},
+    slots::SlotWrite,
+    witness::{History, Mark, SAFETY_RECORD, Stop, Witness},
 };
 
 use crate::recovery::RecoverError;

@@ -29,6 +29,8 @@ pub mod rpc;
 mod seen;
 pub mod settings;
 pub mod sighting;
+pub mod signing;
+pub mod slots;
 pub mod state_key;
 pub mod state_proof;
 pub mod timeout;

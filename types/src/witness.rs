@@ -5,7 +5,7 @@
 //! signature, after the safety record, so it is never ahead of the record and at most one write behind it.
 //!
 //! ```text
-//! file   | slot 0, padded to 4,096 bytes | slot 1, padded to 4,096 bytes |    written alternately, so a torn write spares the older slot
+//! file     two slots ([`crate::slots`])
 //! slot   | magic "QRTWITN1" | counter u64 | state u8 | key 32 | genesis 32 | count u64 | round u64 | record 32 | kind u8 | stopped u64
 //!        | checksum 32 |                                                      170 bytes, integers little-endian
 //! state    0 unused (all fields after the key are zero), 1 signed, 2 stopped: a statement of round `stopped` and of `kind` (0 vote,
@@ -21,6 +21,7 @@ use crate::{
     ids::GenesisHash,
     round::Round,
     sighting::StatementKind,
+    slots::{self, SlotWrite},
 };
 
 /// Domain of slot checksums.
@@ -28,14 +29,11 @@ pub const WITNESS_SLOT: Tag = Tag::new("quorate/witness-slot");
 /// Domain of safety record hashes.
 pub const SAFETY_RECORD: Tag = Tag::new("quorate/safety-record");
 /// Length of the file, in bytes.
-pub const WITNESS_BYTES: usize = 2 * STRIDE;
+pub const WITNESS_BYTES: usize = slots::FILE_BYTES;
 
-/// Puts the slots into different pages and sectors.
-const STRIDE: usize = 4_096;
 const MAGIC: [u8; 8] = *b"QRTWITN1";
 /// Length of a slot without its checksum.
 const BODY_BYTES: usize = 138;
-const CHECKSUM_BYTES: usize = 32;
 
 /// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +102,6 @@ struct Body {
     stopped: Round,
 }
 
-/// A slot to write to the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlotWrite {
-    /// Offset in the file, in bytes.
-    pub at: usize,
-    /// The slot.
-    pub bytes: Vec<u8>,
-}
-
 impl Witness {
     /// The file for a newly generated key.
     #[must_use]
@@ -123,12 +112,7 @@ impl Witness {
     /// A whole file with this content, in place of one that is missing or out of date.
     #[must_use]
     pub fn whole(&self) -> Vec<u8> {
-        let mut file = Vec::with_capacity(WITNESS_BYTES);
-        for counter in [0, 1] {
-            file.extend(self.slot(counter).bytes);
-            file.resize(file.len().next_multiple_of(STRIDE), 0);
-        }
-        file
+        slots::whole([0, 1].map(|counter| self.slot(counter)))
     }
 
     /// How far the key has signed; `None` if it is unused.
@@ -145,8 +129,7 @@ impl Witness {
     /// # Errors
     /// [`WitnessDamaged`] if there is none.
     pub fn read(file: &[u8]) -> Result<(u64, Self), WitnessDamaged> {
-        let slots = [0, STRIDE].map(|at| file.get(at..)?.get(..BODY_BYTES.checked_add(CHECKSUM_BYTES)?).and_then(Self::decode));
-        slots.into_iter().flatten().max_by_key(|(counter, _)| *counter).ok_or(WitnessDamaged)
+        slots::newest(&WITNESS_SLOT, file, BODY_BYTES, Self::decode).ok_or(WitnessDamaged)
     }
 
     /// Encodes this as a slot. `counter` is one above that of the last write; its parity selects the place.
@@ -175,17 +158,10 @@ impl Witness {
             };
             (body.state, body.kind, body.stopped) = (2, kind, round);
         }
-        let mut bytes = codec::encode(&body);
-        let checksum = Hash::of(&WITNESS_SLOT, &bytes);
-        bytes.extend(checksum.0);
-        SlotWrite { at: if counter.is_multiple_of(2) { 0 } else { STRIDE }, bytes }
+        slots::slot(&WITNESS_SLOT, counter, codec::encode(&body))
     }
 
-    fn decode(slot: &[u8]) -> Option<(u64, Self)> {
-        let (bytes, checksum) = slot.split_at_checked(BODY_BYTES)?;
-        if Hash::of(&WITNESS_SLOT, bytes).0 != checksum {
-            return None;
-        }
+    fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
         let body: Body = codec::decode(bytes, BODY_BYTES).ok().filter(|body: &Body| body.magic == MAGIC)?;
         let mark = Mark { genesis: body.genesis, count: body.count, round: body.round, record: body.record };
         let history = match (body.state, body.kind) {

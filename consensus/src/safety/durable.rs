@@ -8,7 +8,7 @@
 //! ```
 //! use quorate_consensus::safety::{Ballot, Safety, SafetyStore, Saved, Signed, Unsaved, persist};
 //! use quorate_types::{verify::Verified, vote::QuorumCert};
-//! fn way<S: SafetyStore>(safety: &Safety, store: &mut S, unsaved: Unsaved<Ballot>, qc: &Verified<QuorumCert>) -> Result<Signed, S::Error> {
+//! fn way<S: SafetyStore>(safety: &Safety, store: &mut S, unsaved: Unsaved<Ballot>, qc: &Verified<QuorumCert>) -> Result<Option<Signed>, S::Error> {
 //!     let saved: Saved<Ballot> = persist(store, unsaved)?;
 //!     Ok(safety.sign(saved, qc))
 //! }
@@ -40,7 +40,7 @@
 //! ```compile_fail,E0382
 //! use quorate_consensus::safety::{Ballot, Safety, Saved, Signed};
 //! use quorate_types::{verify::Verified, vote::QuorumCert};
-//! fn twice(safety: &Safety, saved: Saved<Ballot>, qc: &Verified<QuorumCert>) -> (Signed, Signed) {
+//! fn twice(safety: &Safety, saved: Saved<Ballot>, qc: &Verified<QuorumCert>) -> (Option<Signed>, Option<Signed>) {
 //!     (safety.sign(saved, qc), safety.sign(saved, qc))
 //! }
 //! ```

@@ -1,4 +1,4 @@
-//! §3.4 Safety: the rules for votes, timeouts and proposals, and the only key that signs them.
+//! §3.4 Safety: the rules for votes, timeouts and proposals, and the only way to the key that signs them.
 //!
 //! Constant memory: three counters and the last ballot of each kind. A rule returns an approved ballot as [`Unsaved`]; only a [`Saved`] one,
 //! whose record was written and synced, can be signed (SAFE-4). Unverified messages never reach this module.
@@ -14,10 +14,10 @@ use quorate_types::{
     block::{Block, Proposal},
     codec::{self, DecodeError},
     committee::Committee,
-    crypto::SigningKey,
     ids::{BlockId, GenesisHash, StateId, ValidatorId},
     round::{Epoch, Round},
     sighting::{Statement, StatementKind},
+    signing::Signer,
     timeout::{TimeoutCert, TimeoutMessage},
     verify::Verified,
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
@@ -147,6 +147,18 @@ impl SafetyRecord {
     #[must_use]
     pub fn last_timeout(&self) -> Option<(Round, &QuorumCert, Option<&TimeoutCert>)> {
         self.last_timeout.as_ref().map(|last| (last.round, &last.high_qc, last.last_round_tc.as_ref()))
+    }
+
+    /// The last vote, which may be signed again.
+    #[must_use]
+    pub const fn last_vote(&self) -> Option<(VoteInfo, LedgerCommitInfo)> {
+        self.last_vote
+    }
+
+    /// The last proposal.
+    #[must_use]
+    pub const fn last_proposal(&self) -> Option<BlockId> {
+        self.last_proposal
     }
 
     /// The counter of SAFE-5: the highest round proposed in.
@@ -323,10 +335,10 @@ pub enum Unsafe {
     Abstains,
 }
 
-/// The rules, their memory, and the key.
+/// The rules, their memory, and the key or who holds it.
 #[derive(Debug)]
 pub struct Safety {
-    key: Arc<SigningKey>,
+    signer: Arc<dyn Signer>,
     me: ValidatorId,
     /// We have a vote in this epoch.
     is_voter: bool,
@@ -338,9 +350,9 @@ pub struct Safety {
 impl Safety {
     /// Continues from the newest durable record.
     #[must_use]
-    pub fn new(key: Arc<SigningKey>, me: ValidatorId, committee: &Committee, record: SafetyRecord) -> Self {
+    pub fn new(signer: Arc<dyn Signer>, me: ValidatorId, committee: &Committee, record: SafetyRecord) -> Self {
         let is_voter = committee.epoch() == record.epoch && committee.is_voter(me);
-        Self { key, me, is_voter, abstains: false, record }
+        Self { signer, me, is_voter, abstains: false, record }
     }
 
     /// Signs nothing until [`Self::resume`].
@@ -466,23 +478,21 @@ impl Safety {
         Ok(Unsaved::new(Ballot::Proposal { block, last_round_tc }, self.record.clone()))
     }
 
-    /// Signs a ballot whose record is durable. Consumes it: one write, one signature.
+    /// Signs a ballot whose record is durable. Consumes it: one write, one signature, or none if the signer does not sign.
     #[must_use]
-    pub fn sign(&self, saved: Saved<Ballot>, high_commit_qc: &Verified<QuorumCert>) -> Signed {
+    pub fn sign(&self, saved: Saved<Ballot>, high_commit_qc: &Verified<QuorumCert>) -> Option<Signed> {
+        let signer = self.signer.as_ref();
         match saved.into_ballot() {
             Ballot::Vote(vote_info, commit_info) => {
-                Signed::Vote(Verified::<Vote>::sign(vote_info, commit_info, high_commit_qc, self.me, &self.key))
+                Verified::<Vote>::sign(vote_info, commit_info, high_commit_qc, self.me, signer).map(Signed::Vote)
             }
-            Ballot::Timeout { round, high_qc, last_round_tc } => Signed::Timeout(Verified::<TimeoutMessage>::sign(
-                self.record.genesis_hash,
-                self.record.epoch,
-                round,
-                (&high_qc, last_round_tc.as_ref(), high_commit_qc),
-                self.me,
-                &self.key,
-            )),
+            Ballot::Timeout { round, high_qc, last_round_tc } => {
+                let certificates = (&high_qc, last_round_tc.as_ref(), high_commit_qc);
+                Verified::<TimeoutMessage>::sign(self.record.genesis_hash, self.record.epoch, round, certificates, self.me, signer)
+                    .map(Signed::Timeout)
+            }
             Ballot::Proposal { block, last_round_tc } => {
-                Signed::Proposal(Verified::<Proposal>::sign(block, last_round_tc.as_ref(), high_commit_qc, &self.key))
+                Verified::<Proposal>::sign(block, last_round_tc.as_ref(), high_commit_qc, signer).map(Signed::Proposal)
             }
         }
     }

@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     fn safety(&self, record: SafetyRecord) -> Safety {
-        Safety::new(self.members.key(ME).into(), ME, &self.members.committee, record)
+        Safety::new(Arc::new(self.members.key(ME)), ME, &self.members.committee, record)
     }
 
     fn fresh(&self) -> Safety {
@@ -209,7 +209,7 @@ fn e6_a_timeout_carries_no_timeout_certificate_beside_the_certificate_of_the_rou
     let f = Fixture::new(3);
     let mut safety = f.fresh();
     let ballot = persist(&mut Disk::default(), safety.approve_timeout(Round(3), f.qc(2), Some(&f.tc(2, 1))).unwrap()).unwrap();
-    let Signed::Timeout(message) = safety.sign(ballot, f.qc(2)) else { panic!("a timeout") };
+    let Some(Signed::Timeout(message)) = safety.sign(ballot, f.qc(2)) else { panic!("a timeout") };
     assert_eq!(message.last_round_tc(), None);
 }
 
@@ -234,7 +234,7 @@ fn commits_the_parent_in_consecutive_rounds_only() {
         let mut safety = f.fresh();
         let block = f.block(round, parent, 0);
         let saved = persist(&mut Disk::default(), safety.approve_vote(&block, tc.as_ref(), state_of(block.id())).unwrap()).unwrap();
-        let Signed::Vote(vote) = safety.sign(saved, f.qc(0)) else { panic!("a vote") };
+        let Some(Signed::Vote(vote)) = safety.sign(saved, f.qc(0)) else { panic!("a vote") };
         assert_eq!(vote.commit_info.commit_state_id, commits.then_some(f.qc(parent).vote_info.exec_state_id), "round {round} on {parent}");
         // E13, E14: what is signed binds the vote info, the network and the epoch.
         assert_eq!(vote.commit_info.vote_info_hash, vote.vote_info.digest());
@@ -305,7 +305,7 @@ fn the_record_stays_small_with_the_largest_committee() {
     let qc = members.qc_of(&block, state_of(block.id()), &members.ids());
     let signers: Vec<_> = members.ids().into_iter().map(|id| (id, &qc)).collect();
     let tc = members.tc(Round(2), &signers);
-    let mut safety = Safety::new(members.key(ME).into(), ME, &members.committee, SafetyRecord::new(NETWORK, EPOCH));
+    let mut safety = Safety::new(Arc::new(members.key(ME)), ME, &members.committee, SafetyRecord::new(NETWORK, EPOCH));
     let unsaved = safety.approve_timeout(Round(3), &qc, Some(&tc)).unwrap();
     assert!(codec::encode(unsaved.record()).len() < SAFETY_RECORD_BYTES_MAX / 16);
 }

@@ -117,7 +117,7 @@ impl Cluster {
             fixed_leaders: Arc::default(),
         };
         let recovered = self.nodes[id.index()].disk.recovered(id, &self.members.verifier);
-        let (engine, effects) = Engine::recover(config, self.members.key(id), recovered);
+        let (engine, effects) = Engine::recover(config, Arc::new(self.members.key(id)), recovered);
         let node = &mut self.nodes[id.index()];
         (node.engine, node.building, node.fetching) = (Some(engine), None, None);
         node.timer += 1;

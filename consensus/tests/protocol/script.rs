@@ -447,5 +447,5 @@ fn open(members: &Members, me: ValidatorId, disk: &Disk) -> (Engine, Vec<Effect>
         me,
         fixed_leaders: Arc::default(),
     };
-    Engine::recover(config, members.key(me), disk.recovered(me, &members.verifier))
+    Engine::recover(config, Arc::new(members.key(me)), disk.recovered(me, &members.verifier))
 }

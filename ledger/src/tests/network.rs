@@ -131,7 +131,7 @@ impl Network {
             .map(|id| {
                 (
                     ValidatorId(id),
-                    Verified::<Vote>::sign(vote_info, commit_info, &high_commit_qc, ValidatorId(id), &self.keys[usize::from(id)]),
+                    Verified::<Vote>::sign(vote_info, commit_info, &high_commit_qc, ValidatorId(id), &self.keys[usize::from(id)]).unwrap(),
                 )
             })
             .collect();

@@ -83,7 +83,7 @@ impl Chain {
         };
         let vote = |id: u16| {
             let key = &keys[usize::from(id)];
-            (ValidatorId(id), Verified::<Vote>::sign(vote_info, commit_info, &self.verifier.genesis_qc(), ValidatorId(id), key))
+            (ValidatorId(id), Verified::<Vote>::sign(vote_info, commit_info, &self.verifier.genesis_qc(), ValidatorId(id), key).unwrap())
         };
         let votes: BTreeMap<ValidatorId, Verified<Vote>> = (0..3).map(vote).collect();
         Verified::<QuorumCert>::aggregate(self.verifier.committee(), &votes).unwrap().into_inner()

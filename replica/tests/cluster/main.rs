@@ -158,7 +158,7 @@ impl Cluster {
         let config = ReplicaConfig {
             genesis: Arc::clone(&self.genesis),
             verifier: Arc::clone(&self.verifier),
-            key,
+            signer: Arc::new(key),
             pool: PoolLimits::default(),
             fixed_leaders: Arc::clone(&self.fixed_leaders),
             witness: Box::new(witness),

@@ -6,27 +6,28 @@ use super::Verified;
 use crate::{
     block::{Block, Proposal},
     committee::{Committee, SignerSet},
-    crypto::{Hash, SigningKey},
+    crypto::Hash,
     ids::{GenesisHash, ValidatorId},
     message::{CatchupRequest, CatchupResponse, FetchRequest, FetchResponse, Message, RecoveryRequest, SyncInfo},
     round::{Epoch, Round},
     sighting::Sightings,
-    timeout::{Timeout, TimeoutCert, TimeoutMessage, timeout_digest},
+    signing::{Signer, Unsigned},
+    timeout::{Timeout, TimeoutCert, TimeoutMessage},
     vote::{LedgerCommitInfo, QuorumCert, Vote, VoteInfo},
 };
 
 impl Verified<Vote> {
-    /// Signs a vote.
+    /// Signs a vote; `None` if the signer does not.
     #[must_use]
     pub fn sign(
         vote_info: VoteInfo,
         commit_info: LedgerCommitInfo,
         high_commit_qc: &Verified<QuorumCert>,
         sender: ValidatorId,
-        key: &SigningKey,
-    ) -> Self {
-        let signature = key.sign(&commit_info.digest());
-        Self(Vote { vote_info, commit_info, high_commit_qc: high_commit_qc.0.clone(), sender, signature })
+        signer: &dyn Signer,
+    ) -> Option<Self> {
+        let signature = signer.sign(&Unsigned::Vote(vote_info, commit_info))?;
+        Some(Self(Vote { vote_info, commit_info, high_commit_qc: high_commit_qc.0.clone(), sender, signature }))
     }
 
     /// The certificate that the vote carries.
@@ -37,7 +38,7 @@ impl Verified<Vote> {
 }
 
 impl Verified<TimeoutMessage> {
-    /// Signs a timeout.
+    /// Signs a timeout; `None` if the signer does not.
     #[must_use]
     pub fn sign(
         genesis_hash: GenesisHash,
@@ -45,15 +46,15 @@ impl Verified<TimeoutMessage> {
         round: Round,
         certificates: (&Verified<QuorumCert>, Option<&Verified<TimeoutCert>>, &Verified<QuorumCert>),
         sender: ValidatorId,
-        key: &SigningKey,
-    ) -> Self {
+        signer: &dyn Signer,
+    ) -> Option<Self> {
         let (high_qc, last_round_tc, high_commit_qc) = certificates;
-        let signature = key.sign(&timeout_digest(genesis_hash, epoch, round, high_qc.round()));
-        Self(TimeoutMessage {
+        let signature = signer.sign(&Unsigned::Timeout { genesis_hash, epoch, round, high_qc_round: high_qc.round() })?;
+        Some(Self(TimeoutMessage {
             timeout: Timeout { epoch, round, high_qc: high_qc.0.clone(), sender, signature },
             last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
             high_commit_qc: high_commit_qc.0.clone(),
-        })
+        }))
     }
 
     /// The sender's highest certificate.
@@ -76,21 +77,22 @@ impl Verified<TimeoutMessage> {
 }
 
 impl Verified<Proposal> {
-    /// Signs a proposal of our own block, whose certificate we have verified.
+    /// Signs a proposal of our own block, whose certificate we have verified; `None` if the signer does not.
     #[must_use]
     pub fn sign(
         block: Verified<Block>,
         last_round_tc: Option<&Verified<TimeoutCert>>,
         high_commit_qc: &Verified<QuorumCert>,
-        key: &SigningKey,
-    ) -> Self {
-        let signature = key.sign(&block.proposal_digest());
-        Self(Proposal {
+        signer: &dyn Signer,
+    ) -> Option<Self> {
+        let (genesis_hash, epoch) = (block.0.content().genesis_hash, block.0.content().epoch);
+        let signature = signer.sign(&Unsigned::Proposal { genesis_hash, epoch, head: *block.0.head() })?;
+        Some(Self(Proposal {
             block: block.0,
             last_round_tc: last_round_tc.map(|tc| tc.0.clone()),
             high_commit_qc: high_commit_qc.0.clone(),
             signature,
-        })
+        }))
     }
 
     /// The block.

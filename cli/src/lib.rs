@@ -81,6 +81,9 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run a validator.
     #[command(subcommand)]
     Node(quorate_node::Command),
+    /// Keep a validator's consensus key in a process of its own.
+    #[command(subcommand)]
+    Signer(quorate_node::SignerCommand),
     /// Create the keys of validators and accounts.
     #[command(subcommand)]
     Keygen(quorate_keygen::Command),
@@ -145,6 +148,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
         let app = &self.app;
         match command {
             Command::Node(command) => command.run(app, out),
+            Command::Signer(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),
             Command::Genesis(command) => command.run(app, out),
             Command::Service(command) => block_on(command.run(app, out)),

@@ -225,16 +225,16 @@ pub trait KeeperFile: std::fmt::Debug + Send {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct Body<R> {
     magic: [u8; 8],
     counter: u64,
     key: PublicKey,
-    record: Record,
+    record: R,
 }
 
 /// The content of a new file.
 #[must_use]
-pub fn new_file(key: PublicKey, record: Record) -> Vec<u8> {
+pub fn new_file(key: PublicKey, record: &Record) -> Vec<u8> {
     slots::whole([0, 1].map(|counter| slot(key, counter, record)))
 }
 
@@ -246,14 +246,14 @@ pub fn read_file(file: &[u8]) -> Result<(PublicKey, Record, u64), KeeperDamaged>
     let decode = |bytes: &[u8]| {
         let (length, rest) = bytes.split_first_chunk::<2>()?;
         let (body, zeros) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        let body: Body = codec::decode(body, BODY_BYTES).ok()?;
+        let body: Body<Record> = codec::decode(body, BODY_BYTES).ok()?;
         (body.magic == MAGIC && zeros.iter().all(|byte| *byte == 0)).then_some((body.counter, (body.key, body.record)))
     };
     let (counter, (key, record)) = slots::newest(&KEEPER_SLOT, file, BODY_BYTES, decode).ok_or(KeeperDamaged::Slots)?;
     Ok((key, record, counter))
 }
 
-fn slot(key: PublicKey, counter: u64, record: Record) -> SlotWrite {
+fn slot(key: PublicKey, counter: u64, record: &Record) -> SlotWrite {
     let body = codec::encode(&Body { magic: MAGIC, counter, key, record });
     let mut bytes = Vec::with_capacity(BODY_BYTES);
     bytes.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -308,7 +308,7 @@ impl<F: KeeperFile> Keeper<F> {
         let next = self.record.after(unsigned)?;
         if next != self.record {
             let counter = self.counter.saturating_add(1);
-            let SlotWrite { at, bytes } = slot(self.key.public(), counter, next);
+            let SlotWrite { at, bytes } = slot(self.key.public(), counter, &next);
             if self.file.write_sync(at, &bytes).is_err() {
                 self.is_broken = true;
                 return Err(Refusal::Broken);

@@ -69,6 +69,11 @@ pub enum KeyError {
         /// log2 of the limit.
         max: u8,
     },
+    /// A signer holds the consensus key.
+    #[error(
+        "{0:?} does not hold the consensus key: a signer does. Use the home as it was before `quorate signer init`, or the key's own machine"
+    )]
+    AtSigner(PathBuf),
     /// Encryption failed.
     #[error("cannot encrypt the key: {0}")]
     Encrypt(String),
@@ -119,6 +124,7 @@ impl KeyError {
             Self::Version { .. } => "key-version",
             Self::WrongPassphrase(_) => "wrong-passphrase",
             Self::ExcessiveWork { .. } => "excessive-work",
+            Self::AtSigner(_) => "at-signer",
             Self::Encrypt(_) => "encrypt",
             Self::NoPassphrase => "no-passphrase",
             Self::PassphraseLength => "passphrase-length",

@@ -78,6 +78,14 @@ pub fn create(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), KeyEr
     whole_file::create(&SystemFiles, path, content, mode).map_err(failed)
 }
 
+/// Replaces a private file, atomically. On return content and name are durable.
+///
+/// # Errors
+/// [`KeyError::Io`].
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), KeyError> {
+    whole_file::replace(&SystemFiles, path, content, FILE_MODE).map_err(|error| KeyError::Io { path: path.into(), error })
+}
+
 /// Reads a private file. The mode is checked on the open file, so the file cannot be swapped between check and read.
 ///
 /// # Errors

@@ -45,9 +45,21 @@ pub fn write(path: &Path, text: &str, sealing: &Sealing) -> Result<(), KeyError>
     if path.exists() {
         return Err(KeyError::Exists(path.into()));
     }
+    private_file::create(path, &sealed(path, text, sealing)?, Secrecy::Private)
+}
+
+/// Replaces a private file by one that holds `text`.
+///
+/// # Errors
+/// [`KeyError`]. The file is the old one or the new one.
+pub fn replace(path: &Path, text: &str, sealing: &Sealing) -> Result<(), KeyError> {
+    private_file::replace(path, &sealed(path, text, sealing)?)
+}
+
+fn sealed(path: &Path, text: &str, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     match sealing {
-        Sealing::Encrypted(source) => private_file::create(path, &encrypt(text, &source.of_new(path)?)?, Secrecy::Private),
-        Sealing::InsecurePlaintext => private_file::create(path, text.as_bytes(), Secrecy::Private),
+        Sealing::Encrypted(source) => Ok(Zeroizing::new(encrypt(text, &source.of_new(path)?)?)),
+        Sealing::InsecurePlaintext => Ok(Zeroizing::new(text.as_bytes().to_vec())),
     }
 }
 

@@ -31,6 +31,8 @@ pub const VALIDATOR_WITNESS_FILE: &str = "validator.signed";
 
 const FORMAT: &str = "quorate-validator-key";
 const FORMAT_PUBLIC: &str = "quorate-validator-public";
+const FORMAT_CONSENSUS: &str = "quorate-consensus-key";
+const WHAT: &str = "validator key";
 
 /// A validator's keys. Not `Clone`; `Debug` shows the public halves; wiped when dropped.
 pub struct ValidatorKeys {
@@ -56,6 +58,47 @@ pub struct ValidatorPublic {
     pub network_key: PublicKey,
 }
 
+/// The keys that a node has: its network key, and its consensus key unless a signer holds it. Wiped when dropped.
+pub struct NodeKeys {
+    /// Seed of the ed25519 network key.
+    pub network_seed: Box<Zeroizing<[u8; 32]>>,
+    /// Signs votes, timeouts and proposals.
+    pub consensus: ConsensusKey,
+}
+
+/// Where a validator's consensus key is.
+#[derive(Debug)]
+pub enum ConsensusKey {
+    /// In the node's key file.
+    Here(SigningKey),
+    /// At a signer; the key file has the public half.
+    AtSigner(PublicKey),
+}
+
+impl fmt::Debug for NodeKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeKeys({:?})", self.public())
+    }
+}
+
+impl NodeKeys {
+    /// The public halves.
+    #[must_use]
+    pub fn public(&self) -> ValidatorPublic {
+        let consensus_key = match &self.consensus {
+            ConsensusKey::Here(key) => key.public(),
+            ConsensusKey::AtSigner(key) => *key,
+        };
+        ValidatorPublic { consensus_key, network_key: SigningKey::from_seed(&self.network_seed).public() }
+    }
+}
+
+impl From<ValidatorKeys> for NodeKeys {
+    fn from(keys: ValidatorKeys) -> Self {
+        Self { network_seed: keys.network_seed, consensus: ConsensusKey::Here(keys.consensus) }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -63,7 +106,9 @@ struct Stored {
     _format: String,
     #[serde(rename = "version")]
     _version: u32,
-    consensus_seed: String,
+    consensus_seed: Option<String>,
+    /// In place of the seed, if a signer holds it.
+    consensus_key: Option<PublicKey>,
     network_seed: String,
 }
 
@@ -71,6 +116,23 @@ impl Drop for Stored {
     fn drop(&mut self) {
         self.consensus_seed.zeroize();
         self.network_seed.zeroize();
+    }
+}
+
+/// A signer's key file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredConsensus {
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "version")]
+    _version: u32,
+    consensus_seed: String,
+}
+
+impl Drop for StoredConsensus {
+    fn drop(&mut self) {
+        self.consensus_seed.zeroize();
     }
 }
 
@@ -151,17 +213,76 @@ pub fn save_validator_key(directory: &Path, keys: &ValidatorKeys, sealing: &Seal
     Ok(secret)
 }
 
-/// Reads `validator.key`.
+/// Reads `validator.key`, which must hold both keys.
+///
+/// # Errors
+/// [`KeyError`]; [`KeyError::AtSigner`] if it holds the network key alone.
+pub fn load_validator_key(path: &Path, source: &PassphraseSource) -> Result<ValidatorKeys, KeyError> {
+    on_wiped_stack(|| {
+        let stored = read_stored(path, source)?;
+        let Some(consensus) = &stored.consensus_seed else { return Err(KeyError::AtSigner(path.into())) };
+        Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, consensus)?, stored::seed(path, WHAT, &stored.network_seed)?))
+    })
+}
+
+/// Reads `validator.key`, of which a signer may hold the consensus key.
 ///
 /// # Errors
 /// [`KeyError`].
-pub fn load_validator_key(path: &Path, source: &PassphraseSource) -> Result<ValidatorKeys, KeyError> {
-    const WHAT: &str = "validator key";
+pub fn load_node_keys(path: &Path, source: &PassphraseSource) -> Result<NodeKeys, KeyError> {
+    on_wiped_stack(|| {
+        let stored = read_stored(path, source)?;
+        let consensus = match (&stored.consensus_seed, stored.consensus_key) {
+            (Some(seed), None) => ConsensusKey::Here(SigningKey::from_seed(&*stored::seed(path, WHAT, seed)?)),
+            (None, Some(key)) => ConsensusKey::AtSigner(key),
+            (Some(_), Some(_)) | (None, None) => {
+                let reason = "it must have either `consensus_seed` or `consensus_key`".into();
+                return Err(KeyError::Content { path: path.into(), what: WHAT, reason });
+            }
+        };
+        Ok(NodeKeys { network_seed: Box::new(stored::seed(path, WHAT, &stored.network_seed)?), consensus })
+    })
+}
+
+fn read_stored(path: &Path, source: &PassphraseSource) -> Result<Stored, KeyError> {
+    let text = sealed::read(path, source)?;
+    stored::parse(path, WHAT, FORMAT, &text)
+}
+
+/// Writes the consensus key alone to a new file, for a signer.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn save_consensus_key(path: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<(), KeyError> {
+    let seed = stored::digits(&keys.consensus_seed);
+    let text = Zeroizing::new(format!("format = \"{FORMAT_CONSENSUS}\"\nversion = {VERSION}\nconsensus_seed = \"{}\"\n", *seed));
+    sealed::write(path, &text, sealing)
+}
+
+/// Reads what [`save_consensus_key`] wrote.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn load_consensus_key(path: &Path, source: &PassphraseSource) -> Result<SigningKey, KeyError> {
+    const WHAT: &str = "consensus key";
     on_wiped_stack(|| {
         let text = sealed::read(path, source)?;
-        let stored: Stored = stored::parse(path, WHAT, FORMAT, &text)?;
-        Ok(ValidatorKeys::from_seeds(stored::seed(path, WHAT, &stored.consensus_seed)?, stored::seed(path, WHAT, &stored.network_seed)?))
+        let stored: StoredConsensus = stored::parse(path, WHAT, FORMAT_CONSENSUS, &text)?;
+        Ok(SigningKey::from_seed(&*stored::seed(path, WHAT, &stored.consensus_seed)?))
     })
+}
+
+/// Replaces `validator.key` by one without the consensus key's secret half, which a signer holds from now on.
+///
+/// # Errors
+/// [`KeyError`]. The file is the old one or the new one.
+pub fn keep_network_key(path: &Path, keys: &ValidatorKeys, sealing: &Sealing) -> Result<(), KeyError> {
+    let text = Zeroizing::new(format!(
+        "format = \"{FORMAT}\"\nversion = {VERSION}\nconsensus_key = \"{}\"\nnetwork_seed = \"{}\"\n",
+        keys.consensus.public(),
+        *stored::digits(&keys.network_seed),
+    ));
+    sealed::replace(path, &text, sealing)
 }
 
 /// Reads `validator.pub`.

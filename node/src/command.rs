@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use quorate_app::App;
-use quorate_keygen::{HomeArgs, PassphraseSource, ValidatorKeys, load_validator_key};
+use quorate_keygen::{HomeArgs, NodeKeys, PassphraseSource, load_node_keys};
 use quorate_ledger::{RocksOptions, RocksStore};
 use quorate_terminal::{CommandError, Exit, Output, shell_word};
 use quorate_types::{genesis::Genesis, ids::GenesisHash};
@@ -242,7 +242,7 @@ struct Started {
 pub(crate) struct Loaded {
     pub(crate) home: Home,
     pub(crate) config: Config,
-    pub(crate) keys: ValidatorKeys,
+    pub(crate) keys: NodeKeys,
     pub(crate) genesis: Genesis,
     join: bool,
 }
@@ -264,7 +264,7 @@ impl Loaded {
         let genesis_hash = check_genesis_hash(&self.genesis, &self.config)?;
         // A ledger may know a later committee; the start looks there.
         let may_join = self.join || self.home.database().exists();
-        let membership = Membership::at_genesis(&self.genesis, &self.keys, may_join)?;
+        let membership = Membership::at_genesis(&self.genesis, &self.keys.public(), may_join)?;
         let listen = membership.listen(&self.config);
         let circumstances = Circumstances {
             place: Some(Place { committee: &membership.committee, me: membership.me() }),
@@ -276,13 +276,20 @@ impl Loaded {
     }
 }
 
-pub(crate) fn load(app: &App, home: Home, config: Config, join: bool) -> Result<Loaded, CommandError> {
+pub(crate) fn load(app: &App, home: Home, mut config: Config, join: bool) -> Result<Loaded, CommandError> {
     let genesis = quorate_genesis::load(&home.genesis_file())?;
     quorate_genesis::check_application(app, &genesis)?;
-    let passphrase_file = &config.node.passphrase_file;
-    let file = (!passphrase_file.as_os_str().is_empty()).then(|| home.path().join(passphrase_file));
-    let keys = load_validator_key(&home.key_file(), &PassphraseSource::Usual { file })?;
+    let passphrase = passphrase_source(&home, &config);
+    let keys = load_node_keys(&home.key_file(), &passphrase)?;
+    if !config.node.signer.as_os_str().is_empty() {
+        config.node.signer = home.path().join(&config.node.signer);
+    }
     Ok(Loaded { home, config, keys, genesis, join })
+}
+
+pub(crate) fn passphrase_source(home: &Home, config: &Config) -> PassphraseSource {
+    let file = &config.node.passphrase_file;
+    PassphraseSource::Usual { file: (!file.as_os_str().is_empty()).then(|| home.path().join(file)) }
 }
 
 impl CheckCommand {
@@ -404,7 +411,7 @@ impl RunCommand {
 
 /// Runs `work` on a thread whose stack is returned to the system afterwards. Reading, decoding and moving keys leaves copies on the stack,
 /// which could not be wiped from a stack that stays.
-fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError> + Send) -> Result<T, CommandError> {
+pub(crate) fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> Result<T, CommandError> + Send) -> Result<T, CommandError> {
     /// Larger than the stacks that libc caches for reuse by the next thread. Only touched pages take memory.
     const STACK_BYTES: usize = 64 << 20;
     let done = thread::scope(|scope| {
@@ -434,6 +441,7 @@ impl From<NodeError> for CommandError {
             NodeError::Committee(_) | NodeError::Json(_) => "genesis",
             NodeError::NotInCommittee { .. } => "not-in-committee",
             NodeError::NetworkKey { .. } => "network-key",
+            NodeError::NoSigner | NodeError::UnusedSigner | NodeError::Signer(_) => "signer",
             NodeError::Recover(_) | NodeError::Witness(_) => "recover",
             NodeError::Store(_) | NodeError::Ledger(_) | NodeError::Disk(_) | NodeError::AddressFile { .. } => "data",
             NodeError::Network(_) => "network",

@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub genesis_hash: String,
     /// A file whose first line is the passphrase of the validator's key; empty: read from the environment or the terminal.
     pub passphrase_file: PathBuf,
+    /// The socket of the signer that holds the consensus key; empty: the key is in the key file.
+    pub signer: PathBuf,
     /// Threads that verify transaction signatures.
     pub verify_threads: u16,
     /// The last height to commit, for an upgrade of all validators at once; 0: none.
@@ -155,7 +157,7 @@ pub enum LogFormat {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { genesis_hash: String::new(), passphrase_file: PathBuf::new(), verify_threads: 1, halt_at_height: 0 }
+        Self { genesis_hash: String::new(), passphrase_file: PathBuf::new(), signer: PathBuf::new(), verify_threads: 1, halt_at_height: 0 }
     }
 }
 
@@ -736,6 +738,7 @@ mod tests {
         ),
         ("node.halt_at_height", &["0", "250000"], &[("soon", "whole number")]),
         ("node.passphrase_file", &["secrets/passphrase"], &[("", "empty")]),
+        ("node.signer", &["/run/quorate-signer/signer.sock"], &[("", "empty")]),
         ("node.verify_threads", &["1", "64"], &[("0", "must lie in"), ("65", "must lie in"), ("70000", "expected u16")]),
         ("pool.bytes_max", &["1048576"], &[("1", "must lie in"), ("64 MiB", "whole number")]),
         ("pool.sender_transactions_max", &["1"], &[("0", "must lie in"), ("x", "whole number")]),

@@ -109,6 +109,7 @@ const IGNORED: &[&str] = &[
     "unsafe-vote",
     "unsafe-timeout",
     "parent-missing",
+    "not-signed",
     "too-many-requests",
     "other-epoch",
     "not-in-committee",

@@ -12,17 +12,18 @@
 use std::{
     fmt, fs, io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use quorate_app::App;
-use quorate_keygen::ValidatorKeys;
+use quorate_keygen::{ConsensusKey, NodeKeys, ValidatorPublic};
 use quorate_ledger::{Ledger, LedgerError, LedgerReader, Loading, Store, StoreError};
 use quorate_network::{ApplicationId, Hello, Limits, Network, NetworkConfig, NetworkError, Peer, PeerIndex};
 use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
+use quorate_signer::{Absence, RemoteSigner};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
     crypto::SigningKey,
@@ -30,6 +31,7 @@ use quorate_types::{
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX},
     round::{Epoch, Height},
+    signing::Signer,
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -108,6 +110,17 @@ pub enum NodeError {
         /// The network key in the genesis.
         theirs: String,
     },
+    /// The consensus key is at a signer, and it is not said where that is.
+    #[error("a signer holds the consensus key (keys/validator.key has its public half alone); set node.signer to the signer's socket")]
+    NoSigner,
+    /// The consensus key is here, and a signer is configured.
+    #[error(
+        "node.signer is set, but keys/validator.key holds the consensus key; give it to the signer (`quorate signer init`), or remove the setting"
+    )]
+    UnusedSigner,
+    /// The signer is not ours.
+    #[error(transparent)]
+    Signer(Absence),
     /// The replica cannot resume from what is on disk.
     #[error(transparent)]
     Recover(#[from] RecoverError),
@@ -177,8 +190,8 @@ pub struct Setup {
     pub app: App,
     /// The operator's settings.
     pub config: Config,
-    /// The validator's secret keys.
-    pub keys: ValidatorKeys,
+    /// The validator's secret keys. A signer may hold one of them.
+    pub keys: NodeKeys,
     /// How far the consensus key has signed.
     pub witness: Box<dyn WitnessFile>,
     /// Already checked by [`quorate_genesis::load`].
@@ -210,10 +223,10 @@ impl Membership {
     ///
     /// # Errors
     /// [`NodeError`]: no valid committee, our key is not in it, or our network key differs.
-    pub fn at_genesis(genesis: &Genesis, keys: &ValidatorKeys, join: bool) -> Result<Self, NodeError> {
+    pub fn at_genesis(genesis: &Genesis, keys: &ValidatorPublic, join: bool) -> Result<Self, NodeError> {
         let found = Self::find(genesis.committee()?, keys)?;
         if found.seat.is_none() && !join {
-            let key = keys.public().consensus_key.to_string();
+            let key = keys.consensus_key.to_string();
             return Err(NodeError::NotInCommittee { key, network: genesis.name.clone() });
         }
         Ok(found)
@@ -223,8 +236,7 @@ impl Membership {
     ///
     /// # Errors
     /// [`NodeError::NetworkKey`].
-    pub fn find(committee: Arc<Committee>, keys: &ValidatorKeys) -> Result<Self, NodeError> {
-        let public = keys.public();
+    pub fn find(committee: Arc<Committee>, public: &ValidatorPublic) -> Result<Self, NodeError> {
         let found = committee.find(&public.consensus_key);
         let seat = found.and_then(|id| Some((id, committee.get(id)?.clone())));
         if let Some((_, validator)) = seat.as_ref().filter(|(_, validator)| validator.network_key != public.network_key) {
@@ -249,6 +261,24 @@ impl Membership {
         let configured = config.network.listen.trim();
         let ours = || self.seat.as_ref().map(|(_, validator)| validator.address.clone()).unwrap_or_default();
         if configured.is_empty() { ours() } else { configured.to_owned() }
+    }
+}
+
+/// The signer that holds the consensus key, if one does. It need not run yet.
+fn remote_signer(key: &ConsensusKey, socket: &Path, genesis_hash: GenesisHash) -> Result<Option<Arc<RemoteSigner>>, NodeError> {
+    match (key, socket.as_os_str().is_empty()) {
+        (ConsensusKey::Here(_), true) => Ok(None),
+        (ConsensusKey::Here(_), false) => Err(NodeError::UnusedSigner),
+        (ConsensusKey::AtSigner(_), true) => Err(NodeError::NoSigner),
+        (ConsensusKey::AtSigner(key), false) => {
+            let remote = RemoteSigner::new(socket.into(), *key, genesis_hash);
+            match remote.connect() {
+                Ok(()) => tracing::info!(socket = %socket.display(), "the signer answers"),
+                Err(absence @ Absence::Silent { .. }) => tracing::warn!("nothing is signed until it does: {absence}"),
+                Err(other) => return Err(NodeError::Signer(other)),
+            }
+            Ok(Some(Arc::new(remote)))
+        }
     }
 }
 
@@ -323,8 +353,8 @@ impl Node {
         let ledger = open_ledger(&store, &app, &genesis)?;
         let machine = ledger.machine().clone();
         // Who has followed the chain into a later epoch knows the network.
-        let in_genesis = Membership::at_genesis(&genesis, &keys, join || ledger.epoch().epoch > Epoch(0))?;
-        let membership = Membership::find(ledger.epoch().committee()?, &keys)?;
+        let in_genesis = Membership::at_genesis(&genesis, &keys.public(), join || ledger.epoch().epoch > Epoch(0))?;
+        let membership = Membership::find(ledger.epoch().committee()?, &keys.public())?;
         let name =
             membership.seat.as_ref().or(in_genesis.seat.as_ref()).map_or("not a member", |(_, validator)| &validator.name).to_owned();
         if let Some((id, validator)) = &membership.seat {
@@ -350,10 +380,16 @@ impl Node {
         let peers = peering.peers(Members { committee: &membership.committee, moved: &moved }, None, None);
         let network_config =
             network_config(membership.listen(&config), config.network.resolver()?, peers, &genesis, genesis_hash, keys.network_seed);
+        let remote = remote_signer(&keys.consensus, &config.node.signer, genesis_hash)?;
+        let signer: Arc<dyn Signer> = match (keys.consensus, &remote) {
+            (ConsensusKey::Here(key), _) => Arc::new(key),
+            (ConsensusKey::AtSigner(_), Some(remote)) => Arc::<RemoteSigner>::clone(remote),
+            (ConsensusKey::AtSigner(_), None) => return Err(NodeError::NoSigner),
+        };
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
-            signer: Arc::new(keys.consensus),
+            signer,
             pool: pool_limits(&config.pool),
             fixed_leaders: Arc::default(),
             witness,
@@ -434,6 +470,7 @@ impl Node {
             disk: Arc::clone(&disk),
             drops,
             evidence,
+            signer: remote,
             waiting: Waiting::new(&config.api),
             reads: Api::reads(),
             pages: pages.handle().clone(),

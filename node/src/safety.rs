@@ -263,16 +263,16 @@ impl TransferCommand {
 }
 
 /// The home of a stopped validator, locked against being started.
-struct Stopped {
-    home: Home,
-    key: PublicKey,
-    genesis_hash: GenesisHash,
-    store: RocksStore,
+pub(crate) struct Stopped {
+    pub(crate) home: Home,
+    pub(crate) key: PublicKey,
+    pub(crate) genesis_hash: GenesisHash,
+    pub(crate) store: RocksStore,
     _lock: DataLock,
 }
 
 impl Stopped {
-    fn open(app: &App, home: &HomeArgs, settings: &SettingArgs) -> Result<Self, CommandError> {
+    pub(crate) fn open(app: &App, home: &HomeArgs, settings: &SettingArgs) -> Result<Self, CommandError> {
         let home = Home::new(home.path()?);
         let config = load_config(&home, settings)?;
         let Loaded { home, config, keys, genesis, .. } = load(app, home, config, true)?;
@@ -302,7 +302,7 @@ impl Stopped {
     }
 }
 
-fn refused(error: TransferError) -> CommandError {
+pub(crate) fn refused(error: TransferError) -> CommandError {
     let code = match &error {
         TransferError::Home(_) => "recover",
         TransferError::Abstains => "abstains",

@@ -18,6 +18,10 @@ const TEMPLATE: &str = r#"# Configuration of a quorate validator.
 # environment variable QUORATE_PASSPHRASE or asked for on the terminal.
 #passphrase_file = ""
 
+# The socket of the signer that holds the consensus key (`quorate signer init`), relative to the home directory. Empty: the key is in
+# keys/validator.key.
+#signer = ""
+
 # Threads that verify transaction signatures.
 #verify_threads = 1
 

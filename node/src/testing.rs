@@ -92,7 +92,7 @@ pub(crate) fn setup_of(keys: ValidatorKeys, genesis: Genesis, settings: &[&str])
         join: false,
         app: quorate_builtin::app(),
         config,
-        keys,
+        keys: keys.into(),
         witness,
         genesis,
         address_files: None,

@@ -1,18 +1,15 @@
 //! The witness on disk: `validator.signed`, the file beside the key that records how far it has signed (format: `quorate_types::witness`).
 //!
-//! It is written in place, so that a systemd unit can grant write access to this one file; its two slots survive a torn write. The file stays
-//! locked while it is open: a second process with the same key file is refused, wherever its data directory is.
+//! It stays locked while it is open: a second process with the same key file is refused, wherever its data directory is.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
+use quorate_keygen::slot_file::{SlotFile, SlotFileError};
 use quorate_ledger::StoreError;
 use quorate_replica::WitnessFile;
-use quorate_types::witness::WITNESS_BYTES;
 
 /// Why the witness cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,50 +36,30 @@ pub enum WitnessError {
 
 /// The witness file, open and locked.
 #[derive(Debug)]
-pub(crate) struct WitnessOnDisk {
-    path: PathBuf,
-    file: File,
-}
+pub(crate) struct WitnessOnDisk(SlotFile);
 
 impl WitnessOnDisk {
     /// Opens and locks the file, which must exist.
     pub(crate) fn open(path: &Path) -> Result<Self, WitnessError> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => WitnessError::Missing(path.into()),
-            _ => WitnessError::Io { path: path.into(), error },
-        })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), file }),
-            Err(TryLockError::WouldBlock) => Err(WitnessError::InUse(path.into())),
-            Err(TryLockError::Error(error)) => Err(WitnessError::Io { path: path.into(), error }),
-        }
+        SlotFile::open(path).map(Self).map_err(|error| match error {
+            SlotFileError::Missing => WitnessError::Missing(path.into()),
+            SlotFileError::InUse => WitnessError::InUse(path.into()),
+            SlotFileError::Io(error) => WitnessError::Io { path: path.into(), error },
+        })
     }
 
     fn failed(&self, error: &io::Error) -> StoreError {
-        StoreError::Disk(format!("{}: {error}", self.path.display()))
+        StoreError::Disk(format!("{}: {error}", self.0.path().display()))
     }
 }
 
 impl WitnessFile for WitnessOnDisk {
     fn read(&self) -> Result<Vec<u8>, StoreError> {
-        // If the last process ended between a write and its sync, that write may be only in the page cache, where we would read and rely on it.
-        self.file.sync_data().map_err(|error| self.failed(&error))?;
-        // A truncated tail reads as zeros, so its slots do not decode.
-        let mut bytes = vec![0; WITNESS_BYTES];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(&error)),
-            }
-        }
-        Ok(bytes)
+        self.0.read().map_err(|error| self.failed(&error))
     }
 
     fn write_sync(&self, at: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all_at(bytes, at as u64).and_then(|()| self.file.sync_data()).map_err(|error| self.failed(&error))
+        self.0.write_sync(at, bytes).map_err(|error| self.failed(&error))
     }
 }
 
@@ -90,7 +67,7 @@ impl WitnessFile for WitnessOnDisk {
 mod tests {
     use std::fs;
 
-    use quorate_types::witness::{History, Witness};
+    use quorate_types::witness::{History, WITNESS_BYTES, Witness};
 
     use super::*;
     use crate::testing::keys;

@@ -18,7 +18,7 @@ const CHANGES_MIN = 200;
 /** How far back a transaction is looked for. */
 const BLOCKS_SEARCHED = 20_000;
 
-const summary = { api: API, checks: {}, changes: { tried: 0, refuted: 0, other: {} }, failures: [] };
+const summary = { api: API, checks: {}, changes: { tried: 0, refuted: 0, other: {} }, skipped: [], failures: [] };
 const passed = (name) => (summary.checks[name] = (summary.checks[name] ?? 0) + 1);
 
 function check(name, holds, detail = "") {
@@ -32,14 +32,14 @@ async function ask(path) {
   return response.json();
 }
 
-/** A block with transactions: the newest, or, if the chain has been idle for long, the one after the first few. */
-async function busyBlock() {
+/** The newest block that has what is looked for, or `null`. */
+async function newestBlock(has, searched = BLOCKS_SEARCHED) {
   const { height } = await ask("status");
-  for (let at = height; at > Math.max(0, height - BLOCKS_SEARCHED); at--) {
+  for (let at = height; at > Math.max(0, height - searched); at--) {
     const block = await ask(`blocks/${at}`);
-    if (block.transactions_total > 0) return block;
+    if (has(block)) return block;
   }
-  throw new Error("no transaction is committed: send one first");
+  return null;
 }
 
 /** Watches what must not happen on a page. */
@@ -53,7 +53,7 @@ function guard(page, label) {
   });
 }
 
-const settled = (page) => page.waitForFunction(() => !document.getElementById("main").hasAttribute("aria-busy") && !document.querySelector('[data-mark="checking"]'), null, { timeout: PATIENCE_MS });
+const settled = (page) => page.waitForFunction(() => document.querySelector("main h1") && !document.getElementById("main").hasAttribute("aria-busy") && !document.querySelector('[data-mark="checking"]'), null, { timeout: PATIENCE_MS });
 const markOf = (page) => page.locator("main .proof").first().getAttribute("data-mark", { timeout: PATIENCE_MS });
 
 async function picture(page, name) {
@@ -105,6 +105,7 @@ async function visit(browser, { width, height, scheme, known, busy }) {
   await page.waitForSelector("#unpin", { timeout: PATIENCE_MS });
   await settled(page);
   check("the genesis is green once its hash is pinned", (await markOf(page)) === "proved", label);
+  check("no mark counts changes that may be withheld", (await page.textContent("main .proof")).includes("the node may withhold later ones"), label);
   await fits(page, `${label}, trust`);
   await picture(page, `${width}-${scheme}-trust`);
 
@@ -136,6 +137,8 @@ async function visit(browser, { width, height, scheme, known, busy }) {
     await fits(page, `${label}, ${name}`);
     await picture(page, `${width}-${scheme}-${name}`);
     if (name !== "consensus") check(`${name}: the proofs are green`, (await markOf(page)) === "proved", label);
+    const caveat = { validators: "who led, links and last votes are not in the state", governance: "Nothing proves that none is left out" }[name];
+    if (caveat) check(`${name}: what is not proved is said`, (await page.textContent("main")).includes(caveat), label);
   }
   await search(page, "no such thing");
   await page.waitForFunction(() => document.querySelector("main h1")?.textContent === "Not found", null, { timeout: PATIENCE_MS });
@@ -159,6 +162,9 @@ function changeText(text, old, changed) {
   if (text.split(old).length !== 2) throw new Error(`${old} is not once in the answer`);
   return text.replace(old, () => changed);
 }
+
+/** Proof of a value with the certificate of a genesis: a path, a header, and a certificate of round 0 that nobody has signed. */
+const UNSIGNED = `000001${"00".repeat(256 + 112 + 73 + 16 + 1)}`;
 
 /** Positions all over a length, each about as often. */
 const spread = (length, count) => [...new Set(Array.from({ length: count }, (_, i) => Math.floor(((i + 0.37) * length) / count)))];
@@ -184,6 +190,9 @@ async function changes({ sender, transaction, others }) {
   for (const at of spread(bytesIn(account.proof), 110)) add(`account proof, byte ${at}`, accountUrl, accountPage, field("proof", (hex) => changeByte(hex, Math.min(at, bytesIn(hex) - 1), 1 << at % 8)));
   for (const at of spread(bytesIn(account.value), 37)) add(`account value, byte ${at}`, accountUrl, accountPage, field("value", (hex) => changeByte(hex, at, 1 << at % 8)));
   add("account height", accountUrl, accountPage, field("height", (height) => height + 1));
+  add("account height in other digits", accountUrl, accountPage, field("height", (height) => `0b${height.toString(2)}`));
+  add("account sequence in other digits", accountUrl, accountPage, field("sequence", (sequence) => `0${sequence}`));
+  add("account with the genesis's certificate", accountUrl, accountPage, field("proof", () => UNSIGNED));
   add("account sequence", accountUrl, accountPage, field("sequence", (sequence) => sequence + 1));
   add("account address", accountUrl, accountPage, field("address", (address) => changeByte(address, 7, 1)));
   add("account value left out", accountUrl, accountPage, field("value", () => null));
@@ -209,6 +218,7 @@ async function changes({ sender, transaction, others }) {
   add("genesis, parameters", "/v1/genesis", receiptPage, (text) => changeText(text, `"window_size":${genesis.parameters.window_size}`, `"window_size":${genesis.parameters.window_size + 1}`));
   add("genesis, power", "/v1/genesis", receiptPage, (text) => text.replace(/"power":\d+/, `"power":${genesis.validators[0].validator.power + 1}`));
   add("genesis, settings", "/v1/genesis", receiptPage, (text) => text.replace(/"balance":"/, '"balance":"1'));
+  add("genesis, application as a list", "/v1/genesis", accountPage, (text) => text.replace(/"application":\{"name":("[^"]*")/, (_, name) => `"application":{"name":[${name}]`));
   add("genesis of another version", "/v1/genesis", receiptPage, (text) => changeText(text, `"protocol_version":${genesis.protocol_version}`, `"protocol_version":${genesis.protocol_version + 1}`));
   // The committee, as the validators' page shows it. A lie in the value alone, and one in the proof.
   const epochUrl = "/v1/state/0x0065706f6368";
@@ -221,6 +231,19 @@ async function changes({ sender, transaction, others }) {
   const blockPage = `#/block/${outcome.height}`;
   for (const name of ["block_id", "state_id", "state_root", "parent"]) add(`block, ${name}`, blockUrl, blockPage, field(name, (hash) => changeByte(hash, 21, 2)));
   for (const name of ["round", "epoch", "timestamp"]) add(`block, ${name}`, blockUrl, blockPage, field(name, (value) => value + 1));
+  add("block, height as a text", blockUrl, blockPage, field("height", String));
+  add("another block", blockUrl, blockPage, () => JSON.stringify(others.block));
+  add("block, a next page after the last", blockUrl, blockPage, (text) => text.replace(/\}$/, ',"next":1}'));
+  const outcomeOf = (change) => field("transactions", (all) => all.map((one) => (one.tx_id === transaction ? { ...one, outcome: change(one.outcome) } : one)));
+  if (outcome.outcome.result === "applied") {
+    add("block, a length of an answer", blockUrl, blockPage, outcomeOf((shown) => ({ ...shown, output_bytes: shown.output_bytes + 7 })));
+    add("block, a length of an answer that is left out", blockUrl, blockPage, outcomeOf(({ result, output_bytes }) => ({ result, output_bytes: output_bytes + 7 })));
+  }
+  if (others.failed) {
+    const { height, transactions } = others.failed;
+    const asApplied = (shown) => (shown.result === "failed" ? { result: "applied", output_bytes: 1 } : shown);
+    add("block, a failed transaction as applied", `/v1/blocks/${height}`, `#/block/${height}`, field("transactions", (all) => all.map((one) => ({ ...one, outcome: asApplied(one.outcome) }))));
+  } else summary.skipped.push("a failed transaction as applied: none has failed");
   for (const name of ["tx_id", "receipt"]) add(`block, ${name}`, blockUrl, blockPage, field("transactions", ([first, ...rest]) => [{ ...first, [name]: changeByte(first[name], 30, 8) }, ...rest]));
   add("block, outcome", blockUrl, blockPage, field("transactions", ([first, ...rest]) => [{ ...first, outcome: { result: "failed", code: "no-such-code", numbers: ["1"], reason: "" } }, ...rest]));
   if (block.transactions.length > 1) add("block, order", blockUrl, blockPage, field("transactions", ([first, second, ...rest]) => [second, first, ...rest]));
@@ -238,7 +261,7 @@ async function changes({ sender, transaction, others }) {
   return list;
 }
 
-async function lie(browser, { known, busy }) {
+async function lie(browser, { known, busy, failed }) {
   const context = await browser.newContext({ viewport: { width: 900, height: 700 } });
   const page = await context.newPage();
   page.on("pageerror", (error) => summary.failures.push(`a lie broke the page: ${error.stack}`));
@@ -248,7 +271,7 @@ async function lie(browser, { known, busy }) {
   const status = await ask("status");
   const genesis = await ask("genesis");
   const operator = genesis.validators.map((entry) => entry.validator.operator).find((address) => address && address !== sender);
-  const others = { account: await ask(`accounts/${operator ?? `0x${"00".repeat(32)}`}`), proof: null };
+  const others = { account: await ask(`accounts/${operator ?? `0x${"00".repeat(32)}`}`), proof: null, block: await ask(`blocks/${busy.height - 1}`), failed };
   if (busy.transactions[1]) others.proof = (await ask(`transactions/${busy.transactions[1].tx_id}/proof`)).proof;
 
   const seen = async (hash) => {
@@ -282,7 +305,8 @@ async function lie(browser, { known, busy }) {
     if (!isChanged) summary.failures.push(`${change.part}: the page did not ask for what was to be changed`);
     if (marks.includes("proved") || marks.includes("unpinned")) summary.failures.push(`${change.part}: green, although it was changed`);
     if (marks.includes("refuted")) summary.changes.refuted += 1;
-    else summary.changes.other[marks.join() || "no mark"] = (summary.changes.other[marks.join() || "no mark"] ?? 0) + 1;
+    if (marks.includes("refuted") && (await page.textContent("main h1")) !== "This did not work") check("what is refuted is faded", (await page.locator("main .refuted-claim").count()) > 0, change.part);
+    if (!marks.includes("refuted")) summary.changes.other[marks.join() || "no mark"] = (summary.changes.other[marks.join() || "no mark"] ?? 0) + 1;
   }
   check("enough changes", summary.changes.tried >= CHANGES_MIN, String(summary.changes.tried));
   check("every change is refuted", summary.changes.refuted === summary.changes.tried, JSON.stringify(summary.changes.other));
@@ -324,15 +348,291 @@ async function lie(browser, { known, busy }) {
   await context.close();
 }
 
+// Traps ------------------------------------------------------------------------------------------------------------------------------------
+
+/** A lock: what waits at it goes on once it is opened. */
+function lock() {
+  let open;
+  const opened = new Promise((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Whether the page still runs: one in an endless loop does not answer. */
+const responds = (page) => Promise.race([page.evaluate(() => true), sleep(5000).then(() => false)]);
+const heading = async (page) => (await settled(page), page.textContent("main h1"));
+const textIn = (page, words, selector = "main") => page.waitForFunction(([selector, words]) => document.querySelector(selector).textContent.includes(words), [selector, words], { timeout: PATIENCE_MS });
+const change = (text, changed) => JSON.stringify({ ...JSON.parse(text), ...changed });
+
+/**
+ * What a lying node must not reach. Each trap opens a page of its own, whose answers are what `answer` makes of them: a text, what `fulfill`
+ * takes, "abort", or nothing for the node's own. It gets the path after `/v1/`, the node's answer, how often this path was asked, and a lock.
+ */
+function traps({ known, busy, several, proposal, epochs }) {
+  const [{ tx_id: transaction, sender }] = busy.transactions;
+  const { height } = busy;
+  const wrong = changeByte(known, 3, 1);
+  const epochKey = "state/0x0065706f6368";
+  const isStatus = (path) => path === "status";
+  const isEpochs = (path) => path.startsWith("epochs?");
+  const isHeader = (path) => /^blocks\/\d+\?from=4294967295$/.test(path);
+  /** A page is left whose answer comes late: what stands there then? */
+  const late = (name, hash, isLate, to, then) => ({
+    name: `${name} that comes late is nowhere`,
+    hash,
+    answer: async ({ path, held }) => isLate(path) && held.opened,
+    look: async ({ page, asked, held }) => {
+      while (asked(isLate) === 0) await sleep(50);
+      await sleep(1000);
+      await page.evaluate((to) => (location.hash = to), to);
+      await sleep(500);
+      await settled(page);
+      held.open();
+      await sleep(1500);
+      return then(page);
+    },
+  });
+  const list = [
+    late("a key", "#/key/0x736869", (path) => path === "state/0x736869", `#/account/${sender}`, async (page) => (await heading(page)) === "Account"),
+    late("a transaction's sender", `#/tx/${transaction}`, (path) => path.startsWith(`blocks/${height}?from=`) && !isHeader(path), "#/trust", async (page) => !(await page.textContent("main")).includes("sequence number")),
+    late("a search", `#/search/${transaction}`, (path) => path === `transactions/${transaction}`, "#/trust", (page) => page.url().endsWith("#/trust")),
+    {
+      name: "a pin that comes during a check says nothing of it",
+      hash: `#/account/${sender}`,
+      isUnpinned: true,
+      answer: async ({ path, own, held }) => {
+        if (path !== "genesis") return;
+        const genesis = await own();
+        await held.opened;
+        return genesis;
+      },
+      look: async ({ page, held }) => {
+        await page.waitForSelector('[data-mark="checking"]');
+        await page.evaluate((hash) => localStorage.setItem("quorate-genesis-hash", hash), wrong);
+        held.open();
+        await settled(page);
+        return (await markOf(page)) !== "proved";
+      },
+    },
+    ...[2 ** 51, Number.MAX_SAFE_INTEGER].flatMap((round) => [
+      { name: "an absurd round ends no page", answer: async ({ path, own }) => path === "consensus" && change(await own(), { round }), look: async ({ page }) => (await sleep(2500), responds(page)) },
+      { name: "an absurd round ends no page", hash: "#/consensus", answer: async ({ path, own }) => path === "consensus" && change(await own(), { round }), look: async ({ page }) => (await sleep(2500), responds(page)) },
+      { name: "an absurd round of a block ends no page", answer: async ({ path, own }) => isHeader(path) && Number(path.match(/\d+/)[0]) % 7 === 0 && change(await own(), { round }), look: async ({ page }) => (await sleep(2500), responds(page)) },
+    ]),
+    {
+      name: "a header of another block is not taken in",
+      answer: async ({ path }) => isHeader(path) && JSON.stringify(busy),
+      look: async ({ page }) => (await textIn(page, "make no sense", "#banners"), (await page.locator("[data-block]").count()) <= 1),
+    },
+    {
+      name: "one answer without sense does not end the polling",
+      answer: ({ path, times }) => path === "consensus" && times === 3 && "{}",
+      look: async ({ page }) => {
+        await textIn(page, "make no sense", "#banners");
+        await page.waitForFunction(() => document.getElementById("banners").textContent === "", null, { timeout: PATIENCE_MS });
+        return true;
+      },
+    },
+    {
+      name: "what cannot be drawn does not end the polling",
+      isBroken: true,
+      answer: async ({ path, own }) => isHeader(path) && change(await own(), { author: {} }),
+      look: async ({ page, asked }) => {
+        await textIn(page, "could not draw", "#banners");
+        const before = asked(isStatus);
+        await sleep(3500);
+        return asked(isStatus) > before;
+      },
+    },
+    {
+      name: "a long pause is no short one",
+      answer: ({ path }) => path === "status" && { status: 503, headers: { "retry-after": "3000000" }, body: '{"error":{"code":"busy","message":"busy"}}' },
+      look: async ({ page, asked }) => (await sleep(3000), asked(isStatus) < 4),
+    },
+    {
+      name: "twins do not multiply",
+      answer: async ({ path, own }) => {
+        if (path !== "consensus") return;
+        const { validators } = JSON.parse(await own());
+        return change(await own(), { validators: validators.map((one) => ({ ...one, name: "twin" })) });
+      },
+      look: async ({ page }) => {
+        const count = () => page.locator(".people .name").count();
+        await page.waitForSelector(".people .name");
+        const before = await count();
+        await sleep(3500);
+        return (await count()) === before;
+      },
+    },
+    {
+      name: "a long answer that is left out is compared, and green if it is right",
+      hash: `#/block/${height}`,
+      answer: async ({ path, own }) => {
+        if (path !== `blocks/${height}`) return;
+        const { transactions } = JSON.parse(await own());
+        return change(await own(), { transactions: transactions.map(({ outcome: { output, ...outcome }, ...one }) => ({ ...one, outcome })) });
+      },
+      look: async ({ page, asked }) => (await settled(page), (await markOf(page)) === "proved" && asked((path) => path === `transactions/${transaction}/proof`) > 0),
+    },
+    {
+      name: "a block without author is not the genesis",
+      hash: `#/block/${height}`,
+      answer: async ({ path, own }) => path === `blocks/${height}` && change(await own(), { author: null }),
+      look: async ({ page }) => (await settled(page), !(await page.textContent("main")).includes("this is genesis")),
+    },
+    {
+      name: "one lost round after an epoch is named",
+      hash: `#/block/${height}`,
+      answer: async ({ path, own }) => (path === `blocks/${height}` ? change(await own(), { round: 2 }) : path === `blocks/${height - 1}?from=4294967295` && change(await own(), { epoch: busy.epoch + 1, round: 7 })),
+      look: async ({ page }) => (await textIn(page, "One round was lost before this block: round 1."), true),
+    },
+    {
+      name: "an age is renewed",
+      hash: `#/account/${sender}`,
+      look: async ({ page }) => {
+        await settled(page);
+        const before = await page.textContent("main .proof summary");
+        await sleep(2500);
+        return (await page.textContent("main .proof summary")) !== before;
+      },
+    },
+    {
+      name: "a pending transaction outlives a silent answer",
+      hash: `#/tx/${transaction}`,
+      answer: ({ path, times }) => (path !== `transactions/${transaction}` || times > 3 ? undefined : times === 2 ? "abort" : '{"status":"pending"}'),
+      look: async ({ page }) => (await page.waitForSelector('[data-mark="proved"]', { timeout: PATIENCE_MS }), true),
+    },
+    {
+      name: "a page that failed for silence comes once the node answers",
+      hash: `#/tx/${transaction}`,
+      answer: ({ path, times }) => path === `transactions/${transaction}` && times === 1 && "abort",
+      look: async ({ page }) => (await page.waitForSelector('[data-mark="proved"]', { timeout: PATIENCE_MS }), true),
+    },
+    ...["#/key/0xabc", `#/tx/${transaction}?x`, "#/account/0x12", "#/block/x", "#/constructor"].map((hash) => ({ name: "an address that means nothing blames nobody", hash, look: async ({ page }) => (await heading(page)) === "There is no such page" })),
+    { name: "a key with invisible characters is shown by its bytes", hash: "#/key/0x73e280ae6162", look: async ({ page }) => (await settled(page), !(await page.textContent("main")).includes("\u202e")) },
+    {
+      name: "looking again keeps the focus",
+      hash: `#/account/${sender}`,
+      look: async ({ page }) => {
+        await settled(page);
+        await page.focus("#again");
+        await page.keyboard.press("Enter");
+        await sleep(300);
+        await settled(page);
+        return page.evaluate(() => document.activeElement.id === "again");
+      },
+    },
+    {
+      name: "marks are read out when they change, and countdowns are not",
+      hash: `#/account/${sender}`,
+      answer: ({ path }) => path === "status" && "abort",
+      look: async ({ page }) => {
+        await textIn(page, "asks again", "#banners");
+        return page.evaluate(() => !document.querySelector("#banners p > :not([aria-hidden])").textContent.includes("asks again"));
+      },
+    },
+    {
+      name: "an endless answer is cut off",
+      hash: `#/account/${sender}`,
+      answer: ({ path }) => path === `accounts/${sender}` && `{"a":"${"a".repeat(33 << 20)}"}`,
+      look: async ({ page }) => (await textIn(page, "too long"), true),
+    },
+  ];
+  const need = (what, name, trap) => (what ? list.push({ name, ...trap(what) }) : summary.skipped.push(`${name}: this chain has nothing to show it with`));
+  need(several, "two loads of a page are one", ({ height, transactions, transactions_total }) => ({
+    hash: `#/block/${height}`,
+    answer: async ({ path, own, held }) => {
+      if (path === `blocks/${height}`) return change(await own(), { transactions: transactions.slice(0, 1), next: 1 });
+      if (path !== `blocks/${height}?from=1`) return;
+      await held.opened;
+    },
+    look: async ({ page, held }) => {
+      const more = page.getByRole("button", { name: "Show more" });
+      await more.click();
+      await more.click();
+      held.open();
+      await settled(page);
+      return transactions_total > 1 && (await markOf(page)) === "proved";
+    },
+  }));
+  need(epochs, "the same change of the committee for ever is refused", (changes) => ({
+    hash: "#/governance",
+    answer: async ({ path, own }) => {
+      if (path === "genesis") return { status: 503, body: '{"error":{"code":"busy","message":"busy"}}' };
+      if (path === "status") return change(await own(), { epoch: 10 ** 15 });
+      if (isEpochs(path)) return JSON.stringify({ epoch: 10 ** 15, changes: changes.slice(0, 1) });
+    },
+    look: async ({ page, asked }) => (await sleep(4000), asked(isEpochs) > 0 && asked(isEpochs) < 4),
+  }));
+  need(proposal, "votes counted by another committee are not green", () => ({
+    hash: "#/governance",
+    answer: async ({ path, own }) => path === epochKey && change(await own(), { value: changeByte(JSON.parse(await own()).value, bytesIn(JSON.parse(await own()).value) - 36, 1), proof: UNSIGNED, height: 0 }),
+    look: async ({ page }) => (await settled(page), (await page.locator('.people .proof[data-mark="unproved"]').count()) > 0 && (await page.locator('.people .proof[data-mark="proved"]').count()) === 0),
+  }));
+  need(proposal, "a proposal is not closed by the node's word", (key) => ({
+    hash: "#/governance",
+    answer: async ({ path, own }) => path === `state/${key}` && change(await own(), { value: null }),
+    look: async ({ page }) => (await settled(page), (await page.locator('.people .proof[data-mark="refuted"]').count()) === 1 && !(await page.textContent("main")).includes("closed meanwhile")),
+  }));
+  return list;
+}
+
+/** The key of an open proposal, or `null`: the list begins with the next number, 8 bytes, and a length; then come numbers, 8 bytes each, and addresses. */
+async function openProposal() {
+  const { value } = await ask("state/0x0070726f706f73616c73");
+  if (value === null) return null;
+  const digits = value.replace(/^0x/, "");
+  if (digits.slice(16, 18) === "00") return null;
+  return `0x0070726f706f73616c${Buffer.from(digits.slice(18, 34), "hex").reverse().toString("hex")}`;
+}
+
+async function springTraps(browser, { known, busy }) {
+  const several = await newestBlock((block) => block.transactions_total > 1, BLOCKS_SEARCHED / 10);
+  const { changes } = await ask("epochs?from=0");
+  for (const { name, hash = "#/", isUnpinned, isBroken, answer, look } of traps({ known, busy, several, proposal: await openProposal(), epochs: changes.length > 0 && changes })) {
+    const context = await browser.newContext({ viewport: { width: 900, height: 700 } });
+    if (!isUnpinned) await context.addInitScript((hash) => localStorage.setItem("quorate-genesis-hash", hash), known);
+    const page = await context.newPage();
+    if (!isBroken) page.on("pageerror", (error) => summary.failures.push(`${name}: ${error.stack}`));
+    const log = [];
+    const asked = (what) => log.filter(what).length;
+    const held = lock();
+    const meet = async (route) => {
+      const url = new URL(route.request().url());
+      const path = (url.pathname + url.search).replace(/^\/v1\//, "");
+      log.push(path);
+      let response;
+      const own = async () => (response ??= await route.fetch()).text();
+      const said = await answer?.({ path, own, times: asked((one) => one === path), held });
+      if (!said) return route.continue();
+      if (said === "abort") return route.abort();
+      return route.fulfill({ contentType: "application/json", ...(typeof said === "string" ? { body: said } : said) });
+    };
+    // What is still on its way when the page is closed meets nobody.
+    await page.route("**/v1/**", (route) => meet(route).catch(() => {}));
+    try {
+      await page.goto(`${API}/${hash}`, { waitUntil: "commit" });
+      check(name, await look({ page, asked, held }), hash);
+    } catch (error) {
+      summary.failures.push(`${name}: ${error.message}`);
+    }
+    held.open();
+    await Promise.race([context.close(), sleep(5000)]);
+  }
+}
+
 async function run() {
   if (PICTURES) await mkdir(PICTURES, { recursive: true });
   const known = process.env.QUORATE_GENESIS_HASH ?? (await ask("status")).genesis_hash;
-  const busy = await busyBlock();
+  const busy = await newestBlock((block) => block.transactions_total > 0);
+  if (busy === null) throw new Error("no transaction is committed: send one first");
+  const failed = await newestBlock((block) => block.transactions.some((one) => one.outcome.result === "failed"), BLOCKS_SEARCHED / 10);
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
   summary.browser = browser.version();
   try {
     for (const [width, height] of [[360, 780], [1920, 1080]]) for (const scheme of ["light", "dark"]) await visit(browser, { width, height, scheme, known, busy });
-    await lie(browser, { known, busy });
+    await lie(browser, { known, busy, failed });
+    await springTraps(browser, { known, busy });
   } finally {
     await browser.close();
   }

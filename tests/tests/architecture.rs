@@ -37,13 +37,15 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
     ("network", &[], &["rocksdb", "axum", "reqwest"], &[]),
     (
         "node",
-        &["types", "app", "ledger", "replica", "network", "client", "keygen", "genesis", "terminal"],
+        &["types", "app", "ledger", "replica", "network", "client", "keygen", "genesis", "signer", "terminal"],
         &["rocksdb", "libp2p"],
         &["quorate-faults"],
     ),
     ("client", &["types", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
     ("wallet", &["types", "app", "builtin", "client", "keygen", "genesis", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
     ("terminal", &["types"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
+    // A process that holds a key links nothing that listens to strangers.
+    ("signer", &["types", "consensus", "keygen"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
     // Keys and ceremonies work offline.
     ("keygen", &["types", "terminal"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
     ("genesis", &["types", "app", "keygen", "terminal"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),

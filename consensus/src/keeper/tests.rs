@@ -57,7 +57,7 @@ fn key() -> SigningKey {
 }
 
 fn keeper() -> (Keeper<MemoryFile>, MemoryFile) {
-    let file = MemoryFile::new(new_file(key().public(), Record::new(NETWORK, Epoch(0))));
+    let file = MemoryFile::new(new_file(key().public(), &Record::new(NETWORK, Epoch(0))));
     (reopened(&file), file)
 }
 

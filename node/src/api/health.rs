@@ -87,8 +87,8 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
             None => "is up to date".into(),
         };
         checks.push(Check { name: "caught-up", ok: !replica.catching_up && later.is_none(), detail });
-        if let Some(detail) = signs_nothing(&replica) {
-            // One that has lost its memory follows and serves; one that has halted takes no transactions.
+        if let Some(detail) = signs_nothing(api, &replica) {
+            // One that has lost its memory, or its signer, follows and serves; one that has halted takes no transactions.
             checks.push(Check { name: "signs", ok: !replica.has_halted, detail });
         }
     }

@@ -43,6 +43,7 @@ use quorate_app::Machine;
 use quorate_ledger::{CommittedView, LedgerError};
 use quorate_network::{Network, PeerStatus};
 use quorate_replica::{Dropped, ReplicaStatus};
+use quorate_signer::RemoteSigner;
 use quorate_types::{genesis::Genesis, ids::GenesisHash, receipt::Outcome, rpc::OutcomeView};
 use tokio::{
     runtime::Handle,
@@ -99,6 +100,8 @@ pub(crate) struct Api {
     pub(crate) disk: Arc<DiskSpace>,
     pub(crate) drops: Arc<Drops>,
     pub(crate) evidence: Arc<Held>,
+    /// The signer that holds our consensus key, if one does.
+    pub(crate) signer: Option<Arc<RemoteSigner>>,
     /// Bounds on waiting requests.
     pub(crate) waiting: Waiting,
     /// Permits to read the store.

@@ -214,11 +214,11 @@ fn block_view(committee: Option<&Committee>, Page { block: stored, transactions 
 }
 
 /// Why the replica signs nothing, and until when.
-pub(super) fn signs_nothing(replica: &ReplicaStatus) -> Option<String> {
+pub(super) fn signs_nothing(api: &Api, replica: &ReplicaStatus) -> Option<String> {
     if replica.has_halted {
         return Some(format!("it has halted at height {} (node.halt_at_height) and signs nothing", replica.height));
     }
-    replica.abstaining.as_ref().map(ToString::to_string)
+    replica.abstaining.as_ref().map(ToString::to_string).or_else(|| api.signer.as_ref()?.absence())
 }
 
 /// `GET /v1/status`.
@@ -249,7 +249,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
         timestamp: header.timestamp,
         pool_transactions: u64::try_from(replica.pool_transactions).unwrap_or(u64::MAX),
         catching_up: replica.catching_up || api.links.later().is_some(),
-        signs_nothing: signs_nothing(&replica),
+        signs_nothing: signs_nothing(&api, &replica),
         peers: peers.collect(),
     }))
 }

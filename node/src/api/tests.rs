@@ -709,9 +709,9 @@ fn a_node_with_the_wrong_genesis_or_key_does_not_start_and_says_why() {
     let hash = start(|setup| setup.config.node.genesis_hash = "11".repeat(32));
     assert!(matches!(hash, NodeError::GenesisHash { .. }), "{hash}");
     assert!(hash.to_string().contains(&genesis().hash().to_string()) && hash.to_string().contains(&"11".repeat(32)));
-    let stranger = start(|setup| setup.keys = keys(2));
+    let stranger = start(|setup| setup.keys = keys(2).into());
     assert!(matches!(stranger, NodeError::NotInCommittee { .. }), "{stranger}");
-    let network = start(|setup| setup.keys = ValidatorKeys::from_seeds(Zeroizing::new([1; 32]), Zeroizing::new([9; 32])));
+    let network = start(|setup| setup.keys = ValidatorKeys::from_seeds(Zeroizing::new([1; 32]), Zeroizing::new([9; 32])).into());
     assert!(matches!(&network, NodeError::NetworkKey { name, .. } if name == "one"), "{network}");
     let listen = start(|setup| setup.config.network.listen = "here".into());
     assert!(listen.to_string().contains("[network] listen"), "{listen}");
@@ -742,7 +742,7 @@ fn the_addresses_of_api_and_health_stand_in_files_while_the_node_runs() {
 
 #[test]
 fn our_place_is_found_by_our_key() {
-    let membership = Membership::at_genesis(&genesis(), &keys(1), false).unwrap();
+    let membership = Membership::at_genesis(&genesis(), &keys(1).public(), false).unwrap();
     let (id, validator) = membership.seat.clone().unwrap();
     assert_eq!((id.0, validator.name.as_str()), (0, "one"));
     assert_eq!(membership.listen(&Config::default()), "/ip4/127.0.0.1/tcp/0");

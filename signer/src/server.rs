@@ -1,0 +1,112 @@
+//! Answers nodes: a thread for each connection, one signature at a time.
+
+use std::{
+    io,
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use quorate_consensus::keeper::{Keeper, KeeperFile, Refusal};
+
+use crate::wire::{self, Answer, Question, VERSION};
+
+/// Connections served at once: a node has one.
+const CONNECTIONS_MAX: usize = 8;
+
+/// A signer that listens.
+#[derive(Debug)]
+pub struct Server<F> {
+    listener: UnixListener,
+    path: PathBuf,
+    keeper: Arc<Mutex<Keeper<F>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl<F: KeeperFile + 'static> Server<F> {
+    /// Listens on a socket that only this user may use. Call it with the keeper's file locked: a socket that is there already was left by an
+    /// earlier signer.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn listen(path: &Path, keeper: Keeper<F>) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        // Whoever connects before this is one who could enter the directory, which is the signer's own.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path: path.into(), keeper: Arc::new(Mutex::new(keeper)), connections: Arc::default() })
+    }
+
+    /// Serves until the record cannot be written any more.
+    ///
+    /// # Errors
+    /// The system's error, after which the process must end.
+    pub fn run(self) -> io::Result<()> {
+        for stream in self.listener.incoming() {
+            let stream = match stream {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!("a connection was not accepted: {error}");
+                    thread::sleep(std::time::Duration::from_millis(100));
+                    continue;
+                }
+            };
+            if self.connections.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+                self.connections.fetch_sub(1, Ordering::SeqCst);
+                tracing::warn!("{}: more than {CONNECTIONS_MAX} connections; the newest is closed", self.path.display());
+                continue;
+            }
+            let (keeper, connections) = (Arc::clone(&self.keeper), Arc::clone(&self.connections));
+            thread::Builder::new().name("node".into()).spawn(move || {
+                match serve(stream, &keeper) {
+                    Ok(()) => tracing::info!("the node has closed its connection"),
+                    Err(error) => tracing::warn!("the connection of a node is closed: {error}"),
+                }
+                connections.fetch_sub(1, Ordering::SeqCst);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn serve<F: KeeperFile>(mut stream: UnixStream, keeper: &Mutex<Keeper<F>>) -> io::Result<()> {
+    let lock = || keeper.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut is_welcome = false;
+    while let Some(question) = wire::read(&mut stream)? {
+        let answer = match question {
+            Question::Hello { version, .. } if version != VERSION => Answer::OtherVersion(VERSION),
+            Question::Hello { genesis_hash, .. } => {
+                let keeper = lock();
+                let (ours, epoch) = keeper.record().scope();
+                if ours == genesis_hash {
+                    is_welcome = true;
+                    tracing::info!(%epoch, round = %keeper.record().highest_round(), "a node has connected");
+                    Answer::Welcome(keeper.public())
+                } else {
+                    Answer::Refused(Refusal::Network(ours))
+                }
+            }
+            Question::Sign(_) if !is_welcome => return Err(io::Error::new(io::ErrorKind::InvalidData, "it asked before its hello")),
+            Question::Sign(unsigned) => match lock().sign(&unsigned) {
+                Ok(signature) => Answer::Signed(signature),
+                Err(refusal) => {
+                    let statement = unsigned.statement();
+                    tracing::error!(epoch = %unsigned.scope().1, "not signed: a {} of round {}: {refusal}", statement.kind(), statement.round());
+                    Answer::Refused(refusal)
+                }
+            },
+        };
+        wire::write(&mut stream, &answer)?;
+    }
+    Ok(())
+}

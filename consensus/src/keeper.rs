@@ -297,6 +297,12 @@ impl<F: KeeperFile> Keeper<F> {
         &self.record
     }
 
+    /// The key and the file, as they were before [`Self::open`].
+    #[must_use]
+    pub fn close(self) -> (SigningKey, F) {
+        (self.key, self.file)
+    }
+
     /// Signs a statement if the rules allow it, once the record that forbids what contradicts it is durable.
     ///
     /// # Errors

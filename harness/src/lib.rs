@@ -42,6 +42,7 @@ mod packet;
 mod panicking;
 pub mod pen;
 pub mod random;
+mod signer;
 pub mod subject;
 pub mod time;
 mod watch;
@@ -53,5 +54,6 @@ pub use self::{
     home::{Home, SimHome},
     machine::{Machine, Polled, Setup},
     packet::{Content, Opened, Packet, Refused, is_for},
+    signer::SimSigner,
     watch::{Happened, Watch, violation},
 };

@@ -32,6 +32,7 @@ use crate::{
         live_1::Patience,
     },
     origin::Origin,
+    signer::SimSigner,
     time::Micros,
 };
 
@@ -46,19 +47,21 @@ pub struct Setup {
     pub(crate) pool: PoolLimits,
     /// Predetermined leaders by round.
     pub(crate) leaders: Arc<BTreeMap<Round, ValidatorId>>,
+    /// Who signs in place of the key.
+    pub signer: Option<Arc<SimSigner>>,
 }
 
 impl Setup {
     /// As for a production validator.
     #[must_use]
     pub fn real() -> Self {
-        Self { doubles: Doubles::Stop, pool: PoolLimits::default(), leaders: Arc::default() }
+        Self { doubles: Doubles::Stop, pool: PoolLimits::default(), leaders: Arc::default(), signer: None }
     }
 
     /// For a machine whose time moves only by hand, and which may have a twin.
     pub(crate) fn by_hand(leaders: &Arc<BTreeMap<Round, ValidatorId>>) -> Self {
         let pool = PoolLimits { pause_max: Duration::ZERO, ..PoolLimits::default() };
-        Self { doubles: Doubles::Play, pool, leaders: Arc::clone(leaders) }
+        Self { doubles: Doubles::Play, pool, leaders: Arc::clone(leaders), signer: None }
     }
 }
 
@@ -157,7 +160,10 @@ impl<H: Home> Machine<H> {
             doubles: self.setup.doubles,
             speaks: PROTOCOL_VERSION_MAX,
             halt_at: None,
-            signer: Arc::new(key),
+            signer: match &self.setup.signer {
+                Some(signer) => Arc::<SimSigner>::clone(signer),
+                None => Arc::new(key),
+            },
         })
     }
 

@@ -40,6 +40,8 @@ fn no_seed_of_two_thousand_breaks_a_rule() {
         ("net: signs again after a lost memory", 50),
         ("ignored: unsafe-vote", 100),
         ("ignored: parent-missing", 100),
+        ("ignored: not-signed", 100),
+        ("fault: signer away", 100),
     ] {
         assert!(summary.seen.get(what).is_some_and(|count| *count >= least), "too little of {what:?}: {:?}", summary.seen);
     }

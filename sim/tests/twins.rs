@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use quorate_sim::twins::{
     Counters, Lab, Scenario, Space, Step,
     campaign::{Plan, Tally},
-    play, play_guarded,
+    play, play_at_signers, play_guarded,
 };
 use quorate_types::ids::ValidatorId;
 
@@ -109,6 +109,29 @@ fn a_campaign_that_was_stopped_ends_like_one_that_was_not() {
     assert!(stopped.counters.scenarios < 80 && stopped.pieces >= 2);
     assert_eq!(plan.run(stopped, 2, &|_, _| true).unwrap(), whole);
     assert_eq!((whole.first, whole.last), (Some(0), Some(79)));
+}
+
+/// With one signer for all copies of a validator there is nothing to accuse anybody of, and no fork, whatever number of validators is doubled.
+#[test]
+fn validators_that_share_a_signer_with_their_copies_contradict_themselves_nowhere() {
+    let space = Space::new(4, 3, false).unwrap();
+    let lab = Lab::for_rounds(4, 3).unwrap();
+    let mut two_votes = 0;
+    for number in (0..space.size().unwrap()).step_by(2_003) {
+        let scenario = space.scenario(number);
+        let alone = play(&lab, &scenario, false);
+        two_votes += alone.counters.two_votes;
+        let outcome = play_at_signers(&lab, &scenario, false);
+        assert!(outcome.violation.is_none(), "scenario {number}: {:?}", outcome.violation);
+        assert!(
+            outcome.culprits.is_empty() && outcome.accused.is_empty(),
+            "scenario {number}: {:?} {:?}",
+            outcome.culprits,
+            outcome.accused
+        );
+        assert_eq!(outcome.counters.two_votes + outcome.counters.two_proposals, 0, "scenario {number}");
+    }
+    assert!(two_votes > 10, "without the signer the copies contradict each other: {two_votes}");
 }
 
 #[test]

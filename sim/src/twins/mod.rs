@@ -37,5 +37,5 @@ pub use self::{
     scenario::{Scenario, Step},
     script::{Act, Hearing, Script},
     space::Space,
-    stage::{Outcome, play, play_guarded, play_script},
+    stage::{Outcome, play, play_at_signers, play_guarded, play_script},
 };

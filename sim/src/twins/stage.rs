@@ -20,7 +20,7 @@ use std::{
 };
 
 use quorate_harness::{
-    Content, Happened as Played, Machine, Opened, Packet, Watch, contents, describe,
+    Content, Happened as Played, Machine, Opened, Packet, SimSigner, Watch, contents, describe,
     invariants::{Observation, Register, Violation, live_1},
     is_for,
     lab::{Lab, TIMEOUT_MS},
@@ -102,6 +102,23 @@ pub fn play_guarded(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
         actor.has_forgotten = true;
     }
     stage.guarded = true;
+    let result = stage.begin().and_then(|()| stage.go_on());
+    stage.end(result)
+}
+
+/// Plays a scenario in which the copies of each validator have their key at one signer: whatever they ask of it, the validator contradicts
+/// itself nowhere, so the rules hold however many validators exist twice.
+#[must_use]
+pub fn play_at_signers(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
+    let script = Script::from(scenario);
+    let mut stage = Stage::new(lab, &script, trace);
+    let mut signers: BTreeMap<ValidatorId, Arc<SimSigner>> = BTreeMap::new();
+    for actor in &mut stage.actors {
+        let Some(key) = lab.setting.key(actor.id) else { continue };
+        let signer = signers.entry(actor.id).or_insert_with(|| Arc::new(SimSigner::new(key, lab.setting.genesis_hash())));
+        signer.start();
+        actor.setup.signer = Some(Arc::clone(signer));
+    }
     let result = stage.begin().and_then(|()| stage.go_on());
     stage.end(result)
 }

@@ -36,6 +36,9 @@ impl World {
         let mut down = Vec::new();
         for (machine, role) in self.bench.machines.iter_mut().zip(&mut self.roles) {
             machine.home.repair();
+            if let Some(signer) = &machine.setup.signer {
+                signer.start();
+            }
             role.armed = None;
             if !role.clock_stays_wrong {
                 machine.clock.fault = None;
@@ -140,6 +143,7 @@ impl World {
             self.report.seen.insert("proposal held for its time".into(), held);
         }
         self.committees_are_proved()?;
+        self.judge_signers()?;
         let addresses = self.bench.workload.addresses();
         for machine in &self.bench.machines {
             self.bench.watch.accounts(self.bench.now, machine, &addresses)?;

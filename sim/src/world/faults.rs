@@ -2,11 +2,11 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use quorate_harness::{Bench, Machine, describe, random::Random, time::Micros};
+use quorate_harness::{Bench, Happened, Machine, SimSigner, describe, random::Random, time::Micros};
 use quorate_replica::Doubles;
 use quorate_types::{ids::ValidatorId, permission::Access};
 
-use super::{Happening, World, traffic::PULSE_MAX};
+use super::{Happening, SIGNERS_PERMILLE, World, traffic::PULSE_MAX};
 use crate::{
     byzantine::{
         Liar, Lie,
@@ -57,6 +57,55 @@ impl World {
             let at = Micros(self.bench.random.between(1_000, PULSE_MAX.0));
             self.bench.plan(at, Happening::Pulse(id));
         }
+    }
+
+    /// Gives some validators a signer, which is away now and then. Drawn apart from everything else, so that other worlds run as before.
+    pub(super) fn plan_signers(&mut self) {
+        let mut random = Random::new(self.options.seed).fork("signers");
+        if self.options.directed.is_some() || self.forensics.is_some() || !random.chance(SIGNERS_PERMILLE) {
+            return;
+        }
+        for id in self.bench.ids() {
+            let is_liar = self.role(id).is_some_and(|role| role.liar.is_some());
+            let Some(key) = self.bench.setting.key(id).filter(|_| !is_liar && random.chance(500)) else { continue };
+            let signer = Arc::new(SimSigner::new(key, self.bench.setting.genesis_hash()));
+            signer.start();
+            if let Some(machine) = self.bench.machine_mut(id) {
+                machine.setup.signer = Some(signer);
+            }
+            for _ in 0..random.below(4) {
+                let from = random.below(self.plan.storm_end.0);
+                let to = from.saturating_add(random.between(1_000, 3_000_000));
+                self.bench.plan(Micros(from), Happening::Signer(id, false));
+                self.bench.plan(Micros(to), Happening::Signer(id, true));
+            }
+        }
+    }
+
+    pub(super) fn signer(&mut self, id: ValidatorId, starts: bool) {
+        let Some(signer) = self.bench.machine(id).and_then(|machine| machine.setup.signer.clone()) else { return };
+        if starts {
+            signer.start();
+        } else if self.calm.is_none() {
+            signer.stop();
+            self.seen("fault: signer away");
+            self.bench.audit.note(self.bench.now, || format!("the signer of {} ends", describe::validator(id)));
+        }
+    }
+
+    /// SIGN-1: a signer refuses nothing that an honest validator with its memory asks for.
+    pub(super) fn judge_signers(&mut self) -> Happened {
+        for machine in &self.bench.machines {
+            let Some(signer) = machine.setup.signer.as_ref().filter(|_| !machine.has_forgotten && self.bench.watch.binds(machine.id))
+            else {
+                continue;
+            };
+            if let Some((unsigned, refusal)) = signer.refused().first() {
+                let what = format!("the signer of {} refuses {:?}: {refusal}", describe::validator(machine.id), unsigned.statement());
+                return Err(self.bench.violation("SIGN-1", what));
+            }
+        }
+        Ok(())
     }
 
     /// Plans every incident and fate.

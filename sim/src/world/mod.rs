@@ -47,6 +47,8 @@ use crate::{
 
 /// Share of worlds, in thousandths, that run a panicking application if the subject has one.
 const PANICS_PERMILLE: u64 = 125;
+/// Share of worlds, in thousandths, in which some validators have their key at a signer.
+const SIGNERS_PERMILLE: u64 = 250;
 /// Share of worlds on whose chain not everybody may send, in thousandths.
 const PERMISSIONED_PERMILLE: u64 = 200;
 
@@ -81,6 +83,8 @@ pub struct Directed {
 enum Happening {
     Incident(Incident),
     Fate(ValidatorId, Fate),
+    /// A validator's signer ends, or starts again.
+    Signer(ValidatorId, bool),
     /// Copies a validator's home, for a later return to it.
     Copy(ValidatorId),
     /// A liar may send unsolicited messages.
@@ -232,6 +236,7 @@ impl World {
 
     fn begin(&mut self) -> Happened {
         self.corrupt();
+        self.plan_signers();
         let first = self.bench.setting.genesis.validators.len();
         for id in self.bench.ids() {
             if id.index() < first || self.bench.random.chance(500) {
@@ -274,6 +279,10 @@ impl World {
             }
             Happening::Fate(id, fate) => {
                 self.fate(id, &fate);
+                Ok(())
+            }
+            Happening::Signer(id, starts) => {
+                self.signer(id, starts);
                 Ok(())
             }
             Happening::Copy(id) => {

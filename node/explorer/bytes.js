@@ -283,7 +283,11 @@ export function uleb(value) {
 }
 
 export const byteString = (bytes) => concat(uleb(bytes.length), bytes);
-export const text = (value) => byteString(utf8(value));
+export function text(value) {
+  // A list of one text would give the same bytes, and read otherwise wherever it is compared.
+  if (typeof value !== "string") throw new FormError("something else in the place of a text");
+  return byteString(utf8(value));
+}
 export const option = (value, encode) => (value === null || value === undefined ? Uint8Array.of(0) : concat(Uint8Array.of(1), encode(value)));
 export const sequence = (items, encode) => concat(uleb(items.length), ...items.map(encode));
 

@@ -37,7 +37,12 @@ export function keyed(parent, items, { key, make, update }) {
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }
-  for (const child of old.values()) child.remove();
+  // Also those of equal keys, of which `old` knows only the last.
+  while (place) {
+    const gone = place;
+    place = place.nextElementSibling;
+    gone.remove();
+  }
 }
 
 // How things read --------------------------------------------------------------------------------------------------------------------------

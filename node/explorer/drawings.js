@@ -12,22 +12,24 @@ const BASE = RIBBON_HEIGHT - 20;
 
 /**
  * What stands in the slots, the oldest first: every block that is known here, every round that was lost between two neighbours, a gap for those
- * that this page has not asked for, and the rounds since the last commit.
+ * that this page has not asked for, and the rounds since the last commit. Of rounds in a row only the last `count` matter, however many they are.
  */
-function slotsOf(blocks, consensus) {
+function slotsOf(blocks, consensus, count) {
   const slots = [];
+  const add = (kind, from, to) => {
+    for (let round = Math.max(from, to - count + 1); round <= to; round++) slots.push({ kind, round });
+  };
   let parent = null;
   for (const block of [...blocks].reverse()) {
     if (parent?.height === block.height - 1) {
-      const from = parent.epoch === block.epoch ? parent.round + 1 : 1;
-      for (let round = from; round < block.round; round++) slots.push({ kind: "lost", round });
+      add("lost", parent.epoch === block.epoch ? parent.round + 1 : 1, block.round - 1);
     } else if (parent) slots.push({ kind: "gap", from: parent.height + 1, to: block.height - 1 });
     slots.push({ kind: "block", round: block.round, block });
     parent = block;
   }
   // The newest blocks may still be on their way to this page.
   if (parent && parent.round < consensus.committed_round) slots.push({ kind: "gap", from: parent.height + 1, to: consensus.height });
-  for (let round = consensus.committed_round + 1; round <= consensus.round; round++) slots.push({ kind: "open", round });
+  add("open", consensus.committed_round + 1, consensus.round);
   return slots;
 }
 
@@ -37,13 +39,13 @@ function slotsOf(blocks, consensus) {
  */
 export function ribbon({ width, blocks, consensus }) {
   const count = Math.max(8, Math.floor(width / SLOT));
-  const slots = slotsOf(blocks, consensus).slice(-count);
+  const slots = slotsOf(blocks, consensus, count).slice(-count);
   const most = Math.max(16, ...blocks.map((block) => block.transactions_total));
   const draw = {
     block: ({ block }, x) => {
       const isEmpty = block.transactions_total === 0;
       const height = isEmpty ? 6 : 10 + (BASE - 16) * (Math.log2(1 + block.transactions_total) / Math.log2(1 + most));
-      const words = `round ${block.round}: block ${block.height} of ${block.author ?? "nobody"}, ${isEmpty ? "empty" : plural(block.transactions_total, "transaction")}`;
+      const words = `round ${block.round}: block ${block.height}${block.author ? ` of ${block.author}` : ""}, ${isEmpty ? "empty" : plural(block.transactions_total, "transaction")}`;
       return svg("rect", { class: isEmpty ? "bar empty" : "bar", x: x + 2, y: BASE - height, width: SLOT - 4, height, rx: 2 }, title(words));
     },
     lost: ({ round }, x) => svg("path", { class: "lost", d: `M${x + SLOT / 2 - 3} ${BASE - 8}l6 6m0 -6l-6 6` }, title(`round ${round} was lost: no block of it is in the chain`)),
@@ -129,7 +131,8 @@ export function lanes({ width, consensus, blocks }) {
   const step = (width - left) / shown;
   const last = present + 1;
   const first = Math.max(0, last - shown + 1);
-  const x = (round) => left + (Math.min(Math.max(round, first - 0.4), last) - first + 0.5) * step;
+  // What a validator claims may be any number.
+  const x = (round) => left + (Math.min(Math.max(Number(round), first - 0.4), last) - first + 0.5) * step;
   const height = 44 + LANE * validators.length + 8;
   const parts = [];
   const mark = (round, kind, words) => {
@@ -156,7 +159,7 @@ export function lanes({ width, consensus, blocks }) {
     if (y !== undefined) parts.push(svg("rect", { class: "author", x: x(block.round) - Math.min(16, step / 2 - 2), y: y - 9, width: Math.min(32, step - 4), height: 18, rx: 4 }, title(`${block.author} made block ${block.height} in round ${block.round}`)));
     const parent = parents.get(block.height - 1);
     if (parent?.epoch !== block.epoch) continue;
-    for (let round = Math.max(first, parent.round + 1); round < block.round; round++) parts.push(svg("path", { class: "lost", d: `M${x(round) - 4} 36l8 8m0 -8l-8 8` }, title(`round ${round} was lost`)));
+    for (let round = Math.max(first, parent.round + 1); round < Math.min(block.round, last + 1); round++) parts.push(svg("path", { class: "lost", d: `M${x(round) - 4} 36l8 8m0 -8l-8 8` }, title(`round ${round} was lost`)));
   }
   validators.forEach((one, i) => {
     const y = lane.get(one.name) ?? 44 + LANE * i + LANE / 2;

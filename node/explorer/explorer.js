@@ -1,14 +1,15 @@
 // The pages, and the way between them: `#/block/12`, `#/tx/0x…`, `#/account/0x…`, `#/key/0x…`, `#/validators` and so on.
 
-import { fromHex, toHash, toHex, toText, utf8 } from "./bytes.js";
-import { ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY, proposalKey, readBuiltIn, readEpochChange, readEpochState, readProposal, readProposals } from "./formats.js";
+import { equal, fromHex, toHash, toHex, toText, utf8 } from "./bytes.js";
+import { ADDRESSES_KEY, EPOCH_KEY, PROPOSALS_KEY, VERSIONS_KEY, epochStateHash, proposalKey, readBuiltIn, readEpochChange, readEpochState, readProposal, readProposals, reads } from "./formats.js";
 import { bytes, card, clock, duration, el, facts, fullLink, keyed, link, moment, mono, number, percent, plural, quiet, rate, say, short, shortLink, table, time } from "./dom.js";
 import { lanes, legend, quorum, ribbon, voters } from "./drawings.js";
-import { NodeError, get, header, lightClient, live, lostBefore, onNews, pin, rates, recent, setPin, start } from "./node.js";
+import { NodeError, blockAt, get, header, lightClient, live, lostBefore, onNews, pin, rates, recent, roundAfter, setPin, start } from "./node.js";
 import { CannotCheck, NothingSigned, ProofError, isRefutation, quorumOf } from "./proof.js";
 
 const main = document.getElementById("main");
 const HASH = /^(0x)?[0-9a-fA-F]{64}$/;
+const BYTES = /^(0x)?([0-9a-fA-F]{2})+$/;
 /** The application whose values this page can read. */
 const BUILT_IN = "quorate";
 const withPrefix = (hash) => "0x" + hash.replace(/^0x/, "").toLowerCase();
@@ -28,11 +29,26 @@ const ago = (timestamp) => {
   return age < 0 ? "of this moment" : `${duration(age)} old`;
 };
 
-/** The steps from the genesis hash to what a proof shows. */
-function steps(proved, what) {
+/** An age that goes on growing. Nobody wants it read out every second. */
+const ageOf = (timestamp) => el("span", { "data-since": timestamp, "aria-live": "off" }, ago(timestamp));
+
+function renewAges() {
+  for (const age of document.querySelectorAll("[data-since]")) say(age, ago(age.dataset.since));
+}
+
+/** Where a mark is or will be: a screen reader says what it becomes. */
+const markBox = (...children) => el("div", { "aria-live": "polite" }, ...children);
+
+/** Shows whether claims of the node are refuted. */
+function doubt(isRefuted, ...claims) {
+  for (const claim of claims) claim.classList.toggle("refuted-claim", Boolean(isRefuted));
+}
+
+/** The steps from the genesis hash, pinned or not when the check began, to what a proof shows. */
+function steps({ pinned }, proved, what) {
   const { header, signers, power, total, round } = proved;
   return [
-    pin() ? `The genesis hash is the one that you pinned: ${short(pin())}.` : "The genesis hash is the one that the node names. You have not pinned one, so the node is taken at its word for it.",
+    pinned ? `The genesis hash is the one that you pinned: ${short(pinned)}.` : "The genesis hash is the one that the node names. You have not pinned one, so the node is taken at its word for it.",
     "The genesis that the node serves has this hash; it names the first committee.",
     proved.epochs > 0 && `${plural(proved.epochs, "change")} of the committee followed, each signed by a quorum of the committee before.`,
     `${signers.join(", ")} signed the certificate of round ${number(round)}: ${power} of ${total} power, and ${quorumOf(total)} make a quorum. Every signature was checked here.`,
@@ -43,10 +59,10 @@ function steps(proved, what) {
 }
 
 /** The mark for a proof that holds. Green is for those alone that begin with a hash that the user knows. */
-function holds(proved, what) {
-  const when = `as of block ${number(proved.header.height)}, ${ago(proved.header.timestamp)}`;
-  if (pin()) return mark("proved", `Proved here from the genesis hash that you pinned, ${when}`, ...steps(proved, what));
-  return mark("unpinned", `Follows from the genesis hash that this node names, ${when}. Pin the hash that you know to have it proved.`, ...steps(proved, what), link("#/trust", "Pin the genesis hash"));
+function holds(client, proved, what) {
+  const when = [`as of block ${number(proved.header.height)}, `, ageOf(proved.header.timestamp)];
+  if (client.pinned) return mark("proved", ["Proved here from the genesis hash that you pinned, ", when], ...steps(client, proved, what));
+  return mark("unpinned", ["Follows from the genesis hash that this node names, ", when, ". Pin the hash that you know to have it proved."], ...steps(client, proved, what), link("#/trust", "Pin the genesis hash"));
 }
 
 /** The mark for a proof that does not hold, or that could not be checked. */
@@ -64,7 +80,7 @@ async function check(what, prove) {
     const client = await lightClient();
     const proved = await prove(client);
     // The node's word for its application would decide how proved bytes read; that of the genesis is proved.
-    return { proved, isBuiltIn: client.application === BUILT_IN, mark: holds(proved, typeof what === "function" ? what(proved) : what) };
+    return { proved, isBuiltIn: client.application === BUILT_IN, mark: holds(client, proved, typeof what === "function" ? what(proved) : what) };
   } catch (error) {
     return { proved: null, isBuiltIn: live.status?.application === BUILT_IN, mark: fails(error), refuted: isRefutation(error) };
   }
@@ -81,13 +97,20 @@ async function proveKey(key, name) {
 
 // The chain ----------------------------------------------------------------------------------------------------------------------------------
 
+/** Why the last questions were not answered. */
+function silenceWords({ since, error }) {
+  if (error.code === "silent") return `The node does not answer${since ? ` since ${clock(since)}` : ""}.`;
+  if (error instanceof NodeError) return `The node cannot answer: ${error.message}.`;
+  return isRefutation(error) ? `The node's answers make no sense: ${error.message}.` : `This page failed: ${error?.message ?? error}.`;
+}
+
 /** Words of the node as a sentence of their own. */
 const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 /** How the chain is, in a sentence. */
 function pulse() {
   const { status, consensus } = live;
-  if (live.silence) return ["bad", `The node has not answered ${live.silence.since ? `since ${clock(live.silence.since)}` : "yet"}.`];
+  if (live.silence) return ["bad", silenceWords(live.silence)];
   if (!consensus) return ["", "Asking the node …"];
   if (consensus.catching_up || status.catching_up) return ["slow", "This node is catching up: it fetches blocks that the others have committed."];
   if (consensus.stall) return ["slow", sentence(consensus.stall.summary)];
@@ -108,7 +131,7 @@ const blockRow = (block) =>
     { class: block.transactions_total === 0 ? "empty-block" : null },
     el("td", {}, el("a", { href: `#/block/${block.height}`, "data-block": block.height }, number(block.height))),
     el("td", { class: "right" }, block.transactions_total === 0 ? "empty" : number(block.transactions_total)),
-    el("td", {}, block.author ?? "genesis"),
+    el("td", {}, block.author ?? (block.height === 0 ? "genesis" : "–")),
     el("td", { class: "later right" }, number(block.round)),
     el("td", { class: "right" }, time(block.timestamp, clock)),
     el("td", { class: "later" }),
@@ -116,7 +139,7 @@ const blockRow = (block) =>
 
 const right = (name, className = "right") => el("th", { scope: "col", class: className }, name);
 
-function chainPage() {
+function chainPage(_, page) {
   const height = el("p", { class: "height", id: "height", "data-figure": "height" }, "–");
   const state = el("p", { class: "pulse" });
   const list = {
@@ -136,7 +159,7 @@ function chainPage() {
   const people = el("ul", { class: "people" });
   const latest = el("ul", { class: "people" });
   const latestCard = card("Latest transactions", latest);
-  main.replaceChildren(hero, rounds, el("div", { class: "columns wide" }, card("Last blocks", blocks.node), el("div", { class: "stack" }, card("Validators", people), latestCard)));
+  page.show(hero, rounds, el("div", { class: "columns wide" }, card("Last blocks", blocks.node), el("div", { class: "stack" }, card("Validators", people), latestCard)));
 
   return () => {
     const { status, consensus } = live;
@@ -216,21 +239,29 @@ function linkWords(standing) {
   return `${state}${state === "up" ? "" : ` for ${duration(since)}${reason ? `: ${reason}` : ""}`}`;
 }
 
-function validatorsPage() {
-  const proofs = el("div", {});
+function validatorsPage(_, page) {
+  const proofs = markBox();
   const drawn = el("div", { class: "draw" });
   const power = el("p", { class: "quiet" });
   const seats = table(["Seat", "Name", right("Power"), "Share", right("Led"), "Link", right("Last vote"), "Operator", "Consensus key", "Address"], [], { "aria-label": "Members of the committee" });
   const intro = el("h1", {}, "Validators");
   const parameters = card("Parameters of the epoch", el("div", {}));
-  main.replaceChildren(el("div", { class: "head" }, intro), card("Who answers", drawn, power, legend(["bar", "answers this node"], ["silent", "does not"], ["needed", "a quorum"])), card("The committee", seats.node, proofs), parameters);
+  page.show(
+    el("div", { class: "head" }, intro),
+    card("Who answers", drawn, power, legend(["bar", "answers this node"], ["silent", "does not"], ["needed", "a quorum"])),
+    card("The committee", seats.node, proofs, quiet("The tags beside the names, who led, links and last votes are not in the state: they are the node's word.")),
+    parameters,
+  );
   let shown = null;
+  let complaint = null;
 
   /** Proves the very answer that the table shows, not another one to the same question. */
   async function prove({ answer }) {
     proofs.replaceChildren(mark("checking", "Checking the proof of the committee …"));
     const checked = await check((proved) => `The state of the epoch ${pathWords(proved.path)}, which the header of the block names.`, (client) => client.value(EPOCH_KEY, answer));
-    if (shown?.answer === answer) proofs.replaceChildren(checked.mark);
+    if (shown?.answer !== answer) return;
+    doubt(checked.refuted, seats.node, parameters);
+    proofs.replaceChildren(checked.mark);
   }
 
   return () => {
@@ -244,7 +275,11 @@ function validatorsPage() {
     const outlook = spare > 0n ? `so the chain goes on if ${spare} more should fail` : spare === 0n ? "so none of those that answer may fail now" : "so the chain stands still until more validators answer";
     say(power, `${answering} of ${consensus.total_power} power answers. A quorum needs ${consensus.quorum_power}, ${outlook}.`);
     if (!epoch) {
-      if (live.epochError) proofs.replaceChildren(fails(live.epochError));
+      if (live.epochError && live.epochError.message !== complaint) {
+        doubt(true, seats.node, parameters);
+        proofs.replaceChildren(fails(live.epochError));
+      }
+      complaint = live.epochError?.message ?? null;
       return;
     }
     const total = epoch.state.members.reduce((sum, member) => sum + member.power, 0n);
@@ -343,7 +378,7 @@ function uncommitted({ validators, committed_round: committed }) {
   return [...found.values()].sort((a, b) => b.round - a.round);
 }
 
-function consensusPage() {
+function consensusPage(_, page) {
   const words = el("ul", { class: "words" });
   const state = el("p", { class: "pulse" });
   const drawn = el("div", { class: "draw" });
@@ -351,7 +386,7 @@ function consensusPage() {
   const open = table([right("Round"), "Block", "Newest votes seen of", "State"], [], { "aria-label": "Blocks that are not committed yet" });
   const numbers = el("div", {});
   const dropped = el("div", {}, quiet("Asking …"));
-  main.replaceChildren(
+  page.show(
     el("div", { class: "head" }, el("h1", {}, "Is it slow, or stuck?")),
     el("div", { class: "columns even" }, card(null, state, words), card("Who answers", bar, legend(["bar", "answers this node"], ["silent", "does not"], ["needed", "a quorum"]), numbers)),
     card("Where each validator stands", drawn, legend(["author", "made this round's block"], ["voted", "its newest vote"], ["heard", "its newest message"], ["claimed", "a round that it claims"], ["lost", "lost round"])),
@@ -414,72 +449,82 @@ function outcomeTag(outcome) {
   return [el("span", { class: "tag slow" }, outcome.code), " ", el("span", { class: "quiet" }, outcome.reason)];
 }
 
-async function blockPage([place]) {
-  const block = await get(`v1/blocks/${place}`);
-  const { height } = block;
+async function blockPage([place], page) {
+  const block = await blockAt(place === "latest" ? place : BigInt(place));
+  const { height, transactions_total: total } = block;
   const parent = height > 0 ? await header(height - 1).catch(() => null) : null;
-  const lost = parent ? block.round - (parent.epoch === block.epoch ? parent.round : 0) - 1 : 0;
-  const proofs = el("div", {});
-  const listed = [...block.transactions];
-  let { next } = block;
+  const lost = parent ? lostBefore(block, parent) : 0;
+  const proofs = markBox();
+  const listed = [];
+
+  /** Pages follow each other and come to an end. Otherwise a node could keep this page asking for ever. */
+  function take({ transactions, next }) {
+    listed.push(...transactions);
+    const isNext = transactions.length > 0 && next === listed.length && next < total;
+    if (!isNext && (next !== undefined || listed.length !== total)) throw new ProofError("the node lists another number of transactions than it states");
+  }
+  take(block);
+  let loading = null;
+  /** Loads the next page; one at a time, whoever asks for it. */
+  const loadPage = () => (loading ??= blockAt(height, listed.length).then(take).finally(() => (loading = null)));
 
   const rows = table(["#", "Transaction", "Sender", right("Sequence"), "Outcome"], [], { "aria-label": "Transactions of the block" });
   let drawnRows = 0;
-  const more = el("button", { type: "button", class: "plain", onclick: () => run(showMore) }, "Show more");
+  const more = el("button", { type: "button", class: "plain", onclick: () => page.run(showMore) }, "Show more");
   async function showMore() {
-    if (drawnRows >= listed.length && next !== undefined) await loadPage();
+    if (drawnRows >= listed.length && listed.length < total) await loadPage();
     for (const transaction of listed.slice(drawnRows, drawnRows + ROWS_AT_ONCE)) {
       rows.body.append(el("tr", {}, el("td", {}, number(drawnRows)), el("td", {}, shortLink("tx", transaction.tx_id)), el("td", {}, shortLink("account", transaction.sender)), el("td", { class: "right" }, number(transaction.sequence)), el("td", { class: "wrap" }, outcomeTag(transaction.outcome))));
       drawnRows += 1;
     }
-    more.hidden = drawnRows >= block.transactions_total;
-    say(more, `Show more (${number(drawnRows)} of ${number(block.transactions_total)})`);
-  }
-  async function loadPage() {
-    const page = await get(`v1/blocks/${height}?from=${next}`);
-    listed.push(...page.transactions);
-    next = page.next;
+    more.hidden = drawnRows >= total;
+    say(more, `Show more (${number(drawnRows)} of ${number(total)})`);
   }
 
   async function prove() {
     proofs.replaceChildren(mark("checking", "Checking the block and its transactions …"));
-    while (next !== undefined) await loadPage();
-    const what = `The ids and receipts of all ${plural(listed.length, "transaction")} give the roots in this header, and the outcomes are those of the receipts. Author, senders and sequence numbers are not in it.`;
+    const what = `The ids and receipts of all ${plural(total, "transaction")} give the roots in this header, and results, codes and answers are those of the receipts. Author, senders, sequence numbers and the sentences beside the codes are not in it.`;
     const checked = await check(what, async (client) => {
-      const { proof } = await get(`v1/transactions/${listed[0].tx_id}/proof`).catch((error) => {
-        throw error.code === "not-committed" ? new ProofError("the node lists a transaction that, it says, is not committed") : error;
+      while (listed.length < total) {
+        page.stay();
+        await loadPage();
+      }
+      return client.block(block, listed, async (id) => {
+        page.stay();
+        const { proof } = await get(`v1/transactions/${encodeURIComponent(id)}/proof`).catch((error) => {
+          throw error.code === "not-committed" ? new ProofError("the node lists a transaction that, it says, is not committed") : error;
+        });
+        return proof;
       });
-      return client.block(block, listed, proof);
     });
+    doubt(checked.refuted, about, transactions);
     proofs.replaceChildren(checked.mark);
   }
 
   const older = height > 0 && link(`#/block/${height - 1}`, "← older");
   const newer = link(`#/block/${height + 1}`, "newer →");
-  main.replaceChildren(
+  const about = facts(
+    ["time", time(block.timestamp)],
+    ["epoch, round", `${number(block.epoch)}, ${number(block.round)}`],
+    ["transactions", total === 0 ? el("span", { class: "quiet" }, "none: an empty block, which shows that the chain lives, or commits those before it") : number(total)],
+    ["block id", mono(block.block_id)],
+    ["state id", mono(block.state_id)],
+    ["state root", mono(block.state_root)],
+    ["parent's state id", mono(block.parent)],
+  );
+  const author = block.author ? [block.author, el("span", { class: "quiet" }, " (the node's word)")] : height === 0 ? "nobody: this is genesis" : "the node does not say";
+  const transactions = card("Transactions", rows.node, more, quiet("Sender, sequence number and the sentence beside a code are the node's word. What would prove the first two is the transaction itself, which the node does not serve."));
+  page.show(
     el("div", { class: "head" }, el("h1", {}, el("span", { class: "kind" }, "Block "), number(height)), el("nav", { class: "steps", "aria-label": "Neighbouring blocks" }, older, newer)),
-    lost > 0 && el("p", { class: "banner slow" }, `${lost === 1 ? "One round was" : `${number(lost)} rounds were`} lost before this block: ${parent.round + 1 === block.round - 1 ? `round ${block.round - 1}` : `rounds ${(parent.epoch === block.epoch ? parent.round : 0) + 1} to ${block.round - 1}`}.`) || "",
-    card(
-      null,
-      facts(
-        ["time", time(block.timestamp)],
-        ["epoch, round", `${number(block.epoch)}, ${number(block.round)}`],
-        ["transactions", block.transactions_total === 0 ? el("span", { class: "quiet" }, "none: an empty block, which shows that the chain lives, or commits those before it") : number(block.transactions_total)],
-        ["block id", mono(block.block_id)],
-        ["state id", mono(block.state_id)],
-        ["state root", mono(block.state_root)],
-        ["parent's state id", mono(block.parent)],
-      ),
-      proofs,
-      facts(["author", block.author ? [block.author, height > 0 && el("span", { class: "quiet" }, " (the node's word)")] : "nobody: this is genesis"]),
-    ),
-    block.transactions_total > 0 ? card("Transactions", rows.node, more, quiet("Sender and sequence number are the node's word: what would prove them is the transaction itself, which the node does not serve.")) : "",
+    lost > 0 && el("p", { class: "banner slow" }, `${lost === 1 ? "One round was" : `${number(lost)} rounds were`} lost before this block: ${lost === 1 ? `round ${number(block.round - 1)}` : `rounds ${number(roundAfter(parent, block))} to ${number(block.round - 1)}`}.`),
+    card(null, about, proofs, facts(["author", author])),
+    total > 0 && transactions,
   );
   await showMore();
   if (height === 0) proofs.replaceChildren(mark("unproved", "Nobody signs genesis. Its hash is what everything else is proved from.", link("#/trust", "About the genesis hash")));
-  else if (block.transactions_total === 0) proofs.replaceChildren(mark("unproved", "Not proved: the node has no proof for an empty block alone.", "Receipts and values of the state are proved, and with them the blocks that they are in."));
-  else if (block.transactions_total <= CHECKED_AT_ONCE) await prove();
-  else proofs.replaceChildren(el("button", { type: "button", class: "plain", onclick: () => run(prove) }, `Check all ${number(block.transactions_total)} transactions`));
+  else if (total === 0) proofs.replaceChildren(mark("unproved", "Not proved: the node has no proof for an empty block alone.", "Receipts and values of the state are proved, and with them the blocks that they are in."));
+  else if (total <= CHECKED_AT_ONCE) await prove();
+  else proofs.replaceChildren(el("button", { type: "button", class: "plain", onclick: () => page.run(prove) }, `Check all ${number(total)} transactions`));
 }
 
 // Transactions -------------------------------------------------------------------------------------------------------------------------------
@@ -490,7 +535,7 @@ const numbersOf = (outcome) => (outcome.numbers.length > 0 ? ` (${outcome.number
 function sameOutcome(said, shown) {
   if (said.result !== shown.result) return false;
   if (shown.result === "applied") return said.output === toHex(shown.output);
-  return said.code === shown.code && said.numbers.join() === shown.numbers.map(String).join();
+  return said.code === shown.code && said.numbers.length === shown.numbers.length && shown.numbers.every((value, i) => reads(said.numbers[i], value));
 }
 
 const STATUS_WORDS = {
@@ -505,39 +550,43 @@ async function transactionPage([given], page) {
   const title = el("div", { class: "head" }, el("h1", {}, "Transaction"));
   if (answer.status !== "committed") {
     const [className, word, words] = STATUS_WORDS[answer.status] ?? ["tag", String(answer.status), ""];
-    main.replaceChildren(title, card(null, facts(["id", mono(id)], ["status", el("span", { class: className }, word)], ["meaning", words], answer.reason && ["why", `${answer.reason} (${answer.code})`])), quiet("Nothing proves that a transaction is not committed: this is the node's word."));
-    // The page is drawn again by the news of a block, until the transaction is in one.
+    page.show(title, card(null, facts(["id", mono(id)], ["status", el("span", { class: className }, word)], ["meaning", words], answer.reason && ["why", `${answer.reason} (${answer.code})`])), quiet("Nothing proves that a transaction is not committed: this is the node's word."));
+    // Every block may be the one that it is in. A node that does not answer is asked again at the next.
     let height = live.status?.height;
-    return () => {
+    return async () => {
       if (answer.status === "dropped" || live.status?.height === height) return;
       height = live.status?.height;
-      page.again();
+      const now = await get(`v1/transactions/${id}`).catch(() => answer);
+      if (now.status !== answer.status) page.again();
     };
   }
   const { height, index, outcome } = answer;
-  const proofs = el("div", {}, mark("checking", "Checking the receipt …"));
+  const proofs = markBox(mark("checking", "Checking the receipt …"));
   const rest = el("div", {});
-  main.replaceChildren(title, card(null, rest, proofs));
+  const whole = card(null, rest, proofs);
+  page.show(title, whole);
 
   const { proof } = await get(`v1/transactions/${id}/proof`);
   const checked = await check(
     (proved) => `The receipt is number ${proved.index} of ${proved.count} in the block: it ${pathWords(proved.path)}, which the header names.`,
     async (client) => {
       const proved = await client.receipt(id, proof);
-      if (BigInt(height) !== proved.header.height || index !== proved.index || !sameOutcome(outcome, proved.receipt.outcome)) throw new ProofError("the node states another place or outcome than its proof");
+      if (!reads(height, proved.header.height) || !reads(index, proved.index) || !sameOutcome(outcome, proved.receipt.outcome)) throw new ProofError("the node states another place or outcome than its proof");
       return proved;
     },
   );
   const { proved } = checked;
-  const block = await get(`v1/blocks/${height}?from=${index}`).catch(() => null);
+  const block = await blockAt(height, index).catch(() => null);
   const listed = block?.transactions.find(({ tx_id }) => tx_id === id);
-  const output = outcome.result === "applied" ? fromHex(outcome.output) : null;
-  rest.className = checked.refuted ? "refuted-claim" : "";
+  // What is proved is read from the proof, by this page.
+  const { result, code, ...shown } = proved?.receipt.outcome ?? outcome;
+  const output = result !== "applied" ? null : proved ? shown.output : fromHex(shown.output);
+  doubt(checked.refuted, rest);
   rest.replaceChildren(
     facts(
       ["id", mono(id)],
-      ["outcome", outcome.result === "applied" ? "applied" : [el("span", { class: "tag slow" }, outcome.code), numbersOf(outcome)]],
-      outcome.result === "failed" && ["in words", outcome.reason, el("span", { class: "quiet" }, " (the node's sentence, made from the code)")],
+      ["outcome", result === "applied" ? "applied" : [el("span", { class: "tag slow" }, code), numbersOf(shown)]],
+      result === "failed" && ["in words", outcome.reason, el("span", { class: "quiet" }, " (the node's sentence, made from the code)")],
       output && output.length > 0 && ["answer", outputWords(output, checked.isBuiltIn)],
       ["block", link(`#/block/${height}`, number(height)), `, position ${number(index)}`],
       ["time", proved ? time(proved.header.timestamp) : block ? time(block.timestamp) : "–"],
@@ -545,7 +594,7 @@ async function transactionPage([given], page) {
   );
   proofs.replaceChildren(checked.mark);
   if (listed) {
-    main.lastElementChild.append(
+    whole.append(
       facts(["sender", fullLink("account", listed.sender)], ["sequence number", number(listed.sequence)]),
       quiet("Sender and sequence number are the node's word: what would prove them is the transaction itself, which the node does not serve."),
     );
@@ -557,14 +606,19 @@ function outputWords(output, isBuiltIn) {
   return valueWords(output);
 }
 
+/** Bytes as text, or `null` if it would read otherwise than it is written. */
+function printable(bytes) {
+  const words = toText(bytes);
+  return words === null || /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(words) ? null : words;
+}
+
 /** Bytes as text if they are printable, and in hexadecimal. */
 function valueWords(value) {
   if (value.length === 0) return el("span", { class: "quiet" }, "empty");
-  const words = toText(value);
-  const isPrintable = words !== null && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(words);
+  const words = printable(value);
   const shown = value.length > 2048 ? value.subarray(0, 2048) : value;
   const cut = shown.length < value.length ? ` … ${bytes(value.length)} in all` : "";
-  return [isPrintable && el("p", {}, words.slice(0, 4096)), mono("0x" + toHex(shown)), cut];
+  return [words !== null && el("p", {}, words.slice(0, 4096)), mono("0x" + toHex(shown)), cut];
 }
 
 // Accounts -----------------------------------------------------------------------------------------------------------------------------------
@@ -576,11 +630,12 @@ function permissionWords({ send, grant, frozen, transactions_max: transactions, 
 
 async function accountPage([given], page) {
   const address = withPrefix(given);
-  const proofs = el("div", {}, mark("checking", "Checking the account …"));
+  const proofs = markBox(mark("checking", "Checking the account …"));
   const rest = el("div", {});
   const age = el("span", { class: "quiet" });
-  const again = el("button", { type: "button", class: "plain", onclick: () => page.again() }, "Look again");
-  main.replaceChildren(el("div", { class: "head" }, el("h1", {}, "Account"), el("div", { class: "steps" }, age, again)), card(null, rest, proofs));
+  const again = el("button", { type: "button", class: "plain", id: "again", onclick: () => page.again() }, "Look again");
+  const whole = card(null, rest, proofs);
+  page.show(el("div", { class: "head" }, el("h1", {}, "Account"), el("div", { class: "steps" }, age, again)), whole);
 
   const answer = await get(`v1/accounts/${address}`);
   const checked = await check(
@@ -602,7 +657,7 @@ async function accountPage([given], page) {
   const exists = answer.value !== null;
   const shown = !record ? answer.shown : record.part && isBuiltIn ? readBuiltIn(record.part) : undefined;
   const operates = live.epoch?.state.members.filter((member) => member.operator === address) ?? [];
-  rest.className = checked.refuted ? "refuted-claim" : "";
+  doubt(checked.refuted, rest);
   rest.replaceChildren(
     facts(
       ["address", mono(address)],
@@ -615,16 +670,16 @@ async function accountPage([given], page) {
     ),
   );
   proofs.replaceChildren(checked.mark);
-  const waiting = BigInt(answer.next_sequence) - BigInt(answer.sequence);
+  const waiting = BigInt(answer.next_sequence) - BigInt(sequence);
   const claims = [
     exists && !isBuiltIn && answer.shown !== undefined && ["the node reads it as", mono(JSON.stringify(answer.shown, (_, value) => (typeof value === "bigint" ? String(value) : value)))],
     waiting > 0n && ["in this node's pool", `${plural(waiting, "transaction")} of it`],
     operates.length > 0 && ["operates", operates.map((member) => member.name).join(", ")],
   ].filter(Boolean);
-  if (claims.length > 0) main.lastElementChild.append(facts(...claims), quiet("What stands below the mark is the node's word."));
+  if (claims.length > 0) whole.append(facts(...claims), quiet("What stands below the mark is the node's word."));
   return () => {
     if (!live.status) return;
-    const behind = live.status.height - answer.height;
+    const behind = live.status.height - Number(answer.height);
     say(age, behind > 0 ? `read ${plural(behind, "block")} ago` : "");
   };
 }
@@ -637,8 +692,9 @@ const SYSTEM_KEYS = { epoch: EPOCH_KEY, proposals: PROPOSALS_KEY, addresses: ADD
 function builtInKey(parts) {
   const [kind, space, ...names] = parts;
   if (kind === "accounts" && HASH.test(space ?? "")) return new Uint8Array([...utf8("a"), ...fromHex(space)]);
-  if (kind === "kv" && space === "shared" && names.length === 1) return new Uint8Array([...utf8("s"), ...fromHex(names[0])]);
-  if (kind === "kv" && space === "own" && names.length === 2 && HASH.test(names[0])) return new Uint8Array([...utf8("k"), ...fromHex(names[0]), ...fromHex(names[1])]);
+  if (kind !== "kv" || !names.every((name) => BYTES.test(name))) return null;
+  if (space === "shared" && names.length === 1) return new Uint8Array([...utf8("s"), ...fromHex(names[0])]);
+  if (space === "own" && names.length === 2 && HASH.test(names[0])) return new Uint8Array([...utf8("k"), ...fromHex(names[0]), ...fromHex(names[1])]);
   return null;
 }
 
@@ -649,14 +705,14 @@ function keyWords(key, isBuiltIn) {
   const rest = key.subarray(1);
   if (key[0] === 0x61 && rest.length === 32) return ["the account ", fullLink("account", toHash(rest))];
   if (!isBuiltIn) return "an entry of the application";
-  const name = (bytes) => (toText(bytes) !== null ? `“${toText(bytes)}”` : `0x${toHex(bytes)}`);
+  const name = (bytes) => (printable(bytes) !== null ? `“${printable(bytes)}”` : `0x${toHex(bytes)}`);
   if (key[0] === 0x73) return `the shared key ${name(rest)}`;
   if (key[0] === 0x6b && rest.length >= 32) return [`the key ${name(rest.subarray(32))} of `, fullLink("account", toHash(rest.subarray(0, 32)))];
   if (key[0] === 0x68) return `who holds the shared key ${name(rest)}`;
   return "an entry of the application";
 }
 
-async function keyPage(parts) {
+async function keyPage(parts, page) {
   const [first] = parts;
   const isHex = parts.length === 1 && first.startsWith("0x");
   const known = isHex ? fromHex(first) : live.status?.application === BUILT_IN ? builtInKey(parts) : null;
@@ -668,7 +724,7 @@ async function keyPage(parts) {
   );
   const value = answer.value === null ? null : fromHex(answer.value);
   const holder = checked.isBuiltIn && key[0] === 0x68 && value?.length === 32;
-  main.replaceChildren(
+  page.show(
     el("div", { class: "head" }, el("h1", {}, "Key of the state")),
     card(
       null,
@@ -681,7 +737,7 @@ async function keyPage(parts) {
           !known && ["path", `${parts.join("/")} (that it means this key is the node's word)`],
           ["value", value === null ? el("span", { class: "quiet" }, "none") : holder ? fullLink("account", toHash(value)) : valueWords(value)],
           checked.isBuiltIn && key[0] === 0x73 && ["written by", link(`#/key/0x68${toHex(key.subarray(1))}`, "see who holds it")],
-          ["height", number(answer.height)],
+          ["height", number(checked.proved?.header.height ?? answer.height)],
         ),
       ),
       checked.mark,
@@ -722,26 +778,48 @@ function votesOf(state, accounts) {
 
 const votesNeeded = (state) => (state.authority.kind === "board" ? BigInt(state.authority.needed) : quorumOf(state.members.reduce((sum, member) => sum + member.power, 0n)));
 
+/** A proposal that the list names. Its votes are counted, and its seats named, by the committee that its own proof names. */
+async function proposalRow(id, list, committee) {
+  const { value, proved, refuted, mark: checked } = await proveKey(proposalKey(id), `proposal ${id}`);
+  const row = (isRefuted, words, shown) => el("li", {}, el("div", { class: "stack" }, el("div", { class: isRefuted ? "refuted-claim" : null }, words), shown));
+  if (value === null) {
+    const isLater = proved && list.proved && proved.header.height > list.proved.header.height;
+    return row(refuted, isLater ? `Proposal ${id} was closed meanwhile.` : `The list names proposal ${id}, but the node shows none.`, checked);
+  }
+  const state = readEpochState(committee.value);
+  const { by, change, approvals, rejections } = readProposal(value);
+  const isCounted = !proved || equal(epochStateHash(committee.value), proved.header.epochState);
+  const words = [
+    el("p", {}, el("strong", {}, `${id}: `), changeWords(state, change)),
+    el("p", { class: "quiet" }, `${votesOf(state, approvals)} of ${votesNeeded(state)} votes, ${plural(rejections.length, "rejection")}; proposed by `, shortLink("account", by)),
+  ];
+  return row(refuted, words, isCounted ? checked : mark("unproved", "Not proved: the names and votes are those of another committee than the proposal's.", "The proposal itself is proved. Look again, or ask another node."));
+}
+
 async function proposalsCard(into) {
   const list = await proveKey(PROPOSALS_KEY, "list of proposals");
+  if (list.refuted) return into.replaceChildren(list.mark);
   const { next, open } = readProposals(list.value);
   if (open.length === 0) return into.replaceChildren(quiet(next === 0n ? "There has never been a proposal." : `None is open. ${plural(next, "proposal")} so far.`), list.mark);
-  // Votes are counted by the committee, which must be as well proved as the proposals are.
   const committee = await proveKey(EPOCH_KEY, "state of the epoch");
   if (committee.value === null || committee.refuted) return into.replaceChildren(committee.mark);
-  const state = readEpochState(committee.value);
-  const shown = await Promise.all(
-    open.map(async ({ number: id }) => {
-      const { value, mark } = await proveKey(proposalKey(id), `proposal ${id}`);
-      if (value === null) return el("li", {}, `Proposal ${id} was closed meanwhile.`);
-      const { by, change, approvals, rejections } = readProposal(value);
-      return el("li", {}, el("div", { class: "stack" }, el("p", {}, el("strong", {}, `${id}: `), changeWords(state, change)), el("p", { class: "quiet" }, `${votesOf(state, approvals)} of ${votesNeeded(state)} votes, ${plural(rejections.length, "rejection")}; proposed by `, shortLink("account", by)), mark));
-    }),
-  );
+  const shown = await Promise.all(open.map(({ number: id }) => proposalRow(id, list, committee)));
   into.replaceChildren(el("ul", { class: "people" }, shown), quiet("That these are all that are open:"), list.mark);
 }
 
 const describe = (member) => `${member.name} (${number(member.power)})`;
+
+/** What became of a seat, the holder first: another key is another validator, whatever its power. */
+function memberDifferences(was, is) {
+  const isOther = (name) => !equal(was[name], is[name]);
+  return [
+    was.name !== is.name ? `${was.name} was replaced by ${is.name}` : isOther("consensusKey") && `${is.name}: another consensus key`,
+    was.power !== is.power && `${is.name}: power ${number(was.power)} → ${number(is.power)}`,
+    was.operator !== is.operator && `${is.name}: operator ${short(was.operator ?? "nobody")} → ${short(is.operator ?? "nobody")}`,
+    was.address !== is.address && `${is.name}: address ${was.address} → ${is.address}`,
+    isOther("networkKey") && `${is.name}: another network key`,
+  ].filter(Boolean);
+}
 
 function difference(before, after) {
   const old = new Map(before.members.map((member) => [member.seat, member]));
@@ -749,9 +827,7 @@ function difference(before, after) {
   for (const member of after.members) {
     const was = old.get(member.seat);
     old.delete(member.seat);
-    if (!was) words.push(`${describe(member)} joined`);
-    else if (was.power !== member.power) words.push(`${member.name}: power ${number(was.power)} → ${number(member.power)}`);
-    else if (toHex(was.consensusKey) !== toHex(member.consensusKey) || was.name !== member.name) words.push(`${was.name} was replaced by ${member.name}`);
+    words.push(...(was ? memberDifferences(was, member) : [`${describe(member)} joined`]));
   }
   for (const gone of old.values()) words.push(`${gone.name} left`);
   const text = (value) => JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part));
@@ -761,8 +837,13 @@ function difference(before, after) {
   return words.join(", ") || "members moved";
 }
 
+/** A chain of changes has an end that nothing proves. */
+const changesWords = (client) => `${plural(client.epochs.length - 1, "change")} of the committee shown; the node may withhold later ones`;
+
+const EPOCHS_READ_MAX = 1024;
+
 /** The epochs, followed and proved from the genesis on; without signatures, only read. */
-async function epochsCard(into) {
+async function epochsCard(into, page) {
   const epoch = BigInt((await get("v1/status")).epoch);
   const row = ({ state, height, timestamp, words }) =>
     el("tr", {}, el("td", {}, String(state.epoch)), el("td", { class: "right" }, height === null ? "genesis" : link(`#/block/${height}`, number(height))), el("td", {}, timestamp === null ? "–" : time(timestamp)), el("td", {}, plural(state.members.filter((member) => member.power > 0n).length, "voter")), el("td", { class: "wrap" }, words));
@@ -771,54 +852,56 @@ async function epochsCard(into) {
     const client = await lightClient();
     await client.follow(epoch);
     const rows = client.epochs.map(({ state, before }, i) => ({ state, height: before?.height ?? null, timestamp: before?.timestamp ?? null, words: i === 0 ? "the genesis" : difference(client.epochs[i - 1].state, state) }));
-    const words = `${plural(client.epochs.length - 1, "change")} of the committee, each signed by a quorum of the committee before`;
-    into.replaceChildren(draw(rows), pin() ? mark("proved", `Proved here from the genesis hash that you pinned: ${words}`, "Each change was checked with the keys of the committee that it ends.") : mark("unpinned", `Follows from the genesis hash that this node names: ${words}`, link("#/trust", "Pin the genesis hash")));
+    const words = changesWords(client);
+    const how = "Each change was signed by a quorum of the committee that it ends, which was checked here.";
+    into.replaceChildren(draw(rows), client.pinned ? mark("proved", `Proved here from the genesis hash that you pinned: ${words}`, how) : mark("unpinned", `Follows from the genesis hash that this node names: ${words}`, how, link("#/trust", "Pin the genesis hash")));
   } catch (error) {
     if (isRefutation(error)) return into.replaceChildren(fails(error));
     const rows = [];
-    for (let from = 0; rows.length < epoch; from = rows.length) {
-      const { changes } = await get(`v1/epochs?from=${from}`);
+    while (rows.length < epoch && rows.length < EPOCHS_READ_MAX) {
+      page.stay();
+      const { changes } = await get(`v1/epochs?from=${rows.length}`);
       if (changes.length === 0) break;
-      for (const change of changes) {
+      for (const change of changes.slice(0, EPOCHS_READ_MAX - rows.length)) {
         const { headers, next } = readEpochChange(fromHex(change));
+        if (headers.length === 0 || next.epoch !== BigInt(rows.length + 1)) throw new ProofError("the node's changes of the committee do not follow each other");
         rows.push({ state: next, height: headers[0].height, timestamp: headers[0].timestamp, words: rows.length === 0 ? "" : difference(rows.at(-1).state, next) });
       }
     }
-    into.replaceChildren(rows.length > 0 ? draw(rows) : quiet("The first epoch still lasts."), fails(error));
+    into.replaceChildren(rows.length > 0 ? draw(rows) : quiet("The node shows no epoch after the first."), rows.length > 0 && rows.length < epoch ? quiet("These are not all.") : "", fails(error));
   }
 }
 
-async function permissionsCard(into) {
+async function permissionsCard(into, page) {
   const { accounts } = await get("v1/permissions");
   const access = live.epoch?.state.parameters.access;
   const words = access === "permissioned" ? "Only accounts with a role may send, and those that govern the chain." : access === "open" ? "Every key may send, unless it is frozen." : "";
-  if (accounts.length === 0) return into.replaceChildren(quiet(words, " Nobody has been given a permission or a limit."));
+  if (accounts.length === 0) return into.replaceChildren(quiet(words, " The node names nobody who was given a permission or a limit. Nothing proves that none is left out."));
   const list = el("ul", { class: "people" });
   const show = (accounts) => {
     for (const address of accounts) list.append(el("li", {}, fullLink("account", address)));
   };
   show(accounts);
   let last = accounts.at(-1);
-  const more = el("button", { type: "button", class: "plain", hidden: accounts.length < 100 }, "Show more");
-  more.addEventListener("click", () =>
-    run(async () => {
-      const { accounts } = await get(`v1/permissions?after=${last}`);
-      show(accounts);
-      last = accounts.at(-1) ?? last;
-      more.hidden = accounts.length < 100;
-    }),
-  );
+  let loading = null;
+  const loadPage = async () => {
+    const { accounts } = await get(`v1/permissions?after=${encodeURIComponent(last)}`);
+    show(accounts);
+    last = accounts.at(-1) ?? last;
+    more.hidden = accounts.length < 100;
+  };
+  const more = el("button", { type: "button", class: "plain", hidden: accounts.length < 100, onclick: () => page.run(() => (loading ??= loadPage().finally(() => (loading = null)))) }, "Show more");
   into.replaceChildren(quiet(words, " These accounts were given a permission or a limit. Nothing proves that none is left out; each account's page proves what it may do."), list, more);
 }
 
 async function evidenceCard(into) {
   const { evidence } = await get("v1/evidence");
-  if (evidence.length === 0) return into.replaceChildren(quiet("None: no validator is known to have contradicted itself."));
-  const rows = evidence.map((one) => el("tr", {}, el("td", {}, el("strong", {}, one.validator)), el("td", {}, `two ${one.kind}s`), el("td", { class: "right" }, number(one.epoch)), el("td", { class: "right" }, number(one.round)), el("td", {}, link(`v1/evidence/${one.id}`, short(one.id)))));
+  if (evidence.length === 0) return into.replaceChildren(quiet("None that this node names: it says that it has not seen a validator contradict itself."));
+  const rows = evidence.map((one) => el("tr", {}, el("td", {}, el("strong", {}, one.validator)), el("td", {}, `two ${one.kind}s`), el("td", { class: "right" }, number(one.epoch)), el("td", { class: "right" }, number(one.round)), el("td", {}, link(`v1/evidence/${encodeURIComponent(one.id)}`, short(one.id)))));
   into.replaceChildren(table(["Validator", "Signed", right("Epoch"), right("Round"), "Evidence"], rows, { "aria-label": "Evidence" }).node, quiet("These are claims of the node. `quorate evidence show` fetches them and checks them."));
 }
 
-async function governancePage() {
+async function governancePage(_, page) {
   const parts = [
     ["Open proposals", proposalsCard],
     ["Epochs", epochsCard],
@@ -827,8 +910,8 @@ async function governancePage() {
   ];
   const decides = el("p", { class: "quiet" });
   const bodies = parts.map(([title, draw]) => ({ title, draw, into: el("div", { class: "stack" }, quiet("Asking …")) }));
-  main.replaceChildren(el("div", { class: "head" }, el("h1", {}, "Governance"), decides), ...bodies.map(({ title, into }) => card(title, into)));
-  await Promise.all(bodies.map(({ draw, into }) => draw(into).catch((error) => into.replaceChildren(error instanceof NodeError ? quiet(error.message) : fails(error)))));
+  page.show(el("div", { class: "head" }, el("h1", {}, "Governance"), decides), ...bodies.map(({ title, into }) => card(title, into)));
+  await Promise.all(bodies.map(({ draw, into }) => draw(into, page).catch((error) => into.replaceChildren(error instanceof NodeError ? quiet(error.message) : fails(error)))));
   return () => say(decides, live.epoch ? `What changes the chain is decided by ${authorityWords(live.epoch.state.authority)}.` : "");
 }
 
@@ -845,7 +928,7 @@ async function trustPage([proposed], page) {
     "form",
     { class: "stack", id: "pin" },
     el("label", { for: "hash" }, "The genesis hash that you know"),
-    el("div", { class: "steps" }, field, el("button", { type: "submit" }, "Pin it")),
+    el("div", { class: "steps" }, field, el("button", { type: "submit", id: "pin-it" }, "Pin it")),
     complaint,
     el("div", { class: "steps" }, pinned !== served && el("button", { type: "button", class: "plain", id: "pin-served", onclick: () => choose(served) }, "Pin the one that the node names"), pinned && el("button", { type: "button", class: "plain", id: "unpin", onclick: () => choose(null) }, "Forget it")),
   );
@@ -864,13 +947,13 @@ async function trustPage([proposed], page) {
     if (HASH.test(text)) choose(withPrefix(text));
     else say(complaint, "A genesis hash has 64 hexadecimal digits.");
   });
-  const result = el("div", {}, mark("checking", "Checking the genesis …"));
+  const result = markBox(mark("checking", "Checking the genesis …"));
   const comparison = !pinned
     ? el("p", { class: "banner slow" }, "No hash is pinned, so the node is taken at its word for it: a node that lies about its genesis can show you a network of its own.")
     : pinned === served
       ? el("p", { class: "banner" }, "The node names the hash that you pinned. Every check on this page begins with it.")
       : el("p", { class: "banner bad" }, "This node belongs to another network than the one that you pinned. Nothing that it says is proved.");
-  main.replaceChildren(
+  page.show(
     el("div", { class: "head" }, el("h1", {}, "What do you trust?")),
     el(
       "div",
@@ -901,8 +984,8 @@ async function trustPage([proposed], page) {
   try {
     const client = await lightClient();
     await client.follow(BigInt(status.epoch));
-    const words = `${plural(client.epochs[0].state.members.length, "validator")} in the genesis, ${plural(client.epochs.length - 1, "change")} of the committee since`;
-    result.replaceChildren(pinned ? mark("proved", `The genesis has the hash that you pinned: ${words}`, "The hash was computed here, over every byte of the genesis.") : mark("unpinned", `The genesis has the hash that the node names: ${words}`, "The hash was computed here, over every byte of the genesis."));
+    const words = `${plural(client.epochs[0].state.members.length, "validator")} in the genesis, ${changesWords(client)}`;
+    result.replaceChildren(client.pinned ? mark("proved", `The genesis has the hash that you pinned: ${words}`, "The hash was computed here, over every byte of the genesis.") : mark("unpinned", `The genesis has the hash that the node names: ${words}`, "The hash was computed here, over every byte of the genesis."));
   } catch (error) {
     result.replaceChildren(fails(error));
   }
@@ -910,9 +993,9 @@ async function trustPage([proposed], page) {
 
 // Search -------------------------------------------------------------------------------------------------------------------------------------
 
-async function searchPage(parts) {
+async function searchPage(parts, page) {
   const words = parts.join("/").trim();
-  const go = (href) => location.replace(href);
+  const go = (href) => page.isShown() && location.replace(href);
   if (/^[0-9]{1,19}$/.test(words.replace(/[\s_,\u202f]/g, ""))) return go(`#/block/${words.replace(/[\s_,\u202f]/g, "")}`);
   if (words === "latest") return go(`#/block/latest`);
   if (HASH.test(words)) {
@@ -923,16 +1006,16 @@ async function searchPage(parts) {
     const block = recent().find((block) => [block.block_id, block.state_id].includes(hash));
     if (block) return go(`#/block/${block.height}`);
     if (live.epoch?.state.members.some((member) => [member.consensusKey, member.networkKey].some((key) => toHash(key) === hash))) return go("#/validators");
-    return main.replaceChildren(
+    return page.show(
       el("div", { class: "head" }, el("h1", {}, "Not found")),
       card(null, mono(hash), el("p", {}, "This node knows no transaction and no account with this id, and no recent block."), el("div", { class: "steps" }, link(`#/account/${hash}`, "Open it as an account"), link(`#/tx/${hash}`, "Wait for it as a transaction"), link(`#/key/${hash}`, "Read it as a key"))),
     );
   }
-  if (/^0x([0-9a-fA-F]{2})+$/.test(words)) return go(`#/key/${words}`);
+  if (words.startsWith("0x") && BYTES.test(words)) return go(`#/key/${words}`);
   if (live.consensus?.validators.some((one) => one.name === words)) return go("#/validators");
   if (/^(kv|accounts)\//.test(words)) return go(`#/key/${words}`);
   const shared = `0x73${toHex(utf8(words))}`;
-  main.replaceChildren(
+  page.show(
     el("div", { class: "head" }, el("h1", {}, "Not found")),
     card(null, el("p", {}, `“${words}” is no height, id, address or key.`), quiet("Search for a height, the 64 digits of a transaction, account or recent block, a key of the state in hexadecimal (0x…), or a path of the application."), live.status?.application === BUILT_IN && words !== "" ? el("p", {}, link(`#/key/${shared}`, `Open the shared key “${words}”`)) : ""),
   );
@@ -940,16 +1023,19 @@ async function searchPage(parts) {
 
 // The way between the pages --------------------------------------------------------------------------------------------------------------------
 
+const isHash = ([given, ...more]) => HASH.test(given) && more.length === 0;
+
+/** Those that are about one thing say what names it; it is tested before the node is asked. */
 const PAGES = {
   "": { draw: chainPage, title: "chain" },
   validators: { draw: validatorsPage, title: "validators" },
   consensus: { draw: consensusPage, title: "consensus" },
   governance: { draw: governancePage, title: "governance" },
   trust: { draw: trustPage, title: "trust" },
-  block: { draw: blockPage, title: "block", needs: 1 },
-  tx: { draw: transactionPage, title: "transaction", needs: 1 },
-  account: { draw: accountPage, title: "account", needs: 1 },
-  key: { draw: keyPage, title: "key", needs: 1 },
+  block: { draw: blockPage, title: "block", needs: "a height", fits: ([place, ...more]) => /^(latest|[0-9]{1,19})$/.test(place) && more.length === 0 },
+  tx: { draw: transactionPage, title: "transaction", needs: "an id of 64 hexadecimal digits", fits: isHash },
+  account: { draw: accountPage, title: "account", needs: "an address of 64 hexadecimal digits", fits: isHash },
+  key: { draw: keyPage, title: "key", needs: "a key in hexadecimal, two digits for each byte, or a path of the application", fits: (parts) => (parts.length === 1 && parts[0].startsWith("0x") ? BYTES.test(parts[0]) : parts.every((part) => part !== "")) },
   search: { draw: searchPage, title: "search" },
 };
 
@@ -957,18 +1043,44 @@ let current = 0;
 let onNewsOfPage = null;
 
 function problem(error) {
+  if (isRefutation(error)) return card(null, el("h1", {}, "This did not work"), fails(error));
   const isNode = error instanceof NodeError;
   return card(null, el("h1", {}, isNode && error.code.startsWith("no-such") ? "Not found" : "This did not work"), el("p", {}, isNode ? `The node says: ${error.message}.` : `This page failed: ${error?.message ?? error}`), error.hint && quiet(error.hint));
 }
 
-/** Runs what a button asks for; a failure is shown, not swallowed. */
-function run(work) {
-  work().catch((error) => main.append(problem(error)));
+/** What a page may do with the screen, as long as the user has not left it: answers come late, and another page may be there by then. */
+function pageOf(turn) {
+  const isShown = () => turn === current;
+  return {
+    isShown,
+    again: () => isShown() && route({ isAgain: true }),
+    /** For what takes long: ends it once the page is left. */
+    stay: () => {
+      if (!isShown()) throw new NodeError({ code: "left", message: "you have left this page" });
+    },
+    show: (...nodes) => {
+      if (!isShown()) return;
+      const focused = document.activeElement;
+      const hadFocus = focused !== main && main.contains(focused);
+      main.replaceChildren(...nodes.filter(Boolean));
+      if (hadFocus) (document.getElementById(focused.id) ?? main).focus({ preventScroll: true });
+    },
+    /** Runs what a button asks for; a failure is shown, not swallowed. */
+    run: (work) => work().catch((error) => isShown() && main.append(problem(error))),
+  };
 }
 
-/** Replaces the page, unless the user has left it meanwhile. */
-async function route({ keepFocus = false } = {}) {
-  const turn = (current += 1);
+const nextNews = () =>
+  new Promise((resolve) => {
+    const end = onNews(() => {
+      end();
+      resolve();
+    });
+  });
+
+/** Replaces the page. */
+async function route({ isAgain = false } = {}) {
+  const page = pageOf((current += 1));
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   let parts;
   try {
@@ -976,8 +1088,8 @@ async function route({ keepFocus = false } = {}) {
   } catch {
     parts = rest;
   }
-  const page = PAGES[name];
-  document.title = [page?.title ?? "not found", ...(page?.needs ? [short(parts[0] ?? "")] : []), "quorate"].join(" · ");
+  const { draw, title, needs, fits } = (Object.hasOwn(PAGES, name) && PAGES[name]) || {};
+  document.title = [title ?? "not found", ...(needs ? [short(parts[0] ?? "")] : []), "quorate"].join(" · ");
   for (const anchor of document.querySelectorAll("nav.frame a")) {
     if (anchor.getAttribute("href") === `#/${name}`) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
@@ -985,22 +1097,25 @@ async function route({ keepFocus = false } = {}) {
   onNewsOfPage = null;
   main.setAttribute("aria-busy", "true");
   try {
-    if (!page || (page.needs && !parts[0])) {
-      main.replaceChildren(card(null, el("h1", {}, "There is no such page"), link("#/", "To the chain")));
+    if (!draw || (fits && !fits(parts.length > 0 ? parts : [""]))) {
+      page.show(card(null, el("h1", {}, "There is no such page"), needs && el("p", {}, `This address should end with ${needs}.`), link("#/", "To the chain")));
     } else {
       // Everything that a page needs to know of the chain comes with the first news.
-      if (!live.status && name !== "") await new Promise((resolve) => onNews(resolve));
-      if (turn !== current) return;
-      const news = await page.draw(parts, { again: () => turn === current && route({ keepFocus: true }) });
-      if (turn !== current) return;
+      if (!live.status && name !== "") await nextNews();
+      if (!page.isShown()) return;
+      const news = await draw(parts, page);
+      if (!page.isShown()) return;
       onNewsOfPage = news ?? null;
       onNewsOfPage?.();
     }
   } catch (error) {
-    if (turn === current) main.replaceChildren(problem(error));
+    page.show(problem(error));
+    // A node that was silent is asked again once it answers.
+    if (page.isShown() && error.code === "silent") onNewsOfPage = () => !live.silence && page.again();
   }
+  if (!page.isShown()) return;
   main.removeAttribute("aria-busy");
-  if (!keepFocus) {
+  if (!isAgain) {
     scrollTo(0, 0);
     if (hasMoved) main.focus({ preventScroll: true });
   }
@@ -1010,15 +1125,15 @@ let hasMoved = false;
 
 function banners() {
   const shown = [];
-  const { silence, status } = live;
+  const { silence, failure, status } = live;
   if (silence) {
     const seconds = Math.max(0, Math.round((silence.again - Date.now()) / 1000));
-    const words = silence.error.code === "silent" ? `The node does not answer${silence.since ? ` since ${clock(silence.since)}` : ""}.` : `The node cannot answer: ${silence.error.message}.`;
-    shown.push({ key: "silence", className: "banner bad", words: `${words} What stands here may be old. This page asks again${seconds > 1 ? ` in about ${seconds} s` : ""}.` });
+    shown.push({ key: "silence", className: "banner bad", words: `${silenceWords(silence)} What stands here may be old.`, rest: ` This page asks again${seconds > 1 ? ` in about ${seconds} s` : ""}.` });
   }
+  if (failure) shown.push({ key: "failure", className: "banner bad", words: `This page could not draw what the node says: ${failure?.message ?? failure}. What stands here may be old.` });
   const pinned = pin();
   if (status && pinned && pinned !== status.genesis_hash) shown.push({ key: "pin", className: "banner bad", words: "This node belongs to another network than the one whose genesis hash you pinned. See Trust." });
-  keyed(document.getElementById("banners"), shown, { key: ({ key }) => key, make: ({ className }) => el("p", { class: className }), update: (node, { words }) => say(node, words) });
+  keyed(document.getElementById("banners"), shown, { key: ({ key }) => key, make: ({ className }) => el("p", { class: className }, el("span", {}), el("span", { "aria-hidden": "true" })), update: (node, { words, rest }) => (say(node.firstChild, words), say(node.lastChild, rest ?? "")) });
 }
 
 function frame() {
@@ -1049,5 +1164,6 @@ addEventListener("hashchange", () => {
 onNews(frame);
 onNews(() => onNewsOfPage?.());
 setInterval(banners, 1000);
+setInterval(renewAges, 1000);
 route();
 start();

@@ -150,19 +150,27 @@ const statePath = (r) => ({
 
 export const listLeaf = (data) => hash("quorate/list-leaf", data);
 
+/** Whether a node gives this number, in these very digits: what stands on the page is the node's text, not what it counts as. */
+export const reads = (said, shown) => ["number", "bigint", "string"].includes(typeof said) && String(said) === String(shown);
+
 /**
  * The leaf of a receipt, from a node's words about it; `null` if the node left out a part, as it does with long answers.
  */
 export function leafOf(id, outcome) {
-  const { result, output, code, numbers } = outcome;
-  if (result === "applied") return output === undefined ? null : listLeaf(concat(fromHash(id), uleb(0), byteString(fromHex(output))));
+  const { result, output, output_bytes: length, code, numbers } = outcome;
+  if (result === "applied") {
+    if (output === undefined) return null;
+    const bytes = fromHex(output);
+    if (length !== undefined && !reads(length, bytes.length)) throw new FormError("an answer has another length than the node states");
+    return listLeaf(concat(fromHash(id), uleb(0), byteString(bytes)));
+  }
   if (result !== "failed") throw new FormError("a result is neither applied nor failed");
   return listLeaf(concat(fromHash(id), uleb(1), text(code), sequence(numbers, (number) => u64(decimal(number)))));
 }
 
 /** A number that is a text in JSON. */
 function decimal(words) {
-  if (typeof words !== "string" || !/^[0-9]{1,20}$/.test(words)) throw new FormError("something else in the place of a number");
+  if (typeof words !== "string" || !/^(0|[1-9][0-9]{0,19})$/.test(words)) throw new FormError("something else in the place of a number");
   return BigInt(words);
 }
 

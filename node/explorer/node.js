@@ -1,12 +1,16 @@
 // The node that serves this page: asks it politely, and keeps what the pages show live.
 
-import { fromHex, parseJson, toHash } from "./bytes.js";
+import { FormError, fromHex, parseJson, toHash } from "./bytes.js";
 import { EPOCH_KEY, readEpochState } from "./formats.js";
 import { LightClient } from "./proof.js";
 
 const POLL_MS = 1000;
 const SILENCE_MS = 10_000;
 const BACKOFF_MS_MAX = 30_000;
+const ANSWER_BYTES_MAX = 32 << 20;
+/** Heights and rounds are below this one, so that adding to them is exact. */
+const COUNT_LIMIT = 2 ** 52;
+const VALIDATORS_MAX = 128;
 /** Blocks that are kept, for the drawing of rounds. */
 const BLOCKS_KEPT = 160;
 const BLOCKS_AT_FIRST = 40;
@@ -24,9 +28,26 @@ const LATEST_TRANSACTIONS = 6;
 export class NodeError extends Error {
   constructor({ code, message, hint }, retryAfterMs = 0) {
     super(message);
-    this.code = code;
-    this.hint = hint;
+    this.code = String(code);
+    this.hint = typeof hint === "string" ? hint : undefined;
     this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The text of an answer, unless it is too long. */
+async function textOf(response) {
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let size = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    size += value.length;
+    if (size > ANSWER_BYTES_MAX) {
+      reader.cancel().catch(() => {});
+      throw new NodeError({ code: "too-long", message: "the node's answer is too long" });
+    }
+    text += decoder.decode(value, { stream: true });
   }
 }
 
@@ -35,9 +56,9 @@ export async function get(path) {
   let text;
   try {
     response = await fetch(path, { signal: AbortSignal.timeout(SILENCE_MS), cache: "no-store" });
-    text = await response.text();
-  } catch {
-    throw new NodeError({ code: "silent", message: "the node does not answer" });
+    text = await textOf(response);
+  } catch (error) {
+    throw error instanceof NodeError ? error : new NodeError({ code: "silent", message: "the node does not answer" });
   }
   let body;
   try {
@@ -45,11 +66,37 @@ export async function get(path) {
   } catch {
     throw new NodeError({ code: "not-json", message: "the node's answer is not JSON" });
   }
+  if (body === null || typeof body !== "object") throw new NodeError({ code: "not-json", message: "the node's answer is no object" });
   if (response.ok) return body;
-  throw new NodeError(body?.error ?? { code: "error", message: `the node answered with status ${response.status}` }, 1000 * (Number(response.headers.get("retry-after")) || 0));
+  throw new NodeError(typeof body.error?.message === "string" ? body.error : { code: "error", message: `the node answered with status ${response.status}` }, 1000 * (Number(response.headers.get("retry-after")) || 0));
 }
 
-export const header = (height) => get(`v1/blocks/${height}?from=${NO_TRANSACTIONS}`);
+/** Takes an answer in if these numbers in it are possible ones. */
+function counts(answer, ...names) {
+  for (const name of names) {
+    const value = answer?.[name];
+    if (!Number.isSafeInteger(value) || value < 0 || value >= COUNT_LIMIT) throw new FormError(`the node gives no possible ${name.replaceAll("_", " ")}`);
+  }
+  return answer;
+}
+
+function texts(answer, ...names) {
+  for (const name of names) if (typeof answer?.[name] !== "string") throw new FormError(`the node gives no ${name.replaceAll("_", " ")}`);
+}
+
+/** A block at a height, or the `latest`, with its transactions from a position on. */
+export async function blockAt(place, from = null) {
+  const block = counts(await get(`v1/blocks/${encodeURIComponent(place)}${from === null ? "" : `?from=${encodeURIComponent(from)}`}`), "height", "epoch", "round", "timestamp", "transactions_total");
+  if (place !== "latest" && String(block.height) !== String(place)) throw new FormError(`asked for block ${place}, the node answers with block ${block.height}`);
+  if (!Array.isArray(block.transactions)) throw new FormError("the node lists no transactions of a block");
+  for (const transaction of block.transactions) {
+    texts(transaction, "tx_id", "sender");
+    texts(transaction.outcome, "result");
+  }
+  return block;
+}
+
+export const header = (height) => blockAt(height, NO_TRANSACTIONS);
 
 /** Runs `work` for every item, a few at a time. */
 async function each(items, work) {
@@ -76,6 +123,8 @@ export const live = {
   /** The last answer, by this machine's clock. */
   answered: null,
   silence: null,
+  /** Why something could not be drawn at the last news. */
+  failure: null,
   samples: [],
 };
 
@@ -86,19 +135,29 @@ export function onNews(listener) {
   return () => listeners.delete(listener);
 }
 
-const tell = () => {
-  for (const listener of [...listeners]) listener();
-};
+/** One listener that fails must neither silence the others nor end the polling. */
+function tell() {
+  let failure = null;
+  for (const listener of [...listeners]) {
+    try {
+      listener();
+    } catch (error) {
+      failure = error;
+      reportError(error);
+    }
+  }
+  live.failure = failure;
+}
 
 /** Recent blocks, the newest first. */
 export const recent = () => [...live.blocks.values()].sort((a, b) => b.height - a.height);
 
+/** The first round that could have had the block after this parent. Rounds begin anew with an epoch, in round 1. */
+export const roundAfter = (parent, block) => (parent.epoch === block.epoch ? parent.round : 0) + 1;
+
 /** How many rounds before this block's had no block in the chain; `null` if its parent is not known here. */
-export function lostBefore(block) {
-  const parent = live.blocks.get(block.height - 1);
-  if (!parent) return null;
-  // Rounds begin anew with an epoch, in round 1.
-  return block.round - (parent.epoch === block.epoch ? parent.round : 0) - 1;
+export function lostBefore(block, parent = live.blocks.get(block.height - 1)) {
+  return parent ? block.round - roundAfter(parent, block) : null;
 }
 
 /** Commits and transactions in a second, `null` while too little is known. */
@@ -132,7 +191,7 @@ async function latestTransactions() {
   const newest = recent().find((block) => block.transactions_total > 0);
   if (!newest || live.latest?.block.height === newest.height) return;
   const from = Math.max(0, newest.transactions_total - LATEST_TRANSACTIONS);
-  const page = await get(`v1/blocks/${newest.height}?from=${from}`);
+  const page = await blockAt(newest.height, from);
   live.latest = { block: newest, transactions: page.transactions.map((transaction, i) => ({ ...transaction, index: from + i })).reverse() };
 }
 
@@ -147,12 +206,29 @@ async function epochState() {
   }
 }
 
+/** What is drawn every second must have the shape that the drawings expect. */
+function checkShapes(status, consensus) {
+  counts(status, "height", "epoch", "pool_transactions");
+  texts(status, "name", "network", "application", "genesis_hash");
+  counts(consensus, "height", "round", "high_qc_round", "committed_round", "highest_vote_round", "locked_round", "since_commit_ms", "patience_ms");
+  texts(consensus, "name", "leader");
+  if (consensus.stall) texts(consensus.stall, "summary");
+  if (!Array.isArray(consensus.validators) || consensus.validators.length > VALIDATORS_MAX) throw new FormError("the node gives no list of validators");
+  const isPower = (value) => (typeof value === "bigint" || Number.isSafeInteger(value)) && value >= 0;
+  if (![consensus.total_power, consensus.quorum_power, ...consensus.validators.map((one) => one?.power)].every(isPower)) throw new FormError("the node gives no possible power");
+  for (const one of consensus.validators) {
+    texts(one, "name");
+    if (one.link) texts(one.link, "state");
+    if (one.last_vote) counts(one.last_vote, "round");
+  }
+}
+
 let polls = 0;
 
 async function poll() {
   const [status, consensus] = await Promise.all([get("v1/status"), get("v1/consensus")]);
+  checkShapes(status, consensus);
   live.answered = Date.now();
-  live.silence = null;
   live.status = status;
   live.consensus = consensus;
   // A sample is a moment of the page; a chain that went back began anew.
@@ -164,6 +240,7 @@ async function poll() {
   if (isOtherEpoch || polls % EPOCH_POLLS === 0) await epochState();
   await blocksUpTo(status.height);
   await latestTransactions();
+  live.silence = null;
   polls += 1;
 }
 
@@ -184,7 +261,7 @@ export async function start() {
       failures = 0;
     } catch (error) {
       failures += 1;
-      pause = Math.max(Math.min(BACKOFF_MS_MAX, POLL_MS * 2 ** (failures - 1)), error.retryAfterMs ?? 0);
+      pause = Math.min(BACKOFF_MS_MAX, Math.max(POLL_MS * 2 ** (failures - 1), error.retryAfterMs ?? 0));
       live.silence = { since: live.answered, error, again: Date.now() + pause };
       live.samples = [];
     }
@@ -214,18 +291,20 @@ export function setPin(hash) {
 
 let client = null;
 
-/** The light client for the pinned genesis; without a pin, for the genesis that the node names. */
+/** The light client for the pinned genesis; without a pin, for the genesis that the node names. It knows which of the two it is: `pinned`. */
 export async function lightClient() {
   const known = pin();
   if (client?.pinned !== known || !client) {
     const changes = async (epoch) => (await get(`v1/epochs?from=${epoch}`)).changes;
     const opening = (async () => {
       const genesis = await get("v1/genesis");
-      return new LightClient(genesis, known ?? (await get("v1/status")).genesis_hash, changes);
+      return Object.assign(new LightClient(genesis, known ?? (await get("v1/status")).genesis_hash, changes), { pinned: known });
     })();
     client = { pinned: known, opening };
     // What failed is tried again the next time.
-    opening.catch(() => (client = null));
+    opening.catch(() => {
+      if (client?.opening === opening) client = null;
+    });
   }
   return client.opening;
 }

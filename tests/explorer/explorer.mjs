@@ -528,6 +528,7 @@ function traps({ known, busy, several, proposal, epochs }) {
       answer: ({ path }) => path === "status" && "abort",
       look: async ({ page }) => {
         await textIn(page, "asks again", "#banners");
+        await page.waitForSelector('main [aria-live="polite"] > .proof');
         return page.evaluate(() => !document.querySelector("#banners p > :not([aria-hidden])").textContent.includes("asks again"));
       },
     },

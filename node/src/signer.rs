@@ -69,6 +69,9 @@ pub struct RunCommand {
     /// The socket [default: signer.sock in the signer's directory].
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
+    /// Let the group of this process use the socket as well: for a node that runs as another user.
+    #[arg(long)]
+    group: bool,
     /// Log filter.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log_level: String,
@@ -182,7 +185,7 @@ impl RunCommand {
         signals.on_started();
         let ((_, epoch), round) = (keeper.record().scope(), keeper.record().highest_round());
         let failed = |error| CommandError::failure("socket", format!("{}: {error}", socket.display()));
-        let server = Server::listen(&socket, keeper).map_err(|error| {
+        let server = Server::listen(&socket, if self.group { 0o660 } else { 0o600 }, keeper).map_err(|error| {
             failed(error).with_hint("choose another path with --socket: it may have some 100 bytes, and its directory must exist")
         })?;
         tracing::info!(socket = %socket.display(), %epoch, %round, version = env!("CARGO_PKG_VERSION"), "the signer is ready");

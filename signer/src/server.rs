@@ -31,19 +31,19 @@ pub struct Server<F> {
 }
 
 impl<F: KeeperFile + 'static> Server<F> {
-    /// Listens on a socket that only this user may use. Call it with the keeper's file locked: a socket that is there already was left by an
+    /// Listens on a socket that only this user, and with `mode` 0o660 its group, may use. Call it with the keeper's file locked: a socket that is there already was left by an
     /// earlier signer.
     ///
     /// # Errors
     /// The system's error.
-    pub fn listen(path: &Path, keeper: Keeper<F>) -> io::Result<Self> {
+    pub fn listen(path: &Path, mode: u32, keeper: Keeper<F>) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
         let listener = UnixListener::bind(path)?;
         // Whoever connects before this is one who could enter the directory, which is the signer's own.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         Ok(Self { listener, path: path.into(), keeper: Arc::new(Mutex::new(keeper)), connections: Arc::default() })
     }
 

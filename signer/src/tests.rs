@@ -47,7 +47,7 @@ impl Place {
 
     /// Runs the signer. Its thread stays until the process ends, and so does its lock.
     fn serve(&self) {
-        let server = Server::listen(&self.home.socket(), self.home.open(&source()).unwrap()).unwrap();
+        let server = Server::listen(&self.home.socket(), 0o600, self.home.open(&source()).unwrap()).unwrap();
         thread::spawn(move || server.run());
     }
 

@@ -167,8 +167,13 @@ impl Attempt {
             let seed = number.checked_div(count).unwrap_or_default();
             (1, named(format!("crash point {point}, seed {seed}"), run_of(subject, &Course::single(seed, 4, point)).violation))
         })?;
-        let plan =
-            Space::new(4, 3, false).map(|space| Plan { space, sample: self.twins.map(|count| (count, 1)), part: (1, 1), change: None });
+        let plan = Space::new(4, 3, false).map(|space| Plan {
+            space,
+            sample: self.twins.map(|count| (count, 1)),
+            part: (1, 1),
+            change: None,
+            signers: false,
+        });
         let tally = plan.and_then(|plan| plan.run_for(subject, self.threads)).map_err(Broken::Setting)?;
         if let Some(broken) = tally.violations.first() {
             let violation = Violation { invariant: broken.invariant.clone(), what: broken.what.clone(), at_us: 0 };

@@ -14,7 +14,7 @@ use crate::{
     report::{FAILURES_MAX, Failure, Report},
     run::size_of,
     sweep::sweep,
-    twins::{Lab, Space, campaign::Plan, play},
+    twins::{Lab, Space, campaign::Plan},
 };
 
 /// Number of validators where the seed does not decide it.
@@ -89,7 +89,7 @@ impl Kind {
                 Box::new(move |seed| {
                     let turn = seed.checked_rem(plans.len() as u64).and_then(|turn| usize::try_from(turn).ok());
                     let Some((plan, lab)) = turn.and_then(|turn| plans.get(turn)) else { return (0, None) };
-                    let outcome = play(lab, &plan.scenario(seed), false);
+                    let outcome = plan.play(lab, &plan.scenario(seed), false);
                     (u64::from(TWINS_ROUNDS), outcome.violation.map(|violation| failed(seed, violation)))
                 })
             }
@@ -113,11 +113,17 @@ impl Kind {
     }
 }
 
-/// In every second scenario the committee changes, in the first block, or the second, and so on.
+/// In every second scenario the committee changes, in the first block, or the second, and so on. In every fourth the copies have one signer.
 fn twins_plan(seed: u64) -> Result<Plan, String> {
     let position = (seed / 2).checked_rem(u64::from(TWINS_ROUNDS)).and_then(|position| u32::try_from(position.saturating_add(1)).ok());
     let change = position.filter(|_| !seed.is_multiple_of(2));
-    Ok(Plan { space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?, sample: Some((u64::MAX, 0)), part: (1, 1), change })
+    Ok(Plan {
+        space: Space::new(VALIDATORS, TWINS_ROUNDS, false)?,
+        sample: Some((u64::MAX, 0)),
+        part: (1, 1),
+        change,
+        signers: seed % 4 == 2,
+    })
 }
 
 /// The points in turn; after the last one it starts over with the next seed.

@@ -20,7 +20,7 @@ use quorate_types::{
     transaction::Transaction,
 };
 pub use rustix::process::Signal;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, kill_process_group, setrlimit};
 use tempfile::TempDir;
 
 use crate::program::{command, faketime, program, run};
@@ -64,6 +64,22 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
     }
 }
 
+/// Waits until no other test runs a network, however the tests are run. The turn ends when the file is closed.
+pub fn take_turn() -> File {
+    let turn = std::env::temp_dir().join("quorate-tests.lock");
+    let turn = OpenOptions::new().create(true).append(true).open(turn).expect("the lock file can be opened");
+    turn.lock().expect("the lock can be taken");
+    turn
+}
+
+/// Kills a child that leads a process group, and whatever is left of its group.
+pub fn kill_group(leader: u32) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        // Usually nothing is left.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
 impl Cluster {
     /// Creates a network of `count` validators, with `options` of `quorate localnet create`, and starts no process.
     pub fn create(count: usize, options: &[&str]) -> Self {
@@ -71,9 +87,7 @@ impl Cluster {
     }
 
     fn create_of(program: &Path, count: usize, options: &[&str]) -> Self {
-        let turn = std::env::temp_dir().join("quorate-tests.lock");
-        let turn = OpenOptions::new().create(true).append(true).open(turn).expect("the lock file can be opened");
-        turn.lock().expect("the lock can be taken");
+        let turn = take_turn();
         let directory = tempfile::Builder::new().prefix("quorate-test-").tempdir().expect("a temporary directory");
         let path = directory.path().join("net");
         let (count, path_text) = (count.to_string(), path.to_str().expect("paths are text").to_owned());

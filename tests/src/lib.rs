@@ -18,7 +18,7 @@ pub mod program;
 mod traffic;
 
 pub use self::{
-    cluster::{Cluster, DEADLINE, Signal, eventually, raise_file_limit},
+    cluster::{Cluster, DEADLINE, Signal, eventually, kill_group, raise_file_limit, take_turn},
     names::{NameAnswer, NameServer},
     program::{Ran, program, program_with_faults, quorate, quorate_with, run},
     traffic::{Acknowledged, Traffic},

@@ -48,7 +48,8 @@ fn run(cluster: &Cluster, directory: &str, program: &str, arguments: &[&str]) {
         .env("QUORATE_API", cluster.url(1))
         .env("QUORATE_GENESIS_HASH", cluster.genesis().hash().to_string())
         .env("QUORATE_SEED_KEY", cluster.home().join(format!("wallet/{SENDER}.key")))
-        .env("QUORATE_EPOCHS", "2");
+        .env("QUORATE_EPOCHS", "2")
+        .env("QUORATE_SKIP", "nothing");
     let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}; run `make clients`, which installs what it needs"));
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{program} in {}:\n{text}\nIf a package is missing, run `make clients`.", directory.display());
@@ -74,10 +75,12 @@ async fn the_client_in_typescript_proves_everything_from_the_genesis_hash() {
 #[ignore = "needs Node with packages, and Chromium: make clients"]
 async fn the_explorer_proves_everything_in_a_browser_and_refutes_every_changed_answer() {
     let cluster = changed_network().await;
+    // An open proposal, a block with several transactions, and one that has failed.
+    decide(&cluster, OPERATORS[0], &["propose-power", cluster.name(1), "2"]);
     let (sender, sink) = (cluster.key(SENDER), cluster.key("alice").public().address);
-    for sequence in 0..3 {
-        let transaction = cluster.transfer(&sender, sequence, sink, 1);
-        cluster.session(&[1]).submit_and_verify(&transaction, DEADLINE).await.unwrap();
-    }
+    let mut transfers: Vec<_> = (0..6).map(|sequence| cluster.transfer(&sender, sequence, sink, 1)).collect();
+    transfers.push(cluster.transfer(&sender, 6, sink, u64::MAX));
+    let last = transfers.pop().unwrap();
+    cluster.session(&[1]).submit_after(&transfers, &last, DEADLINE).await.unwrap();
     run(&cluster, "tests/explorer", "node", &["explorer.mjs"]);
 }

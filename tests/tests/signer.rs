@@ -77,7 +77,7 @@ async fn a_signer_dies_again_and_again_and_the_validator_votes_whenever_it_is_th
     let mut signer = SignerProcess::start(&home);
     votes_again(&cluster).await;
     assert_eq!(cluster.status(HOST).await.signs_nothing, None);
-    for _ in 0..5 {
+    for _ in 0..3 {
         drop(signer);
         let count = traffic.count();
         traffic.goes_on(count + 20).await;

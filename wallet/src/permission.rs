@@ -135,7 +135,7 @@ struct AccountShown {
 }
 
 impl AccountShown {
-    const HEADS: [&str; 6] = ["account", "may send", "may grant", "frozen", "transactions in a block", "bytes of state"];
+    const HEADS: [&str; 6] = ["account", "to send", "to grant", "frozen", "transactions in a block", "bytes of state"];
 
     fn row(&self) -> Vec<String> {
         let Permission { send, grant, frozen, transactions_max, state_bytes_max } = self.permission;

@@ -1,6 +1,6 @@
 //! Planted bugs: the test of the tests.
 //!
-//! A checker that finds nothing may be looking at nothing. So `zoo/bugs` holds 46 mistakes, most of them made by real consensus systems, as small
+//! A checker that finds nothing may be looking at nothing. So `zoo/bugs` holds 49 mistakes, most of them made by real consensus systems, as small
 //! text replacements. The hunt copies the sources into a scratch workspace, plants one bug, builds the simulator from there and runs its
 //! searches until one finds a violation. All bugs must be found, and the unmodified sources must pass the same searches.
 //!

@@ -169,6 +169,18 @@ fn a_write_that_fails_or_is_torn_signs_nothing_and_nothing_after_it_either() {
 }
 
 #[test]
+fn the_file_has_golden_bytes() {
+    let (mut keeper, file) = keeper();
+    for unsigned in [vote(0, 2, 1, 5), timeout(0, 3, 1), proposal(0, 4, 6)] {
+        keeper.sign(&unsigned).unwrap();
+    }
+    let bytes = file.bytes();
+    assert_eq!(bytes.len(), slots::FILE_BYTES);
+    let digest = Hash::of(&KEEPER_SLOT, &bytes);
+    assert_eq!(digest.to_string(), "68cc63fb7d95aad32d106c4560055baef3d452d462b6e1a7eafb53bf60fb733e", "a new format needs a new magic");
+}
+
+#[test]
 fn a_file_of_another_key_or_without_an_intact_slot_is_refused() {
     let (_, file) = keeper();
     let other = SigningKey::from_seed(&[4; 32]);

@@ -22,7 +22,7 @@ use super::{
     counters::Counters,
     scenario::Scenario,
     space::{Space, Symmetries},
-    stage::{Outcome, play},
+    stage::{Outcome, play, play_at_signers},
 };
 use crate::caught::caught;
 
@@ -44,6 +44,8 @@ pub struct Plan {
     pub part: (u64, u64),
     /// The committee changes: the number of the transaction that does it, from 1, of which a block holds one.
     pub change: Option<u32>,
+    /// All copies of a validator have their key at one signer ([`play_at_signers`]).
+    pub signers: bool,
 }
 
 /// The results of the finished pieces.
@@ -123,6 +125,9 @@ impl Plan {
         if let Some(change) = self.change {
             text = format!("{text} --change {change}");
         }
+        if self.signers {
+            text.push_str(" --signers");
+        }
         if let Some((count, seed)) = self.sample {
             text = format!("{text} --sample {count} --seed {seed}");
         }
@@ -130,6 +135,12 @@ impl Plan {
             text = format!("{text} --part {}/{}", self.part.0, self.part.1);
         }
         text
+    }
+
+    /// Plays a scenario.
+    #[must_use]
+    pub fn play(&self, lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
+        if self.signers { play_at_signers(lab, scenario, trace) } else { play(lab, scenario, trace) }
     }
 
     /// The command that replays a scenario with a trace.
@@ -210,12 +221,12 @@ impl Plan {
     /// # Errors
     /// The space is too large, or the network cannot be set up.
     pub fn run(&self, tally: Tally, threads: usize, on_piece: &(dyn Fn(&Tally, u64) -> bool + Sync)) -> Result<Tally, String> {
-        self.run_by(&Shared::default(), tally, threads, on_piece, &|lab, _, scenario| play(lab, scenario, false))
+        self.run_by(&Shared::default(), tally, threads, on_piece, &|lab, _, scenario| self.play(lab, scenario, false))
     }
 
     /// Like [`Self::run`], from the beginning and for any application.
     pub(crate) fn run_for(&self, subject: &Shared, threads: usize) -> Result<Tally, String> {
-        self.run_by(subject, Tally::default(), threads, &|_, _| true, &|lab, _, scenario| play(lab, scenario, false))
+        self.run_by(subject, Tally::default(), threads, &|_, _| true, &|lab, _, scenario| self.play(lab, scenario, false))
     }
 
     fn run_by(
@@ -280,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_the_violation_of_its_scenario_and_stops_no_other() {
-        let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1), change: None };
+        let plan = Plan { space: Space::new(4, 3, false).unwrap(), sample: Some((40, 1)), part: (1, 1), change: None, signers: false };
         let tally = plan.run_by(&Shared::default(), Tally::default(), 2, &|_, _| true, &|_, number, _| {
             assert_ne!(number, 21, "of all numbers");
             Outcome { counters: Counters { scenarios: 1, ..Counters::default() }, ..Outcome::default() }

@@ -22,7 +22,7 @@ use super::{
     import::{Imported, read},
     script::Script,
     space::Space,
-    stage::{Outcome, play, play_script},
+    stage::{Outcome, play_script},
 };
 use crate::command::cpu_time;
 
@@ -31,6 +31,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// `quorate sim twins`.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the options of a command")]
 pub struct TwinsCommand {
     /// Run the scenario in this JSON file instead: each round's leader and connectivity, and lost messages (docs/scenarios.md).
     #[arg(
@@ -51,6 +52,9 @@ pub struct TwinsCommand {
     /// Let the committee change: by the block with this transaction, from 1, of which a block holds one.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
     change: Option<u32>,
+    /// Let all copies of a validator have their key at one signer; then nobody may be accused of anything.
+    #[arg(long)]
+    signers: bool,
     /// 4 validators, one of them with a twin, or 7, two of them with twins.
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     validators: u16,
@@ -157,7 +161,7 @@ impl TwinsCommand {
         }
         let space = Space::new(self.validators, self.rounds, self.two_phase).map_err(failed("no-such-space"))?;
         let sample = self.sample.map(|count| (count, self.seed));
-        let plan = Plan { space, sample, part: self.part.unwrap_or((1, 1)), change: self.change };
+        let plan = Plan { space, sample, part: self.part.unwrap_or((1, 1)), change: self.change, signers: self.signers };
         let numbers = plan.numbers().map_err(failed("no-such-space"))?;
         match self.scenario {
             Some(number) if number >= numbers => Err(CommandError::failure(
@@ -203,7 +207,7 @@ impl TwinsCommand {
         }
         let lab = plan.lab(&Shared::default()).map_err(failed("no-network"))?;
         let scenario = plan.scenario(number);
-        let outcome = play(&lab, &scenario, self.trace);
+        let outcome = plan.play(&lab, &scenario, self.trace);
         out.note(format_args!("{scenario}"));
         for line in &outcome.trace {
             out.always(format_args!("{line}"));
@@ -503,7 +507,7 @@ mod tests {
         for plan in ["--rounds 2 --two-phase", "--rounds 9 --validators 7 --sample 9 --seed 4 --part 2/3"] {
             let twins = parse(plan).unwrap();
             let space = Space::new(twins.validators, twins.rounds, twins.two_phase).unwrap();
-            let plan = Plan { space, sample: twins.sample.map(|count| (count, twins.seed)), part: (2, 3), change: None };
+            let plan = Plan { space, sample: twins.sample.map(|count| (count, twins.seed)), part: (2, 3), change: None, signers: false };
             let replay = plan.replay(7);
             let again = parse(replay.strip_prefix("quorate sim twins ").unwrap()).unwrap();
             assert!(again.trace && again.scenario == Some(7) && again.part.is_none());

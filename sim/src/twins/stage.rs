@@ -119,7 +119,10 @@ pub fn play_at_signers(lab: &Lab, scenario: &Scenario, trace: bool) -> Outcome {
         signer.start();
         actor.setup.signer = Some(Arc::clone(signer));
     }
-    let result = stage.begin().and_then(|()| stage.go_on());
+    let result = stage.begin().and_then(|()| stage.go_on()).and_then(|()| {
+        let Some(culprit) = stage.accused.iter().chain(stage.forensics.culprits().iter()).next() else { return Ok(()) };
+        Err(stage.violation("SIGN-1", format!("validator {culprit} has contradicted itself, although its copies have one signer")))
+    });
     stage.end(result)
 }
 
@@ -335,6 +338,11 @@ impl<'a> Stage<'a> {
         {
             progress.place = place;
             self.moved = self.now;
+            // Its record is all that it keeps from one round to the next.
+            if let Some(signer) = self.actors.get(position).and_then(|actor| actor.setup.signer.as_ref()) {
+                signer.stop();
+                signer.start();
+            }
             self.note_of(position, |name| format!("{name} enters round {} of epoch {}", place.1, place.0));
         }
         Ok(())

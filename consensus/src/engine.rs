@@ -110,6 +110,8 @@ pub struct Engine {
     own_vote: Option<Verified<Vote>>,
     /// Round of the last approved timeout.
     giving_up: Option<Round>,
+    /// Round of a timeout that was not signed; the next timer tries it again.
+    not_signed: Option<Round>,
     /// The timeout approved before the restart, or not signed when it was approved: no other one of its round may be signed.
     resend_timeout: Option<(Round, Verified<QuorumCert>, Option<Verified<TimeoutCert>>)>,
     pool_ready: bool,
@@ -147,6 +149,7 @@ impl Engine {
             accused: BTreeMap::new(),
             own_vote: None,
             giving_up: None,
+            not_signed: None,
             resend_timeout: disk.last_timeout,
             pool_ready: false,
             idle_timer: false,
@@ -636,6 +639,10 @@ impl Engine {
         if round != self.round() {
             return;
         }
+        // Only the timer tries again: each attempt syncs a record, and others could make us attempt as often as they like.
+        if self.not_signed.take() == Some(round) {
+            self.giving_up = None;
+        }
         // If the work has gone away (a transaction expired, say), an idle round is nobody's fault.
         if self.idle_timer || self.has_work() || self.pacemaker.own_timeout().is_some() {
             self.local_timeout();
@@ -701,7 +708,7 @@ impl Engine {
         let Some(signed) = self.safety.sign(saved, self.tree.high_commit_qc()) else {
             // A vote or a proposal counts as lost on its way. A timeout is tried again by the next timer.
             if timeout.as_ref().is_some_and(|(round, ..)| self.giving_up == Some(*round)) {
-                (self.giving_up, self.resend_timeout) = (None, timeout);
+                (self.not_signed, self.resend_timeout) = (self.giving_up, timeout);
             }
             return self.ignore(self.config.me, Ignored::NotSigned);
         };

@@ -85,6 +85,9 @@ pub enum KeeperDamaged {
     /// It belongs to another key.
     #[error("it belongs to the key {0}")]
     OtherKey(PublicKey),
+    /// It cannot be written.
+    #[error("it cannot be written")]
+    Unwritable,
 }
 
 impl Record {
@@ -277,11 +280,14 @@ impl<F: KeeperFile> Keeper<F> {
     ///
     /// # Errors
     /// [`KeeperDamaged`].
-    pub fn open(key: SigningKey, file: F, content: &[u8]) -> Result<Self, KeeperDamaged> {
+    pub fn open(key: SigningKey, mut file: F, content: &[u8]) -> Result<Self, KeeperDamaged> {
         let (owner, record, counter) = read_file(content)?;
         if owner != key.public() {
             return Err(KeeperDamaged::OtherKey(owner));
         }
+        // After a sync that failed, the system may show what is not on the disk. So what is relied on is written again, in its place.
+        let SlotWrite { at, bytes } = slot(owner, counter, &record);
+        file.write_sync(at, &bytes).map_err(|_| KeeperDamaged::Unwritable)?;
         Ok(Self { key, file, counter, record, is_broken: false })
     }
 

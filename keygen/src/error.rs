@@ -71,7 +71,8 @@ pub enum KeyError {
     },
     /// A signer holds the consensus key.
     #[error(
-        "{0:?} does not hold the consensus key: a signer does. Use the home as it was before `quorate signer init`, or the key's own machine"
+        "{0:?} does not hold the consensus key: a signer does. What is to be signed with it beside the signer, such as a new entry in the committee, needs new \
+         keys (`quorate keygen validator`)"
     )]
     AtSigner(PathBuf),
     /// Encryption failed.

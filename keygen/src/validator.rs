@@ -272,7 +272,8 @@ pub fn load_consensus_key(path: &Path, source: &PassphraseSource) -> Result<Sign
     })
 }
 
-/// Replaces `validator.key` by one without the consensus key's secret half, which a signer holds from now on.
+/// Replaces `validator.key` by one without the consensus key's secret half, which a signer holds from now on. If it is a link, the file behind it
+/// is replaced.
 ///
 /// # Errors
 /// [`KeyError`]. The file is the old one or the new one.
@@ -282,7 +283,8 @@ pub fn keep_network_key(path: &Path, keys: &ValidatorKeys, sealing: &Sealing) ->
         keys.consensus.public(),
         *stored::digits(&keys.network_seed),
     ));
-    sealed::replace(path, &text, sealing)
+    let path = std::fs::canonicalize(path).map_err(|error| KeyError::Io { path: path.into(), error })?;
+    sealed::replace(&path, &text, sealing)
 }
 
 /// Reads `validator.pub`.

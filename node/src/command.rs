@@ -21,7 +21,7 @@ use crate::{
     lock::{DataLock, LockError},
     logging,
     machine::{self, Circumstances, Place},
-    run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash},
+    run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash, check_signer},
     safety::{RecoverCommand, SafetyCommand},
     signals::Signals,
     template,
@@ -262,6 +262,7 @@ impl Loaded {
     /// Everything that the start of a node checks, except its data.
     fn check(&self, is_running: bool) -> Result<(Membership, GenesisHash, Files), CommandError> {
         let genesis_hash = check_genesis_hash(&self.genesis, &self.config)?;
+        check_signer(&self.keys.consensus, &self.config.node.signer)?;
         // A ledger may know a later committee; the start looks there.
         let may_join = self.join || self.home.database().exists();
         let membership = Membership::at_genesis(&self.genesis, &self.keys.public(), may_join)?;

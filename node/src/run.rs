@@ -26,7 +26,7 @@ use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig,
 use quorate_signer::{Absence, RemoteSigner};
 use quorate_types::{
     committee::{Committee, CommitteeError, Validator},
-    crypto::SigningKey,
+    crypto::{PublicKey, SigningKey},
     genesis::Genesis,
     ids::{GenesisHash, ValidatorId},
     message::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX},
@@ -264,22 +264,27 @@ impl Membership {
     }
 }
 
-/// The signer that holds the consensus key, if one does. It need not run yet.
-fn remote_signer(key: &ConsensusKey, socket: &Path, genesis_hash: GenesisHash) -> Result<Option<Arc<RemoteSigner>>, NodeError> {
+/// Checks that the configuration says where the consensus key is.
+///
+/// # Errors
+/// [`NodeError::NoSigner`], [`NodeError::UnusedSigner`].
+pub(crate) fn check_signer(key: &ConsensusKey, socket: &Path) -> Result<(), NodeError> {
     match (key, socket.as_os_str().is_empty()) {
-        (ConsensusKey::Here(_), true) => Ok(None),
+        (ConsensusKey::Here(_), true) | (ConsensusKey::AtSigner(_), false) => Ok(()),
         (ConsensusKey::Here(_), false) => Err(NodeError::UnusedSigner),
         (ConsensusKey::AtSigner(_), true) => Err(NodeError::NoSigner),
-        (ConsensusKey::AtSigner(key), false) => {
-            let remote = RemoteSigner::new(socket.into(), *key, genesis_hash);
-            match remote.connect() {
-                Ok(()) => tracing::info!(socket = %socket.display(), "the signer answers"),
-                Err(absence @ Absence::Silent { .. }) => tracing::warn!("nothing is signed until it does: {absence}"),
-                Err(other) => return Err(NodeError::Signer(other)),
-            }
-            Ok(Some(Arc::new(remote)))
-        }
     }
+}
+
+/// The signer at a socket, which need not run yet.
+fn remote_signer(key: PublicKey, socket: &Path, genesis_hash: GenesisHash) -> Result<Arc<RemoteSigner>, NodeError> {
+    let remote = RemoteSigner::new(socket.into(), key, genesis_hash);
+    match remote.connect() {
+        Ok(()) => tracing::info!(socket = %socket.display(), "the signer answers"),
+        Err(absence @ Absence::Silent { .. }) => tracing::warn!("nothing is signed until it does: {absence}"),
+        Err(other) => return Err(NodeError::Signer(other)),
+    }
+    Ok(Arc::new(remote))
 }
 
 /// Checks the hash of a genesis against the configured one.
@@ -380,11 +385,13 @@ impl Node {
         let peers = peering.peers(Members { committee: &membership.committee, moved: &moved }, None, None);
         let network_config =
             network_config(membership.listen(&config), config.network.resolver()?, peers, &genesis, genesis_hash, keys.network_seed);
-        let remote = remote_signer(&keys.consensus, &config.node.signer, genesis_hash)?;
-        let signer: Arc<dyn Signer> = match (keys.consensus, &remote) {
-            (ConsensusKey::Here(key), _) => Arc::new(key),
-            (ConsensusKey::AtSigner(_), Some(remote)) => Arc::<RemoteSigner>::clone(remote),
-            (ConsensusKey::AtSigner(_), None) => return Err(NodeError::NoSigner),
+        check_signer(&keys.consensus, &config.node.signer)?;
+        let (signer, remote): (Arc<dyn Signer>, _) = match keys.consensus {
+            ConsensusKey::Here(key) => (Arc::new(key), None),
+            ConsensusKey::AtSigner(key) => {
+                let remote = remote_signer(key, &config.node.signer, genesis_hash)?;
+                (Arc::<RemoteSigner>::clone(&remote), Some(remote))
+            }
         };
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),

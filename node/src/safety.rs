@@ -16,7 +16,7 @@ use quorate_keygen::{
     whole_file::{self, SystemFiles},
 };
 use quorate_ledger::{Ledger, RocksOptions, RocksStore};
-use quorate_replica::{SafetyState, TransferError, WitnessFile, forget};
+use quorate_replica::{SafetyState, TransferError, WitnessFile, forget, moved};
 use quorate_terminal::{CommandError, Output, shell_word};
 use quorate_types::{
     codec,
@@ -44,7 +44,7 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// Move the record of what this validator has signed to another machine. The validator must be stopped.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SafetyCommand {
-    /// Write the record to a new file.
+    /// Write the record to a new file. From then on this home does not start, unless the record is imported again.
     Export(TransferCommand),
     /// Raise this home to the record in a file. What the home remembers is never lowered.
     Import(TransferCommand),
@@ -236,10 +236,13 @@ impl TransferCommand {
             }
             _ => CommandError::failure("io", format!("{}: {error}", self.file.display())),
         })?;
+        // The file is durable. From here on this home does not start.
+        let (key, genesis) = (stopped.key, stopped.genesis_hash);
+        stopped.replace_witness(|held| moved(held.unwrap_or_default(), key, genesis))?;
         let told = Told::new(&self.file, &file);
         out.print(&told, || told.text())?;
         out.note(format_args!(
-            "import it on the other machine, and never start the home {} again: one key, one process",
+            "import it on the other machine. The home {} does not start any more; importing the file there would bring it back",
             shell_word(stopped.home.path())
         ));
         Ok(())

@@ -126,7 +126,10 @@ impl SignerCommand {
     /// [`CommandError`].
     pub fn run(self, app: &App, out: &Output) -> Result<(), CommandError> {
         match self {
-            Self::Init(command) => command.run(app, out),
+            Self::Init(command) => {
+                machine::forbid_core_dumps();
+                on_a_stack_of_its_own(|| command.run(app, out))
+            }
             Self::Run(command) => command.run(),
             Self::Show(command) => {
                 let shown = Shown::new(&SignerHome::new(command.signer.signer))?;
@@ -172,10 +175,7 @@ impl RunCommand {
     fn run(self) -> Result<(), CommandError> {
         let log = LogConfig { level: self.log_level, format: self.log_format };
         logging::start(&log).map_err(|error| CommandError::failure("log", error))?;
-        failure::end_process_on_panic(|_| {
-            logging::finish();
-            std::process::exit(1);
-        });
+        failure::end_process_on_panic(|_| end_at_once());
         machine::forbid_core_dumps();
         let home = SignerHome::new(self.signer.signer);
         let socket = self.socket.unwrap_or_else(|| home.socket());
@@ -185,7 +185,7 @@ impl RunCommand {
         signals.on_started();
         let ((_, epoch), round) = (keeper.record().scope(), keeper.record().highest_round());
         let failed = |error| CommandError::failure("socket", format!("{}: {error}", socket.display()));
-        let server = Server::listen(&socket, if self.group { 0o660 } else { 0o600 }, keeper).map_err(|error| {
+        let server = Server::listen(&socket, if self.group { 0o660 } else { 0o600 }, keeper, end_at_once).map_err(|error| {
             failed(error).with_hint("choose another path with --socket: it may have some 100 bytes, and its directory must exist")
         })?;
         tracing::info!(socket = %socket.display(), %epoch, %round, version = env!("CARGO_PKG_VERSION"), "the signer is ready");
@@ -210,6 +210,12 @@ impl RunCommand {
         logging::finish();
         result
     }
+}
+
+/// The reason is in the log. A service manager starts the signer again.
+fn end_at_once() {
+    logging::finish();
+    std::process::exit(1);
 }
 
 fn unusable(error: HomeError) -> CommandError {

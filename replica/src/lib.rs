@@ -40,6 +40,6 @@ pub use recovery::{LaterVersion, RecoverError, verifier};
 pub use replica::{Counts, Doubles, Fatal, Replica, ReplicaConfig, ReplicaStatus};
 pub use serve::Serve;
 pub use standing::{LastSeen, Standing};
-pub use transfer::{SafetyState, TransferError, forget};
+pub use transfer::{SafetyState, TransferError, forget, moved};
 pub use waiting::{Ticket, TooManyWaiting, WAITING_MAX, Waiting};
 pub use witness::{MemoryWitness, WitnessFile};

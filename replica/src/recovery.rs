@@ -110,6 +110,12 @@ pub enum RecoverError {
          was restored from an older copy. Stop the other one if there is one; {MEMORY_IS_LOST}"
     )]
     Stopped(Stop),
+    /// SAFE-6: the record was exported.
+    #[error(
+        "SAFE-6: the record of this validator was exported, so its key signs on another machine, or will. To go on here after all, import the file here \
+         (`quorate node safety import`), if no other machine has, or ever will"
+    )]
+    Moved,
     /// The safety record is of another network or epoch.
     #[error(
         "the safety record is for the network with genesis {0}, epoch {1}: this data directory belongs to another network. Start with that network's \

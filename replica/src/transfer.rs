@@ -1,7 +1,7 @@
 //! What a stopped validator takes along when it moves to another machine: its safety record, and what is stored beside it.
 //!
 //! ```text
-//! export:   witness and store agree               -->  SafetyState
+//! export:   witness and store agree               -->  SafetyState, then, once it is kept   `moved` --> witness: this home signs no more
 //! import:   witness and store hold no more        -->  store, synced   then   witness, by the caller   then   report
 //! ```
 //! An import only raises ([`SafetyRecord::check_raise`]). A crash between its two writes leaves a store ahead of its witness, which either
@@ -128,8 +128,12 @@ impl SafetyState {
             Ordering::Equal if !same => Err(TransferError::Differs(held)),
             Ordering::Equal | Ordering::Less => Ok(()),
         };
-        if let Some(mark) = witness.map(|bytes| Attestation::read(bytes, key, genesis)).transpose()?.and_then(|(_, witness)| witness.mark())
-        {
+        let mark = match witness.map(|bytes| Attestation::read(bytes, key, genesis)).transpose() {
+            // The record may come back to where it was exported.
+            Err(RecoverError::Moved) => witness.and_then(|bytes| Witness::read(bytes).ok()).and_then(|(_, witness)| witness.mark()),
+            read => read?.and_then(|(_, witness)| witness.mark()),
+        };
+        if let Some(mark) = mark {
             compare(mark.count, mark.record == hash)?;
         }
         let stored = stored_record(store)?;
@@ -142,6 +146,16 @@ impl SafetyState {
         let mark = Mark { genesis, count: self.count, round: self.record.highest_round(), record: hash };
         Ok(Witness { key, history: History::Signed(mark) }.whole())
     }
+}
+
+/// The new content of a stopped validator's witness once its record was exported: the home signs no more, unless the record is imported again.
+///
+/// # Errors
+/// [`TransferError::Home`]; [`TransferError::Unused`].
+pub fn moved(witness: &[u8], key: PublicKey, genesis: GenesisHash) -> Result<Vec<u8>, TransferError> {
+    let (_, held) = Attestation::read(witness, key, genesis)?;
+    let mark = held.mark().ok_or(TransferError::Unused)?;
+    Ok(Witness { key, history: History::Moved(mark) }.whole())
 }
 
 /// Begins the way back of a stopped validator that has lost its memory: from now on it signs nothing until it knows enough (protocol.md, "A way

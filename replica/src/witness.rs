@@ -64,9 +64,10 @@ impl Attestation {
         }
         match witness.history {
             History::Stopped(_, stop) => Err(RecoverError::Stopped(stop)),
-            History::Signed(mark) if mark.genesis != genesis => {
+            History::Signed(mark) | History::Moved(mark) if mark.genesis != genesis => {
                 Err(RecoverError::WitnessOfOtherNetwork { found: mark.genesis, given: genesis })
             }
+            History::Moved(_) => Err(RecoverError::Moved),
             History::Signed(_) | History::Unused => Ok((counter, witness)),
         }
     }

@@ -28,8 +28,8 @@ pub enum HomeError {
     Key(#[from] KeyError),
     /// The record does not exist.
     #[error(
-        "{} is missing, so it is not known what the key has signed. Copy it from where the signer last ran; if it is lost, have the committee replace the key \
-         (`quorate validator rotate-key`)", .0.display()
+        "{} is missing, so it is not known what the key has signed. Copy it from where the signer last ran; if it is lost, make a new key and have the committee \
+         replace this one (docs/operating/rotating-a-key.md)", .0.display()
     )]
     Missing(PathBuf),
     /// Another signer has locked the record.
@@ -44,7 +44,7 @@ pub enum HomeError {
         error: io::Error,
     },
     /// The record is damaged or another key's.
-    #[error("{}: {error}. Restore the file as it was at the last stop; if it is lost, have the committee replace the key", path.display())]
+    #[error("{}: {error}. Restore the file as it was at the last stop; if it is lost, make a new key and have the committee replace this one (docs/operating/rotating-a-key.md)", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -52,8 +52,15 @@ pub enum HomeError {
         error: KeeperDamaged,
     },
     /// A home of another key, or of the same key with another past.
-    #[error("{} holds another key, or this key with another past; choose another home", .0.display())]
+    #[error(
+        "{} holds another key, or this key with another past. Choose another directory; if `quorate signer init` was interrupted there and its signer never ran, \
+         delete this one", .0.display()
+    )]
     Taken(PathBuf),
+}
+
+fn or_here(path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.into() }
 }
 
 /// A signer's home directory.
@@ -108,6 +115,7 @@ impl SignerHome {
     /// # Errors
     /// [`HomeError`]; what was there is not changed.
     pub fn create(&self, keys: &ValidatorKeys, record: &Record, sealing: &Sealing) -> Result<(), HomeError> {
+        let missing: Vec<PathBuf> = self.0.ancestors().take_while(|path| !or_here(path).exists()).map(Path::to_path_buf).collect();
         private_file::private_directory(&self.0)?;
         let (key, path) = (keys.consensus.public(), self.record_file());
         if path.exists() {
@@ -119,7 +127,23 @@ impl SignerHome {
         } else {
             private_file::create(&path, &keeper::new_file(key, record), Secrecy::Private)?;
         }
-        if self.key_file().exists() { Ok(()) } else { Ok(save_consensus_key(&self.key_file(), keys, sealing)?) }
+        if !self.key_file().exists() {
+            save_consensus_key(&self.key_file(), keys, sealing)?;
+        }
+        // The node forgets its copy next: this one must be the right one, it must open, and it must not vanish in a power cut.
+        let source = match sealing {
+            Sealing::Encrypted(source) => source.clone(),
+            Sealing::InsecurePlaintext => PassphraseSource::Usual { file: None },
+        };
+        if load_consensus_key(&self.key_file(), &source)?.public() != key {
+            return Err(HomeError::Taken(self.0.clone()));
+        }
+        for directory in std::iter::once(self.0.as_path()).chain(missing.iter().filter_map(|path| path.parent())) {
+            let directory = or_here(directory);
+            let synced = std::fs::File::open(&directory).and_then(|open| open.sync_all());
+            synced.map_err(|error| HomeError::Io { path: directory, error })?;
+        }
+        Ok(())
     }
 
     /// The key in the record, and the record.

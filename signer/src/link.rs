@@ -3,7 +3,8 @@
 //! The replica waits for the answer, as it waits for the disk. It waits once for a signer that hangs, and then leaves it alone for a while.
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Read},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,7 +21,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::wire::{self, Answer, Question, VERSION};
 
-/// Longest wait for an answer.
+/// Longest time that one signature may take, connecting included.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Pause after the first failure; doubled by each further one.
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -31,7 +32,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum Absence {
     /// It does not answer.
-    #[error("the signer at {} does not answer: {error}. Start it: `quorate signer run`", path.display())]
+    #[error("the signer at {} does not answer: {error}. {}", path.display(), way_to(error))]
     Silent {
         /// The socket.
         path: PathBuf,
@@ -50,13 +51,29 @@ pub enum Absence {
     #[error("the signer speaks version {0} of its protocol, and this node version {VERSION}; use one release of quorate for both")]
     OtherVersion(u8),
     /// It has judged the statement.
-    #[error(
-        "the signer refuses: {0}. The key has signed more than this node knows: another node uses the signer, or this node's data is old. Stop the other one"
-    )]
+    #[error("the signer refuses: {refusal}. {meaning}", refusal = .0, meaning = meaning_of(*.0))]
     Refused(Refusal),
     /// It said what no signer says.
     #[error("the signer's answer makes no sense; is the socket in node.signer really that of `quorate signer run`?")]
     Nonsense,
+}
+
+fn way_to(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "This user may not use the socket: run the signer with --group and a group that both have",
+        _ => "Start it: `quorate signer run`",
+    }
+}
+
+const fn meaning_of(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Voted(_) | Refusal::HidesQc(_) | Refusal::Proposed(_) | Refusal::Epoch(_) => {
+            "The key has signed more than this node knows: another node uses the signer, or this node's data is old. Stop the other one"
+        }
+        Refusal::Network(_) => "Set node.signer to the socket of this network's signer",
+        Refusal::Broken => "Look at the signer's log and disk, and start it again",
+        Refusal::Inconsistent => "That is a bug of this node: report it",
+    }
 }
 
 /// Signs by asking a signer.
@@ -65,6 +82,8 @@ pub struct RemoteSigner {
     key: PublicKey,
     genesis_hash: GenesisHash,
     state: Mutex<State>,
+    /// Why it did not sign the last time. Apart from the state, which is locked for as long as an answer takes.
+    absence: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -73,7 +92,21 @@ struct State {
     failures: u32,
     /// Not before then.
     again: Option<Instant>,
-    absence: Option<Absence>,
+}
+
+/// A stream that is read until a moment, however the bytes come in.
+struct Until<'a>(&'a UnixStream, Instant);
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.1.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.0.set_read_timeout(Some(left))?;
+        let mut stream = self.0;
+        stream.read(buffer)
+    }
 }
 
 impl fmt::Debug for RemoteSigner {
@@ -86,7 +119,7 @@ impl RemoteSigner {
     /// Asks at this socket for signatures of this key on this network. Does not connect yet.
     #[must_use]
     pub fn new(path: PathBuf, key: PublicKey, genesis_hash: GenesisHash) -> Self {
-        Self { path, key, genesis_hash, state: Mutex::default() }
+        Self { path, key, genesis_hash, state: Mutex::default(), absence: Mutex::default() }
     }
 
     /// Connects, if there is no connection.
@@ -96,7 +129,9 @@ impl RemoteSigner {
     pub fn connect(&self) -> Result<(), Absence> {
         let mut state = self.lock();
         if state.stream.is_none() {
-            state.stream = Some(self.greet()?);
+            let greeted = self.greet(Instant::now() + PATIENCE);
+            *self.lock_absence() = greeted.as_ref().err().map(ToString::to_string);
+            state.stream = Some(greeted?);
         }
         Ok(())
     }
@@ -104,7 +139,11 @@ impl RemoteSigner {
     /// Why it did not sign the last time it was asked, in words; `None` if it did.
     #[must_use]
     pub fn absence(&self) -> Option<String> {
-        self.lock().absence.as_ref().map(ToString::to_string)
+        self.lock_absence().clone()
+    }
+
+    fn lock_absence(&self) -> MutexGuard<'_, Option<String>> {
+        self.absence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,17 +154,16 @@ impl RemoteSigner {
         Absence::Silent { path: self.path.clone(), error }
     }
 
-    fn greet(&self) -> Result<UnixStream, Absence> {
+    fn greet(&self, until: Instant) -> Result<UnixStream, Absence> {
         let connect = || {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
             // Bounds the connecting too: that of a signer that hangs waits once its queue is full.
             socket.set_write_timeout(Some(PATIENCE))?;
             socket.connect(&SockAddr::unix(&self.path)?)?;
             Ok(UnixStream::from(OwnedFd::from(socket)))
         };
         let mut stream = connect().map_err(|error| self.silent(error))?;
-        match self.ask(&mut stream, &Question::Hello { version: VERSION, genesis_hash: self.genesis_hash })? {
+        match self.ask(&mut stream, &Question::Hello { version: VERSION, genesis_hash: self.genesis_hash }, until)? {
             Answer::Welcome(theirs) if theirs == self.key => Ok(stream),
             Answer::Welcome(theirs) => Err(Absence::OtherKey { ours: self.key, theirs }),
             Answer::OtherVersion(version) => Err(Absence::OtherVersion(version)),
@@ -134,23 +172,24 @@ impl RemoteSigner {
         }
     }
 
-    fn ask(&self, stream: &mut UnixStream, question: &Question) -> Result<Answer, Absence> {
+    fn ask(&self, stream: &mut UnixStream, question: &Question, until: Instant) -> Result<Answer, Absence> {
         let exchange = |stream: &mut UnixStream| {
             wire::write(stream, question)?;
-            wire::read(stream)?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it has closed the connection"))
+            wire::read(&mut Until(stream, until))?
+                .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it has closed the connection"))
         };
         exchange(stream).map_err(|error| self.silent(error))
     }
 
     fn request(&self, state: &mut State, unsigned: &Unsigned) -> Result<Signature, Absence> {
-        let question = Question::Sign(*unsigned);
+        let (question, until) = (Question::Sign(*unsigned), Instant::now() + PATIENCE);
         // A connection that was open may be one to a signer that has been started again since.
-        let held = state.stream.take().and_then(|mut stream| Some((self.ask(&mut stream, &question).ok()?, stream)));
+        let held = state.stream.take().and_then(|mut stream| Some((self.ask(&mut stream, &question, until).ok()?, stream)));
         let (answer, stream) = if let Some(held) = held {
             held
         } else {
-            let mut stream = self.greet()?;
-            (self.ask(&mut stream, &question)?, stream)
+            let mut stream = self.greet(until)?;
+            (self.ask(&mut stream, &question, until)?, stream)
         };
         let signature = match answer {
             Answer::Signed(signature) => signature,
@@ -180,7 +219,7 @@ impl Signer for RemoteSigner {
         }
         match self.request(&mut state, unsigned) {
             Ok(signature) => {
-                if state.absence.take().is_some() {
+                if self.lock_absence().take().is_some() {
                     tracing::info!("the signer signs");
                 }
                 (state.failures, state.again) = (0, None);
@@ -193,10 +232,10 @@ impl Signer for RemoteSigner {
                     (state.failures, state.again) = (state.failures.saturating_add(1), Some(Instant::now() + pause));
                 }
                 let words = absence.to_string();
-                if state.absence.as_ref().is_none_or(|last| last.to_string() != words) {
+                let last = self.lock_absence().replace(words.clone());
+                if last.is_none_or(|last| last != words) {
                     tracing::error!("nothing is signed: {words}");
                 }
-                state.absence = Some(absence);
                 None
             }
         }

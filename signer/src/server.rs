@@ -3,7 +3,7 @@
 use std::{
     io,
     os::unix::{
-        fs::PermissionsExt,
+        fs::{FileTypeExt, PermissionsExt},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use quorate_consensus::keeper::{Keeper, KeeperFile, Refusal};
@@ -20,6 +21,8 @@ use crate::wire::{self, Answer, Question, VERSION};
 
 /// Connections served at once: a node has one.
 const CONNECTIONS_MAX: usize = 8;
+/// Longest silence of a node. An idle chain has a round every ten seconds or so.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A signer that listens.
 #[derive(Debug)]
@@ -28,26 +31,34 @@ pub struct Server<F> {
     path: PathBuf,
     keeper: Arc<Mutex<Keeper<F>>>,
     connections: Arc<AtomicUsize>,
+    on_broken: fn(),
 }
 
 impl<F: KeeperFile + 'static> Server<F> {
     /// Listens on a socket that only this user, and with `mode` 0o660 its group, may use. Call it with the keeper's file locked: a socket that is there already was left by an
-    /// earlier signer.
+    /// earlier signer. `on_broken` is called once the record cannot be written any more; it should end the process.
     ///
     /// # Errors
     /// The system's error.
-    pub fn listen(path: &Path, mode: u32, keeper: Keeper<F>) -> io::Result<Self> {
-        match std::fs::remove_file(path) {
+    pub fn listen(path: &Path, mode: u32, keeper: Keeper<F>, on_broken: fn()) -> io::Result<Self> {
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file, and it is no socket"));
+            }
+            Ok(_) if UnixStream::connect(path).is_ok() => {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer listens there"));
+            }
+            Ok(_) => std::fs::remove_file(path)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
+            Err(_) => {}
         }
         let listener = UnixListener::bind(path)?;
-        // Whoever connects before this is one who could enter the directory, which is the signer's own.
+        // Whoever connects before this could enter the directory, and the process's umask let it.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-        Ok(Self { listener, path: path.into(), keeper: Arc::new(Mutex::new(keeper)), connections: Arc::default() })
+        Ok(Self { listener, path: path.into(), keeper: Arc::new(Mutex::new(keeper)), connections: Arc::default(), on_broken })
     }
 
-    /// Serves until the record cannot be written any more.
+    /// Serves for ever.
     ///
     /// # Errors
     /// The system's error, after which the process must end.
@@ -57,7 +68,7 @@ impl<F: KeeperFile + 'static> Server<F> {
                 Ok(stream) => stream,
                 Err(error) => {
                     tracing::warn!("a connection was not accepted: {error}");
-                    thread::sleep(std::time::Duration::from_millis(100));
+                    thread::sleep(Duration::from_millis(100));
                     continue;
                 }
             };
@@ -66,20 +77,27 @@ impl<F: KeeperFile + 'static> Server<F> {
                 tracing::warn!("{}: more than {CONNECTIONS_MAX} connections; the newest is closed", self.path.display());
                 continue;
             }
-            let (keeper, connections) = (Arc::clone(&self.keeper), Arc::clone(&self.connections));
-            thread::Builder::new().name("node".into()).spawn(move || {
-                match serve(stream, &keeper) {
+            let (keeper, connections, on_broken) = (Arc::clone(&self.keeper), Arc::clone(&self.connections), self.on_broken);
+            let spawned = thread::Builder::new().name("node".into()).spawn(move || {
+                match serve(stream, &keeper, on_broken) {
                     Ok(()) => tracing::info!("the node has closed its connection"),
                     Err(error) => tracing::warn!("the connection of a node is closed: {error}"),
                 }
                 connections.fetch_sub(1, Ordering::SeqCst);
-            })?;
+            });
+            if let Err(error) = spawned {
+                self.connections.fetch_sub(1, Ordering::SeqCst);
+                tracing::warn!("a connection was not accepted: {error}");
+            }
         }
         Ok(())
     }
 }
 
-fn serve<F: KeeperFile>(mut stream: UnixStream, keeper: &Mutex<Keeper<F>>) -> io::Result<()> {
+fn serve<F: KeeperFile>(mut stream: UnixStream, keeper: &Mutex<Keeper<F>>, on_broken: fn()) -> io::Result<()> {
+    // Whoever says nothing for so long may be the end of a tunnel whose other end is gone. A node connects again by itself.
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_write_timeout(Some(SILENCE))?;
     let lock = || keeper.lock().unwrap_or_else(PoisonError::into_inner);
     let mut is_welcome = false;
     while let Some(question) = wire::read(&mut stream)? {
@@ -102,6 +120,9 @@ fn serve<F: KeeperFile>(mut stream: UnixStream, keeper: &Mutex<Keeper<F>>) -> io
                 Err(refusal) => {
                     let statement = unsigned.statement();
                     tracing::error!(epoch = %unsigned.scope().1, "not signed: a {} of round {}: {refusal}", statement.kind(), statement.round());
+                    if refusal == Refusal::Broken {
+                        on_broken();
+                    }
                     Answer::Refused(refusal)
                 }
             },

@@ -47,7 +47,7 @@ impl Place {
 
     /// Runs the signer. Its thread stays until the process ends, and so does its lock.
     fn serve(&self) {
-        let server = Server::listen(&self.home.socket(), 0o600, self.home.open(&source()).unwrap()).unwrap();
+        let server = Server::listen(&self.home.socket(), 0o600, self.home.open(&source()).unwrap(), || {}).unwrap();
         thread::spawn(move || server.run());
     }
 
@@ -110,6 +110,33 @@ fn a_second_signer_a_foreign_record_and_a_missing_one_are_refused() {
     assert!(matches!(place.home.open(&source()), Err(HomeError::Missing(_))));
 }
 
+/// The node forgets the key once this succeeds.
+#[test]
+fn a_home_with_the_key_of_another_validator_is_not_taken_for_complete() {
+    let (place, other) = (Place::new(), Place::new());
+    for name in ["consensus.signed", "consensus.key"] {
+        fs::remove_file(place.home.path().join(name)).unwrap();
+    }
+    fs::copy(other.home.path().join("consensus.key"), place.home.path().join("consensus.key")).unwrap();
+    let record = Record::new(NETWORK, Epoch(0));
+    assert!(matches!(place.home.create(&place.keys, &record, &Sealing::InsecurePlaintext), Err(HomeError::Taken(_))));
+    fs::remove_file(place.home.path().join("consensus.key")).unwrap();
+    place.home.create(&place.keys, &record, &Sealing::InsecurePlaintext).unwrap();
+    place.home.open(&source()).unwrap();
+}
+
+#[test]
+fn a_file_and_the_socket_of_a_living_signer_are_left_alone() {
+    let (place, other) = (Place::new(), Place::new());
+    place.serve();
+    let record = other.home.path().join("consensus.signed");
+    for path in [place.home.socket(), record.clone()] {
+        assert!(Server::listen(&path, 0o600, other.home.open(&source()).unwrap(), || {}).is_err(), "{}", path.display());
+    }
+    other.home.show().unwrap();
+    place.link().sign(&timeout(1, 0)).unwrap();
+}
+
 #[test]
 fn a_signer_of_another_key_or_network_is_named() {
     let (place, other) = (Place::new(), Place::new());
@@ -137,8 +164,14 @@ fn liar(path: PathBuf, key: PublicKey, answer: Lie) {
                         None => break,
                     },
                 };
-                if stream.write_all(&bytes).is_err() {
-                    break;
+                let is_slow = bytes.len() > 1_000;
+                for part in bytes.chunks(if is_slow { 1 } else { 1_000 }) {
+                    if stream.write_all(part).is_err() {
+                        break;
+                    }
+                    if is_slow {
+                        thread::sleep(Duration::from_millis(100));
+                    }
                 }
             }
             kept.push(stream);
@@ -154,13 +187,15 @@ fn frame(answer: &Answer) -> Vec<u8> {
 
 #[test]
 fn nothing_that_a_signer_can_answer_is_sent_as_our_signature_unless_it_is_valid() {
-    let answers: [Lie; 6] = [
+    let answers: [Lie; 7] = [
         |unsigned| Some(frame(&Answer::Signed(SigningKey::from_seed(&[1; 32]).sign(&unsigned.digest())))),
         |_| Some(frame(&Answer::Signed(Signature([0; 64])))),
         |_| Some(frame(&Answer::OtherVersion(9))),
         |_| Some(u32::MAX.to_le_bytes().to_vec()),
         |_| Some(vec![2, 0, 0, 0, 200, 200]),
         |_| None,
+        // A frame that comes in byte by byte, for minutes.
+        |_| Some([1_000_u32.to_le_bytes().to_vec(), vec![0; 1_000]].concat()),
     ];
     for (i, answer) in answers.into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
@@ -168,7 +203,9 @@ fn nothing_that_a_signer_can_answer_is_sent_as_our_signature_unless_it_is_valid(
         let key = SigningKey::from_seed(&[3; 32]).public();
         liar(path.clone(), key, answer);
         let link = RemoteSigner::new(path, key, NETWORK);
+        let asked = Instant::now();
         assert_eq!(link.sign(&timeout(1, 0)), None, "{i}");
+        assert!(asked.elapsed() < Duration::from_secs(30), "{i}: the replica would stand still");
         let absence = link.absence().unwrap();
         // It is not asked again at once: the replica would do nothing but wait.
         assert_eq!(link.sign(&timeout(1, 0)), None, "{i}");

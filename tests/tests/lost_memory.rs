@@ -260,6 +260,16 @@ async fn a_wiped_validator_comes_back_by_node_recover_and_one_that_moves_takes_i
     node(&["safety", "export", &file], &home).ok();
     let text = fs::read_to_string(&record).unwrap();
     assert!(text.contains("\"highest_vote_round\"") && !text.contains("seed"), "{text}");
+    // The old home does not start any more, and the record brings it back.
+    let (status, log) = cluster.run_to_end(VICTIM);
+    assert!(!status.success() && log.contains("SAFE-6") && log.contains("safety import"), "{log}");
+    node(&["safety", "import", &file], &home).ok();
+    cluster.spawn(VICTIM);
+    signs_again(&mut cluster, VICTIM, &traffic).await;
+    cluster.terminate(VICTIM, DEADLINE).await.expect("it ends");
+    fs::remove_file(&record).unwrap();
+    node(&["safety", "export", &file], &home).ok();
+    let text = fs::read_to_string(&record).unwrap();
     fs::remove_dir_all(home.join("data")).unwrap();
     fs::remove_file(home.join("keys/validator.signed")).unwrap();
     for broken in [&text[..text.len() / 2], &text.replacen("\"records\": ", "\"records\": 1", 1)] {

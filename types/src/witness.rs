@@ -9,7 +9,7 @@
 //! slot   | magic "QRTWITN1" | counter u64 | state u8 | key 32 | genesis 32 | count u64 | round u64 | record 32 | kind u8 | stopped u64
 //!        | checksum 32 |                                                      170 bytes, integers little-endian
 //! state    0 unused (all fields after the key are zero), 1 signed, 2 stopped: a statement of round `stopped` and of `kind` (0 vote,
-//!          1 timeout, 2 proposal) was seen that carries the key's signature but is missing from the record
+//!          1 timeout, 2 proposal) was seen that carries the key's signature but is missing from the record; 3 moved: the record was exported
 //! count    number of safety records made durable; round: the highest round signed in; record: hash of the newest record
 //! ```
 
@@ -53,6 +53,8 @@ pub enum History {
     Signed(Mark),
     /// A statement with its signature was seen that is missing from its record: it must never sign again.
     Stopped(Mark, Stop),
+    /// Its record was taken along to another home: it must not sign here, unless the record is brought back.
+    Moved(Mark),
 }
 
 /// How far a key has signed.
@@ -119,7 +121,7 @@ impl Witness {
     #[must_use]
     pub const fn mark(&self) -> Option<Mark> {
         match self.history {
-            History::Signed(mark) | History::Stopped(mark, _) => Some(mark),
+            History::Signed(mark) | History::Stopped(mark, _) | History::Moved(mark) => Some(mark),
             History::Unused => None,
         }
     }
@@ -147,7 +149,7 @@ impl Witness {
             kind: 0,
             stopped: Round(0),
         };
-        if let History::Signed(mark) | History::Stopped(mark, _) = self.history {
+        if let History::Signed(mark) | History::Stopped(mark, _) | History::Moved(mark) = self.history {
             (body.state, body.genesis, body.count, body.round, body.record) = (1, mark.genesis, mark.count, mark.round, mark.record);
         }
         if let History::Stopped(_, Stop { kind, round }) = self.history {
@@ -158,6 +160,9 @@ impl Witness {
             };
             (body.state, body.kind, body.stopped) = (2, kind, round);
         }
+        if matches!(self.history, History::Moved(_)) {
+            body.state = 3;
+        }
         slots::slot(&WITNESS_SLOT, counter, codec::encode(&body))
     }
 
@@ -167,6 +172,7 @@ impl Witness {
         let history = match (body.state, body.kind) {
             (0, 0) => History::Unused,
             (1, 0) => History::Signed(mark),
+            (3, 0) => History::Moved(mark),
             (2, 0) => History::Stopped(mark, Stop { kind: StatementKind::Vote, round: body.stopped }),
             (2, 1) => History::Stopped(mark, Stop { kind: StatementKind::Timeout, round: body.stopped }),
             (2, 2) => History::Stopped(mark, Stop { kind: StatementKind::Proposal, round: body.stopped }),

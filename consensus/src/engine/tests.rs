@@ -152,6 +152,28 @@ fn while_the_signer_is_away_nothing_is_sent_and_the_same_timeout_is_tried_again(
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Send { message: Message::Timeout(_), .. })), "{effects:?}");
 }
 
+/// Each attempt syncs a record.
+#[test]
+fn others_cannot_make_a_validator_without_its_signer_try_again() {
+    let members = Members::equal(4);
+    let me = ValidatorId(3);
+    let signer = Arc::new(Distant { key: members.key(me), is_there: AtomicBool::new(false) });
+    let mut engine = recovered_with(&members, me, signer, |disk| disk);
+    let genesis = members.genesis_qc();
+    let mut attempts = 0;
+    for from in [0, 1].map(ValidatorId).into_iter().cycle().take(20) {
+        let message = VerifiedMessage::Timeout(members.timeout(from, Round(1), (&genesis, None, &genesis)));
+        for effect in engine.handle(Event::Message { from, message }) {
+            if let Effect::Persist { ballot, .. } = effect {
+                attempts += 1;
+                drop(engine.handle(Event::Persisted(persist(&mut NoDisk, *ballot).unwrap())));
+            }
+        }
+    }
+    assert_eq!(attempts, 1);
+    assert_eq!(time_out(&mut engine).len(), 1, "the timer does");
+}
+
 #[test]
 fn a_vote_that_was_not_signed_is_lost_and_the_next_round_has_its_own() {
     let members = Members::equal(4);

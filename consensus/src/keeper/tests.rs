@@ -168,6 +168,22 @@ fn a_write_that_fails_or_is_torn_signs_nothing_and_nothing_after_it_either() {
     }
 }
 
+/// After a sync that failed, the system may show what the disk does not hold.
+#[test]
+fn what_a_start_relies_on_is_written_again_in_its_place() {
+    let (mut keeper, file) = keeper();
+    keeper.sign(&vote(0, 1, 0, 1)).unwrap();
+    let bytes = file.bytes();
+    *file.fails.lock().unwrap() = Some((0, 0));
+    assert_eq!(Keeper::open(key(), file.clone(), &bytes).unwrap_err(), KeeperDamaged::Unwritable);
+    *file.fails.lock().unwrap() = None;
+    // The disk has the slot before.
+    let (_, older) = self::keeper();
+    *file.bytes.lock().unwrap() = older.bytes();
+    Keeper::open(key(), file.clone(), &bytes).unwrap();
+    assert_eq!(file.bytes(), bytes);
+}
+
 #[test]
 fn the_file_has_golden_bytes() {
     let (mut keeper, file) = keeper();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use quorate_ledger::MemoryStore;
-use quorate_replica::{Input, MemoryWitness, SafetyState, TransferError, forget};
+use quorate_replica::{Input, MemoryWitness, RecoverError, SafetyState, TransferError, forget, moved};
 use quorate_types::{
     crypto::{Hash, PublicKey},
     ids::ValidatorId,
@@ -309,6 +309,15 @@ fn a_validator_that_moves_with_its_record_signs_at_once_and_contradicts_nothing(
     let mut cluster = under_way();
     cluster.replicas.remove(&LOST);
     let state = export(&cluster, LOST).unwrap();
+    // The old home does not start any more; the record brings it back.
+    let witness = cluster.witnesses[&LOST].clone();
+    let unmoved = witness.bytes();
+    witness.set_bytes(moved(&unmoved, key(&cluster, LOST), cluster.verifier.genesis_hash()).unwrap());
+    assert!(matches!(cluster.open(LOST), Err(RecoverError::Moved)));
+    assert!(matches!(export(&cluster, LOST), Err(TransferError::Home(RecoverError::Moved))));
+    let content = import(&cluster, LOST, &state, Some(&witness)).unwrap();
+    witness.set_bytes(content);
+    cluster.open(LOST).unwrap();
     // The new machine has the key alone.
     cluster.stores[3] = MemoryStore::new();
     let content = import(&cluster, LOST, &state, None).unwrap();

@@ -34,6 +34,7 @@ fn slots_have_golden_bytes() {
     for kind in [StatementKind::Vote, StatementKind::Timeout, StatementKind::Proposal] {
         text += &golden::hex_lines(&witness(History::Stopped(mark, Stop { kind, round: Round(0x0304) })).slot(5).bytes);
     }
+    text += &golden::hex_lines(&witness(History::Moved(mark)).slot(5).bytes);
     golden::check("witness-slots.hex", &text);
 }
 

@@ -28,6 +28,13 @@ pub enum Effect {
     CheckTime(BlockId),
     /// Write a block to the store. Durable with the next ballot at the latest.
     Store(Arc<Verified<Block>>),
+    /// Delete our own block, which was written with its ballot: it was not signed, so nobody will see it, and nobody has executed it.
+    Discard {
+        /// Its round.
+        round: Round,
+        /// The block.
+        block: BlockId,
+    },
     /// Make the record of a ballot durable, together with the certificates that lead into our round (S11, S12), and answer with
     /// [`crate::Event::Persisted`].
     Persist {

@@ -701,14 +701,18 @@ impl Engine {
     }
 
     fn on_persisted(&mut self, saved: Saved<Ballot>) {
-        let timeout = match saved.ballot() {
-            Ballot::Timeout { round, high_qc, last_round_tc } => Some((*round, high_qc.clone(), last_round_tc.clone())),
-            Ballot::Vote(..) | Ballot::Proposal { .. } => None,
+        let (timeout, block) = match saved.ballot() {
+            Ballot::Timeout { round, high_qc, last_round_tc } => (Some((*round, high_qc.clone(), last_round_tc.clone())), None),
+            Ballot::Proposal { block, .. } => (None, Some((block.round(), block.id()))),
+            Ballot::Vote(..) => (None, None),
         };
         let Some(signed) = self.safety.sign(saved, self.tree.high_commit_qc()) else {
             // A vote or a proposal counts as lost on its way. A timeout is tried again by the next timer.
             if timeout.as_ref().is_some_and(|(round, ..)| self.giving_up == Some(*round)) {
                 (self.not_signed, self.resend_timeout) = (self.giving_up, timeout);
+            }
+            if let Some((round, block)) = block {
+                self.effects.push(Effect::Discard { round, block });
             }
             return self.ignore(self.config.me, Ignored::NotSigned);
         };

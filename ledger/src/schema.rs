@@ -216,7 +216,8 @@ pub fn put_pending(batch: &mut Batch, block: &Block) {
     batch.put(Column::Pending, pending_key(block.round(), block.id()), encode_block(block));
 }
 
-pub(crate) fn delete_pending(batch: &mut Batch, round: Round, id: BlockId) {
+/// Deletes a block from the pending column.
+pub fn delete_pending(batch: &mut Batch, round: Round, id: BlockId) {
     batch.delete(Column::Pending, pending_key(round, id));
 }
 

@@ -1085,6 +1085,11 @@ impl<S: Store> Replica<S> {
                 schema::put_pending(&mut batch, &block);
                 self.store.write(batch)?;
             }
+            Effect::Discard { round, block } => {
+                let mut batch = Batch::new();
+                schema::delete_pending(&mut batch, round, block);
+                self.store.write(batch)?;
+            }
             ballot @ Effect::Persist { .. } if self.asking.is_waiting() => {
                 self.unsigned.push_back(Box::new(ballot));
                 self.drop_late_ballots();

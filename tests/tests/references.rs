@@ -43,7 +43,7 @@ impl Repository {
             let (path, kind) = (entry.path(), entry.file_type().expect("a file has a kind"));
             if kind.is_dir() {
                 // Build output contains this file, wherever it is.
-                if name != ".git" && name != "target" && !path.join("CACHEDIR.TAG").exists() {
+                if ![".git", "target", "node_modules"].contains(&&*name) && !path.join("CACHEDIR.TAG").exists() {
                     self.walk(&path, &format!("{prefix}{name}/"));
                 }
             } else if kind.is_file() {

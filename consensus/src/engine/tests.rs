@@ -174,6 +174,25 @@ fn others_cannot_make_a_validator_without_its_signer_try_again() {
     assert_eq!(time_out(&mut engine).len(), 1, "the timer does");
 }
 
+/// It was written with its ballot. A restart would take it for one that was executed, and voted for.
+#[test]
+fn a_block_that_was_not_signed_is_deleted() {
+    let members = Members::equal(4);
+    let leader = at_genesis(&members, ValidatorId(0)).leader(Round(1));
+    let signer = Arc::new(Distant { key: members.key(leader), is_there: AtomicBool::new(false) });
+    let mut engine = recovered_with(&members, leader, signer, |disk| disk);
+    let (parent, payload) = (engine.tree().root().id, Members::payload(1, 1));
+    let mut effects = engine.handle(Event::PayloadReady { round: Round(1), parent, timestamp: UnixMillis(1), payload });
+    let Some(Effect::Persist { ballot, .. }) = effects.pop() else { panic!("a proposal") };
+    let Ballot::Proposal { block, .. } = ballot.ballot() else { panic!("a proposal") };
+    let id = block.id();
+    let effects = engine.handle(Event::Persisted(persist(&mut NoDisk, *ballot).unwrap()));
+    assert!(
+        matches!(effects[..], [Effect::Discard { round: Round(1), block }, Effect::Ignored { reason: Ignored::NotSigned, .. }] if block == id),
+        "{effects:?}"
+    );
+}
+
 #[test]
 fn a_vote_that_was_not_signed_is_lost_and_the_next_round_has_its_own() {
     let members = Members::equal(4);

@@ -301,7 +301,7 @@ impl Cluster {
                     assert!(self.equivocators.contains(&evidence.culprit), "an honest validator is accused: {evidence:?}");
                     None
                 }
-                Effect::Ignored { .. } => None,
+                Effect::Ignored { .. } | Effect::Discard { .. } => None,
                 Effect::Halt(halt) => panic!("validator {id} halts: {halt}"),
             };
             if let Some(event) = event

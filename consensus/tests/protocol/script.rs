@@ -322,7 +322,12 @@ impl World {
                 Effect::Commit { blocks, qc } => self.disk.commit(&blocks, &qc),
                 Effect::BuildPayload { round, parent, .. } => self.building = Some((round, parent)),
                 Effect::Halt(_) => self.halted = true,
-                Effect::Send { .. } | Effect::StartTimer { .. } | Effect::Fetch(_) | Effect::Ignored { .. } | Effect::Accuse(_) => {}
+                Effect::Send { .. }
+                | Effect::StartTimer { .. }
+                | Effect::Fetch(_)
+                | Effect::Ignored { .. }
+                | Effect::Accuse(_)
+                | Effect::Discard { .. } => {}
             }
         }
         text
@@ -334,6 +339,7 @@ impl World {
             Effect::Execute { block } => format!("execute {}", self.names[&block.id()]),
             Effect::CheckTime(block) => format!("check the time of {}", self.names[block]),
             Effect::Store(block) => format!("store {}", self.names[&block.id()]),
+            Effect::Discard { block, .. } => format!("discard {}", self.names[block]),
             Effect::Persist { ballot, certificates } => {
                 let qc = self.name_of(&certificates.high_qc);
                 let commit = self.name_of(&certificates.high_commit_qc);

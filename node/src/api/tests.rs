@@ -288,7 +288,7 @@ fn a_request_that_is_wrong_gets_a_status_and_a_word() {
         ("GET", "/v1/blocks/0?limit=1".into(), vec![], 400, "query"),
         ("GET", "/v1/blocks/-1".into(), vec![], 400, "height"),
         ("GET", "/v1/blocks/99999999999999999999999".into(), vec![], 400, "height"),
-        ("GET", "/".into(), vec![], 404, "no-such-path"),
+        ("GET", "/index.html".into(), vec![], 404, "no-such-path"),
         ("GET", format!("/{}", "a".repeat(2_000)), vec![], 404, "no-such-path"),
         ("GET", "/readyz?max_block_age=1".into(), vec![], 400, "query"),
     ];

@@ -79,8 +79,11 @@ async fn the_explorer_proves_everything_in_a_browser_and_refutes_every_changed_a
     decide(&cluster, OPERATORS[0], &["propose-power", cluster.name(1), "2"]);
     let (sender, sink) = (cluster.key(SENDER), cluster.key("alice").public().address);
     let mut transfers: Vec<_> = (0..6).map(|sequence| cluster.transfer(&sender, sequence, sink, 1)).collect();
-    transfers.push(cluster.transfer(&sender, 6, sink, u64::MAX));
     let last = transfers.pop().unwrap();
     cluster.session(&[1]).submit_after(&transfers, &last, DEADLINE).await.unwrap();
+    let home = cluster.home();
+    let options = ["--from", SENDER, "--home", home.to_str().unwrap(), "--node", cluster.url(1)];
+    let failed = quorate(&[&["wallet", "slice", "nothing-here", "0", "1"][..], &options].concat());
+    assert_eq!(failed.code, Some(5), "{failed:?}");
     run(&cluster, "tests/explorer", "node", &["explorer.mjs"]);
 }

@@ -189,26 +189,12 @@ impl RunCommand {
             failed(error).with_hint("choose another path with --socket: it may have some 100 bytes, and its directory must exist")
         })?;
         tracing::info!(socket = %socket.display(), %epoch, %round, version = env!("CARGO_PKG_VERSION"), "the signer is ready");
-        let (ended, end) = std::sync::mpsc::channel();
-        let tell = ended.clone();
-        let serving = std::thread::Builder::new().name("listener".into()).spawn(move || tell.send(Err(server.run())));
-        serving.map_err(NodeError::System)?;
+        std::thread::Builder::new().name("listener".into()).spawn(move || server.run()).map_err(NodeError::System)?;
         let runtime = Builder::new_current_thread().build().map_err(NodeError::System)?;
-        std::thread::Builder::new()
-            .name("stop".into())
-            .spawn(move || ended.send(Ok(runtime.block_on(signals.stop()))))
-            .map_err(NodeError::System)?;
         // A signature is either made or not, at whatever moment the process ends.
-        let result = match end.recv() {
-            Ok(Ok(name)) => {
-                tracing::info!("{name}: stopping");
-                Ok(())
-            }
-            Ok(Err(Err(error))) => Err(failed(error)),
-            Ok(Err(Ok(()))) | Err(_) => Ok(()),
-        };
+        tracing::info!("{}: stopping", runtime.block_on(signals.stop()));
         logging::finish();
-        result
+        Ok(())
     }
 }
 

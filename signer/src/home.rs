@@ -59,10 +59,6 @@ pub enum HomeError {
     Taken(PathBuf),
 }
 
-fn or_here(path: &Path) -> PathBuf {
-    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.into() }
-}
-
 /// A signer's home directory.
 #[derive(Clone, Debug)]
 pub struct SignerHome(PathBuf);
@@ -115,7 +111,6 @@ impl SignerHome {
     /// # Errors
     /// [`HomeError`]; what was there is not changed.
     pub fn create(&self, keys: &ValidatorKeys, record: &Record, sealing: &Sealing) -> Result<(), HomeError> {
-        let missing: Vec<PathBuf> = self.0.ancestors().take_while(|path| !or_here(path).exists()).map(Path::to_path_buf).collect();
         private_file::private_directory(&self.0)?;
         let (key, path) = (keys.consensus.public(), self.record_file());
         if path.exists() {
@@ -130,18 +125,13 @@ impl SignerHome {
         if !self.key_file().exists() {
             save_consensus_key(&self.key_file(), keys, sealing)?;
         }
-        // The node forgets its copy next: this one must be the right one, it must open, and it must not vanish in a power cut.
+        // The node forgets its copy next: this one must be the right one, and it must open.
         let source = match sealing {
             Sealing::Encrypted(source) => source.clone(),
             Sealing::InsecurePlaintext => PassphraseSource::Usual { file: None },
         };
         if load_consensus_key(&self.key_file(), &source)?.public() != key {
             return Err(HomeError::Taken(self.0.clone()));
-        }
-        for directory in std::iter::once(self.0.as_path()).chain(missing.iter().filter_map(|path| path.parent())) {
-            let directory = or_here(directory);
-            let synced = std::fs::File::open(&directory).and_then(|open| open.sync_all());
-            synced.map_err(|error| HomeError::Io { path: directory, error })?;
         }
         Ok(())
     }

@@ -59,10 +59,7 @@ impl<F: KeeperFile + 'static> Server<F> {
     }
 
     /// Serves for ever.
-    ///
-    /// # Errors
-    /// The system's error, after which the process must end.
-    pub fn run(self) -> io::Result<()> {
+    pub fn run(self) {
         for stream in self.listener.incoming() {
             let stream = match stream {
                 Ok(stream) => stream,
@@ -90,7 +87,6 @@ impl<F: KeeperFile + 'static> Server<F> {
                 tracing::warn!("a connection was not accepted: {error}");
             }
         }
-        Ok(())
     }
 }
 

@@ -6,12 +6,15 @@ use quorate_app::App;
 use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
 use quorate_types::{
     committee::Committee,
+    crypto::Hash,
     epoch::EpochChange,
-    ids::TxId,
+    event::BlockEvent,
+    ids::{Address, TxId},
     proof::TransactionProof,
-    receipt::Outcome,
-    round::{Epoch, Height},
+    receipt::{Outcome, Receipt},
+    round::{Epoch, Height, UnixMillis},
     rpc::{LISTED_TRANSACTIONS_MAX, ListedOutcome, TransactionView},
+    transaction::Transaction,
 };
 
 /// Bytes of outputs after which a page of a block ends: it reads all outputs, though it shows only the short ones.
@@ -37,10 +40,36 @@ pub(crate) struct Page {
     pub(crate) transactions: Vec<TransactionView>,
 }
 
+/// A block as an event, and whose transactions it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The event.
+    pub(crate) event: BlockEvent,
+    /// The senders, ascending, each once.
+    pub(crate) senders: Vec<Address>,
+}
+
+/// Some of an account's transactions in a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// The block's time.
+    pub(crate) timestamp: UnixMillis,
+    /// The transactions, in order.
+    pub(crate) transactions: Vec<TransactionView>,
+    /// The position in the block to continue from; none at the end.
+    pub(crate) next: Option<u32>,
+}
+
 /// The chain's history, on any store. No answer holds more than a page.
 pub(crate) trait History: Send + Sync {
     /// The block at a height, with its transactions from position `from` on.
     fn page(&self, height: Height, from: u32, app: &App) -> Result<Option<Page>, LedgerError>;
+
+    /// The block at a height as an event.
+    fn told(&self, height: Height) -> Result<Option<Told>, LedgerError>;
+
+    /// At most `max` of an account's transactions in the block at a height, from position `from` on.
+    fn sent_by(&self, height: Height, account: &Address, from: u32, max: usize, app: &App) -> Result<Option<Sent>, LedgerError>;
 
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
@@ -72,23 +101,57 @@ impl<S: Store> History for LedgerReader<S> {
             let mut bytes = 0usize;
             let mut receipts = self.receipts_from(&first.id())?;
             for transaction in rest.iter().take(count) {
-                let (leaf, receipt) = receipts.next().ok_or(LedgerError::Missing { column: Column::Receipts })??;
-                transactions.push(TransactionView {
-                    tx_id: transaction.id(),
-                    sender: transaction.sender(),
-                    sequence: transaction.content().sequence,
-                    receipt: leaf,
-                    outcome: ListedOutcome::new(&receipt.outcome, |failure| app.explain(failure)),
-                });
-                if let Outcome::Applied(output) = &receipt.outcome {
-                    bytes = bytes.saturating_add(output.len());
-                }
+                let (shown, output_bytes) = view(transaction, receipts.next(), app)?;
+                transactions.push(shown);
+                bytes = bytes.saturating_add(output_bytes);
                 if bytes >= PAGE_OUTPUT_BYTES_MAX {
                     break;
                 }
             }
         }
         Ok(Some(Page { block: stored, transactions }))
+    }
+
+    fn told(&self, height: Height) -> Result<Option<Told>, LedgerError> {
+        let Some(StoredBlock { header, block, .. }) = self.block_at(height)? else { return Ok(None) };
+        // A block that changes what governs the chain is the last of its epoch.
+        let before = height.0.checked_sub(1).map(|height| self.header_at(Height(height))).transpose()?.flatten();
+        let ends_epoch = before.is_some_and(|before| before.epoch_state != header.epoch_state);
+        let committee = self.committee(header.epoch)?;
+        let payload = block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
+        let mut senders: Vec<Address> = payload.iter().map(Transaction::sender).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        let author = block.as_ref().and_then(|block| Some(committee?.get(block.author())?.name.clone()));
+        let event = BlockEvent {
+            height: header.height,
+            epoch: header.epoch,
+            round: header.round,
+            block_id: header.block_id,
+            state_id: header.state_id(),
+            timestamp: header.timestamp,
+            author,
+            transactions_total: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            next_epoch: ends_epoch.then(|| header.epoch.next()),
+        };
+        Ok(Some(Told { event, senders }))
+    }
+
+    fn sent_by(&self, height: Height, account: &Address, from: u32, max: usize, app: &App) -> Result<Option<Sent>, LedgerError> {
+        let Some(StoredBlock { header, block, .. }) = self.block_at(height)? else { return Ok(None) };
+        let payload = block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
+        let mut transactions = Vec::new();
+        for (place, transaction) in (0u32..).zip(payload).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+            if transaction.sender() != *account {
+                continue;
+            }
+            if transactions.len() == max {
+                return Ok(Some(Sent { timestamp: header.timestamp, transactions, next: Some(place) }));
+            }
+            let mut receipts = self.receipts_from(&transaction.id())?;
+            transactions.push(view(transaction, receipts.next(), app)?.0);
+        }
+        Ok(Some(Sent { timestamp: header.timestamp, transactions, next: None }))
     }
 
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError> {
@@ -120,4 +183,22 @@ impl<S: Store> History for LedgerReader<S> {
     fn proof(&self, id: &TxId) -> Result<Option<TransactionProof>, LedgerError> {
         self.transaction_proof(id)
     }
+}
+
+/// A transaction as lists show it, and the length of its output in bytes. `receipt` is what the store has for it, with its leaf.
+fn view(
+    transaction: &Transaction,
+    receipt: Option<Result<(Hash, Receipt), LedgerError>>,
+    app: &App,
+) -> Result<(TransactionView, usize), LedgerError> {
+    let (leaf, receipt) = receipt.ok_or(LedgerError::Missing { column: Column::Receipts })??;
+    let bytes = if let Outcome::Applied(output) = &receipt.outcome { output.len() } else { 0 };
+    let view = TransactionView {
+        tx_id: transaction.id(),
+        sender: transaction.sender(),
+        sequence: transaction.content().sequence,
+        receipt: leaf,
+        outcome: ListedOutcome::new(&receipt.outcome, |failure| app.explain(failure)),
+    };
+    Ok((view, bytes))
 }

@@ -24,7 +24,7 @@ use crate::{
     run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash, check_signer},
     safety::{RecoverCommand, SafetyCommand},
     signals::Signals,
-    template,
+    supervisor, template,
     witness_file::WitnessOnDisk,
 };
 
@@ -361,9 +361,11 @@ impl RunCommand {
     fn run_logged(app: &App, home: Home, config: Config, join: bool) -> Result<(), CommandError> {
         let Started { node, signals, lock } = on_a_stack_of_its_own(|| Self::start(app, home, config, join))?;
         signals.on_started();
+        supervisor::started();
         match node.wait(signals.stop()) {
             Ending::Signal(name) => {
                 tracing::info!("{name}: stopping");
+                supervisor::stopping();
                 node.stop();
                 drop(lock);
                 Ok(())

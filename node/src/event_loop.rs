@@ -14,6 +14,7 @@ use quorate_replica::{Abstaining, Answer, Dropped, Fatal, Input, Load, Now, Outp
 use quorate_types::{
     codec::{self, Bounded},
     committee::Committee,
+    event::{LedBy, NodeEvent},
     ids::{Address, TxId, ValidatorId},
     message::{Message, Recipients, TransactionBatch},
     round::{Round, Sequence, UnixMillis},
@@ -29,6 +30,7 @@ use crate::{
     epochs::Epochs,
     events::Events,
     evidence::Keeper,
+    feed::Feed,
     helpers::Helpers,
     ingest::TransactionQueue,
     links::Links,
@@ -138,6 +140,8 @@ pub(crate) struct Outlets {
     pub(crate) server: Server,
     /// Keeps evidence.
     pub(crate) evidence: Keeper,
+    /// What this node sees, for listeners.
+    pub(crate) feed: Arc<Feed>,
     pub(crate) metrics: Arc<Metrics>,
     /// Injected message failures.
     #[cfg(feature = "faults")]
@@ -157,8 +161,10 @@ pub(crate) struct EventLoop<S: Store> {
     heard: BTreeMap<ValidatorId, Duration>,
     /// The committee before this one, until this one has committed a block: who has left it may not know yet.
     leaving: Option<Arc<Committee>>,
-    /// The last round reported to the log.
+    /// The last round reported to the log and to listeners.
     round: Round,
+    /// The last round in which a timeout of ours was reported to listeners.
+    timed_out: Round,
     /// The last state of an abstention reported to the log.
     abstaining: Option<Abstaining>,
     /// The log says that the node has halted.
@@ -178,6 +184,7 @@ impl<S: Store> EventLoop<S> {
             heard,
             leaving: None,
             round: Round(0),
+            timed_out: Round(0),
             abstaining: None,
             halted: false,
         }
@@ -216,13 +223,17 @@ impl<S: Store> EventLoop<S> {
         Ok(())
     }
 
-    /// Reports a new round to the log.
+    /// Reports a new round to the log and to listeners.
     fn tell_round(&mut self) {
         let engine = self.replica.engine();
         let round = engine.round();
         if round != self.round {
             self.round = round;
-            self.events().round_entered(round, engine.leader(round), engine.tree().high_qc().round());
+            let (leader, high_qc_round) = (engine.leader(round), engine.tree().high_qc().round());
+            self.events().round_entered(round, leader, high_qc_round);
+            let now = self.outlets.epochs.now();
+            let led_by = if high_qc_round.next() == round { LedBy::Certificate } else { LedBy::Timeouts };
+            self.outlets.feed.tell(NodeEvent::Round { at: unix_now(), epoch: now.epoch(), round, leader: now.name(leader), led_by });
         }
     }
 
@@ -248,6 +259,18 @@ impl<S: Store> EventLoop<S> {
                 tracing::info!(%round, "nothing that this validator has forgotten can matter any more: it signs again");
             }
             self.abstaining = now;
+        }
+    }
+
+    /// Reports a timeout of ours to listeners, once however often it is sent.
+    fn tell_timeout(&mut self, message: &Message) {
+        if let Message::Timeout(message) = message
+            && message.timeout.round > self.timed_out
+        {
+            let (round, now) = (message.timeout.round, self.outlets.epochs.now());
+            self.timed_out = round;
+            let leader = now.name(self.replica.engine().leader(round));
+            self.outlets.feed.tell(NodeEvent::Timeout { at: unix_now(), epoch: now.epoch(), round, leader });
         }
     }
 
@@ -334,7 +357,10 @@ impl<S: Store> EventLoop<S> {
 
     fn on_output(&mut self, output: Output) {
         match output {
-            Output::Send { to, message } => self.send(to, &message),
+            Output::Send { to, message } => {
+                self.tell_timeout(&message);
+                self.send(to, &message);
+            }
             Output::Gossip(transactions) => self.gossip(transactions),
             Output::Serve(job) => {
                 if let Err(job) = self.outlets.server.serve(job) {
@@ -381,7 +407,7 @@ impl<S: Store> EventLoop<S> {
         self.link();
         self.outlets.metrics.start_at_zero();
         self.heard.retain(|id, _| committee.get(*id).is_some());
-        self.round = Round(0);
+        (self.round, self.timed_out) = (Round(0), Round(0));
         tracing::info!(
             epoch = %committee.epoch(),
             voters = committee.voters().len(),

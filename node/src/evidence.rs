@@ -22,6 +22,7 @@ use std::{
 use quorate_keygen::whole_file::{Files, SystemFiles, replace};
 use quorate_types::{
     committee::Committee,
+    event::NodeEvent,
     evidence::Evidence,
     ids::{EvidenceId, ValidatorId},
     round::{Epoch, Round},
@@ -30,7 +31,7 @@ use quorate_types::{
     verify::Verified,
 };
 
-use crate::{chain::History, epochs::Epochs, failure::Threads, json_file};
+use crate::{chain::History, epochs::Epochs, failure::Threads, feed::Feed, json_file};
 
 /// Name of the directory in the data directory.
 pub(crate) const DIRECTORY: &str = "evidence";
@@ -55,20 +56,28 @@ struct Record {
     is_saved: bool,
 }
 
+impl Record {
+    fn view(&self) -> EvidenceView {
+        let Self { id, name, evidence, .. } = self;
+        EvidenceView { id: *id, validator: name.clone(), kind: evidence.kind(), epoch: evidence.epoch, round: evidence.round() }
+    }
+}
+
 /// The evidence held.
 pub(crate) struct Held {
     /// `None`: kept in memory only.
     directory: Option<PathBuf>,
     epochs: Arc<Epochs>,
     history: Arc<dyn History>,
+    feed: Arc<Feed>,
     records: Mutex<Records>,
 }
 
 impl Held {
     /// Reads back what earlier processes kept in a data directory. A file that is unreadable, or convicts nobody, is skipped with a warning.
-    pub(crate) fn open(data_directory: Option<&Path>, epochs: Arc<Epochs>, history: Arc<dyn History>) -> Self {
+    pub(crate) fn open(data_directory: Option<&Path>, epochs: Arc<Epochs>, history: Arc<dyn History>, feed: Arc<Feed>) -> Self {
         let directory = data_directory.map(|data| data.join(DIRECTORY));
-        let held = Self { directory, epochs, history, records: Mutex::default() };
+        let held = Self { directory, epochs, history, feed, records: Mutex::default() };
         if let Some(directory) = &held.directory {
             match fs::read_dir(directory) {
                 Ok(entries) => entries.take(ENTRIES_MAX).flatten().for_each(|entry| held.read_back(&entry.path())),
@@ -102,6 +111,10 @@ impl Held {
         };
         if let Some(id) = self.keep(&evidence, &committee, false) {
             tracing::warn!(%id, validator = %evidence.culprit, "keeping evidence: GET /v1/evidence/{id} serves it, and anyone can check it");
+            let view = self.lock().values().find(|record| record.id == id).map(Record::view);
+            if let Some(view) = view {
+                self.feed.tell(NodeEvent::Evidence(view));
+            }
         }
         self.save();
     }
@@ -138,14 +151,7 @@ impl Held {
 
     /// What is held, for a list.
     pub(crate) fn list(&self) -> EvidenceList {
-        let view = |Record { id, name, evidence, .. }: &Record| EvidenceView {
-            id: *id,
-            validator: name.clone(),
-            kind: evidence.kind(),
-            epoch: evidence.epoch,
-            round: evidence.round(),
-        };
-        EvidenceList { evidence: self.lock().values().map(view).collect() }
+        EvidenceList { evidence: self.lock().values().map(Record::view).collect() }
     }
 
     /// The evidence with this id.
@@ -203,7 +209,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::testing::{genesis_of, keys};
+    use crate::{
+        event_loop::unix_now,
+        testing::{genesis_of, keys},
+    };
 
     /// The first epoch, and its history.
     struct Net {
@@ -225,7 +234,7 @@ mod tests {
         }
 
         fn open(&self, data: Option<&Path>) -> Held {
-            Held::open(data, Arc::clone(&self.epochs), Arc::clone(&self.history))
+            Held::open(data, Arc::clone(&self.epochs), Arc::clone(&self.history), Arc::new(Feed::new(unix_now())))
         }
     }
 

@@ -26,6 +26,7 @@ mod failure;
 mod fair;
 #[cfg(feature = "faults")]
 mod faults;
+mod feed;
 mod files;
 mod following;
 mod helpers;
@@ -49,6 +50,7 @@ mod signals;
 mod signer;
 mod stall;
 mod submission;
+mod supervisor;
 mod template;
 mod verify;
 mod watchdog;

@@ -37,16 +37,17 @@ use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
     addresses,
-    api::{self, Api, waiting::Waiting},
+    api::{self, Api, events::Newest, waiting::Waiting},
     chain::History,
     config::{ApiConfig, Config, PoolConfig},
     diagnosis,
     disk::{self, DiskSpace},
     drops::{self, Drops},
     epochs::Epochs,
-    event_loop::{Clock, EventLoop, LoopInput, Outlets},
+    event_loop::{Clock, EventLoop, LoopInput, Outlets, unix_now},
     evidence::{self, Held},
     failure::{API_THREAD, Failure, Threads},
+    feed::Feed,
     files,
     following::{self, Following},
     helpers::Helpers,
@@ -408,7 +409,8 @@ impl Node {
         let epochs = Epochs::new(Arc::clone(replica.verifier()), replica.me());
         let reader = LedgerReader::new(store);
         let history: Arc<dyn History> = Arc::new(reader.clone());
-        let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&epochs), Arc::clone(&history)));
+        let feed = Arc::new(Feed::new(unix_now()));
+        let evidence = Arc::new(Held::open(data_directory.as_deref(), Arc::clone(&epochs), Arc::clone(&history), Arc::clone(&feed)));
         let view = replica.view();
         let height = view.header().height;
 
@@ -444,6 +446,7 @@ impl Node {
             relevance,
             evidence: evidence::start(Arc::clone(&evidence), &mut threads).map_err(NodeError::System)?,
             server: serve::start(reader, mailbox.clone(), &mut threads).map_err(NodeError::System)?,
+            feed: Arc::clone(&feed),
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
             faults: match &faults_file {
@@ -459,6 +462,7 @@ impl Node {
             .on_thread_start(priority::lowest_priority)
             .build()
             .map_err(NodeError::System)?;
+        let stop = watch::Sender::new(false);
         let api = Arc::new(Api {
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
             genesis,
@@ -477,6 +481,9 @@ impl Node {
             disk: Arc::clone(&disk),
             drops,
             evidence,
+            feed,
+            newest: Newest::new(),
+            stop: stop.subscribe(),
             signer: remote,
             waiting: Waiting::new(&config.api),
             reads: Api::reads(),
@@ -486,7 +493,6 @@ impl Node {
         });
         let health = runtime(1, || {}).map_err(NodeError::System)?;
         let runtime = runtime(config.api.threads, priority::lower_priority).map_err(NodeError::System)?;
-        let stop = watch::Sender::new(false);
         let api_address = api_listener.local_addr().map_err(NodeError::System)?;
         let metrics_address = metrics_listener.local_addr().map_err(NodeError::System)?;
         let few = ApiConfig { connections_max: files::HEALTH, ..config.api.clone() };

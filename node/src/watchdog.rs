@@ -1,4 +1,5 @@
-//! Logs wrong clocks, blocks that can no longer be read from disk, and a stuck replica thread. [`crate::stall`] logs why the chain is stalled.
+//! Logs wrong clocks, blocks that can no longer be read from disk, and a stuck replica thread, which the supervisor is then not told to be alive.
+//! [`crate::stall`] logs why the chain is stalled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use crate::{
     api::{Api, limits::stopped},
     clock::Clocks,
+    supervisor,
 };
 
 /// Interval between checks.
@@ -19,10 +21,12 @@ const CLOCKS_EVERY: u32 = 30;
 pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
     let mut clocks = WrongClocks::default();
     let mut damaged_reads = 0;
+    // Twice within the supervisor's patience, as systemd advises.
+    let every = supervisor::patience().map_or(EVERY, |patience| EVERY.min(patience / 2));
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(every) => {}
         }
         if let Some(compared) = api.clocks()
             && clocks.is_news(&compared)
@@ -34,7 +38,9 @@ pub(crate) async fn run(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
             tracing::error!(reads = damage.reads, "{first}");
         }
         damaged_reads = damage.reads;
-        if api.status().await.is_err() {
+        if api.status().await.is_ok() {
+            supervisor::alive();
+        } else {
             tracing::warn!(
                 "the replica's thread has not answered for {} s; is the disk overloaded?",
                 crate::api::QUESTION_TIMEOUT.as_secs()

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::TcpStream,
+    os::unix::net::UnixDatagram,
     process::Stdio,
     time::Duration,
 };
@@ -68,6 +69,31 @@ async fn a_log_that_cannot_be_written_costs_lines_and_not_the_validator() {
     }
     let mut first = [0; 1];
     assert_eq!(sleeps.read(&mut first).unwrap(), 1, "the lines that fit are still there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_supervisor_hears_that_the_node_is_ready_alive_and_stopping() {
+    let mut cluster = Cluster::create(1, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let heard = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).trim().to_owned()
+    };
+    cluster.spawn_with(0, &program(), &[], |command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    });
+    assert_eq!(heard(), "READY=1");
+    assert_eq!(status_of(format!("{}/v1/status", cluster.url(0))).await, 200, "it serves before it says so");
+    for _ in 0..3 {
+        assert_eq!(heard(), "WATCHDOG=1");
+    }
+    let ended = cluster.terminate(0, STOP_PROMISE).await;
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(0));
+    assert!(std::iter::repeat_with(heard).find(|word| word != "WATCHDOG=1").as_deref() == Some("STOPPING=1"));
 }
 
 fn connections(address: &str, count: usize) -> Vec<TcpStream> {

@@ -13,6 +13,7 @@ pub mod committee;
 pub mod crypto;
 pub mod diagnosis;
 pub mod epoch;
+pub mod event;
 pub mod evidence;
 pub mod failure;
 pub mod genesis;

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use quorate_types::{committee::SignerSet, ids::ValidatorId};
@@ -131,8 +134,8 @@ fn block_age(api: &Api, max: u64) -> Check {
     Check { name: "block-age", ok: age <= max, detail }
 }
 
-/// `GET /metrics`, for Prometheus.
-pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
+/// `GET /metrics`, for Prometheus: in its text format, or in that of `OpenMetrics` for a scraper that accepts it.
+pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, ApiError> {
     // If the replica does not answer, its numbers are left out; the rest are all the more interesting.
     let replica = api.status().await.ok();
     let lengths = QueueLengths {
@@ -145,5 +148,81 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Api
     api.metrics.compared_clocks(api.clocks().as_ref());
     api.metrics.damaged_reads(api.history.damage().reads);
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be encoded"))?;
-    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+    Ok(if accepts_open_metrics(&headers) {
+        ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    } else {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus_text(&text)).into_response()
+    })
+}
+
+/// Whether a scraper names the newer format. Its order of preference does not matter: whoever reads the newer one prefers it.
+fn accepts_open_metrics(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    ranges.into_iter().any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+        is_named && !parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+    })
+}
+
+/// The older format: it describes a counter by the name of its samples, knows neither units nor information as a type, and has no end mark.
+fn prometheus_text(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    let mut help: Option<&str> = None;
+    for line in open_metrics.lines() {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            help = Some(described);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|typed| typed.split_once(' ')) {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", "counter"),
+                "info" => ("_info", "gauge"),
+                "unknown" => ("", "untyped"),
+                kind => ("", kind),
+            };
+            if let Some((_, words)) = help.take().and_then(|described| described.split_once(' ')) {
+                text.extend(["# HELP ", name, suffix, " ", words, "\n"]);
+            }
+            text.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+        } else if !line.starts_with('#') {
+            text.extend([line, "\n"]);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_scraper_gets_the_newer_format_if_it_names_it() {
+        let accepts =
+            |values: &[&'static str]| accepts_open_metrics(&values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect());
+        // What Prometheus 2.42 sends.
+        let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                          text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        for values in
+            [&[prometheus][..], &["text/plain", "Application/OpenMetrics-Text"], &["text/plain, application/openmetrics-text; q=0.1"]]
+        {
+            assert!(accepts(values), "{values:?}");
+        }
+        for values in
+            [&[][..], &["*/*"], &["text/plain;version=0.0.4"], &["application/openmetrics-text;q=0"], &["application/openmetrics"]]
+        {
+            assert!(!accepts(values), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_older_format_names_counters_and_information_by_their_samples() {
+        let newer = "# HELP a_build Version.\n# TYPE a_build info\na_build_info{version=\"1\"} 1\n\
+                     # HELP b_cpu_seconds Time.\n# TYPE b_cpu_seconds counter\n# UNIT b_cpu_seconds seconds\nb_cpu_seconds_total 2.5\n\
+                     # HELP c Height.\n# TYPE c gauge\nc 7\n# EOF\n";
+        let older = "# HELP a_build_info Version.\n# TYPE a_build_info gauge\na_build_info{version=\"1\"} 1\n\
+                     # HELP b_cpu_seconds_total Time.\n# TYPE b_cpu_seconds_total counter\nb_cpu_seconds_total 2.5\n\
+                     # HELP c Height.\n# TYPE c gauge\nc 7\n";
+        assert_eq!(prometheus_text(newer), older);
+    }
 }

@@ -44,7 +44,7 @@ use tokio::{
 
 use super::{
     error::{ApiError, TX_ID_HEADER},
-    seats::{ANSWERS_BYTES_MAX, Notice, Seat, Seating, Seats, Shared},
+    seats::{ANSWERS_BYTES_MAX, Notice, Seat, Seating, Seats, Shared, Streamed},
     submit::unknown_submission,
 };
 use crate::{config::ApiConfig, metrics::Metrics};
@@ -199,6 +199,10 @@ async fn answer(
     let mut request = request.map(|incoming| Body::new(Sent { incoming, seat: Arc::clone(&seat), since }));
     request.extensions_mut().insert(seat.origin());
     let response = router.call(request).await?;
+    if response.extensions().get::<Streamed>().is_some() {
+        // It stays our turn until the stream and its connection end.
+        return Ok(response);
+    }
     let response = if response.extensions().get::<Shared>().is_some() {
         response
     } else {

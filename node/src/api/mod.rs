@@ -8,6 +8,7 @@
 //! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
 //! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
+//! | `GET /v1/events`, `/v1/events/node` | [`events`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
 //! | `GET /` and what the page there needs | [`explorer`] |
 //!
@@ -16,6 +17,7 @@
 //! pages of other origins cannot read answers.
 
 pub(crate) mod error;
+pub(crate) mod events;
 mod explain;
 mod explorer;
 mod health;
@@ -51,7 +53,7 @@ use tokio::{
     task::JoinError,
 };
 
-use self::{error::ApiError, waiting::Waiting};
+use self::{error::ApiError, events::Newest, waiting::Waiting};
 use crate::{
     chain::History,
     clock::Clocks,
@@ -63,6 +65,7 @@ use crate::{
     event_loop::{LoopInput, Question, unix_now},
     evidence::Held,
     failure::Failure,
+    feed::Feed,
     helpers::is_helper,
     ingest::TransactionQueue,
     links::Links,
@@ -100,6 +103,12 @@ pub(crate) struct Api {
     pub(crate) disk: Arc<DiskSpace>,
     pub(crate) drops: Arc<Drops>,
     pub(crate) evidence: Arc<Held>,
+    /// What this node sees.
+    pub(crate) feed: Arc<Feed>,
+    /// The newest blocks as events.
+    pub(crate) newest: Newest,
+    /// True once the node stops.
+    pub(crate) stop: watch::Receiver<bool>,
     /// The signer that holds our consensus key, if one does.
     pub(crate) signer: Option<Arc<RemoteSigner>>,
     /// Bounds on waiting requests.
@@ -193,6 +202,15 @@ impl Api {
         self.judge(self.in_turn(move || read(history.as_ref())).await?)
     }
 
+    /// Like [`Self::read_page`] for callers that bound how many of them read at once: no place is taken from requests for pages.
+    async fn read_in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn History) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let history = Arc::clone(&self.history);
+        self.judge(self.pages.spawn_blocking(move || read(history.as_ref())).await)
+    }
+
     /// Runs possibly long work on the page-reading thread: one piece at a time, at the lowest priority.
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<Result<T, JoinError>, ApiError> {
         let busy = |_| ApiError::busy("too many blocks and queries are waiting to be read");
@@ -250,6 +268,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(DROPS, get(explain::drops))
         .route(EVIDENCE_LIST, get(explain::evidence_list))
         .route(EVIDENCE, get(explain::evidence))
+        .route(EVENTS, get(events::chain))
+        .route(NODE_EVENTS, get(events::node))
         .layer(middleware::from_fn_with_state(hosts, host::check));
     finish(router, api)
 }
@@ -284,7 +304,7 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 22] = [
+pub(crate) const ROUTES: [&str; 24] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
@@ -302,6 +322,8 @@ pub(crate) const ROUTES: [&str; 22] = [
     DROPS,
     EVIDENCE_LIST,
     EVIDENCE,
+    EVENTS,
+    NODE_EVENTS,
     LIVEZ,
     READYZ,
     METRICS,
@@ -325,6 +347,8 @@ const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";
 const EVIDENCE_LIST: &str = "/v1/evidence";
 const EVIDENCE: &str = "/v1/evidence/{id}";
+const EVENTS: &str = "/v1/events";
+const NODE_EVENTS: &str = "/v1/events/node";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";

@@ -313,7 +313,7 @@ fn tx_id(text: &str) -> Result<TxId, ApiError> {
     text.parse().map_err(|_| ApiError::bad_request("transaction-id", format!("{} is not a transaction id", quoted(text))).with_hint(DIGITS))
 }
 
-fn parse_address(text: &str) -> Result<Address, ApiError> {
+pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
     text.parse().map_err(|_| ApiError::bad_request("address", format!("{} is not an address", quoted(text))).with_hint(DIGITS))
 }
 

@@ -7,7 +7,7 @@
 //! address.
 //!
 //! A connection at our turn never gives way. The number of those is bounded elsewhere: by how long we take, and for clients that wait for a
-//! commit by [`super::waiting`].
+//! commit or follow events by [`super::waiting`].
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +33,10 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 /// Marks a response whose body all requests share, so that it costs no memory of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared;
+
+/// Marks a response whose body is a stream without an end: it is made piece by piece as the client reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed;
 
 /// A client's IPv4 address, or the /64 network of its IPv6 address, because a host there commands all 2^64 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -225,7 +229,7 @@ impl Seat {
     /// # Errors
     /// The budget is taken up by clients that are reading their answers.
     pub(crate) async fn answer(self: &Arc<Self>, body: Body) -> Result<Body, ApiError> {
-        // None of our answers is streamed.
+        // Streams do not come here.
         let bytes = body.collect().await.map_err(|_| ApiError::internal("the answer was aborted"))?.to_bytes();
         if bytes.len() <= SMALL_ANSWER_BYTES {
             return Ok(Body::from(bytes));

@@ -548,7 +548,14 @@ fn metrics_are_text_with_the_documented_names() {
     assert_eq!(running.request("POST", "/v1/transactions", &forged).status, 400);
     assert_eq!(running.request("GET", "/metrics", &[]).status, 404, "not for clients");
     let text = running.metrics();
-    assert!(text.ends_with("# EOF\n"));
+    assert!(text.contains("# TYPE quorate_consensus_committed_transactions_total counter\n") && !text.contains("# EOF"), "{text}");
+    let mut stream = connect(running.node.metrics_address());
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: application/openmetrics-text\r\n\r\n")
+        .unwrap();
+    let newer = read_reply(&mut stream).unwrap();
+    assert!(newer.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{newer:?}");
+    assert!(newer.body.ends_with(b"# EOF\n"));
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("quorate_"), "{line}");

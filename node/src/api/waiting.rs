@@ -4,9 +4,10 @@
 //! |---|---|
 //! | the pool's verdict on a transaction (milliseconds) | `waiting_max` transactions; then 503 |
 //! | a commit (up to a minute; that long if its predecessors are missing) | a quarter of the connections; then 200 `pending` at once |
+//! | events, for as long as it likes | half of the connections; then 503 |
 //!
-//! So however many clients wait for commits, three quarters of the connections remain for everything else. One address gets at most half of
-//! the places to wait for a commit. Loopback addresses are exempt from that, because clients behind a local proxy all share one.
+//! So however many clients wait, a quarter of the connections remains for everything else. One address gets at most half of the places to wait
+//! for commits, and of those for events. Loopback addresses are exempt from that, because clients behind a local proxy all share one.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,8 @@ use crate::config::ApiConfig;
 
 /// One in this many connections may wait for a commit.
 const COMMITS_PART: u32 = 4;
+/// One in this many connections may follow events.
+const EVENTS_PART: u32 = 2;
 /// One in this many of these places may be taken by one address.
 const ORIGIN_PART: usize = 2;
 
@@ -28,8 +31,8 @@ const ORIGIN_PART: usize = 2;
 pub(crate) struct Waiting {
     submissions: Arc<Semaphore>,
     submissions_max: usize,
-    commits: Arc<Mutex<BTreeMap<Origin, usize>>>,
-    commits_max: usize,
+    commits: Places,
+    events: Places,
 }
 
 impl Waiting {
@@ -38,8 +41,8 @@ impl Waiting {
         Self {
             submissions: Arc::new(Semaphore::new(size(config.waiting_max))),
             submissions_max: size(config.waiting_max),
-            commits: Arc::default(),
-            commits_max: size(config.connections_max / COMMITS_PART).max(1),
+            commits: Places::new(size(config.connections_max / COMMITS_PART).max(1)),
+            events: Places::new(size(config.connections_max / EVENTS_PART).max(1)),
         }
     }
 
@@ -50,16 +53,13 @@ impl Waiting {
     }
 
     /// Takes a place to wait for a commit; `None` if there is none.
-    pub(crate) fn for_a_commit(&self, origin: Origin) -> Option<CommitPlace> {
-        let origin_max = if origin.is_loopback() { self.commits_max } else { self.commits_max.div_ceil(ORIGIN_PART) };
-        let mut commits = lock(&self.commits);
-        let all = commits.values().fold(0usize, |sum, count| sum.saturating_add(*count));
-        let count = commits.get(&origin).copied().unwrap_or(0);
-        if all >= self.commits_max || count >= origin_max {
-            return None;
-        }
-        commits.insert(origin, count.saturating_add(1));
-        Some(CommitPlace { commits: Arc::clone(&self.commits), origin })
+    pub(crate) fn for_a_commit(&self, origin: Origin) -> Option<Place> {
+        self.commits.take(origin)
+    }
+
+    /// Takes a place to follow events; `None` if there is none.
+    pub(crate) fn for_events(&self, origin: Origin) -> Option<Place> {
+        self.events.take(origin)
     }
 
     /// Number of transactions waiting for the pool.
@@ -68,25 +68,51 @@ impl Waiting {
     }
 }
 
-/// A place to wait for a commit, freed on drop.
+/// A bounded number of places, shared among addresses.
 #[derive(Debug)]
-pub(crate) struct CommitPlace {
-    commits: Arc<Mutex<BTreeMap<Origin, usize>>>,
+struct Places {
+    /// How many each address has taken.
+    taken: Arc<Mutex<BTreeMap<Origin, usize>>>,
+    max: usize,
+}
+
+impl Places {
+    fn new(max: usize) -> Self {
+        Self { taken: Arc::default(), max }
+    }
+
+    fn take(&self, origin: Origin) -> Option<Place> {
+        let origin_max = if origin.is_loopback() { self.max } else { self.max.div_ceil(ORIGIN_PART) };
+        let mut taken = lock(&self.taken);
+        let all = taken.values().fold(0usize, |sum, count| sum.saturating_add(*count));
+        let count = taken.get(&origin).copied().unwrap_or(0);
+        if all >= self.max || count >= origin_max {
+            return None;
+        }
+        taken.insert(origin, count.saturating_add(1));
+        Some(Place { taken: Arc::clone(&self.taken), origin })
+    }
+}
+
+/// A place, freed on drop.
+#[derive(Debug)]
+pub(crate) struct Place {
+    taken: Arc<Mutex<BTreeMap<Origin, usize>>>,
     origin: Origin,
 }
 
-impl Drop for CommitPlace {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut commits = lock(&self.commits);
-        match commits.get_mut(&self.origin) {
+        let mut taken = lock(&self.taken);
+        match taken.get_mut(&self.origin) {
             Some(count) if *count > 1 => *count = count.saturating_sub(1),
-            _ => drop(commits.remove(&self.origin)),
+            _ => drop(taken.remove(&self.origin)),
         }
     }
 }
 
-fn lock(commits: &Mutex<BTreeMap<Origin, usize>>) -> MutexGuard<'_, BTreeMap<Origin, usize>> {
-    commits.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(taken: &Mutex<BTreeMap<Origin, usize>>) -> MutexGuard<'_, BTreeMap<Origin, usize>> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -109,6 +135,6 @@ mod tests {
         assert_eq!(places(origin("192.0.2.3")).len(), 4, "places come back");
         drop(others);
         assert_eq!(places(origin("127.0.0.1")).len(), 8, "a proxy's clients share one address");
-        assert!(lock(&waiting.commits).is_empty());
+        assert!(lock(&waiting.commits.taken).is_empty());
     }
 }

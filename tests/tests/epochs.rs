@@ -9,6 +9,7 @@ use std::{
 
 use quorate_tests::{Cluster, Traffic, eventually, quorate};
 use quorate_types::{
+    diagnosis::{LinkState, ValidatorStanding},
     governance::OWN_CHANGE_BLOCKS,
     round::{Epoch, Height},
 };
@@ -158,7 +159,19 @@ async fn a_validator_that_was_down_for_several_epochs_comes_back_with_its_data()
     let traffic = Traffic::start_at(&cluster, &[0, 1, 2], [cluster.key("dave")].into(), sink);
     traffic.goes_on(1).await;
     cluster.kill(3);
-    let first = cluster.name(0).to_owned();
+    let (first, last) = (cluster.name(0).to_owned(), cluster.name(3).to_owned());
+    let is_up = |standing: &ValidatorStanding| standing.link.as_ref().is_none_or(|link| link.state == LinkState::Up);
+    eventually("its link is down", || async {
+        let view = cluster.client(&[0]).consensus().await.ok()?;
+        (view.validators.iter().filter(|standing| is_up(standing)).count() == 3).then_some(())
+    })
+    .await;
+    // More power for whoever is away stops the chain just as less power for the others does.
+    let home = cluster.home();
+    let arguments = ["--from", OPERATORS[1], "--home", home.to_str().unwrap(), "--node", cluster.url(0), "-o", "json"];
+    let refused = quorate(&[&["validator", "propose-power", &last, "2"][..], &arguments].concat());
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("no-quorum") && refused.stderr.contains("4 of 5 votes"), "{refused:?}");
     for (proposal, power) in [(0, "2"), (1, "1"), (2, "2"), (3, "1")] {
         decide(&cluster, proposal, &["propose-power", &first, power]);
         approve_until(&cluster, OPERATORS[0], proposal, proposal + 1).await;

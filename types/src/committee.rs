@@ -79,6 +79,9 @@ pub enum CommitteeError {
     /// A name or an address that is empty, too long, or would write control characters to a terminal.
     #[error("the name or the address of validator {0:?} is not 1 to {NAME_BYTES_MAX} bytes of text without control characters")]
     Name(String),
+    /// A name that two members have.
+    #[error("the name {0:?} is another validator's already; choose another one")]
+    SameName(String),
     /// An invalid key.
     #[error("validator {name:?}: {error}")]
     Key {
@@ -183,6 +186,10 @@ impl Committee {
                 if !is_printable(text) {
                     return Err(CommitteeError::Name(name()));
                 }
+            }
+            // People approve, remove and accuse members by name.
+            if others().any(|other| other.name == validator.name) {
+                return Err(CommitteeError::SameName(name()));
             }
             if validator.power.0 > POWER_MAX {
                 return Err(CommitteeError::Power(name()));

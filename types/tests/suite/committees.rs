@@ -129,6 +129,7 @@ fn what_is_no_committee_is_refused_by_name() {
     assert_eq!(changed(|four| four[2].network_key = four[0].network_key), CommitteeError::NetworkKey("validator-0".into()));
     assert_eq!(changed(|four| four[2].network_key = four[2].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
     assert_eq!(changed(|four| four[2].network_key = four[3].consensus_key), CommitteeError::NetworkKey("validator-2".into()));
+    assert_eq!(changed(|four| four[2].name = "validator-0".into()), CommitteeError::SameName("validator-0".into()));
     let mut powerless = validators(4);
     for validator in &mut powerless {
         validator.power = VotingPower(0);

@@ -39,7 +39,7 @@ const ANSWER_BYTES_MAX: usize = 8;
 /// What the user wants.
 pub(crate) enum Wish {
     Power { member: String, power: u64, force: bool },
-    Add { file: PathBuf },
+    Add { file: PathBuf, force: bool },
     Remove { member: String, evidence: Option<EvidenceId>, force: bool },
     Replace { member: String, file: PathBuf },
     Parameters(ParametersChange),
@@ -48,21 +48,21 @@ pub(crate) enum Wish {
     Permit { account: Address, change: PermissionChange, is_proposed: bool },
     Move { member: String, address: String },
     Speak(u32),
-    Approve(ProposalId),
+    Approve { proposal: ProposalId, force: bool },
     Reject(ProposalId),
     Withdraw(ProposalId),
 }
 
 impl Wish {
-    /// The operation, and whether it is sent whoever is reachable.
+    /// The operation, and whether it is sent whoever is reachable: those that bring about no other division of power are.
     async fn operation(self, current: &Current, session: &Session) -> Result<(ChainOperation, bool), CommandError> {
         let genesis = session.light().genesis();
         let propose = |change| ChainOperation::Propose(Box::new(change));
         Ok(match self {
             Self::Power { member, power, force } => {
-                (propose(Change::Power { seat: current.find(&member)?.id, power: VotingPower(power) }), force || power > 0)
+                (propose(Change::Power { seat: current.find(&member)?.id, power: VotingPower(power) }), force)
             }
-            Self::Add { file } => (propose(Change::Add(entry(&file, genesis)?)), true),
+            Self::Add { file, force } => (propose(Change::Add(entry(&file, genesis)?)), force),
             Self::Remove { member, evidence, force } => {
                 let evidence = match evidence {
                     Some(id) => Some(Box::new(evidence::fetch(session, id).await?)),
@@ -80,7 +80,7 @@ impl Wish {
             Self::Permit { account, change, is_proposed: false } => (ChainOperation::Permit { account, change }, true),
             Self::Move { member, address } => (ChainOperation::Move { seat: current.find(&member)?.id, address }, true),
             Self::Speak(version) => (ChainOperation::Speak(version), true),
-            Self::Approve(id) => (ChainOperation::Approve(id), true),
+            Self::Approve { proposal, force } => (ChainOperation::Approve(proposal), force),
             Self::Reject(id) => (ChainOperation::Reject(id), true),
             Self::Withdraw(id) => (ChainOperation::Withdraw(id), true),
         })
@@ -135,6 +135,7 @@ pub(crate) async fn send(
     if let Some(change) = change {
         out.note(format_args!("the proposal {}", words::change(change, &current.epoch)));
         if !is_forced
+            && matches!(change, Change::Power { .. } | Change::Add(_) | Change::Remove { .. })
             && let Ok(next) = after(&current.epoch, change)
             && let Ok(next) = next.committee()
         {

@@ -63,7 +63,7 @@ pub enum ValidatorAction {
     /// Say up to which version of the protocol the programs of your members speak it.
     Speak(VersionArgs),
     /// Approve a proposal.
-    Approve(VoteArgs),
+    Approve(ApproveArgs),
     /// Reject a proposal, and take back an approval.
     Reject(VoteArgs),
     /// Withdraw a proposal of your own.
@@ -92,6 +92,9 @@ pub struct ProposeAddArgs {
     /// The new member's entry, from `genesis add-validator` on this network's draft.
     #[arg(value_name = "FRAGMENT_FILE")]
     file: PathBuf,
+    /// Propose it even if the validators that are reachable now would be less than a quorum.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     send: SendArgs,
 }
@@ -172,7 +175,17 @@ pub struct ReplaceArgs {
     send: SendArgs,
 }
 
-/// `approve`, `reject`, `withdraw`.
+/// `approve`.
+#[derive(Clone, Debug, Args)]
+pub struct ApproveArgs {
+    #[command(flatten)]
+    vote: VoteArgs,
+    /// Approve it even if the validators that are reachable now would be less than a quorum.
+    #[arg(long)]
+    force: bool,
+}
+
+/// `reject`, `withdraw`.
 #[derive(Clone, Debug, Args)]
 pub struct VoteArgs {
     /// Number of the proposal, from `validator proposals`.
@@ -207,7 +220,7 @@ impl ValidatorCommand {
                 return shown;
             }
             ValidatorAction::ProposePower(args) => (Wish::Power { member: args.member, power: args.power, force: args.force }, args.send),
-            ValidatorAction::ProposeAdd(args) => (Wish::Add { file: args.file }, args.send),
+            ValidatorAction::ProposeAdd(args) => (Wish::Add { file: args.file, force: args.force }, args.send),
             ValidatorAction::ProposeRemove(args) => {
                 (Wish::Remove { member: args.member, evidence: args.evidence, force: args.force }, args.send)
             }
@@ -229,7 +242,9 @@ impl ValidatorCommand {
             }
             ValidatorAction::ProposeVersion(args) => (Wish::Version(args.version), args.send),
             ValidatorAction::Speak(args) => (Wish::Speak(args.version), args.send),
-            ValidatorAction::Approve(args) => vote(args, Wish::Approve),
+            ValidatorAction::Approve(ApproveArgs { vote: args, force }) => {
+                (Wish::Approve { proposal: ProposalId(args.id), force }, args.send)
+            }
             ValidatorAction::Reject(args) => vote(args, Wish::Reject),
             ValidatorAction::Withdraw(args) => vote(args, Wish::Withdraw),
         };
@@ -262,7 +277,7 @@ mod tests {
             &["--genesis", "g.json", "proposals"],
             &["propose-power", "v2", "5", "--from", "alice", "--timeout", "9"],
             &["propose-power", "2", "0", "--force"],
-            &["propose-add", "w.fragment.json", "--from", "alice"],
+            &["propose-add", "w.fragment.json", "--from", "alice", "--force"],
             &["propose-remove", "v2", "--force"],
             &["propose-remove", "v2", "--evidence", &"ab".repeat(32)],
             &["move", "v2", "/dns4/v2.example.org/tcp/6180"],
@@ -273,7 +288,7 @@ mod tests {
             &["propose-version", "2"],
             &["speak", "2"],
             &["replace", "2", "w.fragment.json"],
-            &["approve", "3", "--expires-in", "5"],
+            &["approve", "3", "--expires-in", "5", "--force"],
             &["reject", "3"],
             &["withdraw", "18446744073709551615"],
         ];
@@ -292,8 +307,8 @@ mod tests {
             &["propose-power", "v2", "-1"],
             &["replace", "v2"],
             &["approve", "v2"],
-            &["approve", "3", "--force"],
-            &["propose-add", "w.json", "--force"],
+            &["reject", "3", "--force"],
+            &["move", "v2", "/ip4/10.0.0.1/tcp/1", "--force"],
         ];
         for arguments in bad {
             assert!(Program::try_parse_from([&["validator"], arguments].concat()).is_err(), "{arguments:?}");

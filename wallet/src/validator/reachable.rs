@@ -1,4 +1,4 @@
-//! A courtesy before a change that takes power away: would the validators that are reachable now still be a quorum?
+//! A courtesy before a change of powers: would the validators that are reachable now still be a quorum?
 //!
 //! Nothing proves who is reachable, and the chain has no such rule.
 

@@ -15,6 +15,9 @@ pub struct Plan {
     pub seed: u64,
     /// The first rule that fits a message decides.
     pub rules: Vec<Rule>,
+    /// The newest version of the protocol that the process speaks, if it is to stand in for an older program; never more than it really speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaks: Option<u32>,
 }
 
 impl Plan {
@@ -84,7 +87,7 @@ mod tests {
             (Rule { fault: Fault::Crash(None), ..RULE }, Some("power")),
             (Rule { fault: Fault::SetAttr(Attribute::CurrentRound, 1), ..RULE }, Some("lie")),
         ] {
-            let plan = Plan { seed: 1, rules: vec![RULE, rule.clone()] };
+            let plan = Plan { seed: 1, rules: vec![RULE, rule.clone()], speaks: None };
             match (plan.impossible(), why) {
                 (None, None) => {}
                 (Some((found, said)), Some(why)) => assert!(*found == rule && said.contains(why), "{rule}: {said}"),

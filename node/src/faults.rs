@@ -56,8 +56,8 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Reads the rules, if the file exists, and starts the thread that delays messages.
-    pub(crate) fn start(file: &Path, me: ValidatorId, network: &Network) -> io::Result<Option<Self>> {
+    /// Reads the plan, if the file exists.
+    pub(crate) fn read(file: &Path) -> io::Result<Option<Plan>> {
         let size = match fs::metadata(file) {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -71,11 +71,16 @@ impl Faults {
         if let Some((rule, why)) = plan.impossible() {
             return Err(io::Error::other(format!("{}: a process cannot obey {rule}: {why}", file.display())));
         }
+        Ok(Some(plan))
+    }
+
+    /// Starts the thread that delays messages.
+    pub(crate) fn start(plan: Plan, me: ValidatorId, network: &Network) -> io::Result<Self> {
         let (late, queue) = mpsc::sync_channel(LATE_MAX);
         let network = network.clone();
         std::thread::Builder::new().name("faults".into()).spawn(move || hold_back(&queue, &network))?;
         tracing::warn!(rules = plan.rules.len(), seed = plan.seed, "this validator injects failures: it is for experiments only");
-        Ok(Some(Self { me, dice: Mutex::new(Dice::new(plan.seed, me.0)), plan, late }))
+        Ok(Self { me, dice: Mutex::new(Dice::new(plan.seed, me.0)), plan, late })
     }
 
     /// Decides what is done with a message to `to`, or, for `None`, with gossip, which goes to all.

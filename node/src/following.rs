@@ -17,7 +17,7 @@ use quorate_types::{
     codec,
     committee::SignerSet,
     epoch::EpochChange,
-    message::{Message, PROTOCOL_VERSION_MAX, SyncInfo},
+    message::{Message, SyncInfo},
     proof::ValueProof,
     round::Epoch,
     rpc::{EPOCH_CHANGES_MAX, EpochsView},
@@ -52,6 +52,8 @@ pub(crate) struct Following {
     pub(crate) network: Network,
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The newest version of the protocol that this program speaks.
+    pub(crate) speaks: u32,
     /// Time without a commit after which a healthy chain is stalled.
     pub(crate) stalled_after: Duration,
 }
@@ -97,7 +99,7 @@ impl Following {
             let Some(node) = nodes.next() else { continue };
             let before = newest.committee().epoch();
             match node.epochs(before).await {
-                Ok(answer) => newest = follow(newest, answer).await,
+                Ok(answer) => newest = follow(newest, answer, self.speaks).await,
                 Err(error) => tracing::debug!("no answer about changes of the committee: {error}"),
             }
             let epoch = newest.committee().epoch();
@@ -137,12 +139,12 @@ impl Following {
 }
 
 /// Follows the changes in an answer, away from the tasks that must not wait for the signatures. Returns the newest epoch that is proved then.
-async fn follow(verifier: Arc<Verifier>, answer: EpochsView) -> Arc<Verifier> {
+async fn follow(verifier: Arc<Verifier>, answer: EpochsView, speaks: u32) -> Arc<Verifier> {
     let before = Arc::clone(&verifier);
     let following = tokio::task::spawn_blocking(move || {
         let mut newest = verifier;
         for change in answer.changes.iter().take(EPOCH_CHANGES_MAX) {
-            match next(&newest, change) {
+            match next(&newest, change, speaks) {
                 Ok(next) => newest = Arc::new(next),
                 Err(problem) => {
                     tracing::warn!(epoch = %newest.committee().epoch(), "a node in `network.join` shows no change of the committee: {problem}");
@@ -157,18 +159,16 @@ async fn follow(verifier: Arc<Verifier>, answer: EpochsView) -> Arc<Verifier> {
 }
 
 /// The verifier of the epoch after a change.
-fn next(verifier: &Verifier, change: &str) -> Result<Verifier, String> {
+fn next(verifier: &Verifier, change: &str, speaks: u32) -> Result<Verifier, String> {
     if change.len() / 2 > EPOCH_CHANGE_BYTES_MAX {
         return Err("it is too long".into());
     }
     let bytes = hex::decode(change).map_err(|error| error.to_string())?;
     let change: EpochChange = codec::decode(&bytes, EPOCH_CHANGE_BYTES_MAX).map_err(|error| error.to_string())?;
     let (last, committee) = change.verify(verifier).map_err(|error| error.to_string())?;
-    if change.next.protocol_version > PROTOCOL_VERSION_MAX {
+    if change.next.protocol_version > speaks {
         let (epoch, version) = (change.next.epoch, change.next.protocol_version);
-        return Err(format!(
-            "from epoch {epoch} on the chain speaks protocol version {version}, and this program only up to {PROTOCOL_VERSION_MAX}"
-        ));
+        return Err(format!("from epoch {epoch} on the chain speaks protocol version {version}, and this program only up to {speaks}"));
     }
     Ok(verifier.next(last.state_id(), committee, change.next.parameters))
 }
@@ -193,6 +193,8 @@ fn say_lonely(epoch: Epoch, has_no_nodes: bool) {
 
 #[cfg(test)]
 mod tests {
+    use quorate_types::message::PROTOCOL_VERSION_MAX;
+
     use super::*;
     use crate::testing::epochs;
 
@@ -201,9 +203,9 @@ mod tests {
         let verifier = Arc::clone(&epochs().now().verifier);
         let long = "00".repeat(EPOCH_CHANGE_BYTES_MAX + 1);
         for change in ["", "xyz", "0", &"00".repeat(5_000), &long] {
-            assert!(next(&verifier, change).is_err(), "{}", change.len());
+            assert!(next(&verifier, change, PROTOCOL_VERSION_MAX).is_err(), "{}", change.len());
         }
         let answer = EpochsView { epoch: Epoch(1_000), changes: vec!["00".into(); 1_000] };
-        assert_eq!(follow(verifier, answer).await.committee().epoch(), Epoch(0));
+        assert_eq!(follow(verifier, answer, PROTOCOL_VERSION_MAX).await.committee().epoch(), Epoch(0));
     }
 }

@@ -394,6 +394,11 @@ impl Node {
                 (Arc::<RemoteSigner>::clone(&remote), Some(remote))
             }
         };
+        let speaks = PROTOCOL_VERSION_MAX;
+        #[cfg(feature = "faults")]
+        let plan = faults_file.as_deref().map(crate::faults::Faults::read).transpose().map_err(NodeError::Faults)?.flatten();
+        #[cfg(feature = "faults")]
+        let speaks = plan.as_ref().and_then(|plan| plan.speaks).map_or(speaks, |older| speaks.min(older));
         let replica_config = ReplicaConfig {
             genesis: Arc::clone(&genesis),
             verifier: Arc::clone(&verifier),
@@ -402,7 +407,7 @@ impl Node {
             fixed_leaders: Arc::default(),
             witness,
             doubles: Doubles::Stop,
-            speaks: PROTOCOL_VERSION_MAX,
+            speaks,
             halt_at: (config.node.halt_at_height > 0).then_some(Height(config.node.halt_at_height)),
         };
         let replica = Replica::resume(replica_config, store.clone(), ledger)?;
@@ -449,10 +454,7 @@ impl Node {
             feed: Arc::clone(&feed),
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "faults")]
-            faults: match &faults_file {
-                Some(file) => crate::faults::Faults::start(file, replica.me(), &network).map_err(NodeError::Faults)?,
-                None => None,
-            },
+            faults: plan.map(|plan| crate::faults::Faults::start(plan, replica.me(), &network)).transpose().map_err(NodeError::Faults)?,
         };
         start_replica(replica, mailbox.clone(), outlets, &failure, &mut threads).map_err(NodeError::System)?;
 
@@ -515,6 +517,7 @@ impl Node {
             network: network.clone(),
             mailbox: mailbox.clone(),
             metrics: Arc::clone(&metrics),
+            speaks,
             stalled_after: diagnosis::patience(&api.genesis.parameters).saturating_mul(diagnosis::STALLED_PERIODS),
         };
         failure.spawn(runtime.handle(), "following", following.run(stop.subscribe()));

@@ -42,7 +42,7 @@ pub(super) fn plan(file: Option<&Path>, validators: usize, out: &Output) -> Resu
         let error = bad(&format!(" it has {} validators, but the network has {validators}", scenario.validators));
         return Err(error.with_hint(format!("start the network with --validators {} (and --reset, if it exists)", scenario.validators)));
     }
-    let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures };
+    let plan = quorate_faults::Plan { seed: scenario.seed.unwrap_or_default(), rules: scenario.failures, speaks: None };
     if let Some((rule, why)) = plan.impossible() {
         let error = bad(&format!("{}:1: real processes cannot obey {rule}: {why}", rule.line));
         let program = quorate_terminal::program_word();

@@ -77,6 +77,18 @@ pub fn transaction_proof(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}/proof")
 }
 
+/// Path of a committed transaction's bytes.
+#[must_use]
+pub fn transaction_raw(id: TxId) -> String {
+    format!("{TRANSACTIONS}/{id}/raw")
+}
+
+/// Path of the events about an account's transactions, in blocks from this height on.
+#[must_use]
+pub fn account_events(address: Address, from: Height) -> String {
+    format!("/v1/events?from={from}&account={address}")
+}
+
 /// Path of an account.
 #[must_use]
 pub fn account(address: Address) -> String {
@@ -129,6 +141,8 @@ mod tests {
         let zeros = format!("0x{}", "0".repeat(64));
         assert_eq!(submit(Wait::Committed, 250), "/v1/transactions?wait=committed&timeout_ms=250");
         assert_eq!(transaction_proof(TxId::default()), format!("/v1/transactions/{zeros}/proof"));
+        assert_eq!(transaction_raw(TxId::default()), format!("/v1/transactions/{zeros}/raw"));
+        assert_eq!(account_events(Address::default(), Height(7)), format!("/v1/events?from=7&account={zeros}"));
         assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
         assert_eq!(evidence(EvidenceId::default()), format!("/v1/evidence/{zeros}"));
         assert_eq!(state(b"k/"), "/v1/state/0x6b2f");

@@ -29,7 +29,7 @@ use quorate_types::{
 };
 use reqwest::{Certificate, ClientBuilder, Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{api, error::ClientError, light::EPOCH_CHANGE_BYTES_MAX};
 use quorate_terminal::escape_untrusted;
@@ -42,6 +42,8 @@ pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 const EPOCHS_BYTES_MAX: usize = 2 * EPOCH_CHANGES_MAX * EPOCH_CHANGE_BYTES_MAX + (64 << 10);
 /// Longest excerpt shown of an answer that is not from the API, in bytes.
 const FOREIGN_ANSWER_BYTES_MAX: usize = 200;
+/// Longest event, in bytes: 64 transactions with their results have some 50,000.
+const EVENT_BYTES_MAX: usize = 256 << 10;
 /// Longest certificate file, in bytes.
 const CA_FILE_BYTES_MAX: u64 = 4 << 20;
 
@@ -165,6 +167,12 @@ impl Client {
         let node = |(index, url)| Node { client: self, index, url };
         let all = || self.nodes.iter().enumerate();
         all().skip(first).chain(all().take(first)).map(node)
+    }
+
+    /// A node by its turn: they come round again and again, in the order in which they were named.
+    pub(crate) fn node(&self, turn: usize) -> Node<'_> {
+        let index = turn.checked_rem(self.nodes.len()).unwrap_or_default();
+        Node { client: self, index, url: &self.nodes[index] }
     }
 
     /// Number of nodes.
@@ -464,6 +472,30 @@ impl Node<'_> {
         accept(&answer.map_err(|silence| self.unreachable(&silence))?)
     }
 
+    /// GETs `path` and returns the answer's bytes.
+    pub(crate) async fn bytes(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
+        let answer = self.client.ask(self.url, &get(path.into(), bytes_max)).await.map_err(|silence| self.unreachable(&silence))?;
+        if answer.status.is_success() { Ok(answer.body) } else { Err(refused(&answer)) }
+    }
+
+    /// Opens a stream of events.
+    pub(crate) async fn events(&self, path: &str) -> Result<Events, ClientError> {
+        let unreachable = |reason: String| ClientError::Unreachable { tried: format!("{} ({reason})", self.name()) };
+        let request = self.client.http.get(format!("{}{path}", self.name().trim_end_matches('/'))).send();
+        let opened = timeout(ANSWER_TIMEOUT, request).await.map_err(|_| unreachable("it has not answered in time".into()))?;
+        let response = opened.map_err(|error| unreachable(innermost_cause(&error)))?;
+        if response.status() == StatusCode::OK {
+            return Ok(Events { response, read: Vec::new(), node: self.name().into() });
+        }
+        // Asked again for a whole answer, which is bounded and says what is wrong.
+        Err(self.bytes(path, ANSWER_BYTES_MAX).await.err().unwrap_or_else(|| self.answer("it refused a request and then accepted it")))
+    }
+
+    /// The error about an answer of this node that makes no sense.
+    pub(crate) fn answer(&self, reason: &str) -> ClientError {
+        ClientError::Answer { node: self.name().into(), reason: reason.into() }
+    }
+
     fn unreachable(&self, silence: &Silence) -> ClientError {
         ClientError::Unreachable { tried: format!("{} ({})", self.name(), silence.reason) }
     }
@@ -488,6 +520,62 @@ impl Node<'_> {
             Err(silence) => Err(Unsubmitted { is_unsent: !silence.doubtful, ..Unsubmitted::sent(self.unreachable(&silence)) }),
         }
     }
+}
+
+/// A node's stream of events.
+#[derive(Debug)]
+pub(crate) struct Events {
+    response: reqwest::Response,
+    /// Bytes that are not an event yet.
+    read: Vec<u8>,
+    node: String,
+}
+
+/// An event, with empty texts for what it lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The number to resume after.
+    pub(crate) id: Option<u64>,
+    pub(crate) name: String,
+    pub(crate) data: String,
+}
+
+impl Events {
+    /// Waits for the next event; `None` at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        let wrong = |node: &str, reason: &str| ClientError::Answer { node: node.into(), reason: reason.into() };
+        let mut looked = 0usize;
+        loop {
+            if let Some(end) = self.read.get(looked..).and_then(|new| new.windows(2).position(|two| two == b"\n\n")) {
+                let rest = self.read.split_off(looked.saturating_add(end).saturating_add(2));
+                let event = std::mem::replace(&mut self.read, rest);
+                return String::from_utf8(event)
+                    .map(|text| Some(parse_event(&text)))
+                    .map_err(|_| wrong(&self.node, "an event is not text"));
+            }
+            looked = self.read.len().saturating_sub(1);
+            let chunk = self.response.chunk().await.map_err(|error| wrong(&self.node, &innermost_cause(&error)))?;
+            let Some(chunk) = chunk else { return Ok(None) };
+            if self.read.len().saturating_add(chunk.len()) > EVENT_BYTES_MAX {
+                return Err(wrong(&self.node, &format!("an event is longer than {EVENT_BYTES_MAX} bytes")));
+            }
+            self.read.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// Our nodes write one line for each field.
+fn parse_event(text: &str) -> Event {
+    let mut event = Event::default();
+    for line in text.lines() {
+        match line.split_once(": ") {
+            Some(("id", number)) => event.id = number.parse().ok(),
+            Some(("event", name)) => event.name = name.into(),
+            Some(("data", data)) => event.data = data.into(),
+            _ => {}
+        }
+    }
+    event
 }
 
 impl Unsubmitted {

@@ -14,6 +14,7 @@
 pub mod api;
 pub mod args;
 pub mod error;
+pub mod history;
 pub mod http;
 pub mod light;
 pub mod service;
@@ -22,6 +23,7 @@ pub mod session;
 pub use self::{
     args::NodeArgs,
     error::{ClientError, NotCommitted},
+    history::History,
     http::Client,
     light::{LightClient, LightError, Proven},
     service::{Service, ServiceError, ServiceOptions},

@@ -13,6 +13,7 @@ use quorate_types::{
     round::{Epoch, Height, Round},
     vote::QuorumCert,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::LedgerError,
@@ -29,7 +30,7 @@ pub struct LedgerReader<S> {
 }
 
 /// A committed block with its result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredBlock {
     /// The block; genesis has none.
     pub block: Option<Block>,
@@ -64,12 +65,26 @@ impl<S: Store> LedgerReader<S> {
     /// # Errors
     /// [`LedgerError`].
     pub fn block_at(&self, height: Height) -> Result<Option<StoredBlock>, LedgerError> {
-        let Some(record) = schema::header(&self.store, height)? else { return Ok(None) };
-        let block = schema::block(&self.store, height)?;
-        if block.is_none() && height > Height(0) {
+        schema::header(&self.store, height)?.map(|record| self.stored(record)).transpose()
+    }
+
+    /// The committed blocks from a height on, genesis included. Each is read when it is asked for.
+    pub fn stored_from(&self, from: Height) -> impl Iterator<Item = Result<StoredBlock, LedgerError>> {
+        schema::headers_from(&self.store, from).map(|record| self.stored(record?))
+    }
+
+    /// The results of committed blocks from a height on, genesis included. Each is read when it is asked for.
+    pub fn headers_from(&self, from: Height) -> impl Iterator<Item = Result<HeaderRecord, LedgerError>> {
+        schema::headers_from(&self.store, from)
+    }
+
+    /// A result with its block.
+    fn stored(&self, HeaderRecord { header, commit_qc }: HeaderRecord) -> Result<StoredBlock, LedgerError> {
+        let block = schema::block(&self.store, header.height)?;
+        if block.is_none() && header.height > Height(0) {
             return Err(LedgerError::Missing { column: Column::Block });
         }
-        Ok(Some(StoredBlock { block, header: record.header, commit_qc: record.commit_qc }))
+        Ok(StoredBlock { block, header, commit_qc })
     }
 
     /// The header at a height.

@@ -3,22 +3,25 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use quorate_app::App;
-use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock};
+use quorate_ledger::{Column, Damage, LedgerError, LedgerReader, Store, StoredBlock, schema::HeaderRecord};
 use quorate_types::{
+    codec,
     committee::Committee,
     crypto::Hash,
     epoch::EpochChange,
     event::BlockEvent,
     ids::{Address, TxId},
+    message::ANSWER_BYTES_MAX,
     proof::TransactionProof,
     receipt::{Outcome, Receipt},
     round::{Epoch, Height, UnixMillis},
     rpc::{LISTED_TRANSACTIONS_MAX, ListedOutcome, TransactionView},
     transaction::Transaction,
 };
+use serde::Serialize;
 
 /// Bytes of outputs after which a page of a block ends: it reads all outputs, though it shows only the short ones.
-const PAGE_OUTPUT_BYTES_MAX: usize = 1 << 20;
+pub(crate) const PAGE_OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// A committed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +74,21 @@ pub(crate) trait History: Send + Sync {
     /// At most `max` of an account's transactions in the block at a height, from position `from` on.
     fn sent_by(&self, height: Height, account: &Address, from: u32, max: usize, app: &App) -> Result<Option<Sent>, LedgerError>;
 
+    /// The block at a height.
+    fn block(&self, height: Height) -> Result<Option<StoredBlock>, LedgerError>;
+
+    /// The blocks from a height on, at most `max`, as far as they fit into an answer.
+    fn blocks(&self, from: Height, max: usize) -> Result<Vec<StoredBlock>, LedgerError>;
+
+    /// The headers from a height on, at most `max`, as far as they fit into an answer.
+    fn headers(&self, from: Height, max: usize) -> Result<Vec<HeaderRecord>, LedgerError>;
+
+    /// The receipts of the block at a height, from position `from` on, as far as they fit into an answer.
+    fn receipts(&self, height: Height, from: u32) -> Result<Option<Vec<Receipt>>, LedgerError>;
+
+    /// A committed transaction as its sender signed it.
+    fn signed(&self, id: &TxId) -> Result<Option<Transaction>, LedgerError>;
+
     /// Which of these transactions are committed.
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError>;
 
@@ -90,12 +108,35 @@ pub(crate) trait History: Send + Sync {
     fn proof(&self, id: &TxId) -> Result<Option<TransactionProof>, LedgerError>;
 }
 
+/// The first `max` of these records, as far as they fit into [`ANSWER_BYTES_MAX`], but at least one if there is one. Ends before a record that
+/// cannot be read.
+fn fitting<T: Serialize>(records: impl Iterator<Item = Result<T, LedgerError>>, max: usize) -> Result<Vec<T>, LedgerError> {
+    let (mut fitting, mut bytes) = (Vec::new(), 0usize);
+    for record in records.take(max) {
+        let record = match record {
+            Err(error) if error.is_damage() && !fitting.is_empty() => break,
+            read => read?,
+        };
+        bytes = bytes.saturating_add(codec::encode(&record).len());
+        if bytes > ANSWER_BYTES_MAX && !fitting.is_empty() {
+            break;
+        }
+        fitting.push(record);
+    }
+    Ok(fitting)
+}
+
+/// The transactions of a block from a position on.
+fn payload_from(stored: &StoredBlock, from: u32) -> &[Transaction] {
+    let payload = stored.block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
+    usize::try_from(from).ok().and_then(|from| payload.get(from..)).unwrap_or_default()
+}
+
 impl<S: Store> History for LedgerReader<S> {
     fn page(&self, height: Height, from: u32, app: &App) -> Result<Option<Page>, LedgerError> {
         let Some(stored) = self.block_at(height)? else { return Ok(None) };
         let mut transactions = Vec::new();
-        let payload = stored.block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
-        let rest = usize::try_from(from).ok().and_then(|from| payload.get(from..)).unwrap_or_default();
+        let rest = payload_from(&stored, from);
         if let Some(first) = rest.first() {
             let count = usize::try_from(LISTED_TRANSACTIONS_MAX).unwrap_or(usize::MAX);
             let mut bytes = 0usize;
@@ -152,6 +193,32 @@ impl<S: Store> History for LedgerReader<S> {
             transactions.push(view(transaction, receipts.next(), app)?.0);
         }
         Ok(Some(Sent { timestamp: header.timestamp, transactions, next: None }))
+    }
+
+    fn block(&self, height: Height) -> Result<Option<StoredBlock>, LedgerError> {
+        self.block_at(height)
+    }
+
+    fn blocks(&self, from: Height, max: usize) -> Result<Vec<StoredBlock>, LedgerError> {
+        fitting(self.stored_from(from), max)
+    }
+
+    fn headers(&self, from: Height, max: usize) -> Result<Vec<HeaderRecord>, LedgerError> {
+        fitting(self.headers_from(from), max)
+    }
+
+    fn receipts(&self, height: Height, from: u32) -> Result<Option<Vec<Receipt>>, LedgerError> {
+        let Some(stored) = self.block_at(height)? else { return Ok(None) };
+        let Some(first) = payload_from(&stored, from).first() else { return Ok(Some(Vec::new())) };
+        let receipts = fitting(self.receipts_from(&first.id())?.map(|read| Ok(read?.1)), usize::MAX)?;
+        if receipts.is_empty() { Err(LedgerError::Missing { column: Column::Receipts }) } else { Ok(Some(receipts)) }
+    }
+
+    fn signed(&self, id: &TxId) -> Result<Option<Transaction>, LedgerError> {
+        let Some((height, index)) = self.find_transaction(id)? else { return Ok(None) };
+        let missing = LedgerError::Missing { column: Column::Block };
+        let stored = self.block_at(height)?.ok_or_else(|| missing.clone())?;
+        payload_from(&stored, index).first().cloned().map(Some).ok_or(missing)
     }
 
     fn committed(&self, ids: &[TxId]) -> Result<BTreeSet<TxId>, LedgerError> {

@@ -79,7 +79,7 @@ struct Queue {
 }
 
 /// Label of any value that is not listed.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// Kinds of messages: [`quorate_types::message::Message::kind`].
 const KINDS: &[&str] = &[
@@ -142,7 +142,7 @@ const REFUSED_UNVERIFIED: &[&str] = &["flood", "malformed", "wrong-class", "poin
 
 /// Why the application and the pool refuse a transaction: the codes of [`quorate_app::TxRejected`], of [`quorate_types::failure::Failure`] and
 /// of the replica's pool. The codes of a custom application count as [`OTHER`].
-const REJECTED: &[&str] = &[
+pub(crate) const REJECTED: &[&str] = &[
     "sequence-too-old",
     "sequence-too-far",
     "sequence-taken",

@@ -25,6 +25,7 @@ use quorate_network::{ApplicationId, Hello, Limits, Network, NetworkConfig, Netw
 use quorate_replica::{Doubles, PoolLimits, RecoverError, Replica, ReplicaConfig, WitnessFile};
 use quorate_signer::{Absence, RemoteSigner};
 use quorate_types::{
+    codec,
     committee::{Committee, CommitteeError, Validator},
     crypto::{PublicKey, SigningKey},
     genesis::Genesis,
@@ -467,6 +468,7 @@ impl Node {
         let stop = watch::Sender::new(false);
         let api = Arc::new(Api {
             genesis_json: Bytes::from(serde_json::to_vec(&*genesis)?),
+            genesis_bytes: Bytes::from(codec::encode(&*genesis)),
             genesis,
             genesis_hash,
             epochs: Arc::clone(&epochs),

@@ -26,7 +26,11 @@ use quorate_types::{
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::{Config, Node, Override, Setup, event_loop::unix_now};
+use crate::{
+    Config, Node, Override, Setup,
+    api::{error::CODES, openapi::rejections},
+    event_loop::unix_now,
+};
 
 /// How long a test waits for a condition that must come true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,6 +133,8 @@ impl Reply {
     pub(crate) fn code(&self) -> String {
         let ErrorBody { error } = self.json();
         assert!(!error.message.is_empty());
+        let is_listed = CODES.iter().any(|(code, ..)| *code == error.code) || rejections().contains(&&*error.code);
+        assert!(is_listed, "{} is not in the description of the API", error.code);
         error.code
     }
 }

@@ -48,6 +48,7 @@ pub struct BlockContent {
 
 /// A block with hashes in place of its transactions and its certificate: enough to compute its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlockHead {
     /// The validator that proposed it.
     pub author: ValidatorId,

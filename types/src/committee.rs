@@ -23,11 +23,13 @@ pub const NAME_BYTES_MAX: usize = 128;
 
 /// Voting power: how much a validator's signature counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct VotingPower(pub u64);
 
 /// A member of the committee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Validator {
     /// Its name for people.

@@ -12,6 +12,7 @@ use crate::{
 
 /// The position of a validator in the protocol, what it knows of the others, and what is missing while nothing is committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConsensusView {
     /// The name of the queried validator.
     pub name: String,
@@ -48,6 +49,7 @@ pub struct ConsensusView {
 
 /// What the queried validator knows of one validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ValidatorStanding {
     /// Its name.
     pub name: String,
@@ -72,6 +74,7 @@ pub struct ValidatorStanding {
 
 /// A vote that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LastVote {
     /// Its round.
     pub round: Round,
@@ -81,6 +84,7 @@ pub struct LastVote {
 
 /// A link to another validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LinkView {
     /// Its state.
     pub state: LinkState,
@@ -93,6 +97,7 @@ pub struct LinkView {
 
 /// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
     /// Not connected.
@@ -105,6 +110,7 @@ pub enum LinkState {
 
 /// Why nothing is committed, as far as one validator can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stall {
     /// All of it in one sentence, as in the log.
     pub summary: String,
@@ -116,6 +122,7 @@ pub struct Stall {
 
 /// What was dropped in the last ten minutes, restarts included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DropsView {
     /// Messages, frames, submissions and peers, by reason.
@@ -126,6 +133,7 @@ pub struct DropsView {
 
 /// What was dropped for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DropView {
     /// What was dropped, as a stable code such as `message-refused`.
@@ -143,6 +151,7 @@ pub struct DropView {
 
 /// A transaction that left the pool without being committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DroppedTransaction {
     /// The transaction.

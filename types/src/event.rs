@@ -10,6 +10,7 @@ use crate::{
 
 /// A committed block: the event `block`. Its number is its height, the same on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlockEvent {
     /// Its position.
     pub height: Height,
@@ -38,6 +39,7 @@ pub const EVENT_TRANSACTIONS_MAX: u32 = 64;
 /// Transactions of one account in one block: the event `transactions`. Only the last event of a block is numbered, so a client that resumes in
 /// between gets the block's events again from the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransactionsEvent {
     /// The height of the block.
     pub height: Height,
@@ -49,6 +51,7 @@ pub struct TransactionsEvent {
 
 /// Something that a node has seen for itself. The number of such an event is the node's own, and grows across restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NodeEvent {
     /// It entered a round.
@@ -101,6 +104,7 @@ impl NodeEvent {
 
 /// What ends a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LedBy {
     /// A certificate of its block.

@@ -24,6 +24,7 @@ pub const EVIDENCE: Tag = Tag::new("quorate/evidence");
 
 /// Proof that a validator is malicious, that its key runs twice, or that its state is an old copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Evidence {
     /// The network that both statements were signed for.
     pub genesis_hash: GenesisHash,
@@ -37,6 +38,7 @@ pub struct Evidence {
 
 /// Two statements of one kind and one round that differ. The one whose signed digest is lower comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::large_enum_variant, reason = "few are ever made")]
 pub enum Contradiction {

@@ -34,6 +34,7 @@ const HEARTBEAT_MS_MAX: u32 = 3_600_000;
 
 /// The parameters that all validators of a network share. They are part of the genesis hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// Most transactions in a block, 1..=8192.
@@ -122,6 +123,7 @@ impl ParametersChange {
 
 /// Limits on the state. Sizes are sums of [`entry_size`](crate::state_key::entry_size) over its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StateLimits {
     /// Largest size of the state, 1 MiB..=1 TiB. Every validator holds it in memory. A block on a state of this size cannot add to it, so the
@@ -250,6 +252,7 @@ pub const APPLICATION_NAME_BYTES_MAX: usize = 32;
 /// The application of a network and its settings. Part of the genesis hash, so nodes that run another application, version or settings
 /// belong to another network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GenesisApplication {
     /// Its name: 1 to [`APPLICATION_NAME_BYTES_MAX`] lower-case letters, digits and hyphens.
@@ -274,6 +277,7 @@ impl GenesisApplication {
 
 /// A validator with proofs that its owner holds both of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GenesisValidator {
     /// The validator.
@@ -335,6 +339,7 @@ pub enum GenesisError {
 
 /// What a network is founded on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// The version of messages and signed values.

@@ -24,6 +24,7 @@ pub const BOARD_MAX: usize = 128;
 
 /// Who decides on proposals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Authority {
     /// The operators of voters. Each has the power of its members, and a proposal needs a quorum.
@@ -35,6 +36,7 @@ pub enum Authority {
 
 /// A board of accounts that decides on proposals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Board {
     /// The accounts, 1 to [`BOARD_MAX`].

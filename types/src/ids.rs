@@ -13,6 +13,7 @@ macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(transparent)]
         pub struct $name(pub Hash);
 
@@ -79,6 +80,7 @@ impl Address {
 /// The number of a network, by which people and programs tell networks apart. Signatures are told apart by the [`GenesisHash`], which covers
 /// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct ChainId(pub u64);
 
@@ -91,6 +93,7 @@ impl fmt::Display for ChainId {
 /// A validator: its seat in the committee. A validator keeps its seat, whatever becomes of its keys, its address and its power. The founders'
 /// seats are in the order of their consensus keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct ValidatorId(pub u16);
 

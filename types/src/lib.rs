@@ -22,6 +22,8 @@ pub mod header;
 pub mod ids;
 pub mod merkle;
 pub mod message;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod permission;
 pub mod proof;
 pub mod receipt;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who may send transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Every key.
@@ -28,6 +29,7 @@ pub enum Role {
 
 /// What an account may do. The default is that of an account that nobody has given anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Permission {
     /// Whether it has [`Role::Send`].

@@ -14,6 +14,7 @@ use crate::{
 
 /// How long a submission waits for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Wait {
     /// Not at all: the answer is the id.
@@ -27,6 +28,7 @@ pub enum Wait {
 
 /// What is known of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum TransactionStatus {
     /// This node has never seen it, or has forgotten it.
@@ -53,6 +55,7 @@ pub enum TransactionStatus {
 
 /// A result, with bytes as hexadecimal text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "result", rename_all = "lowercase")]
 pub enum OutcomeView {
     /// It took effect.
@@ -91,6 +94,7 @@ pub const LISTED_OUTPUT_BYTES_MAX: usize = 64;
 
 /// A result as a list shows it: long outputs are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "result", rename_all = "lowercase")]
 pub enum ListedOutcome {
     /// It took effect.
@@ -130,6 +134,7 @@ impl ListedOutcome {
 
 /// The answer to a submission: always the id, whatever else is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Submitted {
     /// The transaction.
     pub tx_id: TxId,
@@ -143,6 +148,7 @@ pub struct Submitted {
 
 /// The evidence that a node holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceList {
     /// Ordered by validator, kind and round.
     pub evidence: Vec<EvidenceView>,
@@ -150,6 +156,7 @@ pub struct EvidenceList {
 
 /// What evidence shows. It is a claim of the node; the evidence itself proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceView {
     /// Its id: `/v1/evidence/{id}` serves it whole.
     pub id: EvidenceId,
@@ -165,6 +172,7 @@ pub struct EvidenceView {
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountView {
     /// Its address.
     pub address: Address,
@@ -187,6 +195,7 @@ pub struct AccountView {
 
 /// A value of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StateView {
     /// The key that the proof is about, hexadecimal.
     pub key: String,
@@ -201,8 +210,35 @@ pub struct StateView {
     pub shown: Option<serde_json::Value>,
 }
 
+/// Most keys in one answer.
+pub const LISTED_KEYS_MAX: u32 = 100;
+
+/// Keys of the state that begin alike. Nothing proves that none is left out; the answer about each key proves its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeysView {
+    /// The height of the state that this was read from. The next part may be of another one.
+    pub height: Height,
+    /// The keys, ascending by their bytes, at most [`LISTED_KEYS_MAX`].
+    pub keys: Vec<ListedKey>,
+    /// The key to continue after, hexadecimal; none at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A key in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedKey {
+    /// The key, hexadecimal.
+    pub key: String,
+    /// Length of its value, in bytes.
+    pub value_bytes: u64,
+}
+
 /// The application's answer to a query. Nothing proves it: compare the answers of several validators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueryView {
     /// The answer, hexadecimal.
     pub answer: String,
@@ -218,6 +254,7 @@ pub const LISTED_TRANSACTIONS_MAX: u32 = 1_024;
 
 /// A committed block, with a part of its transactions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlockView {
     /// Its position.
     pub height: Height,
@@ -248,6 +285,7 @@ pub struct BlockView {
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransactionView {
     /// Its id.
     pub tx_id: TxId,
@@ -263,6 +301,7 @@ pub struct TransactionView {
 
 /// The status of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeStatus {
     /// The validator's name.
     pub name: String,
@@ -303,6 +342,7 @@ pub struct NodeStatus {
 
 /// A link to another validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerView {
     /// Its name.
     pub name: String,
@@ -317,6 +357,7 @@ pub struct PeerView {
 
 /// The body of an answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// The error.
     pub error: ErrorView,
@@ -324,6 +365,7 @@ pub struct ErrorBody {
 
 /// An error: a stable code, a sentence, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorView {
     /// A stable code for programs.
     pub code: String,
@@ -339,6 +381,7 @@ pub const EPOCH_CHANGES_MAX: usize = 16;
 
 /// How the committee has changed since an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EpochsView {
     /// The node's current epoch.
     pub epoch: Epoch,
@@ -353,6 +396,7 @@ pub const PERMITTED_MAX: u32 = 100;
 /// Accounts that somebody has given a permission or a limit. Nothing proves that none is left out; each account's own record proves what it may
 /// do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermittedView {
     /// The accounts, ascending, at most [`PERMITTED_MAX`].
     pub accounts: Vec<Address>,
@@ -360,6 +404,7 @@ pub struct PermittedView {
 
 /// A proof by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProofView {
     /// The encoded [`crate::proof::TransactionProof`], hexadecimal.
     pub proof: String,
@@ -367,6 +412,7 @@ pub struct ProofView {
 
 /// The answer to a batch of transactions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchAnswer {
     /// How many the pool has accepted.
     pub accepted: u32,
@@ -376,6 +422,7 @@ pub struct BatchAnswer {
 
 /// A transaction of a batch that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchRejected {
     /// Its position in the batch, from 0.
     pub index: u32,

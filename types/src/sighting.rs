@@ -18,6 +18,7 @@ use crate::{
 
 /// The kinds of statements that a validator's consensus key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StatementKind {
     /// A vote.
@@ -82,6 +83,7 @@ impl Statement {
 
 /// A vote that was seen, alone or in a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenVote {
     /// The block.
     pub vote_info: VoteInfo,
@@ -107,6 +109,7 @@ impl From<&Vote> for SeenVote {
 
 /// A timeout that was seen, alone or in a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenTimeout {
     /// The epoch.
     pub epoch: Epoch,
@@ -134,6 +137,7 @@ impl From<&Timeout> for SeenTimeout {
 
 /// A proposal that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenProposal {
     /// The block without its content; enough to compute its id.
     pub head: BlockHead,

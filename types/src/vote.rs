@@ -24,6 +24,7 @@ pub const CERTIFICATE: Tag = Tag::new("quorate/certificate");
 
 /// The block a vote is for, its parent, and its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VoteInfo {
     /// The block.
     pub id: BlockId,
@@ -53,6 +54,7 @@ impl VoteInfo {
 
 /// The signed part of a vote: the result that is committed if this vote is certified, and the hash of the vote info.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LedgerCommitInfo {
     /// The network. Erratum E14: the paper signs neither network nor epoch.
     pub genesis_hash: GenesisHash,

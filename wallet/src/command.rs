@@ -17,12 +17,12 @@ use quorate_keygen::{
     passphrase, private_file,
 };
 use quorate_terminal::{CommandError, Output};
-use quorate_types::ids::TxId;
+use quorate_types::{ids::TxId, round::Height};
 use zeroize::Zeroizing;
 
 use crate::{
     accounts::{Accounts, Party},
-    ask,
+    ask, history,
     network::NetworkArgs,
     pending::{self, Cancellation},
     send::Sender,
@@ -78,6 +78,8 @@ pub enum Action {
     Cancel(CancelArgs),
     /// Show an account whenever it changes.
     Watch(WatchArgs),
+    /// List an account's transactions, oldest first, each with its proof verified.
+    History(HistoryArgs),
 }
 
 /// `create`.
@@ -266,6 +268,20 @@ pub struct WatchArgs {
     interval_ms: u64,
 }
 
+/// `history`.
+#[derive(Clone, Debug, Args)]
+pub struct HistoryArgs {
+    /// Name or address of the account [default: the wallet's only account].
+    #[arg(value_name = "ACCOUNT")]
+    account: Option<Party>,
+    /// Height of the first block to look at.
+    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    from_height: u64,
+    /// Go on with the transactions that come, until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+}
+
 impl Command {
     /// The same with this pace, for tests.
     #[must_use]
@@ -353,6 +369,16 @@ impl Command {
                 let key = accounts.key(&accounts.name_of(tx.sender())?, &passphrase.source())?;
                 let timeout = Duration::from_secs(timeout);
                 Cancellation { network: &network, tx: &tx, key: &key, timeout }.run(out).await
+            }
+            Action::History(HistoryArgs { account, from_height, follow }) => {
+                let address = match account {
+                    Some(account) => accounts.resolve(&account)?,
+                    None => accounts.public(&accounts.sender(None)?)?.address,
+                };
+                let network = network.open(&accounts, out).await?;
+                let result = history::run(&network, address, Height(from_height), follow, out).await;
+                network.remember(out);
+                result
             }
             Action::Watch(args) => {
                 let address = accounts.resolve(&args.account)?;

@@ -16,6 +16,7 @@ mod ask;
 pub mod command;
 pub mod evidence;
 mod expiry;
+mod history;
 mod memory;
 pub mod network;
 mod pending;

@@ -241,6 +241,6 @@ fn answered(outcome: &Outcome) -> Option<Vec<u8>> {
     }
 }
 
-fn explained(failure: &Failure) -> String {
+pub(crate) fn explained(failure: &Failure) -> String {
     app().explain(failure)
 }

@@ -33,6 +33,37 @@ const HISTORY_DAMAGED: &str = "history-damaged";
 /// The node has reached the height at which it was to halt.
 const HALTED: &str = "halted";
 
+/// The codes of the API's own errors, each with its status and its meaning. A rejected transaction may have other ones.
+pub(crate) const CODES: [(&str, u16, &str); 27] = [
+    ("address", 400, "not an address"),
+    ("body", 400, "the body did not arrive completely"),
+    ("evidence-id", 400, "not the id of evidence"),
+    ("height", 400, "not a height"),
+    ("key", 400, "not a key of the state, or too long"),
+    ("malformed-batch", 400, "the body is not a batch of transactions"),
+    ("malformed-query", 400, "the body is not a question to the application"),
+    ("malformed-transaction", 400, "the body is not a transaction"),
+    ("path", 400, "the application cannot read a part of the path"),
+    ("query", 400, "a parameter after the question mark is unknown or has a wrong value"),
+    ("timeout-too-long", 400, "`timeout_ms` is too large"),
+    ("transaction-id", 400, "not the id of a transaction"),
+    ("no-evidence", 404, "this node does not hold the evidence"),
+    ("no-output", 404, "the transaction failed, so it has no output"),
+    ("no-such-block", 404, "no block is committed at this height"),
+    ("no-such-path", 404, "nothing is at this path"),
+    ("not-committed", 404, "the transaction is not committed as far as this node knows"),
+    ("method-not-allowed", 405, "the path exists, with another method"),
+    ("body-too-slow", 408, "the body did not arrive in time"),
+    ("body-too-large", 413, "the body is longer than the path allows"),
+    ("host", 421, "the request names another host"),
+    ("internal", 500, "the node failed; its log has the details"),
+    (BUSY, 503, "too much waits here now"),
+    (DISK_NEARLY_FULL, 503, "the disk has no room for further transactions"),
+    (HISTORY_DAMAGED, 503, "a part of this node's history cannot be read from disk"),
+    (OVERLOADED, 503, "transactions for the next few blocks already wait here"),
+    (STOPPING, 503, "the node is stopping"),
+];
+
 /// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {

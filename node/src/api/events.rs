@@ -32,12 +32,14 @@ use quorate_types::{
     event::{EVENT_TRANSACTIONS_MAX, NodeEvent, TransactionsEvent},
     ids::Address,
     round::Height,
+    rpc::ErrorBody,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Semaphore, watch},
     time::sleep,
 };
+use utoipa::IntoParams;
 
 use super::{
     Api,
@@ -99,23 +101,40 @@ struct Encoded {
     senders: Vec<Address>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ChainQuery {
     /// Height of the first block; by default the next one that is committed.
     from: Option<u64>,
     /// Only this account's transactions.
+    #[param(value_type = Option<Address>)]
     account: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct NodeQuery {
     /// Number of the first event; by default the next one that happens.
     from: Option<u64>,
 }
 
-/// `GET /v1/events`.
+/// Committed blocks, or one account's transactions, as they come.
+///
+/// A stream of server-sent events without an end. Events `block` hold a `BlockEvent`, events `transactions` a `TransactionsEvent`; their ids are
+/// heights, the same on every node. An id without data says how far the node has looked.
+#[utoipa::path(
+    get,
+    path = super::EVENTS,
+    operation_id = "events",
+    tag = "chain",
+    params(ChainQuery, ("Last-Event-ID" = Option<u64>, Header, description = "The last id received: in place of `from`, which is one higher")),
+    responses(
+        (status = 200, description = "The events", content_type = "text/event-stream", body = String),
+        (status = 400, description = "`query`, `address`, `last-event-id`", body = ErrorBody),
+    )
+)]
 pub(super) async fn chain(
     State(api): State<Arc<Api>>,
     Extension(origin): Extension<Origin>,
@@ -133,7 +152,21 @@ pub(super) async fn chain(
     Ok(answer(stream::unfold(chain, async |mut chain| Some((Ok(chain.next().await?), chain)))))
 }
 
-/// `GET /v1/events/node`.
+/// What this node sees, as it happens: rounds, its timeouts, evidence.
+///
+/// A stream of server-sent events without an end, which hold a `NodeEvent` and are named by its `kind`. Their ids are this node's own, and grow
+/// across restarts.
+#[utoipa::path(
+    get,
+    path = super::NODE_EVENTS,
+    operation_id = "node_events",
+    tag = "operators",
+    params(NodeQuery, ("Last-Event-ID" = Option<u64>, Header, description = "The last id received: in place of `from`, which is one higher")),
+    responses(
+        (status = 200, description = "The events", content_type = "text/event-stream", body = String),
+        (status = 400, description = "`query`, `last-event-id`", body = ErrorBody),
+    )
+)]
 pub(super) async fn node(
     State(api): State<Arc<Api>>,
     Extension(origin): Extension<Origin>,

@@ -11,7 +11,7 @@ use quorate_types::{
     diagnosis::{ConsensusView, DropsView},
     evidence::Evidence,
     ids::EvidenceId,
-    rpc::EvidenceList,
+    rpc::{ErrorBody, EvidenceList},
 };
 
 use super::{
@@ -20,23 +20,52 @@ use super::{
 };
 use crate::{diagnosis, event_loop::Question};
 
-/// `GET /v1/consensus`.
+/// Where consensus stands, and which validators are missing. Nothing proves it.
+#[utoipa::path(
+    get,
+    path = super::CONSENSUS,
+    tag = "operators",
+    responses((status = 200, description = "The node's position in the protocol, and what it knows of the others", body = ConsensusView))
+)]
 pub(super) async fn consensus(State(api): State<Arc<Api>>) -> Result<Json<ConsensusView>, ApiError> {
     let snapshot = api.ask(Question::Standing).await?;
     Ok(Json(diagnosis::of(&api, &snapshot)))
 }
 
-/// `GET /v1/drops`.
+/// What this node has dropped in the last ten minutes, and why.
+#[utoipa::path(
+    get,
+    path = super::DROPS,
+    tag = "operators",
+    responses((status = 200, description = "The drops", body = DropsView))
+)]
 pub(super) async fn drops(State(api): State<Arc<Api>>) -> Json<DropsView> {
     Json(api.drops.view())
 }
 
-/// `GET /v1/evidence`.
+/// The validators that have signed contradictions, as far as this node has seen.
+#[utoipa::path(
+    get,
+    path = super::EVIDENCE_LIST,
+    tag = "operators",
+    responses((status = 200, description = "All evidence that this node holds", body = EvidenceList))
+)]
 pub(super) async fn evidence_list(State(api): State<Arc<Api>>) -> Json<EvidenceList> {
     Json(api.evidence.list())
 }
 
-/// `GET /v1/evidence/{id}`.
+/// The two statements that convict a validator, with its signatures.
+#[utoipa::path(
+    get,
+    path = super::EVIDENCE,
+    tag = "operators",
+    params(("id" = EvidenceId, Path, description = "64 hexadecimal digits, with or without `0x`")),
+    responses(
+        (status = 200, description = "The evidence, which proves itself", body = Evidence),
+        (status = 400, description = "`evidence-id`", body = ErrorBody),
+        (status = 404, description = "`no-evidence`", body = ErrorBody),
+    )
+)]
 pub(super) async fn evidence(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Evidence>, ApiError> {
     let malformed =
         |_| ApiError::bad_request("evidence-id", format!("{} is not an evidence id", quoted(&id))).with_hint(super::reads::DIGITS);

@@ -14,43 +14,72 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use quorate_types::{committee::SignerSet, ids::ValidatorId};
+use quorate_types::{committee::SignerSet, ids::ValidatorId, rpc::ErrorBody};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, error::ApiError, reads::signs_nothing};
 use crate::{event_loop::unix_now, mailbox::Lane, metrics::QueueLengths};
 
-/// `GET /livez`: whether the replica's thread responds. If not, a restart helps.
+/// Whether the replica's thread responds. If not, a restart helps.
+#[utoipa::path(
+    get,
+    path = super::LIVEZ,
+    tag = "operators",
+    responses(
+        (status = 200, description = "`{\"live\": true}`", body = serde_json::Value),
+        (status = 503, description = "`{\"live\": false}`", body = serde_json::Value),
+    )
+)]
 pub(super) async fn livez(State(api): State<Arc<Api>>) -> Response {
     let is_alive = api.failure.get().is_none() && api.status().await.is_ok();
     let status = if is_alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "live": is_alive }))).into_response()
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What else must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ReadyQuery {
-    /// Maximum age of the last block. An idle chain makes blocks only at its heartbeat.
+    /// Maximum age of the last block, in milliseconds. An idle chain makes blocks only at its heartbeat.
     max_block_age_ms: Option<u64>,
     /// Minimum number of links that are up.
     min_peers: Option<usize>,
 }
 
-/// The answer to `/readyz`.
-#[derive(Debug, Serialize)]
-struct Readiness {
+/// Whether clients should be sent to a node.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Whether every check has passed.
     ready: bool,
+    /// The checks.
     checks: Vec<Check>,
 }
 
-#[derive(Debug, Serialize)]
+/// A check, and what it has found.
+#[derive(Debug, Serialize, ToSchema)]
 struct Check {
+    /// Its name, such as `quorum`.
     name: &'static str,
+    /// Whether it has passed.
     ok: bool,
+    /// What it has found, for people.
     detail: String,
 }
 
-/// `GET /readyz`: whether clients should be sent here.
+/// Whether clients should be sent here.
+#[utoipa::path(
+    get,
+    path = super::READYZ,
+    tag = "operators",
+    params(ReadyQuery),
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 400, description = "`query`", body = ErrorBody),
+        (status = 503, description = "Not ready; the checks say why", body = Readiness),
+    )
+)]
 pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<ReadyQuery>, QueryRejection>) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| {
         ApiError::bad_request("query", error.body_text()).with_hint("write it like /readyz?max_block_age_ms=30000&min_peers=3")
@@ -134,7 +163,16 @@ fn block_age(api: &Api, max: u64) -> Check {
     Check { name: "block-age", ok: age <= max, detail }
 }
 
-/// `GET /metrics`, for Prometheus: in its text format, or in that of `OpenMetrics` for a scraper that accepts it.
+/// Metrics for Prometheus, at `metrics.listen` only: in its text format, or in that of `OpenMetrics` for a scraper that accepts it.
+#[utoipa::path(
+    get,
+    path = super::METRICS,
+    tag = "operators",
+    responses(
+        (status = 200, description = "The metrics", content(("text/plain"), ("application/openmetrics-text"))),
+        (status = 404, description = "`no-such-path`: this is the API's listener", body = ErrorBody),
+    )
+)]
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, ApiError> {
     // If the replica does not answer, its numbers are left out; the rest are all the more interesting.
     let replica = api.status().await.ok();

@@ -5,8 +5,11 @@
 //! | `POST /v1/transactions?wait=none\|accepted\|committed&timeout_ms=N` | [`submit`] |
 //! | `POST /v1/transactions/batch` | [`submit`] |
 //! | `GET /v1/transactions/{id}`, `/v1/transactions/{id}/proof`, `/v1/transactions/{id}/output` | [`reads`] |
-//! | `GET /v1/accounts/{address}`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
+//! | `GET /v1/accounts/{address}`, `/v1/state?prefix=KEY&after=KEY`, `/v1/state/{key or path}`; `POST /v1/query` | [`reads`] |
 //! | `GET /v1/blocks/{height\|latest}?from=N`, `/v1/status`, `/v1/genesis` | [`reads`] |
+//! | `GET /v1/blocks/{height|latest}/raw`, `/v1/blocks/{height|latest}/receipts/raw`, `/v1/blocks/raw`, `/v1/headers/raw` | [`raw`] |
+//! | `GET /v1/transactions/{id}/raw`, `/v1/genesis/raw` | [`raw`] |
+//! | `GET /v1/openapi.json` | [`openapi`] |
 //! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
 //! | `GET /v1/events`, `/v1/events/node` | [`events`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
@@ -23,6 +26,8 @@ mod explorer;
 mod health;
 pub(crate) mod host;
 pub(crate) mod limits;
+pub(crate) mod openapi;
+mod raw;
 mod reads;
 pub(crate) mod seats;
 mod submit;
@@ -90,6 +95,7 @@ pub(crate) struct Api {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: GenesisHash,
     pub(crate) genesis_json: Bytes,
+    pub(crate) genesis_bytes: Bytes,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) mailbox: Mailbox<LoopInput>,
     pub(crate) transactions: Arc<TransactionQueue>,
@@ -256,14 +262,22 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route(TRANSACTION, get(reads::transaction))
         .route(TRANSACTION_PROOF, get(reads::transaction_proof))
         .route(TRANSACTION_OUTPUT, get(reads::transaction_output))
+        .route(TRANSACTION_RAW, get(raw::transaction))
         .route(ACCOUNT, get(reads::account))
+        .route(KEYS, get(reads::keys))
         .route(STATE, get(reads::state))
         .route(QUERY, post(reads::query))
         .route(BLOCK, get(reads::block))
+        .route(BLOCK_RAW, get(raw::block))
+        .route(RECEIPTS_RAW, get(raw::receipts))
+        .route(BLOCKS_RAW, get(raw::blocks))
+        .route(HEADERS_RAW, get(raw::headers))
         .route(STATUS, get(reads::status))
         .route(EPOCHS, get(reads::epochs))
         .route(PERMISSIONS, get(reads::permissions))
         .route(GENESIS, get(reads::genesis))
+        .route(GENESIS_RAW, get(raw::genesis))
+        .route(OPENAPI, get(openapi::description))
         .route(CONSENSUS, get(explain::consensus))
         .route(DROPS, get(explain::drops))
         .route(EVIDENCE_LIST, get(explain::evidence_list))
@@ -304,20 +318,28 @@ async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
 }
 
 /// All routes, of the API and for operators: the labels by which answers are counted.
-pub(crate) const ROUTES: [&str; 24] = [
+pub(crate) const ROUTES: [&str; 32] = [
     SUBMIT,
     SUBMIT_BATCH,
     TRANSACTION,
     TRANSACTION_PROOF,
     TRANSACTION_OUTPUT,
+    TRANSACTION_RAW,
     ACCOUNT,
+    KEYS,
     STATE,
     QUERY,
     BLOCK,
+    BLOCK_RAW,
+    RECEIPTS_RAW,
+    BLOCKS_RAW,
+    HEADERS_RAW,
     STATUS,
     EPOCHS,
     PERMISSIONS,
     GENESIS,
+    GENESIS_RAW,
+    OPENAPI,
     CONSENSUS,
     DROPS,
     EVIDENCE_LIST,
@@ -335,14 +357,22 @@ const SUBMIT_BATCH: &str = "/v1/transactions/batch";
 const TRANSACTION: &str = "/v1/transactions/{id}";
 const TRANSACTION_PROOF: &str = "/v1/transactions/{id}/proof";
 const TRANSACTION_OUTPUT: &str = "/v1/transactions/{id}/output";
+const TRANSACTION_RAW: &str = "/v1/transactions/{id}/raw";
 const ACCOUNT: &str = "/v1/accounts/{address}";
+const KEYS: &str = "/v1/state";
 const STATE: &str = "/v1/state/{*path}";
 const QUERY: &str = "/v1/query";
 const BLOCK: &str = "/v1/blocks/{height}";
+const BLOCK_RAW: &str = "/v1/blocks/{height}/raw";
+const RECEIPTS_RAW: &str = "/v1/blocks/{height}/receipts/raw";
+const BLOCKS_RAW: &str = "/v1/blocks/raw";
+const HEADERS_RAW: &str = "/v1/headers/raw";
 const STATUS: &str = "/v1/status";
 const EPOCHS: &str = "/v1/epochs";
 const PERMISSIONS: &str = "/v1/permissions";
 const GENESIS: &str = "/v1/genesis";
+const GENESIS_RAW: &str = "/v1/genesis/raw";
+const OPENAPI: &str = "/v1/openapi.json";
 const CONSENSUS: &str = "/v1/consensus";
 const DROPS: &str = "/v1/drops";
 const EVIDENCE_LIST: &str = "/v1/evidence";

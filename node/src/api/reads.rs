@@ -1,6 +1,6 @@
 //! Reads committed data, with proofs, so that clients need not trust any node.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use axum::{
     Json,
@@ -15,17 +15,19 @@ use quorate_types::{
     codec,
     committee::Committee,
     failure::Failure,
+    genesis::Genesis,
     ids::{Address, StateId, TxId, ValidatorId},
     receipt::Outcome,
     round::{Epoch, Height},
     rpc::{
-        AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, NodeStatus, PERMITTED_MAX, PeerView, PermittedView, ProofView, QueryView,
-        StateView, Submitted, TransactionStatus,
+        AccountView, BlockView, EPOCH_CHANGES_MAX, EpochsView, ErrorBody, KeysView, LISTED_KEYS_MAX, ListedKey, NodeStatus, PERMITTED_MAX,
+        PeerView, PermittedView, ProofView, QueryView, StateView, Submitted, TransactionStatus,
     },
     state_key::account_key,
     transaction::PAYLOAD_BYTES_MAX,
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     Api,
@@ -38,7 +40,17 @@ use crate::{
     event_loop::Question,
 };
 
-/// `GET /v1/transactions/{id}`.
+/// The status of a transaction, as far as this node knows. Nothing proves it.
+#[utoipa::path(
+    get,
+    path = super::TRANSACTION,
+    tag = "transactions",
+    params(("id" = TxId, Path, description = "64 hexadecimal digits, with or without `0x`")),
+    responses(
+        (status = 200, description = "`unknown` is an answer too", body = Submitted),
+        (status = 400, description = "`transaction-id`", body = ErrorBody),
+    )
+)]
 pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Submitted>, ApiError> {
     let tx_id = tx_id(&id)?;
     let committed = |Located { height, index, outcome }| TransactionStatus::Committed { height, index, outcome: api.outcome(&outcome) };
@@ -55,7 +67,18 @@ pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<Stri
     Ok(Json(Submitted { tx_id, status, proof: None }))
 }
 
-/// `GET /v1/transactions/{id}/proof`.
+/// The proof that a transaction is committed, with its receipt.
+#[utoipa::path(
+    get,
+    path = super::TRANSACTION_PROOF,
+    tag = "transactions",
+    params(("id" = TxId, Path, description = "64 hexadecimal digits, with or without `0x`")),
+    responses(
+        (status = 200, description = "A receipt proof", body = ProofView),
+        (status = 400, description = "`transaction-id`", body = ErrorBody),
+        (status = 404, description = "`not-committed`", body = ErrorBody),
+    )
+)]
 pub(super) async fn transaction_proof(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<ProofView>, ApiError> {
     let tx_id = tx_id(&id)?;
     match api.read(move |history| history.proof(&tx_id)).await? {
@@ -64,7 +87,18 @@ pub(super) async fn transaction_proof(State(api): State<Arc<Api>>, Path(id): Pat
     }
 }
 
-/// `GET /v1/transactions/{id}/output`: the raw bytes of the application's answer.
+/// The application's answer to a transaction, as bytes.
+#[utoipa::path(
+    get,
+    path = super::TRANSACTION_OUTPUT,
+    tag = "transactions",
+    params(("id" = TxId, Path, description = "64 hexadecimal digits, with or without `0x`")),
+    responses(
+        (status = 200, description = "The answer, at most [`quorate_app::ANSWER_BYTES_MAX`] bytes", content_type = "application/octet-stream"),
+        (status = 400, description = "`transaction-id`", body = ErrorBody),
+        (status = 404, description = "`not-committed`; `no-output`: it failed", body = ErrorBody),
+    )
+)]
 pub(super) async fn transaction_output(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let tx_id = tx_id(&id)?;
     match api.read(move |history| history.transaction(&tx_id)).await? {
@@ -77,12 +111,22 @@ pub(super) async fn transaction_output(State(api): State<Arc<Api>>, Path(id): Pa
     }
 }
 
-fn not_committed(tx_id: TxId) -> ApiError {
+pub(super) fn not_committed(tx_id: TxId) -> ApiError {
     ApiError::not_found("not-committed", format!("transaction {tx_id} is not committed as far as this node knows"))
         .with_hint("GET /v1/transactions/{id} returns its status")
 }
 
-/// `GET /v1/accounts/{address}`.
+/// An account with the proof of its record, or of its absence.
+#[utoipa::path(
+    get,
+    path = super::ACCOUNT,
+    tag = "state",
+    params(("address" = Address, Path, description = "64 hexadecimal digits, with or without `0x`")),
+    responses(
+        (status = 200, description = "The account; one that does not exist has no `value`", body = AccountView),
+        (status = 400, description = "`address`", body = ErrorBody),
+    )
+)]
 pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<String>) -> Result<Json<AccountView>, ApiError> {
     let address = parse_address(&address)?;
     let next = api.ask(|reply| Question::NextSequence(address, reply)).await?;
@@ -103,22 +147,33 @@ pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<Str
     }))
 }
 
-/// `GET /v1/state/{key or path}`: a single segment that begins with `0x` is a key in hexadecimal; any other path is the application's to parse.
+/// A value of the state with its proof, or the proof of its absence.
+///
+/// `0x` and the key in hexadecimal, or a path that the application knows; the built-in one knows `kv/own/{owner}/{key}` and `kv/shared/{key}`,
+/// with keys in hexadecimal. Slashes may be escaped.
+#[utoipa::path(
+    get,
+    path = super::STATE,
+    tag = "state",
+    params(("path" = String, Path, description = "`0x` and at most [`KEY_BYTES_MAX`] bytes in hexadecimal, or a path of the application")),
+    responses(
+        (status = 200, description = "The value; an absent key has none", body = StateView),
+        (status = 400, description = "`key`, `path`", body = ErrorBody),
+        (status = 404, description = "`no-such-path`: the application does not know it", body = ErrorBody),
+    )
+)]
 pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>) -> Result<Json<StateView>, ApiError> {
     let parts: Vec<&str> = path.split('/').collect();
     let app = api.machine.app();
     let key = match parts.as_slice() {
-        [digits] if digits.starts_with("0x") => hex::decode(digits.strip_prefix("0x").unwrap_or_default())
-            .map_err(|error| ApiError::bad_request("key", format!("the key is not valid hexadecimal: {error}")))?,
+        [digits] if digits.starts_with("0x") => parse_key(digits)?,
         parts => app.locate(parts).map_err(|error| match error {
             PathError::Unknown(_) => ApiError::not_found("no-such-path", format!("{error}: {}", quoted(&path)))
                 .with_hint("use /v1/state/0x followed by the key in hexadecimal, or a path from the application's documentation"),
             PathError::Malformed(reason) => ApiError::bad_request("path", reason),
         })?,
     };
-    if key.len() > KEY_BYTES_MAX {
-        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KEY_BYTES_MAX} are allowed", key.len())));
-    }
+    check_length(&key)?;
     let view = api.views.borrow().clone();
     let (value, proof) = view.prove(&key);
     Ok(Json(StateView {
@@ -130,7 +185,85 @@ pub(super) async fn state(State(api): State<Arc<Api>>, Path(path): Path<String>)
     }))
 }
 
-/// `POST /v1/query`: a question to the application, in JSON or in the application's own encoding.
+/// Where a list of keys begins, and which it holds.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeysQuery {
+    /// What the keys begin with, in hexadecimal, at most [`KEY_BYTES_MAX`] bytes; nothing for all keys.
+    prefix: String,
+    /// The key after which the list begins, in hexadecimal: the `next` of the part before.
+    after: Option<String>,
+}
+
+/// Keys of the state that begin alike, ascending, [`LISTED_KEYS_MAX`] at a time.
+#[utoipa::path(
+    get,
+    path = super::KEYS,
+    tag = "state",
+    params(KeysQuery),
+    responses(
+        (status = 200, description = "The keys with the lengths of their values", body = KeysView),
+        (status = 400, description = "`query`, `key`", body = ErrorBody),
+    )
+)]
+pub(super) async fn keys(State(api): State<Arc<Api>>, query: Result<Query<KeysQuery>, QueryRejection>) -> Result<Json<KeysView>, ApiError> {
+    let Query(KeysQuery { prefix, after }) =
+        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?prefix=0x6b&after=0x6b00"))?;
+    let prefix = parse_key(&prefix)?;
+    check_length(&prefix)?;
+    let after = after.map(|key| parse_key(&key)).transpose()?;
+    let view = api.views.borrow().clone();
+    let first = match after.filter(|after| *after >= prefix) {
+        Some(after) => Bound::Excluded(after),
+        None => Bound::Included(prefix.clone()),
+    };
+    let mut entry = view.state().next(first.as_ref().map(Vec::as_slice));
+    let mut keys = Vec::new();
+    let mut last = None;
+    while let Some((key, value)) = entry.filter(|(key, _)| key.starts_with(&prefix)) {
+        if keys.len() >= LISTED_KEYS_MAX as usize {
+            return Ok(Json(KeysView { height: view.header().height, keys, next: last }));
+        }
+        let text = hex::encode(&key);
+        last = Some(text.clone());
+        keys.push(ListedKey { key: text, value_bytes: value.len() as u64 });
+        entry = view.state().next(Bound::Excluded(&key));
+    }
+    Ok(Json(KeysView { height: view.header().height, keys, next: None }))
+}
+
+fn parse_key(digits: &str) -> Result<Vec<u8>, ApiError> {
+    hex::decode(digits.strip_prefix("0x").unwrap_or(digits)).map_err(|error| {
+        ApiError::bad_request("key", format!("the key is not valid hexadecimal: {error}")).with_hint("write two digits for each byte")
+    })
+}
+
+fn check_length(key: &[u8]) -> Result<(), ApiError> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(ApiError::bad_request("key", format!("the key has {} bytes, at most {KEY_BYTES_MAX} are allowed", key.len())));
+    }
+    Ok(())
+}
+
+/// Asks the application a question. Nothing proves the answer.
+///
+/// The question is in JSON or in the application's own encoding, by the content type.
+#[utoipa::path(
+    post,
+    path = super::QUERY,
+    tag = "state",
+    request_body(
+        description = "At most [`PAYLOAD_BYTES_MAX`] bytes",
+        content((serde_json::Value = "application/json"), ("application/octet-stream"))
+    ),
+    responses(
+        (status = 200, description = "The answer", body = QueryView),
+        (status = 400, description = "`malformed-query`, `body`, or a code of the application", body = ErrorBody),
+        (status = 408, description = "`body-too-slow`", body = ErrorBody),
+        (status = 413, description = "`body-too-large`", body = ErrorBody),
+    )
+)]
 pub(super) async fn query(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<QueryView>, ApiError> {
     let is_json =
         headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with("application/json"));
@@ -156,28 +289,58 @@ pub(super) async fn query(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     .unwrap_or_else(|_| Err(ApiError::internal("the query was aborted")))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Where a part of a block begins.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// Position of the first transaction to list.
+    /// The position of the first transaction, from 0.
     from: u32,
 }
 
-/// `GET /v1/blocks/{height|latest}?from=N`.
+pub(super) fn page_query(query: Result<Query<PageQuery>, QueryRejection>) -> Result<u32, ApiError> {
+    let Query(PageQuery { from }) =
+        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1024"))?;
+    Ok(from)
+}
+
+/// The height that a path names, and the last one.
+pub(super) fn height_of(api: &Api, height: &str) -> Result<(Height, Height), ApiError> {
+    let latest = api.views.borrow().header().height;
+    if height == "latest" {
+        return Ok((latest, latest));
+    }
+    let malformed =
+        |_| ApiError::bad_request("height", format!("{} is not a height", quoted(height))).with_hint("write a whole number, or latest");
+    Ok((Height(height.parse().map_err(malformed)?), latest))
+}
+
+pub(super) fn no_such_block(height: Height, latest: Height) -> ApiError {
+    ApiError::not_found("no-such-block", format!("there is no block at height {height}; the last one is {latest}"))
+}
+
+/// A block with the results of its transactions, in parts.
+///
+/// A part holds at most [`LISTED_TRANSACTIONS_MAX`] transactions, and no further one once their outputs have
+/// [`PAGE_OUTPUT_BYTES_MAX`] bytes. Outputs of more than [`LISTED_OUTPUT_BYTES_MAX`] bytes are left out.
+#[utoipa::path(
+    get,
+    path = super::BLOCK,
+    tag = "chain",
+    params(("height" = String, Path, description = "A whole number, or `latest`", pattern = "^([0-9]{1,20}|latest)$"), PageQuery),
+    responses(
+        (status = 200, description = "The block", body = BlockView),
+        (status = 400, description = "`height`, `query`", body = ErrorBody),
+        (status = 404, description = "`no-such-block`", body = ErrorBody),
+    )
+)]
 pub(super) async fn block(
     State(api): State<Arc<Api>>,
     Path(height): Path<String>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(PageQuery { from }) =
-        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1024"))?;
-    let latest = api.views.borrow().header().height;
-    let height = match height.as_str() {
-        "latest" => latest,
-        digits => Height(digits.parse().map_err(|_| {
-            ApiError::bad_request("height", format!("{} is not a height", quoted(digits))).with_hint("write a whole number, or latest")
-        })?),
-    };
+    let from = page_query(query)?;
+    let (height, latest) = height_of(&api, &height)?;
     let app = api.machine.app().clone();
     let page = api.read_page(move |history| {
         let Some(page) = history.page(height, from, &app)? else { return Ok(None) };
@@ -187,7 +350,7 @@ pub(super) async fn block(
     match page.await? {
         Some(Ok(json)) => Ok(([(CONTENT_TYPE, "application/json")], json).into_response()),
         Some(Err(_)) => Err(ApiError::internal("the block cannot be written as JSON")),
-        None => Err(ApiError::not_found("no-such-block", format!("there is no block at height {height}; the last one is {latest}"))),
+        None => Err(no_such_block(height, latest)),
     }
 }
 
@@ -221,7 +384,13 @@ pub(super) fn signs_nothing(api: &Api, replica: &ReplicaStatus) -> Option<String
     replica.abstaining.as_ref().map(ToString::to_string).or_else(|| api.signer.as_ref()?.absence())
 }
 
-/// `GET /v1/status`.
+/// The node's status.
+#[utoipa::path(
+    get,
+    path = super::STATUS,
+    tag = "chain",
+    responses((status = 200, description = "The status", body = NodeStatus))
+)]
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatus>, ApiError> {
     let replica = api.ask(Question::Status).await?;
     let view = api.views.borrow().clone();
@@ -255,13 +424,25 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<NodeStatu
 }
 
 /// Where the changes in an answer begin.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EpochsQuery {
+    /// The epoch whose end comes first.
     from: u64,
 }
 
-/// `GET /v1/epochs?from=E`.
+/// The current epoch, and the proofs of up to [`EPOCH_CHANGES_MAX`] changes of the committee.
+#[utoipa::path(
+    get,
+    path = super::EPOCHS,
+    tag = "chain",
+    params(EpochsQuery),
+    responses(
+        (status = 200, description = "The changes", body = EpochsView),
+        (status = 400, description = "`query`", body = ErrorBody),
+    )
+)]
 pub(super) async fn epochs(
     State(api): State<Arc<Api>>,
     query: Result<Query<EpochsQuery>, QueryRejection>,
@@ -282,14 +463,27 @@ pub(super) async fn epochs(
     Ok(Json(EpochsView { epoch, changes: changes.await? }))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Where a list of accounts begins.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PermissionsQuery {
-    /// The account after which the page begins.
+    /// The account after which the list begins.
+    #[param(value_type = Option<Address>)]
     after: Option<String>,
 }
 
-/// `GET /v1/permissions?after=ADDRESS`.
+/// Accounts with a permission or a limit of their own, ascending, [`PERMITTED_MAX`] at a time.
+#[utoipa::path(
+    get,
+    path = super::PERMISSIONS,
+    tag = "state",
+    params(PermissionsQuery),
+    responses(
+        (status = 200, description = "The accounts; fewer than [`PERMITTED_MAX`] at the end", body = PermittedView),
+        (status = 400, description = "`query`, `address`", body = ErrorBody),
+    )
+)]
 pub(super) async fn permissions(
     State(api): State<Arc<Api>>,
     query: Result<Query<PermissionsQuery>, QueryRejection>,
@@ -302,14 +496,20 @@ pub(super) async fn permissions(
     Ok(Json(PermittedView { accounts: listed }))
 }
 
-/// `GET /v1/genesis`.
+/// The genesis. Its hash is that of the bytes at `/v1/genesis/raw`.
+#[utoipa::path(
+    get,
+    path = super::GENESIS,
+    tag = "chain",
+    responses((status = 200, description = "The genesis", body = Genesis))
+)]
 pub(super) async fn genesis(State(api): State<Arc<Api>>) -> Response {
     let mut response = ([(CONTENT_TYPE, "application/json")], api.genesis_json.clone()).into_response();
     response.extensions_mut().insert(Shared);
     response
 }
 
-fn tx_id(text: &str) -> Result<TxId, ApiError> {
+pub(super) fn tx_id(text: &str) -> Result<TxId, ApiError> {
     text.parse().map_err(|_| ApiError::bad_request("transaction-id", format!("{} is not a transaction id", quoted(text))).with_hint(DIGITS))
 }
 

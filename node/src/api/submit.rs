@@ -40,7 +40,7 @@ use quorate_types::{
     ids::TxId,
     message::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, TransactionBatch},
     round::Sequence,
-    rpc::{BatchAnswer, BatchRejected, Submitted, TransactionStatus, Wait},
+    rpc::{BatchAnswer, BatchRejected, ErrorBody, Submitted, TransactionStatus, Wait},
     transaction::{TRANSACTION_BYTES_MAX, Transaction},
 };
 use serde::Deserialize;
@@ -48,6 +48,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
 };
+use utoipa::IntoParams;
 
 use super::{
     Api,
@@ -62,21 +63,49 @@ use crate::{
 /// Longest wait that a client may ask for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The wait if the client does not specify one.
-const WAIT_DEFAULT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_DEFAULT: Duration = Duration::from_secs(20);
 /// How much of an oversized body is read and discarded, and for how long, so that its client gets to read the answer.
 const DISCARD_BYTES_MAX: usize = 2 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// Time limit for the pool's verdicts on a batch.
 const BATCH_WAIT: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Default, Deserialize)]
+/// How long to wait for more than the id.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SubmitQuery {
+    /// What to wait for: nothing, this node's pool, or the commit.
+    #[param(inline)]
     wait: Wait,
+    /// How long, in milliseconds, at most [`WAIT_MAX`]; [`WAIT_DEFAULT`] by default.
+    #[param(maximum = 60000)]
     timeout_ms: Option<u64>,
 }
 
-/// `POST /v1/transactions`.
+/// Submits a transaction.
+///
+/// Submitting is idempotent: the same bytes have the same id and take effect once. Every answer to bytes that are a transaction has its id in
+/// the header `x-quorate-tx-id`. Only `committed` is final.
+#[utoipa::path(
+    post,
+    path = super::SUBMIT,
+    operation_id = "submit",
+    tag = "transactions",
+    params(SubmitQuery),
+    request_body(
+        description = "The bytes of one signed transaction (docs/formats.md), at most [`TRANSACTION_BYTES_MAX`]",
+        content_type = "application/octet-stream"
+    ),
+    responses(
+        (status = 200, description = "`committed`, for ever; or `pending`, in this node's pool", body = Submitted),
+        (status = 202, description = "`pending`: the time was up; `unknown`: queued, with `wait=none`", body = Submitted),
+        (status = 400, description = "`malformed-transaction`, `query`, `timeout-too-long`, `body`, or why it is rejected", body = ErrorBody),
+        (status = 408, description = "`body-too-slow`", body = ErrorBody),
+        (status = 409, description = "It conflicts with the state of its account: why it is rejected", body = ErrorBody),
+        (status = 413, description = "`body-too-large`", body = ErrorBody),
+    )
+)]
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
     Extension(origin): Extension<Origin>,
@@ -151,7 +180,23 @@ fn submitted(code: StatusCode, tx_id: TxId, status: TransactionStatus, proof: Op
     (code, Json(Submitted { tx_id, status, proof })).into_response()
 }
 
-/// `POST /v1/transactions/batch`: many independent transactions in one request; waits for the pool's verdict on each.
+/// Submits many independent transactions, and waits for the pool's verdict on each.
+#[utoipa::path(
+    post,
+    path = super::SUBMIT_BATCH,
+    operation_id = "submit_batch",
+    tag = "transactions",
+    request_body(
+        description = "The BCS of a sequence of at most [`BATCH_TRANSACTIONS_MAX`] transactions, each a byte string; at most [`BATCH_BYTES_MAX`] bytes",
+        content_type = "application/octet-stream"
+    ),
+    responses(
+        (status = 200, description = "What the pool has accepted, and why it has not accepted the rest", body = BatchAnswer),
+        (status = 400, description = "`malformed-batch`, `body`", body = ErrorBody),
+        (status = 408, description = "`body-too-slow`", body = ErrorBody),
+        (status = 413, description = "`body-too-large`", body = ErrorBody),
+    )
+)]
 pub(super) async fn batch(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Result<Json<BatchAnswer>, ApiError> {
     let bytes = read_body(&api, &headers, body, BATCH_BYTES_MAX).await?;
     check_room(&api)?;

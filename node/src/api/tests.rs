@@ -7,22 +7,26 @@ use quorate_builtin::{
     operation::KV_VALUE_BYTES_MAX,
 };
 use quorate_keygen::ValidatorKeys;
-use quorate_ledger::{MemoryStore, RocksOptions, RocksStore};
+use quorate_ledger::{MemoryStore, RocksOptions, RocksStore, StoredBlock, schema::HeaderRecord};
 use quorate_replica::MemoryWitness;
 use quorate_types::{
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
-    genesis::Genesis,
-    ids::{Address, TxId},
-    message::TransactionBatch,
-    proof::TransactionProof,
+    genesis::{GENESIS, Genesis},
+    ids::{Address, GenesisHash, StateId, TxId},
+    merkle,
+    message::{ANSWER_BYTES_MAX, TransactionBatch},
+    proof::{CommitProof, TransactionProof},
+    receipt::Receipt,
     round::{Sequence, UnixMillis},
     rpc::{
-        AccountView, BatchAnswer, BlockView, ListedOutcome, NodeStatus, OutcomeView, ProofView, StateView, Submitted, TransactionStatus,
+        AccountView, BatchAnswer, BlockView, EpochsView, KeysView, ListedKey, ListedOutcome, NodeStatus, OutcomeView, ProofView, StateView,
+        Submitted, TransactionStatus,
     },
     state_key::account_key,
     transaction::Transaction,
 };
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -252,6 +256,147 @@ fn a_part_of_a_block_ends_before_it_has_read_too_much() {
     running.node.stop();
 }
 
+/// Everything at a path that sends a sequence in parts, until a part is empty; `next` names the next part after the elements so far.
+fn in_parts<T: DeserializeOwned>(running: &Running, next: impl Fn(usize) -> String) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    loop {
+        let path = next(all.len());
+        let reply = running.request("GET", &path, &[]);
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/octet-stream")), "{path}");
+        let part: Vec<T> = codec::decode(&reply.body, reply.body.len()).unwrap();
+        assert!(reply.body.len() <= ANSWER_BYTES_MAX + 3 || part.len() == 1, "{path}: {} bytes", reply.body.len());
+        if part.is_empty() {
+            return all;
+        }
+        all.extend(part);
+    }
+}
+
+#[test]
+fn an_auditor_gets_the_whole_chain_as_bytes_and_finds_every_hash_in_it() {
+    let running = Running::start();
+    let value = vec![7; KV_VALUE_BYTES_MAX];
+    running.commit(&put(0, KvSpace::Own, b"k", &value));
+    let get = |sequence| {
+        let operation = KvOperation { space: KvSpace::Own, key: b"k".to_vec(), action: KvAction::Get };
+        sign(sequence, &Operation::Kv(operation))
+    };
+    // Receipts of more than an answer holds, and blocks of more than one holds: puts of four megabytes in total.
+    let gets: Vec<_> = (1..=100).map(get).collect();
+    let puts: Vec<_> = (101..=164).map(|sequence| put(sequence, KvSpace::Own, b"k", &value)).collect();
+    let batches = [gets.as_slice()].into_iter().chain(puts.chunks(12));
+    for batch in batches {
+        let body = codec::encode(&TransactionBatch(Bounded::truncated(batch.to_vec())));
+        assert_eq!(
+            usize::try_from(running.request("POST", "/v1/transactions/batch", &body).json::<BatchAnswer>().accepted),
+            Ok(batch.len())
+        );
+    }
+    let last = puts.last().unwrap();
+    running.eventually("all are committed", |running| {
+        let known: Submitted = running.get(&format!("/v1/transactions/{}", last.id()));
+        matches!(known.status, TransactionStatus::Committed { .. })
+    });
+
+    let genesis_bytes = running.request("GET", "/v1/genesis/raw", &[]).body;
+    assert_eq!((codec::encode(&genesis()), genesis().hash()), (genesis_bytes.clone(), GenesisHash(Hash::of(&GENESIS, &genesis_bytes))));
+    let height: BlockView = running.get("/v1/blocks/latest");
+    let height = height.height;
+    let mut blocks: Vec<StoredBlock> = in_parts(&running, |count| format!("/v1/blocks/raw?from={count}"));
+    let mut headers: Vec<HeaderRecord> = in_parts(&running, |count| format!("/v1/headers/raw?from={count}&max=7"));
+    let heights: Vec<u64> = blocks.iter().map(|stored| stored.header.height.0).collect();
+    assert_eq!(heights, (0..heights.len() as u64).collect::<Vec<_>>());
+    assert!(blocks.len() as u64 > height.0);
+    // The chain may have grown between the two.
+    let count = blocks.len().min(headers.len());
+    blocks.truncate(count);
+    headers.truncate(count);
+    assert!(blocks.first().is_some_and(|stored| stored.block.is_none()), "genesis has no block");
+    let mut parent = StateId::default();
+    for (stored, record) in blocks.iter().zip(&headers) {
+        let header = &stored.header;
+        assert_eq!((header, &stored.commit_qc), (&record.header, &record.commit_qc));
+        assert_eq!(header.parent, parent);
+        parent = header.state_id();
+        let Some(block) = &stored.block else { continue };
+        assert_eq!(header.block_id, block.id());
+        let leaves: Vec<Hash> = block.payload().iter().map(|transaction| merkle::leaf(&transaction.id().0.0)).collect();
+        assert_eq!(header.transactions_root, merkle::root(&leaves));
+        let receipts: Vec<Receipt> = in_parts(&running, |count| format!("/v1/blocks/{}/receipts/raw?from={count}", header.height));
+        assert_eq!(header.receipts_root, merkle::root(&receipts.iter().map(Receipt::leaf).collect::<Vec<_>>()));
+        if let Some(qc) = &stored.commit_qc {
+            let proof = CommitProof { headers: Bounded::truncated(vec![header.clone()]), qc: qc.clone() };
+            assert_eq!(proof.verify(&running.verifier).unwrap(), header);
+        }
+    }
+    let found: Vec<TxId> =
+        blocks.iter().filter_map(|stored| stored.block.as_ref()).flat_map(|block| block.payload().iter().map(Transaction::id)).collect();
+    assert!(found.ends_with(&[last.id()]) && found.len() == 165, "{}", found.len());
+
+    let one = running.request("GET", &format!("/v1/blocks/{}/raw", count - 1), &[]);
+    assert_eq!(codec::decode::<StoredBlock>(&one.body, one.body.len()).as_ref(), Ok(&blocks[count - 1]));
+    let latest = running.request("GET", "/v1/blocks/latest/raw", &[]);
+    assert!(codec::decode::<StoredBlock>(&latest.body, latest.body.len()).unwrap().header.height >= height);
+    let raw = running.request("GET", &format!("/v1/transactions/{}/raw", last.id()), &[]);
+    assert_eq!((raw.status, raw.body), (200, last.raw().to_vec()));
+    let bounded = running.request("GET", "/v1/blocks/raw?from=0&max=2", &[]);
+    assert_eq!(codec::decode::<Vec<StoredBlock>>(&bounded.body, bounded.body.len()).unwrap(), blocks[..2]);
+    running.node.stop();
+}
+
+#[test]
+fn keys_that_begin_alike_are_listed_in_parts() {
+    let running = Running::start();
+    let batch: Vec<_> = (0..120u8).map(|number| put(number.into(), KvSpace::Own, &[number], b"value")).collect();
+    let body = codec::encode(&TransactionBatch(Bounded::truncated(batch)));
+    assert_eq!(running.request("POST", "/v1/transactions/batch", &body).json::<BatchAnswer>().accepted, 120);
+    running.commit(&put(120, KvSpace::Shared, b"k", b"v"));
+    let prefix = hex::encode(kv_key(KvSpace::Own, &address_of(&alice()), b""));
+    let first: KeysView = running.get(&format!("/v1/state?prefix=0x{prefix}"));
+    let rest: KeysView = running.get(&format!("/v1/state?prefix={prefix}&after={}", first.next.clone().unwrap()));
+    assert_eq!((first.keys.len(), rest.keys.len(), rest.next), (100, 20, None));
+    let expected = (0..120u8).map(|number| ListedKey { key: format!("{prefix}{number:02x}"), value_bytes: 5 });
+    assert!(first.keys.into_iter().chain(rest.keys).eq(expected));
+    // A cursor before the prefix leads to its first key, and one behind it to none.
+    let before: KeysView = running.get(&format!("/v1/state?prefix={prefix}&after=00"));
+    assert_eq!(before.keys.len(), 100);
+    let behind: KeysView = running.get(&format!("/v1/state?prefix={prefix}&after=ff"));
+    assert_eq!((behind.keys, behind.next), (vec![], None));
+    let all: KeysView = running.get("/v1/state");
+    assert!(all.keys.is_sorted_by(|one, other| one.key < other.key) && all.next.is_some());
+    running.node.stop();
+}
+
+#[test]
+fn every_path_answers_as_the_description_says() {
+    let running = Running::start();
+    running.commit(&transfer(0));
+    let described: serde_json::Value = running.get("/v1/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let id = TxId::default().to_string();
+        let address = path.replace("{id}", &id).replace("{address}", &id).replace("{height}", "1").replace("{path}", "0x6b");
+        for (method, operation) in item.as_object().unwrap() {
+            let reply = running.request(&method.to_uppercase(), &address, &[]);
+            assert!(operation["responses"].get(reply.status.to_string()).is_some(), "{method} {path}: {reply:?}");
+            let body = String::from_utf8_lossy(&reply.body);
+            assert!(
+                path == "/metrics" || !["no-such-path", "method-not-allowed"].iter().any(|code| body.contains(code)),
+                "{method} {path}: {body}"
+            );
+        }
+    }
+    running.node.stop();
+}
+
+#[test]
+fn the_changes_of_the_committee_begin_with_the_first_epoch() {
+    let running = Running::start();
+    let changes: EpochsView = running.get("/v1/epochs");
+    assert_eq!(changes, running.get("/v1/epochs?from=0"));
+    running.node.stop();
+}
+
 #[test]
 fn a_request_that_is_wrong_gets_a_status_and_a_word() {
     let running = Running::start();
@@ -288,6 +433,19 @@ fn a_request_that_is_wrong_gets_a_status_and_a_word() {
         ("GET", "/v1/blocks/0?limit=1".into(), vec![], 400, "query"),
         ("GET", "/v1/blocks/-1".into(), vec![], 400, "height"),
         ("GET", "/v1/blocks/99999999999999999999999".into(), vec![], 400, "height"),
+        ("GET", "/v1/blocks/99999/raw".into(), vec![], 404, "no-such-block"),
+        ("GET", "/v1/blocks/99999/receipts/raw".into(), vec![], 404, "no-such-block"),
+        ("GET", "/v1/blocks/raw/raw".into(), vec![], 400, "height"),
+        ("GET", "/v1/blocks/0/receipts/raw?from=-1".into(), vec![], 400, "query"),
+        ("GET", "/v1/blocks/raw?max=0".into(), vec![], 400, "query"),
+        ("GET", "/v1/headers/raw?to=3".into(), vec![], 400, "query"),
+        ("GET", format!("/v1/transactions/{id}/raw"), vec![], 404, "not-committed"),
+        ("GET", "/v1/transactions/0x12/raw".into(), vec![], 400, "transaction-id"),
+        ("GET", "/v1/state?prefix=0x6".into(), vec![], 400, "key"),
+        ("GET", "/v1/state?after=k".into(), vec![], 400, "key"),
+        ("GET", format!("/v1/state?prefix={}", "00".repeat(1_025)), vec![], 400, "key"),
+        ("GET", "/v1/state?limit=5".into(), vec![], 400, "query"),
+        ("GET", "/v1/epochs?from=-1".into(), vec![], 400, "query"),
         ("GET", "/index.html".into(), vec![], 404, "no-such-path"),
         ("GET", format!("/{}", "a".repeat(2_000)), vec![], 404, "no-such-path"),
         ("GET", "/readyz?max_block_age=1".into(), vec![], 400, "query"),
@@ -421,6 +579,7 @@ fn rotten_history_is_answered_with_503_and_raises_an_alarm_and_the_chain_goes_on
         format!("/v1/blocks/{height}"),
         format!("/v1/transactions/{}/proof", transaction.id()),
         format!("/v1/transactions/{}", transaction.id()),
+        format!("/v1/blocks/{height}/receipts/raw"),
     ] {
         let reply = running.request("GET", &path, &[]);
         assert_eq!((reply.status, reply.code().as_str()), (503, "history-damaged"), "{path}");

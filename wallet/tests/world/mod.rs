@@ -7,6 +7,7 @@ pub mod fake;
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs,
     path::Path,
     slice,
@@ -87,6 +88,7 @@ struct State {
     values: BTreeMap<(bool, Address, Vec<u8>), Vec<u8>>,
     pool: BTreeMap<(Address, Sequence), Transaction>,
     committed: BTreeMap<TxId, (u64, String, Outcome)>,
+    transactions: BTreeMap<TxId, Transaction>,
     /// Committed operations, in order.
     operations: Vec<Operation>,
 }
@@ -114,6 +116,7 @@ impl Chain {
             values,
             pool: BTreeMap::new(),
             committed: BTreeMap::new(),
+            transactions: BTreeMap::new(),
             operations: Vec::new(),
         };
         Arc::new(Self { fake, state: Mutex::new(state), is_held: Mutex::new(false), ahead_ms: AtomicU64::new(0) })
@@ -189,11 +192,34 @@ impl Chain {
                 Some((_, proof, _)) => Answer::json(200, &json!({ "proof": proof })),
                 None => Answer::refusal(404, "not-committed", "it is not committed"),
             },
+            ("GET", ["v1", "transactions", id, "raw"]) => match self.state().transactions.get(&id.parse().unwrap()) {
+                Some(tx) => Answer { status: 200, body: tx.raw().to_vec() },
+                None => Answer::refusal(404, "not-committed", "it is not committed"),
+            },
+            ("GET", ["v1", "events"]) => self.events(path),
             ("GET", ["v1", "accounts", address]) => self.account_view(address.parse().unwrap()),
             ("GET", ["v1", "state", key]) => self.state_view(&hex::decode(key.trim_start_matches("0x")).unwrap()),
             ("GET", ["v1", "genesis"]) => Answer { status: 200, body: serde_json::to_vec(&self.fake.genesis).unwrap() },
             _ => Answer::refusal(404, "not-found", "no such path"),
         }
+    }
+
+    /// The events about an account until now, after which the stream ends.
+    fn events(&self, path: &str) -> Answer {
+        let account: Address = path.rsplit_once("account=").unwrap().1.parse().unwrap();
+        let state = self.state();
+        let mut text = String::new();
+        let mut sent: Vec<_> = state.transactions.values().filter(|tx| tx.sender() == account).collect();
+        sent.sort_by_key(|tx| tx.content().sequence);
+        for tx in sent {
+            let (height, _, _) = state.committed[&tx.id()];
+            let listed = json!({ "tx_id": tx.id(), "sender": account, "sequence": tx.content().sequence, "receipt": Hash::default(),
+                "outcome": { "result": "applied", "output_bytes": 0, "output": "" } });
+            let event = json!({ "height": height, "timestamp": 1, "transactions": [listed] });
+            writeln!(text, "id: {height}\nevent: transactions\ndata: {event}\n").unwrap();
+        }
+        writeln!(text, "id: {}\n", state.height).unwrap();
+        Answer { status: 200, body: text.into_bytes() }
     }
 
     fn submit(&self, body: &[u8]) -> Answer {
@@ -252,6 +278,7 @@ impl Chain {
             let proof = TransactionProof { receipt, path, commit: self.fake.commit(header, &[0, 1, 3]) };
             let height = state.height;
             state.committed.insert(tx.id(), (height, hexadecimal(&proof), outcome));
+            state.transactions.insert(tx.id(), tx);
         }
     }
 

@@ -69,15 +69,18 @@ fn run(name: &str, failing: usize) {
     assert_eq!(failed, failing, "{name}: commands that must fail\n{log}");
 }
 
-/// The fences that begin a block of commands, with the numbers of their lines.
+/// The fences that begin a block of commands, and commands in a block of output, with the numbers of their lines.
 fn command_fences(chapter: &str) -> Vec<(usize, &str)> {
-    let mut in_block = false;
+    let mut block = None;
     let mut fences = Vec::new();
     for (number, line) in chapter.lines().enumerate() {
-        let Some(info) = line.trim_start().strip_prefix("```") else { continue };
-        in_block = !in_block;
-        if in_block && matches!(info.split(' ').next(), Some("" | "sh" | "bash" | "shell" | "console")) {
-            fences.push((number + 1, info));
+        if let Some(info) = line.trim_start().strip_prefix("```") {
+            block = block.is_none().then_some(info);
+            if block.is_some() && matches!(info.split(' ').next(), Some("" | "sh" | "bash" | "shell" | "console")) {
+                fences.push((number + 1, info));
+            }
+        } else if block == Some("text") && line.starts_with("quorate ") {
+            fences.push((number + 1, line));
         }
     }
     fences
@@ -143,9 +146,7 @@ fn every_command_is_run_or_says_that_it_is_not() {
         }
         let text = fs::read_to_string(book().join(&page)).unwrap();
         for (line, fence) in command_fences(&text).into_iter().filter(|(_, fence)| !(*fence == "sh not-run" || is_run && *fence == "sh")) {
-            wrong.push(format!(
-                "docs/{page}:{line}: the fence ```{fence}: `sh` if a test runs the page, `sh not-run` otherwise, `text` for output"
-            ));
+            wrong.push(format!("docs/{page}:{line}: {fence}: fence commands as `sh` if a test runs them, otherwise as `sh not-run`"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -153,7 +154,7 @@ fn every_command_is_run_or_says_that_it_is_not() {
 
 #[test]
 fn what_is_not_marked_as_not_run_is_found() {
-    let page = "```sh\nquorate version\n```\n```sh not-run\nmake\n```\n```text\n0.1.0\n```\n  ```console\n$ ls\n  ```\n```\nls\n```\n";
-    assert_eq!(command_fences(page), [(1, "sh"), (4, "sh not-run"), (10, "console"), (13, "")]);
+    let page = "```sh\nquorate version\n```\n```sh not-run\nmake\n```\n```text\n0.1.0\n```\n  ```console\n$ ls\n  ```\n```\nls\n```\n```text\nquorate version\n```\n";
+    assert_eq!(command_fences(page), [(1, "sh"), (4, "sh not-run"), (10, "console"), (13, ""), (17, "quorate version")]);
     assert_eq!(commands(page), "quorate version\n");
 }

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install book cli-reference clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -21,7 +21,7 @@ SEEDS ?= 2000
 SEED ?= 42
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the build needs and lacks: a C++ compiler (uses sudo if needed)
 	@scripts/setup.sh
@@ -119,6 +119,13 @@ bindings: ## regenerate the bindings of RocksDB for another version (rocksdb-bin
 
 install: build ## install the program into ~/.cargo/bin
 	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"
+
+book: ## build the book, target/book/index.html (needs mdbook: cargo install mdbook --locked)
+	@scripts/book.sh
+
+cli-reference: build ## write docs/reference/cli.md, the help of every command
+	@QUORATE="$(QUORATE)" scripts/cli-reference.sh >docs/reference/cli.md.new
+	@mv docs/reference/cli.md.new docs/reference/cli.md
 
 clean: ## remove all build results
 	cargo clean

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -257,4 +258,21 @@ fn usage_errors_version_and_completions() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(quorate(&["completions", shell]).ok().stdout.contains("localnet"));
     }
+}
+
+#[test]
+fn the_reference_in_the_book_is_the_help_of_the_program() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/reference/cli.md")).unwrap();
+    // What the help would show, were the variables not taken away.
+    let mut script = Command::new(root.join("scripts/cli-reference.sh"));
+    script.env("QUORATE", program()).env("QUORATE_HOME", "/somewhere").env("COLUMNS", "40");
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let anew = String::from_utf8(output.stdout).unwrap();
+    let differs = page.lines().zip(anew.lines()).position(|(page, anew)| page != anew);
+    assert!(
+        page == anew,
+        "`make cli-reference` writes docs/reference/cli.md anew; the first line that differs is {differs:?}, counted from 0"
+    );
 }

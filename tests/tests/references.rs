@@ -17,6 +17,9 @@ const THIS_FILE: &str = "tests/tests/references.rs";
 /// Has a table row for every rule of the paper, beginning with its section. A `.txt` name in it is a transcript.
 const PROTOCOL: &str = "docs/protocol.md";
 
+/// The book's table of contents.
+const CONTENTS: &str = "docs/SUMMARY.md";
+
 /// Checked like sources, because their comments cite.
 const TRANSCRIPTS: &str = "consensus/tests/transcripts/";
 
@@ -303,6 +306,26 @@ fn an_id_is_defined_once() {
     };
     let twice: Vec<String> = repository.definitions().into_iter().filter_map(twice).collect();
     assert!(twice.is_empty(), "{}", twice.join("\n"));
+}
+
+/// The pages that the book's table of contents names, in its order.
+fn listed(contents: &str) -> Vec<String> {
+    contents.lines().flat_map(links).filter_map(|link| beside(CONTENTS, link)).collect()
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let repository = Repository::read();
+    let mut listed = listed(&repository.texts[CONTENTS]);
+    listed.sort_unstable();
+    let pages: Vec<String> = repository.pages().map(|(file, _)| file.clone()).filter(|file| file != CONTENTS).collect();
+    assert_eq!(listed, pages, "left: {CONTENTS}; right: the pages in docs/");
+}
+
+#[test]
+fn the_pages_of_a_table_of_contents_are_found() {
+    let contents = "# Summary\n\n[About](README.md)\n\n- [Guide](guide.md)\n  - [Disk](operating/disk.md)\n";
+    assert_eq!(listed(contents), ["docs/README.md", "docs/guide.md", "docs/operating/disk.md"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! | `GET /v1/openapi.json` | [`openapi`] |
 //! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
-//! | `GET /` and what the page there needs | [`explorer`] |
+//! | `GET /`, `/v1/docs`, and what the pages there need | [`explorer`] |
 //!
 //! Only signed transactions change anything, so there is no access control. Everything that a client sends is bounded in size and time
 //! ([`limits`]); an error is JSON with a stable code ([`error`]). No CORS header is ever sent, and a request must name this host ([`host`]), so
@@ -358,7 +358,7 @@ const EVIDENCE: &str = "/v1/evidence/{id}";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";
-/// The page, and all of its files.
+/// The pages, and all of their files.
 const EXPLORER: &str = "/";
 /// Every path that matches no route.
 const OTHER: &str = "other";

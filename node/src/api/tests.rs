@@ -766,9 +766,11 @@ fn every_counter_is_there_from_the_start_with_all_its_labels() {
 #[test]
 fn the_explorer_is_served_with_a_policy_that_binds_it_to_this_node_and_not_to_operators() {
     let running = Running::start();
-    for (path, content_type, part) in
-        [("/", "text/html; charset=utf-8", "<title>quorate</title>"), ("/proof.js", "text/javascript; charset=utf-8", "class LightClient")]
-    {
+    for (path, content_type, part) in [
+        ("/", "text/html; charset=utf-8", "<title>quorate</title>"),
+        ("/v1/docs", "text/html; charset=utf-8", "<title>quorate: the HTTP API</title>"),
+        ("/proof.js", "text/javascript; charset=utf-8", "class LightClient"),
+    ] {
         let reply = running.request("GET", path, &[]);
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(content_type)), "{path}");
         assert!(String::from_utf8_lossy(&reply.body).contains(part), "{path}");

@@ -631,10 +631,21 @@ class Client:
     def get(self, path: str) -> Any:
         return self._request(urllib.request.Request(self.api + path), self.timeout)
 
+    def raw(self, path: str) -> bytes:
+        """The bytes at a path; nothing is checked."""
+        return self._bytes(urllib.request.Request(self.api + path), self.timeout)
+
     def _request(self, request: urllib.request.Request, timeout: float) -> Any:
+        body = self._bytes(request, timeout)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise QuorateError(f"{self.api} answers something that is not JSON") from error
+
+    def _bytes(self, request: urllib.request.Request, timeout: float) -> bytes:
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
-                body = answer.read(ANSWER_BYTES_MAX)
+                return answer.read(ANSWER_BYTES_MAX)
         except urllib.error.HTTPError as error:
             try:
                 said = json.loads(error.read(ANSWER_BYTES_MAX))["error"]
@@ -643,10 +654,6 @@ class Client:
                 raise ApiError(error.code, "http", error.reason) from error
         except OSError as error:
             raise QuorateError(f"{self.api} does not answer: {error}") from error
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise QuorateError(f"{self.api} answers something that is not JSON") from error
 
     def follow(self) -> None:
         """Follows all changes of the committee that the node knows."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import audit
 import evidence
 from quorate import (
     OWN,
@@ -128,6 +129,18 @@ class Network(Case):
             self.client.submit(signed)
         with self.assertRaisesRegex(QuorateError, "insufficient-funds"):
             self.client.send(self.key, transfer(os.urandom(32), 2**64 - 1))
+
+    def test_the_whole_chain_as_bytes(self) -> None:
+        receipt = self.client.send(self.key, transfer(Key(os.urandom(32)).address, 1_000))
+        header, transactions = audit.audit(self.client)
+        self.assertGreaterEqual(header.height, receipt.header.height)
+        self.assertGreater(transactions, 0)
+        raw = self.client.raw(f"/v1/transactions/0x{receipt.value.tx_id.hex()}/raw")
+        self.assertEqual(h("transaction", raw[:-64]), receipt.value.tx_id)
+        self.assertEqual(self.client.raw("/v1/genesis/raw"), genesis_bytes(self.genesis))
+        headers = self.client.raw(f"/v1/headers/raw?from={receipt.header.height}&max=1")
+        self.assertEqual(h("header", headers[1:257]), receipt.header.id)
+        self.assertEqual(self.client.raw("/v1/blocks/raw?from=18446744073709551615"), uleb(0))
 
     def test_receipt_proof(self) -> None:
         transaction = self.client.sign(self.key, transfer(self.key.address, 1))
@@ -359,6 +372,48 @@ class Forged(Case):
         header[192:224] = h("state-branch", *pair)
         self.absent(self.proof(bytes(header)), uleb(1) + ZEROS + b"\1" + b"".join(leaf))
 
+    def test_a_chain_as_bytes(self) -> None:
+        empty = h("list-root", u64(0), ZEROS)
+        state = self.verifier.state(0).hash
+        first = self.network + u64(0) * 3 + h("genesis-block", self.network) + ZEROS + u64(1) + empty * 2 + ZEROS + state
+        genesis = b"\0" + first + b"\0"
+        payload = [bytes([number]) * 150 for number in range(3)]
+        leaves = [h("list-leaf", h("transaction", raw[:-64])) for raw in payload]
+        root = h("list-root", u64(3), h("list-branch", h("list-branch", *leaves[:2]), leaves[2]))
+
+        def block(height: int, parent: bytes, transactions: list[bytes], transactions_root: bytes) -> tuple[bytes, bytes]:
+            """A block and its header."""
+            certificate = self.proof()[1:]
+            head = self.network + u64(0) + u16(1) + u64(height) + u64(9) + u64(len(transactions))
+            hash_ = h("block", head, h("payload", *(u64(len(raw)) + raw for raw in transactions)), h("certificate", certificate))
+            content = head[:-8] + uleb(len(transactions)) + b"".join(map(string, transactions)) + certificate
+            header = self.network + u64(0) + u64(height) * 2 + hash_ + h("header", parent) + u64(9) + transactions_root + empty + ZEROS * 2
+            return content, header
+
+        second, second_header = block(1, first, payload, root)
+        third, third_header = block(2, second_header, [], empty)
+        certificate = self.proof(third_header)[1 + len(third_header) :]
+
+        def take(*blocks: bytes) -> audit.Auditor:
+            auditor = audit.Auditor(self.verifier)
+            for stored in blocks:
+                auditor.take(Reader.whole(stored, audit.StoredBlock.read))
+            return auditor
+
+        alone = b"\1" + second + second_header + b"\0"
+        self.assertEqual(len(take(genesis, alone).unproved), 1)
+        with_next = b"\1" + third + third_header + b"\1" + certificate
+        self.assertEqual(take(genesis, alone, with_next).unproved, [])
+        self.only(with_next, lambda bytes_: take(genesis, alone, bytes_))
+        directly = b"\1" + second + second_header + b"\1" + self.proof(second_header)[1 + len(second_header) :]
+        self.only(directly, lambda bytes_: take(genesis, bytes_))
+        self.refused("a block on another one", lambda: take(genesis, with_next))
+        self.refused("no block", lambda: take(genesis, b"\0" + second_header + b"\0"))
+        for at in range(len(first)):
+            other = bytearray(genesis)
+            other[1 + at] ^= 1
+            self.refused(f"byte {at} of the header of genesis", lambda: take(bytes(other), directly))
+
     def test_receipts(self) -> None:
         receipts = [bytes([number]) * 32 + b"\0" + string(b"answer") for number in range(3)]
         leaves = [h("list-leaf", receipt) for receipt in receipts]
@@ -493,6 +548,7 @@ class Golden(Case):
         self.assertEqual(h("address", key).hex(), self.hashes["address"])
         self.assertEqual(h("certificate", certificate).hex(), self.hashes["quorum certificate"])
         self.assertEqual(h("header", header).hex(), self.hashes["state id"])
+        self.assertEqual(Reader.whole(self.file("block.hex"), audit.Block.read).id.hex(), self.hashes["block id"])
 
     def test_evidence(self) -> None:
         network = h("genesis", self.genesis)

@@ -1,4 +1,4 @@
-// Opens the block explorer of a running node in a browser, and checks what it shows.
+// Opens the block explorer of a running node, and its description of the API, in a browser, and checks what they show.
 //
 //   QUORATE_API           base URL of the node, such as http://127.0.0.1:8080
 //   QUORATE_GENESIS_HASH  the hash to pin; by default the one that the node names
@@ -623,6 +623,49 @@ async function springTraps(browser, { known, busy }) {
   }
 }
 
+/** The page that shows the description of the API: all of it opened, filtered, and each path that needs no values asked. */
+async function readDescription(browser, { width, height, scheme }) {
+  const label = `docs, ${width} px, ${scheme}`;
+  const { paths, components } = await ask("openapi.json");
+  const operations = Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, of]) => ({ path, method, ...of })));
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  const page = await context.newPage();
+  guard(page, label);
+  await page.goto(`${API}/v1/docs`);
+  await page.waitForSelector("section.group", { timeout: PATIENCE_MS });
+  await fits(page, label);
+  await picture(page, `${width}-${scheme}-docs`);
+  check("every path and type is on the page", (await page.locator(".paths > details").count()) === operations.length + Object.keys(components.schemas).length, label);
+  for (const summary of await page.locator(".paths > details > summary").all()) await summary.click();
+  await fits(page, `${label}, opened`);
+  await picture(page, `${width}-${scheme}-docs-opened`);
+  check("everything opens", (await page.locator(".paths > details .inside:empty").count()) === 0, label);
+  const dead = await page.evaluate(() => [...document.querySelectorAll('a[href^="#"]')].map((one) => one.getAttribute("href")).filter((href) => !document.getElementById(href.slice(1))));
+  check("every link on the page leads somewhere", dead.length === 0, `${label}: ${dead}`);
+  for (const { operationId, path, method, parameters = [] } of operations) {
+    if (method !== "get" || path === "/metrics" || parameters.some((one) => one.required)) continue;
+    const form = page.locator(`#${operationId} form.try`);
+    await form.locator("button").click();
+    const answer = page.locator(`#${operationId} pre`);
+    await answer.waitFor({ timeout: PATIENCE_MS });
+    check("a path is asked from the page", (await answer.textContent()).length > 1, `${label}: ${path}`);
+  }
+  await page.fill("#query", "no-such-block");
+  const left = await page.locator("section.group .paths > details:visible").allTextContents();
+  check("the filter leaves what has the words", left.length > 2 && left.length < operations.length, `${label}: ${left.length}`);
+  await page.fill("#query", "nothing has these words");
+  check("the filter says that nothing is left", await page.isVisible("#nothing"), label);
+  await page.goto(`${API}/v1/docs#block_raw`);
+  await page.reload();
+  await page.waitForSelector("#block_raw[open] form.try input[name=height]", { timeout: PATIENCE_MS });
+  await page.fill("#block_raw input[name=height]", "0");
+  await page.click("#block_raw form.try button");
+  const raw = page.locator("#block_raw pre");
+  await raw.waitFor({ timeout: PATIENCE_MS });
+  check("bytes are shown as digits", /^00[0-9a-f]{300,}…?$/.test(await raw.textContent()), label);
+  await context.close();
+}
+
 async function run() {
   if (PICTURES) await mkdir(PICTURES, { recursive: true });
   const known = process.env.QUORATE_GENESIS_HASH ?? (await ask("status")).genesis_hash;
@@ -632,7 +675,12 @@ async function run() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
   summary.browser = browser.version();
   try {
-    for (const [width, height] of [[360, 780], [1920, 1080]]) for (const scheme of ["light", "dark"]) await visit(browser, { width, height, scheme, known, busy });
+    for (const [width, height] of [[360, 780], [1920, 1080]]) {
+      for (const scheme of ["light", "dark"]) {
+        await visit(browser, { width, height, scheme, known, busy });
+        await readDescription(browser, { width, height, scheme });
+      }
+    }
     await lie(browser, { known, busy, failed });
     await springTraps(browser, { known, busy });
   } finally {

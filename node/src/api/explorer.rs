@@ -1,6 +1,7 @@
-//! The block explorer: a page that asks the API of this node, and checks the proofs in the browser.
+//! The block explorer: a page that asks the API of this node, and checks the proofs in the browser. Beside it, at `/v1/docs`, a page that
+//! shows the description of the API.
 //!
-//! Its files stand in `node/explorer` as they are served; nothing builds them. The browser lets the page load and ask nothing but this node.
+//! Their files stand in `node/explorer` as they are served; nothing builds them. The browser lets the pages load and ask nothing but this node.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 
 use super::{Api, seats::Shared};
 
-/// A file of the page.
+/// A file of the pages.
 #[derive(Clone, Copy)]
 struct File {
     path: &'static str,
@@ -26,7 +27,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const FILES: [File; 9] = [
+const FILES: [File; 12] = [
     File { path: "/", content_type: HTML, text: include_str!("../../explorer/index.html") },
     File { path: "/explorer.css", content_type: CSS, text: include_str!("../../explorer/explorer.css") },
     File { path: "/explorer.js", content_type: SCRIPT, text: include_str!("../../explorer/explorer.js") },
@@ -36,18 +37,21 @@ const FILES: [File; 9] = [
     File { path: "/proof.js", content_type: SCRIPT, text: include_str!("../../explorer/proof.js") },
     File { path: "/formats.js", content_type: SCRIPT, text: include_str!("../../explorer/formats.js") },
     File { path: "/bytes.js", content_type: SCRIPT, text: include_str!("../../explorer/bytes.js") },
+    File { path: "/v1/docs", content_type: HTML, text: include_str!("../../explorer/docs.html") },
+    File { path: "/docs.css", content_type: CSS, text: include_str!("../../explorer/docs.css") },
+    File { path: "/docs.js", content_type: SCRIPT, text: include_str!("../../explorer/docs.js") },
 ];
 
-/// Nothing from elsewhere, nothing inline, and no page of others may frame this one.
+/// Nothing from elsewhere, nothing inline, and no page of others may frame these.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether a path is one of the page's files.
+/// Whether a path is one of the pages' files.
 pub(super) fn has(path: &str) -> bool {
     FILES.iter().any(|file| file.path == path)
 }
 
-/// Adds the page to the routes.
+/// Adds the pages to the routes.
 pub(super) fn add(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
     FILES.into_iter().fold(router, |router, file| router.route(file.path, get(move || async move { file.response() })))
 }
@@ -77,12 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_only_files_that_are_served_and_every_one_of_them() {
-        let mut reached = vec!["/".to_owned()];
+    fn the_pages_name_only_files_that_are_served_and_every_one_of_them() {
+        let mut reached = vec!["/".to_owned(), "/v1/docs".to_owned()];
         for file in &FILES {
             let from = |before| named(file.text, before).filter(|name| !name.starts_with(['#', '$'])).map(str::to_owned);
             let loaded = [" from \"./", "<script type=\"module\" src=\"", "<link rel=\"stylesheet\" href=\""].into_iter().flat_map(from);
-            reached.extend(loaded.map(|name| format!("/{name}")));
+            // Names are relative, since a proxy may serve the pages below a path of its own.
+            let up = if file.path == "/v1/docs" { "../" } else { "" };
+            reached.extend(loaded.map(|name| format!("/{}", name.strip_prefix(up).unwrap())));
             // Nothing that the browser would refuse to load.
             for foreign in ["src=\"http", "url(", "@import", "<style", " style=\"", "import(", "innerHTML", "eval("] {
                 assert!(!file.text.contains(foreign), "{}: {foreign}", file.path);

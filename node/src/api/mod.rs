@@ -13,7 +13,7 @@
 //! | `GET /v1/consensus`, `/v1/drops`, `/v1/evidence`, `/v1/evidence/{id}` | [`explain`] |
 //! | `GET /v1/events`, `/v1/events/node` | [`events`] |
 //! | `GET /livez`, `/readyz`; at `metrics.listen` also `/metrics` | [`health`] |
-//! | `GET /` and what the page there needs | [`explorer`] |
+//! | `GET /`, `/v1/docs`, and what the pages there need | [`explorer`] |
 //!
 //! Only signed transactions change anything, so there is no access control. Everything that a client sends is bounded in size and time
 //! ([`limits`]); an error is JSON with a stable code ([`error`]). No CORS header is ever sent, and a request must name this host ([`host`]), so
@@ -382,7 +382,7 @@ const NODE_EVENTS: &str = "/v1/events/node";
 const LIVEZ: &str = "/livez";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";
-/// The page, and all of its files.
+/// The pages, and all of their files.
 const EXPLORER: &str = "/";
 /// Every path that matches no route.
 const OTHER: &str = "other";

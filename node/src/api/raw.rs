@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use quorate_types::{codec, ids::TxId, message::CATCHUP_BLOCKS_MAX, proof::PROOF_HEADERS_MAX, round::Height, rpc::ErrorBody};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
@@ -44,8 +44,8 @@ impl RunQuery {
     }
 }
 
-fn bytes<T: Serialize>(value: &T) -> Response {
-    ([(CONTENT_TYPE, BYTES)], codec::encode(value)).into_response()
+fn answer(bytes: impl IntoResponse) -> Response {
+    ([(CONTENT_TYPE, BYTES)], bytes).into_response()
 }
 
 /// A block, its header, and the certificate that commits it, if one does so directly.
@@ -65,8 +65,8 @@ fn bytes<T: Serialize>(value: &T) -> Response {
 )]
 pub(super) async fn block(State(api): State<Arc<Api>>, Path(height): Path<String>) -> Result<Response, ApiError> {
     let (height, latest) = height_of(&api, &height)?;
-    let stored = api.read_page(move |history| history.block(height)).await?;
-    Ok(bytes(&stored.ok_or_else(|| no_such_block(height, latest))?))
+    let block = api.read_page(move |history| Ok(history.block(height)?.map(|stored| codec::encode(&stored)))).await?;
+    block.map(answer).ok_or_else(|| no_such_block(height, latest))
 }
 
 /// The receipts of a block.
@@ -92,8 +92,8 @@ pub(super) async fn receipts(
 ) -> Result<Response, ApiError> {
     let from = page_query(query)?;
     let (height, latest) = height_of(&api, &height)?;
-    let receipts = api.read_page(move |history| history.receipts(height, from)).await?;
-    Ok(bytes(&receipts.ok_or_else(|| no_such_block(height, latest))?))
+    let receipts = api.read_page(move |history| Ok(history.receipts(height, from)?.map(|receipts| codec::encode(&receipts)))).await?;
+    receipts.map(answer).ok_or_else(|| no_such_block(height, latest))
 }
 
 /// Blocks, oldest first.
@@ -114,7 +114,7 @@ pub(super) async fn receipts(
 )]
 pub(super) async fn blocks(State(api): State<Arc<Api>>, query: Result<Query<RunQuery>, QueryRejection>) -> Result<Response, ApiError> {
     let (from, max) = RunQuery::parse(query, CATCHUP_BLOCKS_MAX)?;
-    Ok(bytes(&api.read_page(move |history| history.blocks(from, max)).await?))
+    api.read_page(move |history| Ok(codec::encode(&history.blocks(from, max)?))).await.map(answer)
 }
 
 /// Headers with the certificates that commit them directly, oldest first.
@@ -134,7 +134,7 @@ pub(super) async fn blocks(State(api): State<Arc<Api>>, query: Result<Query<RunQ
 )]
 pub(super) async fn headers(State(api): State<Arc<Api>>, query: Result<Query<RunQuery>, QueryRejection>) -> Result<Response, ApiError> {
     let (from, max) = RunQuery::parse(query, PROOF_HEADERS_MAX)?;
-    Ok(bytes(&api.read_page(move |history| history.headers(from, max)).await?))
+    api.read_page(move |history| Ok(codec::encode(&history.headers(from, max)?))).await.map(answer)
 }
 
 /// A committed transaction as its sender signed it.
@@ -152,8 +152,8 @@ pub(super) async fn headers(State(api): State<Arc<Api>>, query: Result<Query<Run
 )]
 pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let tx_id = tx_id(&id)?;
-    let transaction = api.read_page(move |history| history.signed(&tx_id)).await?.ok_or_else(|| not_committed(tx_id))?;
-    Ok(([(CONTENT_TYPE, BYTES)], transaction.raw().to_vec()).into_response())
+    let transaction = api.read_page(move |history| Ok(history.signed(&tx_id)?.map(|transaction| transaction.raw().to_vec()))).await?;
+    transaction.map(answer).ok_or_else(|| not_committed(tx_id))
 }
 
 /// The genesis as canonical bytes, which its hash covers.
@@ -165,7 +165,7 @@ pub(super) async fn transaction(State(api): State<Arc<Api>>, Path(id): Path<Stri
     responses((status = 200, description = "The BCS of the genesis", content_type = BYTES))
 )]
 pub(super) async fn genesis(State(api): State<Arc<Api>>) -> Response {
-    let mut response = ([(CONTENT_TYPE, BYTES)], api.genesis_bytes.clone()).into_response();
+    let mut response = answer(api.genesis_bytes.clone());
     response.extensions_mut().insert(Shared);
     response
 }

@@ -10,6 +10,7 @@ use quorate_keygen::ValidatorKeys;
 use quorate_ledger::{MemoryStore, RocksOptions, RocksStore, StoredBlock, schema::HeaderRecord};
 use quorate_replica::MemoryWitness;
 use quorate_types::{
+    block::encode_block,
     codec::{self, Bounded},
     crypto::{Hash, SigningKey},
     genesis::{GENESIS, Genesis},
@@ -334,7 +335,10 @@ fn an_auditor_gets_the_whole_chain_as_bytes_and_finds_every_hash_in_it() {
     assert!(found.ends_with(&[last.id()]) && found.len() == 165, "{}", found.len());
 
     let one = running.request("GET", &format!("/v1/blocks/{}/raw", count - 1), &[]);
-    assert_eq!(codec::decode::<StoredBlock>(&one.body, one.body.len()).as_ref(), Ok(&blocks[count - 1]));
+    let newest = &blocks[count - 1];
+    assert_eq!(codec::decode::<StoredBlock>(&one.body, one.body.len()).as_ref(), Ok(newest));
+    let block = newest.block.as_ref().unwrap();
+    assert_eq!(one.body, [&[1], encode_block(block).as_slice(), &codec::encode(&headers[count - 1])].concat());
     let latest = running.request("GET", "/v1/blocks/latest/raw", &[]);
     assert!(codec::decode::<StoredBlock>(&latest.body, latest.body.len()).unwrap().header.height >= height);
     let raw = running.request("GET", &format!("/v1/transactions/{}/raw", last.id()), &[]);
@@ -773,9 +777,11 @@ fn every_counter_is_there_from_the_start_with_all_its_labels() {
 #[test]
 fn the_explorer_is_served_with_a_policy_that_binds_it_to_this_node_and_not_to_operators() {
     let running = Running::start();
-    for (path, content_type, part) in
-        [("/", "text/html; charset=utf-8", "<title>quorate</title>"), ("/proof.js", "text/javascript; charset=utf-8", "class LightClient")]
-    {
+    for (path, content_type, part) in [
+        ("/", "text/html; charset=utf-8", "<title>quorate</title>"),
+        ("/v1/docs", "text/html; charset=utf-8", "<title>quorate: the HTTP API</title>"),
+        ("/proof.js", "text/javascript; charset=utf-8", "class LightClient"),
+    ] {
         let reply = running.request("GET", path, &[]);
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(content_type)), "{path}");
         assert!(String::from_utf8_lossy(&reply.body).contains(part), "{path}");

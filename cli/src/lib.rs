@@ -81,6 +81,8 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run a validator.
     #[command(subcommand)]
     Node(quorate_node::Command),
+    /// Examine a validator's home, its machine and its running node, and say what to do about what is wrong. Exit code 1 if there is a fault.
+    Doctor(quorate_node::DoctorCommand),
     /// Show, check and change a validator's settings.
     #[command(subcommand)]
     Config(quorate_node::ConfigCommand),
@@ -151,6 +153,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
         let app = &self.app;
         match command {
             Command::Node(command) => command.run(app, out),
+            Command::Doctor(command) => command.run(app, out),
             Command::Config(command) => command.run(out),
             Command::Signer(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),

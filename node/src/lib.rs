@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod diagnosis;
 mod disk;
+mod doctor;
 mod drops;
 mod epochs;
 mod event_loop;
@@ -67,6 +68,7 @@ pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
     PoolConfig, StoreConfig, from_environment,
 };
+pub use doctor::DoctorCommand;
 pub use files::TooFewFiles;
 pub use home::Home;
 pub use lock::LockError;

@@ -15,7 +15,9 @@ pub(crate) fn set(name: &'static str) {
 }
 
 /// The text with this program's name in every command that it mentions. The name is `quorate` unless [`crate::parse`] was given another.
-pub(crate) fn in_this_program(text: String) -> String {
+/// Errors and notes are renamed by themselves.
+#[must_use]
+pub fn in_this_program(text: String) -> String {
     match NAME.get() {
         Some(name) if *name != WRITTEN => renamed(&text, name),
         _ => text,

@@ -86,6 +86,11 @@ impl LayerArgs {
         Ok((home, layers))
     }
 
+    /// Whether the key need not be in the genesis.
+    pub(crate) const fn may_join(&self) -> bool {
+        self.join.is_set()
+    }
+
     fn valid(&self) -> Result<(PathBuf, Layers), CommandError> {
         let (home, layers) = self.read()?;
         let file = home.config_file();

@@ -81,6 +81,11 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Run a validator.
     #[command(subcommand)]
     Node(quorate_node::Command),
+    /// Examine a validator's home, its machine and its running node, and say what to do about what is wrong. Exit code 1 if there is a fault.
+    Doctor(quorate_node::DoctorCommand),
+    /// Show, check and change a validator's settings.
+    #[command(subcommand)]
+    Config(quorate_node::ConfigCommand),
     /// Keep a validator's consensus key in a process of its own.
     #[command(subcommand)]
     Signer(quorate_node::SignerCommand),
@@ -148,6 +153,8 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
         let app = &self.app;
         match command {
             Command::Node(command) => command.run(app, out),
+            Command::Doctor(command) => command.run(app, out),
+            Command::Config(command) => command.run(out),
             Command::Signer(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),
             Command::Genesis(command) => command.run(app, out),

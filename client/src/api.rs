@@ -53,6 +53,10 @@ pub const EPOCHS: &str = "/v1/epochs";
 pub const PERMISSIONS: &str = "/v1/permissions";
 /// Path of the genesis.
 pub const GENESIS: &str = "/v1/genesis";
+/// Path of the answer to whether the node should be sent clients.
+pub const READYZ: &str = "/readyz";
+/// Path of the metrics, at the listener for health and metrics.
+pub const METRICS: &str = "/metrics";
 
 /// Path to submit one transaction.
 #[must_use]

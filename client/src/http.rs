@@ -15,7 +15,7 @@ use std::{
 use quorate_types::{
     block::BLOCK_TRANSACTIONS_MAX,
     codec,
-    diagnosis::{ConsensusView, DropsView},
+    diagnosis::{ConsensusView, DropsView, Readiness},
     evidence::Evidence,
     genesis::GENESIS_BYTES_MAX,
     ids::{Address, EvidenceId, TxId},
@@ -315,6 +315,28 @@ impl Client {
     /// [`ClientError`].
     pub async fn drops(&self) -> Result<DropsView, ClientError> {
         self.get(api::DROPS.into(), ANSWER_BYTES_MAX).await
+    }
+
+    /// Whether the first node should be sent clients, by its own judgement, and why not. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn readiness(&self) -> Result<Readiness, ClientError> {
+        // A node that is not ready says so with 503, which is an answer like any other.
+        read(&self.ask_first(api::READYZ).await?)
+    }
+
+    /// The body of the first node's answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn body(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        Ok(self.ask_first(path).await?.body)
+    }
+
+    async fn ask_first(&self, path: &str) -> Result<Answer, ClientError> {
+        let node = self.nodes().next().ok_or(ClientError::Unreachable { tried: String::new() })?;
+        self.ask(node.url, &get(path.into(), ANSWER_BYTES_MAX)).await.map_err(|silence| node.unreachable(&silence))
     }
 
     /// The evidence that a node holds against validators. Not proved.

@@ -50,6 +50,11 @@ pub enum PassphraseSource {
         /// Its first line is the passphrase. Refused if other users can write to it, or can read it and it is not owned by root.
         file: Option<PathBuf>,
     },
+    /// The same without the terminal: nobody is asked.
+    Unattended {
+        /// As above.
+        file: Option<PathBuf>,
+    },
     /// Known already.
     Given(Passphrase),
 }
@@ -60,9 +65,10 @@ impl PassphraseSource {
     /// # Errors
     /// [`KeyError`].
     pub fn of_existing(&self, path: &Path) -> Result<Passphrase, KeyError> {
-        match self.without_terminal()? {
-            Some(passphrase) => Ok(passphrase),
-            None => ask(&format!("Passphrase for {}: ", path.display())),
+        match (self.without_terminal()?, self) {
+            (Some(passphrase), _) => Ok(passphrase),
+            (None, Self::Unattended { .. }) => Err(KeyError::NoPassphrase),
+            (None, _) => ask(&format!("Passphrase for {}: ", path.display())),
         }
     }
 
@@ -71,8 +77,10 @@ impl PassphraseSource {
     /// # Errors
     /// [`KeyError`].
     pub fn of_new(&self, path: &Path) -> Result<Passphrase, KeyError> {
-        if let Some(passphrase) = self.without_terminal()? {
-            return Ok(passphrase);
+        match (self.without_terminal()?, self) {
+            (Some(passphrase), _) => return Ok(passphrase),
+            (None, Self::Unattended { .. }) => return Err(KeyError::NoPassphrase),
+            (None, _) => {}
         }
         let first = ask(&format!("New passphrase for {}: ", path.display()))?;
         let second = ask("Repeat the passphrase: ")?;
@@ -82,8 +90,8 @@ impl PassphraseSource {
     fn without_terminal(&self) -> Result<Option<Passphrase>, KeyError> {
         let passphrase = match self {
             Self::Given(passphrase) => passphrase.clone(),
-            Self::Usual { file: Some(file) } => read_line(file)?,
-            Self::Usual { file: None } => match env::var(PASSPHRASE_VARIABLE) {
+            Self::Usual { file: Some(file) } | Self::Unattended { file: Some(file) } => read_line(file)?,
+            Self::Usual { file: None } | Self::Unattended { file: None } => match env::var(PASSPHRASE_VARIABLE) {
                 Ok(passphrase) => Zeroizing::new(passphrase),
                 Err(_) => return Ok(None),
             },

@@ -72,6 +72,23 @@ impl RocksStore {
         Ok(Self { inner: Arc::new(Inner { db, path, failed: OnceLock::new(), damage: Mutex::default() }) })
     }
 
+    /// Opens a directory that exists for reading alone: nothing in it changes, whoever it belongs to, and every write fails. What a process
+    /// that has it open writes meanwhile is not seen, and may make reads fail.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherVersion`] if it has columns unknown to this version, otherwise [`StoreError::Open`].
+    pub fn open_read_only(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        check_columns(&path)?;
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(&cache, options)));
+        let mut database = database_options(options);
+        database.create_if_missing(false);
+        database.create_missing_column_families(false);
+        let db = DB::open_cf_descriptors_read_only(&database, &path, columns, false).map_err(|error| open_error(&path, &error))?;
+        Ok(Self { inner: Arc::new(Inner { db, path, failed: OnceLock::new(), damage: Mutex::default() }) })
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -245,6 +262,34 @@ mod tests {
         let mut batch = Batch::new();
         batch.put(Column::Meta, key, value);
         batch
+    }
+
+    #[test]
+    fn reading_alone_sees_what_is_there_and_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let missing = RocksStore::open_read_only(home.path().join("none"), RocksOptions::default());
+        assert!(matches!(missing, Err(StoreError::Open { .. })), "{missing:?}");
+        let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
+        store.write_sync(batch(b"a", b"1")).unwrap();
+        let listed = || {
+            let entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap());
+            let mut listed: Vec<_> = entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().len())).collect();
+            listed.sort();
+            listed
+        };
+        let reads = |expected: &[u8]| {
+            let before = listed();
+            let reader = RocksStore::open_read_only(home.path(), RocksOptions::default()).unwrap();
+            assert_eq!(reader.get(Column::Meta, b"a").unwrap().as_deref(), Some(expected));
+            assert!(reader.write_sync(batch(b"a", b"3")).is_err());
+            drop(reader);
+            assert_eq!(listed(), before);
+        };
+        // Beside the process that has it open, and after it, from the log alone.
+        reads(b"1");
+        store.write_sync(batch(b"a", b"2")).unwrap();
+        drop(store);
+        reads(b"2");
     }
 
     #[test]

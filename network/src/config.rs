@@ -332,6 +332,11 @@ pub fn check_peer_address(whose: &str, address: &str) -> Result<(), NetworkError
     parse_address(whose, address, Names::Allowed, None).map(drop)
 }
 
+/// The address of a peer, without its peer id.
+pub(crate) fn peer_address(address: &str) -> Result<Multiaddr, NetworkError> {
+    parse_address("the peer's", address, Names::Allowed, None)
+}
+
 /// Checks a listen address.
 ///
 /// # Errors
@@ -359,7 +364,7 @@ pub(crate) fn probe(listen: &Multiaddr) -> Result<(), NetworkError> {
     socket_address(listen).map_or(Ok(()), |address| TcpListener::bind(address).map(drop).map_err(failed))
 }
 
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+pub(crate) fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => IpAddr::V4(ip),

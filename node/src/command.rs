@@ -76,7 +76,7 @@ pub struct SettingArgs {
 }
 
 impl SettingArgs {
-    fn overrides(&self) -> Vec<Override> {
+    pub(crate) fn overrides(&self) -> Vec<Override> {
         let mut all = self.set.clone();
         let mut flag = |name: &str, key: &str, value: Option<String>| all.extend(value.map(|value| Override::flag(name, key, value)));
         flag("--api-listen", "api.listen", self.api_listen.clone());
@@ -110,7 +110,7 @@ pub struct InitCommand {
 
 /// Joining a network that runs.
 #[derive(Clone, Debug, Default, Args)]
-struct JoinArgs {
+pub(crate) struct JoinArgs {
     /// The validator need not be in the genesis: the committee has added it since, or is about to. With the URL of a running node's API, that node is
     /// asked how the committee has changed since the genesis, and need not be trusted; repeatable, adds to network.join.
     #[arg(long, value_name = "URL", num_args = 0..=1)]
@@ -118,8 +118,12 @@ struct JoinArgs {
 }
 
 impl JoinArgs {
-    const fn is_set(&self) -> bool {
+    pub(crate) const fn is_set(&self) -> bool {
         self.join.is_some()
+    }
+
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.join.clone().unwrap_or_default()
     }
 
     fn add_to(&self, config: Config) -> Result<Config, CommandError> {

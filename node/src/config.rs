@@ -10,7 +10,8 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -305,6 +306,18 @@ pub enum ConfigError {
     Log(#[from] LoggingError),
 }
 
+impl ConfigError {
+    /// The setting whose value is not allowed.
+    pub(crate) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Range { key, .. } => Some(key),
+            Self::Log(_) => Some("log.level"),
+            Self::UnknownKey { key, .. } | Self::UnknownOverride { key, .. } | Self::Override { key, .. } => Some(key),
+            Self::Read { .. } | Self::Syntax { .. } | Self::Variable { .. } => None,
+        }
+    }
+}
+
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }
@@ -397,12 +410,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Self, ConfigError> {
-        let read = |source| ConfigError::Read { path: path.into(), source };
-        let length = fs::metadata(path).map_err(read)?.len();
-        if length > CONFIG_BYTES_MAX {
-            return Err(read(io::Error::other(format!("{length} bytes is too large"))));
-        }
-        Self::parse(path, &fs::read_to_string(path).map_err(read)?)?.with(overrides)
+        Self::parse(path, &read_text(path)?)?.with(overrides)
     }
 
     /// Parses the text of a configuration file; `path` is for error messages.
@@ -416,7 +424,7 @@ impl Config {
             problem: error.message().into(),
         };
         let table = DeTable::parse(text).map_err(|error| syntax(&error))?;
-        if let Some((key, at)) = unknown_key(table.get_ref()) {
+        if let Some((key, at)) = unknown_keys(table.get_ref()).into_iter().next() {
             return Err(ConfigError::UnknownKey { path: path.into(), line: line_of(text, at), nearest: nearest_key(&key), key });
         }
         let config: Self = toml::from_str(text).map_err(|error| syntax(&error))?;
@@ -428,32 +436,35 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn with(self, overrides: &[Override]) -> Result<Self, ConfigError> {
-        let mut config = self;
-        for one in overrides {
-            let mut settings = config.settings();
-            let Some(setting) = settings.get_mut(&one.key) else {
-                let nearest = nearest_key(&one.key);
-                return Err(ConfigError::UnknownOverride { origin: one.origin.clone(), key: one.key.clone(), nearest });
-            };
-            let wrong = |problem: String| ConfigError::Override {
-                origin: one.origin.clone(),
-                key: one.key.clone(),
-                value: one.value.clone(),
-                problem,
-            };
-            if one.value.trim().is_empty() {
-                return Err(wrong("it is empty; leave it out to use the default".into()));
-            }
-            *setting = match setting {
-                toml::Value::Array(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a list like ["one", "two"]"#.into()))?,
-                toml::Value::Table(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a table like { one = "value" }"#.into()))?,
-                toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("expected a whole number".into()))?),
-                toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("expected true or false".into()))?),
-                _ => toml::Value::String(one.value.clone()),
-            };
-            config = nested(settings).try_into().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
+        overrides.iter().try_fold(self, Self::apply)?.check()
+    }
+
+    /// Applies an override without checking the result.
+    pub(crate) fn apply(self, one: &Override) -> Result<Self, ConfigError> {
+        let Some(default) = self.settings().remove(&one.key) else {
+            let nearest = nearest_key(&one.key);
+            return Err(ConfigError::UnknownOverride { origin: one.origin.clone(), key: one.key.clone(), nearest });
+        };
+        let wrong =
+            |problem: String| ConfigError::Override { origin: one.origin.clone(), key: one.key.clone(), value: one.value.clone(), problem };
+        if one.value.trim().is_empty() {
+            return Err(wrong("it is empty; leave it out to use the default".into()));
         }
-        config.check()
+        let value = match default {
+            toml::Value::Array(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a list like ["one", "two"]"#.into()))?,
+            toml::Value::Table(_) => literal(&one.value).ok_or_else(|| wrong(r#"write a table like { one = "value" }"#.into()))?,
+            toml::Value::Integer(_) => toml::Value::Integer(one.value.parse().map_err(|_| wrong("expected a whole number".into()))?),
+            toml::Value::Boolean(_) => toml::Value::Boolean(one.value.parse().map_err(|_| wrong("expected true or false".into()))?),
+            _ => toml::Value::String(one.value.clone()),
+        };
+        self.replace(&one.key, value).map_err(wrong)
+    }
+
+    /// Replaces the value of a setting without checking the result. The error says why the value has the wrong type.
+    pub(crate) fn replace(&self, key: &str, value: toml::Value) -> Result<Self, String> {
+        let mut settings = self.settings();
+        settings.insert(key.into(), value);
+        nested(settings).try_into().map_err(|error: toml::de::Error| error.message().into())
     }
 
     /// Every setting by its full key. Every configuration has the same keys: no setting's type is optional.
@@ -481,41 +492,65 @@ impl Config {
     }
 
     fn check(self) -> Result<Self, ConfigError> {
-        self.genesis_hash()?;
-        logging::check_level(&self.log.level)?;
+        match self.problems().into_iter().next() {
+            Some(first) => Err(first),
+            None => Ok(self),
+        }
+    }
+
+    /// Everything that is wrong with the values.
+    pub(crate) fn problems(&self) -> Vec<ConfigError> {
+        let mut problems = Vec::new();
+        let mut check = |result: Result<(), ConfigError>| problems.extend(result.err());
+        check(self.genesis_hash().map(drop));
+        check(logging::check_level(&self.log.level).map(drop).map_err(ConfigError::from));
         let listen = self.network.listen.trim();
         if !listen.is_empty() {
-            quorate_network::check_listen_address(listen).map_err(|error| range("network.listen", listen, error.to_string()))?;
+            check(quorate_network::check_listen_address(listen).map_err(|error| range("network.listen", listen, error.to_string())));
         }
         for (name, address) in &self.network.peers {
-            quorate_network::check_peer_address(&format!("{name}'s"), address)
-                .map_err(|error| range("network.peers", format!("{{ {name} = {address:?} }}"), error.to_string()))?;
+            check(
+                quorate_network::check_peer_address(&format!("{name}'s"), address)
+                    .map_err(|error| range("network.peers", format!("{{ {name} = {address:?} }}"), error.to_string())),
+            );
         }
-        self.network.resolver()?;
+        check(self.network.resolver().map(drop));
         if self.network.join.len() > JOIN_MAX {
-            return Err(range("network.join", format!("{} URLs", self.network.join.len()), format!("name at most {JOIN_MAX}")));
+            check(Err(range("network.join", format!("{} URLs", self.network.join.len()), format!("name at most {JOIN_MAX}"))));
         }
         for url in &self.network.join {
-            quorate_client::http::check_url(url).map_err(|error| range("network.join", format!("[{url:?}]"), error.to_string()))?;
+            check(quorate_client::http::check_url(url).map_err(|error| range("network.join", format!("[{url:?}]"), error.to_string())));
         }
         for name in &self.api.hosts {
-            host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule))?;
+            check(host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule)));
         }
         if self.api.listen == self.metrics.listen && self.api.listen.port() != 0 {
-            return Err(range("metrics.listen", self.metrics.listen.to_string(), "the API already listens there (api.listen)"));
+            check(Err(range("metrics.listen", self.metrics.listen.to_string(), "the API already listens there (api.listen)")));
         }
-        within("node.verify_threads", self.node.verify_threads.into(), 1, 64)?;
-        within("api.threads", self.api.threads.into(), 1, 64)?;
-        within("api.connections_max", self.api.connections_max.into(), 1, 65_536)?;
-        within("api.waiting_max", self.api.waiting_max.into(), 1, 1_000_000)?;
-        within("api.read_timeout_ms", self.api.read_timeout_ms.into(), 100, 600_000)?;
-        within("api.write_timeout_ms", self.api.write_timeout_ms.into(), 100, 600_000)?;
-        within("store.free_bytes_min", self.store.free_bytes_min, 0, 1 << 50)?;
-        within("pool.transactions_max", self.pool.transactions_max.into(), 1, 10_000_000)?;
-        within("pool.sender_transactions_max", self.pool.sender_transactions_max.into(), 1, 10_000_000)?;
-        within("pool.bytes_max", self.pool.bytes_max, 1 << 20, 16 << 30)?;
-        Ok(self)
+        check(within("node.verify_threads", self.node.verify_threads.into(), 1, 64));
+        check(within("api.threads", self.api.threads.into(), 1, 64));
+        check(within("api.connections_max", self.api.connections_max.into(), 1, 65_536));
+        check(within("api.waiting_max", self.api.waiting_max.into(), 1, 1_000_000));
+        check(within("api.read_timeout_ms", self.api.read_timeout_ms.into(), 100, 600_000));
+        check(within("api.write_timeout_ms", self.api.write_timeout_ms.into(), 100, 600_000));
+        check(within("store.free_bytes_min", self.store.free_bytes_min, 0, 1 << 50));
+        check(within("pool.transactions_max", self.pool.transactions_max.into(), 1, 10_000_000));
+        check(within("pool.sender_transactions_max", self.pool.sender_transactions_max.into(), 1, 10_000_000));
+        check(within("pool.bytes_max", self.pool.bytes_max, 1 << 20, 16 << 30));
+        problems
     }
+}
+
+/// The text of a configuration file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.into(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    let length = file.take(CONFIG_BYTES_MAX.saturating_add(1)).read_to_string(&mut text).map_err(failed)?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > CONFIG_BYTES_MAX {
+        return Err(failed(io::Error::other(format!("it is larger than {CONFIG_BYTES_MAX} bytes"))));
+    }
+    Ok(text)
 }
 
 fn within(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
@@ -544,8 +579,8 @@ fn nested(settings: BTreeMap<String, toml::Value>) -> toml::Table {
     sections
 }
 
-/// The first unknown key and its byte offset.
-fn unknown_key(table: &DeTable<'_>) -> Option<(String, usize)> {
+/// The unknown keys and their byte offsets, in the order of the file.
+pub(crate) fn unknown_keys(table: &DeTable<'_>) -> Vec<(String, usize)> {
     let known = Config::default().settings();
     let is_section = |name: &str| known.keys().any(|key| key.split_once('.').is_some_and(|(section, _)| section == name));
     let mut unknown = Vec::new();
@@ -561,10 +596,11 @@ fn unknown_key(table: &DeTable<'_>) -> Option<(String, usize)> {
             _ => {}
         }
     }
-    unknown.into_iter().min_by_key(|(_, at)| *at)
+    unknown.sort_by_key(|(_, at)| *at);
+    unknown
 }
 
-fn nearest_key(key: &str) -> Option<String> {
+pub(crate) fn nearest_key(key: &str) -> Option<String> {
     let known = Config::default().settings();
     let name = |key: &str| key.rsplit_once('.').map_or(key, |(_, name)| name).to_owned();
     if !key.contains('.') {
@@ -578,7 +614,7 @@ fn nearest_key(key: &str) -> Option<String> {
         .or_else(|| known.keys().find(|known| name(known) == name(key)).cloned())
 }
 
-fn line_of(text: &str, at: usize) -> usize {
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
 

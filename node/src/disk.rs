@@ -72,7 +72,7 @@ impl std::fmt::Display for DiskSpace {
 }
 
 /// Bytes that an unprivileged user may still write.
-fn free_bytes(directory: &Path) -> io::Result<u64> {
+pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
     let system = rustix::fs::statvfs(directory)?;
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }

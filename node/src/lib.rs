@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod diagnosis;
 mod disk;
+mod doctor;
 mod drops;
 mod epochs;
 mod event_loop;
@@ -46,6 +47,7 @@ mod relevance;
 mod run;
 mod safety;
 mod serve;
+mod settings;
 mod signals;
 mod signer;
 mod stall;
@@ -68,6 +70,7 @@ pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
     PoolConfig, StoreConfig, from_environment,
 };
+pub use doctor::DoctorCommand;
 pub use files::TooFewFiles;
 pub use home::Home;
 pub use lock::LockError;
@@ -75,6 +78,7 @@ pub use logging::LoggingError;
 pub use machine::MachineError;
 pub use run::{Ending, Membership, Node, NodeError, Setup, check_genesis_hash};
 pub use safety::{RecoverCommand, SafetyCommand, TransferCommand};
+pub use settings::{ConfigCommand, LayerArgs, SetCommand, ShowCommand};
 pub use signer::{SignerArgs, SignerCommand};
 pub use template::render as render_config;
 pub use witness_file::WitnessError;

@@ -2,6 +2,7 @@
 //! equivocating.
 
 use std::{
+    fmt,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
@@ -11,6 +12,13 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct DataLock {
     _file: File,
+}
+
+/// The process that holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// Its id, as far as known.
+    pub(crate) pid: Option<u32>,
 }
 
 /// Why the lock was not taken.
@@ -47,11 +55,7 @@ impl DataLock {
             Ok(()) => {}
             Err(TryLockError::Error(source)) => return Err(failed(source)),
             Err(TryLockError::WouldBlock) => {
-                let mut note = String::new();
-                // The process id is only a help in the message; do without it if it cannot be read.
-                let pid = file.take(NOTE_BYTES_MAX).read_to_string(&mut note).ok().and_then(|_| note.trim().parse::<u32>().ok());
-                let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                return Err(LockError::InUse { directory: directory.into(), holder });
+                return Err(LockError::InUse { directory: directory.into(), holder: Holder::of(&file).to_string() });
             }
         }
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
@@ -60,8 +64,30 @@ impl DataLock {
 
     /// Whether a process holds the lock on a directory; false if that cannot be determined.
     pub(crate) fn is_held(directory: &Path) -> bool {
-        let file = File::open(directory.join("lock"));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        Self::holder(directory).is_some()
+    }
+
+    /// The process that holds the lock on a directory; `None` if there is none, or that cannot be determined.
+    pub(crate) fn holder(directory: &Path) -> Option<Holder> {
+        let file = File::open(directory.join("lock")).ok()?;
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| Holder::of(&file))
+    }
+}
+
+impl Holder {
+    fn of(file: &File) -> Self {
+        let mut note = String::new();
+        // The process id is only a help in messages; they do without it if it cannot be read.
+        Self { pid: file.take(NOTE_BYTES_MAX).read_to_string(&mut note).ok().and_then(|_| note.trim().parse().ok()) }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("another process"),
+        }
     }
 }
 
@@ -74,7 +100,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(!DataLock::is_held(directory.path()));
         let first = DataLock::take(directory.path()).unwrap();
-        assert!(DataLock::is_held(directory.path()));
+        assert_eq!(DataLock::holder(directory.path()), Some(Holder { pid: Some(std::process::id()) }));
         let refused = DataLock::take(directory.path()).unwrap_err().to_string();
         assert!(refused.contains(&directory.path().display().to_string()), "{refused}");
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");

@@ -147,7 +147,7 @@ pub(crate) fn peer_addresses(
 }
 
 /// Checks that files can be created in `directory` or, if it is missing, in its first existing ancestor.
-fn check_directory(directory: &Path) -> Result<(), MachineError> {
+pub(crate) fn check_directory(directory: &Path) -> Result<(), MachineError> {
     let failed = |path: &Path, source: io::Error| MachineError::Directory { path: path.into(), source };
     for path in directory.ancestors() {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -162,7 +162,7 @@ fn check_directory(directory: &Path) -> Result<(), MachineError> {
 }
 
 /// Checks that the system grants `count` threads, by running that many at the same time for a moment.
-fn check_threads(count: usize) -> Result<(), NodeError> {
+pub(crate) fn check_threads(count: usize) -> Result<(), NodeError> {
     let gate = Mutex::new(());
     let started = thread::scope(|scope| {
         let _closed = gate.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,7 @@ mod usage;
 pub use self::{
     failure::{CommandError, Exit},
     output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors},
+    program::in_this_program,
     shell::{program_word, shell_word},
     untrusted::{UNTRUSTED_CHARS_MAX, escape_untrusted, is_plain},
     usage::parse,

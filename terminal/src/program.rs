@@ -7,7 +7,7 @@ static NAME: OnceLock<&str> = OnceLock::new();
 /// The name under which quorate's own crates mention commands.
 const WRITTEN: &str = "quorate";
 /// The commands that every program has.
-const COMMANDS: [&str; 8] = ["bench", "genesis", "keygen", "localnet", "node", "playground", "sim", "tx"];
+const COMMANDS: [&str; 11] = ["bench", "config", "debug", "doctor", "genesis", "keygen", "localnet", "node", "playground", "sim", "tx"];
 
 /// Sets the name, once per process.
 pub(crate) fn set(name: &'static str) {
@@ -15,7 +15,9 @@ pub(crate) fn set(name: &'static str) {
 }
 
 /// The text with this program's name in every command that it mentions. The name is `quorate` unless [`crate::parse`] was given another.
-pub(crate) fn in_this_program(text: String) -> String {
+/// Errors and notes are renamed by themselves.
+#[must_use]
+pub fn in_this_program(text: String) -> String {
     match NAME.get() {
         Some(name) if *name != WRITTEN => renamed(&text, name),
         _ => text,

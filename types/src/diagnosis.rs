@@ -120,6 +120,31 @@ pub struct Stall {
     pub missing: Vec<String>,
 }
 
+/// Whether a node should be sent clients (`GET /readyz`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Readiness {
+    /// Every check is passed.
+    pub ready: bool,
+    /// The checks.
+    pub checks: Vec<ReadinessCheck>,
+}
+
+/// One reason for which a node may not be ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReadinessCheck {
+    /// A stable name.
+    pub name: String,
+    /// Whether it is passed.
+    pub ok: bool,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// The detail of the check `clock` while it has no verdict.
+pub const TOO_FEW_CLOCKS: &str = "too few validators are linked to compare clocks";
+
 /// What was dropped in the last ten minutes, restarts included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -14,9 +14,14 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use quorate_types::{committee::SignerSet, ids::ValidatorId, rpc::ErrorBody};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use quorate_types::{
+    committee::SignerSet,
+    diagnosis::{Readiness, ReadinessCheck, TOO_FEW_CLOCKS},
+    ids::ValidatorId,
+    rpc::ErrorBody,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{Api, error::ApiError, reads::signs_nothing};
 use crate::{event_loop::unix_now, mailbox::Lane, metrics::QueueLengths};
@@ -48,24 +53,9 @@ pub(super) struct ReadyQuery {
     min_peers: Option<usize>,
 }
 
-/// Whether clients should be sent to a node.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Readiness {
-    /// Whether every check has passed.
-    ready: bool,
-    /// The checks.
-    checks: Vec<Check>,
-}
-
-/// A check, and what it has found.
-#[derive(Debug, Serialize, ToSchema)]
-struct Check {
-    /// Its name, such as `quorum`.
-    name: &'static str,
-    /// Whether it has passed.
-    ok: bool,
-    /// What it has found, for people.
-    detail: String,
+/// A check of `/readyz`.
+fn check(name: &str, ok: bool, detail: String) -> ReadinessCheck {
+    ReadinessCheck { name: name.into(), ok, detail }
 }
 
 /// Whether clients should be sent here.
@@ -90,7 +80,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<Read
     Ok((status, Json(Readiness { ready, checks })).into_response())
 }
 
-async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
+async fn checks(api: &Api, query: &ReadyQuery) -> Vec<ReadinessCheck> {
     let replica = api.status().await.ok();
     let peers = api.members();
     let now = api.epochs.now();
@@ -103,14 +93,10 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
         detail = format!("{detail}; no link to {}", missing.join(", "));
     }
     let mut checks = vec![
-        Check {
-            name: "replica",
-            ok: replica.is_some(),
-            detail: if replica.is_some() { "answers".into() } else { "does not answer".into() },
-        },
-        Check { name: "quorum", ok: committee.is_quorum(linked), detail },
+        check("replica", replica.is_some(), if replica.is_some() { "answers".into() } else { "does not answer".into() }),
+        check("quorum", committee.is_quorum(linked), detail),
     ];
-    checks.push(Check { name: "disk", ok: api.disk.has_room(), detail: api.disk.to_string() });
+    checks.push(check("disk", api.disk.has_room(), api.disk.to_string()));
     if let Some(replica) = replica {
         let later = api.links.later();
         let detail = match later {
@@ -118,34 +104,34 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<Check> {
             None if replica.catching_up => "is fetching committed blocks".into(),
             None => "is up to date".into(),
         };
-        checks.push(Check { name: "caught-up", ok: !replica.catching_up && later.is_none(), detail });
+        checks.push(check("caught-up", !replica.catching_up && later.is_none(), detail));
         if let Some(detail) = signs_nothing(api, &replica) {
             // One that has lost its memory, or its signer, follows and serves; one that has halted takes no transactions.
-            checks.push(Check { name: "signs", ok: !replica.has_halted, detail });
+            checks.push(check("signs", !replica.has_halted, detail));
         }
     }
     // A wrong clock concerns readiness, not liveness: a restart does not set the clock.
     checks.push(match api.clocks() {
-        Some(clocks) => Check { name: "clock", ok: clocks.ours().is_none(), detail: clocks.say(committee) },
-        None => Check { name: "clock", ok: true, detail: "too few validators are linked to compare clocks".into() },
+        Some(clocks) => check("clock", clocks.ours().is_none(), clocks.say(committee)),
+        None => check("clock", true, TOO_FEW_CLOCKS.into()),
     });
     let damage = api.history.damage();
     if let Some(first) = damage.first {
         // The newest state is whole, so clients are still served; other nodes have the old blocks.
-        checks.push(Check { name: "history", ok: true, detail: format!("{} reads failed, the first: {first}", damage.reads) });
+        checks.push(check("history", true, format!("{} reads failed, the first: {first}", damage.reads)));
     }
     if let Some(max) = query.max_block_age_ms {
         checks.push(block_age(api, max));
     }
     if let Some(min) = query.min_peers {
         let connected = peers.len().saturating_sub(missing.len());
-        checks.push(Check { name: "peers", ok: connected >= min, detail: format!("{connected} links are up, {min} required") });
+        checks.push(check("peers", connected >= min, format!("{connected} links are up, {min} required")));
     }
     checks
 }
 
 /// The last block's age by our clock, or, if its timestamp is in the future, the time since it was committed here.
-fn block_age(api: &Api, max: u64) -> Check {
+fn block_age(api: &Api, max: u64) -> ReadinessCheck {
     let (now, time) = (unix_now(), api.views.borrow().header().timestamp);
     let (age, detail) = if time > now {
         let age = u64::try_from(api.metrics.since_commit().as_millis()).unwrap_or(u64::MAX);
@@ -160,7 +146,7 @@ fn block_age(api: &Api, max: u64) -> Check {
         let age = now.since(time);
         (age, format!("the last block is {age} ms old, {max} allowed"))
     };
-    Check { name: "block-age", ok: age <= max, detail }
+    check("block-age", age <= max, detail)
 }
 
 /// Metrics for Prometheus, at `metrics.listen` only: in its text format, or in that of `OpenMetrics` for a scraper that accepts it.

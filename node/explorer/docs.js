@@ -40,6 +40,7 @@ function type(schema) {
   if (!schema) return ["bytes"];
   if (schema.$ref) return [typeLink(schema.$ref)];
   const choices = schema.oneOf ?? schema.anyOf;
+  if (choices?.length === 1) return type(choices[0]);
   // Several kinds of texts are texts.
   if (choices) return choices.every((choice) => choice.type === "string") ? ["string"] : between(choices.map(type), " or ");
   if (schema.allOf) return between(schema.allOf.map(type), " and ");

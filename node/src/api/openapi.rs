@@ -379,7 +379,11 @@ mod tests {
             }
         }
         assert!(found.len() > 15, "{found:?}");
+        let described = described();
+        let listed = &described["components"]["schemas"]["ErrorView"]["properties"]["code"]["anyOf"];
+        assert_eq!(listed[0]["enum"].as_array().unwrap().len(), CODES.len(), "{listed}");
         let rejections = rejections();
+        assert_eq!(listed[1]["enum"].as_array().unwrap().len(), rejections.len(), "{listed}");
         assert!(rejections.contains(&"insufficient-funds") && rejections.contains(&"pool-full"), "{rejections:?}");
     }
 }

@@ -153,7 +153,8 @@ pub(super) async fn account(State(api): State<Arc<Api>>, Path(address): Path<Str
 /// with keys in hexadecimal. Slashes may be escaped.
 #[utoipa::path(
     get,
-    path = super::STATE,
+    // The router would have `{*path}`, which is not a template of OpenAPI.
+    path = "/v1/state/{path}",
     tag = "state",
     params(("path" = String, Path, description = "`0x` and at most [`KEY_BYTES_MAX`] bytes in hexadecimal, or a path of the application")),
     responses(

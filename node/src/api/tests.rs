@@ -338,7 +338,7 @@ fn an_auditor_gets_the_whole_chain_as_bytes_and_finds_every_hash_in_it() {
     let newest = &blocks[count - 1];
     assert_eq!(codec::decode::<StoredBlock>(&one.body, one.body.len()).as_ref(), Ok(newest));
     let block = newest.block.as_ref().unwrap();
-    assert_eq!(one.body, [&[1], encode_block(block).as_slice(), &codec::encode(&headers[count - 1])].concat());
+    assert_eq!(one.body, [&[1][..], &encode_block(block), &codec::encode(&headers[count - 1])].concat());
     let latest = running.request("GET", "/v1/blocks/latest/raw", &[]);
     assert!(codec::decode::<StoredBlock>(&latest.body, latest.body.len()).unwrap().header.height >= height);
     let raw = running.request("GET", &format!("/v1/transactions/{}/raw", last.id()), &[]);

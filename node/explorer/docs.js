@@ -168,7 +168,8 @@ function operation(path, method, of) {
       list.length && parameters(list),
       of.requestBody && [el("h3", {}, "Body"), el("p", {}, contents(of.requestBody.content)), words(of.requestBody.description)],
       responses(of.responses),
-      method === "get" && path !== "/metrics" && attempt(path, list),
+      // Metrics have another listener, and a stream of events has no end.
+      method === "get" && path !== "/metrics" && !of.responses[200].content["text/event-stream"] && attempt(path, list),
     ].filter(Boolean).flat());
   } }, el("summary", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("span", { class: "path" }, path), el("span", { class: "says" }, line(of.summary ?? ""))), body);
   node.dataset.words = `${path} ${JSON.stringify(of)}`.toLowerCase();

@@ -34,12 +34,13 @@ const HISTORY_DAMAGED: &str = "history-damaged";
 const HALTED: &str = "halted";
 
 /// The codes of the API's own errors, each with its status and its meaning. A rejected transaction may have other ones.
-pub(crate) const CODES: [(&str, u16, &str); 27] = [
+pub(crate) const CODES: [(&str, u16, &str); 28] = [
     ("address", 400, "not an address"),
     ("body", 400, "the body did not arrive completely"),
     ("evidence-id", 400, "not the id of evidence"),
     ("height", 400, "not a height"),
     ("key", 400, "not a key of the state, or too long"),
+    ("last-event-id", 400, "the header is not the number of an event"),
     ("malformed-batch", 400, "the body is not a batch of transactions"),
     ("malformed-query", 400, "the body is not a question to the application"),
     ("malformed-transaction", 400, "the body is not a transaction"),

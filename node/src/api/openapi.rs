@@ -359,6 +359,7 @@ mod tests {
         assert_eq!(codes.len(), CODES.len());
         let sources = [
             include_str!("error.rs"),
+            include_str!("events.rs"),
             include_str!("explain.rs"),
             include_str!("health.rs"),
             include_str!("host.rs"),

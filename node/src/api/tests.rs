@@ -381,6 +381,10 @@ fn every_path_answers_as_the_description_says() {
         let id = TxId::default().to_string();
         let address = path.replace("{id}", &id).replace("{address}", &id).replace("{height}", "1").replace("{path}", "0x6b");
         for (method, operation) in item.as_object().unwrap() {
+            if operation["responses"]["200"]["content"].get("text/event-stream").is_some() {
+                // It has no end; api/events.rs has its tests.
+                continue;
+            }
             let reply = running.request(&method.to_uppercase(), &address, &[]);
             assert!(operation["responses"].get(reply.status.to_string()).is_some(), "{method} {path}: {reply:?}");
             let body = String::from_utf8_lossy(&reply.body);

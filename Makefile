@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install deb clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -123,6 +123,10 @@ bindings: ## regenerate the bindings of RocksDB for another version (rocksdb-bin
 
 install: build ## install the program into ~/.cargo/bin
 	install -m 755 "$(QUORATE)" "$${CARGO_HOME:-$$HOME/.cargo}/bin/quorate"
+
+deb: build ## a Debian package of the program and its units (needs dpkg-dev, DEBFULLNAME, DEBEMAIL)
+	@mkdir -p "$(CARGO_TARGET_DIR)/debian"
+	@deploy/debian/build.sh "$(QUORATE)" "$(CARGO_TARGET_DIR)/debian"
 
 clean: ## remove all build results
 	cargo clean

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install book cli-reference clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install book cli-reference deb clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -130,6 +130,10 @@ book: ## build the book, target/book/index.html (needs mdbook: cargo install mdb
 cli-reference: build ## write docs/reference/cli.md, the help of every command
 	@QUORATE="$(QUORATE)" scripts/cli-reference.sh >docs/reference/cli.md.new
 	@mv docs/reference/cli.md.new docs/reference/cli.md
+
+deb: build ## a Debian package of the program and its units (needs dpkg-dev, DEBFULLNAME, DEBEMAIL)
+	@mkdir -p "$(CARGO_TARGET_DIR)/debian"
+	@deploy/debian/build.sh "$(QUORATE)" "$(CARGO_TARGET_DIR)/debian"
 
 clean: ## remove all build results
 	cargo clean

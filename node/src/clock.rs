@@ -4,7 +4,7 @@
 //! watchdog, a metric. The committee's time is an interval: more than half of the known power is at or after its start, and more than half at
 //! or before its end. While the known clocks do not make a quorum, there is no verdict.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use quorate_network::PeerStatus;
 use quorate_types::{
@@ -25,6 +25,13 @@ pub(crate) struct Clocks {
 /// How far a clock is ahead, in milliseconds; negative if it is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Offset(pub(crate) i64);
+
+impl Offset {
+    pub(crate) fn seconds(self) -> f64 {
+        let seconds = Duration::from_millis(self.0.unsigned_abs()).as_secs_f64();
+        if self.0 < 0 { -seconds } else { seconds }
+    }
+}
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,8 +107,6 @@ impl Clocks {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use quorate_network::{PeerClock, PeerIndex, PeerState};
 
     use super::*;

@@ -10,7 +10,7 @@
 
 use std::{
     fmt, fs,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -248,10 +248,10 @@ pub(crate) struct Metrics {
     transactions: Counter,
     failed_transactions: Counter,
     commit_seconds: Histogram,
-    last_commit: Gauge,
+    last_commit: Gauge<f64, AtomicU64>,
     /// When this process last committed, or started.
     committed_at: Mutex<Instant>,
-    clocks_ahead: Family<PeerLabel, Gauge>,
+    clocks_ahead: Family<PeerLabel, Gauge<f64, AtomicU64>>,
     disk_free: Gauge,
     http_requests: Family<Served, Counter>,
     http_refused_connections: Counter,
@@ -354,11 +354,17 @@ impl Metrics {
             Unit::Seconds,
             self.commit_seconds.clone(),
         );
-        consensus.register("last_commit_timestamp_milliseconds", "Unix time of this process's last commit", self.last_commit.clone());
+        consensus.register_with_unit(
+            "last_commit_timestamp",
+            "Unix time of this process's last commit, 0 before it",
+            Unit::Seconds,
+            self.last_commit.clone(),
+        );
 
-        registry.register(
-            "quorate_clock_ahead_milliseconds",
+        registry.register_with_unit(
+            "quorate_clock_ahead",
             "How far a validator's clock is ahead of the committee's, negative if behind; absent while too few validators are linked",
+            Unit::Seconds,
             self.clocks_ahead.clone(),
         );
 
@@ -465,7 +471,7 @@ impl Metrics {
             let latency = Duration::from_millis(now.since(block.header.timestamp));
             self.commit_seconds.observe(latency.as_secs_f64());
         }
-        self.last_commit.set(i64::try_from(now.0).unwrap_or(i64::MAX));
+        self.last_commit.set(Duration::from_millis(now.0).as_secs_f64());
         *self.committed_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
@@ -477,7 +483,7 @@ impl Metrics {
     pub(crate) fn compared_clocks(&self, clocks: Option<&Clocks>) {
         self.clocks_ahead.clear();
         for (id, offset) in clocks.iter().flat_map(|clocks| &clocks.ahead) {
-            self.clocks_ahead.get_or_create(&PeerLabel { validator: self.name(*id) }).set(offset.0);
+            self.clocks_ahead.get_or_create(&PeerLabel { validator: self.name(*id) }).set(offset.seconds());
         }
     }
 

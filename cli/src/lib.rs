@@ -83,6 +83,9 @@ enum Command<S: SettingsArgs, C: Extension> {
     Node(quorate_node::Command),
     /// Examine a validator's home, its machine and its running node, and say what to do about what is wrong. Exit code 1 if there is a fault.
     Doctor(quorate_node::DoctorCommand),
+    /// Collect what helps somebody else to find a validator's fault.
+    #[command(subcommand)]
+    Debug(quorate_node::DebugCommand),
     /// Show, check and change a validator's settings.
     #[command(subcommand)]
     Config(quorate_node::ConfigCommand),
@@ -154,6 +157,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
         match command {
             Command::Node(command) => command.run(app, out),
             Command::Doctor(command) => command.run(app, out),
+            Command::Debug(command) => command.run(app, out),
             Command::Config(command) => command.run(out),
             Command::Signer(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),

@@ -70,7 +70,7 @@ pub use config::{
     ApiConfig, Config, ConfigError, ENVIRONMENT_PREFIX, LogConfig, LogFormat, MetricsConfig, NetworkConfig, NodeConfig, Override,
     PoolConfig, StoreConfig, from_environment,
 };
-pub use doctor::DoctorCommand;
+pub use doctor::{BundleCommand, DebugCommand, DoctorCommand};
 pub use files::TooFewFiles;
 pub use home::Home;
 pub use lock::LockError;

@@ -132,7 +132,11 @@ pub(super) fn record(
     let compared = match chain {
         _ if is_running => return Finding::ok("record", noted),
         Some(Err(_)) => {
-            return Finding::not_checked("record", format!("{noted}, as far as {} says", file.display()), "see the finding on the database");
+            return Finding::not_checked(
+                "record",
+                format!("{noted}, as far as {} says", file.display()),
+                "see the finding on the database",
+            );
         }
         Some(Ok(chain)) => compare(&chain.store, key, bytes, genesis),
         None => compare(&MemoryStore::new(), key, bytes, genesis),

@@ -3,6 +3,7 @@
 //! Each check is a function that returns findings and changes nothing. None waits for long: questions to nodes and peers are asked at once, each
 //! with a time limit. What `quorate node check` refuses is a fault here too, but the first fault does not end the examination.
 
+mod bundle;
 mod chain;
 mod clock;
 mod finding;
@@ -30,6 +31,7 @@ use quorate_types::{
 };
 use serde::Serialize;
 
+pub use self::bundle::{BundleCommand, DebugCommand};
 use self::{
     chain::Chain,
     finding::{Finding, State},
@@ -230,7 +232,8 @@ async fn network(known: &Known, url: Option<&str>, found: &mut Vec<Finding>) {
         Some(url) => Some(Answers::of(url).await),
         None => None,
     };
-    let node = running::node(home, url, *process, answers.as_ref());
+    let me = known.membership().and_then(|membership| membership.seat);
+    let node = running::node(home, me.as_ref().map(|(_, validator)| validator.name.as_str()), *process, answers.as_ref());
     let answers = answers.and_then(Result::ok);
     let first_block = answers.as_ref().and_then(|answers| answers.first_block).or_else(|| known.chain()?.first);
     found.push(machine::disk(home, &config.store, first_block, unix_now()));
@@ -242,7 +245,6 @@ async fn network(known: &Known, url: Option<&str>, found: &mut Vec<Finding>) {
         Some(answers) => answers.status.peers.iter().map(Target::of).collect(),
         None => targets(known),
     };
-    let me = known.membership().and_then(|membership| membership.seat);
     let own = me.as_ref().filter(|_| process.is_some()).map(|(id, validator)| Target::new(&validator.name, &validator.address, *id));
     let by_node = answers.as_ref().and_then(|answers| clock::by_node(answers.readiness.as_ref().ok()?));
     let urls = if by_node.is_some() { Vec::new() } else { config.network.join.clone() };
@@ -289,4 +291,4 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -53,28 +53,34 @@ pub(super) async fn answer<T>(question: impl Future<Output = Result<T, ClientErr
     }
 }
 
-/// Whether the node answers; what it says is examined by [`examine`].
-pub(super) fn node(home: &Home, url: Option<&str>, process: Option<Holder>, answers: Option<&Result<Answers, String>>) -> Finding {
+/// Whether the node answers, and is this home's validator, whose name is `me` as far as known. What else it says is examined by [`examine`].
+pub(super) fn node(home: &Home, me: Option<&str>, process: Option<Holder>, answers: Option<&Result<Answers, String>>) -> Finding {
     let run = format!("quorate node run --home {}", shell_word(home.path()));
-    match (answers, process, url) {
-        (Some(Ok(answers)), _, _) => {
+    match (answers, process) {
+        (Some(Ok(answers)), _) => {
             let NodeStatus { name, network, epoch, height, round, .. } = &answers.status;
-            let (name, network) = (escape_untrusted(name), escape_untrusted(network));
             let ms = answers.took.as_millis();
-            Finding::ok("node", format!("{name} of {network} answers in {ms} ms: height {height}, round {round}, epoch {epoch}"))
+            let (shown, network) = (escape_untrusted(name), escape_untrusted(network));
+            let seen = format!("{shown} of {network} answers in {ms} ms: height {height}, round {round}, epoch {epoch}");
+            match me.filter(|me| me != name) {
+                Some(me) => {
+                    Finding::warning("node", format!("{seen}; this is the home of {me}"), "correct --url: it is another validator's")
+                }
+                None => Finding::ok("node", seen),
+            }
         }
-        (Some(Err(error)), Some(process), _) => Finding::fault(
+        (Some(Err(error)), Some(process)) => Finding::fault(
             "node",
             format!("{process} runs, and its API does not answer: {error}"),
             "look at its log; restart it if it hangs",
         ),
-        (Some(Err(error)), None, _) => Finding::fault("node", error, format!("start it ({run}), or correct --url")),
-        (None, Some(process), _) => Finding::fault(
+        (Some(Err(error)), None) => Finding::fault("node", error, format!("start it ({run}), or correct --url")),
+        (None, Some(process)) => Finding::fault(
             "node",
             format!("{process} has the data directory, and has not said where its API listens"),
             "wait until it has started, or name its API with --url; its log says what it is doing",
         ),
-        (None, None, _) => Finding::not_checked("node", "no process has this home's data directory", run),
+        (None, None) => Finding::not_checked("node", "no process has this home's data directory", run),
     }
 }
 

@@ -25,12 +25,12 @@ struct Program {
 }
 
 /// The home of validator `one` of a genesis.
-struct Patient {
+pub(crate) struct Patient {
     directory: TempDir,
-    home: Home,
+    pub(crate) home: Home,
 }
 
-fn founders(addresses: &[&str]) -> Genesis {
+pub(crate) fn founders(addresses: &[&str]) -> Genesis {
     let members: Vec<_> = (1..)
         .zip(["one", "two", "three"])
         .zip(addresses)
@@ -46,7 +46,7 @@ impl Patient {
         Self::of(&founders(&[HERE]))
     }
 
-    fn of(genesis: &Genesis) -> Self {
+    pub(crate) fn of(genesis: &Genesis) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::new(directory.path().join("home"));
         home.create().unwrap();
@@ -64,7 +64,7 @@ impl Patient {
         patient
     }
 
-    fn give_keys(&self, sealing: &Sealing, number: u8) {
+    pub(crate) fn give_keys(&self, sealing: &Sealing, number: u8) {
         let directory = self.home.key_file().parent().unwrap().to_path_buf();
         drop(fs::remove_dir_all(&directory));
         save_validator_key(&directory, &keys(number), sealing).unwrap();

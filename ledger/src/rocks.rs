@@ -79,6 +79,10 @@ impl RocksStore {
     /// [`StoreError::OtherVersion`] if it has columns unknown to this version, otherwise [`StoreError::Open`].
     pub fn open_read_only(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
+        if !path.is_dir() {
+            // The binding would make it.
+            return Err(StoreError::Open { path, reason: "it is not a directory, or does not exist".into() });
+        }
         check_columns(&path)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(&cache, options)));
@@ -267,8 +271,9 @@ mod tests {
     #[test]
     fn reading_alone_sees_what_is_there_and_changes_nothing() {
         let home = tempfile::tempdir().unwrap();
-        let missing = RocksStore::open_read_only(home.path().join("none"), RocksOptions::default());
-        assert!(matches!(missing, Err(StoreError::Open { .. })), "{missing:?}");
+        let none = home.path().join("none");
+        let missing = RocksStore::open_read_only(&none, RocksOptions::default());
+        assert!(matches!(missing, Err(StoreError::Open { .. })) && !none.exists(), "{missing:?}");
         let store = RocksStore::open(home.path(), RocksOptions::default()).unwrap();
         store.write_sync(batch(b"a", b"1")).unwrap();
         let listed = || {

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     home::Home,
     run::{Membership, check_genesis_hash, check_signer},
-    settings::layers::{Layers, without_password},
+    settings::layers::Layers,
 };
 
 /// Every user may write.
@@ -38,7 +38,7 @@ pub(super) fn settings(home: &Home, layers: &Layers) -> Finding {
         let changed = layers.settings().iter().filter(|setting| setting.value != setting.default).count();
         return Finding::ok("settings", format!("{} is valid; {changed} settings differ from their defaults", file.display()));
     }
-    let problems: Vec<_> = layers.problems.iter().map(|problem| without_password(&problem.say(&file))).collect();
+    let problems: Vec<_> = layers.problems.iter().map(|problem| problem.say(&file)).collect();
     let fix = if file.exists() {
         format!("correct {}; `quorate config validate --home {}` checks it", file.display(), shell_word(home.path()))
     } else {

@@ -9,6 +9,7 @@ use quorate_terminal::Format;
 use quorate_types::{
     crypto::Hash,
     round::Round,
+    rpc::NodeStatus,
     sighting::StatementKind,
     witness::{History, Mark, Stop, Witness},
 };
@@ -299,6 +300,9 @@ fn a_running_node_is_asked_and_one_that_does_not_answer_is_a_fault() {
     let genesis = founders(&[HERE]);
     let patient = Patient::of(&genesis);
     let node = Running::of(setup_of(keys(1), genesis, &["network.listen=/ip4/127.0.0.1/tcp/0"]), MemoryStore::new());
+    node.eventually("ready", |node| {
+        node.request("GET", "/readyz", &[]).status == 200 && node.get::<NodeStatus>("/v1/status").signs_nothing.is_none()
+    });
     let url = format!("http://{}", node.node.api_address());
     for name in ["node", "version", "signs", "progress", "ready"] {
         patient.assert(&["--url", &url], name, State::Ok, "", "");

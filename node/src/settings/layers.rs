@@ -23,7 +23,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn of(error: &ConfigError) -> Self {
-        Self { key: error.key().map(str::to_owned), line: None, message: error.to_string() }
+        Self { key: error.key().map(str::to_owned), line: None, message: without_password(&error.to_string()) }
     }
 
     /// The problem in one line.
@@ -143,7 +143,9 @@ impl Layers {
             layers.apply(one, Origin::Environment { by: one.origin.clone() });
         }
         for one in flags {
-            layers.apply(one, Origin::CommandLine { by: one.origin.clone() });
+            // Of `--set key=value`, the value is shown as a value.
+            let by = one.origin.split('=').next().unwrap_or_default().to_owned();
+            layers.apply(one, Origin::CommandLine { by });
         }
         if !join.is_empty() {
             let urls = layers.config.network.join.iter().chain(join).cloned().map(toml::Value::String).collect();
@@ -214,7 +216,7 @@ impl Layers {
                 self.origins.insert(key, Origin::File { line });
             }
             Err(problem) => {
-                let message = format!("{value} is not a valid value for `{key}`: {problem}");
+                let message = without_password(&format!("{value} is not a valid value for `{key}`: {problem}"));
                 self.problems.push(Problem { key: Some(key), line: Some(line), message });
             }
         }
@@ -235,7 +237,9 @@ impl Layers {
         let problem = Problem::of(error);
         match problem.key.as_ref().and_then(|key| self.origins.get(key)) {
             Some(Origin::File { line }) => Problem { line: Some(*line), ..problem },
-            Some(Origin::Environment { by } | Origin::CommandLine { by }) => Problem { message: format!("{by}: {error}"), ..problem },
+            Some(Origin::Environment { by } | Origin::CommandLine { by }) => {
+                Problem { message: format!("{by}: {}", problem.message), ..problem }
+            }
             Some(Origin::Default) | None => problem,
         }
     }
@@ -353,7 +357,7 @@ mod tests {
         assert_eq!(of("api.threads"), says("3", "environment variable QUORATE__API__THREADS"));
         assert_eq!(of("api.waiting_max"), says("5", "file, line 3"));
         assert_eq!(of("pool.bytes_max"), says("2097152", "file, line 6"));
-        assert_eq!(of("log.level"), says("\"debug\"", "command line, --set log.level=debug"));
+        assert_eq!(of("log.level"), says("\"debug\"", "command line, --set log.level"));
         assert_eq!(of("api.read_timeout_ms"), says("10000", "default"));
     }
 
@@ -388,5 +392,10 @@ mod tests {
         let layers = read("[network]\njoin = [\"https://user:secret@node.example.org\"]\n", &Overrides::default());
         assert!(layers.problems.is_empty() && !format!("{:?}", layers.settings()).contains("secret"));
         assert_eq!(layers.config.network.join, ["https://user:secret@node.example.org"], "the node uses it");
+        for join in ["[\"ftp://user:secret@host\"]", "[\"https://user:secret@host\"]", "ftp://user:secret@host"] {
+            let layers = read("", &overrides(&[], &[&format!("network.join={join}")]));
+            let told = format!("{:?} {:?}", layers.problems, layers.settings());
+            assert!(!told.contains("secret"), "{told}");
+        }
     }
 }

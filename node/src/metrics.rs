@@ -29,13 +29,13 @@ use prometheus_client::{
 };
 use quorate_ledger::Committed;
 use quorate_replica::ReplicaStatus;
-use quorate_types::{ids::ValidatorId, round::UnixMillis};
+use quorate_types::{committee::SignerSet, ids::ValidatorId, round::UnixMillis};
 
 use crate::{
     api::ROUTES,
     clock::Clocks,
     drops,
-    epochs::Epochs,
+    epochs::{Epochs, InForce},
     events::Events,
     files, logging,
     submission::{BUSY, DISK_NEARLY_FULL, OVERLOADED, STOPPING},
@@ -251,6 +251,11 @@ pub(crate) struct Metrics {
     last_commit: Gauge<f64, AtomicU64>,
     /// When this process last committed, or started.
     committed_at: Mutex<Instant>,
+    linked_members: Family<PeerLabel, Gauge>,
+    linked_power: Gauge,
+    quorum_power: Gauge,
+    own_power: Gauge,
+    signs: Gauge,
     clocks_ahead: Family<PeerLabel, Gauge<f64, AtomicU64>>,
     disk_free: Gauge,
     http_requests: Family<Served, Counter>,
@@ -288,6 +293,11 @@ impl Metrics {
             commit_seconds,
             last_commit: Gauge::default(),
             committed_at: Mutex::new(Instant::now()),
+            linked_members: Family::default(),
+            linked_power: Gauge::default(),
+            quorum_power: Gauge::default(),
+            own_power: Gauge::default(),
+            signs: Gauge::default(),
             clocks_ahead: Family::default(),
             disk_free: Gauge::default(),
             http_requests: Family::default(),
@@ -360,6 +370,12 @@ impl Metrics {
             Unit::Seconds,
             self.last_commit.clone(),
         );
+
+        consensus.register("linked_members", "1 if the link to a member of the committee is up, 0 if not", self.linked_members.clone());
+        consensus.register("linked_power", "Voting power of this validator and of those that it is linked to", self.linked_power.clone());
+        consensus.register("quorum_power", "Voting power that a quorum needs", self.quorum_power.clone());
+        consensus.register("own_power", "This validator's voting power; 0 for an observer", self.own_power.clone());
+        consensus.register("signs", "0 while this validator signs nothing, as an observer always", self.signs.clone());
 
         registry.register_with_unit(
             "quorate_clock_ahead",
@@ -480,6 +496,22 @@ impl Metrics {
         self.committed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
+    /// What is linked, and whether this validator signs.
+    pub(crate) fn linked(&self, now: &InForce, linked: SignerSet, signs: bool) {
+        let power = |power: u64| i64::try_from(power).unwrap_or(i64::MAX);
+        let committee = now.committee();
+        // Those who have left have no links to lose.
+        self.linked_members.clear();
+        for (id, validator) in committee.members().filter(|(id, _)| *id != now.me) {
+            self.linked_members.get_or_create(&PeerLabel { validator: validator.name.clone() }).set(i64::from(linked.contains(id)));
+        }
+        self.linked_power.set(power(committee.power(linked)));
+        self.quorum_power.set(power(committee.quorum_power()));
+        let own = committee.get(now.me).map_or(0, |validator| validator.power.0);
+        self.own_power.set(power(own));
+        self.signs.set(i64::from(own > 0 && signs));
+    }
+
     pub(crate) fn compared_clocks(&self, clocks: Option<&Clocks>) {
         self.clocks_ahead.clear();
         for (id, offset) in clocks.iter().flat_map(|clocks| &clocks.ahead) {
@@ -587,7 +619,7 @@ impl Collector for ReplicaCollector {
 
 type Number = (&'static str, &'static str, u64);
 
-fn replica_gauges(status: &ReplicaStatus) -> [Number; 11] {
+fn replica_gauges(status: &ReplicaStatus) -> [Number; 12] {
     [
         ("quorate_consensus_epoch", "The current epoch", status.epoch.0),
         ("quorate_consensus_round", "The current round", status.round.0),
@@ -597,6 +629,7 @@ fn replica_gauges(status: &ReplicaStatus) -> [Number; 11] {
         ("quorate_consensus_pending_blocks", "Blocks not yet committed", count(status.pending_blocks)),
         ("quorate_consensus_results_in_votes", "Distinct results named by recent votes; alert if above 1", count(status.results_in_votes)),
         ("quorate_consensus_catching_up", "1 while committed blocks are being fetched", u64::from(status.catching_up)),
+        ("quorate_consensus_halted", "1 once node.halt_at_height is reached", u64::from(status.has_halted)),
         ("quorate_pool_transactions", "Transactions in the pool", count(status.pool_transactions)),
         ("quorate_pool_bytes", "Bytes of the transactions in the pool", count(status.pool_bytes)),
         ("quorate_pool_waiting_clients", "Clients waiting for a commit", count(status.waiting)),

@@ -14,6 +14,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use quorate_network::PeerStatus;
 use quorate_types::{
     committee::SignerSet,
     diagnosis::{Readiness, ReadinessCheck, TOO_FEW_CLOCKS},
@@ -85,7 +86,7 @@ async fn checks(api: &Api, query: &ReadyQuery) -> Vec<ReadinessCheck> {
     let peers = api.members();
     let now = api.epochs.now();
     let committee = now.committee();
-    let linked: SignerSet = peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([now.me]).collect();
+    let linked = linked(&peers, now.me);
     let missing: Vec<_> = peers.iter().filter(|peer| !peer.is_connected()).map(|peer| now.name(ValidatorId(peer.index.0))).collect();
     let mut detail =
         format!("linked voting power {} of {}, quorum {}", committee.power(linked), committee.total_power(), committee.quorum_power());
@@ -169,6 +170,9 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
         checks: api.transactions.len(),
         waiting_clients: api.waiting.len(),
     };
+    let now = api.epochs.now();
+    let signs = replica.as_ref().is_some_and(|replica| signs_nothing(&api, replica).is_none());
+    api.metrics.linked(&now, linked(&api.members(), now.me), signs);
     api.metrics.compared_clocks(api.clocks().as_ref());
     api.metrics.damaged_reads(api.history.damage().reads);
     let text = api.metrics.encode(replica, lengths).map_err(|_| ApiError::internal("the metrics cannot be encoded"))?;
@@ -177,6 +181,11 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     } else {
         ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus_text(&text)).into_response()
     })
+}
+
+/// The members to which the links are up, and this one.
+fn linked(peers: &[PeerStatus], me: ValidatorId) -> SignerSet {
+    peers.iter().filter(|peer| peer.is_connected()).map(|peer| ValidatorId(peer.index.0)).chain([me]).collect()
 }
 
 /// Whether a scraper names the newer format. Its order of preference does not matter: whoever reads the newer one prefers it.

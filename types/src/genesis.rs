@@ -357,6 +357,7 @@ pub struct Genesis {
     pub authority: Authority,
     /// The accounts that have a permission from the start.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Permission>))]
     pub permissions: BTreeMap<Address, Permission>,
     /// The first committee, sorted by consensus key.
     pub validators: Vec<GenesisValidator>,

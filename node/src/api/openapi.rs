@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use quorate_app::KEY_BYTES_MAX;
 use quorate_types::{
-    event::{BlockEvent, NodeEvent, TransactionsEvent},
+    event::{BlockEvent, EVENT_TRANSACTIONS_MAX, NodeEvent, TransactionsEvent},
     genesis::APPLICATION_NAME_BYTES_MAX,
     governance::BOARD_MAX,
     message::{ANSWER_BYTES_MAX, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, CATCHUP_BLOCKS_MAX},
@@ -200,7 +200,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The limits that texts link to. The first that fits a link counts.
-fn limits() -> [(&'static str, u64); 19] {
+fn limits() -> [(&'static str, u64); 20] {
     [
         ("quorate_app::ANSWER_BYTES_MAX", quorate_app::ANSWER_BYTES_MAX as u64),
         ("ANSWER_BYTES_MAX", ANSWER_BYTES_MAX as u64),
@@ -210,6 +210,7 @@ fn limits() -> [(&'static str, u64); 19] {
         ("BOARD_MAX", BOARD_MAX as u64),
         ("CATCHUP_BLOCKS_MAX", CATCHUP_BLOCKS_MAX as u64),
         ("EPOCH_CHANGES_MAX", EPOCH_CHANGES_MAX as u64),
+        ("EVENT_TRANSACTIONS_MAX", EVENT_TRANSACTIONS_MAX.into()),
         ("KEY_BYTES_MAX", KEY_BYTES_MAX as u64),
         ("LISTED_KEYS_MAX", LISTED_KEYS_MAX.into()),
         ("LISTED_OUTPUT_BYTES_MAX", LISTED_OUTPUT_BYTES_MAX as u64),

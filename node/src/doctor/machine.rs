@@ -94,7 +94,7 @@ fn verdict(free: u64, used: u64, per_day: Option<u64>, free_bytes_min: u64) -> F
     );
     if free < free_bytes_min {
         Finding::fault("disk", format!("{seen}; clients' transactions are refused"), FIX)
-    } else if left < free_bytes_min / 2 || days.is_some_and(|days| days < DAYS_LEFT_MIN) {
+    } else if left < free_bytes_min || days.is_some_and(|days| days < DAYS_LEFT_MIN) {
         Finding::warning("disk", seen, FIX)
     } else {
         Finding::ok("disk", seen)

@@ -86,6 +86,8 @@ enum Command<S: SettingsArgs, C: Extension> {
     /// Collect what helps somebody else to find a validator's fault.
     #[command(subcommand)]
     Debug(quorate_node::DebugCommand),
+    /// Watch nodes, their committee and their chain at a terminal; with -o json, print what each node says, once a second.
+    Monitor(quorate_monitor::MonitorCommand),
     /// Show, check and change a validator's settings.
     #[command(subcommand)]
     Config(quorate_node::ConfigCommand),
@@ -158,6 +160,7 @@ impl<S: SettingsArgs, C: Extension> Program<S, C> {
             Command::Node(command) => command.run(app, out),
             Command::Doctor(command) => command.run(app, out),
             Command::Debug(command) => command.run(app, out),
+            Command::Monitor(command) => block_on(command.run(out)),
             Command::Config(command) => command.run(out),
             Command::Signer(command) => command.run(app, out),
             Command::Keygen(command) => command.run(out),

@@ -45,6 +45,8 @@ pub const STATUS: &str = "/v1/status";
 pub const CONSENSUS: &str = "/v1/consensus";
 /// Path of what the node has dropped.
 pub const DROPS: &str = "/v1/drops";
+/// Path of the events that the node sees for itself.
+pub const NODE_EVENTS: &str = "/v1/events/node";
 /// Path of the evidence that the node holds.
 pub const EVIDENCE: &str = "/v1/evidence";
 /// Path of the changes of the committee.
@@ -85,6 +87,12 @@ pub fn transaction_proof(id: TxId) -> String {
 #[must_use]
 pub fn transaction_raw(id: TxId) -> String {
     format!("{TRANSACTIONS}/{id}/raw")
+}
+
+/// Path of the events about committed blocks, from this height on.
+#[must_use]
+pub fn block_events(from: Height) -> String {
+    format!("/v1/events?from={from}")
 }
 
 /// Path of the events about an account's transactions, in blocks from this height on.
@@ -146,6 +154,7 @@ mod tests {
         assert_eq!(submit(Wait::Committed, 250), "/v1/transactions?wait=committed&timeout_ms=250");
         assert_eq!(transaction_proof(TxId::default()), format!("/v1/transactions/{zeros}/proof"));
         assert_eq!(transaction_raw(TxId::default()), format!("/v1/transactions/{zeros}/raw"));
+        assert_eq!(block_events(Height(7)), "/v1/events?from=7");
         assert_eq!(account_events(Address::default(), Height(7)), format!("/v1/events?from=7&account={zeros}"));
         assert_eq!(account(Address::default()), format!("/v1/accounts/{zeros}"));
         assert_eq!(evidence(EvidenceId::default()), format!("/v1/evidence/{zeros}"));

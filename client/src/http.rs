@@ -161,6 +161,14 @@ impl Client {
         Ok(Self { nodes, http, preferred: AtomicUsize::new(0) })
     }
 
+    /// A client for each of its nodes, with the node's URL without user name and password. They share their connections.
+    #[must_use]
+    pub fn apart(self) -> Vec<(String, Self)> {
+        let Self { nodes, http, preferred: _ } = self;
+        let apart = |url: Url| (without_credentials(&url), Self { nodes: vec![url], http: http.clone(), preferred: AtomicUsize::new(0) });
+        nodes.into_iter().map(apart).collect()
+    }
+
     /// The nodes, starting with the one that answered last.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> + Send {
         let first = self.preferred.load(Ordering::Relaxed);
@@ -334,8 +342,20 @@ impl Client {
         Ok(self.ask_first(path).await?.body)
     }
 
+    /// Opens the first node's stream of events at `path`, such as [`api::NODE_EVENTS`]. Not proved.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(&self, path: &str) -> Result<Events, ClientError> {
+        self.first()?.events(path).await
+    }
+
+    fn first(&self) -> Result<Node<'_>, ClientError> {
+        self.nodes().next().ok_or(ClientError::Unreachable { tried: String::new() })
+    }
+
     async fn ask_first(&self, path: &str) -> Result<Answer, ClientError> {
-        let node = self.nodes().next().ok_or(ClientError::Unreachable { tried: String::new() })?;
+        let node = self.first()?;
         self.ask(node.url, &get(path.into(), ANSWER_BYTES_MAX)).await.map_err(|silence| node.unreachable(&silence))
     }
 
@@ -546,7 +566,7 @@ impl Node<'_> {
 
 /// A node's stream of events.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub struct Events {
     response: reqwest::Response,
     /// Bytes that are not an event yet.
     read: Vec<u8>,
@@ -555,16 +575,21 @@ pub(crate) struct Events {
 
 /// An event, with empty texts for what it lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// The number to resume after.
-    pub(crate) id: Option<u64>,
-    pub(crate) name: String,
-    pub(crate) data: String,
+    pub id: Option<u64>,
+    /// Its name. A comment, which keeps a quiet stream alive, has none.
+    pub name: String,
+    /// What it tells, in JSON.
+    pub data: String,
 }
 
 impl Events {
-    /// Waits for the next event; `None` at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+    /// Waits for the next event, however long; `None` at the end of the stream. It may be dropped and called again: no event is lost.
+    ///
+    /// # Errors
+    /// [`ClientError::Answer`]: the connection broke, or the event is not text, or too long.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         let wrong = |node: &str, reason: &str| ClientError::Answer { node: node.into(), reason: reason.into() };
         let mut looked = 0usize;
         loop {
@@ -674,6 +699,14 @@ fn parse(text: &str) -> Result<Url, ClientError> {
         return Err(wrong("it must have a host, and neither query nor fragment"));
     }
     Ok(url)
+}
+
+fn without_credentials(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs that can have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Removes duplicates and keeps the order: a node that is named twice must not count as two that agree.

@@ -24,7 +24,7 @@ pub use self::{
     args::NodeArgs,
     error::{ClientError, NotCommitted},
     history::History,
-    http::Client,
+    http::{Client, Event, Events},
     light::{LightClient, LightError, Proven},
     service::{Service, ServiceError, ServiceOptions},
     session::{Fate, Pace, Seen, Session},

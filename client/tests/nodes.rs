@@ -275,3 +275,10 @@ async fn a_session_comes_back_to_nodes_that_are_full_when_the_first_of_them_says
     // At its pace alone the session would retry hundreds of times; it waits at least half a second, so it retries at most twice.
     assert!((2..=6).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
 }
+
+#[test]
+fn a_client_is_taken_apart_into_one_for_each_node_whose_url_holds_no_password() {
+    let client = Client::new(&["http://a.example:1/", "http://operator:secret@b.example:2", "http://a.example:1"]).unwrap();
+    let urls: Vec<_> = client.apart().into_iter().map(|(url, _)| url).collect();
+    assert_eq!(urls, ["http://a.example:1", "http://b.example:2"]);
+}

@@ -15,7 +15,7 @@ mod usage;
 
 pub use self::{
     failure::{CommandError, Exit},
-    output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors},
+    output::{Color, Format, Output, OutputArgs, Progress, Written, colors_errors, colors_output},
     program::in_this_program,
     shell::{program_word, shell_word},
     untrusted::{UNTRUSTED_CHARS_MAX, escape_untrusted, is_plain},

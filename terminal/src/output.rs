@@ -72,6 +72,12 @@ pub fn colors_errors() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
+/// Whether standard output is coloured: as `--color` or `NO_COLOR` say, else if it is a terminal.
+#[must_use]
+pub fn colors_output() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
 /// Where a command writes.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
@@ -155,6 +161,14 @@ impl Output {
     /// # Errors
     /// Writing to standard output failed. A reader that has gone away (`| head`) is not an error.
     pub fn print<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
+        self.put(&self.rendered(value, text)?).map(drop)
+    }
+
+    /// Like [`Self::print`], for commands that go on until somebody stops them: `false` if the reader has gone away.
+    ///
+    /// # Errors
+    /// As for [`Self::print`].
+    pub fn print_on<T: Serialize + ?Sized>(&self, value: &T, text: impl FnOnce() -> String) -> Result<bool, CommandError> {
         self.put(&self.rendered(value, text)?)
     }
 
@@ -167,13 +181,15 @@ impl Output {
             Format::Text => text(),
             Format::Json => serde_json::to_string(value).map_err(|error| unwritten(Stream::Out, &io::Error::from(error)))?,
         };
-        self.put(&format!("{line}\n"))
+        self.put(&format!("{line}\n")).map(drop)
     }
 
-    fn put(&self, line: &str) -> Result<(), CommandError> {
+    /// Whether there is still a reader.
+    fn put(&self, line: &str) -> Result<bool, CommandError> {
         match self.write(Stream::Out, line) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(Stream::Out, &error)),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(unwritten(Stream::Out, &error)),
         }
     }
 

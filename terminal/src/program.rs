@@ -7,7 +7,8 @@ static NAME: OnceLock<&str> = OnceLock::new();
 /// The name under which quorate's own crates mention commands.
 const WRITTEN: &str = "quorate";
 /// The commands that every program has.
-const COMMANDS: [&str; 11] = ["bench", "config", "debug", "doctor", "genesis", "keygen", "localnet", "node", "playground", "sim", "tx"];
+const COMMANDS: [&str; 12] =
+    ["bench", "config", "debug", "doctor", "genesis", "keygen", "localnet", "monitor", "node", "playground", "sim", "tx"];
 
 /// Sets the name, once per process.
 pub(crate) fn set(name: &'static str) {

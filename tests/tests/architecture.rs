@@ -44,6 +44,7 @@ const TABLE: &[(&str, Names, Names, Names)] = &[
     ),
     ("client", &["types", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
     ("wallet", &["types", "app", "builtin", "client", "keygen", "genesis", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
+    ("monitor", &["types", "client", "terminal"], &["rocksdb", "libp2p", "axum"], &[]),
     ("terminal", &["types"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),
     // A process that holds a key links nothing that listens to strangers.
     ("signer", &["types", "consensus", "keygen"], &["tokio", "rocksdb", "libp2p", "axum", "reqwest"], &[]),

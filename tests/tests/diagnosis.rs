@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use quorate_builtin::{KvAction, KvOperation, KvSpace, Operation};
-use quorate_tests::{Cluster, DEADLINE, eventually};
+use quorate_tests::{Cluster, DEADLINE, eventually, quorate};
 use quorate_types::{
     diagnosis::{DropsView, LinkState},
     round::{Sequence, UnixMillis},
@@ -62,6 +62,17 @@ async fn while_nothing_is_committed_the_log_and_the_api_say_who_is_missing_until
         })
         .await;
     }
+
+    eventually("the monitor shows the stall, and the node that is gone", || async {
+        let nodes = ["--node", cluster.url(0), "--node", cluster.url(1)];
+        let lines = quorate(&[["monitor", "-o", "json", "--count", "1"].as_slice(), &nodes].concat()).stdout;
+        let [stalled, gone] = lines.lines().collect::<Vec<_>>()[..] else { return None };
+        let [stalled, gone] = [stalled, gone].map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let shows =
+            stalled["consensus"]["stall"]["summary"].as_str()?.contains("3 are needed") && stalled["status"]["name"] == cluster.name(0);
+        (shows && gone["error"].as_str()?.contains("refused")).then_some(())
+    })
+    .await;
 
     cluster.spawn(1);
     cluster.spawn(2);

@@ -86,6 +86,49 @@ fn a_passphrase_is_taken_from_the_terminal_with_its_corrections() {
 }
 
 #[test]
+fn the_dashboard_leaves_the_terminal_as_it_was() {
+    // Nobody answers at this port, which the dashboard has to say.
+    let monitor = format!("{} monitor --node http://127.0.0.1:1", quoted(&program()));
+    for (leave, code) in [("q", "code=0"), ("\u{1b}", "code=0"), ("\u{3}", "code=130")] {
+        let mut terminal = Terminal::run(&format!("stty rows 24 cols 80; {monitor}; echo code=$?; stty -a"));
+        terminal.until("refused");
+        terminal.type_keys(leave.as_bytes());
+        let shown = terminal.finish();
+        let (dashboard, after) = shown.split_once("\u{1b}[?1049l").expect("it leaves the alternate screen");
+        assert!(dashboard.contains("\u{1b}[?1049h") && dashboard.ends_with("\u{1b}[?25h"), "{shown}");
+        assert!(after.contains(code), "{shown}");
+        let settings: Vec<_> = after.split(|character: char| character.is_whitespace() || character == ';').collect();
+        for setting in ["echo", "icanon", "isig"] {
+            assert!(settings.contains(&setting), "{setting} is off: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_dashboard_that_is_stopped_leaves_the_terminal_as_it_was() {
+    let monitor = format!("{} monitor --node http://127.0.0.1:1", quoted(&program()));
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut terminal =
+            Terminal::run(&format!("stty rows 24 cols 80; sh -c 'echo pid=$$.; exec \"$@\"' sh {monitor}; echo code=$?; stty -a"));
+        terminal.until("refused");
+        let pid = terminal.shown.split_once("pid=").and_then(|(_, rest)| rest.split_once('.')).expect("the shell's number").0.to_owned();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        let shown = terminal.finish();
+        let after = shown.split_once("\u{1b}[?1049l").expect("it leaves the alternate screen").1;
+        assert!(after.contains("code=130") && after.contains(" icanon") && !after.contains("-icanon"), "{signal}: {shown}");
+    }
+}
+
+#[test]
+fn a_monitor_for_programs_ends_with_its_reader() {
+    let mut monitor = Command::new(program());
+    monitor.args(["monitor", "-o", "json", "--node", "http://127.0.0.1:1"]).stdout(Stdio::piped());
+    let mut monitor = monitor.spawn().unwrap();
+    drop(monitor.stdout.take());
+    assert!(monitor.wait().unwrap().success());
+}
+
+#[test]
 fn whoever_follows_a_log_ends_with_its_reader() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("net");

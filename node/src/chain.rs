@@ -181,18 +181,24 @@ impl<S: Store> History for LedgerReader<S> {
     fn sent_by(&self, height: Height, account: &Address, from: u32, max: usize, app: &App) -> Result<Option<Sent>, LedgerError> {
         let Some(StoredBlock { header, block, .. }) = self.block_at(height)? else { return Ok(None) };
         let payload = block.as_ref().map(|block| &**block.payload()).unwrap_or_default();
-        let mut transactions = Vec::new();
-        for (place, transaction) in (0u32..).zip(payload).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+        let mut sent = Sent { timestamp: header.timestamp, transactions: Vec::new(), next: None };
+        let rest = (0u32..).zip(payload).skip(usize::try_from(from).unwrap_or(usize::MAX));
+        let mut rest = rest.skip_while(|(_, transaction)| transaction.sender() != *account).peekable();
+        let Some((_, first)) = rest.peek() else { return Ok(Some(sent)) };
+        // Walked along, because to look up one costs as much as the receipts of a whole block.
+        let mut receipts = self.receipts_from(&first.id())?;
+        for (place, transaction) in rest {
+            let receipt = receipts.next();
             if transaction.sender() != *account {
                 continue;
             }
-            if transactions.len() == max {
-                return Ok(Some(Sent { timestamp: header.timestamp, transactions, next: Some(place) }));
+            if sent.transactions.len() == max {
+                sent.next = Some(place);
+                break;
             }
-            let mut receipts = self.receipts_from(&transaction.id())?;
-            transactions.push(view(transaction, receipts.next(), app)?.0);
+            sent.transactions.push(view(transaction, receipt, app)?.0);
         }
-        Ok(Some(Sent { timestamp: header.timestamp, transactions, next: None }))
+        Ok(Some(sent))
     }
 
     fn block(&self, height: Height) -> Result<Option<StoredBlock>, LedgerError> {

@@ -9,6 +9,7 @@
 //! increase for an alert to see. So all label values are listed here, and an unlisted one counts as [`OTHER`].
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt, fs,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
@@ -252,6 +253,8 @@ pub(crate) struct Metrics {
     /// When this process last committed, or started.
     committed_at: Mutex<Instant>,
     linked_members: Family<PeerLabel, Gauge>,
+    /// The labels of these.
+    listed_members: Mutex<BTreeSet<String>>,
     linked_power: Gauge,
     quorum_power: Gauge,
     own_power: Gauge,
@@ -294,6 +297,7 @@ impl Metrics {
             last_commit: Gauge::default(),
             committed_at: Mutex::new(Instant::now()),
             linked_members: Family::default(),
+            listed_members: Mutex::default(),
             linked_power: Gauge::default(),
             quorum_power: Gauge::default(),
             own_power: Gauge::default(),
@@ -496,20 +500,29 @@ impl Metrics {
         self.committed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// What is linked, and whether this validator signs.
-    pub(crate) fn linked(&self, now: &InForce, linked: SignerSet, signs: bool) {
+    /// What is linked, and whether this validator signs, if that is known.
+    pub(crate) fn linked(&self, now: &InForce, linked: SignerSet, signs: Option<bool>) {
         let power = |power: u64| i64::try_from(power).unwrap_or(i64::MAX);
         let committee = now.committee();
-        // Those who have left have no links to lose.
-        self.linked_members.clear();
-        for (id, validator) in committee.members().filter(|(id, _)| *id != now.me) {
-            self.linked_members.get_or_create(&PeerLabel { validator: validator.name.clone() }).set(i64::from(linked.contains(id)));
+        let others = committee.members().filter(|(id, _)| *id != now.me);
+        let others: BTreeMap<_, _> = others.map(|(id, validator)| (validator.name.clone(), linked.contains(id))).collect();
+        for (name, is_linked) in &others {
+            self.linked_members.get_or_create(&PeerLabel { validator: name.clone() }).set(i64::from(*is_linked));
         }
+        // Those who have left have no links to lose. A label is never removed for a moment: another scraper would see a gap.
+        let mut listed = self.listed_members.lock().unwrap_or_else(PoisonError::into_inner);
+        for left in listed.iter().filter(|name| !others.contains_key(*name)) {
+            self.linked_members.remove(&PeerLabel { validator: left.clone() });
+        }
+        *listed = others.into_keys().collect();
+        drop(listed);
         self.linked_power.set(power(committee.power(linked)));
         self.quorum_power.set(power(committee.quorum_power()));
         let own = committee.get(now.me).map_or(0, |validator| validator.power.0);
         self.own_power.set(power(own));
-        self.signs.set(i64::from(own > 0 && signs));
+        if let Some(signs) = signs {
+            self.signs.set(i64::from(own > 0 && signs));
+        }
     }
 
     pub(crate) fn compared_clocks(&self, clocks: Option<&Clocks>) {

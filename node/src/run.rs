@@ -38,7 +38,7 @@ use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 use crate::{
     addresses,
-    api::{self, Api, events::Newest, waiting::Waiting},
+    api::{self, Api, events::ToldBlocks, waiting::Waiting},
     chain::History,
     config::{ApiConfig, Config, PoolConfig},
     diagnosis,
@@ -486,7 +486,7 @@ impl Node {
             drops,
             evidence,
             feed,
-            newest: Newest::new(),
+            told_blocks: ToldBlocks::new(),
             stop: stop.subscribe(),
             signer: remote,
             waiting: Waiting::new(&config.api),

@@ -67,8 +67,12 @@ async fn tell(session: &Session, address: Address, from: Height, follow: bool, o
         out.note(format_args!(
             "{count} transactions, proved; none before height {height} is left out, since they are numbered without gaps"
         ));
+    } else if count > 0 {
+        out.note(format_args!(
+            "{count} transactions in blocks {from} to {height}, proved; none after the first one is left out, since they are numbered without gaps"
+        ));
     } else {
-        out.note(format_args!("{count} transactions in blocks {from} to {height}, proved, and numbered without gaps"));
+        out.note(format_args!("all nodes say that there is no transaction in blocks {from} to {height}; nothing proves it"));
     }
     Ok(())
 }

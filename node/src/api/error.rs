@@ -123,6 +123,12 @@ impl ApiError {
         Self::rejected(rejected.code(), rejected.to_string())
     }
 
+    /// What the client is told.
+    pub(crate) fn view(self) -> ErrorView {
+        let Self { code, message, hint, .. } = self;
+        ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) }
+    }
+
     pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -155,12 +161,11 @@ fn judge(code: &str) -> (StatusCode, Option<&'static str>) {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { status, code, message, hint } = self;
+        let (status, code) = (self.status, self.code.clone());
         // Conditions that only an operator can end do not pass within a second.
         let is_passing =
             status == StatusCode::SERVICE_UNAVAILABLE && ![STOPPING, DISK_NEARLY_FULL, HISTORY_DAMAGED, HALTED].contains(&&*code);
-        let view = ErrorView { code: code.into_owned(), message, hint: hint.map(Cow::into_owned) };
-        let mut response = (status, Json(ErrorBody { error: view })).into_response();
+        let mut response = (status, Json(ErrorBody { error: self.view() })).into_response();
         if is_passing {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -5,15 +5,15 @@
 //! | `GET /v1/events?from=HEIGHT&account=ADDRESS` | heights, the same on every node | the store, from the first block on |
 //! | `GET /v1/events/node?from=NUMBER` | this node's own | [`crate::feed`], in memory |
 //!
-//! An event is made when the connection has room for it. So a slow reader costs no memory and misses nothing: it lags, and is cut off if it reads
-//! more slowly than any client may ([`super::limits`]). The newest blocks are read and encoded once for all streams.
+//! An event is made when the connection has room for it. So a slow reader misses nothing: it lags, and is cut off if it reads more slowly than
+//! any client may ([`super::limits`]). A block is read and encoded once for all streams that need it at about the same time.
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
     fmt::Write,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -26,7 +26,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::{future::BoxFuture, stream};
 use quorate_ledger::CommittedView;
 use quorate_types::{
     event::{EVENT_TRANSACTIONS_MAX, NodeEvent, TransactionsEvent},
@@ -53,43 +53,32 @@ use crate::{chain::Told, feed::Found};
 
 /// How often a stream without events sends a comment, which also finds clients that are gone.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Newest blocks that are kept encoded. Streams behind these read the store.
-const TOLD_MAX: usize = 64;
-/// Streams that may read the store at once; the others wait.
-const READING_MAX: usize = 4;
+/// Blocks that are kept encoded: those that were used last.
+const TOLD_MAX: usize = 1_024;
+/// Bytes of these, which are mostly addresses of senders.
+const TOLD_BYTES_MAX: usize = 16 << 20;
+/// Blocks that are read from the store at once. One stream reads a block, and the others that need it wait for that.
+const READERS: usize = 16;
+/// Streams that may read an account's transactions at once; the others wait.
+const ACCOUNT_READERS: usize = 4;
 /// Blocks without a transaction of the account after which a stream that reads old blocks tells how far it is.
 const PROGRESS_EVERY: u32 = 1_000;
 
-/// The newest blocks, encoded.
-pub(crate) struct Newest {
-    /// By height.
-    told: Mutex<BTreeMap<Height, Arc<Encoded>>>,
-    /// Held while the newest block is read, so that one stream reads it for all.
-    reading: tokio::sync::Mutex<()>,
-    /// Permits to read older blocks.
-    older: Semaphore,
+/// Blocks as events.
+pub(crate) struct ToldBlocks {
+    kept: Mutex<Kept>,
+    /// One is held while a block is read.
+    readers: [tokio::sync::Mutex<()>; READERS],
+    /// Permits to read the transactions of an account.
+    accounts: Semaphore,
 }
 
-impl Newest {
-    pub(crate) fn new() -> Self {
-        Self { told: Mutex::default(), reading: tokio::sync::Mutex::default(), older: Semaphore::new(READING_MAX) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Height, Arc<Encoded>>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, height: Height) -> Option<Arc<Encoded>> {
-        self.lock().get(&height).cloned()
-    }
-
-    fn keep(&self, encoded: &Arc<Encoded>) {
-        let mut told = self.lock();
-        told.insert(encoded.height, Arc::clone(encoded));
-        if told.len() > TOLD_MAX {
-            told.pop_first();
-        }
-    }
+#[derive(Default)]
+struct Kept {
+    blocks: BTreeMap<Height, (Arc<Encoded>, u64)>,
+    bytes: usize,
+    /// Counts the uses; a block's number is that of its last one.
+    uses: u64,
 }
 
 /// A block as an event.
@@ -99,6 +88,51 @@ struct Encoded {
     message: Bytes,
     /// Whose transactions it has, ascending.
     senders: Vec<Address>,
+}
+
+impl Encoded {
+    fn bytes(&self) -> usize {
+        self.message.len().saturating_add(self.senders.len().saturating_mul(size_of::<Address>()))
+    }
+}
+
+impl ToldBlocks {
+    pub(crate) fn new() -> Self {
+        Self { kept: Mutex::default(), readers: Default::default(), accounts: Semaphore::new(ACCOUNT_READERS) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self, height: Height) -> &tokio::sync::Mutex<()> {
+        &self.readers[usize::try_from(height.0 % READERS as u64).unwrap_or_default()]
+    }
+
+    fn find(&self, height: Height) -> Option<Arc<Encoded>> {
+        let mut kept = self.lock();
+        kept.uses = kept.uses.saturating_add(1);
+        let now = kept.uses;
+        let (block, used) = kept.blocks.get_mut(&height)?;
+        *used = now;
+        Some(Arc::clone(block))
+    }
+
+    fn keep(&self, block: &Arc<Encoded>) {
+        let mut kept = self.lock();
+        kept.uses = kept.uses.saturating_add(1);
+        let now = kept.uses;
+        kept.bytes = kept.bytes.saturating_add(block.bytes());
+        if let Some((before, _)) = kept.blocks.insert(block.height, (Arc::clone(block), now)) {
+            kept.bytes = kept.bytes.saturating_sub(before.bytes());
+        }
+        while kept.blocks.len() > TOLD_MAX || kept.bytes > TOLD_BYTES_MAX {
+            let Some(oldest) = kept.blocks.iter().min_by_key(|(_, (_, used))| *used).map(|(height, _)| *height) else { return };
+            if let Some((before, _)) = kept.blocks.remove(&oldest) {
+                kept.bytes = kept.bytes.saturating_sub(before.bytes());
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -146,10 +180,14 @@ pub(super) async fn chain(
     let from = first(&headers, from)?;
     let place = place(&api, origin)?;
     let mut views = api.views.clone();
-    let next = from.map_or_else(|| views.borrow_and_update().header().height.next(), Height);
+    let newest = views.borrow_and_update().header().height;
+    let next = from.map_or(newest.next(), Height);
+    if next <= newest {
+        // What cannot be read is an answer of its own, as long as it can be one.
+        api.told(next).await?;
+    }
     let stop = api.stop.clone();
-    let chain = Chain { api, views, stop, next, account, part: 0, silent: 0, _place: place };
-    Ok(answer(stream::unfold(chain, async |mut chain| Some((Ok(chain.next().await?), chain)))))
+    Ok(answer(Chain { api, views, next, account, part: 0, silent: 0, told_at: Instant::now(), has_failed: false }, place, stop))
 }
 
 /// What this node sees, as it happens: rounds, its timeouts, evidence.
@@ -179,8 +217,7 @@ pub(super) async fn node(
     let mut told = api.feed.follow();
     let next = from.unwrap_or_else(|| *told.borrow_and_update());
     let stop = api.stop.clone();
-    let seen = Seen { api, told, stop, next, _place: place };
-    Ok(answer(stream::unfold(seen, async |mut seen| Some((Ok(seen.next().await?), seen)))))
+    Ok(answer(Seen { api, told, next }, place, stop))
 }
 
 fn bad_query(error: &QueryRejection, example: &str) -> ApiError {
@@ -207,10 +244,49 @@ fn place(api: &Api, origin: Origin) -> Result<Place, ApiError> {
     })
 }
 
-fn answer(events: impl stream::Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+/// Where the pieces of a stream come from.
+trait Source: Send + 'static {
+    /// Waits for the next piece; `None` ends the stream.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// An open stream.
+struct Open<S> {
+    /// The next piece, and the source of those that follow. It goes on while the stream is kept alive.
+    piece: BoxFuture<'static, (S, Option<Bytes>)>,
+    place: Place,
+    stop: watch::Receiver<bool>,
+}
+
+impl<S: Source> Open<S> {
+    fn ask(mut source: S) -> BoxFuture<'static, (S, Option<Bytes>)> {
+        Box::pin(async move {
+            let piece = source.next().await;
+            (source, piece)
+        })
+    }
+
+    /// The next piece; `None` if the source ends, the node stops, or the place is given to somebody else.
+    async fn next(&mut self) -> Option<Bytes> {
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => None,
+            () = self.place.ended() => None,
+            (source, piece) = &mut self.piece => {
+                self.piece = Self::ask(source);
+                piece
+            }
+            () = sleep(KEEPALIVE) => Some(ALIVE),
+        }
+    }
+}
+
+fn answer(source: impl Source, place: Place, stop: watch::Receiver<bool>) -> Response {
+    let open = Open { piece: Open::ask(source), place, stop };
+    let pieces = stream::unfold(open, async |mut open| Some((Ok::<_, Infallible>(open.next().await?), open)));
     // The connection keeps its place in the table until it ends, so it ends with the stream.
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store"), (CONNECTION, "close")];
-    let mut response = (headers, Body::from_stream(events)).into_response();
+    let mut response = (headers, Body::from_stream(pieces)).into_response();
     response.extensions_mut().insert(Streamed);
     response
 }
@@ -234,11 +310,10 @@ fn position(last: u64) -> Bytes {
 /// The comment that keeps a stream alive.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// A stream of committed blocks.
+/// Committed blocks.
 struct Chain {
     api: Arc<Api>,
     views: watch::Receiver<CommittedView>,
-    stop: watch::Receiver<bool>,
     /// Height of the next block.
     next: Height,
     account: Option<Address>,
@@ -246,54 +321,62 @@ struct Chain {
     part: u32,
     /// Blocks since the stream last told its position.
     silent: u32,
-    _place: Place,
+    /// When the stream last told anything.
+    told_at: Instant,
+    /// A block could not be read, and the client was told.
+    has_failed: bool,
+}
+
+impl Source for Chain {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.has_failed {
+            return None;
+        }
+        let piece = self.piece().await.unwrap_or_else(|error| {
+            self.has_failed = true;
+            message("error", None, &error.view())
+        });
+        self.told_at = Instant::now();
+        piece
+    }
 }
 
 impl Chain {
-    /// The next event; `None` ends the stream: the node stops, or cannot read.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn piece(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
             let newest = self.views.borrow_and_update().header().height;
+            let is_due = self.silent >= PROGRESS_EVERY || self.told_at.elapsed() >= KEEPALIVE;
+            if self.silent > 0 && (self.next > newest || is_due) {
+                self.silent = 0;
+                return Ok(self.next.0.checked_sub(1).map(position));
+            }
             if self.next > newest {
-                if self.silent > 0 {
-                    self.silent = 0;
-                    return Some(position(newest.0));
-                }
-                tokio::select! {
-                    changed = self.views.changed() => changed.ok()?,
-                    () = stopped(&mut self.stop) => return None,
-                    () = sleep(KEEPALIVE) => return Some(ALIVE),
+                if self.views.changed().await.is_err() {
+                    return Ok(None);
                 }
                 continue;
             }
-            if *self.stop.borrow() {
-                return None;
-            }
-            let block = self.api.told(self.next, newest).await?;
+            let block = self.api.told(self.next).await?;
             let Some(account) = self.account else {
                 self.next = self.next.next();
-                return Some(block.message.clone());
+                return Ok(Some(block.message.clone()));
             };
             if block.senders.binary_search(&account).is_ok() {
                 return self.transactions(account).await;
             }
             self.next = self.next.next();
             self.silent = self.silent.saturating_add(1);
-            if self.silent >= PROGRESS_EVERY {
-                self.silent = 0;
-                return Some(position(block.height.0));
-            }
         }
     }
 
     /// The account's next transactions in the next block.
-    async fn transactions(&mut self, account: Address) -> Option<Bytes> {
+    async fn transactions(&mut self, account: Address) -> Result<Option<Bytes>, ApiError> {
         let (height, part, app) = (self.next, self.part, self.api.machine.app().clone());
-        let permit = self.api.newest.older.acquire().await.ok()?;
         let max = usize::try_from(EVENT_TRANSACTIONS_MAX).unwrap_or(usize::MAX);
+        let permit = self.api.told_blocks.accounts.acquire().await.map_err(|_| ApiError::stopping())?;
         let read = self.api.read_in_turn(move |history| history.sent_by(height, &account, part, max, &app)).await;
         drop(permit);
-        let sent = read.ok()??;
+        let sent = read?.ok_or_else(ApiError::damaged)?;
         let event = TransactionsEvent { height, timestamp: sent.timestamp, transactions: sent.transactions };
         let is_last = sent.next.is_none();
         if is_last {
@@ -301,46 +384,36 @@ impl Chain {
             self.silent = 0;
         }
         self.part = sent.next.unwrap_or(0);
-        message("transactions", is_last.then_some(height.0), &event)
+        Ok(message("transactions", is_last.then_some(height.0), &event))
     }
 }
 
 impl Api {
-    /// A committed block as an event; `None` if it cannot be read.
-    async fn told(&self, height: Height, newest: Height) -> Option<Arc<Encoded>> {
-        if let Some(told) = self.newest.find(height) {
-            return Some(told);
+    /// A committed block as an event. One caller reads it; the others that need it wait for that.
+    async fn told(&self, height: Height) -> Result<Arc<Encoded>, ApiError> {
+        if let Some(told) = self.told_blocks.find(height) {
+            return Ok(told);
         }
-        if height.0.saturating_add(TOLD_MAX as u64) <= newest.0 {
-            let _permit = self.newest.older.acquire().await.ok()?;
-            return self.encode(height).await;
+        let _reading = self.told_blocks.reader(height).lock().await;
+        if let Some(told) = self.told_blocks.find(height) {
+            return Ok(told);
         }
-        let _reading = self.newest.reading.lock().await;
-        if let Some(told) = self.newest.find(height) {
-            return Some(told);
-        }
-        let told = self.encode(height).await?;
-        self.newest.keep(&told);
-        Some(told)
-    }
-
-    async fn encode(&self, height: Height) -> Option<Arc<Encoded>> {
-        let read = self.read_in_turn(move |history| history.told(height)).await;
-        let Told { event, senders } = read.ok()??;
-        Some(Arc::new(Encoded { height, message: message("block", Some(height.0), &event)?, senders }))
+        let Told { event, senders } = self.read_in_turn(move |history| history.told(height)).await?.ok_or_else(ApiError::damaged)?;
+        let message = message("block", Some(height.0), &event).ok_or_else(|| ApiError::internal("the event cannot be written"))?;
+        let told = Arc::new(Encoded { height, message, senders });
+        self.told_blocks.keep(&told);
+        Ok(told)
     }
 }
 
-/// A stream of what this node sees.
+/// What this node sees.
 struct Seen {
     api: Arc<Api>,
     told: watch::Receiver<u64>,
-    stop: watch::Receiver<bool>,
     next: u64,
-    _place: Place,
 }
 
-impl Seen {
+impl Source for Seen {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.told.borrow_and_update();
@@ -355,12 +428,7 @@ impl Seen {
                     let event = NodeEvent::Gap { asked, next };
                     return message(event.kind(), None, &event);
                 }
-                Found::NotYet => {}
-            }
-            tokio::select! {
-                changed = self.told.changed() => changed.ok()?,
-                () = stopped(&mut self.stop) => return None,
-                () = sleep(KEEPALIVE) => return Some(ALIVE),
+                Found::NotYet => self.told.changed().await.ok()?,
             }
         }
     }

@@ -171,7 +171,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
         waiting_clients: api.waiting.len(),
     };
     let now = api.epochs.now();
-    let signs = replica.as_ref().is_some_and(|replica| signs_nothing(&api, replica).is_none());
+    let signs = replica.as_ref().map(|replica| signs_nothing(&api, replica).is_none());
     api.metrics.linked(&now, linked(&api.members(), now.me), signs);
     api.metrics.compared_clocks(api.clocks().as_ref());
     api.metrics.damaged_reads(api.history.damage().reads);

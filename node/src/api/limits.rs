@@ -7,6 +7,7 @@
 //! | [`HEAD_BYTES_MAX`], [`HEADERS_MAX`] | long heads |
 //! | a body must be complete within `read_timeout`; its route bounds its length | slow senders, long bodies |
 //! | a client must read its answer at [`ANSWER_RATE_MIN`]; it may lag by `write_timeout` | slow readers |
+//! | [`BUFFER_BYTES`] of a connection, for requests and for streams of events | clients that do not read a stream |
 //! | one budget for the bytes of all answers ([`super::seats`]); [`SOCKET_BYTES`] of each in the socket buffer | many long answers |
 
 use std::{
@@ -63,6 +64,8 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 const REFUSALS_MAX: usize = 64;
 /// Minimum rate at which a client must read an answer, in bytes per second.
 const ANSWER_RATE_MIN: u32 = 32 << 10;
+/// Size of the buffers that a connection has here: without this bound a stream to a client that does not read fills some 400 KB.
+const BUFFER_BYTES: usize = 64 << 10;
 /// Size of a socket's send buffer. Without this bound, the system buffers megabytes for each connection.
 const SOCKET_BYTES: usize = 128 << 10;
 
@@ -163,6 +166,7 @@ impl Server {
                 .header_read_timeout(config.read_timeout())
                 .max_header_size(HEAD_BYTES_MAX)
                 .max_headers(HEADERS_MAX)
+                .max_buf_size(BUFFER_BYTES)
                 .serve_connection(stream, service)
         );
         let served = async {

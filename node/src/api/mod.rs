@@ -58,7 +58,7 @@ use tokio::{
     task::JoinError,
 };
 
-use self::{error::ApiError, events::Newest, waiting::Waiting};
+use self::{error::ApiError, events::ToldBlocks, waiting::Waiting};
 use crate::{
     chain::History,
     clock::Clocks,
@@ -111,8 +111,8 @@ pub(crate) struct Api {
     pub(crate) evidence: Arc<Held>,
     /// What this node sees.
     pub(crate) feed: Arc<Feed>,
-    /// The newest blocks as events.
-    pub(crate) newest: Newest,
+    /// Blocks as events.
+    pub(crate) told_blocks: ToldBlocks,
     /// True once the node stops.
     pub(crate) stop: watch::Receiver<bool>,
     /// The signer that holds our consensus key, if one does.

@@ -39,13 +39,13 @@ use self::{
     running::Answers,
 };
 use crate::{
-    config::Config,
+    config::{Config, check_url},
     event_loop::unix_now,
     home::Home,
     lock::{DataLock, Holder},
     machine as checks,
     run::{Membership, NodeError},
-    settings::{LayerArgs, layers::without_password},
+    settings::{LayerArgs, passwords},
 };
 
 /// Longest file that holds an address.
@@ -100,7 +100,7 @@ impl DoctorCommand {
 
 impl Examination {
     fn new(home: &Home, url: Option<String>, findings: Vec<Finding>) -> Self {
-        let url = url.map(|url| without_password(&url));
+        let url = url.map(|url| passwords::of_url(&url));
         let count = |state| findings.iter().filter(|finding| finding.state == state).count();
         Self { home: home.path().into(), url, faults: count(State::Fault), warnings: count(State::Warning), findings }
     }
@@ -156,7 +156,7 @@ impl Known {
 /// Examines a home, its machine and its node.
 pub(crate) fn examine(app: &App, layers: &LayerArgs, url: Option<&str>) -> Result<Examination, CommandError> {
     if let Some(url) = url {
-        quorate_client::http::check_url(url).map_err(CommandError::usage)?;
+        check_url(url).map_err(CommandError::usage)?;
     }
     let may_join = layers.may_join();
     let (home, layers) = layers.read()?;

@@ -17,7 +17,10 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::testing::{Running, genesis_of, keys, setup_of};
+use crate::{
+    settings::tests::WITH_SECRET,
+    testing::{Running, genesis_of, keys, setup_of},
+};
 
 #[derive(Debug, Parser)]
 struct Program {
@@ -141,6 +144,24 @@ fn wrong_settings_are_all_told_and_do_not_end_the_examination() {
     patient.assert(&["--set", "api.threads=0"], "keys", State::Ok, "opens", "");
     fs::remove_file(patient.home.config_file()).unwrap();
     patient.assert(&[], "settings", State::Fault, "cannot read", "quorate node init");
+}
+
+#[test]
+fn no_finding_tells_a_password() {
+    let patient = Patient::new();
+    for secret in WITH_SECRET {
+        // A host that answers at once that nobody is there.
+        let secret = secret.replace("@host", "@127.0.0.1:1");
+        let join = format!("network.join=[{}]", toml::Value::String(secret.clone()));
+        let told = format!("{:?}", patient.examine(&["--set", &join, "--set", &format!("network.resolver={secret}")]));
+        assert!(!told.contains("SECRET"), "{secret}: {told}");
+    }
+    let told = patient.examine(&["--url", "http://user:SECRET@127.0.0.1:1"]);
+    assert!(!format!("{told:?} {}", told.text(&Output::new(Format::Text, true))).contains("SECRET"), "{told:?}");
+    let home = patient.home.path().to_str().unwrap();
+    let command = Program::try_parse_from(["doctor", "--home", home, "--url", "http://user:pa/SECRET@host"]).unwrap().doctor;
+    let refused = examine(&quorate_builtin::app(), &command.layers, command.url.as_deref()).unwrap_err();
+    assert!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
 }
 
 #[test]

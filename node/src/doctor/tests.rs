@@ -165,6 +165,46 @@ fn no_finding_tells_a_password() {
 }
 
 #[test]
+fn a_home_that_is_not_there_is_one_fault() {
+    let patient = Patient::new();
+    fs::remove_dir_all(patient.home.path()).unwrap();
+    patient.assert(&[], "home", State::Fault, "there is no home at", "node init --home");
+    assert_eq!(patient.examine(&[]).findings.len(), 1);
+    patient.assert(&["--url", "http://127.0.0.1:1"], "node", State::Fault, "", "--url");
+    fs::write(patient.home.path(), "").unwrap();
+    patient.assert(&[], "home", State::Fault, "is not a directory", "--home");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_entered_is_not_an_empty_one() {
+    let patient = Patient::new();
+    fs::remove_dir(patient.home.data()).unwrap();
+    // Whoever runs this test cannot enter a file.
+    fs::write(patient.home.data(), "").unwrap();
+    patient.assert(&[], "database", State::NotChecked, "is not known", "as the user that runs the validator");
+    patient.assert(&[], "api.listen", State::NotChecked, "is not known", "as the user that runs the validator");
+    patient.assert(&[], "node", State::NotChecked, "is not known", "--url");
+    patient.assert(&[], "record", State::NotChecked, "nothing yet, as far as", "database");
+}
+
+#[test]
+fn what_this_user_may_not_read_is_not_checked() {
+    let genesis = founders(&[HERE]);
+    let patient = Patient::of(&genesis);
+    let store = RocksStore::open(patient.home.database(), RocksOptions::default()).unwrap();
+    drop(Ledger::open(store.clone(), &quorate_builtin::app(), &genesis).unwrap());
+    drop(store);
+    patient.set_mode("data/db/CURRENT", 0);
+    patient.set_mode("keys/validator.signed", 0);
+    if fs::File::open(patient.home.witness_file()).is_ok() {
+        // Root may read everything.
+        return;
+    }
+    patient.assert(&[], "database", State::NotChecked, "CURRENT", "as the user that runs the validator");
+    patient.assert(&[], "record", State::NotChecked, "validator.signed", "as the user that runs the validator");
+}
+
+#[test]
 fn loose_permissions_are_told_with_the_command_that_tightens_them() {
     let patient = Patient::new();
     for (path, mode, state) in [

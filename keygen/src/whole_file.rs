@@ -5,15 +5,18 @@
 //! replace   draft -> write -> sync -> rename over the old file                                   -> sync the directory
 //! ```
 //! The steps go through [`Files`], so that the simulator can cut the power between any two of them (`quorate sim crash-points`). A cut may
-//! leave a draft behind, `.NAME.PROCESS.new`, with the mode of the file.
+//! leave a draft behind, `.NAME.PROCESS.new`, with the mode of the file, or open to its owner alone.
 
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
+
+/// Mode of a file that nobody but its owner can use.
+const PRIVATE: u32 = 0o600;
 
 /// The file system operations that [`create`] and [`replace`] use.
 pub trait Files {
@@ -69,7 +72,7 @@ pub trait Files {
 /// The system's error; [`io::ErrorKind::AlreadyExists`], and then the existing file is unchanged.
 pub fn create<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let draft = draft_of(path)?;
-    if let Err(error) = write_draft(files, &draft, content, mode).and_then(|()| files.link(&draft, path)) {
+    if let Err(error) = write_draft(files, &draft, content, mode, |_| Ok(())).and_then(|()| files.link(&draft, path)) {
         drop(files.remove(&draft));
         return Err(error);
     }
@@ -86,19 +89,56 @@ pub fn create<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io
 /// # Errors
 /// The system's error.
 pub fn replace<F: Files>(files: &F, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace_by(files, path, content, mode, |_| Ok(()))
+}
+
+/// Like [`replace`], by a file with the owner, group and mode of the old one, which must exist. If the new file cannot have them, the old one
+/// stays: only root can give a file to somebody else.
+///
+/// # Errors
+/// The system's error.
+pub fn replace_alike(path: &Path, content: &[u8]) -> io::Result<()> {
+    let old = fs::metadata(path)?;
+    let become_alike = |draft: &File| {
+        let ours = draft.metadata()?;
+        if (ours.uid(), ours.gid()) != (old.uid(), old.gid()) {
+            fchown(draft, Some(old.uid()), Some(old.gid())).map_err(|error| {
+                io::Error::new(error.kind(), format!("it belongs to {}:{}, and a new file cannot: {error}", old.uid(), old.gid()))
+            })?;
+        }
+        draft.set_permissions(old.permissions())
+    };
+    replace_by(&SystemFiles, path, content, PRIVATE, become_alike)
+}
+
+fn replace_by<F: Files>(
+    files: &F,
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    prepare: impl FnOnce(&F::File) -> io::Result<()>,
+) -> io::Result<()> {
     let draft = draft_of(path)?;
-    if let Err(error) = write_draft(files, &draft, content, mode).and_then(|()| files.rename(&draft, path)) {
+    if let Err(error) = write_draft(files, &draft, content, mode, prepare).and_then(|()| files.rename(&draft, path)) {
         drop(files.remove(&draft));
         return Err(error);
     }
     files.sync_directory(directory_of(path))
 }
 
-fn write_draft<F: Files>(files: &F, draft: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// `prepare` changes the file before it is synced.
+fn write_draft<F: Files>(
+    files: &F,
+    draft: &Path,
+    content: &[u8],
+    mode: u32,
+    prepare: impl FnOnce(&F::File) -> io::Result<()>,
+) -> io::Result<()> {
     // A leftover of a dead process that had our process id; no live process uses this name.
     files.remove(draft)?;
     let mut file = files.make(draft, mode)?;
     files.write(&mut file, content)?;
+    prepare(&file)?;
     files.sync(&file)
 }
 
@@ -196,6 +236,24 @@ mod tests {
         replace(&SystemFiles, &path, b"two", 0o644).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(names(home.path()), ["address"]);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_alike_keeps_owner_group_and_mode_or_stays() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config.toml");
+        assert!(replace_alike(&path, b"new").is_err() && names(home.path()).is_empty(), "there is nothing to replace");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root can give a file away.
+        let is_root = chown(&path, Some(12_345), Some(54_321)).is_ok();
+        let of = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid(), file.mode() & 0o777)).unwrap();
+        let before = of(&path);
+        assert_eq!(before.0 == 12_345, is_root);
+        replace_alike(&path, b"new").unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), of(&path)), (b"new".as_slice(), before));
+        assert_eq!(names(home.path()), ["config.toml"]);
     }
 
     #[test]

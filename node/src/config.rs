@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use quorate_client::ClientError;
 use quorate_types::ids::GenesisHash;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
@@ -25,6 +26,7 @@ use crate::{
     api::host,
     logging::{self, LoggingError},
     nearest::nearest,
+    settings::passwords,
 };
 
 /// Largest configuration file accepted.
@@ -519,7 +521,7 @@ impl Config {
             check(Err(range("network.join", format!("{} URLs", self.network.join.len()), format!("name at most {JOIN_MAX}"))));
         }
         for url in &self.network.join {
-            check(quorate_client::http::check_url(url).map_err(|error| range("network.join", format!("[{url:?}]"), error.to_string())));
+            check(check_url(url).map_err(|reason| range("network.join", format!("[{:?}]", passwords::of_url(url)), reason)));
         }
         for name in &self.api.hosts {
             check(host::check_name(name).map_err(|rule| range("api.hosts", format!("[{name:?}]"), rule)));
@@ -539,6 +541,14 @@ impl Config {
         check(within("pool.bytes_max", self.pool.bytes_max, 1 << 20, 16 << 30));
         problems
     }
+}
+
+/// Checks the URL of a node. The error tells no password.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    quorate_client::http::check_url(url).map_err(|error| match error {
+        ClientError::Url { reason, .. } => format!("{:?} is not the URL of a node: {reason}", passwords::of_url(url)),
+        other => passwords::in_text(&other.to_string()),
+    })
 }
 
 /// The text of a configuration file.
@@ -562,7 +572,7 @@ fn range(key: &'static str, value: impl Into<String>, rule: impl Into<String>) -
 }
 
 /// Parses a value in TOML syntax.
-fn literal(text: &str) -> Option<toml::Value> {
+pub(crate) fn literal(text: &str) -> Option<toml::Value> {
     let mut table: toml::Table = format!("value = {text}").parse().ok()?;
     table.remove("value").filter(|_| table.is_empty())
 }

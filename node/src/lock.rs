@@ -64,13 +64,24 @@ impl DataLock {
 
     /// Whether a process holds the lock on a directory; false if that cannot be determined.
     pub(crate) fn is_held(directory: &Path) -> bool {
-        Self::holder(directory).is_some()
+        Self::holder(directory).is_ok_and(|holder| holder.is_some())
     }
 
-    /// The process that holds the lock on a directory; `None` if there is none, or that cannot be determined.
-    pub(crate) fn holder(directory: &Path) -> Option<Holder> {
-        let file = File::open(directory.join("lock")).ok()?;
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| Holder::of(&file))
+    /// The process that holds the lock on a directory, if one does.
+    ///
+    /// # Errors
+    /// The lock file cannot be opened or locked: it is not known.
+    pub(crate) fn holder(directory: &Path) -> io::Result<Option<Holder>> {
+        let file = match File::open(directory.join("lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(Holder::of(&file))),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 
@@ -100,13 +111,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(!DataLock::is_held(directory.path()));
         let first = DataLock::take(directory.path()).unwrap();
-        assert_eq!(DataLock::holder(directory.path()), Some(Holder { pid: Some(std::process::id()) }));
+        assert_eq!(DataLock::holder(directory.path()).unwrap(), Some(Holder { pid: Some(std::process::id()) }));
         let refused = DataLock::take(directory.path()).unwrap_err().to_string();
         assert!(refused.contains(&directory.path().display().to_string()), "{refused}");
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
         assert!(!DataLock::is_held(directory.path()));
         assert!(DataLock::take(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_opened_is_not_one_that_nobody_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(DataLock::holder(directory.path()).unwrap(), None);
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(DataLock::holder(&file).is_err());
     }
 
     #[test]

@@ -24,10 +24,7 @@ use crate::{
     home::Home,
     machine,
     run::NodeError,
-    settings::{
-        LayerArgs,
-        layers::{Layers, without_password},
-    },
+    settings::{LayerArgs, layers::Layers, passwords},
 };
 
 /// Bytes of the log that are taken, from its end.
@@ -128,7 +125,7 @@ impl BundleCommand {
             entries.push(("missing.txt", missing.into_bytes()));
         }
         for (_, content) in &mut entries {
-            *content = without_password(&String::from_utf8_lossy(content)).into_bytes();
+            *content = passwords::in_text(&String::from_utf8_lossy(content)).into_bytes();
         }
         Ok(entries)
     }
@@ -256,7 +253,8 @@ mod tests {
         let log = directory.path().join("node.log");
         fs::write(&log, "a line\n".repeat(200_000)).unwrap();
         let join = "network.join=[\"http://user:url-password@127.0.0.1:1\"]";
-        let more = ["--passphrase-file", passphrase.to_str().unwrap(), "--log", log.to_str().unwrap(), "--set", join];
+        let malformed = format!("network.peers={{ two = {:?} }}", "user:SECRET@host");
+        let more = ["--passphrase-file", passphrase.to_str().unwrap(), "--log", log.to_str().unwrap(), "--set", join, "--set", &malformed];
         for (name, sealing) in [
             ("plain", Sealing::InsecurePlaintext),
             ("sealed", Sealing::Encrypted(PassphraseSource::Given(Zeroizing::new("correct horse".into())))),
@@ -285,6 +283,7 @@ mod tests {
             assert!(text("config.toml").contains("join = [\"http://***@127.0.0.1:1\"]  # command line"), "{}", text("config.toml"));
             let log = &content["log.txt"];
             assert!(log.len() as u64 <= LOG_BYTES_MAX && log.starts_with(b"a line\n") && log.len() > 1_000_000);
+            assert!(content.values().all(|content| !String::from_utf8_lossy(content).contains("SECRET")));
             for secret in secrets(&patient) {
                 for (name, content) in &content {
                     let found = content.windows(secret.len()).any(|window| window == secret);

@@ -19,7 +19,10 @@ use quorate_types::{
     witness::{History, Witness},
 };
 
-use super::finding::Finding;
+use super::{
+    access::{RUN_AS, closed},
+    finding::Finding,
+};
 use crate::{
     addresses::{self, Moved},
     config::Config,
@@ -38,9 +41,22 @@ pub(super) struct Chain {
     pub(super) first: Option<UnixMillis>,
 }
 
+/// Why a database was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// This user may not read it, or a process may have it open. That says nothing about it.
+    NotTried(String),
+    /// Something is wrong with it.
+    Failed(String),
+}
+
 impl Chain {
     /// Reads a database that no process has open.
-    pub(super) fn read(database: &Path) -> Result<Self, String> {
+    pub(super) fn read(database: &Path) -> Result<Self, Unread> {
+        Self::open(database).map_err(|error| closed(database).map_or(Unread::Failed(error), Unread::NotTried))
+    }
+
+    fn open(database: &Path) -> Result<Self, String> {
         let store = RocksStore::open_read_only(database, RocksOptions::default()).map_err(|error| error.to_string())?;
         let reader = LedgerReader::new(store.clone());
         let read = || {
@@ -62,7 +78,7 @@ impl Chain {
     }
 }
 
-pub(super) fn database(home: &Home, chain: Option<&Result<Chain, String>>) -> Finding {
+pub(super) fn database(home: &Home, chain: Option<&Result<Chain, Unread>>) -> Finding {
     let path = home.database();
     match chain {
         None => Finding::ok("database", format!("there is none in {}: the chain comes from the other validators", home.data().display())),
@@ -75,7 +91,8 @@ pub(super) fn database(home: &Home, chain: Option<&Result<Chain, String>>) -> Fi
             "database",
             format!("height {}, epoch {}, protocol version {}", chain.height, chain.committee.epoch(), chain.protocol_version),
         ),
-        Some(Err(error)) => Finding::fault(
+        Some(Err(Unread::NotTried(reason))) => Finding::not_checked("database", reason, RUN_AS),
+        Some(Err(Unread::Failed(error))) => Finding::fault(
             "database",
             format!("{}: {error}", path.display()),
             "see \"Lost or old data\" in docs/operate.md: restore data/ as it was at the last stop, or `quorate node recover`",
@@ -89,12 +106,15 @@ pub(super) fn record(
     public: &ValidatorPublic,
     genesis: GenesisHash,
     is_running: bool,
-    chain: Option<&Result<Chain, String>>,
+    chain: Option<&Result<Chain, Unread>>,
 ) -> Finding {
     const LOST: &str = "see \"Lost or old data\" in docs/operate.md";
     let (file, key) = (home.witness_file(), public.consensus_key);
     let bytes = match read_slots(&file) {
         Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Finding::not_checked("record", format!("{}: {error}", file.display()), RUN_AS);
+        }
         Err(error) => {
             let home = shell_word(home.path());
             let fix = format!(

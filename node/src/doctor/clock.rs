@@ -10,7 +10,7 @@ use quorate_types::{
 use tokio::task::JoinSet;
 
 use super::{finding::Finding, running::answer};
-use crate::{diagnosis::patience, settings::layers::without_password};
+use crate::{diagnosis::patience, settings::passwords};
 
 const FIX: &str = "let NTP keep the clock: timedatectl set-ntp true";
 /// A chain that is older than so many of its longest pauses stands still, or the clock is ahead.
@@ -30,7 +30,7 @@ pub(super) async fn newest_blocks(urls: Vec<String>) -> Vec<(String, UnixMillis)
         tasks.spawn(async move {
             let client = Client::new(&[&url]).ok()?;
             let status = answer(client.status()).await.ok()?;
-            Some((without_password(&url), status.timestamp))
+            Some((passwords::of_url(&url), status.timestamp))
         });
     }
     tasks.join_all().await.into_iter().flatten().collect()

@@ -5,6 +5,8 @@ use std::fmt;
 use quorate_terminal::in_this_program;
 use serde::Serialize;
 
+use crate::settings::passwords;
+
 /// How a matter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -46,9 +48,10 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(name: impl Into<String>, state: State, seen: &dyn fmt::Display, fix: Option<String>) -> Self {
-        // In a table, each finding is a line.
-        let seen = seen.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { name: name.into(), state, seen: in_this_program(seen), fix: fix.map(in_this_program) }
+        // In a table, each finding is a line. Errors quote URLs, and a finding is shown to others.
+        let seen = passwords::in_text(&seen.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        let told = |text: String| in_this_program(passwords::in_text(&text));
+        Self { name: name.into(), state, seen: in_this_program(seen), fix: fix.map(told) }
     }
 
     pub(crate) fn ok(name: impl Into<String>, seen: impl fmt::Display) -> Self {
@@ -65,5 +68,22 @@ impl Finding {
 
     pub(crate) fn fault(name: impl Into<String>, seen: impl fmt::Display, fix: impl Into<String>) -> Self {
         Self::new(name, State::Fault, &seen, Some(fix.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_finding_tells_the_password_of_a_url() {
+        let url = "http://user:SECRET@127.0.0.1:1";
+        for finding in [
+            Finding::ok("node", format!("{url} answers")),
+            Finding::fault("node", format!("no node is reachable ({url}/v1/status: connection refused)"), format!("correct --url {url}")),
+        ] {
+            let told = format!("{finding:?}");
+            assert!(!told.contains("SECRET") && told.contains("***@127.0.0.1:1"), "{told}");
+        }
     }
 }

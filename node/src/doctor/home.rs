@@ -12,7 +12,7 @@ use quorate_keygen::{ConsensusKey, KeyError, PassphraseSource, ValidatorPublic, 
 use quorate_terminal::shell_word;
 use quorate_types::{committee::Committee, genesis::Genesis};
 
-use super::finding::Finding;
+use super::{access::RUN_AS, finding::Finding};
 use crate::{
     command::on_a_stack_of_its_own,
     config::Config,
@@ -32,6 +32,20 @@ const OTHERS: u32 = 0o077;
 /// In a directory with this bit, only a file's owner can replace it.
 const STICKY: u32 = 0o1000;
 
+/// That there is no home, if so: then nothing in it need be examined.
+pub(super) fn missing(home: &Home) -> Option<Finding> {
+    let path = home.path();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => None,
+        Ok(_) => Some(Finding::fault("home", format!("{} is not a directory", path.display()), "name the home with --home")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fix = format!("make one: quorate node init --home {}; or name another with --home", shell_word(path));
+            Some(Finding::fault("home", format!("there is no home at {}", path.display()), fix))
+        }
+        Err(error) => Some(Finding::not_checked("home", format!("{}: {error}", path.display()), RUN_AS)),
+    }
+}
+
 pub(super) fn settings(home: &Home, layers: &Layers) -> Finding {
     let file = home.config_file();
     if layers.problems.is_empty() {
@@ -39,7 +53,7 @@ pub(super) fn settings(home: &Home, layers: &Layers) -> Finding {
         return Finding::ok("settings", format!("{} is valid; {changed} settings differ from their defaults", file.display()));
     }
     let problems: Vec<_> = layers.problems.iter().map(|problem| problem.say(&file)).collect();
-    let fix = if file.exists() {
+    let fix = if file.try_exists().unwrap_or(true) {
         format!("correct {}; `quorate config validate --home {}` checks it", file.display(), shell_word(home.path()))
     } else {
         format!("quorate node init --home {}", shell_word(home.path()))
@@ -67,8 +81,7 @@ pub(super) fn permissions(home: &Home) -> Vec<Finding> {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                let fix = "run this command as the user that runs the validator";
-                found.push(Finding::fault("permissions", format!("{}: {error}", path.display()), fix));
+                found.push(Finding::not_checked("permissions", format!("{}: {error}", path.display()), RUN_AS));
                 continue;
             }
         };
@@ -84,7 +97,7 @@ pub(super) fn permissions(home: &Home) -> Vec<Finding> {
     }
     found.extend(owners(home));
     if found.is_empty() {
-        found.push(Finding::ok("permissions", "nobody but the owner can change the home or enter keys/ and data/"));
+        found.push(Finding::ok("permissions", "by their modes, nobody but the owner can change the home or enter keys/ and data/"));
     }
     found
 }

@@ -12,7 +12,10 @@ use quorate_ledger::RocksOptions;
 use quorate_terminal::shell_word;
 use quorate_types::round::UnixMillis;
 
-use super::finding::Finding;
+use super::{
+    access::{FILL, Owner, RUN_AS, judge},
+    finding::Finding,
+};
 use crate::{
     config::{Config, StoreConfig},
     disk::free_bytes,
@@ -46,8 +49,15 @@ const SYSTEM_FILE_BYTES_MAX: u64 = 64 << 10;
 
 const MIB: u64 = 1 << 20;
 
-/// Whether this user may write where the validator writes.
-pub(super) fn directories(home: &Home) -> Finding {
+/// Whether the validator's user may write where the validator writes: `owner`, if that is not this user.
+pub(super) fn directories(home: &Home, owner: Option<Owner>) -> Finding {
+    if owner.is_some() {
+        return judge(
+            owner,
+            Finding::ok("directories", "the home and data/ can be written, by their modes"),
+            &[(home.path().into(), FILL), (home.data(), FILL)],
+        );
+    }
     for directory in [home.path().to_path_buf(), home.data()] {
         if let Err(error) = check_directory(&directory) {
             return Finding::fault(
@@ -66,11 +76,7 @@ pub(super) fn disk(home: &Home, store: &StoreConfig, first_block: Option<UnixMil
     let free = match free_bytes(&directory) {
         Ok(free) => free,
         Err(error) => {
-            return Finding::not_checked(
-                "disk",
-                format!("{}: {error}", directory.display()),
-                "run this command as the user that runs the validator",
-            );
+            return Finding::not_checked("disk", format!("{}: {error}", directory.display()), RUN_AS);
         }
     };
     let used = bytes_in(&home.database());

@@ -3,6 +3,7 @@
 //! Each check is a function that returns findings and changes nothing. None waits for long: questions to nodes and peers are asked at once, each
 //! with a time limit. What `quorate node check` refuses is a fault here too, but the first fault does not end the examination.
 
+mod access;
 mod bundle;
 mod chain;
 mod clock;
@@ -33,19 +34,20 @@ use serde::Serialize;
 
 pub use self::bundle::{BundleCommand, DebugCommand};
 use self::{
-    chain::Chain,
+    access::{CHANGE, Owner, READ, RUN_AS, judge},
+    chain::{Chain, Unread},
     finding::{Finding, State},
     peers::Target,
     running::Answers,
 };
 use crate::{
-    config::Config,
+    config::{Config, check_url},
     event_loop::unix_now,
     home::Home,
     lock::{DataLock, Holder},
     machine as checks,
     run::{Membership, NodeError},
-    settings::{LayerArgs, layers::without_password},
+    settings::{LayerArgs, layers::Layers, passwords},
 };
 
 /// Longest file that holds an address.
@@ -100,7 +102,7 @@ impl DoctorCommand {
 
 impl Examination {
     fn new(home: &Home, url: Option<String>, findings: Vec<Finding>) -> Self {
-        let url = url.map(|url| without_password(&url));
+        let url = url.map(|url| passwords::of_url(&url));
         let count = |state| findings.iter().filter(|finding| finding.state == state).count();
         Self { home: home.path().into(), url, faults: count(State::Fault), warnings: count(State::Warning), findings }
     }
@@ -126,9 +128,13 @@ struct Known {
     config: Config,
     /// The process that has the data directory.
     process: Option<Holder>,
+    /// Why it is not known whether there is such a process.
+    unknown: Option<String>,
+    /// The user that runs the validator, if that is not this one.
+    owner: Option<Owner>,
     genesis: Option<Genesis>,
     public: Option<ValidatorPublic>,
-    chain: Option<Result<Chain, String>>,
+    chain: Option<Result<Chain, Unread>>,
 }
 
 impl Known {
@@ -156,28 +162,26 @@ impl Known {
 /// Examines a home, its machine and its node.
 pub(crate) fn examine(app: &App, layers: &LayerArgs, url: Option<&str>) -> Result<Examination, CommandError> {
     if let Some(url) = url {
-        quorate_client::http::check_url(url).map_err(CommandError::usage)?;
+        check_url(url).map_err(CommandError::usage)?;
     }
     let may_join = layers.may_join();
     let (home, layers) = layers.read()?;
-    let mut found = vec![home::settings(&home, &layers)];
-    found.extend(home::permissions(&home));
-    let config = layers.config;
-    let process = DataLock::holder(&home.data());
-    let (finding, genesis) = home::genesis(app, &home, &config);
-    found.push(finding);
-    let (finding, public) = home::keys(&home, &config);
-    found.push(finding);
-    // The database of a running validator is left alone.
-    let chain = (process.is_none() && home.database().exists()).then(|| Chain::read(&home.database()));
-    if process.is_none() {
-        found.push(chain::database(&home, chain.as_ref()));
-    }
-    let known = Known { home, config, process, genesis, public, chain };
-    found.extend(membership(&known, may_join));
-    found.extend(machine(&known));
+    let mut found = Vec::new();
+    let known = if let Some(missing) = home::missing(&home) {
+        found.push(missing);
+        if url.is_none() {
+            return Ok(Examination::new(&home, None, found));
+        }
+        let config = layers.config;
+        Known { home, config, process: None, unknown: None, owner: None, genesis: None, public: None, chain: None }
+    } else {
+        let known = files(app, home, layers, &mut found);
+        found.extend(membership(&known, may_join));
+        found.extend(machine(&known));
+        known
+    };
 
-    let url = match (url, process) {
+    let url = match (url, known.process) {
         (Some(url), _) => Some(url.to_owned()),
         (None, Some(_)) => listening_at(&known.home.api_address_file()).map(|address| format!("http://{address}")),
         (None, None) => None,
@@ -187,6 +191,35 @@ pub(crate) fn examine(app: &App, layers: &LayerArgs, url: Option<&str>) -> Resul
     // The system may go on looking for a name that nobody waits for any more.
     runtime.shutdown_timeout(LOOKUPS_PATIENCE);
     Ok(Examination::new(&known.home, url, found))
+}
+
+/// Examines the files of a home.
+fn files(app: &App, home: Home, layers: Layers, found: &mut Vec<Finding>) -> Known {
+    let owner = Owner::of(&home);
+    found.push(judge(owner, home::settings(&home, &layers), &[(home.config_file(), READ)]));
+    found.extend(home::permissions(&home));
+    let config = layers.config;
+    let (finding, genesis) = home::genesis(app, &home, &config);
+    found.push(judge(owner, finding, &[(home.genesis_file(), READ)]));
+    let (finding, public) = home::keys(&home, &config);
+    let passphrase = Some(&config.node.passphrase_file).filter(|file| !file.as_os_str().is_empty()).map(|file| home.path().join(file));
+    let uses: Vec<_> = std::iter::once(home.key_file()).chain(passphrase).map(|file| (file, READ)).collect();
+    found.push(judge(owner, finding, &uses));
+    let (process, unknown) = match DataLock::holder(&home.data()) {
+        Ok(process) => (process, None),
+        Err(error) => (None, Some(format!("whether a process has {} is not known: {error}", home.data().display()))),
+    };
+    // The database of a running validator is left alone.
+    let chain = match (&process, &unknown, home.database().try_exists()) {
+        (Some(_), ..) | (None, None, Ok(false)) => None,
+        (None, None, Ok(true)) => Some(Chain::read(&home.database())),
+        (None, Some(reason), _) => Some(Err(Unread::NotTried(reason.clone()))),
+        (None, None, Err(error)) => Some(Err(Unread::NotTried(format!("{}: {error}", home.database().display())))),
+    };
+    if process.is_none() {
+        found.push(chain::database(&home, chain.as_ref()));
+    }
+    Known { home, config, process, unknown, owner, genesis, public, chain }
 }
 
 /// Keys, committee, record and signer.
@@ -203,20 +236,27 @@ fn membership(known: &Known, may_join: bool) -> Vec<Finding> {
     let may_join = may_join || known.process.is_some() || known.chain.is_some();
     found.push(home::membership(genesis, public, committee, may_join));
     let hash = genesis.hash();
-    found.push(chain::record(&known.home, public, hash, known.process.is_some(), known.chain.as_ref()));
+    let record = chain::record(&known.home, public, hash, known.process.is_some(), known.chain.as_ref());
+    found.push(judge(known.owner, record, &[(known.home.witness_file(), CHANGE)]));
     found.extend(chain::signer(&known.home, &known.config, public, hash));
     found
 }
 
 /// The machine, without the disk, whose growth the node may tell.
 fn machine(known: &Known) -> Vec<Finding> {
-    let Known { home, config, process, .. } = known;
+    let Known { home, config, process, unknown, owner, .. } = known;
     let listen = config.network.listen.trim();
     let listen = known.membership().map(|membership| membership.listen(config)).or_else(|| (!listen.is_empty()).then(|| listen.to_owned()));
     let others = known.committee().map_or(0, |committee| committee.ids().count().saturating_sub(1));
-    let mut found = machine::addresses(home, config, listen.as_deref().filter(|listen| !listen.is_empty()), *process);
+    let mut found = match unknown {
+        // Who listens there may be the validator.
+        Some(reason) => {
+            ["api", "metrics", "network"].map(|section| Finding::not_checked(format!("{section}.listen"), reason, RUN_AS)).into()
+        }
+        None => machine::addresses(home, config, listen.as_deref().filter(|listen| !listen.is_empty()), *process),
+    };
     found.extend([
-        machine::directories(home),
+        machine::directories(home, *owner),
         machine::syncs(home),
         machine::open_files(config, others, *process),
         machine::threads(config),
@@ -233,7 +273,10 @@ async fn network(known: &Known, url: Option<&str>, found: &mut Vec<Finding>) {
         None => None,
     };
     let me = known.membership().and_then(|membership| membership.seat);
-    let node = running::node(home, me.as_ref().map(|(_, validator)| validator.name.as_str()), *process, answers.as_ref());
+    let node = match (&known.unknown, &answers) {
+        (Some(reason), None) => Finding::not_checked("node", reason, format!("{RUN_AS}, or name its API with --url")),
+        _ => running::node(home, me.as_ref().map(|(_, validator)| validator.name.as_str()), *process, answers.as_ref()),
+    };
     let answers = answers.and_then(Result::ok);
     let first_block = answers.as_ref().and_then(|answers| answers.first_block).or_else(|| known.chain()?.first);
     found.push(machine::disk(home, &config.store, first_block, unix_now()));

@@ -17,7 +17,10 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::testing::{Running, genesis_of, keys, setup_of};
+use crate::{
+    settings::tests::WITH_SECRET,
+    testing::{Running, genesis_of, keys, setup_of},
+};
 
 #[derive(Debug, Parser)]
 struct Program {
@@ -141,6 +144,64 @@ fn wrong_settings_are_all_told_and_do_not_end_the_examination() {
     patient.assert(&["--set", "api.threads=0"], "keys", State::Ok, "opens", "");
     fs::remove_file(patient.home.config_file()).unwrap();
     patient.assert(&[], "settings", State::Fault, "cannot read", "quorate node init");
+}
+
+#[test]
+fn no_finding_tells_a_password() {
+    let patient = Patient::new();
+    for secret in WITH_SECRET {
+        // A host that answers at once that nobody is there.
+        let secret = secret.replace("@host", "@127.0.0.1:1");
+        let join = format!("network.join=[{}]", toml::Value::String(secret.clone()));
+        let told = format!("{:?}", patient.examine(&["--set", &join, "--set", &format!("network.resolver={secret}")]));
+        assert!(!told.contains("SECRET"), "{secret}: {told}");
+    }
+    let told = patient.examine(&["--url", "http://user:SECRET@127.0.0.1:1"]);
+    assert!(!format!("{told:?} {}", told.text(&Output::new(Format::Text, true))).contains("SECRET"), "{told:?}");
+    let home = patient.home.path().to_str().unwrap();
+    let command = Program::try_parse_from(["doctor", "--home", home, "--url", "http://user:pa/SECRET@host"]).unwrap().doctor;
+    let refused = examine(&quorate_builtin::app(), &command.layers, command.url.as_deref()).unwrap_err();
+    assert!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
+}
+
+#[test]
+fn a_home_that_is_not_there_is_one_fault() {
+    let patient = Patient::new();
+    fs::remove_dir_all(patient.home.path()).unwrap();
+    patient.assert(&[], "home", State::Fault, "there is no home at", "node init --home");
+    assert_eq!(patient.examine(&[]).findings.len(), 1);
+    patient.assert(&["--url", "http://127.0.0.1:1"], "node", State::Fault, "", "--url");
+    fs::write(patient.home.path(), "").unwrap();
+    patient.assert(&[], "home", State::Fault, "is not a directory", "--home");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_entered_is_not_an_empty_one() {
+    let patient = Patient::new();
+    fs::remove_dir(patient.home.data()).unwrap();
+    // Whoever runs this test cannot enter a file.
+    fs::write(patient.home.data(), "").unwrap();
+    patient.assert(&[], "database", State::NotChecked, "is not known", "as the user that runs the validator");
+    patient.assert(&[], "api.listen", State::NotChecked, "is not known", "as the user that runs the validator");
+    patient.assert(&[], "node", State::NotChecked, "is not known", "--url");
+    patient.assert(&[], "record", State::NotChecked, "nothing yet, as far as", "database");
+}
+
+#[test]
+fn what_this_user_may_not_read_is_not_checked() {
+    let genesis = founders(&[HERE]);
+    let patient = Patient::of(&genesis);
+    let store = RocksStore::open(patient.home.database(), RocksOptions::default()).unwrap();
+    drop(Ledger::open(store.clone(), &quorate_builtin::app(), &genesis).unwrap());
+    drop(store);
+    patient.set_mode("data/db/CURRENT", 0);
+    patient.set_mode("keys/validator.signed", 0);
+    if fs::File::open(patient.home.witness_file()).is_ok() {
+        // Root may read everything.
+        return;
+    }
+    patient.assert(&[], "database", State::NotChecked, "CURRENT", "as the user that runs the validator");
+    patient.assert(&[], "record", State::NotChecked, "validator.signed", "as the user that runs the validator");
 }
 
 #[test]

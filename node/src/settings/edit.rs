@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
+use super::layers::told;
 use crate::config::{Config, ConfigError, Override};
 
 /// Why a setting cannot be changed.
@@ -28,7 +29,7 @@ pub(crate) enum EditError {
 /// [`EditError`].
 pub(crate) fn set(path: &Path, text: &str, key: &str, value: &str) -> Result<String, EditError> {
     let one = Override { origin: "config set".into(), key: key.into(), value: value.into() };
-    let mut wanted = Config::default().apply(&one)?.settings();
+    let mut wanted = Config::default().apply(&one).map_err(|error| told(&one, error))?.settings();
     let layout = || EditError::Layout { path: path.into(), key: key.into() };
     let ((section, name), value) = key.split_once('.').zip(wanted.remove(key)).ok_or_else(layout)?;
     let Ok(document) = text.parse::<DocumentMut>() else {

@@ -2,18 +2,16 @@
 
 mod edit;
 pub(crate) mod layers;
+pub(crate) mod passwords;
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
-use quorate_keygen::{
-    HomeArgs,
-    whole_file::{self, SystemFiles},
-};
+use quorate_keygen::{HomeArgs, whole_file};
 use quorate_terminal::{CommandError, Output};
 use serde::Serialize;
 
@@ -173,13 +171,20 @@ impl SetCommand {
         let file = fs::canonicalize(&named).unwrap_or(named);
         let before = read_text(&file).map_err(|error| CommandError::failure("config", error))?;
         let after = edit::set(&file, &before, &key, value.trim()).map_err(|error| {
-            CommandError::failure("config", error)
+            CommandError::failure("config", passwords::in_text(&error.to_string()))
                 .with_hint("the file was not changed; `quorate config validate` reports everything that is wrong with it")
         })?;
         let is_changed = after != before;
         if is_changed {
-            replace(&file, &after).map_err(|error| {
-                CommandError::failure("io", format!("{}: {error}", file.display())).with_hint("may this user write to that directory?")
+            whole_file::replace_alike(&file, after.as_bytes()).map_err(|error| {
+                let failed = CommandError::failure("io", format!("{}: {error}", file.display()));
+                match fs::metadata(&file) {
+                    Ok(metadata) => failed.with_hint(format!(
+                        "run it as the owner of the file, who must have write access to its directory: sudo -u '#{}' quorate config set {key} VALUE",
+                        metadata.uid()
+                    )),
+                    Err(_) => failed,
+                }
             })?;
         }
         let set = Set { file, key, is_changed };
@@ -195,14 +200,10 @@ impl SetCommand {
     }
 }
 
-/// Replaces the file at once and for good, with the mode that it had.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let mode = fs::metadata(file)?.permissions().mode() & 0o777;
-    whole_file::replace(&SystemFiles, file, text.as_bytes(), mode)
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use clap::Parser;
     use quorate_terminal::Format;
 
@@ -295,6 +296,70 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n[api]\nthreads = 3\n");
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+    }
+
+    /// What people write in place of a URL whose password has letters that URLs do not allow.
+    pub(crate) const WITH_SECRET: [&str; 24] = [
+        "http://user:SECRET@host",
+        "http://user:pa/ss-SECRET@host",
+        "http://127.0.0.1:12/SECRET@host",
+        "http://user:p?SECRET@host",
+        "http://user:p#SECRET@host",
+        "http://user:p@SECRET@host",
+        "http://us@er:SECRET@host:99999",
+        "http://user:pa ss SECRET@host",
+        "http://user:pa\"SECRET@host",
+        "http://user:pa'SECRET@host",
+        "http://user:pa\\SECRET@host",
+        "http://user:SECRET@",
+        "http://[SECRET@host",
+        "HTTP://user:SECRET@host",
+        " http://user:SECRET@host ",
+        "ht!tp://user:SECRET@host",
+        "http:/user:SECRET@host",
+        "http:user:SECRET@host",
+        "ftp:user:SECRET@host",
+        "ftp://user:SECRET@host",
+        "//user:SECRET@host",
+        "user:SECRET@host",
+        "user:SECRET@[::1]:80",
+        "SECRET@host",
+    ];
+
+    #[test]
+    fn no_shape_of_a_password_is_told_by_any_command() {
+        for secret in WITH_SECRET {
+            let text = toml::Value::String(secret.into());
+            for file in [
+                format!("[network]\njoin = [{text}]\n"),
+                format!("[network]\njoin = {text}\n"),
+                format!("network = {text}\n"),
+                format!("[network]\nresolver = {text}\npeers = {{ two = {text} }}\n"),
+                format!("[network]\npeers = {text}\n[api]\nlisten = {text}\n"),
+                format!("[network]\n{text} = 1\n"),
+            ] {
+                let home = home_with(&file);
+                for command in ["show", "diff", "validate"] {
+                    for format in [Format::Text, Format::Json] {
+                        let (result, told) = run(format, home.path(), &[command]);
+                        assert!(!format!("{result:?} {told}").contains("SECRET"), "{command} of {file}: {result:?} {told}");
+                    }
+                }
+            }
+            let home = home_with("");
+            for flag in [
+                format!("network.join=[{text}]"),
+                format!("network.join={secret}"),
+                format!("network.join=[{secret}"),
+                format!("network.listen={secret}"),
+                format!("api.threads={secret}"),
+            ] {
+                for command in ["show", "diff", "validate"] {
+                    let (result, told) = run(Format::Json, home.path(), &[command, "--set", &flag]);
+                    assert!(!format!("{result:?} {told}").contains("SECRET"), "{command} of {flag}: {result:?} {told}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install book cli-reference deb clean env
+.PHONY: help setup all-tests fresh bindings build faults demo test unit e2e clients alerts api hostile seeds lies ci fmt lint doc deny bench sim hunt twins twins-epochs mutants install book cli-reference deb clean env
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -61,6 +61,9 @@ clients: build ## clients in Python and TypeScript, and the explorer in a browse
 alerts: build ## the alert rules and the dashboard of deploy, with a real Prometheus and real validators (needs Prometheus)
 	@scripts/setup-alerts.sh
 	QUORATE="$(QUORATE)" cargo test $(CARGO_FLAGS) --workspace --test prometheus -- --ignored --nocapture --test-threads 1
+
+api: build ## the HTTP API against its own description: thousands of requests by Schemathesis (needs Python)
+	@QUORATE="$(QUORATE)" scripts/api.sh
 
 # With nextest if it is installed; cargo's own runner takes the test binaries one after the other.
 define run_tests

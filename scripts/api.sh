@@ -20,5 +20,5 @@ node=http://$(cat "$directory/net/validator-1/data/api.address")
 cd "$directory"
 # Streams of events have no end; /readyz answers 503 where the node is not ready; the metrics have another listener.
 "$environment/bin/schemathesis" run "$node/v1/openapi.json" --url "$node" --exclude-path-regex 'events|readyz|metrics' \
-  --phases coverage,fuzzing --max-examples "${EXAMPLES:-60}" --workers 2 --request-timeout 20 --no-color \
+  --phases coverage,fuzzing --max-examples "${EXAMPLES:-60}" --workers 1 --request-timeout 20 --no-color \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance

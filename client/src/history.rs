@@ -27,7 +27,7 @@ use crate::{
     session::Session,
 };
 
-/// A node that shows no transaction for so many times [`crate::Pace::patience`] gives its turn to the next one.
+/// A turn without a transaction ends after this many times [`crate::Pace::patience`], and the next node is asked.
 const TURN: u32 = 6;
 /// How long a history that waits goes on while no node answers.
 const OUTAGE_MAX: Duration = Duration::from_secs(60);

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
+    extract::rejection::QueryRejection,
     http::{HeaderName, HeaderValue, StatusCode, Uri, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
@@ -81,6 +82,11 @@ impl ApiError {
 
     pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// The parameters after the question mark do not parse.
+    pub(crate) fn query(error: &QueryRejection, example: &str) -> Self {
+        Self::bad_request("query", error.body_text()).with_hint(format!("write it like {example}"))
     }
 
     pub(crate) fn not_found(code: &'static str, message: impl Into<String>) -> Self {

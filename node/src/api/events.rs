@@ -175,7 +175,7 @@ pub(super) async fn chain(
     query: Result<Query<ChainQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(ChainQuery { from, account }) = query.map_err(|error| bad_query(&error, "?from=120&account=ADDRESS"))?;
+    let Query(ChainQuery { from, account }) = query.map_err(|error| ApiError::query(&error, "?from=120&account=ADDRESS"))?;
     let account = account.map(|address| parse_address(&address)).transpose()?;
     let from = first(&headers, from)?;
     let place = place(&api, origin)?;
@@ -211,17 +211,13 @@ pub(super) async fn node(
     query: Result<Query<NodeQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(NodeQuery { from }) = query.map_err(|error| bad_query(&error, "?from=1790000000000000"))?;
+    let Query(NodeQuery { from }) = query.map_err(|error| ApiError::query(&error, "?from=1790000000000000"))?;
     let from = first(&headers, from)?;
     let place = place(&api, origin)?;
     let mut told = api.feed.follow();
     let next = from.unwrap_or_else(|| *told.borrow_and_update());
     let stop = api.stop.clone();
     Ok(answer(Seen { api, told, next }, place, stop))
-}
-
-fn bad_query(error: &QueryRejection, example: &str) -> ApiError {
-    ApiError::bad_request("query", error.body_text()).with_hint(format!("write it like {example}"))
 }
 
 /// The number to begin with. A browser that was cut off asks the same URL again, and says in a header what it has.

@@ -72,9 +72,7 @@ fn check(name: &str, ok: bool, detail: String) -> ReadinessCheck {
     )
 )]
 pub(super) async fn readyz(State(api): State<Arc<Api>>, query: Result<Query<ReadyQuery>, QueryRejection>) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|error| {
-        ApiError::bad_request("query", error.body_text()).with_hint("write it like /readyz?max_block_age_ms=30000&min_peers=3")
-    })?;
+    let Query(query) = query.map_err(|error| ApiError::query(&error, "/readyz?max_block_age_ms=30000&min_peers=3"))?;
     let checks = checks(&api, &query).await;
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -37,8 +37,7 @@ pub(super) struct RunQuery {
 impl RunQuery {
     /// The first height, and the number of elements.
     fn parse(query: Result<Query<Self>, QueryRejection>, most: usize) -> Result<(Height, usize), ApiError> {
-        let Query(Self { from, max }) =
-            query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1&max=100"))?;
+        let Query(Self { from, max }) = query.map_err(|error| ApiError::query(&error, "?from=1&max=100"))?;
         let max = max.and_then(|max| usize::try_from(max.get()).ok()).unwrap_or(most);
         Ok((Height(from), max.min(most)))
     }

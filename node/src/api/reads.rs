@@ -209,8 +209,7 @@ pub(super) struct KeysQuery {
     )
 )]
 pub(super) async fn keys(State(api): State<Arc<Api>>, query: Result<Query<KeysQuery>, QueryRejection>) -> Result<Json<KeysView>, ApiError> {
-    let Query(KeysQuery { prefix, after }) =
-        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?prefix=0x6b&after=0x6b00"))?;
+    let Query(KeysQuery { prefix, after }) = query.map_err(|error| ApiError::query(&error, "?prefix=0x6b&after=0x6b00"))?;
     let prefix = parse_key(&prefix)?;
     check_length(&prefix)?;
     let after = after.map(|key| parse_key(&key)).transpose()?;
@@ -300,8 +299,7 @@ pub(super) struct PageQuery {
 }
 
 pub(super) fn page_query(query: Result<Query<PageQuery>, QueryRejection>) -> Result<u32, ApiError> {
-    let Query(PageQuery { from }) =
-        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=1024"))?;
+    let Query(PageQuery { from }) = query.map_err(|error| ApiError::query(&error, "?from=1024"))?;
     Ok(from)
 }
 
@@ -448,8 +446,7 @@ pub(super) async fn epochs(
     State(api): State<Arc<Api>>,
     query: Result<Query<EpochsQuery>, QueryRejection>,
 ) -> Result<Json<EpochsView>, ApiError> {
-    let Query(EpochsQuery { from }) =
-        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?from=0"))?;
+    let Query(EpochsQuery { from }) = query.map_err(|error| ApiError::query(&error, "?from=0"))?;
     // The view may be of the block that has just ended an epoch.
     let epoch = api.views.borrow().epoch().epoch;
     let changes = api.read(move |history| {
@@ -489,8 +486,7 @@ pub(super) async fn permissions(
     State(api): State<Arc<Api>>,
     query: Result<Query<PermissionsQuery>, QueryRejection>,
 ) -> Result<Json<PermittedView>, ApiError> {
-    let Query(PermissionsQuery { after }) =
-        query.map_err(|error| ApiError::bad_request("query", error.body_text()).with_hint("write it like ?after=ADDRESS"))?;
+    let Query(PermissionsQuery { after }) = query.map_err(|error| ApiError::query(&error, "?after=ADDRESS"))?;
     let after = after.map(|address| parse_address(&address)).transpose()?;
     let view = api.views.borrow().clone();
     let listed = quorate_app::permissions::listed(view.state(), after.as_ref(), PERMITTED_MAX as usize);

@@ -113,9 +113,8 @@ pub(super) async fn one(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let Query(SubmitQuery { wait, timeout_ms }) = query.map_err(|error| {
-        ApiError::bad_request("query", error.body_text()).with_hint("write it like ?wait=none|accepted|committed&timeout_ms=5000")
-    })?;
+    let Query(SubmitQuery { wait, timeout_ms }) =
+        query.map_err(|error| ApiError::query(&error, "?wait=none|accepted|committed&timeout_ms=5000"))?;
     let patience = timeout_ms.map_or(WAIT_DEFAULT, Duration::from_millis);
     if patience > WAIT_MAX {
         let message = format!("timeout_ms must be at most {}", WAIT_MAX.as_millis());
